@@ -1,0 +1,68 @@
+# Everything a checkout can do. `make run` needs only Python 3.11 or newer; tests and checks set themselves up.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+# Twice quiet: errors only, without remarks about the configuration of the machine.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+# Recipes shared with a parent make must not pass its flags on to the programs they start.
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help setup run test check fix bench soak lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
+
+run: $(VENV)/.ready-run ## Start Redis, a worker, the gateway and the console; Ctrl-C stops all
+	@exec $(BIN)/python -m core.launcher
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest
+
+check: setup ## Formatting, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy core workers
+
+fix: setup ## Format, and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Measure what the README claims about speed
+	@$(BIN)/python -m benchmarks
+
+soak: setup ## Hours of load with a fault a minute (ENCORE_SOAK_MINUTES, default 480)
+	@$(BIN)/python -m pytest -m soak
+
+lock: setup ## Resolve requirements*.in again into the pinned lists
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
+	@$(BIN)/uv pip compile $(LOCK) requirements-dev.in --output-file $(VENV)/requirements-dev.txt
+	@{ echo "-r requirements.txt"; grep -vxFf requirements.txt $(VENV)/requirements-dev.txt; } > requirements-dev.txt
+LOCK := --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
+
+clean: ## Remove the environment and caches; keeps the data in .encore
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The stamps make a second call free; they are older than their list when a pin has changed.
+$(VENV)/.ready-dev: $(VENV)/.ready-run requirements-dev.txt
+	@echo "installing what tests and checks need into $(VENV)"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.ready-run: $(VENV)/.created requirements.txt
+	@echo "installing requirements.txt into $(VENV) (first time: a minute or two)"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.created:
+	@for python in "$$PYTHON" python3 python3.13 python3.12 python3.11 python; do \
+	  [ -n "$$python" ] || continue; \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -m venv $(VENV) && touch $@ && exit 0; \
+	  echo "$$python has no working venv module (Debian: apt install python3-venv)" >&2; exit 1; \
+	done; \
+	echo "Encore needs Python 3.11 or newer and found none. Install it, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+	exit 1
