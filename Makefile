@@ -14,6 +14,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
+	@:
 
 run: $(VENV)/.ready-run ## Start Redis, a worker, the gateway and the console; Ctrl-C stops all
 	@exec $(BIN)/python -m core.launcher
