@@ -1,0 +1,150 @@
+"""What every test stands on: private Redis servers, a fresh namespace, an environment without settings.
+
+Redis is real. A part that a machine lacks skips its tests, and says so; in CI a missing browser is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+import pytest
+import redis
+from hypothesis import settings as hypothesis_settings
+
+from core.embedded import EmbeddedRedis, ServerBinary, find_server, server_at
+from core.errors import EmbeddedRedisError
+from core.settings import Settings
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+REDIS8 = os.environ.get("ENCORE_TEST_REDIS8")  # read now: tests run without ENCORE_* variables
+CHROMIUM = os.environ.get("CHROMIUM")
+ISOLATED = ("ENCORE_", "OPENAI_", "STREAMLIT_")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+# No deadline per example: on a busy machine a slow example says nothing about the code.
+hypothesis_settings.register_profile("encore", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("encore")
+
+
+class RedisServer(EmbeddedRedis):
+    """A Redis server that a test may hurt. Commands for that are sent by signal, as an operating system would."""
+
+    def kill(self) -> None:
+        """Ends the server as `kill -9` does; `start` brings it back under the same URL."""
+        process = self._running()
+        process.kill()
+        process.wait()
+
+    def pause(self) -> None:
+        """Lets the server hang: connections are accepted, nothing is answered."""
+        os.kill(self._running().pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets a paused server go on."""
+        os.kill(self._running().pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.resume()
+        super().stop()
+
+    def client(self, **options: object) -> redis.Redis:
+        """A client of this server with bytes replies; the caller closes it."""
+        return redis.Redis.from_url(self.url, **options)
+
+    def _running(self):
+        if self.process is None:
+            raise EmbeddedRedisError("this Redis server is not running")
+        return self.process
+
+
+RedisFactory = Callable[..., RedisServer]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings from outside: neither variables nor a .env file, and no proxy before servers on the loopback."""
+    for name in list(os.environ):
+        if name.startswith(ISOLATED) or name.lower() in PROXIES:
+            monkeypatch.delenv(name)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_binary() -> ServerBinary:
+    """The redis-server program under test."""
+    try:
+        return find_server()
+    except EmbeddedRedisError as error:
+        _missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory, redis_binary: ServerBinary) -> Iterator[str]:
+    """The session's server, in memory only. Tests share it: stay inside `namespace`, and never hurt it."""
+    with RedisServer(tmp_path_factory.mktemp("redis"), binary=redis_binary, durable=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_server(tmp_path_factory: pytest.TempPathFactory, redis_binary: ServerBinary) -> Iterator[RedisFactory]:
+    """Starts servers of a test's own: `redis_server("maxmemory 4mb")`, `redis_server(durable=True)`."""
+    with ExitStack() as servers:
+
+        def start(*options: str, durable: bool = False, binary: ServerBinary | None = None) -> RedisServer:
+            home = tmp_path_factory.mktemp("redis")
+            server = RedisServer(home, binary=binary or redis_binary, durable=durable, options=options)
+            return servers.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def redis8_binary() -> ServerBinary:
+    """A redis-server of version 8 or newer: ENCORE_TEST_REDIS8, else the one on the PATH."""
+    path = REDIS8 or shutil.which("redis-server")
+    binary = server_at(Path(path)) if path else None
+    if binary is None or binary.version < (8, 0, 0):
+        pytest.skip("needs a Redis 8 server: name one in ENCORE_TEST_REDIS8")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def redis8_url(tmp_path_factory: pytest.TempPathFactory, redis8_binary: ServerBinary) -> Iterator[str]:
+    """A Redis 8 server for the session, in memory only."""
+    with RedisServer(tmp_path_factory.mktemp("redis8"), binary=redis8_binary, durable=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace no other test has: the isolation between tests on one server."""
+    return f"test-{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The distribution's Chromium, or the program named in CHROMIUM."""
+    names = [CHROMIUM] if CHROMIUM else ["chromium", "chromium-browser", "google-chrome"]
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        _missing("needs Chromium: install the distribution's, or name one in CHROMIUM")
+    return Path(found)
+
+
+def _missing(reason: str) -> NoReturn:
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
