@@ -1,6 +1,6 @@
 """Child processes that do not outlive the process that started them.
 
-Owns starting, ending and killing one child in a session of its own, so that Ctrl-C in a terminal reaches only the
+Owns starting, awaiting and killing one child in a session of its own, so that Ctrl-C in a terminal reaches only the
 parent, which then ends its children in the right order. Knows nothing of what the child does.
 """
 
@@ -49,10 +49,11 @@ def spawn(
         os.close(descriptor)
 
 
-def end(process: subprocess.Popen[bytes], *, grace_seconds: float) -> bool:
-    """Asks the child to stop, waits, and kills it with its session when it does not. Says whether it stopped itself."""
-    if process.poll() is None:
-        process.terminate()
+def wait(process: subprocess.Popen[bytes], *, grace_seconds: float) -> bool:
+    """Waits for a child that was asked to stop, and kills it when it does not. Says whether it stopped itself.
+
+    Asking is left to the caller, once: many programs take a second SIGTERM as leave to drop what they are doing.
+    """
     try:
         process.wait(grace_seconds)
     except subprocess.TimeoutExpired:

@@ -164,7 +164,8 @@ class EmbeddedRedis:
     def stop(self) -> None:
         """Lets the server save and end, kills it when it does not, and frees the folder; may be repeated."""
         if self._process is not None:
-            child.end(self._process, grace_seconds=STOP_SECONDS)
+            self._process.terminate()
+            child.wait(self._process, grace_seconds=STOP_SECONDS)
             self._process = None
             (self._home / "redis.url").unlink(missing_ok=True)
         if self._lock is not None:

@@ -1,0 +1,287 @@
+"""Everything on one machine with one command: Redis, workers, gateway and console, started and stopped in order.
+
+Run as `python -m core.launcher` (`make run` does). Owns the order, the ports, the log files and what is said on the
+terminal; each part is a process of its own that only gets settings. Ctrl-C stops all, a second one kills at once, and a
+part that ends by itself ends the rest.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core import child
+from core.embedded import EmbeddedRedis
+from core.errors import CacheError, EmbeddedRedisError
+from core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST = "127.0.0.1"
+PORTS_TRIED = 100
+READY_SECONDS = 120.0
+GRACE_SECONDS = 15.0  # a worker ends between two batches
+IMPATIENCE_SECONDS = 0.5  # an interrupt sooner than this after the first is the same one, delivered twice
+START_POLL_SECONDS = 0.05
+WATCH_POLL_SECONDS = 0.2
+LOG_BYTES = 5_000_000  # a larger log is set aside at the next start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One process that the launcher runs; with a port it is ready when its health page answers."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int | None = None
+    health: str = ""
+    address: str = ""
+
+
+class PartFailed(CacheError):
+    """Raised when a part cannot start, does not become ready or ends by itself; says which, and its last words."""
+
+
+class Launcher:
+    """Runs parts in order until it is interrupted or one of them ends. `run` returns the exit status."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        home: Path,
+        redis_server: EmbeddedRedis | None,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._parts = tuple(parts)
+        self._logs = home / "logs"
+        self._redis = redis_server
+        self._environment = dict(environment)
+        self._processes: dict[Part, subprocess.Popen[bytes]] = {}
+        self._interrupted_at: float | None = None
+
+    def run(self) -> int:
+        """Starts everything, watches it, and stops it again: 0 after an interrupt, 1 when a part failed."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and background jobs stay as they were asked for
+                signal.signal(number, self._interrupt)
+        try:
+            self._start()
+            self._watch()
+        except (PartFailed, EmbeddedRedisError) as error:
+            _say(str(error))
+            return 1
+        finally:
+            self._stop()
+        return 0
+
+    def _start(self) -> None:
+        if self._redis is not None:
+            self._redis.start()
+            self._environment["ENCORE_REDIS_URL"] = self._redis.url
+            _say(f"redis    {masked(self._redis.url)}")
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in self._parts:
+            if self._interrupted_at is None:
+                log = self._log(part)
+                if log.exists() and log.stat().st_size > LOG_BYTES:
+                    log.replace(log.with_suffix(".old.log"))
+                self._processes[part] = child.spawn(
+                    part.command, output=log, folder=ROOT, environment=self._environment
+                )
+
+    def _watch(self) -> None:
+        waiting = [part for part in self._parts if part.port is not None]
+        deadline = time.monotonic() + READY_SECONDS
+        while self._interrupted_at is None:
+            self._check_alive()
+            for part in [part for part in waiting if _is_healthy(part)]:
+                waiting.remove(part)
+                _say(f"{part.name:<8} {part.address}")
+                if not waiting:
+                    _say(f"logs     {self._logs}\nCtrl-C stops everything.")
+            if waiting and time.monotonic() > deadline:
+                raise PartFailed(f"{waiting[0].name} is not ready after {READY_SECONDS:.0f} s{self._tail(waiting[0])}")
+            time.sleep(START_POLL_SECONDS if waiting else WATCH_POLL_SECONDS)
+
+    def _check_alive(self) -> None:
+        for part, process in self._processes.items():
+            if process.poll() is not None:
+                raise PartFailed(f"{part.name} ended by itself ({_status(process.returncode)}){self._tail(part)}")
+        server = self._redis.process if self._redis is not None else None
+        if self._redis is not None and server is not None and server.poll() is not None:
+            raise PartFailed(
+                f"redis ended by itself ({_status(server.returncode)}), says {self._redis.log}:\n"
+                f"{child.last_lines(self._redis.log)}"
+            )
+
+    def _stop(self) -> None:
+        """Asks all parts at once, the console first, and lets Redis go when nobody needs it any more."""
+        self._interrupted_at = self._interrupted_at or time.monotonic()
+        if any(process.poll() is None for process in self._processes.values()):
+            _say("stopping")
+        latest_first = list(reversed(self._processes.items()))
+        for _, process in latest_first:
+            process.terminate()
+        for part, process in latest_first:
+            if not child.wait(process, grace_seconds=GRACE_SECONDS):
+                _say(f"{part.name} did not stop in {GRACE_SECONDS:.0f} s and was killed")
+        if self._redis is not None:
+            self._redis.stop()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted_at is None:
+            self._interrupted_at = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._interrupted_at > IMPATIENCE_SECONDS:
+            # Only the kernel is called here: the code that this handler interrupts may hold any lock.
+            server = self._redis.process if self._redis is not None else None
+            left = [p.pid for p in (*self._processes.values(), server) if p is not None and p.returncode is None]
+            for pid in left:
+                with suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+            os._exit(128 + signal.SIGINT)
+
+    def _log(self, part: Part) -> Path:
+        return self._logs / f"{part.name}.log"
+
+    def _tail(self, part: Part) -> str:
+        return f", says {self._log(part)}:\n{child.last_lines(self._log(part))}"
+
+
+def main() -> int:
+    """Runs Encore as the settings say. Returns the exit status."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to stop: end without a traceback
+    try:
+        settings = Settings()
+        if settings.redis_url is not None:
+            _check_redis(settings.redis_url.get_secret_value())
+        gateway_port = free_port(settings.gateway_port, name="gateway")
+        console_port = free_port(settings.console_port, name="console", taken={gateway_port})
+    except CacheError as error:
+        _say(str(error))
+        return 1
+    home = settings.home.absolute()
+    environment = {
+        **os.environ,
+        "ENCORE_HOME": str(home),
+        "ENCORE_CONSOLE_PORT": str(console_port),
+        "ENCORE_GATEWAY_PORT": str(gateway_port),
+        "PYTHONUNBUFFERED": "1",
+    }
+    parts = [
+        Part(name="workers", command=(sys.executable, "-m", "workers")),
+        Part(
+            name="gateway",
+            command=(sys.executable, "-m", "core.http"),
+            port=gateway_port,
+            health="/healthz",
+            address=f"http://{HOST}:{gateway_port}/v1",
+        ),
+        Part(
+            name="console",
+            command=(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(console_port)),
+            port=console_port,
+            health="/_stcore/health",
+            address=f"http://{HOST}:{console_port}",
+        ),
+    ]
+    embedded = EmbeddedRedis(home) if settings.redis_url is None else None
+    _say(f"model    {_model(settings)}")
+    return Launcher(parts, home=home, redis_server=embedded, environment=environment).run()
+
+
+def free_port(preferred: int, *, name: str, taken: Container[int] = ()) -> int:
+    """The preferred loopback port, or the next one that is free, and says so. Raises PartFailed when none is."""
+    for port in range(preferred, min(preferred + PORTS_TRIED, 65536)):
+        if port not in taken and _can_listen(port):
+            if port != preferred:
+                _say(f"port {preferred} is busy: the {name} is on {port}")
+            return port
+    raise PartFailed(f"no port from {preferred} on is free for the {name}: choose one with ENCORE_{name.upper()}_PORT")
+
+
+def masked(url: str) -> str:
+    """A URL fit for a terminal: without its password and without options, which may hold one."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    shown = f"{user.partition(':')[0]}:***@{host}" if at else host
+    return f"{parts.scheme}://{shown}{parts.path}"
+
+
+def _check_redis(url: str) -> None:
+    """Fails fast, and with words, when the given Redis is not there; Sentinel and Cluster are left to their clients."""
+    if urlsplit(url).scheme in ("redis", "rediss", "unix"):
+        try:
+            with redis.Redis.from_url(
+                url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+            ) as client:
+                client.ping()
+        except (redis.RedisError, OSError) as error:
+            raise EmbeddedRedisError(
+                f"cannot use the Redis of ENCORE_REDIS_URL, {masked(url)}: {error}\n"
+                "Start it, correct the variable, or unset it to let `make run` start its own."
+            ) from error
+    _say(f"redis    {masked(url)}")
+
+
+def _model(settings: Settings) -> str:
+    if settings.uses_demo_model:
+        return "demo: answers are made up here; set OPENAI_API_KEY or OPENAI_BASE_URL for a real one"
+    if settings.openai_base_url is not None:
+        return f"served by {masked(settings.openai_base_url)}"
+    if settings.openai_api_key is not None:
+        return "served by OpenAI"
+    return "none: ENCORE_PROVIDER is openai, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set"
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed one is not in the way
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _is_healthy(part: Part) -> bool:
+    connection = http.client.HTTPConnection(HOST, part.port, timeout=2)
+    try:
+        connection.request("GET", part.health)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _status(code: int) -> str:
+    return f"exit status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+def _say(text: str) -> None:
+    """Prints a line at once; a terminal that has gone away must not keep the parts from being stopped."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
