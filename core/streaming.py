@@ -264,15 +264,14 @@ def without_usage(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(chunk) if chunk.get("choices") else None
 
 
-def replay(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> Iterator[dict[str, Any]]:
-    """The chunks for a caller who did or did not ask for usage (`stream_options.include_usage`).
+def replay(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> list[dict[str, Any]]:
+    """Stored chunks for a caller who did or did not ask for usage (`stream_options.include_usage`).
 
     A stream whose provider never told the usage is given as it is to both.
     """
-    for chunk in chunks:
-        shown = chunk if include_usage else without_usage(chunk)
-        if shown is not None:
-            yield shown
+    if include_usage:
+        return list(chunks)
+    return [shown for chunk in chunks if (shown := without_usage(chunk)) is not None]
 
 
 # The responses API: a stream of typed events
