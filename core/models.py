@@ -1,0 +1,329 @@
+"""The values that cross module borders: requests, completions, entries, controls, outcomes, answers.
+
+Everything here is frozen and does no I/O. `msgspec.Struct` is used like a frozen, slotted, keyword-only dataclass; it
+is chosen because building one costs a third of a frozen dataclass and a hit builds four of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Self, cast
+
+import msgspec
+
+from core.errors import InvalidInput
+
+UNKEYED_PARAMETERS = frozenset(
+    {"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout", "extra_headers"}
+)
+"""Parameters that do not change the answer: the documented list. Every other one, known or not, is in the key."""
+
+
+class CacheStrategy(StrEnum):
+    """The dearest lookup a request may use; the cheaper ones are always tried first."""
+
+    EXACT = "exact"
+    NORMALIZED = "normalized"
+    SEMANTIC = "semantic"
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One chat-completion request, as given: nothing is reworded on its way to the provider.
+
+    `parameters` are those that change the answer, `unkeyed` those of `UNKEYED_PARAMETERS`. `endpoint` is the API family
+    ("chat", "responses", "embeddings"), `base_url` the provider's, empty for the configured one.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any] = {}
+    unkeyed: Mapping[str, Any] = {}
+    endpoint: str = "chat"
+    base_url: str = ""
+
+    @classmethod
+    def from_openai(
+        cls, *, model: str, messages: Iterable[Any], base_url: str = "", endpoint: str = "chat", **arguments: Any
+    ) -> Self:
+        """A request from the arguments of `client.chat.completions.create`.
+
+        Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged as the SDK does.
+        Raises InvalidInput for a model or messages that no provider would take.
+        """
+        if not isinstance(model, str) or not model.strip():
+            raise InvalidInput("model", "give the name of a model")
+        if isinstance(messages, str | bytes | Mapping):
+            raise InvalidInput("messages", 'give a list of messages, e.g. [{"role": "user", "content": "..."}]')
+        plain = [_plain_message(message) for message in messages]
+        if not plain:
+            raise InvalidInput("messages", "give at least one message")
+        if extra_body := arguments.pop("extra_body", None):
+            arguments |= extra_body
+        parameters = {}
+        unkeyed = {}
+        for name, value in arguments.items():
+            if value is None or type(value).__name__ in ("NotGiven", "Omit"):
+                continue
+            if name in UNKEYED_PARAMETERS:
+                unkeyed[name] = value
+            else:
+                parameters[name] = value
+        return cls(
+            model=model, messages=plain, parameters=parameters, unkeyed=unkeyed, endpoint=endpoint, base_url=base_url
+        )
+
+    @property
+    def streams(self) -> bool:
+        """Whether the caller asked for a stream."""
+        return bool(self.unkeyed.get("stream"))
+
+    def to_openai(self) -> dict[str, Any]:
+        """The arguments again, as `client.chat.completions.create` takes them, without `stream`."""
+        return {"model": self.model, "messages": list(self.messages), **self.parameters} | {
+            name: value for name, value in self.unkeyed.items() if name not in ("stream", "stream_options")
+        }
+
+
+def _plain_message(message: Any) -> Mapping[str, Any]:
+    if isinstance(message, Mapping):
+        return message
+    if hasattr(message, "model_dump"):
+        return cast("Mapping[str, Any]", message.model_dump(exclude_unset=True))
+    raise InvalidInput("messages", f"a message is a mapping with role and content, not {type(message).__name__}")
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens as the provider reported them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """What the provider answered, in the wire shape of its endpoint (a chat completion: `choices[0].message`).
+
+    `body` is that JSON object. Attribute access (`completion.choices[0].message.content`) goes through the SDK's own
+    type, item access (`completion["choices"]`) through `body`.
+    """
+
+    body: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.body[name]
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for names the struct does not have: the fields of the SDK's type.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.to_openai(), name)
+
+    def to_openai(self) -> Any:
+        """The SDK's object (`ChatCompletion`), built once without validation, unknown fields kept."""
+        built = self.__dict__.get("_openai")
+        if built is None:
+            from openai.types.chat import ChatCompletion
+
+            built = ChatCompletion.construct(**self.body)
+            self.__dict__["_openai"] = built
+        return built
+
+    @property
+    def text(self) -> str:
+        """The first choice's text; empty when it has none (a tool call, an image)."""
+        choices = self.body.get("choices") or ()
+        content = choices[0].get("message", {}).get("content") if choices else None
+        return content if isinstance(content, str) else ""
+
+    @property
+    def tokens(self) -> Usage:
+        """Tokens of the call, zero where the provider reported none."""
+        usage = self.body.get("usage") or {}
+        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
+        return Usage(
+            input_tokens=usage.get("prompt_tokens") or usage.get("input_tokens") or 0,
+            output_tokens=usage.get("completion_tokens") or usage.get("output_tokens") or 0,
+            cached_input_tokens=details.get("cached_tokens") or 0,
+        )
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """A point in a bucket's history of invalidations: which record, and how far it had come.
+
+    Taken by a lookup, before the provider is called; a store is refused when an invalidation in between matches.
+    """
+
+    incarnation: bytes
+    sequence: int
+
+
+class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep, a listing and a lookup need to know of an entry without reading its answer.
+
+    Times are Unix seconds, `cost_usd` is what the stored answer cost (None: price unknown), `latency_ms` what it took.
+    An alias has `target`: the digest of the entry it stands for.
+    """
+
+    digest: bytes
+    scope: bytes
+    namespace: str
+    model: str
+    incarnation: bytes
+    sequence: int
+    created_at: float
+    fresh_until: float
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    latency_ms: float = 0.0
+    target: bytes | None = None
+
+
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored answer, or (with `header.target` set) an alias that names one.
+
+    `prompt` is the last user message, `tags` what the answer depends on. `chunks` is set when the answer arrived as a
+    stream: `body` is then what they assemble to.
+    """
+
+    header: EntryHeader
+    prompt: str
+    tags: tuple[str, ...] = ()
+    ttl_class: str = ""
+    body: dict[str, Any] | None = None
+    chunks: list[dict[str, Any]] | None = None
+
+
+class Default(msgspec.Struct, frozen=True):
+    """The TTL that the policy gives this kind of question."""
+
+
+class NoStore(msgspec.Struct, frozen=True):
+    """Do not store."""
+
+
+class For(msgspec.Struct, frozen=True):
+    """Store, and answer from it for so many seconds. Raises InvalidInput unless 1 <= seconds <= ten years."""
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seconds, bool) or not 1 <= self.seconds <= 315_360_000:
+            raise InvalidInput("ttl", "give seconds between 1 and 315360000 (ten years), or 0 for no storing")
+
+
+TTL = Default | NoStore | For
+
+
+def ttl(seconds: float | None) -> TTL:
+    """None is the policy's own TTL, 0 is no storing, a number is so many seconds; anything else raises InvalidInput."""
+    if seconds is None:
+        return Default()
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InvalidInput("ttl", "give a number of seconds")
+    return NoStore() if seconds == 0 else For(seconds)
+
+
+class Controls(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request asks of the cache, in HTTP's words (RFC 9111, RFC 5861) and a few of its own.
+
+    `no_cache`: do not answer from the cache, do store. `no_store`: neither. `max_age`: oldest acceptable answer, in
+    seconds. `stale_if_error`: seconds past freshness an old answer may be served when the provider fails.
+    `threshold` can only tighten the configured one. `tags` name what the answer depends on (`doc:123`).
+    """
+
+    namespace: str | None = None
+    strategy: CacheStrategy | None = None
+    ttl: TTL = Default()
+    threshold: float | None = None
+    no_cache: bool = False
+    no_store: bool = False
+    max_age: float | None = None
+    only_if_cached: bool = False
+    stale_if_error: float | None = None
+    tags: tuple[str, ...] = ()
+    user: str | None = None
+
+
+NO_CONTROLS = Controls()
+
+
+class OutcomeKind(StrEnum):
+    """requests = hits + misses + bypasses + errors."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BYPASS = "bypass"
+    ERROR = "error"
+
+
+class HitDetail(StrEnum):
+    """How an answer was found."""
+
+    EXACT = "exact"
+    NORMALIZED = "normalized"
+    SEMANTIC = "semantic"
+    ALIAS = "alias"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one request, and why. Recorded once, whatever happened.
+
+    `detail` is set for hits. `reason` is one word of a bounded vocabulary: why it was a miss (`absent`, `invalidated`,
+    `expired`, `corrupt`, `no-cache`, `max-age`, `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an
+    error (the class of the provider's error). `not_stored` says why a fresh answer was not kept. Latencies are
+    milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part, `provider_ms` the provider's.
+    `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only; `cost_usd` is what this call
+    cost, for misses; None where no price is known.
+    """
+
+    kind: OutcomeKind
+    namespace: str
+    model: str
+    strategy: CacheStrategy
+    detail: HitDetail | None = None
+    stale: bool = False
+    stored: bool = False
+    collapsed: bool = False
+    reason: str = ""
+    not_stored: str = ""
+    ttl_class: str = ""
+    similarity: float | None = None
+    latency_ms: float = 0.0
+    lookup_ms: float = 0.0
+    provider_ms: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    saved_input_tokens: int = 0
+    saved_output_tokens: int = 0
+    saved_cost_usd: float | None = None
+    saved_ms: float = 0.0
+    key: str = ""
+    at: float = 0.0
+
+    def __str__(self) -> str:
+        """One phrase for people: "hit (exact)", "miss (absent), stored"."""
+        words = self.kind.value
+        if self.detail or self.reason:
+            words += f" ({self.detail or self.reason})"
+        for flag, word in ((self.stale, "stale"), (self.collapsed, "collapsed"), (self.stored, "stored")):
+            if flag:
+                words += f", {word}"
+        return words
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A completion and how it came about.
+
+    `key` is the entry's readable key (empty for a bypass), `age_seconds` the time since the answer was generated (0
+    for a fresh one), `ttl_seconds` how long it stays fresh, `similarity` the cosine of a semantic hit.
+    """
+
+    completion: Completion
+    outcome: Outcome
+    key: str = ""
+    age_seconds: float = 0.0
+    ttl_seconds: float = 0.0
+    similarity: float | None = None

@@ -1,0 +1,182 @@
+"""Settings: everything an operator may tune, read once from `ENCORE_*` variables and `.env`.
+
+All problems are reported at once, with secrets masked. Nothing else in the project reads the environment.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import InvalidSettings
+from core.keys import NAMESPACE_PATTERN
+from core.models import CacheStrategy
+
+
+class ProviderChoice(StrEnum):
+    """`auto`: the OpenAI-compatible provider when a key or a base URL is set, else the demo model."""
+
+    AUTO = "auto"
+    OPENAI = "openai"
+    DEMO = "demo"
+
+
+class SemanticMode(StrEnum):
+    """What semantic lookup may do in a namespace: nothing, ask a judge first, or serve above a certified threshold."""
+
+    OFF = "off"
+    JUDGE = "judge"
+    SERVE = "serve"
+
+
+class Settings(BaseSettings):
+    """The effective configuration. Raises InvalidSettings with every problem found.
+
+    Durations are seconds unless the name says otherwise.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ENCORE_", env_file=".env", extra="ignore", frozen=True)
+
+    # Where things are
+    redis_url: SecretStr | None = Field(None, description="The cache's Redis; unset: `make run` starts its own.")
+    queue_redis_url: SecretStr | None = Field(None, description="Redis of the job queue; unset: the cache's.")
+    home: Path = Field(Path(".encore"), description="Folder of the embedded Redis and its data.")
+    console_port: int = Field(8501, ge=1, le=65535, description="Port of the console.")
+    gateway_port: int = Field(8090, ge=1, le=65535, description="Port of the OpenAI-compatible gateway.")
+    buckets: int = Field(1, ge=1, le=256, description="Slots per namespace: 1 on one server, 16 or more on a cluster.")
+
+    # What the cache does
+    namespace: str = Field("default", description="Namespace of requests that name none.")
+    strategy: CacheStrategy = Field(
+        CacheStrategy.NORMALIZED, description="Dearest lookup: exact, normalized or semantic."
+    )
+    ttl_seconds: float | None = Field(None, description="One TTL for all; unset: by kind of question.")
+    ttl_jitter: float = Field(0.05, ge=0, le=0.5, description="Share by which a TTL is shortened at random.")
+    stale_seconds: float = Field(
+        3600, ge=0, le=2_592_000, description="How long past its TTL an entry is kept for stale-if-error."
+    )
+    stale_if_error_seconds: float = Field(
+        0,
+        ge=0,
+        le=2_592_000,
+        description="Serve an answer this far past its TTL when the provider fails; 0: only if asked.",
+    )
+    stale_while_revalidate_seconds: float = Field(
+        0,
+        ge=0,
+        le=2_592_000,
+        description="Serve an answer this far past its TTL while a worker refreshes it; 0: never.",
+    )
+    max_temperature: float = Field(0.8, ge=0, le=2, description="Requests above it are not cached.")
+    cache_tool_calls: bool = Field(False, description="Store answers that call tools.")
+    cache_errors: bool = Field(False, description="Remember provider errors for a few seconds.")
+    max_request_bytes: int = Field(1_000_000, ge=1000, description="Larger requests bypass the cache.")
+    max_entry_bytes: int = Field(2_000_000, ge=1000, description="Larger answers are not stored.")
+    max_size: int = Field(10_000, ge=1, description="Entries of the in-process store.")
+    strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")
+    hold_seconds: float = Field(300, ge=0, le=86_400, description="How long an invalidation can be undone.")
+    log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
+    record_prompts: bool = Field(True, description="Keep prompt text with the recent request records.")
+
+    # Semantic lookup
+    semantic: SemanticMode = Field(SemanticMode.OFF, description="off, judge or serve.")
+    semantic_threshold: float = Field(0.97, gt=0, le=1, description="Cosine from which a near entry may be served.")
+    semantic_grey: float = Field(0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge.")
+    judge_model: str | None = Field(None, description="Model that judges near matches; unset: none, judge mode misses.")
+    judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A verdict later than this is a no.")
+    judge_budget_per_hour: int = Field(1000, ge=0, description="Judge calls per namespace and hour.")
+
+    # The provider
+    provider: ProviderChoice = Field(ProviderChoice.AUTO, description="auto, openai or demo.")
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("openai_api_key", "OPENAI_API_KEY"), description="The provider's key."
+    )
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("openai_base_url", "OPENAI_BASE_URL"),
+        description="The provider's base URL; unset: the SDK's default.",
+    )
+    default_model: str | None = Field(None, description="Model the console offers first.")
+    provider_timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for an answer.")
+
+    # The gateway
+    gateway_namespace: str | None = Field(
+        None, description="Namespace shared by all callers of the gateway; unset: one per API key."
+    )
+    gateway_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys the gateway accepts, separated by commas; empty: any."
+    )
+    gateway_max_body_bytes: int = Field(10_000_000, ge=1000, description="Larger request bodies get 413.")
+
+    # Failing
+    redis_timeout_seconds: float = Field(0.05, gt=0, le=5, description="Longest wait for Redis on the request path.")
+    lease_seconds: float = Field(60, ge=1, le=3600, description="Longest time others wait for a caller computing.")
+
+    # Workers
+    workers: int = Field(2, ge=1, le=64, description="Worker processes of the pool.")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InvalidSettings([_problem(details) for details in error.errors(include_input=False)]) from None
+
+    @field_validator("gateway_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("namespace", "gateway_namespace")
+    @classmethod
+    def _check_namespace(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(NAMESPACE_PATTERN, value):
+            raise ValueError("use 1 to 64 letters, digits, dots, dashes and underscores")
+        return value
+
+    @field_validator("ttl_seconds")
+    @classmethod
+    def _check_ttl(cls, value: float | None) -> float | None:
+        if value is not None and not 0 <= value <= 315_360_000:
+            raise ValueError("give seconds between 0 (do not store) and 315360000")
+        return value
+
+    @field_validator("redis_url", "queue_redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        # redis-py ignores `db=abc` in silence and finds an unknown option only at its first use: said here instead.
+        try:
+            parts = urlsplit(value.get_secret_value())
+            port = parts.port
+        except ValueError:
+            raise ValueError("not a Redis URL: the port must be a number") from None
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        if parts.scheme != "unix" and not parts.hostname:
+            raise ValueError("names no host")
+        if port == 0:
+            raise ValueError("the port must be between 1 and 65535")
+        database = parts.path.strip("/") if parts.scheme in ("redis", "rediss") else ""
+        if database and not database.isdecimal():
+            raise ValueError("the database after the / must be a number")
+        return value
+
+    @property
+    def uses_demo_model(self) -> bool:
+        """Whether answers come from the demo model."""
+        if self.provider is ProviderChoice.AUTO:
+            return self.openai_api_key is None and self.openai_base_url is None
+        return self.provider is ProviderChoice.DEMO
+
+
+def _problem(details: Any) -> str:
+    name = str(details["loc"][0]) if details["loc"] else "settings"
+    variable = name.upper() if name.upper().startswith("OPENAI_") else f"ENCORE_{name.upper()}"
+    return f"{variable}: {details['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,156 @@
+"""The Store protocol: bytes in named places, in as few round trips as the work allows.
+
+A store moves bytes and compares them; it decides nothing. What an entry means, whether a record hides it and what a
+record becomes are pure functions in `core.codec` and `core.bans`. All methods raise StoreUnavailable when the store
+does not answer, WriteRefused when it takes no writes and OutcomeUnknown when a write's answer did not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from core.bans import InvalidationRecord
+from core.keys import Slot
+from core.models import Stamp
+
+
+class StoredAs(StrEnum):
+    """What became of a store. Everything but STORED is a refusal with its reason."""
+
+    STORED = "stored"
+    NO_RECORD = "no-record"
+    INCARNATION = "incarnation"
+    FLOOR = "floor"
+    MOVED = "moved"
+
+
+class Write(msgspec.Struct, frozen=True, kw_only=True):
+    """One fenced write: an entry, and the alias at its normalized key if it has one (digest, value)."""
+
+    digest: bytes
+    value: bytes
+    ttl_ms: int
+    model: str
+    created_at: float
+    alias: tuple[bytes, bytes] | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry met by a walk: its digest and its value, or only the value's first HEADER_BYTES."""
+
+    digest: bytes
+    value: bytes
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry to be deleted if it is still the one that was looked at."""
+
+    digest: bytes
+    stamp: Stamp
+    model: str
+
+
+class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store says of itself. Bytes are of the whole server; None where it has no such thing."""
+
+    kind: str
+    version: str = ""
+    used_bytes: int | None = None
+    max_bytes: int | None = None
+    policy: str = ""
+    evicted: int = 0
+    role: str = ""
+    persistent: bool = False
+    writable: bool = True
+
+
+class Store(Protocol):
+    """Where entries and records live: RedisStore over processes, MemoryStore inside one."""
+
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
+        """The values at these digests and the slot's record, as of one moment. One round trip."""
+        ...
+
+    def ensure_record(self, slot: Slot) -> InvalidationRecord:
+        """The slot's record, made with a new random incarnation when there is none."""
+        ...
+
+    def write(
+        self, slot: Slot, write: Write, stamp: Stamp, expected: int
+    ) -> tuple[StoredAs, InvalidationRecord | None]:
+        """Stores if the record still has the stamp's incarnation and `expected` as its sequence.
+
+        MOVED comes with the record as it is now: the caller decides whether to try again with its sequence.
+        """
+        ...
+
+    def change_record(
+        self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
+    ) -> InvalidationRecord:
+        """Applies a pure change by compare-and-swap, again and again until no one came between; the new record.
+
+        Works when the store is full. `remove`: a digest deleted in the same step. What `change` raises passes through.
+        """
+        ...
+
+    def acquire(self, slot: Slot, digest: bytes, sequence: int, token: bytes, ttl_ms: int) -> bool:
+        """Takes the single-flight lease for an answer; False when another caller holds it."""
+        ...
+
+    def release(self, slot: Slot, digest: bytes, sequence: int, token: bytes) -> None:
+        """Gives the lease back if it is still this token's."""
+        ...
+
+    def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
+        """Whether anyone holds the lease."""
+        ...
+
+    def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
+        """All entries of a slot in batches: everything present from start to end is met at least once."""
+        ...
+
+    def walk_model(
+        self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
+    ) -> Iterator[list[Row]]:
+        """Entries of a model, oldest first, by the index: fast, and only a hint (rows may be missing or gone)."""
+        ...
+
+    def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
+        """How many entries the index lists for a model."""
+        ...
+
+    def models(self, slot: Slot) -> list[str]:
+        """Models the index knows."""
+        ...
+
+    def remove(self, slot: Slot, removals: Sequence[Removal]) -> tuple[int, int]:
+        """Deletes those that still carry the stamp that was seen: (number, bytes) deleted."""
+        ...
+
+    def prune_index(self, slot: Slot, now: float) -> int:
+        """Drops index rows whose entries are gone; how many."""
+        ...
+
+    def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
+        """Seconds until an entry is deleted by the store; None when it is not there."""
+        ...
+
+    def namespaces(self) -> list[str]:
+        """Namespaces that were ever written to."""
+        ...
+
+    def facts(self) -> StoreFacts:
+        """Version, memory, policy."""
+        ...
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable unless the store answers."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        ...

@@ -1,0 +1,244 @@
+"""MemoryStore: one process, least recently used entries leave first, TTLs kept, statistics counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from core import codec
+from core.bans import InvalidationRecord, new_record
+from core.errors import DecodeError
+from core.keys import Slot
+from core.models import Stamp
+from core.stores.base import Removal, Row, StoredAs, StoreFacts, Write
+
+
+class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts since the store was made."""
+
+    reads: int
+    found: int
+    evicted: int
+    expired: int
+    size: int
+    max_size: int
+
+
+class _Cell(msgspec.Struct):
+    value: bytes
+    expires_at: float
+    model: str
+    created_at: float
+
+
+class MemoryStore:
+    """A thread-safe LRU with TTL. The same bytes, records and fence as RedisStore, so the same checks.
+
+    `max_size` counts entries and aliases. `clock` gives Unix seconds.
+    """
+
+    def __init__(self, max_size: int = 10_000, *, clock: Callable[[], float] = time.time) -> None:
+        self._max_size = max_size
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._cells: OrderedDict[bytes, _Cell] = OrderedDict()
+        self._records: dict[bytes, InvalidationRecord] = {}
+        self._leases: dict[bytes, tuple[bytes, float]] = {}
+        self._namespaces: dict[str, None] = {}
+        self._reads = self._found = self._evicted = self._expired = 0
+
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
+        """The values at these digests and the slot's record, as of one moment."""
+        with self._lock:
+            return [self._get(slot.entry(digest)) for digest in digests], self._records.get(slot.record)
+
+    def _get(self, name: bytes) -> bytes | None:
+        self._reads += 1
+        cell = self._cells.get(name)
+        if cell is None:
+            return None
+        if cell.expires_at <= self._clock():
+            del self._cells[name]
+            self._expired += 1
+            return None
+        self._cells.move_to_end(name)
+        self._found += 1
+        return cell.value
+
+    def ensure_record(self, slot: Slot) -> InvalidationRecord:
+        """The slot's record, made when there is none."""
+        with self._lock:
+            self._namespaces[slot.namespace] = None
+            return self._records.setdefault(slot.record, new_record())
+
+    def write(
+        self, slot: Slot, write: Write, stamp: Stamp, expected: int
+    ) -> tuple[StoredAs, InvalidationRecord | None]:
+        """Stores if the record still has the stamp's incarnation and `expected` as its sequence."""
+        with self._lock:
+            record = self._records.get(slot.record)
+            if record is None:
+                return StoredAs.NO_RECORD, None
+            if record.incarnation != stamp.incarnation:
+                return StoredAs.INCARNATION, record
+            if record.sequence != expected:
+                return (StoredAs.FLOOR if expected < record.floor else StoredAs.MOVED), record
+            self._put(slot.entry(write.digest), write.value, write)
+            if write.alias is not None:
+                self._put(slot.entry(write.alias[0]), write.alias[1], write)
+            while len(self._cells) > self._max_size:
+                self._cells.popitem(last=False)
+                self._evicted += 1
+            return StoredAs.STORED, record
+
+    def _put(self, name: bytes, value: bytes, write: Write) -> None:
+        self._cells[name] = _Cell(value, self._clock() + write.ttl_ms / 1000, write.model, write.created_at)
+        self._cells.move_to_end(name)
+
+    def change_record(
+        self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
+    ) -> InvalidationRecord:
+        """Applies a pure change; the new record."""
+        with self._lock:
+            changed = change(self.ensure_record(slot))
+            self._records[slot.record] = changed
+            if remove is not None:
+                self._cells.pop(slot.entry(remove), None)
+            return changed
+
+    def acquire(self, slot: Slot, digest: bytes, sequence: int, token: bytes, ttl_ms: int) -> bool:
+        """Takes the single-flight lease for an answer."""
+        with self._lock:
+            name = slot.lease(digest, sequence)
+            now = self._clock()
+            held = self._leases.get(name)
+            if held is not None and held[1] > now:
+                return False
+            self._leases[name] = (token, now + ttl_ms / 1000)
+            return True
+
+    def release(self, slot: Slot, digest: bytes, sequence: int, token: bytes) -> None:
+        """Gives the lease back if it is still this token's."""
+        with self._lock:
+            name = slot.lease(digest, sequence)
+            if self._leases.get(name, (b"", 0.0))[0] == token:
+                del self._leases[name]
+
+    def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
+        """Whether anyone holds the lease."""
+        with self._lock:
+            held = self._leases.get(slot.lease(digest, sequence))
+            return held is not None and held[1] > self._clock()
+
+    def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
+        """All live entries of a slot in batches."""
+        yield from self._batches(slot, lambda cell: True, whole, batch)
+
+    def walk_model(
+        self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
+    ) -> Iterator[list[Row]]:
+        """Entries of a model, oldest first."""
+        yield from self._batches(slot, _of_model(model, created_before), whole, batch)
+
+    def _batches(self, slot: Slot, wanted: Callable[[_Cell], bool], whole: bool, batch: int) -> Iterator[list[Row]]:
+        now = self._clock()
+        with self._lock:
+            found = [
+                (name, cell)
+                for name, cell in self._cells.items()
+                if name.startswith(slot.entries) and cell.expires_at > now and wanted(cell)
+            ]
+        found.sort(key=lambda item: item[1].created_at)
+        for start in range(0, len(found), batch):
+            yield [
+                Row(digest=slot.digest(name), value=cell.value if whole else cell.value[: codec.HEADER_BYTES])
+                for name, cell in found[start : start + batch]
+            ]
+
+    def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
+        """How many live entries a model has, aliases not counted."""
+        return sum(
+            codec.decode_header(row.value).target is None
+            for rows in self.walk_model(slot, model, created_before=created_before)
+            for row in rows
+        )
+
+    def models(self, slot: Slot) -> list[str]:
+        """Models that have entries."""
+        with self._lock:
+            return sorted({cell.model for name, cell in self._cells.items() if name.startswith(slot.entries)})
+
+    def remove(self, slot: Slot, removals: Sequence[Removal]) -> tuple[int, int]:
+        """Deletes those that still carry the stamp that was seen."""
+        removed = freed = 0
+        with self._lock:
+            for removal in removals:
+                name = slot.entry(removal.digest)
+                cell = self._cells.get(name)
+                if cell is None:
+                    continue
+                try:
+                    header = codec.decode_header(cell.value)
+                except DecodeError:
+                    continue
+                if Stamp(header.incarnation, header.sequence) == removal.stamp:
+                    del self._cells[name]
+                    removed += 1
+                    freed += len(cell.value)
+        return removed, freed
+
+    def prune_index(self, slot: Slot, now: float) -> int:
+        """Drops expired entries; how many."""
+        with self._lock:
+            gone = [name for name, cell in self._cells.items() if cell.expires_at <= now]
+            for name in gone:
+                del self._cells[name]
+            self._expired += len(gone)
+            return len(gone)
+
+    def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
+        """Seconds until an entry expires."""
+        with self._lock:
+            cell = self._cells.get(slot.entry(digest))
+            left = cell.expires_at - self._clock() if cell else 0.0
+            return left if left > 0 else None
+
+    def namespaces(self) -> list[str]:
+        """Namespaces that were ever used."""
+        with self._lock:
+            return sorted(self._namespaces)
+
+    def statistics(self) -> MemoryStatistics:
+        """Counts since the store was made."""
+        with self._lock:
+            return MemoryStatistics(
+                reads=self._reads,
+                found=self._found,
+                evicted=self._evicted,
+                expired=self._expired,
+                size=len(self._cells),
+                max_size=self._max_size,
+            )
+
+    def facts(self) -> StoreFacts:
+        """Bytes held and entries evicted."""
+        with self._lock:
+            used = sum(len(cell.value) for cell in self._cells.values())
+            return StoreFacts(kind="memory", used_bytes=used, evicted=self._evicted, policy="lru")
+
+    def ping(self) -> None:
+        """Always answers."""
+
+    def close(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._cells.clear()
+            self._records.clear()
+
+
+def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:
+    return lambda cell: cell.model == model and (created_before is None or cell.created_at < created_before)

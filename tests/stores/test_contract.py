@@ -1,0 +1,214 @@
+"""What every store promises, run on all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from core import bans, codec
+from core.bans import Criteria
+from core.errors import InvalidationRefused
+from core.keys import Slot
+from core.models import Stamp
+from core.stores.base import Removal, Store, StoredAs, Write
+from core.stores.memory import MemoryStore
+from core.stores.redis import RedisStore, request_client
+from tests.entries import NOW, an_entry, digest_of
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        made: Store = MemoryStore()
+    else:
+        made = RedisStore(request_client(request.getfixturevalue("redis_url"), 5))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def slot(namespace: str) -> Slot:
+    return Slot(namespace, 0)
+
+
+def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = None, alias: str = "", **fields):
+    """Stores an entry under the record as it is now: what became of it."""
+    record = store.ensure_record(slot)
+    fields = {"incarnation": record.incarnation, "sequence": record.sequence} | fields
+    entry = an_entry(prompt, namespace=slot.namespace, **fields)
+    write = Write(
+        digest=entry.header.digest,
+        value=codec.encode_entry(entry),
+        ttl_ms=60_000,
+        model=entry.header.model,
+        created_at=entry.header.created_at,
+        alias=(digest_of(alias), codec.encode_entry(an_entry(alias, target=entry.header.digest))) if alias else None,
+    )
+    stamp = Stamp(entry.header.incarnation, entry.header.sequence)
+    return store.write(slot, write, stamp, stamp.sequence if expected is None else expected)
+
+
+def test_an_empty_slot_has_neither_values_nor_a_record(store, slot):
+    assert store.read(slot, [digest_of("p")]) == ([None], None)
+
+
+def test_a_record_is_made_once(store, slot):
+    record = store.ensure_record(slot)
+    assert store.ensure_record(slot) == record
+    assert store.read(slot, []) == ([], record)
+    assert slot.namespace in store.namespaces()
+
+
+def test_entry_and_alias_are_stored_and_read_together(store, slot):
+    assert put(store, slot, "p", alias="normal p")[0] is StoredAs.STORED
+    values, record = store.read(slot, [digest_of("p"), digest_of("normal p"), digest_of("absent")])
+    assert record == store.ensure_record(slot)
+    assert codec.decode_entry(values[0]).prompt == "p"
+    assert codec.decode_entry(values[1]).header.target == digest_of("p")
+    assert values[2] is None
+    assert 0 < store.ttl_seconds(slot, digest_of("p")) <= 60
+
+
+def test_slots_do_not_see_each_other(store, slot):
+    put(store, slot, "p")
+    for other in (Slot(slot.namespace, 1), Slot(slot.namespace + "x", 0), Slot("x" + slot.namespace[1:], 0)):
+        assert store.read(other, [digest_of("p")]) == ([None], None)
+        assert list(store.walk(other, whole=False)) in ([], [[]])
+
+
+def test_without_a_record_nothing_is_stored(store, slot):
+    stamp = Stamp(b"x" * 16, 1)
+    write = Write(digest=digest_of("p"), value=b"v", ttl_ms=1000, model="m", created_at=NOW)
+    assert store.write(slot, write, stamp, 1)[0] is StoredAs.NO_RECORD
+    assert store.read(slot, [digest_of("p")])[0] == [None]
+
+
+def test_another_incarnation_is_refused(store, slot):
+    assert put(store, slot, incarnation=b"x" * 16)[0] is StoredAs.INCARNATION
+
+
+def test_a_store_that_began_before_an_invalidation_is_told_of_it(store, slot):
+    before = store.ensure_record(slot)
+    after = store.change_record(
+        slot, lambda record: bans.append(record, "b", Criteria(model="other"), now=NOW, hold_seconds=60)
+    )
+    outcome, record = put(store, slot, sequence=before.sequence)
+    assert (outcome, record) == (StoredAs.MOVED, after)
+    assert put(store, slot, sequence=before.sequence, expected=after.sequence)[0] is StoredAs.STORED
+
+
+def test_a_store_from_before_the_floor_is_refused(store, slot):
+    before = store.ensure_record(slot)
+    store.change_record(slot, lambda record: bans.append(record, "b", Criteria(all=True), now=NOW, hold_seconds=60))
+    store.change_record(slot, lambda record: bans.retire(record, ["b"]))
+    assert put(store, slot, sequence=before.sequence)[0] is StoredAs.FLOOR
+
+
+def test_a_change_that_raises_changes_nothing(store, slot):
+    record = store.ensure_record(slot)
+
+    def refuse(record):
+        raise InvalidationRefused("no")
+
+    with pytest.raises(InvalidationRefused):
+        store.change_record(slot, refuse)
+    assert store.read(slot, [])[1] == record
+
+
+def test_concurrent_changes_are_all_kept(store, slot):
+    store.ensure_record(slot)
+    barrier = threading.Barrier(8)
+
+    def invalidate(number: int) -> None:
+        barrier.wait()
+        for turn in range(5):
+            ban_id = f"{number}-{turn}"
+            store.change_record(
+                slot,
+                lambda record: bans.append(record, ban_id, Criteria(model="m"), now=NOW, hold_seconds=60),  # noqa: B023
+            )
+
+    threads = [threading.Thread(target=invalidate, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    record = store.read(slot, [])[1]
+    assert {ban.id for ban in record.bans} == {f"{n}-{t}" for n in range(8) for t in range(5)}
+    assert len({ban.sequence for ban in record.bans}) == 40
+
+
+def test_an_entry_can_be_removed_with_the_change(store, slot):
+    put(store, slot, "p")
+    store.change_record(slot, lambda record: record, remove=digest_of("p"))
+    assert store.read(slot, [digest_of("p")])[0] == [None]
+
+
+def test_a_lease_is_held_by_one_and_given_back_by_its_holder(store, slot):
+    digest = digest_of("p")
+    assert not store.leased(slot, digest, 1)
+    assert store.acquire(slot, digest, 1, b"a", 60_000)
+    assert not store.acquire(slot, digest, 1, b"b", 60_000)
+    assert store.acquire(slot, digest, 2, b"b", 60_000), "another point in history is another flight"
+    store.release(slot, digest, 1, b"b")
+    assert store.leased(slot, digest, 1)
+    store.release(slot, digest, 1, b"a")
+    assert not store.leased(slot, digest, 1)
+
+
+def walked(batches) -> list[bytes]:
+    return [row.digest for rows in batches for row in rows]
+
+
+def test_a_walk_meets_every_entry_and_alias(store, slot):
+    for number in range(450):
+        put(store, slot, f"p{number}", alias=f"alias of p{number}")
+    expected = {digest_of(f"p{n}") for n in range(450)} | {digest_of(f"alias of p{n}") for n in range(450)}
+    assert set(walked(store.walk(slot, whole=False))) == expected
+    whole = [codec.decode_entry(row.value) for rows in store.walk(slot, whole=True) for row in rows]
+    assert {entry.prompt for entry in whole} >= {f"p{n}" for n in range(450)}
+
+
+def test_a_model_is_walked_oldest_first_and_counted_without_aliases(store, slot):
+    for number in range(450):
+        # Many share a second: pages must not lose or repeat the rows on their border.
+        put(store, slot, f"p{number}", alias=f"a{number}", model="m", created_at=NOW + number // 100)
+    put(store, slot, "other", model="o")
+    prompts = [
+        entry.header.created_at
+        for rows in store.walk_model(slot, "m", whole=True)
+        for row in rows
+        if (entry := codec.decode_entry(row.value)).header.target is None
+    ]
+    assert len(prompts) == 450
+    assert prompts == sorted(prompts)
+    assert store.count_model(slot, "m") == 450
+    assert store.count_model(slot, "m", created_before=NOW + 2) == 200
+    assert store.models(slot) == ["m", "o"]
+
+
+def test_only_what_was_looked_at_is_removed(store, slot):
+    put(store, slot, "old")
+    put(store, slot, "kept")
+    record = store.ensure_record(slot)
+    stamp = Stamp(record.incarnation, record.sequence)
+    store.change_record(slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60))
+    put(store, slot, "new")
+    removals = [Removal(digest=digest_of(name), stamp=stamp, model="gpt-4o") for name in ("old", "new", "absent")]
+    removed, freed = store.remove(slot, removals)
+    assert removed == 1
+    assert freed > 100
+    values, _ = store.read(slot, [digest_of("old"), digest_of("new"), digest_of("kept")])
+    assert [value is not None for value in values] == [False, True, True]
+    assert store.count_model(slot, "gpt-4o") == 2
+
+
+def test_an_empty_removal_does_nothing(store, slot):
+    assert store.remove(slot, []) == (0, 0)
+
+
+def test_facts_and_ping(store, slot):
+    store.ping()
+    assert store.facts().kind in ("memory", "redis")
