@@ -1,0 +1,144 @@
+"""bootstrap(settings) -> Services: the only place where the parts are put together. Nothing connects before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import redis
+
+from core import embedded
+from core.audit import AuditLog
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.invalidation import CacheInvalidator
+from core.metrics import CacheMetrics
+from core.policy import PolicyLimits
+from core.prices import price
+from core.providers import DemoProvider, OpenAIProvider, Provider
+from core.settings import Settings
+from core.stores.base import Store
+from core.stores.memory import MemoryStore
+from core.stores.redis import RedisStore, patient_client, request_client
+from core.ttl import TTLPolicy
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a page, a command, a worker or the gateway may need. Close it at the end.
+
+    `redis` is a patient client for operators and workers, `queue_redis` the job queue's; None without Redis.
+    """
+
+    settings: Settings
+    cache: LLMCache
+    store: Store
+    provider: Provider
+    metrics: CacheMetrics
+    audit: AuditLog
+    invalidation: CacheInvalidator
+    redis: redis.Redis | None = None
+    queue_redis: redis.Redis | None = None
+
+    def close(self) -> None:
+        """Flushes the metrics and lets go of all connections."""
+        self.metrics.close()
+        self.provider.close()
+        self.cache.close()
+        self.store.close()
+        for client in (self.redis, self.queue_redis):
+            if client is not None:
+                client.close()
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def redis_url(settings: Settings) -> str | None:
+    """The configured Redis, or the embedded one that `make run` has running in the home folder; None for neither."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    return embedded.running_url(settings.home)
+
+
+def cache_config(settings: Settings) -> CacheConfig:
+    """The settings a cache acts by."""
+    return CacheConfig(
+        strategy=settings.strategy,
+        ttl=settings.ttl_seconds,
+        max_size=settings.max_size,
+        similarity_threshold=settings.semantic_threshold,
+        cache_errors=settings.cache_errors,
+        log_hits=settings.log_hits,
+        namespace=settings.namespace,
+        buckets=settings.buckets,
+        ttl_jitter=settings.ttl_jitter,
+        stale_seconds=settings.stale_seconds,
+        stale_if_error_seconds=settings.stale_if_error_seconds,
+        stale_while_revalidate_seconds=settings.stale_while_revalidate_seconds,
+        strip_stop_words=settings.strip_stop_words,
+        lease_seconds=settings.lease_seconds,
+        limits=PolicyLimits.from_settings(settings),
+    )
+
+
+def bootstrap(settings: Settings, **overrides: Any) -> Services:
+    """All parts, built and connected. `overrides` replace a part by name: `provider`, `store`, `clock`."""
+    url = redis_url(settings)
+    clock = {"clock": overrides["clock"]} if "clock" in overrides else {}
+    client = queue_client = None
+    store: Store
+    operator_store: Store
+    if "store" in overrides:
+        store = operator_store = overrides["store"]
+    elif url is None:
+        store = operator_store = MemoryStore(settings.max_size)
+    else:
+        store = RedisStore(request_client(url, settings.redis_timeout_seconds))
+        client = patient_client(url)
+        operator_store = RedisStore(client)
+        queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else url
+        queue_client = patient_client(queue_url)
+    provider = overrides.get("provider") or _provider(settings)
+    metrics = CacheMetrics(client, record_prompts=settings.record_prompts)
+    audit = AuditLog(client)
+    cache = LLMCache(
+        cache_config(settings),
+        store=store,
+        provider=provider,
+        metrics=metrics,
+        ttl_policy=TTLPolicy.from_settings(settings),
+        price=price,
+        **clock,
+    )
+    invalidation = CacheInvalidator(
+        operator_store,
+        audit,
+        namespace=settings.namespace,
+        buckets=settings.buckets,
+        hold_seconds=settings.hold_seconds,
+        count=metrics.count,
+        **clock,
+    )
+    return Services(
+        settings=settings,
+        cache=cache,
+        store=operator_store,
+        provider=provider,
+        metrics=metrics,
+        audit=audit,
+        invalidation=invalidation,
+        redis=client,
+        queue_redis=queue_client,
+    )
+
+
+def _provider(settings: Settings) -> Provider:
+    if settings.uses_demo_model:
+        return DemoProvider()
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    return OpenAIProvider(
+        api_key=key, base_url=settings.openai_base_url, timeout_seconds=settings.provider_timeout_seconds
+    )

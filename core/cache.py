@@ -1,0 +1,164 @@
+"""LLMCache: answers repeats from a store, asks the provider for the rest.
+
+The drivers here are thin loops over the steps of `core.steps`; every decision is in `core.decider`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, assert_never
+
+from core.decider import CacheConfig, Decider, NoRecorder, Recorder, Refresher
+from core.errors import ProviderUnavailable
+from core.models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
+from core.steps import Bypass, Follow, Hit, Lead, Step
+from core.stores.base import Store
+from core.stores.memory import MemoryStore
+from core.streams import AsyncStream, Stream
+from core.ttl import TTLPolicy
+
+if TYPE_CHECKING:
+    from core.providers import Provider
+
+
+class LLMCache:
+    """A response cache for LLM calls. Threads, tasks and processes may share one store.
+
+    Without a `store` entries live in this process. `provider` is needed by `complete` and `stream` only. `clock` gives
+    Unix seconds.
+    """
+
+    def __init__(
+        self,
+        config: CacheConfig | None = None,
+        *,
+        store: Store | None = None,
+        provider: Provider | None = None,
+        metrics: Recorder | None = None,
+        ttl_policy: TTLPolicy | None = None,
+        price: Callable[[str, Usage], float | None] = lambda model, usage: None,
+        clock: Callable[[], float] = time.time,
+        refresher: Refresher | None = None,
+    ) -> None:
+        self.config = config or CacheConfig()
+        self.store: Store = store or MemoryStore(self.config.max_size)
+        self.provider = provider
+        self._clock = clock
+        self.decider = Decider(
+            self.config,
+            self.store,
+            metrics or NoRecorder(),
+            ttl_policy or TTLPolicy(),
+            price,
+            clock,
+            refresher,
+        )
+
+    def begin(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Step:
+        """The first step of a request, for drivers of one's own."""
+        return self.decider.begin(request, controls)
+
+    def complete(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer:
+        """The answer, from the cache or the provider.
+
+        Raises what the provider raises, NotCached (`only-if-cached`), InvalidInput, ProviderUnavailable.
+        """
+        step = self._settle(request, controls)
+        match step:
+            case Hit():
+                return step.answer
+            case Bypass():
+                try:
+                    completion = self._provider().complete(request)
+                except BaseException as error:
+                    step.fail(error)
+                    raise
+                return step.finish(completion)
+            case Lead():
+                try:
+                    completion = self._provider().complete(request)
+                except BaseException as error:
+                    if stale := step.fail(error):
+                        return stale.answer
+                    raise
+                return step.store(completion)
+            case _:
+                assert_never(step)
+
+    async def acomplete(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer:
+        """The same on an event loop; a caller's cancellation never fails the others."""
+        step = await self._settle_async(request, controls)
+        match step:
+            case Hit():
+                return step.answer
+            case Bypass():
+                try:
+                    completion = await self._provider().acomplete(request)
+                except BaseException as error:
+                    step.fail(error)
+                    raise
+                return step.finish(completion)
+            case Lead():
+                try:
+                    completion = await self._provider().acomplete(request)
+                except BaseException as error:
+                    if stale := await asyncio.to_thread(step.fail, error):
+                        return stale.answer
+                    raise
+                return await asyncio.to_thread(step.store, completion)
+            case _:
+                assert_never(step)
+
+    def stream(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Stream:
+        """The answer as chunks, passed on as they arrive, stored only when the stream ends properly."""
+        return Stream(self._settle(request, controls), request, self._provider)
+
+    async def astream(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> AsyncStream:
+        """The same on an event loop."""
+        return AsyncStream(await self._settle_async(request, controls), request, self._provider)
+
+    def _settle(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
+        step = self.begin(request, controls)
+        while isinstance(step, Follow):
+            try:
+                step = step.wait()
+            except (KeyboardInterrupt, SystemExit):
+                step.abandon()
+                raise
+        return step
+
+    async def _settle_async(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
+        step = await asyncio.to_thread(self.begin, request, controls)
+        while isinstance(step, Follow):
+            try:
+                step = await step.wait_async()
+            except asyncio.CancelledError:
+                step.abandon()
+                raise
+        return step
+
+    def _provider(self) -> Provider:
+        if self.provider is None:
+            raise ProviderUnavailable("this cache has no provider: give one, or use begin() and call it yourself")
+        return self.provider
+
+    # One entry by hand
+
+    def get(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer | None:
+        """The stored answer or None; the provider is not asked. Counted as a hit or a miss."""
+        hit = self.decider.find(request, controls)
+        return hit.answer if hit else None
+
+    def set(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> bool:
+        """Stores an answer that was got elsewhere; False when it may not be stored. `put` says why."""
+        return isinstance(self.put(request, completion, controls), Answer)
+
+    def put(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> Answer | str:
+        """The same: the answer as stored, or the reason."""
+        return self.decider.put(request, completion, controls)
+
+    def close(self) -> None:
+        """Lets go of the store's connections."""
+        self.store.close()

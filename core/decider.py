@@ -1,0 +1,643 @@
+"""Decides what becomes of a request, and carries it out against the store.
+
+request -> bypass? -> identity -> exact and normalized lookup -> single-flight -> (provider) -> fenced store -> outcome
+
+The store's errors end here: they are counted, and the request goes on to the provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from core import codec, policy
+from core.bans import InvalidationRecord, may_store
+from core.breaker import CircuitBreaker
+from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
+from core.keys import Slot, Unkeyable, identify
+from core.lookup import Found, Lookup, MissReason, look_up
+from core.models import (
+    Answer,
+    CacheEntry,
+    CacheStrategy,
+    ChatRequest,
+    Completion,
+    Controls,
+    EntryHeader,
+    For,
+    NoStore,
+    Outcome,
+    OutcomeKind,
+    Stamp,
+    Usage,
+)
+from core.policy import PolicyLimits
+from core.singleflight import Flight, FlightKey, Flights
+from core.steps import Bypass, Call, Follow, Hit, Keyed, Lead, Lease, Miss, Step
+from core.stores.base import Store, StoredAs, Write
+from core.ttl import TTLPolicy
+
+logger = logging.getLogger("encore.cache")
+
+ERROR_SECONDS = 5.0
+"""How long a provider's error is remembered when `cache_errors` is on."""
+MOVED_TRIES = 16
+"""How often a store is tried again when invalidations come between: each of them is checked first."""
+
+Result = TypeVar("Result")
+
+
+class Recorder(Protocol):
+    """What the cache tells the metrics."""
+
+    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
+        """Counts one request."""
+        ...
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Counts an event that is not a request."""
+        ...
+
+
+class NoRecorder:
+    """For a cache nobody watches."""
+
+    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
+        """Counts nothing."""
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Counts nothing."""
+
+
+class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cache behaves; `core.settings` says what each means. Durations are seconds."""
+
+    strategy: CacheStrategy = CacheStrategy.NORMALIZED
+    ttl: float | None = None
+    max_size: int = 10_000
+    similarity_threshold: float = 0.97
+    cache_errors: bool = False
+    log_hits: bool = False
+    namespace: str = "default"
+    buckets: int = 1
+    ttl_jitter: float = 0.05
+    stale_seconds: float = 3600
+    stale_if_error_seconds: float = 0
+    stale_while_revalidate_seconds: float = 0
+    strip_stop_words: bool = False
+    lease_seconds: float = 60
+    limits: PolicyLimits = PolicyLimits()
+
+
+class Refresher(Protocol):
+    """Has an answer that was served stale generated anew, behind the scenes."""
+
+    def __call__(self, request: ChatRequest, controls: Controls, key: str) -> None:
+        """Returns at once; one refresh per key at a time."""
+        ...
+
+
+class Decider:
+    """All decisions and their carrying out; `core.cache.LLMCache` drives it."""
+
+    def __init__(
+        self,
+        config: CacheConfig,
+        store: Store,
+        metrics: Recorder,
+        ttl_policy: TTLPolicy,
+        price: Callable[[str, Usage], float | None],
+        clock: Callable[[], float],
+        refresher: Refresher | None,
+    ) -> None:
+        self.config = config
+        self.store_ = store
+        self.metrics = metrics
+        self.breaker = CircuitBreaker(on_change=self._breaker_changed)
+        self._ttl_policy = ttl_policy
+        self._price = price
+        self._clock = clock
+        self._refresher = refresher
+        self._random = random.Random()
+        self._slots: dict[tuple[str, int], Slot] = {}
+        self._flights = Flights()
+        self._errors: dict[FlightKey, tuple[float, BaseException]] = {}
+
+    # The beginning
+
+    def begin(self, request: ChatRequest, controls: Controls) -> Step:
+        """The first step. Raises NotCached (`only-if-cached`), InvalidInput (a namespace that cannot be)."""
+        call, keyed = self.identified(request, controls)
+        if isinstance(keyed, str):
+            if controls.only_if_cached:
+                self._refuse(call, keyed)
+            return Bypass(self, call, keyed)
+        return self._decide(call, keyed)
+
+    def identify(self, call: Call) -> Keyed | str:
+        """The request's identity, or why it must bypass."""
+        config = self.config
+        decision = self._ttl_policy.explain(policy.last_user_text(call.request))
+        user = None
+        if decision.personal:
+            user = call.controls.user or call.request.unkeyed.get("user")
+            if not user:
+                return policy.PERSONAL_WITHOUT_USER
+        try:
+            identity = identify(
+                call.request,
+                call.namespace,
+                user=user,
+                buckets=config.buckets,
+                strip_stop_words=config.strip_stop_words,
+                max_bytes=config.limits.max_request_bytes,
+            )
+        except Unkeyable as error:
+            return error.reason
+        return Keyed(identity, self.slot(call.namespace, identity.bucket), decision)
+
+    def slot(self, namespace: str, bucket: int) -> Slot:
+        """The key names of a bucket. Raises InvalidInput for a namespace that cannot be."""
+        slot = self._slots.get((namespace, bucket))
+        if slot is None:
+            slot = self._slots[namespace, bucket] = Slot(namespace, bucket)
+        return slot
+
+    def _decide(self, call: Call, keyed: Keyed) -> Step:
+        lookup = self.look_up(call, keyed)
+        if lookup is None:
+            miss = Miss(MissReason.STORE_DOWN, None)
+        elif call.controls.no_cache:
+            miss = Miss(MissReason.NO_CACHE, self._stamp(call, keyed, lookup))
+        elif lookup.found is not None and self._may_serve(lookup.found, call):
+            return self._hit(call, keyed, lookup.found)
+        else:
+            miss = Miss(lookup.reason, self._stamp(call, keyed, lookup))
+        if call.controls.only_if_cached:
+            self._refuse(call, miss.reason)
+        if miss.stamp is None or call.controls.no_cache:
+            return Lead(self, call, keyed, miss, None)
+        key = FlightKey(keyed.slot.entry(keyed.identity.exact), miss.stamp)
+        self._raise_remembered(call, key)
+        return self._join(call, keyed, miss, key, time.monotonic() + self.config.lease_seconds)
+
+    def look_up(self, call: Call, keyed: Keyed) -> Lookup | None:
+        """The checked lookup; None when the store cannot be asked."""
+        lookup = self.ask(
+            call,
+            lambda: look_up(
+                self.store_,
+                keyed.slot,
+                keyed.identity,
+                call.strategy,
+                self._clock(),
+                max_age=call.controls.max_age,
+                on_corrupt=lambda: self.metrics.count("corrupt_entries"),
+            ),
+        )
+        call.lookup_ms = call.elapsed_ms()
+        return lookup
+
+    def _stamp(self, call: Call, keyed: Keyed, lookup: Lookup) -> Stamp | None:
+        record: InvalidationRecord | None = lookup.record
+        if record is None:
+            record = self.ask(call, lambda: self.store_.ensure_record(keyed.slot))
+        return record.stamp if record is not None else None
+
+    def _may_serve(self, found: Found, call: Call) -> bool:
+        """Fresh ones always; a stale one while it is being refreshed, when the operator allows that."""
+        if not found.stale:
+            return True
+        if found.soft or self._refresher is None or call.controls.max_age is not None:
+            return False
+        return self._clock() < found.entry.header.fresh_until + self.config.stale_while_revalidate_seconds
+
+    def _hit(self, call: Call, keyed: Keyed, found: Found, reason: str = "") -> Hit:
+        header = found.entry.header
+        now = self._clock()
+        key = keyed.identity.key
+        if found.stale and not reason:
+            reason = "revalidating"
+            if self._refresher is not None:
+                self._refresher(call.request, call.controls, key)
+        latency_ms = call.elapsed_ms()
+        outcome = Outcome(
+            kind=OutcomeKind.HIT,
+            namespace=call.namespace,
+            model=call.request.model,
+            strategy=call.strategy,
+            detail=found.detail,
+            stale=found.stale,
+            reason=reason,
+            ttl_class=found.entry.ttl_class,
+            latency_ms=latency_ms,
+            lookup_ms=call.lookup_ms,
+            saved_input_tokens=header.input_tokens,
+            saved_output_tokens=header.output_tokens,
+            saved_cost_usd=header.cost_usd,
+            saved_ms=max(0.0, header.latency_ms - latency_ms),
+            key=key,
+            at=now,
+        )
+        self.metrics.record(outcome, keyed.identity.prompt)
+        if self.config.log_hits:
+            logger.info("hit %s key=%s model=%s", found.detail, key, call.request.model)
+        return Hit(self._answer(found.entry, outcome, now), found.entry)
+
+    @staticmethod
+    def _answer(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
+        return Answer(
+            completion=Completion(body=entry.body or {}),
+            outcome=outcome,
+            key=outcome.key,
+            age_seconds=max(0.0, now - entry.header.created_at),
+            ttl_seconds=max(0.0, entry.header.fresh_until - now),
+            similarity=outcome.similarity,
+        )
+
+    def _refuse(self, call: Call, reason: str) -> None:
+        self._record(call, OutcomeKind.MISS, reason="only-if-cached")
+        raise NotCached(f"only-if-cached was asked for, and there is no answer to serve ({reason})")
+
+    # Single-flight
+
+    def _join(self, call: Call, keyed: Keyed, miss: Miss, key: FlightKey, deadline: float) -> Step:
+        flight, leads = self._flights.join(key)
+        if not leads:
+            return Follow(self, call, keyed, miss, flight, deadline, polls=False)
+        return self._take_lease(call, keyed, miss, flight, deadline) or Follow(
+            self, call, keyed, miss, flight, deadline, polls=True
+        )
+
+    def _take_lease(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float) -> Hit | Lead | None:
+        """Leads if no other process does; None when one does. Whoever gets the lease looks again first."""
+        stamp = flight.key.stamp
+        token = secrets.token_bytes(16)
+        lease_ms = max(1, int((deadline - time.monotonic()) * 1000))
+        try:
+            taken = self.ask(
+                call,
+                lambda: self.store_.acquire(keyed.slot, keyed.identity.exact, stamp.sequence, token, lease_ms),
+            )
+            if taken is False:
+                return None
+            lease = Lease(self, keyed, flight, token if taken else None)
+            lookup = self.look_up(call, keyed) if taken else None
+        except BaseException:
+            flight.land()
+            raise
+        if lookup is not None and lookup.found is not None and not lookup.found.stale:
+            lease.end(call, codec.encode_entry(lookup.found.entry))
+            return self._hit(call, keyed, lookup.found)
+        return Lead(self, call, keyed, miss, lease)
+
+    def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float, follow: Follow) -> Step:
+        """Looks whether another process' leader has stored, or has gone."""
+        stamp = flight.key.stamp
+        lookup = self.look_up(call, keyed)
+        if lookup is None:
+            return self.lead_alone(call, keyed, miss, flight)
+        if lookup.found is not None and not lookup.found.stale:
+            flight.land(codec.encode_entry(lookup.found.entry))
+            return self._collapsed(call, keyed, lookup.found.entry)
+        if self.ask(call, lambda: self.store_.leased(keyed.slot, keyed.identity.exact, stamp.sequence)):
+            return follow
+        return self._take_lease(call, keyed, miss, flight, deadline) or follow
+
+    def lead_alone(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Lead:
+        """Waits no longer for another process; those of this process wait for us."""
+        return Lead(self, call, keyed, miss, Lease(self, keyed, flight, None))
+
+    def landed(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float) -> Step:
+        """What a follower does when the flight it waited for has ended."""
+        landing = flight.landed.result()
+        if landing.value is not None:
+            return self._collapsed(call, keyed, codec.decode_entry(landing.value))
+        if landing.error is not None:
+            if stale := self.lead_failed(call, keyed, None, landing.error):
+                return stale
+            raise landing.error
+        if landing.alone:
+            return Lead(self, call, keyed, miss, None)
+        self.metrics.count("takeovers")
+        return self._join(call, keyed, miss, flight.key, deadline)
+
+    def _collapsed(self, call: Call, keyed: Keyed, entry: CacheEntry) -> Hit:
+        outcome = self._record(
+            call, OutcomeKind.MISS, keyed=keyed, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class
+        )
+        return Hit(self._answer(entry, outcome, self._clock()), entry)
+
+    def release(self, call: Call, keyed: Keyed, stamp: Stamp, token: bytes) -> None:
+        """Gives a lease back; if that fails it ends by itself."""
+        self.ask(call, lambda: self.store_.release(keyed.slot, keyed.identity.exact, stamp.sequence, token))
+
+    # The ends
+
+    def store(
+        self,
+        call: Call,
+        keyed: Keyed,
+        miss: Miss,
+        lease: Lease | None,
+        completion: Completion,
+        chunks: list[dict[str, Any]] | None,
+    ) -> Answer:
+        """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
+        entry, not_stored = self._entry(call, keyed, miss, completion, chunks)
+        provider_ms = call.provider_ms()
+        value: bytes | None = None
+        if entry is not None:
+            value, not_stored = self._keep(call, keyed, entry)
+        if lease is not None:
+            lease.end(call, value, alone=value is None)
+        tokens = completion.tokens
+        outcome = self._record(
+            call,
+            OutcomeKind.MISS,
+            keyed=keyed,
+            reason=miss.reason,
+            stored=not not_stored,
+            not_stored=not_stored,
+            ttl_class=keyed.decision.ttl_class,
+            provider_ms=provider_ms,
+            tokens=tokens,
+            cost_usd=entry.header.cost_usd if entry else self._price(call.request.model, tokens),
+        )
+        seconds = entry.header.fresh_until - entry.header.created_at if entry and outcome.stored else 0.0
+        return Answer(completion=completion, outcome=outcome, key=keyed.identity.key, ttl_seconds=seconds)
+
+    def _entry(
+        self,
+        call: Call,
+        keyed: Keyed,
+        miss: Miss,
+        completion: Completion,
+        chunks: list[dict[str, Any]] | None,
+    ) -> tuple[CacheEntry | None, str]:
+        """The entry an answer would be stored as, or why it must not be stored."""
+        not_stored = policy.not_stored_reason(completion.body, call.request, self.config.limits)
+        if not_stored:
+            return None, not_stored
+        seconds = self._fresh_seconds(call.controls, keyed)
+        if seconds is None:
+            return None, "no-store"
+        if miss.stamp is None:
+            return None, miss.reason
+        now = self._clock()
+        tokens = completion.tokens
+        header = EntryHeader(
+            digest=keyed.identity.exact,
+            scope=keyed.identity.scope,
+            namespace=call.namespace,
+            model=call.request.model,
+            incarnation=miss.stamp.incarnation,
+            sequence=miss.stamp.sequence,
+            created_at=now,
+            fresh_until=now + seconds,
+            input_tokens=tokens.input_tokens,
+            output_tokens=tokens.output_tokens,
+            cost_usd=self._price(call.request.model, tokens),
+            latency_ms=call.provider_ms(),
+        )
+        entry = CacheEntry(
+            header=header,
+            prompt=keyed.identity.prompt,
+            tags=call.controls.tags,
+            ttl_class=keyed.decision.ttl_class,
+            body=completion.body,
+            chunks=chunks,
+        )
+        return entry, ""
+
+    def _fresh_seconds(self, controls: Controls, keyed: Keyed) -> float | None:
+        """How long the answer will be fresh; None for not at all."""
+        if isinstance(controls.ttl, NoStore):
+            return None
+        if isinstance(controls.ttl, For):
+            return controls.ttl.seconds
+        seconds = keyed.decision.seconds if self.config.ttl is None else self.config.ttl
+        if not seconds:
+            return None
+        return policy.jitter(seconds, self.config.ttl_jitter, self._random)
+
+    def _keep(self, call: Call, keyed: Keyed, entry: CacheEntry) -> tuple[bytes | None, str]:
+        """Writes an entry and its alias through the fence: (stored form, ""), or why it was not stored.
+
+        The form is given also when only the store failed: those who wait may have it.
+        """
+        header = entry.header
+        try:
+            value = codec.encode_entry(entry)
+            alias = self._alias(keyed, entry)
+        except DecodeError:
+            return None, "unencodable"
+        if len(value) > self.config.limits.max_entry_bytes:
+            return None, "too-large"
+        write = Write(
+            digest=header.digest,
+            value=value,
+            ttl_ms=int((header.fresh_until - header.created_at + self.config.stale_seconds) * 1000),
+            model=header.model,
+            created_at=header.created_at,
+            alias=alias,
+        )
+        stamp = Stamp(header.incarnation, header.sequence)
+        expected = header.sequence
+        for _ in range(MOVED_TRIES):
+            reply = self.ask(call, partial(self.store_.write, keyed.slot, write, stamp, expected))
+            if reply is None:
+                return value, MissReason.STORE_DOWN
+            result, record = reply
+            if result is StoredAs.STORED:
+                return value, ""
+            if result is not StoredAs.MOVED or record is None:
+                return None, f"refused-{result}"
+            if not may_store(entry, record):
+                return None, "refused-invalidated"
+            expected = record.sequence
+        return None, "refused-moved"
+
+    @staticmethod
+    def _alias(keyed: Keyed, entry: CacheEntry) -> tuple[bytes, bytes] | None:
+        normalized = keyed.identity.normalized
+        if normalized is None:
+            return None
+        header = msgspec.structs.replace(entry.header, digest=normalized, target=entry.header.digest)
+        return normalized, codec.encode_entry(
+            CacheEntry(header=header, prompt=entry.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        )
+
+    def find(self, request: ChatRequest, controls: Controls) -> Hit | None:
+        """A lookup and nothing else; recorded as a hit or a miss."""
+        call, keyed = self.identified(request, controls)
+        lookup = self.look_up(call, keyed) if isinstance(keyed, Keyed) else None
+        if isinstance(keyed, Keyed) and lookup is not None and lookup.found is not None and not lookup.found.stale:
+            return self._hit(call, keyed, lookup.found)
+        reason = keyed if isinstance(keyed, str) else lookup.reason if lookup else MissReason.STORE_DOWN
+        self._record(call, OutcomeKind.MISS, reason=reason)
+        return None
+
+    def put(self, request: ChatRequest, completion: Completion, controls: Controls) -> Answer | str:
+        """Stores an answer that was got elsewhere; else the reason why it may not be stored. Not a request."""
+        call, keyed = self.identified(request, controls)
+        if isinstance(keyed, str):
+            return keyed
+        lookup = self.look_up(call, keyed)
+        stamp = self._stamp(call, keyed, lookup) if lookup is not None else None
+        entry, not_stored = self._entry(call, keyed, Miss(MissReason.STORE_DOWN, stamp), completion, None)
+        if entry is not None:
+            _, not_stored = self._keep(call, keyed, entry)
+        if entry is None or not_stored:
+            return not_stored or "no-store"
+        outcome = Outcome(
+            kind=OutcomeKind.MISS,
+            namespace=call.namespace,
+            model=request.model,
+            strategy=call.strategy,
+            stored=True,
+            key=keyed.identity.key,
+            at=entry.header.created_at,
+        )
+        return self._answer(entry, outcome, entry.header.created_at)
+
+    def identified(self, request: ChatRequest, controls: Controls) -> tuple[Call, Keyed | str]:
+        """A call and its identity, or why it must bypass."""
+        call = self._call(request, controls)
+        return call, policy.bypass_reason(request, controls, self.config.limits) or self.identify(call)
+
+    def _call(self, request: ChatRequest, controls: Controls) -> Call:
+        return Call(
+            request,
+            controls,
+            controls.namespace or self.config.namespace,
+            policy.effective_strategy(request, controls, self.config.strategy),
+        )
+
+    def passed(self, call: Call, reason: str, completion: Completion) -> Answer:
+        """A bypass ended well."""
+        tokens = completion.tokens
+        outcome = self._record(
+            call,
+            OutcomeKind.BYPASS,
+            reason=reason,
+            provider_ms=call.provider_ms(),
+            tokens=tokens,
+            cost_usd=self._price(call.request.model, tokens),
+        )
+        return Answer(completion=completion, outcome=outcome)
+
+    def failed(self, call: Call, error: BaseException) -> None:
+        """A request ended without an answer."""
+        self._record(call, OutcomeKind.ERROR, reason=_error_word(error), provider_ms=call.provider_ms())
+
+    def lead_failed(
+        self, call: Call, keyed: Keyed, lease: Lease | None, error: BaseException, *, may_serve_stale: bool = True
+    ) -> Hit | None:
+        """A leader's provider failed: an old answer if one may be served, found by a lookup made now."""
+        went_away = _went_away(error)
+        if lease is not None:
+            lease.end(call, error=None if went_away else error)
+        if may_serve_stale and not went_away and policy.is_outage(error):
+            allowed = call.controls.stale_if_error
+            if allowed is None:
+                allowed = self.config.stale_if_error_seconds
+            if allowed > 0 and (lookup := self.look_up(call, keyed)) and lookup.found:
+                found = lookup.found
+                if not found.stale or found.soft or self._clock() < found.entry.header.fresh_until + allowed:
+                    return self._hit(call, keyed, msgspec.structs.replace(found, expired=True), "stale-if-error")
+        if self.config.cache_errors and not went_away and lease is not None:
+            self._errors[lease.key] = (time.monotonic() + ERROR_SECONDS, error)
+        self.failed(call, error)
+        return None
+
+    def _raise_remembered(self, call: Call, key: FlightKey) -> None:
+        remembered = self._errors.get(key) if self._errors else None
+        if remembered is None:
+            return
+        if time.monotonic() < remembered[0]:
+            self._record(call, OutcomeKind.ERROR, reason="remembered-error")
+            raise remembered[1]
+        self._errors.pop(key, None)
+
+    def _record(
+        self,
+        call: Call,
+        kind: OutcomeKind,
+        *,
+        keyed: Keyed | None = None,
+        reason: str = "",
+        stored: bool = False,
+        not_stored: str = "",
+        collapsed: bool = False,
+        ttl_class: str = "",
+        provider_ms: float = 0.0,
+        tokens: Usage | None = None,
+        cost_usd: float | None = None,
+    ) -> Outcome:
+        outcome = Outcome(
+            kind=kind,
+            namespace=call.namespace,
+            model=call.request.model,
+            strategy=call.strategy,
+            stored=stored,
+            collapsed=collapsed,
+            reason=reason,
+            not_stored=not_stored,
+            ttl_class=ttl_class,
+            latency_ms=call.elapsed_ms(),
+            lookup_ms=call.lookup_ms,
+            provider_ms=provider_ms,
+            input_tokens=tokens.input_tokens if tokens else 0,
+            output_tokens=tokens.output_tokens if tokens else 0,
+            cost_usd=cost_usd,
+            key=keyed.identity.key if keyed else "",
+            at=self._clock(),
+        )
+        self.metrics.record(outcome, keyed.identity.prompt if keyed else None)
+        return outcome
+
+    # The store, guarded
+
+    def ask(self, call: Call, question: Callable[[], Result]) -> Result | None:
+        """The store's answer, or None when it cannot be had: the one place where its errors are caught."""
+        if call.store_failed or not self.breaker.allows():
+            return None
+        try:
+            answer = question()
+        except WriteRefused as error:
+            # The server answers, it just takes no writes: lookups go on.
+            self.breaker.succeeded()
+            self.metrics.count("writes_refused")
+            logger.debug("store: %s", error)
+            return None
+        except (StoreUnavailable, OutcomeUnknown):
+            call.store_failed = True
+            self.breaker.failed()
+            self.metrics.count("store_errors")
+            return None
+        self.breaker.succeeded()
+        return answer
+
+    def _breaker_changed(self, is_open: bool) -> None:
+        if is_open:
+            self.metrics.count("breaker_openings")
+            logger.warning("the store does not answer: requests go straight to the provider, one probe a second")
+        else:
+            logger.warning("the store answers again")
+
+
+def _went_away(error: BaseException) -> bool:
+    return not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError)
+
+
+def _error_word(error: BaseException) -> str:
+    return "cancelled" if _went_away(error) else type(error).__name__

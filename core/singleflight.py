@@ -1,0 +1,85 @@
+"""Single-flight: of equal requests at the same time one computes, the rest wait for its answer.
+
+Inside a process a flight is a future; between processes it is a lease in the store. Both are named by the answer and
+by the stamp of the lookup that missed, so that nobody who asks after an invalidation waits for, or is handed, an answer
+whose generation began before it.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import msgspec
+
+from core.models import Stamp
+
+MAX_TAKEOVERS = 2
+"""After so many failed leaders all who wait are handed the error, instead of failing one after the other."""
+
+
+class FlightKey(msgspec.Struct, frozen=True):
+    """Which answer, as of which point in the history of invalidations."""
+
+    name: bytes
+    stamp: Stamp
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """How a flight ended: with an answer to share (in its stored form, so that nobody shares an object), with an error
+    to share, with an answer nobody may share (`alone`: everyone asks for himself), or with nothing (one takes over).
+    """
+
+    value: bytes | None = None
+    error: BaseException | None = None
+    alone: bool = False
+
+
+class Flight:
+    """One computation in this process that others may wait for."""
+
+    def __init__(self, flights: Flights, key: FlightKey, failures: int) -> None:
+        self._flights = flights
+        self.key = key
+        self.failures = failures
+        self.landed: Future[Landing] = Future()
+
+    def land(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> None:
+        """Ends the flight, once: the first call counts. An error is shared only after MAX_TAKEOVERS."""
+        failures = self.failures + 1 if error is not None else 0
+        shared = error if failures > MAX_TAKEOVERS else None
+        self._flights.remove(self, failures if shared is None else 0)
+        if not self.landed.done():
+            self.landed.set_result(Landing(value, shared, alone))
+
+
+class Flights:
+    """The flights of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[FlightKey, Flight] = {}
+        self._failures: dict[FlightKey, int] = {}
+
+    def join(self, key: FlightKey) -> tuple[Flight, bool]:
+        """The flight for a key, and whether the caller leads it."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight, False
+            flight = self._flights[key] = Flight(self, key, self._failures.pop(key, 0))
+            return flight, True
+
+    def remove(self, flight: Flight, failures: int) -> None:
+        """Forgets a landed flight; its failures are passed on to whoever takes over."""
+        with self._lock:
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+                if failures:
+                    self._failures[flight.key] = failures
+                    # Nobody may ever take over: keep the table small.
+                    while len(self._failures) > 1000:
+                        del self._failures[next(iter(self._failures))]
+
+    def __len__(self) -> int:
+        return len(self._flights)

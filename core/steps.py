@@ -1,0 +1,238 @@
+"""What a request has come to: the steps that `Decider.begin` returns, and how each of them ends.
+
+A driver (sync, async, streaming, a transport, the gateway) holds a step, does the one thing the step is waiting for and
+ends it. Every ending records the request's outcome, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent import futures
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core.keys import Identity, Slot
+from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Stamp
+from core.singleflight import Flight, FlightKey
+from core.streaming import IncompleteStream, assemble, replay, split
+from core.ttl import TTLDecision
+
+if TYPE_CHECKING:
+    from core.decider import Decider
+
+POLL_SECONDS = 0.02
+"""How often a process looks whether another process' leader has finished."""
+
+
+class Call:
+    """One request on its way: what was asked, and what the way has cost so far (milliseconds)."""
+
+    __slots__ = (
+        "controls",
+        "lookup_ms",
+        "namespace",
+        "provider_began",
+        "request",
+        "started",
+        "store_failed",
+        "strategy",
+    )
+
+    def __init__(self, request: ChatRequest, controls: Controls, namespace: str, strategy: CacheStrategy) -> None:
+        self.started = time.perf_counter()
+        self.request = request
+        self.controls = controls
+        self.namespace = namespace
+        self.strategy = strategy
+        self.lookup_ms = 0.0
+        self.provider_began = 0.0
+        self.store_failed = False
+        """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
+
+    def elapsed_ms(self) -> float:
+        """Time since the request began."""
+        return (time.perf_counter() - self.started) * 1000
+
+    def provider_ms(self) -> float:
+        """Time since the provider was called; 0 when it was not."""
+        return (time.perf_counter() - self.provider_began) * 1000 if self.provider_began else 0.0
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A request that has an identity: where its answer is, how long it will stay."""
+
+    identity: Identity
+    slot: Slot
+    decision: TTLDecision
+
+
+class Miss(msgspec.Struct, frozen=True):
+    """Why there is nothing to serve, and the stamp of that lookup; no stamp means nothing may be shared or stored."""
+
+    reason: str
+    stamp: Stamp | None
+
+
+class Hit:
+    """The answer was found. Already recorded; nothing is left to do but to serve it."""
+
+    def __init__(self, answer: Answer, entry: CacheEntry) -> None:
+        self.answer = answer
+        self.entry = entry
+
+    def chunks(self, *, include_usage: bool) -> list[dict[str, Any]]:
+        """The answer as the chunks of a stream, at once and without fake delays."""
+        if self.entry.chunks is not None:
+            return replay(self.entry.chunks, include_usage=include_usage)
+        return split(self.answer.completion.body, include_usage=include_usage)
+
+
+class Bypass:
+    """The request does not touch the cache. End it with `finish` or `fail`."""
+
+    def __init__(self, decider: Decider, call: Call, reason: str) -> None:
+        self._decider = decider
+        self._call = call
+        self.reason = reason
+        call.provider_began = time.perf_counter()
+
+    def finish(self, completion: Completion) -> Answer:
+        """The provider answered."""
+        return self._decider.passed(self._call, self.reason, completion)
+
+    def finish_stream(self, chunks: list[dict[str, Any]]) -> Answer:
+        """The stream ended; what it held is counted as far as it can be read."""
+        try:
+            body = assemble(chunks)
+        except IncompleteStream:
+            body = {}
+        return self.finish(Completion(body=body))
+
+    def fail(self, error: BaseException) -> None:
+        """The provider failed, or the caller went away."""
+        self._decider.failed(self._call, error)
+
+
+class Lease:
+    """The right to compute an answer: a flight in this process, a lease in the store."""
+
+    def __init__(self, decider: Decider, keyed: Keyed, flight: Flight, token: bytes | None) -> None:
+        self._decider = decider
+        self._keyed = keyed
+        self._flight = flight
+        self._token = token
+
+    @property
+    def key(self) -> FlightKey:
+        """Which answer, as of which stamp."""
+        return self._flight.key
+
+    def end(
+        self, call: Call, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False
+    ) -> None:
+        """Wakes those who wait, here and elsewhere."""
+        self._flight.land(value, error, alone=alone)
+        if self._token is not None:
+            self._decider.release(call, self._keyed, self._flight.key.stamp, self._token)
+
+
+class Lead:
+    """The answer is this caller's to compute. End it with `store`, `store_stream`, `fail` or `abandon`."""
+
+    def __init__(self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, lease: Lease | None) -> None:
+        self._decider = decider
+        self._call = call
+        self._keyed = keyed
+        self._miss = miss
+        self._lease = lease
+        call.provider_began = time.perf_counter()
+
+    @property
+    def key(self) -> str:
+        """The readable key the answer will have."""
+        return self._keyed.identity.key
+
+    @property
+    def reason(self) -> str:
+        """Why it was a miss."""
+        return self._miss.reason
+
+    def store(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
+        """Keeps the answer if it may be kept, and hands it to those who wait."""
+        return self._decider.store(self._call, self._keyed, self._miss, self._lease, completion, chunks)
+
+    def store_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
+        """The same for a stream that has ended; None, and nothing kept, when it did not end properly."""
+        try:
+            completion = Completion(body=assemble(chunks))
+        except IncompleteStream as error:
+            self.fail(error)
+            return None
+        return self.store(completion, chunks)
+
+    def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
+        """The provider failed: an older answer if one may be served now (`stale-if-error`), else None: raise."""
+        return self._decider.lead_failed(self._call, self._keyed, self._lease, error, may_serve_stale=may_serve_stale)
+
+    def abandon(self) -> None:
+        """The caller went away: one of those who wait takes over."""
+        self.fail(asyncio.CancelledError())
+
+
+class Follow:
+    """Another caller computes the same answer. `wait` gives the next step: a Hit, a Lead, or Follow again.
+
+    `polls`: the leader is another process; else it is a flight of this one.
+    """
+
+    def __init__(
+        self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float, *, polls: bool
+    ) -> None:
+        self._decider = decider
+        self._call = call
+        self._keyed = keyed
+        self._miss = miss
+        self._flight = flight
+        self._deadline = deadline
+        self._polls = polls
+        self._pause = threading.Event()
+
+    def wait(self) -> Step:
+        """Blocks until something may have changed."""
+        if self._polls:
+            self._pause.wait(POLL_SECONDS)
+        else:
+            futures.wait([self._flight.landed], timeout=max(0.0, self._deadline - time.monotonic()))
+        return self._next()
+
+    async def wait_async(self) -> Step:
+        """The same without blocking the event loop."""
+        if self._polls:
+            await asyncio.sleep(POLL_SECONDS)
+        else:
+            landed = asyncio.shield(asyncio.wrap_future(self._flight.landed))
+            await asyncio.wait([landed], timeout=max(0.0, self._deadline - time.monotonic()))
+        return await asyncio.to_thread(self._next)
+
+    def _next(self) -> Step:
+        if self._polls:
+            if time.monotonic() >= self._deadline:
+                return self._decider.lead_alone(self._call, self._keyed, self._miss, self._flight)
+            return self._decider.poll(self._call, self._keyed, self._miss, self._flight, self._deadline, self)
+        if self._flight.landed.done():
+            return self._decider.landed(self._call, self._keyed, self._miss, self._flight, self._deadline)
+        if time.monotonic() >= self._deadline:
+            return Lead(self._decider, self._call, self._keyed, self._miss, None)
+        return self
+
+    def abandon(self) -> None:
+        """The caller waits no longer; if others of this process wait behind it, one of them takes over."""
+        self._decider.failed(self._call, asyncio.CancelledError())
+        if self._polls:
+            self._flight.land()
+
+
+Step = Hit | Bypass | Lead | Follow
