@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import redis
+from redis import Redis
 
 from core import embedded
 from core.audit import AuditLog
@@ -36,8 +36,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     metrics: CacheMetrics
     audit: AuditLog
     invalidation: CacheInvalidator
-    redis: redis.Redis | None = None
-    queue_redis: redis.Redis | None = None
+    redis: Redis | None = None
+    queue_redis: Redis | None = None
 
     def close(self) -> None:
         """Flushes the metrics and lets go of all connections."""
@@ -85,8 +85,12 @@ def cache_config(settings: Settings) -> CacheConfig:
 
 
 def bootstrap(settings: Settings, **overrides: Any) -> Services:
-    """All parts, built and connected. `overrides` replace a part by name: `provider`, `store`, `clock`."""
+    """All parts, built and connected. `overrides` replace a part by name: `provider`, `store`, `clock`.
+
+    `operator_timeout_seconds` is the longest wait of operators' and workers' clients.
+    """
     url = redis_url(settings)
+    patience = overrides.get("operator_timeout_seconds", 5.0)
     clock = {"clock": overrides["clock"]} if "clock" in overrides else {}
     client = queue_client = None
     store: Store
@@ -97,10 +101,10 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         store = operator_store = MemoryStore(settings.max_size)
     else:
         store = RedisStore(request_client(url, settings.redis_timeout_seconds))
-        client = patient_client(url)
+        client = patient_client(url, patience)
         operator_store = RedisStore(client)
         queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else url
-        queue_client = patient_client(queue_url)
+        queue_client = patient_client(queue_url, patience)
     provider = overrides.get("provider") or _provider(settings)
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts)
     audit = AuditLog(client)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
+from core.breaker import CircuitBreaker
 from core.decider import CacheConfig, Decider, NoRecorder, Recorder, Refresher
 from core.errors import ProviderUnavailable
 from core.models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
@@ -55,6 +56,11 @@ class LLMCache:
             clock,
             refresher,
         )
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """Tells whether the store is being asked at the moment."""
+        return self.decider.breaker
 
     def begin(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Step:
         """The first step of a request, for drivers of one's own."""
@@ -122,20 +128,22 @@ class LLMCache:
     def _settle(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
         step = self.begin(request, controls)
         while isinstance(step, Follow):
+            follow = step
             try:
-                step = step.wait()
+                step = follow.wait()
             except (KeyboardInterrupt, SystemExit):
-                step.abandon()
+                follow.abandon()
                 raise
         return step
 
     async def _settle_async(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
         step = await asyncio.to_thread(self.begin, request, controls)
         while isinstance(step, Follow):
+            follow = step
             try:
-                step = await step.wait_async()
+                step = await follow.wait_async()
             except asyncio.CancelledError:
-                step.abandon()
+                follow.abandon()
                 raise
         return step
 

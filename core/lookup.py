@@ -84,7 +84,9 @@ def look_up(
         digests.append(identity.normalized)
     values, record = store.read(slot, digests)
     if record is None:
-        return Lookup(found=None, reason=MissReason.NO_RECORD, record=None)
+        # A namespace nobody has used yet, or a record that was lost: then no entry of it can be trusted.
+        lost = any(value is not None for value in values)
+        return Lookup(found=None, reason=MissReason.NO_RECORD if lost else MissReason.ABSENT, record=None)
     stale: Found | None = None
     reasons = {MissReason.ABSENT}
     for digest, value in zip(digests, values, strict=True):

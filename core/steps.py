@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.errors import IncompleteStream
 from core.keys import Identity, Slot
 from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Stamp
 from core.singleflight import Flight, FlightKey
-from core.streaming import IncompleteStream, assemble, replay, split
+from core.streaming import assemble, replay, split
 from core.ttl import TTLDecision
 
 if TYPE_CHECKING:

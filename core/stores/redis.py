@@ -253,7 +253,7 @@ class RedisStore:
         """How many entries the index lists for a model."""
         highest = "+inf" if created_before is None else f"({created_before!r}"
         with reading():
-            return cast("int", self._client.zcount(slot.by_model(model), "-inf", highest))
+            return self._client.zcount(slot.by_model(model), "-inf", highest)
 
     def models(self, slot: Slot) -> list[str]:
         """Models the index knows."""
@@ -294,7 +294,7 @@ class RedisStore:
                         pipeline.exists(slot.entry(digest))
                     gone = [d for d, there in zip(digests, pipeline.execute(), strict=True) if not there]
                     if gone:
-                        dropped += cast("int", self._client.zrem(index, *gone))
+                        dropped += self._client.zrem(index, *gone)
                 if cursor == 0:
                     break
         return dropped
@@ -302,7 +302,7 @@ class RedisStore:
     def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
         """Seconds until Redis deletes an entry."""
         with reading():
-            left = cast("int", self._client.pttl(slot.entry(digest)))
+            left = self._client.pttl(slot.entry(digest))
         return left / 1000 if left >= 0 else None
 
     def namespaces(self) -> list[str]:
@@ -313,7 +313,7 @@ class RedisStore:
     def facts(self) -> StoreFacts:
         """Version, memory, policy, role and persistence, from INFO."""
         with reading():
-            info = cast("dict[str, Any]", self._client.info("everything"))
+            info = self._client.info("everything")
         return StoreFacts(
             kind="redis",
             version=str(info.get("redis_version", "")),

@@ -13,9 +13,7 @@ SLOT = Slot("test", 0)
 def put(store: MemoryStore, prompt: str, ttl_ms: int = 60_000) -> None:
     record = store.ensure_record(SLOT)
     entry = an_entry(prompt, incarnation=record.incarnation)
-    write = Write(
-        digest=entry.header.digest, value=codec.encode_entry(entry), ttl_ms=ttl_ms, model="m", created_at=1.0
-    )
+    write = Write(digest=entry.header.digest, value=codec.encode_entry(entry), ttl_ms=ttl_ms, model="m", created_at=1.0)
     store.write(SLOT, write, Stamp(record.incarnation, record.sequence), record.sequence)
 
 
