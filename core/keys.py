@@ -11,12 +11,16 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from core.models import ChatRequest
+
+REMEMBERED_BYTES = 4000
+"""Identities of requests up to this size are remembered in the process."""
 
 FORM = b"encore-1"
 """Version of the canonical form: a change here makes every older entry a miss."""
@@ -28,14 +32,22 @@ READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
 # Parameters of which 1 and 1.0 are the same number on the wire. Elsewhere (tools, schemas) numbers stay as given.
 _NUMBERS = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty"})
 
-_STOP_WORDS = frozenset("a an the is are was were be of to in on at for and or please can could you me tell".split())
+_STOP_WORDS = frozenset(
+    {
+        *("a", "an", "the", "is", "are", "was", "were", "be", "of", "to", "in", "on", "at", "for", "and", "or"),
+        *("please", "can", "could", "you", "me", "tell"),
+    }
+)
 
 # msgpack's float64 (0xcb) with every bit of the exponent set: NaN or an infinity, or another value's bytes by chance.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL)
 
 UNKEYED_HEADERS = frozenset(
-    "accept accept-encoding accept-language baggage cache-control connection content-length content-type host"
-    " idempotency-key sentry-trace traceparent tracestate user-agent x-amzn-trace-id x-correlation-id x-request-id".split()
+    {
+        *("accept", "accept-encoding", "cache-control", "connection", "content-length", "content-type", "host"),
+        *("baggage", "idempotency-key", "sentry-trace", "traceparent", "tracestate", "user-agent", "x-amzn-trace-id"),
+        *("x-correlation-id", "x-request-id"),
+    }
 )
 """Names in `extra_headers` that do not change the answer, beside `X-Encore-*` and `X-Stainless-*`. Every other one (a
 caller's own Authorization, an organization, a beta flag) is in the key."""
@@ -54,6 +66,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     `scope`: everything but the last user message's text. `exact`: the whole request. `normalized`: scope and normal
     form, None where that strategy does not apply. `prompt` is the text, empty when the last message is not plain text.
+    `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it.
     """
 
     namespace: str
@@ -63,11 +76,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     normalized: bytes | None
     prompt: str
     fuzzy: bool
-
-    @property
-    def key(self) -> str:
-        """The readable key: bucket and digest, as `X-Encore-Key` shows it."""
-        return readable_key(self.bucket, self.exact)
+    key: str
 
 
 def readable_key(bucket: int, digest: bytes) -> str:
@@ -119,9 +128,18 @@ def identify(
             raise Unkeyable("not-a-number")
     except (TypeError, ValueError, AttributeError, RecursionError, OverflowError, NotImplementedError) as error:
         raise Unkeyable("unencodable") from error
+    # A vector belongs to these very characters.
+    folds = shape is not None and request.endpoint != "embeddings"
+    derive = _remembered if len(encoded) + len(text) <= REMEMBERED_BYTES else _derive
+    return derive(namespace, encoded, text, shape is not None, folds, buckets, strip_stop_words)
+
+
+def _derive(
+    namespace: str, encoded: bytes, text: str, fuzzy: bool, folds: bool, buckets: int, strip_stop_words: bool
+) -> Identity:
     scope = sha256(FORM + encoded).digest()
-    exact = sha256(b"exact" + scope + text_bytes).digest()
-    normal = normalize(text, strip_stop_words=strip_stop_words) if shape else ""
+    exact = sha256(b"exact" + scope + text.encode()).digest()
+    normal = normalize(text, strip_stop_words=strip_stop_words) if folds else ""
     normalized = sha256(b"normal" + scope + normal.encode()).digest() if normal else None
     bucket = int.from_bytes((normalized or exact)[:4], "big") % buckets if buckets > 1 else 0
     return Identity(
@@ -131,8 +149,13 @@ def identify(
         exact=exact,
         normalized=normalized,
         prompt=text,
-        fuzzy=shape is not None,
+        fuzzy=fuzzy,
+        key=readable_key(bucket, exact),
     )
+
+
+# Hits repeat their requests: what follows from a short one's canonical form is remembered.
+_remembered = lru_cache(maxsize=4096)(_derive)
 
 
 def _fuzzy_text(message: Mapping[str, Any]) -> tuple[str, Any]:
@@ -215,9 +238,9 @@ _VOWELS = frozenset("aeiouy")
 def normalize(text: str, *, strip_stop_words: bool = False) -> str:
     """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
 
-    Unicode NFC, outer white space, white-space runs, case and closing punctuation. A text with any sign of code, data or
-    quotation keeps all but the first two: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart. Words
-    whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in capitals.
+    Unicode NFC, outer white space, white-space runs, case and closing punctuation. A text with any sign of code, data
+    or quotation keeps all but the first two: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart.
+    Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in capitals.
     """
     folded = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
     if _LITERAL.search(folded):

@@ -15,9 +15,24 @@ import msgspec
 from core.errors import InvalidInput
 
 UNKEYED_PARAMETERS = frozenset(
-    {"stream", "stream_options", "user", "metadata", "store", "service_tier", "timeout", "extra_headers"}
+    {
+        *("stream", "stream_options", "user", "safety_identifier", "metadata", "store", "service_tier", "timeout"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "extra_headers"),
+    }
 )
-"""Parameters that do not change the answer: the documented list. Every other one, known or not, is in the key."""
+"""Parameters that do not change the answer: the documented list. Every other one, known or not, is in the key.
+
+`user` and `safety_identifier` are the user of a personal answer. Of `extra_headers` only those of
+`core.keys.UNKEYED_HEADERS` do not change the answer.
+"""
+
+
+LONGEST_SECONDS = 315_360_000
+"""Ten years: the longest duration anyone may ask for."""
+
+MOST_TAGS = 32
+LONGEST_TAG = 256
+LONGEST_USER = 256
 
 
 class CacheStrategy(StrEnum):
@@ -48,9 +63,13 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Self:
         """A request from the arguments of `client.chat.completions.create`.
 
-        Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged as the SDK does.
-        Raises InvalidInput for a model or messages that no provider would take.
+        Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged over the rest as the SDK
+        does. Raises InvalidInput for a model or messages that no provider would take.
         """
+        if extra_body := arguments.pop("extra_body", None):
+            arguments |= extra_body
+            model = arguments.pop("model", model)
+            messages = arguments.pop("messages", messages)
         if not isinstance(model, str) or not model.strip():
             raise InvalidInput("model", "give the name of a model")
         if isinstance(messages, str | bytes | Mapping):
@@ -58,19 +77,35 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         plain = [_plain_message(message) for message in messages]
         if not plain:
             raise InvalidInput("messages", "give at least one message")
-        if extra_body := arguments.pop("extra_body", None):
-            arguments |= extra_body
-        parameters = {}
-        unkeyed = {}
-        for name, value in arguments.items():
-            if value is None or type(value).__name__ in ("NotGiven", "Omit"):
-                continue
-            if name in UNKEYED_PARAMETERS:
-                unkeyed[name] = value
-            else:
-                parameters[name] = value
+        parameters, unkeyed = _divided(arguments)
         return cls(
             model=model, messages=plain, parameters=parameters, unkeyed=unkeyed, endpoint=endpoint, base_url=base_url
+        )
+
+    @classmethod
+    def from_wire(
+        cls, endpoint: str, body: Mapping[str, Any], *, base_url: str = "", headers: Mapping[str, str] | None = None
+    ) -> Self | None:
+        """A request from the JSON object that a client sends, None for one that no provider would take.
+
+        `input` stands in for the messages of the other families: a text is one user message; the items of the responses
+        API are messages as they are; what is to be embedded is one user message, whatever its form. `headers` are those
+        that may change the answer.
+        """
+        model = body.get("model")
+        given = body.get("messages" if endpoint == "chat" else "input")
+        if endpoint == "embeddings" or (endpoint == "responses" and isinstance(given, str)):
+            given = [{"role": "user", "content": given}] if given else None
+        if not isinstance(model, str) or not model or not isinstance(given, list) or not given:
+            return None
+        if not all(isinstance(message, dict) for message in given):
+            return None
+        taken = ("model", "messages" if endpoint == "chat" else "input")
+        parameters, unkeyed = _divided({name: value for name, value in body.items() if name not in taken})
+        if headers:
+            unkeyed["extra_headers"] = headers
+        return cls(
+            model=model, messages=given, parameters=parameters, unkeyed=unkeyed, endpoint=endpoint, base_url=base_url
         )
 
     @property
@@ -83,6 +118,20 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         return {"model": self.model, "messages": list(self.messages), **self.parameters} | {
             name: value for name, value in self.unkeyed.items() if name not in ("stream", "stream_options")
         }
+
+
+def _divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those that change the answer, and those that do not. None is the same as nothing given."""
+    parameters = {}
+    unkeyed = {}
+    for name, value in arguments.items():
+        if value is None or type(value).__name__ in ("NotGiven", "Omit"):
+            continue
+        if name in UNKEYED_PARAMETERS:
+            unkeyed[name] = value
+        else:
+            parameters[name] = value
+    return parameters, unkeyed
 
 
 def _plain_message(message: Any) -> Mapping[str, Any]:
@@ -120,12 +169,10 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return getattr(self.to_openai(), name)
 
     def to_openai(self) -> Any:
-        """The SDK's object (`ChatCompletion`), built once without validation, unknown fields kept."""
+        """The SDK's object (`ChatCompletion`, `Response`), built once without validation, unknown fields kept."""
         built = self.__dict__.get("_openai")
         if built is None:
-            from openai.types.chat import ChatCompletion
-
-            built = ChatCompletion.construct(**self.body)
+            built = _sdk_type(self.body).construct(**self.body)
             self.__dict__["_openai"] = built
         return built
 
@@ -146,6 +193,22 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             output_tokens=usage.get("completion_tokens") or usage.get("output_tokens") or 0,
             cached_input_tokens=details.get("cached_tokens") or 0,
         )
+
+
+def _sdk_type(body: Mapping[str, Any]) -> Any:
+    match body.get("object"):
+        case "response":
+            from openai.types.responses import Response
+
+            return Response
+        case "list":
+            from openai.types import CreateEmbeddingResponse
+
+            return CreateEmbeddingResponse
+        case _:
+            from openai.types.chat import ChatCompletion
+
+            return ChatCompletion
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -209,8 +272,8 @@ class For(msgspec.Struct, frozen=True):
     seconds: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.seconds, bool) or not 1 <= self.seconds <= 315_360_000:
-            raise InvalidInput("ttl", "give seconds between 1 and 315360000 (ten years), or 0 for no storing")
+        if isinstance(self.seconds, bool) or not 1 <= self.seconds <= LONGEST_SECONDS:
+            raise InvalidInput("ttl", f"give seconds between 1 and {LONGEST_SECONDS} (ten years), or 0 for no storing")
 
 
 TTL = Default | NoStore | For
@@ -230,7 +293,8 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
 
     `no_cache`: do not answer from the cache, do store. `no_store`: neither. `max_age`: oldest acceptable answer, in
     seconds. `stale_if_error`: seconds past freshness an old answer may be served when the provider fails.
-    `threshold` can only tighten the configured one. `tags` name what the answer depends on (`doc:123`).
+    `threshold` can only tighten the configured one. `tags` name what the answer depends on (`doc:123`). `user` is whom
+    a personal answer belongs to. Raises InvalidInput, naming the field, for values out of range.
     """
 
     namespace: str | None = None
@@ -244,6 +308,17 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
     stale_if_error: float | None = None
     tags: tuple[str, ...] = ()
     user: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise InvalidInput("threshold", "give a cosine above 0, at most 1")
+        for name, seconds in (("max_age", self.max_age), ("stale_if_error", self.stale_if_error)):
+            if seconds is not None and not 0 <= seconds <= LONGEST_SECONDS:
+                raise InvalidInput(name, f"give seconds between 0 and {LONGEST_SECONDS}")
+        if len(self.tags) > MOST_TAGS or not all(0 < len(tag) <= LONGEST_TAG for tag in self.tags):
+            raise InvalidInput("tags", f"give at most {MOST_TAGS} tags of 1 to {LONGEST_TAG} characters")
+        if self.user is not None and not 0 < len(self.user) <= LONGEST_USER:
+            raise InvalidInput("user", f"give 1 to {LONGEST_USER} characters")
 
 
 NO_CONTROLS = Controls()
