@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+import msgspec
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import InvalidSettings
 from core.keys import NAMESPACE_PATTERN
 from core.models import CacheStrategy
+from core.ttl import TTLRule, class_problems, rule_problems
 
 
 class ProviderChoice(StrEnum):
@@ -58,6 +60,12 @@ class Settings(BaseSettings):
     )
     ttl_seconds: float | None = Field(None, description="One TTL for all; unset: by kind of question.")
     ttl_jitter: float = Field(0.05, ge=0, le=0.5, description="Share by which a TTL is shortened at random.")
+    ttl_classes: Annotated[dict[str, Annotated[float, Field(strict=True)]], NoDecode] = Field(
+        {}, description='TTL by kind of question, as JSON: {"code": 3600, "catalogue": 600}; 0: do not store.'
+    )
+    ttl_rules: Annotated[tuple[TTLRule, ...], NoDecode] = Field(
+        (), description='Rules before the standard ones, as JSON: [{"name": ..., "ttl_class": ..., "phrases": [...]}].'
+    )
     stale_seconds: float = Field(
         3600, ge=0, le=2_592_000, description="How long past its TTL an entry is kept for stale-if-error."
     )
@@ -132,6 +140,30 @@ class Settings(BaseSettings):
     def _split_keys(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("ttl_classes", "ttl_rules", mode="before")
+    @classmethod
+    def _read_json(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"not JSON: {error}") from None
+
+    @field_validator("ttl_classes")
+    @classmethod
+    def _check_ttl_classes(cls, value: dict[str, float]) -> dict[str, float]:
+        if problems := class_problems(value):
+            raise ValueError("; ".join(problems))
+        return value
+
+    @field_validator("ttl_rules")
+    @classmethod
+    def _check_ttl_rules(cls, value: tuple[TTLRule, ...], info: ValidationInfo) -> tuple[TTLRule, ...]:
+        if "ttl_classes" in info.data and (problems := rule_problems(value, info.data["ttl_classes"])):
+            raise ValueError("; ".join(problems))
+        return value
+
     @field_validator("namespace", "gateway_namespace")
     @classmethod
     def _check_namespace(cls, value: str | None) -> str | None:
@@ -179,4 +211,6 @@ class Settings(BaseSettings):
 def _problem(details: Any) -> str:
     name = str(details["loc"][0]) if details["loc"] else "settings"
     variable = name.upper() if name.upper().startswith("OPENAI_") else f"ENCORE_{name.upper()}"
+    for part in details["loc"][1:]:
+        variable += f"[{part}]" if isinstance(part, int) else f".{part}"
     return f"{variable}: {details['msg'].removeprefix('Value error, ')}"
