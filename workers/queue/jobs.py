@@ -1,0 +1,448 @@
+"""JobQueue: puts jobs into the queue, shows them, stops them. One queue of our own on one Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, cast
+
+import redis
+from rq import Queue, Retry
+from rq.command import PUBSUB_CHANNEL_TEMPLATE, send_stop_job_command
+from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
+from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
+from rq.job import JobStatus
+from rq.registry import BaseRegistry, CanceledJobRegistry, FailedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.suspension import is_suspended, resume, suspend
+from rq.worker import BaseWorker
+from rq.worker_registration import get_keys
+
+from core.errors import CacheError
+from core.printable import printable
+from core.stores.failures import reading, writing
+from workers.queue.job import TASKS_MODULE, AllowedJob, Refused
+from workers.queue.views import JobState, JobView, QueueView, WorkerView
+
+QUEUE_NAME = "encore"
+
+ARGUMENTS_VERSION = 1
+RETRIES = Retry(max=5, interval=[1, 5, 15, 60, 300])
+SWEEP_SECONDS = 6 * 3600
+REPLAY_SECONDS = 3600
+RESULT_SECONDS = 86_400
+FAILURE_SECONDS = 7 * 86_400
+
+LOST_SECONDS = 30.0
+"""A living worker is heard of every ten seconds."""
+
+REST_SECONDS = {JobState.FAILED: 600.0, JobState.STOPPED: 3600.0, JobState.CANCELLED: 3600.0}
+"""How long the reconciler leaves a sweep alone that ended so: what an operator stopped stays stopped for an hour."""
+
+MAX_LISTED = 1000
+
+_STOPPED_AT = "stopped_at"
+_STATES = {
+    JobStatus.CREATED.value: JobState.QUEUED,
+    JobStatus.QUEUED.value: JobState.QUEUED,
+    JobStatus.DEFERRED.value: JobState.QUEUED,
+    JobStatus.READY_TO_ENQUEUE.value: JobState.QUEUED,
+    JobStatus.RATE_LIMITED.value: JobState.QUEUED,
+    JobStatus.STARTED.value: JobState.RUNNING,
+    JobStatus.SCHEDULED.value: JobState.RETRYING,
+    JobStatus.FINISHED.value: JobState.FINISHED,
+    JobStatus.FAILED.value: JobState.FAILED,
+    JobStatus.STOPPED.value: JobState.STOPPED,
+    JobStatus.CANCELED.value: JobState.CANCELLED,
+}
+
+
+class JobNotFound(CacheError):
+    """Raised when there is no such job, or its record has expired."""
+
+
+class JobRefused(CacheError):
+    """Raised when a job's state does not allow what was asked; says which state it is in."""
+
+
+class JobQueue:
+    """The job queue of a Redis. Raises StoreUnavailable, WriteRefused or OutcomeUnknown like everything on Redis."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection = connection
+        self._queue = queue_on(connection)
+
+    # Into the queue
+
+    def enqueue_sweep(self, namespace: str) -> JobView:
+        """A sweep of a namespace: the one that is queued or running already, else a new one."""
+        return self._enqueue("sweep", namespace, {}, timeout=SWEEP_SECONDS, retry=RETRIES)
+
+    def reconcile_sweep(self, namespace: str) -> JobView | None:
+        """The same for the reconciler; None when the last one failed or was stopped so lately that it is left alone."""
+        last = self.job(job_id("sweep", namespace))
+        if last is not None and last.ended_at is not None:
+            rest_seconds = REST_SECONDS.get(last.state, 0.0)
+            if time.time() < last.ended_at + rest_seconds:
+                return None
+        return self.enqueue_sweep(namespace)
+
+    def enqueue_replay(
+        self, namespace: str = "demo", *, sample: str = "banking77", seconds: float = 60, rate: float = 20
+    ) -> JobView:
+        """Sends the questions of a sample through the cache for some seconds, `rate` a second."""
+        arguments = {"sample": sample, "seconds": seconds, "rate": rate}
+        return self._enqueue("replay", namespace, arguments, timeout=REPLAY_SECONDS, retry=None)
+
+    def enqueue_prune(self) -> JobView:
+        """Tidies the indexes and the audit log of all namespaces."""
+        return self._enqueue("prune", None, {}, timeout=SWEEP_SECONDS, retry=RETRIES)
+
+    def _enqueue(
+        self, kind: str, namespace: str | None, arguments: dict[str, Any], *, timeout: int, retry: Retry | None
+    ) -> JobView:
+        """One job per kind and namespace at a time: a record that is no longer alive makes room first."""
+        name = job_id(kind, namespace)
+        given = {"version": ARGUMENTS_VERSION, **arguments}
+        if namespace is not None:
+            given["namespace"] = namespace
+        with writing():
+            while True:
+                self._remove_if_dead(name)
+                with suppress(DuplicateJobError):
+                    # The description is our own: the library's would quote the arguments.
+                    self._queue.enqueue_call(
+                        f"{TASKS_MODULE}.{kind}",
+                        kwargs=given,
+                        job_id=name,
+                        description=f"{kind} {namespace}" if namespace else kind,
+                        timeout=timeout,
+                        result_ttl=RESULT_SECONDS,
+                        failure_ttl=FAILURE_SECONDS,
+                        retry=retry,
+                        unique=True,
+                    )
+                try:
+                    return self._view(self._fetch(name))
+                except JobNotFound:
+                    continue  # it ran and was deleted in between
+
+    def _remove_if_dead(self, name: str) -> None:
+        """Deletes a record whose job will never run (again). Someone else may do the same at the same time."""
+        key = AllowedJob.key_for(name)
+        with self._connection.pipeline() as pipeline:
+            try:
+                pipeline.watch(key)
+                job = self._fetch(name)
+                if self._is_alive(job):
+                    return
+                pipeline.multi()
+                job.delete(pipeline=pipeline)
+                pipeline.execute()
+            except (JobNotFound, redis.WatchError):
+                return
+
+    def _is_alive(self, job: AllowedJob) -> bool:
+        """Whether a job is where its state says: after a crash or a lost queue a record may be all that is left."""
+        queue = self._queue
+        with self._connection.pipeline() as pipeline:  # one moment: a job moves from one of these to the next
+            pipeline.hget(job.key, "status")
+            pipeline.lpos(queue.key, job.id)
+            pipeline.lpos(queue.intermediate_queue_key, job.id)
+            pipeline.zscore(queue.scheduled_job_registry.key, job.id)
+            pipeline.zrangebyscore(queue.started_job_registry.key, time.time(), "+inf")
+            status, waits, moves, is_scheduled, running = pipeline.execute()
+        if not _state(status).is_live:
+            return False
+        is_running = any(entry.decode().partition(":")[0] == job.id for entry in running)
+        return waits is not None or moves is not None or is_scheduled is not None or is_running
+
+    def enqueue_due_retries(self) -> int:
+        """Puts the jobs whose time to be tried again has come back into the queue; how many."""
+        registry = self._queue.scheduled_job_registry
+        count = 0
+        with writing():
+            for name in registry.get_jobs_to_schedule():
+                # Whoever removes the row enqueues the job: several pools may look at the same time.
+                if not self._connection.zrem(registry.key, name):
+                    continue
+                try:
+                    self._queue.enqueue_job(self._fetch(name))
+                except JobNotFound:
+                    continue
+                count += 1
+        return count
+
+    # Looking
+
+    def job(self, name: str) -> JobView | None:
+        """A job by its id; None when there is none (any more)."""
+        with reading():
+            try:
+                return self._view(self._fetch(name))
+            except JobNotFound:
+                return None
+
+    def jobs(self, state: JobState | None = None, limit: int = 100) -> list[JobView]:
+        """Jobs of one state or of all, the latest first."""
+        with reading():
+            names = dict.fromkeys(name.partition(":")[0] for names in self._names(state) for name in names)
+            with self._connection.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.hgetall(AllowedJob.key_for(name))
+                records = pipeline.execute()
+            found = [self._restored(name, record) for name, record in zip(names, records, strict=True) if record]
+            chosen = [job for job in found if job and state in (None, _state(job.get_status(refresh=False)))]
+            chosen.sort(key=_latest, reverse=True)
+            return [self._view(job) for job in chosen[:limit]]
+
+    def _names(self, state: JobState | None) -> Iterable[list[str]]:
+        queue = self._queue
+        registries: dict[JobState, BaseRegistry] = {
+            JobState.RUNNING: queue.started_job_registry,
+            JobState.RETRYING: queue.scheduled_job_registry,
+            JobState.FINISHED: queue.finished_job_registry,
+            JobState.FAILED: queue.failed_job_registry,
+            JobState.STOPPED: queue.failed_job_registry,
+            JobState.CANCELLED: queue.canceled_job_registry,
+        }
+        if state in (None, JobState.QUEUED):
+            yield queue.get_job_ids(0, MAX_LISTED)
+        for wanted, registry in registries.items():
+            if state in (None, wanted):
+                # Tidying up is the workers' business: a page only looks.
+                yield registry.get_job_ids(0, MAX_LISTED, desc=True, cleanup=False)
+
+    def queue_view(self) -> QueueView:
+        """The queue in numbers, as of now."""
+        queue = self._queue
+        now = time.time()
+        with reading():
+            failed = queue.failed_job_registry.get_job_ids(0, MAX_LISTED, cleanup=False)
+            with self._connection.pipeline(transaction=False) as pipeline:
+                pipeline.llen(queue.key)
+                pipeline.lindex(queue.key, 0)
+                pipeline.zcount(queue.started_job_registry.key, now, "+inf")
+                pipeline.zcard(queue.scheduled_job_registry.key)
+                pipeline.zcount(queue.canceled_job_registry.key, now - FAILURE_SECONDS, "+inf")
+                pipeline.zcount(queue.finished_job_registry.key, now, "+inf")
+                for name in failed:
+                    pipeline.hget(AllowedJob.key_for(name), "status")
+                waiting, first, running, retrying, cancelled, finished, *statuses = pipeline.execute()
+            oldest = self.job(first.decode()) if first else None
+            is_stopped = bool(is_suspended(self._connection))
+        states = [_state(status) for status in statuses]
+        return QueueView(
+            waiting=waiting,
+            oldest_age_seconds=now - oldest.enqueued_at if oldest and oldest.enqueued_at else None,
+            running=running,
+            retrying=retrying,
+            failed=states.count(JobState.FAILED),
+            stopped=states.count(JobState.STOPPED),
+            cancelled=cancelled,
+            finished=finished,
+            alive_workers=self.alive_workers(),
+            suspended=is_stopped,
+        )
+
+    def workers(self) -> list[WorkerView]:
+        """All worker processes that are registered, the ones that may be lost included."""
+        now = time.time()
+        with reading():
+            # Read as they stand: the library's own objects would change the time-outs of this connection.
+            keys = sorted(get_keys(queue=self._queue))
+            with self._connection.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.hgetall(key)
+                    name = key.removeprefix(BaseWorker.redis_worker_namespace_prefix)
+                    pipeline.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name))
+                replies = pipeline.execute()
+        return [
+            _worker_view(key, fields, executions, now)
+            for key, fields, executions in zip(keys, replies[::2], replies[1::2], strict=True)
+            if fields.get(b"birth") and not fields.get(b"death")
+        ]
+
+    def alive_workers(self) -> int:
+        """How many workers were heard of lately."""
+        return sum(not worker.lost for worker in self.workers())
+
+    # Acting
+
+    def stop(self, name: str) -> JobView:
+        """Ends a job: a running one is killed between two commands, a waiting one is cancelled.
+
+        Raises JobNotFound, or JobRefused when it has ended already.
+        """
+        with writing():
+            job = self._fetch(name)
+            try:
+                if _state(job.get_status()) is JobState.RUNNING and self._is_listened_to(job):
+                    send_stop_job_command(self._connection, name, serializer=JSONSerializer)
+                elif _state(job.get_status()).is_live:
+                    job.meta[_STOPPED_AT] = time.time()
+                    job.save_meta()
+                    job.cancel()
+                    self._connection.expire(job.key, FAILURE_SECONDS)
+                else:
+                    raise JobRefused(f"the job is {_state(job.get_status())} already")
+            except InvalidJobOperation:
+                raise JobRefused("the job ended at this moment") from None
+            return self._view(job)
+
+    def _is_listened_to(self, job: AllowedJob) -> bool:
+        """Whether its worker will hear a command: a killed one stays listed for a while."""
+        channel = PUBSUB_CHANNEL_TEMPLATE % (job.worker_name or "")
+        return any(count for _, count in self._connection.pubsub_numsub(channel))
+
+    def retry(self, name: str) -> JobView:
+        """Runs a job again that failed, was stopped or was cancelled. Raises JobNotFound or JobRefused."""
+        with writing():
+            job = self._fetch(name)
+            registry: BaseRegistry
+            match _state(job.get_status()):
+                case JobState.FAILED | JobState.STOPPED:
+                    registry = FailedJobRegistry(queue=self._queue, job_class=AllowedJob)
+                case JobState.CANCELLED:
+                    registry = CanceledJobRegistry(queue=self._queue, job_class=AllowedJob)
+                case state:
+                    raise JobRefused(f"the job is {state}")
+            if job.kind == "unknown":
+                raise JobRefused("no worker runs this job")
+            job.retries_left = RETRIES.max if job.retry_intervals else None
+            job.meta = {}
+            try:
+                registry.requeue(job)
+            except InvalidJobOperation:
+                raise JobRefused("the job is being run again already") from None
+            return self._view(job)
+
+    def delete(self, name: str) -> None:
+        """Forgets a job that does not run. Raises JobNotFound or JobRefused."""
+        with writing():
+            job = self._fetch(name)
+            if _state(job.get_status()) is JobState.RUNNING and self._is_alive(job):
+                raise JobRefused("the job is running: stop it first")
+            job.delete()
+
+    def suspend(self) -> None:
+        """Lets workers finish what they do and take nothing new: all workers of the library on this Redis."""
+        with writing():
+            suspend(self._connection)
+
+    def resume(self) -> None:
+        """Lets workers take jobs again."""
+        with writing():
+            resume(self._connection)
+
+    def _fetch(self, name: str) -> AllowedJob:
+        try:
+            return cast("AllowedJob", AllowedJob.fetch(name, connection=self._connection, serializer=JSONSerializer))
+        except (NoSuchJobError, ValueError, TypeError):
+            raise JobNotFound(f"there is no job {printable(str(name), 80)}") from None
+
+    def _restored(self, name: str, record: Mapping[bytes, bytes]) -> AllowedJob | None:
+        job = AllowedJob(name, connection=self._connection, serializer=JSONSerializer)
+        try:
+            job.restore(record)
+        except NoSuchJobError:
+            return None
+        return job
+
+    def _view(self, job: AllowedJob) -> JobView:
+        state = _state(job.get_status(refresh=False))
+        progress = job.meta.get("progress")
+        result = job.return_value() if state is JobState.FINISHED else None
+        ended = state not in (JobState.QUEUED, JobState.RUNNING)
+        return JobView(
+            id=job.id,
+            kind=job.kind,
+            namespace=_namespace(job),
+            state=state,
+            progress=progress if isinstance(progress, dict) else {},
+            result=result if isinstance(result, dict) else None,
+            error=_error(job) if state in (JobState.FAILED, JobState.RETRYING) else "",
+            worker=job.worker_name or "" if state is JobState.RUNNING else "",
+            retries_left=job.retries_left or 0,
+            enqueued_at=_seconds(job.enqueued_at),
+            started_at=_seconds(job.started_at),
+            ended_at=_ended_at(job) if ended else None,
+        )
+
+
+def queue_on(connection: redis.Redis) -> Queue:
+    """The library's queue, with our jobs and JSON."""
+    return Queue(QUEUE_NAME, connection=connection, job_class=AllowedJob, serializer=JSONSerializer)
+
+
+def job_id(kind: str, namespace: str | None) -> str:
+    """The id of the one job of a kind for a namespace. Namespaces have dots, ids must not."""
+    if namespace is None:
+        return kind
+    return f"{kind}-{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+
+
+def _state(status: JobStatus | bytes | None) -> JobState:
+    text = status.decode() if isinstance(status, bytes) else status.value if status else ""
+    return _STATES.get(text, JobState.UNKNOWN)
+
+
+def _ended_at(job: AllowedJob) -> float | None:
+    stopped_at = job.meta.get(_STOPPED_AT)
+    return _seconds(job.ended_at) or (stopped_at if isinstance(stopped_at, float) else None)
+
+
+def _latest(job: AllowedJob) -> float:
+    moments = (job.enqueued_at, job.started_at, job.ended_at)
+    return max((moment.timestamp() for moment in moments if moment), default=0.0)
+
+
+def _namespace(job: AllowedJob) -> str:
+    try:
+        value = job.kwargs.get("namespace", "")
+    except Refused:
+        return ""
+    return printable(value, 64) if isinstance(value, str) else ""
+
+
+def _error(job: AllowedJob) -> str:
+    """The last line of what is recorded, without the class that said it."""
+    latest = job.latest_result()
+    lines = (latest.exc_string or "").strip().splitlines() if latest else []
+    if not lines:
+        return ""
+    head, colon, text = lines[-1].partition(": ")
+    is_class = colon and " " not in head
+    return printable(text if is_class else lines[-1], 300)
+
+
+def _worker_view(key: str, fields: Mapping[bytes, bytes], executions: Iterable[bytes], now: float) -> WorkerView:
+    heartbeat = _moment(fields.get(b"last_heartbeat"))
+    age = max(0.0, now - heartbeat) if heartbeat is not None else float("inf")
+    running = next(iter(sorted(executions)), b"").decode().partition(":")[0]
+    return WorkerView(
+        name=key.removeprefix(BaseWorker.redis_worker_namespace_prefix),
+        state=fields.get(b"state", b"unknown").decode(),
+        job_id=running or None,
+        heartbeat_age_seconds=age,
+        done=int(fields.get(b"successful_job_count", 0)),
+        failed=int(fields.get(b"failed_job_count", 0)),
+        pid=int(fields.get(b"pid", 0)),
+        host=fields.get(b"hostname", b"").decode(),
+        born_at=_moment(fields.get(b"birth")),
+        worked_seconds=float(fields.get(b"total_working_time", 0)),
+        lost=age > LOST_SECONDS,
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
+
+
+def _moment(text: bytes | None) -> float | None:
+    if not text:
+        return None
+    return datetime.fromisoformat(text.decode()).timestamp()

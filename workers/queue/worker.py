@@ -1,0 +1,164 @@
+"""One worker process: takes jobs from the queue and runs each in a process of its own (the horse), until asked to stop.
+
+Asked to stop, it lets the horse end between two batches and put its job back, instead of waiting for the whole job.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+from rq import Queue, Worker, worker_registration
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from workers.queue.job import AllowedJob, ending
+from workers.queue.jobs import queue_on
+
+logger = logging.getLogger("encore.workers")
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+WORKER_SECONDS = 60
+MONITORING_SECONDS = 10
+MAINTENANCE_SECONDS = 30
+DEQUEUE_SECONDS = 10
+"""Longest silence of an idle worker."""
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class PoolWorker(Worker):
+    """The library's worker, made to end quickly, to survive a restart of Redis and to end with its parent."""
+
+    max_connection_wait_time = 5.0
+
+    def __init__(self, connection: redis.Redis, name: str) -> None:
+        super().__init__(
+            [queue_on(connection)],
+            name=name,
+            connection=connection,
+            job_class=AllowedJob,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_SECONDS,
+            job_monitoring_interval=MONITORING_SECONDS,
+            maintenance_interval=MAINTENANCE_SECONDS,
+        )
+        self._parent = os.getppid()
+        self._may_be_interrupted = False
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """Seconds it waits for a job before it says that it is alive."""
+        return DEQUEUE_SECONDS
+
+    # Stopping
+
+    def _install_signal_handlers(self) -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, self.request_stop)
+        # The process began with these signals held back: what came meanwhile is heard now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Ends the worker after the job's current batch; asked twice is asked once."""
+        self._stop_requested = True
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+        if self._may_be_interrupted:
+            raise StopRequested
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Waits for a job: the one place where a request to stop may interrupt."""
+        self._may_be_interrupted = True
+        try:
+            self._end_if_asked()
+            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+        finally:
+            self._may_be_interrupted = False
+
+    def run_maintenance_tasks(self) -> None:
+        """Tidies up, uninterrupted: the lock of an interrupted tidying would keep everyone from it for 15 minutes."""
+        was, self._may_be_interrupted = self._may_be_interrupted, False
+        super().run_maintenance_tasks()
+        self._may_be_interrupted = was
+        if was:
+            self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
+        if os.getppid() != self._parent:
+            logger.warning("worker %s: the pool is gone", self.name)
+            self._stop_requested = True
+        if self._stop_requested:
+            raise StopRequested
+
+    # Staying registered
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Says that it is alive, and registers again where Redis has forgotten it."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and self.birth_date and not self.connection.hexists(self.key, "birth"):
+            with self.connection.pipeline() as again:
+                again.hset(self.key, mapping=self.serialize() | {"state": self.get_state()})
+                worker_registration.register(self, again)
+                again.expire(self.key, self.worker_ttl + 60)
+                again.execute()
+
+    # The horse
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Starts the horse, with stop signals held back until it has its own way of hearing them."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            super().fork_work_horse(job, queue)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def setup_work_horse_signals(self) -> None:
+        """The horse ends between two batches when its worker says so, or is gone."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda number, frame: ending.set())
+        end_with_parent()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def end_with_parent() -> None:
+    """Has the kernel send SIGTERM to this process when its parent dies, where the kernel can."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def worker_client(url: str) -> redis.Redis:
+    """A client for a worker process: it sits out a restart of Redis."""
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 8), decode_responses=False
+    )
+
+
+def run_worker(url: str, name: str, *, burst: bool) -> int:
+    """Works until asked to stop, or (with `burst`) until the queue is empty. Returns the exit status.
+
+    Begins with the stop signals held back by whoever started the process.
+    """
+    end_with_parent()
+    connection = worker_client(url)
+    try:
+        PoolWorker(connection, name).work(burst=burst)
+    except redis.RedisError as error:
+        logger.error("worker %s ends: %s", name, type(error).__name__)  # noqa: TRY400 (its text may name keys)
+        return 1
+    finally:
+        connection.close()
+    return 0
