@@ -22,7 +22,7 @@ from core import codec, policy
 from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
-from core.keys import Slot, Unkeyable, identify
+from core.keys import Slot
 from core.lookup import Found, Lookup, MissReason, look_up
 from core.models import (
     Answer,
@@ -40,8 +40,9 @@ from core.models import (
     Usage,
 )
 from core.policy import PolicyLimits
+from core.preparation import Keyed, Preparation
 from core.singleflight import Flight, FlightKey, Flights
-from core.steps import Bypass, Call, Follow, Hit, Keyed, Lead, Lease, Miss, Step
+from core.steps import Bypass, Call, Follow, Hit, Lead, Lease, Miss, Step
 from core.stores.base import Store, StoredAs, Write
 from core.ttl import TTLPolicy
 
@@ -122,12 +123,11 @@ class Decider:
         self.store_ = store
         self.metrics = metrics
         self.breaker = CircuitBreaker(on_change=self._breaker_changed)
-        self._ttl_policy = ttl_policy
+        self._preparation = Preparation(config, ttl_policy)
         self._price = price
         self._clock = clock
         self._refresher = refresher
         self._random = random.Random()
-        self._slots: dict[tuple[str, int], Slot] = {}
         self._flights = Flights()
         self._errors: dict[FlightKey, tuple[float, BaseException]] = {}
 
@@ -135,41 +135,21 @@ class Decider:
 
     def begin(self, request: ChatRequest, controls: Controls) -> Step:
         """The first step. Raises NotCached (`only-if-cached`), InvalidInput (a namespace that cannot be)."""
-        call, keyed = self.identified(request, controls)
-        if isinstance(keyed, str):
+        call, keyed = self.prepared(request, controls)
+        if keyed is None:
             if controls.only_if_cached:
-                self._refuse(call, keyed)
-            return Bypass(self, call, keyed)
+                self._refuse(call, call.bypass)
+            return Bypass(self, call, call.bypass)
         return self._decide(call, keyed)
 
-    def identify(self, call: Call) -> Keyed | str:
-        """The request's identity, or why it must bypass."""
-        config = self.config
-        decision = self._ttl_policy.explain(policy.last_user_text(call.request))
-        user = None
-        if decision.personal:
-            user = call.controls.user or call.request.unkeyed.get("user")
-            if not user:
-                return policy.PERSONAL_WITHOUT_USER
-        try:
-            identity = identify(
-                call.request,
-                call.namespace,
-                user=user,
-                buckets=config.buckets,
-                strip_stop_words=config.strip_stop_words,
-                max_bytes=config.limits.max_request_bytes,
-            )
-        except Unkeyable as error:
-            return error.reason
-        return Keyed(identity, self.slot(call.namespace, identity.bucket), decision)
+    def prepared(self, request: ChatRequest, controls: Controls) -> tuple[Call, Keyed | None]:
+        """A call and its identity, None when it must bypass."""
+        prepared = self._preparation.prepare(request, controls)
+        return Call(request, controls, prepared), prepared.keyed
 
     def slot(self, namespace: str, bucket: int) -> Slot:
         """The key names of a bucket. Raises InvalidInput for a namespace that cannot be."""
-        slot = self._slots.get((namespace, bucket))
-        if slot is None:
-            slot = self._slots[namespace, bucket] = Slot(namespace, bucket)
-        return slot
+        return self._preparation.slot(namespace, bucket)
 
     def _decide(self, call: Call, keyed: Keyed) -> Step:
         lookup = self.look_up(call, keyed)
@@ -478,19 +458,18 @@ class Decider:
 
     def find(self, request: ChatRequest, controls: Controls) -> Hit | None:
         """A lookup and nothing else; recorded as a hit or a miss."""
-        call, keyed = self.identified(request, controls)
-        lookup = self.look_up(call, keyed) if isinstance(keyed, Keyed) else None
-        if isinstance(keyed, Keyed) and lookup is not None and lookup.found is not None and not lookup.found.stale:
+        call, keyed = self.prepared(request, controls)
+        lookup = self.look_up(call, keyed) if keyed is not None else None
+        if keyed is not None and lookup is not None and lookup.found is not None and not lookup.found.stale:
             return self._hit(call, keyed, lookup.found)
-        reason = keyed if isinstance(keyed, str) else lookup.reason if lookup else MissReason.STORE_DOWN
-        self._record(call, OutcomeKind.MISS, reason=reason)
+        self._record(call, OutcomeKind.MISS, reason=call.bypass or (lookup.reason if lookup else MissReason.STORE_DOWN))
         return None
 
     def put(self, request: ChatRequest, completion: Completion, controls: Controls) -> Answer | str:
         """Stores an answer that was got elsewhere; else the reason why it may not be stored. Not a request."""
-        call, keyed = self.identified(request, controls)
-        if isinstance(keyed, str):
-            return keyed
+        call, keyed = self.prepared(request, controls)
+        if keyed is None:
+            return call.bypass
         lookup = self.look_up(call, keyed)
         stamp = self._stamp(call, keyed, lookup) if lookup is not None else None
         entry, not_stored = self._entry(call, keyed, Miss(MissReason.STORE_DOWN, stamp), completion, None)
@@ -508,19 +487,6 @@ class Decider:
             at=entry.header.created_at,
         )
         return self._answer(entry, outcome, entry.header.created_at)
-
-    def identified(self, request: ChatRequest, controls: Controls) -> tuple[Call, Keyed | str]:
-        """A call and its identity, or why it must bypass."""
-        call = self._call(request, controls)
-        return call, policy.bypass_reason(request, controls, self.config.limits) or self.identify(call)
-
-    def _call(self, request: ChatRequest, controls: Controls) -> Call:
-        return Call(
-            request,
-            controls,
-            controls.namespace or self.config.namespace,
-            policy.effective_strategy(request, controls, self.config.strategy),
-        )
 
     def passed(self, call: Call, reason: str, completion: Completion) -> Answer:
         """A bypass ended well."""

@@ -11,16 +11,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from core.models import ChatRequest
-
-REMEMBERED_BYTES = 4000
-"""Identities of requests up to this size are remembered in the process."""
 
 FORM = b"encore-1"
 """Version of the canonical form: a change here makes every older entry a miss."""
@@ -130,15 +126,8 @@ def identify(
         raise Unkeyable("unencodable") from error
     # A vector belongs to these very characters.
     folds = shape is not None and request.endpoint != "embeddings"
-    derive = _remembered if len(encoded) + len(text) <= REMEMBERED_BYTES else _derive
-    return derive(namespace, encoded, text, shape is not None, folds, buckets, strip_stop_words)
-
-
-def _derive(
-    namespace: str, encoded: bytes, text: str, fuzzy: bool, folds: bool, buckets: int, strip_stop_words: bool
-) -> Identity:
     scope = sha256(FORM + encoded).digest()
-    exact = sha256(b"exact" + scope + text.encode()).digest()
+    exact = sha256(b"exact" + scope + text_bytes).digest()
     normal = normalize(text, strip_stop_words=strip_stop_words) if folds else ""
     normalized = sha256(b"normal" + scope + normal.encode()).digest() if normal else None
     bucket = int.from_bytes((normalized or exact)[:4], "big") % buckets if buckets > 1 else 0
@@ -149,13 +138,9 @@ def _derive(
         exact=exact,
         normalized=normalized,
         prompt=text,
-        fuzzy=fuzzy,
+        fuzzy=shape is not None,
         key=readable_key(bucket, exact),
     )
-
-
-# Hits repeat their requests: what follows from a short one's canonical form is remembered.
-_remembered = lru_cache(maxsize=4096)(_derive)
 
 
 def _fuzzy_text(message: Mapping[str, Any]) -> tuple[str, Any]:
@@ -362,5 +347,5 @@ METRICS = "encore:metrics:"
 AUDIT = b"encore:audit"
 REQUESTS = b"encore:requests"
 SCHEDULES = b"encore:schedules"
-SWEEPS = b"encore:sweeps:"
+POOLS = b"encore:pools"
 EMBEDDINGS = b"encore:vectors:"

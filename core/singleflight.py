@@ -42,7 +42,13 @@ class Flight:
         self._flights = flights
         self.key = key
         self.failures = failures
+        self.followers = 0
+        """Callers of this process who wait for it."""
         self.landed: Future[Landing] = Future()
+
+    def leave(self) -> None:
+        """A follower waits no longer."""
+        self._flights.leave(self)
 
     def land(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> None:
         """Ends the flight, once: the first call counts. An error is shared only after MAX_TAKEOVERS."""
@@ -66,9 +72,15 @@ class Flights:
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None:
+                flight.followers += 1
                 return flight, False
             flight = self._flights[key] = Flight(self, key, self._failures.pop(key, 0))
             return flight, True
+
+    def leave(self, flight: Flight) -> None:
+        """A follower waits no longer."""
+        with self._lock:
+            flight.followers -= 1
 
     def remove(self, flight: Flight, failures: int) -> None:
         """Forgets a landed flight; its failures are passed on to whoever takes over."""

@@ -7,6 +7,7 @@ ends it. Every ending records the request's outcome, once.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from concurrent import futures
@@ -15,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core.errors import IncompleteStream
-from core.keys import Identity, Slot
-from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Stamp
+from core.models import Answer, CacheEntry, ChatRequest, Completion, Controls, Stamp
+from core.preparation import Keyed, Prepared
 from core.singleflight import Flight, FlightKey
-from core.streaming import assemble, replay, split
-from core.ttl import TTLDecision
+from core.streaming import assemble, assemble_response, replay, split, split_response
 
 if TYPE_CHECKING:
     from core.decider import Decider
@@ -32,6 +32,7 @@ class Call:
     """One request on its way: what was asked, and what the way has cost so far (milliseconds)."""
 
     __slots__ = (
+        "bypass",
         "controls",
         "lookup_ms",
         "namespace",
@@ -42,12 +43,13 @@ class Call:
         "strategy",
     )
 
-    def __init__(self, request: ChatRequest, controls: Controls, namespace: str, strategy: CacheStrategy) -> None:
+    def __init__(self, request: ChatRequest, controls: Controls, prepared: Prepared) -> None:
         self.started = time.perf_counter()
         self.request = request
         self.controls = controls
-        self.namespace = namespace
-        self.strategy = strategy
+        self.namespace = prepared.namespace
+        self.strategy = prepared.strategy
+        self.bypass = prepared.reason
         self.lookup_ms = 0.0
         self.provider_began = 0.0
         self.store_failed = False
@@ -62,19 +64,18 @@ class Call:
         return (time.perf_counter() - self.provider_began) * 1000 if self.provider_began else 0.0
 
 
-class Keyed(msgspec.Struct, frozen=True):
-    """A request that has an identity: where its answer is, how long it will stay."""
-
-    identity: Identity
-    slot: Slot
-    decision: TTLDecision
-
-
 class Miss(msgspec.Struct, frozen=True):
     """Why there is nothing to serve, and the stamp of that lookup; no stamp means nothing may be shared or stored."""
 
     reason: str
     stamp: Stamp | None
+
+
+def assembled(request: ChatRequest, chunks: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the whole stream of an answer to this request amounts to. Raises IncompleteStream."""
+    if request.endpoint == "responses":
+        return assemble_response(chunks)
+    return assemble(chunks, choices=request.parameters.get("n") or 1)
 
 
 class Hit:
@@ -85,10 +86,12 @@ class Hit:
         self.entry = entry
 
     def chunks(self, *, include_usage: bool) -> list[dict[str, Any]]:
-        """The answer as the chunks of a stream, at once and without fake delays."""
+        """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
+        body = self.answer.completion.body
+        is_response = body.get("object") == "response"
         if self.entry.chunks is not None:
-            return replay(self.entry.chunks, include_usage=include_usage)
-        return split(self.answer.completion.body, include_usage=include_usage)
+            return self.entry.chunks if is_response else replay(self.entry.chunks, include_usage=include_usage)
+        return split_response(body) if is_response else split(body, include_usage=include_usage)
 
 
 class Bypass:
@@ -107,7 +110,7 @@ class Bypass:
     def finish_stream(self, chunks: list[dict[str, Any]]) -> Answer:
         """The stream ended; what it held is counted as far as it can be read."""
         try:
-            body = assemble(chunks)
+            body = assembled(self._call.request, chunks)
         except IncompleteStream:
             body = {}
         return self.finish(Completion(body=body))
@@ -130,6 +133,11 @@ class Lease:
     def key(self) -> FlightKey:
         """Which answer, as of which stamp."""
         return self._flight.key
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether others of this process wait for the answer."""
+        return self._flight.followers > 0
 
     def end(
         self, call: Call, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False
@@ -161,6 +169,11 @@ class Lead:
         """Why it was a miss."""
         return self._miss.reason
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether others of this process wait for the answer: then it is worth having though the caller went away."""
+        return self._lease is not None and self._lease.is_awaited
+
     def store(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
         """Keeps the answer if it may be kept, and hands it to those who wait."""
         return self._decider.store(self._call, self._keyed, self._miss, self._lease, completion, chunks)
@@ -168,7 +181,7 @@ class Lead:
     def store_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
         """The same for a stream that has ended; None, and nothing kept, when it did not end properly."""
         try:
-            completion = Completion(body=assemble(chunks))
+            completion = Completion(body=assembled(self._call.request, chunks))
         except IncompleteStream as error:
             self.fail(error)
             return None
@@ -201,22 +214,25 @@ class Follow:
         self._polls = polls
         self._pause = threading.Event()
 
-    def wait(self) -> Step:
-        """Blocks until something may have changed."""
+    def wait(self, seconds: float = math.inf) -> Step:
+        """Blocks until something may have changed, at most so long."""
         if self._polls:
-            self._pause.wait(POLL_SECONDS)
+            self._pause.wait(min(POLL_SECONDS, seconds))
         else:
-            futures.wait([self._flight.landed], timeout=max(0.0, self._deadline - time.monotonic()))
+            futures.wait([self._flight.landed], timeout=self._left(seconds))
         return self._next()
 
-    async def wait_async(self) -> Step:
+    async def wait_async(self, seconds: float = math.inf) -> Step:
         """The same without blocking the event loop."""
         if self._polls:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(min(POLL_SECONDS, seconds))
         else:
             landed = asyncio.shield(asyncio.wrap_future(self._flight.landed))
-            await asyncio.wait([landed], timeout=max(0.0, self._deadline - time.monotonic()))
+            await asyncio.wait([landed], timeout=self._left(seconds))
         return await asyncio.to_thread(self._next)
+
+    def _left(self, seconds: float) -> float:
+        return max(0.0, min(seconds, self._deadline - time.monotonic()))
 
     def _next(self) -> Step:
         if self._polls:
@@ -226,6 +242,7 @@ class Follow:
         if self._flight.landed.done():
             return self._decider.landed(self._call, self._keyed, self._miss, self._flight, self._deadline)
         if time.monotonic() >= self._deadline:
+            self._flight.leave()
             return Lead(self._decider, self._call, self._keyed, self._miss, None)
         return self
 
@@ -234,6 +251,8 @@ class Follow:
         self._decider.failed(self._call, asyncio.CancelledError())
         if self._polls:
             self._flight.land()
+        else:
+            self._flight.leave()
 
 
 Step = Hit | Bypass | Lead | Follow

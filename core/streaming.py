@@ -312,7 +312,7 @@ def split_response(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         events.append({"type": "response.output_item.added", "output_index": place, "item": opened})
         events += [{**event, "output_index": place, "item_id": item.get("id")} for event in _split_item(item)]
         events.append({"type": "response.output_item.done", "output_index": place, "item": item})
-    events.append({"type": "response.completed", "response": dict(body)})
+    events.append({"type": f"response.{body.get('status') or 'completed'}", "response": dict(body)})
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 

@@ -318,7 +318,7 @@ def test_get_and_set_do_without_the_provider(setup):
 
 
 def test_set_says_why_it_did_not_store(setup):
-    assert setup.cache.put(ask(), Completion(body=a_body("cut", finish_reason="length"))) == "finish-length"
+    assert setup.cache.put(ask(), Completion(body=a_body("cut", finish_reason="length"))) == "truncated"
     assert not setup.cache.set(ask(temperature=2), Completion(body=a_body("hot")))
 
 

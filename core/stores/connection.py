@@ -15,8 +15,15 @@ from typing import Any
 import redis
 
 
+def packed_mget(names: Sequence[bytes]) -> list[bytes]:
+    """MGET of these names, as it goes over the wire."""
+    parts = [b"*%d\r\n$4\r\nMGET\r\n" % (len(names) + 1)]
+    parts.extend(b"$%d\r\n%b\r\n" % (len(name), name) for name in names)
+    return [b"".join(parts)]
+
+
 class ThreadConnections:
-    """`mget` over a connection of the calling thread's own. Made from a client's settings; forks are noticed."""
+    """Commands over a connection of the calling thread's own. Made from a client's settings; forks are noticed."""
 
     def __init__(self, client: redis.Redis) -> None:
         pool = client.connection_pool
@@ -26,14 +33,11 @@ class ThreadConnections:
         self._lock = threading.Lock()
         self._all: list[Any] = []
 
-    def mget(self, names: Sequence[bytes]) -> list[bytes | None]:
-        """The values at these names. Raises redis.RedisError.
+    def ask(self, command: list[bytes]) -> list[bytes | None]:
+        """What a packed command gives. Raises redis.RedisError.
 
         A connection that the server closed while it was idle is opened again once; nothing else is tried twice.
         """
-        parts = [b"*%d\r\n$4\r\nMGET\r\n" % (len(names) + 1)]
-        parts.extend(b"$%d\r\n%b\r\n" % (len(name), name) for name in names)
-        command = [b"".join(parts)]
         connection, is_new = self._connection()
         try:
             return self._ask(connection, command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import redis
@@ -15,7 +16,7 @@ from core.errors import DecodeError
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
 from core.stores.base import Removal, Row, StoredAs, StoreFacts, Write
-from core.stores.connection import ThreadConnections
+from core.stores.connection import ThreadConnections, packed_mget
 from core.stores.failures import reading, translated, writing
 
 SCAN_COUNT = 1000
@@ -100,10 +101,8 @@ class RedisStore:
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """The values at these digests and the slot's record: one MGET."""
-        names = [slot.entry(digest) for digest in digests]
-        names.append(slot.record)
         try:
-            values = self._connections.mget(names)
+            values = self._connections.ask(_read_command(slot, tuple(digests)))
         except redis.RedisError as error:
             raise translated(error, writing=False) from error
         return values, self._parse(slot, values.pop())
@@ -335,3 +334,8 @@ class RedisStore:
         """Closes all connections."""
         self._connections.close()
         self._client.close()
+
+
+@lru_cache(maxsize=4096)
+def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> list[bytes]:
+    return packed_mget([*map(slot.entry, digests), slot.record])

@@ -109,7 +109,7 @@ def test_a_flushed_redis_costs_hits_and_nothing_else(setup, server):
 
 
 def test_a_value_of_the_wrong_type_is_a_miss(setup, server):
-    identity = setup.cache.decider.identified(ask(0), NO_CONTROLS)[1].identity
+    identity = setup.cache.decider.prepared(ask(0), NO_CONTROLS)[1].identity
     name = Slot("faults", 0).entry(identity.exact)
     with server.client() as client:
         client.delete(name)
