@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,9 @@ from core.streaming import (
     split_response,
     without_usage,
 )
+from tests.openai_server import Behaviour, openai_server, openai_server_of_the_run
+
+__all__ = ["openai_server", "openai_server_of_the_run"]
 
 
 def chunk(delta=None, *, index=0, finish_reason=None, **others):
@@ -375,6 +379,41 @@ def streams(draw):
         lines += [draw(st.sampled_from(["data:", "data: "])) + line for line in data.split("\n")] + [""]
     lines += ["data: [DONE]", ""]
     return "".join(line + ending for line in lines).encode(), events
+
+
+class TestWhatTheRealClientReads:
+    """The SDK's own accumulators are the other judge of what we make."""
+
+    def stream_of(self, server, events):
+        raw = b"".join(encode_event(event) for event in events)
+        server.always(Behaviour(raw=raw, content_type="text/event-stream"))
+        return openai.OpenAI(api_key="k", base_url=server.url, max_retries=0)
+
+    def test_chunks_of_a_split_completion(self, openai_server):
+        call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"city": "Oslo"}'}}
+        message = {"role": "assistant", "content": "Hello  you.\n", "refusal": None, "tool_calls": [call]}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
+        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+        events = [*split(body, include_usage=False), DONE]
+        with (
+            self.stream_of(openai_server, events) as client,
+            client.chat.completions.stream(model="m", messages=[]) as stream,
+        ):
+            read = stream.get_final_completion().choices[0]
+        assert read.message.content == "Hello  you.\n"
+        assert read.message.tool_calls[0].function.arguments == '{"city": "Oslo"}'
+        assert read.finish_reason == "tool_calls"
+
+    def test_events_of_a_split_response(self, openai_server):
+        with (
+            self.stream_of(openai_server, split_response(_response())) as client,
+            client.responses.stream(model="m", input="Hi") as stream,
+        ):
+            kinds = [event.type for event in stream]
+            read = stream.get_final_response()
+        assert kinds[-1] == "response.completed"
+        assert read.output_text == "Hello you"
+        assert read.output[2].arguments == '{"city": "Oslo"}'
 
 
 class TestServerSentEvents:
