@@ -248,9 +248,8 @@ def test_what_no_rule_can_read_gets_the_shorter_ttl(prompt: str) -> None:
 
 
 WORDS = (
-    *("what", "is", "my", "balance", "today", "tomorrow", "know", "snow", "code", "zip", "python", "hi", "capital", "of"),
-    *("order", "name", "the", "now", "did", "i", "US", "Oslo"),
-)
+    *("what", "is", "my", "balance", "today", "tomorrow", "know", "snow", "code", "zip", "python", "hi", "capital"),
+    *("of", "order", "name", "the", "now", "did", "i", "US", "Oslo"),
 )
 
 
