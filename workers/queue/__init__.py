@@ -1,13 +1,12 @@
 """The job queue: the only package that speaks RQ. What leaves it are plain values."""
 
-from workers.queue.job import Interrupted, InvalidArguments, Task, current_task
+from workers.queue.job import Interrupted, Task, current_task
 from workers.queue.jobs import QUEUE_NAME, JobNotFound, JobQueue, JobRefused
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
 
 __all__ = [
     "QUEUE_NAME",
     "Interrupted",
-    "InvalidArguments",
     "JobNotFound",
     "JobQueue",
     "JobRefused",

@@ -20,7 +20,7 @@ from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job, Retry
 from rq.timeouts import JobTimeoutException
 
-from core.errors import CacheError
+from core.errors import CacheError, InvalidInput
 from core.printable import printable
 
 logger = logging.getLogger("encore.workers")
@@ -40,10 +40,6 @@ _current: ContextVar[Task | None] = ContextVar("current_task", default=None)
 
 class Refused(DeserializationError, CacheError):
     """Raised when a job is not one of ours: its function is not on the list or its payload cannot be read."""
-
-
-class InvalidArguments(CacheError, ValueError):
-    """Raised when a job's arguments are not what its task takes; such a job is not tried again."""
 
 
 class TaskFailed(CacheError):
@@ -107,7 +103,7 @@ class AllowedJob(Job):
 
     def _deserialize_data(self) -> None:
         try:
-            super()._deserialize_data()
+            super()._deserialize_data()  # type: ignore[no-untyped-call]
         except DeserializationError:
             self.retries_left = 0
             raise Refused("refused: the payload cannot be read") from None
@@ -135,7 +131,8 @@ class AllowedJob(Job):
             return function(**self.kwargs)
         except Interrupted:
             return Retry(max=_ENDLESSLY)
-        except InvalidArguments as error:
+        except InvalidInput as error:
+            # As wrong the next time.
             self.retries_left = 0
             raise TaskFailed(f"invalid-arguments: {error}") from None
         except JobTimeoutException:

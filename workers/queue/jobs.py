@@ -41,6 +41,7 @@ LOST_SECONDS = 30.0
 
 REST_SECONDS = {JobState.FAILED: 600.0, JobState.STOPPED: 3600.0, JobState.CANCELLED: 3600.0}
 """How long the reconciler leaves a sweep alone that ended so: what an operator stopped stays stopped for an hour."""
+PRUNE_REST_SECONDS = dict.fromkeys(JobState, 3600.0)
 
 MAX_LISTED = 1000
 
@@ -75,6 +76,11 @@ class JobQueue:
         self._connection = connection
         self._queue = queue_on(connection)
 
+    def ping(self) -> None:
+        """Raises StoreUnavailable unless Redis answers."""
+        with reading():
+            self._connection.ping()
+
     # Into the queue
 
     def enqueue_sweep(self, namespace: str) -> JobView:
@@ -83,12 +89,7 @@ class JobQueue:
 
     def reconcile_sweep(self, namespace: str) -> JobView | None:
         """The same for the reconciler; None when the last one failed or was stopped so lately that it is left alone."""
-        last = self.job(job_id("sweep", namespace))
-        if last is not None and last.ended_at is not None:
-            rest_seconds = REST_SECONDS.get(last.state, 0.0)
-            if time.time() < last.ended_at + rest_seconds:
-                return None
-        return self.enqueue_sweep(namespace)
+        return None if self._rests("sweep", namespace, REST_SECONDS) else self.enqueue_sweep(namespace)
 
     def enqueue_replay(
         self, namespace: str = "demo", *, sample: str = "banking77", seconds: float = 60, rate: float = 20
@@ -100,6 +101,16 @@ class JobQueue:
     def enqueue_prune(self) -> JobView:
         """Tidies the indexes and the audit log of all namespaces."""
         return self._enqueue("prune", None, {}, timeout=SWEEP_SECONDS, retry=RETRIES)
+
+    def reconcile_prune(self) -> JobView | None:
+        """The same, at most once an hour."""
+        return None if self._rests("prune", None, PRUNE_REST_SECONDS) else self.enqueue_prune()
+
+    def _rests(self, kind: str, namespace: str | None, rest_seconds: Mapping[JobState, float]) -> bool:
+        last = self.job(job_id(kind, namespace))
+        if last is None or last.ended_at is None:
+            return False
+        return time.time() < last.ended_at + rest_seconds.get(last.state, 0.0)
 
     def _enqueue(
         self, kind: str, namespace: str | None, arguments: dict[str, Any], *, timeout: int, retry: Retry | None
@@ -284,7 +295,7 @@ class JobQueue:
                     send_stop_job_command(self._connection, name, serializer=JSONSerializer)
                 elif _state(job.get_status()).is_live:
                     job.meta[_STOPPED_AT] = time.time()
-                    job.save_meta()
+                    job.save_meta()  # type: ignore[no-untyped-call]
                     job.cancel()
                     self._connection.expire(job.key, FAILURE_SECONDS)
                 else:

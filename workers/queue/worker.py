@@ -43,7 +43,7 @@ class PoolWorker(Worker):
 
     max_connection_wait_time = 5.0
 
-    def __init__(self, connection: redis.Redis, name: str) -> None:
+    def __init__(self, connection: redis.Redis, name: str, *, parent: int) -> None:
         super().__init__(
             [queue_on(connection)],
             name=name,
@@ -54,7 +54,7 @@ class PoolWorker(Worker):
             job_monitoring_interval=MONITORING_SECONDS,
             maintenance_interval=MAINTENANCE_SECONDS,
         )
-        self._parent = os.getppid()
+        self._parent = parent
         self._may_be_interrupted = False
 
     @property
@@ -92,7 +92,7 @@ class PoolWorker(Worker):
     def run_maintenance_tasks(self) -> None:
         """Tidies up, uninterrupted: the lock of an interrupted tidying would keep everyone from it for 15 minutes."""
         was, self._may_be_interrupted = self._may_be_interrupted, False
-        super().run_maintenance_tasks()
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         self._may_be_interrupted = was
         if was:
             self._end_if_asked()
@@ -147,15 +147,15 @@ def worker_client(url: str) -> redis.Redis:
     )
 
 
-def run_worker(url: str, name: str, *, burst: bool) -> int:
+def run_worker(url: str, name: str, *, burst: bool, parent: int) -> int:
     """Works until asked to stop, or (with `burst`) until the queue is empty. Returns the exit status.
 
-    Begins with the stop signals held back by whoever started the process.
+    Begins with the stop signals held back by the process that started it, `parent`, and ends when that is gone.
     """
     end_with_parent()
     connection = worker_client(url)
     try:
-        PoolWorker(connection, name).work(burst=burst)
+        PoolWorker(connection, name, parent=parent).work(burst=burst)
     except redis.RedisError as error:
         logger.error("worker %s ends: %s", name, type(error).__name__)  # noqa: TRY400 (its text may name keys)
         return 1

@@ -1,0 +1,42 @@
+"""python -m workers: runs a pool of workers until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from core.bootstrap import bootstrap, redis_url
+from core.errors import CacheError
+from core.settings import Settings
+from workers.pool import Pool
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes; else ENCORE_WORKERS (2).")
+@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+@click.option("--verbose", is_flag=True, help="Say more of what happens.")
+def main(workers: int | None, burst: bool, verbose: bool) -> None:
+    """Run the pool of workers that sweeps invalidated answers and runs what is scheduled.
+
+    SIGTERM or Ctrl-C ends it after the running batches; what is left of a job goes back into the queue.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("rq").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("rq.worker").setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        settings = Settings()
+        with bootstrap(settings) as services:
+            queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url(settings)
+            status = Pool(services, queue_url or "", size=workers or settings.workers, burst=burst).run()
+    except CacheError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

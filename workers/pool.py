@@ -1,0 +1,158 @@
+"""A pool of worker processes: starts them, replaces those that die, and does the periodic work in between.
+
+One loop without threads, because it forks: a worker is ready in milliseconds, with everything imported already.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import secrets
+import signal
+import time
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+import click
+
+from core.bootstrap import Services
+from core.errors import StoreUnavailable
+from core.pools import Pools
+from core.schedules import Schedules
+from workers import tasks  # noqa: F401 (here so that every worker, being a fork of this process, has it already)
+from workers.queue import JobQueue
+from workers.queue.worker import STOP_SIGNALS, run_worker
+from workers.schedule import Schedule
+
+logger = logging.getLogger("encore.workers")
+
+LOOP_SECONDS = 0.2
+GRACE_SECONDS = 12.0
+"""How long a worker may take to end its batch before it is killed: less than the launcher waits for the pool."""
+STABLE_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Pool:
+    """`size` workers on the queue of these services. `run` returns the exit status.
+
+    With `burst` it ends when the queue is empty.
+    """
+
+    def __init__(self, services: Services, url: str, *, size: int, burst: bool = False) -> None:
+        if services.queue_redis is None or services.redis is None:
+            raise StoreUnavailable("workers need Redis: set ENCORE_REDIS_URL, or start everything with `make run`")
+        self._url = url
+        self._size = size
+        self._burst = burst
+        self._queue = JobQueue(services.queue_redis)
+        self._schedule = Schedule(
+            self._queue,
+            services.invalidation,
+            Schedules(services.redis, services.invalidation),
+            Pools(services.queue_redis),
+            count_workers=self._count,
+        )
+        self._context = multiprocessing.get_context("fork")
+        self._children: dict[str, tuple[BaseProcess, float]] = {}
+        self._stopping_since: float | None = None
+        self._pause_seconds = 0.0
+        self._start_again_at = 0.0
+
+    def run(self) -> int:
+        """Works until SIGTERM or SIGINT, then lets every worker end its batch."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._ask_to_stop)
+        if not self._wait_for_redis():
+            return 0
+        if self._burst:
+            self._queue.enqueue_due_retries()
+        self._schedule.tick()
+        self._fill()
+        ready = False
+        while self._stopping_since is None and (self._children or not self._burst):
+            if not ready and (ready := self._all_registered()):
+                click.echo(f"workers  {self._size} ready")
+            wait([process.sentinel for process, _ in self._children.values()], timeout=LOOP_SECONDS)
+            self._reap()
+            if not self._burst:
+                self._fill()
+            self._schedule.tick()
+        self._stop()
+        self._schedule.close()
+        return 0
+
+    def _wait_for_redis(self) -> bool:
+        """Waits until Redis answers; False when asked to stop first."""
+        told = False
+        while self._stopping_since is None:
+            try:
+                self._queue.ping()
+            except StoreUnavailable as error:
+                if not told:
+                    logger.warning("%s: waiting for it", error)
+                told = True
+                time.sleep(LOOP_SECONDS)
+            else:
+                return True
+        return False
+
+    def _fill(self) -> None:
+        """Starts the workers that are missing, after a pause that grows while they die young."""
+        while len(self._children) < self._size and time.monotonic() >= self._start_again_at:
+            self._start()
+
+    def _start(self) -> None:
+        name = f"encore-{os.getpid()}-{secrets.token_hex(4)}"
+        process = self._context.Process(target=_work, args=(self._url, name, self._burst, os.getpid()), name=name)
+        # A signal that arrives before the child has its own way of hearing it must not be lost, nor heard as ours.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            process.start()
+            self._children[name] = (process, time.monotonic())
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def _reap(self) -> None:
+        for name, (process, born) in list(self._children.items()):
+            if process.is_alive():
+                continue
+            process.join()
+            del self._children[name]
+            if self._burst or self._stopping_since is not None:
+                continue
+            lived = time.monotonic() - born
+            self._pause_seconds = (
+                0.0 if lived >= STABLE_SECONDS else min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.5)
+            )
+            self._start_again_at = time.monotonic() + self._pause_seconds
+            logger.warning("worker %s ended (%s): another one follows", name, process.exitcode)
+
+    def _count(self) -> int:
+        return len(self._children)
+
+    def _all_registered(self) -> bool:
+        return len({worker.name for worker in self._queue.workers()} & self._children.keys()) == self._size
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        if self._stopping_since is None:
+            self._stopping_since = time.monotonic()
+            for process, _ in list(self._children.values()):
+                if process.pid is not None:
+                    os.kill(process.pid, signal.SIGTERM)
+
+    def _stop(self) -> None:
+        deadline = time.monotonic() + GRACE_SECONDS
+        for process, _ in self._children.values():
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                logger.warning("worker %s did not end in %.0f s and is killed", process.name, GRACE_SECONDS)
+                process.kill()
+                process.join()
+
+
+def _work(url: str, name: str, burst: bool, parent: int) -> None:
+    # What this process has at its exit is the pool's to do, not the worker's.
+    os._exit(run_worker(url, name, burst=burst, parent=parent))

@@ -1,0 +1,98 @@
+"""What happens by itself: sweeps of what is due, retries, scheduled invalidations, tidying. One look every few seconds.
+
+Several pools may run at the same time: every step is done once whoever looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+
+from core.errors import CacheError
+from core.invalidation import CacheInvalidator
+from core.pools import BEAT_SECONDS, Pools
+from core.schedules import Schedules
+from workers.queue import JobQueue
+
+logger = logging.getLogger("encore.workers")
+
+RETRY_LOOK_SECONDS = 1.0
+DUE_LOOK_SECONDS = 2.0
+"""Shortest time from the end of a hold to its sweep, on average half of it."""
+DUE_LOOK_SHARE = 0.05
+"""Largest share of the time spent on looking for what is due: with very many namespaces it is done less often."""
+SCHEDULES_SECONDS = 5.0
+PRUNE_LOOK_SECONDS = 60.0
+
+
+class Schedule:
+    """The periodic work of one pool. `tick` does what is due and returns; it never raises a CacheError."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        invalidation: CacheInvalidator,
+        schedules: Schedules,
+        pools: Pools,
+        *,
+        count_workers: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._invalidation = invalidation
+        self._schedules = schedules
+        self._pools = pools
+        self._count_workers = count_workers
+        self._monotonic = monotonic
+        self._pool_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._next: dict[str, float] = {}
+        self._failing: dict[str, str] = {}
+
+    def tick(self) -> None:
+        """Does what is due by now."""
+        self._every(BEAT_SECONDS, "beat", self._beat)
+        self._every(RETRY_LOOK_SECONDS, "retries", self._queue.enqueue_due_retries)
+        self._every(DUE_LOOK_SECONDS, "sweeps", self.reconcile, share=DUE_LOOK_SHARE)
+        self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
+        self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
+
+    def reconcile(self) -> None:
+        """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""
+        for namespace in self._invalidation.due_namespaces():
+            self._queue.reconcile_sweep(namespace)
+
+    def close(self) -> None:
+        """Says that this pool has ended."""
+        try:
+            self._pools.leave(self._pool_id)
+        except CacheError as error:
+            logger.warning("the pool cannot say goodbye: %s", error)
+
+    def _beat(self) -> None:
+        self._pools.beat(self._pool_id, host=socket.gethostname(), pid=os.getpid(), workers=self._count_workers())
+
+    def _every(self, seconds: float, name: str, step: Callable[[], object], *, share: float = 1.0) -> None:
+        began = self._monotonic()
+        if began < self._next.get(name, began):
+            return
+        try:
+            step()
+        except CacheError as error:
+            self._note(name, str(error))
+        else:
+            self._note(name, "")
+        ended = self._monotonic()
+        self._next[name] = max(began + seconds, ended + (ended - began) / share)
+
+    def _note(self, name: str, problem: str) -> None:
+        """One line in the log per change, not one a second."""
+        if problem != self._failing.get(name, ""):
+            if problem:
+                logger.warning("%s: %s", name, problem)
+            else:
+                logger.warning("%s: goes on again", name)
+            self._failing[name] = problem

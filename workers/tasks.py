@@ -1,0 +1,127 @@
+"""What the workers do: each task parses plain JSON arguments, calls one function in `core` and reports progress."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from core.bootstrap import Services, bootstrap
+from core.errors import InvalidInput, ProviderUnavailable
+from core.invalidation import SweepProgress
+from core.keys import NAMESPACE_PATTERN, Slot
+from core.replay import popular, sample
+from core.replay import replay as replay_through
+from core.settings import Settings
+from workers.queue import Interrupted, current_task
+
+DEMO_MODEL = "encore-demo-small"
+
+Namespace = Annotated[str, msgspec.Meta(pattern=rf"^{NAMESPACE_PATTERN}\Z")]
+Arguments = TypeVar("Arguments", bound=msgspec.Struct)
+
+
+class SweepArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of `sweep`: whose due bans. Criteria are read from the invalidation record, never from the job."""
+
+    version: Literal[1]
+    namespace: Namespace
+
+
+class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of `replay`: which sample, for how many seconds, how many requests a second."""
+
+    version: Literal[1]
+    namespace: Namespace
+    sample: str
+    seconds: Annotated[float, msgspec.Meta(ge=1, le=3000)]
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+
+
+class PruneArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of `prune`."""
+
+    version: Literal[1]
+
+
+def sweep(**arguments: object) -> dict[str, Any]:
+    """Deletes what a namespace's due invalidations hide. May die anywhere and run again."""
+    given = _parse(SweepArguments, arguments)
+    task = current_task()
+    with _services() as services:
+        progress = services.invalidation.sweep(
+            given.namespace,
+            on_batch=lambda so_far: task.report(_told(so_far)),
+            should_stop=task.should_stop,
+        )
+    task.report(_told(progress))
+    if not progress.finished:
+        raise Interrupted("the worker is ending")
+    return _told(progress)
+
+
+def replay(**arguments: object) -> dict[str, Any]:
+    """Sends a sample's questions through the cache, so that a new installation has something to show."""
+    given = _parse(ReplayArguments, arguments)
+    task = current_task()
+    progress = None
+    with _services() as services:
+        for progress in replay_through(
+            services.cache,
+            popular(sample(given.sample)),
+            model=_model(services),
+            namespace=given.namespace,
+            rate=given.rate,
+            seconds=given.seconds,
+            should_stop=task.should_stop,
+        ):
+            told = progress.to_dict()
+            task.report(told | {"done": min(progress.elapsed_seconds, given.seconds), "total": given.seconds})
+    if progress is None or progress.gave_up:
+        raise ProviderUnavailable(
+            f"the provider answered with errors only ({progress.problem if progress else 'none'})"
+        )
+    return progress.to_dict()
+
+
+def prune(**arguments: object) -> dict[str, Any]:
+    """Drops index rows whose entries have expired: Redis deletes an entry without telling its index."""
+    _parse(PruneArguments, arguments)
+    task = current_task()
+    dropped = 0
+    with _services() as services:
+        namespaces = services.store.namespaces()
+        for number, namespace in enumerate(namespaces):
+            for bucket in range(services.settings.buckets):
+                dropped += services.store.prune_index(Slot(namespace, bucket), time.time())
+            task.report({"done": number + 1, "total": len(namespaces), "dropped": dropped})
+            if task.should_stop():
+                raise Interrupted("the worker is ending")
+    return {"namespaces": len(namespaces), "dropped": dropped}
+
+
+def _parse(kind: type[Arguments], arguments: dict[str, object]) -> Arguments:
+    try:
+        return msgspec.convert(arguments, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("arguments", str(error)) from None
+
+
+def _services() -> Services:
+    """Built in the process that runs the job: connections do not cross a fork."""
+    return bootstrap(Settings())
+
+
+def _told(progress: SweepProgress) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(progress)
+    return plain | {"done": progress.scanned}
+
+
+def _model(services: Services) -> str:
+    """The configured model, else one that the provider has."""
+    if services.settings.default_model:
+        return services.settings.default_model
+    if services.settings.uses_demo_model:
+        return DEMO_MODEL
+    return services.provider.models()[0]
