@@ -1,0 +1,278 @@
+"""Scheduled invalidations: criteria with a relative age, applied every so often or daily. Data, and when they run.
+
+Several processes may look at the same time: a lock and one request id per run see to it that each runs once.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from core.audit import AuditRecord
+from core.bans import Criteria
+from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput
+from core.invalidation import CacheInvalidator, Invalidation
+from core.keys import SCHEDULES
+from core.stores.failures import reading, writing
+
+MAX_SCHEDULES = 100
+SHORTEST_SECONDS = 60
+LONGEST_SECONDS = 366 * 86_400
+LOCK_MS = 30_000
+
+_DAILY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_LOCK = SCHEDULES + b":lock"
+
+# KEYS: the schedules. ARGV: id, the value as read (empty: none), the value as it shall be (empty: removed).
+_SWAP = """
+local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if current ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return 1
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """One scheduled invalidation. Times are Unix seconds, durations seconds.
+
+    `criteria` are those of `Criteria` but `created_before`, which `older_than_seconds` gives at each run. It runs every
+    `every_seconds`, or daily at `daily_at` ("03:30", UTC). `last` says what the latest run came to.
+    """
+
+    id: str
+    namespace: str
+    criteria: Mapping[str, Any] = {}
+    older_than_seconds: float | None = None
+    every_seconds: float | None = None
+    daily_at: str | None = None
+    soft: bool = False
+    enabled: bool = True
+    actor: str
+    created_at: float
+    last_run_at: float | None = None
+    last: str = ""
+
+    def criteria_at(self, now: float) -> Criteria:
+        """What it selects when it runs now. Raises InvalidInput."""
+        fields = {**self.criteria, "namespace": self.namespace}
+        if self.older_than_seconds is not None:
+            fields["created_before"] = now - self.older_than_seconds
+        return Criteria.from_dict(fields)
+
+    @property
+    def next_run_at(self) -> float:
+        """When it is due next: a run that was missed is due at once, and only once."""
+        since = self.created_at if self.last_run_at is None else self.last_run_at
+        if self.every_seconds is not None:
+            return since + self.every_seconds
+        hour, _, minute = (self.daily_at or "").partition(":")
+        moment = datetime.fromtimestamp(since, UTC)
+        at = moment.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
+        return (at if at > moment else at + timedelta(days=1)).timestamp()
+
+    @property
+    def rhythm(self) -> str:
+        """For people: `daily at 03:30 UTC`, `every 6 h`."""
+        if self.daily_at is not None:
+            return f"daily at {self.daily_at} UTC"
+        seconds = int(self.every_seconds or 0)
+        for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+            if seconds % length == 0:
+                return f"every {seconds // length} {unit}"
+        return f"every {seconds} s"
+
+
+class Schedules:
+    """The scheduled invalidations of all namespaces, kept on the cache's Redis and audited."""
+
+    def __init__(
+        self, client: redis.Redis, invalidation: CacheInvalidator, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._invalidation = invalidation
+        self._clock = clock
+        self._swap = client.register_script(_SWAP)
+        self._release = client.register_script(_RELEASE)
+
+    def all(self) -> list[Schedule]:
+        """All of them, the next one due first."""
+        with reading():
+            values = cast("dict[bytes, bytes]", self._client.hgetall(SCHEDULES.decode()))
+        found = [schedule for value in values.values() if (schedule := _decode(value))]
+        return sorted(found, key=lambda schedule: (not schedule.enabled, schedule.next_run_at))
+
+    def get(self, schedule_id: str) -> Schedule:
+        """One by its id. Raises InvalidationNotFound."""
+        schedule = _decode(self._value(schedule_id))
+        if schedule is None:
+            raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+        return schedule
+
+    def add(
+        self,
+        *,
+        namespace: str,
+        actor: str,
+        criteria: Mapping[str, Any] | None = None,
+        older_than_seconds: float | None = None,
+        every_seconds: float | None = None,
+        daily_at: str | None = None,
+        soft: bool = False,
+        source: str = "api",
+    ) -> Schedule:
+        """A new one, enabled. Raises InvalidInput, which names the field."""
+        if (every_seconds is None) == (daily_at is None):
+            raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
+        if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
+            raise InvalidInput("every_seconds", "give seconds between 60 (a minute) and 31622400 (a year)")
+        if daily_at is not None and not _DAILY.fullmatch(daily_at):
+            raise InvalidInput("daily_at", 'give a time of day in UTC, e.g. "03:30"')
+        if older_than_seconds is not None and not 0 < older_than_seconds <= LONGEST_SECONDS * 10:
+            raise InvalidInput("older_than_seconds", "give seconds between 1 and ten years")
+        if criteria and "created_before" in criteria:
+            raise InvalidInput("created_before", "give older_than_seconds: the age when it runs")
+        if len(self.all()) >= MAX_SCHEDULES:
+            raise InvalidInput("schedules", f"there are {MAX_SCHEDULES} already: remove one first")
+        now = self._clock()
+        schedule = Schedule(
+            id=secrets.token_hex(4),
+            namespace=namespace,
+            criteria=dict(criteria or {}),
+            older_than_seconds=older_than_seconds,
+            every_seconds=every_seconds,
+            daily_at=daily_at,
+            soft=soft,
+            actor=actor,
+            created_at=now,
+        )
+        schedule.criteria_at(now)
+        self._write(schedule.id, b"", schedule)
+        self._audit("schedule.created", schedule, actor, source)
+        return schedule
+
+    def pause(self, schedule_id: str, *, actor: str, source: str = "api") -> Schedule:
+        """Keeps it, and does not run it."""
+        paused = self._change(schedule_id, enabled=False)
+        self._audit("schedule.paused", paused, actor, source)
+        return paused
+
+    def resume(self, schedule_id: str, *, actor: str, source: str = "api") -> Schedule:
+        """Runs it again; what was missed meanwhile stays missed."""
+        resumed = self._change(schedule_id, enabled=True, last_run_at=self._clock())
+        self._audit("schedule.resumed", resumed, actor, source)
+        return resumed
+
+    def remove(self, schedule_id: str, *, actor: str, source: str = "api") -> None:
+        """Forgets it; what it has invalidated stays so."""
+        while True:
+            value = self._value(schedule_id)
+            schedule = _decode(value)
+            if schedule is None:
+                raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+            if self._write(schedule_id, value, None):
+                self._audit("schedule.removed", schedule, actor, source)
+                return
+
+    def run_now(self, schedule_id: str, *, actor: str, source: str = "api") -> Invalidation:
+        """Runs it once, whether it is due, paused or neither. Raises what `CacheInvalidator.invalidate` raises."""
+        schedule = self.get(schedule_id)
+        now = self._clock()
+        done = self._invalidation.invalidate(
+            schedule.criteria_at(now), actor=actor, soft=schedule.soft, source=source, hold_seconds=None
+        )
+        self._change(schedule_id, last_run_at=now, last=f"applied: {done.id}")
+        return done
+
+    def run_due(self) -> list[Invalidation]:
+        """Runs what is due, each once whoever else looks at the same time.
+
+        What one of them refuses is noted in it and does not keep the others from running.
+        """
+        now = self._clock()
+        if not any(schedule.enabled and schedule.next_run_at <= now for schedule in self.all()):
+            return []
+        token = secrets.token_bytes(16)
+        with writing():
+            if not self._client.set(_LOCK, token, nx=True, px=LOCK_MS):
+                return []
+        try:
+            # Looked at again under the lock: another process may just have run it.
+            return [
+                done
+                for schedule in self.all()
+                if schedule.enabled and schedule.next_run_at <= now and (done := self._run(schedule, now))
+            ]
+        finally:
+            with writing():
+                self._release(keys=[_LOCK], args=[token])
+
+    def _run(self, schedule: Schedule, now: float) -> Invalidation | None:
+        """One run. Its request id names its due time: should this process die before noting it, nothing doubles.
+
+        A store that does not answer or takes no writes is raised: it is tried again until it does.
+        """
+        try:
+            done = self._invalidation.invalidate(
+                schedule.criteria_at(now),
+                actor=schedule.actor,
+                soft=schedule.soft,
+                source="schedule",
+                request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
+            )
+        except (InvalidInput, InvalidationRefused) as error:
+            self._change(schedule.id, last_run_at=now, last=f"not applied: {error}")
+            return None
+        self._change(schedule.id, last_run_at=now, last=f"applied: {done.id}")
+        return done
+
+    def _change(self, schedule_id: str, **fields: Any) -> Schedule:
+        while True:
+            value = self._value(schedule_id)
+            schedule = _decode(value)
+            if schedule is None:
+                raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+            changed = msgspec.structs.replace(schedule, **fields)
+            if self._write(schedule_id, value, changed):
+                return changed
+
+    def _value(self, schedule_id: str) -> bytes:
+        with reading():
+            return cast("bytes | None", self._client.hget(SCHEDULES.decode(), schedule_id)) or b""
+
+    def _write(self, schedule_id: str, before: bytes, after: Schedule | None) -> bool:
+        value = msgspec.json.encode(after) if after else b""
+        with writing():
+            return bool(self._swap(keys=[SCHEDULES], args=[schedule_id, before, value]))
+
+    def _audit(self, action: str, schedule: Schedule, actor: str, source: str) -> None:
+        self._invalidation.audit.append(
+            AuditRecord(
+                at=self._clock(),
+                actor=actor,
+                source=source,
+                action=action,
+                namespace=schedule.namespace,
+                criteria=schedule.criteria,
+                details={
+                    "schedule": schedule.id,
+                    "older_than_seconds": schedule.older_than_seconds,
+                    "rhythm": schedule.rhythm,
+                    "mode": "soft" if schedule.soft else "hard",
+                },
+            )
+        )
+
+
+def _decode(value: bytes) -> Schedule | None:
+    try:
+        return msgspec.json.decode(value, type=Schedule) if value else None
+    except msgspec.MsgspecError:
+        return None
