@@ -50,7 +50,7 @@ SHAPE: Final = "shape"
 NOT_STORED_REASONS: Final = frozenset(
     {
         *(PROVIDER_ERROR, NO_CHOICES, UNFINISHED, TRUNCATED, FILTERED, REFUSAL, EMPTY, TOOL_CALL, FINISH_REASON),
-        *(AUDIO, NOT_A_NUMBER, SHAPE),
+        *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE),
     }
 )
 """Why an answer is not kept, as far as the answer itself tells."""
@@ -90,11 +90,18 @@ def bypass_reason(request: ChatRequest, controls: Controls, limits: PolicyLimits
         return TEMPERATURE
     if _is_stateful(request):
         return STATEFUL
-    if "web_search_options" in parameters or not all(map(_is_callers_tool, parameters.get("tools") or ())):
+    if "web_search_options" in parameters or not all(map(_is_callers_tool, _items(parameters.get("tools")))):
         return HOSTED_TOOL
-    if "audio" in parameters or "audio" in (parameters.get("modalities") or ()):
+    if "audio" in parameters or "audio" in _items(parameters.get("modalities")):
         return AUDIO  # spoken answers expire at the provider, who refers to them by id
     return None
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """A parameter that should be a list, as one: whatever else it is, is its only item."""
+    if isinstance(value, list | tuple):
+        return value
+    return (value,) if value else ()
 
 
 def _is_number(value: Any) -> bool:

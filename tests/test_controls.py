@@ -81,7 +81,7 @@ def test_a_header_sent_twice_counts_once_and_tags_add_up() -> None:
     class Repeated(dict[str, str]):
         """Headers as servers give them: the same name more than once."""
 
-        def items(self):
+        def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
             return [
                 ("cache-control", "max-age=60"),
                 ("cache-control", "no-cache"),

@@ -1,6 +1,7 @@
 """How long answers are kept: the rules, word by word, and the policy that reads them."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -259,7 +260,9 @@ WORDS = (
     st.sampled_from([" ", "  ", "\t "]),
     st.sampled_from(["", "?", ".", "!", "...", "?!", " "]),
 )
-def test_texts_with_one_normal_form_have_one_class(words: list[str], case, gap: str, closing: str) -> None:
+def test_texts_with_one_normal_form_have_one_class(
+    words: list[str], case: Callable[[str], str], gap: str, closing: str
+) -> None:
     prompt = case(gap.join(words)) + closing
     assert class_of(prompt) == class_of(normalize(prompt))
 
