@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -229,6 +230,36 @@ def test_parts_and_redis_follow_a_launcher_that_was_killed(launch, home):
             assert select.select([handle], [], [], SECONDS)[0] == [handle]
     while running_url(home) is not None:
         pass  # ends with the server, or with the test's time
+
+
+def status_of(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        return answer.status
+
+
+@pytest.mark.timeout(180)
+def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(home, redis_binary):
+    run = Run(
+        home, "-m", "core.launcher", ENCORE_HOME=str(home), ENCORE_CONSOLE_PORT="28501", ENCORE_GATEWAY_PORT="28090"
+    )
+    try:
+        run.read_until("Ctrl-C")
+        lines = dict(line.split(maxsplit=1) for line in run.said)
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", lines["console"])
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", lines["gateway"])
+        assert lines["redis"] == f"unix://:***@{home}/redis.sock"
+        assert lines["model"].startswith("demo")
+        assert status_of(f"{lines['console']}/_stcore/health") == 200
+        assert status_of(f"{lines['gateway'].removesuffix('/v1')}/healthz") == 200
+        run.press_ctrl_c()
+        assert run.end() == 0
+    finally:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            run.end()
+        run.process.stdout.close()
+    logs = "".join(log.read_text() for log in (home / "logs").iterdir())
+    assert "Traceback" not in run.text + logs
 
 
 def test_settings_that_cannot_be_used_are_all_named_before_anything_starts(tmp_path, monkeypatch):
