@@ -123,7 +123,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         namespace=settings.namespace,
         buckets=settings.buckets,
         hold_seconds=settings.hold_seconds,
-        count=metrics.count,
+        count=lambda kind: metrics.count(f"invalidations_{kind}"),
         **clock,
     )
     return Services(

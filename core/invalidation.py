@@ -158,7 +158,7 @@ class CacheInvalidator:
         hold_seconds: float = 300,
         longest_ttl_seconds: float = 30 * 86_400,
         clock: Callable[[], float] = time.time,
-        count: Callable[[str, int], None] = lambda name, amount: None,
+        count: Callable[[str], None] = lambda kind: None,
     ) -> None:
         self._store = store
         self.audit = audit
@@ -257,7 +257,7 @@ class CacheInvalidator:
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= 86_400:
             raise InvalidInput("hold_seconds", "give seconds between 0 and 86400")
-        if known := self._recorded(ban_id):
+        if request_id is not None and (known := self._repeated(ban_id)):
             return known
         now = self._clock()
         at_once = criteria.key is not None and hold == 0 and not soft
@@ -291,7 +291,7 @@ class CacheInvalidator:
             note("invalidate.unknown", self._clock(), {**details, "reason": str(error)})
             raise
         note("invalidate.applied", self._clock(), details)
-        self._count("invalidations_" + _kind(criteria), 1)
+        self._count(_kind(criteria))
         return Invalidation(
             id=ban_id,
             namespace=namespace,
@@ -303,12 +303,9 @@ class CacheInvalidator:
             preview_count=preview.count if preview else None,
         )
 
-    def _recorded(self, ban_id: str) -> Invalidation | None:
-        """The invalidation, if a request with this id was applied before."""
-        return next(
-            (known for known in self.history(invalidation_id=ban_id) if known.state is not InvalidationState.UNKNOWN),
-            None,
-        )
+    def _repeated(self, ban_id: str) -> Invalidation | None:
+        """The invalidation, if a request with this id was applied before: a double click, a retry."""
+        return next((known for known in self.history() if known.id == ban_id and known.effective), None)
 
     def undo(self, invalidation_id: str, *, actor: str = "api", source: str = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
@@ -335,11 +332,20 @@ class CacheInvalidator:
         return msgspec.structs.replace(known, due_at=now)
 
     def get(self, invalidation_id: str) -> Invalidation:
-        """An active invalidation. Raises InvalidationNotFound."""
-        for known in self.history(invalidation_id=invalidation_id):
-            if known.effective:
-                return known
-            raise InvalidationRefused(f"this invalidation is {known.state} already")
+        """An active invalidation. Raises InvalidationNotFound, InvalidationRefused when it is over."""
+        for namespace, ban in self.active():
+            if ban.id == invalidation_id:
+                return Invalidation(
+                    id=ban.id,
+                    namespace=namespace,
+                    criteria=ban.criteria,
+                    state=InvalidationState(ban.state.value),
+                    actor="",
+                    applied_at=ban.created_at,
+                    due_at=ban.due_at,
+                )
+        if any(known.id == invalidation_id for known in self.history()):
+            raise InvalidationRefused("this invalidation is over: swept, undone or never applied")
         raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
 
     # What is and was
@@ -357,9 +363,9 @@ class CacheInvalidator:
         )
 
     def history(self, *, limit: int = 100, invalidation_id: str | None = None) -> list[Invalidation]:
-        """Invalidations, newest first: what the audit log tells, with what the records say now."""
+        """Invalidations, newest first, or the one: what the audit log tells, with what the records say now."""
         told: dict[str, list[AuditRecord]] = {}
-        for audit_record in self.audit.records(limit=limit * 6, invalidation_id=invalidation_id):
+        for audit_record in self.audit.records(limit=limit * 6, action="invalidate.", invalidation_id=invalidation_id):
             if audit_record.invalidation_id:
                 told.setdefault(audit_record.invalidation_id, []).append(audit_record)
         active = {ban.id: ban for _, ban in self.active()}
