@@ -166,17 +166,18 @@ def _canonical_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
             canonical[name] = int(value)
     if biases := canonical.get("logit_bias"):
         # Token ids: {50256: -100} and {"50256": -100} are the same JSON.
-        canonical["logit_bias"] = [(str(token), bias) for token, bias in sorted(biases.items(), key=str)]
+        canonical["logit_bias"] = sorted((str(token), bias) for token, bias in biases.items())
     return canonical
 
 
-def _keyed_headers(headers: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _keyed_headers(headers: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
     named = [(name.lower(), value) for name, value in headers.items()]
-    return sorted(
+    keyed = sorted(
         (name, value)
         for name, value in named
         if name not in UNKEYED_HEADERS and not name.startswith(("x-encore-", "x-stainless-"))
     )
+    return keyed or None
 
 
 def _plain(value: Any) -> Any:
