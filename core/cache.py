@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from core.breaker import CircuitBreaker
 from core.decider import CacheConfig, Decider, NoRecorder, Recorder, Refresher
 from core.errors import ProviderUnavailable
 from core.models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
-from core.steps import Bypass, Follow, Hit, Lead, Step
+from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.streams import AsyncStream, Stream
+from core.threads import in_thread
 from core.ttl import TTLPolicy
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class LLMCache:
             price,
             clock,
             refresher,
+            base_url=provider.base_url if provider is not None else "",
         )
 
     @property
@@ -137,14 +140,9 @@ class LLMCache:
         return step
 
     async def _settle_async(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
-        step = await asyncio.to_thread(self.begin, request, controls)
+        step = await in_thread(partial(self.begin, request, controls), give_up)
         while isinstance(step, Follow):
-            follow = step
-            try:
-                step = await follow.wait_async()
-            except asyncio.CancelledError:
-                follow.abandon()
-                raise
+            step = await step.wait_async()
         return step
 
     def _provider(self) -> Provider:

@@ -118,12 +118,13 @@ class Decider:
         price: Callable[[str, Usage], float | None],
         clock: Callable[[], float],
         refresher: Refresher | None,
+        base_url: str = "",
     ) -> None:
         self.config = config
         self.store_ = store
         self.metrics = metrics
         self.breaker = CircuitBreaker(on_change=self._breaker_changed)
-        self._preparation = Preparation(config, ttl_policy)
+        self._preparation = Preparation(config, ttl_policy, base_url)
         self._price = price
         self._clock = clock
         self._refresher = refresher
@@ -141,6 +142,13 @@ class Decider:
                 self._refuse(call, call.bypass)
             return Bypass(self, call, call.bypass)
         return self._decide(call, keyed)
+
+    def bypass(self, request: ChatRequest, controls: Controls, reason: str) -> Bypass:
+        """For drivers with a reason of their own not to use the cache. Raises as `begin`."""
+        call, _ = self.prepared(request, controls)
+        if controls.only_if_cached:
+            self._refuse(call, reason)
+        return Bypass(self, call, reason)
 
     def prepared(self, request: ChatRequest, controls: Controls) -> tuple[Call, Keyed | None]:
         """A call and its identity, None when it must bypass."""
@@ -350,7 +358,7 @@ class Decider:
             ttl_class=keyed.decision.ttl_class,
             provider_ms=provider_ms,
             tokens=tokens,
-            cost_usd=entry.header.cost_usd if entry else self._price(call.request.model, tokens),
+            cost_usd=entry.header.cost_usd if entry else self._cost(call.request, completion),
         )
         seconds = entry.header.fresh_until - entry.header.created_at if entry and outcome.stored else 0.0
         return Answer(completion=completion, outcome=outcome, key=keyed.identity.key, ttl_seconds=seconds)
@@ -385,7 +393,7 @@ class Decider:
             fresh_until=now + seconds,
             input_tokens=tokens.input_tokens,
             output_tokens=tokens.output_tokens,
-            cost_usd=self._price(call.request.model, tokens),
+            cost_usd=self._cost(call.request, completion),
             latency_ms=call.provider_ms(),
         )
         entry = CacheEntry(
@@ -397,6 +405,11 @@ class Decider:
             chunks=chunks,
         )
         return entry, ""
+
+    def _cost(self, request: ChatRequest, completion: Completion) -> float | None:
+        """US dollars for the model that answered, which may be another than the one asked for."""
+        model = completion.body.get("model")
+        return self._price(model if isinstance(model, str) and model else request.model, completion.tokens)
 
     def _fresh_seconds(self, controls: Controls, keyed: Keyed) -> float | None:
         """How long the answer will be fresh; None for not at all."""
@@ -497,7 +510,7 @@ class Decider:
             reason=reason,
             provider_ms=call.provider_ms(),
             tokens=tokens,
-            cost_usd=self._price(call.request.model, tokens),
+            cost_usd=self._cost(call.request, completion),
         )
         return Answer(completion=completion, outcome=outcome)
 

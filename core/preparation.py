@@ -42,11 +42,15 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preparation:
-    """Prepares the requests of one cache. Raises InvalidInput for a namespace that cannot be."""
+    """Prepares the requests of one cache. Raises InvalidInput for a namespace that cannot be.
 
-    def __init__(self, config: CacheConfig, ttl_policy: TTLPolicy) -> None:
+    Requests that name no server go to `base_url`: another server's answer is another answer.
+    """
+
+    def __init__(self, config: CacheConfig, ttl_policy: TTLPolicy, base_url: str = "") -> None:
         self._config = config
         self._ttl_policy = ttl_policy
+        self._base_url = base_url
         self._slots: dict[tuple[str, int], Slot] = {}
         self._remembered: dict[object, Prepared] = {}
 
@@ -85,7 +89,7 @@ class Preparation:
             return policy.PERSONAL_WITHOUT_USER
         try:
             identity = identify(
-                request,
+                request if request.base_url else msgspec.structs.replace(request, base_url=self._base_url),
                 namespace,
                 user=user,
                 buckets=config.buckets,

@@ -20,6 +20,7 @@ from core.models import Answer, CacheEntry, ChatRequest, Completion, Controls, S
 from core.preparation import Keyed, Prepared
 from core.singleflight import Flight, FlightKey
 from core.streaming import assemble, assemble_response, replay, split, split_response
+from core.threads import in_thread
 
 if TYPE_CHECKING:
     from core.decider import Decider
@@ -223,13 +224,17 @@ class Follow:
         return self._next()
 
     async def wait_async(self, seconds: float = math.inf) -> Step:
-        """The same without blocking the event loop."""
-        if self._polls:
-            await asyncio.sleep(min(POLL_SECONDS, seconds))
-        else:
-            landed = asyncio.shield(asyncio.wrap_future(self._flight.landed))
-            await asyncio.wait([landed], timeout=self._left(seconds))
-        return await asyncio.to_thread(self._next)
+        """The same without blocking the event loop. A caller who is cancelled has abandoned the wait."""
+        try:
+            if self._polls:
+                await asyncio.sleep(min(POLL_SECONDS, seconds))
+            else:
+                landed = asyncio.shield(asyncio.wrap_future(self._flight.landed))
+                await asyncio.wait([landed], timeout=self._left(seconds))
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
+        return await in_thread(self._next, give_up)
 
     def _left(self, seconds: float) -> float:
         return max(0.0, min(seconds, self._deadline - time.monotonic()))
@@ -256,3 +261,14 @@ class Follow:
 
 
 Step = Hit | Bypass | Lead | Follow
+
+
+def give_up(step: Step) -> None:
+    """Ends a step that nobody will carry out."""
+    match step:
+        case Hit():
+            pass
+        case Bypass():
+            step.fail(asyncio.CancelledError())
+        case Lead() | Follow():
+            step.abandon()
