@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     provider_timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for an answer.")
 
     # The gateway
+    gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on; others need gateway keys.")
     gateway_namespace: str | None = Field(
         None, description="Namespace shared by all callers of the gateway; unset: one per API key."
     )
