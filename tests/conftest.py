@@ -21,6 +21,9 @@ from hypothesis import settings as hypothesis_settings
 from core.embedded import EmbeddedRedis, ServerBinary, find_server, server_at
 from core.errors import EmbeddedRedisError
 from core.settings import Settings
+from tests.openai_server import openai_server, openai_server_of_the_run
+
+__all__ = ["openai_server", "openai_server_of_the_run"]
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 REDIS8 = os.environ.get("ENCORE_TEST_REDIS8")  # read now: tests run without ENCORE_* variables

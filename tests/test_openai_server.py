@@ -7,9 +7,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
-from tests.openai_server import Behaviour, openai_server, openai_server_of_the_run
-
-__all__ = ["openai_server", "openai_server_of_the_run"]
+from tests.openai_server import Behaviour
 
 MESSAGES = [{"role": "user", "content": "Hello?"}]
 EVERYTHING = Behaviour(

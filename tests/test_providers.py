@@ -20,9 +20,7 @@ from core.prices import price, quote_price
 from core.providers import DemoProvider, OpenAIProvider
 from core.providers.demo_answers import answer
 from core.streaming import IncompleteStream, assemble, assemble_response
-from tests.openai_server import Behaviour, OpenAIServer, embedding_of, openai_server, openai_server_of_the_run
-
-__all__ = ["openai_server", "openai_server_of_the_run"]
+from tests.openai_server import Behaviour, OpenAIServer, embedding_of
 
 
 def asking(question="How long does a new card take?", *, model="gpt-4o", **arguments):
@@ -278,10 +276,12 @@ class TestOpenAIProvider:
 
     def test_waits_no_longer_than_told(self, remote, server):
         gate = server.hold()
+        began = time.perf_counter()
         with pytest.raises(openai.APITimeoutError):
-            remote.complete(asking(), 0.05)
+            remote.complete(asking(timeout=20), 0.05)
         with pytest.raises(openai.APITimeoutError):
             list(remote.stream(asking(timeout=0.05)))
+        assert time.perf_counter() - began < 10
         assert gate.waiting == 2
         server.wait_for_disconnects(2)
 
@@ -458,12 +458,15 @@ class TestDemoModel:
 
     def test_its_latency_is_that_of_a_model(self):
         demo = DemoProvider(seed=1)
-        seconds = []
-        for question in ["Hi", "How long does a new card take?", "Explain " + "very " * 2000 + "much"]:
-            request = asking(question)
-            seconds.append(demo._seconds(request, demo._answer(request)))
-        assert all(0.3 <= each <= 1.5 for each in seconds)
-        assert seconds[0] < seconds[2]
+
+        def seconds(question, **arguments):
+            request = asking(question, **arguments)
+            return [demo._seconds(request, demo._answer(request)) for _ in range(20)]
+
+        assert min(seconds("Hi", model="gpt-4o-mini", max_tokens=1)) == 0.3
+        assert max(seconds("very " * 20_000)) == 1.5
+        usual = seconds("How long does a new card take?")
+        assert 0.3 < min(usual) < max(usual) < 1.5
 
     def test_its_latency_is_spent_and_can_be_scaled(self):
         demo = DemoProvider(seed=1, latency_scale=0.1)
@@ -570,7 +573,17 @@ class TestWhatTheDemoModelSays:
         assert "zero" in answer(question, 0)
 
     @pytest.mark.parametrize(
-        "question", ["9 ** 9 ** 9 ** 9", "2024-01-02", "20% + 5", "1 if 2 else 3", "__import__('os')", "5", "(" * 300]
+        "question",
+        [
+            "9 ** 9 ** 9 ** 9",
+            "((((((999999999 ^ 64) ^ 64) ^ 64) ^ 64) ^ 64) ^ 64)",
+            "2024-01-02",
+            "20% + 5",
+            "1 if 2 else 3",
+            "__import__('os')",
+            "5",
+            "(" * 300,
+        ],
     )
     def test_what_is_no_sum_is_not_computed(self, question):
         assert "demo model" in answer(question, 0)
@@ -587,7 +600,7 @@ class TestWhatTheDemoModelSays:
         ],
     )
     def test_units_are_converted(self, question, result):
-        assert result in answer(question, 0)
+        assert re.search(rf"(?<![\d.]){re.escape(result)}\b", answer(question, 0))
 
     def test_units_of_different_kinds_are_not_converted(self):
         assert "demo model" in answer("5 kg in miles", 0)

@@ -21,9 +21,7 @@ from core.streaming import (
     split_response,
     without_usage,
 )
-from tests.openai_server import Behaviour, openai_server, openai_server_of_the_run
-
-__all__ = ["openai_server", "openai_server_of_the_run"]
+from tests.openai_server import Behaviour
 
 
 def chunk(delta=None, *, index=0, finish_reason=None, **others):
@@ -265,6 +263,12 @@ class TestAssemblingWhatServersSend:
         body = assemble([opening, chunk({"content": "a"}, finish_reason="stop")])
         assert (body["id"], body["model"], body["created"], body["prompt_filter_results"]) == ("c1", "m", 1, [1])
 
+    def test_an_empty_name_at_the_end_does_not_either(self):
+        closing = {"id": "", "model": "", "created": 0, "choices": [{"index": 0, "delta": {}, "stop_reason": None}]}
+        body = assemble([chunk({"content": "a"}, finish_reason="stop"), closing])
+        assert (body["id"], body["model"], body["created"]) == ("c1", "m", 1)
+        assert body["choices"][0]["finish_reason"] == "stop"
+
     def test_usage_is_taken_from_wherever_it_is_told(self):
         usage = {"prompt_tokens": 1}
         in_last_choice = [chunk({"content": "a"}, usage=None), chunk(finish_reason="stop", usage=usage)]
@@ -349,6 +353,10 @@ class TestResponses:
     def test_other_ends_are_not_proper_ends(self, kind):
         assert not is_complete([{"type": kind, "response": _response()}])
 
+    def test_a_completed_event_cannot_complete_a_response_that_is_not(self):
+        assert not is_complete([{"type": "response.completed", "response": _response(status="incomplete")}])
+        assert not is_complete([{"type": "response.completed"}])
+
     def test_a_response_that_says_it_is_incomplete_is(self):
         assert not is_complete(split_response(_response(status="incomplete")))
 
@@ -371,14 +379,18 @@ events_on_the_wire = st.lists(st.dictionaries(text, json_values, max_size=3), ma
 def streams(draw):
     """Bytes of a whole stream and the events in it: any line ends, comments, other fields, data over several lines."""
     events = [event for event in draw(events_on_the_wire) if event.get("type") != "response.completed"]
-    ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
-    lines = [draw(st.sampled_from(["", "\ufeff"])) + ": hello", ""]
+    lines = draw(st.sampled_from([[], [": hello"], ["", ""]]))
     for event in events:
         lines += draw(st.sampled_from([[], [": keep-alive"], ["event: message"], ["id: 7", "retry: 10"], ["", ""]]))
         data = json.dumps(event, indent=draw(st.sampled_from([None, 1])))
         lines += [draw(st.sampled_from(["data:", "data: "])) + line for line in data.split("\n")] + [""]
     lines += ["data: [DONE]", ""]
-    return "".join(line + ending for line in lines).encode(), events
+    sent = draw(st.sampled_from(["", "\ufeff"]))
+    for line in lines:
+        # An empty line that ends in LF after a line that ended in CR would be one CRLF and no empty line.
+        joins = not line and sent.endswith("\r")
+        sent += line + draw(st.sampled_from(["\r", "\r\n"] if joins else ["\n", "\r\n", "\r"]))
+    return sent.encode(), events
 
 
 class TestWhatTheRealClientReads:
@@ -467,6 +479,11 @@ class TestServerSentEvents:
 
     def test_an_event_without_data_is_no_event(self):
         assert read(b"event: ping\n\n: comment\n\n\n\n") == ([], False)
+
+    def test_the_lines_of_an_event_are_joined_by_line_ends(self):
+        assert read(b'data: {"a":\ndata: 1}\n\n') == ([{"a": 1}], False)
+        with pytest.raises(IncompleteStream):
+            read(b'data: {"a": 1\ndata: 2}\n\n')
 
     @pytest.mark.parametrize("data", [b"not json", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000])
     def test_data_that_is_no_json_object_is_refused(self, data):
