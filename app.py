@@ -1,0 +1,54 @@
+"""The operations console: names, orders and titles the pages, and draws nothing itself.
+
+Started by `make run`, or alone with `streamlit run app.py`.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.frame import FAVICON, entered
+
+# Without an icon of our own the browser would fetch one for each page from outside.
+st.set_page_config(page_title="Encore", page_icon=FAVICON, layout="wide")
+
+entered()
+st.navigation(
+    {
+        "": [
+            st.Page(
+                "pages/dashboard.py",
+                title="Dashboard",
+                icon=":material/monitoring:",
+                url_path="dashboard",
+                default=True,
+                help="What the cache does and saves, live",
+            ),
+            st.Page(
+                "pages/playground.py",
+                title="Playground",
+                icon=":material/chat:",
+                url_path="playground",
+                help="Send a prompt and see what the cache decides",
+            ),
+        ],
+        "Cache": [
+            st.Page(
+                "pages/invalidations.py",
+                title="Invalidations",
+                icon=":material/block:",
+                url_path="invalidations",
+                help="Hide wrong or old answers at once, and undo it",
+            ),
+        ],
+        "System": [
+            st.Page(
+                "pages/workers.py",
+                title="Workers",
+                icon=":material/engineering:",
+                url_path="workers",
+                help="Background jobs and who works on them",
+            ),
+        ],
+    }
+).run()

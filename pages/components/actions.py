@@ -1,0 +1,179 @@
+"""Everything the console changes: each action checks the actor's role, is done once, and says what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+import streamlit as st
+
+from core.access import Role
+from core.bans import Criteria
+from core.errors import CacheError, OutcomeUnknown
+from core.invalidation import Invalidation, Preview
+from pages.components import context
+from pages.components.text import plain
+from pages.components.wording import many
+from workers.queue import JobView
+
+Value = TypeVar("Value")
+
+DONE_SECONDS = 15
+"""How long a success is told."""
+
+
+class Ending(StrEnum):
+    """How an action ended. UNKNOWN: it was sent and no answer came, so it may have been done."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an action, in one sentence, and when (Unix seconds)."""
+
+    ending: Ending
+    words: str
+    at: float
+
+
+def perform(name: str, action: Callable[[], Value], done: Callable[[Value], str], role: Role) -> Value | None:
+    """Does it if the actor may; what became of it is shown where `show_last(name)` stands. None when it failed."""
+    value: Value | None = None
+    now = time.time()
+    try:
+        context.actor().require(role, "this")
+        value = action()
+    except OutcomeUnknown as error:
+        result = Result(ending=Ending.UNKNOWN, words=f"{error}. Trying again is safe: it is never done twice.", at=now)
+    except CacheError as error:
+        result = Result(ending=Ending.REFUSED, words=f"{error}. Nothing was changed.", at=now)
+    else:
+        result = Result(ending=Ending.DONE, words=done(value), at=now)
+    st.session_state[f"result-{name}"] = result
+    context.readings().renew()
+    context.queue_readings().renew()
+    return value
+
+
+def last(name: str) -> Result | None:
+    """What became of the latest action of this name in this session."""
+    result: Result | None = st.session_state.get(f"result-{name}")
+    return result
+
+
+def forget_last(name: str) -> None:
+    """Shows it no more."""
+    st.session_state.pop(f"result-{name}", None)
+
+
+def show_last(name: str) -> None:
+    """Says what became of the latest action of this name: success for a while, anything else until the next one."""
+    result = last(name)
+    if result is None or (result.ending is Ending.DONE and time.time() - result.at > DONE_SECONDS):
+        return
+    words = plain(result.words)
+    match result.ending:
+        case Ending.DONE:
+            st.success(words, icon=":material/check_circle:")
+        case Ending.REFUSED:
+            st.error(f"**Not done.** {words}", icon=":material/block:")
+        case Ending.UNKNOWN:
+            st.warning(f"**Not known whether it was done.** {words}", icon=":material/help:")
+
+
+# Invalidations
+
+
+def invalidate(
+    criteria: Criteria, *, soft: bool, hold_seconds: float, request_id: str, preview: Preview | None, name: str
+) -> Invalidation | None:
+    """Hides what matches. The same `request_id` again does nothing new."""
+    role = Role.ADMIN if criteria.all else Role.OPERATOR
+
+    def act() -> Invalidation:
+        return context.services().invalidation.invalidate(
+            criteria,
+            actor=context.actor().name,
+            soft=soft,
+            hold_seconds=hold_seconds,
+            request_id=request_id,
+            source="console",
+            preview=preview,
+        )
+
+    return perform(name, act, lambda done: _applied(preview, soft=soft), role)
+
+
+def _applied(preview: Preview | None, *, soft: bool) -> str:
+    what = many(preview.count, "entry is", "entries are") if preview else "It is"
+    return f"{what} {'marked stale' if soft else 'hidden from every lookup'} as of now."
+
+
+def undo(invalidation_id: str) -> None:
+    """Brings back what an invalidation hid."""
+    perform(
+        "undo",
+        lambda: context.services().invalidation.undo(invalidation_id, actor=context.actor().name, source="console"),
+        lambda done: "Undone: the answers are back, with their own remaining TTL.",
+        Role.OPERATOR,
+    )
+
+
+def sweep_now(invalidation_id: str) -> JobView | None:
+    """Ends the hold and queues the sweep that gives the memory back."""
+
+    def act() -> JobView:
+        known = context.services().invalidation.end_hold(invalidation_id, actor=context.actor().name, source="console")
+        return context.queue().enqueue_sweep(known.namespace)
+
+    return perform("sweep", act, lambda job: "The sweep is queued.", Role.OPERATOR)
+
+
+def enqueue_sweep(namespace: str) -> JobView | None:
+    """Queues the sweep of what is due already."""
+    return perform(
+        "sweep", lambda: context.queue().enqueue_sweep(namespace), lambda job: "The sweep is queued.", Role.OPERATOR
+    )
+
+
+# Jobs
+
+
+def stop(job_id: str) -> None:
+    """Ends a job that runs, takes one that waits out of the queue."""
+    perform("job", lambda: context.queue().stop(job_id), lambda job: "Stopped.", Role.OPERATOR)
+
+
+def retry(job_id: str) -> None:
+    """Queues a job again."""
+    perform("job", lambda: context.queue().retry(job_id), lambda job: "Queued again.", Role.OPERATOR)
+
+
+def delete(job_id: str) -> None:
+    """Forgets a job that has ended."""
+    perform("job", lambda: context.queue().delete(job_id), lambda job: "Deleted.", Role.OPERATOR)
+
+
+def suspend() -> None:
+    """Lets all workers finish what they do and take nothing new."""
+    perform("workers", lambda: context.queue().suspend(), lambda done: "Workers take no new jobs.", Role.OPERATOR)
+
+
+def resume() -> None:
+    """Lets workers take jobs again."""
+    perform("workers", lambda: context.queue().resume(), lambda done: "Workers take jobs again.", Role.OPERATOR)
+
+
+def replay_sample() -> None:
+    """Queues the replay of the sample of real questions that ships with the project."""
+    perform(
+        "replay",
+        lambda: context.queue().enqueue_replay(context.services().settings.namespace),
+        lambda job: "The replay is queued: figures appear within seconds.",
+        Role.OPERATOR,
+    )

@@ -1,0 +1,117 @@
+"""What every page stands on: the services, built once, the shared readings, and who is looking."""
+
+from __future__ import annotations
+
+import openai
+import streamlit as st
+
+from core.access import Actor, Role
+from core.bootstrap import Services, bootstrap
+from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
+from core.keys import Slot
+from core.settings import Settings
+from pages.components.readings import Reading, Readings
+from workers.queue import JobQueue, JobView
+
+READ_SECONDS = 1.5
+"""Longest wait for Redis while a page is drawn: a person waits, and the last values are there."""
+
+
+@st.cache_resource(show_spinner=False, on_release=lambda services: services.close())
+def services() -> Services:
+    """All parts of the cache, shared by all sessions. Raises InvalidSettings, which `frame` shows."""
+    return bootstrap(Settings(), operator_timeout_seconds=READ_SECONDS)
+
+
+@st.cache_resource(show_spinner=False)
+def readings() -> Readings:
+    """What was last read from the cache's Redis."""
+    return Readings()
+
+
+@st.cache_resource(show_spinner=False)
+def queue_readings() -> Readings:
+    """What was last read from the job queue's Redis, which may be another one."""
+    return Readings()
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> JobQueue | None:
+    connection = services().queue_redis
+    return JobQueue(connection) if connection is not None else None
+
+
+def queue() -> JobQueue:
+    """The job queue. Raises StoreUnavailable when there is no Redis to have one on."""
+    built = _queue()
+    if built is None:
+        raise StoreUnavailable("there is no Redis, so there are no jobs and no workers")
+    return built
+
+
+def alive_workers() -> Reading[int]:
+    """How many workers were heard of lately."""
+    return queue_readings().get("alive", lambda: queue().alive_workers())
+
+
+def job(job_id: str) -> Reading[JobView | None]:
+    """A job as it is now."""
+    return queue_readings().get(("job", job_id), lambda: queue().job(job_id), max_age=0.4)
+
+
+def stored_models() -> list[str]:
+    """Models that have entries, in any namespace."""
+    built = services()
+
+    def read() -> list[str]:
+        slots = [Slot(name, bucket) for name in built.store.namespaces() for bucket in range(built.settings.buckets)]
+        return sorted({model for slot in slots for model in built.store.models(slot)})
+
+    return readings().get("stored-models", read, max_age=5).value or []
+
+
+def count_entries(namespace: str | None, model: str | None) -> int:
+    """Stored entries, by the index."""
+    built = services()
+    total = 0
+    for name in [namespace] if namespace else built.store.namespaces():
+        for bucket in range(built.settings.buckets):
+            slot = Slot(name, bucket)
+            models = [model] if model else built.store.models(slot)
+            total += sum(built.store.count_model(slot, each) for each in models)
+    return total
+
+
+def actor() -> Actor:
+    """Who is looking at this page."""
+    return Actor(name="console", role=Role.ADMIN, local=True)
+
+
+def namespaces() -> list[str]:
+    """Namespaces to choose from, the configured one first."""
+    built = services()
+    known: Reading[list[str]] = readings().get("namespaces", built.store.namespaces, max_age=5)
+    first = built.settings.namespace
+    return [first, *(name for name in known.value or () if name != first)]
+
+
+@st.cache_data(ttl=600, show_spinner=False)
+def offered_models() -> list[str]:
+    """Models to choose from, the configured one first; asks the provider, at most every ten minutes."""
+    built = services()
+    try:
+        offered = built.provider.models()
+    except (openai.OpenAIError, ProviderUnavailable):
+        offered = []
+    first = built.settings.default_model
+    names = [first] if first else []
+    return names + [name for name in offered if name != first]
+
+
+def settings_problems() -> str:
+    """Why the services cannot be built; empty when they can."""
+    try:
+        services()
+    except InvalidSettings as error:
+        return str(error)
+    return ""

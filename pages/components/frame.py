@@ -1,0 +1,194 @@
+"""The frame of every page: tab title, logo, heading, connection state, and a banner when something is wrong."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import streamlit as st
+
+from core.errors import CacheError
+from core.stores.base import StoreFacts
+from pages.components import context
+from pages.components.readings import Reading
+from pages.components.text import literal, plain
+from pages.components.wording import clock, duration, many, share, size
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+FAVICON = str(ASSETS / "favicon.svg")
+LOGO = str(ASSETS / "logo.svg")
+
+STATE_SECONDS = 5
+START_WORKERS = "python -m workers"
+"""The command that starts a pool of workers."""
+NO_REDIS = (
+    "There is no Redis: entries live in the memory of this console only. Start everything with `make run`, or name a "
+    "server in `ENCORE_REDIS_URL`."
+)
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """How the parts around the cache are. `workers` is None when the queue cannot be read."""
+
+    facts: StoreFacts | None
+    facts_at: float
+    error: str
+    failing_since: float
+    workers: int | None
+    queue_error: str
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no Redis: entries then live in this console only."""
+        return self.facts is not None and self.facts.kind == "memory"
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the store takes writes now, as far as is known."""
+        return not self.error and (self.facts is None or self.facts.writable)
+
+
+def state() -> State:
+    """The state now, read at most every few seconds for all tabs together."""
+    built = context.services()
+    facts: Reading[StoreFacts] = context.readings().get("facts", built.store.facts, max_age=STATE_SECONDS - 1)
+    alive = context.alive_workers()
+    return State(
+        facts=facts.value,
+        facts_at=facts.read_at,
+        error=facts.error,
+        failing_since=context.readings().failing_since,
+        workers=None if alive.error else alive.value,
+        queue_error=alive.error,
+    )
+
+
+def entered() -> None:
+    """Says that this session came in by `app.py`."""
+    st.session_state["entered"] = True
+
+
+def _enter_by_app(title: str) -> None:
+    """Has a link that is the first one opened after the start run through `app.py` like any other.
+
+    Streamlit takes a folder of this name for an older kind of app, and runs its files by themselves, until
+    `st.navigation` has been called once.
+    """
+    if not st.session_state.get("entered"):
+        entered()
+        this = st.Page(lambda: None, title=title, url_path=title.lower())
+        st.navigation([st.Page(lambda: None, title="Encore", default=True), this], position="hidden")
+        st.rerun()
+
+
+def frame(title: str, lead: str) -> bool:
+    """Draws the frame. False when the settings cannot be used: there is nothing else to draw then."""
+    _enter_by_app(title)
+    st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
+    st.logo(LOGO, icon_image=FAVICON, size="large")
+    st.title(title, anchor=False)
+    st.caption(lead)
+    if problems := context.settings_problems():
+        st.error("The console cannot start: its settings cannot be used.", icon=":material/error:")
+        st.code(problems, language=None, wrap_lines=True)
+        return False
+    with st.sidebar:
+        _connection()
+    _banner()
+    return True
+
+
+@st.fragment(run_every=STATE_SECONDS)
+def _connection() -> None:
+    now = state()
+    settings = context.services().settings
+    with st.container(gap="xsmall"):
+        st.caption("Connection")
+        if now.error:
+            st.badge("Redis does not answer", icon=":material/error:", color="red")
+        elif now.in_memory:
+            st.badge("No Redis: in memory", icon=":material/memory:", color="orange")
+        elif now.facts is not None:
+            st.badge(f"Redis {_version(now.facts)}", icon=":material/check_circle:", color="green")
+        if now.workers is None:
+            st.badge("Workers unknown", icon=":material/help:", color="gray")
+        elif now.workers:
+            st.badge(many(now.workers, "worker"), icon=":material/check_circle:", color="green")
+        else:
+            st.badge("No worker", icon=":material/warning:", color="orange")
+        if settings.uses_demo_model:
+            st.badge("Demo model", icon=":material/science:", color="violet")
+        else:
+            st.badge("Real provider", icon=":material/cloud:", color="blue")
+        actor = context.actor()
+        if actor.local:
+            st.badge("Local mode, no login", icon=":material/home:", color="gray")
+        else:
+            st.badge(actor.role.word, icon=":material/person:", color="gray")
+            st.text(actor.name)
+
+
+@st.fragment(run_every=STATE_SECONDS)
+def _banner() -> None:
+    now = state()
+    if now.error:
+        told = f"{now.error}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
+        if now.facts is not None:
+            told += f"You see the last values, read at {clock(now.facts_at)}. "
+        told += "Requests go on to the provider, uncached. This page tries again every few seconds."
+        st.error(told, icon=":material/cloud_off:")
+        return
+    for problem in _problems(now):
+        st.warning(problem, icon=":material/warning:")
+
+
+def _problems(now: State) -> list[str]:
+    """What an operator should know of before it hurts."""
+    facts = now.facts
+    if facts is None:
+        return []
+    if now.in_memory:
+        return [NO_REDIS]
+    problems = []
+    if not facts.writable:
+        problems.append("Redis takes no writes now: answers are served, new ones are not stored.")
+    if facts.policy.startswith("allkeys"):
+        problems.append(
+            f"Redis evicts any key when memory is full ({literal(facts.policy)}): jobs and invalidation records may be "
+            "lost. Set `maxmemory-policy` to `volatile-lru` or `noeviction`."
+        )
+    if facts.max_bytes and facts.used_bytes and facts.used_bytes > 0.9 * facts.max_bytes:
+        problems.append(
+            f"Redis' memory is {share(facts.used_bytes / facts.max_bytes, 0)} full: "
+            f"{size(facts.used_bytes)} of {size(facts.max_bytes)}."
+        )
+    if now.queue_error:
+        problems.append(f"The job queue cannot be read: {now.queue_error}.")
+    return problems
+
+
+def _version(facts: StoreFacts) -> str:
+    return "".join(character for character in facts.version if character in "0123456789.")
+
+
+def nothing_yet(reading: Reading[Any]) -> None:
+    """In place of a part whose values have never been read."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(":material/cloud_off: **No values yet**", text_alignment="center")
+        st.caption(f"{reading.error or 'Nothing was read'}. They appear when Redis answers.", text_alignment="center")
+        st.space("small")
+
+
+def no_worker_notice(what: str) -> None:
+    """Says that what was queued waits, and how to start a worker."""
+    st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
+    st.code(START_WORKERS, language="shell")
+
+
+def told(error: CacheError) -> str:
+    """An error of the project in a sentence; its messages hold no secret and no prompt."""
+    text = str(error)
+    return plain(f"{text[:1].upper()}{text[1:]}.")

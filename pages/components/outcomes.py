@@ -1,0 +1,125 @@
+"""What each outcome looks like and means: one word, icon and colour each, everywhere the same."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from core.models import HitDetail, OutcomeKind
+
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Words and icon carry the meaning, the colour only supports it. `hexadecimal` and `dash` are for charts."""
+
+    words: str
+    icon: str
+    colour: Colour
+    hexadecimal: str
+    dash: str = "solid"
+
+    @property
+    def short(self) -> str:
+        """For legends, where the hits stand together."""
+        return self.words.removeprefix("hit, ")
+
+
+# Okabe and Ito's palette: told apart with every common kind of colour blindness, on white and on black.
+HIT_EXACT = Look("hit, exact", ":material/bolt:", "blue", "#0072B2")
+HIT_NORMALIZED = Look("hit, normalized", ":material/match_case:", "blue", "#56B4E9", "dash")
+HIT_SEMANTIC = Look("hit, semantic", ":material/hub:", "green", "#009E73", "dot")
+HIT_ALIAS = Look("hit, alias", ":material/link:", "violet", "#CC79A7", "dashdot")
+MISS = Look("miss", ":material/cloud_download:", "orange", "#E69F00", "dash")
+BYPASS = Look("bypass", ":material/alt_route:", "gray", "#8A929C", "dot")
+ERROR = Look("error", ":material/error:", "red", "#D55E00", "dashdot")
+
+HITS = {
+    HitDetail.EXACT: HIT_EXACT,
+    HitDetail.NORMALIZED: HIT_NORMALIZED,
+    HitDetail.SEMANTIC: HIT_SEMANTIC,
+    HitDetail.ALIAS: HIT_ALIAS,
+}
+OTHERS = {OutcomeKind.MISS: MISS, OutcomeKind.BYPASS: BYPASS, OutcomeKind.ERROR: ERROR}
+
+
+def look(kind: OutcomeKind, detail: HitDetail | None) -> Look:
+    """How an outcome is shown."""
+    return HITS[detail or HitDetail.EXACT] if kind is OutcomeKind.HIT else OTHERS[kind]
+
+
+_FOUND = {
+    HitDetail.EXACT: "The same request was answered before, to the letter.",
+    HitDetail.NORMALIZED: (
+        "A request that differs only in case, white space or closing punctuation was answered before."
+    ),
+    HitDetail.SEMANTIC: "A request that means the same was answered before.",
+    HitDetail.ALIAS: "This request was judged to mean the same as one answered before.",
+}
+
+_WHY = {
+    "absent": "Nothing was stored for this request.",
+    "invalidated": "An invalidation hides the answer that was stored.",
+    "expired": "The stored answer was past its TTL.",
+    "corrupt": "The stored entry could not be read, so it was not used.",
+    "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
+    "no-record": "The namespace was new, or its invalidation record had been lost.",
+    "max-age": "The stored answer was older than the request allows.",
+    "no-cache": "The request asked for a fresh answer.",
+    "store-down": "Redis did not answer, so the provider was asked.",
+    "collapsed": "Another caller was asking the same; both got its answer.",
+    "only-if-cached": "The request allowed cached answers only, and there was none.",
+    "revalidating": "The answer was past its TTL; a worker refreshes it.",
+    "stale-if-error": "The provider failed, so an older answer was served.",
+    "no-store": "The request asked not to use the cache.",
+    "temperature": "The temperature is above the limit for caching.",
+    "endpoint": "The cache does not handle this kind of request.",
+    "stateful": "The answer depends on state at the provider.",
+    "hosted-tool": "The request lets the provider use tools, which look things up or act.",
+    "audio": "Spoken answers expire at the provider.",
+    "no-user": "The question is personal, and the request names no user.",
+    "too-large": "The request is larger than the cache takes.",
+    "not-a-number": "The request holds a number that JSON cannot carry.",
+    "unencodable": "The request holds something that has no fixed form.",
+}
+
+_NOT_STORED = {
+    "no-store": "Its TTL is 0.",
+    "no-cache": "There was no point in time to store it under.",
+    "store-down": "Redis did not answer.",
+    "too-large": "It is larger than the cache takes.",
+    "unencodable": "It holds something that has no stored form.",
+    "refused-invalidated": "It was invalidated while it was being generated.",
+    "refused-floor": "It was begun before an invalidation that has been swept since.",
+    "refused-incarnation": "The cache's record was lost while it was being generated.",
+    "refused-no-record": "The cache's record was lost while it was being generated.",
+    "refused-moved": "Invalidations came too fast while it was being stored.",
+    "provider-error": "It is an error of the provider.",
+    "no-choices": "It holds no answer.",
+    "unfinished": "It did not come to its end.",
+    "truncated": "It was cut off at the token limit.",
+    "filtered": "The provider's filter cut it.",
+    "refusal": "The model refused to answer.",
+    "empty": "It is empty.",
+    "tool-call": "It calls tools.",
+    "finish-reason": "It ended in a way that the cache does not know.",
+    "audio": "Spoken answers expire at the provider.",
+    "not-a-number": "It holds a number that JSON cannot carry.",
+    "shape": "It does not look like an answer.",
+}
+
+
+def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
+    """One sentence: why it came to this outcome."""
+    if kind is OutcomeKind.HIT:
+        found = _FOUND[detail or HitDetail.EXACT]
+        return f"{found} {_WHY[reason]}" if reason in _WHY else found
+    if kind is OutcomeKind.ERROR:
+        return "No answer came."
+    return _WHY.get(reason, "")
+
+
+def why_not_stored(reason: str) -> str:
+    """One sentence: why a fresh answer was not kept."""
+    return _NOT_STORED.get(reason, "")

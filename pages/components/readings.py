@@ -1,0 +1,96 @@
+"""Readings: what the console last read, shared by all its tabs, kept when a read fails.
+
+N tabs that show the same figure cost one read. When Redis goes away the last good value stays on screen, with the time
+it is from and the reason why it is not newer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+from core.errors import OutcomeUnknown, StoreUnavailable, WriteRefused
+
+Value = TypeVar("Value")
+
+MAX_READINGS = 256
+PAUSE_SECONDS = 1.0
+"""After a failed read nothing is read for so long: a page of ten figures waits for a dead Redis once."""
+
+
+class Reading(Generic[Value]):
+    """A value, when it was read, and what is wrong if it could not be read again. Times are Unix seconds."""
+
+    __slots__ = ("error", "generation", "read_at", "value")
+
+    def __init__(self, value: Value | None, read_at: float, generation: int, error: str = "") -> None:
+        self.value = value
+        self.read_at = read_at
+        self.generation = generation
+        self.error = error
+
+
+class Readings:
+    """The latest readings by name from one server. Threads share it; one of them reads, the others wait for it."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Reading[Any]] = OrderedDict()
+        self._turns: dict[Hashable, threading.Lock] = {}
+        self._generation = 0
+        self._pause_until = 0.0
+        self.error = ""
+        """Why the latest read failed; empty when it did not."""
+        self.failing_since = 0.0
+        """When reads began to fail."""
+
+    def get(self, name: Hashable, read: Callable[[], Value], max_age: float = 2.0) -> Reading[Value]:
+        """The value not older than `max_age` seconds if it can be had, else the last one with the error."""
+        with self._lock:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:
+            with self._lock:
+                kept = self._kept.get(name)
+                generation = self._generation
+            now = self._clock()
+            if kept is not None and kept.generation == generation and 0 <= now - kept.read_at < max_age:
+                return kept
+            if self.error and now < self._pause_until:
+                return _stale(kept, self.error)
+            try:
+                fresh = Reading(read(), now, generation)
+            except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
+                self._failed(str(error))
+                return _stale(kept, str(error))
+            self.error = ""
+            self._keep(name, fresh)
+            return fresh
+
+    def renew(self) -> None:
+        """Lets everything be read anew, after something was changed; values stay for the case that it fails."""
+        with self._lock:
+            self._generation += 1
+            self._pause_until = 0.0
+
+    def _keep(self, name: Hashable, reading: Reading[Any]) -> None:
+        with self._lock:
+            self._kept[name] = reading
+            self._kept.move_to_end(name)
+            while len(self._kept) > MAX_READINGS:
+                oldest, _ = self._kept.popitem(last=False)
+                self._turns.pop(oldest, None)
+
+    def _failed(self, error: str) -> None:
+        now = self._clock()
+        if not self.error:
+            self.failing_since = now
+        self.error = error
+        self._pause_until = now + PAUSE_SECONDS
+
+
+def _stale(kept: Reading[Any] | None, error: str) -> Reading[Any]:
+    return Reading(kept.value if kept else None, kept.read_at if kept else 0.0, -1, error)

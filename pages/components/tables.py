@@ -1,0 +1,257 @@
+"""Records as tables: text from outside goes into text columns only, which show it as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.audit import AuditRecord
+from core.exports import to_csv
+from core.invalidation import Invalidation, InvalidationState, PreviewRow
+from core.metrics.summary import Summary
+from core.request_log import Frequent, RequestRecord
+from pages.components import outcomes
+from pages.components.text import one_line
+from pages.components.wording import duration, local
+from workers.queue import WorkerView
+
+_column = st.column_config
+
+REQUEST_COLUMNS: dict[str, Any] = {
+    "time": _column.DatetimeColumn("Time", format="HH:mm:ss", width=80),
+    "outcome": _column.TextColumn("Outcome", width=130),
+    "why": _column.TextColumn("Why", width=110),
+    "prompt": _column.TextColumn("Prompt", width="large"),
+    "latency": _column.NumberColumn("Waited, ms", format="%.1f", width=100),
+    "saved": _column.NumberColumn("Saved, ms", format="%.0f", width=100),
+    "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=100),
+    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=100),
+    "model": _column.TextColumn("Model", width="small"),
+    "namespace": _column.TextColumn("Namespace", width="small"),
+    "ttl_class": _column.TextColumn("TTL class", width="small"),
+    "key": _column.TextColumn("Key", width="medium"),
+}
+
+FREQUENT_COLUMNS: dict[str, Any] = {
+    "count": _column.NumberColumn("Times", width=80),
+    "prompt": _column.TextColumn("Prompt", width="large"),
+    "latency": _column.NumberColumn("Waited in all, s", format="%.1f", width=130),
+    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=110),
+    "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=110),
+    "model": _column.TextColumn("Model", width="small"),
+    "key": _column.TextColumn("Key", width="medium"),
+}
+
+MODEL_COLUMNS: dict[str, Any] = {
+    "model": _column.TextColumn("Model", width="medium"),
+    "requests": _column.NumberColumn("Requests", format="localized"),
+    "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "saved_usd": _column.NumberColumn("Saved, $", format="%.4f"),
+    "cost_usd": _column.NumberColumn("Spent, $", format="%.4f"),
+    "hit_ms": _column.NumberColumn("A hit takes, ms", format="%.2f"),
+    "miss_ms": _column.NumberColumn("A miss takes, ms", format="%.0f"),
+    "errors": _column.NumberColumn("Errors"),
+}
+
+PREVIEW_COLUMNS: dict[str, Any] = {
+    "prompt": _column.TextColumn("Prompt", width="large"),
+    "model": _column.TextColumn("Model", width="small"),
+    "age": _column.TextColumn("Age", width=100),
+    "fresh": _column.TextColumn("Fresh for", width=110),
+    "bytes": _column.NumberColumn("Bytes", width=80),
+    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=100),
+    "tags": _column.ListColumn("Tags", width="small"),
+    "key": _column.TextColumn("Key", width="medium"),
+}
+
+INVALIDATION_COLUMNS: dict[str, Any] = {
+    "time": _column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=130),
+    "what": _column.TextColumn("What", width="large"),
+    "namespace": _column.TextColumn("Namespace", width="small"),
+    "state": _column.TextColumn("State", width=150),
+    "actor": _column.TextColumn("By", width=90),
+    "previewed": _column.NumberColumn("Previewed", width=90),
+    "deleted": _column.NumberColumn("Deleted", width=80),
+    "freed": _column.NumberColumn("Given back", format="bytes", width=100),
+    "reason": _column.TextColumn("Reason", width="small"),
+    "id": _column.TextColumn("Id", width="small"),
+}
+
+TRAIL_COLUMNS: dict[str, Any] = {
+    "time": _column.DatetimeColumn("Time", format="D MMM, HH:mm:ss", width=130),
+    "action": _column.TextColumn("What", width=110),
+    "actor": _column.TextColumn("By", width=100),
+    "source": _column.TextColumn("From", width=90),
+    "details": _column.TextColumn("Details", width="large"),
+}
+
+WORKER_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Worker", width="medium"),
+    "state": _column.TextColumn("State", width=90),
+    "heartbeat": _column.NumberColumn("Heard of, s ago", format="%.0f", width=120),
+    "job": _column.TextColumn("Works on", width="medium"),
+    "done": _column.NumberColumn("Done", width=80),
+    "failed": _column.NumberColumn("Failed", width=80),
+    "up": _column.TextColumn("Up for", width=110),
+    "process": _column.TextColumn("Host and process", width="medium"),
+}
+
+
+def requests(records: Iterable[RequestRecord]) -> pd.DataFrame:
+    """Requests, newest first."""
+    return pd.DataFrame(
+        [
+            {
+                "time": local(record.at).replace(tzinfo=None),
+                "outcome": outcomes.look(record.kind, record.detail).words,
+                "why": record.reason or record.not_stored,
+                "prompt": one_line(record.prompt, 300) if record.prompt is not None else "(not kept)",
+                "latency": record.latency_ms,
+                "saved": record.saved_ms or None,
+                "saved_usd": record.saved_cost_usd,
+                "cost_usd": record.cost_usd,
+                "model": one_line(record.model),
+                "namespace": record.namespace,
+                "ttl_class": record.ttl_class,
+                "key": record.key,
+            }
+            for record in records
+        ],
+        columns=list(REQUEST_COLUMNS),
+    )
+
+
+def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
+    """Prompts that came again and again."""
+    return pd.DataFrame(
+        [
+            {
+                "count": item.count,
+                "prompt": one_line(item.prompt, 300) if item.prompt is not None else "(not kept)",
+                "latency": item.latency_ms / 1000,
+                "cost_usd": item.cost_usd,
+                "saved_usd": item.saved_cost_usd,
+                "model": one_line(item.model),
+                "key": item.key,
+            }
+            for item in found
+        ],
+        columns=list(FREQUENT_COLUMNS),
+    )
+
+
+def by_model(summaries: Mapping[str, Summary]) -> pd.DataFrame:
+    """Figures by model."""
+    return pd.DataFrame(
+        [
+            {
+                "model": one_line(name),
+                "requests": summary.requests,
+                "hit_rate": summary.hit_rate,
+                "saved_usd": summary.saved_cost_usd,
+                "cost_usd": summary.cost_usd,
+                "hit_ms": summary.hit_latency.p50_ms,
+                "miss_ms": summary.miss_latency.p50_ms,
+                "errors": summary.errors,
+            }
+            for name, summary in summaries.items()
+        ],
+        columns=list(MODEL_COLUMNS),
+    )
+
+
+def preview(rows: Iterable[PreviewRow]) -> pd.DataFrame:
+    """Entries that an invalidation would hide."""
+    return pd.DataFrame(
+        [
+            {
+                "prompt": one_line(row.prompt, 300),
+                "model": one_line(row.model),
+                "age": duration(row.age_seconds),
+                "fresh": duration(row.fresh_seconds) if row.fresh_seconds > 0 else "past its TTL",
+                "bytes": row.bytes,
+                "cost_usd": row.cost_usd,
+                "tags": [one_line(tag, 60) for tag in row.tags],
+                "key": row.key,
+            }
+            for row in rows
+        ],
+        columns=list(PREVIEW_COLUMNS),
+    )
+
+
+def invalidations(found: Iterable[Invalidation], words: Mapping[InvalidationState, str]) -> pd.DataFrame:
+    """Invalidations, newest first."""
+    return pd.DataFrame(
+        [
+            {
+                "time": local(one.applied_at).replace(tzinfo=None),
+                "what": one_line(str(one.criteria), 200),
+                "namespace": one.namespace,
+                "state": words[one.state],
+                "actor": one_line(one.actor, 60),
+                "previewed": one.preview_count,
+                "deleted": one.deleted,
+                "freed": one.freed_bytes,
+                "reason": one_line(one.reason, 200),
+                "id": one.id,
+            }
+            for one in found
+        ],
+        columns=list(INVALIDATION_COLUMNS),
+    )
+
+
+def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
+    """What happened with one invalidation, oldest first."""
+    return pd.DataFrame(
+        [
+            {
+                "time": local(record.at).replace(tzinfo=None),
+                "action": record.action.rpartition(".")[2].replace("-", " "),
+                "actor": one_line(record.actor, 60),
+                "source": record.source,
+                "details": ", ".join(
+                    f"{name.replace('_', ' ')} {one_line(str(value), 80)}"
+                    for name, value in record.details.items()
+                    if value is not None
+                ),
+            }
+            for record in records
+        ],
+        columns=list(TRAIL_COLUMNS),
+    )
+
+
+def workers(found: Iterable[WorkerView], now: float) -> pd.DataFrame:
+    """Worker processes, the ones that may be lost included."""
+    return pd.DataFrame(
+        [
+            {
+                "name": one_line(worker.name, 60),
+                "state": "lost?" if worker.lost else one_line(worker.state, 30),
+                "heartbeat": worker.heartbeat_age_seconds,
+                "job": one_line(worker.job_id or "", 60),
+                "done": worker.done,
+                "failed": worker.failed,
+                "up": duration(now - worker.born_at) if worker.born_at else "",
+                "process": f"{one_line(worker.host, 40)}, {worker.pid}",
+            }
+            for worker in found
+        ],
+        columns=list(WORKER_COLUMNS),
+    )
+
+
+def csv(table: pd.DataFrame) -> bytes:
+    """A table for a spreadsheet."""
+    rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
+    return to_csv(list(table.columns), [[_plain(cell) for cell in row] for row in rows]).encode()
+
+
+def _plain(cell: object) -> object:
+    return cell.isoformat(sep=" ", timespec="seconds") if isinstance(cell, datetime) else cell

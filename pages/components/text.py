@@ -1,0 +1,57 @@
+"""Text from outside (prompts, answers, model names, actors) as a screen may show it.
+
+Streamlit renders Markdown in labels, captions and messages: text from outside gets there only through `literal`, and
+everywhere else through `visible` or `one_line`. Nothing that is shown can read as something else than it is.
+"""
+
+from __future__ import annotations
+
+from unicodedata import category
+
+# Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
+_JOINERS = "\u200c\u200d"
+
+_MARKS = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+
+
+def visible(text: str) -> str:
+    """The text with everything invisible made visible: control characters, direction marks, lone surrogates."""
+    return text if text.isprintable() else "".join(map(_visible_character, text))
+
+
+def one_line(text: str, limit: int = 120) -> str:
+    """The same on one line, cut to `limit` characters, for tables."""
+    line = visible(" ⏎ ".join(text[: limit * 2].split("\n"))).replace("\t", " ")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def literal(text: str, limit: int = 80) -> str:
+    """The same as Markdown that shows exactly this text: a code span, in which nothing is interpreted."""
+    line = one_line(text, limit).strip() or " "
+    longest = run = 0
+    for character in line:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    fence = "`" * (longest + 1)
+    edge = " " if longest else ""
+    return f"{fence}{edge}{line}{edge}{fence}"
+
+
+def plain(text: str) -> str:
+    """The project's own words as Markdown that shows exactly them; for text from outside use `literal`."""
+    return "".join(f"\\{character}" if character in _MARKS else character for character in visible(text))
+
+
+def _visible_character(character: str) -> str:
+    if character in "\n\t" or character in _JOINERS:
+        return character
+    if character == "\r":
+        return ""
+    match category(character):
+        case "Cc":
+            code = ord(character)
+            return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+        case "Cf" | "Cs" | "Co" | "Cn" | "Zl" | "Zp":
+            return f"⟨U+{ord(character):04X}⟩"
+        case _:
+            return character

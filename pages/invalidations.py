@@ -1,0 +1,489 @@
+"""Invalidations: choose, preview, confirm; undo while it can be undone; follow the sweep; look back."""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import msgspec
+import streamlit as st
+
+from core.access import Role
+from core.bans import Criteria
+from core.errors import CacheError
+from core.invalidation import Invalidation, InvalidationState, Preview
+from pages.components import actions, context, tables
+from pages.components.criteria_form import Fields, fill_from_link, form, now_criteria
+from pages.components.frame import frame, no_worker_notice, nothing_yet, told
+from pages.components.jobs import job_card
+from pages.components.readings import Reading
+from pages.components.text import literal, plain
+from pages.components.wording import clock, countdown, duration, many, money, sentence, share, size
+from workers.queue.jobs import job_id
+
+LARGE_SHARE = 0.10
+"""From this share of the cache on, the word has to be typed."""
+WORD = "invalidate"
+HOLDS = {"5 minutes": 300, "1 hour": 3600, "1 day": 86_400, "not at all": 0}
+MODES = {False: ":material/visibility_off: Hide", True: ":material/hourglass_bottom: Mark stale"}
+SECONDS = 1
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A preview, and how it would be applied. `request_id` makes a second click a no-op."""
+
+    fields: Fields
+    preview: Preview
+    request_id: str
+
+
+STATES: dict[InvalidationState, tuple[str, str, str]] = {
+    InvalidationState.HELD: ("hidden, can be undone", ":material/visibility_off:", "orange"),
+    InvalidationState.SWEEPING: ("being swept", ":material/cleaning_services:", "blue"),
+    InvalidationState.SOFT: ("marked stale", ":material/hourglass_bottom:", "violet"),
+    InvalidationState.SWEPT: ("swept", ":material/check_circle:", "green"),
+    InvalidationState.UNDONE: ("undone", ":material/undo:", "gray"),
+    InvalidationState.REFUSED: ("refused", ":material/block:", "red"),
+    InvalidationState.UNKNOWN: ("not known", ":material/help:", "gray"),
+}
+"""Words, icon and colour of each state."""
+
+
+def page() -> None:
+    if not frame("Invalidations", "Answers that shall no longer be served: hidden at once, deleted later by a worker."):
+        return
+    fill_from_link()
+    linked()
+    builder()
+    st.fragment(active, run_every=SECONDS)()
+    st.fragment(history, run_every=3)()
+    if plan := st.session_state.get("pending"):
+        confirm(plan)
+
+
+# Choose and preview
+
+
+def builder() -> None:
+    """Criteria, mode and hold; the preview under them."""
+    with st.container(border=True):
+        st.subheader("New invalidation", anchor=False)
+        fields = form()
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            soft = st.segmented_control(
+                "Effect",
+                [False, True],
+                default=False,
+                format_func=MODES.__getitem__,
+                key="soft",
+                required=True,
+                help="Hide: never served again. Mark stale: served only if the provider fails, and asked anew by the "
+                "next request.",
+            )
+            hold = st.selectbox(
+                "Can be undone for",
+                list(HOLDS),
+                key="hold",
+                width=160,
+                disabled=bool(soft),
+                help="Nothing is deleted before that.",
+            )
+        criteria, problem = now_criteria(fields)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if st.button(
+                "Preview",
+                key="preview",
+                icon=":material/preview:",
+                type="primary",
+                disabled=criteria is None,
+            ):
+                take_preview(fields, criteria)
+            if problem:
+                st.caption(f":material/info: {plain(problem)}")
+            elif criteria is None:
+                st.caption("Choose at least one of the above. Nothing is changed by a preview.")
+        plan: Plan | None = st.session_state.get("plan")
+        if plan is not None and criteria is not None:
+            show_preview(plan, outdated=plan.fields != fields, soft=bool(soft), hold_seconds=HOLDS[hold])
+        actions.show_last("invalidate")
+
+
+def take_preview(fields: Fields, criteria: Criteria | None) -> None:
+    """Looks what the criteria match, and keeps it for this session."""
+    st.session_state.pop("plan", None)
+    actions.forget_last("invalidate")
+    if criteria is None:
+        return
+    try:
+        with st.spinner("Looking through the entries…", show_time=True):
+            preview = context.services().invalidation.preview(criteria)
+    except CacheError as error:
+        st.error(f"**No preview.** {told(error)}", icon=":material/cloud_off:")
+        return
+    st.session_state["plan"] = Plan(fields=fields, preview=preview, request_id=uuid4().hex[:16])
+
+
+def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float) -> None:
+    """What would be hit, what it would cost, a sample; and the button that asks for confirmation."""
+    preview = plan.preview
+    if outdated:
+        st.info("The criteria have changed since the preview. Preview again.", icon=":material/history:")
+        return
+    st.caption(f"Preview of {clock(preview.at)}: {literal(str(preview.criteria), 200)} in {literal(preview.namespace)}")
+    _figures(preview)
+    if preview.rows:
+        st.dataframe(
+            tables.preview(preview.rows),
+            column_config=tables.PREVIEW_COLUMNS,
+            hide_index=True,
+            height=min(35 * len(preview.rows) + 38, 260),
+            key="preview-rows",
+            alt="Sample of the entries that match",
+        )
+        if preview.count > len(preview.rows):
+            st.caption(f"A sample: the first {len(preview.rows)} of {_count(preview)}.")
+    else:
+        st.info(
+            "Nothing that is stored matches now. Applied all the same, it also keeps out answers that are being "
+            "generated at this moment.",
+            icon=":material/search_off:",
+        )
+    actor = context.actor()
+    needed = Role.ADMIN if preview.criteria.all else Role.OPERATOR
+    verb = "Mark stale" if soft else "Invalidate"
+    single = preview.criteria.key is not None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            f"{verb} {many(preview.count, 'entry', 'entries')}" + ("" if single else "…"),
+            key="apply",
+            icon=":material/block:",
+            type="primary",
+            disabled=not actor.may(needed),
+            on_click=_apply_single if single else _ask,
+            args=(plan, soft, hold_seconds),
+        )
+        if not actor.may(needed):
+            st.caption(f":material/lock: Read only: this takes the role {needed.word}, yours is {actor.role.word}.")
+    if context.alive_workers().value == 0:
+        no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")
+
+
+def _figures(preview: Preview) -> None:
+    with st.grid(4, min_column_width=150):
+        with st.container(gap=None):
+            st.metric("Entries", _count(preview), help=_how_counted(preview))
+            st.caption(f"{share(preview.share)} of {many(preview.total, 'entry', 'entries')}")
+        with st.container(gap=None):
+            st.metric("To ask again", money(preview.cost_usd))
+            unknown = f" and {preview.unknown_prices} of unknown price" if preview.unknown_prices else ""
+            st.caption(f"{many(preview.tokens, 'token')}{unknown}")
+        with st.container(gap=None):
+            st.metric("Time to ask again", duration(preview.refetch_seconds))
+            st.caption("one after the other")
+        with st.container(gap=None):
+            st.metric("Memory", size(preview.bytes))
+            if preview.oldest_at and preview.newest_at:
+                now = preview.at
+                st.caption(f"{duration(now - preview.newest_at)} to {duration(now - preview.oldest_at)} old")
+    st.progress(preview.share, text=f"{share(preview.share)} of the namespace")
+
+
+def _count(preview: Preview) -> str:
+    return f"{preview.count:,}" if preview.exact else f"about {preview.count:,}"
+
+
+def _how_counted(preview: Preview) -> str:
+    if preview.exact:
+        return f"Counted exactly, in {preview.scanned:,} entries."
+    return f"Estimated from {preview.scanned:,} entries: {preview.low:,} to {preview.high:,} with 95 % confidence."
+
+
+# Confirm and apply
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dialog asks about: the plan, a preview taken when it opened, and the effect."""
+
+    plan: Plan
+    soft: bool
+    hold_seconds: float
+    now: Preview
+
+
+def _ask(plan: Plan, soft: bool, hold_seconds: float) -> None:
+    """Opens the dialog, with a preview of this moment."""
+    try:
+        now = context.services().invalidation.preview(plan.preview.criteria)
+    except CacheError:
+        now = plan.preview
+    st.session_state["pending"] = Pending(plan=plan, soft=soft, hold_seconds=hold_seconds, now=now)
+
+
+def _close() -> None:
+    st.session_state.pop("pending", None)
+
+
+@st.dialog("Invalidate these answers?", icon=":material/warning:", on_dismiss=_close)
+def confirm(pending: Pending) -> None:
+    """The last question before it is done."""
+    preview = pending.now
+    effect = "marked stale" if pending.soft else "hidden from every lookup at once"
+    st.markdown(
+        f"**{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of the namespace."
+    )
+    st.code(str(preview.criteria), language=None, wrap_lines=True)
+    if preview.count != pending.plan.preview.count:
+        was = pending.plan.preview
+        st.warning(
+            f"It has changed since the preview: {was.count:,} at {clock(was.at)}, {preview.count:,} now.",
+            icon=":material/difference:",
+        )
+    st.caption(sentence(f"Asking them again costs {money(preview.cost_usd)} and {duration(preview.refetch_seconds)}."))
+    if pending.soft:
+        st.caption("They are served only if the provider fails. Can be undone.")
+    elif pending.hold_seconds:
+        st.caption(f"Can be undone for {duration(pending.hold_seconds)}; then a worker deletes them.")
+    else:
+        st.caption("Can not be undone: a worker deletes them right away.")
+    must_type = preview.criteria.all or preview.share > LARGE_SHARE
+    typed = ""
+    if must_type:
+        typed = st.text_input(f"Type {WORD} to confirm", key="typed", live=True, autocomplete="off") or ""
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Cancel", key="cancel"):
+            _close()
+            st.rerun()
+        if st.button(
+            "Mark stale" if pending.soft else "Invalidate",
+            key="confirm",
+            type="primary",
+            disabled=must_type and typed.strip().lower() != WORD,
+        ):
+            _close()
+            _do(pending.plan, pending.soft, pending.hold_seconds, preview)
+            st.rerun()
+
+
+def _apply_single(plan: Plan, soft: bool, hold_seconds: float) -> None:
+    """One key takes one click."""
+    _do(plan, soft, hold_seconds, plan.preview)
+
+
+def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
+    done = actions.invalidate(
+        preview.criteria,
+        soft=soft,
+        hold_seconds=hold_seconds,
+        request_id=plan.request_id,
+        preview=preview,
+        name="invalidate",
+    )
+    if done is not None:
+        st.session_state.pop("plan", None)
+        if hold_seconds == 0 and not soft and done.state is InvalidationState.HELD:
+            actions.enqueue_sweep(done.namespace)
+
+
+# What is active
+
+
+def invalidations() -> Reading[list[Invalidation]]:
+    """All of them, newest first."""
+    return context.readings().get("history", lambda: context.services().invalidation.history(limit=200), max_age=1)
+
+
+def active() -> None:
+    """Invalidations that hide something now: undo, sweep now, how far the sweep is."""
+    found = invalidations().value or []
+    live = [
+        one
+        for one in found
+        if one.state in (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
+    ]
+    if not live:
+        actions.show_last("undo")
+        return
+    st.subheader("Active", anchor=False)
+    actions.show_last("undo")
+    actions.show_last("sweep")
+    for one in live[:20]:
+        with st.container(border=True):
+            _active_card(one)
+    if len(live) > 20:
+        st.caption(f"And {len(live) - 20} more, in the history below.")
+
+
+def _active_card(one: Invalidation) -> None:
+    words, icon, colour = STATES[one.state]
+    left = one.due_at - time.time()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+        st.markdown(literal(str(one.criteria), 120), width="content")
+        st.caption(
+            f"in {literal(one.namespace)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}", width="content"
+        )
+    may = context.actor().may(Role.OPERATOR)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if one.can_undo:
+            label = f"Undo ({countdown(left)} left)" if one.state is InvalidationState.HELD and left > 0 else "Undo"
+            st.button(
+                label,
+                key=f"undo-{one.id}",
+                icon=":material/undo:",
+                disabled=not may,
+                on_click=actions.undo,
+                args=(one.id,),
+            )
+        if one.state is InvalidationState.HELD and st.button(
+            "Sweep now",
+            key=f"sweep-{one.id}",
+            icon=":material/cleaning_services:",
+            disabled=not may,
+            help="Deletes the hidden answers now. They cannot be brought back then.",
+        ):
+            if actions.sweep_now(one.id) is not None:
+                st.query_params["job"] = job_id("sweep", one.namespace)
+            st.rerun()
+        st.caption(_what_next(one, left))
+    if one.state is InvalidationState.SWEEPING or (one.state is InvalidationState.HELD and left <= 0):
+        name = job_id("sweep", one.namespace)
+        job = context.job(name).value
+        # When the link names the job it is shown above already.
+        if job is not None and job.state.is_live and st.query_params.get("job") != name:
+            job_card(job)
+
+
+def _what_next(one: Invalidation, left: float) -> str:
+    match one.state:
+        case InvalidationState.HELD if left > 0:
+            return "Hidden now. Nothing is deleted before the time to undo is over."
+        case InvalidationState.HELD:
+            if context.alive_workers().value == 0:
+                return "The time to undo is over. No worker is alive to delete the hidden answers."
+            return "Waiting for a worker to delete the hidden answers; until then it can still be undone."
+        case InvalidationState.SWEEPING:
+            return "Answers are being deleted: no undo any more."
+        case _:
+            return "Served only if the provider fails; the next request for each asks anew."
+
+
+# One of them, by link
+
+
+def linked() -> None:
+    """`?invalidation=` shows one invalidation with its audit trail, `?job=` a job; both survive a reload."""
+    name = st.query_params.get("job", "")
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name):
+        st.fragment(_linked_job, run_every=SECONDS)(name)
+    chosen = st.query_params.get("invalidation", "")
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", chosen):
+        st.fragment(_linked_invalidation, run_every=2)(chosen)
+
+
+def _linked_job(name: str) -> None:
+    reading = context.job(name)
+    if reading.error:
+        return
+    if reading.value is None:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.caption("The job of this link is gone: its record has expired or was deleted.", width="stretch")
+            _close_button("job")
+        return
+    job_card(reading.value, lambda: _close_button("job"))
+
+
+def _close_button(name: str) -> None:
+    if st.button("Close", key=f"close-{name}", type="tertiary", icon=":material/close:"):
+        st.query_params.pop(name, None)
+        st.rerun()
+
+
+def _linked_invalidation(chosen: str) -> None:
+    built = context.services()
+    reading: Reading[list[Invalidation]] = context.readings().get(
+        ("invalidation", chosen), lambda: built.invalidation.history(invalidation_id=chosen)
+    )
+    if reading.error and reading.value is None:
+        return
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**Invalidation** {literal(chosen)}", width="content")
+            _close_button("invalidation")
+        if not reading.value:
+            st.caption("There is none with this id.")
+            return
+        one = reading.value[0]
+        words, icon, colour = STATES[one.state]
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.markdown(literal(str(one.criteria), 200), width="content")
+        trail = context.readings().get(("trail", chosen), lambda: built.audit.records(limit=50, invalidation_id=chosen))
+        st.dataframe(
+            tables.trail(reversed(trail.value or [])),
+            column_config=tables.TRAIL_COLUMNS,
+            hide_index=True,
+            key="trail",
+            alt="What happened with this invalidation",
+        )
+
+
+# Looking back
+
+
+def history() -> None:
+    """Everything that was ever asked for, with what became of it."""
+    reading = invalidations()
+    st.subheader("History", anchor=False)
+    if reading.value is None:
+        nothing_yet(reading)
+        return
+    if not reading.value:
+        with st.container(border=True, horizontal_alignment="center"):
+            st.space("small")
+            st.markdown(":material/history: **No invalidation yet**", text_alignment="center")
+            st.caption("Each one stays in this list: who, when, what, and what became of it.", text_alignment="center")
+            st.space("small")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        state = st.selectbox(
+            "State",
+            list(STATES),
+            index=None,
+            format_func=lambda choice: STATES[choice][0],
+            placeholder="any",
+            key="history-state",
+            width=220,
+        )
+        actors = sorted({one.actor for one in reading.value})
+        actor = st.selectbox("By", ["everyone", *actors], key="history-actor", width=180)
+    found = [one for one in reading.value if state in (None, one.state) and actor in ("everyone", one.actor)]
+    if not found:
+        st.caption("None like this. Clear the filters to see all.")
+        return
+    table = tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
+    chosen = st.dataframe(
+        table,
+        column_config=tables.INVALIDATION_COLUMNS,
+        hide_index=True,
+        key="history",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt="Invalidations, newest first",
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "Download CSV",
+            tables.csv(table),
+            "invalidations.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        rows = chosen.selection.rows
+        if rows and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
+            st.query_params["invalidation"] = found[rows[0]].id
+            st.rerun()
+
+
+page()

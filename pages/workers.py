@@ -1,0 +1,135 @@
+"""Workers: who works, what waits, what failed and why."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from pages.components import actions, context, tables
+from pages.components.frame import START_WORKERS, frame, nothing_yet
+from pages.components.jobs import job_card
+from pages.components.readings import Reading
+from pages.components.wording import duration, many, number
+from workers.queue import JobState, JobView, QueueView, WorkerView
+
+SECONDS = 2
+SHOWN = 30
+
+FILTERS: dict[str, tuple[JobState, ...]] = {
+    "all": tuple(JobState),
+    "waiting": (JobState.QUEUED, JobState.RETRYING),
+    "running": (JobState.RUNNING,),
+    "failed": (JobState.FAILED,),
+    "stopped": (JobState.STOPPED, JobState.CANCELLED),
+    "finished": (JobState.FINISHED,),
+}
+
+
+def page() -> None:
+    if not frame(
+        "Workers", "Background jobs give memory back, replay questions and tidy up. Requests never wait for them."
+    ):
+        return
+    st.fragment(overview, run_every=SECONDS)()
+    st.fragment(jobs, run_every=SECONDS)()
+
+
+def overview() -> None:
+    """The queue in numbers and the workers one by one."""
+    queue: Reading[QueueView] = context.queue_readings().get("queue", lambda: context.queue().queue_view())
+    if queue.value is None:
+        nothing_yet(queue)
+        return
+    now = queue.value
+    with st.grid(4, min_column_width=150):
+        _tile("Workers alive", now.alive_workers, "heard of in the last 30 seconds")
+        waits = (
+            f"the first for {duration(now.oldest_age_seconds)}"
+            if now.oldest_age_seconds is not None
+            else "none in line"
+        )
+        _tile("Waiting", now.waiting, waits)
+        _tile("Running", now.running, f"{many(now.retrying, 'job')} will be tried again")
+        _tile("Failed", now.failed, f"{number(now.finished)} finished, {number(now.stopped + now.cancelled)} stopped")
+    if now.suspended:
+        st.warning("Workers are told to take no new jobs.", icon=":material/pause_circle:")
+    _controls(now)
+    found: Reading[list[WorkerView]] = context.queue_readings().get("workers", lambda: context.queue().workers())
+    if not found.value:
+        with st.container(border=True, horizontal_alignment="center", gap="small"):
+            st.space("small")
+            st.markdown(":material/engineering: **No worker**", text_alignment="center")
+            st.caption(
+                "Lookups and invalidations work without one: hidden answers stay hidden, only their memory is not "
+                "given back. Start a pool with this command:",
+                text_alignment="center",
+            )
+            st.code(START_WORKERS, language="shell", width="content")
+        return
+    st.dataframe(
+        tables.workers(found.value, time.time()),
+        column_config=tables.WORKER_COLUMNS,
+        hide_index=True,
+        key="workers",
+        alt="Workers with their heartbeat",
+    )
+    if any(worker.lost for worker in found.value):
+        st.caption(
+            "A worker that is not heard of for 30 seconds may have been killed. Its job comes back by itself within "
+            "two minutes."
+        )
+
+
+def _tile(label: str, amount: int, below: str) -> None:
+    with st.container(border=True, gap=None, height="stretch"):
+        st.metric(label, number(amount))
+        st.caption(below)
+
+
+def _controls(now: QueueView) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if now.suspended:
+            st.button("Let workers take jobs", key="resume", icon=":material/play_arrow:", on_click=actions.resume)
+        else:
+            st.button(
+                "Pause all workers",
+                key="suspend",
+                icon=":material/pause:",
+                on_click=actions.suspend,
+                help="They finish what they do and take nothing new.",
+            )
+    actions.show_last("workers")
+
+
+def jobs() -> None:
+    """Jobs, the latest first."""
+    st.subheader("Jobs", anchor=False)
+    found: Reading[list[JobView]] = context.queue_readings().get(
+        "jobs", lambda: context.queue().jobs(limit=200), max_age=1
+    )
+    if found.value is None:
+        nothing_yet(found)
+        return
+    actions.show_last("job")
+    if not found.value:
+        with st.container(border=True, horizontal_alignment="center"):
+            st.space("small")
+            st.markdown(":material/inbox: **No jobs**", text_alignment="center")
+            st.caption(
+                "A job appears when an invalidation is swept, and when sample questions are replayed.",
+                text_alignment="center",
+            )
+            st.space("small")
+        return
+    chosen = st.pills("Show", list(FILTERS), default="all", key="jobs-state", required=True)
+    shown = [job for job in found.value if job.state in FILTERS[chosen or "all"]]
+    if not shown:
+        st.caption("None like this.")
+    for job in shown[:SHOWN]:
+        job_card(job)
+    if len(shown) > SHOWN:
+        st.caption(f"And {many(len(shown) - SHOWN, 'older job')}.")
+
+
+page()
