@@ -1,0 +1,30 @@
+"""Text from outside (prompts, model names, actors) as it may be stored beside figures, exported and shown."""
+
+from __future__ import annotations
+
+from unicodedata import category
+
+# Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str, limit: int) -> str:
+    """At most `limit` characters on one line; what no one could see or encode becomes a space or "�".
+
+    Lone surrogates cannot be encoded at all; invisible marks and marks that turn the direction of writing make a text
+    read as another.
+    """
+    cut = text[:limit]
+    return cut if cut.isprintable() else "".join(map(_printable_character, cut))
+
+
+def _printable_character(character: str) -> str:
+    match category(character):
+        case "Cc" | "Zl" | "Zp" | "Zs":
+            return " "
+        case "Cf" if character in _JOINERS:
+            return character
+        case "Cf" | "Cs":
+            return "\N{REPLACEMENT CHARACTER}"
+        case _:
+            return character
