@@ -1,0 +1,196 @@
+"""Where counts are added up: Redis for all processes together, or this process' memory.
+
+A slot of the timeline is one hash, a field per namespace and model, whose value is a small msgpack map of counts. A
+field per count would take nine times the memory, four times as long to read and no less of the server's time to write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import redis
+
+from core.keys import METRICS
+from core.metrics.tally import EVENTS, OVERFLOW, CellName, Counts, add
+from core.metrics.timeline import RESOLUTIONS, Slot
+from core.stores.failures import reading, writing
+
+MAX_CELLS = 1000
+"""Most namespaces and models together in one slot; what is more is counted as `other`."""
+
+PAGE = 100
+"""Slots read in one round trip."""
+
+TOTAL = "total"
+
+Table = dict[CellName, Counts]
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of ten seconds, ready to be sent. Sent again after a failure it carries the same number."""
+
+    sequence: int
+    at: int
+    cells: Table
+
+
+class Ledger(Protocol):
+    """Adds batches up, and tells the sums. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+
+    def write(self, sender: str, batch: Batch) -> None:
+        """Adds a batch to its slots and to the total, once per sender and number, however often it is called."""
+        ...
+
+    def read(self, slots: Sequence[Slot]) -> list[Table]:
+        """The counts of each slot; empty where nothing happened or that is no longer kept."""
+        ...
+
+    def total(self) -> Table:
+        """The counts since the beginning."""
+        ...
+
+
+# The braces are a Redis Cluster hash tag: the script below changes several of these keys at once.
+_PREFIX = f"{METRICS}{{counts}}:"
+
+# KEYS: the sender's mark, the total, the slots. ARGV: the batch's number, the mark's TTL, most fields in a hash, the
+# field for what is more, the number of slots, their TTLs, then pairs of field and packed counts.
+# The field `|`, of neither namespace nor model, holds the events.
+# A batch whose answer was lost is sent again: the mark makes the second time a no-op. Hashes stay consistent with each
+# other because a script is applied whole. A value that cannot be unpacked is replaced: better than failing for ever.
+_ADD = """
+local mark = redis.call('GET', KEYS[1])
+if mark and tonumber(mark) >= tonumber(ARGV[1]) then return 0 end
+local slots = tonumber(ARGV[5])
+for a = 6 + slots, #ARGV, 2 do
+  local delta = cmsgpack.unpack(ARGV[a + 1])
+  for k = 2, #KEYS do
+    local field = ARGV[a]
+    local old = redis.call('HGET', KEYS[k], field)
+    if not old and field ~= '|' and redis.call('HLEN', KEYS[k]) >= tonumber(ARGV[3]) then
+      field = ARGV[4]
+      old = redis.call('HGET', KEYS[k], field)
+    end
+    local ok, sums = false, nil
+    if old then ok, sums = pcall(cmsgpack.unpack, old) end
+    if ok and type(sums) == 'table' then
+      for name, amount in pairs(delta) do sums[name] = (sums[name] or 0) + amount end
+      redis.call('HSET', KEYS[k], field, cmsgpack.pack(sums))
+    else
+      redis.call('HSET', KEYS[k], field, ARGV[a + 1])
+    end
+  end
+end
+for s = 1, slots do redis.call('EXPIRE', KEYS[2 + s], ARGV[5 + s]) end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+_MARK_SECONDS = 86_400
+
+
+class RedisLedger:
+    """Counts of all processes, in Redis. One script call a batch, one pipeline a hundred slots read."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._add = client.register_script(_ADD)
+
+    def write(self, sender: str, batch: Batch) -> None:
+        """Adds a batch: one round trip."""
+        slots = [resolution.slot(batch.at) for resolution in RESOLUTIONS]
+        # The total has no TTL: counters for Prometheus never go down.
+        keys = [f"{_PREFIX}sent:{sender}", f"{_PREFIX}{TOTAL}", *(_PREFIX + slot.name for slot in slots)]
+        arguments: list[str | int | bytes] = [batch.sequence, _MARK_SECONDS, MAX_CELLS, _field(OVERFLOW), len(slots)]
+        arguments += [resolution.ttl_seconds for resolution in RESOLUTIONS]
+        for cell, counts in batch.cells.items():
+            arguments += [_field(cell), msgspec.msgpack.encode(counts)]
+        with writing():
+            self._add(keys=keys, args=arguments)
+
+    def read(self, slots: Sequence[Slot]) -> list[Table]:
+        """The counts of each slot."""
+        tables: list[Table] = []
+        for start in range(0, len(slots), PAGE):
+            with reading(), self._client.pipeline(transaction=False) as pipeline:
+                for slot in slots[start : start + PAGE]:
+                    pipeline.hgetall(_PREFIX + slot.name)
+                tables += map(_table, pipeline.execute())
+        return tables
+
+    def total(self) -> Table:
+        """The counts since the beginning."""
+        with reading():
+            return _table(self._client.hgetall(_PREFIX + TOTAL))
+
+
+def _field(cell: CellName) -> str:
+    return f"{cell.namespace}|{cell.model}"
+
+
+_decode = msgspec.msgpack.Decoder(dict[str, int]).decode
+
+
+def _table(values: Mapping[Any, Any]) -> Table:
+    table: Table = {}
+    for field, packed in values.items():
+        namespace, _, model = field.decode("utf-8", "replace").partition("|")
+        try:
+            table[CellName(namespace, model)] = _decode(packed)
+        except msgspec.MsgspecError:
+            # Something else wrote here. The next batch replaces it; until then it is nothing to count.
+            continue
+    return table
+
+
+class MemoryLedger:
+    """Counts of this process, gone with it. The same slots, kept as long."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[Slot, Table] = {}
+        self._total: Table = {}
+        self._newest = 0
+
+    def write(self, sender: str, batch: Batch) -> None:
+        """Adds a batch; it cannot fail, so none comes twice."""
+        with self._lock:
+            for resolution in RESOLUTIONS:
+                slot = resolution.slot(batch.at)
+                add_cells(self._slots.setdefault(slot, {}), batch.cells)
+            add_cells(self._total, batch.cells)
+            if batch.at > self._newest:
+                self._newest = batch.at
+                self._forget()
+
+    def _forget(self) -> None:
+        oldest = {
+            resolution.letter: (self._newest - resolution.ttl_seconds) // resolution.seconds
+            for resolution in RESOLUTIONS
+        }
+        for slot in [slot for slot in self._slots if slot.index < oldest[slot.letter]]:
+            del self._slots[slot]
+
+    def read(self, slots: Sequence[Slot]) -> list[Table]:
+        """The counts of each slot."""
+        with self._lock:
+            return [_copy(self._slots.get(slot, {})) for slot in slots]
+
+    def total(self) -> Table:
+        """The counts since the process began."""
+        with self._lock:
+            return _copy(self._total)
+
+
+def add_cells(into: Table, cells: Mapping[CellName, Counts]) -> None:
+    """Adds counts by cell, those of too many cells together as `other`."""
+    for cell, counts in cells.items():
+        name = cell if cell in into or cell == EVENTS or len(into) < MAX_CELLS else OVERFLOW
+        add(into.setdefault(name, {}), counts)
+
+
+def _copy(table: Table) -> Table:
+    return {cell: dict(counts) for cell, counts in table.items()}

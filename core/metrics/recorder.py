@@ -1,0 +1,386 @@
+"""CacheMetrics: takes outcomes in, flushes their counts once a second, answers with summaries and series.
+
+`record` is on the path of every request: it leaves the outcome in a queue without a lock. Counting is done by the
+thread that flushes, or by a caller when very many wait.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from math import ceil, inf
+from types import TracebackType
+from typing import Literal, Self
+
+import redis
+
+from core.errors import CacheError, InvalidInput
+from core.metrics.ledger import Batch, Ledger, MemoryLedger, RedisLedger, Table, add_cells
+from core.metrics.summary import Bucket, Comparison, Summary, Totals, summarize
+from core.metrics.tally import EVENTS, CellName, Counts, Tally, add
+from core.metrics.timeline import RESOLUTIONS, aligned, cover, finest
+from core.models import Outcome, OutcomeKind
+from core.request_log import MAX_PROMPT, Frequent, RequestFilter, RequestLog, RequestRecord, frequent
+
+logger = logging.getLogger("encore.metrics")
+
+MAX_QUEUED = 4096
+"""Outcomes that wait to be counted before a caller of `record` counts them itself."""
+
+BATCH_CELLS = 32
+"""Cells in one script call: two milliseconds of the server's time at most."""
+
+MAX_WAITING_SLOTS = 60
+"""Ten-second slots kept apart while nothing can be written. Then the oldest is counted with the one after it."""
+
+MAX_BUCKETS = 3000
+MAX_TOP = 5000
+LONGEST_SECONDS = RESOLUTIONS[-1].keep_seconds
+CLOSE_SECONDS = 5.0
+
+FARTHEST_BACK_SECONDS = 3600
+FARTHEST_AHEAD_SECONDS = 60
+"""How far the time of an outcome may be from this process' clock."""
+
+
+class CacheMetrics:
+    """Counts requests and events, for all processes together with a client, for this one without.
+
+    Counts reach Redis within `flush_seconds`, and at exit; a crash loses at most that. A flush that fails keeps its
+    counts and is repeated, without ever counting twice. Reading methods flush this process' counts first and raise
+    StoreUnavailable; `record`, `count`, `flush` and `close` never raise.
+
+    After a fork the child begins with nothing: the parent's counts stay the parent's. A process that ends by
+    `os._exit` (as RQ's do after a job) has to call `flush` before.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis | None,
+        *,
+        flush_seconds: float = 1.0,
+        record_prompts: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._flush_seconds = flush_seconds
+        self._record_prompts = record_prompts
+        self._clock = clock
+        self._begin()
+        reference = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _begin_again(reference))
+        self._at_exit = lambda: _close(reference)
+        atexit.register(self._at_exit)
+
+    def _begin(self) -> None:
+        """The state of a process that has counted nothing. Locks too: at a fork, another thread may hold one."""
+        self._ledger: Ledger = MemoryLedger() if self._client is None else RedisLedger(self._client)
+        self._requests = RequestLog(self._client)
+        self._queue: deque[tuple[Outcome, str | None]] = deque()
+        self._counting = threading.Lock()
+        self._flushing = threading.Lock()
+        self._tally = Tally()
+        self._waiting: dict[int, Table] = {}
+        self._sending: Batch | None = None
+        self._sender = secrets.token_hex(8)
+        self._sequence = 0
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self.flush_error = ""
+        """Why the latest flush failed; empty when it did not."""
+
+    # Counting
+
+    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
+        """Counts one request. `prompt` goes to the request log, cut short, if prompts may be kept."""
+        if prompt is not None:
+            prompt = prompt[:MAX_PROMPT] if self._record_prompts else None
+        self._queue.append((outcome, prompt))
+        if self._thread is None:
+            self._start()
+        if len(self._queue) >= MAX_QUEUED and self._counting.acquire(blocking=False):
+            try:
+                self._count_queued()
+            finally:
+                self._counting.release()
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Counts an event that is not a request: `corrupt_entries`, `invalidations_model`.
+
+        Names are words of a small vocabulary. Counts only grow: an amount below 1 is ignored.
+        """
+        if amount >= 1:
+            with self._counting:
+                self._tally.count(self._clock(), name, amount)
+            if self._thread is None:
+                self._start()
+
+    def _count_queued(self) -> None:
+        now = self._clock()
+        for _ in range(len(self._queue)):
+            outcome, prompt = self._queue.popleft()
+            at = outcome.at
+            # A time that cannot be (0: none given) would make slots that nobody reads.
+            if not now - FARTHEST_BACK_SECONDS < at < now + FARTHEST_AHEAD_SECONDS:
+                at = now
+            self._tally.record(at, outcome)
+            self._requests.add(at, outcome, prompt)
+
+    # Flushing
+
+    def _start(self) -> None:
+        with self._counting:
+            if self._thread is None and not self._stop.is_set():
+                arguments = (weakref.ref(self), self._stop, self._flush_seconds)
+                self._thread = threading.Thread(target=_keep_flushing, args=arguments, name="metrics", daemon=True)
+                self._thread.start()
+
+    def flush(self) -> bool:
+        """Writes all that was counted so far; False when the store did not take it: then it is kept."""
+        with self._flushing:
+            with self._counting:
+                self._count_queued()
+                for at, cells in self._tally.take().items():
+                    add_cells(self._waiting.setdefault(at, {}), cells)
+            self._bound_waiting()
+            try:
+                while batch := self._sending or self._next_batch():
+                    self._sending = batch
+                    self._ledger.write(self._sender, batch)
+                    self._sending = None
+                with self._counting:
+                    requests = self._requests.take()
+                self._requests.write(requests)
+            except CacheError as error:
+                self._note(str(error))
+                return False
+            self._note("")
+            return True
+
+    def _bound_waiting(self) -> None:
+        while len(self._waiting) > MAX_WAITING_SLOTS:
+            oldest, next_oldest = sorted(self._waiting)[:2]
+            add_cells(self._waiting[next_oldest], self._waiting.pop(oldest))
+
+    def _next_batch(self) -> Batch | None:
+        """Some of what waits, oldest first, under a new number."""
+        if not self._waiting:
+            return None
+        at = min(self._waiting)
+        table = self._waiting[at]
+        cells = {cell: table.pop(cell) for cell in list(table)[:BATCH_CELLS]}
+        if not table:
+            del self._waiting[at]
+        self._sequence += 1
+        return Batch(sequence=self._sequence, at=at, cells=cells)
+
+    def _note(self, error: str) -> None:
+        """One line in the log per change, not one a second."""
+        if error and not self.flush_error:
+            logger.warning("metrics are kept until they can be written: %s", error)
+        elif self.flush_error and not error:
+            logger.warning("metrics are written again")
+        self.flush_error = error
+
+    def close(self) -> None:
+        """Ends the thread and writes what waits. What is recorded later is counted by the next `flush`."""
+        self._stop.set()
+        atexit.unregister(self._at_exit)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=CLOSE_SECONDS)
+        self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Reading
+
+    def summary(self, window_seconds: float, *, namespace: str | None = None, model: str | None = None) -> Summary:
+        """The last `window_seconds` until now, of one namespace or model or of all.
+
+        Begins at the start of a slot (ten seconds; a minute beyond two hours; an hour beyond two days), so it may
+        reach back a little further. Raises InvalidInput for a window that is not within ninety days.
+        """
+        now = self._now(window_seconds)
+        window = (aligned(now - window_seconds, now), inf)
+        [table] = self._read([window], now)
+        return _summary(table, window, now, namespace, model)
+
+    def breakdown(
+        self,
+        window_seconds: float,
+        by: Literal["model", "namespace"],
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+    ) -> dict[str, Summary]:
+        """The same by model or by namespace, the one with the most requests first."""
+        now = self._now(window_seconds)
+        window = (aligned(now - window_seconds, now), inf)
+        [table] = self._read([window], now)
+        groups: dict[str, Table] = {}
+        for cell, counts in table.items():
+            if cell != EVENTS and _selected(cell, namespace, model):
+                groups.setdefault(getattr(cell, by), {})[cell] = counts
+        summaries = {name: _summary(cells, window, now, None, None) for name, cells in groups.items()}
+        return dict(sorted(summaries.items(), key=lambda item: (-item[1].requests, item[0])))
+
+    def comparison(
+        self, window_seconds: float, *, namespace: str | None = None, model: str | None = None
+    ) -> Comparison:
+        """A window and the one before it, both ended and of the same length, without a slot in common."""
+        now = self._now(window_seconds, windows=2)
+        end = aligned(self._closed(now), now)
+        windows = [
+            (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
+            for past in (0, 1)
+        ]
+        current, previous = (
+            _summary(table, window, now, namespace, model)
+            for table, window in zip(self._read(windows, now), windows, strict=True)
+        )
+        return Comparison(current=current, previous=previous)
+
+    def series(
+        self,
+        window_seconds: float,
+        step_seconds: int,
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+        closed_only: bool = True,
+    ) -> list[Bucket]:
+        """The window in steps, oldest first: always as many, empty ones too, begun at multiples of the step.
+
+        A closed bucket does not change any more, so equal buckets draw equal charts; without `closed_only` the one that
+        is still filling comes last. Raises InvalidInput for a step that is not a multiple of what is kept that far back
+        (ten seconds; a minute beyond two hours; an hour beyond two days).
+        """
+        now = self._now(window_seconds)
+        if step_seconds < 1 or window_seconds / step_seconds > MAX_BUCKETS:
+            raise InvalidInput("step", f"give seconds that make at most {MAX_BUCKETS} steps")
+        end = int(self._closed(now) // step_seconds) * step_seconds
+        start = end - ceil(window_seconds / step_seconds) * step_seconds
+        shortest = finest(start, now).seconds
+        if step_seconds % shortest:
+            raise InvalidInput("step", f"give a multiple of {shortest} seconds for a window that far back")
+        starts = list(range(start, end, step_seconds))
+        if not closed_only:
+            starts += range(end, int(now) + 1, step_seconds)
+        windows = [(at, at + step_seconds) for at in starts]
+        return [
+            Bucket(
+                starts_at=window[0],
+                seconds=step_seconds,
+                summary=_summary(table, window, window[1], namespace, model),
+            )
+            for table, window in zip(self._read(windows, now), windows, strict=True)
+        ]
+
+    def totals(self) -> Totals:
+        """All counts since the beginning: they only grow."""
+        self.flush()
+        table = self._ledger.total()
+        now = self._clock()
+        return Totals(
+            cells={
+                cell: summarize(counts, starts_at=0.0, ends_at=now, events={})
+                for cell, counts in table.items()
+                if cell != EVENTS
+            },
+            events=table.get(EVENTS, {}),
+        )
+
+    def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
+        """The latest requests of all processes, newest first."""
+        self.flush()
+        return self._requests.recent(limit, where)
+
+    def top(self, kind: OutcomeKind, limit: int = 10, where: RequestFilter | None = None) -> list[Frequent]:
+        """The most frequent hits or misses among the recent requests."""
+        self.flush()
+        return frequent(self._requests.recent(MAX_TOP, where), kind, limit)
+
+    @property
+    def dropped_requests(self) -> int:
+        """Requests of this process that are counted but not in the request log."""
+        return self._requests.dropped
+
+    def _now(self, window_seconds: float, windows: int = 1) -> float:
+        """The time, after everything this process counted has been written if that is possible."""
+        longest = LONGEST_SECONDS // windows
+        if not 1 <= window_seconds <= longest:
+            raise InvalidInput("window", f"give seconds between 1 and {longest}")
+        self.flush()
+        return self._clock()
+
+    def _closed(self, now: float) -> float:
+        """The time up to which all processes that can write have written."""
+        return now - 2 * self._flush_seconds
+
+    def _read(self, windows: Sequence[tuple[float, float]], now: float) -> list[Table]:
+        """One table a window, all read together."""
+        slots = [list(cover(start, end, now)) for start, end in windows]
+        tables = iter(self._ledger.read([slot for of_window in slots for slot in of_window]))
+        merged = []
+        for of_window in slots:
+            sums: Table = {}
+            for _ in of_window:
+                add_cells(sums, next(tables))
+            merged.append(sums)
+        return merged
+
+
+def _selected(cell: CellName, namespace: str | None, model: str | None) -> bool:
+    return (namespace is None or cell.namespace == namespace) and (model is None or cell.model == model)
+
+
+def _summary(
+    table: Table, window: tuple[float, float], now: float, namespace: str | None, model: str | None
+) -> Summary:
+    counts: Counts = {}
+    for cell, of_cell in table.items():
+        if cell != EVENTS and _selected(cell, namespace, model):
+            add(counts, of_cell)
+    is_all = namespace is None and model is None
+    return summarize(
+        counts, starts_at=window[0], ends_at=min(window[1], now), events=table.get(EVENTS, {}) if is_all else {}
+    )
+
+
+def _keep_flushing(reference: weakref.ref[CacheMetrics], stop: threading.Event, seconds: float) -> None:
+    """The thread. Holds its recorder only while it flushes, so that one nobody uses any more can go."""
+    try:
+        while not stop.wait(seconds):
+            metrics = reference()
+            if metrics is None:
+                return
+            metrics.flush()
+            del metrics
+    finally:
+        # Should it ever die of a mistake in the code, the next request starts another.
+        if (metrics := reference()) is not None:
+            metrics._thread = None
+
+
+def _begin_again(reference: weakref.ref[CacheMetrics]) -> None:
+    if (metrics := reference()) is not None:
+        metrics._begin()
+
+
+def _close(reference: weakref.ref[CacheMetrics]) -> None:
+    if (metrics := reference()) is not None:
+        metrics.close()

@@ -1,0 +1,219 @@
+"""What counts say: the figures of a window, and of each bucket of a series. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from core.metrics.histogram import Histogram
+from core.metrics.tally import MS_SCALE, USD_SCALE, CellName, Counts
+from core.models import OutcomeKind
+
+
+class Kinds(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests by what became of them."""
+
+    hits: int = 0
+    misses: int = 0
+    bypasses: int = 0
+    errors: int = 0
+
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.hits + self.misses + self.bypasses + self.errors
+
+    @property
+    def hit_rate(self) -> float | None:
+        """hits / (hits + misses): the share of lookups that found an answer, in [0, 1]; None without a lookup.
+
+        A bypass asked for no lookup, and an error says nothing about the cache: neither is counted.
+        """
+        lookups = self.hits + self.misses
+        return self.hits / lookups if lookups else None
+
+    @property
+    def error_rate(self) -> float | None:
+        """errors / requests, in [0, 1]; None without a request."""
+        return self.errors / self.requests if self.requests else None
+
+
+class Summary(Kinds, frozen=True, kw_only=True):
+    """The figures of one window. Times are Unix seconds, money is US dollars, tokens are the provider's.
+
+    Savings are what the served entries had cost, for hits only, stale ones among them (`stale_hits` says how many). A
+    cost is None when every price in it is unknown; otherwise it is the known part, and `unpriced_...` counts requests
+    whose price is not in it. `collapsed` requests got the answer that another one was waiting for: misses that cost
+    nothing. The maps are by name, the largest first: `reasons` by outcome kind and then reason; `events` are what
+    `CacheMetrics.count` counted, known only for all namespaces together.
+    """
+
+    starts_at: float
+    ends_at: float
+    details: Mapping[str, int] = {}
+    stale_hits: int = 0
+    collapsed: int = 0
+    stored: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    saved_input_tokens: int = 0
+    saved_output_tokens: int = 0
+    cost_usd: float | None = 0.0
+    saved_cost_usd: float | None = 0.0
+    unpriced_requests: int = 0
+    unpriced_hits: int = 0
+    saved_seconds: float = 0.0
+    hit_latency: Histogram = Histogram()
+    miss_latency: Histogram = Histogram()
+    bypass_latency: Histogram = Histogram()
+    error_latency: Histogram = Histogram()
+    lookup: Histogram = Histogram()
+    provider: Histogram = Histogram()
+    reasons: Mapping[str, Mapping[str, int]] = {}
+    not_stored: Mapping[str, int] = {}
+    ttl_classes: Mapping[str, Kinds] = {}
+    strategies: Mapping[str, Kinds] = {}
+    events: Mapping[str, int] = {}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens spent."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def saved_tokens(self) -> int:
+        """Tokens not spent thanks to hits."""
+        return self.saved_input_tokens + self.saved_output_tokens
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, histograms as percentiles."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain |= {
+            "requests": self.requests,
+            "hit_rate": self.hit_rate,
+            "error_rate": self.error_rate,
+            "tokens": self.tokens,
+            "saved_tokens": self.saved_tokens,
+        }
+        for name in ("hit_latency", "miss_latency", "bypass_latency", "error_latency", "lookup", "provider"):
+            histogram: Histogram = getattr(self, name)
+            plain[name] = {
+                "count": histogram.count,
+                "p50_ms": histogram.p50_ms,
+                "p95_ms": histogram.p95_ms,
+                "p99_ms": histogram.p99_ms,
+            }
+        return plain
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a series: from `starts_at` (Unix seconds, a multiple of `seconds`), with its figures."""
+
+    starts_at: int
+    seconds: int
+    summary: Summary
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """A window and the one of the same length before it, both closed, so that they compare like with like."""
+
+    current: Summary
+    previous: Summary
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything since the beginning, by namespace and model; `events` as in `Summary`."""
+
+    cells: Mapping[CellName, Summary]
+    events: Mapping[str, int]
+
+
+_FIELD_OF_KIND = {
+    OutcomeKind.HIT.value: "hits",
+    OutcomeKind.MISS.value: "misses",
+    OutcomeKind.BYPASS.value: "bypasses",
+    OutcomeKind.ERROR.value: "errors",
+}
+
+
+def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, events: Mapping[str, int]) -> Summary:
+    """The figures that counts (as `core.metrics.tally` names them) stand for."""
+    kinds: Counts = {}
+    details: Counts = {}
+    not_stored: Counts = {}
+    reasons: dict[str, Counts] = {}
+    ttl_classes: dict[str, Counts] = {}
+    strategies: dict[str, Counts] = {}
+    histograms: dict[str, dict[int, int]] = {}
+    for name, amount in counts.items():
+        measured, is_bucket, index = name.partition("#")
+        if is_bucket:
+            histograms.setdefault(measured, {})[int(index)] = amount
+            continue
+        match name.split("|"):
+            case ["n", kind, detail, strategy] if kind in _FIELD_OF_KIND:
+                field = _FIELD_OF_KIND[kind]
+                _add(kinds, field, amount)
+                _add(strategies.setdefault(strategy, {}), field, amount)
+                if detail:
+                    _add(details, detail, amount)
+            case ["why", kind, reason]:
+                _add(reasons.setdefault(kind, {}), reason, amount)
+            case ["not", reason]:
+                _add(not_stored, reason, amount)
+            case ["ttl", ttl_class, kind] if kind in _FIELD_OF_KIND:
+                _add(ttl_classes.setdefault(ttl_class, {}), _FIELD_OF_KIND[kind], amount)
+
+    def latency(name: str) -> Histogram:
+        return Histogram(counts=histograms.get(name, {}), total_ms=counts.get(f"{name}_us", 0) / MS_SCALE)
+
+    return Summary(
+        starts_at=starts_at,
+        ends_at=ends_at,
+        **kinds,
+        details=_largest_first(details),
+        stale_hits=counts.get("stale", 0),
+        collapsed=counts.get("collapsed", 0),
+        stored=counts.get("stored", 0),
+        input_tokens=counts.get("in", 0),
+        output_tokens=counts.get("out", 0),
+        saved_input_tokens=counts.get("saved_in", 0),
+        saved_output_tokens=counts.get("saved_out", 0),
+        cost_usd=_cost(counts, "cost"),
+        saved_cost_usd=_cost(counts, "saved_cost"),
+        unpriced_requests=counts.get("cost?", 0),
+        unpriced_hits=counts.get("saved_cost?", 0),
+        saved_seconds=counts.get("saved_us", 0) / MS_SCALE / 1000,
+        hit_latency=latency("hit"),
+        miss_latency=latency("miss"),
+        bypass_latency=latency("bypass"),
+        error_latency=latency("error"),
+        lookup=latency("lookup"),
+        provider=latency("provider"),
+        reasons={kind: _largest_first(by_reason) for kind, by_reason in sorted(reasons.items())},
+        not_stored=_largest_first(not_stored),
+        ttl_classes=_by_kinds(ttl_classes),
+        strategies=_by_kinds(strategies),
+        events=_largest_first(events),
+    )
+
+
+def _add(counts: Counts, name: str, amount: int) -> None:
+    counts[name] = counts.get(name, 0) + amount
+
+
+def _cost(counts: Mapping[str, int], name: str) -> float | None:
+    """The known part; None when nothing of it is known."""
+    known = counts.get(name, 0)
+    return None if not known and counts.get(f"{name}?", 0) else known / USD_SCALE
+
+
+def _largest_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _by_kinds(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Kinds]:
+    kinds = {name: Kinds(**by_field) for name, by_field in counts.items()}
+    return dict(sorted(kinds.items(), key=lambda item: (-item[1].requests, item[0])))

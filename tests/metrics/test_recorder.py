@@ -1,0 +1,542 @@
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput, StoreUnavailable
+from core.metrics import CacheMetrics
+from core.models import CacheStrategy, HitDetail, OutcomeKind
+from core.request_log import RequestFilter
+from tests.conftest import RedisFactory, RedisServer
+from tests.entries import NOW, Clock
+from tests.metrics.faulty import Fault, faulty_client
+from tests.metrics.outcomes import a_bypass, a_hit, a_miss, an_error, an_outcome
+
+HOUR, DAY = 3600, 86_400
+CANARY = "canary-5f2c"
+
+# What both ledgers promise
+
+
+def test_a_summary_tells_what_became_of_requests(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(ttl_class="code"))
+    metrics.record(a_hit(detail=HitDetail.ALIAS, stale=True, reason="stale-if-error"))
+    metrics.record(a_miss(stored=True, ttl_class="code"))
+    metrics.record(a_miss(reason="expired", collapsed=True, strategy=CacheStrategy.EXACT))
+    metrics.record(a_miss(not_stored="too-large"))
+    metrics.record(a_bypass())
+    metrics.record(an_error())
+    summary = metrics.summary(60)
+    assert (summary.requests, summary.hits, summary.misses, summary.bypasses, summary.errors) == (7, 2, 3, 1, 1)
+    assert summary.hit_rate == 2 / 5
+    assert summary.error_rate == 1 / 7
+    assert (summary.stale_hits, summary.collapsed, summary.stored) == (1, 1, 1)
+    assert summary.details == {"exact": 1, "alias": 1}
+    assert summary.reasons == {
+        "hit": {"stale-if-error": 1},
+        "miss": {"absent": 2, "expired": 1},
+        "bypass": {"temperature": 1},
+        "error": {"APITimeoutError": 1},
+    }
+    assert summary.not_stored == {"too-large": 1}
+    assert summary.ttl_classes["code"].hit_rate == 1 / 2
+    assert summary.strategies["exact"].requests == 1
+    assert summary.strategies["normalized"].requests == 6
+
+
+def test_a_summary_tells_what_was_spent_and_saved(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(saved_input_tokens=10, saved_output_tokens=20, saved_cost_usd=0.003, saved_ms=1500.0))
+    metrics.record(a_miss(input_tokens=1, output_tokens=2, cost_usd=0.0001, provider_ms=900.0))
+    metrics.record(a_miss(provider_ms=900.0))
+    summary = metrics.summary(60)
+    assert (summary.tokens, summary.saved_tokens, summary.saved_seconds) == (3, 30, 1.5)
+    assert (summary.cost_usd, summary.unpriced_requests) == (0.0001, 1)
+    assert (summary.saved_cost_usd, summary.unpriced_hits) == (0.003, 0)
+
+
+def test_a_cost_is_unknown_when_all_its_prices_are(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit())
+    metrics.record(a_miss(provider_ms=900.0))
+    summary = metrics.summary(60)
+    assert (summary.saved_cost_usd, summary.unpriced_hits) == (None, 1)
+    assert (summary.cost_usd, summary.unpriced_requests) == (None, 1)
+
+
+def test_without_requests_there_is_nothing_to_tell_and_nothing_was_spent(metrics: CacheMetrics) -> None:
+    summary = metrics.summary(60)
+    assert (summary.requests, summary.hit_rate, summary.error_rate) == (0, None, None)
+    assert (summary.cost_usd, summary.saved_cost_usd) == (0.0, 0.0)
+    assert summary.hit_latency.p50_ms is None
+
+
+def test_latencies_of_hits_and_misses_are_kept_apart(metrics: CacheMetrics) -> None:
+    for _ in range(100):
+        metrics.record(a_hit(latency_ms=0.5, lookup_ms=0.04))
+        metrics.record(a_miss(latency_ms=900.0, lookup_ms=0.04, provider_ms=890.0))
+    summary = metrics.summary(60)
+    assert summary.hit_latency.p99_ms == pytest.approx(0.5, rel=0.25)
+    assert summary.miss_latency.p50_ms == pytest.approx(900, rel=0.25)
+    assert summary.provider.p95_ms == pytest.approx(890, rel=0.25)
+    assert summary.lookup.count == 200
+    assert summary.miss_latency.total_ms == pytest.approx(90_000)
+
+
+def test_a_summary_is_of_one_namespace_or_model(metrics: CacheMetrics) -> None:
+    for namespace in ("a", "b"):
+        for model in ("x", "y", "y"):
+            metrics.record(a_hit(namespace=namespace, model=model))
+    metrics.count("takeovers")
+    assert metrics.summary(60, namespace="a").hits == 3
+    assert metrics.summary(60, model="y").hits == 4
+    assert metrics.summary(60, namespace="a", model="y").hits == 2
+    assert metrics.summary(60, model="unknown").requests == 0
+    assert metrics.summary(60, model="y").events == {}
+
+
+def test_a_breakdown_is_by_model_or_namespace_the_busiest_first(metrics: CacheMetrics) -> None:
+    for model in ("x", "y", "y"):
+        metrics.record(a_hit(model=model))
+    metrics.record(a_miss(model="x", namespace="other-team"))
+    metrics.record(a_miss(model="x", namespace="other-team"))
+    metrics.count("takeovers")
+    by_model = metrics.breakdown(60, "model")
+    assert {name: summary.requests for name, summary in by_model.items()} == {"x": 3, "y": 2}
+    assert list(by_model) == ["x", "y"]
+    assert by_model["x"].hit_rate == 1 / 3
+    assert {name: s.requests for name, s in metrics.breakdown(60, "namespace", model="x").items()} == {
+        "other-team": 2,
+        "test": 1,
+    }
+
+
+def test_events_are_counted_over_all(metrics: CacheMetrics) -> None:
+    metrics.count("corrupt_entries")
+    metrics.count("corrupt_entries", 2)
+    metrics.count("takeovers", 0)
+    metrics.count("takeovers", -5)
+    assert metrics.summary(60).events == {"corrupt_entries": 3}
+    assert metrics.totals().events == {"corrupt_entries": 3}
+
+
+def test_a_window_ends_now_and_forgets_what_lies_before_it(metrics: CacheMetrics, clock: Clock) -> None:
+    metrics.record(a_hit())
+    clock.forward(70)
+    metrics.record(a_miss(at=clock()))
+    assert metrics.summary(30).requests == 1
+    assert metrics.summary(80).requests == 2
+    assert metrics.summary(30).starts_at == NOW + 40
+    assert metrics.summary(30).ends_at == NOW + 70
+
+
+@pytest.mark.parametrize("age", [45, 3 * HOUR, 3 * DAY, 80 * DAY])
+def test_the_past_stays_in_the_window_as_long_as_it_is_kept(metrics: CacheMetrics, clock: Clock, age: int) -> None:
+    metrics.record(a_hit())
+    metrics.flush()
+    clock.forward(age)
+    assert metrics.summary(age + 1).hits == 1
+    assert metrics.summary(90 * DAY).hits == 1
+    assert metrics.summary(max(1, age // 2)).hits == 0
+
+
+def test_a_comparison_is_of_two_ended_windows_of_one_length(clock: Clock) -> None:
+    with CacheMetrics(None, flush_seconds=1.0, clock=clock) as metrics:
+        for ago, outcomes in ((25, [a_miss]), (15, [a_hit, a_hit]), (0, [an_error])):
+            for outcome in outcomes:
+                metrics.record(outcome(at=NOW - ago))
+        comparison = metrics.comparison(10)
+        assert comparison.current.ends_at - comparison.current.starts_at == 10
+        assert comparison.previous.ends_at == comparison.current.starts_at
+        assert comparison.previous.ends_at - comparison.previous.starts_at == 10
+        assert (comparison.current.hits, comparison.previous.misses) == (2, 1)
+        assert comparison.current.errors == 0
+
+
+def test_a_series_has_all_its_steps_in_order_empty_ones_too(metrics: CacheMetrics, clock: Clock) -> None:
+    metrics.record(a_hit(at=NOW))
+    metrics.record(a_miss(at=NOW + 25))
+    clock.forward(3000)
+    buckets = metrics.series(3000, 10)
+    assert len(buckets) == 300
+    assert all(later.starts_at - sooner.starts_at == 10 for sooner, later in pairwise(buckets))
+    filled = {bucket.starts_at: (bucket.summary.hits, bucket.summary.misses) for bucket in buckets}
+    assert {at: counts for at, counts in filled.items() if any(counts)} == {NOW: (1, 0), NOW + 20: (0, 1)}
+
+
+@pytest.fixture
+def live(clock: Clock) -> Any:
+    """A recorder that others flush beside every second, so that a bucket is closed two seconds after its end."""
+    with CacheMetrics(None, flush_seconds=1.0, clock=clock) as metrics:
+        yield metrics
+
+
+def test_a_closed_bucket_does_not_change_any_more(live: CacheMetrics, clock: Clock) -> None:
+    live.record(a_hit())
+    clock.forward(15)
+    closed = live.series(60, 10)
+    assert closed[-1].starts_at == NOW
+    live.record(a_miss(at=clock()))
+    assert live.series(60, 10) == closed
+
+
+def test_a_bucket_closes_when_every_process_has_had_time_to_write(live: CacheMetrics, clock: Clock) -> None:
+    clock.forward(11)
+    assert live.series(60, 10)[-1].starts_at == NOW - 10
+    clock.forward(1)
+    assert live.series(60, 10)[-1].starts_at == NOW
+
+
+def test_a_live_series_ends_with_the_bucket_that_still_fills(live: CacheMetrics, clock: Clock) -> None:
+    live.record(a_hit())
+    clock.forward(5)
+    buckets = live.series(60, 10, closed_only=False)
+    assert buckets[-1].starts_at == NOW
+    assert buckets[-1].summary.hits == 1
+
+
+@pytest.mark.parametrize(("window", "step", "kept"), [(HOUR, 15, 10), (DAY, 10, 60), (10 * DAY, 60, 3600)])
+def test_a_step_finer_than_what_is_kept_is_refused(metrics: CacheMetrics, window: int, step: int, kept: int) -> None:
+    with pytest.raises(InvalidInput, match=f"multiple of {kept} seconds|at most 3000 steps"):
+        metrics.series(window, step)
+
+
+@pytest.mark.parametrize("window", [0, -1, 91 * DAY, float("nan"), float("inf")])
+def test_a_window_that_cannot_be_is_refused(metrics: CacheMetrics, window: float) -> None:
+    with pytest.raises(InvalidInput, match="window"):
+        metrics.summary(window)
+
+
+def test_a_series_of_hours_reaches_back_for_months(metrics: CacheMetrics, clock: Clock) -> None:
+    metrics.record(a_hit())
+    metrics.flush()
+    clock.forward(30 * DAY)
+    buckets = metrics.series(40 * DAY, DAY)
+    assert [bucket.summary.hits for bucket in buckets].count(1) == 1
+
+
+@given(parts=st.lists(st.tuples(st.sampled_from(OutcomeKind), st.integers(0, 7000)), max_size=60))
+@settings(max_examples=30)
+def test_steps_add_up_to_their_window(parts: list[tuple[OutcomeKind, int]]) -> None:
+    clock = Clock(NOW)
+    with CacheMetrics(None, flush_seconds=1.0, clock=clock) as metrics:
+        for kind, offset in sorted(parts, key=lambda part: part[1]):
+            clock.now = NOW + offset
+            metrics.record(an_outcome(kind, at=clock.now))
+            metrics.flush()
+        clock.now = NOW + 7200
+        steps = metrics.series(7260, 60)
+        assert steps[0].starts_at <= NOW
+        for field in ("hits", "misses", "bypasses", "errors"):
+            assert sum(getattr(bucket.summary, field) for bucket in steps) == getattr(metrics.summary(7260), field)
+
+
+def test_a_time_that_cannot_be_is_taken_as_now(metrics: CacheMetrics) -> None:
+    for at in (0.0, -1.0, float("nan"), float("inf"), NOW * 2, NOW - 30 * DAY):
+        metrics.record(a_hit(at=at))
+    assert metrics.summary(10).hits == 6
+
+
+def test_a_summary_can_be_written_as_json(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(latency_ms=1.0))
+    plain = msgspec.json.decode(msgspec.json.encode(metrics.summary(60).to_dict()))
+    assert plain["hits"] == 1
+    assert plain["hit_rate"] == 1.0
+    assert plain["hit_latency"]["p50_ms"] == pytest.approx(1.0, rel=0.25)
+
+
+def test_recent_requests_come_newest_first_and_by_filter(metrics: CacheMetrics) -> None:
+    for number in range(5):
+        metrics.record(a_hit(key=f"0-{number}", at=NOW + number), prompt=f"question {number}")
+    metrics.record(a_miss(at=NOW + 5))
+    assert [record.kind for record in metrics.recent(2)] == [OutcomeKind.MISS, OutcomeKind.HIT]
+    hits = metrics.recent(10, RequestFilter(kind=OutcomeKind.HIT))
+    assert [record.prompt for record in hits] == [f"question {number}" for number in (4, 3, 2, 1, 0)]
+
+
+def test_the_most_frequent_misses_are_told(metrics: CacheMetrics) -> None:
+    for prompt, times in (("rare", 1), ("often", 3)):
+        for _ in range(times):
+            metrics.record(a_miss(key=f"0-{prompt}", cost_usd=0.5), prompt=prompt)
+    metrics.record(a_hit(key="0-often"), prompt="often")
+    top = metrics.top(OutcomeKind.MISS)
+    assert [(frequent.prompt, frequent.count, frequent.cost_usd) for frequent in top] == [
+        ("often", 3, 1.5),
+        ("rare", 1, 0.5),
+    ]
+
+
+def test_nothing_is_lost_when_very_many_come_between_flushes(metrics: CacheMetrics) -> None:
+    for _ in range(10_000):
+        metrics.record(a_hit())
+    assert metrics.summary(60).hits == 10_000
+    assert metrics.dropped_requests == 9_800
+
+
+def test_threads_lose_no_request(metrics: CacheMetrics) -> None:
+    start = threading.Barrier(9)
+
+    def work() -> None:
+        start.wait()
+        for _ in range(2000):
+            metrics.record(a_hit())
+
+    def read() -> None:
+        start.wait()
+        for _ in range(20):
+            metrics.summary(60)
+
+    threads = [threading.Thread(target=work) for _ in range(8)] + [threading.Thread(target=read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert metrics.summary(60).hits == 16_000
+
+
+# Processes and failures
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("record"), st.integers(0, 2), st.sampled_from(OutcomeKind)),
+        st.tuples(st.just("count"), st.integers(0, 2)),
+        st.tuples(st.just("flush"), st.integers(0, 2)),
+        st.tuples(st.just("break"), st.integers(0, 2), st.lists(st.sampled_from(Fault), min_size=1, max_size=4)),
+        st.tuples(st.just("restart"), st.integers(0, 2)),
+        st.tuples(st.just("wait"), st.integers(1, 100)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps=steps)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_requests_are_hits_misses_bypasses_and_errors_over_processes_restarts_and_failures(
+    metrics_server: RedisServer, client: redis.Redis, steps: list[tuple[Any, ...]]
+) -> None:
+    """Each is counted once, whether a flush failed before the server had it or its reply was lost."""
+    client.flushall()
+    clock = Clock(NOW)
+    clients, plans = zip(*(faulty_client(metrics_server.url) for _ in range(3)), strict=True)
+    recorders = [CacheMetrics(each, flush_seconds=1000, clock=clock) for each in clients]
+    recorded: Counter[str] = Counter()
+    for step in steps:
+        match step:
+            case ("record", process, kind):
+                recorders[process].record(an_outcome(kind, at=clock()))
+                recorded[kind] += 1
+            case ("count", process):
+                recorders[process].count("takeovers")
+                recorded["takeovers"] += 1
+            case ("flush", process):
+                recorders[process].flush()
+            case ("break", process, faults):
+                plans[process].extend(faults)
+            case ("restart", process):
+                plans[process].clear()
+                recorders[process].close()
+                recorders[process] = CacheMetrics(clients[process], flush_seconds=1000, clock=clock)
+            case ("wait", seconds):
+                clock.forward(seconds)
+    for each, plan, recorder in zip(clients, plans, recorders, strict=True):
+        plan.clear()
+        recorder.close()
+        each.close()
+    with CacheMetrics(client, flush_seconds=1000, clock=clock) as reader:
+        for summary in (reader.summary(6500), *reader.totals().cells.values()):
+            told = (summary.hits, summary.misses, summary.bypasses, summary.errors)
+            assert told == tuple(recorded[kind] for kind in OutcomeKind)
+            assert summary.requests == sum(told)
+        assert reader.totals().events.get("takeovers", 0) == recorded["takeovers"]
+
+
+def test_all_processes_are_summed(recorder: Callable[[], CacheMetrics]) -> None:
+    one, two = recorder(), recorder()
+    one.record(a_hit())
+    two.record(a_miss())
+    two.flush()
+    assert one.summary(60).requests == 2
+
+
+def test_counts_reach_redis_by_themselves(client: redis.Redis) -> None:
+    subscriber = client.pubsub()
+    client.config_set("notify-keyspace-events", "Eh")
+    subscriber.psubscribe("__keyevent@0__:hset")
+    with CacheMetrics(client, flush_seconds=0.01) as metrics:
+        metrics.record(a_hit(at=0.0))
+        assert any(subscriber.get_message(timeout=5, ignore_subscribe_messages=True) for _ in range(3))
+    subscriber.close()
+
+
+def test_a_process_writes_what_waits_when_it_ends(metrics_server: RedisServer, recorder: Any) -> None:
+    program = (
+        "import redis; from core.metrics import CacheMetrics; from tests.metrics.outcomes import a_hit\n"
+        f"metrics = CacheMetrics(redis.Redis.from_url({metrics_server.url!r}), flush_seconds=1000)\n"
+        "metrics.record(a_hit(at=0.0)); metrics.count('takeovers')\n"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True)
+    totals = recorder().totals()
+    assert [summary.hits for summary in totals.cells.values()] == [1]
+    assert totals.events == {"takeovers": 1}
+
+
+def in_child(work: Callable[[], object]) -> None:
+    """Runs it in a fork of this process, as RQ runs a job."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(timeout=20)
+    child.kill()
+    child.join()
+    assert child.exitcode == 0
+
+
+def test_a_fork_leaves_the_parents_counts_to_the_parent(recorder: Callable[[], CacheMetrics]) -> None:
+    metrics = recorder()
+    metrics.record(a_hit())
+    metrics.count("takeovers")
+
+    def work() -> None:
+        metrics.record(a_miss())
+        assert metrics.flush()
+
+    in_child(work)
+    assert metrics.summary(60).misses == 1
+    assert metrics.summary(60).hits == 1
+    assert metrics.summary(60).events == {"takeovers": 1}
+
+
+def test_a_fork_in_the_middle_of_a_flush_does_not_hang(recorder: Callable[[], CacheMetrics]) -> None:
+    metrics = recorder()
+    metrics.record(a_hit())
+
+    def work() -> None:
+        metrics.record(a_miss())
+        metrics.count("takeovers")
+        assert metrics.flush()
+
+    with metrics._flushing, metrics._counting:
+        in_child(work)
+    assert metrics.summary(60).requests == 2
+
+
+def test_a_fork_flushes_by_itself_again(client: redis.Redis) -> None:
+    with CacheMetrics(client, flush_seconds=0.01) as metrics:
+        metrics.record(a_hit(at=0.0))
+        parents_thread = metrics._thread
+
+        def work() -> None:
+            metrics.record(a_miss(at=0.0))
+            assert metrics._thread is not None
+            assert metrics._thread is not parents_thread
+            assert metrics._thread.is_alive()
+
+        in_child(work)
+
+
+def test_requests_are_recorded_without_waiting_for_a_server_that_hangs(redis_server: RedisFactory) -> None:
+    server = redis_server()
+    with server.client(socket_timeout=30) as client, CacheMetrics(client, flush_seconds=1000) as metrics:
+        metrics.record(a_hit(at=0.0))
+        metrics.flush()
+        server.pause()
+        metrics.record(a_hit(at=0.0))
+        flushing = threading.Thread(target=metrics.flush)
+        flushing.start()
+        for _ in range(10_000):
+            metrics.record(a_hit(at=0.0))
+        metrics.count("takeovers")
+        assert flushing.is_alive()
+        server.resume()
+        flushing.join()
+        assert metrics.summary(60).hits == 10_002
+
+
+def test_counts_wait_for_a_server_that_is_down_and_reading_says_so(redis_server: RedisFactory, clock: Clock) -> None:
+    server = redis_server()
+    with server.client(socket_timeout=1) as client, CacheMetrics(client, flush_seconds=1000, clock=clock) as metrics:
+        metrics.record(a_hit())
+        server.kill()
+        assert not metrics.flush()
+        assert metrics.flush_error
+        for read in (metrics.totals, metrics.recent, lambda: metrics.summary(60), lambda: metrics.series(60, 10)):
+            with pytest.raises(StoreUnavailable):
+                read()
+        server.start()
+        assert metrics.flush()
+        assert metrics.flush_error == ""
+        assert metrics.summary(60).hits == 1
+
+
+def test_counts_wait_for_a_server_that_takes_no_writes(redis_server: RedisFactory, clock: Clock) -> None:
+    with redis_server().client() as client, CacheMetrics(client, flush_seconds=1000, clock=clock) as metrics:
+        client.config_set("maxmemory", 1)
+        metrics.record(a_hit())
+        assert not metrics.flush()
+        assert "takes no writes" in metrics.flush_error
+        client.config_set("maxmemory", 0)
+        assert metrics.summary(60).hits == 1
+
+
+def test_a_long_outage_blurs_times_and_loses_no_count(client: redis.Redis, metrics_server: RedisServer) -> None:
+    clock = Clock(NOW)
+    lost, plan = faulty_client(metrics_server.url)
+    with lost, CacheMetrics(lost, flush_seconds=1000, clock=clock) as metrics:
+        plan.extend([Fault.REFUSED] * 1000)
+        for _ in range(300):
+            metrics.record(a_hit(at=clock()))
+            assert not metrics.flush()
+            clock.forward(10)
+        assert len(metrics._waiting) <= 60
+        plan.clear()
+        assert metrics.summary(3600).hits == 300
+        assert sum(bucket.summary.hits > 0 for bucket in metrics.series(3600, 10, closed_only=False)) in range(58, 63)
+
+
+def test_a_record_after_close_is_counted_by_the_next_flush(metrics: CacheMetrics) -> None:
+    metrics.close()
+    metrics.record(a_hit())
+    assert metrics._thread is None
+    assert metrics.summary(60).hits == 1
+
+
+def test_a_recorder_nobody_uses_any_more_ends_its_thread(client: redis.Redis) -> None:
+    metrics = CacheMetrics(client, flush_seconds=0.01)
+    metrics.record(a_hit(at=0.0))
+    thread = metrics._thread
+    assert thread is not None
+    del metrics
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("record_prompts", [True, False])
+def test_prompts_are_kept_only_where_they_may_be(client: redis.Redis, clock: Clock, record_prompts: bool) -> None:
+    with CacheMetrics(client, flush_seconds=1000, clock=clock, record_prompts=record_prompts) as metrics:
+        metrics.record(a_hit(), prompt=f"{CANARY} " + "x" * 1000)
+        metrics.flush()
+        [record] = metrics.recent()
+        assert record.prompt == (f"{CANARY} ".ljust(500, "x") if record_prompts else None)
+        everything = b"".join(client.dump(name) for name in client.scan_iter())
+        assert (CANARY.encode() in everything) is record_prompts
+
+
+def test_the_servers_log_of_requests_is_bounded(client: redis.Redis, clock: Clock) -> None:
+    with CacheMetrics(client, flush_seconds=1000, clock=clock) as metrics:
+        for _ in range(60):
+            for _ in range(200):
+                metrics.record(a_hit())
+            metrics.flush()
+    assert client.xlen("encore:requests") < 5200
+    assert client.ttl("encore:requests") > 0
