@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.alerts import ALERT_NAMES, AlertRules, HealthFacts, Severity, alerts
+from core.metrics import Summary
+
+WELL = HealthFacts(
+    store_up=True, workers=2, memory_bytes=50, memory_limit_bytes=100, active_bans=3, ban_limit=64, entries=10
+)
+
+
+def a_summary(**fields: Any) -> Summary:
+    return Summary(starts_at=0, ends_at=300, **fields)
+
+
+def names(summary: Summary | None, facts: HealthFacts, **rules: Any) -> list[str]:
+    return [alert.name for alert in alerts(summary, facts, AlertRules(**rules))]
+
+
+def test_when_all_is_well_there_is_nothing_to_say() -> None:
+    assert alerts(a_summary(hits=90, misses=10), WELL) == []
+
+
+def test_what_is_unknown_raises_no_alert() -> None:
+    assert alerts(None, HealthFacts()) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        (HealthFacts(store_up=False), "store-down"),
+        (HealthFacts(workers=0), "no-worker"),
+        (HealthFacts(memory_bytes=91, memory_limit_bytes=100), "memory"),
+        (HealthFacts(active_bans=52, ban_limit=64), "bans"),
+    ],
+)
+def test_a_part_that_is_not_well_is_told(facts: HealthFacts, name: str) -> None:
+    [alert] = alerts(None, facts)
+    assert alert.name == name
+    assert alert.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        HealthFacts(workers=1),
+        HealthFacts(memory_bytes=90, memory_limit_bytes=100),
+        HealthFacts(memory_bytes=10**12),
+        HealthFacts(active_bans=51, ban_limit=64),
+    ],
+)
+def test_a_part_at_its_limit_is_still_well(facts: HealthFacts) -> None:
+    assert alerts(None, facts) == []
+
+
+def test_errors_are_told_with_their_most_frequent_reason() -> None:
+    summary = a_summary(hits=80, errors=20, reasons={"error": {"APITimeoutError": 15, "RateLimitError": 5}})
+    [alert] = alerts(summary, WELL)
+    assert (alert.name, alert.severity) == ("error-rate", Severity.CRITICAL)
+    assert alert.sentence == "20.0% of requests failed, most with APITimeoutError."
+
+
+def test_a_low_hit_rate_is_told_where_one_is_aimed_at() -> None:
+    summary = a_summary(hits=10, misses=90, reasons={"miss": {"absent": 80, "expired": 10}})
+    assert names(summary, WELL) == []
+    [alert] = alerts(summary, WELL, AlertRules(min_hit_rate=0.3))
+    assert alert.sentence == "Only 10.0% of lookups found an answer, the aim is 30%; most misses: absent."
+
+
+def test_few_requests_prove_nothing() -> None:
+    assert names(a_summary(errors=49), WELL) == []
+    assert names(a_summary(errors=50), WELL) == ["error-rate"]
+    assert names(a_summary(misses=10, bypasses=90), WELL, min_hit_rate=0.3) == []
+
+
+def test_a_rule_can_be_switched_off() -> None:
+    facts = HealthFacts(workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64)
+    summary = a_summary(errors=100)
+    off = {"min_workers": None, "max_memory_share": None, "max_ban_share": None, "max_error_rate": None}
+    assert names(summary, facts, **off) == []
+
+
+def test_the_most_urgent_comes_first() -> None:
+    facts = HealthFacts(
+        store_up=False, workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64
+    )
+    summary = a_summary(hits=1, misses=99, errors=100)
+    found = alerts(summary, facts, AlertRules(min_hit_rate=0.5))
+    assert tuple(alert.name for alert in found) == ALERT_NAMES
+    severities = [alert.severity for alert in found]
+    assert severities == [Severity.CRITICAL] * 2 + [Severity.WARNING] * 4
