@@ -28,6 +28,8 @@ MAX_PATTERN_LENGTH = 256
 MAX_WILDCARDS = 16
 MAX_KEYWORDS = 16
 MAX_TAGS = 32
+SPENT_SECONDS = 7200.0
+"""Longer than any answer takes; should one take longer still, the floor refuses it."""
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -197,7 +199,7 @@ def _fold(text: str) -> str:
 
 
 class BanState(StrEnum):
-    """`held`: can be undone. `sweeping`: being deleted, no undo. `soft`: marks stale. `swept`: only for late writers."""
+    """`held`: can be undone. `sweeping`: being deleted, no undo. `soft`: marks stale. `swept`: for late writers."""
 
     HELD = "held"
     SWEEPING = "sweeping"
@@ -325,13 +327,13 @@ def lift(record: InvalidationRecord, ban_id: str) -> InvalidationRecord:
 
 
 def begin_sweep(record: InvalidationRecord, ban_ids: Iterable[str]) -> InvalidationRecord:
-    """The record with these held bans marked as being swept: from here on there is no undo."""
+    """The record with these bans marked as being swept: from here on they hide, and there is no undo."""
     wanted = set(ban_ids)
     return msgspec.structs.replace(
         record,
         bans=tuple(
             msgspec.structs.replace(ban, state=BanState.SWEEPING)
-            if ban.id in wanted and ban.state is BanState.HELD
+            if ban.id in wanted and ban.state in (BanState.HELD, BanState.SOFT)
             else ban
             for ban in record.bans
         ),
@@ -364,12 +366,20 @@ def retire(record: InvalidationRecord, ban_ids: Iterable[str]) -> InvalidationRe
 
 
 def due(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
-    """Bans whose entries may be deleted now, the ones a dead sweep left half-way included."""
+    """Bans whose entries may be deleted now, the ones a dead sweep left half-way included.
+
+    A soft one is due when hardly anything it marks can still exist: what does must not become fresh again.
+    """
     return tuple(
         ban
         for ban in record.bans
-        if ban.state is BanState.SWEEPING or (ban.state is BanState.HELD and ban.due_at <= now)
+        if ban.state is BanState.SWEEPING or (ban.state in (BanState.HELD, BanState.SOFT) and ban.due_at <= now)
     )
+
+
+def spent(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
+    """Bans of single entries that were deleted at once, so old that no writer they stop is still on its way."""
+    return tuple(ban for ban in record.bans if ban.state is BanState.SWEPT and ban.created_at <= now - SPENT_SECONDS)
 
 
 # Stored form: a line of text that scripts can compare without parsing numbers (a Lua number would lose digits), then

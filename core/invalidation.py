@@ -7,87 +7,51 @@ gives memory back; losing it costs memory, never a wrong answer.
 
 from __future__ import annotations
 
-import hashlib
-import math
+import logging
+import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from core import bans, codec
+from core import bans
 from core.audit import AuditLog, AuditRecord
-from core.bans import Ban, BanState, Criteria, InvalidationRecord, Visibility
+from core.bans import Ban, BanState, Criteria, InvalidationRecord
 from core.errors import (
-    DecodeError,
+    CacheError,
     InvalidationNotFound,
     InvalidationRefused,
     InvalidInput,
     OutcomeUnknown,
+    StoreUnavailable,
     WriteRefused,
 )
-from core.keys import Slot, parse_readable_key, readable_key
-from core.models import CacheEntry, Stamp
-from core.stores.base import Removal, Row, Store
+from core.keys import Slot, parse_readable_key
+from core.preview import EXACT_LIMIT, Preview, PreviewRow, make_preview
+from core.stores.base import Store
+from core.sweep import Sweep, SweepProgress
 
-EXACT_LIMIT = 20_000
-"""Entries a preview reads before it estimates from those it has read."""
-SAMPLE_ROWS = 20
+__all__ = [
+    "CacheInvalidator",
+    "Invalidation",
+    "InvalidationState",
+    "Preview",
+    "PreviewRow",
+    "SweepProgress",
+]
 
+logger = logging.getLogger("encore.invalidation")
 
-class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry an invalidation would hide. Ages and TTLs in seconds."""
+LONGEST_HOLD_SECONDS = 86_400
+REPEATS = 100
+"""Among how many of the latest invalidations a repeated request id is recognized."""
+RECORDS_EACH = 6
+"""Audit records that one invalidation leaves, at most as a rule."""
 
-    key: str
-    model: str
-    prompt: str
-    age_seconds: float
-    fresh_seconds: float
-    bytes: int
-    cost_usd: float | None
-    tags: tuple[str, ...] = ()
-
-
-class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What an invalidation would do now. Nothing has been changed.
-
-    `count` is exact, or (with `exact` False) an estimate with its 95 % interval `low`..`high` from `scanned` entries of
-    `total`. `cost_usd` is what the matching answers cost, without those of unknown price. `sequence` is the record's:
-    `token` binds the criteria, the count and it.
-    """
-
-    criteria: Criteria
-    namespace: str
-    count: int
-    exact: bool
-    low: int
-    high: int
-    total: int
-    scanned: int
-    bytes: int
-    tokens: int
-    cost_usd: float
-    unknown_prices: int
-    refetch_seconds: float
-    oldest_at: float | None
-    newest_at: float | None
-    rows: tuple[PreviewRow, ...]
-    sequence: int
-    at: float
-
-    @property
-    def share(self) -> float:
-        """Which part of the namespace's entries, 0 to 1."""
-        return min(1.0, self.count / self.total) if self.total else 0.0
-
-    @property
-    def token(self) -> str:
-        """Changes when what was previewed has changed."""
-        return hashlib.sha256(f"{self.namespace}|{self.criteria}|{self.count}|{self.sequence}".encode()).hexdigest()[
-            :16
-        ]
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
 
 class InvalidationState(StrEnum):
@@ -129,19 +93,6 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
         return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
 
 
-class SweepProgress(msgspec.Struct, kw_only=True):
-    """How far a sweep has come."""
-
-    namespace: str
-    invalidations: tuple[str, ...] = ()
-    total: int = 0
-    scanned: int = 0
-    deleted: int = 0
-    freed_bytes: int = 0
-    duration_seconds: float = 0.0
-    finished: bool = False
-
-
 class CacheInvalidator:
     """Preview, apply and undo invalidations; sweep what is due. Raises InvalidInput for criteria that cannot be.
 
@@ -173,59 +124,11 @@ class CacheInvalidator:
 
     def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT) -> Preview:
         """What `invalidate` with these criteria would hide now."""
-        namespace = criteria.namespace or self._namespace
-        now = self._clock()
-        tally = _Tally()
-        sequence = 0
-        for slot in self._slots(criteria):
-            _, record = self._store.read(slot, [])
-            if record is None:
-                continue
-            sequence = max(sequence, record.sequence)
-            tally.total += sum(self._store.count_model(slot, model) for model in self._store.models(slot))
-            self._tally(slot, record, criteria, tally, now, exact_limit)
-        exact = tally.scanned < exact_limit
-        factor = 1.0 if exact or not tally.scanned else max(1.0, tally.total / tally.scanned)
-        low, high = (tally.count, tally.count) if exact else _interval(tally.count, tally.scanned, tally.total)
-        return Preview(
-            criteria=criteria,
-            namespace=namespace,
-            count=round(tally.count * factor),
-            exact=exact,
-            low=low,
-            high=high,
-            total=tally.scanned if exact else tally.total,
-            scanned=tally.scanned,
-            bytes=round(tally.bytes * factor),
-            tokens=round(tally.tokens * factor),
-            cost_usd=tally.cost_usd * factor,
-            unknown_prices=round(tally.unknown_prices * factor),
-            refetch_seconds=tally.refetch_seconds * factor,
-            oldest_at=tally.oldest_at,
-            newest_at=tally.newest_at,
-            rows=tuple(tally.rows),
-            sequence=sequence,
-            at=now,
-        )
+        return make_preview(self._store, self._slots(criteria), criteria, now=self._clock(), exact_limit=exact_limit)
 
-    def _tally(
-        self, slot: Slot, record: InvalidationRecord, criteria: Criteria, tally: _Tally, now: float, limit: int
-    ) -> None:
-        for rows in self._store.walk(slot, whole=True):
-            for row in rows:
-                entry = _readable(row)
-                if entry is None or entry.header.target is not None:
-                    continue
-                if bans.visibility(entry, record) in (Visibility.HIDDEN, Visibility.FOREIGN):
-                    continue
-                tally.scanned += 1
-                if criteria.matches(entry.header, entry.prompt, entry.tags):
-                    tally.add(slot, row, entry, now)
-            if tally.scanned >= limit:
-                return
-
-    def _slots(self, criteria: Criteria) -> list[Slot]:
-        namespace = criteria.namespace or self._namespace
+    def _slots(self, criteria: Criteria, namespace: str | None = None) -> list[Slot]:
+        """The buckets that can hold what the criteria select."""
+        namespace = namespace or criteria.namespace or self._namespace
         if criteria.key is not None:
             bucket, _ = parse_readable_key(criteria.key) or (0, b"")
             if bucket >= self._buckets:
@@ -248,19 +151,23 @@ class CacheInvalidator:
     ) -> Invalidation:
         """Hides everything that matches, as of now: effective when this returns.
 
-        `soft` marks it stale instead. `hold_seconds` 0 gives up undo and lets the sweep begin at once. The same
-        `request_id` again does nothing new. Raises WriteRefused (NOT applied), OutcomeUnknown (perhaps applied: repeat
-        it with the same `request_id`), InvalidationRefused (too many active), StoreUnavailable.
+        `soft` marks it stale instead. `hold_seconds` 0 gives up undo and lets the sweep begin at once. The `request_id`
+        of one that is in force, or among the latest hundred, does nothing new. Raises WriteRefused (NOT applied),
+        OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
+        StoreUnavailable.
         """
         namespace = criteria.namespace or self._namespace
-        ban_id = request_id or secrets.token_hex(8)
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
-        if not 0 <= hold <= 86_400:
-            raise InvalidInput("hold_seconds", "give seconds between 0 and 86400")
-        if request_id is not None and (known := self._repeated(ban_id)):
+        if not 0 <= hold <= LONGEST_HOLD_SECONDS:
+            raise InvalidInput("hold_seconds", f"give seconds between 0 and {LONGEST_HOLD_SECONDS}")
+        slots = self._slots(criteria)
+        if request_id is not None and (known := self._repeated(request_id, criteria, namespace, slots)):
             return known
+        ban_id = request_id or secrets.token_hex(8)
         now = self._clock()
-        at_once = criteria.key is not None and hold == 0 and not soft
+        # Only a key and nothing else: what further criteria say can be told from the entry alone.
+        is_key = criteria == Criteria(namespace=criteria.namespace, key=criteria.key) if criteria.key else False
+        at_once = is_key and hold == 0 and not soft
         digest = (parse_readable_key(criteria.key) or (0, b""))[1] if criteria.key and at_once else None
         details: dict[str, Any] = {
             "mode": "soft" if soft else "hard",
@@ -282,13 +189,12 @@ class CacheInvalidator:
             )
 
         try:
-            for slot in self._slots(criteria):
-                self._store.change_record(slot, change, remove=digest)
-        except (WriteRefused, InvalidationRefused) as error:
-            note("invalidate.refused", self._clock(), {**details, "reason": str(error)})
-            raise
+            self._append(slots, ban_id, change, digest)
         except OutcomeUnknown as error:
             note("invalidate.unknown", self._clock(), {**details, "reason": str(error)})
+            raise
+        except CacheError as error:
+            note("invalidate.refused", self._clock(), {**details, "reason": str(error)})
             raise
         note("invalidate.applied", self._clock(), details)
         self._count(_kind(criteria))
@@ -299,13 +205,59 @@ class CacheInvalidator:
             state=InvalidationState.SOFT if soft else InvalidationState.SWEPT if at_once else InvalidationState.HELD,
             actor=actor,
             applied_at=now,
-            due_at=now + hold,
+            due_at=now + (self._longest_ttl_seconds if soft else hold),
             preview_count=preview.count if preview else None,
         )
 
-    def _repeated(self, ban_id: str) -> Invalidation | None:
-        """The invalidation, if a request with this id was applied before: a double click, a retry."""
-        return next((known for known in self.history() if known.id == ban_id and known.effective), None)
+    def _append(
+        self,
+        slots: Sequence[Slot],
+        ban_id: str,
+        change: Callable[[InvalidationRecord], InvalidationRecord],
+        digest: bytes | None,
+    ) -> None:
+        """Puts the ban into every bucket or, when one of them refuses it, into none."""
+        done: list[Slot] = []
+        try:
+            for slot in slots:
+                self._store.change_record(slot, change, remove=digest)
+                done.append(slot)
+        except OutcomeUnknown:
+            raise
+        except CacheError as error:
+            try:
+                for slot in done:
+                    self._store.change_record(slot, lambda record: bans.lift(record, ban_id))
+            except CacheError:
+                raise OutcomeUnknown(f"applied to {len(done)} of {len(slots)} buckets: repeat it ({error})") from error
+            raise
+
+    def _repeated(
+        self, request_id: str, criteria: Criteria, namespace: str, slots: Sequence[Slot]
+    ) -> Invalidation | None:
+        """The invalidation that this request id was applied as before. Raises InvalidInput when it was another one."""
+        if not _REQUEST_ID.fullmatch(request_id):
+            raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
+        found = [
+            ban for slot in slots if (record := self._store.read(slot, [])[1]) and (ban := record.find(request_id))
+        ]
+        try:
+            latest = self.audit.records(limit=RECORDS_EACH * REPEATS, action="invalidate.")
+        except StoreUnavailable:
+            latest = []
+        records = [record for record in latest if record.invalidation_id == request_id]
+        if any(record.action == "invalidate.applied" for record in records):
+            known = _told(records, found[0] if found else None)
+            if known is None:
+                return None
+        elif found and len(found) == len(slots):
+            known = _untold(namespace, found[0])
+        else:
+            # Refused before, of unknown outcome, or in force in some buckets only: it is applied now.
+            return None
+        if known.namespace != namespace or known.criteria != criteria:
+            raise InvalidInput("request_id", "was used for another invalidation: give a new one")
+        return known
 
     def undo(self, invalidation_id: str, *, actor: str = "api", source: str = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
@@ -313,37 +265,46 @@ class CacheInvalidator:
         Raises InvalidationNotFound, or InvalidationRefused when deleting has begun.
         """
         known = self.get(invalidation_id)
-        for slot in self._slots(msgspec.structs.replace(known.criteria, namespace=known.namespace)):
+        slots = [slot for slot, _ in self._holding(known)]
+        if not slots:
+            raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
+        for slot in slots:
             self._store.change_record(slot, lambda record: bans.lift(record, invalidation_id))
-        _Note(self.audit, invalidation_id, known.namespace, known.criteria, actor, source)(
-            "invalidate.undone", self._clock(), {}
-        )
-        return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=self._clock())
+        now = self._clock()
+        _Note(self.audit, invalidation_id, known.namespace, known.criteria, actor, source)("invalidate.undone", now, {})
+        return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=now)
 
     def end_hold(self, invalidation_id: str, *, actor: str, source: str = "api") -> Invalidation:
-        """Makes it due now ("sweep now"); there is no undo once its sweep has begun."""
+        """Makes it due now ("sweep now"); there is no undo once its sweep has begun. Raises as `undo` does."""
         known = self.get(invalidation_id)
+        if known.state is InvalidationState.SOFT:
+            raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
-        for slot in self._slots(msgspec.structs.replace(known.criteria, namespace=known.namespace)):
+        for slot, _ in self._holding(known):
             self._store.change_record(slot, lambda record: bans.expire_holds(record, [invalidation_id], now))
         _Note(self.audit, invalidation_id, known.namespace, known.criteria, actor, source)(
             "invalidate.hold-ended", now, {}
         )
-        return msgspec.structs.replace(known, due_at=now)
+        return msgspec.structs.replace(known, due_at=min(known.due_at, now))
+
+    def _holding(self, known: Invalidation) -> list[tuple[Slot, Ban]]:
+        """The buckets that have it, each with its ban. Raises InvalidationRefused when one of them is being swept.
+
+        All are looked at first, so that it is not undone in one bucket and refused in the next.
+        """
+        found = []
+        for slot in self._slots(known.criteria, known.namespace):
+            _, record = self._store.read(slot, [])
+            if record is not None and (ban := record.find(known.id)):
+                bans.lift(record, known.id)
+                found.append((slot, ban))
+        return found
 
     def get(self, invalidation_id: str) -> Invalidation:
-        """An active invalidation. Raises InvalidationNotFound, InvalidationRefused when it is over."""
+        """An active invalidation. Raises InvalidationNotFound, or InvalidationRefused for one that is over."""
         for namespace, ban in self.active():
             if ban.id == invalidation_id:
-                return Invalidation(
-                    id=ban.id,
-                    namespace=namespace,
-                    criteria=ban.criteria,
-                    state=InvalidationState(ban.state.value),
-                    actor="",
-                    applied_at=ban.created_at,
-                    due_at=ban.due_at,
-                )
+                return _untold(namespace, ban)
         if any(known.id == invalidation_id for known in self.history()):
             raise InvalidationRefused("this invalidation is over: swept, undone or never applied")
         raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
@@ -362,14 +323,32 @@ class CacheInvalidator:
             ((name, ban) for (name, _), ban in found.items()), key=lambda item: item[1].sequence, reverse=True
         )
 
-    def history(self, *, limit: int = 100, invalidation_id: str | None = None) -> list[Invalidation]:
-        """Invalidations, newest first, or the one: what the audit log tells, with what the records say now."""
+    def history(
+        self, *, limit: int = 100, invalidation_id: str | None = None, namespace: str | None = None
+    ) -> list[Invalidation]:
+        """The latest invalidations, newest first, of one namespace or of all, or the one.
+
+        What the audit log tells, with what the records say now.
+        """
         told: dict[str, list[AuditRecord]] = {}
-        for audit_record in self.audit.records(limit=limit * 6, action="invalidate.", invalidation_id=invalidation_id):
+        for audit_record in self.audit.records(
+            limit=limit * RECORDS_EACH, action="invalidate.", invalidation_id=invalidation_id
+        ):
             if audit_record.invalidation_id:
                 told.setdefault(audit_record.invalidation_id, []).append(audit_record)
-        active = {ban.id: ban for _, ban in self.active()}
-        return [_told(records, active.get(ban_id)) for ban_id, records in told.items()][:limit]
+        active = {ban.id: (home, ban) for home, ban in self.active(namespace)}
+        found = [
+            known
+            for ban_id, records in told.items()
+            if (known := _told(records, active.get(ban_id, ("", None))[1])) and namespace in (None, known.namespace)
+        ]
+        # What is in force is shown, even if the audit log could not be written when it was applied.
+        found += [
+            _untold(home, ban)
+            for ban_id, (home, ban) in active.items()
+            if ban_id not in told and invalidation_id in (None, ban_id)
+        ]
+        return sorted(found, key=lambda known: known.applied_at, reverse=True)[:limit]
 
     # Sweep
 
@@ -380,7 +359,7 @@ class CacheInvalidator:
         for namespace in self._store.namespaces():
             for bucket in range(self._buckets):
                 _, record = self._store.read(Slot(namespace, bucket), [])
-                if record and (bans.due(record, now) or _outlived(record, now)):
+                if record and (bans.due(record, now) or bans.spent(record, now)):
                     found.append(namespace)
                     break
         return found
@@ -399,83 +378,49 @@ class CacheInvalidator:
         Idempotent: it may run twice, be stopped between batches or die anywhere. `rest` is the time it rests for each
         second it works, so that readers are not held up.
         """
-        started = time.monotonic()
         progress = SweepProgress(namespace=namespace)
-        for bucket in range(self._buckets):
-            slot = Slot(namespace, bucket)
-            now = self._clock()
-            ids = [ban.id for ban in bans.due(self._record(slot), now)]
-            outlived = [ban.id for ban in _outlived(self._record(slot), now)]
-            if outlived:
-                self._store.change_record(slot, lambda record, ids=outlived: bans.retire(record, ids))  # type: ignore[misc]
-            if not ids:
-                continue
-            record = self._store.change_record(slot, lambda record, ids=ids: bans.begin_sweep(record, ids))  # type: ignore[misc]
-            swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
-            progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
-            progress.total += sum(self._store.count_model(slot, model) for model in self._store.models(slot))
-            if not self._pass(slot, record, swept, progress, on_batch, should_stop, rest, pause):
-                progress.duration_seconds = time.monotonic() - started
-                return progress
-            self._store.change_record(
-                slot,
-                lambda record, ids=[ban.id for ban in swept]: bans.retire(record, ids),  # type: ignore[misc]
-            )
-            self._store.prune_index(slot, now)
-        progress.finished = True
-        progress.duration_seconds = time.monotonic() - started
-        self._tell_swept(progress)
-        on_batch(progress)
+        sweep = Sweep(
+            self._store,
+            clock=self._clock,
+            on_begin=lambda begun: self._tell_sweep("invalidate.sweeping", [ban.id for ban in begun], progress),
+            on_batch=on_batch,
+            should_stop=should_stop,
+            rest=rest,
+            pause=pause,
+        )
+        try:
+            sweep.run([Slot(namespace, bucket) for bucket in range(self._buckets)], progress)
+        except CacheError as error:
+            self._tell_sweep("invalidate.sweep-stopped", progress.invalidations, progress, reason=str(error))
+            raise
+        action = "invalidate.swept" if progress.finished else "invalidate.sweep-stopped"
+        self._tell_sweep(action, progress.invalidations, progress)
         return progress
 
-    def _pass(
-        self,
-        slot: Slot,
-        record: InvalidationRecord,
-        swept: Sequence[Ban],
-        progress: SweepProgress,
-        on_batch: Callable[[SweepProgress], None],
-        should_stop: Callable[[], bool],
-        rest: float,
-        pause: Callable[[float], object],
-    ) -> bool:
-        whole = any(ban.criteria.needs_text for ban in swept)
-        for rows in self._store.walk(slot, whole=whole):
-            if should_stop():
-                return False
-            began = time.monotonic()
-            removals = [removal for row in rows if (removal := _removal(row, record, swept, whole))]
-            deleted, freed = self._store.remove(slot, removals)
-            progress.scanned += len(rows)
-            progress.deleted += deleted
-            progress.freed_bytes += freed
-            on_batch(progress)
-            if rest and rows:
-                pause((time.monotonic() - began) * rest)
-        return True
-
-    def _tell_swept(self, progress: SweepProgress) -> None:
-        for ban_id in progress.invalidations:
-            self.audit.append(
+    def _tell_sweep(self, action: str, ids: Sequence[str], progress: SweepProgress, *, reason: str = "") -> None:
+        counts = {
+            "deleted": progress.deleted,
+            "freed_bytes": progress.freed_bytes,
+            "scanned": progress.scanned,
+            "duration_seconds": round(progress.duration_seconds, 3),
+            "shared_with": len(ids) - 1,
+        }
+        details: dict[str, Any] = {} if action == "invalidate.sweeping" else counts
+        if reason:
+            details["reason"] = reason
+        for ban_id in ids:
+            _write(
+                self.audit,
                 AuditRecord(
                     at=self._clock(),
                     actor="worker",
                     source="worker",
-                    action="invalidate.swept",
+                    action=action,
                     invalidation_id=ban_id,
                     namespace=progress.namespace,
-                    details={
-                        "deleted": progress.deleted,
-                        "freed_bytes": progress.freed_bytes,
-                        "scanned": progress.scanned,
-                        "duration_seconds": round(progress.duration_seconds, 3),
-                        "shared_with": len(progress.invalidations) - 1,
-                    },
-                )
+                    details=details,
+                ),
             )
-
-    def _record(self, slot: Slot) -> InvalidationRecord:
-        return self._store.ensure_record(slot)
 
     # The short forms
 
@@ -508,43 +453,6 @@ class CacheInvalidator:
         return self.history(limit=limit)
 
 
-class _Tally:
-    """What a preview adds up."""
-
-    def __init__(self) -> None:
-        self.count = self.scanned = self.total = self.bytes = self.tokens = self.unknown_prices = 0
-        self.cost_usd = self.refetch_seconds = 0.0
-        self.oldest_at: float | None = None
-        self.newest_at: float | None = None
-        self.rows: list[PreviewRow] = []
-
-    def add(self, slot: Slot, row: Row, entry: CacheEntry, now: float) -> None:
-        header = entry.header
-        self.count += 1
-        self.bytes += len(row.value)
-        self.tokens += header.input_tokens + header.output_tokens
-        self.refetch_seconds += header.latency_ms / 1000
-        self.oldest_at = min(header.created_at, self.oldest_at or header.created_at)
-        self.newest_at = max(header.created_at, self.newest_at or header.created_at)
-        if header.cost_usd is None:
-            self.unknown_prices += 1
-        else:
-            self.cost_usd += header.cost_usd
-        if len(self.rows) < SAMPLE_ROWS:
-            self.rows.append(
-                PreviewRow(
-                    key=readable_key(slot.bucket, header.digest),
-                    model=header.model,
-                    prompt=entry.prompt[:300],
-                    age_seconds=max(0.0, now - header.created_at),
-                    fresh_seconds=header.fresh_until - now,
-                    bytes=len(row.value),
-                    cost_usd=header.cost_usd,
-                    tags=entry.tags,
-                )
-            )
-
-
 class _Note:
     """Writes the audit records of one invalidation."""
 
@@ -560,70 +468,75 @@ class _Note:
             "source": source,
         }
 
-    def __call__(self, action: str, at: float, details: dict[str, Any]) -> None:
-        self._audit.append(AuditRecord(at=at, action=action, details=details, **self._fields))
+    def __call__(self, action: str, at: float, details: Mapping[str, Any]) -> None:
+        _write(self._audit, AuditRecord(at=at, action=action, details=details, **self._fields))
 
 
-def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation:
-    """One invalidation out of its audit records (newest first) and its ban, if it is still active."""
+def _write(audit: AuditLog, record: AuditRecord) -> None:
+    """Appends a record. What an operator asked for counts more than the note of it: a failure is logged, not raised."""
+    try:
+        audit.append(record)
+    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
+        logger.warning("%s of %s is not in the audit log: %s", record.action, record.invalidation_id, error)
+
+
+_ENDINGS = (
+    ("invalidate.undone", InvalidationState.UNDONE),
+    ("invalidate.swept", InvalidationState.SWEPT),
+    ("invalidate.applied", InvalidationState.SWEPT),
+    ("invalidate.refused", InvalidationState.REFUSED),
+)
+
+
+def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
+    """One invalidation out of its audit records (newest first) and its ban, if it is still active.
+
+    None when the records at hand do not tell what it selected: the first of them are older than what was read.
+    """
     first = records[-1]
     by_action = {record.action: record for record in reversed(records)}
     state, finished = InvalidationState.UNKNOWN, None
-    for action, reached in (
-        ("invalidate.undone", InvalidationState.UNDONE),
-        ("invalidate.swept", InvalidationState.SWEPT),
-        ("invalidate.applied", InvalidationState.SWEPT),
-        ("invalidate.refused", InvalidationState.REFUSED),
-    ):
+    for action, reached in _ENDINGS:
         if action in by_action:
             state, finished = reached, by_action[action].at
             break
-    if ban is not None:
-        state, finished = InvalidationState(ban.state.value), None
-    swept = by_action.get("invalidate.swept")
     requested = by_action.get("invalidate.requested", first)
+    if ban is not None:
+        state = InvalidationState(ban.state.value)
+        finished = ban.created_at if ban.state is BanState.SWEPT else None
+    try:
+        criteria = ban.criteria if ban else Criteria.from_dict(dict(requested.criteria))
+    except InvalidInput:
+        return None
+    sweeps = [record.details for record in records if "deleted" in record.details]
     return Invalidation(
         id=first.invalidation_id or "",
         namespace=first.namespace or "",
-        criteria=Criteria.from_dict(requested.criteria),
+        criteria=criteria,
         state=state,
-        actor=first.actor,
-        applied_at=first.at,
+        actor=requested.actor,
+        applied_at=ban.created_at if ban else first.at,
         due_at=ban.due_at if ban else first.at + float(requested.details.get("hold_seconds") or 0),
         preview_count=requested.details.get("preview_count"),
-        deleted=swept.details.get("deleted") if swept else None,
-        freed_bytes=swept.details.get("freed_bytes") if swept else None,
+        deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
+        freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
         finished_at=finished,
         reason=str(records[0].details.get("reason", "")),
     )
 
 
-def _readable(row: Row) -> CacheEntry | None:
-    try:
-        return codec.decode_entry(row.value)
-    except DecodeError:
-        return None
-
-
-def _removal(row: Row, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Removal | None:
-    """The entry's removal, when one of these bans hides it or its incarnation is gone."""
-    try:
-        if whole:
-            entry = codec.decode_entry(row.value)
-        else:
-            entry = CacheEntry(header=codec.decode_header(row.value), prompt="")
-    except DecodeError:
-        return None
-    header = entry.header
-    foreign = header.incarnation != record.incarnation
-    if foreign or any(ban.sequence > header.sequence and ban.matches(entry) for ban in swept):
-        return Removal(digest=row.digest, stamp=Stamp(header.incarnation, header.sequence), model=header.model)
-    return None
-
-
-def _outlived(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
-    """Soft bans older than the longest TTL: nothing they mark can exist any more."""
-    return tuple(ban for ban in record.bans if ban.state is BanState.SOFT and ban.due_at <= now)
+def _untold(namespace: str, ban: Ban) -> Invalidation:
+    """One that is in force, as its ban alone tells it."""
+    return Invalidation(
+        id=ban.id,
+        namespace=namespace,
+        criteria=ban.criteria,
+        state=InvalidationState(ban.state.value),
+        actor="",
+        applied_at=ban.created_at,
+        due_at=ban.due_at,
+        finished_at=ban.created_at if ban.state is BanState.SWEPT else None,
+    )
 
 
 def _kind(criteria: Criteria) -> str:
@@ -631,15 +544,3 @@ def _kind(criteria: Criteria) -> str:
         if getattr(criteria, kind):
             return "age" if kind == "created_before" else kind
     return "none"
-
-
-def _interval(found: int, scanned: int, total: int) -> tuple[int, int]:
-    """The 95 % Wilson interval of a share, as entries of the total."""
-    if not scanned:
-        return 0, total
-    z = 1.96
-    share = found / scanned
-    centre = share + z * z / (2 * scanned)
-    spread = z * math.sqrt(share * (1 - share) / scanned + z * z / (4 * scanned * scanned))
-    scale = 1 + z * z / scanned
-    return math.floor((centre - spread) / scale * total), math.ceil((centre + spread) / scale * total)

@@ -162,8 +162,8 @@ class MemoryStore:
     def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
         """How many live entries a model has, aliases not counted."""
         return sum(
-            codec.decode_header(row.value).target is None
-            for rows in self.walk_model(slot, model, created_before=created_before)
+            _is_entry(row.value)
+            for rows in self.walk_model(slot, model, created_before=created_before, whole=True)
             for row in rows
         )
 
@@ -242,3 +242,10 @@ class MemoryStore:
 
 def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:
     return lambda cell: cell.model == model and (created_before is None or cell.created_at < created_before)
+
+
+def _is_entry(value: bytes) -> bool:
+    try:
+        return codec.decode_header(value).target is None
+    except DecodeError:
+        return False

@@ -1,0 +1,147 @@
+"""Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
+
+One pass over a bucket serves all its due bans. It may be stopped between batches, die anywhere and run twice, at once
+even: entries are deleted only if they are still what was looked at, and a ban retires only after a complete pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from core import bans, codec
+from core.bans import Ban, BanState, InvalidationRecord
+from core.errors import DecodeError
+from core.keys import Slot
+from core.models import CacheEntry, Stamp
+from core.stores.base import Removal, Row, Store
+
+
+class SweepProgress(msgspec.Struct, kw_only=True):
+    """How far a sweep has come: entries met and deleted, their aliases not counted; bytes of both.
+
+    `total` is how many the index listed when it began: a hint. `invalidations` are the ids it serves.
+    """
+
+    namespace: str
+    invalidations: tuple[str, ...] = ()
+    total: int = 0
+    scanned: int = 0
+    deleted: int = 0
+    freed_bytes: int = 0
+    duration_seconds: float = 0.0
+    finished: bool = False
+
+
+class Sweep:
+    """One sweep of a namespace's slots. `rest` is the time it rests for each second it works.
+
+    `on_begin` is told of the bans whose deleting begins now, before it does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float],
+        on_begin: Callable[[Sequence[Ban]], None],
+        on_batch: Callable[[SweepProgress], None],
+        should_stop: Callable[[], bool],
+        rest: float,
+        pause: Callable[[float], object],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_begin = on_begin
+        self._on_batch = on_batch
+        self._should_stop = should_stop
+        self._rest = rest
+        self._pause = pause
+
+    def run(self, slots: Sequence[Slot], progress: SweepProgress) -> None:
+        """Sweeps what is due in these slots; `progress.finished` says whether it came to the end."""
+        started = time.monotonic()
+        try:
+            progress.finished = all(self._sweep(slot, progress) for slot in slots)
+        finally:
+            progress.duration_seconds = time.monotonic() - started
+        self._on_batch(progress)
+
+    def _sweep(self, slot: Slot, progress: SweepProgress) -> bool:
+        _, record = self._store.read(slot, [])
+        if record is None:
+            return True
+        now = self._clock()
+        if spent := [ban.id for ban in bans.spent(record, now)]:
+            self._store.change_record(slot, lambda record: bans.retire(record, spent))
+        ids = [ban.id for ban in bans.due(record, now)]
+        if not ids:
+            return True
+        self._on_begin([ban for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
+        record = self._store.change_record(slot, lambda record: bans.begin_sweep(record, ids))
+        swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
+        progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
+        progress.total += sum(self._store.count_model(slot, model) for model in self._store.models(slot))
+        if not self._pass(slot, record, swept, progress):
+            return False
+        self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
+        return True
+
+    def _pass(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+        """Deletes what the bans match; False when it was stopped or the record is no longer the same."""
+        whole = any(ban.criteria.needs_text for ban in swept)
+        began = time.monotonic()
+        for rows in self._store.walk(slot, whole=whole):
+            if self._should_stop():
+                return False
+            doomed = []
+            for row in rows:
+                entry = self._entry(slot, row, whole)
+                if entry is None:
+                    continue
+                progress.scanned += entry.header.target is None
+                if entry.header.incarnation != record.incarnation or any(
+                    ban.sequence > entry.header.sequence and ban.matches(entry) for ban in swept
+                ):
+                    doomed.append((row.digest, entry))
+            if any(entry.header.incarnation != record.incarnation for _, entry in doomed):
+                # Left over from a lost record, unless it was lost just now and these are the new one's.
+                _, current = self._store.read(slot, [])
+                if current is None or current.incarnation != record.incarnation:
+                    return False
+            self._delete(slot, doomed, progress)
+            self._on_batch(progress)
+            if self._rest and rows:
+                self._pause((time.monotonic() - began) * self._rest)
+            began = time.monotonic()
+        return True
+
+    def _entry(self, slot: Slot, row: Row, whole: bool) -> CacheEntry | None:
+        """What the bans look at; None for bytes that no lookup would serve either."""
+        try:
+            if whole:
+                return codec.decode_entry(row.value)
+            try:
+                return CacheEntry(header=codec.decode_header(row.value), prompt="")
+            except DecodeError:
+                # Not enough of it was read, if the model's name is very long.
+                [value], _ = self._store.read(slot, [row.digest])
+                return codec.decode_entry(value) if value is not None else None
+        except DecodeError:
+            return None
+
+    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, CacheEntry]], progress: SweepProgress) -> None:
+        removals = [
+            Removal(
+                digest=digest,
+                stamp=Stamp(entry.header.incarnation, entry.header.sequence),
+                model=entry.header.model,
+            )
+            for digest, entry in doomed
+        ]
+        removed, freed = self._store.remove(slot, removals)
+        aliases = sum(entry.header.target is not None for _, entry in doomed)
+        progress.deleted += max(0, removed - aliases)
+        progress.freed_bytes += freed
