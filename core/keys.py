@@ -36,7 +36,7 @@ _STOP_WORDS = frozenset(
 )
 
 # msgpack's float64 (0xcb) with every bit of the exponent set: NaN or an infinity, or another value's bytes by chance.
-_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL)
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
 UNKEYED_HEADERS = frozenset(
     {

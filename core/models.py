@@ -30,6 +30,9 @@ UNKEYED_PARAMETERS = frozenset(
 LONGEST_SECONDS = 315_360_000
 """Ten years: the longest duration anyone may ask for."""
 
+MOST_TOKENS = 1 << 40
+"""More in one call than any provider could have counted."""
+
 MOST_TAGS = 32
 LONGEST_TAG = 256
 LONGEST_USER = 256
@@ -179,20 +182,29 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def text(self) -> str:
         """The first choice's text; empty when it has none (a tool call, an image)."""
-        choices = self.body.get("choices") or ()
-        content = choices[0].get("message", {}).get("content") if choices else None
+        try:
+            content = self.body["choices"][0]["message"]["content"]
+        except (LookupError, TypeError):
+            return ""
         return content if isinstance(content, str) else ""
 
     @property
     def tokens(self) -> Usage:
-        """Tokens of the call, zero where the provider reported none."""
-        usage = self.body.get("usage") or {}
-        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
+        """Tokens of the call, zero where the provider reported none that make sense."""
+        usage = self.body.get("usage")
+        if not isinstance(usage, Mapping):
+            return Usage()
+        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
         return Usage(
-            input_tokens=usage.get("prompt_tokens") or usage.get("input_tokens") or 0,
-            output_tokens=usage.get("completion_tokens") or usage.get("output_tokens") or 0,
-            cached_input_tokens=details.get("cached_tokens") or 0,
+            input_tokens=_tokens(usage.get("prompt_tokens") or usage.get("input_tokens")),
+            output_tokens=_tokens(usage.get("completion_tokens") or usage.get("output_tokens")),
+            cached_input_tokens=_tokens(details.get("cached_tokens")) if isinstance(details, Mapping) else 0,
         )
+
+
+def _tokens(count: Any) -> int:
+    # A provider's odd report must not cost the caller an answer.
+    return count if isinstance(count, int) and 0 < count < MOST_TOKENS else 0
 
 
 def _sdk_type(body: Mapping[str, Any]) -> Any:

@@ -51,7 +51,7 @@ def digests(request: ChatRequest, **options: Any) -> tuple[bytes, bytes | None]:
 # Distinct requests never share a digest, equal ones always do
 
 TEXTS = st.sampled_from(["", "a", "b", "ab", "a b", "A", "é", "e\u0301", "你好", "1", "null", '{"a":1}', "a:b", "\x00"])
-SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.0, 1e300]) | TEXTS
+SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.0]) | TEXTS
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
@@ -95,11 +95,8 @@ def canonical_json(request: ChatRequest, namespace: str, user: str | None) -> st
 def test_requests_share_a_digest_exactly_when_their_canonical_json_is_equal(
     first: tuple[ChatRequest, str, str | None], second: tuple[ChatRequest, str, str | None]
 ) -> None:
-    try:
-        one = identify(first[0], first[1], user=first[2])
-        other = identify(second[0], second[1], user=second[2])
-    except Unkeyable:
-        assume(False)
+    one = identify(first[0], first[1], user=first[2])
+    other = identify(second[0], second[1], user=second[2])
     assert (one.exact == other.exact) == (canonical_json(*first) == canonical_json(*second))
 
 
@@ -115,10 +112,7 @@ def neighbours(draw: st.DrawFn) -> tuple[ChatRequest, ChatRequest]:
 
 @given(neighbours())
 def test_requests_that_differ_in_one_place_share_no_digest(pair: tuple[ChatRequest, ChatRequest]) -> None:
-    try:
-        one, other = identity(pair[0]), identity(pair[1])
-    except Unkeyable:
-        assume(False)
+    one, other = identity(pair[0]), identity(pair[1])
     same = canonical_json(pair[0], "", None) == canonical_json(pair[1], "", None)
     assert (one.exact == other.exact) == same
     if one.prompt == other.prompt and one.fuzzy == other.fuzzy:
@@ -566,6 +560,8 @@ def test_what_only_looks_like_an_infinity_is_keyed(value: float | bytes) -> None
         ("Is 1 MBps fast", "Is 1 Mbps fast"),
         ("How many kB in a MB", "How many kb in a MB"),
         ("What is Mg?", "What is mg?"),
+        ("Mg to g", "mg to g"),
+        ("What is 5 mHz in Hz", "What is 5 mhz in Hz"),
         ("What is 5!", "What is 5?"),
         ("What is n!", "What is n?"),
         ("What is the meaning of !", "What is the meaning of ?"),
