@@ -119,7 +119,7 @@ OPPOSITES = """
     inside | outside
     internal interior inner | external exterior outer
     left | right
-    next | previous last
+    next following | previous last preceding | current this
     next | prior
     north northern | south southern
     northeast | northwest | southeast | southwest

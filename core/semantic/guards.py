@@ -1,7 +1,8 @@
 """Small differences that decide an answer and that a cosine does not see: pure vetoes with a reason a person can read.
 
 A guard that passes proves nothing; a guard that refuses has seen a difference. Only short texts are compared: in long
-ones such details come and go without changing what is asked.
+ones such details come and go without changing what is asked. The limits, and what is on, come from measuring how many
+right and how many wrong answers each guard removes (`benchmarks/semantic_quality.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from core.semantic.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
 from core.semantic.wording import Part, Token, Wording, base_forms, stem, wording_of
 
 MAX_WORDS = 16
+"""Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""
+
+MAX_WORDS_EXCHANGED = 24
 """Texts with more words than this are not compared."""
 
 
@@ -131,6 +135,8 @@ class _Pair:
         self.a = a
         self.b = b
         self.contrasts = contrasts
+        self.longest = max(a.word_count, b.word_count)
+        self.is_short = self.longest <= MAX_WORDS
 
     @cached_property
     def found(self) -> tuple[dict[int, dict[int, str]], dict[int, dict[int, str]]]:
@@ -157,15 +163,13 @@ def check_each(question: str, stored: str, *, contrasts: Contrasts = DEFAULT_CON
 
 
 def _verdicts(question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts) -> Iterator[GuardVerdict]:
-    a, b = wording_of(question), wording_of(stored)
-    if max(a.word_count, b.word_count) > MAX_WORDS:
-        for guard in guards:
-            yield GuardVerdict(passed=True, guard=guard, reason=f"not compared: more than {MAX_WORDS} words")
-        return
-    pair = _Pair(a, b, contrasts)
+    pair = _Pair(wording_of(question), wording_of(stored), contrasts)
     for guard in guards:
-        refusal = _GUARDS[guard](pair)
-        yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
+        if pair.longest > MAX_WORDS_EXCHANGED:
+            yield GuardVerdict(passed=True, guard=guard, reason=f"not compared: more than {MAX_WORDS_EXCHANGED} words")
+        else:
+            refusal = _GUARDS[guard](pair)
+            yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
 
 
 # Each returns why the texts differ, "" when it sees no difference.
@@ -179,7 +183,7 @@ def _numbers(pair: _Pair) -> str:
     _settle_loose(theirs, ours)
     _settle_numeronyms(a, ours, b)
     _settle_numeronyms(b, theirs, a)
-    if not +ours and not +theirs:
+    if not (+ours or +theirs) or not (pair.is_short or (+ours and +theirs)):
         return ""
     return f"numbers differ: {_listed(ours)} and {_listed(theirs)}"
 
@@ -212,7 +216,7 @@ _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "de", "non")
 def _negation(pair: _Pair) -> str:
     a, b = pair.a, pair.b
     ours, theirs = _negations(a, b), _negations(b, a)
-    if (len(ours) - len(theirs)) % 2 == 0:
+    if not pair.is_short or (len(ours) - len(theirs)) % 2 == 0:
         return ""
     if (ours.count("") - theirs.count("")) % 2:
         return "only one is in the negative"
@@ -259,7 +263,7 @@ _QUESTIONS_APART = frozenset(
 
 def _question(pair: _Pair) -> str:
     ours, theirs = pair.a.asks, pair.b.asks
-    if not ours or not theirs:
+    if not pair.is_short or not ours or not theirs:
         return ""
     if all(frozenset((one, other)) in _QUESTIONS_APART for one in ours for other in theirs):
         return f"one asks for the {min(ours)}, the other for the {min(theirs)}"
@@ -378,7 +382,7 @@ _CASE_DECIDES = frozenset({"WHO", "IT"})
 
 def _identifiers(pair: _Pair) -> str:
     only_ours, only_theirs = _missing(pair.a, pair.b), _missing(pair.b, pair.a)
-    if not only_ours and not only_theirs:
+    if not (only_ours or only_theirs) or not (pair.is_short or (only_ours and only_theirs)):
         return ""
     return f"identifiers differ: {min(only_ours, default='none')} and {min(only_theirs, default='none')}"
 

@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"""
       (?P<coded>   c\+\+ | [cf]\# | (?:[^\W\d_]\.){2,} | °\s?[cf]\b )
     | (?P<number>  (?:(?<![^\s(=])[-−])? (?: \d{1,3}(?:,\d{3})+(?:\.\d+)? | \d+(?:[.:]\d+)* ) )
-                   (?P<suffix>(?:st|nd|rd|th|k)\b)?
+                   (?P<suffix>(?:st|nd|rd|th|k|['’]?s)\b)?
     | (?P<word>    [^\W\d_]+ (?: ['’] [^\W\d_]+ )* )
     | (?P<sign>    [$€£¥₹₩₽%&] | [+*/^=<>×÷] | (?<=\s)[-−](?=\s) | [.?!;:,] )
     """,
@@ -64,6 +64,7 @@ _NUMBER_WORDS = (
     | {word: value for value, word in enumerate(_ORDINALS)}
     | {word: 10 * value for value, word in enumerate(_TENS, start=2)}
     | {word.removesuffix("y") + "ieth": 10 * value for value, word in enumerate(_TENS, start=2)}
+    | {word.removesuffix("y") + "ies": 10 * value for value, word in enumerate(_TENS, start=2)}
     | {"once": 1, "twice": 2, "thrice": 3, "dozen": 12}
 )
 _MULTIPLIERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
@@ -293,7 +294,11 @@ def _plain_number(digits: str, suffix: str) -> str:
     plain = digits.replace(",", "").replace("−", "-")
     if plain.count(".") == 1 and plain.rstrip("0").endswith("."):
         plain = plain.rstrip("0").removesuffix(".")
-    return plain + "000" if suffix.lower() == "k" and plain.isdigit() else plain
+    if not plain.isdigit():
+        return plain
+    if suffix.endswith("s") and len(plain) == 4:  # the 1980s are the 80s and the eighties
+        return plain[2:]
+    return plain + "000" if suffix.lower() == "k" else plain
 
 
 def _coded(raw: str, opens: bool) -> Token:

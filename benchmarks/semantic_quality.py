@@ -1,0 +1,275 @@
+"""How often semantic lookup hits, and how often it is wrong: `python -m benchmarks.semantic_quality --data DIR`.
+
+DIR holds labelled sets as gzipped JSON lines: `*.stream.jsonl.gz` with `query` and `answer_class` in the order of
+arrival, `*.pairs.jsonl.gz` with `a`, `b`, `equivalent`. Streams run through the project's own embedder, index and
+guards: the cache starts empty; what is near enough is served, everything else is stored. Exact repeats are not in the
+sets, so these figures are of the semantic layer alone.
+
+False hits are counted per hit, never per request. Thresholds of "within a budget" are the best for the set itself: an
+upper bound on what a calibration can reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import EmbedderError
+from core.semantic.checked import CheckedEmbedder
+from core.semantic.embedders import Embedder, NoVector, SentenceTransformersEmbedder, Vector, WordLlamaEmbedder
+from core.semantic.guards import check
+from core.semantic.index import NumpyIndex, Partition, SemanticIndex
+
+THRESHOLDS = [round(0.60 + 0.025 * step, 3) for step in range(12)] + [
+    round(0.90 + 0.01 * step, 2) for step in range(10)
+]
+SHOWN_THRESHOLDS = (0.70, 0.80, 0.875, 0.90, 0.95, 0.97)
+GREYS = (0.65, 0.70, 0.75, 0.80, 0.85)
+BUDGETS = (0.01, 0.02, 0.05)
+ACCURACIES = (1.0, 0.98, 0.95, 0.90)
+PAIR_THRESHOLDS = (0.80, 0.88, 0.95)
+FEWEST_HITS = 20
+"""Fewer hits than this say nothing about a share of errors."""
+
+CANDIDATES = 8
+JUDGED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request of a stream; None where the embedder refuses the text."""
+
+    text: str
+    answer_class: str
+    vector: Vector | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a stream came to."""
+
+    requests: int = 0
+    repeats: int = 0
+    hits: int = 0
+    false_hits: int = 0
+
+    @property
+    def hit_rate(self) -> float:
+        return self.hits / max(self.requests, 1)
+
+    @property
+    def false_share(self) -> float:
+        """False hits among hits."""
+        return self.false_hits / max(self.hits, 1)
+
+    @property
+    def recall(self) -> float:
+        """Right hits among requests whose answer was asked for before."""
+        return (self.hits - self.false_hits) / max(self.repeats, 1)
+
+
+Accept = Callable[[int, int], bool | None]
+"""(new, stored) -> serve it, go on to the next candidate (False), or give up (None)."""
+
+
+def run_stream(
+    questions: Sequence[Question], embedder: Embedder, threshold: float, accept: Accept, *, aliases: bool = False
+) -> Tally:
+    """Sends a stream through an empty index. With `aliases` a wording that hit is stored too, for the same answer."""
+    index: SemanticIndex = NumpyIndex()
+    partition = Partition(namespace="benchmark", scope=b"", embedder=embedder.identity)
+    tally = Tally(requests=len(questions))
+    seen: set[str] = set()
+    answers: dict[int, int] = {}  # row -> the question whose answer it leads to
+    for number, question in enumerate(questions):
+        tally.repeats += question.answer_class in seen
+        seen.add(question.answer_class)
+        if question.vector is None:
+            continue
+        served = None
+        considered: set[int] = set()
+        for candidate in index.search(partition, question.vector, CANDIDATES, threshold):
+            stored = answers[int.from_bytes(candidate.key, "big")]
+            if stored in considered:
+                continue
+            considered.add(stored)
+            verdict = accept(number, stored)
+            if verdict:
+                served = stored
+                tally.hits += 1
+                tally.false_hits += questions[stored].answer_class != question.answer_class
+            if verdict is not False:
+                break
+        if served is None or aliases:
+            answers[number] = number if served is None else served
+            index.add(partition, number.to_bytes(4, "big"), question.vector, float("inf"))
+    return tally
+
+
+class GuardedPairs:
+    """What the guards say of two questions of a stream, asked once."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self._questions = questions
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def __call__(self, new: int, stored: int) -> bool:
+        pair = (new, stored)
+        if pair not in self._known:
+            self._known[pair] = check(self._questions[new].text, self._questions[stored].text).passed
+        return self._known[pair]
+
+
+class SimulatedJudge:
+    """Right with the given probability, whichever way: shown at most `JUDGED` candidates that pass the guards."""
+
+    def __init__(self, questions: Sequence[Question], guards: GuardedPairs, accuracy: float, seed: int = 7) -> None:
+        self._questions = questions
+        self._guards = guards
+        self._accuracy = accuracy
+        self._random = random.Random(seed)
+        self._shown: tuple[int, int] = (-1, 0)
+        self.calls = 0
+
+    def __call__(self, new: int, stored: int) -> bool | None:
+        if not self._guards(new, stored):
+            return False
+        shown = self._shown[1] if self._shown[0] == new else 0
+        if shown == JUDGED:
+            return None
+        self._shown = (new, shown + 1)
+        self.calls += 1
+        same = self._questions[new].answer_class == self._questions[stored].answer_class
+        return same if self._random.random() < self._accuracy else not same
+
+
+def read_stream(path: Path, embedder: CheckedEmbedder, limit: int) -> list[Question]:
+    """The questions of a file with their vectors."""
+    rows = list(read_rows(path))[:limit]
+    vectors = embedder.vectors([row["query"] for row in rows])
+    return [
+        Question(
+            text=row["query"],
+            answer_class=row["answer_class"],
+            vector=None if isinstance(vector, NoVector) else vector,
+        )
+        for row, vector in zip(rows, vectors, strict=True)
+    ]
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """JSON lines of a gzipped file."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def within_budget(tallies: dict[float, Tally], budget: float) -> tuple[float, Tally] | None:
+    """The threshold with the best recall among those whose share of false hits is within the budget."""
+    allowed = [
+        (threshold, tally)
+        for threshold, tally in tallies.items()
+        if tally.hits >= FEWEST_HITS and tally.false_share <= budget
+    ]
+    return max(allowed, key=lambda found: found[1].recall, default=None)
+
+
+def report_stream(name: str, questions: Sequence[Question], embedder: Embedder) -> None:
+    """Prints the tables of one stream."""
+    guards = GuardedPairs(questions)
+    curves = {
+        "cosine": {threshold: run_stream(questions, embedder, threshold, lambda *_: True) for threshold in THRESHOLDS},
+        "cosine and guards": {
+            threshold: run_stream(questions, embedder, threshold, guards) for threshold in THRESHOLDS
+        },
+    }
+    some = next(iter(curves["cosine"].values()))
+    print(f"\n{name}: {some.requests} requests, {some.repeats / some.requests:.0%} ask again for an answer\n")
+    print(f"{'':28}{'hit rate / false hits among hits / recall at a cosine of':<60}")
+    print(f"{'':20}" + "".join(f"{threshold:>22.3f}" for threshold in SHOWN_THRESHOLDS))
+    for label, curve in curves.items():
+        print(f"{label:20}" + "".join(f"{_triple(curve[threshold]):>22}" for threshold in SHOWN_THRESHOLDS))
+    print(f"\n{'recall within a budget of false hits':40}" + "".join(f"{budget:>20.0%}" for budget in BUDGETS))
+    for label, curve in curves.items():
+        print(f"{label:40}" + "".join(f"{_best(within_budget(curve, budget)):>20}" for budget in BUDGETS))
+    print(f"\n{'judge: recall / false hits / calls per 100, from a cosine of':40}")
+    print(f"{'right in':10}" + "".join(f"{grey:>24.2f}" for grey in GREYS))
+    for accuracy in ACCURACIES:
+        cells = []
+        for grey in GREYS:
+            judge = SimulatedJudge(questions, guards, accuracy)
+            tally = run_stream(questions, embedder, grey, judge, aliases=True)
+            cells.append(f"{tally.recall:.1%} / {tally.false_share:.1%} / {100 * judge.calls / tally.requests:.0f}")
+        print(f"{accuracy:<10.0%}" + "".join(f"{cell:>24}" for cell in cells))
+
+
+def report_pairs(name: str, rows: Sequence[dict[str, str]], embedder: CheckedEmbedder) -> None:
+    """Prints what share of equivalent and of different pairs is accepted."""
+    left = embedder.vectors([row["a"] for row in rows])
+    right = embedder.vectors([row["b"] for row in rows])
+    cosines = [
+        -1.0 if isinstance(a, NoVector) or isinstance(b, NoVector) else float(np.dot(a, b))
+        for a, b in zip(left, right, strict=True)
+    ]
+    passed = [check(row["a"], row["b"]).passed for row in rows]
+    equivalent = [bool(row["equivalent"]) for row in rows]
+    print(f"\n{name}: {sum(equivalent)} equivalent pairs, {len(rows) - sum(equivalent)} different ones\n")
+    print(f"{'accepted of equivalent / of different at':44}" + "".join(f"{limit:>16.2f}" for limit in PAIR_THRESHOLDS))
+    for label, veto in (("cosine", [True] * len(rows)), ("cosine and guards", passed)):
+        cells = []
+        for limit in PAIR_THRESHOLDS:
+            accepted = [cosine >= limit and ok for cosine, ok in zip(cosines, veto, strict=True)]
+            same = sum(is_in and is_same for is_in, is_same in zip(accepted, equivalent, strict=True))
+            cells.append(
+                f"{same / max(sum(equivalent), 1):.1%} / "
+                f"{(sum(accepted) - same) / max(len(rows) - sum(equivalent), 1):.1%}"
+            )
+        print(f"{label:44}" + "".join(f"{cell:>16}" for cell in cells))
+
+
+def _triple(tally: Tally) -> str:
+    return f"{tally.hit_rate:.1%} / {tally.false_share:.1%} / {tally.recall:.1%}"
+
+
+def _best(found: tuple[float, Tally] | None) -> str:
+    return "none" if found is None else f"{found[1].recall:.1%} @ {found[0]:.3f}"
+
+
+def embedders(names: Sequence[str]) -> Iterator[tuple[str, Embedder]]:
+    """The embedders that this machine has: `wordllama`, or a model's name for sentence-transformers."""
+    for name in names:
+        try:
+            yield name, WordLlamaEmbedder() if name == "wordllama" else SentenceTransformersEmbedder(name)
+        except EmbedderError as error:
+            print(f"{name}: left out, {error}")
+
+
+def main() -> None:
+    """Measures every set of the folder with every embedder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sets")
+    parser.add_argument("--embedder", nargs="+", default=["wordllama", "sentence-transformers/all-MiniLM-L6-v2"])
+    parser.add_argument("--limit", type=int, default=5_000, help="requests of a stream at most")
+    arguments = parser.parse_args()
+    for name, embedder in embedders(arguments.embedder):
+        started = time.monotonic()
+        print(f"\n== {name}: {embedder.identity.version}, {embedder.identity.dimension} dimensions")
+        checked = CheckedEmbedder(embedder, remembered=2 * arguments.limit)
+        for path in sorted(arguments.data.glob("*.stream.jsonl.gz")):
+            set_name = path.name.removesuffix(".stream.jsonl.gz")
+            report_stream(set_name, read_stream(path, checked, arguments.limit), embedder)
+        for path in sorted(arguments.data.glob("*.pairs.jsonl.gz")):
+            report_pairs(path.name.removesuffix(".pairs.jsonl.gz"), list(read_rows(path)), checked)
+        print(f"\nmeasured in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
