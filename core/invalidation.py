@@ -454,7 +454,7 @@ class CacheInvalidator:
 
 
 class _Note:
-    """Writes the audit records of one invalidation."""
+    """Writes the audit records of one invalidation. A log that did not answer is not waited for again."""
 
     def __init__(
         self, audit: AuditLog, ban_id: str, namespace: str, criteria: Criteria, actor: str, source: str
@@ -467,17 +467,25 @@ class _Note:
             "actor": actor,
             "source": source,
         }
+        self._answers = True
 
     def __call__(self, action: str, at: float, details: Mapping[str, Any]) -> None:
-        _write(self._audit, AuditRecord(at=at, action=action, details=details, **self._fields))
+        if self._answers:
+            record = AuditRecord(at=at, action=action, details=details, **self._fields)
+            self._answers = _write(self._audit, record)
 
 
-def _write(audit: AuditLog, record: AuditRecord) -> None:
-    """Appends a record. What an operator asked for counts more than the note of it: a failure is logged, not raised."""
+def _write(audit: AuditLog, record: AuditRecord) -> bool:
+    """Appends a record; False when the log did not answer.
+
+    What an operator asked for counts more than the note of it: a failure is logged, not raised.
+    """
     try:
         audit.append(record)
     except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
         logger.warning("%s of %s is not in the audit log: %s", record.action, record.invalidation_id, error)
+        return isinstance(error, WriteRefused)
+    return True
 
 
 _ENDINGS = (
