@@ -101,7 +101,11 @@ class Pool:
 
     def _fill(self) -> None:
         """Starts the workers that are missing, after a pause that grows while they die young."""
-        while len(self._children) < self._size and time.monotonic() >= self._start_again_at:
+        while (
+            self._stopping_since is None
+            and len(self._children) < self._size
+            and time.monotonic() >= self._start_again_at
+        ):
             self._start()
 
     def _start(self) -> None:
@@ -110,8 +114,9 @@ class Pool:
         # A signal that arrives before the child has its own way of hearing it must not be lost, nor heard as ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
-            process.start()
-            self._children[name] = (process, time.monotonic())
+            if self._stopping_since is None:
+                process.start()
+                self._children[name] = (process, time.monotonic())
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
