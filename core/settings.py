@@ -43,7 +43,10 @@ class Settings(BaseSettings):
     Durations are seconds unless the name says otherwise.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ENCORE_", env_file=".env", extra="ignore", frozen=True)
+    # Empty is unset: templates of .env files and containers leave variables empty.
+    model_config = SettingsConfigDict(
+        env_prefix="ENCORE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     # Where things are
     redis_url: SecretStr | None = Field(None, description="The cache's Redis; unset: `make run` starts its own.")
@@ -135,6 +138,8 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             raise InvalidSettings([_problem(details) for details in error.errors(include_input=False)]) from None
+        except UnicodeDecodeError:
+            raise InvalidSettings([".env: is not UTF-8 text"]) from None
 
     @field_validator("gateway_keys", mode="before")
     @classmethod
@@ -177,6 +182,13 @@ class Settings(BaseSettings):
     def _check_ttl(cls, value: float | None) -> float | None:
         if value is not None and not 0 <= value <= 315_360_000:
             raise ValueError("give seconds between 0 (do not store) and 315360000")
+        return value
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _check_base_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("must begin with http:// or https:// and name a host")
         return value
 
     @field_validator("redis_url", "queue_redis_url")
