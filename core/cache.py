@@ -24,6 +24,7 @@ from core.ttl import TTLPolicy
 
 if TYPE_CHECKING:
     from core.providers import Provider
+    from core.semantic.lookup import SemanticLookup
 
 
 class LLMCache:
@@ -44,6 +45,7 @@ class LLMCache:
         price: Callable[[str, Usage], float | None] = lambda model, usage: None,
         clock: Callable[[], float] = time.time,
         refresher: Refresher | None = None,
+        semantic: SemanticLookup | None = None,
     ) -> None:
         self.config = config or CacheConfig()
         self.store: Store = store or MemoryStore(self.config.max_size)
@@ -58,6 +60,7 @@ class LLMCache:
             clock,
             refresher,
             base_url=provider.base_url if provider is not None else "",
+            semantic=semantic,
         )
 
     @property

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ from core import codec, policy
 from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
-from core.keys import Slot
+from core.keys import Slot, readable_key
 from core.lookup import Found, Lookup, MissReason, look_up
 from core.models import (
     Answer,
@@ -45,6 +45,9 @@ from core.singleflight import Flight, FlightKey, Flights
 from core.steps import Bypass, Call, Follow, Hit, Lead, Lease, Miss, Step
 from core.stores.base import Store, StoredAs, Write
 from core.ttl import TTLPolicy
+
+if TYPE_CHECKING:
+    from core.semantic.lookup import SemanticLookup
 
 logger = logging.getLogger("encore.cache")
 
@@ -119,6 +122,7 @@ class Decider:
         clock: Callable[[], float],
         refresher: Refresher | None,
         base_url: str = "",
+        semantic: SemanticLookup | None = None,
     ) -> None:
         self.config = config
         self.store_ = store
@@ -128,6 +132,7 @@ class Decider:
         self._price = price
         self._clock = clock
         self._refresher = refresher
+        self._semantic = semantic
         self._random = random.Random()
         self._flights = Flights()
         self._errors: dict[FlightKey, tuple[float, BaseException]] = {}
@@ -170,7 +175,7 @@ class Decider:
         else:
             miss = Miss(lookup.reason, self._stamp(call, keyed, lookup))
         if call.controls.only_if_cached:
-            self._refuse(call, miss.reason)
+            return self._near(call, keyed, miss)[0] or self._refuse(call, miss.reason)
         if miss.stamp is None or call.controls.no_cache:
             return Lead(self, call, keyed, miss, None)
         key = FlightKey(keyed.slot.entry(keyed.identity.exact), miss.stamp)
@@ -208,7 +213,53 @@ class Decider:
             return False
         return self._clock() < found.entry.header.fresh_until + self.config.stale_while_revalidate_seconds
 
-    def _hit(self, call: Call, keyed: Keyed, found: Found, reason: str = "") -> Hit:
+    def _near(self, call: Call, keyed: Keyed, miss: Miss) -> tuple[Hit | None, str]:
+        """A hit by a near question, or the reason of the miss, now that near ones were looked at too."""
+        semantic = self._semantic
+        if semantic is None or call.strategy is not CacheStrategy.SEMANTIC or not semantic.applies(keyed.identity):
+            return None, miss.reason
+        result = self.ask(
+            call, lambda: semantic.find(self.store_, self.slot, keyed.identity, call.controls, self._clock())
+        )
+        call.lookup_ms = call.elapsed_ms()
+        if result is None:
+            return None, miss.reason
+        if result.found is None:
+            return None, result.reason if miss.reason == MissReason.ABSENT else miss.reason
+        if result.judged and miss.stamp is not None and result.bucket == keyed.slot.bucket:
+            self._write_judged_alias(call, keyed, miss.stamp, result.found.entry)
+        return self._hit(call, keyed, result.found, bucket=result.bucket, similarity=result.similarity), ""
+
+    def _write_judged_alias(self, call: Call, keyed: Keyed, stamp: Stamp, entry: CacheEntry) -> None:
+        """Makes every repeat of this wording a plain hit, without embedding or judge."""
+        header = msgspec.structs.replace(
+            entry.header,
+            digest=keyed.identity.exact,
+            target=entry.header.digest,
+            incarnation=stamp.incarnation,
+            sequence=stamp.sequence,
+        )
+        alias = CacheEntry(header=header, prompt=keyed.identity.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        write = Write(
+            digest=header.digest,
+            value=codec.encode_entry(alias),
+            ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
+            model=header.model,
+            created_at=header.created_at,
+            indexed=False,
+        )
+        self._write(call, keyed, alias, write)
+
+    def _hit(
+        self,
+        call: Call,
+        keyed: Keyed,
+        found: Found,
+        reason: str = "",
+        *,
+        bucket: int | None = None,
+        similarity: float | None = None,
+    ) -> Hit:
         header = found.entry.header
         now = self._clock()
         key = keyed.identity.key
@@ -216,6 +267,9 @@ class Decider:
             reason = "revalidating"
             if self._refresher is not None:
                 self._refresher(call.request, call.controls, key)
+        if header.digest != keyed.identity.exact:
+            # Found by another spelling: the key is the entry's own, by which it can be invalidated.
+            key = readable_key(keyed.slot.bucket if bucket is None else bucket, header.digest)
         latency_ms = call.elapsed_ms()
         outcome = Outcome(
             kind=OutcomeKind.HIT,
@@ -232,6 +286,7 @@ class Decider:
             saved_output_tokens=header.output_tokens,
             saved_cost_usd=header.cost_usd,
             saved_ms=max(0.0, header.latency_ms - latency_ms),
+            similarity=similarity,
             key=key,
             at=now,
         )
@@ -251,7 +306,7 @@ class Decider:
             similarity=outcome.similarity,
         )
 
-    def _refuse(self, call: Call, reason: str) -> None:
+    def _refuse(self, call: Call, reason: str) -> NoReturn:
         self._record(call, OutcomeKind.MISS, reason="only-if-cached")
         raise NotCached(f"only-if-cached was asked for, and there is no answer to serve ({reason})")
 
@@ -285,7 +340,15 @@ class Decider:
         if lookup is not None and lookup.found is not None and not lookup.found.stale:
             lease.end(call, codec.encode_entry(lookup.found.entry))
             return self._hit(call, keyed, lookup.found)
-        return Lead(self, call, keyed, miss, lease)
+        try:
+            near, reason = self._near(call, keyed, miss)
+        except BaseException:
+            lease.end(call)
+            raise
+        if near is not None:
+            lease.end(call, codec.encode_entry(near.entry))
+            return near
+        return Lead(self, call, keyed, Miss(reason, miss.stamp), lease)
 
     def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float, follow: Follow) -> Step:
         """Looks whether another process' leader has stored, or has gone."""
@@ -443,21 +506,29 @@ class Decider:
             created_at=header.created_at,
             alias=alias,
         )
-        stamp = Stamp(header.incarnation, header.sequence)
-        expected = header.sequence
+        not_stored = self._write(call, keyed, entry, write)
+        if not not_stored and self._semantic is not None and call.strategy is CacheStrategy.SEMANTIC:
+            semantic = self._semantic
+            self.ask(call, lambda: semantic.remember(keyed.identity, header.fresh_until))
+        return (value if not_stored in ("", MissReason.STORE_DOWN) else None), not_stored
+
+    def _write(self, call: Call, keyed: Keyed, entry: CacheEntry, write: Write) -> str:
+        """Writes through the fence; "" or why it was refused."""
+        stamp = Stamp(entry.header.incarnation, entry.header.sequence)
+        expected = stamp.sequence
         for _ in range(MOVED_TRIES):
             reply = self.ask(call, partial(self.store_.write, keyed.slot, write, stamp, expected))
             if reply is None:
-                return value, MissReason.STORE_DOWN
+                return MissReason.STORE_DOWN
             result, record = reply
             if result is StoredAs.STORED:
-                return value, ""
+                return ""
             if result is not StoredAs.MOVED or record is None:
-                return None, f"refused-{result}"
+                return f"refused-{result}"
             if not may_store(entry, record):
-                return None, "refused-invalidated"
+                return "refused-invalidated"
             expected = record.sequence
-        return None, "refused-moved"
+        return "refused-moved"
 
     @staticmethod
     def _alias(keyed: Keyed, entry: CacheEntry) -> tuple[bytes, bytes] | None:

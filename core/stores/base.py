@@ -29,7 +29,10 @@ class StoredAs(StrEnum):
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
-    """One fenced write: an entry, and the alias at its normalized key if it has one (digest, value)."""
+    """One fenced write: an entry, and the alias at its normalized key if it has one (digest, value).
+
+    `indexed` False keeps it out of the model's index: an alias that is written by itself.
+    """
 
     digest: bytes
     value: bytes
@@ -37,6 +40,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     created_at: float
     alias: tuple[bytes, bytes] | None = None
+    indexed: bool = True
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

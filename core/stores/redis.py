@@ -22,7 +22,7 @@ from core.stores.failures import reading, translated, writing
 SCAN_COUNT = 1000
 
 # KEYS: record, entry, alias, model index, models. ARGV: incarnation, expected sequence, ttl in ms, entry, alias or
-# empty, creation time, digest, model digest, model. The record's line is compared as text (see core.bans).
+# empty, creation time, digest, model digest or empty (not indexed), model. The record's line is compared as text (see core.bans).
 _WRITE = """
 local record = redis.call('GET', KEYS[1])
 if not record then return {'no-record'} end
@@ -33,8 +33,10 @@ if string.sub(record, 34, 53) ~= ARGV[2] then
 end
 redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3])
 if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[3]) end
-redis.call('ZADD', KEYS[4], ARGV[6], ARGV[7])
-redis.call('HSETNX', KEYS[5], ARGV[8], ARGV[9])
+if ARGV[8] ~= '' then
+  redis.call('ZADD', KEYS[4], ARGV[6], ARGV[7])
+  redis.call('HSETNX', KEYS[5], ARGV[8], ARGV[9])
+end
 return {'stored'}
 """
 
@@ -152,7 +154,7 @@ class RedisStore:
                     alias_value,
                     repr(write.created_at),
                     write.digest,
-                    index[-32:],
+                    index[-32:] if write.indexed else b"",
                     write.model,
                 ],
             )

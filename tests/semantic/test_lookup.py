@@ -1,0 +1,282 @@
+"""Near questions through the whole cache, with the real embedder, index and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.bans import Criteria, append
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.errors import NotCached
+from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Controls, For, OutcomeKind
+from core.semantic.checked import CheckedEmbedder
+from core.semantic.embedders import WordLlamaEmbedder
+from core.semantic.index import NumpyIndex
+from core.semantic.lookup import Ruling, SemanticLookup, Threshold
+from core.settings import SemanticMode
+from core.stores.base import Store
+from core.stores.memory import MemoryStore
+from core.stores.redis import RedisStore, request_client
+from tests.entries import Clock
+from tests.fakes import CountingProvider, Outcomes
+
+QUESTION = "How do I reset my online banking password?"
+PARAPHRASE = "How can I reset the password of my online banking?"
+FAR = "Which planets have rings?"
+
+
+class Judge:
+    """Says what a test tells it to."""
+
+    def __init__(self, word: str = "yes") -> None:
+        self.word = word
+        self.asked: list[tuple[str, str]] = []
+
+    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Ruling:
+        self.asked.append((question, stored.prompt))
+        return Ruling(word=self.word)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> CheckedEmbedder:
+    return CheckedEmbedder(WordLlamaEmbedder())
+
+
+class Setup:
+    def __init__(self, store: Store, namespace: str, embedder: CheckedEmbedder) -> None:
+        self.clock = Clock()
+        self.namespace = namespace
+        self.provider = CountingProvider()
+        self.outcomes = Outcomes()
+        self.judge = Judge()
+        self.threshold = Threshold(mode=SemanticMode.SERVE, grey=0.6, serve=0.8)
+        self.store = store
+        self.seen: list = []
+        self.semantic = SemanticLookup(
+            embedder,
+            NumpyIndex(clock=self.clock),
+            thresholds=lambda namespace: self.threshold,
+            judge=self.judge,
+            count=self.outcomes.count,
+            observer=lambda identity, threshold, result: self.seen.append(result),
+        )
+        self.cache = LLMCache(
+            CacheConfig(namespace=namespace, strategy=CacheStrategy.SEMANTIC, ttl=1000),
+            store=store,
+            provider=self.provider,
+            metrics=self.outcomes,
+            clock=self.clock,
+            semantic=self.semantic,
+        )
+
+    def use(self, mode: SemanticMode, **cosines: float) -> None:
+        self.threshold = Threshold(mode=mode, **({"grey": 0.6, "serve": 0.8} | cosines))
+
+    def ask(self, question: str = QUESTION, controls: Controls | None = None, **arguments) -> Answer:
+        system = arguments.pop("system", "You work for a bank.")
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+        request = ChatRequest.from_openai(**({"model": "gpt-4o", "messages": messages} | arguments))
+        return self.cache.complete(request, controls or Controls())
+
+
+@pytest.fixture(params=["memory", "redis"])
+def setup(request: pytest.FixtureRequest, namespace: str, embedder: CheckedEmbedder) -> Iterator[Setup]:
+    if request.param == "memory":
+        store: Store = MemoryStore()
+    else:
+        store = RedisStore(request_client(request.getfixturevalue("redis_url"), 5))
+    yield Setup(store, namespace, embedder)
+    store.close()
+
+
+def test_a_paraphrase_above_the_threshold_is_served(setup):
+    first = setup.ask()
+    answer = setup.ask(PARAPHRASE)
+    assert str(answer.outcome) == "hit (semantic)"
+    assert 0.8 <= answer.similarity <= 1
+    assert answer.key == first.key, "the key is the entry's, by which an operator can invalidate it"
+    assert setup.provider.calls == 1
+    assert setup.judge.asked == []
+
+
+def test_a_far_question_is_a_miss(setup):
+    setup.ask()
+    assert setup.ask(FAR).outcome.reason == "far"
+
+
+def test_off_acts_as_normalized(setup):
+    setup.use(SemanticMode.OFF)
+    setup.ask()
+    assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
+    assert setup.ask(QUESTION.lower()).outcome.detail == "normalized"
+
+
+def test_a_cheaper_strategy_never_looks_for_near_questions(setup):
+    setup.ask()
+    assert setup.ask(PARAPHRASE, Controls(strategy=CacheStrategy.NORMALIZED)).outcome.kind is OutcomeKind.MISS
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "guard"),
+    [
+        ("How do I turn on two factor login?", "How do I turn off two factor login?", "contrast"),
+        ("Can I withdraw 100 euros abroad?", "Can I withdraw 1000 euros abroad?", "numbers"),
+        ("Is my card accepted abroad?", "Is my card not accepted abroad?", "negation"),
+    ],
+)
+def test_a_guard_refuses_an_opposite_meaning_and_is_counted(setup, stored, asked, guard):
+    setup.use(SemanticMode.SERVE, serve=0.5)
+    setup.ask(stored)
+    answer = setup.ask(asked)
+    assert answer.outcome.reason == f"guard-{guard}"
+    assert setup.outcomes.counts[f"guard_{guard}"] == 1
+    assert setup.seen[-1].neighbours[0].guard == guard
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"system": "You work for an insurance company."},
+        {"model": "gpt-4o-mini"},
+        {"temperature": 0.5},
+        {"response_format": {"type": "json_object"}},
+        {"tools": [{"type": "function", "function": {"name": "f"}}]},
+    ],
+)
+def test_a_near_question_in_another_scope_is_a_miss(setup, difference):
+    setup.ask()
+    assert setup.ask(PARAPHRASE, **difference).outcome.kind is OutcomeKind.MISS
+
+
+def test_a_near_question_of_another_tenant_is_a_miss(setup):
+    setup.ask()
+    assert setup.ask(PARAPHRASE, Controls(namespace=setup.namespace + "-b")).outcome.kind is OutcomeKind.MISS
+
+
+def test_a_request_can_tighten_the_threshold(setup):
+    setup.ask()
+    similarity = setup.ask(PARAPHRASE).similarity
+    assert setup.ask(PARAPHRASE, Controls(threshold=min(1.0, similarity + 0.01))).outcome.reason == "far"
+
+
+def test_a_request_cannot_loosen_the_threshold(setup):
+    setup.use(SemanticMode.SERVE, serve=0.99)
+    setup.ask()
+    assert setup.ask(PARAPHRASE, Controls(threshold=0.1)).outcome.kind is OutcomeKind.MISS
+
+
+def test_an_invalidated_answer_is_not_served_to_a_near_question(setup):
+    setup.ask()
+    slot = setup.cache.decider.slot(setup.namespace, 0)
+    setup.store.change_record(
+        slot, lambda record: append(record, "b", Criteria(model="gpt-4o"), now=setup.clock(), hold_seconds=60)
+    )
+    assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
+
+
+def test_an_invalidated_first_does_not_hide_a_live_second(setup):
+    setup.ask()
+    slot = setup.cache.decider.slot(setup.namespace, 0)
+    setup.store.change_record(
+        slot, lambda record: append(record, "b", Criteria(keywords=("reset my",)), now=setup.clock(), hold_seconds=60)
+    )
+    second = setup.ask("How do I reset the password for online banking?", Controls(no_cache=True))
+    answer = setup.ask(PARAPHRASE)
+    assert str(answer.outcome) == "hit (semantic)"
+    assert answer.key == second.key
+
+
+def test_an_expired_answer_is_not_served_to_a_near_question(setup):
+    setup.ask(controls=Controls(ttl=For(100)))
+    setup.clock.forward(101)
+    assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
+
+
+def test_a_row_whose_entry_is_gone_goes_away(setup):
+    answer = setup.ask()
+    slot = setup.cache.decider.slot(setup.namespace, 0)
+    setup.store.change_record(slot, lambda record: record, remove=bytes.fromhex(answer.key[2:]))
+    assert setup.semantic.index.counts().rows == 1
+    assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
+    assert setup.semantic.index.counts().rows == 1, "the new question's row instead of the dangling one"
+
+
+def test_the_judge_decides_between_grey_and_threshold(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.999)
+    setup.ask()
+    answer = setup.ask(PARAPHRASE)
+    assert str(answer.outcome) == "hit (semantic)"
+    assert setup.judge.asked == [(PARAPHRASE, QUESTION)]
+    again = setup.ask(PARAPHRASE)
+    assert str(again.outcome) == "hit (alias)", "a repeat of that wording needs no judge"
+    assert len(setup.judge.asked) == 1
+    assert setup.provider.calls == 1
+
+
+@pytest.mark.parametrize("word", ["no", "late", "over-budget", "broken"])
+def test_anything_but_a_yes_is_a_miss(setup, word):
+    setup.use(SemanticMode.JUDGE, serve=0.999)
+    setup.judge.word = word
+    setup.ask()
+    answer = setup.ask(PARAPHRASE)
+    assert answer.outcome.reason == f"judge-{word}"
+    assert setup.outcomes.counts[f"judge_{word.replace('-', '_')}"] == 1
+    assert setup.provider.calls == 2
+
+
+def test_at_most_three_candidates_are_shown_to_the_judge(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.999, grey=0.3)
+    setup.judge.word = "no"
+    for wording in ("How do I reset my password?", "How do I reset a password?", "How can I reset my password now?"):
+        setup.ask(wording, Controls(no_cache=True))
+    setup.ask("Please, how do I reset the password?", Controls(no_cache=True))
+    setup.judge.asked.clear()
+    setup.ask("How might I reset my own password?")
+    assert len(setup.judge.asked) == 3
+
+
+def test_what_a_guard_refuses_is_not_shown_to_the_judge(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.999, grey=0.3)
+    setup.ask("Can I withdraw 100 euros abroad?")
+    setup.ask("Can I withdraw 1000 euros abroad?")
+    assert setup.judge.asked == []
+
+
+def test_an_invalidation_hides_a_judged_alias_by_either_wording(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.999)
+    setup.ask()
+    setup.ask(PARAPHRASE)
+    setup.judge.word = "no"
+    slot = setup.cache.decider.slot(setup.namespace, 0)
+    setup.store.change_record(
+        slot,
+        lambda record: append(record, "b", Criteria(keywords=("password of my",)), now=setup.clock(), hold_seconds=60),
+    )
+    assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
+    assert setup.ask(QUESTION).outcome.kind is OutcomeKind.HIT, "the entry itself is not selected"
+
+
+def test_only_if_cached_takes_a_near_answer_too(setup):
+    setup.ask()
+    assert setup.ask(PARAPHRASE, Controls(only_if_cached=True)).outcome.detail == "semantic"
+    with pytest.raises(NotCached):
+        setup.ask(FAR, Controls(only_if_cached=True))
+
+
+def test_neighbours_are_explained_without_judging_or_counting(setup):
+    setup.ask()
+    _, keyed = setup.cache.decider.prepared(
+        ChatRequest.from_openai(
+            model="gpt-4o",
+            messages=[
+                {"role": "system", "content": "You work for a bank."},
+                {"role": "user", "content": "How do I change my address?"},
+            ],
+        ),
+        Controls(),
+    )
+    neighbours = setup.semantic.explain(setup.store, setup.cache.decider.slot, keyed.identity, setup.clock())
+    assert [neighbour.prompt for neighbour in neighbours] == [QUESTION]
+    assert setup.judge.asked == []
