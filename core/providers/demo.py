@@ -23,6 +23,7 @@ from openai import APITimeoutError, BadRequestError
 from core.errors import ProviderUnavailable
 from core.models import ChatRequest, Completion
 from core.providers.demo_answers import answer
+from core.providers.demo_judge import verdict
 from core.streaming import split, split_response
 
 MODELS = ("encore-demo-large", "encore-demo-small")
@@ -195,7 +196,7 @@ def _choice(request: ChatRequest, index: int, variation: int) -> dict[str, Any]:
             "tool_calls": [{**call, "function": function}],
         }
         return {"index": index, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
-    text = _formatted(answer(question, variation), request.parameters)
+    text = verdict(request.messages) or _formatted(answer(question, variation), request.parameters)
     text, finish_reason = _cut(text, request.parameters)
     message = {"role": "assistant", "content": text, "refusal": None}
     return {"index": index, "message": message, "logprobs": None, "finish_reason": finish_reason}

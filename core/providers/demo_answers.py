@@ -67,16 +67,23 @@ _LONGEST_QUESTION = 400
 
 def answer(question: str, variation: int) -> str:
     """The demo model's answer. Variations that follow each other differ in wording."""
-    question = question[:_LONGEST_QUESTION]
     for find in (_greeting, _unknowable):
-        if bodies := find(question):
+        if bodies := find(question[:_LONGEST_QUESTION]):
             return _turn(bodies, variation)
+    bodies = facts(question)
+    if not bodies:
+        return _turn(_fallback(question[:_LONGEST_QUESTION]), variation)
+    parts = (_turn(_OPENINGS, variation), _turn(bodies, variation).strip(), _turn(_CLOSINGS, variation))
+    # Code and verse stand in lines of their own.
+    return ("\n\n" if "\n" in parts[1] else " ").join(part for part in parts if part)
+
+
+def facts(question: str) -> tuple[str, ...]:
+    """What it has to say on the matter, in all its wordings; empty when it knows nothing of it."""
     for find in (_sum, _conversion, _capital, _definition, _topic):
-        if bodies := find(question):
-            parts = (_turn(_OPENINGS, variation), _turn(bodies, variation).strip(), _turn(_CLOSINGS, variation))
-            # Code and verse stand in lines of their own.
-            return ("\n\n" if "\n" in parts[1] else " ").join(part for part in parts if part)
-    return _turn(_fallback(question), variation)
+        if bodies := find(question[:_LONGEST_QUESTION]):
+            return tuple(bodies)
+    return ()
 
 
 def _turn(choices: Sequence[str], variation: int) -> str:
