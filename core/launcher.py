@@ -96,27 +96,33 @@ class Launcher:
             _say(f"redis    {masked(self._redis.url)}")
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in self._parts:
-            if self._interrupted_at is None:
-                log = self._log(part)
-                if log.exists() and log.stat().st_size > LOG_BYTES:
-                    log.replace(log.with_suffix(".old.log"))
-                self._processes[part] = child.spawn(
-                    part.command, output=log, folder=ROOT, environment=self._environment
-                )
+            if self._interrupted_at is not None:
+                return
+            log = self._log(part)
+            if log.exists() and log.stat().st_size > LOG_BYTES:
+                log.replace(log.with_suffix(".old.log"))
+            self._processes[part] = child.spawn(part.command, output=log, folder=ROOT, environment=self._environment)
+            if part.port is not None:
+                self._wait(part)
+        if self._interrupted_at is None:
+            _say(f"logs     {self._logs}\nCtrl-C stops everything.")
 
-    def _watch(self) -> None:
-        waiting = [part for part in self._parts if part.port is not None]
+    def _wait(self, part: Part) -> None:
+        """Returns when the part answers, so that the console, the last, says that all are there."""
         deadline = time.monotonic() + READY_SECONDS
         while self._interrupted_at is None:
             self._check_alive()
-            for part in [part for part in waiting if _is_healthy(part)]:
-                waiting.remove(part)
+            if _is_healthy(part):
                 _say(f"{part.name:<8} {part.address}")
-                if not waiting:
-                    _say(f"logs     {self._logs}\nCtrl-C stops everything.")
-            if waiting and time.monotonic() > deadline:
-                raise PartFailed(f"{waiting[0].name} is not ready after {READY_SECONDS:.0f} s{self._tail(waiting[0])}")
-            time.sleep(START_POLL_SECONDS if waiting else WATCH_POLL_SECONDS)
+                return
+            if time.monotonic() > deadline:
+                raise PartFailed(f"{part.name} is not ready after {READY_SECONDS:.0f} s{self._tail(part)}")
+            time.sleep(START_POLL_SECONDS)
+
+    def _watch(self) -> None:
+        while self._interrupted_at is None:
+            self._check_alive()
+            time.sleep(WATCH_POLL_SECONDS)
 
     def _check_alive(self) -> None:
         for part, process in self._processes.items():

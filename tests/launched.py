@@ -15,7 +15,6 @@ from core.launcher import HOST, Launcher, Part, free_port
 # A part says in the file `events` what happened to it; at its end it needs Redis once more.
 PROGRAM = """
 import http.server, os, pathlib, signal, sys
-import redis
 name, behaviour, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 events = pathlib.Path(os.environ["ENCORE_HOME"], "events")
 
@@ -26,6 +25,7 @@ def record(text):
 def stop(number, frame):
     record(signal.Signals(number).name)
     if behaviour != "stubborn":
+        import redis
         answered = redis.Redis.from_url(os.environ["ENCORE_REDIS_URL"]).ping()
         record(f"ended, redis answered {answered}")
         os._exit(0)

@@ -260,6 +260,7 @@ def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(home, 
         run.process.stdout.close()
     logs = "".join(log.read_text() for log in (home / "logs").iterdir())
     assert "Traceback" not in run.text + logs
+    assert "killed" not in run.text + logs
 
 
 def test_settings_that_cannot_be_used_are_all_named_before_anything_starts(tmp_path, monkeypatch):
