@@ -430,9 +430,17 @@ class EventReader:
         if data.strip() == b"[DONE]":
             return DONE
         try:
-            event = json.loads(data.decode())
+            event = _decode(data)
         except (ValueError, RecursionError):
             raise IncompleteStream("an event holds no JSON") from None
         if not isinstance(event, dict):
             raise IncompleteStream("an event holds no JSON object")
         return event
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        # Stricter than what servers send: half a surrogate pair, escaped, is one.
+        return json.loads(data.decode())
