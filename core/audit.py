@@ -14,7 +14,7 @@ import redis
 
 from core.errors import InvalidInput
 from core.exports import to_csv, to_json_lines
-from core.keys import AUDIT, NOTHING
+from core.keys import AUDIT
 from core.printable import printable
 from core.stores.failures import reading, writing
 
@@ -25,11 +25,11 @@ _ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}")
 _COLUMNS = ("id", "at", "actor", "source", "action", "invalidation_id", "namespace", "criteria", "details")
 
 
-# KEYS: the log, a name that never exists. ARGV: the oldest millisecond to keep, field and value of each.
-# A script that has deleted may write even when the server is out of memory: an invalidation made then is on record too.
+# KEYS: the log. ARGV: the oldest millisecond to keep, field and value of each.
+# A script that has trimmed may write even when the server is out of memory: an invalidation made then is on record too.
 _APPEND = """
-redis.call('UNLINK', KEYS[2])
-return redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[1], '*', unpack(ARGV, 2))
+redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
+return redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
 """
 
 
@@ -84,7 +84,7 @@ class AuditLog:
         for name, value in _fields(cleaned).items():
             arguments += [name, value]
         with writing():
-            row_id = self._append(keys=[AUDIT, NOTHING], args=arguments)
+            row_id = self._append(keys=[AUDIT], args=arguments)
         return msgspec.structs.replace(cleaned, id=_text(row_id))
 
     def _append_here(self, record: AuditRecord, oldest: float) -> AuditRecord:

@@ -346,8 +346,6 @@ NAMESPACES = b"encore:namespaces"
 
 METRICS = "encore:metrics:"
 AUDIT = b"encore:audit"
-NOTHING = b"encore:nothing"
-"""A name that never exists: what scripts delete to be allowed to write when memory is full."""
 REQUESTS = b"encore:requests"
 SCHEDULES = b"encore:schedules"
 POOLS = b"encore:pools"

@@ -149,14 +149,21 @@ def test_a_row_that_cannot_be_read_is_shown_all_the_same(redis_server: RedisFact
         assert record.criteria == {"unreadable": [1]}
 
 
-def test_a_log_that_cannot_be_written_says_so(redis_server: RedisFactory) -> None:
+def test_a_server_without_memory_still_takes_records(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        client.config_set("maxmemory", 1)
+        AuditLog(client).append(a_record())
+        assert len(AuditLog(client).records()) == 1
+
+
+def test_a_log_that_cannot_be_written_or_read_says_so(redis_server: RedisFactory) -> None:
     server = redis_server()
     with server.client(socket_timeout=0.05, retry=None) as client:
         log = AuditLog(client)
-        log.append(a_record())
-        client.config_set("maxmemory", 1)
+        client.replicaof("127.0.0.1", "1")
         with pytest.raises(WriteRefused):
             log.append(a_record())
+        client.replicaof("NO", "ONE")
         server.pause()
         with pytest.raises(OutcomeUnknown):
             log.append(a_record())
