@@ -480,7 +480,8 @@ class Decider:
             return None
         if isinstance(controls.ttl, For):
             return controls.ttl.seconds
-        seconds = keyed.decision.seconds if self.config.ttl is None else self.config.ttl
+        # One TTL for all is for what may be kept at all: the rules' 0 stays 0.
+        seconds = keyed.decision.seconds if self.config.ttl is None or not keyed.decision.seconds else self.config.ttl
         if not seconds:
             return None
         return policy.jitter(seconds, self.config.ttl_jitter, self._random)

@@ -11,13 +11,12 @@ import binascii
 import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from core.models import CacheStrategy, ChatRequest, Controls, EntryHeader
+from core.models import CacheStrategy, ChatRequest, Controls
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -274,21 +273,6 @@ def _is_finite(vector: Any) -> bool:
 def jitter(seconds: float, share: float, random: Random) -> float:
     """The TTL made shorter by up to `share`, so that what was stored together does not expire together."""
     return seconds * (1.0 - share * random.random())
-
-
-class Freshness(StrEnum):
-    """Whether an entry may be served by its age."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    TOO_OLD = "too-old"
-
-
-def freshness(header: EntryHeader, controls: Controls, now: float) -> Freshness:
-    """`now` is Unix seconds. An entry of the future, by another machine's clock, counts as just made."""
-    if controls.max_age is not None and max(0.0, now - header.created_at) > controls.max_age:
-        return Freshness.TOO_OLD
-    return Freshness.FRESH if now < header.fresh_until else Freshness.STALE
 
 
 def is_outage(error: BaseException) -> bool:

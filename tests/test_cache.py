@@ -378,3 +378,10 @@ def test_log_lines_of_hits_name_no_prompt(store, namespace, caplog):
         setup.ask("the secret canary prompt")
     assert "hit exact" in caplog.text
     assert "canary" not in caplog.text
+
+
+def test_what_must_not_be_kept_is_not_kept_under_one_ttl_for_all_either(store, namespace):
+    setup = Setup(store, namespace, ttl=600)
+    answer = setup.ask("Generate a random UUID")
+    assert answer.outcome.ttl_class == "none"
+    assert answer.outcome.not_stored == "no-store"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import policy
-from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls, EntryHeader
-from core.policy import Freshness, PolicyLimits
+from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
+from core.policy import PolicyLimits
 from core.settings import Settings
 
 LIMITS = PolicyLimits()
@@ -359,40 +359,6 @@ def test_jitter_spreads_what_was_stored_together() -> None:
     assert min(spread) < 920
     assert max(spread) > 980
     assert policy.jitter(1000, 0, source) == 1000
-
-
-@pytest.mark.parametrize(
-    ("age", "max_age", "expected"),
-    [
-        (0, None, Freshness.FRESH),
-        (99.9, None, Freshness.FRESH),
-        (100, None, Freshness.STALE),
-        (1e9, None, Freshness.STALE),
-        (-50, None, Freshness.FRESH),
-        (10, 10, Freshness.FRESH),
-        (10.1, 10, Freshness.TOO_OLD),
-        (0.1, 0, Freshness.TOO_OLD),
-        (0, 0, Freshness.FRESH),
-        (-50, 0, Freshness.FRESH),
-        (150, 200, Freshness.STALE),
-        (250, 200, Freshness.TOO_OLD),
-    ],
-)
-def test_an_entry_is_fresh_until_its_time_and_never_older_than_asked(
-    age: float, max_age: float | None, expected: Freshness
-) -> None:
-    created = 1_000_000.0
-    header = EntryHeader(
-        digest=b"d",
-        scope=b"s",
-        namespace="n",
-        model="m",
-        incarnation=b"i",
-        sequence=1,
-        created_at=created,
-        fresh_until=created + 100,
-    )
-    assert policy.freshness(header, Controls(max_age=max_age), created + age) is expected
 
 
 # Errors
