@@ -69,8 +69,8 @@ class Pool:
             return 0
         if self._burst:
             self._queue.enqueue_due_retries()
-        self._schedule.tick()
         self._fill()
+        self._schedule.tick()
         ready = False
         while self._stopping_since is None and (self._children or not self._burst):
             if not ready and (ready := self._all_registered()):

@@ -30,6 +30,8 @@ KINDS = frozenset({"sweep", "replay", "prune"})
 """The allow-list: functions of `workers.tasks`."""
 
 REPORT_SECONDS = 0.5
+STOPPED_AT = "stopped_at"
+"""A field of our own in a job's hash. In `meta` the running job would overwrite it."""
 _ENDLESSLY = 1_000_000
 
 ending = threading.Event()
@@ -86,7 +88,12 @@ def current_task() -> Task:
 
 
 class AllowedJob(Job):
-    """A job that can only be one of ours."""
+    """A job that can only be one of ours.
+
+    `stopped_at` is when an operator stopped or cancelled it, in Unix seconds: the library does not note that.
+    """
+
+    stopped_at: float | None = None
 
     def restore(self, raw_data: Any) -> Any:
         """Reads a record, without the callbacks, webhooks and repetitions that none of our jobs has.
@@ -95,6 +102,7 @@ class AllowedJob(Job):
         """
         try:
             super().restore(raw_data)
+            self.stopped_at = float(raw_data.get(STOPPED_AT.encode(), 0)) or None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise NoSuchJobError("the record of this job cannot be read") from error
         self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None

@@ -24,7 +24,7 @@ from rq.worker_registration import get_keys
 from core.errors import CacheError
 from core.printable import printable
 from core.stores.failures import reading, writing
-from workers.queue.job import TASKS_MODULE, AllowedJob, Refused
+from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob, Refused
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
 
 QUEUE_NAME = "encore"
@@ -45,7 +45,6 @@ PRUNE_REST_SECONDS = dict.fromkeys(JobState, 3600.0)
 
 MAX_LISTED = 1000
 
-_STOPPED_AT = "stopped_at"
 _STATES = {
     JobStatus.CREATED.value: JobState.QUEUED,
     JobStatus.QUEUED.value: JobState.QUEUED,
@@ -292,10 +291,10 @@ class JobQueue:
             job = self._fetch(name)
             try:
                 if _state(job.get_status()) is JobState.RUNNING and self._is_listened_to(job):
+                    self._connection.hset(job.key, STOPPED_AT, repr(time.time()))
                     send_stop_job_command(self._connection, name, serializer=JSONSerializer)
                 elif _state(job.get_status()).is_live:
-                    job.meta[_STOPPED_AT] = time.time()
-                    job.save_meta()  # type: ignore[no-untyped-call]
+                    self._connection.hset(job.key, STOPPED_AT, repr(time.time()))
                     job.cancel()
                     self._connection.expire(job.key, FAILURE_SECONDS)
                 else:
@@ -325,6 +324,7 @@ class JobQueue:
                 raise JobRefused("no worker runs this job")
             job.retries_left = RETRIES.max if job.retry_intervals else None
             job.meta = {}
+            self._connection.hdel(job.key, STOPPED_AT)
             try:
                 registry.requeue(job)
             except InvalidJobOperation:
@@ -375,7 +375,7 @@ class JobQueue:
             state=state,
             progress=progress if isinstance(progress, dict) else {},
             result=result if isinstance(result, dict) else None,
-            error=_error(job) if state in (JobState.FAILED, JobState.RETRYING) else "",
+            error=_error(job) if state is JobState.FAILED else "",
             worker=job.worker_name or "" if state is JobState.RUNNING else "",
             retries_left=job.retries_left or 0,
             enqueued_at=_seconds(job.enqueued_at),
@@ -402,13 +402,14 @@ def _state(status: JobStatus | bytes | None) -> JobState:
 
 
 def _ended_at(job: AllowedJob) -> float | None:
-    stopped_at = job.meta.get(_STOPPED_AT)
-    return _seconds(job.ended_at) or (stopped_at if isinstance(stopped_at, float) else None)
+    # After a retry the library still has the end of the attempt before.
+    moments = [moment for moment in (_seconds(job.ended_at), job.stopped_at) if moment is not None]
+    return max(moments, default=None)
 
 
 def _latest(job: AllowedJob) -> float:
-    moments = (job.enqueued_at, job.started_at, job.ended_at)
-    return max((moment.timestamp() for moment in moments if moment), default=0.0)
+    moments = (_seconds(job.enqueued_at), _seconds(job.started_at), _ended_at(job))
+    return max((moment for moment in moments if moment is not None), default=0.0)
 
 
 def _namespace(job: AllowedJob) -> str:

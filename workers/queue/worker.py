@@ -10,6 +10,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -97,6 +99,14 @@ class PoolWorker(Worker):
         if was:
             self._end_if_asked()
 
+    def unsubscribe(self) -> None:
+        """Ends the thread that hears commands: told before it is woken, it does not go to sleep again for a minute."""
+        if self.pubsub_thread is not None and self.pubsub is not None:
+            self.pubsub_thread.stop()
+            self.pubsub.unsubscribe()
+            self.pubsub_thread.join(timeout=1)
+            self.pubsub.close()
+
     def _end_if_asked(self) -> None:
         if os.getppid() != self._parent:
             logger.warning("worker %s: the pool is gone", self.name)
@@ -104,17 +114,44 @@ class PoolWorker(Worker):
         if self._stop_requested:
             raise StopRequested
 
-    # Staying registered
+    # Redis that goes and comes back
+
+    @contextmanager
+    def _sitting_out(self) -> Iterator[None]:
+        """Around what can wait until Redis is back: the library would end the worker, and the pool start another."""
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            logger.warning("worker %s: Redis does not answer (%s)", self.name, type(error).__name__)
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Waits while the queue is suspended."""
+        with self._sitting_out():
+            super().check_for_suspension(burst)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Says that it is alive, and registers again where Redis has forgotten it."""
-        super().heartbeat(timeout, pipeline)
-        if pipeline is None and self.birth_date and not self.connection.hexists(self.key, "birth"):
-            with self.connection.pipeline() as again:
-                again.hset(self.key, mapping=self.serialize() | {"state": self.get_state()})
-                worker_registration.register(self, again)
-                again.expire(self.key, self.worker_ttl + 60)
-                again.execute()
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+            return
+        with self._sitting_out():
+            super().heartbeat(timeout)
+            if self.birth_date and not self.connection.hexists(self.key, "birth"):
+                with self.connection.pipeline() as again:
+                    again.hset(self.key, mapping=self.serialize() | {"state": self.get_state()})
+                    worker_registration.register(self, again)
+                    again.expire(self.key, self.worker_ttl + 60)
+                    again.execute()
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Runs a job to its end, even if it can no longer be told how it goes."""
+        with self._sitting_out():
+            super().execute_job(job, queue)
+            return
+        if self.horse_pid:
+            self.wait_for_horse()
+        self._horse_pid = 0
+        self.executions.clear()
 
     # The horse
 

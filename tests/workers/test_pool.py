@@ -1,0 +1,406 @@
+"""The pool, its workers and their tasks as real processes on a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from core import codec
+from core.bans import BanState, Criteria
+from core.keys import Slot
+from core.pools import Pools
+from core.schedules import Schedules
+from core.stores.base import Write
+from tests.entries import an_entry, digest_of
+from tests.workers.conftest import ROOT, Installation, descendants, eventually
+from workers.queue import JobState
+from workers.queue.jobs import QUEUE_NAME
+
+MANY = 10_000
+
+
+def fill_fast(installation: Installation, namespace: str, count: int) -> None:
+    """Stores many entries without going through a cache."""
+    services = installation.services
+    slot = Slot(namespace, 0)
+    record = services.store.ensure_record(slot)
+    assert services.redis is not None
+    with services.redis.pipeline(transaction=False) as pipeline:
+        for number in range(count):
+            entry = an_entry(
+                f"p{number}",
+                namespace=namespace,
+                incarnation=record.incarnation,
+                sequence=record.sequence,
+                created_at=time.time(),
+                fresh_until=time.time() + 3600,
+            )
+            pipeline.set(slot.entry(entry.header.digest), codec.encode_entry(entry), px=600_000)
+        pipeline.execute()
+
+
+def begin_a_long_sweep(installation: Installation, namespace: str = "shop") -> str:
+    """Invalidates so much that its sweep takes seconds, and waits until it deletes; the job's id."""
+    fill_fast(installation, namespace, MANY)
+    done = installation.services.invalidation.invalidate(
+        Criteria(namespace=namespace, pattern="p*"), actor="anna", hold_seconds=0
+    )
+    assert done.effective
+    name = installation.queue.enqueue_sweep(namespace).id
+    eventually(lambda: installation.queue.job(name).progress.get("deleted"))
+    return name
+
+
+def is_swept(installation: Installation, namespace: str = "shop") -> bool:
+    return installation.entries(namespace) == 0 and not installation.services.invalidation.active(namespace)
+
+
+def the_worker_of(installation: Installation, name: str) -> int:
+    [worker] = [worker for worker in installation.queue.workers() if worker.job_id == name]
+    return worker.pid
+
+
+def test_what_is_due_is_swept_by_itself_and_the_pool_ends_without_a_trace(installation, start_pool):
+    installation.fill("shop", 50)
+    installation.fill("shop", 10, model="gpt-4o-mini")
+    done = installation.services.invalidation.invalidate(
+        Criteria(namespace="shop", model="gpt-4o"), actor="anna", hold_seconds=0
+    )
+    pool = start_pool()
+    assert pool.ready() == "workers  2 ready\n"
+    eventually(lambda: installation.services.invalidation.history(invalidation_id=done.id)[0].state == "swept")
+    [job] = [job for job in installation.queue.jobs() if job.kind == "sweep"]
+    assert (job.state, job.namespace, job.share) == (JobState.FINISHED, "shop", 1.0)
+    assert (job.result["deleted"], job.result["scanned"], job.result["finished"]) == (50, 60, True)
+    assert installation.entries("shop") == 20, "entries and aliases of the other model"
+    assert Pools(installation.services.queue_redis).alive_workers() == 2
+
+    processes = descendants(pool.process.pid)
+    assert len(processes) >= 2
+    assert pool.stop() == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
+    assert installation.queue.workers() == []
+    assert Pools(installation.services.queue_redis).alive() == []
+    assert pool.said() == ""
+
+
+def test_progress_is_seen_while_a_sweep_runs_and_stopping_ends_it(installation, start_pool):
+    start_pool().ready()
+    name = begin_a_long_sweep(installation)
+    running = installation.queue.job(name)
+    assert running.state is JobState.RUNNING
+    assert 0 < running.progress["deleted"] <= running.progress["scanned"]
+    assert [worker.job_id for worker in installation.queue.workers() if worker.job_id] == [name]
+    installation.queue.stop(name)
+    stopped = eventually(lambda: (job := installation.queue.job(name)).state is not JobState.RUNNING and job)
+    assert (stopped.state, stopped.kind) == (JobState.STOPPED, "sweep")
+    left = installation.entries("shop")
+    assert 0 < left < MANY
+    [(_, ban)] = installation.services.invalidation.active("shop")
+    assert ban.state is BanState.SWEEPING, "hidden all the same"
+    assert installation.queue.reconcile_sweep("shop") is None
+    assert installation.entries("shop") == left
+
+    installation.queue.retry(name)
+    eventually(lambda: is_swept(installation))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_pool_that_is_asked_to_end_ends_between_two_batches_and_puts_the_job_back(installation, start_pool, number):
+    pool = start_pool("--workers", "1")
+    pool.ready()
+    name = begin_a_long_sweep(installation)
+    began = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(pool.process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        assert pool.process.wait(20) == 0
+    else:
+        assert pool.stop() == 0
+    assert time.monotonic() - began < 5
+    assert pool.said() == ""
+    assert installation.queue.job(name).state is JobState.QUEUED
+    assert installation.entries("shop") > 0
+    start_pool("--workers", "1").ready()
+    eventually(lambda: is_swept(installation))
+
+
+def test_a_killed_horse_is_replaced(installation, start_pool):
+    start_pool("--workers", "1").ready()
+    name = begin_a_long_sweep(installation)
+    [horse] = descendants(the_worker_of(installation, name))
+    os.kill(horse, signal.SIGKILL)
+    eventually(lambda: installation.queue.job(name).state is JobState.RETRYING)
+    eventually(lambda: is_swept(installation))
+
+
+def test_a_killed_worker_is_replaced_and_its_horse_puts_the_job_back(installation, start_pool):
+    pool = start_pool("--workers", "1")
+    pool.ready()
+    worker = the_worker_of(installation, begin_a_long_sweep(installation))
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: is_swept(installation))
+    assert "another one follows" in pool.said()
+
+
+def test_the_reconciler_starts_a_sweep_again_whose_worker_and_horse_were_killed(installation, start_pool):
+    start_pool("--workers", "1").ready()
+    name = begin_a_long_sweep(installation)
+    worker = the_worker_of(installation, name)
+    for pid in (*descendants(worker), worker):
+        os.kill(pid, signal.SIGKILL)
+    # What the library waits a minute for: nobody has heard of this execution.
+    client = installation.services.queue_redis
+    for execution in client.zrange(f"rq:wip:{QUEUE_NAME}", 0, -1):
+        client.zadd(f"rq:wip:{QUEUE_NAME}", {execution: time.time() - 1})
+    eventually(lambda: is_swept(installation))
+
+
+def test_a_queue_that_was_lost_is_filled_again(installation, start_pool):
+    fill_fast(installation, "shop", 100)
+    installation.services.invalidation.invalidate(Criteria(namespace="shop", all=True), actor="a", hold_seconds=0)
+    installation.queue.enqueue_sweep("shop")
+    installation.services.queue_redis.delete(f"rq:queue:{QUEUE_NAME}")
+    start_pool("--workers", "1").ready()
+    eventually(lambda: is_swept(installation))
+
+
+def test_workers_die_with_a_pool_that_is_killed(installation, start_pool):
+    pool = start_pool()
+    pool.ready()
+    workers = descendants(pool.process.pid)
+    pool.process.kill()
+    pool.process.wait()
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_workers_outlive_a_restart_of_redis_that_forgets_everything(redis_server, tmp_path, monkeypatch):
+    from core.bootstrap import bootstrap
+    from core.settings import Settings
+    from tests.workers.conftest import PoolProcess
+    from workers.queue import JobQueue
+
+    server = redis_server()
+    monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
+    pool = PoolProcess(server.url, tmp_path)
+    try:
+        pool.ready()
+        workers = set(descendants(pool.process.pid))
+        server.kill()
+        server.start()
+        with bootstrap(Settings()) as services:
+            queue = JobQueue(services.queue_redis)
+            eventually(lambda: queue.alive_workers() == 2)
+            assert {worker.pid for worker in queue.workers()} == workers
+            name = queue.enqueue_sweep("shop").id
+            eventually(lambda: queue.job(name).state is JobState.FINISHED)
+        assert pool.stop() == 0
+        assert "Traceback" not in pool.said()
+    finally:
+        pool.kill()
+        pool.process.stdout.close()
+
+
+# What workers refuse
+
+
+def plant(installation: Installation, name: str, data: bytes, **fields: str) -> None:
+    """Puts a record into the queue as anyone who can write to Redis could."""
+    client = installation.services.queue_redis
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    record = {
+        "data": zlib.compress(data),
+        "created_at": moment,
+        "status": "queued",
+        "origin": QUEUE_NAME,
+        "timeout": "60",
+    }
+    client.hset(f"rq:job:{name}", mapping=record | {"retries_left": "5"} | fields)
+    client.rpush(f"rq:queue:{QUEUE_NAME}", name)
+
+
+def test_workers_run_nothing_but_their_own_tasks_and_live_on(installation, start_pool, tmp_path):
+    marker = tmp_path / "marker"
+    pickled = f"cposix\nsystem\n(S'touch {marker}'\ntR.".encode()
+    payloads = {
+        "pickled": pickled,
+        "shell": json.dumps(["os.system", None, [f"touch {marker}"], {}]).encode(),
+        "unknown": json.dumps(["workers.tasks.bootstrap", None, [], {"settings": 1}]).encode(),
+        "method": json.dumps(["workers.tasks.sweep", "instance", [], {}]).encode(),
+        "nonsense": b"\xff\xfe",
+    }
+    for name, data in payloads.items():
+        plant(installation, name, data)
+    pool = start_pool("--workers", "1")
+    pool.ready()
+    worker = installation.queue.workers()[0].name
+    failed = eventually(
+        lambda: (
+            {job.id: job.error for job in installation.queue.jobs(JobState.FAILED)}.keys() >= payloads.keys()
+            and {job.id: job.error for job in installation.queue.jobs(JobState.FAILED)}
+        )
+    )
+    assert failed == {
+        "pickled": "refused: the payload cannot be read",
+        "shell": "refused: os.system is not on the list of tasks",
+        "unknown": "refused: workers.tasks.bootstrap is not on the list of tasks",
+        "method": "refused: workers.tasks.sweep is not on the list of tasks",
+        "nonsense": "refused: the payload cannot be read",
+    }
+    assert all(job.kind == "unknown" for job in installation.queue.jobs(JobState.FAILED))
+    name = installation.queue.enqueue_sweep("shop").id
+    eventually(lambda: installation.queue.job(name).state is JobState.FINISHED)
+    assert [known.name for known in installation.queue.workers()] == [worker], "it is the same worker"
+    assert not marker.exists()
+
+
+def test_callbacks_and_webhooks_that_a_record_names_are_not_called(installation, start_pool):
+    sweep = json.dumps(["workers.tasks.sweep", None, [], {"version": 1, "namespace": "shop"}]).encode()
+    webhook = json.dumps([{"url": "http://127.0.0.1:9/", "job_status": "finished"}])
+    # Called with a job, a connection and a result this would raise, and the job would fail.
+    plant(installation, "planted", sweep, success_callback_name="os.abort", webhooks=webhook, repeats_left="3")
+    start_pool("--workers", "1").ready()
+    eventually(lambda: installation.queue.job("planted").state is JobState.FINISHED)
+
+
+def test_arguments_that_a_task_does_not_take_fail_once_and_for_all(installation):
+    wrong = [
+        {},
+        {"version": 1},
+        {"version": 2, "namespace": "shop"},
+        {"version": 1, "namespace": "shop", "extra": 1},
+        {"version": 1, "namespace": 7},
+        {"version": 1, "namespace": "a:b"},
+        {"version": 1, "namespace": "shop\n"},
+        {"version": "1", "namespace": "shop"},
+    ]
+    for number, arguments in enumerate(wrong):
+        plant(installation, f"wrong-{number}", json.dumps(["workers.tasks.sweep", None, [], arguments]).encode())
+    plant(installation, "positional", json.dumps(["workers.tasks.sweep", None, ["shop"], {}]).encode())
+    plant(
+        installation,
+        "sample",
+        json.dumps(
+            [
+                "workers.tasks.replay",
+                None,
+                [],
+                {"version": 1, "namespace": "demo", "sample": "../x", "seconds": 5, "rate": 5},
+            ]
+        ).encode(),
+    )
+    burst(installation)
+    failed = {job.id: job.error for job in installation.queue.jobs(JobState.FAILED)}
+    assert len(failed) == len(wrong) + 2
+    assert {error.partition(":")[0] for error in failed.values()} == {"invalid-arguments"}
+    assert failed["sample"] == "invalid-arguments: sample: is one of: banking77"
+
+
+def burst(installation: Installation) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "workers", "--burst", "--workers", "1"],
+        cwd=ROOT,
+        env={**os.environ, "ENCORE_REDIS_URL": installation.url},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+
+def test_a_burst_does_what_is_there_and_ends(installation):
+    fill_fast(installation, "shop", 100)
+    installation.services.invalidation.invalidate(Criteria(namespace="shop", all=True), actor="a", hold_seconds=0)
+    done = burst(installation)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert is_swept(installation)
+
+
+# The other tasks
+
+
+def test_a_replay_sends_the_sample_through_the_cache(installation, start_pool):
+    start_pool("--workers", "1").ready()
+    name = installation.queue.enqueue_replay("demo", seconds=3, rate=30).id
+    assert installation.queue.enqueue_replay("demo", seconds=3).id == name
+    job = eventually(lambda: (job := installation.queue.job(name)).state is JobState.FINISHED and job)
+    assert job.result["misses"] > 0
+    assert job.result["errors"] == 0
+    summary = installation.services.metrics.summary(600, namespace="demo")
+    assert summary.requests == job.result["answered"], "the task's own counts have reached Redis"
+
+
+def test_index_rows_of_expired_entries_are_pruned(installation):
+    services = installation.services
+    slot = Slot("shop", 0)
+    record = services.store.ensure_record(slot)
+    for name in ("kept", "gone"):
+        entry = an_entry(name, namespace="shop", incarnation=record.incarnation, sequence=record.sequence)
+        write = Write(
+            digest=digest_of(name), value=codec.encode_entry(entry), ttl_ms=60_000, model="gpt-4o", created_at=1.0
+        )
+        services.store.write(slot, write, record.stamp, record.sequence)
+    services.redis.delete(slot.entry(digest_of("gone")))
+    assert services.store.count_model(slot, "gpt-4o") == 2
+    burst(installation)
+    assert services.store.count_model(slot, "gpt-4o") == 1
+    assert installation.queue.reconcile_prune() is None, "once an hour is enough"
+
+
+def test_a_schedule_runs_by_itself(installation, start_pool):
+    services = installation.services
+    installation.fill("shop", 3)
+    schedules = Schedules(services.redis, services.invalidation, clock=lambda: time.time() - 120)
+    schedule = schedules.add(namespace="shop", actor="anna", criteria={"model": "gpt-4o"}, every_seconds=60)
+    start_pool("--workers", "1").ready()
+    [done] = eventually(lambda: services.invalidation.history(namespace="shop"))
+    assert (done.actor, done.id.startswith(f"schedule-{schedule.id}")) == ("anna", True)
+    assert schedules.get(schedule.id).last == f"applied: {done.id}"
+    assert {record.source for record in services.audit.records(invalidation_id=done.id)} == {"schedule"}
+
+
+# Starting
+
+
+def start_and_fail(**environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "workers"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+
+def test_without_a_redis_it_says_what_to_do(tmp_path):
+    failed = start_and_fail(ENCORE_HOME=str(tmp_path))
+    assert failed.returncode == 1
+    assert "ENCORE_REDIS_URL" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_settings_that_cannot_be_used_are_said_so():
+    failed = start_and_fail(ENCORE_WORKERS="none", ENCORE_REDIS_URL="redis://x:abc")
+    assert failed.returncode == 1
+    assert "ENCORE_WORKERS" in failed.stderr
+    assert "ENCORE_REDIS_URL" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_it_waits_for_a_redis_that_is_not_there_yet_and_may_be_stopped_meanwhile(redis_server, tmp_path):
+    from tests.workers.conftest import PoolProcess
+
+    server = redis_server()
+    server.kill()
+    pool = PoolProcess(server.url, tmp_path)
+    eventually(lambda: "waiting for it" in pool.said())
+    assert pool.stop() == 0
+    pool.process.stdout.close()
+    assert "Traceback" not in pool.said()
