@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
@@ -113,18 +113,28 @@ class NumpyIndex:
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
         """Microseconds, but for the rare addition that makes the arrays larger."""
-        self.add_many(partition, (Row(key=row_key, vector=vector, expires_at=expires_at),))
+        require_unit_vector(vector, partition.embedder)
+        if expires_at > self._clock():
+            with self._lock:
+                self._put(partition, Row(key=row_key, vector=vector, expires_at=expires_at))
+                self._evict()
 
     def add_many(self, partition: Partition, rows: Iterable[Row]) -> None:
-        """Checked row by row: those before a refused one stay."""
-        for row in rows:
+        """All or, when one is refused, none."""
+        now = self._clock()
+        chosen = {row.key: row for row in rows}.values()
+        for row in chosen:
             require_unit_vector(row.vector, partition.embedder)
-            if row.expires_at <= self._clock():
-                continue
-            with self._lock:
-                self._put(partition, row)
-                if self._bytes_used > self._max_bytes:
-                    self._evict()
+        live = [row for row in chosen if row.expires_at > now]
+        with self._lock:
+            matrix = self._matrices.get(partition)
+            new = [row for row in live if matrix is None or row.key not in matrix]
+            if len(new) < len(live):
+                for row in live:
+                    self._put(partition, row)
+            elif new:
+                self._extend(partition, new)
+            self._evict()
 
     def remove(self, partition: Partition, row_key: bytes) -> bool:
         """The place in the order of arrival is given back later."""
@@ -192,9 +202,7 @@ class NumpyIndex:
             return matrix.nearest(vector, k, minimum_similarity)
 
     def _put(self, partition: Partition, row: Row) -> None:
-        matrix = self._matrices.get(partition)
-        if matrix is None:
-            matrix = self._matrices[partition] = Matrix(partition.embedder)
+        matrix = self._matrix(partition)
         before = matrix.used
         self._serial += 1
         matrix.put(row.key, row.vector, row.expires_at, self._serial)
@@ -202,6 +210,21 @@ class NumpyIndex:
         self._arrivals.append((partition, row.key, self._serial))
         if len(self._arrivals) > 2 * self._rows + 1_000:
             self._arrivals = deque(arrival for arrival in self._arrivals if self._is_live(*arrival))
+
+    def _extend(self, partition: Partition, rows: Sequence[Row]) -> None:
+        keys = [row.key for row in rows]
+        vectors = np.stack([row.vector for row in rows])
+        first = self._serial + 1
+        self._matrix(partition).extend(keys, vectors, [row.expires_at for row in rows], first)
+        self._serial += len(rows)
+        self._account(partition, len(rows))
+        self._arrivals.extend((partition, key, serial) for serial, key in enumerate(keys, start=first))
+
+    def _matrix(self, partition: Partition) -> Matrix:
+        matrix = self._matrices.get(partition)
+        if matrix is None:
+            matrix = self._matrices[partition] = Matrix(partition.embedder)
+        return matrix
 
     def _is_live(self, partition: Partition, key: bytes, serial: int) -> bool:
         matrix = self._matrices.get(partition)

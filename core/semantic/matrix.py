@@ -7,6 +7,7 @@ afterwards whether a row moved under them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,6 +72,9 @@ class Matrix:
         """Memory of the arrays, room to grow included."""
         return self._arrays.nbytes
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places
+
     def serial(self, key: bytes) -> int | None:
         """The serial that `put` was given for this key; None when there is no such row."""
         place = self._places.get(key)
@@ -84,14 +88,30 @@ class Matrix:
                 self._resize(int(self.used * _GROWTH) + 1)
             self._write(self.used, key, vector, expires_at, serial)
             self._places[key] = self.used
-            self.used += 1  # from here on readers see it
-            if self._arrays.signs is None and self.used >= TWO_STAGES_FROM:
-                self._resize(len(self._arrays.keys))
+            self._show(self.used + 1)
         else:
             self._moves += 1
             self._write(place, key, vector, expires_at, serial)
             self._moves += 1
         self.earliest_expiry = min(self.earliest_expiry, expires_at)
+
+    def extend(self, keys: Sequence[bytes], vectors: Vectors, expiries: Sequence[float], first_serial: int) -> None:
+        """Adds rows with new keys, all different, numbered from `first_serial`: many in one go."""
+        start, end = self.used, self.used + len(keys)
+        if end > len(self._arrays.keys):
+            self._resize(max(int(self.used * _GROWTH), end) + 1)
+        arrays = self._arrays
+        arrays.vectors[start:end] = vectors
+        arrays.keys[start:end] = keys
+        arrays.expiries[start:end] = expiries
+        arrays.serials[start:end] = range(first_serial, first_serial + len(keys))
+        if arrays.signs is not None and arrays.centre is not None:
+            for block in range(start, end, _BLOCK):
+                stop = min(block + _BLOCK, end)
+                arrays.signs[:, block:stop] = self._signs_of(arrays.vectors[block:stop], arrays.centre)
+        self._places.update(zip(keys, range(start, end), strict=True))
+        self._show(end)
+        self.earliest_expiry = min(self.earliest_expiry, *expiries)
 
     def remove(self, key: bytes) -> bool:
         """Drops the row of a key; the last row takes its place. False when there is none."""
@@ -152,6 +172,12 @@ class Matrix:
         padded = np.zeros((len(vectors), -(-self._signed // 64) * 8), dtype=np.uint8)
         padded[:, : bits.shape[1]] = bits
         return np.ascontiguousarray(padded.view(np.uint64).T)
+
+    def _show(self, used: int) -> None:
+        """From here on readers see so many rows."""
+        self.used = used
+        if self._arrays.signs is None and used >= TWO_STAGES_FROM:
+            self._resize(len(self._arrays.keys))
 
     def _write(self, place: int, key: bytes, vector: Vector, expires_at: float, serial: int) -> None:
         arrays = self._arrays
