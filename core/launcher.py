@@ -150,9 +150,10 @@ class Launcher:
             self._redis.stop()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self._interrupted_at is None:
-            self._interrupted_at = time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._interrupted_at > IMPATIENCE_SECONDS:
+            self._interrupted_at = now
+        elif is_impatient(number, after_seconds=now - self._interrupted_at):
             # Only the kernel is called here: the code that this handler interrupts may hold any lock.
             server = self._redis.process if self._redis is not None else None
             left = [p.pid for p in (*self._processes.values(), server) if p is not None and p.returncode is None]
@@ -228,6 +229,11 @@ def masked(url: str) -> str:
     user, at, host = parts.netloc.rpartition("@")
     shown = f"{user.partition(':')[0]}:***@{host}" if at else host
     return f"{parts.scheme}://{shown}{parts.path}"
+
+
+def is_impatient(number: int, *, after_seconds: float) -> bool:
+    """Whether a signal so long after the first request to stop means: at once. A repeated SIGTERM never does."""
+    return number == signal.SIGINT and after_seconds > IMPATIENCE_SECONDS
 
 
 def _check_redis(url: str) -> None:

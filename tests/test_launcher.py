@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from core.embedded import running_url
-from core.launcher import PartFailed, free_port, masked
+from core.launcher import PartFailed, free_port, is_impatient, masked
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("workers:serve", "gateway:serve", "console:serve")
@@ -145,13 +145,27 @@ def test_other_requests_to_end_are_orderly_too(launch, home, number):
     assert running_url(home) is None
 
 
-def test_an_interrupt_delivered_twice_in_a_moment_is_one(launch):
+def test_a_request_to_end_that_comes_twice_is_one(launch):
     run = launch(*PARTS)
     run.read_until("Ctrl-C")
-    run.press_ctrl_c()
-    run.press_ctrl_c()
+    run.process.send_signal(signal.SIGTERM)
+    run.read_until("stopping")
+    run.process.send_signal(signal.SIGTERM)
     assert run.end() == 0
     assert len([event for event in run.events if event.endswith("redis answered True")]) == len(PARTS)
+
+
+@pytest.mark.parametrize(
+    ("number", "after_seconds", "at_once"),
+    [
+        (signal.SIGINT, 0.01, False),  # one press, heard from the terminal and from make
+        (signal.SIGINT, 0.6, True),
+        (signal.SIGTERM, 5, False),
+        (signal.SIGHUP, 5, False),
+    ],
+)
+def test_only_a_later_ctrl_c_is_impatience(number, after_seconds, at_once):
+    assert is_impatient(number, after_seconds=after_seconds) is at_once
 
 
 def test_a_second_ctrl_c_kills_a_part_that_does_not_listen(launch, home):
