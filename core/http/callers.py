@@ -1,0 +1,110 @@
+"""Who calls the gateway: whether they may, which namespace is theirs, and what the provider is told of them.
+
+Pure. Two callers never share answers unless the operator says so; a caller without any credential shares with nobody,
+not even with himself: there is no telling him from another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from core.errors import InvalidInput
+from core.keys import NAMESPACE_PATTERN
+from core.models import Controls
+from core.settings import Settings
+
+CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
+"""Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone who may use the gateway. `namespace` is where answers are kept, None for nowhere."""
+
+    namespace: str | None
+
+
+class Callers:
+    """Tells callers apart, as the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._namespace = settings.gateway_namespace
+        self._keys = [_digest(key.get_secret_value()) for key in settings.gateway_keys]
+        key = settings.openai_api_key
+        self._provider_key = key.get_secret_value() if key is not None else None
+        self._is_private = is_loopback(settings.gateway_host)
+
+    def identify(self, headers: Mapping[str, str]) -> Caller | None:
+        """The caller, None for one who gives none of the gateway's keys. Names of headers are in lower case."""
+        given = [headers[name] for name in CREDENTIALS if headers.get(name)]
+        if self._keys and not any(self._is_key(_token(value)) for value in given):
+            return None
+        if self._namespace is not None:
+            return Caller(namespace=self._namespace)
+        if not given:
+            return Caller(namespace=None)
+        return Caller(
+            namespace="key-" + hashlib.sha256(b"encore-caller\0" + "\0".join(given).encode()).hexdigest()[:24]
+        )
+
+    def _is_key(self, token: str) -> bool:
+        digest = _digest(token)
+        # All are compared, so that the time tells nothing.
+        return sum(hmac.compare_digest(digest, key) for key in self._keys) > 0
+
+    def credentials(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+        """What the provider gets: the configured key, else the caller's own; never one of the gateway's keys."""
+        if self._provider_key is not None:
+            return [("authorization", f"Bearer {self._provider_key}")]
+        if self._keys:
+            return []
+        return [(name, headers[name]) for name in CREDENTIALS if headers.get(name)]
+
+    def is_foreign(self, headers: Mapping[str, str]) -> bool:
+        """Whether a web page sent the request: one of another site, or one that made this machine's address its own."""
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
+        if self._is_private and host not in LOOPBACK:
+            return True
+        origin = urlsplit(headers.get("origin", ""))
+        return origin.scheme in ("http", "https") and origin.hostname not in LOOPBACK | {host}
+
+
+def own_controls(controls: Controls, caller: Caller) -> Controls:
+    """The controls with the namespace that the caller may use: his own, or a part of it that the request names.
+
+    Raises InvalidInput for a name that does not fit in.
+    """
+    if caller.namespace is None:
+        return msgspec.structs.replace(controls, namespace=None)
+    if controls.namespace is None:
+        return msgspec.structs.replace(controls, namespace=caller.namespace)
+    namespace = f"{caller.namespace}.{controls.namespace}"
+    if not re.fullmatch(NAMESPACE_PATTERN, namespace):
+        longest = 63 - len(caller.namespace)
+        raise InvalidInput("X-Encore-Namespace", f"use at most {longest} letters, digits, dots, dashes and underscores")
+    return msgspec.structs.replace(controls, namespace=namespace)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token(value: str) -> str:
+    scheme, space, token = value.partition(" ")
+    return token.strip() if space and scheme.lower() == "bearer" else value
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

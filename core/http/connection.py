@@ -1,0 +1,107 @@
+"""One request to the gateway and the way back to its client, in ASGI's terms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.types import Message, Receive, Scope, Send
+
+from core.http.reply import Headers, Reply, error_reply
+
+BODY_SECONDS: Final = 30.0
+"""Longest wait for a request's next bytes."""
+
+# Between two connections, not between client and provider; or chosen anew for the next hop.
+HOP_HEADERS: Final = frozenset(
+    {
+        *("connection", "content-length", "host", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+_KEPT_FROM_CLIENT: Final = HOP_HEADERS | {"alt-svc", "date", "server", "set-cookie", "strict-transport-security"}
+
+
+class Refused(Exception):
+    """The gateway's own error, in the provider's format."""
+
+    def __init__(self, status: int, message: str, code: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        kind = "authentication_error" if status == 401 else "invalid_request_error"
+        self.reply = error_reply(status, message, kind=kind, code=code, parameter=parameter)
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+class Connection:
+    """One request and the way back to its client. Names of headers are in lower case."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        prefix: str = scope["root_path"]
+        self.path: str = scope["path"].removeprefix(prefix)
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.raw_path = raw_path.decode("latin-1").removeprefix(prefix)
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.raw_headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        self.headers: dict[str, str] = {}
+        for name, value in self.raw_headers:
+            self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
+        self.started = False
+        self._receive = receive
+        self._send = send
+
+    async def body(self, most_bytes: int) -> AsyncIterator[bytes]:
+        """The request's body as it arrives. Raises Refused for one too large or too slow."""
+        length = self.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > most_bytes:
+            raise Refused(413, f"the request is larger than {most_bytes} bytes", "request_too_large")
+        received = 0
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                raise Refused(408, "the request did not arrive in time", "request_timeout") from None
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            piece: bytes = message.get("body", b"")
+            received += len(piece)
+            if received > most_bytes:
+                raise Refused(413, f"the request is larger than {most_bytes} bytes", "request_too_large")
+            more = message.get("more_body", False)
+            if piece:
+                yield piece
+
+    async def until_left(self) -> None:
+        """Waits until the client has gone away."""
+        message: Message = {"type": ""}
+        while message["type"] != "http.disconnect":
+            message = await self._receive()
+
+    async def reply(self, reply: Reply) -> None:
+        """Sends a whole answer."""
+        await self.start(reply.status, [*reply.headers, ("content-length", str(len(reply.content)))])
+        await self._send({"type": "http.response.body", "body": reply.content})
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Begins an answer."""
+        self.started = True
+        encoded = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in headers
+            if name == "content-length" or name not in _KEPT_FROM_CLIENT
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def write(self, piece: bytes) -> None:
+        """Goes on with an answer; waits for a client that reads slowly."""
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def end(self) -> None:
+        """Ends an answer properly."""
+        await self._send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,245 @@
+"""The two loops, blocking and not, that carry a request for an answer through the cache and to the provider.
+
+They hold no decision: what a request means is in `inbound`, what an answer becomes in `exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+
+import httpx2
+import msgspec
+
+from core.cache import LLMCache
+from core.http.exchange import Exchange
+from core.http.inbound import Inbound
+from core.http.reply import Headers, Reply, from_error, from_hit, of_the_answer
+from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
+from core.threads import in_thread
+
+Send = Callable[[bytes], httpx2.Response]
+"""Sends a body to the provider; the answer's body is not read yet."""
+AsyncSend = Callable[[bytes], Awaitable[httpx2.Response]]
+
+
+class Pieces(httpx2.SyncByteStream):
+    """A stream on its way to the caller."""
+
+    def __init__(self, exchange: Exchange, response: httpx2.Response) -> None:
+        self._exchange = exchange
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange = self._exchange
+        try:
+            for piece in self._response.iter_bytes():
+                shown = exchange.feed(piece)
+                if exchange.is_complete:
+                    exchange.complete()
+                if shown:
+                    yield shown
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        if rest := exchange.cut():
+            yield rest
+
+    def close(self) -> None:
+        """The caller wants no more."""
+        self._exchange.fail(asyncio.CancelledError())
+        self._response.close()
+
+
+class AsyncPieces(httpx2.AsyncByteStream):
+    """The same on an event loop."""
+
+    def __init__(self, exchange: Exchange, response: httpx2.Response) -> None:
+        self.exchange = exchange
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        exchange = self.exchange
+        try:
+            async for piece in self._response.aiter_bytes():
+                shown = exchange.feed(piece)
+                if exchange.is_complete:
+                    await in_thread(exchange.complete)
+                if shown:
+                    yield shown
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        if rest := exchange.cut():
+            yield rest
+
+    async def aclose(self) -> None:
+        """The caller wants no more."""
+        self.exchange.fail(asyncio.CancelledError())
+        await self._response.aclose()
+
+
+class Streamed(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is still arriving. Close the pieces if you stop early."""
+
+    headers: Headers
+    pieces: Pieces
+
+
+class AsyncStreamed(msgspec.Struct, frozen=True, kw_only=True):
+    """The same on an event loop."""
+
+    headers: Headers
+    pieces: AsyncPieces
+
+
+def answer(cache: LLMCache, inbound: Inbound, send: Send, *, patience_seconds: float = math.inf) -> Reply | Streamed:
+    """Answers a request, from the cache or by `send`, whose errors pass through.
+
+    Waits at most so long for another caller's answer, and raises TimeoutError then.
+    """
+    try:
+        step = _settle(cache, inbound, patience_seconds)
+    except Exception as error:
+        if (reply := from_error(error)) is None:
+            raise
+        return reply
+    if isinstance(step, Hit):
+        return from_hit(step, inbound)
+    exchange = Exchange(step, inbound)
+    try:
+        while True:
+            response = send(exchange.outgoing)
+            headers = of_the_answer(response.headers.multi_items())
+            if _is_stream(response):
+                return Streamed(headers=exchange.opened(headers), pieces=Pieces(exchange, response))
+            try:
+                content = response.read()
+            finally:
+                response.close()
+            if not exchange.sends_again(response.status_code, content):
+                return exchange.whole(response.status_code, headers, content)
+    except BaseException as error:
+        if (stale := exchange.fail(error)) is None:
+            raise
+        return stale
+
+
+class AsyncAnswering:
+    """The same on an event loop, in two parts: `begin` answers what needs no provider, `run` the rest.
+
+    `bypass` is a reason of the caller's own why the request may not touch the cache.
+    """
+
+    def __init__(
+        self,
+        cache: LLMCache,
+        inbound: Inbound,
+        send: AsyncSend,
+        *,
+        patience_seconds: float = math.inf,
+        bypass: str = "",
+    ) -> None:
+        self._cache = cache
+        self._inbound = inbound
+        self._send = send
+        self._until = time.monotonic() + patience_seconds
+        self._bypass = bypass
+        self._exchange: Exchange | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether others wait for this answer too, so that it is worth having though the caller went away."""
+        return self._exchange is not None and self._exchange.is_awaited
+
+    async def begin(self) -> Reply | Bypass | Lead | Follow:
+        """The reply, if one can be given at once, else the step to `run`."""
+        return await in_thread(self._begin, _give_up)
+
+    def _begin(self) -> Reply | Bypass | Lead | Follow:
+        request, controls = self._inbound.request, self._inbound.controls
+        try:
+            if self._bypass:
+                step: Step = self._cache.decider.bypass(request, controls, self._bypass)
+            else:
+                step = self._cache.begin(request, controls)
+        except Exception as error:
+            if (reply := from_error(error)) is None:
+                raise
+            return reply
+        return from_hit(step, self._inbound) if isinstance(step, Hit) else step
+
+    async def run(self, first: Bypass | Lead | Follow) -> Reply | AsyncStreamed:
+        """The answer from that step on. Raises what `send` raises, and TimeoutError."""
+        try:
+            step = await self._settled(first)
+        except Exception as error:
+            if (reply := from_error(error)) is None:
+                raise
+            return reply
+        if isinstance(step, Hit):
+            return from_hit(step, self._inbound)
+        exchange = self._exchange = Exchange(step, self._inbound)
+        try:
+            while True:
+                response = await self._send(exchange.outgoing)
+                headers = of_the_answer(response.headers.multi_items())
+                if _is_stream(response):
+                    return AsyncStreamed(headers=exchange.opened(headers), pieces=AsyncPieces(exchange, response))
+                try:
+                    content = await response.aread()
+                finally:
+                    await response.aclose()
+                if not exchange.sends_again(response.status_code, content):
+                    return await in_thread(partial(exchange.whole, response.status_code, headers, content))
+        except Exception as error:
+            if (stale := await in_thread(partial(exchange.fail, error))) is None:
+                raise
+            return stale
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+
+    async def _settled(self, step: Step) -> Hit | Bypass | Lead:
+        while isinstance(step, Follow):
+            follow = step
+            try:
+                left = _left(self._until)
+            except TimeoutError:
+                follow.abandon()
+                raise
+            step = await follow.wait_async(left)
+        return step
+
+
+def _give_up(begun: Reply | Bypass | Lead | Follow) -> None:
+    if not isinstance(begun, Reply):
+        give_up(begun)
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return response.status_code == 200 and kind.lower().startswith("text/event-stream")
+
+
+def _settle(cache: LLMCache, inbound: Inbound, patience_seconds: float) -> Hit | Bypass | Lead:
+    step = cache.begin(inbound.request, inbound.controls)
+    until = time.monotonic() + patience_seconds
+    while isinstance(step, Follow):
+        follow = step
+        try:
+            step = follow.wait(_left(until))
+        except (KeyboardInterrupt, SystemExit, TimeoutError):
+            follow.abandon()
+            raise
+    return step
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("another caller's answer to the same question did not come in time")
+    return left

@@ -1,0 +1,128 @@
+"""Answers as HTTP has them: made of a hit, of the provider's own answer, or of an error in the provider's format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from openai import APIStatusError
+
+from core.errors import CacheError, InvalidInput, NotCached
+from core.http.inbound import Inbound, encode_json
+from core.models import Outcome, OutcomeKind
+from core.steps import Hit
+from core.streaming import DONE, encode_event
+
+Headers = list[tuple[str, str]]
+
+CACHE_NAME: Final = "encore"
+EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+_JSON: Final = "application/json"
+# What a client must not take over from the connection between us and the provider.
+_OF_THE_CONNECTION: Final = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer. Its length is for the sender to say."""
+
+    status: int = 200
+    headers: Headers
+    content: bytes
+
+
+def cache_status(outcome: Outcome) -> str:
+    """The member that this cache adds to the `Cache-Status` field (RFC 9211).
+
+    A miss says `stored` when the answer is in the cache by now, which a stream cannot know when it begins.
+    """
+    match outcome.kind:
+        case OutcomeKind.HIT:
+            return f"{CACHE_NAME}; hit; detail={'stale' if outcome.stale else outcome.detail}"
+        case OutcomeKind.BYPASS:
+            return bypass_status(outcome.reason)
+        case _:
+            flags = ("; collapsed" if outcome.collapsed else "") + ("; stored" if outcome.stored else "")
+            return miss_status(outcome.reason) + flags
+
+
+def bypass_status(reason: str) -> str:
+    """Why the request did not touch the cache."""
+    return f"{CACHE_NAME}; fwd=bypass; detail={reason}"
+
+
+def miss_status(reason: str) -> str:
+    """Why the request went on to the provider, in the words of RFC 9211."""
+    forwarded = {"expired": "stale", "no-cache": "request", "max-age": "request"}.get(reason, "uri-miss")
+    return f"{CACHE_NAME}; fwd={forwarded}"
+
+
+def from_hit(hit: Hit, inbound: Inbound) -> Reply:
+    """A stored answer, in the form the caller asked for, at once."""
+    answer = hit.answer
+    headers = [("cache-status", cache_status(answer.outcome)), ("x-encore-key", answer.key)]
+    if answer.outcome.kind is OutcomeKind.HIT:
+        headers.append(("age", str(int(answer.age_seconds))))
+    if answer.similarity is not None:
+        headers.append(("x-encore-similarity", f"{answer.similarity:.4f}"))
+    if not inbound.request.streams:
+        return Reply(headers=[("content-type", _JSON), *headers], content=encode_json(answer.completion.body))
+    events: list[Any] = list(hit.chunks(include_usage=inbound.wants_usage))
+    if inbound.request.endpoint == "chat":
+        events.append(DONE)
+    content = b"".join(map(encode_event, events))
+    return Reply(headers=[("content-type", EVENT_STREAM), *headers], content=content)
+
+
+def of_the_answer(headers: Iterable[tuple[str, str]]) -> Headers:
+    """The provider's headers as far as they are true of the decoded body; names in lower case."""
+    return [(lower, value) for name, value in headers if (lower := name.lower()) not in _OF_THE_CONNECTION]
+
+
+def passed_on(headers: Headers, status: str, key: str = "") -> Headers:
+    """The provider's headers with ours beside them."""
+    kept = []
+    for name, value in headers:
+        if name == "cache-status":
+            status = f"{value}, {status}"  # a cache nearer to the origin comes first
+        else:
+            kept.append((name, value))
+    kept.append(("cache-status", status))
+    if key:
+        kept.append(("x-encore-key", key))
+    return kept
+
+
+def error_reply(
+    status: int,
+    message: str,
+    *,
+    kind: str,
+    code: str,
+    parameter: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Reply:
+    """An error in the provider's own format."""
+    error = {"error": {"message": message, "type": kind, "param": parameter, "code": code}}
+    return Reply(status=status, headers=[("content-type", _JSON), *headers], content=encode_json(error))
+
+
+def from_error(error: BaseException) -> Reply | None:
+    """What a caller is told of an error in the cache's own words, or of a provider's that was shared; else None."""
+    match error:
+        case InvalidInput():
+            return error_reply(
+                400, str(error), kind="invalid_request_error", code="invalid_cache_control", parameter=error.field
+            )
+        case NotCached():
+            # SDKs try again what ends in 504, unless they are told that it would end so again.
+            again = [("x-should-retry", "false")]
+            return error_reply(504, str(error), kind="cache_error", code="not_cached", headers=again)
+        case APIStatusError():
+            response = error.response
+            headers = of_the_answer(response.headers.multi_items())
+            return Reply(status=response.status_code, headers=headers, content=response.content)
+        case CacheError():
+            return error_reply(503, str(error), kind="cache_error", code=type(error).__name__)
+        case _:
+            return None

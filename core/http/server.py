@@ -1,0 +1,67 @@
+"""The server that the gateway runs in: one process, one event loop, no access log."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from core.bootstrap import bootstrap
+from core.errors import InvalidSettings
+from core.http.callers import is_loopback
+from core.http.gateway import build
+from core.settings import Settings
+
+STREAMS_END_SECONDS: Final = 10
+"""How long streams may go on after the server was told to stop."""
+IDLE_SECONDS: Final = 75
+"""How long a connection without requests is kept: longer than SDKs keep theirs, so that they close first."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, but to be stopped by a signal is a success."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listens to signals while serving, and does not raise them again afterwards."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve(settings: Settings) -> None:
+    """Runs the gateway until a signal stops it. Raises InvalidSettings for one that would be open to anyone."""
+    check(settings)
+    with bootstrap(settings) as services:
+        Server(
+            uvicorn.Config(
+                build(services),
+                host=settings.gateway_host,
+                port=settings.gateway_port,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                ws="none",
+                lifespan="on",
+                timeout_keep_alive=IDLE_SECONDS,
+                timeout_graceful_shutdown=STREAMS_END_SECONDS,
+            )
+        ).run()
+
+
+def check(settings: Settings) -> None:
+    """Raises InvalidSettings when the gateway must not start like this."""
+    if not is_loopback(settings.gateway_host) and not settings.gateway_keys:
+        raise InvalidSettings(
+            [f"ENCORE_GATEWAY_HOST: {settings.gateway_host} can be reached by others: set ENCORE_GATEWAY_KEYS"]
+        )
+    needs_key = not settings.uses_demo_model and settings.openai_base_url is None
+    if settings.gateway_keys and needs_key and settings.openai_api_key is None:
+        raise InvalidSettings(
+            ["OPENAI_API_KEY: set the provider's key, since callers give one of ENCORE_GATEWAY_KEYS instead of theirs"]
+        )

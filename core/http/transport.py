@@ -1,0 +1,153 @@
+"""The cache as a transport of the HTTP client that the `openai` SDK uses: every feature of the SDK works unchanged.
+
+    client = OpenAI(http_client=encore_client(cache))
+
+Requests for answers go through the cache, everything else passes through untouched. On a hit nothing is sent.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import httpx2
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+from core.cache import LLMCache
+from core.errors import InvalidInput
+from core.http.driver import AsyncAnswering, answer
+from core.http.inbound import OWN_HEADERS, Inbound, read, target_of
+from core.http.reply import Reply, from_error
+
+
+class CachingTransport(httpx2.BaseTransport):
+    """Answers from the cache; `upstream` does the rest."""
+
+    def __init__(self, cache: LLMCache, upstream: httpx2.BaseTransport) -> None:
+        self._cache = cache
+        self._upstream = upstream
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """One HTTP request. Raises what the provider's transport raises, unchanged."""
+        if target_of(request.method, request.url.path) is None:
+            return self._upstream.handle_request(request)
+        content = request.read()
+        inbound = _inbound(request, content)
+        if inbound is None:
+            return self._upstream.handle_request(request)
+        if isinstance(inbound, Reply):
+            return _whole(inbound)
+
+        def send(body: bytes) -> httpx2.Response:
+            return self._upstream.handle_request(_outgoing(request, body))
+
+        try:
+            result = answer(self._cache, inbound, send, patience_seconds=_patience(request))
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout(str(error), request=request) from error
+        if isinstance(result, Reply):
+            return _whole(result)
+        return httpx2.Response(200, headers=result.headers, stream=result.pieces)
+
+    def close(self) -> None:
+        """Ends the connections to the provider."""
+        self._upstream.close()
+
+
+class AsyncCachingTransport(httpx2.AsyncBaseTransport):
+    """The same on an event loop."""
+
+    def __init__(self, cache: LLMCache, upstream: httpx2.AsyncBaseTransport) -> None:
+        self._cache = cache
+        self._upstream = upstream
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """As `CachingTransport.handle_request`."""
+        if target_of(request.method, request.url.path) is None:
+            return await self._upstream.handle_async_request(request)
+        content = await request.aread()
+        inbound = _inbound(request, content)
+        if inbound is None:
+            return await self._upstream.handle_async_request(request)
+        if isinstance(inbound, Reply):
+            return _whole(inbound)
+
+        async def send(body: bytes) -> httpx2.Response:
+            return await self._upstream.handle_async_request(_outgoing(request, body))
+
+        try:
+            answering = AsyncAnswering(self._cache, inbound, send, patience_seconds=_patience(request))
+            step = await answering.begin()
+            result = step if isinstance(step, Reply) else await answering.run(step)
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout(str(error), request=request) from error
+        if isinstance(result, Reply):
+            return _whole(result)
+        return httpx2.Response(200, headers=result.headers, stream=result.pieces)
+
+    async def aclose(self) -> None:
+        """Ends the connections to the provider."""
+        await self._upstream.aclose()
+
+
+class _CachingClient(DefaultHttpxClient):
+    """The SDK's own client with the cache before each of its transports, those of proxies too."""
+
+    def __init__(self, cache: LLMCache, **options: Any) -> None:
+        super().__init__(**options)
+        self._transport = CachingTransport(cache, self._transport)
+        self._mounts = {
+            pattern: CachingTransport(cache, mounted) if mounted is not None else None
+            for pattern, mounted in self._mounts.items()
+        }
+
+
+class _AsyncCachingClient(DefaultAsyncHttpxClient):
+    def __init__(self, cache: LLMCache, **options: Any) -> None:
+        super().__init__(**options)
+        self._transport = AsyncCachingTransport(cache, self._transport)
+        self._mounts = {
+            pattern: AsyncCachingTransport(cache, mounted) if mounted is not None else None
+            for pattern, mounted in self._mounts.items()
+        }
+
+
+def encore_client(cache: LLMCache, **options: Any) -> httpx2.Client:
+    """An HTTP client for `OpenAI(http_client=...)`. `options` are those of `httpx2.Client`, with the SDK's defaults."""
+    return _CachingClient(cache, **options)
+
+
+def encore_async_client(cache: LLMCache, **options: Any) -> httpx2.AsyncClient:
+    """An HTTP client for `AsyncOpenAI(http_client=...)`."""
+    return _AsyncCachingClient(cache, **options)
+
+
+def _inbound(request: httpx2.Request, content: bytes) -> Inbound | Reply | None:
+    url = request.url
+    target = target_of(request.method, str(url.copy_with(query=None, fragment=None)))
+    if target is None:
+        return None
+    try:
+        return read(target, url.query.decode("ascii"), dict(request.headers), content)
+    except InvalidInput as error:
+        return from_error(error)
+
+
+def _outgoing(request: httpx2.Request, content: bytes) -> httpx2.Request:
+    """The request with another body and without what was said to the cache."""
+    headers = [
+        (name, value)
+        for name, value in request.headers.raw
+        if not name.lower().startswith(OWN_HEADERS.encode()) and name.lower() != b"content-length"
+    ]
+    return httpx2.Request(request.method, request.url, headers=headers, content=content, extensions=request.extensions)
+
+
+def _whole(reply: Reply) -> httpx2.Response:
+    return httpx2.Response(reply.status, headers=reply.headers, content=reply.content)
+
+
+def _patience(request: httpx2.Request) -> float:
+    """How long the caller waits for an answer to begin."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    return math.inf if seconds is None else seconds

@@ -1,0 +1,81 @@
+"""A gateway on a loopback port, as its own process would run it, in a thread of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from core.bootstrap import Services, bootstrap
+from core.cache import LLMCache
+from core.http.gateway import build
+from core.settings import Settings
+
+PATIENCE_SECONDS = 20
+PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of servers without TLS: to load the certificates of the world takes longer than a test."""
+
+
+def followers(cache: LLMCache) -> int:
+    """How many callers of this process wait for others' answers."""
+    return sum(flight.followers for flight in list(cache.decider._flights._flights.values()))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for what other threads bring about."""
+    pause = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came about")
+
+
+class RunningGateway:
+    """`url` is the base URL for clients, `services` what the gateway works with."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(2048)
+        self.port = self._listener.getsockname()[1]
+        self.root = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.root}/v1"
+
+    def __enter__(self) -> RunningGateway:
+        config = uvicorn.Config(
+            build(self.services), lifespan="on", log_config=None, access_log=False, ws="none", server_header=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(self._server.serve(sockets=[self._listener]),), name="gateway", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive()
+
+
+def services_for(
+    provider_url: str | None, redis_url: str, namespace: str, clock: Callable[[], float] = time.time, **settings: Any
+) -> Services:
+    """Services on the shared Redis, with a namespace that the gateway's callers share unless the settings say not."""
+    values: dict[str, Any] = {
+        "redis_url": redis_url,
+        "redis_timeout_seconds": 5,
+        "namespace": namespace,
+        "gateway_namespace": namespace,
+        "openai_base_url": provider_url,
+        "record_prompts": True,
+    }
+    return bootstrap(Settings(**(values | settings)), clock=clock)

@@ -1,0 +1,487 @@
+"""What the gateway says, keeps apart, refuses and passes on, seen by a client that speaks plain HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.entries import Clock
+from tests.http.running import PLAIN_HTTP, RunningGateway
+from tests.openai_server import Behaviour
+
+CHAT = "/chat/completions"
+KEY = {"Authorization": "Bearer sk-of-a-caller"}
+UNSET_TTL = {"X-Encore-TTL": "60"}
+
+
+@pytest.fixture
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(verify=PLAIN_HTTP, timeout=20) as client:
+        yield client
+
+
+def question(text: str = "How do I activate my card?", **fields: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **fields}
+
+
+class Asking:
+    """A client of one gateway."""
+
+    def __init__(self, http: httpx2.Client, gateway: RunningGateway) -> None:
+        self.http = http
+        self.url = gateway.url
+
+    def __call__(self, path: str = CHAT, headers: dict[str, str] = KEY, **fields: Any) -> httpx2.Response:
+        return self.http.post(self.url + path, headers=headers, json=question(**fields))
+
+    def raw(self, content: bytes, path: str = CHAT, **headers: str) -> httpx2.Response:
+        return self.http.post(
+            self.url + path, headers={**KEY, "Content-Type": "application/json", **headers}, content=content
+        )
+
+
+@pytest.fixture
+def ask(http, gateway) -> Asking:
+    return Asking(http, gateway)
+
+
+def status(response: httpx2.Response) -> str:
+    assert response.status_code == 200, response.text
+    return response.headers["cache-status"]
+
+
+def error(response: httpx2.Response) -> dict[str, Any]:
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    return body["error"]
+
+
+# What answers say
+
+
+def test_an_answer_says_where_it_comes_from(ask):
+    miss, hit = ask(), ask()
+    assert status(miss) == "encore; fwd=uri-miss; stored"
+    assert "age" not in miss.headers
+    assert status(hit) == "encore; hit; detail=exact"
+    assert int(hit.headers["age"]) >= 0
+    assert miss.headers["x-encore-key"] == hit.headers["x-encore-key"] != ""
+    assert hit.content == json.dumps(miss.json(), separators=(",", ":")).encode()
+    assert miss.headers["x-request-id"] == "req_test"
+
+
+def test_a_normalized_hit_says_so(ask):
+    ask()
+    assert status(ask(text="how do i activate my card")) == "encore; hit; detail=normalized"
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields", "reason"),
+    [
+        ({"Cache-Control": "no-store"}, {}, "no-store"),
+        ({}, {"temperature": 1.5}, "temperature"),
+        ({}, {"store": True}, "stateful"),
+        ({}, {"encore": {"no_store": True}}, "no-store"),
+    ],
+)
+def test_a_bypass_says_why(ask, openai_server, headers, fields, reason):
+    for _ in range(2):
+        answer = ask(headers=KEY | headers, **fields)
+        assert status(answer) == f"encore; fwd=bypass; detail={reason}"
+        assert "x-encore-key" not in answer.headers
+    assert openai_server.calls == 2
+
+
+def test_no_cache_asks_again_and_stores(ask, openai_server):
+    ask()
+    again = ask(headers=KEY | {"Cache-Control": "no-cache"})
+    assert status(again) == "encore; fwd=request; stored"
+    assert ask().json() == again.json()
+    assert openai_server.calls == 2
+
+
+def test_a_cache_nearer_to_the_provider_is_named_first(ask, openai_server):
+    openai_server.always(Behaviour(headers={"Cache-Status": "cdn; hit"}))
+    assert status(ask()) == "cdn; hit, encore; fwd=uri-miss; stored"
+
+
+def test_a_streamed_hit_is_a_stream(ask):
+    ask()
+    answer = ask(stream=True)
+    assert status(answer) == "encore; hit; detail=exact"
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.text.endswith("data: [DONE]\n\n")
+
+
+# What goes to the provider
+
+
+def test_the_provider_gets_the_bytes_that_came(ask, openai_server):
+    content = (
+        b'{ "messages" : [{"content":"How\\u0020old?","role":"user"}], "model":"gpt-4o", "top_p": 1.0e0, "seed": 1%s }'
+    )
+    content %= b"0" * 40
+    assert ask.raw(content).status_code == 200
+    assert openai_server.requests[-1].raw == content
+
+
+def test_a_stream_is_asked_for_usage_in_front_of_the_bytes_that_came(ask, openai_server):
+    content = b' {"stream": true, "model":"gpt-4o", "messages":[{"role":"user","content":"How old?"}]}'
+    answer = ask.raw(content)
+    assert b"usage" not in answer.content
+    assert openai_server.requests[-1].raw == b'{"stream_options":{"include_usage":true},' + content[2:]
+
+
+def test_what_is_said_to_the_cache_stays_here(ask, openai_server):
+    ask(headers=KEY | UNSET_TTL | {"Cookie": "session=1"}, encore={"tags": ["doc:1"]})
+    received = openai_server.requests[-1]
+    assert received.headers["authorization"] == KEY["Authorization"]
+    assert received.body == question()
+    assert not [name for name in received.headers if name.startswith("x-encore") or name == "cookie"]
+
+
+def test_a_configured_key_replaces_the_callers(start_gateway, http, openai_server):
+    ask = Asking(http, start_gateway(openai_api_key="sk-of-the-operator"))
+    ask()
+    assert openai_server.requests[-1].headers["authorization"] == "Bearer sk-of-the-operator"
+
+
+def test_a_server_that_does_not_know_stream_options_is_asked_without(ask, openai_server):
+    refusal = {"message": "unknown field stream_options", "type": "invalid_request_error", "param": None, "code": None}
+    openai_server.next(Behaviour(status=400, error=refusal))
+    answer = ask(stream=True)
+    assert "data: [DONE]" in answer.text
+    assert [request.body.get("stream_options") for request in openai_server.requests] == [{"include_usage": True}, None]
+    assert status(ask(stream=True)) == "encore; hit; detail=exact"
+
+
+def test_queries_and_headers_that_may_change_the_answer_are_part_of_the_key(ask, openai_server):
+    ask()
+    for path, headers in ((f"{CHAT}?api-version=2", {}), (CHAT, {"OpenAI-Organization": "org-1"})):
+        assert status(ask(path, headers=KEY | headers)) == "encore; fwd=uri-miss; stored"
+        assert status(ask(path, headers=KEY | headers)) == "encore; hit; detail=exact"
+    assert status(ask(headers=KEY | {"User-Agent": "other", "X-Stainless-Lang": "js"})) == "encore; hit; detail=exact"
+    assert openai_server.calls == 3
+
+
+def test_a_compressed_answer_is_passed_on_as_text(ask, openai_server):
+    body = {"choices": [{"message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]}
+    compressed = gzip.compress(json.dumps(body).encode())
+    openai_server.next(Behaviour(raw=compressed, headers={"Content-Encoding": "gzip"}))
+    miss, hit = ask(), ask()
+    assert miss.json() == hit.json() == body
+    assert "content-encoding" not in miss.headers
+
+
+def test_everything_else_passes_through(ask, http, openai_server):
+    assert [model["id"] for model in http.get(f"{ask.url}/models").json()["data"]] == [
+        "gpt-4o",
+        "gpt-4o-mini",
+        "text-embedding-3-small",
+    ]
+    for method, path in (("POST", "/files"), ("DELETE", "/responses/resp_1"), ("POST", "/chat/completions/c1?x=%2F")):
+        answer = http.request(method, ask.url + path, headers=KEY, content=b"anything")
+        assert answer.status_code == 200
+        assert openai_server.requests[-1].raw == b"anything"
+        assert answer.headers["cache-status"] == "encore; fwd=bypass; detail=path"
+    assert openai_server.requests[-1].path == "/v1/chat/completions/c1"
+
+
+def test_a_path_cannot_leave_the_providers_api(gateway, openai_server):
+    connection = HTTPConnection("127.0.0.1", gateway.port)  # sends paths as they are
+    for path in ("/v1/../secret", "/v1/%2e%2e/secret", "/v1/a/%2E/b", "/v1/.."):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (404, "not_found")
+    connection.close()
+    assert openai_server.requests == []
+
+
+# Controls
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({"X-Encore-TTL": "-1"}, "X-Encore-TTL"),
+        ({"X-Encore-TTL": "soon"}, "X-Encore-TTL"),
+        ({"X-Encore-Namespace": "a/b"}, "X-Encore-Namespace"),
+        ({"X-Encore-Namespace": "n" * 64}, "X-Encore-Namespace"),
+        ({"X-Encore-Strategy": "fuzzy"}, "X-Encore-Strategy"),
+        ({"X-Encore-Threshold": "2"}, "X-Encore-Threshold"),
+        ({"X-Encore-Unheard-Of": "1"}, "X-Encore-Unheard-Of"),
+        ({"Cache-Control": "max-age=never"}, "Cache-Control"),
+    ],
+)
+def test_a_bad_control_is_refused_and_named(ask, openai_server, headers, named):
+    answer = ask(headers=KEY | headers)
+    assert answer.status_code == 400
+    assert error(answer)["param"] == named
+    assert named in error(answer)["message"]
+    assert openai_server.calls == 0
+
+
+def test_a_bad_control_in_the_body_is_refused_and_named(ask, openai_server):
+    answer = ask(encore={"ttl": -1})
+    assert (answer.status_code, error(answer)["param"]) == (400, "encore.ttl")
+    assert openai_server.calls == 0
+
+
+def test_only_if_cached_never_asks_the_provider(ask, openai_server):
+    answer = ask(headers=KEY | {"Cache-Control": "only-if-cached"})
+    assert (answer.status_code, error(answer)["code"]) == (504, "not_cached")
+    assert answer.headers["x-should-retry"] == "false"
+    assert openai_server.calls == 0
+    ask()
+    assert status(ask(headers=KEY | {"Cache-Control": "only-if-cached"})) == "encore; hit; detail=exact"
+
+
+# Callers
+
+
+def test_callers_with_different_keys_share_nothing(start_gateway, http, openai_server):
+    ask = Asking(http, start_gateway(gateway_namespace=None))
+    mine, theirs = ({"Authorization": f"Bearer sk-{name}"} for name in ("mine", "theirs"))
+    first, second = ask(headers=mine), ask(headers=theirs)
+    assert first.json() != second.json()
+    assert ask(headers=mine).json() == first.json()
+    assert ask(headers=theirs).json() == second.json()
+    assert openai_server.calls == 2
+
+
+def test_a_caller_without_a_key_is_not_cached(start_gateway, http, openai_server):
+    ask = Asking(http, start_gateway(gateway_namespace=None))
+    for headers in ({}, {"X-Encore-Namespace": "anyone"}):
+        for _ in range(2):
+            assert status(ask(headers=headers)) == "encore; fwd=bypass; detail=no-namespace"
+    assert openai_server.calls == 4
+
+
+def test_a_caller_can_divide_his_namespace_and_not_enter_anothers(start_gateway, http, openai_server, namespace):
+    gateway = start_gateway(gateway_namespace=None)
+    ask = Asking(http, gateway)
+    mine, theirs = ({"Authorization": f"Bearer sk-{name}"} for name in ("mine", "theirs"))
+    before = set(gateway.services.store.namespaces())
+    ask(headers=mine | {"X-Encore-Namespace": namespace[-20:]})
+    (named,) = set(gateway.services.store.namespaces()) - before
+    namespace = named.partition(".")[0]
+    for headers in (mine, theirs):
+        for name in ("team", namespace):
+            assert status(ask(headers=headers | {"X-Encore-Namespace": name})) == "encore; fwd=uri-miss; stored"
+    assert openai_server.calls == 5
+
+
+def test_callers_share_a_configured_namespace(ask, openai_server):
+    answers = {ask(headers=headers).text for headers in ({}, KEY, {"Authorization": "Bearer other"}, {"api-key": "x"})}
+    assert openai_server.calls == 1
+    assert len({json.loads(answer)["id"] for answer in answers}) == 1
+
+
+def test_gateway_keys_are_asked_for_and_never_passed_on(start_gateway, http, openai_server):
+    gateway = start_gateway(gateway_keys="first-key,second-key", openai_api_key="sk-operator", gateway_namespace=None)
+    ask = Asking(http, gateway)
+    for headers in ({}, KEY, {"Authorization": "Bearer first-key2"}, {"Authorization": "Basic first-key"}):
+        refused = ask(headers=headers)
+        assert (refused.status_code, error(refused)["code"]) == (401, "invalid_api_key")
+        assert http.get(f"{gateway.root}/metrics", headers=headers).status_code == 401
+    assert openai_server.calls == 0
+    for key in ("first-key", "second-key"):
+        assert status(ask(headers={"Authorization": f"Bearer {key}"})) == "encore; fwd=uri-miss; stored"
+        assert openai_server.requests[-1].headers["authorization"] == "Bearer sk-operator"
+    assert http.get(f"{gateway.root}/metrics", headers={"api-key": "first-key"}).status_code == 200
+    assert openai_server.calls == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "rebound.example"}, {"Origin": "https://evil.example"}, {"Origin": "http://127.0.0.1.evil.example:80"}],
+)
+def test_web_pages_are_not_served(ask, openai_server, headers):
+    answer = ask(headers=KEY | headers)
+    assert (answer.status_code, error(answer)["code"]) == (403, "forbidden_origin")
+    assert openai_server.calls == 0
+
+
+# Limits
+
+
+def test_a_request_too_large_is_refused(start_gateway, http, openai_server):
+    ask = Asking(http, start_gateway(gateway_max_body_bytes=5000))
+    assert ask(text="x" * 4000).status_code == 200
+    answer = ask(text="x" * 5000)
+    assert (answer.status_code, error(answer)["code"]) == (413, "request_too_large")
+
+    def chunks() -> Iterator[bytes]:
+        yield json.dumps(question("x" * 4000)).encode()
+        yield b" " * 4000
+
+    answer = http.post(ask.url + CHAT, headers=KEY, content=chunks())
+    assert (answer.status_code, error(answer)["code"]) == (413, "request_too_large")
+    assert openai_server.calls == 1
+
+
+@pytest.mark.parametrize("levels", [101, 900, 5000])
+def test_json_nested_too_deep_is_refused(ask, openai_server, levels):
+    deep = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"x":' + b"[" * levels + b"]" * levels + b"}"
+    answer = ask.raw(deep)
+    assert (answer.status_code, error(answer)["code"]) == (400, "invalid_request")
+    assert openai_server.calls == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not json", b"[1]", b'{"model": 1}', b'{"model":"m","messages":"hi"}', b"\xff"]
+)
+def test_what_is_no_request_is_for_the_provider_to_judge(ask, openai_server, content):
+    ask.raw(content)
+    assert openai_server.requests[-1].raw == content
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "NaN is not a number", "你好", "\\u0000"])
+def test_any_text_is_answered(ask, openai_server, text):
+    content = b'{"model":"gpt-4o","messages":[{"role":"user","content":"%s"}]}' % text.encode()
+    assert ask.raw(content).status_code == 200
+    assert openai_server.requests[-1].raw == content
+
+
+# Errors
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 422, 429, 500, 503])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_providers_errors_are_passed_on_and_never_stored(ask, openai_server, code, stream):
+    openai_server.always(Behaviour(status=code, headers={"Retry-After": "7"}))
+    for call in (1, 2):
+        answer = ask(stream=stream)
+        assert answer.status_code == code
+        assert error(answer)["message"] == f"told to answer {code}"
+        assert answer.headers["retry-after"] == "7"
+        assert openai_server.calls == call
+
+
+def test_a_provider_that_is_not_there_is_a_502(ask, openai_server):
+    openai_server.stop()
+    assert error(answer := ask())["code"] == "provider_unreachable"
+    assert answer.status_code == 502
+
+
+def test_a_provider_that_does_not_answer_is_a_504(start_gateway, http, openai_server):
+    ask = Asking(http, start_gateway(provider_timeout_seconds=0.2))
+    openai_server.hold()
+    assert error(answer := ask())["code"] == "provider_timeout"
+    assert answer.status_code == 504
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, None])
+def test_an_old_answer_is_served_when_the_provider_fails_and_the_caller_may_have_it(
+    openai_server, redis_url, namespace, http, start_gateway, code
+):
+    gateway = start_gateway(clock := Clock())
+    ask = Asking(http, gateway)
+    first = ask(headers=KEY | UNSET_TTL)
+    clock.forward(61)
+    if code is None:
+        openai_server.stop()
+    else:
+        openai_server.always(Behaviour(status=code))
+    assert ask().status_code >= 429
+    for stream in (False, True):
+        stale = ask(headers=KEY | {"Cache-Control": "stale-if-error=600"}, stream=stream)
+        assert status(stale) == "encore; hit; detail=stale"
+        assert stale.headers["age"] == "61"
+    assert ask(headers=KEY | {"Cache-Control": "stale-if-error=600"}).json() == first.json()
+    clock.forward(600)
+    assert ask(headers=KEY | {"Cache-Control": "stale-if-error=600"}).status_code >= 429
+
+
+def test_a_request_that_the_provider_refuses_gets_no_old_answer(openai_server, http, start_gateway):
+    ask = Asking(http, start_gateway(clock := Clock()))
+    ask(headers=KEY | UNSET_TTL)
+    clock.forward(61)
+    openai_server.always(Behaviour(status=400))
+    assert ask(headers=KEY | {"Cache-Control": "stale-if-error=600"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Behaviour(finish_reason="length"),
+        Behaviour(finish_reason="content_filter"),
+        Behaviour(finish_reason=None),
+        Behaviour(content=""),
+        Behaviour(refusal="I will not."),
+        Behaviour(tool_calls=[("f", "{}")]),
+        Behaviour(raw=b"<html>", content_type="text/html"),
+        Behaviour(raw=b"{}"),
+        Behaviour(raw=b'{"error": {"message": "no"}}'),
+        Behaviour(ends=False),
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, "/responses"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_no_whole_answer_is_passed_on_and_not_stored(ask, http, openai_server, behaviour, path, stream):
+    if not behaviour.ends and (not stream or path == "/responses"):
+        return
+    openai_server.always(behaviour)
+    body = {"input": "How old?", "model": "gpt-4o"} if path == "/responses" else question("How old?")
+    for call in (1, 2):
+        answer = http.post(ask.url + path, headers=KEY, json=body | {"stream": stream})
+        assert status(answer) == "encore; fwd=uri-miss"
+        assert openai_server.calls == call
+
+
+# For operators
+
+
+def test_health_readiness_and_metrics(gateway, http, ask):
+    assert http.get(f"{gateway.root}/healthz").json() == {"status": "ok"}
+    assert http.get(f"{gateway.root}/readyz").json() == {"status": "ready", "store": "up"}
+    ask()
+    ask()
+    gateway.services.metrics.flush()
+    metrics = http.get(f"{gateway.root}/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'encore_requests_total{model="gpt-4o",' in metrics.text
+    assert 'outcome="hit"' in metrics.text
+
+
+def test_without_its_store_the_gateway_is_ready_and_says_so(
+    redis_server, openai_server, namespace, http, start_gateway
+):
+    server = redis_server()
+    gateway = start_gateway(redis_url=server.url, redis_timeout_seconds=0.05)
+    ask = Asking(http, gateway)
+    ask()
+    server.kill()
+    assert status(ask()) == "encore; fwd=uri-miss"
+    assert http.get(f"{gateway.root}/readyz").json() == {"status": "ready", "store": "down"}
+    assert openai_server.calls == 2
+
+
+def test_other_paths_do_not_exist(gateway, http):
+    for path in ("/", "/admin", "/chat/completions", "/docs"):
+        answer = http.get(gateway.root + path)
+        assert answer.status_code == 404
+        assert error(answer)["code"] == "not_found"
+
+
+def test_requests_of_many_threads_get_their_own_answers(ask, openai_server):
+    answers: dict[int, str] = {}
+
+    def run(number: int) -> None:
+        answers[number] = ask(text=f"Question number {number % 10}?").json()["choices"][0]["message"]["content"]
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(f"Question number {number % 10}?" in answer for number, answer in answers.items())
+    assert openai_server.calls == 10

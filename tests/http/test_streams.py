@@ -1,0 +1,278 @@
+"""Streams on their way: passed on as they arrive, kept only when whole, given up with the caller who wanted them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.http.exchange import Exchange
+from core.http.inbound import Target, read
+from core.http.transport import CachingTransport
+from core.models import Controls, OutcomeKind
+from core.steps import Hit, Lead
+from core.streaming import DONE, encode_event, split, split_response
+from tests.fakes import Outcomes, a_body
+from tests.http.running import PLAIN_HTTP, followers, until
+from tests.openai_server import Behaviour
+
+KEY = {"Authorization": "Bearer sk-of-a-caller"}
+CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How old are you?"}]}
+RESPONSE: dict[str, Any] = {"model": "gpt-4o", "input": "How old are you?"}
+BODIES = {"/chat/completions": CHAT, "/responses": RESPONSE}
+
+Client = tuple[httpx2.Client, str, LLMCache]
+
+
+@pytest.fixture(params=["transport", "gateway"])
+def through(request: pytest.FixtureRequest, openai_server) -> Iterator[Client]:
+    """A client through the cache, the URL it asks, and the cache."""
+    if request.param == "gateway":
+        gateway = request.getfixturevalue("start_gateway")()
+        with httpx2.Client(verify=PLAIN_HTTP, timeout=20) as client:
+            yield client, gateway.url, gateway.services.cache
+    else:
+        cache = LLMCache(metrics=Outcomes())
+        upstream = httpx2.HTTPTransport(verify=PLAIN_HTTP)
+        with httpx2.Client(transport=CachingTransport(cache, upstream), timeout=20) as client:
+            yield client, openai_server.url, cache
+
+
+@pytest.fixture
+def gateway(start_gateway, openai_server) -> Iterator[Client]:
+    running = start_gateway()
+    with httpx2.Client(verify=PLAIN_HTTP, timeout=20) as client:
+        yield client, running.url, running.services.cache
+
+
+def streamed(through: Client, path: str = "/chat/completions", **fields: Any) -> Any:
+    client, url, _ = through
+    return client.stream("POST", url + path, headers=KEY, json=BODIES[path] | {"stream": True} | fields)
+
+
+def asked(through: Client, path: str = "/chat/completions", **fields: Any) -> httpx2.Response:
+    client, url, _ = through
+    return client.post(url + path, headers=KEY, json=BODIES[path] | fields)
+
+
+def is_hit(response: httpx2.Response) -> bool:
+    return "; hit;" in response.headers["cache-status"]
+
+
+@pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": True}}])
+@pytest.mark.parametrize("path", BODIES)
+def test_a_stream_is_passed_on_as_it_arrives(through, openai_server, path, options):
+    gate = openai_server.hold(after=3)
+    with streamed(through, path, **options) as response:
+        pieces = response.iter_bytes()
+        received = b""
+        while received.count(b"\n\n") < 3:
+            received += next(pieces)
+        assert received.count(b"\n\n") == 3
+        gate.release()
+        received += b"".join(pieces)
+    assert received.count(b"\n\n") > 5
+    assert is_hit(asked(through, path))
+    assert openai_server.calls == 1
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_caller_who_leaves_ends_the_stream_and_nothing_is_kept(through, openai_server, path):
+    gate = openai_server.hold(after=3)
+    with streamed(through, path) as response:
+        next(response.iter_bytes())
+    openai_server.wait_for_disconnects()
+    gate.release()
+    assert not is_hit(asked(through, path))
+    assert openai_server.calls == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_caller_who_leaves_before_the_answer_begins_ends_the_call(gateway, openai_server, stream):
+    client, url, _ = gateway
+    gate = openai_server.hold()
+    with pytest.raises(httpx2.ReadTimeout):
+        client.post(f"{url}/chat/completions", headers=KEY, json=CHAT | {"stream": stream}, timeout=0.2)
+    openai_server.wait_for_disconnects()
+    gate.release()
+    assert not is_hit(asked(gateway))
+
+
+@pytest.mark.parametrize("after", [0, 3])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_goes_on_without_its_caller_when_others_wait_for_it(gateway, openai_server, stream, after):
+    if after and not stream:
+        return
+    client, url, cache = gateway
+    gate = openai_server.hold(after=after)
+    with ThreadPoolExecutor(1) as pool, ExitStack() as leader:
+        if after:
+            pieces = leader.enter_context(streamed(gateway)).iter_bytes()
+            next(pieces)
+        else:
+            short = httpx2.Timeout(20, read=1.5)
+            leaving = pool.submit(client.post, f"{url}/chat/completions", headers=KEY, json=CHAT, timeout=short)
+            gate.wait_for(1)
+        with ThreadPoolExecutor(1) as other:
+            following = other.submit(asked, gateway, stream=stream)
+            until(lambda: followers(cache) == 1)
+            if after:
+                leader.close()
+            else:
+                assert isinstance(leaving.exception(), httpx2.ReadTimeout)
+            gate.release()
+            answer = following.result(20)
+    assert answer.headers["cache-status"] == "encore; fwd=uri-miss; collapsed"
+    assert openai_server.calls == 1
+    assert openai_server.disconnects == 0
+    assert is_hit(asked(gateway))
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("cut_after", [0, 1, 4])
+def test_a_stream_that_breaks_breaks_for_the_caller_too_and_is_not_kept(through, openai_server, path, cut_after):
+    openai_server.next(Behaviour(cut_after=cut_after))
+    try:
+        with streamed(through, path) as response:
+            content = response.read()
+            status = response.status_code
+    except httpx2.TransportError:
+        pass
+    else:
+        # Before it has begun, the gateway can still say so.
+        assert (cut_after, status) == (0, 502), content
+    assert not is_hit(asked(through, path))
+    assert openai_server.calls == 2
+
+
+def test_one_of_those_who_wait_takes_over_when_the_stream_breaks(through, openai_server):
+    _, _, cache = through
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(pause=gate, pause_after=2, cut_after=2))
+    with ThreadPoolExecutor(5) as pool:
+        with streamed(through) as response:
+            pieces = response.iter_bytes()
+            next(pieces)
+            following = [pool.submit(asked, through) for _ in range(5)]
+            until(lambda: followers(cache) == 5)
+            gate.release()
+            with pytest.raises(httpx2.TransportError):
+                list(pieces)
+        answers = [call.result(20) for call in following]
+    assert openai_server.calls == 2
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert max(answer.headers["cache-status"] for answer in answers) == "encore; fwd=uri-miss; stored"
+
+
+def test_a_stream_with_an_error_in_it_is_not_kept(through, openai_server):
+    events = b'data: {"choices":[]}\n\ndata: {"error":{"message":"overloaded"}}\n\ndata: [DONE]\n\n'
+    openai_server.next(Behaviour(raw=events, content_type="text/event-stream"))
+    with streamed(through) as response:
+        assert b"overloaded" in response.read()
+    assert not is_hit(asked(through))
+
+
+def test_comments_and_unknown_fields_of_a_stream_are_passed_on(through, openai_server):
+    events = (
+        b': keep alive\n\nid: 7\ndata: {"id":"c","choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+    )
+    openai_server.next(Behaviour(raw=events, content_type="text/event-stream"))
+    with streamed(through) as response:
+        assert response.read() == events
+
+
+def test_what_is_no_protocol_we_know_is_passed_on(through, openai_server):
+    events = b"data: not json\n\ndata: {}\r\n\r\ndata: [1]\n\nrest without an end"
+    openai_server.next(Behaviour(raw=events, content_type="text/event-stream"))
+    with streamed(through) as response:
+        assert response.read() == events
+    assert not is_hit(asked(through))
+
+
+# Any cut, any pieces
+
+
+def chat_stream(include_usage: bool) -> bytes:
+    chunks = split(a_body("One, two and three: 你好."), include_usage=include_usage)
+    return b"".join(map(encode_event, [*chunks, DONE]))
+
+
+def response_stream() -> bytes:
+    part = {"type": "output_text", "text": "One, two and three.", "annotations": []}
+    message = {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": [part]}
+    body = {"id": "r", "object": "response", "status": "completed", "output": [message], "usage": None}
+    return b"".join(map(encode_event, split_response(body)))
+
+
+class Fed:
+    """An exchange that is fed by hand."""
+
+    def __init__(self, path: str, **fields: Any) -> None:
+        self.outcomes = Outcomes()
+        self.cache = LLMCache(CacheConfig(), metrics=self.outcomes)
+        target = Target("chat" if "chat" in path else "responses", "http://provider.test/v1")
+        content = json.dumps(BODIES[path] | {"stream": True} | fields).encode()
+        inbound = read(target, "", {}, content)
+        assert inbound is not None
+        self.inbound = inbound
+        step = self.begin()
+        assert isinstance(step, Lead)
+        self.exchange = Exchange(step, inbound)
+
+    def begin(self):
+        return self.cache.begin(self.inbound.request, Controls())
+
+    def feed(self, data: bytes, cuts: list[int]) -> bytes:
+        shown = b""
+        places = [0, *sorted(cuts), len(data)]
+        for start, end in pairwise(places):
+            shown += self.exchange.feed(data[start:end])
+            if self.exchange.is_complete:
+                self.exchange.complete()
+        return shown + self.exchange.cut()
+
+
+STREAMS: dict[str, tuple[str, dict[str, Any], Callable[[], bytes]]] = {
+    "usage not asked for": ("/chat/completions", {}, lambda: chat_stream(include_usage=True)),
+    "usage asked for": (
+        "/chat/completions",
+        {"stream_options": {"include_usage": True}},
+        lambda: chat_stream(include_usage=True),
+    ),
+    "response": ("/responses", {}, response_stream),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+@given(st.data())
+def test_pieces_do_not_matter(kind: str, data: st.DataObject):
+    path, fields, stream = STREAMS[kind]
+    whole = stream()
+    fed = Fed(path, **fields)
+    shown = fed.feed(whole, data.draw(st.lists(st.integers(0, len(whole)), max_size=20)))
+    assert shown == (chat_stream(include_usage=False) if kind == "usage not asked for" else whole)
+    assert isinstance(fed.begin(), Hit)
+    assert fed.outcomes.all[0].stored
+    assert fed.outcomes.all[0].output_tokens == (20 if "usage" in kind else 0)
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+@given(st.data())
+def test_a_stream_cut_anywhere_is_not_kept(kind: str, data: st.DataObject):
+    path, fields, stream = STREAMS[kind]
+    whole = stream()
+    end = data.draw(st.integers(0, len(whole) - 2))
+    fed = Fed(path, **fields)
+    fed.feed(whole[:end], data.draw(st.lists(st.integers(0, end), max_size=5)))
+    assert isinstance(fed.begin(), Lead)
+    assert [outcome.kind for outcome in fed.outcomes.all] == [OutcomeKind.ERROR]
