@@ -134,7 +134,7 @@ OPPOSITES = """
     upstream | downstream
     with | without
     absent | present
-    active | inactive passive
+    active | passive
     advantage pro benefit | disadvantage drawback con downside
     alive living | dead
     always | never
@@ -149,10 +149,9 @@ OPPOSITES = """
     false | true
     guilty | innocent
     hard | soft
-    healthy | sick ill unhealthy
+    healthy | sick ill
     hot hotter hottest | cold colder coldest
     warm warmer | cool cooler
-    legal lawful | illegal unlawful
     literal | figurative
     loud | quiet silent
     manual manually | automatic automatically
@@ -163,10 +162,9 @@ OPPOSITES = """
     prepaid | postpaid
     profit | loss
     public publicly | private privately
-    pure | impure
     raw | cooked
     real | fake
-    safe | dangerous unsafe
+    safe | dangerous
     singular | plural
     simple | complex complicated
     solid | liquid | gas gaseous
@@ -174,12 +172,14 @@ OPPOSITES = """
     success | failure
     sweet | sour | salty | bitter
     urban | rural
-    valid | invalid
     vegan vegetarian | meat
     victory | defeat
     yes | no
 """
-"""A text with one word and a text with its opposite mean different things."""
+"""A text with one word and a text with its opposite mean different things.
+
+Adjectives that a prefix turns round (safe, unsafe) are not here: the negation guard knows that "not safe" is "unsafe".
+"""
 
 PARTICLES = {
     "turn switch shut power put flip flick": "on | off",

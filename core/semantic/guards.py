@@ -106,12 +106,14 @@ class Contrasts:
         return found
 
     def _places(self, chunk: Sequence[Token]) -> list[tuple[int, int]]:
-        phrases = {tuple(token.raw for token in chunk)}
+        written, folded = tuple(token.raw for token in chunk), tuple(token.word for token in chunk)
+        places = [place for phrase in {written, folded} for place in self._known.get(phrase, ())]
         if len(chunk) == 1:
-            phrases.update((form,) for form in base_forms(chunk[0].word))
-        else:
-            phrases.add(tuple(token.word for token in chunk))
-        return [place for phrase in phrases for place in self._known.get(phrase, ())]
+            # Where the word itself is listed its other forms are not asked for: https is not the plural of http.
+            groups = {group for group, _ in places}
+            for form in base_forms(folded[0]):
+                places += [place for place in self._known.get((form,), ()) if place[0] not in groups]
+        return places
 
 
 def _lines(text: str) -> list[str]:
@@ -341,7 +343,7 @@ def _mentions(text: Wording, name: str, origin: Wording) -> bool:
     root = stem(name)
     if root in text.stems or any(_is_same_name(root, other) for other in text.stems):
         return True
-    return name in _initials(text) or any(
+    return (len(name) > 1 and name in _initials(text)) or any(
         acronym in _initials(origin) and name[0] in acronym for acronym in text.names if len(acronym) > 1
     )
 

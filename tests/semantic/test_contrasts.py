@@ -1,0 +1,31 @@
+"""The dictionary of contrasts is data that people edit: what must hold of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.semantic.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
+from core.semantic.guards import _lines
+
+LINES = [
+    *(("opposites", line) for line in _lines(OPPOSITES)),
+    *(("particles", line) for line in PARTICLES.values()),
+    *((name, line) for name, text in EXCLUSIVE.items() for line in _lines(text)),
+]
+
+
+@pytest.mark.parametrize(("name", "line"), LINES)
+def test_a_line_has_alternatives_without_a_word_in_common(name, line):
+    alternatives = [set(alternative.split()) for alternative in line.split("|")]
+    assert len(alternatives) > 1
+    assert all(alternatives)
+    words = [word for alternative in alternatives for word in alternative]
+    assert len(words) == len(set(words)), f"{name}: {line}"
+
+
+@pytest.mark.parametrize(("name", "line"), LINES)
+def test_words_are_written_as_they_are_looked_up(name, line):
+    for word in line.replace("|", " ").split():
+        assert not word.startswith("_")
+        assert not word.endswith("_")
+        assert "-" not in word, f"{name}: join the parts of {word} with _"
