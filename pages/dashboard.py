@@ -14,9 +14,10 @@ from core.request_log import Frequent, RequestFilter, RequestRecord
 from pages.components import actions, charts, context, tables, tiles
 from pages.components.charts import Mark
 from pages.components.frame import START_WORKERS, frame, nothing_yet, state
+from pages.components.jobs import figures as figures_of_job
 from pages.components.readings import Reading
 from pages.components.text import one_line
-from pages.components.wording import clock, duration, number
+from pages.components.wording import clock, duration, sentence
 from workers.queue.jobs import job_id
 
 TILE_SECONDS = 2
@@ -34,7 +35,7 @@ class Range(msgspec.Struct, frozen=True):
 
 RANGES = {
     "15m": Range("15 minutes", 900, 20),
-    "1h": Range("hour", 3600, 60),
+    "1h": Range("hour", 3600, 30),
     "6h": Range("6 hours", 6 * 3600, 300),
     "24h": Range("24 hours", 86_400, 1200),
     "7d": Range("7 days", 7 * 86_400, 3 * 3600),
@@ -72,10 +73,10 @@ def controls() -> tuple[View, bool]:
             "Range", list(RANGES), default="1h", key="range", bind="query-params", required=True
         )
         models = [ALL, *known_models()]
-        model = st.selectbox("Model", models, key="model", bind="query-params", width=170, format_func=_all_models)
+        model = st.selectbox("Model", models, key="for_model", bind="query-params", width=170, format_func=_all_models)
         namespaces = [ALL, *context.namespaces()]
         namespace = st.selectbox(
-            "Namespace", namespaces, key="namespace", bind="query-params", width=160, format_func=_all_namespaces
+            "Namespace", namespaces, key="for_namespace", bind="query-params", width=160, format_func=_all_namespaces
         )
         live = st.toggle("Live", value=True, key="live", bind="query-params", help="Off: the page stays as it is.")
     window = RANGES[chosen or "1h"]
@@ -121,7 +122,7 @@ def figures(view: View) -> None:
         lambda: context.count_entries(view.namespace, view.model),
         max_age=5,
     )
-    with st.grid(4, min_column_width=180):
+    with st.grid(4, min_column_width=160):
         for tile in tiles.of_requests(reading.value, before, series(view).value or []):
             tiles.draw(tile)
         tiles.draw(tiles.of_entries(counted.value, state().facts))
@@ -162,27 +163,33 @@ def empty(view: View) -> None:
             )
             st.space("small")
         return
-    with st.container(border=True, horizontal_alignment="center", gap="medium"):
+    workers = context.alive_workers().value
+    with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown("### :material/rocket_launch: No requests yet", text_alignment="center")
         st.caption(
-            "Send a prompt twice in the playground: first a miss, then a hit. Or replay a few hundred real questions "
-            "that customers asked their bank, and watch the cache fill.",
+            "Send a prompt twice in the playground: first a miss, then a hit. Or replay real questions that customers "
+            "asked their bank, and watch the cache fill.",
             text_alignment="center",
+            width=560,
         )
-        with st.container(horizontal=True, horizontal_alignment="center"):
-            st.page_link("pages/playground.py", label="Open the playground", icon=":material/chat:", width="content")
+        with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
+            if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
+                st.switch_page("pages/playground.py")
             st.button(
                 "Replay sample questions",
                 key="replay",
                 icon=":material/play_arrow:",
                 type="primary",
                 on_click=actions.replay_sample,
-                disabled=not context.alive_workers().value,
+                disabled=not workers,
+            )
+        if not workers:
+            st.caption(
+                f"The replay runs on a worker, and none is alive. Start a pool: `{START_WORKERS}`",
+                text_alignment="center",
             )
         actions.show_last("replay")
-        if not context.alive_workers().value:
-            st.caption(f"The replay runs on a worker, and none is alive. Start one: `{START_WORKERS}`")
         st.space("small")
 
 
@@ -229,9 +236,9 @@ def replay_progress() -> None:
     if job is None or not job.state.is_live:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        sent, total = job.progress.get("done", 0), job.progress.get("total", 0)
-        words = f"Replaying sample questions: {number(sent)} of {number(total)} sent" if total else "The replay begins"
-        st.progress(job.share or 0.0, text=words)
+        told = figures_of_job(job.kind, job.progress)
+        words = f"Replaying sample questions: {told}" if told else "The replay begins."
+        st.progress(job.share or 0.0, text=sentence(words))
         st.button("Stop", key="stop-replay", icon=":material/stop:", on_click=actions.stop, args=(name,))
 
 

@@ -153,9 +153,10 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     needed = Role.ADMIN if preview.criteria.all else Role.OPERATOR
     verb = "Mark stale" if soft else "Invalidate"
     single = preview.criteria.key is not None
+    label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply all the same"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            f"{verb} {many(preview.count, 'entry', 'entries')}" + ("" if single else "…"),
+            label + ("" if single else "…"),
             key="apply",
             icon=":material/block:",
             type="primary",

@@ -40,7 +40,7 @@ EXAMPLE = "How do I activate my new card?"
 SUGGESTIONS: dict[str, tuple[str, bool]] = {
     "Ask a question": (EXAMPLE, False),
     "Ask it again": (EXAMPLE, False),
-    "Change case and spaces": ("how do I   activate My New Card", False),
+    "Change case and spaces": ("how do I   Activate my new Card", False),
     "Ask past the cache": (EXAMPLE, True),
 }
 """What each suggestion sends, and whether past the cache: one for each outcome, in order."""
@@ -315,7 +315,7 @@ def _decision(turn: Turn, answer: Answer) -> None:
     st.caption(_reason(answer))
     is_hit = outcome.kind is OutcomeKind.HIT
     saved_tokens = outcome.saved_input_tokens + outcome.saved_output_tokens
-    with st.grid(4, min_column_width=130):
+    with st.grid(4, min_column_width=100):
         _figure("Waited", milliseconds(outcome.latency_ms), _beside_typical(outcome.latency_ms, outcome.kind))
         if is_hit:
             _figure("Saved", money(outcome.saved_cost_usd), f"{saved_tokens} tokens")
@@ -383,7 +383,8 @@ def _next_steps(turn: Turn, answer: Answer) -> None:
             on_click=_queue,
             args=(msgspec.structs.replace(turn.ask, past_cache=True),),
         )
-        if answer.key and not turn.forgotten:
+        is_stored = answer.outcome.kind is OutcomeKind.HIT or answer.outcome.stored
+        if is_stored and not turn.forgotten:
             st.button(
                 "Forget this entry",
                 key=f"forget-{turn.id}",

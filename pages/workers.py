@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 
+from core.access import Role
 from pages.components import actions, context, tables
 from pages.components.frame import START_WORKERS, frame, nothing_yet
 from pages.components.jobs import job_card
@@ -88,17 +89,24 @@ def _tile(label: str, amount: int, below: str) -> None:
 
 
 def _controls(now: QueueView) -> None:
-    with st.container(horizontal=True, gap="small"):
-        if now.suspended:
-            st.button("Let workers take jobs", key="resume", icon=":material/play_arrow:", on_click=actions.resume)
-        else:
-            st.button(
-                "Pause all workers",
-                key="suspend",
-                icon=":material/pause:",
-                on_click=actions.suspend,
-                help="They finish what they do and take nothing new.",
-            )
+    may = context.actor().may(Role.OPERATOR)
+    if now.suspended:
+        st.button(
+            "Let workers take jobs",
+            key="resume",
+            icon=":material/play_arrow:",
+            disabled=not may,
+            on_click=actions.resume,
+        )
+    else:
+        st.button(
+            "Pause all workers",
+            key="suspend",
+            icon=":material/pause:",
+            disabled=not may,
+            on_click=actions.suspend,
+            help="They finish what they do and take nothing new.",
+        )
     actions.show_last("workers")
 
 

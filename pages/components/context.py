@@ -13,7 +13,7 @@ from core.settings import Settings
 from pages.components.readings import Reading, Readings
 from workers.queue import JobQueue, JobView
 
-READ_SECONDS = 1.5
+READ_SECONDS = 1.0
 """Longest wait for Redis while a page is drawn: a person waits, and the last values are there."""
 
 
@@ -26,13 +26,13 @@ def services() -> Services:
 @st.cache_resource(show_spinner=False)
 def readings() -> Readings:
     """What was last read from the cache's Redis."""
-    return Readings()
+    return Readings(probe=services().store.ping)
 
 
 @st.cache_resource(show_spinner=False)
 def queue_readings() -> Readings:
     """What was last read from the job queue's Redis, which may be another one."""
-    return Readings()
+    return Readings(probe=lambda: queue().alive_workers())
 
 
 @st.cache_resource(show_spinner=False)

@@ -134,7 +134,7 @@ def _connection() -> None:
 def _banner() -> None:
     now = state()
     if now.error:
-        told = f"{now.error}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
+        told = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
         if now.facts is not None:
             told += f"You see the last values, read at {clock(now.facts_at)}. "
         told += "Requests go on to the provider, uncached. This page tries again every few seconds."
@@ -165,7 +165,7 @@ def _problems(now: State) -> list[str]:
             f"{size(facts.used_bytes)} of {size(facts.max_bytes)}."
         )
     if now.queue_error:
-        problems.append(f"The job queue cannot be read: {now.queue_error}.")
+        problems.append(f"The job queue cannot be read: {plain(now.queue_error)}.")
     return problems
 
 
@@ -178,7 +178,9 @@ def nothing_yet(reading: Reading[Any]) -> None:
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(":material/cloud_off: **No values yet**", text_alignment="center")
-        st.caption(f"{reading.error or 'Nothing was read'}. They appear when Redis answers.", text_alignment="center")
+        st.caption(
+            f"{plain(reading.error or 'Nothing was read')}. They appear when Redis answers.", text_alignment="center"
+        )
         st.space("small")
 
 

@@ -31,6 +31,7 @@ KINDS = {
     "sweep": "Sweep",
     "replay": "Replay of sample questions",
     "prune": "Tidying of indexes",
+    "refresh": "Refresh of a stale answer",
     "unknown": "Job of another program",
 }
 

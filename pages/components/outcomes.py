@@ -103,6 +103,7 @@ _NOT_STORED = {
     "refusal": "The model refused to answer.",
     "empty": "It is empty.",
     "tool-call": "It calls tools.",
+    "hosted-tool": "The provider used tools for it, which look things up or act.",
     "finish-reason": "It ended in a way that the cache does not know.",
     "audio": "Spoken answers expire at the provider.",
     "not-a-number": "It holds a number that JSON cannot carry.",

@@ -12,13 +12,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
-from core.errors import OutcomeUnknown, StoreUnavailable, WriteRefused
+from core.errors import CacheError, OutcomeUnknown, StoreUnavailable, WriteRefused
 
 Value = TypeVar("Value")
 
+FAILURES = (StoreUnavailable, WriteRefused, OutcomeUnknown)
+
 MAX_READINGS = 256
 PAUSE_SECONDS = 1.0
-"""After a failed read nothing is read for so long: a page of ten figures waits for a dead Redis once."""
+"""After a failed read nothing is read for so long: a page of ten figures waits for a dead server once."""
+PAUSE_FACTOR = 4.0
+"""And at least for so many times as long as the failure took: a server that hangs costs a fifth of the time."""
 
 
 class Reading(Generic[Value]):
@@ -34,11 +38,16 @@ class Reading(Generic[Value]):
 
 
 class Readings:
-    """The latest readings by name from one server. Threads share it; one of them reads, the others wait for it."""
+    """The latest readings by name from one server. Threads share it; one of them reads, the others wait for it.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    `probe` asks the server the least there is to ask; after a failure nothing else is asked before it succeeds.
+    """
+
+    def __init__(self, probe: Callable[[], object], clock: Callable[[], float] = time.time) -> None:
+        self._probe = probe
         self._clock = clock
         self._lock = threading.Lock()
+        self._probing = threading.Lock()
         self._kept: OrderedDict[Hashable, Reading[Any]] = OrderedDict()
         self._turns: dict[Hashable, threading.Lock] = {}
         self._generation = 0
@@ -59,16 +68,31 @@ class Readings:
             now = self._clock()
             if kept is not None and kept.generation == generation and 0 <= now - kept.read_at < max_age:
                 return kept
-            if self.error and now < self._pause_until:
+            if self.error and not self._is_back():
                 return _stale(kept, self.error)
             try:
                 fresh = Reading(read(), now, generation)
-            except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
-                self._failed(str(error))
+            except FAILURES as error:
+                self._failed(error, now)
                 return _stale(kept, str(error))
-            self.error = ""
             self._keep(name, fresh)
             return fresh
+
+    def _is_back(self) -> bool:
+        """Whether the server answers again; asks it once a pause, for all threads together."""
+        with self._probing:
+            if not self.error:
+                return True
+            now = self._clock()
+            if now < self._pause_until:
+                return False
+            try:
+                self._probe()
+            except FAILURES as error:
+                self._failed(error, now)
+                return False
+            self.error = ""
+            return True
 
     def renew(self) -> None:
         """Lets everything be read anew, after something was changed; values stay for the case that it fails."""
@@ -84,12 +108,12 @@ class Readings:
                 oldest, _ = self._kept.popitem(last=False)
                 self._turns.pop(oldest, None)
 
-    def _failed(self, error: str) -> None:
+    def _failed(self, error: CacheError, began: float) -> None:
         now = self._clock()
         if not self.error:
             self.failing_since = now
-        self.error = error
-        self._pause_until = now + PAUSE_SECONDS
+        self.error = str(error)
+        self._pause_until = now + max(PAUSE_SECONDS, PAUSE_FACTOR * (now - began))
 
 
 def _stale(kept: Reading[Any] | None, error: str) -> Reading[Any]:

@@ -109,7 +109,7 @@ def requests(records: Iterable[RequestRecord]) -> pd.DataFrame:
                 "time": local(record.at).replace(tzinfo=None),
                 "outcome": outcomes.look(record.kind, record.detail).words,
                 "why": record.reason or record.not_stored,
-                "prompt": one_line(record.prompt, 300) if record.prompt is not None else "(not kept)",
+                "prompt": one_line(record.prompt, 300) if record.prompt is not None else "–",
                 "latency": record.latency_ms,
                 "saved": record.saved_ms or None,
                 "saved_usd": record.saved_cost_usd,
@@ -131,7 +131,7 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
         [
             {
                 "count": item.count,
-                "prompt": one_line(item.prompt, 300) if item.prompt is not None else "(not kept)",
+                "prompt": one_line(item.prompt, 300) if item.prompt is not None else "–",
                 "latency": item.latency_ms / 1000,
                 "cost_usd": item.cost_usd,
                 "saved_usd": item.saved_cost_usd,

@@ -36,7 +36,7 @@ def draw(tile: Tile) -> None:
             tile.value,
             delta=tile.change,
             delta_color="normal" if tile.more_is_better else "inverse",
-            delta_description="than before" if isinstance(tile.change, str) else None,
+            delta_description="vs before" if isinstance(tile.change, str) else None,
             chart_data=tile.trend if len(tile.trend) > 1 else None,
             chart_type="area",
             help=tile.explained,

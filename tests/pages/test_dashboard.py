@@ -1,0 +1,207 @@
+"""Dashboard: empty, full, filtered, and the replay that fills it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from core.metrics.summary import Bucket, Summary, summarize
+from core.models import CacheStrategy, Outcome, OutcomeKind
+from pages.components import charts, context, outcomes, tiles
+from pages.components.charts import Mark
+from tests.pages.conftest import everything_said
+from workers.queue import JobState
+
+
+def an_outcome(*, seconds_ago: float) -> Outcome:
+    return Outcome(
+        kind=OutcomeKind.MISS,
+        namespace="default",
+        model="gpt-4o",
+        strategy=CacheStrategy.NORMALIZED,
+        reason="absent",
+        at=time.time() - seconds_ago,
+    )
+
+
+def tile(at, label):
+    return next(metric.value for metric in at.metric if metric.label == label)
+
+
+@pytest.fixture
+def traffic(ask):
+    for prompt in ("What is a cat?", "What is a cat?", "what is a  cat", "What is a dog?"):
+        ask(prompt)
+    ask("What is a cat?", model="gpt-4o-mini")
+    ask("What is a cat?", no_store=True)
+
+
+def test_without_requests_it_says_what_to_do(open_page, services):
+    at = open_page("dashboard")
+    said = everything_said(at)
+    assert "No requests yet" in said
+    assert at.button(key="replay").disabled
+    assert "python -m workers" in said
+
+
+def test_the_replay_is_offered_when_a_worker_is_alive(open_page, queue, a_worker):
+    at = open_page("dashboard")
+    assert not at.button(key="replay").disabled
+    at.button(key="replay").click().run()
+    [job] = queue.jobs()
+    assert (job.kind, job.state, job.namespace) == ("replay", JobState.QUEUED, "default")
+    assert "The replay is queued" in at.success[0].value
+    assert "The replay begins." in [progress.text for progress in at.get("progress")] or at.button(key="stop-replay")
+    at.button(key="stop-replay").click().run()
+    assert queue.jobs()[0].state is JobState.CANCELLED
+
+
+def test_the_tiles_tell_the_summary(open_page, services, traffic):
+    at = open_page("dashboard")
+    summary = services.metrics.summary(3600)
+    assert (summary.hits, summary.misses, summary.bypasses) == (2, 3, 1)
+    assert tile(at, "Hit rate") == "40.0 %"
+    assert tile(at, "Requests") == "6"
+    assert tile(at, "Entries") == "3"
+    said = everything_said(at)
+    assert "exact 20.0 % · normalized 20.0 %" in said
+    assert "2 hits · 3 misses · 1 bypass" in said
+    assert "Last hour, updated" in said
+
+
+def test_a_link_chooses_range_and_model(open_page, services, traffic):
+    at = open_page("dashboard", range="15m", for_model="gpt-4o-mini")
+    assert tile(at, "Requests") == "1"
+    assert "Last 15 minutes" in everything_said(at)
+
+
+def test_a_link_with_a_range_that_does_not_exist_is_taken_for_none(open_page, services, traffic):
+    at = open_page("dashboard", range="forever", for_model="no such model", outcome="x")
+    assert not at.exception
+    assert tile(at, "Requests") == "6"
+
+
+def test_a_window_without_requests_says_when_the_latest_was(open_page, services):
+    services.metrics.record(an_outcome(seconds_ago=1800))
+    at = open_page("dashboard", range="15m")
+    said = everything_said(at)
+    assert "No requests in the last 15 minutes" in said
+    assert "The latest one was 30 min" in said
+    assert tile(open_page("dashboard", range="1h"), "Requests") == "1"
+
+
+def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffic):
+    at = open_page("dashboard")
+    table = at.dataframe[0].value
+    assert list(table["outcome"]) == ["bypass", "miss", "miss", "hit, normalized", "hit, exact", "miss"]
+    at.pills(key="outcome").select("hit, normalized").run()
+    assert list(at.dataframe[0].value["prompt"]) == ["what is a  cat"]
+
+
+def test_charts_begin_when_their_first_step_has_ended(open_page, services, ask):
+    ask("What is a cat?")
+    at = open_page("dashboard", range="15m")
+    assert not at.get("plotly_chart")
+    assert "The charts begin" in everything_said(at)
+    services.metrics.record(an_outcome(seconds_ago=120))
+    services.invalidation.invalidate_by_model("gpt-4o", actor="console")
+    context.readings().renew()
+    at.run()
+    assert len(at.get("plotly_chart")) == 4
+    assert not at.exception
+
+
+# What charts and tiles are made of
+
+
+def a_summary(**counts: int) -> Summary:
+    return summarize(counts, starts_at=0, ends_at=60, events={})
+
+
+def buckets(*summaries: Summary) -> list[Bucket]:
+    return [Bucket(starts_at=1_800_000_000 + 60 * n, seconds=60, summary=s) for n, s in enumerate(summaries)]
+
+
+SOME = {
+    "n|hit|exact|normalized": 6,
+    "n|hit|normalized|normalized": 2,
+    "n|miss||normalized": 2,
+    "hit#30": 8,
+    "miss#60": 2,
+}
+
+
+def test_equal_buckets_make_an_equal_figure():
+    marks = [Mark(at=1_800_000_030, words="model gpt-4o")]
+    for draw in (
+        charts.outcomes_over_time,
+        charts.hit_rate_over_time,
+        charts.latency_over_time,
+        charts.savings_over_time,
+    ):
+        first, second = draw(buckets(a_summary(**SOME)), marks), draw(buckets(a_summary(**SOME)), marks)
+        assert first.to_json() == second.to_json()
+        assert draw(buckets(a_summary(**SOME), a_summary()), marks).to_json() != first.to_json()
+
+
+def test_outcomes_have_their_own_colours_and_only_those_that_happened_are_drawn():
+    figure = charts.outcomes_over_time(buckets(a_summary(**SOME)), [])
+    assert [(bar.name, list(bar.y)) for bar in figure.data] == [("exact", [6]), ("normalized", [2]), ("miss", [2])]
+    assert figure.data[0].marker.color == outcomes.HIT_EXACT.hexadecimal
+
+
+def test_marks_stand_inside_the_window_only():
+    marks = [Mark(at=1_800_000_030, words="<b>inside</b>"), Mark(at=1_700_000_000, words="before")]
+    figure = charts.hit_rate_over_time(buckets(a_summary(**SOME)), marks)
+    [mark] = figure.layout.annotations
+    assert mark.hovertext == "&lt;b&gt;inside&lt;/b&gt;"
+
+
+def test_a_gap_in_traffic_is_a_gap_in_the_line():
+    figure = charts.hit_rate_over_time(buckets(a_summary(**SOME), a_summary(), a_summary(**SOME)), [])
+    assert list(figure.data[0].y) == [0.8, None, 0.8]
+
+
+def test_an_empty_series_makes_an_empty_figure():
+    assert charts.savings_over_time([], []).layout.height == charts.HEIGHT
+
+
+def test_a_change_is_told_only_where_there_is_something_to_compare_with():
+    assert tiles.relative(5, None) is None
+    assert tiles.relative(5, 0) is None
+    assert tiles.relative(5, 5) == 0
+    assert tiles.relative(6, 5) == "+20 %"
+    assert tiles.relative(4, 5) == "-20 %"
+    assert tiles.relative(500, 5) is None
+    assert tiles.points(0.5, 0.25) == "+25.0 points"
+    assert tiles.points(0.5, None) is None
+
+
+def test_tiles_compare_with_the_window_before():
+    now, before = a_summary(**SOME), a_summary(**(SOME | {"n|miss||normalized": 8}))
+    by_label = {tile.label: tile for tile in tiles.of_requests(now, before, buckets(before, now))}
+    assert by_label["Hit rate"].change == "+30.0 points"
+    assert by_label["Hit rate"].trend == (0.5, 0.8)
+    assert by_label["Requests"].change == "-38 %"
+    assert by_label["Errors"].below == "every request got its answer"
+
+
+def test_a_window_of_nothing_has_tiles_without_figures():
+    by_label = {tile.label: tile for tile in tiles.of_requests(a_summary(), None, [])}
+    assert by_label["Hit rate"].value == "–"
+    assert by_label["A hit takes"].value == "–"
+
+
+def test_every_reason_has_a_sentence():
+    from core import policy
+    from core.lookup import MissReason
+    from core.stores.base import StoredAs
+
+    for reason in MissReason:
+        assert outcomes.why(OutcomeKind.MISS, None, reason), reason
+    for reason in (*policy.BYPASS_REASONS, "too-large", "not-a-number", "unencodable"):
+        assert outcomes.why(OutcomeKind.BYPASS, None, reason), reason
+    refusals = {f"refused-{state}" for state in StoredAs if state is not StoredAs.STORED}
+    for reason in (*policy.NOT_STORED_REASONS, *refusals, "refused-invalidated", "no-store", "store-down", "too-large"):
+        assert outcomes.why_not_stored(reason), reason

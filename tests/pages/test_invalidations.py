@@ -1,0 +1,313 @@
+"""Invalidations: nothing without a preview and a confirmation, effective at once, undone, swept, told."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from core.bans import Criteria
+from core.errors import OutcomeUnknown, WriteRefused
+from core.invalidation import InvalidationState
+from core.models import OutcomeKind
+from pages.components import context
+from tests.pages.conftest import everything_said
+from workers.queue import JobState
+from workers.queue.jobs import job_id
+
+
+@pytest.fixture
+def filled(ask):
+    """Twelve answers of one model, two of another."""
+    for number in range(12):
+        ask(f"What does word {number} mean?")
+    return [ask(f"What does word {number} mean?", model="gpt-4o-mini") for number in range(2)]
+
+
+def previewed(open_page, **link):
+    at = open_page("invalidations", **link)
+    return at.button(key="preview").click().run()
+
+
+def figure(at, label):
+    return next(metric.value for metric in at.metric if metric.label == label)
+
+
+def is_hit(ask, prompt, **controls):
+    return ask(prompt, **controls).outcome.kind is OutcomeKind.HIT
+
+
+def test_nothing_chosen_is_nothing_to_preview(open_page, services):
+    at = open_page("invalidations")
+    assert at.button(key="preview").disabled
+    assert "No invalidation yet" in everything_said(at)
+
+
+def test_a_link_fills_the_form_and_previews_and_applies_nothing(open_page, services, filled):
+    at = open_page("invalidations", model="gpt-4o-mini", pattern="*word*", older_than_days="7", keywords="word,mean")
+    assert at.selectbox(key="criteria-model").value == "gpt-4o-mini"
+    assert at.text_input(key="criteria-pattern").value == "*word*"
+    assert at.number_input(key="criteria-age").value == 7
+    assert at.multiselect(key="criteria-keywords").value == ["word", "mean"]
+    assert not at.metric
+    assert services.invalidation.history() == []
+
+
+def test_a_preview_tells_count_cost_and_sample_and_changes_nothing(open_page, services, filled):
+    at = previewed(open_page, model="gpt-4o-mini")
+    assert figure(at, "Entries") == "2"
+    assert "14.3 % of 14 entries" in everything_said(at)
+    assert sorted(at.dataframe[0].value["prompt"]) == ["What does word 0 mean?", "What does word 1 mean?"]
+    assert services.invalidation.history() == []
+
+
+@pytest.mark.parametrize(
+    ("link", "count"),
+    [
+        ({"pattern": "*word 1*"}, "4"),
+        ({"keywords": "WORD 3"}, "1"),
+        ({"model": "gpt-4o", "pattern": "*word 1*"}, "3"),
+        ({"older_than_days": "1"}, "0"),
+        ({"tags": "doc:1"}, "0"),
+    ],
+)
+def test_criteria_can_be_combined(open_page, services, filled, link, count):
+    assert figure(previewed(open_page, **link), "Entries") == count
+
+
+@pytest.mark.parametrize(
+    ("link", "problem"),
+    [({"pattern": "***"}, "matches everything"), ({"key": "abc"}, "is not a key of this cache")],
+)
+def test_criteria_that_cannot_be_say_why(open_page, services, link, problem):
+    at = open_page("invalidations", **link)
+    assert at.button(key="preview").disabled
+    assert problem in everything_said(at).replace("\\", "")
+
+
+def test_a_selection_asks_once_more_and_is_effective_at_once(open_page, services, filled, ask):
+    at = previewed(open_page, pattern="What does word 3*")
+    at.button(key="apply").click().run()
+    assert services.invalidation.history() == []
+    at.button(key="confirm").click().run()
+    [done] = services.invalidation.history()
+    assert (done.state, done.actor, done.preview_count) == (InvalidationState.HELD, "console", 1)
+    assert "1 entry is hidden from every lookup as of now." in at.success[0].value.replace("\\", "")
+    assert not is_hit(ask, "What does word 3 mean?")
+    assert is_hit(ask, "What does word 4 mean?")
+
+
+def test_much_of_the_cache_takes_the_typed_word(open_page, services, filled):
+    at = previewed(open_page, model="gpt-4o")
+    at.button(key="apply").click().run()
+    assert at.button(key="confirm").disabled
+    at.text_input(key="typed").input("Invalidate ").run()
+    assert not at.button(key="confirm").disabled
+    at.button(key="confirm").click().run()
+    assert services.invalidation.history()[0].preview_count == 12
+
+
+def test_everything_takes_the_typed_word_and_stands_alone(open_page, services, filled):
+    at = open_page("invalidations", model="gpt-4o")
+    at.pills(key="criteria-selectors").set_value(["model", "all"]).run()
+    assert at.pills(key="criteria-selectors").value == ["all"]
+    at.button(key="preview").click().run()
+    at.button(key="apply").click().run()
+    assert at.button(key="confirm").disabled
+
+
+def test_one_key_takes_one_click(open_page, services, filled, ask):
+    at = previewed(open_page, key=filled[0].key)
+    at.button(key="apply").click().run()
+    assert services.invalidation.history()[0].criteria == Criteria(namespace="default", key=filled[0].key)
+    assert not is_hit(ask, "What does word 0 mean?", model="gpt-4o-mini")
+
+
+def test_a_cancelled_dialog_changes_nothing_and_stays_closed(open_page, services, filled):
+    at = previewed(open_page, model="gpt-4o-mini")
+    at.button(key="apply").click().run()
+    at.button(key="cancel").click().run()
+    at.run()
+    assert "pending" not in at.session_state
+    assert services.invalidation.history() == []
+
+
+def test_a_preview_of_other_criteria_cannot_be_applied(open_page, services, filled):
+    at = previewed(open_page, model="gpt-4o-mini")
+    at.selectbox(key="criteria-model").select("gpt-4o").run()
+    assert "The criteria have changed since the preview" in at.info[0].value
+    assert not [button for button in at.button if button.key == "apply"]
+
+
+def test_what_changed_since_the_preview_is_told_in_the_dialog(open_page, services, filled, ask):
+    at = previewed(open_page, model="gpt-4o-mini")
+    ask("What does one more word mean?", model="gpt-4o-mini")
+    at.button(key="apply").click().run()
+    [told] = [warning.value for warning in at.warning if "changed since the preview" in warning.value]
+    assert "2 at" in told
+    assert "3 now" in told
+
+
+def test_marking_stale_hides_nothing_and_is_not_swept(open_page, services, filled):
+    at = open_page("invalidations", pattern="What does word 3*")
+    at.segmented_control(key="soft").set_value(True).run()
+    at.button(key="preview").click().run()
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    [done] = services.invalidation.history()
+    assert done.state is InvalidationState.SOFT
+
+
+def test_no_hold_queues_the_sweep_at_once(open_page, services, filled, queue):
+    at = open_page("invalidations", pattern="What does word 3*")
+    at.selectbox(key="hold").select("not at all").run()
+    at.button(key="preview").click().run()
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    assert [job.kind for job in queue.jobs()] == ["sweep"]
+
+
+def test_undo_brings_the_answers_back(open_page, services, filled, ask):
+    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="console")
+    at = open_page("invalidations")
+    button = at.button(key=f"undo-{done.id}")
+    assert re.fullmatch(r"Undo \((5:00|4:5\d) left\)", button.label)
+    button.click().run()
+    assert services.invalidation.history()[0].state is InvalidationState.UNDONE
+    assert "Undone" in at.success[0].value
+    assert is_hit(ask, "What does word 0 mean?", model="gpt-4o-mini")
+
+
+def test_sweep_now_queues_a_job_and_its_link_shows_it(open_page, services, filled, queue):
+    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="console")
+    at = open_page("invalidations")
+    at.button(key=f"sweep-{done.id}").click().run()
+    name = job_id("sweep", "default")
+    assert at.query_params["job"] == name
+    assert queue.job(name).state is JobState.QUEUED
+    reloaded = open_page("invalidations", job=name)
+    assert "waiting: no worker is alive" in [progress.proto.text for progress in reloaded.get("progress")]
+    services.invalidation.sweep("default", rest=0)
+    context.readings().renew()
+    assert services.invalidation.history()[0].deleted == 2
+    assert "swept" in list(reloaded.run().dataframe[-1].value["state"])
+
+
+def test_a_link_to_a_job_that_is_gone_says_so(open_page, services):
+    assert "The job of this link is gone" in everything_said(open_page("invalidations", job="sweep-none"))
+
+
+def test_a_link_to_an_invalidation_shows_its_trail(open_page, services, filled):
+    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="ops@example.org")
+    services.invalidation.undo(done.id, actor="console")
+    at = open_page("invalidations", invalidation=done.id)
+    trail = next(frame.value for frame in at.dataframe if "action" in frame.value)
+    assert list(trail["action"]) == ["requested", "applied", "undone"]
+    assert list(trail["actor"]) == ["ops@example.org", "ops@example.org", "console"]
+
+
+@pytest.mark.parametrize("name", ["invalidation", "job"])
+def test_a_link_with_nonsense_shows_nothing(open_page, services, name):
+    at = open_page("invalidations", **{name: "<script>alert(1)</script>"})
+    assert not at.exception
+    assert "script" not in everything_said(at)
+
+
+def test_without_a_worker_it_is_said_before_anything_is_applied(open_page, services, filled):
+    at = previewed(open_page, model="gpt-4o-mini")
+    assert "No worker is alive" in at.warning[0].value
+    assert "python -m workers" in [code.value for code in at.code]
+
+
+def test_with_a_worker_nothing_is_warned_of(open_page, services, filled, a_worker):
+    assert not previewed(open_page, model="gpt-4o-mini").warning
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (WriteRefused("Redis takes no writes now (OOM)"), "**Not done.** Redis takes no writes now (OOM)."),
+        (OutcomeUnknown("Redis did not answer in time"), "**Not known whether it was done.**"),
+    ],
+)
+def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkeypatch, error, told):
+    at = previewed(open_page, model="gpt-4o-mini")
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(services.store, "change_record", fail)
+    at.button(key="apply").click().run()
+    at.text_input(key="typed").input("invalidate").run()
+    at.button(key="confirm").click().run()
+    said = [message.value.replace("\\", "") for message in (*at.error, *at.warning)]
+    assert any(told in message for message in said), said
+
+
+def test_an_unknown_outcome_tried_again_is_done_once(open_page, services, filled, monkeypatch):
+    at = previewed(open_page, pattern="What does word 3*")
+    original = services.store.change_record
+
+    def answer_lost(*arguments, **options):
+        original(*arguments, **options)
+        raise OutcomeUnknown("Redis did not answer in time")
+
+    monkeypatch.setattr(services.store, "change_record", answer_lost)
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    monkeypatch.setattr(services.store, "change_record", original)
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    assert len(services.invalidation.active()) == 1
+    assert len(services.invalidation.history()) == 1
+
+
+def test_a_viewer_may_preview_and_change_nothing(open_page, services, filled, viewer):
+    done = services.invalidation.invalidate_by_model("gpt-4o", actor="console")
+    at = previewed(open_page, model="gpt-4o-mini")
+    assert figure(at, "Entries") == "2"
+    assert at.button(key="apply").disabled
+    assert at.button(key=f"undo-{done.id}").disabled
+    assert at.button(key=f"sweep-{done.id}").disabled
+    assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
+
+
+def test_a_viewer_is_refused_where_the_write_is_made(services, viewer):
+    from pages.components import actions
+
+    actions.undo("any")
+    assert actions.last("undo").ending is actions.Ending.REFUSED
+    assert "takes the role operator" in actions.last("undo").words
+
+
+def test_history_is_filtered_by_state_and_person(open_page, services, filled):
+    services.invalidation.invalidate_by_model("gpt-4o", actor="anna")
+    undone = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="ben")
+    services.invalidation.undo(undone.id, actor="ben")
+    at = open_page("invalidations")
+    assert list(at.dataframe[-1].value["what"]) == ["model gpt-4o-mini", "model gpt-4o"]
+    at.selectbox(key="history-actor").select("anna").run()
+    assert list(at.dataframe[-1].value["actor"]) == ["anna"]
+    at.selectbox(key="history-state").select("undone").run()
+    assert "None like this." in everything_said(at)
+
+
+def test_hostile_text_in_audit_and_prompts_is_shown_as_text_only(open_page, services, ask):
+    hostile = "[click](http://example.org) <script>x</script> ![i](http://example.org/i.png) `tick`"
+    ask(hostile)
+    services.invalidation.invalidate(Criteria(model=hostile), actor=hostile)
+    at = previewed(open_page, pattern="*click*")
+    assert not at.exception
+    for element in (*at.caption, *at.markdown, *at.error, *at.info, *at.warning):
+        text = str(element.value)
+        outside_of_code = re.sub(r"(`+) ?[^`].*?\1", "", text)
+        assert "http://example.org" not in outside_of_code, text
+
+
+def test_an_active_one_whose_hold_is_over_waits_for_a_worker(open_page, services, filled):
+    services.invalidation.invalidate(
+        Criteria(model="gpt-4o"), actor="console", hold_seconds=0, request_id=f"r{int(time.time())}"
+    )
+    at = open_page("invalidations")
+    assert "No worker is alive to delete the hidden answers." in everything_said(at)

@@ -1,0 +1,118 @@
+"""Workers: who works, what waits, what failed and why, and what can be done about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pages.components.jobs import KINDS, STATES, figures
+from tests.pages.conftest import everything_said
+from workers.queue import JobState
+from workers.queue.job import KINDS as TASKS
+from workers.queue.jobs import queue_on
+
+
+def figure(at, label):
+    return next(metric.value for metric in at.metric if metric.label == label)
+
+
+def test_without_workers_and_jobs_it_says_what_that_means(open_page, services):
+    at = open_page("workers")
+    said = everything_said(at)
+    assert figure(at, "Workers alive") == "0"
+    assert "hidden answers stay hidden" in said
+    assert "python -m workers" in said
+    assert "No jobs" in said
+
+
+def test_workers_are_listed_with_their_heartbeat(open_page, a_worker):
+    at = open_page("workers")
+    assert figure(at, "Workers alive") == "1"
+    table = at.dataframe[0].value
+    assert list(table["name"]) == [a_worker.name]
+    assert table["heartbeat"][0] < 30
+
+
+def test_a_worker_that_was_not_heard_of_may_be_lost(open_page, services, a_worker):
+    services.queue_redis.hset(a_worker.key, "last_heartbeat", "2026-01-01T00:00:00.000000Z")
+    at = open_page("workers")
+    assert figure(at, "Workers alive") == "0"
+    assert list(at.dataframe[0].value["state"]) == ["lost?"]
+    assert "may have been killed" in everything_said(at)
+
+
+def test_a_waiting_job_can_be_cancelled_run_again_and_deleted(open_page, queue):
+    job = queue.enqueue_sweep("default")
+    at = open_page("workers")
+    assert figure(at, "Waiting") == "1"
+    assert "waiting: no worker is alive" in [bar.proto.text for bar in at.get("progress")]
+    at.button(key=f"stop-{job.id}").click().run()
+    assert queue.job(job.id).state is JobState.CANCELLED
+    at.button(key=f"retry-{job.id}").click().run()
+    assert queue.job(job.id).state is JobState.QUEUED
+    at.button(key=f"stop-{job.id}").click().run()
+    at.button(key=f"delete-{job.id}").click().run()
+    assert queue.jobs() == []
+    assert not at.exception
+
+
+def test_a_job_that_is_gone_meanwhile_is_told(open_page, queue):
+    job = queue.enqueue_sweep("default")
+    at = open_page("workers")
+    queue.delete(job.id)
+    at.button(key=f"stop-{job.id}").click().run()
+    assert "there is no job" in at.error[0].value
+
+
+def test_a_failed_job_says_why(open_page, services, run_jobs):
+    queue_on(services.queue_redis).enqueue_call(
+        "workers.tasks.sweep", kwargs={"version": 2, "namespace": "default"}, job_id="sweep-broken"
+    )
+    run_jobs(services)
+    at = open_page("workers")
+    assert figure(at, "Failed") == "1"
+    assert "version" in at.error[0].value
+    at.pills(key="jobs-state").select("running").run()
+    assert "None like this." in everything_said(at)
+
+
+def test_all_workers_can_be_paused_and_let_go_on(open_page, queue):
+    at = open_page("workers")
+    at.button(key="suspend").click().run()
+    assert queue.queue_view().suspended
+    assert "take no new jobs" in at.warning[0].value
+    at.button(key="resume").click().run()
+    assert not queue.queue_view().suspended
+
+
+def test_a_viewer_sees_jobs_and_can_do_nothing(open_page, queue, viewer):
+    job = queue.enqueue_sweep("default")
+    at = open_page("workers")
+    assert at.button(key=f"stop-{job.id}").disabled
+    assert at.button(key="suspend").disabled
+
+
+def test_every_state_and_every_kind_has_words():
+    assert set(STATES) == set(JobState)
+    assert set(KINDS) == TASKS | {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "words"),
+    [
+        (
+            "sweep",
+            {"scanned": 233, "deleted": 137, "freed_bytes": 79_160},
+            "233 keys looked at, 137 deleted, 79 KB given back",
+        ),
+        (
+            "replay",
+            {"sent": 20, "hits": 10, "hit_rate": 0.5, "errors": 0, "saved_usd": 0.01},
+            "20 sent, 10 hits (50.0 %), 0 errors, $0.010 saved",
+        ),
+        ("prune", {"dropped": 3}, "3 rows of expired entries dropped"),
+        ("sweep", {}, ""),
+        ("other", {"a": 1}, ""),
+    ],
+)
+def test_progress_in_words(kind, told, words):
+    assert figures(kind, told) == words
