@@ -16,6 +16,7 @@ class Fault(Enum):
 
     REFUSED = auto()
     REPLY_LOST = auto()
+    CRASH = auto()
     NONE = auto()
 
 
@@ -33,6 +34,8 @@ class FaultyConnection(redis.UnixDomainSocketConnection):
         if fault is Fault.REFUSED:
             self.disconnect()
             raise redis.ConnectionError("Error while writing to socket")
+        if fault is Fault.CRASH:
+            raise RuntimeError("a mistake in the client")
         super().send_packed_command(command, check_health=check_health)
         self._losing = fault is Fault.REPLY_LOST
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput, StoreUnavailable
 from core.metrics import CacheMetrics
+from core.metrics.recorder import MAX_QUEUED
 from core.models import CacheStrategy, HitDetail, OutcomeKind
 from core.request_log import RequestFilter
 from tests.conftest import RedisFactory, RedisServer
@@ -280,6 +281,7 @@ def test_the_most_frequent_misses_are_told(metrics: CacheMetrics) -> None:
 def test_nothing_is_lost_when_very_many_come_between_flushes(metrics: CacheMetrics) -> None:
     for _ in range(10_000):
         metrics.record(a_hit())
+    assert len(metrics._queue) < MAX_QUEUED
     assert metrics.summary(60).hits == 10_000
     assert metrics.dropped_requests == 9_800
 
@@ -307,12 +309,16 @@ def test_threads_lose_no_request(metrics: CacheMetrics) -> None:
 
 # Processes and failures
 
+NETWORK_FAULTS = (Fault.REFUSED, Fault.REPLY_LOST, Fault.NONE)
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("record"), st.integers(0, 2), st.sampled_from(OutcomeKind)),
         st.tuples(st.just("count"), st.integers(0, 2)),
         st.tuples(st.just("flush"), st.integers(0, 2)),
-        st.tuples(st.just("break"), st.integers(0, 2), st.lists(st.sampled_from(Fault), min_size=1, max_size=4)),
+        st.tuples(
+            st.just("break"), st.integers(0, 2), st.lists(st.sampled_from(NETWORK_FAULTS), min_size=1, max_size=4)
+        ),
         st.tuples(st.just("restart"), st.integers(0, 2)),
         st.tuples(st.just("wait"), st.integers(1, 100)),
     ),
@@ -511,11 +517,28 @@ def test_a_record_after_close_is_counted_by_the_next_flush(metrics: CacheMetrics
     assert metrics.summary(60).hits == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_replaced_by_the_next_request(client: redis.Redis, metrics_server: RedisServer) -> None:
+    mistaken, plan = faulty_client(metrics_server.url)
+    plan.append(Fault.CRASH)
+    with mistaken, CacheMetrics(mistaken, flush_seconds=0.01) as metrics:
+        metrics.record(a_hit(at=0.0))
+        thread = metrics._thread
+        assert thread is not None
+        thread.join()
+        assert not client.dbsize()
+        metrics.record(a_miss(at=0.0))
+        assert metrics._thread not in (None, thread)
+        assert metrics.summary(60).requests == 2
+
+
 def test_a_recorder_nobody_uses_any_more_ends_its_thread(client: redis.Redis) -> None:
     metrics = CacheMetrics(client, flush_seconds=0.01)
     metrics.record(a_hit(at=0.0))
     thread = metrics._thread
     assert thread is not None
+    while not client.dbsize():
+        thread.join(timeout=0.01)
     del metrics
     thread.join(timeout=10)
     assert not thread.is_alive()

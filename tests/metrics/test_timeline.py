@@ -14,6 +14,7 @@ ages = st.one_of(
     st.floats(min_value=0, max_value=4 * 3600),
     st.floats(min_value=0, max_value=60 * 3600),
     st.floats(min_value=0, max_value=89 * 86_400),
+    *(st.floats(kept - 900, kept + 4000) for kept in (2 * 3600, 48 * 3600)),
 )
 times = st.floats(min_value=NOW, max_value=NOW + 200_000)
 
