@@ -27,5 +27,7 @@ def test_no_promise_is_broken_for_as_long_as_one_likes(tmp_path: Path):
         verdict = run(Plan(seconds=seconds, seed=number, threads=6, generation_ms=(2, 20)), home)
         requests += verdict.operations
         invalidations += verdict.invalidations
-        print(f"round {number}: {requests} requests, {invalidations} invalidations, faults {verdict.faults}", flush=True)
+        print(
+            f"round {number}: {requests} requests, {invalidations} invalidations, faults {verdict.faults}", flush=True
+        )
         assert verdict.violations == []
