@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from redis import Redis
@@ -15,12 +15,15 @@ from core.invalidation import CacheInvalidator
 from core.metrics import CacheMetrics
 from core.policy import PolicyLimits
 from core.prices import price
-from core.providers import DemoProvider, OpenAIProvider, Provider
+from core.refresh import Refreshes
 from core.settings import Settings
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, patient_client, request_client
 from core.ttl import TTLPolicy
+
+if TYPE_CHECKING:
+    from core.providers import Provider
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +39,14 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     metrics: CacheMetrics
     audit: AuditLog
     invalidation: CacheInvalidator
+    refreshes: Refreshes | None = None
     redis: Redis | None = None
     queue_redis: Redis | None = None
 
     def close(self) -> None:
         """Flushes the metrics and lets go of all connections."""
+        if self.refreshes is not None:
+            self.refreshes.close()
         self.metrics.close()
         self.provider.close()
         self.cache.close()
@@ -87,7 +93,8 @@ def cache_config(settings: Settings) -> CacheConfig:
 def bootstrap(settings: Settings, **overrides: Any) -> Services:
     """All parts, built and connected. `overrides` replace a part by name: `provider`, `store`, `clock`.
 
-    `operator_timeout_seconds` is the longest wait of operators' and workers' clients.
+    `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
+    served stale while a worker refreshes it: for callers whose credentials the workers do not have.
     """
     url = redis_url(settings)
     patience = overrides.get("operator_timeout_seconds", 5.0)
@@ -105,9 +112,10 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         operator_store = RedisStore(client)
         queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else url
         queue_client = patient_client(queue_url, patience)
+    refreshes = Refreshes(queue_client) if queue_client is not None else None
     provider = overrides.get("provider") or _provider(settings)
-    metrics = CacheMetrics(client, record_prompts=settings.record_prompts)
-    audit = AuditLog(client)
+    metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
+    audit = AuditLog(client, **clock)
     cache = LLMCache(
         cache_config(settings),
         store=store,
@@ -115,6 +123,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         metrics=metrics,
         ttl_policy=TTLPolicy.from_settings(settings),
         price=price,
+        refresher=refreshes if overrides.get("refreshes", True) else None,
         **clock,
     )
     invalidation = CacheInvalidator(
@@ -134,12 +143,16 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         metrics=metrics,
         audit=audit,
         invalidation=invalidation,
+        refreshes=refreshes,
         redis=client,
         queue_redis=queue_client,
     )
 
 
 def _provider(settings: Settings) -> Provider:
+    # The SDK takes most of a second to import: only when there is something to ask.
+    from core.providers import DemoProvider, OpenAIProvider
+
     if settings.uses_demo_model:
         return DemoProvider()
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None

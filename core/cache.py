@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -67,6 +68,13 @@ class LLMCache:
     def breaker(self) -> CircuitBreaker:
         """Tells whether the store is being asked at the moment."""
         return self.decider.breaker
+
+    def counted_by(self, metrics: Recorder) -> LLMCache:
+        """The same cache, but what is done through it is counted elsewhere."""
+        twin = copy(self)
+        twin.decider = copy(self.decider)
+        twin.decider.metrics = metrics
+        return twin
 
     def begin(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Step:
         """The first step of a request, for drivers of one's own."""

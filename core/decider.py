@@ -266,7 +266,7 @@ class Decider:
         if found.stale and not reason:
             reason = "revalidating"
             if self._refresher is not None:
-                self._refresher(call.request, call.controls, key)
+                self._refresher(call.request, msgspec.structs.replace(call.controls, namespace=call.namespace), key)
         if header.digest != keyed.identity.exact:
             # Found by another spelling: the key is the entry's own, by which it can be invalidated.
             key = readable_key(keyed.slot.bucket if bucket is None else bucket, header.digest)

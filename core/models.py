@@ -38,6 +38,10 @@ LONGEST_TAG = 256
 LONGEST_USER = 256
 
 
+FUNCTION_ENDPOINT = "function"
+"""The family of `cached_llm_call`: what a function makes of a model's answer is never taken for the answer itself."""
+
+
 class CacheStrategy(StrEnum):
     """The dearest lookup a request may use; the cheaper ones are always tried first."""
 

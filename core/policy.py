@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from core.models import CacheStrategy, ChatRequest, Controls
+from core.models import FUNCTION_ENDPOINT, CacheStrategy, ChatRequest, Controls
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -54,7 +54,7 @@ NOT_STORED_REASONS: Final = frozenset(
 )
 """Why an answer is not kept, as far as the answer itself tells."""
 
-_ENDPOINTS = frozenset({"chat", "responses", "embeddings"})
+_ENDPOINTS = frozenset({"chat", "responses", "embeddings", FUNCTION_ENDPOINT})
 # Tools that the caller runs. All others run at the provider: they look something up now, or they do something.
 _CALLERS_TOOLS = frozenset({"function", "custom"})
 _STRATEGIES = tuple(CacheStrategy)  # from the cheapest to the dearest

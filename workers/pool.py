@@ -20,6 +20,7 @@ import click
 from core.bootstrap import Services
 from core.errors import StoreUnavailable
 from core.pools import Pools
+from core.refresh import Refreshes
 from core.schedules import Schedules
 from workers import tasks  # noqa: F401 (here so that every worker, being a fork of this process, has it already)
 from workers.queue import JobQueue
@@ -53,6 +54,7 @@ class Pool:
             services.invalidation,
             Schedules(services.redis, services.invalidation),
             Pools(services.queue_redis),
+            Refreshes(services.queue_redis),
             count_workers=self._count,
         )
         self._context = multiprocessing.get_context("fork")

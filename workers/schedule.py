@@ -15,12 +15,14 @@ from collections.abc import Callable
 from core.errors import CacheError
 from core.invalidation import CacheInvalidator
 from core.pools import BEAT_SECONDS, Pools
+from core.refresh import Refreshes
 from core.schedules import Schedules
 from workers.queue import JobQueue
 
 logger = logging.getLogger("encore.workers")
 
 RETRY_LOOK_SECONDS = 1.0
+REFRESH_LOOK_SECONDS = 1.0
 DUE_LOOK_SECONDS = 2.0
 """Shortest time from the end of a hold to its sweep, on average half of it."""
 DUE_LOOK_SHARE = 0.05
@@ -38,6 +40,7 @@ class Schedule:
         invalidation: CacheInvalidator,
         schedules: Schedules,
         pools: Pools,
+        refreshes: Refreshes,
         *,
         count_workers: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
@@ -46,6 +49,7 @@ class Schedule:
         self._invalidation = invalidation
         self._schedules = schedules
         self._pools = pools
+        self._refreshes = refreshes
         self._count_workers = count_workers
         self._monotonic = monotonic
         self._pool_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -56,6 +60,7 @@ class Schedule:
         """Does what is due by now."""
         self._every(BEAT_SECONDS, "beat", self._beat)
         self._every(RETRY_LOOK_SECONDS, "retries", self._queue.enqueue_due_retries)
+        self._every(REFRESH_LOOK_SECONDS, "refreshes", self.enqueue_refreshes)
         self._every(DUE_LOOK_SECONDS, "sweeps", self.reconcile, share=DUE_LOOK_SHARE)
         self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
         self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
@@ -64,6 +69,11 @@ class Schedule:
         """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""
         for namespace in self._invalidation.due_namespaces():
             self._queue.reconcile_sweep(namespace)
+
+    def enqueue_refreshes(self) -> None:
+        """One job for every stale answer that was served and is to be generated anew."""
+        for key in self._refreshes.take():
+            self._queue.enqueue_refresh(key)
 
     def close(self) -> None:
         """Says that this pool has ended."""

@@ -10,7 +10,8 @@ import msgspec
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidInput, ProviderUnavailable
 from core.invalidation import SweepProgress
-from core.keys import NAMESPACE_PATTERN, Slot
+from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
+from core.refresh import refresh as refresh_answer
 from core.replay import popular, sample
 from core.replay import replay as replay_through
 from core.settings import Settings
@@ -43,6 +44,13 @@ class PruneArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of `prune`."""
 
     version: Literal[1]
+
+
+class RefreshArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of `refresh`: the readable key of the answer."""
+
+    version: Literal[1]
+    key: Annotated[str, msgspec.Meta(pattern=rf"^{READABLE_KEY_PATTERN.pattern}\Z")]
 
 
 def sweep(**arguments: object) -> dict[str, Any]:
@@ -99,6 +107,15 @@ def prune(**arguments: object) -> dict[str, Any]:
             if task.should_stop():
                 raise Interrupted("the worker is ending")
     return {"namespaces": len(namespaces), "dropped": dropped}
+
+
+def refresh(**arguments: object) -> dict[str, Any]:
+    """Generates a stale answer anew. The request waits in Redis; the job knows its key only."""
+    given = _parse(RefreshArguments, arguments)
+    with _services() as services:
+        if services.refreshes is None:
+            raise InvalidInput("arguments", "there is no Redis to refresh from")
+        return {"outcome": refresh_answer(services, services.refreshes, given.key)}
 
 
 def _parse(kind: type[Arguments], arguments: dict[str, object]) -> Arguments:

@@ -37,7 +37,9 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Runs the gateway until a signal stops it. Raises InvalidSettings for one that would be open to anyone."""
     check(settings)
-    with bootstrap(settings) as services:
+    # The workers ask with the configured key: they cannot ask on behalf of callers who bring their own.
+    asks_alike = settings.uses_demo_model or settings.openai_api_key is not None
+    with bootstrap(settings, refreshes=asks_alike) as services:
         Server(
             uvicorn.Config(
                 build(services),

@@ -119,7 +119,7 @@ def figures(kind: str, told: Mapping[str, Any]) -> str:
     match kind:
         case "sweep":
             return (
-                f"{number(told.get('scanned'))} keys looked at, {number(told.get('deleted'))} deleted, "
+                f"{number(told.get('scanned'))} entries looked at, {number(told.get('deleted'))} deleted, "
                 f"{size(told.get('freed_bytes'))} given back"
             )
         case "replay":

@@ -33,6 +33,7 @@ ARGUMENTS_VERSION = 1
 RETRIES = Retry(max=5, interval=[1, 5, 15, 60, 300])
 SWEEP_SECONDS = 6 * 3600
 REPLAY_SECONDS = 3600
+REFRESH_SECONDS = 300
 RESULT_SECONDS = 86_400
 FAILURE_SECONDS = 7 * 86_400
 
@@ -105,6 +106,10 @@ class JobQueue:
         """The same, at most once an hour."""
         return None if self._rests("prune", None, PRUNE_REST_SECONDS) else self.enqueue_prune()
 
+    def enqueue_refresh(self, key: str) -> JobView:
+        """A stale answer is generated anew. Not tried again: the next stale hit asks again."""
+        return self._enqueue("refresh", None, {"key": key}, timeout=REFRESH_SECONDS, retry=None, name=f"refresh-{key}")
+
     def _rests(self, kind: str, namespace: str | None, rest_seconds: Mapping[JobState, float]) -> bool:
         last = self.job(job_id(kind, namespace))
         if last is None or last.ended_at is None:
@@ -112,10 +117,17 @@ class JobQueue:
         return time.time() < last.ended_at + rest_seconds.get(last.state, 0.0)
 
     def _enqueue(
-        self, kind: str, namespace: str | None, arguments: dict[str, Any], *, timeout: int, retry: Retry | None
+        self,
+        kind: str,
+        namespace: str | None,
+        arguments: dict[str, Any],
+        *,
+        timeout: int,
+        retry: Retry | None,
+        name: str | None = None,
     ) -> JobView:
-        """One job per kind and namespace at a time: a record that is no longer alive makes room first."""
-        name = job_id(kind, namespace)
+        """One job per name (kind and namespace) at a time: a record that is no longer alive makes room first."""
+        name = name or job_id(kind, namespace)
         given = {"version": ARGUMENTS_VERSION, **arguments}
         if namespace is not None:
             given["namespace"] = namespace
