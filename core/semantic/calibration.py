@@ -7,9 +7,11 @@ Clopper-Pearson: exact for any number of labels, and they never promise too much
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import accumulate
 
 import msgspec
 
@@ -175,27 +177,42 @@ def _weight(pair: LabelledPair) -> tuple[bool, float]:
     return pair.labeller is Labeller.OPERATOR, pair.labelled_at
 
 
+class _Hits:
+    """How many of some pairs would have been served at a threshold, and how many of those wrongly."""
+
+    def __init__(self, pairs: Iterable[LabelledPair]) -> None:
+        served = sorted((pair.similarity, not pair.equivalent) for pair in pairs if pair.refused_by is None)
+        self._similarities = [similarity for similarity, _ in served]
+        self._errors_below = [0, *accumulate(is_error for _, is_error in served)]
+
+    def at(self, threshold: float) -> tuple[int, int]:
+        """(labels, errors)"""
+        below = bisect_left(self._similarities, threshold)
+        return len(self._similarities) - below, self._errors_below[-1] - self._errors_below[below]
+
+    def bound(self, threshold: float, confidence: float) -> float:
+        """The upper bound on the share of errors at a threshold."""
+        labels, errors = self.at(threshold)
+        return upper_bound(errors, labels, confidence)
+
+
 def curve(pairs: Sequence[LabelledPair], thresholds: Sequence[float] = GRID) -> list[CurvePoint]:
     """Precision over hit rate. Pairs must be a fair sample of lookups that had a candidate."""
-    return [_point(pairs, threshold) for threshold in thresholds]
-
-
-def _point(pairs: Sequence[LabelledPair], threshold: float) -> CurvePoint:
-    hits = hits_above(pairs, threshold)
-    errors = sum(not pair.equivalent for pair in hits)
-    return CurvePoint(
-        threshold=threshold,
-        labels=len(hits),
-        errors=errors,
-        hit_rate=len(hits) / max(len(pairs), 1),
-        precision=1 - errors / len(hits) if hits else 1.0,
-        bound=upper_bound(errors, len(hits)),
-    )
-
-
-def hits_above(pairs: Iterable[LabelledPair], threshold: float) -> list[LabelledPair]:
-    """The pairs that would have been served at a threshold: near enough, and refused by no guard."""
-    return [pair for pair in pairs if pair.similarity >= threshold and pair.refused_by is None]
+    hits = _Hits(pairs)
+    points = []
+    for threshold in thresholds:
+        labels, errors = hits.at(threshold)
+        points.append(
+            CurvePoint(
+                threshold=threshold,
+                labels=labels,
+                errors=errors,
+                hit_rate=labels / max(len(pairs), 1),
+                precision=1 - errors / labels if labels else 1.0,
+                bound=upper_bound(errors, labels),
+            )
+        )
+    return points
 
 
 def propose_threshold(
@@ -212,59 +229,58 @@ def propose_threshold(
     looking at many thresholds costs nothing. Pairs must be of one namespace and embedder, and a fair sample of its near
     matches.
     """
-    chosen = settled(pairs)
-    tuning = [pair for pair in chosen if pair.digest[0] % 3 == 0]
-    held_out = [pair for pair in chosen if pair.digest[0] % 3 != 0]
+    tuning_pairs: list[LabelledPair] = []
+    held_out_pairs: list[LabelledPair] = []
+    for pair in settled(pairs):
+        (held_out_pairs if pair.digest[0] % 3 else tuning_pairs).append(pair)
+    tuning, held_out = _Hits(tuning_pairs), _Hits(held_out_pairs)
     enough = labels_needed(budget, 0, confidence)
     descending = sorted(thresholds, reverse=True)
-    testable = [threshold for threshold in descending if len(hits_above(held_out, threshold)) >= enough]
+    testable = [threshold for threshold in descending if held_out.at(threshold)[0] >= enough]
     if not testable:
-        best = len(hits_above(held_out, descending[-1]))
+        most, _ = held_out.at(descending[-1])
         return Proposal(
             threshold=None,
             budget=budget,
-            labels=best,
+            labels=most,
             errors=0,
             bound=1.0,
-            reason=f"too few labels: {enough} held-out ones above a threshold are needed, there are {best}",
+            reason=f"too few labels: {enough} held-out ones above a threshold are needed, there are {most}",
         )
     begin = min(testable, key=lambda threshold: (_expected_bound(tuning, held_out, threshold, confidence), -threshold))
-    supported: CurvePoint | None = None
-    failed: CurvePoint | None = None
+    supported: float | None = None
+    failed: float | None = None
     for threshold in testable[testable.index(begin) :]:
-        point = _point(held_out, threshold)
-        if upper_bound(point.errors, point.labels, confidence) > budget:
-            failed = point
+        if held_out.bound(threshold, confidence) > budget:
+            failed = threshold
             break
-        supported = point
-    shown = supported or failed
-    assert shown is not None  # noqa: S101 - `begin` was tested
+        supported = threshold
+    shown = begin if supported is None else supported
+    labels, errors = held_out.at(shown)
     return Proposal(
-        threshold=supported.threshold if supported else None,
+        threshold=supported,
         budget=budget,
-        labels=shown.labels,
-        errors=shown.errors,
-        bound=upper_bound(shown.errors, shown.labels, confidence),
+        labels=labels,
+        errors=errors,
+        bound=held_out.bound(shown, confidence),
         reason=_proposal_reason(supported, failed, budget),
     )
 
 
-def _expected_bound(
-    tuning: Sequence[LabelledPair], held_out: Sequence[LabelledPair], threshold: float, confidence: float
-) -> float:
+def _expected_bound(tuning: _Hits, held_out: _Hits, threshold: float, confidence: float) -> float:
     """The bound to expect on the held-out labels, going by errors among the tuning ones. Looks at no held-out label."""
-    hits = hits_above(tuning, threshold)
-    labels = len(hits_above(held_out, threshold))
-    share = (sum(not pair.equivalent for pair in hits) + 0.5) / (len(hits) + 1)
+    tuned, tuning_errors = tuning.at(threshold)
+    labels, _ = held_out.at(threshold)
+    share = (tuning_errors + 0.5) / (tuned + 1)
     return upper_bound(min(round(share * labels), labels), labels, confidence)
 
 
-def _proposal_reason(supported: CurvePoint | None, failed: CurvePoint | None, budget: float) -> str:
+def _proposal_reason(supported: float | None, failed: float | None, budget: float) -> str:
     if supported is None:
         return f"held-out labels do not support {budget:.0%} at any threshold"
     if failed is None:
-        return f"every threshold tried down to {supported.threshold:.3f} holds {budget:.0%}"
-    return f"{supported.threshold:.3f} holds {budget:.0%}, {failed.threshold:.3f} does not"
+        return f"every threshold tried down to {supported:.3f} holds {budget:.0%}"
+    return f"{supported:.3f} holds {budget:.0%}, {failed:.3f} does not"
 
 
 def tighten(
@@ -280,28 +296,21 @@ def tighten(
     With fewer labels than could support the budget without an error nothing is decided, unless errors alone show that
     the budget is passed.
     """
-    pairs = settled(recent)
-    now = _point(pairs, threshold)
-    bound = upper_bound(now.errors, now.labels, confidence)
-    enough = labels_needed(budget, 0, confidence)
-    if bound <= budget or (now.labels < enough and not _is_surely_over(now.errors, now.labels, budget, confidence)):
+    hits = _Hits(settled(recent))
+    labels, errors = hits.at(threshold)
+    bound = upper_bound(errors, labels, confidence)
+    is_decided = labels >= labels_needed(budget, 0, confidence) or _is_surely_over(errors, labels, budget, confidence)
+    if bound <= budget or not is_decided:
         return None
-    for higher in sorted(step for step in thresholds if step > threshold):
-        point = _point(pairs, higher)
-        if point.labels and upper_bound(point.errors, point.labels, confidence) <= budget:
-            return Tightening(
-                threshold=higher,
-                labels=now.labels,
-                errors=now.errors,
-                bound=bound,
-                reason=f"{now.errors} of {now.labels} recent hits were wrong; at {higher:.3f} the budget holds",
-            )
+    stricter = (step for step in sorted(thresholds) if step > threshold)
+    higher = next((step for step in stricter if hits.bound(step, confidence) <= budget), None)
+    way_out = f"at {higher:.3f} the budget holds" if higher else "no higher threshold has labels that hold the budget"
     return Tightening(
-        threshold=None,
-        labels=now.labels,
-        errors=now.errors,
+        threshold=higher,
+        labels=labels,
+        errors=errors,
         bound=bound,
-        reason=f"{now.errors} of {now.labels} recent hits were wrong, and no higher threshold has labels that hold it",
+        reason=f"{errors} of {labels} recent hits were wrong; {way_out}",
     )
 
 

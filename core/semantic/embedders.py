@@ -221,13 +221,17 @@ class OpenAIEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One request for all. The message of a server's error is not kept: it may quote the text."""
+        if not texts:
+            return np.zeros((0, self._identity.dimension), dtype=np.float32)
         try:
-            rows = self._server.embed(texts, self._model, self._timeout_seconds)
-            return normalized(np.asarray(rows, dtype=np.float32))
+            rows = np.asarray(self._server.embed(texts, self._model, self._timeout_seconds), dtype=np.float32)
         except (openai.OpenAIError, ProviderUnavailable) as error:
             raise EmbedderError(f"the embedding server failed: {type(error).__name__}") from error
         except (TypeError, ValueError, AttributeError) as error:
             raise EmbedderError("the embedding server's answer is not a list of vectors") from error
+        if rows.ndim != 2 or len(rows) != len(texts):
+            raise EmbedderError(f"the embedding server gave an array of shape {rows.shape} for {len(texts)} texts")
+        return normalized(rows)
 
 
 _OPENAI_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}

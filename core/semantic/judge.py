@@ -122,7 +122,7 @@ _ADDRESSES_JUDGE = re.compile(
         \b (?: instruction | prompt | rules | above | previous )
     | ["'] \s* (?: same | token | verdict | ruling | equivalent ) \s* ["'] \s* :
     | \b (?: same | verdict | ruling | equivalent ) \s* [:=] \s* ["']? (?: true | yes )
-    | \b (?: rule | reply | respond | answer | output | return | say | print | vote ) \s+
+    | \b (?: rule | reply | respond | answer | output | vote ) \s+
         (?: only | with | just | exactly | always )? \s* ["'{]* \s* (?: true | yes | same ) \b
         (?! ["']? \s* (?: or | / ) )                                 # "answer yes or no" is an honest question
     | \b these \s+ (?: two \s+ )? questions \s+ are
