@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.running import RunningGateway, services_for
+from tests.http.running import GatewayProcess, RunningGateway, services_for
 from tests.openai_server import OpenAIServer
 
 Start = Callable[..., RunningGateway]
@@ -30,3 +30,19 @@ def start_gateway(openai_server: OpenAIServer, redis_url: str, namespace: str) -
 @pytest.fixture
 def gateway(start_gateway: Start) -> RunningGateway:
     return start_gateway()
+
+
+@pytest.fixture
+def start_process(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Callable[..., GatewayProcess]]:
+    """Starts gateways in processes of their own, with settings from the environment."""
+    started: list[GatewayProcess] = []
+
+    def start(**environment: str) -> GatewayProcess:
+        gateway = GatewayProcess(tmp_path_factory.mktemp("gateway"), {"ENCORE_REDIS_URL": redis_url, **environment})
+        started.append(gateway)
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.process.kill()
+        gateway.process.wait()

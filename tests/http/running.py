@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -17,7 +22,8 @@ from core.cache import LLMCache
 from core.http.gateway import build
 from core.settings import Settings
 
-PATIENCE_SECONDS = 20
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 30
 PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of servers without TLS: to load the certificates of the world takes longer than a test."""
 
@@ -64,6 +70,43 @@ class RunningGateway:
         self._server.should_exit = True
         self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive()
+
+
+class GatewayProcess:
+    """A gateway in a process of its own."""
+
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.root = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.root}/v1"
+        self.log = home / "gateway.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "core.http"],
+                cwd=ROOT,
+                env={**os.environ, "ENCORE_HOME": str(home), "ENCORE_GATEWAY_PORT": str(self.port), **environment},
+                stdout=log,
+                stderr=log,
+            )
+
+    def ready(self) -> GatewayProcess:
+        until(lambda: self.process.poll() is not None or self._answers())
+        assert self.process.poll() is None, self.said
+        return self
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
 
 
 def services_for(

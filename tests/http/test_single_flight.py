@@ -1,0 +1,216 @@
+"""Of equal requests at the same time one asks the provider, over threads, tasks and processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+from openai import APITimeoutError, AsyncOpenAI, OpenAI
+
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.http import encore_async_client, encore_client
+from core.stores.redis import RedisStore, request_client
+from tests.http.running import PATIENCE_SECONDS, PLAIN_HTTP, followers, until
+from tests.openai_server import Behaviour
+
+CALLERS = 200
+ASK: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How do I activate my card?"}]}
+CHAT = "/chat/completions"
+MANY = httpx2.Limits(max_connections=1000)
+
+
+@pytest.fixture
+def cache(redis_url: str, namespace: str) -> Iterator[LLMCache]:
+    cache = LLMCache(CacheConfig(namespace=namespace), store=RedisStore(request_client(redis_url, 5)))
+    yield cache
+    cache.close()
+
+
+@pytest.fixture
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(verify=PLAIN_HTTP, timeout=PATIENCE_SECONDS, limits=MANY) as client:
+        yield client
+
+
+def text_of(chunks: list[Any]) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_two_hundred_threads_make_one_call(cache, openai_server, stream):
+    gate = openai_server.hold()
+    http_client = encore_client(cache, verify=PLAIN_HTTP, limits=MANY)
+    with OpenAI(base_url=openai_server.url, api_key="k", http_client=http_client) as client:
+
+        def ask(_: int) -> str:
+            answer = client.chat.completions.create(**ASK, stream=stream)
+            return text_of(list(answer)) if stream else answer.choices[0].message.content
+
+        with ThreadPoolExecutor(CALLERS) as pool:
+            answers = pool.map(ask, range(CALLERS))
+            until(lambda: followers(cache) == CALLERS - 1)
+            gate.release()
+            assert Counter(answers) == {"Answer 1 to: How do I activate my card?": CALLERS}
+    assert openai_server.calls == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [False, True])
+async def test_two_hundred_tasks_make_one_call(cache, openai_server, stream):
+    gate = openai_server.hold()
+    http_client = encore_async_client(cache, verify=PLAIN_HTTP, limits=MANY)
+    async with AsyncOpenAI(base_url=openai_server.url, api_key="k", http_client=http_client) as client:
+
+        async def ask() -> str:
+            answer = await client.chat.completions.create(**ASK, stream=stream)
+            return text_of([chunk async for chunk in answer]) if stream else answer.choices[0].message.content
+
+        asking = asyncio.gather(*(ask() for _ in range(CALLERS)))
+        await asyncio.to_thread(until, lambda: followers(cache) == CALLERS - 1)
+        gate.release()
+        assert Counter(await asking) == {"Answer 1 to: How do I activate my card?": CALLERS}
+    assert openai_server.calls == 1
+
+
+def test_two_hundred_clients_of_two_gateways_make_one_call(start_gateway, http, openai_server):
+    gateways = [start_gateway(), start_gateway()]
+    gate = openai_server.hold()
+    with ThreadPoolExecutor(CALLERS) as pool:
+        calls = [pool.submit(http.post, gateways[number % 2].url + CHAT, json=ASK) for number in range(CALLERS)]
+        until(lambda: sum(followers(gateway.services.cache) for gateway in gateways) == CALLERS - 2)
+        gate.release()
+        answers = [call.result(PATIENCE_SECONDS) for call in calls]
+    assert Counter(answer.headers["cache-status"] for answer in answers) == {
+        "encore; fwd=uri-miss; stored": 1,
+        "encore; fwd=uri-miss; collapsed": CALLERS - 1,
+    }
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert openai_server.calls == 1
+
+
+def test_a_process_that_is_killed_is_taken_over_from(start_process, openai_server, http, namespace):
+    settings = {
+        "OPENAI_BASE_URL": openai_server.url,
+        "ENCORE_GATEWAY_NAMESPACE": namespace,
+        "ENCORE_LEASE_SECONDS": "2",
+    }
+    leader, other = (start_process(**settings) for _ in range(2))
+    leader.ready(), other.ready()
+    gate = openai_server.hold()
+    with ThreadPoolExecutor(21) as pool:
+        leading = pool.submit(http.post, leader.url + CHAT, json=ASK)
+        gate.wait_for(1)
+        following = [pool.submit(http.post, other.url + CHAT, json=ASK) for _ in range(20)]
+        leader.process.kill()
+        assert isinstance(leading.exception(PATIENCE_SECONDS), httpx2.TransportError)
+        gate.wait_for(2)
+        gate.release()
+        answers = {call.result(PATIENCE_SECONDS).json()["id"] for call in following}
+    assert len(answers) == 1
+    assert openai_server.calls == 2
+
+
+def test_those_who_wait_take_over_when_the_provider_fails(start_gateway, http, openai_server):
+    gateway = start_gateway()
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(status=500, pause=gate))
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(http.post, gateway.url + CHAT, json=ASK) for _ in range(20)]
+        until(lambda: followers(gateway.services.cache) == 19)
+        gate.release()
+        answers = [call.result(PATIENCE_SECONDS) for call in calls]
+    assert Counter(answer.status_code for answer in answers) == {200: 19, 500: 1}
+    assert openai_server.calls == 2
+
+
+def test_a_failure_that_stays_is_shared_and_not_repeated_by_each(start_gateway, http, openai_server):
+    gateway = start_gateway()
+    gate = openai_server.gate()
+    openai_server.always(Behaviour(status=503, pause=gate, headers={"Retry-After": "3"}))
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(http.post, gateway.url + CHAT, json=ASK) for _ in range(20)]
+        until(lambda: followers(gateway.services.cache) == 19)
+        gate.release()
+        answers = [call.result(PATIENCE_SECONDS) for call in calls]
+    assert {(answer.status_code, answer.headers["retry-after"], answer.text) for answer in answers} == {
+        (503, "3", answers[0].text)
+    }
+    assert openai_server.calls == 3
+
+
+@pytest.mark.anyio
+async def test_a_leader_that_is_cancelled_passes_its_place_on(cache, openai_server):
+    gate = openai_server.hold()
+    http_client = encore_async_client(cache, verify=PLAIN_HTTP)
+    async with AsyncOpenAI(base_url=openai_server.url, api_key="k", http_client=http_client) as client:
+        leading = asyncio.create_task(client.chat.completions.create(**ASK))
+        await gate.arrived(1)
+        following = [asyncio.create_task(client.chat.completions.create(**ASK)) for _ in range(10)]
+        await asyncio.to_thread(until, lambda: followers(cache) == 10)
+        following[0].cancel()
+        await asyncio.to_thread(until, lambda: followers(cache) == 9)
+        leading.cancel()
+        await asyncio.gather(leading, following[0], return_exceptions=True)
+        assert leading.cancelled()
+        assert following[0].cancelled()
+        await gate.arrived(2)
+        gate.release()
+        answers = await asyncio.gather(*following[1:])
+    assert len({answer.id for answer in answers}) == 1
+    assert openai_server.calls == 2
+
+
+@pytest.mark.anyio
+async def test_cancelled_at_any_moment_nobody_waits_for_ever(cache, openai_server):
+    http_client = encore_async_client(cache, verify=PLAIN_HTTP)
+    async with AsyncOpenAI(base_url=openai_server.url, api_key="k", http_client=http_client) as client:
+        for turn in range(60):
+            ask = {"model": "gpt-4o", "messages": [{"role": "user", "content": f"Question {turn}?"}]}
+            calls = [asyncio.create_task(client.chat.completions.create(**ask)) for _ in range(3)]
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            calls[turn % 3].cancel()
+            answers = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), PATIENCE_SECONDS)
+            texts = {answer.choices[0].message.content for answer in answers if not isinstance(answer, BaseException)}
+            assert len(texts) == 1, "those who were not cancelled have one answer"
+    await asyncio.to_thread(until, lambda: not len(cache.decider._flights))
+
+
+def test_who_waits_keeps_his_own_deadline(cache, openai_server):
+    gate = openai_server.hold()
+    http_client = encore_client(cache, verify=PLAIN_HTTP)
+    with (
+        OpenAI(base_url=openai_server.url, api_key="k", http_client=http_client, max_retries=0) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        leading = pool.submit(client.chat.completions.create, **ASK)
+        gate.wait_for(1)
+        with pytest.raises(APITimeoutError):
+            client.chat.completions.create(**ASK, timeout=0.2)
+        assert followers(cache) == 0
+        gate.release()
+        assert leading.result(PATIENCE_SECONDS).choices[0].message.content == "Answer 1 to: How do I activate my card?"
+    assert openai_server.calls == 1
+
+
+def test_callers_of_different_namespaces_wait_for_nobody_else(start_gateway, http, openai_server):
+    gateway = start_gateway(gateway_namespace=None)
+    gate = openai_server.hold()
+    with ThreadPoolExecutor(6) as pool:
+        calls = [
+            pool.submit(http.post, gateway.url + CHAT, json=ASK, headers={"Authorization": f"Bearer {number % 3}"})
+            for number in range(6)
+        ]
+        gate.wait_for(3)
+        until(lambda: followers(gateway.services.cache) == 3)
+        gate.release()
+        answers = [call.result(PATIENCE_SECONDS).json()["id"] for call in calls]
+    assert [answers[number] == answers[number + 3] for number in range(3)] == [True] * 3
+    assert len(set(answers)) == 3
+    assert openai_server.calls == 3
