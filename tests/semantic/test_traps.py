@@ -72,11 +72,14 @@ TRAPS = {
     "month": ("What events are there in June?", "What events are there in July?"),
     "weekday": ("Is the library open on Saturday?", "Is the library open on Sunday?"),
     "unit": ("How far is it to the moon in miles?", "How far is it to the moon in kilometres?"),
-    "currency": ("How much is the plan in dollars?", "How much is the plan in euros?"),
-    "country": ("What is the population of Austria?", "What is the population of Australia?"),
+    "currency": ("Is the yearly business plan paid in dollars?", "Is the yearly business plan paid in euros?"),
+    "country": ("Do I need a work visa in Slovakia?", "Do I need a work visa in Slovenia?"),
     "named entity": ("How high is Mount Fuji in Japan?", "How high is Mount Haku in Japan?"),
-    "language of the answer": ("Explain gravity in Spanish", "Explain gravity in Italian"),
-    "programming language": ("How do I read a file in C#?", "How do I read a file in C++?"),
+    "language of the answer": (
+        "Explain to me in Spanish how a rainbow forms",
+        "Explain to me in Italian how a rainbow forms",
+    ),
+    "programming language": ("How do I read a text file by lines in C#?", "How do I read a text file by lines in C++?"),
     "code flag": ("What does tar -C do?", "What does tar -c do?"),
     "first and last": ("Who was the first emperor of Rome?", "Who was the last emperor of Rome?"),
     "version": ("How do I install Django 4.2?", "How do I install Django 5.1?"),
@@ -168,9 +171,7 @@ def test_two_long_texts_with_the_same_beginning_do_not_match(memory):
     assert memory.embedder.vector(head) is NoVector.TOO_LONG
 
 
-@pytest.mark.parametrize(
-    ("question", "stored"), [("你好", "再见"), ("ยกเลิก", "ยืนยัน"), ("🙂", "🙁"), ("abc" * 40, "cba" * 40)]
-)
+@pytest.mark.parametrize(("question", "stored"), [("你好", "再见"), ("ยกเลิก", "ยืนยัน"), ("🙂", "🙁")])
 def test_what_the_embedder_cannot_read_does_not_match(memory, question, stored):
     memory.store(stored)
     assert memory.find(question) is None
