@@ -1,0 +1,154 @@
+"""What every command shares: its services, its way of answering and its exit status."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from core.bootstrap import Services, bootstrap
+from core.errors import (
+    CacheError,
+    InvalidationNotFound,
+    InvalidInput,
+    InvalidSettings,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
+from core.settings import Settings
+
+OPERATOR_SECONDS = 5.0
+DEMO_MODEL = "encore-demo-small"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Exit(IntEnum):
+    """Exit statuses, for scripts."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOTHING = 3
+    UNKNOWN = 4
+
+
+EXIT_HELP = """\b
+Exit status:
+  0  done
+  1  failed, or not applied
+  2  wrong usage
+  3  nothing matched, or no such thing
+  4  outcome unknown: it may have been applied; repeat it with the same --request-id"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_HELP)
+def cli() -> None:
+    """Encore's command line: look into the cache, invalidate, find out what is wrong."""
+
+
+def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command of a group, with --json, whose errors become exit statuses and never tracebacks."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def run(*, as_json: bool, **options: Any) -> None:
+            shell = Shell(as_json=as_json)
+            try:
+                with shell:
+                    status = function(shell, **options)
+            except CacheError as error:
+                shell.fail(error)
+            sys.exit(status or Exit.OK)
+
+        with_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(run)
+        return group.command(epilog=EXIT_HELP, **attributes)(with_json)
+
+    return decorate
+
+
+def namespace_option(function: Command) -> Command:
+    """--namespace, as all commands spell it."""
+    return click.option("--namespace", help="Whose entries; else ENCORE_NAMESPACE.")(function)
+
+
+class Shell:
+    """One run of a command: services built when first needed, answers in words or JSON."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._services: Services | None = None
+
+    def __enter__(self) -> Shell:
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._services is not None:
+            self._services.close()
+
+    @property
+    def services(self) -> Services:
+        """All parts; they may live in this process alone. Raises InvalidSettings."""
+        if self._services is None:
+            self._services = bootstrap(Settings(), operator_timeout_seconds=OPERATOR_SECONDS)
+        return self._services
+
+    @property
+    def shared(self) -> Services:
+        """The same, on Redis: a process of its own has nothing to show. Raises StoreUnavailable without one."""
+        if self.services.redis is None:
+            raise StoreUnavailable("there is no Redis: set ENCORE_REDIS_URL, or start everything with `make run`")
+        return self.services
+
+    def model(self) -> str:
+        """The model of requests that name none."""
+        settings = self.services.settings
+        if settings.default_model:
+            return settings.default_model
+        if settings.uses_demo_model:
+            return DEMO_MODEL
+        raise click.UsageError("Say which --model, or set ENCORE_DEFAULT_MODEL.")
+
+    @property
+    def actor(self) -> str:
+        """Who is at the keyboard."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return "unknown"
+
+    def answer(self, plain: Mapping[str, Any] | list[Any], words: str) -> None:
+        """Prints the result: JSON for programs, words for people."""
+        click.echo(json.dumps(plain, ensure_ascii=False, default=str) if self.as_json else words)
+
+    def say(self, words: str) -> None:
+        """Prints what is no part of the result: not at all in JSON."""
+        if not self.as_json:
+            click.echo(words)
+
+    def fail(self, error: CacheError) -> NoReturn:
+        """Ends with the status of an error."""
+        match error:
+            case OutcomeUnknown():
+                status = Exit.UNKNOWN
+            case InvalidationNotFound():
+                status = Exit.NOTHING
+            case InvalidSettings():
+                status = Exit.FAILED
+            case InvalidInput():
+                status = Exit.USAGE
+            case _:
+                status = Exit.FAILED
+        if self.as_json:
+            click.echo(json.dumps({"error": type(error).__name__, "message": str(error)}, ensure_ascii=False))
+        else:
+            click.echo(f"Error: {error}", err=True)
+        sys.exit(status)
