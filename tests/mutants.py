@@ -78,9 +78,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a ban is retired though its pass was stopped",
-        file="core/invalidation.py",
-        old="            if should_stop():\n                return False",
-        new="            if should_stop():\n                return True",
+        file="core/sweep.py",
+        old="            if self._should_stop():\n                return False",
+        new="            if self._should_stop():\n                return True",
         tests="tests/test_invalidation.py",
     ),
     Mutant(

@@ -37,7 +37,9 @@ def translated(error: redis.RedisError, *, writing: bool) -> StoreUnavailable | 
         isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError)
         or any(code in text for code in _REFUSALS)
     ):
-        code = next((code for code in _REFUSALS if code in text), "OOM")
+        # The client cuts the code off the text of the errors that it has classes for.
+        is_replica = isinstance(error, redis.exceptions.ReadOnlyError)
+        code = "READONLY" if is_replica else next((code for code in _REFUSALS if code in text), "OOM")
         return WriteRefused(f"Redis takes no writes now ({code})")
     if isinstance(error, redis.exceptions.AuthenticationError):
         return StoreUnavailable("Redis refused the password or user")

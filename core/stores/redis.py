@@ -315,6 +315,7 @@ class RedisStore:
         """Version, memory, policy, role and persistence, from INFO."""
         with reading():
             info = self._client.info("everything")
+            persistent = bool(info.get("aof_enabled")) or self._saves()
         return StoreFacts(
             kind="redis",
             version=str(info.get("redis_version", "")),
@@ -323,9 +324,16 @@ class RedisStore:
             policy=str(info.get("maxmemory_policy", "")),
             evicted=int(info.get("evicted_keys", 0)),
             role=str(info.get("role", "")),
-            persistent=bool(info.get("aof_enabled")) or info.get("rdb_last_save_time", 0) > 0,
+            persistent=persistent,
             writable=info.get("role") == "master" and info.get("rdb_last_bgsave_status") == "ok",
         )
+
+    def _saves(self) -> bool:
+        """Whether snapshots are configured; a server that keeps its configuration to itself is taken to make some."""
+        try:
+            return bool(self._client.config_get("save").get("save"))
+        except redis.ResponseError:
+            return True
 
     def ping(self) -> None:
         """Raises StoreUnavailable unless the server answers."""
