@@ -120,7 +120,7 @@ def read_questions(lines: Iterable[str]) -> Iterator[Question]:
             raise InvalidInput(f"line {number}", f"has more than {MAX_LINE} characters")
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidInput(f"line {number}", "is not JSON") from None
         yield _question(record, number)
 
