@@ -49,6 +49,13 @@ st.navigation(
                 url_path="workers",
                 help="Background jobs and who works on them",
             ),
+            st.Page(
+                "pages/health.py",
+                title="Health",
+                icon=":material/health_and_safety:",
+                url_path="health",
+                help="Settings, connections and the isolation self-test",
+            ),
         ],
     }
 ).run()
