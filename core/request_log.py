@@ -23,6 +23,12 @@ _TTL_SECONDS = 7 * 86_400
 _PAGE = 500
 _FIELD = b"r"
 
+# KEYS: the log. ARGV: rows to keep, TTL, the packed records. One command costs this process a seventh of a pipeline.
+_APPEND = """
+for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'r', ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
+
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request as it went. `id` grows with time; `at` is Unix seconds; `prompt` is None unless it may be kept.
@@ -119,6 +125,7 @@ class RequestLog:
 
     def __init__(self, client: redis.Redis | None, *, keep: int = 5000, buffer: int = 200) -> None:
         self._client = client
+        self._append = client.register_script(_APPEND) if client is not None else None
         self._keep = keep
         self._waiting: deque[tuple[float, Outcome, str | None]] = deque(maxlen=buffer)
         self._written: deque[RequestRecord] = deque(maxlen=keep)
@@ -146,15 +153,12 @@ class RequestLog:
         records = [RequestRecord.of(*item) for item in waiting]
         if not records:
             return
-        if self._client is None:
+        if self._append is None:
             for number, record in enumerate(records, start=self._kept):
                 self._written.append(msgspec.structs.replace(record, id=f"{int(record.at * 1000)}-{number}"))
         else:
-            with writing(), self._client.pipeline(transaction=False) as pipeline:
-                for record in records:
-                    pipeline.xadd(REQUESTS, {_FIELD: _encode(record)}, maxlen=self._keep, approximate=True)
-                pipeline.expire(REQUESTS, _TTL_SECONDS)
-                pipeline.execute()
+            with writing():
+                self._append(keys=[REQUESTS], args=[self._keep, _TTL_SECONDS, *map(_encode, records)])
         self._kept += len(records)
 
     def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:

@@ -31,8 +31,9 @@ from core.request_log import MAX_PROMPT, Frequent, RequestFilter, RequestLog, Re
 
 logger = logging.getLogger("encore.metrics")
 
-MAX_QUEUED = 4096
-"""Outcomes that wait to be counted before a caller of `record` counts them itself."""
+MAX_QUEUED = 512
+"""Outcomes that wait to be counted before a caller of `record` counts them itself: it then waits for less than a
+millisecond, and they are still in the processor's cache."""
 
 BATCH_CELLS = 32
 """Cells in one script call: two milliseconds of the server's time at most."""
@@ -124,14 +125,16 @@ class CacheMetrics:
 
     def _count_queued(self) -> None:
         now = self._clock()
+        oldest, newest = now - FARTHEST_BACK_SECONDS, now + FARTHEST_AHEAD_SECONDS
+        take, count, log = self._queue.popleft, self._tally.record, self._requests.add
         for _ in range(len(self._queue)):
-            outcome, prompt = self._queue.popleft()
+            outcome, prompt = take()
             at = outcome.at
             # A time that cannot be (0: none given) would make slots that nobody reads.
-            if not now - FARTHEST_BACK_SECONDS < at < now + FARTHEST_AHEAD_SECONDS:
+            if not oldest < at < newest:
                 at = now
-            self._tally.record(at, outcome)
-            self._requests.add(at, outcome, prompt)
+            count(at, outcome)
+            log(at, outcome, prompt)
 
     # Flushing
 
