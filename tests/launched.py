@@ -26,7 +26,10 @@ def stop(number, frame):
     record(signal.Signals(number).name)
     if behaviour != "stubborn":
         import redis
-        answered = redis.Redis.from_url(os.environ["ENCORE_REDIS_URL"]).ping()
+        try:
+            answered = redis.Redis.from_url(os.environ["ENCORE_REDIS_URL"]).ping()
+        except redis.RedisError:  # raised here it would only end the request that the signal came upon
+            answered = False
         record(f"ended, redis answered {answered}")
         os._exit(0)
 
