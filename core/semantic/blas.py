@@ -21,14 +21,16 @@ class SingleThreadedBlas:
         self._libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
         self._lock = Lock()
         self._inside = 0
-        self._before: list[int] = []
+        self._changed: list[tuple[Any, int]] = []
 
     def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
-                self._before = [library.get_num_threads() for library in self._libraries]
-                self._set([1] * len(self._libraries))
+                counts = ((library, library.get_num_threads()) for library in self._libraries)
+                self._changed = [(library, count) for library, count in counts if count != 1]
+                for library, _ in self._changed:
+                    library.set_num_threads(1)
 
     def __exit__(
         self, error: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -36,9 +38,5 @@ class SingleThreadedBlas:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                self._set(self._before)
-
-    def _set(self, counts: list[int]) -> None:
-        for library, count in zip(self._libraries, counts, strict=True):
-            if library.get_num_threads() != count:
-                library.set_num_threads(count)
+                for library, count in self._changed:
+                    library.set_num_threads(count)
