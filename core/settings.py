@@ -37,6 +37,13 @@ class SemanticMode(StrEnum):
     SERVE = "serve"
 
 
+class IndexChoice(StrEnum):
+    """Where the rows are searched: in each process, or by Redis."""
+
+    NUMPY = "numpy"
+    REDIS = "redis"
+
+
 class Settings(BaseSettings):
     """The effective configuration. Raises InvalidSettings with every problem found.
 
@@ -93,15 +100,40 @@ class Settings(BaseSettings):
     strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")
     hold_seconds: float = Field(300, ge=0, le=86_400, description="How long an invalidation can be undone.")
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
-    record_prompts: bool = Field(True, description="Keep prompt text with the recent request records.")
+    record_prompts: bool = Field(True, description="Keep prompt text with the recent request records and near matches.")
 
     # Semantic lookup
     semantic: SemanticMode = Field(SemanticMode.OFF, description="off, judge or serve.")
-    semantic_threshold: float = Field(0.97, gt=0, le=1, description="Cosine from which a near entry may be served.")
+    semantic_threshold: float = Field(
+        0.97, gt=0, le=1, description="Cosine from which mode serve serves, until a threshold is published."
+    )
     semantic_grey: float = Field(0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge.")
+    semantic_index: IndexChoice = Field(
+        IndexChoice.NUMPY,
+        description="numpy: in each process; redis: vector sets (Redis 8), for 200,000 rows and more.",
+    )
+    semantic_index_megabytes: int = Field(
+        512, ge=1, le=1_000_000, description="Memory of the index in a process; beyond it the oldest rows leave."
+    )
+    embedder: str = Field("wordllama", description="wordllama, openai:MODEL or sentence-transformers:MODEL.")
+    embedder_dimension: int | None = Field(
+        None, ge=1, le=65_536, description="Dimension of an openai:MODEL that is not OpenAI's own."
+    )
+    embedder_deadline_seconds: float = Field(
+        1.0, gt=0, le=30, description="Longest wait for an embedding; wordllama takes microseconds."
+    )
     judge_model: str | None = Field(None, description="Model that judges near matches; unset: none, judge mode misses.")
+    judge_parameters: Annotated[dict[str, Any], NoDecode] = Field(
+        {}, description='Parameters of the judge\'s calls, as JSON: {"temperature": null, "reasoning_effort": "low"}.'
+    )
     judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A verdict later than this is a no.")
     judge_budget_per_hour: int = Field(1000, ge=0, description="Judge calls per namespace and hour.")
+    judge_sample: float = Field(
+        0.05, ge=0, le=1, description="Share of unjudged semantic hits that a worker has judged afterwards."
+    )
+    false_hit_budget: float = Field(
+        0.02, gt=0, lt=1, description="Share of false hits per hit beyond which a threshold tightens by itself."
+    )
 
     # The provider
     provider: ProviderChoice = Field(ProviderChoice.AUTO, description="auto, openai or demo.")
@@ -146,7 +178,7 @@ class Settings(BaseSettings):
     def _split_keys(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("ttl_classes", "ttl_rules", mode="before")
+    @field_validator("ttl_classes", "ttl_rules", "judge_parameters", mode="before")
     @classmethod
     def _read_json(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -182,6 +214,13 @@ class Settings(BaseSettings):
     def _check_ttl(cls, value: float | None) -> float | None:
         if value is not None and not 0 <= value <= 315_360_000:
             raise ValueError("give seconds between 0 (do not store) and 315360000")
+        return value
+
+    @field_validator("embedder")
+    @classmethod
+    def _check_embedder(cls, value: str) -> str:
+        if not re.fullmatch(r"wordllama|(?:openai|sentence-transformers):\S+", value):
+            raise ValueError("use wordllama, openai:MODEL or sentence-transformers:MODEL")
         return value
 
     @field_validator("openai_base_url")
