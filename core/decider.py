@@ -22,7 +22,7 @@ from core import codec, policy
 from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
-from core.keys import Slot, readable_key
+from core.keys import Identity, Slot, readable_key
 from core.lookup import Found, Lookup, MissReason, look_up
 from core.models import (
     Answer,
@@ -47,7 +47,7 @@ from core.stores.base import Store, StoredAs, Write
 from core.ttl import TTLPolicy
 
 if TYPE_CHECKING:
-    from core.semantic.lookup import SemanticLookup
+    from core.semantic.neighbours import SemanticResult
 
 logger = logging.getLogger("encore.cache")
 
@@ -109,6 +109,29 @@ class Refresher(Protocol):
         ...
 
 
+class NearLookup(Protocol):
+    """Looks for stored questions that are near a new one. Raises StoreUnavailable."""
+
+    def applies(self, identity: Identity) -> bool:
+        """Whether it is done at all for this request."""
+        ...
+
+    def find(
+        self,
+        store: Store,
+        slot_of: Callable[[str, int], Slot],
+        identity: Identity,
+        controls: Controls,
+        now: float,
+    ) -> SemanticResult:
+        """The nearest entry that may be served, or why there is none."""
+        ...
+
+    def remember(self, identity: Identity, expires_at: float) -> None:
+        """A question that was just stored, and until when it counts (Unix seconds)."""
+        ...
+
+
 class Decider:
     """All decisions and their carrying out; `core.cache.LLMCache` drives it."""
 
@@ -122,7 +145,7 @@ class Decider:
         clock: Callable[[], float],
         refresher: Refresher | None,
         base_url: str = "",
-        semantic: SemanticLookup | None = None,
+        semantic: NearLookup | None = None,
     ) -> None:
         self.config = config
         self.store_ = store
@@ -175,7 +198,8 @@ class Decider:
         else:
             miss = Miss(lookup.reason, self._stamp(call, keyed, lookup))
         if call.controls.only_if_cached:
-            return self._near(call, keyed, miss)[0] or self._refuse(call, miss.reason)
+            near = self._near(call, keyed, miss)
+            return near if isinstance(near, Hit) else self._refuse(call, near.reason)
         if miss.stamp is None or call.controls.no_cache:
             return Lead(self, call, keyed, miss, None)
         key = FlightKey(keyed.slot.entry(keyed.identity.exact), miss.stamp)
@@ -213,42 +237,63 @@ class Decider:
             return False
         return self._clock() < found.entry.header.fresh_until + self.config.stale_while_revalidate_seconds
 
-    def _near(self, call: Call, keyed: Keyed, miss: Miss) -> tuple[Hit | None, str]:
-        """A hit by a near question, or the reason of the miss, now that near ones were looked at too."""
+    def _near(self, call: Call, keyed: Keyed, miss: Miss) -> Hit | Miss:
+        """A hit by a near question, or the miss, now that near ones were looked at too."""
         semantic = self._semantic
-        if semantic is None or call.strategy is not CacheStrategy.SEMANTIC or not semantic.applies(keyed.identity):
-            return None, miss.reason
+        if semantic is None or call.strategy is not CacheStrategy.SEMANTIC:
+            return miss
+        if not self.ask(call, lambda: semantic.applies(keyed.identity)):
+            return miss
         result = self.ask(
             call, lambda: semantic.find(self.store_, self.slot, keyed.identity, call.controls, self._clock())
         )
         call.lookup_ms = call.elapsed_ms()
         if result is None:
-            return None, miss.reason
+            return miss
         if result.found is None:
-            return None, result.reason if miss.reason == MissReason.ABSENT else miss.reason
+            reason = result.reason if miss.reason == MissReason.ABSENT else miss.reason
+            return Miss(reason, miss.stamp, result.nearest)
         if result.judged and miss.stamp is not None and result.bucket == keyed.slot.bucket:
-            self._write_judged_alias(call, keyed, miss.stamp, result.found.entry)
-        return self._hit(call, keyed, result.found, bucket=result.bucket, similarity=result.similarity), ""
+            self._write_alias(call, keyed, miss.stamp, result.found.entry)
+        return self._hit(call, keyed, result.found, bucket=result.bucket, similarity=result.similarity)
 
-    def _write_judged_alias(self, call: Call, keyed: Keyed, stamp: Stamp, entry: CacheEntry) -> None:
-        """Makes every repeat of this wording a plain hit, without embedding or judge."""
+    def _write_alias(self, call: Call, keyed: Keyed, stamp: Stamp, entry: CacheEntry) -> str:
+        """Makes every repeat of this wording a plain hit, without embedding or judge; "" or why it was refused."""
+        identity = keyed.identity
         header = msgspec.structs.replace(
             entry.header,
-            digest=keyed.identity.exact,
+            digest=identity.exact,
             target=entry.header.digest,
             incarnation=stamp.incarnation,
             sequence=stamp.sequence,
         )
-        alias = CacheEntry(header=header, prompt=keyed.identity.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        alias = CacheEntry(header=header, prompt=identity.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        normalized = None
+        if identity.normalized is not None:
+            folded = msgspec.structs.replace(header, digest=identity.normalized)
+            normalized = (
+                identity.normalized,
+                codec.encode_entry(msgspec.structs.replace(alias, header=folded)),
+            )
         write = Write(
             digest=header.digest,
             value=codec.encode_entry(alias),
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            alias=normalized,
             indexed=False,
         )
-        self._write(call, keyed, alias, write)
+        not_stored = self._write(call, keyed, alias, write)
+        if not not_stored:
+            self._remember(call, keyed, header.fresh_until)
+        return not_stored
+
+    def _remember(self, call: Call, keyed: Keyed, expires_at: float) -> None:
+        """Lets near questions find a wording that was just stored."""
+        semantic = self._semantic
+        if semantic is not None and call.strategy is CacheStrategy.SEMANTIC:
+            self.ask(call, lambda: semantic.remember(keyed.identity, expires_at))
 
     def _hit(
         self,
@@ -341,14 +386,14 @@ class Decider:
             lease.end(call, codec.encode_entry(lookup.found.entry))
             return self._hit(call, keyed, lookup.found)
         try:
-            near, reason = self._near(call, keyed, miss)
+            near = self._near(call, keyed, miss)
         except BaseException:
             lease.end(call)
             raise
-        if near is not None:
+        if isinstance(near, Hit):
             lease.end(call, codec.encode_entry(near.entry))
             return near
-        return Lead(self, call, keyed, Miss(reason, miss.stamp), lease)
+        return Lead(self, call, keyed, near, lease)
 
     def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float, follow: Follow) -> Step:
         """Looks whether another process' leader has stored, or has gone."""
@@ -419,6 +464,7 @@ class Decider:
             stored=not not_stored,
             not_stored=not_stored,
             ttl_class=keyed.decision.ttl_class,
+            similarity=miss.similarity,
             provider_ms=provider_ms,
             tokens=tokens,
             cost_usd=entry.header.cost_usd if entry else self._cost(call.request, completion),
@@ -508,9 +554,8 @@ class Decider:
             alias=alias,
         )
         not_stored = self._write(call, keyed, entry, write)
-        if not not_stored and self._semantic is not None and call.strategy is CacheStrategy.SEMANTIC:
-            semantic = self._semantic
-            self.ask(call, lambda: semantic.remember(keyed.identity, header.fresh_until))
+        if not not_stored:
+            self._remember(call, keyed, header.fresh_until)
         return (value if not_stored in ("", MissReason.STORE_DOWN) else None), not_stored
 
     def _write(self, call: Call, keyed: Keyed, entry: CacheEntry, write: Write) -> str:
@@ -630,6 +675,7 @@ class Decider:
         not_stored: str = "",
         collapsed: bool = False,
         ttl_class: str = "",
+        similarity: float | None = None,
         provider_ms: float = 0.0,
         tokens: Usage | None = None,
         cost_usd: float | None = None,
@@ -644,6 +690,7 @@ class Decider:
             reason=reason,
             not_stored=not_stored,
             ttl_class=ttl_class,
+            similarity=similarity,
             latency_ms=call.elapsed_ms(),
             lookup_ms=call.lookup_ms,
             provider_ms=provider_ms,

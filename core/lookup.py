@@ -95,7 +95,7 @@ def look_up(
         result = examine(value, digest, identity, record, now, max_age)
         if isinstance(result, CacheEntry) and (target := result.header.target) is not None:
             detail = HitDetail.NORMALIZED if digest == identity.normalized else HitDetail.ALIAS
-            result, record = _follow(store, slot, identity, result, target, now, max_age)
+            result, record = follow(store, slot, identity, result, target, now, max_age)
             if record is None:
                 return Lookup(found=None, reason=MissReason.NO_RECORD, record=None)
         else:
@@ -145,7 +145,7 @@ def examine(
     return entry
 
 
-def _follow(
+def follow(
     store: Store,
     slot: Slot,
     identity: Identity,

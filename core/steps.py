@@ -66,10 +66,14 @@ class Call:
 
 
 class Miss(msgspec.Struct, frozen=True):
-    """Why there is nothing to serve, and the stamp of that lookup; no stamp means nothing may be shared or stored."""
+    """Why there is nothing to serve, and the stamp of that lookup; no stamp means nothing may be shared or stored.
+
+    `similarity` is the cosine of the nearest stored question, where near ones were looked for.
+    """
 
     reason: str
     stamp: Stamp | None
+    similarity: float | None = None
 
 
 def assembled(request: ChatRequest, chunks: list[dict[str, Any]]) -> dict[str, Any]:

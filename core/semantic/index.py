@@ -142,6 +142,12 @@ class NumpyIndex:
             matrix = self._matrices.get(partition)
             return matrix is not None and self._drop(partition, matrix, row_key)
 
+    def expires_at(self, partition: Partition, row_key: bytes) -> float | None:
+        """When a row's time comes; None when there is no such row."""
+        with self._lock:
+            matrix = self._matrices.get(partition)
+            return None if matrix is None else matrix.expires_at(row_key)
+
     def search(self, partition: Partition, vector: Vector, k: int, minimum_similarity: float) -> list[Candidate]:
         """A vector of another size than the embedder's raises InvalidInput, whatever is stored."""
         require_unit_vector(vector, partition.embedder)

@@ -7,48 +7,36 @@ namespace's threshold is served; in mode `judge` one between the grey and the th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-import msgspec
-
-from core.bans import Visibility, visibility
+from core.bans import InvalidationRecord, Visibility, visibility
+from core.errors import StoreUnavailable
 from core.keys import Identity, Slot, readable_key
-from core.lookup import Found, MissReason, examine
+from core.lookup import Found, MissReason, examine, follow
 from core.models import CacheEntry, Controls, HitDetail
 from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import NoVector
+from core.semantic.embedders import NoVector, Vector
 from core.semantic.guards import GuardVerdict, check
 from core.semantic.index import Candidate, Partition, SemanticIndex
+from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
+from core.semantic.thresholds import Threshold
 from core.settings import SemanticMode
 from core.stores.base import Store
+from core.stores.failures import reading, writing
 
 CANDIDATES = 8
 """Rows taken from the index: an expired or invalidated first must not hide a live second."""
 JUDGED = 3
-"""Candidates shown to the judge, best first."""
-
-
-class Threshold(msgspec.Struct, frozen=True, kw_only=True):
-    """How a namespace looks up near questions. `grey` and `serve` are cosines; `version` says which publication."""
-
-    mode: SemanticMode = SemanticMode.OFF
-    grey: float = 0.70
-    serve: float = 0.97
-    version: int = 0
-
-
-class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """A judge's word: `yes`, `no`, `late`, `over-budget` or `broken`."""
-
-    word: str
-    reason: str = ""
+"""Candidates shown to the judge, best first; and of those that are too far, as many are noted."""
+NEAREST_FROM = 0.5
+"""A nearest question farther than this is not worth a mention."""
 
 
 class Judge(Protocol):
     """Says whether a stored answer answers the new question too."""
 
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Ruling:
+    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
         """Within its deadline and budget; never raises."""
         ...
 
@@ -56,44 +44,25 @@ class Judge(Protocol):
 class Vectors(Protocol):
     """Where the rows of all processes are kept, so that each can hold them in its index."""
 
-    def catch_up(self, partition: Partition, index: SemanticIndex) -> None:
-        """Brings the index up to date with what other processes stored and removed."""
+    def catch_up(self, partition: Partition) -> bool:
+        """Brings the index up to date with what other processes stored and removed; False while that takes longer."""
         ...
 
-    def add(self, partition: Partition, row_key: bytes, vector: object, expires_at: float) -> None:
+    def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
         """Tells the other processes of a row."""
         ...
 
     def remove(self, partition: Partition, row_key: bytes) -> None:
-        """Tells them that it is gone."""
+        """Tells them that it leads nowhere; it is still in the index."""
+        ...
+
+    def close(self) -> None:
+        """Ends what runs beside the requests."""
         ...
 
 
-class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """One near entry and what was thought of it. `guard` names the guard that refused it."""
-
-    key: str
-    model: str
-    prompt: str
-    similarity: float
-    guard: str = ""
-    reason: str = ""
-    ruling: str = ""
-
-
-class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a semantic lookup came to. `reason` is one word of a bounded vocabulary when nothing was found."""
-
-    found: Found | None = None
-    bucket: int = 0
-    similarity: float | None = None
-    judged: bool = False
-    neighbours: tuple[Neighbour, ...] = ()
-    reason: str = ""
-
-
 class Observer(Protocol):
-    """Hears of every neighbour that was guarded or judged: the evidence a threshold is certified by."""
+    """Hears of every lookup: the evidence a threshold is certified by."""
 
     def __call__(self, identity: Identity, threshold: Threshold, result: SemanticResult) -> None:
         """Must not raise and must not take long."""
@@ -141,45 +110,53 @@ class SemanticLookup:
             self._count(f"no_vector_{vector.value.replace('-', '_')}")
             return SemanticResult(reason=f"no-vector-{vector}")
         asked = controls.threshold or 0.0
-        serve = max(threshold.serve, asked)
-        lowest = serve if threshold.mode is SemanticMode.SERVE or self._judge is None else max(threshold.grey, asked)
+        sure = max(math.inf if threshold.serve is None else threshold.serve, asked)
+        judge = self._judge if threshold.mode is SemanticMode.JUDGE else None
+        lowest = sure if judge is None else min(sure, max(threshold.grey, asked))
         partition = self._partition(identity)
-        if self._vectors is not None:
-            self._vectors.catch_up(partition, self.index)
+        is_complete = self._vectors is None or self._vectors.catch_up(partition)
+        noted_from = min(lowest, threshold.grey)
+        candidates = self._search(partition, vector, CANDIDATES, min(noted_from, NEAREST_FROM))
         neighbours: list[Neighbour] = []
-        rulings = 0
-        for candidate in self.index.search(partition, vector, CANDIDATES, lowest):
-            bucket, digest = _unpacked(candidate.key)
-            entry = self._fetch(store, slot_of(identity.namespace, bucket), digest, identity, controls, now)
-            if entry is None:
-                self._forget(partition, candidate.key)
-                continue
-            if isinstance(entry, MissReason):
-                continue
+        reason = "far" if is_complete else "loading"
+        rulings = far = 0
+        found: tuple[int, CacheEntry, float] | None = None
+        near = [candidate for candidate in candidates if candidate.similarity >= noted_from]
+        for candidate, bucket, entry in self._live(store, slot_of, partition, near, identity, controls, now):
             verdict = check(identity.prompt, entry.prompt)
-            ruling = ""
-            if verdict.passed and candidate.similarity < serve:
-                if rulings >= JUDGED or self._judge is None:
+            is_far = candidate.similarity < lowest
+            judgement = None
+            if is_far:
+                far += 1
+                if far > JUDGED:
                     break
-                rulings += 1
-                ruling = self._judge.rule(identity.namespace, identity.prompt, entry).word
-                self._count(f"judge_{ruling.replace('-', '_')}")
             elif not verdict.passed:
                 self._count(f"guard_{verdict.guard}")
-            neighbours.append(_neighbour(bucket, candidate, entry, verdict, ruling))
-            if verdict.passed and ruling in ("", "yes"):
-                result = SemanticResult(
-                    found=Found(entry=entry, detail=HitDetail.SEMANTIC),
-                    bucket=bucket,
-                    similarity=candidate.similarity,
-                    judged=ruling == "yes",
-                    neighbours=tuple(neighbours),
-                )
-                self._observer(identity, threshold, result)
-                return result
-        result = SemanticResult(neighbours=tuple(neighbours), reason=_why_not(neighbours))
-        if neighbours:
-            self._observer(identity, threshold, result)
+                reason = f"guard-{verdict.guard}"
+            elif judge is not None and candidate.similarity < sure:
+                if rulings == JUDGED:
+                    break
+                rulings += 1
+                judgement = judge.rule(identity.namespace, identity.prompt, entry)
+                self._count(f"judge_{judgement.word.replace('-', '_')}")
+                reason = f"judge-{judgement.word}"
+            neighbours.append(_neighbour(bucket, candidate, entry, verdict, judgement, is_far=is_far))
+            if not is_far and verdict.passed and (judgement is None or judgement.word == "yes"):
+                found = (bucket, entry, candidate.similarity)
+                break
+            if judgement is not None and judgement.word != "no":
+                break  # late, over budget or broken: so would the next one be
+        result = SemanticResult(
+            found=Found(entry=found[1], detail=HitDetail.SEMANTIC) if found else None,
+            bucket=found[0] if found else 0,
+            similarity=found[2] if found else None,
+            judged=found is not None and neighbours[-1].judgement is not None,
+            neighbours=tuple(neighbours),
+            reason="" if found else reason,
+            nearest=candidates[0].similarity if candidates else None,
+            embedder=self.embedder.identity.digest.hex(),
+        )
+        self._observer(identity, threshold, result)
         return result
 
     def explain(
@@ -191,17 +168,18 @@ class SemanticLookup:
             return ()
         partition = self._partition(identity)
         if self._vectors is not None:
-            self._vectors.catch_up(partition, self.index)
-        found = []
-        for candidate in self.index.search(partition, vector, k, -1.0):
-            bucket, digest = _unpacked(candidate.key)
-            entry = self._fetch(store, slot_of(identity.namespace, bucket), digest, identity, Controls(), now)
-            if isinstance(entry, CacheEntry):
-                found.append(_neighbour(bucket, candidate, entry, check(identity.prompt, entry.prompt), ""))
-        return tuple(found)
+            self._vectors.catch_up(partition)
+        candidates = self._search(partition, vector, k, -1.0)
+        return tuple(
+            _neighbour(bucket, candidate, entry, check(identity.prompt, entry.prompt), None)
+            for candidate, bucket, entry in self._live(store, slot_of, partition, candidates, identity, Controls(), now)
+        )
 
     def remember(self, identity: Identity, expires_at: float) -> None:
-        """Adds a stored entry's question to the index; nothing when the mode is off or it has no usable vector."""
+        """Adds a stored question to the index; nothing when the mode is off or it has no usable vector.
+
+        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
         if not self.applies(identity):
             return
         vector = self.embedder.vector(identity.prompt)
@@ -209,35 +187,91 @@ class SemanticLookup:
             return
         partition = self._partition(identity)
         row_key = _packed(identity.bucket, identity.exact)
-        self.index.add(partition, row_key, vector, expires_at)
+        with writing():
+            self.index.add(partition, row_key, vector, expires_at)
         if self._vectors is not None:
             self._vectors.add(partition, row_key, vector, expires_at)
+
+    def close(self) -> None:
+        """Ends what runs beside the requests."""
+        self.embedder.close()
+        if self._vectors is not None:
+            self._vectors.close()
 
     def _partition(self, identity: Identity) -> Partition:
         return Partition(namespace=identity.namespace, scope=identity.scope, embedder=self.embedder.identity)
 
-    @staticmethod
-    def _fetch(
-        store: Store, slot: Slot, digest: bytes, identity: Identity, controls: Controls, now: float
-    ) -> CacheEntry | MissReason | None:
-        """The entry by the checked lookup; None when it is gone for good."""
-        values, record = store.read(slot, [digest])
-        if record is None:
-            return MissReason.NO_RECORD
-        if values[0] is None:
-            return None
-        entry = examine(values[0], digest, identity, record, now, controls.max_age)
-        if isinstance(entry, MissReason):
-            # An invalidated one may come back by an undo, until it is swept.
-            return None if entry in (MissReason.INCARNATION, MissReason.CORRUPT) else entry
-        if entry.header.target is not None or now >= entry.header.fresh_until:
-            return MissReason.EXPIRED
-        return entry if visibility(entry, record) is Visibility.FRESH else MissReason.EXPIRED
+    def _search(self, partition: Partition, vector: Vector, k: int, minimum_similarity: float) -> list[Candidate]:
+        with reading():
+            return self.index.search(partition, vector, k, minimum_similarity)
+
+    def _live(
+        self,
+        store: Store,
+        slot_of: Callable[[str, int], Slot],
+        partition: Partition,
+        candidates: Sequence[Candidate],
+        identity: Identity,
+        controls: Controls,
+        now: float,
+    ) -> Iterator[tuple[Candidate, int, CacheEntry]]:
+        """(candidate, bucket, entry) of each entry that candidates lead to: once, nearest first, by the checked lookup.
+
+        The nearest is mostly the one: it is read alone, the others together. Rows that lead nowhere go away.
+        """
+        met: set[bytes] = set()
+        for group in (candidates[:1], candidates[1:]):
+            values = _read(store, slot_of, identity.namespace, group)
+            for candidate in group:
+                bucket, digest = _unpacked(candidate.key)
+                value, record = values[candidate.key]
+                if record is None:
+                    continue
+                if value is None:
+                    self._forget(partition, candidate.key)
+                    continue
+                entry = examine(value, digest, identity, record, now, controls.max_age)
+                if isinstance(entry, CacheEntry) and (target := entry.header.target) is not None:
+                    slot = slot_of(identity.namespace, bucket)
+                    entry, after = follow(store, slot, identity, entry, target, now, controls.max_age)
+                    if after is None:
+                        continue
+                    record = after
+                if isinstance(entry, MissReason):
+                    # An invalidated one may come back by an undo, until it is swept.
+                    if entry in (MissReason.INCARNATION, MissReason.CORRUPT, MissReason.ABSENT):
+                        self._forget(partition, candidate.key)
+                    continue
+                is_fresh = now < entry.header.fresh_until and visibility(entry, record) is Visibility.FRESH
+                if is_fresh and entry.header.digest not in met:
+                    met.add(entry.header.digest)
+                    yield candidate, bucket, entry
 
     def _forget(self, partition: Partition, row_key: bytes) -> None:
-        self.index.remove(partition, row_key)
-        if self._vectors is not None:
-            self._vectors.remove(partition, row_key)
+        try:
+            if self._vectors is not None:
+                self._vectors.remove(partition, row_key)
+            with reading():
+                self.index.remove(partition, row_key)
+        except StoreUnavailable:
+            self._count("rows_not_removed")
+
+
+_Values = dict[bytes, tuple[bytes | None, InvalidationRecord | None]]
+
+
+def _read(
+    store: Store, slot_of: Callable[[str, int], Slot], namespace: str, candidates: Sequence[Candidate]
+) -> _Values:
+    """What stands at the candidates' keys, with their bucket's record: one round trip a bucket."""
+    by_bucket: dict[int, list[bytes]] = {}
+    for candidate in candidates:
+        by_bucket.setdefault(_unpacked(candidate.key)[0], []).append(candidate.key)
+    found: _Values = {}
+    for bucket, keys in by_bucket.items():
+        values, record = store.read(slot_of(namespace, bucket), [_unpacked(key)[1] for key in keys])
+        found |= {key: (value, record) for key, value in zip(keys, values, strict=True)}
+    return found
 
 
 def _packed(bucket: int, digest: bytes) -> bytes:
@@ -248,7 +282,15 @@ def _unpacked(row_key: bytes) -> tuple[int, bytes]:
     return int.from_bytes(row_key[:2], "big"), row_key[2:]
 
 
-def _neighbour(bucket: int, candidate: Candidate, entry: CacheEntry, verdict: GuardVerdict, ruling: str) -> Neighbour:
+def _neighbour(
+    bucket: int,
+    candidate: Candidate,
+    entry: CacheEntry,
+    verdict: GuardVerdict,
+    judgement: Judgement | None,
+    *,
+    is_far: bool = False,
+) -> Neighbour:
     return Neighbour(
         key=readable_key(bucket, entry.header.digest),
         model=entry.header.model,
@@ -256,12 +298,7 @@ def _neighbour(bucket: int, candidate: Candidate, entry: CacheEntry, verdict: Gu
         similarity=math.floor(candidate.similarity * 1e6) / 1e6,
         guard="" if verdict.passed else str(verdict.guard),
         reason=verdict.reason,
-        ruling=ruling,
+        ruling=judgement.word if judgement is not None else "",
+        judgement=judgement,
+        far=is_far,
     )
-
-
-def _why_not(neighbours: list[Neighbour]) -> str:
-    if not neighbours:
-        return "far"
-    last = neighbours[-1]
-    return f"judge-{last.ruling}" if last.ruling else f"guard-{last.guard}"

@@ -80,6 +80,11 @@ class Matrix:
         place = self._places.get(key)
         return None if place is None else int(self._arrays.serials[place])
 
+    def expires_at(self, key: bytes) -> float | None:
+        """When this key's row expires; None when there is no such row."""
+        place = self._places.get(key)
+        return None if place is None else float(self._arrays.expiries[place])
+
     def put(self, key: bytes, vector: Vector, expires_at: float, serial: int) -> None:
         """Adds a row, or replaces the one with this key."""
         place = self._places.get(key)

@@ -14,7 +14,9 @@ from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Controls
 from core.semantic.checked import CheckedEmbedder
 from core.semantic.embedders import WordLlamaEmbedder
 from core.semantic.index import NumpyIndex
-from core.semantic.lookup import Ruling, SemanticLookup, Threshold
+from core.semantic.lookup import SemanticLookup
+from core.semantic.neighbours import Judgement
+from core.semantic.thresholds import Threshold
 from core.settings import SemanticMode
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
@@ -34,9 +36,9 @@ class Judge:
         self.word = word
         self.asked: list[tuple[str, str]] = []
 
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Ruling:
+    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
         self.asked.append((question, stored.prompt))
-        return Ruling(word=self.word)
+        return Judgement(word=self.word)
 
 
 @pytest.fixture(scope="module")
