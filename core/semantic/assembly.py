@@ -1,0 +1,79 @@
+"""Puts the semantic part together: embedder, index, feed. Imported when a lookup needs it, and not before."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import redis
+
+from core.providers import Provider
+from core.semantic.checked import CheckedEmbedder
+from core.semantic.embedders import OpenAIEmbedder, SentenceTransformersEmbedder, WordLlamaEmbedder
+from core.semantic.feed import VectorLog
+from core.semantic.index import NumpyIndex
+from core.semantic.lookup import Judge, Observer, SemanticLookup
+from core.semantic.thresholds import Threshold
+from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
+from core.semantic.vectors import SharedVectors
+from core.settings import IndexChoice, Settings
+from core.stores.failures import reading
+
+logger = logging.getLogger("encore.semantic")
+
+
+def assemble(
+    settings: Settings,
+    provider: Provider,
+    client: redis.Redis | None,
+    *,
+    thresholds: Callable[[str], Threshold],
+    judge: Judge | None,
+    observer: Observer,
+    count: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
+) -> tuple[SemanticLookup, SharedVectors | None]:
+    """The lookup, and what keeps its index like those of other processes (None where it needs no keeping).
+
+    Raises EmbedderError, StoreUnavailable.
+    """
+    embedder = build_embedder(settings, provider)
+    index: NumpyIndex | VectorSetIndex
+    vectors = None
+    if client is not None and _wants_vector_sets(settings, client):
+        index = VectorSetIndex(client, clock=clock)
+    else:
+        index = NumpyIndex(max_bytes=settings.semantic_index_megabytes * 2**20, clock=clock)
+        if client is not None:
+            vectors = SharedVectors(client, VectorLog(client, embedder.identity, clock=clock), index)
+    lookup = SemanticLookup(
+        embedder, index, thresholds=thresholds, vectors=vectors, judge=judge, count=count, observer=observer
+    )
+    return lookup, vectors
+
+
+def build_embedder(settings: Settings, provider: Provider) -> CheckedEmbedder:
+    """The embedder of the settings, with a deadline unless it is the local one that takes microseconds."""
+    kind, _, model = settings.embedder.partition(":")
+    deadline_seconds = settings.embedder_deadline_seconds
+    match kind:
+        case "openai":
+            remote = OpenAIEmbedder(
+                provider, model, dimension=settings.embedder_dimension, timeout_seconds=deadline_seconds
+            )
+            return CheckedEmbedder(remote, deadline_seconds=deadline_seconds)
+        case "sentence-transformers":
+            return CheckedEmbedder(SentenceTransformersEmbedder(model), deadline_seconds=deadline_seconds)
+        case _:
+            return CheckedEmbedder(WordLlamaEmbedder())
+
+
+def _wants_vector_sets(settings: Settings, client: redis.Redis) -> bool:
+    if settings.semantic_index is not IndexChoice.REDIS:
+        return False
+    with reading():
+        is_able = has_vector_sets(client)
+    if not is_able:
+        logger.warning("ENCORE_SEMANTIC_INDEX is redis, but this server has no vector sets: NumPy is used")
+    return is_able

@@ -1,0 +1,161 @@
+"""DeferredLookup: the semantic lookup, built beside the requests when the first of them needs it.
+
+Loading an embedder takes half a second and more, importing NumPy a third: a cache that is never asked for near
+questions pays for neither.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from core.errors import CacheError
+from core.keys import Identity, Slot
+from core.models import Controls
+from core.semantic.neighbours import Neighbour, SemanticResult
+from core.semantic.thresholds import Threshold
+from core.settings import SemanticMode
+from core.stores.base import Store
+
+if TYPE_CHECKING:
+    from core.semantic.lookup import SemanticLookup
+    from core.semantic.vectors import SharedVectors
+
+logger = logging.getLogger("encore.semantic")
+
+WAIT_SECONDS = 2.0
+"""How long requests wait for the building, counted from when it began. Afterwards they do without until it is done."""
+
+MAX_WAITING = 1_000
+
+Built = "tuple[SemanticLookup, SharedVectors | None]"
+
+
+class DeferredLookup:
+    """Everything a cache asks of a semantic lookup. Thread-safe; a forked child builds its own.
+
+    `problem` says why there is none, in words for an operator; empty while there may be one.
+    """
+
+    def __init__(
+        self,
+        thresholds: Callable[[str], Threshold],
+        build: Callable[[], tuple[SemanticLookup, SharedVectors | None]],
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        count: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._thresholds = thresholds
+        self._build = build
+        self._wait_seconds = wait_seconds
+        self._count = count
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._began = 0.0
+        self._done = threading.Event()
+        self._built: tuple[SemanticLookup, SharedVectors | None] | None = None
+        self._waiting: deque[tuple[Identity, float]] = deque(maxlen=MAX_WAITING)
+        self.problem = ""
+
+    @property
+    def lookup(self) -> SemanticLookup | None:
+        """The lookup itself, if it has been built."""
+        return self._built[0] if self._built is not None else None
+
+    def applies(self, identity: Identity) -> bool:
+        """Whether near questions are looked for. Raises StoreUnavailable."""
+        if not identity.fuzzy or self.problem:
+            return False
+        return self._thresholds(identity.namespace).mode is not SemanticMode.OFF
+
+    def find(
+        self,
+        store: Store,
+        slot_of: Callable[[str, int], Slot],
+        identity: Identity,
+        controls: Controls,
+        now: float,
+    ) -> SemanticResult:
+        """As `SemanticLookup.find`; nothing while it is being built."""
+        lookup = self._ready(self._wait_seconds)
+        if lookup is None:
+            return SemanticResult(reason="no-embedder" if self.problem else "loading")
+        return lookup.find(store, slot_of, identity, controls, now)
+
+    def explain(
+        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, now: float, *, k: int = 5
+    ) -> tuple[Neighbour, ...]:
+        """As `SemanticLookup.explain`, once it is built. Raises StoreUnavailable."""
+        lookup = self._ready(None)
+        return lookup.explain(store, slot_of, identity, now, k=k) if lookup is not None else ()
+
+    def remember(self, identity: Identity, expires_at: float) -> None:
+        """As `SemanticLookup.remember`; what comes during the building is remembered after it."""
+        if not self.applies(identity):
+            return
+        lookup = self._ready(0.0)
+        if lookup is not None:
+            lookup.remember(identity, expires_at)
+        elif not self.problem:
+            self._waiting.append((identity, expires_at))
+            if self._done.is_set():
+                self._remember_waiting()
+
+    def warm(self, namespaces: Iterable[str] = ()) -> None:
+        """Waits until the lookup is built and these namespaces are loaded. Raises StoreUnavailable."""
+        if self._ready(None) is None or self._built is None:
+            return
+        vectors = self._built[1]
+        for namespace in namespaces:
+            if vectors is not None:
+                vectors.load(namespace)
+
+    def close(self) -> None:
+        """Ends what was built."""
+        if self._built is not None and self._process == os.getpid():
+            self._built[0].close()
+
+    def _ready(self, seconds: float | None) -> SemanticLookup | None:
+        """The lookup, built by now or within so many seconds of the beginning; None waits for as long as it takes."""
+        if self._process != os.getpid():
+            self._begin()
+        if self._built is not None:
+            return self._built[0]
+        with self._lock:
+            if self._thread is None:
+                self._began = time.monotonic()
+                self._thread = threading.Thread(target=self._run, name="encore-semantic", daemon=True)
+                self._thread.start()
+        self._done.wait(None if seconds is None else max(0.0, self._began + seconds - time.monotonic()))
+        return self._built[0] if self._built is not None else None
+
+    def _run(self) -> None:
+        try:
+            self._built = self._build()
+        except (CacheError, ImportError) as error:
+            self.problem = str(error)
+            self._count("semantic_unavailable")
+            logger.warning("near questions are not looked for: %s", error)
+        finally:
+            self._done.set()
+        self._remember_waiting()
+
+    def _remember_waiting(self) -> None:
+        lookup = self.lookup
+        while lookup is not None and self._waiting:
+            try:
+                identity, expires_at = self._waiting.popleft()
+                lookup.remember(identity, expires_at)
+            except IndexError:
+                return  # another thread took the last
+            except CacheError as error:
+                logger.debug("a question is not remembered: %s", error)
