@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from core.semantic.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
 from core.semantic.wording import Part, Token, Wording, base_forms, stem, wording_of
@@ -74,7 +74,13 @@ class Contrasts:
         for verbs, line in particles.items():
             self._beside[len(self._names)] = frozenset(stem(verb) for verb in verbs.split())
             self._add("opposites", line)
-        self._longest = max(map(len, self._known), default=1)
+        # First words of phrases, with the length of the longest phrase that begins so.
+        self._begin: dict[str, int] = {}
+        for phrase in self._known:
+            self._begin[phrase[0]] = max(self._begin.get(phrase[0], 1), len(phrase))
+        # Stored questions are looked at again and again.
+        self.find = lru_cache(maxsize=4096)(self._find)
+        """group -> alternative -> the words that stand for it in a text."""
 
     def _add(self, name: str, line: str) -> None:
         group = len(self._names)
@@ -87,13 +93,13 @@ class Contrasts:
         """What the alternatives of a group are, in a word."""
         return self._names[group]
 
-    def find(self, wording: Wording) -> dict[int, dict[int, str]]:
-        """group -> alternative -> the words that stand for it in the text. The longest phrase wins."""
+    def _find(self, wording: Wording) -> dict[int, dict[int, str]]:
         found: dict[int, dict[int, str]] = {}
         tokens = wording.tokens
         position = 0
         while position < len(tokens):
-            for size in range(min(self._longest, len(tokens) - position), 0, -1):
+            longest = max(self._begin.get(tokens[position].word, 1), self._begin.get(tokens[position].raw, 1))
+            for size in range(min(longest, len(tokens) - position), 0, -1):  # the longest phrase wins
                 chunk = tokens[position : position + size]
                 if places := self._places(chunk):
                     phrase = " ".join(token.word for token in chunk)
