@@ -66,7 +66,9 @@ def test_the_password_is_in_files_of_the_owner_alone_and_on_no_command_line(redi
         password = urlsplit(server.url).password
         holders = [path for path in home.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in holders}
-        command = subprocess.run(["ps", "-o", "args=", "-p", str(server.process.pid)], capture_output=True, text=True)
+        command = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(server.process.pid)], capture_output=True, text=True
+        )
 
     assert modes == {"redis.conf": 0o600, "redis.password": 0o600, "redis.url": 0o600}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
