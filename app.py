@@ -20,10 +20,12 @@ st.navigation(
                 "pages/dashboard.py",
                 title="Dashboard",
                 icon=":material/monitoring:",
-                url_path="dashboard",
+                url_path="start",
                 default=True,
                 help="What the cache does and saves, live",
             ),
+            # The default page is served at the root only: this one has its name for links.
+            st.Page("pages/dashboard.py", title="Dashboard", url_path="dashboard", visibility="hidden"),
             st.Page(
                 "pages/playground.py",
                 title="Playground",
@@ -33,6 +35,13 @@ st.navigation(
             ),
         ],
         "Cache": [
+            st.Page(
+                "pages/entries.py",
+                title="Entries",
+                icon=":material/database:",
+                url_path="entries",
+                help="Search what is stored, read it, mend it",
+            ),
             st.Page(
                 "pages/invalidations.py",
                 title="Invalidations",

@@ -70,7 +70,7 @@ def page() -> None:
 def controls() -> tuple[View, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.segmented_control(
-            "Range", list(RANGES), default="1h", key="range", bind="query-params", required=True
+            "Range", list(RANGES), default="15m", key="range", bind="query-params", required=True
         )
         models = [ALL, *known_models()]
         model = st.selectbox("Model", models, key="for_model", bind="query-params", width=170, format_func=_all_models)
@@ -79,7 +79,7 @@ def controls() -> tuple[View, bool]:
             "Namespace", namespaces, key="for_namespace", bind="query-params", width=160, format_func=_all_namespaces
         )
         live = st.toggle("Live", value=True, key="live", bind="query-params", help="Off: the page stays as it is.")
-    window = RANGES[chosen or "1h"]
+    window = RANGES[chosen or "15m"]
     return View(window, None if namespace == ALL else namespace, None if model == ALL else model), live
 
 

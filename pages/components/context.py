@@ -5,6 +5,7 @@ from __future__ import annotations
 import openai
 import streamlit as st
 
+from core import facts
 from core.access import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
@@ -72,14 +73,7 @@ def stored_models() -> list[str]:
 
 def count_entries(namespace: str | None, model: str | None) -> int:
     """Stored entries, by the index."""
-    built = services()
-    total = 0
-    for name in [namespace] if namespace else built.store.namespaces():
-        for bucket in range(built.settings.buckets):
-            slot = Slot(name, bucket)
-            models = [model] if model else built.store.models(slot)
-            total += sum(built.store.count_model(slot, each) for each in models)
-    return total
+    return facts.count_entries(services(), namespace, model)
 
 
 def actor() -> Actor:

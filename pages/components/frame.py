@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import streamlit as st
 
+from core.alerts import ALERT_WINDOW_SECONDS, Alert, HealthFacts, Severity, alerts
 from core.errors import CacheError
+from core.facts import FRESH_SECONDS, store_health
+from core.metrics.summary import Summary
 from core.stores.base import StoreFacts
 from pages.components import context
 from pages.components.readings import Reading
@@ -83,8 +87,11 @@ def _enter_by_app(title: str) -> None:
         st.rerun()
 
 
-def frame(title: str, lead: str) -> bool:
-    """Draws the frame. False when the settings cannot be used: there is nothing else to draw then."""
+def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
+    """Draws the frame. False when the settings cannot be used: there is nothing else to draw then.
+
+    `tells` names the alerts that the page speaks of itself, with what to do about them.
+    """
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
@@ -96,7 +103,7 @@ def frame(title: str, lead: str) -> bool:
         return False
     with st.sidebar:
         _connection()
-    _banner()
+    _banner(tells)
     return True
 
 
@@ -131,7 +138,7 @@ def _connection() -> None:
 
 
 @st.fragment(run_every=STATE_SECONDS)
-def _banner() -> None:
+def _banner(told_by_page: Container[str]) -> None:
     now = state()
     if now.error:
         told = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
@@ -142,6 +149,30 @@ def _banner() -> None:
         return
     for problem in _problems(now):
         st.warning(problem, icon=":material/warning:")
+    for alert in firing(now):
+        if alert.name not in told_by_page and alert.name not in _TOLD_BY_STATE:
+            remedy = f" Start workers: `{START_WORKERS}`" if alert.name == "no-worker" else ""
+            if alert.severity is Severity.CRITICAL:
+                st.error(f"**Alert.** {plain(alert.sentence)}{remedy}", icon=":material/notification_important:")
+            else:
+                st.warning(f"**Alert.** {plain(alert.sentence)}{remedy}", icon=":material/notification_important:")
+
+
+_TOLD_BY_STATE = ("store-down", "memory")
+"""Alerts that the banner tells with more figures already."""
+
+
+def firing(now: State) -> list[Alert]:
+    """The alerts that fire, by the rules of Prometheus' ones; none while nothing can be known."""
+    if now.in_memory or now.error:
+        return []
+    built = context.services()
+    facts: Reading[HealthFacts] = context.readings().get("health", lambda: store_health(built), max_age=FRESH_SECONDS)
+    recent: Reading[Summary] = context.readings().get(
+        "alert-window", lambda: built.metrics.summary(ALERT_WINDOW_SECONDS), max_age=FRESH_SECONDS
+    )
+    known = msgspec.structs.replace(facts.value or HealthFacts(), workers=now.workers)
+    return alerts(recent.value, known)
 
 
 def _problems(now: State) -> list[str]:

@@ -102,7 +102,7 @@ def test_every_state_and_every_kind_has_words():
         (
             "sweep",
             {"scanned": 233, "deleted": 137, "freed_bytes": 79_160},
-            "233 keys looked at, 137 deleted, 79 KB given back",
+            "233 entries looked at, 137 deleted, 79 KB given back",
         ),
         (
             "replay",
