@@ -58,6 +58,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 ALERT_NAMES = ("store-down", "error-rate", "no-worker", "memory", "bans", "hit-rate")
 """All there are, the most urgent first."""
 
+ALERT_WINDOW_SECONDS = 300
+"""The window that rates are judged over."""
+
 
 DEFAULT_RULES = AlertRules()
 

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from core.alerts import ALERT_NAMES, DEFAULT_RULES, AlertRules, HealthFacts, alerts
+from core.alerts import ALERT_NAMES, ALERT_WINDOW_SECONDS, DEFAULT_RULES, AlertRules, HealthFacts, alerts
 from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals
 
@@ -21,8 +21,6 @@ logger = logging.getLogger("encore.prometheus")
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """What to answer with `render`."""
-
-ALERT_WINDOW_SECONDS = 300
 
 _KINDS = {"hit": "hits", "miss": "misses", "bypass": "bypasses", "error": "errors"}
 _INVALIDATIONS = "invalidations_"
@@ -58,11 +56,12 @@ class MetricsCollector(Collector):
         totals: Totals | None = None
         recent: Summary | None = None
         try:
-            totals = self._metrics.totals()
-            recent = self._metrics.summary(ALERT_WINDOW_SECONDS)
+            if facts is None or facts.store_up:  # else a scrape would wait for it once more
+                totals = self._metrics.totals()
+                recent = self._metrics.summary(ALERT_WINDOW_SECONDS)
         except StoreUnavailable:
             logger.debug("a scrape without counts: the store does not answer")
-        up = recent is not None and (facts is None or facts.store_up)
+        up = recent is not None
         yield GaugeMetricFamily("encore_up", "Whether the store answers.", float(up))
         if facts is not None:
             yield from _health(facts)

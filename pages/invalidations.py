@@ -51,7 +51,8 @@ STATES: dict[InvalidationState, tuple[str, str, str]] = {
 
 
 def page() -> None:
-    if not frame("Invalidations", "Answers that shall no longer be served: hidden at once, deleted later by a worker."):
+    lead = "Answers that shall no longer be served: hidden at once, deleted later by a worker."
+    if not frame("Invalidations", lead, tells=("no-worker",)):
         return
     fill_from_link()
     linked()

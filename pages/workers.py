@@ -28,9 +28,8 @@ FILTERS: dict[str, tuple[JobState, ...]] = {
 
 
 def page() -> None:
-    if not frame(
-        "Workers", "Background jobs give memory back, replay questions and tidy up. Requests never wait for them."
-    ):
+    lead = "Background jobs give memory back, replay questions and tidy up. Requests never wait for them."
+    if not frame("Workers", lead, tells=("no-worker",)):
         return
     st.fragment(overview, run_every=SECONDS)()
     st.fragment(jobs, run_every=SECONDS)()

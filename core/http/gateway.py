@@ -25,6 +25,7 @@ from starlette.types import Send as AsgiSend
 from core import prometheus
 from core.bootstrap import Services
 from core.errors import InvalidInput, StoreUnavailable
+from core.facts import RecentHealth, health
 from core.http.callers import CREDENTIALS, Callers, own_controls
 from core.http.connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from core.http.driver import AsyncAnswering, AsyncStreamed
@@ -78,7 +79,8 @@ class Gateway:
         self._callers = Callers(services.settings)
         self._upstream = upstream
         self._base_url = upstream_url(services.settings, services.provider)
-        self._collector = prometheus.MetricsCollector(services.metrics)
+        facts = RecentHealth(partial(health, services))
+        self._collector = prometheus.MetricsCollector(services.metrics, facts)
         self._unattended: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:

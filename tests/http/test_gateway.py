@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -450,6 +451,27 @@ def test_health_readiness_and_metrics(gateway, http, ask):
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'encore_requests_total{model="gpt-4o",' in metrics.text
     assert 'outcome="hit"' in metrics.text
+
+
+def test_metrics_tell_how_the_parts_are_and_which_alerts_fire(gateway, http, ask):
+    ask()
+    told = http.get(f"{gateway.root}/metrics").text
+    assert "encore_up 1.0" in told
+    assert re.search(r"^encore_entries [1-9]", told, re.MULTILINE)
+    assert re.search(r"^encore_redis_memory_bytes [1-9]", told, re.MULTILINE)
+    assert "encore_workers 0.0" in told
+    assert 'encore_alert{alert="no-worker"} 1.0' in told
+    assert 'encore_alert{alert="store-down"} 0.0' in told
+
+
+def test_metrics_without_a_store_say_that_it_is_down(redis_server, http, start_gateway):
+    server = redis_server()
+    gateway = start_gateway(redis_url=server.url)
+    server.kill()
+    told = http.get(f"{gateway.root}/metrics").text
+    assert "encore_up 0.0" in told
+    assert 'encore_alert{alert="store-down"} 1.0' in told
+    assert "encore_entries" not in told
 
 
 def test_without_its_store_the_gateway_is_ready_and_says_so(

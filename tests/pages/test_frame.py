@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.bootstrap import bootstrap
+from core.errors import ProviderUnavailable
 from core.settings import Settings
 from pages.components import context
 from tests.pages.conftest import everything_said
@@ -114,3 +115,39 @@ def test_someone_who_is_logged_in_sees_name_and_role(open_page, services, viewer
     at = open_page("dashboard")
     assert "vera@example.org" in [text.value for text in at.text]
     assert "viewer" in everything_said(at)
+
+
+def test_alerts_of_the_figures_and_the_parts_are_told(open_page, services, provider, ask):
+    def fail(call: int) -> None:
+        raise ProviderUnavailable("the provider does not answer")
+
+    provider.before = fail
+    for number in range(60):
+        with pytest.raises(ProviderUnavailable):
+            ask(f"Question {number}?")
+    services.metrics.flush()
+    at = open_page("dashboard")
+    assert "100.0% of requests failed" in at.error[0].value.replace("\\", "")
+    assert [warning.value for warning in at.warning if "No worker is alive" in warning.value]
+
+
+def test_an_alert_is_told_once(open_page, services):
+    used = services.store.facts().used_bytes
+    services.redis.config_set("maxmemory", used + used // 50)
+    try:
+        told = [warning.value for warning in open_page("dashboard").warning]
+    finally:
+        services.redis.config_set("maxmemory", 0)
+    assert len([words for words in told if "memory" in words]) == 1
+    assert len([words for words in told if "No worker" in words]) == 1
+
+
+def test_what_a_page_tells_itself_the_banner_does_not(open_page, services):
+    for page in ("workers", "invalidations"):
+        assert not [warning.value for warning in open_page(page).warning if "Alert" in warning.value]
+
+
+def test_with_a_worker_and_no_trouble_there_is_no_banner(open_page, services, a_worker):
+    at = open_page("dashboard")
+    assert not at.warning
+    assert not at.error
