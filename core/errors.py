@@ -67,6 +67,10 @@ class AccessDenied(CacheError):
     """Raised when the actor's role does not allow the action; names the role it takes."""
 
 
+class ThresholdRefused(CacheError):
+    """Raised when labels do not support a threshold; says what is missing."""
+
+
 # Parts around the cache
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import redis
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, ThresholdRefused
 from core.keys import EVIDENCE, LOOKUPS, SAMPLES, Identity
 from core.outbox import Outbox
 from core.printable import printable
 from core.semantic import reports
-from core.semantic.calibration import GRID, CurvePoint, Labeller, curve, tighten
+from core.semantic.calibration import GRID, CurvePoint, Labeller, curve, labels_still_needed, tighten
 from core.semantic.journal import Journal
 from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
 from core.semantic.records import (
@@ -331,6 +331,40 @@ class Evidence:
         records = list(self._records(namespace))
         embedder = _latest_embedder(records, [])
         return curve(reports.fair_sample(record for record in records if record.embedder == embedder), (serve,))[0]
+
+    def publish(
+        self,
+        namespace: str,
+        threshold: Threshold,
+        *,
+        actor: str,
+        source: str = "api",
+        note: str = "",
+        unsupported: bool = False,
+    ) -> Published:
+        """Puts a threshold in force that labels support within the budget; what they say is in the audit record.
+
+        A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. Raises
+        ThresholdRefused, InvalidInput.
+        """
+        evidence: dict[str, Any] = {}
+        if threshold.mode is not SemanticMode.OFF and threshold.serve is not None:
+            point = self.support(namespace, threshold.serve)
+            evidence = {"labels": point.labels, "errors": point.errors, "bound": round(point.bound, 5)}
+            in_force = self._thresholds.current(namespace)
+            is_stricter = (
+                in_force.mode is not SemanticMode.OFF
+                and in_force.serve is not None
+                and threshold.serve >= in_force.serve
+            )
+            if point.bound > self._budget and not is_stricter and not unsupported:
+                needed = labels_still_needed(point.errors, point.labels, self._budget)
+                raise ThresholdRefused(
+                    f"labels do not support {threshold.serve:.3f} within {self._budget:.0%} false hits: of "
+                    f"{point.labels} at or above it {point.errors} are wrong; {needed} more without an error would do"
+                )
+            evidence["supported"] = point.bound <= self._budget
+        return self._thresholds.publish(namespace, threshold, actor=actor, source=source, note=note, evidence=evidence)
 
     def tighten(self, namespace: str) -> Published | None:
         """Raises the threshold when recent labels show more false hits than the budget; None when they do not.
