@@ -53,6 +53,10 @@ logger = logging.getLogger("encore.cache")
 
 ERROR_SECONDS = 5.0
 """How long a provider's error is remembered when `cache_errors` is on."""
+SAME_WORDING = "same-wording"
+OTHER_BUCKET = "other-bucket"
+OTHER_SCOPE = "other-scope"
+"""Why a wording needs, or gets, no alias."""
 MOVED_TRIES = 16
 """How often a store is tried again when invalidations come between: each of them is checked first."""
 
@@ -260,6 +264,8 @@ class Decider:
     def _write_alias(self, call: Call, keyed: Keyed, stamp: Stamp, entry: CacheEntry) -> str:
         """Makes every repeat of this wording a plain hit, without embedding or judge; "" or why it was refused."""
         identity = keyed.identity
+        if identity.exact == entry.header.digest:
+            return SAME_WORDING  # the entry itself stands there
         header = msgspec.structs.replace(
             entry.header,
             digest=identity.exact,
@@ -617,6 +623,28 @@ class Decider:
             at=entry.header.created_at,
         )
         return self._answer(entry, outcome, entry.header.created_at)
+
+    def alias(self, wording: ChatRequest, of: ChatRequest, controls: Controls) -> str:
+        """Lets another wording lead to a stored answer; "" or why it does not. Not a request.
+
+        They must differ in nothing but the last message, and their buckets must be the same one.
+        """
+        call, keyed = self.prepared(wording, controls)
+        _, stored = self.prepared(of, controls)
+        if keyed is None or stored is None:
+            return call.bypass
+        if keyed.identity.scope != stored.identity.scope:
+            return OTHER_SCOPE
+        if keyed.identity.normalized is not None and keyed.identity.normalized == stored.identity.normalized:
+            return SAME_WORDING
+        if keyed.slot is not stored.slot:
+            return OTHER_BUCKET
+        lookup = self.look_up(call, stored)
+        if lookup is None or lookup.record is None:
+            return MissReason.STORE_DOWN
+        if lookup.found is None or lookup.found.stale:
+            return lookup.reason
+        return self._write_alias(call, keyed, lookup.record.stamp, lookup.found.entry)
 
     def passed(self, call: Call, reason: str, completion: Completion) -> Answer:
         """A bypass ended well."""
