@@ -13,9 +13,15 @@ from core.cache import LLMCache
 from core.decider import CacheConfig
 from core.invalidation import CacheInvalidator
 from core.metrics import CacheMetrics
+from core.models import CacheStrategy
 from core.policy import PolicyLimits
 from core.prices import price
 from core.refresh import Refreshes
+from core.semantic.deferred import DeferredLookup
+from core.semantic.evidence import Evidence
+from core.semantic.judge import JudgeBudget
+from core.semantic.judging import ProviderJudge, SharedBudget
+from core.semantic.thresholds import Threshold, Thresholds
 from core.settings import Settings
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
@@ -24,6 +30,8 @@ from core.ttl import TTLPolicy
 
 if TYPE_CHECKING:
     from core.providers import Provider
+    from core.semantic.lookup import SemanticLookup
+    from core.semantic.vectors import SharedVectors
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +47,19 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     metrics: CacheMetrics
     audit: AuditLog
     invalidation: CacheInvalidator
+    thresholds: Thresholds
+    evidence: Evidence
+    judge: ProviderJudge | None = None
+    semantic: DeferredLookup | None = None
     refreshes: Refreshes | None = None
     redis: Redis | None = None
     queue_redis: Redis | None = None
 
     def close(self) -> None:
         """Flushes the metrics and lets go of all connections."""
-        if self.refreshes is not None:
-            self.refreshes.close()
-        self.metrics.close()
+        for part in (self.refreshes, self.semantic, self.judge, self.evidence, self.metrics):
+            if part is not None:
+                part.close()
         self.provider.close()
         self.cache.close()
         self.store.close()
@@ -99,7 +111,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     url = redis_url(settings)
     patience = overrides.get("operator_timeout_seconds", 5.0)
     clock = {"clock": overrides["clock"]} if "clock" in overrides else {}
-    client = queue_client = None
+    client = path_client = queue_client = None
     store: Store
     operator_store: Store
     if "store" in overrides:
@@ -107,7 +119,8 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     elif url is None:
         store = operator_store = MemoryStore(settings.max_size)
     else:
-        store = RedisStore(request_client(url, settings.redis_timeout_seconds))
+        path_client = request_client(url, settings.redis_timeout_seconds)
+        store = RedisStore(path_client)
         client = patient_client(url, patience)
         operator_store = RedisStore(client)
         queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else url
@@ -116,6 +129,34 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     provider = overrides.get("provider") or _provider(settings)
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
     audit = AuditLog(client, **clock)
+    thresholds = Thresholds(client, audit, Threshold.configured(settings), reader=path_client, **clock)
+    evidence = Evidence(
+        client,
+        thresholds,
+        keep_prompts=settings.record_prompts,
+        budget=settings.false_hit_budget,
+        sample_share=settings.judge_sample if settings.judge_model else 0.0,
+        **clock,
+    )
+    judge = _judge(settings, provider, path_client, metrics, clock)
+
+    def build_semantic() -> tuple[SemanticLookup, SharedVectors | None]:
+        from core.semantic.assembly import assemble
+
+        return assemble(
+            settings,
+            provider,
+            path_client,
+            thresholds=thresholds.current,
+            judge=judge,
+            observer=evidence.observe,
+            count=metrics.count,
+            **clock,
+        )
+
+    semantic = None
+    if settings.strategy is CacheStrategy.SEMANTIC:  # a request may only lower it: else nobody ever asks
+        semantic = DeferredLookup(thresholds.current, build_semantic, count=metrics.count)
     cache = LLMCache(
         cache_config(settings),
         store=store,
@@ -124,6 +165,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         ttl_policy=TTLPolicy.from_settings(settings),
         price=price,
         refresher=refreshes if overrides.get("refreshes", True) else None,
+        semantic=semantic,
         **clock,
     )
     invalidation = CacheInvalidator(
@@ -143,9 +185,30 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         metrics=metrics,
         audit=audit,
         invalidation=invalidation,
+        thresholds=thresholds,
+        evidence=evidence,
+        judge=judge,
+        semantic=semantic,
         refreshes=refreshes,
         redis=client,
         queue_redis=queue_client,
+    )
+
+
+def _judge(
+    settings: Settings, provider: Provider, client: Redis | None, metrics: CacheMetrics, clock: dict[str, Any]
+) -> ProviderJudge | None:
+    if settings.judge_model is None:
+        return None
+    calls_per_hour = settings.judge_budget_per_hour
+    return ProviderJudge(
+        provider,
+        settings.judge_model,
+        deadline_seconds=settings.judge_deadline_seconds,
+        budget=SharedBudget(client, calls_per_hour, **clock) if client else JudgeBudget(calls_per_hour, **clock),
+        parameters=settings.judge_parameters,
+        price=price,
+        count=metrics.count,
     )
 
 

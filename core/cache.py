@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from core.breaker import CircuitBreaker
-from core.decider import CacheConfig, Decider, NoRecorder, Recorder, Refresher
+from core.decider import CacheConfig, Decider, NearLookup, NoRecorder, Recorder, Refresher
 from core.errors import ProviderUnavailable
 from core.models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
@@ -25,7 +25,6 @@ from core.ttl import TTLPolicy
 
 if TYPE_CHECKING:
     from core.providers import Provider
-    from core.semantic.lookup import SemanticLookup
 
 
 class LLMCache:
@@ -46,7 +45,7 @@ class LLMCache:
         price: Callable[[str, Usage], float | None] = lambda model, usage: None,
         clock: Callable[[], float] = time.time,
         refresher: Refresher | None = None,
-        semantic: SemanticLookup | None = None,
+        semantic: NearLookup | None = None,
     ) -> None:
         self.config = config or CacheConfig()
         self.store: Store = store or MemoryStore(self.config.max_size)
