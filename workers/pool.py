@@ -55,6 +55,7 @@ class Pool:
             Schedules(services.redis, services.invalidation),
             Pools(services.queue_redis),
             Refreshes(services.queue_redis),
+            services.evidence,
             count_workers=self._count,
         )
         self._context = multiprocessing.get_context("fork")
@@ -70,9 +71,20 @@ class Pool:
         if not self._wait_for_redis():
             return 0
         if self._burst:
-            self._queue.enqueue_due_retries()
-        self._fill()
-        self._schedule.tick()
+            # Before the workers start: one that finds nothing to do ends.
+            self._schedule.tick()
+        try:
+            self._fill()
+            self._schedule.tick()
+            self._watch()
+        finally:
+            self._ask_to_stop(signal.SIGTERM, None)
+            self._stop()
+            self._schedule.close()
+        return 0
+
+    def _watch(self) -> None:
+        """Until asked to stop or, in a burst, until the last worker has found nothing more to do."""
         ready = False
         while self._stopping_since is None and (self._children or not self._burst):
             if not ready and (ready := self._all_registered()):
@@ -82,9 +94,6 @@ class Pool:
             if not self._burst:
                 self._fill()
             self._schedule.tick()
-        self._stop()
-        self._schedule.close()
-        return 0
 
     def _wait_for_redis(self) -> bool:
         """Waits until Redis answers; False when asked to stop first."""
@@ -141,7 +150,10 @@ class Pool:
         return len(self._children)
 
     def _all_registered(self) -> bool:
-        return len({worker.name for worker in self._queue.workers()} & self._children.keys()) == self._size
+        try:
+            return len({worker.name for worker in self._queue.workers()} & self._children.keys()) == self._size
+        except StoreUnavailable:
+            return False
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         if self._stopping_since is None:

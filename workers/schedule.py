@@ -17,6 +17,7 @@ from core.invalidation import CacheInvalidator
 from core.pools import BEAT_SECONDS, Pools
 from core.refresh import Refreshes
 from core.schedules import Schedules
+from core.semantic.evidence import Evidence
 from workers.queue import JobQueue
 
 logger = logging.getLogger("encore.workers")
@@ -29,6 +30,7 @@ DUE_LOOK_SHARE = 0.05
 """Largest share of the time spent on looking for what is due: with very many namespaces it is done less often."""
 SCHEDULES_SECONDS = 5.0
 PRUNE_LOOK_SECONDS = 60.0
+JUDGE_LOOK_SECONDS = 5.0
 
 
 class Schedule:
@@ -41,6 +43,7 @@ class Schedule:
         schedules: Schedules,
         pools: Pools,
         refreshes: Refreshes,
+        evidence: Evidence,
         *,
         count_workers: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
@@ -50,6 +53,7 @@ class Schedule:
         self._schedules = schedules
         self._pools = pools
         self._refreshes = refreshes
+        self._evidence = evidence
         self._count_workers = count_workers
         self._monotonic = monotonic
         self._pool_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -64,6 +68,7 @@ class Schedule:
         self._every(DUE_LOOK_SECONDS, "sweeps", self.reconcile, share=DUE_LOOK_SHARE)
         self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
         self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
+        self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
 
     def reconcile(self) -> None:
         """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""
@@ -74,6 +79,11 @@ class Schedule:
         """One job for every stale answer that was served and is to be generated anew."""
         for key in self._refreshes.take():
             self._queue.enqueue_refresh(key)
+
+    def enqueue_judging(self) -> None:
+        """One job for all hits that wait to be judged afterwards."""
+        if self._evidence.samples_waiting():
+            self._queue.enqueue_judging()
 
     def close(self) -> None:
         """Says that this pool has ended."""

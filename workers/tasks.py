@@ -14,6 +14,7 @@ from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
 from core.refresh import refresh as refresh_answer
 from core.replay import popular, sample
 from core.replay import replay as replay_through
+from core.semantic.sampling import judge_samples
 from core.settings import Settings
 from workers.queue import Interrupted, current_task
 
@@ -51,6 +52,12 @@ class RefreshArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     version: Literal[1]
     key: Annotated[str, msgspec.Meta(pattern=rf"^{READABLE_KEY_PATTERN.pattern}\Z")]
+
+
+class JudgeArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of `judge`."""
+
+    version: Literal[1]
 
 
 def sweep(**arguments: object) -> dict[str, Any]:
@@ -116,6 +123,25 @@ def refresh(**arguments: object) -> dict[str, Any]:
         if services.refreshes is None:
             raise InvalidInput("arguments", "there is no Redis to refresh from")
         return {"outcome": refresh_answer(services, services.refreshes, given.key)}
+
+
+def judge(**arguments: object) -> dict[str, Any]:
+    """Has a judge look at hits that were served without one. They wait in Redis; the job knows nothing of them."""
+    _parse(JudgeArguments, arguments)
+    task = current_task()
+    with _services() as services:
+        if services.judge is None:
+            raise InvalidInput("arguments", "there is no judge: set ENCORE_JUDGE_MODEL")
+        progress = judge_samples(
+            services.evidence,
+            services.judge,
+            services.store,
+            on_sample=lambda so_far: task.report(msgspec.to_builtins(so_far)),
+            should_stop=task.should_stop,
+            count=services.metrics.count,
+        )
+    told: dict[str, Any] = msgspec.to_builtins(progress)
+    return told
 
 
 def _parse(kind: type[Arguments], arguments: dict[str, object]) -> Arguments:

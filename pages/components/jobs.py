@@ -32,6 +32,7 @@ KINDS = {
     "replay": "Replay of sample questions",
     "prune": "Tidying of indexes",
     "refresh": "Refresh of a stale answer",
+    "judge": "Judging of served near matches",
     "unknown": "Job of another program",
 }
 
@@ -129,5 +130,7 @@ def figures(kind: str, told: Mapping[str, Any]) -> str:
             )
         case "prune":
             return f"{number(told.get('dropped'))} rows of expired entries dropped"
+        case "judge":
+            return f"{number(told.get('judged'))} hits judged, {number(told.get('wrong'))} of them wrong"
         case _:
             return ""

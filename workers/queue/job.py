@@ -26,7 +26,7 @@ from core.printable import printable
 logger = logging.getLogger("encore.workers")
 
 TASKS_MODULE = "workers.tasks"
-KINDS = frozenset({"sweep", "replay", "prune", "refresh"})
+KINDS = frozenset({"sweep", "replay", "prune", "refresh", "judge"})
 """The allow-list: functions of `workers.tasks`."""
 
 REPORT_SECONDS = 0.5

@@ -34,6 +34,7 @@ RETRIES = Retry(max=5, interval=[1, 5, 15, 60, 300])
 SWEEP_SECONDS = 6 * 3600
 REPLAY_SECONDS = 3600
 REFRESH_SECONDS = 300
+JUDGE_SECONDS = 3600
 RESULT_SECONDS = 86_400
 FAILURE_SECONDS = 7 * 86_400
 
@@ -109,6 +110,10 @@ class JobQueue:
     def enqueue_refresh(self, key: str) -> JobView:
         """A stale answer is generated anew. Not tried again: the next stale hit asks again."""
         return self._enqueue("refresh", None, {"key": key}, timeout=REFRESH_SECONDS, retry=None, name=f"refresh-{key}")
+
+    def enqueue_judging(self) -> JobView:
+        """Hits that were served unjudged are judged. Not tried again: what is left is found at the next look."""
+        return self._enqueue("judge", None, {}, timeout=JUDGE_SECONDS, retry=None)
 
     def _rests(self, kind: str, namespace: str | None, rest_seconds: Mapping[JobState, float]) -> bool:
         last = self.job(job_id(kind, namespace))

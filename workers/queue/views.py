@@ -30,9 +30,9 @@ class JobState(StrEnum):
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """One job. Times are Unix seconds, None for what has not happened.
 
-    `kind` is what it does (`sweep`, `replay`, `prune`, `refresh`; `unknown` for a job that no worker of ours runs),
-    `namespace` whom it concerns. `progress` is what the task reported last. `error` says why it failed, in one line
-    without any caller's text. `retries_left` counts the attempts that follow a failure.
+    `kind` is what it does (`sweep`, `replay`, `prune`, `refresh`, `judge`; `unknown` for a job that no worker of ours
+    runs), `namespace` whom it concerns. `progress` is what the task reported last. `error` says why it failed, in one
+    line without any caller's text. `retries_left` counts the attempts that follow a failure.
     """
 
     id: str
