@@ -99,23 +99,9 @@ def identify(
 
     Raises Unkeyable when the request has no canonical form or is larger than `max_bytes`.
     """
-    messages = request.messages
-    headers = request.unkeyed.get("extra_headers")
     try:
-        text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)
-        encoded = _encode(
-            (
-                namespace,
-                request.endpoint,
-                request.base_url,
-                request.model,
-                user,
-                messages[:-1] if shape else messages,
-                shape,
-                _canonical_parameters(request.parameters) if request.parameters else None,
-                _keyed_headers(headers) if headers else None,
-            )
-        )
+        text, shape, parts = scope_parts(request, namespace, user)
+        encoded = _encode(parts)
         text_bytes = text.encode()
         if len(encoded) + len(text_bytes) > max_bytes:
             raise Unkeyable("too-large")
@@ -141,6 +127,40 @@ def identify(
         fuzzy=shape is not None,
         key=readable_key(bucket, exact),
     )
+
+
+SCOPE_PARTS = (
+    *("namespace", "endpoint", "server", "model", "user", "earlier messages", "last message"),
+    *("parameters", "headers"),
+)
+"""What the scope is made of, in the order of `scope_parts`."""
+
+
+def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple[str, Any, tuple[Any, ...]]:
+    """The text that is compared fuzzily, the form of its message without it (None: no such text), the scope's parts."""
+    messages = request.messages
+    headers = request.unkeyed.get("extra_headers")
+    text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)
+    parts = (
+        namespace,
+        request.endpoint,
+        request.base_url,
+        request.model,
+        user,
+        messages[:-1] if shape else messages,
+        shape,
+        _canonical_parameters(request.parameters) if request.parameters else None,
+        _keyed_headers(headers) if headers else None,
+    )
+    return text, shape, parts
+
+
+def part_digest(part: Any) -> str:
+    """What tells one value of a part from another: the first 12 digits of its canonical form's SHA-256.
+
+    Raises what `identify` turns into Unkeyable: TypeError, ValueError and their like.
+    """
+    return sha256(_encode(part)).hexdigest()[:12]
 
 
 def _fuzzy_text(message: Mapping[str, Any]) -> tuple[str, Any]:

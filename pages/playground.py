@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 from uuid import uuid4
 
@@ -14,11 +15,12 @@ import streamlit as st
 
 from core.bans import Criteria
 from core.errors import CacheError, InvalidInput
+from core.explanation import Explanation, differences, explain
 from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
-from pages.components import actions, context, outcomes
+from pages.components import actions, charts, context, outcomes, tables
 from pages.components.frame import frame
 from pages.components.text import literal, one_line, visible
-from pages.components.wording import duration, milliseconds, money, sentence
+from pages.components.wording import clock, duration, milliseconds, money, sentence
 
 REDRAW_SECONDS = 0.05
 """How often a growing answer is drawn: each drawing sends all of it again."""
@@ -325,6 +327,10 @@ def _decision(turn: Turn, answer: Answer) -> None:
         _figure("Fresh for", duration(answer.ttl_seconds) if answer.ttl_seconds else "not stored", _ttl_class(answer))
     if answer.key:
         st.code(answer.key, language=None, wrap_lines=True)
+    details = st.expander("Why, in detail", key=f"why-{turn.id}", on_change="rerun", type="compact")
+    if details.open:
+        with details:
+            _details(turn, answer)
     _next_steps(turn, answer)
 
 
@@ -371,6 +377,70 @@ def _figure(label: str, value: str, below: str) -> None:
         st.caption(label)
         st.markdown(f"**{sentence(value)}**")
         st.caption(sentence(below))
+
+
+def _details(turn: Turn, answer: Answer) -> None:
+    """What the request is made of, its TTL, where the time went; for a miss, what differs from the nearest prompt."""
+    cache = context.services().cache
+    told = explain(cache, turn.ask.request(), turn.ask.controls())
+    if answer.outcome.kind is OutcomeKind.MISS:
+        _nearest(turn, told)
+    st.markdown("**What makes this request the one it is**")
+    st.dataframe(
+        tables.parts(told.parts),
+        column_config=tables.PART_COLUMNS,
+        hide_index=True,
+        key=f"parts-{turn.id}",
+        alt="Parts of the request with the digest of each",
+    )
+    if told.normal:
+        st.caption("A normalized lookup compares this text, inside the same scope:")
+        st.code(visible(told.normal), language=None, wrap_lines=True)
+    else:
+        st.caption("A normalized lookup does not apply to this prompt.")
+    if told.ttl is not None:
+        saw = f", because of {literal(told.ttl.matched, 60)}" if told.ttl.matched else ""
+        lasts = f"fresh for {duration(told.ttl.seconds)}" if told.ttl.seconds else "not stored"
+        st.caption(f"TTL class {literal(told.ttl.ttl_class)} by the rule {literal(told.ttl.rule)}{saw}: {lasts}.")
+    st.plotly_chart(
+        charts.steps(_steps(answer)),
+        key=f"steps-{turn.id}",
+        config=charts.CONFIG,
+        alt="Where the time of the request went",
+    )
+
+
+def _steps(answer: Answer) -> dict[str, float]:
+    """The steps of a request in milliseconds."""
+    outcome = answer.outcome
+    rest = outcome.latency_ms - outcome.lookup_ms - outcome.provider_ms
+    return {"lookup": outcome.lookup_ms, "model": outcome.provider_ms, "rest": max(0.0, rest)}
+
+
+def _nearest(turn: Turn, told: Explanation) -> None:
+    """Compares a miss with the prompt of this session that is most like it."""
+    cache = context.services().cache
+    turns: list[Turn] = st.session_state["turns"]
+    earlier = [other for other in turns[: turns.index(turn)] if other.answer is not None and other.answer.key]
+    if not earlier:
+        return
+    nearest = max(earlier, key=lambda other: SequenceMatcher(None, other.ask.prompt, turn.ask.prompt).ratio())
+    found = differences(told, explain(cache, nearest.ask.request(), nearest.ask.controls()))
+    st.markdown("**Why it was not a hit**")
+    if not found:
+        st.caption(
+            f"It is the same request as the one of {clock(nearest.asked_at)}, whose answer is not there any more."
+        )
+        return
+    parts = ", ".join(literal(difference.name) for difference in found)
+    st.caption(f"It differs from the nearest prompt of this session ({clock(nearest.asked_at)}) in: {parts}.")
+    st.dataframe(
+        tables.differences(found),
+        column_config=tables.DIFFERENCE_COLUMNS,
+        hide_index=True,
+        key=f"differences-{turn.id}",
+        alt="What differs from the nearest prompt",
+    )
 
 
 def _next_steps(turn: Turn, answer: Answer) -> None:

@@ -1,11 +1,11 @@
-"""Plotly figures of the dashboard.
+"""Plotly figures of the console.
 
 Equal buckets give an equal figure, so that a chart is drawn anew only when one more bucket has closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 
@@ -15,6 +15,8 @@ import plotly.graph_objects as go
 from core.metrics.histogram import Histogram
 from core.metrics.summary import Bucket, Summary
 from core.models import HitDetail
+from core.semantic.calibration import CurvePoint
+from core.semantic.reports import ReplayPoint
 from pages.components import outcomes
 from pages.components.outcomes import Look
 from pages.components.text import one_line
@@ -110,6 +112,112 @@ def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
         )
     figure.update_xaxes(type="log", ticksuffix=" ms", tickformat="~g", dtick=1, showgrid=False)
     figure.update_layout(barmode="overlay", hovermode="closest")
+    return figure
+
+
+def steps(taken: Mapping[str, float]) -> go.Figure:
+    """Where the time of one request went: its steps in milliseconds, one after the other."""
+    figure = go.Figure()
+    colours = (outcomes.HIT_EXACT, outcomes.MISS, outcomes.BYPASS)
+    for (name, took), look in zip(taken.items(), colours, strict=True):
+        figure.add_bar(
+            x=[took],
+            y=[""],
+            orientation="h",
+            name=f"{name} {took:,.2f} ms" if took < 10 else f"{name} {took:,.0f} ms",
+            marker={"color": look.hexadecimal, "line": {"width": 0}},
+            hovertemplate="%{x:,.2~f} ms",
+        )
+    figure.update_layout(
+        height=110,
+        barmode="stack",
+        margin={"l": 8, "r": 8, "t": 32, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "traceorder": "normal"},
+        uirevision="fixed",
+    )
+    figure.update_xaxes(ticksuffix=" ms", showgrid=False, automargin=True, fixedrange=True)
+    figure.update_yaxes(visible=False, fixedrange=True)
+    return figure
+
+
+def precision_over_hit_rate(
+    points: Sequence[CurvePoint], in_force: float | None, budget: float
+) -> go.Figure:
+    """How many near matches each threshold would serve, and how many of those rightly; one point a threshold."""
+    figure = _blank("")
+    told = [point for point in points if point.labels]
+    rates = [point.hit_rate for point in told]
+    facts = [(point.threshold, point.labels, point.errors) for point in told]
+    for look, name, values in (
+        (outcomes.HIT_EXACT, "right, of those labelled", [point.precision for point in told]),
+        (outcomes.MISS, "right, at least (95 % sure)", [1 - point.bound for point in told]),
+    ):
+        figure.add_scatter(
+            x=rates,
+            y=values,
+            name=name,
+            mode="lines+markers" if len(told) < 3 else "lines",
+            line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
+            customdata=facts,
+            hovertemplate="%{y:.1%} from %{customdata[0]:.3f} on: %{customdata[2]} wrong of %{customdata[1]}",
+        )
+    figure.add_hline(
+        y=1 - budget,
+        line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+        annotation={"text": f"budget {budget:.0%}", "font": {"size": 11, "color": MARK_COLOUR}},
+        annotation_position="bottom left",
+    )
+    served = next((point for point in told if in_force is not None and point.threshold <= in_force), None)
+    if served is not None:
+        figure.add_scatter(
+            x=[served.hit_rate],
+            y=[served.precision],
+            name="in force",
+            mode="markers",
+            marker={"color": outcomes.ERROR.hexadecimal, "size": 11, "symbol": "diamond"},
+            hoverinfo="skip",
+        )
+    lowest = min((1 - point.bound for point in told if point.labels > 9), default=0.5)
+    figure.update_xaxes(
+        title={"text": "near matches that would be served", "standoff": 6},
+        tickformat=".0%",
+        range=[0, min(1.02, max(rates, default=1.0) * 1.05)],
+    )
+    figure.update_yaxes(tickformat=".0%", range=[max(0.0, min(lowest, 1 - 2 * budget) - 0.03), 1.01])
+    return figure
+
+
+def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float) -> go.Figure:
+    """What recorded lookups would have come to at each threshold: answered, and of those wrong."""
+    figure = _blank("")
+    rising = sorted(points, key=lambda point: point.threshold)
+    for look, name, values in (
+        (outcomes.HIT_EXACT, "would have hit", [point.hit_rate for point in rising]),
+        (
+            outcomes.ERROR,
+            "wrong, of those labelled",
+            [point.errors / point.labelled if point.labelled else None for point in rising],
+        ),
+        (outcomes.MISS, "wrong, at most (95 % sure)", [point.bound if point.labelled else None for point in rising]),
+    ):
+        figure.add_scatter(
+            x=[point.threshold for point in rising],
+            y=values,
+            name=name,
+            mode="lines",
+            line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
+            hovertemplate="%{y:.1%}",
+        )
+    for at, words in ((in_force, "in force"), (grey, "judged from")):
+        if at is not None:
+            figure.add_vline(
+                x=at,
+                line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+                annotation={"text": words, "font": {"size": 11, "color": MARK_COLOUR}},
+                annotation_position="top left",
+            )
+    figure.update_xaxes(title={"text": "cosine to serve from", "standoff": 6}, tickformat=".2f")
+    figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return figure
 
 

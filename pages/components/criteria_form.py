@@ -90,15 +90,15 @@ def fill_from_link() -> None:
 
 def form() -> Fields:
     """Draws the builder."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        selectors = st.pills(
-            "What shall no longer be served? Everything chosen must match.",
-            list(SELECTORS),
-            selection_mode="multi",
-            format_func=SELECTORS.__getitem__,
-            key="criteria-selectors",
-            on_change=_only_everything,
-        )
+    selectors = st.pills(
+        "What shall no longer be served? Everything chosen must match.",
+        list(SELECTORS),
+        selection_mode="multi",
+        format_func=SELECTORS.__getitem__,
+        key="criteria-selectors",
+        on_change=_only_everything,
+        wrap=True,
+    )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
         namespaces = context.namespaces()

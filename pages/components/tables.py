@@ -10,10 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from core.audit import AuditRecord
+from core.explanation import Difference, Part
 from core.exports import to_csv
 from core.invalidation import Invalidation, InvalidationState, PreviewRow
 from core.metrics.summary import Summary
 from core.request_log import Frequent, RequestRecord
+from core.semantic.reports import ReplayPoint
+from core.semantic.thresholds import Published, Threshold
 from pages.components import outcomes
 from pages.components.text import one_line
 from pages.components.wording import duration, local
@@ -89,6 +92,18 @@ TRAIL_COLUMNS: dict[str, Any] = {
     "details": _column.TextColumn("Details", width="large"),
 }
 
+PART_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Part", width=180),
+    "value": _column.TextColumn("Value", width="large"),
+    "digest": _column.TextColumn("Digest", width=130),
+}
+
+DIFFERENCE_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Part", width=180),
+    "here": _column.TextColumn("Here", width="medium"),
+    "there": _column.TextColumn("There", width="medium"),
+}
+
 WORKER_COLUMNS: dict[str, Any] = {
     "name": _column.TextColumn("Worker", width="medium"),
     "state": _column.TextColumn("State", width=90),
@@ -98,6 +113,27 @@ WORKER_COLUMNS: dict[str, Any] = {
     "failed": _column.NumberColumn("Failed", width=80),
     "up": _column.TextColumn("Up for", width=110),
     "process": _column.TextColumn("Host and process", width="medium"),
+}
+
+
+VERSION_COLUMNS: dict[str, Any] = {
+    "version": _column.NumberColumn("Version", width=75),
+    "time": _column.DatetimeColumn("When", format="D MMM, HH:mm:ss", width=130),
+    "act": _column.TextColumn("How", width=100),
+    "actor": _column.TextColumn("By", width=100),
+    "mode": _column.TextColumn("Mode", width=80),
+    "serve": _column.NumberColumn("Served from", format="%.3f", width=100),
+    "grey": _column.NumberColumn("Judged from", format="%.3f", width=100),
+    "note": _column.TextColumn("Why", width="large"),
+}
+
+REPLAY_COLUMNS: dict[str, Any] = {
+    "threshold": _column.NumberColumn("Served from", format="%.3f"),
+    "hits": _column.NumberColumn("Would have hit"),
+    "rate": _column.NumberColumn("Of all lookups", format="percent"),
+    "labelled": _column.NumberColumn("Have a label"),
+    "errors": _column.NumberColumn("Wrong"),
+    "bound": _column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
 }
 
 
@@ -227,6 +263,18 @@ def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
     )
 
 
+def parts(found: Iterable[Part]) -> pd.DataFrame:
+    """What a request is made of."""
+    rows = [{"name": part.name, "value": one_line(part.words, 200), "digest": part.digest} for part in found]
+    return pd.DataFrame(rows, columns=list(PART_COLUMNS))
+
+
+def differences(found: Iterable[Difference]) -> pd.DataFrame:
+    """What two requests do not share."""
+    rows = [{"name": one.name, "here": one_line(one.here, 200), "there": one_line(one.there, 200)} for one in found]
+    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
+
+
 def workers(found: Iterable[WorkerView], now: float) -> pd.DataFrame:
     """Worker processes, the ones that may be lost included."""
     return pd.DataFrame(
@@ -244,6 +292,44 @@ def workers(found: Iterable[WorkerView], now: float) -> pd.DataFrame:
             for worker in found
         ],
         columns=list(WORKER_COLUMNS),
+    )
+
+
+def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
+    """Versions of a namespace's threshold, the latest first."""
+    rows = []
+    for one in found:
+        threshold = one.threshold or configured
+        rows.append(
+            {
+                "version": one.version,
+                "time": local(one.at).replace(tzinfo=None),
+                "act": one.act.value.replace("-", " "),
+                "actor": one_line(one.actor, 60),
+                "mode": threshold.mode.value,
+                "serve": threshold.serve,
+                "grey": threshold.grey,
+                "note": one_line(one.note, 200),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(VERSION_COLUMNS))
+
+
+def replayed(points: Iterable[ReplayPoint]) -> pd.DataFrame:
+    """What recorded lookups would have come to, the strictest threshold first."""
+    return pd.DataFrame(
+        [
+            {
+                "threshold": point.threshold,
+                "hits": point.hits,
+                "rate": point.hit_rate,
+                "labelled": point.labelled,
+                "errors": point.errors,
+                "bound": point.bound if point.labelled else None,
+            }
+            for point in points
+        ],
+        columns=list(REPLAY_COLUMNS),
     )
 
 

@@ -178,3 +178,37 @@ def test_a_transcript_holds_prompts_answers_and_outcomes(playground):
     [turn] = at.session_state["turns"]
     assert turn.ask.prompt == "What is a cat?"
     assert json.dumps(str(turn.answer.outcome)) == '"miss (absent), stored"'
+
+
+def details_of(at):
+    """Opens the details of the latest answer."""
+    at.session_state[f"why-{at.session_state['turns'][-1].id}"] = True
+    return at.run()
+
+
+def test_a_miss_is_compared_with_the_nearest_prompt_part_by_part(playground):
+    at = send(playground, "What is a cat?")
+    at = send(at, "How far away is the moon?")
+    at.number_input(key="playground-temperature").set_value(0.5).run()
+    at = details_of(send(at, "What is a cat"))
+    differences = next(frame.value for frame in at.dataframe if "there" in frame.value)
+    assert list(differences["name"]) == ["parameter temperature", "prompt, not its normal form"]
+    assert (differences["here"][0], differences["there"][0]) == ("0.5", "0.2")
+
+
+def test_a_miss_for_the_same_request_says_that_the_answer_is_gone(playground, services):
+    at = send(playground, "What is a cat?")
+    services.invalidation.invalidate_by_model("gpt-4o", actor="console")
+    at = details_of(send(at, "What is a cat?"))
+    assert "whose answer is not there any more" in everything_said(at)
+
+
+def test_the_details_tell_parts_normal_form_ttl_and_time(playground):
+    at = send(playground, "What is a cat?")
+    at = details_of(at)
+    assert not at.exception
+    parts = next(frame.value for frame in at.dataframe if "digest" in frame.value)
+    assert "parameter temperature" in list(parts["name"])
+    assert "what is a cat" in [code.value for code in at.code]
+    assert "TTL class `general_knowledge`" in everything_said(at)
+    assert len(at.get("plotly_chart")) == 1
