@@ -15,13 +15,13 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from core.errors import DecodeError, InvalidationNotFound, InvalidationRefused, InvalidInput
 from core.keys import NAMESPACE_PATTERN, parse_readable_key
-from core.models import CacheEntry, EntryHeader, Stamp
+from core.models import CacheEntry, Stamp
 
 MAX_ACTIVE_BANS = 64
 MAX_PATTERN_LENGTH = 256
@@ -30,6 +30,19 @@ MAX_KEYWORDS = 16
 MAX_TAGS = 32
 SPENT_SECONDS = 7200.0
 """Longer than any answer takes; should one take longer still, the floor refuses it."""
+
+
+class Selectable(Protocol):
+    """What criteria look at beside the text: a whole header, or no more than that."""
+
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def target(self) -> bytes | None: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def created_at(self) -> float: ...
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,7 +113,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 if not isinstance(word, str) or not shortest <= len(word.strip()) or len(word) > 256:
                     raise InvalidInput(name, f"each has {shortest} to 256 characters")
 
-    def matches(self, header: EntryHeader, prompt: str, tags: tuple[str, ...]) -> bool:
+    def matches(self, header: Selectable, prompt: str, tags: tuple[str, ...]) -> bool:
         """Whether an entry (or an alias, with its own prompt) is selected. The namespace is the caller's business."""
         if self.model is not None and self.model != header.model:
             return False
@@ -116,13 +129,20 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return False
         if self.pattern is None:
             return True
-        digest_pattern = _BUCKET.sub("", self.pattern)
-        return _matcher(self.pattern)(prompt) or _matcher(digest_pattern)(header.digest.hex())
+        matches_text, matches_digest = _matchers(self.pattern)
+        if matches_text(prompt if prompt.isascii() else unicodedata.normalize("NFC", prompt)):
+            return True
+        return matches_digest is not None and matches_digest(header.digest.hex())
 
     @property
     def needs_text(self) -> bool:
         """Whether the header alone cannot tell: the prompt or the tags are needed."""
         return self.pattern is not None or bool(self.keywords) or bool(self.tags)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the index of models tells: nothing but a model or an age is asked for, or everything."""
+        return self.key is None and not self.needs_text
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as plain JSON."""
@@ -181,21 +201,57 @@ def _check_pattern(pattern: str) -> None:
         raise InvalidInput("pattern", "matches everything; use all to invalidate everything")
 
 
+Matcher = Callable[[str], bool]
+
+
 @lru_cache(maxsize=256)
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    # fnmatch's translation joins the pieces between stars with atomic groups: linear in the text, no backtracking.
-    match = re.compile(fnmatch.translate(unicodedata.normalize("NFC", pattern))).match
-    return lambda text: match(unicodedata.normalize("NFC", text)) is not None
+def _matchers(pattern: str) -> tuple[Matcher, Matcher | None]:
+    """What matches texts in NFC, and what matches hex digests, None for a pattern that cannot match one."""
+    of_digest = _BUCKET.sub("", pattern)
+    may_match_digest = "[" in of_digest or not of_digest.strip("0123456789abcdef*?")
+    return _matcher(unicodedata.normalize("NFC", pattern)), _matcher(of_digest) if may_match_digest else None
+
+
+def _matcher(pattern: str) -> Matcher:
+    if "?" in pattern or "[" in pattern:
+        # fnmatch's translation joins the pieces between stars with atomic groups: linear in the text, no backtracking.
+        match = re.compile(fnmatch.translate(pattern)).match
+        return lambda text: match(text) is not None
+    first, *pieces = pattern.split("*")
+    if not pieces:
+        return lambda text: text == pattern
+    last = pieces.pop()
+    shortest = len(first) + len(last)
+
+    def matches(text: str) -> bool:
+        if len(text) < shortest or not text.startswith(first) or not text.endswith(last):
+            return False
+        at, end = len(first), len(text) - len(last)
+        for piece in pieces:
+            found = text.find(piece, at, end)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        return True
+
+    return matches
 
 
 def _has_keywords(prompt: str, keywords: tuple[str, ...], mode: str) -> bool:
     text = _fold(prompt)
-    found = (_fold(keyword) in text for keyword in keywords)
-    return all(found) if mode == "all" else any(found)
+    for word in _folded(keywords):
+        if (word in text) != (mode == "all"):
+            return mode != "all"
+    return mode == "all"
+
+
+@lru_cache(maxsize=256)
+def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(_fold, words))
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
 class BanState(StrEnum):

@@ -1,7 +1,8 @@
 """Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
 
-One pass over a bucket serves all its due bans. It may be stopped between batches, die anywhere and run twice, at once
-even: entries are deleted only if they are still what was looked at, and a ban retires only after a complete pass.
+What the index of models lists goes first and fast. Then one pass over a bucket serves all its due bans: it looks at
+every value. It may be stopped between batches, die anywhere and run twice, at once even: entries are deleted only if
+they are still what was looked at, and a ban retires only after a complete pass.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import msgspec
 
 from core import bans, codec
 from core.bans import Ban, BanState, InvalidationRecord
+from core.codec import Glance
 from core.errors import DecodeError
 from core.keys import Slot
-from core.models import CacheEntry, Stamp
-from core.stores.base import Removal, Row, Store
+from core.models import Stamp
+from core.stores.base import Removal, Removed, Row, Store
 
 
 class SweepProgress(msgspec.Struct, kw_only=True):
-    """How far a sweep has come: entries met and deleted, their aliases not counted; bytes of both.
+    """How far a sweep has come: entries met and deleted, their aliases not counted; bytes of both, about.
 
     `total` is how many the index listed when it began: a hint. `invalidations` are the ids it serves.
     """
@@ -84,10 +86,37 @@ class Sweep:
         swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         progress.total += sum(self._store.count_model(slot, model) for model in self._store.models(slot))
-        if not self._pass(slot, record, swept, progress):
+        if not self._listed(slot, record, swept, progress) or not self._pass(slot, record, swept, progress):
             return False
         self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
         return True
+
+    def _listed(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+        """Deletes what the index lists and a model or an age selects; False when it was stopped."""
+        for ban in swept:
+            if not ban.criteria.is_listed:
+                continue
+            before = Stamp(record.incarnation, ban.sequence)
+            created_before = ban.criteria.created_before
+            models = self._store.models(slot) if ban.criteria.model is None else [ban.criteria.model]
+            for model in models:
+                batches = self._store.remove_model(slot, model, before, created_before=created_before)
+                while True:
+                    if self._should_stop():
+                        return False
+                    began = time.monotonic()
+                    removed = next(batches, None)
+                    if removed is None:
+                        break
+                    progress.scanned += removed.entries
+                    self._count(removed, progress)
+                    self._on_batch(progress)
+                    self._rest_after(began)
+        return True
+
+    def _rest_after(self, began: float) -> None:
+        if self._rest:
+            self._pause((time.monotonic() - began) * self._rest)
 
     def _pass(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
         """Deletes what the bans match; False when it was stopped or the record is no longer the same."""
@@ -98,50 +127,57 @@ class Sweep:
                 return False
             doomed = []
             for row in rows:
-                entry = self._entry(slot, row, whole)
-                if entry is None:
+                seen = self._glance(slot, row, whole)
+                if seen is None:
                     continue
-                progress.scanned += entry.header.target is None
-                if entry.header.incarnation != record.incarnation or any(
-                    ban.sequence > entry.header.sequence and ban.matches(entry) for ban in swept
-                ):
-                    doomed.append((row.digest, entry))
-            if any(entry.header.incarnation != record.incarnation for _, entry in doomed):
+                progress.scanned += seen.target is None
+                if seen.incarnation != record.incarnation or selects(swept, seen):
+                    doomed.append((row.digest, seen))
+            if any(seen.incarnation != record.incarnation for _, seen in doomed):
                 # Left over from a lost record, unless it was lost just now and these are the new one's.
                 _, current = self._store.read(slot, [])
                 if current is None or current.incarnation != record.incarnation:
                     return False
-            self._delete(slot, doomed, progress)
+            if doomed:
+                self._delete(slot, doomed, progress)
             self._on_batch(progress)
-            if self._rest and rows:
-                self._pause((time.monotonic() - began) * self._rest)
+            if rows:
+                self._rest_after(began)
             began = time.monotonic()
         return True
 
-    def _entry(self, slot: Slot, row: Row, whole: bool) -> CacheEntry | None:
+    def _glance(self, slot: Slot, row: Row, whole: bool) -> Glance | None:
         """What the bans look at; None for bytes that no lookup would serve either."""
         try:
+            return codec.glance(row.value, with_text=whole)
+        except DecodeError:
             if whole:
-                return codec.decode_entry(row.value)
-            try:
-                return CacheEntry(header=codec.decode_header(row.value), prompt="")
-            except DecodeError:
-                # Not enough of it was read, if the model's name is very long.
-                [value], _ = self._store.read(slot, [row.digest])
-                return codec.decode_entry(value) if value is not None else None
+                return None
+        # Not enough of it was read, if the model's name is very long.
+        [value], _ = self._store.read(slot, [row.digest])
+        try:
+            return codec.glance(value, with_text=False) if value is not None else None
         except DecodeError:
             return None
 
-    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, CacheEntry]], progress: SweepProgress) -> None:
+    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, Glance]], progress: SweepProgress) -> None:
         removals = [
             Removal(
                 digest=digest,
-                stamp=Stamp(entry.header.incarnation, entry.header.sequence),
-                model=entry.header.model,
+                stamp=Stamp(seen.incarnation, seen.sequence),
+                model=seen.model,
+                created_at=seen.created_at if seen.target is None else None,
             )
-            for digest, entry in doomed
+            for digest, seen in doomed
         ]
-        removed, freed = self._store.remove(slot, removals)
-        aliases = sum(entry.header.target is not None for _, entry in doomed)
-        progress.deleted += max(0, removed - aliases)
-        progress.freed_bytes += freed
+        self._count(self._store.remove(slot, removals), progress)
+
+    @staticmethod
+    def _count(removed: Removed, progress: SweepProgress) -> None:
+        progress.deleted += removed.entries
+        progress.freed_bytes += removed.bytes
+
+
+def selects(swept: Sequence[Ban], seen: Glance) -> bool:
+    """Whether one of these bans matches what was stored before it."""
+    return any(ban.sequence > seen.sequence and ban.criteria.matches(seen, seen.prompt, seen.tags) for ban in swept)

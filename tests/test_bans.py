@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import fnmatch
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core import bans
@@ -89,6 +90,20 @@ def test_criteria_come_back_from_plain_json():
 def test_plain_json_that_is_no_criteria_is_refused(plain):
     with pytest.raises(InvalidInput):
         Criteria.from_dict(plain)
+
+
+@given(st.text("ab*?[]!-\n", min_size=1, max_size=8), st.text("ab]-\n", max_size=8))
+def test_a_pattern_matches_what_a_shell_would(pattern, prompt):
+    assume(pattern.strip("*?"))
+    matched = fnmatch.fnmatchcase(prompt, pattern) or fnmatch.fnmatchcase(digest_of("d").hex(), pattern)
+    assert matches(Criteria(pattern=pattern), prompt=prompt, digest=digest_of("d")) is matched
+
+
+def test_a_pattern_may_name_a_key_without_its_bucket():
+    digest = digest_of("d").hex()
+    for pattern in (f"{digest[:6]}*", f"*{digest[-6:]}", f"3-{digest[:6]}*", f"[{digest[0]}]*", f"?{digest[1:]}"):
+        assert matches(Criteria(pattern=pattern), digest=digest_of("d"))
+    assert not matches(Criteria(pattern="0-*z"), digest=digest_of("d"))
 
 
 def test_a_pattern_of_many_stars_takes_linear_time():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from core import codec
 from core.errors import DecodeError
+from core.models import CacheEntry
 from tests.entries import an_entry, digest_of
 
 json_values = st.recursive(
@@ -75,9 +77,34 @@ def test_a_payload_that_unpacks_to_too_much_is_refused(monkeypatch):
         codec.decode_entry(value)
 
 
-def test_the_header_is_read_from_the_first_bytes_alone():
-    entry = an_entry(model="m" * 200, namespace="n" * 64, target=digest_of("target"), body={"text": "a b " * 5000})
-    assert codec.decode_header(codec.encode_entry(entry)[: codec.HEADER_BYTES]) == entry.header
+def seen_by_a_ban(entry: CacheEntry, *, with_text: bool) -> codec.Glance:
+    header = entry.header
+    fields = (header.digest, header.model, header.incarnation, header.sequence, header.created_at, header.target)
+    return codec.Glance(*fields, entry.prompt, entry.tags) if with_text else codec.Glance(*fields)
+
+
+@pytest.mark.parametrize("body", [{"text": "short"}, {"text": "a b " * 5000}, None])
+@pytest.mark.parametrize("target", [None, digest_of("target")])
+def test_what_a_ban_looks_at_is_read_without_the_answer(body, target):
+    entry = an_entry("Why?", tags=("doc:1",), target=target, body=body)
+    assert codec.glance(codec.encode_entry(entry), with_text=True) == seen_by_a_ban(entry, with_text=True)
+
+
+def test_what_a_ban_looks_at_beside_the_text_is_in_the_first_bytes():
+    entry = an_entry(model="m" * 80, namespace="n" * 64, target=digest_of("target"), body={"text": "a b " * 5000})
+    start = codec.encode_entry(entry)[: codec.HEADER_BYTES]
+    assert codec.glance(start, with_text=False) == seen_by_a_ban(entry, with_text=False)
+
+
+@given(st.binary(max_size=600), st.booleans())
+def test_a_glance_at_bytes_that_are_no_entry_raises_nothing_else(value, with_text):
+    with pytest.raises(DecodeError):
+        codec.glance(value, with_text=with_text)
+
+
+def test_the_creation_time_stands_where_a_sweep_looks_for_it():
+    value = codec.encode_entry(an_entry(created_at=1234.5))
+    assert struct.unpack_from(">d", value, codec.CREATED_OFFSET) == (1234.5,)
 
 
 def test_the_stamp_stands_where_compare_and_delete_looks_for_it():

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -250,8 +251,7 @@ def test_beyond_its_limit_a_preview_finds_a_key_and_counts_a_model_exactly(world
 
 
 def test_beyond_its_limit_a_preview_of_words_is_an_estimate_that_says_so(world, monkeypatch):
-    walk = type(world.store).walk
-    monkeypatch.setattr(type(world.store), "walk", lambda self, slot, whole: walk(self, slot, whole=whole, batch=2))
+    in_batches_of(2, world, monkeypatch)
     for word in NUMBERS:
         world.ask(f"Question number {word}")
     preview = world.invalidator.preview(Criteria(keywords=("question",)), exact_limit=4)
@@ -485,12 +485,18 @@ def test_sweeping_again_finds_nothing_to_do(world):
     assert (world.record(), world.entries()) == (record, entries)
 
 
-def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, monkeypatch):
-    walk = type(world.store).walk
-    monkeypatch.setattr(type(world.store), "walk", lambda self, slot, whole: walk(self, slot, whole=whole, batch=4))
+def in_batches_of(size: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("walk", "remove_model"):
+        method = getattr(type(world.store), name)
+        monkeypatch.setattr(type(world.store), name, partialmethod(method, batch=size))
+
+
+@pytest.mark.parametrize("criteria", [Criteria(all=True), Criteria(keywords=("question",))], ids=str)
+def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, monkeypatch, criteria):
+    in_batches_of(4, world, monkeypatch)
     for word in NUMBERS:
         world.ask(f"Question number {word}")
-    done = world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
+    done = world.invalidator.invalidate(criteria, actor="anna", hold_seconds=0)
     batches: list[int] = []
     stopped = sweep(world, on_batch=lambda so_far: batches.append(so_far.deleted), should_stop=lambda: bool(batches))
     assert not stopped.finished

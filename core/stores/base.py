@@ -51,11 +51,25 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry to be deleted if it is still the one that was looked at."""
+    """An entry or alias to be deleted if it is still the one that was looked at; `created_at` is None for an alias."""
 
     digest: bytes
     stamp: Stamp
     model: str
+    created_at: float | None
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted, and the bytes of both: of a sample when there were many."""
+
+    entries: int = 0
+    aliases: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(
+            entries=self.entries + other.entries, aliases=self.aliases + other.aliases, bytes=self.bytes + other.bytes
+        )
 
 
 class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +106,13 @@ class Store(Protocol):
         """
         ...
 
+    def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
+        """Puts a value in another's place if that is still `seen` and the record still at this point of its history.
+
+        False when either has changed: nothing was written then.
+        """
+        ...
+
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
     ) -> InvalidationRecord:
@@ -123,6 +144,15 @@ class Store(Protocol):
         """Entries of a model, oldest first, by the index: fast, and only a hint (rows may be missing or gone)."""
         ...
 
+    def recent(
+        self, slot: Slot, model: str, *, before: tuple[float, bytes] | None = None, limit: int = 200
+    ) -> list[tuple[float, bytes]]:
+        """(creation time, digest) of a model's entries, newest first, by the index: `limit` of those after `before`.
+
+        Only a hint, as in `walk_model`. Fewer than `limit` says that there are no more.
+        """
+        ...
+
     def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
         """How many entries the index lists for a model."""
         ...
@@ -131,8 +161,18 @@ class Store(Protocol):
         """Models the index knows."""
         ...
 
-    def remove(self, slot: Slot, removals: Sequence[Removal]) -> tuple[int, int]:
-        """Deletes those that still carry the stamp that was seen: (number, bytes) deleted."""
+    def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
+        """Deletes those that still carry the stamp that was seen."""
+        ...
+
+    def remove_model(
+        self, slot: Slot, model: str, before: Stamp, *, created_before: float | None = None, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes a model's entries, created before a time and stored before a stamp, and their aliases, in batches.
+
+        Stored before: with the same incarnation and a lower sequence. It goes by the index, oldest first: fast, and
+        only a hint, so that something may be left.
+        """
         ...
 
     def prune_index(self, slot: Slot, now: float) -> int:

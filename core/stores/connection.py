@@ -1,4 +1,4 @@
-"""One connection per thread for the one command of the hit path.
+"""One connection per thread for the one command of the hit path, and for the many of a sweep.
 
 The library's pool checks a connection out, polls it for stray data, wraps the call in a retry closure and records its
 duration: together as dear as the round trip itself. A `Connection` kept per thread and a command packed by hand skip
@@ -15,11 +15,9 @@ from typing import Any
 import redis
 
 
-def packed_mget(names: Sequence[bytes]) -> list[bytes]:
-    """MGET of these names, as it goes over the wire."""
-    parts = [b"*%d\r\n$4\r\nMGET\r\n" % (len(names) + 1)]
-    parts.extend(b"$%d\r\n%b\r\n" % (len(name), name) for name in names)
-    return [b"".join(parts)]
+def packed(words: Sequence[bytes]) -> bytes:
+    """A command as it goes over the wire."""
+    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
 class ThreadConnections:
@@ -33,33 +31,27 @@ class ThreadConnections:
         self._lock = threading.Lock()
         self._all: list[Any] = []
 
-    def ask(self, command: list[bytes]) -> list[bytes | None]:
+    def ask(self, command: bytes) -> Any:
         """What a packed command gives. Raises redis.RedisError.
 
         A connection that the server closed while it was idle is opened again once; nothing else is tried twice.
         """
+        [reply] = self.ask_all(command, 1)
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+        return reply
+
+    def ask_all(self, commands: bytes, count: int) -> list[Any]:
+        """What so many packed commands give, in one round trip; an error that one of them gives is in its place."""
         connection, is_new = self._connection()
         try:
-            return self._ask(connection, command)
+            return _talk(connection, commands, count)
         except redis.TimeoutError:
             raise
         except redis.ConnectionError:
             if is_new:
                 raise
-        return self._ask(connection, command)
-
-    @staticmethod
-    def _ask(connection: Any, command: list[bytes]) -> list[bytes | None]:
-        try:
-            connection.send_packed_command(command, check_health=False)
-            values: list[bytes | None] = connection.read_response()
-        except redis.ResponseError:
-            # A whole reply was read: the connection is clean.
-            raise
-        except BaseException:
-            connection.disconnect()
-            raise
-        return values
+        return _talk(connection, commands, count)
 
     def _connection(self) -> tuple[Any, bool]:
         local = self._local
@@ -79,3 +71,19 @@ class ThreadConnections:
             connections, self._all = self._all, []
         for connection in connections:
             connection.disconnect()
+
+
+def _talk(connection: Any, commands: bytes, count: int) -> list[Any]:
+    replies: list[Any] = []
+    try:
+        connection.send_packed_command((commands,), check_health=False)
+        for _ in range(count):
+            try:
+                replies.append(connection.read_response())
+            except redis.ResponseError as error:
+                # A whole reply was read: the connection is clean.
+                replies.append(error)
+    except BaseException:
+        connection.disconnect()
+        raise
+    return replies

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from heapq import nlargest
 
 import msgspec
 
@@ -14,7 +15,7 @@ from core.bans import InvalidationRecord, new_record
 from core.errors import DecodeError
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Removal, Row, StoredAs, StoreFacts, Write
+from core.stores.base import Removal, Removed, Row, StoredAs, StoreFacts, Write
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +100,17 @@ class MemoryStore:
         self._cells[name] = _Cell(value, self._clock() + write.ttl_ms / 1000, write.model, write.created_at)
         self._cells.move_to_end(name)
 
+    def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
+        """Puts a value in another's place if nothing has changed."""
+        with self._lock:
+            record = self._records.get(slot.record)
+            name = slot.entry(digest)
+            if record is None or record.stamp != stamp or self._get(name) != seen:
+                return False
+            cell = self._cells[name]
+            self._cells[name] = _Cell(value, self._clock() + ttl_ms / 1000, cell.model, cell.created_at)
+            return True
+
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
     ) -> InvalidationRecord:
@@ -159,6 +171,22 @@ class MemoryStore:
                 for name, cell in found[start : start + batch]
             ]
 
+    def recent(
+        self, slot: Slot, model: str, *, before: tuple[float, bytes] | None = None, limit: int = 200
+    ) -> list[tuple[float, bytes]]:
+        """(creation time, digest) of a model's entries, newest first."""
+        now = self._clock()
+        with self._lock:
+            found = [
+                (cell.created_at, slot.digest(name))
+                for name, cell in self._cells.items()
+                if name.startswith(slot.entries)
+                and cell.expires_at > now
+                and cell.model == model
+                and _is_entry(cell.value)
+            ]
+        return nlargest(limit, [place for place in found if before is None or place < before])
+
     def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
         """How many live entries a model has, aliases not counted."""
         return sum(
@@ -172,24 +200,42 @@ class MemoryStore:
         with self._lock:
             return sorted({cell.model for name, cell in self._cells.items() if name.startswith(slot.entries)})
 
-    def remove(self, slot: Slot, removals: Sequence[Removal]) -> tuple[int, int]:
+    def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
         """Deletes those that still carry the stamp that was seen."""
-        removed = freed = 0
+        total = Removed()
         with self._lock:
             for removal in removals:
-                name = slot.entry(removal.digest)
-                cell = self._cells.get(name)
-                if cell is None:
-                    continue
-                try:
-                    header = codec.decode_header(cell.value)
-                except DecodeError:
-                    continue
-                if Stamp(header.incarnation, header.sequence) == removal.stamp:
-                    del self._cells[name]
-                    removed += 1
-                    freed += len(cell.value)
-        return removed, freed
+                total += self._remove(slot.entry(removal.digest), removal.stamp.__eq__)
+        return total
+
+    def remove_model(
+        self, slot: Slot, model: str, before: Stamp, *, created_before: float | None = None, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes what a model has that was stored before a stamp, oldest first."""
+        for rows in self.walk_model(slot, model, created_before=created_before, batch=batch):
+            total = Removed()
+            with self._lock:
+                for row in rows:
+                    total += self._remove(
+                        slot.entry(row.digest),
+                        lambda stamp: stamp.incarnation == before.incarnation and stamp.sequence < before.sequence,
+                        created_before,
+                    )
+            yield total
+
+    def _remove(self, name: bytes, is_doomed: Callable[[Stamp], bool], created_before: float | None = None) -> Removed:
+        cell = self._cells.get(name)
+        if cell is None or (created_before is not None and cell.created_at >= created_before):
+            return Removed()
+        try:
+            seen = codec.glance(cell.value, with_text=False)
+        except DecodeError:
+            return Removed()
+        if not is_doomed(Stamp(seen.incarnation, seen.sequence)):
+            return Removed()
+        del self._cells[name]
+        is_alias = seen.target is not None
+        return Removed(entries=not is_alias, aliases=is_alias, bytes=len(cell.value))
 
     def prune_index(self, slot: Slot, now: float) -> int:
         """Drops expired entries; how many."""
@@ -246,6 +292,6 @@ def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], boo
 
 def _is_entry(value: bytes) -> bool:
     try:
-        return codec.decode_header(value).target is None
+        return codec.glance(value, with_text=False).target is None
     except DecodeError:
         return False

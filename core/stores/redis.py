@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
@@ -15,15 +16,38 @@ from core.bans import InvalidationRecord, decode_record, encode_record, new_reco
 from core.errors import DecodeError
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
-from core.stores.base import Removal, Row, StoredAs, StoreFacts, Write
-from core.stores.connection import ThreadConnections, packed_mget
+from core.stores.base import Removal, Removed, Row, StoredAs, StoreFacts, Write
+from core.stores.connection import packed
 from core.stores.failures import reading, translated, writing
+from core.stores.servers import OneServer, Servers
 
-SCAN_COUNT = 1000
+ROW_PAGE = 500
+
+
+class _Script:
+    """A Lua script, called by its digest and sent whole to a server that does not know it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+        self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
+
+    def __call__(self, servers: Servers, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """Runs it on the server that has the keys: all of them have one hash tag."""
+        words = [b"%d" % len(keys), *keys, *arguments]
+        try:
+            return servers.ask(keys[0], packed([b"EVALSHA", self._digest, *words]))
+        except redis.exceptions.NoScriptError:
+            return servers.ask(keys[0], packed([b"EVAL", self._text, *words]))
+
+
+# A row of a model's index names an entry, and the alias that was written with it, by the last part of their keys: 64
+# hex digits each. Scripts would take as long to make the digits as to delete what they name.
+_ROW_DIGITS = 64
 
 # KEYS: record, entry, alias, model index, models. ARGV: incarnation, expected sequence, ttl in ms, entry, alias or
-# empty, creation time, digest, model digest or empty (not indexed), model. The record's line is compared as text (see core.bans).
-_WRITE = """
+# empty, creation time, row, model digest or empty (not indexed), model. The record's line is compared as text (see
+# core.bans).
+_WRITE = _Script("""
 local record = redis.call('GET', KEYS[1])
 if not record then return {'no-record'} end
 if string.sub(record, 1, 32) ~= ARGV[1] then return {'incarnation'} end
@@ -38,45 +62,118 @@ if ARGV[8] ~= '' then
   redis.call('HSETNX', KEYS[5], ARGV[8], ARGV[9])
 end
 return {'stored'}
-"""
+""")
 
 # KEYS: record, entry to delete. ARGV: the record as read (empty: none), the record as it shall be.
 # A script that has deleted may write even when the server is out of memory, on 6.2 and later alike: hence the UNLINK
 # first, of a name that never exists when there is nothing to delete. An invalidation must not fail when memory is full.
-_SWAP = """
+_SWAP = _Script("""
 local current = redis.call('GET', KEYS[1]) or ''
 if current ~= ARGV[1] then return {0, current} end
 redis.call('UNLINK', KEYS[2])
 redis.call('SET', KEYS[1], ARGV[2])
 return {1}
-"""
+""")
 
-# KEYS: entry and model index of each. ARGV: offset, and stamp and digest of each.
-_REMOVE = f"""
-local removed, freed = 0, 0
-for i = 1, #KEYS / 2 do
-  local name = KEYS[2 * i - 1]
-  local stamp = redis.call('GETRANGE', name, {codec.STAMP_OFFSET}, {codec.STAMP_OFFSET + codec.STAMP_BYTES - 1})
-  if stamp == ARGV[2 * i - 1] then
-    freed = freed + redis.call('STRLEN', name)
-    removed = removed + redis.call('UNLINK', name)
-    redis.call('ZREM', KEYS[2 * i], ARGV[2 * i])
+# KEYS: record, entry. ARGV: incarnation, sequence, value as seen, value as it shall be, ttl in ms.
+_REPLACE = _Script("""
+local record = redis.call('GET', KEYS[1])
+if not record or string.sub(record, 1, 32) ~= ARGV[1] or string.sub(record, 34, 53) ~= ARGV[2] then return 0 end
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5])
+return 1
+""")
+
+_STAMP_START, _STAMP_END = codec.STAMP_OFFSET, codec.STAMP_OFFSET + codec.STAMP_BYTES - 1
+
+# KEYS: the model's index, then entries and aliases. ARGV: stamp of each and its creation time, empty for an alias.
+# Rows are found by their score: what follows the entry in a row is not known here.
+_REMOVE = _Script(f"""
+local call, sub = redis.call, string.sub
+local entries, aliases, freed = 0, 0, 0
+for i = 2, #KEYS do
+  local name, created = KEYS[i], ARGV[2 * i - 2]
+  if redis.pcall('GETRANGE', name, {_STAMP_START}, {_STAMP_END}) == ARGV[2 * i - 3] then
+    freed = freed + call('STRLEN', name)
+    call('UNLINK', name)
+    if created == '' then
+      aliases = aliases + 1
+    else
+      entries = entries + 1
+      local digits = sub(name, -{_ROW_DIGITS})
+      for _, row in ipairs(call('ZRANGEBYSCORE', KEYS[1], created, created, 'LIMIT', 0, 50)) do
+        if sub(row, 1, {_ROW_DIGITS}) == digits then call('ZREM', KEYS[1], row) end
+      end
+    end
   end
 end
-return {{removed, freed}}
-"""
+return {{entries, aliases, freed}}
+""")
 
-# KEYS: entries. What is no string is as good as absent.
-_HEADERS = f"""
-local found = {{}}
-for i, name in ipairs(KEYS) do
-  local value = redis.pcall('GETRANGE', name, 0, {codec.HEADER_BYTES - 1})
-  found[i] = type(value) == 'string' and value or ''
+# KEYS: the model's index. ARGV: what names of entries begin with, incarnation, sequence, highest score, rows to pass
+# over, rows to look at, and the time before which a value was created, or empty.
+# The values it compares are named by rows, so their keys cannot be declared; they have the index's hash tag.
+# Freed bytes are those of every nth row's values, n times: asking for the length of each would take a third longer.
+# struct.unpack gives doubles: sequences are exact below 2^53, and beyond it rounding can only keep an entry.
+_REMOVE_MODEL = _Script(f"""
+local call, sub, number = redis.call, string.sub, struct.unpack
+local index, prefix, incarnation, sequence = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local skipped, cutoff = tonumber(ARGV[5]), tonumber(ARGV[7])
+local last = cutoff and {codec.CREATED_OFFSET + 7} or {_STAMP_END}
+local rows = call('ZRANGEBYSCORE', index, '-inf', ARGV[4], 'LIMIT', skipped, ARGV[6])
+local step = math.ceil(#rows / 25)
+local names, gone, older = {{}}, {{}}, nil
+local entries, aliases, freed, measured = 0, 0, 0, 0
+local function is_doomed(head)
+  if type(head) ~= 'string' then return false end -- an error: something else is at this name
+  local stamp = cutoff and sub(head, 1, {codec.STAMP_BYTES}) or head
+  if stamp ~= older then
+    if sub(stamp, 1, 16) ~= incarnation or number('>I8', stamp, 17) >= sequence then return false end
+    older = stamp
+  end
+  return not cutoff or number('>d', head, {codec.CREATED_OFFSET - codec.STAMP_OFFSET + 1}) < cutoff
 end
-return found
-"""
+for i, row in ipairs(rows) do
+  local is_gone = true
+  local is_measured = i % step == 0
+  for at = 1, #row, {_ROW_DIGITS} do
+    local name = prefix .. sub(row, at, at + {_ROW_DIGITS - 1})
+    local head = redis.pcall('GETRANGE', name, {_STAMP_START}, last)
+    if head ~= '' then
+      if is_doomed(head) then
+        names[#names + 1] = name
+        if at == 1 then entries = entries + 1 else aliases = aliases + 1 end
+        if is_measured then freed = freed + call('STRLEN', name) end
+      elseif at == 1 then
+        is_gone = false
+      end
+    end
+  end
+  if is_measured then measured = measured + 1 end
+  if is_gone then gone[#gone + 1] = row end
+end
+if #names > 0 then call('UNLINK', unpack(names)) end
+if #gone == #rows and #rows > 0 then
+  call('ZREMRANGEBYRANK', index, skipped, skipped + #rows - 1)
+elseif #gone > 0 then
+  call('ZREM', index, unpack(gone))
+end
+if measured > 0 then freed = math.floor(freed * #rows / measured) end
+return {{#rows, #gone, entries, aliases, freed}}
+""")
 
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end return 0"
+# KEYS: the model's index. ARGV: what names of entries begin with, rows.
+_PRUNE = _Script(f"""
+local dropped = 0
+for i = 2, #ARGV do
+  if redis.call('EXISTS', ARGV[1] .. string.sub(ARGV[i], 1, {_ROW_DIGITS})) == 0 then
+    dropped = dropped + redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
+return dropped
+""")
+
+_RELEASE = _Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end return 0")
 
 
 def request_client(url: str, timeout_seconds: float) -> redis.Redis:
@@ -103,19 +200,13 @@ class RedisStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._connections = ThreadConnections(client)
+        self._servers: Servers = OneServer(client)
         self._records: dict[bytes, tuple[bytes, InvalidationRecord]] = {}
-        self._known_namespaces: set[str] = set()
-        self._write = client.register_script(_WRITE)
-        self._swap = client.register_script(_SWAP)
-        self._remove = client.register_script(_REMOVE)
-        self._headers = client.register_script(_HEADERS)
-        self._release = client.register_script(_RELEASE)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """The values at these digests and the slot's record: one MGET."""
         try:
-            values = self._connections.ask(_read_command(slot, tuple(digests)))
+            values: list[bytes | None] = self._servers.ask(slot.record, _read_command(slot, tuple(digests)))
         except redis.RedisError as error:
             raise translated(error, writing=False) from error
         return values, self._parse(slot, values.pop())
@@ -136,17 +227,21 @@ class RedisStore:
     def ensure_record(self, slot: Slot) -> InvalidationRecord:
         """The slot's record, made with a new random incarnation when there is none (or none that can be read)."""
         with writing():
-            if slot.namespace not in self._known_namespaces:
-                self._client.sadd(NAMESPACES, slot.namespace)
-                self._known_namespaces.add(slot.namespace)
+            self._list_namespace(slot)
             fresh = encode_record(new_record())
             self._client.set(slot.record, fresh, nx=True)
-            value = cast("bytes | None", self._client.get(slot.record))
-            record = self._parse(slot, value)
+            record = self._parse(slot, cast("bytes | None", self._client.get(slot.record)))
             if record is None:
                 self._client.set(slot.record, fresh)
                 record = decode_record(fresh)
             return record
+
+    def _list_namespace(self, slot: Slot) -> None:
+        try:
+            self._client.sadd(NAMESPACES, slot.namespace)
+        except redis.ResponseError:
+            # A full server does not take this and does take what follows; whatever else it refuses, it will say then.
+            return
 
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
@@ -154,23 +249,32 @@ class RedisStore:
         """Stores entry and alias by one script, if the record has not moved."""
         index = slot.by_model(write.model)
         alias_digest, alias_value = write.alias or (write.digest, b"")
+        row = write.digest + alias_digest if write.alias else write.digest
         with writing():
-            reply: list[Any] = self._write(
-                keys=[slot.record, slot.entry(write.digest), slot.entry(alias_digest), index, slot.models],
-                args=[
-                    stamp.incarnation.hex(),
-                    f"{expected:020d}",
-                    max(1, write.ttl_ms),
+            reply: list[Any] = _WRITE(
+                self._servers,
+                [slot.record, slot.entry(write.digest), slot.entry(alias_digest), index, slot.models],
+                [
+                    stamp.incarnation.hex().encode(),
+                    b"%020d" % expected,
+                    b"%d" % max(1, write.ttl_ms),
                     write.value,
                     alias_value,
-                    repr(write.created_at),
-                    write.digest,
+                    repr(write.created_at).encode(),
+                    row.hex().encode(),
                     index[-32:] if write.indexed else b"",
-                    write.model,
+                    write.model.encode(),
                 ],
             )
         outcome = StoredAs(reply[0].decode())
         return outcome, decode_record(reply[1]) if outcome is StoredAs.MOVED else None
+
+    def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
+        """Puts a value in another's place by one script, if nothing has changed."""
+        point = [stamp.incarnation.hex().encode(), b"%020d" % stamp.sequence]
+        arguments = [*point, seen, value, b"%d" % max(1, ttl_ms)]
+        with writing():
+            return bool(_REPLACE(self._servers, [slot.record, slot.entry(digest)], arguments))
 
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
@@ -178,16 +282,13 @@ class RedisStore:
         """Applies a pure change by compare-and-swap until no one came between; the new record."""
         doomed = slot.entry(remove) if remove is not None else slot.prefix + b"nothing"
         with writing():
-            current = cast("bytes | None", self._client.get(slot.record)) or b""
+            # Listed again each time: what lists all namespaces may have been lost, and sweeps are found by it.
+            self._list_namespace(slot)
+            current = cast("bytes | None", self._client.get(slot.record))
             while True:
-                record = self._parse(slot, current) if current else None
-                if record is None:
-                    if slot.namespace not in self._known_namespaces:
-                        self._client.sadd(NAMESPACES, slot.namespace)
-                        self._known_namespaces.add(slot.namespace)
-                    record = new_record()
+                record = self._parse(slot, current) or new_record()
                 changed = change(record)
-                reply: list[Any] = self._swap(keys=[slot.record, doomed], args=[current, encode_record(changed)])
+                reply: list[Any] = _SWAP(self._servers, [slot.record, doomed], [current or b"", encode_record(changed)])
                 if reply[0] == 1:
                     return changed
                 current = reply[1]
@@ -200,7 +301,7 @@ class RedisStore:
     def release(self, slot: Slot, digest: bytes, sequence: int, token: bytes) -> None:
         """Gives the lease back if it is still this token's."""
         with writing():
-            self._release(keys=[slot.lease(digest, sequence)], args=[token])
+            _RELEASE(self._servers, [slot.lease(digest, sequence)], [token])
 
     def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
         """Whether anyone holds the lease."""
@@ -208,25 +309,22 @@ class RedisStore:
             return bool(self._client.exists(slot.lease(digest, sequence)))
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
-        """All entries of a slot by a full SCAN over its fixed prefix; no caller's text reaches the server."""
-        cursor = 0
+        """All entries of a slot by a full pass over its fixed prefix."""
+        pages = self._servers.names(slot.entries)
         while True:
             with reading():
-                cursor, names = cast(
-                    "tuple[int, list[bytes]]",
-                    self._client.scan(cursor, match=slot.entries + b"*", count=SCAN_COUNT),
-                )
-            for start in range(0, len(names), batch):
-                yield self._rows(slot, [slot.digest(name) for name in names[start : start + batch]], whole)
-            if cursor == 0:
+                names = next(pages, None)
+            if names is None:
                 return
+            for start in range(0, len(names), batch):
+                yield self._rows(slot, names[start : start + batch], whole)
 
     def walk_model(
         self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
     ) -> Iterator[list[Row]]:
         """Entries of a model, oldest first, by its sorted set."""
         index = slot.by_model(model)
-        highest = "+inf" if created_before is None else f"({created_before!r}"
+        highest = _highest(created_before)
         # By score and last member rather than by rank: rows removed meanwhile must not shift the page.
         lowest: str = "-inf"
         seen: set[bytes] = set()
@@ -238,32 +336,67 @@ class RedisStore:
                         index, lowest, highest, byscore=True, offset=0, num=batch + len(seen), withscores=True
                     ),
                 )
-            fresh = [(digest, score) for digest, score in page if digest not in seen]
+            fresh = [(row, score) for row, score in page if row not in seen]
             if not fresh:
                 return
-            yield self._rows(slot, [digest for digest, _ in fresh], whole)
+            yield self._rows(slot, [slot.entries + row[:_ROW_DIGITS] for row, _ in fresh], whole)
             last = fresh[-1][1]
             lowest = repr(last)
-            seen = {digest for digest, score in page if score == last}
+            seen = {row for row, score in page if score == last}
 
-    def _rows(self, slot: Slot, digests: list[bytes], whole: bool) -> list[Row]:
-        """The entries at these digests: one command, since a command each would cost more than what it brings."""
-        if not digests:
+    def _rows(self, slot: Slot, names: Sequence[bytes], whole: bool) -> list[Row]:
+        """What is at these names, one round trip; names that are of no entry are left out."""
+        length = len(slot.entries) + _ROW_DIGITS
+        names = [name for name in names if len(name) == length]
+        if not names:
             return []
-        names = [slot.entry(digest) for digest in digests]
         with reading():
-            values = self._client.mget(names) if whole else self._headers(keys=names)
+            if whole:
+                values: list[Any] = self._servers.ask(names[0], packed([b"MGET", *names]))
+            else:
+                head = b"*4\r\n$8\r\nGETRANGE\r\n$%d\r\n" % length
+                tail = b"\r\n" + packed([b"0", b"%d" % (codec.HEADER_BYTES - 1)]).partition(b"\r\n")[2]
+                values = self._servers.ask_all(names[0], head + (tail + head).join(names) + tail, len(names))
         return [
-            Row(digest=digest, value=value)
-            for digest, value in zip(digests, values, strict=True)
-            if isinstance(value, bytes) and value
+            Row(digest=slot.digest(name), value=value)
+            for name, value in zip(names, values, strict=True)
+            if value and value.__class__ is bytes
         ]
+
+    def recent(
+        self, slot: Slot, model: str, *, before: tuple[float, bytes] | None = None, limit: int = 200
+    ) -> list[tuple[float, bytes]]:
+        """(creation time, digest) of a model's entries, newest first, by its sorted set."""
+        highest = "+inf" if before is None else repr(before[0])
+        found: list[tuple[float, bytes]] = []
+        offset = 0
+        while len(found) < limit:
+            with reading():
+                rows = cast(
+                    "list[tuple[bytes, float]]",
+                    self._client.zrange(
+                        slot.by_model(model),
+                        highest,
+                        "-inf",
+                        desc=True,
+                        byscore=True,
+                        offset=offset,
+                        num=limit,
+                        withscores=True,
+                    ),
+                )
+            # Entries of the very moment of `before` come first again: those that were had are left out.
+            places = [(at, _digest(row)) for row, at in rows]
+            found += [place for place in places if before is None or place < before]
+            offset += len(rows)
+            if len(rows) < limit:
+                break
+        return found[:limit]
 
     def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
         """How many entries the index lists for a model."""
-        highest = "+inf" if created_before is None else f"({created_before!r}"
         with reading():
-            return self._client.zcount(slot.by_model(model), "-inf", highest)
+            return self._client.zcount(slot.by_model(model), "-inf", _highest(created_before))
 
     def models(self, slot: Slot) -> list[str]:
         """Models the index knows."""
@@ -271,21 +404,48 @@ class RedisStore:
             values = cast("list[bytes]", self._client.hvals(slot.models))
         return sorted(value.decode("utf-8", "surrogatepass") for value in values)
 
-    def remove(self, slot: Slot, removals: Sequence[Removal]) -> tuple[int, int]:
-        """Deletes those that still carry the stamp that was seen, in one script."""
-        if not removals:
-            return 0, 0
-        keys: list[bytes] = []
-        arguments: list[bytes] = []
+    def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
+        """Deletes those that still carry the stamp that was seen, by one script a model."""
+        by_model: dict[str, list[Removal]] = {}
         for removal in removals:
-            keys += [slot.entry(removal.digest), slot.by_model(removal.model)]
-            arguments += [
-                codec.stamp_bytes(removal.stamp.incarnation, removal.stamp.sequence),
-                removal.digest,
+            by_model.setdefault(removal.model, []).append(removal)
+        total = Removed()
+        for model, doomed in by_model.items():
+            keys = [slot.by_model(model), *(slot.entry(removal.digest) for removal in doomed)]
+            arguments: list[bytes] = []
+            for removal in doomed:
+                arguments += [
+                    codec.stamp_bytes(removal.stamp.incarnation, removal.stamp.sequence),
+                    b"" if removal.created_at is None else repr(removal.created_at).encode(),
+                ]
+            with writing():
+                entries, aliases, freed = _REMOVE(self._servers, keys, arguments)
+            total += Removed(entries=entries, aliases=aliases, bytes=freed)
+        return total
+
+    def remove_model(
+        self, slot: Slot, model: str, before: Stamp, *, created_before: float | None = None, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes what the index lists and what was stored before a stamp, by one script a batch, oldest first."""
+        rows = batch // 2  # each names an entry and its alias
+        skipped = 0
+        while True:
+            arguments = [
+                slot.entries,
+                before.incarnation,
+                b"%d" % before.sequence,
+                _highest(created_before).encode(),
+                b"%d" % skipped,
+                b"%d" % rows,
+                b"" if created_before is None else repr(created_before).encode(),
             ]
-        with writing():
-            removed, freed = self._remove(keys=keys, args=arguments)
-        return removed, freed
+            with writing():
+                seen, gone, entries, aliases, freed = _REMOVE_MODEL(self._servers, [slot.by_model(model)], arguments)
+            yield Removed(entries=entries, aliases=aliases, bytes=freed)
+            # A whole page that stays is newer, and so is what comes after it, or nearly so: it is but a hint.
+            if seen < rows or not gone:
+                return
+            skipped += seen - gone
 
     def prune_index(self, slot: Slot, now: float) -> int:
         """Drops index rows whose entries are gone: they expire without the index being told."""
@@ -296,15 +456,10 @@ class RedisStore:
             while True:
                 with writing():
                     cursor, rows = cast(
-                        "tuple[int, list[tuple[bytes, float]]]", self._client.zscan(index, cursor, count=500)
+                        "tuple[int, list[tuple[bytes, float]]]", self._client.zscan(index, cursor, count=ROW_PAGE)
                     )
-                    digests = [digest for digest, _ in rows]
-                    pipeline = self._client.pipeline(transaction=False)
-                    for digest in digests:
-                        pipeline.exists(slot.entry(digest))
-                    gone = [d for d, there in zip(digests, pipeline.execute(), strict=True) if not there]
-                    if gone:
-                        dropped += self._client.zrem(index, *gone)
+                    if rows:
+                        dropped += _PRUNE(self._servers, [index], [slot.entries, *(row for row, _ in rows)])
                 if cursor == 0:
                     break
         return dropped
@@ -351,10 +506,18 @@ class RedisStore:
 
     def close(self) -> None:
         """Closes all connections."""
-        self._connections.close()
-        self._client.close()
+        self._servers.close()
 
 
 @lru_cache(maxsize=4096)
-def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> list[bytes]:
-    return packed_mget([*map(slot.entry, digests), slot.record])
+def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> bytes:
+    return packed([b"MGET", *map(slot.entry, digests), slot.record])
+
+
+def _digest(row: bytes) -> bytes:
+    """The entry that a row of the index names."""
+    return bytes.fromhex(row[:_ROW_DIGITS].decode())
+
+
+def _highest(created_before: float | None) -> str:
+    return "+inf" if created_before is None else f"({created_before!r}"

@@ -12,7 +12,7 @@ from core.bans import Criteria
 from core.errors import InvalidationRefused
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Removal, Store, StoredAs, Write
+from core.stores.base import Removal, Removed, Store, StoredAs, Write
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, request_client
 from tests.entries import NOW, an_entry, digest_of
@@ -196,19 +196,53 @@ def test_only_what_was_looked_at_is_removed(store, slot):
     stamp = Stamp(record.incarnation, record.sequence)
     store.change_record(slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60))
     put(store, slot, "new")
-    removals = [Removal(digest=digest_of(name), stamp=stamp, model="gpt-4o") for name in ("old", "new", "absent")]
-    removed, freed = store.remove(slot, removals)
-    assert removed == 1
-    assert freed > 100
+    removals = [
+        Removal(digest=digest_of(name), stamp=stamp, model="gpt-4o", created_at=NOW)
+        for name in ("old", "new", "absent")
+    ]
+    removed = store.remove(slot, removals)
+    assert (removed.entries, removed.aliases) == (1, 0)
+    assert removed.bytes > 100
     values, _ = store.read(slot, [digest_of("old"), digest_of("new"), digest_of("kept")])
     assert [value is not None for value in values] == [False, True, True]
     assert store.count_model(slot, "gpt-4o") == 2
 
 
 def test_an_empty_removal_does_nothing(store, slot):
-    assert store.remove(slot, []) == (0, 0)
+    assert store.remove(slot, []) == Removed()
 
 
 def test_facts_and_ping(store, slot):
     store.ping()
     assert store.facts().kind in ("memory", "redis")
+
+
+def test_the_newest_come_first_and_a_list_goes_on_where_it_ended(store, slot):
+    for number in range(5):
+        put(store, slot, f"p{number}", created_at=NOW + number // 2, alias=f"alias {number}")
+    put(store, slot, "other", model="gpt-4")
+    newest_first = sorted(((NOW + number // 2, digest_of(f"p{number}")) for number in range(5)), reverse=True)
+    assert store.recent(slot, "gpt-4o") == newest_first
+    assert store.recent(slot, "gpt-4o", limit=2) == newest_first[:2]
+    for had in range(5):
+        assert store.recent(slot, "gpt-4o", before=newest_first[had], limit=2) == newest_first[had + 1 : had + 3]
+    assert store.recent(slot, "gpt-4o", before=(NOW + 2, b"")) == newest_first[1:]
+    assert store.recent(slot, "none") == []
+
+
+def test_a_value_is_replaced_only_if_neither_it_nor_the_record_has_changed(store, slot):
+    put(store, slot, "p")
+    [seen], record = store.read(slot, [digest_of("p")])
+
+    def replace(seen=seen, stamp=record.stamp, prompt="p"):
+        return store.replace(slot, digest_of(prompt), seen=seen, value=b"new", ttl_ms=5000, stamp=stamp)
+
+    assert not replace(seen=b"another")
+    assert not replace(prompt="absent")
+    assert not replace(stamp=Stamp(b"x" * 16, record.sequence))
+    store.change_record(slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60))
+    assert not replace()
+    assert store.read(slot, [digest_of("p")])[0] == [seen]
+    assert replace(stamp=store.read(slot, [])[1].stamp)
+    assert store.read(slot, [digest_of("p")])[0] == [b"new"]
+    assert 4 < store.ttl_seconds(slot, digest_of("p")) <= 5
