@@ -292,6 +292,7 @@ _OPPOSITE_MARKERS = frozenset(
         ("until", "since"),
     )
 )
+# The distance from here to there is the one from there to here.
 _SYMMETRIC = frozenset(
     {stem(word) for word in ("compare", "differ", "difference", "distance", "mix", "combine", "same")}
 )
@@ -299,6 +300,8 @@ _SYMMETRIC = frozenset(
 
 def _roles(pair: _Pair) -> str:
     """Who does it to whom, and from where to where."""
+    if pair.a.stems & _SYMMETRIC and pair.b.stems & _SYMMETRIC:
+        return ""
     ours, theirs = _single(pair.a.parts), _single(pair.b.parts)
     for word in sorted(ours.keys() & theirs.keys()):
         if frozenset((ours[word], theirs[word])) in _OPPOSITE_MARKERS:
@@ -318,7 +321,7 @@ def _swapped(ours: Sequence[Part], theirs: Sequence[Part]) -> tuple[str, str] | 
     if [part.marker for part in ours] != [part.marker for part in theirs]:
         return None  # "payment on my card" is "card payment"
     apart = [index for index, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one.stem != other.stem]
-    if len(apart) != 2 or any(part.stem in _SYMMETRIC for part in ours):
+    if len(apart) != 2:
         return None
     first, last = apart
     if (ours[first].stem, ours[last].stem) != (theirs[last].stem, theirs[first].stem):

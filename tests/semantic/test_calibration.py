@@ -180,6 +180,13 @@ def test_wrong_answers_at_every_similarity_support_nothing():
     assert "not support" in proposal.reason
 
 
+def test_the_first_failure_ends_the_sequence():
+    """Further down the share of errors is within the budget again: looking on there would be choosing by luck."""
+    proposal = propose_threshold(pairs((2_000, 0.95, 0), (60, 0.90, 60), (4_000, 0.65, 0)), 0.02)
+    assert proposal.threshold is not None
+    assert proposal.threshold > 0.90
+
+
 def test_the_same_pair_labelled_often_counts_once():
     copies = [pair(number % 50, labelled_at=float(number)) for number in range(5_000)]
     assert propose_threshold(copies, 0.01).threshold is None
@@ -238,6 +245,12 @@ def test_past_the_budget_the_threshold_goes_up_to_where_it_holds():
     assert tightening is not None
     assert tightening.threshold == 0.915
     assert (tightening.errors, tightening.labels) == (40, 800)
+
+
+def test_clean_labels_below_the_threshold_do_not_lower_it():
+    tightening = tighten(pairs((400, 0.95, 40), (50_000, 0.70, 0)), 0.90, 0.01)
+    assert tightening is not None
+    assert tightening.threshold is None
 
 
 def test_past_the_budget_everywhere_nothing_is_served_without_the_judge():

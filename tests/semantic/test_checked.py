@@ -168,9 +168,13 @@ def test_a_late_embedder_costs_the_deadline_and_its_vector_serves_the_next(slow)
 
 def test_a_hanging_embedder_is_not_given_more_than_it_has_threads(slow):
     embedder, checked = slow
-    answers = [checked.vector(f"text {number}") for number in range(CheckedEmbedder.WORKERS + 3)]
-    assert set(answers) == {NoVector.LATE}
-    assert len(embedder.batches) == CheckedEmbedder.WORKERS
+    texts = [f"text {number}" for number in range(CheckedEmbedder.WORKERS + 3)]
+    assert {checked.vector(text) for text in texts} == {NoVector.LATE}
+    embedder.gate.set()
+    while isinstance(checked.vector("afterwards"), NoVector):
+        pass
+    embedded = {text for batch in embedder.batches for text in batch}
+    assert embedded & set(texts) == set(texts[: CheckedEmbedder.WORKERS])  # nothing had been queued
 
 
 def test_a_forked_child_embeds_on_threads_of_its_own():

@@ -114,7 +114,17 @@ def test_two_processes_agree_on_a_vector(wordllama):
     assert there.strip() == wordllama.embed(["red apples"]).tobytes().hex()
 
 
-@pytest.mark.parametrize("text", ["你好", "สวัสดีครับ", "日本の首都はどこですか", "नमस्ते", "hi 😀", "𝔘𝔫𝔦"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "你好",
+        "สวัสดีครับ",
+        "日本の首都はどこですか",
+        "नमस्ते",
+        "𝔘𝔫𝔦",
+        "How do I answer a customer who sends 😀 in the support chat?",
+    ],
+)
 def test_scripts_that_word_vectors_would_spell_are_objected_to(wordllama, text):
     assert wordllama.objection(text) is NoVector.UNREADABLE
 

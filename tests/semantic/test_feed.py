@@ -267,6 +267,7 @@ def test_a_row_that_is_dead_already_is_not_stored(log, clock, namespace, partiti
 def test_expired_rows_are_not_loaded(log, clock, namespace, partition):
     log.append_many([(partition, row(1, seconds=10)), (partition, row(2))])
     clock.ahead = 11
+    assert [stored.key for batch in log.load(namespace) for rows in batch.values() for stored in rows] == [b"key-2"]
     assert Process(log, clock, namespace).keys() == {b"key-2"}
 
 

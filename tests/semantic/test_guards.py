@@ -114,6 +114,9 @@ ALIKE = [
     ("In Java, how do I sort a list?", "How do I sort a list in Java?"),
     ("Compare cats and dogs", "Compare dogs and cats"),
     ("Difference between tea and coffee", "Difference between coffee and tea"),
+    ("Is a steel frame or an alloy frame stiffer?", "Is an alloy frame or a steel frame stiffer?"),
+    ("What is the distance from Leeds to York?", "What is the distance from York to Leeds?"),
+    ("Is it not only fast but cheap?", "Is it fast but cheap?"),
     ("Where can I get a new card?", "How can I get a new card?"),
     ("Play jazz on the speaker", "Play jazz off the speaker"),
     ("Why do cats purr?", "Why does a cat purr?"),
@@ -164,6 +167,12 @@ def test_word_order_alone_is_off_and_can_be_turned_on():
     assert Guard.ORDER not in DEFAULT_GUARDS
     assert check(*pair).passed
     assert check(*pair, enabled=frozenset(Guard)).guard is Guard.ORDER
+
+
+@pytest.mark.parametrize("headline", ["Why Is My Phone Slow Today", "WHY IS MY PHONE SLOW"])
+def test_a_headline_has_no_names(headline):
+    (verdict,) = (verdict for verdict in check_each(headline, "why is my Tablet slow") if verdict.guard is Guard.NAMES)
+    assert verdict.passed
 
 
 def padded(text: str, words: int) -> str:

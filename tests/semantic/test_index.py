@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from threadpoolctl import ThreadpoolController
@@ -18,7 +18,7 @@ from core.semantic import matrix as matrix_module
 from core.semantic.blas import SingleThreadedBlas
 from core.semantic.embedders import EmbedderIdentity, Vector, normalized
 from core.semantic.index import Candidate, NumpyIndex, Partition, Row, SemanticIndex
-from core.semantic.matrix import RERANKED, TWO_STAGES_FROM, Matrix
+from core.semantic.matrix import RERANKED, TWO_STAGES_FROM, Matrix, _largest
 from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
 
 NOW = 2_000_000_000.0
@@ -157,7 +157,8 @@ def test_an_expired_best_row_does_not_hide_a_live_second(index, partition, clock
 
 def test_a_row_that_is_dead_already_is_not_added(index, partition):
     index.add(partition, b"k", at(0), NOW)
-    assert index.search(partition, at(0), 5, -1.0) == []
+    index.add_many(partition, [Row(key=b"l", vector=at(0), expires_at=NOW)])
+    assert index.counts(partition.namespace).rows == 0
 
 
 def test_expired_rows_go_away(index, partition, clock):
@@ -285,17 +286,39 @@ def test_equal_vectors_do_not_push_each_other_out_of_the_second_stage():
 
 
 def test_rows_keep_their_keys_through_growth_and_removal():
-    vectors = clustered(2_000, 32)
+    count = 3 * TWO_STAGES_FROM
+    vectors = clustered(count, 64)
     index, partition = filled(vectors[:100], nested=False)
-    for number in range(100, 2_000):
+    for number in range(100, count):
         index.add(partition, b"%d" % number, vectors[number], LATER)
         if number % 3 == 0:
             index.remove(partition, b"%d" % (number - 50))
-    removed = {number - 50 for number in range(102, 2_000, 3)}
-    for number in range(0, 2_000, 41):
+    removed = {number - 50 for number in range(102, count, 3)}
+    for number in range(count):
         best = index.search(partition, vectors[number], 1, 0.9999)
         assert [candidate.key for candidate in best] == ([] if number in removed else [b"%d" % number])
-    assert index.counts().rows == 2_000 - len(removed)
+    assert index.counts().rows == count - len(removed)
+
+
+@given(st.lists(st.integers(0, 64), min_size=1, max_size=300), st.integers(1, 40))
+def test_the_largest_values_are_those_of_a_sort(values, count):
+    array = np.array(values, dtype=np.uint16)
+    chosen = _largest(array, count)
+    assert len(set(chosen)) == min(count, len(values))
+    assert sorted(array[chosen]) == sorted(values)[-count:]
+
+
+def test_the_largest_values_are_found_where_a_sample_misleads():
+    array = np.zeros(40_000, dtype=np.uint16)
+    array[:: len(array) // 4_096] = 1_000  # the very places that are sampled
+    array[1:100] = 2_000
+    chosen = _largest(array, RERANKED)
+    assert len(chosen) == RERANKED
+    assert set(range(1, 100)) <= set(chosen)
+    rare = np.zeros(40_000, dtype=np.uint16)
+    rare[0] = 9
+    assert len(_largest(rare, RERANKED)) == RERANKED
+    assert 0 in _largest(rare, RERANKED)
 
 
 def test_memory_is_given_back_when_rows_leave():
