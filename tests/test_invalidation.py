@@ -498,7 +498,7 @@ def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, 
         world.ask(f"Question number {word}")
     done = world.invalidator.invalidate(criteria, actor="anna", hold_seconds=0)
     batches: list[int] = []
-    stopped = sweep(world, on_batch=lambda so_far: batches.append(so_far.deleted), should_stop=lambda: bool(batches))
+    stopped = sweep(world, on_batch=lambda so_far: batches.append(so_far.deleted), should_stop=lambda: any(batches))
     assert not stopped.finished
     assert 0 < stopped.deleted < len(NUMBERS)
     assert world.record().find(done.id).state is BanState.SWEEPING
