@@ -86,6 +86,20 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         self._check_words()
         if self.key is not None and parse_readable_key(self.key) is None:
             raise InvalidInput("key", "is not a key of this cache; it looks like 0-9f86d081... (64 hex digits)")
+        self._check_encodable()
+
+    def _check_encodable(self) -> None:
+        """A lone surrogate is a character of no text that was ever sent, and cannot be stored."""
+        for name, text in (
+            ("model", self.model or ""),
+            ("pattern", self.pattern or ""),
+            ("keywords", "".join(self.keywords)),
+            ("tags", "".join(self.tags)),
+        ):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise InvalidInput(name, "has a character that cannot be encoded (a lone surrogate)") from None
 
     def _check_model(self) -> None:
         if self.model is None:

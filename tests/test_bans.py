@@ -73,6 +73,10 @@ def test_criteria_select(criteria, fields, expected):
         ({"tags": ("",)}, "tags"),
         ({"key": "not-a-key"}, "key"),
         ({"model": "m", "namespace": "a:b"}, "namespace"),
+        ({"model": "lone \udc80"}, "model"),
+        ({"pattern": "lone \udc80"}, "pattern"),
+        ({"keywords": ("good", "lone \udc80")}, "keywords"),
+        ({"tags": ("lone \udc80",)}, "tags"),
     ],
 )
 def test_criteria_that_cannot_be_name_the_field(fields, named):
