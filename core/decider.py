@@ -161,7 +161,7 @@ class Decider:
         self._refresher = refresher
         self._semantic = semantic
         self._random = random.Random()
-        self._flights = Flights()
+        self._flights = Flights(config.lease_seconds)
         self._errors: dict[FlightKey, tuple[float, BaseException]] = {}
 
     # The beginning
@@ -208,7 +208,7 @@ class Decider:
             return Lead(self, call, keyed, miss, None)
         key = FlightKey(keyed.slot.entry(keyed.identity.exact), miss.stamp)
         self._raise_remembered(call, key)
-        return self._join(call, keyed, miss, key, time.monotonic() + self.config.lease_seconds)
+        return self._join(call, keyed, miss, key)
 
     def look_up(self, call: Call, keyed: Keyed) -> Lookup | None:
         """The checked lookup; None when the store cannot be asked."""
@@ -363,19 +363,17 @@ class Decider:
 
     # Single-flight
 
-    def _join(self, call: Call, keyed: Keyed, miss: Miss, key: FlightKey, deadline: float) -> Step:
+    def _join(self, call: Call, keyed: Keyed, miss: Miss, key: FlightKey) -> Step:
         flight, leads = self._flights.join(key)
         if not leads:
-            return Follow(self, call, keyed, miss, flight, deadline, polls=False)
-        return self._take_lease(call, keyed, miss, flight, deadline) or Follow(
-            self, call, keyed, miss, flight, deadline, polls=True
-        )
+            return Follow(self, call, keyed, miss, flight, polls=False)
+        return self._take_lease(call, keyed, miss, flight) or Follow(self, call, keyed, miss, flight, polls=True)
 
-    def _take_lease(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float) -> Hit | Lead | None:
+    def _take_lease(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Hit | Lead | None:
         """Leads if no other process does; None when one does. Whoever gets the lease looks again first."""
         stamp = flight.key.stamp
         token = secrets.token_bytes(16)
-        lease_ms = max(1, int((deadline - time.monotonic()) * 1000))
+        lease_ms = int(self.config.lease_seconds * 1000)
         try:
             taken = self.ask(
                 call,
@@ -399,9 +397,10 @@ class Decider:
         if isinstance(near, Hit):
             lease.end(call, codec.encode_entry(near.entry))
             return near
+        flight.renew()
         return Lead(self, call, keyed, near, lease)
 
-    def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float, follow: Follow) -> Step:
+    def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, follow: Follow) -> Step:
         """Looks whether another process' leader has stored, or has gone."""
         stamp = flight.key.stamp
         lookup = self.look_up(call, keyed)
@@ -412,25 +411,26 @@ class Decider:
             return self._collapsed(call, keyed, lookup.found.entry)
         if self.ask(call, lambda: self.store_.leased(keyed.slot, keyed.identity.exact, stamp.sequence)):
             return follow
-        return self._take_lease(call, keyed, miss, flight, deadline) or follow
+        return self._take_lease(call, keyed, miss, flight) or follow
 
     def lead_alone(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Lead:
         """Waits no longer for another process; those of this process wait for us."""
+        flight.renew()
         return Lead(self, call, keyed, miss, Lease(self, keyed, flight, None))
 
-    def landed(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float) -> Step:
+    def landed(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Step:
         """What a follower does when the flight it waited for has ended."""
         landing = flight.landed.result()
         if landing.value is not None:
             return self._collapsed(call, keyed, codec.decode_entry(landing.value))
-        if landing.error is not None:
-            if stale := self.lead_failed(call, keyed, None, landing.error):
-                return stale
-            raise landing.error
         if landing.alone:
             return Lead(self, call, keyed, miss, None)
+        if error := landing.error or self._flights.shared_error(flight.key):
+            if stale := self.lead_failed(call, keyed, None, error):
+                return stale
+            raise error
         self.metrics.count("takeovers")
-        return self._join(call, keyed, miss, flight.key, deadline)
+        return self._join(call, keyed, miss, flight.key)
 
     def _collapsed(self, call: Call, keyed: Keyed, entry: CacheEntry) -> Hit:
         outcome = self._record(

@@ -8,6 +8,7 @@ whose generation began before it.
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 
 import msgspec
@@ -16,6 +17,9 @@ from core.models import Stamp
 
 MAX_TAKEOVERS = 2
 """After so many failed leaders all who wait are handed the error, instead of failing one after the other."""
+
+SHARED_SECONDS = 5.0
+"""How late one of those who wait may be and still be handed it: a thread may not run for a while."""
 
 
 class FlightKey(msgspec.Struct, frozen=True):
@@ -42,9 +46,16 @@ class Flight:
         self._flights = flights
         self.key = key
         self.failures = failures
+        self.deadline = 0.0
+        """Until when others wait for it (monotonic clock). Whoever leads has all the time there is."""
+        self.renew()
         self.followers = 0
         """Callers of this process who wait for it."""
         self.landed: Future[Landing] = Future()
+
+    def renew(self) -> None:
+        """Someone begins to compute now."""
+        self.deadline = time.monotonic() + self._flights.lease_seconds
 
     def leave(self) -> None:
         """A follower waits no longer."""
@@ -54,18 +65,20 @@ class Flight:
         """Ends the flight, once: the first call counts. An error is shared only after MAX_TAKEOVERS."""
         failures = self.failures + 1 if error is not None else 0
         shared = error if failures > MAX_TAKEOVERS else None
-        self._flights.remove(self, failures if shared is None else 0)
+        self._flights.remove(self, failures if shared is None else 0, shared)
         if not self.landed.done():
             self.landed.set_result(Landing(value, shared, alone))
 
 
 class Flights:
-    """The flights of one process."""
+    """The flights of one process. Others wait `lease_seconds` at most for whoever computes."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease_seconds: float) -> None:
+        self.lease_seconds = lease_seconds
         self._lock = threading.Lock()
         self._flights: dict[FlightKey, Flight] = {}
         self._failures: dict[FlightKey, int] = {}
+        self._shared: dict[FlightKey, tuple[float, BaseException]] = {}
 
     def join(self, key: FlightKey) -> tuple[Flight, bool]:
         """The flight for a key, and whether the caller leads it."""
@@ -74,6 +87,7 @@ class Flights:
             if flight is not None:
                 flight.followers += 1
                 return flight, False
+            self._shared.pop(key, None)
             flight = self._flights[key] = Flight(self, key, self._failures.pop(key, 0))
             return flight, True
 
@@ -82,9 +96,13 @@ class Flights:
         with self._lock:
             flight.followers -= 1
 
-    def remove(self, flight: Flight, failures: int) -> None:
-        """Forgets a landed flight; its failures are passed on to whoever takes over."""
+    def remove(self, flight: Flight, failures: int, shared: BaseException | None) -> None:
+        """Forgets a landed flight; its failures are passed on to whoever takes over, a shared error to who is late."""
         with self._lock:
+            if shared is not None:
+                self._shared[flight.key] = (time.monotonic() + SHARED_SECONDS, shared)
+                while len(self._shared) > 1000:
+                    del self._shared[next(iter(self._shared))]
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
                 if failures:
@@ -92,6 +110,11 @@ class Flights:
                     # Nobody may ever take over: keep the table small.
                     while len(self._failures) > 1000:
                         del self._failures[next(iter(self._failures))]
+
+    def shared_error(self, key: FlightKey) -> BaseException | None:
+        """The error that was handed to all who wait, for one of them who looks only now."""
+        until, error = self._shared.get(key, (0.0, None))
+        return error if time.monotonic() < until else None
 
     def __len__(self) -> int:
         return len(self._flights)

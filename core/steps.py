@@ -208,14 +208,13 @@ class Follow:
     """
 
     def __init__(
-        self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, flight: Flight, deadline: float, *, polls: bool
+        self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, flight: Flight, *, polls: bool
     ) -> None:
         self._decider = decider
         self._call = call
         self._keyed = keyed
         self._miss = miss
         self._flight = flight
-        self._deadline = deadline
         self._polls = polls
         self._pause = threading.Event()
 
@@ -241,16 +240,16 @@ class Follow:
         return await in_thread(self._next, give_up)
 
     def _left(self, seconds: float) -> float:
-        return max(0.0, min(seconds, self._deadline - time.monotonic()))
+        return max(0.0, min(seconds, self._flight.deadline - time.monotonic()))
 
     def _next(self) -> Step:
         if self._polls:
-            if time.monotonic() >= self._deadline:
+            if time.monotonic() >= self._flight.deadline:
                 return self._decider.lead_alone(self._call, self._keyed, self._miss, self._flight)
-            return self._decider.poll(self._call, self._keyed, self._miss, self._flight, self._deadline, self)
+            return self._decider.poll(self._call, self._keyed, self._miss, self._flight, self)
         if self._flight.landed.done():
-            return self._decider.landed(self._call, self._keyed, self._miss, self._flight, self._deadline)
-        if time.monotonic() >= self._deadline:
+            return self._decider.landed(self._call, self._keyed, self._miss, self._flight)
+        if time.monotonic() >= self._flight.deadline:
             self._flight.leave()
             return Lead(self._decider, self._call, self._keyed, self._miss, None)
         return self
