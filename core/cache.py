@@ -12,9 +12,13 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from core.audit import AuditLog
+from core.bans import Criteria
 from core.breaker import CircuitBreaker
-from core.decider import CacheConfig, Decider, NearLookup, NoRecorder, Recorder, Refresher
+from core.decider import CacheConfig, Decider, NearLookup, Recorder, Refresher
 from core.errors import ProviderUnavailable
+from core.invalidation import CacheInvalidator, Invalidation
+from core.metrics import CacheMetrics, Summary
 from core.models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
 from core.stores.base import Store
@@ -46,15 +50,19 @@ class LLMCache:
         clock: Callable[[], float] = time.time,
         refresher: Refresher | None = None,
         semantic: NearLookup | None = None,
+        invalidator: CacheInvalidator | None = None,
     ) -> None:
         self.config = config or CacheConfig()
         self.store: Store = store or MemoryStore(self.config.max_size)
         self.provider = provider
-        self._clock = clock
+        self.metrics: Recorder = metrics or CacheMetrics(None)
+        self.invalidator = invalidator or CacheInvalidator(
+            self.store, AuditLog(None), namespace=self.config.namespace, buckets=self.config.buckets, clock=clock
+        )
         self.decider = Decider(
             self.config,
             self.store,
-            metrics or NoRecorder(),
+            self.metrics,
             ttl_policy or TTLPolicy(),
             price,
             clock,
@@ -71,6 +79,7 @@ class LLMCache:
     def counted_by(self, metrics: Recorder) -> LLMCache:
         """The same cache, but what is done through it is counted elsewhere."""
         twin = copy(self)
+        twin.metrics = metrics
         twin.decider = copy(self.decider)
         twin.decider.metrics = metrics
         return twin
@@ -174,6 +183,18 @@ class LLMCache:
     def put(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> Answer | str:
         """The same: the answer as stored, or the reason."""
         return self.decider.put(request, completion, controls)
+
+    # The cache as a whole
+
+    def invalidate(
+        self, criteria: Criteria, *, actor: str = "api", soft: bool = False, hold_seconds: float | None = None
+    ) -> Invalidation:
+        """Hides all that matches, effective when it returns. `CacheInvalidator.invalidate` says what it raises."""
+        return self.invalidator.invalidate(criteria, actor=actor, soft=soft, hold_seconds=hold_seconds)
+
+    def get_stats(self, window_seconds: float = 86_400) -> Summary | None:
+        """Requests, hits, savings and latencies of the last so many seconds; None when another recorder keeps them."""
+        return self.metrics.summary(window_seconds) if isinstance(self.metrics, CacheMetrics) else None
 
     def close(self) -> None:
         """Lets go of the store's connections."""

@@ -385,3 +385,16 @@ def test_what_must_not_be_kept_is_not_kept_under_one_ttl_for_all_either(store, n
     answer = setup.ask("Generate a random UUID")
     assert answer.outcome.ttl_class == "none"
     assert answer.outcome.not_stored == "no-store"
+
+
+def test_a_cache_invalidates_and_tells_its_numbers_without_anything_else(namespace):
+    cache = LLMCache(CacheConfig(namespace=namespace), provider=CountingProvider())
+    for question in (QUESTION, QUESTION, "What is the capital of Italy?"):
+        cache.complete(ask(question))
+    stats = cache.get_stats()
+    assert (stats.requests, stats.hits, stats.misses) == (3, 1, 2)
+    done = cache.invalidate(Criteria(keywords=("France",)))
+    assert cache.get(ask()) is None
+    assert cache.get(ask("What is the capital of Italy?")) is not None
+    cache.invalidator.undo(done.id)
+    assert cache.get(ask()) is not None
