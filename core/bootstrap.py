@@ -17,6 +17,7 @@ from core.models import CacheStrategy
 from core.policy import PolicyLimits
 from core.prices import price
 from core.refresh import Refreshes
+from core.schedules import Schedules
 from core.semantic.deferred import DeferredLookup
 from core.semantic.evidence import Evidence
 from core.semantic.judge import JudgeBudget
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a page, a command, a worker or the gateway may need. Close it at the end.
 
-    `redis` is a patient client for operators and workers, `queue_redis` the job queue's; None without Redis.
+    `redis` is a patient client for operators and workers, `queue_redis` the job queue's; None without Redis, as are
+    `refreshes` and `schedules`.
     """
 
     settings: Settings
@@ -52,6 +54,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
     refreshes: Refreshes | None = None
+    schedules: Schedules | None = None
     redis: Redis | None = None
     queue_redis: Redis | None = None
 
@@ -190,6 +193,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         judge=judge,
         semantic=semantic,
         refreshes=refreshes,
+        schedules=Schedules(client, invalidation, **clock) if client is not None else None,
         redis=client,
         queue_redis=queue_client,
     )

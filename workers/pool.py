@@ -21,7 +21,6 @@ from core.bootstrap import Services
 from core.errors import StoreUnavailable
 from core.pools import Pools
 from core.refresh import Refreshes
-from core.schedules import Schedules
 from workers import tasks  # noqa: F401 (here so that every worker, being a fork of this process, has it already)
 from workers.queue import JobQueue
 from workers.queue.worker import STOP_SIGNALS, run_worker
@@ -43,7 +42,7 @@ class Pool:
     """
 
     def __init__(self, services: Services, url: str, *, size: int, burst: bool = False) -> None:
-        if services.queue_redis is None or services.redis is None:
+        if services.queue_redis is None or services.schedules is None:
             raise StoreUnavailable("workers need Redis: set ENCORE_REDIS_URL, or start everything with `make run`")
         self._url = url
         self._size = size
@@ -52,7 +51,7 @@ class Pool:
         self._schedule = Schedule(
             self._queue,
             services.invalidation,
-            Schedules(services.redis, services.invalidation),
+            services.schedules,
             Pools(services.queue_redis),
             Refreshes(services.queue_redis),
             services.evidence,
