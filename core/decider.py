@@ -397,7 +397,7 @@ class Decider:
         if isinstance(near, Hit):
             lease.end(call, codec.encode_entry(near.entry))
             return near
-        flight.renew()
+        flight.computes()
         return Lead(self, call, keyed, near, lease)
 
     def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, follow: Follow) -> Step:
@@ -415,7 +415,7 @@ class Decider:
 
     def lead_alone(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Lead:
         """Waits no longer for another process; those of this process wait for us."""
-        flight.renew()
+        flight.computes()
         return Lead(self, call, keyed, miss, Lease(self, keyed, flight, None))
 
     def landed(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Step:

@@ -46,16 +46,23 @@ class Flight:
         self._flights = flights
         self.key = key
         self.failures = failures
-        self.deadline = 0.0
-        """Until when others wait for it (monotonic clock). Whoever leads has all the time there is."""
-        self.renew()
+        self._began = time.monotonic()
+        self._computes = False
         self.followers = 0
         """Callers of this process who wait for it."""
         self.landed: Future[Landing] = Future()
 
-    def renew(self) -> None:
-        """Someone begins to compute now."""
-        self.deadline = time.monotonic() + self._flights.lease_seconds
+    def computes(self) -> None:
+        """From now on the first caller computes; before he may have waited for another process."""
+        self._began, self._computes = time.monotonic(), True
+
+    def deadline(self, *, of_first: bool) -> float:
+        """Until when the first caller waits for another process, or the others for him (monotonic clock).
+
+        They wait longer than he: what he finds, or computes then, is for them too.
+        """
+        waits = 1 if of_first or self._computes else 2
+        return self._began + waits * self._flights.lease_seconds
 
     def leave(self) -> None:
         """A follower waits no longer."""

@@ -240,16 +240,19 @@ class Follow:
         return await in_thread(self._next, give_up)
 
     def _left(self, seconds: float) -> float:
-        return max(0.0, min(seconds, self._flight.deadline - time.monotonic()))
+        return max(0.0, min(seconds, self._deadline() - time.monotonic()))
+
+    def _deadline(self) -> float:
+        return self._flight.deadline(of_first=self._polls)
 
     def _next(self) -> Step:
         if self._polls:
-            if time.monotonic() >= self._flight.deadline:
+            if time.monotonic() >= self._deadline():
                 return self._decider.lead_alone(self._call, self._keyed, self._miss, self._flight)
             return self._decider.poll(self._call, self._keyed, self._miss, self._flight, self)
         if self._flight.landed.done():
             return self._decider.landed(self._call, self._keyed, self._miss, self._flight)
-        if time.monotonic() >= self._flight.deadline:
+        if time.monotonic() >= self._deadline():
             self._flight.leave()
             return Lead(self._decider, self._call, self._keyed, self._miss, None)
         return self
