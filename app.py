@@ -49,6 +49,13 @@ st.navigation(
                 url_path="invalidations",
                 help="Hide wrong or old answers at once, and undo it",
             ),
+            st.Page(
+                "pages/quality.py",
+                title="Quality",
+                icon=":material/rule:",
+                url_path="quality",
+                help="How often near matches were wrong, and when they may be served",
+            ),
         ],
         "System": [
             st.Page(

@@ -12,8 +12,10 @@ import streamlit as st
 
 from core.access import Role
 from core.bans import Criteria
-from core.errors import CacheError, OutcomeUnknown
+from core.errors import CacheError, OutcomeUnknown, ThresholdRefused
 from core.invalidation import Invalidation, Preview
+from core.semantic.records import Pair
+from core.semantic.thresholds import Published, Threshold
 from pages.components import context
 from pages.components.text import plain
 from pages.components.wording import many
@@ -177,3 +179,52 @@ def replay_sample() -> None:
         lambda job: "The replay is queued: figures appear within seconds.",
         Role.OPERATOR,
     )
+
+
+# Near matches
+
+
+def label(pair: str, equivalent: bool) -> Pair | None:
+    """Says whether a stored answer answers a question; a threshold that this shows to be too low rises by itself."""
+    return perform(
+        "label",
+        lambda: context.services().evidence.label(pair, equivalent, actor=context.actor().name),
+        lambda pair: "Noted: the stored answer fits." if equivalent else "Noted: the stored answer does not fit.",
+        Role.OPERATOR,
+    )
+
+
+def publish_threshold(
+    namespace: str, threshold: Threshold, *, seen: Threshold, note: str, unsupported: bool
+) -> Published | None:
+    """Puts a threshold in force, unless another one than the one `seen` is by now."""
+
+    def act() -> Published:
+        if context.services().thresholds.current(namespace) != seen:
+            raise ThresholdRefused("another threshold has come into force since; look at it first")
+        return context.services().evidence.publish(
+            namespace,
+            threshold,
+            actor=context.actor().name,
+            source="console",
+            note=note,
+            unsupported=unsupported,
+        )
+
+    return perform("threshold", act, _in_force, Role.OPERATOR)
+
+
+def roll_back_threshold(namespace: str, version: int) -> Published | None:
+    """Puts an earlier version in force again; 0 is what is configured."""
+    return perform(
+        "threshold",
+        lambda: context.services().thresholds.roll_back(
+            namespace, version, actor=context.actor().name, source="console"
+        ),
+        _in_force,
+        Role.OPERATOR,
+    )
+
+
+def _in_force(published: Published) -> str:
+    return f"Version {published.version} is in force, in every process within a second."

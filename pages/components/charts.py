@@ -140,9 +140,7 @@ def steps(taken: Mapping[str, float]) -> go.Figure:
     return figure
 
 
-def precision_over_hit_rate(
-    points: Sequence[CurvePoint], in_force: float | None, budget: float
-) -> go.Figure:
+def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
     """How many near matches each threshold would serve, and how many of those rightly; one point a threshold."""
     figure = _blank("")
     told = [point for point in points if point.labels]
@@ -165,7 +163,7 @@ def precision_over_hit_rate(
         y=1 - budget,
         line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
         annotation={"text": f"budget {budget:.0%}", "font": {"size": 11, "color": MARK_COLOUR}},
-        annotation_position="bottom left",
+        annotation_position="top right",
     )
     served = next((point for point in told if in_force is not None and point.threshold <= in_force), None)
     if served is not None:

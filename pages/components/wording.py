@@ -19,12 +19,13 @@ def money(usd: float | None) -> str:
     if usd == 0:
         return "$0"
     size = abs(usd)
+    sign = "-" if usd < 0 else ""
     if size >= 1000:
-        return f"${usd:,.0f}"
+        return f"{sign}${size:,.0f}"
     if size >= 0.1:
-        return f"${usd:,.2f}"
+        return f"{sign}${size:,.2f}"
     digits = min(9, 1 - math.floor(math.log10(size)))
-    return f"${usd:.{digits}f}"
+    return f"{sign}${size:.{digits}f}"
 
 
 def sentence(text: str) -> str:

@@ -1,0 +1,350 @@
+"""Quality: evidence in words and figures, the review queue, thresholds put in force and taken back."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.bootstrap import Services, bootstrap
+from core.models import ChatRequest, Completion
+from core.semantic.calibration import Labeller
+from core.semantic.judge import PROMPT_VERSION
+from core.semantic.records import PairRecord, pair_id
+from core.semantic.thresholds import Threshold
+from core.settings import SemanticMode, Settings
+from pages.components import context
+from tests.fakes import a_body
+from tests.pages.conftest import OfferingProvider, everything_said
+
+NAMESPACE = "default"
+JUDGING = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)
+ASKED = "How do I activate my new card?"
+STORED = "How can I activate my card?"
+
+
+class JudgingProvider(OfferingProvider):
+    """Answers as the counting provider does, and says yes to a judge's questions."""
+
+    def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
+        if request.model == "judge":
+            token = re.search(r"<(\S+) new question>", request.messages[-1]["content"])[1]
+            return Completion(body=a_body(json.dumps({"token": token, "same": True, "reason": "the same"})))
+        return super().complete(request, timeout_seconds)
+
+
+@pytest.fixture
+def semantic(pages_server, monkeypatch, use, tmp_path: Path) -> Iterator[Services]:
+    """Services in mode `judge`, with a judge that agrees to everything."""
+    with pages_server.client() as client:
+        client.flushall()
+    monkeypatch.setenv("ENCORE_REDIS_URL", pages_server.url)
+    monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
+    monkeypatch.setenv("ENCORE_STRATEGY", "semantic")
+    monkeypatch.setenv("ENCORE_SEMANTIC", "judge")
+    monkeypatch.setenv("ENCORE_JUDGE_MODEL", "judge")
+    with bootstrap(Settings(), provider=JudgingProvider()) as built:
+        yield use(built)
+
+
+def a_pair(number: int, similarity: float, equivalent: bool, labeller: Labeller = Labeller.JUDGE) -> PairRecord:
+    question, stored = f"Question {number}?", f"Stored question {number}?"
+    return PairRecord(
+        pair=pair_id(NAMESPACE, question, stored),
+        at=time.time() - 1000 + number,
+        namespace=NAMESPACE,
+        embedder="e" * 16,
+        similarity=similarity,
+        equivalent=equivalent,
+        labeller=labeller,
+        labelled_by=f"judge/{PROMPT_VERSION}" if labeller is Labeller.JUDGE else "olga",
+        mode=SemanticMode.JUDGE,
+        first=True,
+        served=equivalent,
+        question=question,
+        stored=stored,
+        cost_usd=0.001 if labeller is Labeller.JUDGE else 0.0,
+        saved_usd=0.003 if equivalent and labeller is Labeller.JUDGE else 0.0,
+        latency_ms=100.0,
+    )
+
+
+@pytest.fixture
+def label() -> Callable[..., None]:
+    """Notes labels: so many pairs from a cosine on, of which so many are wrong."""
+
+    def note(services: Services, count: int, *, wrong: int = 0, similarity: float = 0.95, operator: int = 0) -> None:
+        for number in range(count):
+            services.evidence.add(a_pair(number, similarity, number >= wrong))
+            if number < operator:
+                services.evidence.add(a_pair(number, similarity, number >= wrong, Labeller.OPERATOR))
+        services.evidence.flush()
+
+    return note
+
+
+# Off and empty
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_off_it_says_what_it_would_take_and_what_not_to_expect(open_page, services, alone):
+    at = open_page("quality", alone=alone)
+    assert not at.exception
+    said = everything_said(at)
+    assert "Semantic lookup is off" in said
+    assert "ENCORE_SEMANTIC=judge" in said
+    assert "ENCORE_JUDGE_MODEL" in said
+    assert "no embedder that was measured keeps false hits under 1 %" in said
+    assert "299, 149 or 59 labelled" in said
+    assert not at.metric
+
+
+def test_on_and_without_evidence_it_says_where_evidence_comes_from(open_page, semantic):
+    at = open_page("quality")
+    assert not at.exception
+    said = everything_said(at)
+    assert "No evidence yet" in said
+    assert "Ask the same thing in two wordings" in said
+    assert "judge: a model is asked" in said
+    assert "as configured" in said
+
+
+def test_a_range_without_evidence_is_not_taken_for_none_at_all(open_page, semantic, label):
+    old = a_pair(1, 0.9, True)
+    semantic.evidence.add(PairRecord(**{name: getattr(old, name) for name in old.__struct_fields__} | {"at": 1.0}))
+    semantic.evidence.flush()
+    said = everything_said(open_page("quality", quality_window="24h"))
+    assert "No evidence in the last 24 hours" in said
+    assert "No evidence yet" not in said
+
+
+def test_a_mode_that_cannot_work_says_why(open_page, services):
+    services.thresholds.publish(NAMESPACE, JUDGING, actor="test")
+    warnings = [warning.value for warning in open_page("quality").warning]
+    assert any("ENCORE_STRATEGY" in warning for warning in warnings)
+    assert any("ENCORE_JUDGE_MODEL" in warning for warning in warnings)
+
+
+# Full
+
+
+def test_a_near_match_that_was_served_is_counted_and_waits_to_be_checked(open_page, semantic, ask_with):
+    semantic.semantic.warm([NAMESPACE])
+    ask_with(semantic, STORED)
+    assert str(ask_with(semantic, ASKED).outcome).startswith("hit (semantic)")
+    at = open_page("quality")
+    assert not at.exception
+    said = everything_said(at)
+    assert "Near answers served 50.0 %" in said
+    assert ASKED in said
+    assert STORED in said
+    assert "answer 1" in said  # the stored answer itself
+    assert "judge: yes" in said
+    assert len(at.get("plotly_chart")) == 2
+
+
+def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page, semantic, label):
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
+    label(semantic, 400, wrong=2, operator=20)
+    said = everything_said(open_page("quality"))
+    assert "False hits per hit 0.5 %" in said
+    assert "2 wrong of 400 · at most 1.6 %" in said
+    assert "within the budget of 2 %" in said
+    assert "Labels still needed for 2% 0" in said
+    assert "228 for 1%" in said
+    assert "20 by operators · 380 by the judge" in said
+    assert "Judge agrees with operators 100 %" in said
+    assert "saved $1.19, cost $0.40" in said.replace("\\", "")
+    assert "Judging saved, net $0.79" in said
+
+
+@pytest.mark.parametrize(
+    ("labels", "wrong", "words"), [(100, 0, "2 % not proved yet"), (100, 5, "over the budget of 2 %")]
+)
+def test_few_labels_prove_nothing_and_many_wrong_ones_are_told(open_page, semantic, label, labels, wrong, words):
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
+    label(semantic, labels, wrong=wrong)
+    assert words in everything_said(open_page("quality"))
+
+
+def test_what_if_tells_what_another_threshold_would_have_meant(open_page, semantic, ask_with):
+    semantic.semantic.warm([NAMESPACE])
+    for prompt in (STORED, ASKED):
+        ask_with(semantic, prompt)
+    at = open_page("quality")
+    figures = {metric.label: metric.value for metric in at.metric}
+    at.select_slider(key="what-if").set_value(0.6).run()
+    lower = {metric.label: metric.value for metric in at.metric}
+    at.select_slider(key="what-if").set_value(0.99).run()
+    higher = {metric.label: metric.value for metric in at.metric}
+    assert "Would have hit" in figures
+    assert (lower["Would have hit"], higher["Would have hit"]) == ("50.0 %", "0 %")
+    assert (lower["Wrong, of those labelled"], higher["Wrong, of those labelled"]) == ("0 %", "–")
+
+
+# Review
+
+
+def test_a_verdict_is_kept_under_the_operators_name_and_the_next_pair_comes(open_page, semantic, label):
+    label(semantic, 2)
+    at = open_page("quality")
+    first = next(pair for pair in semantic.evidence.pairs(NAMESPACE) if pair.question in everything_said(at))
+    at.button(key="accept").click().run()
+    assert semantic.evidence.pair(first.id).operator_label is True
+    assert semantic.evidence.pair(first.id).operator == "console"
+    assert first.question not in everything_said(at)
+    at.button(key="reject").click().run()
+    labels = {pair.operator_label for pair in semantic.evidence.pairs(NAMESPACE)}
+    assert labels == {True, False}
+    assert "Nothing waits for you" in everything_said(at)
+
+
+def test_a_wrong_answer_that_was_served_leads_to_its_invalidation(open_page, semantic, label):
+    label(semantic, 1)
+    at = open_page("quality")
+    at.button(key="reject").click().run()
+    assert "was served, and may be again" in everything_said(at)
+    assert at.button(key="hide").label == "Hide it…"
+
+
+def test_a_skipped_pair_waits_until_it_is_asked_for_again(open_page, semantic, label):
+    label(semantic, 1)
+    at = open_page("quality")
+    at.button(key="skip").click().run()
+    assert "1 pair skipped" in everything_said(at)
+    at.button(key="unskip").click().run()
+    assert at.button(key="accept")
+    assert semantic.evidence.pairs(NAMESPACE)[0].operator_label is None
+
+
+def test_what_is_read_stays_while_other_pairs_come_in(open_page, semantic):
+    pairs = sorted((a_pair(number, 0.9, True) for number in range(5)), key=lambda pair: pair.pair)
+    semantic.evidence.add(pairs[-1])
+    semantic.evidence.flush()
+    at = open_page("quality")
+    for pair in pairs[:-1]:
+        semantic.evidence.add(pair)
+    semantic.evidence.flush()
+    context.readings().renew()
+    at.run()
+    assert pairs[-1].question in [text.value for text in at.text]
+
+
+def test_texts_from_outside_are_shown_as_text_only(open_page, semantic):
+    nasty = "<img src=x onerror=alert(1)> ![x](http://evil.test/x.png) **bold** \u202egnp"
+    record = a_pair(1, 0.9, True)
+    values = {name: getattr(record, name) for name in record.__struct_fields__}
+    semantic.evidence.add(PairRecord(**values | {"question": nasty, "stored": nasty, "reason": nasty}))
+    semantic.evidence.flush()
+    at = open_page("quality")
+    shown = [text.value for text in at.text]
+    assert len([text for text in shown if "evil.test" in text]) == 3
+    assert not any("\u202e" in text for text in shown)
+    interpreted = [
+        element.value for kind in ("markdown", "caption", "warning", "error") for element in getattr(at, kind)
+    ]
+    assert not any("evil.test" in text for text in interpreted)
+
+
+# Thresholds
+
+
+def test_a_threshold_that_labels_support_is_published_on_confirmation(open_page, semantic, label):
+    label(semantic, 600)
+    at = open_page("quality")
+    assert semantic.thresholds.versions(NAMESPACE) == []
+    at.button(key="publish-0.02").click().run()
+    assert semantic.thresholds.versions(NAMESPACE) == []
+    assert any("Within the budget of 2 %" in success.value for success in at.success)
+    at.button(key="change-confirm").click().run()
+    in_force = semantic.thresholds.versions(NAMESPACE)[0]
+    assert in_force.threshold.serve <= 0.95
+    assert in_force.actor == "console"
+    assert "2% budget" in in_force.note
+    audit = semantic.audit.records(limit=1, action="threshold.")[0]
+    assert (audit.actor, audit.source, audit.details["supported"]) == ("console", "console", True)
+    assert "Version 1 is in force" in at.success[0].value.replace("\\", "")
+
+
+def test_what_labels_do_not_support_takes_a_typed_word(open_page, semantic, label):
+    label(semantic, 10)
+    at = open_page("quality")
+    at.button(key="by-hand").click().run()
+    at.segmented_control(key="change-mode").set_value(SemanticMode.SERVE).run()
+    assert any("is not proved" in warning.value for warning in at.warning)
+    assert at.button(key="change-confirm").disabled
+    at.text_input(key="change-typed").input("unproven").run()
+    at.button(key="change-confirm").click().run()
+    assert semantic.thresholds.versions(NAMESPACE)[0].threshold.mode is SemanticMode.SERVE
+    assert semantic.audit.records(limit=1, action="threshold.")[0].details["supported"] is False
+
+
+def test_a_threshold_that_changed_meanwhile_is_not_overwritten(open_page, semantic, label):
+    label(semantic, 600)
+    at = open_page("quality")
+    at.button(key="publish-0.02").click().run()
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.OFF), actor="olga")
+    at.button(key="change-confirm").click().run()
+    assert [one.actor for one in semantic.thresholds.versions(NAMESPACE)] == ["olga"]
+    assert "another threshold has come into force" in at.error[0].value
+
+
+def test_an_earlier_version_comes_back_after_a_question(open_page, semantic):
+    semantic.thresholds.publish(NAMESPACE, JUDGING, actor="olga", note="a beginning")
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.OFF), actor="olga")
+    at = open_page("quality")
+    assert list(at.dataframe[-1].value["note"]) == ["", "a beginning"]
+    at.button(key="roll-back").click().run()
+    assert len(semantic.thresholds.versions(NAMESPACE)) == 2
+    at.button(key="change-confirm").click().run()
+    assert semantic.thresholds.current(NAMESPACE).mode is SemanticMode.JUDGE
+    audit = semantic.audit.records(limit=1, action="threshold.")[0]
+    assert (audit.action, audit.details["restored"]) == ("threshold.rolled-back", 1)
+
+
+def test_a_viewer_may_look_and_change_nothing(open_page, semantic, label, viewer):
+    label(semantic, 600)
+    semantic.thresholds.publish(NAMESPACE, JUDGING, actor="olga")
+    semantic.thresholds.publish(NAMESPACE, JUDGING, actor="olga")
+    at = open_page("quality")
+    assert not at.exception
+    for key in ("accept", "reject", "by-hand", "publish-0.02", "roll-back"):
+        assert at.button(key=key).disabled
+    assert not at.button(key="skip").disabled
+    assert everything_said(at).count("Read only: this takes the role operator") == 2
+
+
+# Without Redis
+
+
+def test_without_redis_the_page_stands_and_says_so(open_page, provider, use, tmp_path):
+    with bootstrap(Settings(redis_url=f"unix://{tmp_path}/none.sock"), provider=provider) as built:
+        use(built)
+        at = open_page("quality")
+        assert not at.exception
+        assert "No values yet" in everything_said(at)
+        assert "Redis" in at.error[0].value
+
+
+def test_the_last_figures_stay_when_redis_goes_away(open_page, use, redis_server, monkeypatch, label):
+    server = redis_server()
+    monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
+    monkeypatch.setenv("ENCORE_STRATEGY", "semantic")
+    monkeypatch.setenv("ENCORE_SEMANTIC", "judge")
+    with bootstrap(Settings(), provider=OfferingProvider(), operator_timeout_seconds=0.2) as built:
+        use(built)
+        label(built, 20)
+        at = open_page("quality")
+        figures = [metric.value for metric in at.metric]
+        server.kill()
+        context.readings().renew()
+        at.run()
+        assert not at.exception
+        assert "You see the last values" in at.error[0].value
+        assert [metric.value for metric in at.metric] == figures
+        at.button(key="accept").click().run()
+        assert any("Not done" in error.value for error in at.error)
