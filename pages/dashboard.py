@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import msgspec
 import streamlit as st
@@ -248,19 +249,19 @@ def requests(view: View) -> None:
     if now is None or not now.requests:
         return
     st.subheader("Behind the figures", anchor=False)
-    recent_tab, missed_tab, hit_tab, model_tab = st.tabs(
-        ["Latest requests", "Missed most", "Hit most", "By model"], key="behind", on_change="rerun"
-    )
-    if recent_tab.open:
-        with recent_tab:
-            _recent(view)
-    for tab, kind in ((missed_tab, OutcomeKind.MISS), (hit_tab, OutcomeKind.HIT)):
+    parts = {
+        "Latest requests": lambda: _recent(view),
+        "Missed most": lambda: _frequent(view, OutcomeKind.MISS),
+        "Hit most": lambda: _frequent(view, OutcomeKind.HIT),
+        "By model": lambda: _breakdown(view, "model"),
+        "By namespace": lambda: _breakdown(view, "namespace"),
+        "Latency": lambda: _latency(now),
+        "TTL classes": lambda: _ttl_classes(now),
+    }
+    for tab, draw in zip(st.tabs(list(parts), key="behind", on_change="rerun"), parts.values(), strict=True):
         if tab.open:
             with tab:
-                _frequent(view, kind)
-    if model_tab.open:
-        with model_tab:
-            _by_model(view)
+                draw()
 
 
 OUTCOME_FILTERS: dict[str, RequestFilter] = {
@@ -319,19 +320,38 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
     st.caption("Counted among the latest requests, whatever the range.")
 
 
-def _by_model(view: View) -> None:
+def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
     metrics = context.services().metrics
     reading: Reading[dict[str, Summary]] = context.readings().get(
-        ("by-model", *view.name),
-        lambda: metrics.breakdown(view.window.seconds, "model", namespace=view.namespace, model=view.model),
+        (by, *view.name),
+        lambda: metrics.breakdown(view.window.seconds, by, namespace=view.namespace, model=view.model),
         max_age=10,
     )
     st.dataframe(
-        tables.by_model(reading.value or {}),
-        column_config=tables.MODEL_COLUMNS,
+        tables.breakdown(reading.value or {}),
+        column_config=tables.breakdown_columns(by.capitalize()),
         hide_index=True,
-        key="by-model",
-        alt="Figures by model",
+        key=f"by-{by}",
+        alt=f"Figures by {by}",
+    )
+
+
+def _latency(now: Summary) -> None:
+    st.plotly_chart(
+        charts.latency_distribution(now.hit_latency, now.miss_latency),
+        key="chart-distribution",
+        config=charts.CONFIG,
+        alt="How many callers waited how long",
+    )
+
+
+def _ttl_classes(now: Summary) -> None:
+    st.dataframe(
+        tables.ttl_classes(now.ttl_classes),
+        column_config=tables.TTL_COLUMNS,
+        hide_index=True,
+        key="ttl-classes",
+        alt="Requests by TTL class",
     )
 
 

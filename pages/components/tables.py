@@ -13,7 +13,7 @@ from core.audit import AuditRecord
 from core.explanation import Difference, Part
 from core.exports import to_csv
 from core.invalidation import Invalidation, InvalidationState, PreviewRow
-from core.metrics.summary import Summary
+from core.metrics.summary import Kinds, Summary
 from core.request_log import Frequent, RequestRecord
 from core.semantic.reports import ReplayPoint
 from core.semantic.thresholds import Published, Threshold
@@ -49,8 +49,8 @@ FREQUENT_COLUMNS: dict[str, Any] = {
     "key": _column.TextColumn("Key", width="medium"),
 }
 
-MODEL_COLUMNS: dict[str, Any] = {
-    "model": _column.TextColumn("Model", width="medium"),
+_BREAKDOWN_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Name", width="medium"),
     "requests": _column.NumberColumn("Requests", format="localized"),
     "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
     "saved_usd": _column.NumberColumn("Saved, $", format="%.4f"),
@@ -58,6 +58,15 @@ MODEL_COLUMNS: dict[str, Any] = {
     "hit_ms": _column.NumberColumn("A hit takes, ms", format="%.2f"),
     "miss_ms": _column.NumberColumn("A miss takes, ms", format="%.0f"),
     "errors": _column.NumberColumn("Errors"),
+}
+
+TTL_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("TTL class", width="medium"),
+    "requests": _column.NumberColumn("Requests", format="localized"),
+    "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "hits": _column.NumberColumn("Hits", format="localized"),
+    "misses": _column.NumberColumn("Misses", format="localized"),
+    "bypasses": _column.NumberColumn("Bypasses", format="localized"),
 }
 
 PREVIEW_COLUMNS: dict[str, Any] = {
@@ -180,12 +189,35 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
     )
 
 
-def by_model(summaries: Mapping[str, Summary]) -> pd.DataFrame:
-    """Figures by model."""
+def breakdown_columns(name: str) -> dict[str, Any]:
+    """The columns of a breakdown by `name`."""
+    return _BREAKDOWN_COLUMNS | {"name": _column.TextColumn(name, width="medium")}
+
+
+def ttl_classes(kinds: Mapping[str, Kinds]) -> pd.DataFrame:
+    """Requests by TTL class."""
     return pd.DataFrame(
         [
             {
-                "model": one_line(name),
+                "name": one_line(name.replace("_", " ")) or "none",
+                "requests": found.requests,
+                "hit_rate": found.hit_rate,
+                "hits": found.hits,
+                "misses": found.misses,
+                "bypasses": found.bypasses,
+            }
+            for name, found in kinds.items()
+        ],
+        columns=list(TTL_COLUMNS),
+    )
+
+
+def breakdown(summaries: Mapping[str, Summary]) -> pd.DataFrame:
+    """Figures by model or by namespace."""
+    return pd.DataFrame(
+        [
+            {
+                "name": one_line(name),
                 "requests": summary.requests,
                 "hit_rate": summary.hit_rate,
                 "saved_usd": summary.saved_cost_usd,
@@ -196,7 +228,7 @@ def by_model(summaries: Mapping[str, Summary]) -> pd.DataFrame:
             }
             for name, summary in summaries.items()
         ],
-        columns=list(MODEL_COLUMNS),
+        columns=list(_BREAKDOWN_COLUMNS),
     )
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from core.metrics.histogram import Histogram
 from core.metrics.summary import Bucket, Summary, summarize
 from core.models import CacheStrategy, Outcome, OutcomeKind
 from pages.components import charts, context, outcomes, tiles
@@ -205,3 +206,34 @@ def test_every_reason_has_a_sentence():
     refusals = {f"refused-{state}" for state in StoredAs if state is not StoredAs.STORED}
     for reason in (*policy.NOT_STORED_REASONS, *refusals, "refused-invalidated", "no-store", "store-down", "too-large"):
         assert outcomes.why_not_stored(reason), reason
+
+
+@pytest.mark.parametrize(
+    ("tab", "column", "found"),
+    [
+        ("Missed most", "prompt", {"What is a cat?", "What is a dog?"}),
+        ("Hit most", "count", {2}),
+        ("By model", "name", {"gpt-4o", "gpt-4o-mini"}),
+        ("By namespace", "name", {"default"}),
+        ("TTL classes", "name", {"general knowledge"}),
+    ],
+)
+def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column, found):
+    at = open_page("dashboard")
+    at.session_state["behind"] = tab
+    at.run()
+    assert not at.exception
+    assert found <= set(at.dataframe[0].value[column])
+
+
+def test_the_latency_of_callers_is_drawn_as_a_distribution(open_page, services, traffic):
+    at = open_page("dashboard")
+    at.session_state["behind"] = "Latency"
+    at.run()
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_the_distribution_has_a_bar_for_each_bucket_that_is_not_empty():
+    figure = charts.latency_distribution(Histogram(counts={30: 8, 31: 2}), Histogram(counts={60: 3}))
+    assert [(bar.name, list(bar.y)) for bar in figure.data] == [("hits", [8, 2]), ("misses", [3])]
