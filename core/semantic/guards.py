@@ -1,8 +1,9 @@
 """Small differences that decide an answer and that a cosine does not see: pure vetoes with a reason a person can read.
 
-A guard that passes proves nothing; a guard that refuses has seen a difference. Only short texts are compared: in long
-ones such details come and go without changing what is asked. The limits, and what is on, come from measuring how many
-right and how many wrong answers each guard removes (`benchmarks/semantic_quality.py`).
+A guard that passes proves nothing; a guard that refuses has seen a difference. In long texts a detail that only one of
+them has comes and goes without changing what is asked; one that each has its own way decides there too. The limits,
+and what is on, come from measuring how many right and how many wrong answers each guard removes
+(`benchmarks/semantic_quality.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from core.semantic.wording import Part, Token, Wording, base_forms, stem, wordin
 MAX_WORDS = 16
 """Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""
 
-MAX_WORDS_EXCHANGED = 24
-"""Texts with more words than this are not compared."""
+MAX_WORDS_CONTRAST = 24
+"""In longer texts two words of one set meet by chance."""
+
+MAX_WORDS_EXCHANGED = 200
+"""Texts with more words than this are not compared: it bounds the time."""
 
 
 class Guard(StrEnum):
@@ -245,6 +249,8 @@ def _negations(text: Wording, other: Wording) -> tuple[str, ...]:
 
 
 def _contrast(pair: _Pair) -> str:
+    if pair.longest > MAX_WORDS_CONTRAST:
+        return ""
     ours, theirs = pair.found
     for group in sorted(ours.keys() & theirs.keys()):
         only_ours = ours[group].keys() - theirs[group].keys()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from core.semantic.guards import (
     DEFAULT_GUARDS,
     MAX_WORDS,
+    MAX_WORDS_CONTRAST,
     MAX_WORDS_EXCHANGED,
     Contrasts,
     Guard,
@@ -190,6 +191,12 @@ def test_an_exchanged_detail_decides_in_longer_texts_and_not_in_long_ones():
     assert check(question, stored).guard is Guard.NUMBERS
     assert check(question + " now", stored).passed
     assert "more than" in check_each(question + " now", stored)[0].reason
+
+
+def test_two_words_of_one_set_decide_up_to_a_length():
+    question, stored = padded("open on Monday", MAX_WORDS_CONTRAST), padded("open on Friday", MAX_WORDS_CONTRAST)
+    assert check(question, stored).guard is Guard.CONTRAST
+    assert check(question + " now", stored).passed
 
 
 def test_an_operator_can_bring_a_dictionary():
