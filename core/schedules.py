@@ -18,11 +18,13 @@ import redis
 from core.audit import AuditRecord
 from core.bans import Criteria
 from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput
-from core.invalidation import CacheInvalidator, Invalidation
+from core.invalidation import LONGEST_HOLD_SECONDS, CacheInvalidator, Invalidation
 from core.keys import SCHEDULES
+from core.printable import printable
 from core.stores.failures import reading, writing
 
 MAX_SCHEDULES = 100
+LONGEST_NAME = 80
 SHORTEST_SECONDS = 60
 LONGEST_SECONDS = 366 * 86_400
 LOCK_MS = 30_000
@@ -44,19 +46,23 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """One scheduled invalidation. Times are Unix seconds, durations seconds.
 
     `criteria` are those of `Criteria` but `created_before`, which `older_than_seconds` gives at each run. It runs every
-    `every_seconds`, or daily at `daily_at` ("03:30", UTC). `last` says what the latest run came to.
+    `every_seconds`, or daily at `daily_at` ("03:30", UTC). What a run hides can be undone for `hold_seconds`; None is
+    as configured. `last` says what the latest run came to.
     """
 
     id: str
+    name: str = ""
     namespace: str
     criteria: Mapping[str, Any] = {}
     older_than_seconds: float | None = None
     every_seconds: float | None = None
     daily_at: str | None = None
     soft: bool = False
+    hold_seconds: float | None = None
     enabled: bool = True
     actor: str
     created_at: float
+    resumed_at: float | None = None
     last_run_at: float | None = None
     last: str = ""
 
@@ -70,7 +76,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def next_run_at(self) -> float:
         """When it is due next: a run that was missed is due at once, and only once."""
-        since = self.created_at if self.last_run_at is None else self.last_run_at
+        moments = (self.last_run_at, self.resumed_at)
+        since = max((moment for moment in moments if moment is not None), default=self.created_at)
         if self.every_seconds is not None:
             return since + self.every_seconds
         hour, _, minute = (self.daily_at or "").partition(":")
@@ -83,11 +90,20 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         """For people: `daily at 03:30 UTC`, `every 6 h`."""
         if self.daily_at is not None:
             return f"daily at {self.daily_at} UTC"
-        seconds = int(self.every_seconds or 0)
-        for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-            if seconds % length == 0:
-                return f"every {seconds // length} {unit}"
-        return f"every {seconds} s"
+        return f"every {_length(self.every_seconds or 0)}"
+
+    @property
+    def what(self) -> str:
+        """For people: `model gpt-4o, older than 7 d`."""
+        words = []
+        if self.criteria:
+            try:
+                words.append(str(Criteria.from_dict(self.criteria)))
+            except InvalidInput as error:  # of another version
+                words.append(f"cannot be run: {error}")
+        if self.older_than_seconds is not None:
+            words.append(f"older than {_length(self.older_than_seconds)}")
+        return ", ".join(words)
 
 
 class Schedules:
@@ -121,14 +137,19 @@ class Schedules:
         *,
         namespace: str,
         actor: str,
+        name: str = "",
         criteria: Mapping[str, Any] | None = None,
         older_than_seconds: float | None = None,
         every_seconds: float | None = None,
         daily_at: str | None = None,
         soft: bool = False,
+        hold_seconds: float | None = None,
         source: str = "api",
     ) -> Schedule:
-        """A new one, enabled. Raises InvalidInput, which names the field."""
+        """A new one, enabled. Raises InvalidInput, which names the field.
+
+        No two have the same name: repeated after an unknown outcome, it is refused rather than there twice.
+        """
         if (every_seconds is None) == (daily_at is None):
             raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
         if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
@@ -139,17 +160,27 @@ class Schedules:
             raise InvalidInput("older_than_seconds", "give seconds between 1 and ten years")
         if criteria and "created_before" in criteria:
             raise InvalidInput("created_before", "give older_than_seconds: the age when it runs")
-        if len(self.all()) >= MAX_SCHEDULES:
+        if hold_seconds is not None and not 0 <= hold_seconds <= LONGEST_HOLD_SECONDS:
+            raise InvalidInput("hold_seconds", f"give seconds between 0 and {LONGEST_HOLD_SECONDS}")
+        name = name.strip()
+        if len(name) > LONGEST_NAME or printable(name, LONGEST_NAME) != name:
+            raise InvalidInput("name", f"give up to {LONGEST_NAME} visible characters")
+        known = self.all()
+        if len(known) >= MAX_SCHEDULES:
             raise InvalidInput("schedules", f"there are {MAX_SCHEDULES} already: remove one first")
+        if name and any(schedule.name == name for schedule in known):
+            raise InvalidInput("name", "another schedule has it")
         now = self._clock()
         schedule = Schedule(
             id=secrets.token_hex(4),
+            name=name,
             namespace=namespace,
             criteria=dict(criteria or {}),
             older_than_seconds=older_than_seconds,
             every_seconds=every_seconds,
             daily_at=daily_at,
             soft=soft,
+            hold_seconds=hold_seconds,
             actor=actor,
             created_at=now,
         )
@@ -166,7 +197,7 @@ class Schedules:
 
     def resume(self, schedule_id: str, *, actor: str, source: str = "api") -> Schedule:
         """Runs it again; what was missed meanwhile stays missed."""
-        resumed = self._change(schedule_id, enabled=True, last_run_at=self._clock())
+        resumed = self._change(schedule_id, enabled=True, resumed_at=self._clock())
         self._audit("schedule.resumed", resumed, actor, source)
         return resumed
 
@@ -186,7 +217,11 @@ class Schedules:
         schedule = self.get(schedule_id)
         now = self._clock()
         done = self._invalidation.invalidate(
-            schedule.criteria_at(now), actor=actor, soft=schedule.soft, source=source, hold_seconds=None
+            schedule.criteria_at(now),
+            actor=actor,
+            soft=schedule.soft,
+            hold_seconds=schedule.hold_seconds,
+            source=source,
         )
         self._change(schedule_id, last_run_at=now, last=f"applied: {done.id}")
         return done
@@ -224,6 +259,7 @@ class Schedules:
                 schedule.criteria_at(now),
                 actor=schedule.actor,
                 soft=schedule.soft,
+                hold_seconds=schedule.hold_seconds,
                 source="schedule",
                 request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
             )
@@ -263,12 +299,22 @@ class Schedules:
                 criteria=schedule.criteria,
                 details={
                     "schedule": schedule.id,
+                    "name": schedule.name,
                     "older_than_seconds": schedule.older_than_seconds,
                     "rhythm": schedule.rhythm,
                     "mode": "soft" if schedule.soft else "hard",
                 },
             )
         )
+
+
+def _length(seconds: float) -> str:
+    """In the largest unit that divides it: `90 min`, `7 d`."""
+    whole = int(seconds)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if whole % length == 0:
+            return f"{whole // length} {unit}"
+    return f"{whole} s"
 
 
 def _decode(value: bytes) -> Schedule | None:

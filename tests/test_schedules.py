@@ -67,6 +67,19 @@ def test_the_rhythm_is_said_in_words(fields, words):
     assert a_schedule(**fields).rhythm == words
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"older_than_seconds": 7 * DAY}, "older than 7 d"),
+        ({"criteria": {"model": "gpt-4o"}, "older_than_seconds": 5400}, "model gpt-4o, older than 90 min"),
+        ({"criteria": {"all": True}}, "everything"),
+        ({"criteria": {"colour": "red"}}, "cannot be run: colour: is no field of the criteria"),
+    ],
+)
+def test_what_it_selects_is_said_in_words(fields, words):
+    assert a_schedule(every_seconds=DAY, **fields).what == words
+
+
 def test_an_age_is_reckoned_from_the_run():
     schedule = a_schedule(older_than_seconds=7 * DAY, criteria={"model": "gpt-4o"}, every_seconds=DAY)
     assert schedule.criteria_at(NOW) == Criteria(namespace="shop", model="gpt-4o", created_before=NOW - 7 * DAY)
@@ -186,7 +199,8 @@ def test_a_paused_one_does_not_run_and_a_resumed_one_does_not_catch_up(schedules
     assert not schedules.pause(schedule.id, actor="ben").enabled
     clock.forward(2 * DAY)
     assert schedules.run_due() == []
-    assert schedules.resume(schedule.id, actor="ben").next_run_at == clock() + 3600
+    resumed = schedules.resume(schedule.id, actor="ben")
+    assert (resumed.next_run_at, resumed.last_run_at) == (clock() + 3600, None)
     assert schedules.run_due() == []
     clock.forward(3600)
     assert len(schedules.run_due()) == 1
@@ -199,6 +213,23 @@ def test_running_one_now_runs_it_whenever(schedules, clock):
     assert (done.actor, done.effective) == ("ben", True)
     assert schedules.get(schedule.id).last == f"applied: {done.id}"
     assert schedules.run_now(schedule.id, actor="ben").id != done.id
+
+
+def test_what_a_run_hides_can_be_undone_for_as_long_as_was_said(schedules, clock):
+    schedule = add(schedules, hold_seconds=900)
+    now = schedules.run_now(schedule.id, actor="ben")
+    clock.forward(3600)
+    [by_itself] = schedules.run_due()
+    assert [done.due_at - done.applied_at for done in (now, by_itself)] == [900, 900]
+
+
+def test_no_two_have_the_same_name(schedules):
+    assert add(schedules, name=" Nightly ").name == "Nightly"
+    with pytest.raises(InvalidInput, match="another schedule has it"):
+        add(schedules, name="Nightly")
+    add(schedules)
+    add(schedules)
+    assert len(schedules.all()) == 3
 
 
 def test_a_removed_one_is_gone(schedules):
@@ -253,6 +284,10 @@ def test_every_change_is_audited(schedules, clock):
         ({"criteria": {"pattern": "*"}}, "pattern"),
         ({"criteria": {"colour": "red"}}, "colour"),
         ({"namespace": "a:b"}, "namespace"),
+        ({"name": "n" * 81}, "name"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"hold_seconds": 86_401}, "hold_seconds"),
+        ({"hold_seconds": -1}, "hold_seconds"),
     ],
 )
 def test_what_cannot_be_scheduled_names_the_field(schedules, fields, named):
