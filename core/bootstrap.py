@@ -141,7 +141,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
         **clock,
     )
-    judge = _judge(settings, provider, path_client, metrics, clock)
+    judge = _judge(settings, overrides.get("provider"), path_client, metrics, clock)
 
     def build_semantic() -> tuple[SemanticLookup, SharedVectors | None]:
         from core.semantic.assembly import assemble
@@ -160,6 +160,15 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     semantic = None
     if settings.strategy is CacheStrategy.SEMANTIC:  # a request may only lower it: else nobody ever asks
         semantic = DeferredLookup(thresholds.current, build_semantic, count=metrics.count)
+    invalidation = CacheInvalidator(
+        operator_store,
+        audit,
+        namespace=settings.namespace,
+        buckets=settings.buckets,
+        hold_seconds=settings.hold_seconds,
+        count=lambda kind: metrics.count(f"invalidations_{kind}"),
+        **clock,
+    )
     cache = LLMCache(
         cache_config(settings),
         store=store,
@@ -169,15 +178,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         price=price,
         refresher=refreshes if overrides.get("refreshes", True) else None,
         semantic=semantic,
-        **clock,
-    )
-    invalidation = CacheInvalidator(
-        operator_store,
-        audit,
-        namespace=settings.namespace,
-        buckets=settings.buckets,
-        hold_seconds=settings.hold_seconds,
-        count=lambda kind: metrics.count(f"invalidations_{kind}"),
+        invalidator=invalidation,
         **clock,
     )
     return Services(
@@ -200,13 +201,13 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
 
 
 def _judge(
-    settings: Settings, provider: Provider, client: Redis | None, metrics: CacheMetrics, clock: dict[str, Any]
+    settings: Settings, provider: Provider | None, client: Redis | None, metrics: CacheMetrics, clock: dict[str, Any]
 ) -> ProviderJudge | None:
     if settings.judge_model is None:
         return None
     calls_per_hour = settings.judge_budget_per_hour
     return ProviderJudge(
-        provider,
+        provider or _provider(settings, max_retries=0),  # a second try would come after the deadline
         settings.judge_model,
         deadline_seconds=settings.judge_deadline_seconds,
         budget=SharedBudget(client, calls_per_hour, **clock) if client else JudgeBudget(calls_per_hour, **clock),
@@ -216,7 +217,7 @@ def _judge(
     )
 
 
-def _provider(settings: Settings) -> Provider:
+def _provider(settings: Settings, *, max_retries: int = 2) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
     from core.providers import DemoProvider, OpenAIProvider
 
@@ -224,5 +225,8 @@ def _provider(settings: Settings) -> Provider:
         return DemoProvider()
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
     return OpenAIProvider(
-        api_key=key, base_url=settings.openai_base_url, timeout_seconds=settings.provider_timeout_seconds
+        api_key=key,
+        base_url=settings.openai_base_url,
+        timeout_seconds=settings.provider_timeout_seconds,
+        max_retries=max_retries,
     )

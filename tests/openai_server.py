@@ -39,13 +39,13 @@ CREATED = 1_750_000_000
 class Behaviour:
     """How the server answers a request. The default is a short, numbered, complete answer.
 
-    `content` is the text (numbered when None); `finish_reason` None is left out of the answer, and a stream then ends
-    without one. `tool_calls` are pairs of name and arguments. `cut_after` resets the connection after so many events
-    (0: before the first byte); `ends` False closes a stream without `[DONE]`. `raw` is sent instead of any answer.
-    `pause` is a gate to wait at after `pause_after` events, 0 being before the first byte.
+    `content` is the text (numbered when None), or what makes it from the request; `finish_reason` None is left out of
+    the answer, and a stream then ends without one. `tool_calls` are pairs of name and arguments. `cut_after` resets the
+    connection after so many events (0: before the first byte); `ends` False closes a stream without `[DONE]`. `raw` is
+    sent instead of any answer. `pause` is a gate to wait at after `pause_after` events, 0 being before the first byte.
     """
 
-    content: str | None = None
+    content: str | Callable[[Received], str] | None = None
     finish_reason: str | None = "stop"
     tool_calls: Sequence[tuple[str, str]] = ()
     refusal: str | None = None
@@ -402,7 +402,8 @@ class _Answer:
         self.number = number
         plain = not behaviour.tool_calls and behaviour.refusal is None
         numbered = f"Answer {number} to: {self.question}" if plain else None
-        self.text = numbered if behaviour.content is None else behaviour.content
+        content = behaviour.content
+        self.text = numbered if content is None else content(request) if callable(content) else content
         self.calls = [
             {"id": f"call_{number}_{place}", "type": "function", "function": {"name": name, "arguments": arguments}}
             for place, (name, arguments) in enumerate(behaviour.tool_calls)

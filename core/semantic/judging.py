@@ -79,7 +79,7 @@ class SharedBudget:
 
 
 class ProviderJudge:
-    """A `Judge` through a provider. Thread-safe.
+    """A `Judge` through a provider, which should try nothing twice. Thread-safe.
 
     `deadline_seconds` is for all of it; a late verdict still costs its tokens, which are counted when it comes. A model
     that fails again and again is left alone, but for one probe a second.
@@ -134,8 +134,9 @@ class ProviderJudge:
         return judgement
 
     def close(self) -> None:
-        """Ends its threads."""
+        """Ends its threads and its provider's connections."""
         self._calls.close()
+        self._provider.close()
 
     def _ask(self, asked: JudgeQuestion, seconds: float) -> Judgement:
         began = time.perf_counter()
