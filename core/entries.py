@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any
 
 import msgspec
 
 from core import codec
-from core.bans import Visibility, visibility
+from core.bans import InvalidationRecord, Visibility, visibility
 from core.errors import DecodeError
-from core.keys import Slot, readable_key
+from core.keys import Slot, parse_readable_key, readable_key
 from core.models import CacheEntry
 from core.stores.base import Row, Store
+
+PAGE_SIZE = 50
+LOOKED_THROUGH = 5000
+"""Entries that are read for one page at most: where few match, a page ends before it is full."""
+_BATCH = 200
+
+Place = tuple[float, bytes]
+"""Where in a list, newest first, an entry stands: its creation time and its digest."""
 
 
 class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries: all that is given must match. `text` is looked for in the prompt, case folded.
 
-    Times are Unix seconds. Invalidated entries are shown when asked for: they are there until their sweep.
+    With `in_answers` it may stand in the answer instead. Any of the `tags` will do. Times are Unix seconds. Invalidated
+    entries are shown when asked for: they are there until their sweep.
     """
 
     text: str = ""
+    in_answers: bool = False
     model: str | None = None
     created_before: float | None = None
     created_after: float | None = None
+    ttl_class: str | None = None
+    tags: tuple[str, ...] = ()
     invalidated: bool = False
 
     def matches(self, entry: CacheEntry) -> bool:
@@ -34,8 +49,14 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
             (self.model is None or header.model == self.model)
             and (self.created_before is None or header.created_at < self.created_before)
             and (self.created_after is None or header.created_at >= self.created_after)
-            and (not self.text or _fold(self.text) in _fold(entry.prompt))
+            and (self.ttl_class is None or entry.ttl_class == self.ttl_class)
+            and (not self.tags or not set(self.tags).isdisjoint(entry.tags))
+            and (not self.text or self._has_text(entry))
         )
+
+    def _has_text(self, entry: CacheEntry) -> bool:
+        text = _fold(self.text)
+        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(answer_text(entry.body)))
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +72,69 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
         return self.state is Visibility.STALE or now >= self.entry.header.fresh_until
 
 
+class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page, newest first. `scanned` index rows were looked at for it; the rest of the list begins after `last`.
+
+    `last` is None at the end of the list.
+    """
+
+    entries: tuple[FoundEntry, ...]
+    scanned: int
+    last: Place | None
+
+
+def page_entries(
+    store: Store,
+    slots: Sequence[Slot],
+    where: EntryFilter,
+    *,
+    after: Place | None = None,
+    size: int = PAGE_SIZE,
+    most: int = LOOKED_THROUGH,
+) -> EntryPage:
+    """The next page of one namespace's entries, by the models' indexes. Raises StoreUnavailable.
+
+    Reads a page's worth when nothing is filtered by text, class or tag, and never more than `most` entries.
+    """
+    places = _newest_first(store, slots, where, after)
+    found: list[FoundEntry] = []
+    scanned = 0
+    last: Place | None = None
+    while scanned < most:
+        batch = list(islice(places, min(_BATCH, most - scanned)))
+        if not batch:
+            return EntryPage(entries=tuple(found), scanned=scanned, last=None)
+        entries = _read(store, [(slot, place[1]) for place, slot in batch])
+        for (last, slot), read in zip(batch, entries, strict=True):
+            scanned += 1
+            if read is not None and (one := _shown(slot, *read, where)):
+                found.append(one)
+                if len(found) == size:
+                    return EntryPage(entries=tuple(found), scanned=scanned, last=last)
+    return EntryPage(entries=tuple(found), scanned=scanned, last=last)
+
+
+def count_listed(store: Store, slots: Sequence[Slot], where: EntryFilter) -> int:
+    """How many entries the indexes list for a filter's model and times; some of them may have expired lately."""
+    count = 0
+    for slot in slots:
+        for model in _models(store, slot, where):
+            count += store.count_model(slot, model, where.created_before)
+            if where.created_after is not None:
+                count -= store.count_model(slot, model, where.created_after)
+    return max(0, count)
+
+
+def find_entry(store: Store, namespace: str, key: str) -> FoundEntry | None:
+    """The entry, or alias, with a key as people paste it; None when it is not there. Raises StoreUnavailable."""
+    parsed = parse_readable_key(key.strip())
+    if parsed is None:
+        return None
+    slot = Slot(namespace, parsed[0])
+    [read] = _read(store, [(slot, parsed[1])])
+    return _found(slot, *read) if read is not None else None
+
+
 def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
     """Up to `limit` entries, in no order: the first that a walk meets. Raises StoreUnavailable."""
     found: list[FoundEntry] = []
@@ -64,22 +148,98 @@ def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int
                 if row.digest in seen:
                     continue
                 seen.add(row.digest)
-                try:
-                    entry = codec.decode_entry(row.value)
-                except DecodeError:
-                    continue
-                state = visibility(entry, record)
-                is_hidden = state in (Visibility.HIDDEN, Visibility.FOREIGN)
-                if entry.header.target is not None or is_hidden > where.invalidated or not where.matches(entry):
-                    continue
-                found.append(
-                    FoundEntry(
-                        key=readable_key(slot.bucket, row.digest), entry=entry, state=state, bytes=len(row.value)
-                    )
-                )
-                if len(found) >= limit:
-                    return found
+                if one := _shown(slot, row, record, where):
+                    found.append(one)
+                    if len(found) >= limit:
+                        return found
     return found
+
+
+def answer_text(body: Mapping[str, Any] | None) -> str:
+    """A stored answer as text: what its choices say, or for anything else the JSON as it came."""
+    if body is None:
+        return ""
+    match body:
+        case {"choices": [*choices]} if choices and all(map(_says, choices)):
+            return "\n\n".join(_says(choice) for choice in choices)
+        case _:
+            return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()
+
+
+def _says(choice: Any) -> str:
+    match choice:
+        case {"message": {"tool_calls": [_, *_]}}:
+            return ""
+        case {"message": {"content": str(text)}}:
+            return text
+        case _:
+            return ""
+
+
+def _newest_first(
+    store: Store, slots: Sequence[Slot], where: EntryFilter, after: Place | None
+) -> Iterator[tuple[Place, Slot]]:
+    """The index rows of all models and buckets in one order, read as they are wanted."""
+    before = after
+    if where.created_before is not None:
+        youngest = (where.created_before, b"")
+        before = youngest if before is None else min(before, youngest)
+    rows = [_rows(store, slot, model, before) for slot in slots for model in _models(store, slot, where)]
+    for place, slot in merge(*rows, key=lambda row: row[0], reverse=True):
+        if where.created_after is not None and place[0] < where.created_after:
+            return
+        yield place, slot
+
+
+def _rows(store: Store, slot: Slot, model: str, before: Place | None) -> Iterator[tuple[Place, Slot]]:
+    while True:
+        places = store.recent(slot, model, before=before, limit=_BATCH)
+        yield from ((place, slot) for place in places)
+        if len(places) < _BATCH:
+            return
+        before = places[-1]
+
+
+def _models(store: Store, slot: Slot, where: EntryFilter) -> list[str]:
+    return store.models(slot) if where.model is None else [where.model]
+
+
+def _read(store: Store, wanted: Sequence[tuple[Slot, bytes]]) -> list[tuple[Row, InvalidationRecord] | None]:
+    """What is at these places now, each with the record as of the same moment: a round trip for each bucket."""
+    by_slot: dict[Slot, list[bytes]] = {}
+    for slot, digest in wanted:
+        by_slot.setdefault(slot, []).append(digest)
+    read: dict[tuple[Slot, bytes], tuple[Row, InvalidationRecord]] = {}
+    for slot, digests in by_slot.items():
+        values, record = store.read(slot, digests)
+        if record is None:
+            continue
+        for digest, value in zip(digests, values, strict=True):
+            if value is not None:
+                read[slot, digest] = Row(digest=digest, value=value), record
+    return [read.get(place) for place in wanted]
+
+
+def _shown(slot: Slot, row: Row, record: InvalidationRecord, where: EntryFilter) -> FoundEntry | None:
+    """The entry if it is one that the filter shows."""
+    one = _found(slot, row, record)
+    if one is None or one.entry.header.target is not None or not where.matches(one.entry):
+        return None
+    is_hidden = one.state in (Visibility.HIDDEN, Visibility.FOREIGN)
+    return None if is_hidden and not where.invalidated else one
+
+
+def _found(slot: Slot, row: Row, record: InvalidationRecord) -> FoundEntry | None:
+    try:
+        entry = codec.decode_entry(row.value)
+    except DecodeError:
+        return None
+    return FoundEntry(
+        key=readable_key(slot.bucket, row.digest),
+        entry=entry,
+        state=visibility(entry, record),
+        bytes=len(row.value),
+    )
 
 
 def _batches(store: Store, slot: Slot, where: EntryFilter) -> Iterator[list[Row]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from core import bans, codec
 from core.bans import Criteria, Visibility
-from core.entries import EntryFilter, find_entries
+from core.entries import EntryFilter, answer_text, count_listed, find_entries, find_entry, page_entries
 from core.keys import Slot, readable_key
 from core.stores.base import Write
 from core.stores.memory import MemoryStore
@@ -98,3 +103,103 @@ def test_an_entry_is_stale_when_its_time_is_over(store, slots):
     put(store, slots[0], "p", fresh_until=NOW + 10)
     [found] = find_entries(store, slots, EntryFilter(), 10)
     assert (found.is_stale(NOW), found.is_stale(NOW + 10)) == (False, True)
+
+
+# Pages
+
+
+def all_pages(store, slots, where, **limits):
+    """Every page of a list, as it is turned."""
+    pages = [page_entries(store, slots, where, **limits)]
+    while pages[-1].last is not None:
+        pages.append(page_entries(store, slots, where, after=pages[-1].last, **limits))
+    return pages
+
+
+def shown(pages):
+    return [one.entry.prompt for page in pages for one in page.entries]
+
+
+@given(
+    made=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 1)), max_size=12),
+    size=st.integers(1, 5),
+    most=st.integers(1, 7),
+)
+@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pages_show_every_entry_once_newest_first_whatever_the_moments(store, made, size, most):
+    slots = [Slot(f"pages-{uuid4().hex}", bucket) for bucket in (0, 1)]
+    for number, (age, bucket, model) in enumerate(made):
+        put(store, slots[bucket], f"prompt {number}", created_at=NOW - age, model=f"m{model}", alias=f"alias {number}")
+    pages = all_pages(store, slots, EntryFilter(), size=size, most=most)
+    ages = [int(NOW - one.entry.header.created_at) for page in pages for one in page.entries]
+    assert sorted(shown(pages)) == sorted(f"prompt {number}" for number in range(len(made)))
+    assert ages == sorted(ages)
+    assert all(len(page.entries) <= size and page.scanned <= most for page in pages)
+    assert sum(page.scanned for page in pages) == len(made)
+
+
+def test_entries_that_come_and_go_between_pages_shift_nothing(store, slots):
+    for number in range(6):
+        put(store, slots[0], f"p{number}", created_at=NOW - number)
+    first = page_entries(store, slots, EntryFilter(), size=3)
+    put(store, slots[0], "newer", created_at=NOW + 1)
+    stamp = store.read(slots[0], [])[1].stamp
+    store.change_record(slots[0], lambda record: record, remove=digest_of("p1"))
+    second = page_entries(store, slots, EntryFilter(), size=3, after=first.last)
+    assert shown([first, second]) == ["p0", "p1", "p2", "p3", "p4", "p5"]
+
+
+def test_a_page_is_cut_short_rather_than_reading_everything(store, slots):
+    for number in range(30):
+        put(store, slots[0], f"p{number}", created_at=NOW - number)
+    page = page_entries(store, slots, EntryFilter(text="p29"), most=10)
+    assert (page.entries, page.scanned) == ((), 10)
+    assert shown(all_pages(store, slots, EntryFilter(text="p29"), most=10)) == ["p29"]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (EntryFilter(created_before=NOW - 1), ["oldest", "other"]),
+        (EntryFilter(created_after=NOW - 1), ["newest", "second"]),
+        (EntryFilter(model="gpt-4"), ["other"]),
+        (EntryFilter(ttl_class="code"), ["second"]),
+        (EntryFilter(tags=("doc:9", "doc:1")), ["second"]),
+        (EntryFilter(text="LONDON"), []),
+        (EntryFilter(text="LONDON", in_answers=True), ["second"]),
+    ],
+)
+def test_pages_are_filtered_and_the_index_counts_what_it_can(store, slots, where, expected):
+    london = {"choices": [{"message": {"role": "assistant", "content": "London"}, "finish_reason": "stop"}]}
+    put(store, slots[0], "newest")
+    put(store, slots[1], "second", created_at=NOW - 1, tags=("doc:1",), ttl_class="code", body=london)
+    put(store, slots[0], "oldest", created_at=NOW - 5)
+    put(store, slots[0], "other", created_at=NOW - 6, model="gpt-4")
+    assert shown(all_pages(store, slots, where, size=1)) == expected
+    if not (where.text or where.tags or where.ttl_class):
+        assert count_listed(store, slots, where) == len(expected)
+
+
+def test_one_entry_is_found_by_its_key_whatever_its_state(store, slots):
+    put(store, slots[1], "Straße", alias="strasse")
+    found = find_entry(store, slots[1].namespace, f" {readable_key(1, digest_of('Straße'))} ")
+    assert found.entry.prompt == "Straße"
+    alias = find_entry(store, slots[1].namespace, readable_key(1, digest_of("strasse")))
+    assert alias.entry.header.target == digest_of("Straße")
+    assert find_entry(store, slots[1].namespace, readable_key(1, digest_of("other"))) is None
+    assert find_entry(store, slots[1].namespace, "no key") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (None, ""),
+        ({"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]}, "a\n\nb"),
+        ({"choices": [{"message": {"content": "x", "tool_calls": [1]}}]}, '"tool_calls"'),
+        ({"choices": [{"message": {"content": None}}]}, '"content": null'),
+        ({"data": [{"embedding": [1.5]}]}, "1.5"),
+        ({"choices": []}, '"choices": []'),
+    ],
+)
+def test_an_answer_is_text_where_it_is_one_and_json_otherwise(body, text):
+    assert text in answer_text(body)
