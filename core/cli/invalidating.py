@@ -11,7 +11,7 @@ import msgspec
 
 from core.bans import Criteria
 from core.cli import words
-from core.cli.shell import Exit, Shell, cli, command, namespace_option
+from core.cli.shell import Command, Exit, Shell, cli, command, namespace_option
 from core.cli.words import DURATION
 from core.invalidation import Invalidation, InvalidationState, Preview
 from core.pools import Pools
@@ -20,16 +20,29 @@ WAIT_POLL_SECONDS = 0.25
 SHOWN_ROWS = 5
 
 
+def criteria_options(function: Command) -> Command:
+    """What is selected, as all commands spell it: everything that is given must match."""
+    for option in reversed(
+        (
+            click.option("--model", help="The exact name of a model."),
+            click.option("--older-than", type=DURATION, help="Stored longer ago, e.g. 7d."),
+            click.option("--pattern", help="A glob over the prompt or the key, e.g. '*refund*'."),
+            click.option("--keyword", "keywords", multiple=True, help="A word or phrase in the prompt; repeatable."),
+            click.option(
+                "--any-keyword/--all-keywords", "is_any", default=True, show_default=True, help="One of them, or all."
+            ),
+            click.option("--tag", "tags", multiple=True, help="A tag that was given with the request; repeatable."),
+            click.option("--everything", is_flag=True, help="Everything in the namespace."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @command(cli)
 @namespace_option
-@click.option("--model", help="The exact name of a model.")
-@click.option("--older-than", type=DURATION, help="Stored longer ago, e.g. 7d.")
-@click.option("--pattern", help="A glob over the prompt or the key, e.g. '*refund*'.")
-@click.option("--keyword", "keywords", multiple=True, help="A word or phrase in the prompt; may be repeated.")
-@click.option("--any-keyword/--all-keywords", "is_any", default=True, show_default=True, help="One of them, or all.")
-@click.option("--tag", "tags", multiple=True, help="A tag that was given with the request; may be repeated.")
+@criteria_options
 @click.option("--key", help="One entry, by its key.")
-@click.option("--everything", is_flag=True, help="Everything in the namespace.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be hidden.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
@@ -104,7 +117,7 @@ def invalidate(
         source="cli",
         preview=preview,
     )
-    shell.say(_applied_words(done))
+    shell.say(applied_words(done))
     return _finish(shell, preview, done, timeout if wait else None)
 
 
@@ -130,7 +143,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
     known = done if timeout is None else _wait(shell, done, timeout)
     is_late = timeout is not None and known.finished_at is None
     if shell.as_json:
-        plain: dict[str, Any] = {"applied": True, "invalidation": _plain_invalidation(known)}
+        plain: dict[str, Any] = {"applied": True, "invalidation": plain_invalidation(known)}
         shell.answer(plain | ({"preview": _plain_preview(preview)} if preview else {}), "")
     elif timeout is not None:
         late = f"It is in force, but its sweep has not ended within {words.duration(timeout)}."
@@ -176,7 +189,8 @@ def _preview_words(preview: Preview) -> str:
     return "\n".join(lines)
 
 
-def _applied_words(done: Invalidation) -> str:
+def applied_words(done: Invalidation) -> str:
+    """What became of it, and how it is undone."""
     match done.state:
         case InvalidationState.SOFT:
             return f"Marked stale. Undo: python -m core undo {done.id}"
@@ -194,7 +208,7 @@ def _applied_words(done: Invalidation) -> str:
 def undo(shell: Shell, invalidation_id: str) -> int:
     """Bring back what an invalidation hid, with the remaining TTLs. Refused once its sweep has begun."""
     undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.actor, source="cli")
-    shell.answer(_plain_invalidation(undone), f"Undone: {_what(undone)}.")
+    shell.answer(plain_invalidation(undone), f"Undone: {_what(undone)}.")
     return Exit.OK
 
 
@@ -220,13 +234,14 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
     ]
     header = ("Id", "When", "State", "Who", "Swept", "What")
     shell.answer(
-        [_plain_invalidation(one) for one in known],
+        [plain_invalidation(one) for one in known],
         words.table(rows, header=header) if rows else "There are no invalidations.",
     )
     return Exit.OK
 
 
-def _plain_invalidation(known: Invalidation) -> dict[str, Any]:
+def plain_invalidation(known: Invalidation) -> dict[str, Any]:
+    """As JSON."""
     plain: dict[str, Any] = msgspec.to_builtins(known)
     return plain | {
         "criteria": known.criteria.to_dict(),
