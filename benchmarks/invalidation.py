@@ -306,7 +306,7 @@ def _ratios(ours: Spent, gone_after: float, bare: Spent, entries: int) -> tuple[
 
 
 def read_on(url: str, names: list[bytes], begun: Any, ended: Any, results: Any) -> None:
-    """Reads at a fixed rate: latencies are counted from when a read was due, so that they include what a stall held up."""
+    """Reads at a fixed rate. Latencies count from when a read was due, and so include what a stall held up."""
     client = redis.Redis.from_url(url, socket_timeout=1)
     chance = random.Random(3)
     for _ in range(200):
