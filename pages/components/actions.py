@@ -11,6 +11,7 @@ import msgspec
 import streamlit as st
 
 from core.access import Role
+from core.audit import AuditRecord
 from core.bans import Criteria
 from core.errors import CacheError, OutcomeUnknown, ThresholdRefused
 from core.invalidation import Invalidation, Preview
@@ -148,27 +149,55 @@ def enqueue_sweep(namespace: str) -> JobView | None:
 
 def stop(job_id: str) -> None:
     """Ends a job that runs, takes one that waits out of the queue."""
-    perform("job", lambda: context.queue().stop(job_id), lambda job: "Stopped.", Role.OPERATOR)
+    _on_record("job.stopped", lambda: context.queue().stop(job_id), "Stopped.")
 
 
 def retry(job_id: str) -> None:
     """Queues a job again."""
-    perform("job", lambda: context.queue().retry(job_id), lambda job: "Queued again.", Role.OPERATOR)
+    _on_record("job.retried", lambda: context.queue().retry(job_id), "Queued again.")
 
 
 def delete(job_id: str) -> None:
     """Forgets a job that has ended."""
-    perform("job", lambda: context.queue().delete(job_id), lambda job: "Deleted.", Role.OPERATOR)
+
+    def act() -> JobView | None:
+        job = context.queue().job(job_id)
+        context.queue().delete(job_id)
+        return job
+
+    _on_record("job.deleted", act, "Deleted.")
 
 
 def suspend() -> None:
     """Lets all workers finish what they do and take nothing new."""
-    perform("workers", lambda: context.queue().suspend(), lambda done: "Workers take no new jobs.", Role.OPERATOR)
+    _on_record("workers.suspended", lambda: context.queue().suspend(), "Workers take no new jobs.")
 
 
 def resume() -> None:
     """Lets workers take jobs again."""
-    perform("workers", lambda: context.queue().resume(), lambda done: "Workers take jobs again.", Role.OPERATOR)
+    _on_record("workers.resumed", lambda: context.queue().resume(), "Workers take jobs again.")
+
+
+def _on_record(action: str, act: Callable[[], JobView | None], done: str) -> None:
+    """Does something to a job or to all workers, and writes the audit record of it."""
+
+    def acted() -> str:
+        job = act()
+        record = AuditRecord(
+            at=time.time(),
+            actor=context.actor().name,
+            source="console",
+            action=action,
+            namespace=job.namespace or None if job else None,
+            details={"job": job.id, "kind": job.kind} if job else {},
+        )
+        try:
+            context.services().audit.append(record)
+        except CacheError as error:  # it is done all the same
+            return f"{done} The audit record could not be written: {error}."
+        return done
+
+    perform(action.partition(".")[0], acted, lambda words: words, Role.OPERATOR)
 
 
 def replay_sample() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.errors import WriteRefused
 from pages.components.jobs import KINDS, STATES, figures
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
@@ -55,12 +56,47 @@ def test_a_waiting_job_can_be_cancelled_run_again_and_deleted(open_page, queue):
     assert not at.exception
 
 
-def test_a_job_that_is_gone_meanwhile_is_told(open_page, queue):
+def test_what_is_done_to_jobs_and_workers_is_on_record(open_page, services, queue):
+    job = queue.enqueue_sweep("default")
+    at = open_page("workers")
+    for key in (f"stop-{job.id}", f"retry-{job.id}", f"stop-{job.id}", f"delete-{job.id}", "suspend", "resume"):
+        at.button(key=key).click().run()
+    records = services.audit.records()[::-1]
+    told = [(record.action, record.namespace, record.details) for record in records]
+    details = {"job": job.id, "kind": "sweep"}
+    assert told == [
+        ("job.stopped", "default", details),
+        ("job.retried", "default", details),
+        ("job.stopped", "default", details),
+        ("job.deleted", "default", details),
+        ("workers.suspended", None, {}),
+        ("workers.resumed", None, {}),
+    ]
+    assert {(record.actor, record.source) for record in records} == {("console", "console")}
+
+
+def test_what_was_done_and_could_not_be_put_on_record_says_both(open_page, services, queue, monkeypatch):
+    job = queue.enqueue_sweep("default")
+    at = open_page("workers")
+
+    def refuse(record):
+        raise WriteRefused("Redis takes no writes now (OOM)")
+
+    monkeypatch.setattr(services.audit, "append", refuse)
+    at.button(key=f"stop-{job.id}").click().run()
+    assert queue.job(job.id).state is JobState.CANCELLED
+    assert "Stopped. The audit record could not be written: Redis takes no writes" in at.success[0].value.replace(
+        "\\", ""
+    )
+
+
+def test_a_job_that_is_gone_meanwhile_is_told(open_page, services, queue):
     job = queue.enqueue_sweep("default")
     at = open_page("workers")
     queue.delete(job.id)
     at.button(key=f"stop-{job.id}").click().run()
     assert "there is no job" in at.error[0].value
+    assert services.audit.records() == [], "nothing was done"
 
 
 def test_a_failed_job_says_why(open_page, services, run_jobs):
