@@ -14,19 +14,16 @@ from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Invalidation, InvalidationState, Preview
 from pages.components import actions, context, tables
-from pages.components.criteria_form import Fields, fill_from_link, form, now_criteria
+from pages.components.confirmation import word_typed
+from pages.components.criteria_form import Fields, effect, fill_from_link, form, now_criteria
 from pages.components.frame import frame, no_worker_notice, nothing_yet, told
+from pages.components.invalidation_states import STATES
 from pages.components.jobs import job_card
 from pages.components.readings import Reading
 from pages.components.text import literal, plain
 from pages.components.wording import clock, countdown, duration, many, money, sentence, share, size
 from workers.queue.jobs import job_id
 
-LARGE_SHARE = 0.10
-"""From this share of the cache on, the word has to be typed."""
-WORD = "invalidate"
-HOLDS = {"5 minutes": 300, "1 hour": 3600, "1 day": 86_400, "not at all": 0}
-MODES = {False: ":material/visibility_off: Hide", True: ":material/hourglass_bottom: Mark stale"}
 SECONDS = 1
 
 
@@ -36,18 +33,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fields: Fields
     preview: Preview
     request_id: str
-
-
-STATES: dict[InvalidationState, tuple[str, str, str]] = {
-    InvalidationState.HELD: ("hidden, can be undone", ":material/visibility_off:", "orange"),
-    InvalidationState.SWEEPING: ("being swept", ":material/cleaning_services:", "blue"),
-    InvalidationState.SOFT: ("marked stale", ":material/hourglass_bottom:", "violet"),
-    InvalidationState.SWEPT: ("swept", ":material/check_circle:", "green"),
-    InvalidationState.UNDONE: ("undone", ":material/undo:", "gray"),
-    InvalidationState.REFUSED: ("refused", ":material/block:", "red"),
-    InvalidationState.UNKNOWN: ("not known", ":material/help:", "gray"),
-}
-"""Words, icon and colour of each state."""
 
 
 def page() -> None:
@@ -71,25 +56,7 @@ def builder() -> None:
     with st.container(border=True):
         st.subheader("New invalidation", anchor=False)
         fields = form()
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            soft = st.segmented_control(
-                "Effect",
-                [False, True],
-                default=False,
-                format_func=MODES.__getitem__,
-                key="soft",
-                required=True,
-                help="Hide: never served again. Mark stale: served only if the provider fails, and asked anew by the "
-                "next request.",
-            )
-            hold = st.selectbox(
-                "Can be undone for",
-                list(HOLDS),
-                key="hold",
-                width=160,
-                disabled=bool(soft),
-                help="Nothing is deleted before that.",
-            )
+        soft, hold_seconds = effect()
         criteria, problem = now_criteria(fields)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(
@@ -106,7 +73,7 @@ def builder() -> None:
                 st.caption("Choose at least one of the above. Nothing is changed by a preview.")
         plan: Plan | None = st.session_state.get("plan")
         if plan is not None and criteria is not None:
-            show_preview(plan, outdated=plan.fields != fields, soft=bool(soft), hold_seconds=HOLDS[hold])
+            show_preview(plan, outdated=plan.fields != fields, soft=soft, hold_seconds=hold_seconds)
         actions.show_last("invalidate")
 
 
@@ -248,10 +215,7 @@ def confirm(pending: Pending) -> None:
         st.caption(f"Can be undone for {duration(pending.hold_seconds)}; then a worker deletes them.")
     else:
         st.caption("Can not be undone: a worker deletes them right away.")
-    must_type = preview.criteria.all or preview.share > LARGE_SHARE
-    typed = ""
-    if must_type:
-        typed = st.text_input(f"Type {WORD} to confirm", key="typed", live=True, autocomplete="off") or ""
+    is_confirmed = word_typed(preview)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="cancel"):
             _close()
@@ -260,7 +224,7 @@ def confirm(pending: Pending) -> None:
             "Mark stale" if pending.soft else "Invalidate",
             key="confirm",
             type="primary",
-            disabled=must_type and typed.strip().lower() != WORD,
+            disabled=not is_confirmed,
         ):
             _close()
             _do(pending.plan, pending.soft, pending.hold_seconds, preview)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import msgspec
 import streamlit as st
@@ -22,6 +22,8 @@ SELECTORS = {
     "all": ":material/select_all: Everything",
 }
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
+HOLDS = {"5 minutes": 300, "1 hour": 3600, "1 day": 86_400, "not at all": 0}
+MODES = {False: ":material/visibility_off: Hide", True: ":material/hourglass_bottom: Mark stale"}
 LINKED = ("model", "pattern", "keywords", "tags", "key")
 
 
@@ -46,13 +48,18 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
             namespace=self.namespace,
             model=self.model if "model" in chosen else None,
             pattern=self.pattern if "pattern" in chosen else None,
-            created_before=now - self.age * UNITS[self.unit] if "age" in chosen else None,
+            created_before=now - self.age_seconds if self.age_seconds is not None else None,
             keywords=self._required("keywords", self.keywords) if "keywords" in chosen else (),
             keyword_mode="all" if self.keyword_mode == "all" else "any",
             tags=self._required("tags", self.tags) if "tags" in chosen else (),
             key=self.key.strip() if "key" in chosen else None,
             all="all" in chosen,
         )
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How old an entry has to be; None when its age does not matter."""
+        return self.age * UNITS[self.unit] if "age" in self.selectors else None
 
     @staticmethod
     def _required(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,11 +95,11 @@ def fill_from_link() -> None:
         st.session_state["criteria-selectors"] = chosen
 
 
-def form() -> Fields:
-    """Draws the builder."""
+def form(*, without: Container[str] = ()) -> Fields:
+    """Draws the builder, `without` these selectors."""
     selectors = st.pills(
         "What shall no longer be served? Everything chosen must match.",
-        list(SELECTORS),
+        [name for name in SELECTORS if name not in without],
         selection_mode="multi",
         format_func=SELECTORS.__getitem__,
         key="criteria-selectors",
@@ -107,6 +114,30 @@ def form() -> Fields:
             if name in _FIELDS:
                 values |= _FIELDS[name]()
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
+
+
+def effect() -> tuple[bool, float]:
+    """Asks whether answers are hidden or (True) marked stale, and for how many seconds that can be undone."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        soft = st.segmented_control(
+            "Effect",
+            [False, True],
+            default=False,
+            format_func=MODES.__getitem__,
+            key="soft",
+            required=True,
+            help="Hide: never served again. Mark stale: served only if the provider fails, and asked anew by the next "
+            "request.",
+        )
+        hold = st.selectbox(
+            "Can be undone for",
+            list(HOLDS),
+            key="hold",
+            width=160,
+            disabled=bool(soft),
+            help="Nothing is deleted before that.",
+        )
+    return bool(soft), HOLDS[hold]
 
 
 def _only_everything() -> None:
