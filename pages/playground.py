@@ -19,6 +19,7 @@ from core.explanation import Explanation, differences, explain
 from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
 from pages.components import actions, charts, context, outcomes, tables
 from pages.components.frame import frame
+from pages.components.neighbours import neighbours
 from pages.components.text import literal, one_line, visible
 from pages.components.wording import clock, duration, milliseconds, money, sentence
 
@@ -385,6 +386,7 @@ def _details(turn: Turn, answer: Answer) -> None:
     told = explain(cache, turn.ask.request(), turn.ask.controls())
     if answer.outcome.kind is OutcomeKind.MISS:
         _nearest(turn, told)
+    neighbours(turn.ask.request(), turn.ask.controls(), key=turn.id)
     st.markdown("**What makes this request the one it is**")
     st.dataframe(
         tables.parts(told.parts),

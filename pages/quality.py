@@ -71,8 +71,10 @@ def page() -> None:
     report = read_report(view)
     if report.value is None:
         nothing_yet(report)
+    elif threshold.mode is SemanticMode.OFF and not report.value.labels:
+        off()
     elif not report.value.lookups and not report.value.labels:
-        empty(view, threshold)
+        empty(view)
     else:
         st.fragment(figures, run_every=SECONDS)(view)
         st.subheader("Review", anchor=False)
@@ -189,11 +191,8 @@ def problems(threshold: Threshold) -> list[str]:
     return found
 
 
-def empty(view: View, threshold: Threshold) -> None:
-    """No evidence: what it would take when it is off, where it comes from when it is on."""
-    if threshold.mode is SemanticMode.OFF:
-        off()
-        return
+def empty(view: View) -> None:
+    """No evidence: where it comes from."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         if view.since is None:
@@ -269,7 +268,7 @@ def figures(view: View) -> None:
         f"{many(report.lookups, 'recorded lookup')} and {many(report.labels, 'labelled pair')}, "
         f"{WINDOWS[view.window][0]}, read at {clock(reading.read_at)}"
     )
-    with st.grid(3, min_column_width=230):
+    with st.grid(3, min_column_width=150):
         for tile in (
             false_hits(report, budget),
             still_needed(report, budget),
@@ -283,7 +282,7 @@ def figures(view: View) -> None:
         with st.container(border=True, gap="xsmall"):
             st.markdown("**Precision over hit rate**")
             st.plotly_chart(
-                charts.precision_over_hit_rate(report.curve, report.threshold.serve, budget),
+                charts.precision_over_hit_rate(report.curve, served_from(report.threshold), budget),
                 key="chart-precision",
                 config=charts.CONFIG,
                 alt="Share of right answers over the share of near matches that would be served",
@@ -294,13 +293,23 @@ def figures(view: View) -> None:
             )
 
 
+def served_from(threshold: Threshold) -> float | None:
+    """The cosine from which near answers are served unjudged; None where none are."""
+    return None if threshold.mode is SemanticMode.OFF else threshold.serve
+
+
+def judged_from(threshold: Threshold) -> float | None:
+    """The cosine from which a judge is asked; None where none is."""
+    return threshold.grey if threshold.mode is SemanticMode.JUDGE else None
+
+
 def false_hits(report: EvidenceReport, budget: float) -> Tile:
     """Wrong ones of the answers served at the threshold, or what bounds them where each is judged."""
     explained = (
         "Wrong answers of the near answers served. The bound is one-sided, 95 % (Clopper-Pearson): the true share is "
         "not above it, with that confidence."
     )
-    point = report.at_threshold
+    point = report.at_threshold if served_from(report.threshold) is not None else None
     if point is not None and point.labels:
         value = share(point.errors / point.labels)
         below = f"{point.errors} wrong of {point.labels} · at most {share(point.bound)} · {verdict(point, budget)}"
@@ -309,7 +318,11 @@ def false_hits(report: EvidenceReport, budget: float) -> Tile:
         below = f"each is judged: the bound is on the judge's yeses · budget {share(budget, 0)}"
     else:
         value = UNKNOWN
-        below = "not measured yet: no label at the cosine served from" if point else "check the judge's yeses below"
+        below = "not measured: no label at or above the cosine served from"
+        if report.threshold.mode is SemanticMode.OFF:
+            below = "nothing is served now"
+        elif point is None:
+            below = "not measured: nobody has checked the judge's yeses"
     return Tile(label="False hits per hit", value=value, below=below, explained=explained)
 
 
@@ -408,7 +421,7 @@ def what_if(view: View, threshold: Threshold) -> None:
         "Serve from the cosine", choices, value=begin, format_func=lambda choice: f"{choice:.3f}", key="what-if"
     )
     point = by_threshold[chosen]
-    with st.grid(3, min_column_width=180):
+    with st.grid(3, min_column_width=150):
         with st.container(gap=None):
             st.metric("Would have hit", share(point.hit_rate))
             st.caption(f"{number(point.hits)} of {many(point.lookups, 'lookup')}")
@@ -423,7 +436,7 @@ def what_if(view: View, threshold: Threshold) -> None:
             f":material/info: Below {threshold.grey:.3f} nothing was looked at: there would be more hits than these."
         )
     st.plotly_chart(
-        charts.what_if(points, threshold.serve, threshold.grey),
+        charts.what_if(points, served_from(threshold), judged_from(threshold)),
         key="chart-what-if",
         config=charts.CONFIG,
         alt="Share of lookups answered, and of wrong answers, over the cosine to serve from",
@@ -598,7 +611,10 @@ def _support(change: Change, to: Threshold) -> bool:
         return False
     seen = change.seen
     if seen.mode is not SemanticMode.OFF and seen.serve is not None and to.serve >= seen.serve:
-        st.info(f"{words} Not stricter than labels ask for, but no looser than now.", icon=":material/info:")
+        st.info(
+            f"{words} That does not prove the budget of {share(budget, 0)}, but serves no more than now.",
+            icon=":material/info:",
+        )
         return False
     st.warning(
         f"{words} **The budget of {share(budget, 0)} is not proved**: answers may be wrong more often than that.",

@@ -185,7 +185,7 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
     return figure
 
 
-def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float) -> go.Figure:
+def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float | None) -> go.Figure:
     """What recorded lookups would have come to at each threshold: answered, and of those wrong."""
     figure = _blank("")
     rising = sorted(points, key=lambda point: point.threshold)

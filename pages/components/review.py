@@ -212,8 +212,11 @@ def _served_wrongly() -> None:
             f":material/warning: This wrong answer was served, and may be again: {literal(pair.question or '', 60)}",
             width="stretch",
         )
-        if st.button("Hide it…", key="hide", icon=":material/block:"):
-            st.switch_page("pages/invalidations.py", query_params={"key": pair.question_key})
+        if st.button("Hide it…", key="hide", icon=":material/block:", disabled=not pair.question_key):
+            st.session_state["criteria-selectors"] = ["key"]
+            st.session_state["criteria-key"] = pair.question_key
+            st.session_state["criteria-namespace"] = pair.namespace
+            st.switch_page("pages/invalidations.py")
         st.button("Close", key="close-rejected", icon=":material/close:", type="tertiary", on_click=_forget_rejected)
 
 

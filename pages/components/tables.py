@@ -15,6 +15,7 @@ from core.exports import to_csv
 from core.invalidation import Invalidation, InvalidationState, PreviewRow
 from core.metrics.summary import Kinds, Summary
 from core.request_log import Frequent, RequestRecord
+from core.semantic.neighbours import Neighbour
 from core.semantic.reports import ReplayPoint
 from core.semantic.thresholds import Published, Threshold
 from pages.components import outcomes
@@ -129,11 +130,18 @@ VERSION_COLUMNS: dict[str, Any] = {
     "version": _column.NumberColumn("Version", width=75),
     "time": _column.DatetimeColumn("When", format="D MMM, HH:mm:ss", width=130),
     "act": _column.TextColumn("How", width=100),
-    "actor": _column.TextColumn("By", width=100),
+    "actor": _column.TextColumn("By", width=150),
     "mode": _column.TextColumn("Mode", width=80),
     "serve": _column.NumberColumn("Served from", format="%.3f", width=100),
     "grey": _column.NumberColumn("Judged from", format="%.3f", width=100),
-    "note": _column.TextColumn("Why", width="large"),
+    "note": _column.TextColumn("Why", width="medium"),
+}
+
+NEIGHBOUR_COLUMNS: dict[str, Any] = {
+    "similarity": _column.NumberColumn("Cosine", format="%.3f", width=80),
+    "verdict": _column.TextColumn("What the lookup makes of it", width="medium"),
+    "prompt": _column.TextColumn("Stored question", width="large"),
+    "key": _column.TextColumn("Key", width="small"),
 }
 
 REPLAY_COLUMNS: dict[str, Any] = {
@@ -345,6 +353,22 @@ def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(VERSION_COLUMNS))
+
+
+def neighbours(found: Iterable[tuple[Neighbour, str]]) -> pd.DataFrame:
+    """Near entries with what a lookup makes of each, the nearest first."""
+    return pd.DataFrame(
+        [
+            {
+                "similarity": one.similarity,
+                "verdict": one_line(verdict, 200),
+                "prompt": one_line(one.prompt, 300),
+                "key": one.key,
+            }
+            for one, verdict in found
+        ],
+        columns=list(NEIGHBOUR_COLUMNS),
+    )
 
 
 def replayed(points: Iterable[ReplayPoint]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Completion
@@ -82,7 +83,7 @@ def label() -> Callable[..., None]:
             services.evidence.add(a_pair(number, similarity, number >= wrong))
             if number < operator:
                 services.evidence.add(a_pair(number, similarity, number >= wrong, Labeller.OPERATOR))
-        services.evidence.flush()
+            services.evidence.flush()
 
     return note
 
@@ -101,6 +102,15 @@ def test_off_it_says_what_it_would_take_and_what_not_to_expect(open_page, servic
     assert "no embedder that was measured keeps false hits under 1 %" in said
     assert "299, 149 or 59 labelled" in said
     assert not at.metric
+
+
+def test_switched_off_again_it_explains_and_keeps_the_way_back(open_page, semantic):
+    semantic.thresholds.publish(NAMESPACE, JUDGING, actor="olga")
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.OFF), actor="olga")
+    at = open_page("quality")
+    assert "this namespace alone can be switched on below" in everything_said(at)
+    assert not at.button(key="by-hand").disabled
+    assert not at.button(key="roll-back").disabled
 
 
 def test_on_and_without_evidence_it_says_where_evidence_comes_from(open_page, semantic):
@@ -316,6 +326,35 @@ def test_a_viewer_may_look_and_change_nothing(open_page, semantic, label, viewer
         assert at.button(key=key).disabled
     assert not at.button(key="skip").disabled
     assert everything_said(at).count("Read only: this takes the role operator") == 2
+
+
+# In the playground
+
+
+def asked_in_playground(at: AppTest, prompt: str) -> AppTest:
+    at.selectbox(key="playground-model").set_value("gpt-4o")
+    at.chat_input(key="prompt").set_value(prompt).run()
+    at.session_state[f"why-{at.session_state['turns'][-1].id}"] = True
+    return at.run()
+
+
+def test_the_playground_shows_what_was_near_and_what_became_of_it(open_page, semantic):
+    semantic.semantic.warm([NAMESPACE])
+    at = open_page("playground")
+    for prompt in (STORED, "How do I not activate my card?", ASKED):
+        at = asked_in_playground(at, prompt)
+    assert not at.exception
+    tables = [table.value for table in at.dataframe if "verdict" in table.value.columns]
+    verdicts = {row.prompt: row.verdict for row in tables[-1].itertuples()}
+    assert verdicts[STORED] == "the judge said yes: the same"
+    assert verdicts["How do I not activate my card?"].startswith("refused by guard negation")
+    assert "judged from 0.700 on" in everything_said(at)
+
+
+def test_the_playground_says_nothing_of_neighbours_where_none_are_looked_for(open_page, services):
+    at = asked_in_playground(open_page("playground"), STORED)
+    assert not at.exception
+    assert "Nearest stored questions" not in everything_said(at)
 
 
 # Without Redis

@@ -1,0 +1,72 @@
+"""The nearest stored questions to a request: how near they are, and what keeps each from being served or not."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from core.errors import CacheError
+from core.keys import Identity
+from core.models import ChatRequest, Controls
+from core.semantic.neighbours import Neighbour
+from core.semantic.records import Pair, pair_id
+from core.semantic.thresholds import Threshold
+from core.settings import SemanticMode
+from pages.components import context, tables
+from pages.components.frame import told
+from pages.components.review import pairs_of
+
+SHOWN = 5
+
+
+def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
+    """The table, where near questions are looked for; nothing elsewhere. Judges and counts nothing."""
+    built = context.services()
+    call, keyed = built.cache.decider.prepared(request, controls)
+    if built.semantic is None or keyed is None:
+        return
+    identity = keyed.identity
+    try:
+        if not built.semantic.applies(identity):
+            return
+        threshold = built.thresholds.current(call.namespace)
+        with st.spinner("Looking for the nearest questions…"):
+            found = built.semantic.explain(built.store, built.cache.decider.slot, identity, time.time(), k=SHOWN + 1)
+    except CacheError as error:
+        st.caption(f"The nearest stored questions are not known. {told(error)}")
+        return
+    st.markdown("**Nearest stored questions**")
+    near = [neighbour for neighbour in found if neighbour.key != identity.key][:SHOWN]
+    if not near:
+        st.caption("No other question is stored in this scope.")
+        return
+    known = {pair.id: pair for pair in pairs_of(call.namespace).value or ()}
+    st.dataframe(
+        tables.neighbours((one, _verdict(identity, one, threshold, known)) for one in near),
+        column_config=tables.NEIGHBOUR_COLUMNS,
+        hide_index=True,
+        key=f"neighbours-{key}",
+        alt="Nearest stored questions in the same scope",
+    )
+    st.caption(_rule(threshold))
+
+
+def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: dict[str, Pair]) -> str:
+    """What the lookup does with a neighbour, in words."""
+    if one.guard:
+        return f"refused by guard {one.guard}: {one.reason}"
+    if threshold.serve is not None and one.similarity >= threshold.serve:
+        return "near enough to be served"
+    if threshold.mode is not SemanticMode.JUDGE or one.similarity < threshold.grey:
+        return "too far"
+    pair = known.get(pair_id(identity.namespace, identity.prompt, one.prompt))
+    if pair is None or pair.judge_label is None:
+        return "near enough to be judged"
+    return f"the judge said {'yes' if pair.judge_label else 'no'}: {pair.judge_reason}"
+
+
+def _rule(threshold: Threshold) -> str:
+    serve = "none is served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
+    judged = f", judged from {threshold.grey:.3f} on" if threshold.mode is SemanticMode.JUDGE else ""
+    return f"Mode {threshold.mode.value}: {serve}{judged}. Only questions of the same scope are compared."
