@@ -1,0 +1,326 @@
+"""Entries: found, read, paged, taken out, put in; in every state and role."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+
+import msgspec
+import pytest
+
+from core.bans import Criteria
+from core.bootstrap import bootstrap
+from core.entries import PAGE_SIZE, find_entry
+from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
+from core.settings import Settings
+from pages.components import actions as page_actions
+from pages.components import entry_detail
+from tests.pages.conftest import everything_said
+
+
+@pytest.fixture
+def filled(ask):
+    """Answers of two models; the keys by prompt."""
+    asked = {f"What does word {number} mean?": "gpt-4o" for number in range(4)}
+    asked["Who wrote <b>Faust</b>?"] = "gpt-4o-mini"
+    return {prompt: ask(prompt, model=model).key for prompt, model in asked.items()}
+
+
+def prompts(at):
+    return set(at.dataframe[0].value["prompt"]) if at.dataframe else set()
+
+
+def select(at, *rows):
+    """Ticks rows of the table, which has another key for other rows."""
+    content = sha256("".join(at.dataframe[0].value["key"]).encode()).hexdigest()[:16]
+    at.session_state[f"entries-table-0-{content}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return at.run()
+
+
+def actions(services):
+    return [(record.action, record.actor) for record in services.audit.records(action="entry.")]
+
+
+def is_hit(ask, prompt, model="gpt-4o"):
+    return ask(prompt, model=model).outcome.kind is OutcomeKind.HIT
+
+
+# Found
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_with_nothing_stored_it_says_how_entries_come_to_be(open_page, services, alone):
+    at = open_page("entries", alone=alone)
+    assert not at.exception
+    assert "No entries yet" in everything_said(at)
+    assert not at.dataframe
+
+
+def test_what_is_stored_is_listed_and_counted_by_the_index(open_page, services, filled):
+    at = open_page("entries")
+    assert not at.exception
+    assert prompts(at) == set(filled)
+    assert "The index lists 5 entries in this namespace" in everything_said(at)
+    assert set(at.dataframe[0].value["state"]) == {"served"}
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ({"q": "WORD 1"}, {"What does word 1 mean?"}),
+        ({"model": "gpt-4o-mini"}, {"Who wrote <b>Faust</b>?"}),
+        ({"model": "gpt-4o-mini", "q": "word"}, set()),
+        ({"namespace": "nobody"}, set()),
+        ({"entries_age": "more than 1 day ago"}, set()),
+        ({"entries_age": "last hour", "q": "faust"}, {"Who wrote <b>Faust</b>?"}),
+        ({"tag": "doc:1"}, set()),
+        ({"ttl_class": "none"}, set()),
+    ],
+)
+def test_a_link_opens_a_search(open_page, services, filled, link, expected):
+    at = open_page("entries", **link)
+    assert not at.exception
+    assert prompts(at) == expected
+
+
+def test_a_link_to_what_can_be_no_namespace_is_refused_in_words(open_page, services):
+    at = open_page("entries", namespace="no {namespace}")
+    assert not at.exception
+    assert "letters" in everything_said(at)
+
+
+def test_answers_are_searched_when_asked_for(open_page, services):
+    request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": "Where?"}])
+    choice = {"message": {"role": "assistant", "content": "In Lisbon."}, "finish_reason": "stop"}
+    services.cache.put(request, Completion(body={"choices": [choice]}), Controls(ttl=For(60)))
+    at = open_page("entries", q="lisbon")
+    assert "Nothing matches" in everything_said(at)
+    at.toggle(key="in_answers").set_value(True).run()
+    assert prompts(at) == {"Where?"}
+
+
+def test_when_nothing_matches_the_filters_can_be_cleared(open_page, services, filled):
+    at = open_page("entries", q="nothing like this")
+    assert "Nothing matches" in everything_said(at)
+    assert "No entries yet" not in everything_said(at)
+    at.button(key="entries-clear").click().run()
+    assert prompts(at) == set(filled)
+
+
+def test_pages_are_turned_to_the_end_and_back(open_page, services, ask):
+    for number in range(PAGE_SIZE + 3):
+        ask(f"What does word {number} mean?")
+    at = open_page("entries")
+    first = prompts(at)
+    assert (len(first), at.button(key="entries-previous").disabled) == (PAGE_SIZE, True)
+    at.button(key="entries-next").click().run()
+    assert prompts(at) == {f"What does word {number} mean?" for number in range(3)}
+    assert at.button(key="entries-next").disabled
+    at.button(key="entries-previous").click().run()
+    assert prompts(at) == first
+
+
+def test_a_new_search_begins_at_its_first_page(open_page, services, ask):
+    for number in range(PAGE_SIZE + 3):
+        ask(f"What does word {number} mean?")
+    at = open_page("entries")
+    at.button(key="entries-next").click().run()
+    at.text_input(key="q").set_value("word 52").run()
+    assert prompts(at) == {"What does word 52 mean?"}
+
+
+def test_a_list_does_not_move_until_it_is_read_again(open_page, services, ask, filled):
+    at = open_page("entries")
+    ask("What is new?")
+    assert "What is new?" not in prompts(at.run())
+    at.button(key="entries-refresh").click().run()
+    assert "What is new?" in prompts(at)
+
+
+# Read
+
+
+def test_one_entry_is_shown_whole_as_text(open_page, services, filled):
+    at = open_page("entries", key=filled["Who wrote <b>Faust</b>?"])
+    texts = [text.value for text in at.text]
+    assert "Who wrote <b>Faust</b>?" in texts
+    assert "gpt-4o-mini" in texts
+    assert filled["Who wrote <b>Faust</b>?"] in [code.value for code in at.code]
+    assert not any("<b>" in markdown.value for markdown in at.markdown)
+
+
+def test_a_key_can_be_searched_for(open_page, services, filled):
+    key = filled["What does word 2 mean?"]
+    at = open_page("entries", q=key)
+    assert "What does word 2 mean?" in [text.value for text in at.text]
+    assert not at.dataframe
+
+
+def test_a_key_that_is_not_there_is_told(open_page, services, filled):
+    at = open_page("entries", key="0-" + "0" * 64)
+    assert "No entry has this key" in everything_said(at)
+
+
+def test_invalidated_entries_are_shown_when_asked_for_and_cannot_be_edited(open_page, services, filled):
+    key = filled["What does word 2 mean?"]
+    services.invalidation.invalidate(Criteria(key=key), actor="olga", hold_seconds=300)
+    at = open_page("entries")
+    assert "What does word 2 mean?" not in prompts(at)
+    at = open_page("entries", entries_hidden="true", key=key)
+    assert "What does word 2 mean?" in prompts(at)
+    assert "invalidated, hidden" in set(at.dataframe[0].value["state"])
+    assert at.button(key="entry-invalidate").disabled
+
+
+# Changed
+
+
+def test_one_entry_is_invalidated_after_a_question(open_page, services, filled, ask):
+    key = filled["What does word 2 mean?"]
+    at = open_page("entries", key=key)
+    at.button(key="entry-invalidate").click().run()
+    assert "**1 entry** will be hidden" in everything_said(at)
+    assert services.invalidation.history() == []
+    at.button(key="entries-confirm").click().run()
+    assert [str(one.criteria.key) for one in services.invalidation.history()] == [key]
+    assert "What does word 2 mean?" not in prompts(at)
+    assert not is_hit(ask, "What does word 2 mean?")
+
+
+def test_a_selection_is_invalidated_together_and_nothing_else(open_page, services, filled, ask):
+    at = select(open_page("entries"), 0, 2)
+    listed = list(at.dataframe[0].value["prompt"])
+    at.button(key="entries-invalidate").click().run()
+    at.button(key="entries-cancel").click().run()
+    assert services.invalidation.history() == []
+    at.button(key="entries-invalidate").click().run()
+    at.button(key="entries-confirm").click().run()
+    assert prompts(at) == set(filled) - {listed[0], listed[2]}
+    assert "selected" not in everything_said(at)
+
+
+def test_all_that_match_are_handed_over_to_the_invalidations(open_page, services, filled):
+    at = open_page("entries", q="word 1", model="gpt-4o")
+    at.button(key="entries-invalidate-all").click().run()
+    assert at.title[0].value == "Invalidations"
+    assert at.selectbox(key="criteria-model").value == "gpt-4o"
+    assert at.multiselect(key="criteria-keywords").value == ["word 1"]
+    assert services.invalidation.history() == []
+
+
+def test_a_ttl_is_changed_and_put_on_record(open_page, services, filled):
+    key = filled["What does word 2 mean?"]
+    at = open_page("entries", key=key)
+    at.selectbox(key="entry-ttl").set_value("1 minute")
+    at.button(key="entry-keep").click().run()
+    assert "fresh for 1 minute" in everything_said(at)
+    left = find_entry(services.store, services.settings.namespace, key).entry.header.fresh_until - time.time()
+    assert 30 < left <= 60
+    assert actions(services) == [("entry.edited", "console")]
+
+
+# Put in
+
+
+def opened(open_page, name):
+    at = open_page("entries")
+    at.session_state[name] = True
+    return at.run()
+
+
+def test_an_answer_is_written_by_hand_and_served(open_page, services, ask, provider):
+    at = opened(open_page, "entries-write")
+    at.selectbox(key="written-model").set_value("gpt-4o")
+    at.text_area(key="written-prompt").set_value("Who are we?")
+    at.text_area(key="written-answer").set_value("The bank.")
+    at.button(key="written-go").click().run()
+    assert not at.exception
+    assert "the next such request is a hit" in everything_said(at)
+    assert ask("Who are we?").completion.text == "The bank."
+    assert prompts(at) == {"Who are we?"}
+    assert actions(services) == [("entry.written", "console")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"written-answer": ""}, "It is empty"),
+        ({"written-prompt": " "}, "give the question"),
+        ({"written-prompt": "What is my balance?"}, "names no user"),
+    ],
+)
+def test_what_may_not_be_stored_is_told_with_its_reason(open_page, services, fields, told):
+    at = opened(open_page, "entries-write")
+    at.selectbox(key="written-model").set_value("gpt-4o")
+    for key, value in ({"written-prompt": "Who are we?", "written-answer": "The bank."} | fields).items():
+        at.text_area(key=key).set_value(value)
+    at.button(key="written-go").click().run()
+    assert told in everything_said(at)
+    assert not at.dataframe
+
+
+@pytest.mark.parametrize("parameters", ["{", "[1]", '{"model": "x"}'])
+def test_parameters_are_a_json_object_of_parameters(open_page, services, parameters):
+    at = opened(open_page, "entries-write")
+    at.selectbox(key="written-model").set_value("gpt-4o")
+    at.text_area(key="written-prompt").set_value("Who are we?")
+    at.text_area(key="written-answer").set_value("The bank.")
+    at.text_input(key="written-parameters").set_value(parameters)
+    at.button(key="written-go").click().run()
+    assert "JSON object" in everything_said(at)
+    assert actions(services) == []
+
+
+def test_a_file_is_imported_and_what_is_not_stored_is_told(open_page, services, ask):
+    line = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Who are we?"}], "answer": "The bank."}
+    text = msgspec.json.encode(line) + b"\nno line\n" + msgspec.json.encode(line | {"answer": ""})
+    at = opened(open_page, "entries-import")
+    at.file_uploader(key="entries-file").upload("answers.jsonl", text, "application/jsonl").run()
+    at.button(key="entries-import-go").click().run()
+    assert not at.exception
+    assert "1 of 3 lines stored" in everything_said(at).replace("\\", "")
+    refused = at.dataframe[-1].value
+    assert list(refused["line"]) == [2, 3]
+    assert refused["why"][1] == "It is empty."
+    assert ask("Who are we?").completion.text == "The bank."
+    assert actions(services) == [("entry.imported", "console")] * 2
+
+
+# Read only, and without Redis
+
+
+def test_a_viewer_reads_and_changes_nothing(open_page, services, filled, viewer):
+    at = open_page("entries", key=filled["What does word 2 mean?"])
+    assert at.button(key="entry-invalidate").disabled
+    assert "Read only" in everything_said(at)
+    at = opened(open_page, "entries-write")
+    assert at.button(key="written-go").disabled
+    at = opened(open_page, "entries-import")
+    assert at.file_uploader(key="entries-file").disabled
+
+
+def test_a_viewer_who_gets_at_an_action_all_the_same_is_refused(services, filled, viewer):
+    entry_detail.ask_to_invalidate(services.settings.namespace, list(filled.values()))
+    assert page_actions.last("entry-look").ending is page_actions.Ending.REFUSED
+
+
+def test_without_redis_the_last_page_stays(open_page, provider, use, redis_server, ask_with):
+    server = redis_server()
+    with bootstrap(Settings(redis_url=server.url), provider=provider, operator_timeout_seconds=1) as built:
+        use(built)
+        ask_with(built, "What stays?")
+        at = open_page("entries")
+        assert prompts(at) == {"What stays?"}
+        server.kill()
+        at.button(key="entries-refresh").click().run()
+        assert not at.exception
+        assert prompts(at) == {"What stays?"}
+        assert "You see the last values" in everything_said(at)
+
+
+def test_with_no_redis_at_all_the_page_says_so(open_page, provider, use, tmp_path):
+    with bootstrap(Settings(redis_url=f"unix://{tmp_path}/none.sock"), provider=provider) as built:
+        use(built)
+        at = open_page("entries")
+        assert not at.exception
+        assert "No values yet" in everything_said(at)
