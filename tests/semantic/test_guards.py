@@ -194,7 +194,7 @@ def test_an_exchanged_detail_decides_in_longer_texts_and_not_in_long_ones():
 
 
 def test_two_words_of_one_set_decide_up_to_a_length():
-    question, stored = padded("open on Monday", MAX_WORDS_CONTRAST), padded("open on Friday", MAX_WORDS_CONTRAST)
+    question, stored = padded("open on monday", MAX_WORDS_CONTRAST), padded("open on friday", MAX_WORDS_CONTRAST)
     assert check(question, stored).guard is Guard.CONTRAST
     assert check(question + " now", stored).passed
 
