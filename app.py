@@ -50,6 +50,13 @@ st.navigation(
                 help="Hide wrong or old answers at once, and undo it",
             ),
             st.Page(
+                "pages/schedules.py",
+                title="Schedules",
+                icon=":material/event_repeat:",
+                url_path="schedules",
+                help="Invalidations that run by themselves",
+            ),
+            st.Page(
                 "pages/quality.py",
                 title="Quality",
                 icon=":material/rule:",

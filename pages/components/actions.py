@@ -13,13 +13,14 @@ import streamlit as st
 from core.access import Role
 from core.audit import AuditRecord
 from core.bans import Criteria
-from core.errors import CacheError, OutcomeUnknown, ThresholdRefused
+from core.errors import CacheError, InvalidationRefused, OutcomeUnknown, StoreUnavailable, ThresholdRefused
 from core.invalidation import Invalidation, Preview
+from core.schedules import Schedule, Schedules
 from core.semantic.records import Pair
 from core.semantic.thresholds import Published, Threshold
 from pages.components import context
 from pages.components.text import plain
-from pages.components.wording import many
+from pages.components.wording import duration, many
 from workers.queue import JobView
 
 Value = TypeVar("Value")
@@ -142,6 +143,97 @@ def enqueue_sweep(namespace: str) -> JobView | None:
     return perform(
         "sweep", lambda: context.queue().enqueue_sweep(namespace), lambda job: "The sweep is queued.", Role.OPERATOR
     )
+
+
+# Schedules
+
+
+def add_schedule(
+    criteria: Criteria,
+    *,
+    name: str,
+    namespace: str,
+    older_than_seconds: float | None,
+    every_seconds: float | None,
+    daily_at: str | None,
+    soft: bool,
+    hold_seconds: float,
+) -> Schedule | None:
+    """Has an invalidation run by itself. An age in the criteria is left out for `older_than_seconds`."""
+    fields = {
+        field: value for field, value in criteria.to_dict().items() if field not in ("namespace", "created_before")
+    }
+    return perform(
+        "schedule",
+        lambda: _schedules().add(
+            namespace=namespace,
+            actor=context.actor().name,
+            name=name,
+            criteria=fields,
+            older_than_seconds=older_than_seconds,
+            every_seconds=every_seconds,
+            daily_at=daily_at,
+            soft=soft,
+            hold_seconds=hold_seconds,
+            source="console",
+        ),
+        lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
+        Role.ADMIN if criteria.all else Role.OPERATOR,
+    )
+
+
+def pause_schedule(schedule: Schedule) -> None:
+    """Keeps it without running it."""
+    perform(
+        "schedule",
+        lambda: _schedules().pause(schedule.id, actor=context.actor().name, source="console"),
+        lambda paused: "Paused: it does not run until it is resumed.",
+        Role.OPERATOR,
+    )
+
+
+def resume_schedule(schedule: Schedule) -> None:
+    """Has it run again."""
+    perform(
+        "schedule",
+        lambda: _schedules().resume(schedule.id, actor=context.actor().name, source="console"),
+        lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
+        starting_role(schedule),
+    )
+
+
+def remove_schedule(schedule: Schedule) -> None:
+    """Forgets it."""
+    perform(
+        "schedule",
+        lambda: _schedules().remove(schedule.id, actor=context.actor().name, source="console"),
+        lambda done: "Removed. What it has invalidated stays so.",
+        Role.OPERATOR,
+    )
+
+
+def run_schedule(schedule: Schedule) -> Invalidation | None:
+    """Runs it once, unless it has run since it was looked at."""
+
+    def act() -> Invalidation:
+        if _schedules().get(schedule.id).last_run_at != schedule.last_run_at:
+            raise InvalidationRefused("it has run since; look at what came of it first")
+        return _schedules().run_now(schedule.id, actor=context.actor().name, source="console")
+
+    effect = "marked stale" if schedule.soft else "hidden from every lookup"
+    return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", starting_role(schedule))
+
+
+def starting_role(schedule: Schedule) -> Role:
+    """What it takes to have a schedule run: everything in a namespace is an admin's business."""
+    return Role.ADMIN if schedule.criteria.get("all") else Role.OPERATOR
+
+
+def _schedules() -> Schedules:
+    kept = context.services().schedules
+    if kept is None:
+        raise StoreUnavailable("there is no Redis, so there are no schedules")
+    return kept
 
 
 # Jobs
