@@ -22,7 +22,8 @@ from pages.components.text import literal, plain
 from pages.components.tiles import Tile
 from pages.components.wording import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
 
-SECONDS = 10
+SECONDS = 30
+"""How old evidence may be on screen: with 50,000 labels it takes seconds to sum up."""
 WORD = "unproven"
 """Has to be typed where labels do not support what is published."""
 WINDOWS: dict[str, tuple[str, float | None]] = {
@@ -341,10 +342,10 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
     others = (f"{report.still_needed[name]} for {name}" for name in names if name != chosen)
     return Tile(
-        label=f"Labels still needed for {chosen}",
+        label=f"Labels to prove {chosen}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
-        explained="So many more at or above the cosine served from prove that budget, if none of them is an error.",
+        explained="Still needed: so many more at or above the cosine served from prove that budget, if none of them is an error.",
     )
 
 
@@ -352,12 +353,12 @@ def agreement(report: EvidenceReport) -> Tile:
     """How far the judge can be trusted."""
     found = report.agreement
     return Tile(
-        label="Judge agrees with operators",
+        label="Judge agreement",
         value=share(found.agreed / found.pairs) if found.pairs else UNKNOWN,
         below=f"{many(found.pairs, 'pair')} · {found.false_yes} false yes · {found.false_no} false no"
         if found.pairs
         else "no pair has a label of both",
-        explained="Over pairs that both have labelled. A false yes serves a wrong answer, a false no costs a hit.",
+        explained="Over pairs that both the judge and operators have labelled. A false yes serves a wrong answer, a false no costs a hit.",
     )
 
 
@@ -375,7 +376,7 @@ def labels(report: EvidenceReport) -> Tile:
 def lookups(report: EvidenceReport) -> Tile:
     """What became of the lookups."""
     return Tile(
-        label="Near answers served",
+        label="Near hits",
         value=share(report.hits / report.lookups) if report.lookups else UNKNOWN,
         below=f"{number(report.hits)} of {many(report.lookups, 'semantic lookup')}",
         explained="Lookups that found nothing by exact or normalized key, and then something near.",

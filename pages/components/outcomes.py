@@ -65,6 +65,13 @@ _WHY = {
     "corrupt": "The stored entry could not be read, so it was not used.",
     "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
     "no-record": "The namespace was new, or its invalidation record had been lost.",
+    "far": "No question near enough was answered before.",
+    "loading": "Nothing was stored for this request, and the index of near questions was still being loaded.",
+    "no-embedder": "Nothing was stored for this request, and near questions cannot be looked for.",
+    "judge-no": "A near question was answered before, and the judge said that its answer does not fit.",
+    "judge-late": "A near question was answered before, and the judge did not answer in time.",
+    "judge-over-budget": "A near question was answered before, and the judge's budget for this hour is spent.",
+    "judge-broken": "A near question was answered before, and the judge does not work.",
     "max-age": "The stored answer was older than the request allows.",
     "no-cache": "The request asked for a fresh answer.",
     "store-down": "Redis did not answer, so the provider was asked.",
@@ -118,6 +125,10 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
         return f"{found} {_WHY[reason]}" if reason in _WHY else found
     if kind is OutcomeKind.ERROR:
         return "No answer came."
+    if reason.startswith("guard-"):
+        return f"A near question was answered before; the guard for {reason[6:]} sees a difference that matters."
+    if reason.startswith("no-vector-"):
+        return "Nothing was stored for this request, and it could not be compared with near ones."
     return _WHY.get(reason, "")
 
 

@@ -149,7 +149,7 @@ def test_a_near_match_that_was_served_is_counted_and_waits_to_be_checked(open_pa
     at = open_page("quality")
     assert not at.exception
     said = everything_said(at)
-    assert "Near answers served 50.0 %" in said
+    assert "Near hits 50.0 %" in said
     assert ASKED in said
     assert STORED in said
     assert "answer 1" in said  # the stored answer itself
@@ -164,10 +164,10 @@ def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page
     assert "False hits per hit 0.5 %" in said
     assert "2 wrong of 400 · at most 1.6 %" in said
     assert "within the budget of 2 %" in said
-    assert "Labels still needed for 2% 0" in said
+    assert "Labels to prove 2% 0" in said
     assert "228 for 1%" in said
     assert "20 by operators · 380 by the judge" in said
-    assert "Judge agrees with operators 100 %" in said
+    assert "Judge agreement 100 %" in said
     assert "saved $1.19, cost $0.40" in said.replace("\\", "")
     assert "Judging saved, net $0.79" in said
 
@@ -348,7 +348,9 @@ def test_the_playground_shows_what_was_near_and_what_became_of_it(open_page, sem
     verdicts = {row.prompt: row.verdict for row in tables[-1].itertuples()}
     assert verdicts[STORED] == "the judge said yes: the same"
     assert verdicts["How do I not activate my card?"].startswith("refused by guard negation")
-    assert "judged from 0.700 on" in everything_said(at)
+    said = everything_said(at)
+    assert "judged from 0.700 on" in said
+    assert "the guard for negation sees a difference" in said
 
 
 def test_the_playground_says_nothing_of_neighbours_where_none_are_looked_for(open_page, services):
