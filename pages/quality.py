@@ -345,7 +345,8 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
         label=f"Labels to prove {chosen}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
-        explained="Still needed: so many more at or above the cosine served from prove that budget, if none of them is an error.",
+        explained="Still needed: so many more labels at or above the cosine served from prove that budget, if none of "
+        "them is an error.",
     )
 
 
@@ -358,7 +359,8 @@ def agreement(report: EvidenceReport) -> Tile:
         below=f"{many(found.pairs, 'pair')} · {found.false_yes} false yes · {found.false_no} false no"
         if found.pairs
         else "no pair has a label of both",
-        explained="Over pairs that both the judge and operators have labelled. A false yes serves a wrong answer, a false no costs a hit.",
+        explained="With operators, over pairs that both have labelled. A false yes serves a wrong answer, a false no "
+        "costs a hit.",
     )
 
 
