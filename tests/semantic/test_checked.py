@@ -177,6 +177,7 @@ def test_a_hanging_embedder_is_not_given_more_than_it_has_threads(slow):
     assert embedded & set(texts) == set(texts[: CheckedEmbedder.WORKERS])  # nothing had been queued
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_embeds_on_threads_of_its_own():
     checked = CheckedEmbedder(ScriptedEmbedder(), deadline_seconds=20)
     checked.vector("in the parent")

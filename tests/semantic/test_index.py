@@ -533,7 +533,10 @@ def test_every_key_of_a_vector_set_expires_and_is_out_of_reach_of_selections(red
 
 
 def test_blas_has_one_thread_inside_and_its_own_number_again_outside():
-    (library,) = ThreadpoolController().select(user_api="blas").lib_controllers
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    if not libraries:
+        pytest.skip("this NumPy's BLAS cannot be told how many threads to use")
+    library = libraries[0]
     before = library.get_num_threads()
     library.set_num_threads(2)
     held = SingleThreadedBlas()
