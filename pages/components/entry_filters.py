@@ -102,8 +102,8 @@ def fill_from_link() -> None:
     for name, control in LINKED.items():
         value = st.query_params.get(name)
         if value:
-            st.session_state[control] = value[:256]
             del st.query_params[name]
+            st.session_state[control] = st.query_params[control] = value[:256]
 
 
 def clear() -> None:
