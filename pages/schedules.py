@@ -20,7 +20,7 @@ from pages.components.criteria_form import Fields, effect, form, now_criteria
 from pages.components.frame import NO_REDIS, frame, no_worker_notice, nothing_yet, state
 from pages.components.invalidation_states import STATES
 from pages.components.readings import Reading
-from pages.components.text import literal, plain
+from pages.components.text import literal, plain, visible
 from pages.components.wording import clock, duration, many, share, size
 
 SECONDS = 2
@@ -28,7 +28,7 @@ SHOWN = 20
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
 DAILY = "Daily at"
 EVERY = "Every so often"
-EXAMPLE = "older than 7 days, every night at 03:00"
+EXAMPLE = "older than 7 days, every night at 03:00 UTC"
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +190,7 @@ def card(schedule: Schedule, latest: dict[str, Invalidation]) -> None:
 def _fact(label: str, value: str, below: str) -> None:
     with st.container(gap=None):
         st.caption(label)
-        st.text(value)
+        st.text(visible(value))
         if below:
             st.caption(plain(below))
 
@@ -203,9 +203,10 @@ def _moment(at: float) -> str:
 def _effect_words(schedule: Schedule) -> str:
     if schedule.soft:
         return "marks stale"
-    if schedule.hold_seconds is None:
-        return "hides; can be undone for as long as is configured"
-    return f"hides; can be undone for {duration(schedule.hold_seconds)}" if schedule.hold_seconds else "hides; no undo"
+    if schedule.hold_seconds == 0:
+        return "hides; cannot be undone"
+    hold = context.services().settings.hold_seconds if schedule.hold_seconds is None else schedule.hold_seconds
+    return f"hides; can be undone for {duration(hold)}"
 
 
 def _came_to(schedule: Schedule, latest: dict[str, Invalidation]) -> str:
@@ -257,13 +258,8 @@ def _buttons(schedule: Schedule) -> None:
             st.session_state["schedule-asked"] = Asked(remove=schedule)
             st.rerun()
         done = schedule.last.partition("applied: ")[2]
-        if done:
-            st.page_link(
-                "pages/invalidations.py",
-                label="Last run",
-                icon=":material/open_in_full:",
-                query_params={"invalidation": done},
-            )
+        if done and st.button("Last run", key=f"last-{schedule.id}", icon=":material/open_in_full:", type="tertiary"):
+            st.switch_page("pages/invalidations.py", query_params={"invalidation": done})
         if not may_start:
             _read_only(actions.starting_role(schedule))
 
@@ -363,14 +359,9 @@ def confirm_adding(asked: Asked) -> None:
     if draft is None:
         return
     st.markdown(f"**{literal(draft.name)}** runs {plain(draft.rhythm)}.")
-    st.code(_selected(draft), language=None, wrap_lines=True)
+    st.code(visible(_selected(draft)), language=None, wrap_lines=True)
     _would_hide(asked, "Now it would hide")
-    if draft.soft:
-        st.caption("Each run marks answers stale: they are served only if the provider fails. Can be undone.")
-    elif draft.hold_seconds:
-        st.caption(f"Each run can be undone for {duration(draft.hold_seconds)}; then a worker deletes the answers.")
-    else:
-        st.caption("No run can be undone: a worker deletes the answers right away.")
+    st.caption(_undo_words(draft.soft, draft.hold_seconds))
     if _confirmed("Add", asked) and preview is not None:
         added = actions.add_schedule(
             preview.criteria,
@@ -402,9 +393,11 @@ def confirm_running(asked: Asked) -> None:
     schedule = asked.run
     if schedule is None:
         return
-    st.code(f"{schedule.what} in {schedule.namespace}", language=None, wrap_lines=True)
+    st.code(visible(f"{schedule.what} in {schedule.namespace}"), language=None, wrap_lines=True)
     _would_hide(asked, "It marks stale" if schedule.soft else "It hides at once")
-    st.caption(plain(f"This schedule {_effect_words(schedule)}. Its next run counts from now."))
+    st.caption(_undo_words(schedule.soft, schedule.hold_seconds))
+    if schedule.every_seconds is not None:
+        st.caption("The time to its next run begins anew.")
     if _confirmed("Run now", asked):
         actions.run_schedule(schedule)
         st.rerun()
@@ -416,11 +409,21 @@ def confirm_removing(asked: Asked) -> None:
     schedule = asked.remove
     if schedule is None:
         return
-    st.code(f"{schedule.name or schedule.id}: {schedule.what} in {schedule.namespace}", language=None, wrap_lines=True)
+    words = f"{schedule.name or schedule.id}: {schedule.what} in {schedule.namespace}"
+    st.code(visible(words), language=None, wrap_lines=True)
     st.caption("What it has invalidated stays so. To keep it without running it, pause it instead.")
     if _confirmed("Remove", asked):
         actions.remove_schedule(schedule)
         st.rerun()
+
+
+def _undo_words(soft: bool, hold_seconds: float | None) -> str:
+    if soft:
+        return "A run marks answers stale: they are served only if the provider fails. It can be undone."
+    if hold_seconds == 0:
+        return "A run cannot be undone: a worker deletes the answers right away."
+    hold = context.services().settings.hold_seconds if hold_seconds is None else hold_seconds
+    return f"A run can be undone for {duration(hold)}; then a worker deletes the answers."
 
 
 def _would_hide(asked: Asked, lead: str) -> None:

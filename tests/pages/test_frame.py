@@ -14,6 +14,7 @@ PAGES = {
     "dashboard": "Dashboard",
     "playground": "Playground",
     "invalidations": "Invalidations",
+    "schedules": "Schedules",
     "quality": "Quality",
     "workers": "Workers",
 }

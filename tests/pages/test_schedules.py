@@ -87,9 +87,12 @@ def test_the_last_run_tells_what_it_did(open_page, services, ask):
     services.invalidation.sweep("default", rest=0)
     context.readings().renew()
     at = open_page("schedules")
-    assert "swept: 1 entry deleted" in said(at)
-    [link] = at.get("page_link")
-    assert done.id in link.proto.query_string
+    for opened in (at, open_page("schedules", alone=True)):
+        assert not opened.exception
+        assert "swept: 1 entry deleted" in said(opened)
+    at.button(key=f"last-{schedule.id}").click().run()
+    assert at.query_params["invalidation"] == done.id
+    assert [heading.value for heading in at.title] == ["Invalidations"]
 
 
 def test_a_run_that_was_refused_says_why(open_page, services):
@@ -239,6 +242,7 @@ def test_running_one_now_shows_what_it_hides_and_does_it(open_page, services, as
     at = open_page("schedules")
     at.button(key=f"run-{schedule.id}").click().run()
     assert "It hides at once **1 entry**: 100 % of the namespace." in said(at)
+    assert "A run can be undone for 5 min" in said(at)
     assert services.invalidation.history() == []
     confirmed(at)
     [done] = services.invalidation.history()
