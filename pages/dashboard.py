@@ -176,7 +176,7 @@ def empty(view: View) -> None:
         )
         with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
             if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-                st.switch_page("pages/playground.py")
+                st.switch_page("pages/playground.py", query_params={})
             st.button(
                 "Replay sample questions",
                 key="replay",

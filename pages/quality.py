@@ -205,7 +205,7 @@ def empty(view: View) -> None:
                 width=560,
             )
             if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-                st.switch_page("pages/playground.py")
+                st.switch_page("pages/playground.py", query_params={})
         else:
             st.markdown(
                 f":material/hourglass_empty: **No evidence in the {WINDOWS[view.window][0]}**",

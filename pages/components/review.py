@@ -216,7 +216,7 @@ def _served_wrongly() -> None:
             st.session_state["criteria-selectors"] = ["key"]
             st.session_state["criteria-key"] = pair.question_key
             st.session_state["criteria-namespace"] = pair.namespace
-            st.switch_page("pages/invalidations.py")
+            st.switch_page("pages/invalidations.py", query_params={})
         st.button("Close", key="close-rejected", icon=":material/close:", type="tertiary", on_click=_forget_rejected)
 
 
