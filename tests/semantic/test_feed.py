@@ -67,7 +67,7 @@ class Process:
         self.namespace = namespace
         self.follower.catch_up(namespace)
 
-    def keys(self) -> set[bytes]:
+    def found(self) -> set[bytes]:
         return {
             candidate.key
             for partition in list(self.index._matrices)
@@ -106,7 +106,7 @@ def test_news_can_be_read_beside_another_command(log, client, namespace, partiti
         pipeline.execute_command(*process.follower.command(namespace))
         _, reply = pipeline.execute()
     assert process.follower.absorb(namespace, reply)
-    assert process.keys() == {b"key-1"}
+    assert process.found() == {b"key-1"}
 
 
 def test_news_can_be_read_from_a_bare_connection(log, client, namespace, partition, process):
@@ -115,13 +115,13 @@ def test_news_can_be_read_from_a_bare_connection(log, client, namespace, partiti
     connection.send_command(*process.follower.command(namespace))
     assert process.follower.absorb(namespace, connection.read_response())
     client.connection_pool.release(connection)
-    assert process.keys() == {b"key-1"}
+    assert process.found() == {b"key-1"}
 
 
 def test_no_news_cost_nothing_and_change_nothing(log, client, namespace, process):
     reply = client.execute_command(*process.follower.command(namespace))
     assert process.follower.absorb(namespace, reply)
-    assert process.keys() == set()
+    assert process.found() == set()
 
 
 def test_events_that_two_threads_read_are_applied_once(log, client, namespace, partition, process):
@@ -133,7 +133,7 @@ def test_events_that_two_threads_read_are_applied_once(log, client, namespace, p
     late = client.execute_command(*command)
     assert process.follower.absorb(namespace, late)
     assert process.follower.absorb(namespace, early)
-    assert process.keys() == set()
+    assert process.found() == set()
 
 
 def test_a_removed_row_leaves_every_process_and_does_not_come_back(log, clock, namespace, partition, process):
@@ -142,8 +142,8 @@ def test_a_removed_row_leaves_every_process_and_does_not_come_back(log, clock, n
     process.follower.catch_up(namespace)
     assert log.remove(partition, stored.key, stored.expires_at)
     process.follower.catch_up(namespace)
-    assert process.keys() == {b"key-2"}
-    assert Process(log, clock, namespace).keys() == {b"key-2"}
+    assert process.found() == {b"key-2"}
+    assert Process(log, clock, namespace).found() == {b"key-2"}
 
 
 def test_removing_twice_announces_once(log, partition):
@@ -159,12 +159,12 @@ def test_a_late_removal_spares_a_row_that_was_stored_anew(log, clock, namespace,
     new = Row(key=b"k", vector=vector_of(2), expires_at=span + 200)
     log.append_many([(partition, old), (partition, new)])
     assert not log.remove(partition, old.key, old.expires_at)
-    assert Process(log, clock, namespace).keys() == {b"k"}
+    assert Process(log, clock, namespace).found() == {b"k"}
 
 
 def test_a_new_process_loads_what_was_stored_before_it(log, clock, namespace, partition):
     log.append_many([(partition, row(number, seconds=600 * number)) for number in range(1, 200)])
-    assert Process(log, clock, namespace).keys() == {b"key-%d" % number for number in range(1, 200)}
+    assert Process(log, clock, namespace).found() == {b"key-%d" % number for number in range(1, 200)}
 
 
 def test_what_is_stored_while_a_process_loads_is_not_missed(log, namespace, partition, clock):
@@ -182,7 +182,7 @@ def test_a_reader_further_behind_than_the_stream_reaches_loads_again(log, namesp
     news = log.read_since(namespace, process.follower._positions[namespace])
     assert not news.complete
     process.follower.catch_up(namespace)
-    assert len(process.keys()) == 700
+    assert len(process.found()) == 700
 
 
 def test_a_reader_a_little_behind_reads_all_its_news(log, namespace, partition, process):
@@ -192,7 +192,7 @@ def test_a_reader_a_little_behind_reads_all_its_news(log, namespace, partition, 
     first = log.read_since(namespace, process.follower._positions[namespace])
     assert (first.complete, first.more, len(first.events)) == (True, True, 50)
     process.follower.catch_up(namespace)
-    assert len(process.keys()) == 95
+    assert len(process.found()) == 95
 
 
 def test_a_full_reply_from_a_trimmed_stream_is_refused_by_absorb(log, client, namespace, partition, process):
@@ -201,7 +201,7 @@ def test_a_full_reply_from_a_trimmed_stream_is_refused_by_absorb(log, client, na
     assert not process.follower.absorb(namespace, reply)
     assert process.follower.command(namespace) is None
     process.follower.catch_up(namespace)
-    assert len(process.keys()) == 700
+    assert len(process.found()) == 700
 
 
 def test_a_reader_away_for_longer_than_a_stream_lives_loads_again(log, namespace, partition, process, clock):
@@ -214,11 +214,11 @@ def test_a_namespace_can_be_forgotten_and_loaded_again(log, namespace, partition
     log.append(partition, row(1))
     process.follower.catch_up(namespace)
     process.follower.forget(namespace)
-    assert process.keys() == set()
+    assert process.found() == set()
     assert process.follower.command(namespace) is None
     assert not process.follower.absorb(namespace, None)
     process.follower.catch_up(namespace)
-    assert process.keys() == {b"key-1"}
+    assert process.found() == {b"key-1"}
 
 
 def test_a_flushed_server_leaves_readers_working(redis_server, clock, namespace):
@@ -231,16 +231,16 @@ def test_a_flushed_server_leaves_readers_working(redis_server, clock, namespace)
         process.follower.catch_up(namespace)
         client.flushall()
         # Ids are times: an event of the very millisecond in which the last one was read would be missed.
-        while b"key-2" not in process.keys():
+        while b"key-2" not in process.found():
             log.append(partition, row(2))
             process.follower.catch_up(namespace)
-        assert process.keys() == {b"key-1", b"key-2"}  # the first leads nowhere, which the checked fetch finds out
-        assert Process(log, clock, namespace).keys() == {b"key-2"}
+        assert process.found() == {b"key-1", b"key-2"}  # the first leads nowhere, which the checked fetch finds out
+        assert Process(log, clock, namespace).found() == {b"key-2"}
 
 
 def test_namespaces_do_not_mix(log, clock, namespace, partition):
     log.append(partition, row(1))
-    assert Process(log, clock, namespace + "-2").keys() == set()
+    assert Process(log, clock, namespace + "-2").found() == set()
 
 
 def test_scopes_come_back_as_they_were(log, clock, namespace):
@@ -255,22 +255,22 @@ def test_rows_of_another_embedder_are_not_read(log, client, clock, namespace, pa
     other = VectorLog(client, OTHER_EMBEDDER, clock=clock)
     other.append(Partition(namespace=namespace, scope=b"scope", embedder=OTHER_EMBEDDER), row(1))
     process.follower.catch_up(namespace)
-    assert process.keys() == set()
-    assert Process(log, clock, namespace).keys() == set()
-    assert Process(other, clock, namespace).keys() == {b"key-1"}
+    assert process.found() == set()
+    assert Process(log, clock, namespace).found() == set()
+    assert Process(other, clock, namespace).found() == {b"key-1"}
 
 
 def test_a_row_that_is_dead_already_is_not_stored(log, clock, namespace, partition):
     log.append(partition, row(1, seconds=-1))
     assert log.append_commands(partition, row(1, seconds=-1)) == []
-    assert Process(log, clock, namespace).keys() == set()
+    assert Process(log, clock, namespace).found() == set()
 
 
 def test_expired_rows_are_not_loaded(log, clock, namespace, partition):
     log.append_many([(partition, row(1, seconds=10)), (partition, row(2))])
     clock.ahead = 11
     assert [stored.key for batch in log.load(namespace) for rows in batch.values() for stored in rows] == [b"key-2"]
-    assert Process(log, clock, namespace).keys() == {b"key-2"}
+    assert Process(log, clock, namespace).found() == {b"key-2"}
 
 
 def test_dead_rows_go_away_by_themselves(log, client, clock, namespace, partition):
@@ -302,8 +302,8 @@ def test_clearing_removes_the_rows_of_one_namespace(log, clock, namespace, parti
     neighbour = Partition(namespace=namespace + "-2", scope=b"scope", embedder=EMBEDDER)
     log.append_many([(partition, row(1)), (neighbour, row(2))])
     log.clear(namespace)
-    assert Process(log, clock, namespace).keys() == set()
-    assert Process(log, clock, neighbour.namespace).keys() == {b"key-2"}
+    assert Process(log, clock, namespace).found() == set()
+    assert Process(log, clock, neighbour.namespace).found() == {b"key-2"}
 
 
 HOSTILE = [b"", b"\x00", b"\x01", b"\x01" * 10, b"\x02" * 47, b"x" * 10_000]
@@ -317,8 +317,8 @@ def test_unreadable_rows_and_events_are_skipped_and_counted(log, client, clock, 
     client.xadd(log._stream(namespace), {b"e": value})
     client.xadd(log._stream(namespace), {b"other": value})
     process.follower.catch_up(namespace)
-    assert process.keys() == {b"key-1"}
-    assert Process(log, clock, namespace).keys() == {b"key-1"}
+    assert process.found() == {b"key-1"}
+    assert Process(log, clock, namespace).found() == {b"key-1"}
     assert log.unreadable >= 1
 
 
@@ -327,7 +327,7 @@ def test_a_stored_vector_without_length_one_is_not_used(log, client, clock, name
     log.append(partition, row(1))
     name, value = log.append_commands(partition, row(1))[0][1], log.append_commands(partition, row(1))[0][3]
     client.hset(name, b"key-1", value[:-32] + np.full(16, number, dtype="<f2").tobytes())
-    assert Process(log, clock, namespace).keys() == set()
+    assert Process(log, clock, namespace).found() == set()
     assert log.unreadable == 1
 
 
