@@ -44,16 +44,19 @@ class Callers:
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller, None for one who gives none of the gateway's keys. Names of headers are in lower case."""
-        given = [headers[name] for name in CREDENTIALS if headers.get(name)]
-        if self._keys and not any(self._is_key(_token(value)) for value in given):
+        given = self._given(headers)
+        if self._keys and not any(self._is_key(_token(value)) for _, value in given):
             return None
         if self._namespace is not None:
             return Caller(namespace=self._namespace)
         if not given:
             return Caller(namespace=None)
-        return Caller(
-            namespace="key-" + hashlib.sha256(b"encore-caller\0" + "\0".join(given).encode()).hexdigest()[:24]
-        )
+        digest = hashlib.sha256(repr(given).encode()).hexdigest()
+        return Caller(namespace=f"key-{digest[:24]}")
+
+    @staticmethod
+    def _given(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+        return [(name, headers[name]) for name in CREDENTIALS if headers.get(name)]
 
     def _is_key(self, token: str) -> bool:
         digest = _digest(token)
@@ -66,14 +69,17 @@ class Callers:
             return [("authorization", f"Bearer {self._provider_key}")]
         if self._keys:
             return []
-        return [(name, headers[name]) for name in CREDENTIALS if headers.get(name)]
+        return self._given(headers)
 
     def is_foreign(self, headers: Mapping[str, str]) -> bool:
         """Whether a web page sent the request: one of another site, or one that made this machine's address its own."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname
+            origin = urlsplit(headers.get("origin", ""))
+        except ValueError:
+            return True
         if self._is_private and host not in LOOPBACK:
             return True
-        origin = urlsplit(headers.get("origin", ""))
         return origin.scheme in ("http", "https") and origin.hostname not in LOOPBACK | {host}
 
 

@@ -1,0 +1,125 @@
+"""Who calls, and what the provider is told of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput
+from core.http.callers import Caller, Callers, is_loopback, own_controls
+from core.models import Controls
+from core.settings import Settings
+
+SK = {"authorization": "Bearer sk-of-a-caller"}
+
+
+def callers(**settings: object) -> Callers:
+    return Callers(Settings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "expected"),
+    [
+        ({}, SK, [("authorization", "Bearer sk-of-a-caller")]),
+        ({}, SK | {"api-key": "k"}, [("authorization", "Bearer sk-of-a-caller"), ("api-key", "k")]),
+        ({}, {}, []),
+        ({"openai_api_key": "sk-operator"}, SK | {"api-key": "k"}, [("authorization", "Bearer sk-operator")]),
+        ({"openai_api_key": "sk-operator"}, {}, [("authorization", "Bearer sk-operator")]),
+        ({"gateway_keys": "sk-of-a-caller"}, SK | {"api-key": "k"}, []),
+    ],
+)
+def test_the_provider_is_told_of_one_key_and_never_one_of_the_gateways(settings, headers, expected):
+    assert callers(**settings).credentials(headers) == expected
+
+
+credentials = st.dictionaries(
+    st.sampled_from(["authorization", "api-key", "x-api-key"]), st.text(min_size=1, max_size=20), min_size=1
+)
+
+
+@given(credentials, credentials)
+def test_only_equal_credentials_are_the_same_caller(one, other):
+    first, second = (callers().identify(headers) for headers in (one, other))
+    assert first is not None
+    assert second is not None
+    assert (first.namespace == second.namespace) == (one == other)
+
+
+def test_a_namespace_tells_nothing_of_the_key():
+    caller = callers().identify(SK)
+    assert caller is not None
+    assert caller.namespace is not None
+    assert "sk-" not in caller.namespace.removeprefix("key-")
+
+
+def test_without_credentials_there_is_no_namespace():
+    assert callers().identify({}) == Caller(namespace=None)
+    assert callers().identify({"authorization": ""}) == Caller(namespace=None)
+    assert callers(gateway_namespace="team").identify({}) == Caller(namespace="team")
+
+
+@pytest.mark.parametrize("value", ["Bearer one", "bearer one", "BEARER  one ", "one"])
+def test_a_gateway_key_is_known_in_its_usual_forms(value):
+    assert callers(gateway_keys="zero,one").identify({"authorization": value}) is not None
+    assert callers(gateway_keys="zero,one").identify({"x-api-key": value}) is not None
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Bearer oneone", "Bearer zero,one", "Basic one", "ONE"])
+def test_anything_else_is_no_gateway_key(value):
+    assert callers(gateway_keys="zero,one").identify({"authorization": value}) is None
+
+
+@given(st.text("abc.-_", min_size=1, max_size=70))
+def test_a_part_of_a_namespace_stays_inside_of_it(name):
+    caller = Caller(namespace="key-0123")
+    if len(name) <= 55:
+        assert own_controls(Controls(namespace=name), caller).namespace == f"key-0123.{name}"
+    else:
+        with pytest.raises(InvalidInput, match="X-Encore-Namespace"):
+            own_controls(Controls(namespace=name), caller)
+
+
+@pytest.mark.parametrize(
+    ("headers", "foreign"),
+    [
+        ({"host": "127.0.0.1:8090"}, False),
+        ({"host": "localhost"}, False),
+        ({"host": "[::1]:8090"}, False),
+        ({"host": "evil.example"}, True),
+        ({"host": "127.0.0.1.evil.example"}, True),
+        ({}, True),
+        ({"host": "localhost", "origin": "null"}, False),
+        ({"host": "localhost", "origin": "app://chat"}, False),
+        ({"host": "localhost", "origin": "http://localhost:3000"}, False),
+        ({"host": "localhost", "origin": "https://evil.example"}, True),
+        ({"host": "[broken", "origin": "https://evil.example"}, True),
+        ({"host": "localhost", "origin": "http://[broken"}, True),
+    ],
+)
+def test_web_pages_of_other_sites_are_told_by_host_and_origin(headers, foreign):
+    assert callers().is_foreign(headers) == foreign
+
+
+def test_a_public_gateway_has_any_name():
+    public = callers(gateway_host="0.0.0.0", gateway_keys="k")
+    assert not public.is_foreign({"host": "encore.example", "origin": "https://encore.example"})
+    assert public.is_foreign({"host": "encore.example", "origin": "https://evil.example"})
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("127.0.0.1.example", False),
+        ("", False),
+    ],
+)
+def test_what_only_this_machine_can_reach(host, expected):
+    assert is_loopback(host) == expected
