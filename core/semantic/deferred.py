@@ -31,9 +31,8 @@ logger = logging.getLogger("encore.semantic")
 WAIT_SECONDS = 2.0
 """How long requests wait for the building, counted from when it began. Afterwards they do without until it is done."""
 
+CLOSE_SECONDS = 5.0
 MAX_WAITING = 1_000
-
-Built = "tuple[SemanticLookup, SharedVectors | None]"
 
 
 class DeferredLookup:
@@ -120,8 +119,12 @@ class DeferredLookup:
                 vectors.load(namespace)
 
     def close(self) -> None:
-        """Ends what was built."""
-        if self._built is not None and self._process == os.getpid():
+        """Ends what was built; what waits to be remembered still is, if the building ends soon."""
+        if self._process != os.getpid():
+            return
+        if self._thread is not None and self._waiting:
+            self._thread.join(CLOSE_SECONDS)
+        if self._built is not None:
             self._built[0].close()
 
     def _ready(self, seconds: float | None) -> SemanticLookup | None:

@@ -87,6 +87,7 @@ def test_an_answer_of_a_process_that_has_ended_is_a_near_hit_in_this_one(start, 
         "from core.settings import Settings\n"
         "from tests.fakes import CountingProvider\n"
         "with bootstrap(Settings(redis_timeout_seconds=5), provider=CountingProvider()) as services:\n"
+        "    services.semantic.warm()\n"
         f"    messages = [{{'role': 'user', 'content': {QUESTION!r}}}]\n"
         "    print(services.cache.complete(ChatRequest.from_openai(model='gpt-4o', messages=messages)).outcome)\n"
     )
@@ -262,7 +263,7 @@ class TestWarming:
         from core.stores.memory import MemoryStore
 
         gate = threading.Event()
-        remembered = []
+        remembered: list[str] = []
 
         class Built:
             def remember(self, identity, expires_at):

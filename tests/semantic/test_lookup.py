@@ -239,6 +239,46 @@ def test_at_most_three_candidates_are_shown_to_the_judge(setup):
     assert len(setup.judge.asked) == 3
 
 
+@pytest.mark.parametrize("word", ["late", "over-budget", "broken"])
+def test_a_judge_that_cannot_rule_now_is_not_shown_the_next_candidate(setup, word):
+    setup.use(SemanticMode.JUDGE, serve=0.999, grey=0.3)
+    setup.judge.word = "no"
+    for wording in ("How do I reset my password?", "How do I reset a password?"):
+        setup.ask(wording, Controls(no_cache=True))
+    setup.judge.asked.clear()
+    setup.judge.word = word
+    setup.ask("How might I reset my own password?")
+    assert len(setup.judge.asked) == 1
+
+
+def test_an_answer_with_several_wordings_is_shown_to_the_judge_once(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.999)
+    setup.ask()
+    setup.ask(PARAPHRASE)
+    setup.judge.asked.clear()
+    setup.judge.word = "no"
+    third = "How can I reset the password of my online banking now?"
+    assert setup.ask(third).outcome.reason == "judge-no"
+    assert setup.judge.asked == [(third, QUESTION)], "the question that the answer was given to"
+
+
+def test_a_miss_tells_how_near_the_nearest_question_was(setup):
+    setup.use(SemanticMode.SERVE, serve=0.999)
+    setup.ask()
+    answer = setup.ask(PARAPHRASE)
+    assert answer.outcome.reason == "far"
+    assert 0.8 < answer.outcome.similarity < 0.999
+    assert setup.seen[-1].neighbours[0].far
+    assert setup.ask(FAR).outcome.similarity is None, "not worth a mention"
+
+
+def test_what_is_served_unjudged_can_be_nothing_at_all(setup):
+    setup.threshold = Threshold(mode=SemanticMode.JUDGE, grey=0.6, serve=None)
+    setup.ask("man bites dog, why?")
+    setup.judge.word = "no"
+    assert setup.ask("dog bites, why man?").outcome.kind is OutcomeKind.MISS, "the same words, and cosine 1"
+
+
 def test_what_a_guard_refuses_is_not_shown_to_the_judge(setup):
     setup.use(SemanticMode.JUDGE, serve=0.999, grey=0.3)
     setup.ask("Can I withdraw 100 euros abroad?")

@@ -219,3 +219,6 @@ def test_alias_needs_the_same_scope_and_a_stored_answer(namespace):
     assert alias(request("New PIN?"), request("Never asked")) == "absent"
     assert alias(pin, pin) == "same-wording"
     assert shop.ask("How do I change my PIN?").outcome.detail == "exact"
+    shop.seed({"question": "?!?", "answer": "Pardon?"})
+    assert alias(request("?!?"), request("?!?")) == "same-wording", "it has no normal form"
+    assert shop.ask("?!?").outcome.detail == "exact"
