@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import redis
 
-from core.errors import InvalidInput, ThresholdRefused
+from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
 from core.keys import EVIDENCE, LOOKUPS, SAMPLES, Identity
 from core.outbox import Outbox
 from core.printable import printable
@@ -246,9 +246,11 @@ class Evidence:
     def label(self, pair: str, equivalent: bool, *, actor: str) -> Pair:
         """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
 
-        The threshold is tightened when that shows it to be too low. Raises InvalidInput for a pair that is not kept.
+        The threshold is tightened when that shows it to be too low. Raises InvalidInput for a pair that is not kept,
+        OutcomeUnknown when the label may not have been: give it again.
         """
         known = self.pair(pair)
+        dropped = self._outbox.dropped if self._outbox is not None else 0
         self.add(
             PairRecord(
                 pair=known.id,
@@ -271,6 +273,8 @@ class Evidence:
             )
         )
         self.flush()
+        if self._outbox is not None and self._outbox.dropped > dropped:
+            raise OutcomeUnknown("Redis did not take what was to be written: the label may be lost; give it again")
         self.tighten(known.namespace)
         return msgspec.structs.replace(known, operator_label=equivalent, operator=actor)
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from core.audit import AuditLog
-from core.errors import InvalidInput, ThresholdRefused
+from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
 from core.keys import identify
 from core.lookup import Found
 from core.models import ChatRequest, HitDetail
@@ -436,3 +436,16 @@ class TestOutbox:
         os.waitpid(child, 0)
         outbox.close()
         assert client.lrange(namespace, 0, -1) == [b"parent", b"child"]
+
+
+def test_a_label_that_redis_did_not_take_is_said_so(redis_server, namespace):
+    server = redis_server()
+    desk = Desk(request_client(server.url, 5), namespace)
+    pair = desk.look_up()
+    assert desk.evidence.pair(pair).label is None
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        client.config_set("maxmemory-policy", "noeviction")
+    with pytest.raises(OutcomeUnknown, match="again"):
+        desk.evidence.label(pair, True, actor="ann")
+    desk.evidence.close()
