@@ -75,16 +75,6 @@ class Recorder(Protocol):
         ...
 
 
-class NoRecorder:
-    """For a cache nobody watches."""
-
-    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
-        """Counts nothing."""
-
-    def count(self, name: str, amount: int = 1) -> None:
-        """Counts nothing."""
-
-
 class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How a cache behaves; `core.settings` says what each means. Durations are seconds."""
 
