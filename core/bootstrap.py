@@ -24,6 +24,7 @@ from core.semantic.judge import JudgeBudget
 from core.semantic.judging import ProviderJudge, SharedBudget
 from core.semantic.thresholds import Threshold, Thresholds
 from core.settings import Settings
+from core.stores.address import ServerKind, parse_address
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, patient_client, request_client
@@ -84,6 +85,14 @@ def redis_url(settings: Settings) -> str | None:
     return embedded.running_url(settings.home)
 
 
+def queue_url(settings: Settings) -> str | None:
+    """The job queue's Redis: the configured one, else the cache's; None for neither, and for a cluster."""
+    if settings.queue_redis_url is not None:
+        return settings.queue_redis_url.get_secret_value()
+    url = redis_url(settings)
+    return None if url is None or parse_address(url).kind is ServerKind.CLUSTER else url
+
+
 def cache_config(settings: Settings) -> CacheConfig:
     """The settings a cache acts by."""
     return CacheConfig(
@@ -126,8 +135,8 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         store = RedisStore(path_client)
         client = patient_client(url, patience)
         operator_store = RedisStore(client)
-        queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else url
-        queue_client = patient_client(queue_url, patience)
+        jobs_url = queue_url(settings)
+        queue_client = patient_client(jobs_url, patience) if jobs_url is not None else None
     refreshes = Refreshes(queue_client) if queue_client is not None else None
     provider = overrides.get("provider") or _provider(settings)
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)

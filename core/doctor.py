@@ -14,7 +14,7 @@ import openai
 from pydantic import SecretStr
 
 from core.bans import MAX_ACTIVE_BANS, BanState
-from core.bootstrap import Services, redis_url
+from core.bootstrap import Services, queue_url, redis_url
 from core.embedded import OLDEST_VERSION
 from core.errors import CacheError
 from core.launcher import masked
@@ -87,16 +87,12 @@ def diagnose(services: Services, *, now: float | None = None) -> Diagnosis:
     findings = _reached("redis", redis_url(settings), lambda: cache_findings(services, at))
     is_reached = not any(finding.remedy == _REACH for finding in findings)
     if is_reached or settings.queue_redis_url is not None:
-        findings += _reached("queue", _queue_url(settings), lambda: queue_findings(services))
+        findings += _reached("queue", queue_url(settings), lambda: queue_findings(services))
     findings += provider_findings(services)
     findings += semantic_findings(settings)
     if is_reached:
         findings += _reached("redis", redis_url(settings), lambda: invalidation_findings(services, at))
     return Diagnosis(settings=tuple(effective_settings(settings)), findings=tuple(findings), at=at)
-
-
-def _queue_url(settings: Settings) -> str | None:
-    return settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url(settings)
 
 
 _REACH = "Start it, or correct its address, password or certificate."
@@ -255,6 +251,14 @@ def _is_open(version: tuple[int, int, int], fixed: dict[tuple[int, int], int]) -
 def queue_findings(services: Services) -> Iterator[Finding]:
     """Whether anyone does the slow part. Raises StoreUnavailable."""
     if services.queue_redis is None:
+        if services.redis is not None:
+            yield Finding(
+                area="queue",
+                level=Level.WARNING,
+                text="Beside a cluster there is no job queue: invalidations are in force all the same, but memory is "
+                "not given back and schedules do not run.",
+                remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
+            )
         return
     workers = Pools(services.queue_redis).alive_workers()
     if services.settings.queue_redis_url is not None:

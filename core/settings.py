@@ -9,7 +9,6 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -18,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.errors import InvalidSettings
 from core.keys import NAMESPACE_PATTERN
 from core.models import CacheStrategy
+from core.stores.address import ServerKind, parse_address
 from core.ttl import TTLRule, class_problems, rule_problems
 
 
@@ -56,8 +56,14 @@ class Settings(BaseSettings):
     )
 
     # Where things are
-    redis_url: SecretStr | None = Field(None, description="The cache's Redis; unset: `make run` starts its own.")
-    queue_redis_url: SecretStr | None = Field(None, description="Redis of the job queue; unset: the cache's.")
+    redis_url: SecretStr | None = Field(
+        None,
+        description="The cache's Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service`, "
+        "`redis+cluster://host:port,…`; unset: `make run` starts its own.",
+    )
+    queue_redis_url: SecretStr | None = Field(
+        None, description="Redis of the job queue, no cluster; unset: the cache's, if that is none."
+    )
     home: Path = Field(Path(".encore"), description="Folder of the embedded Redis and its data.")
     console_port: int = Field(8501, ge=1, le=65535, description="Port of the console.")
     gateway_port: int = Field(8090, ge=1, le=65535, description="Port of the OpenAI-compatible gateway.")
@@ -232,24 +238,12 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url", "queue_redis_url")
     @classmethod
-    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_redis_url(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is None or not value.get_secret_value():
             return None
-        # redis-py ignores `db=abc` in silence and finds an unknown option only at its first use: said here instead.
-        try:
-            parts = urlsplit(value.get_secret_value())
-            port = parts.port
-        except ValueError:
-            raise ValueError("not a Redis URL: the port must be a number") from None
-        if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        if parts.scheme != "unix" and not parts.hostname:
-            raise ValueError("names no host")
-        if port == 0:
-            raise ValueError("the port must be between 1 and 65535")
-        database = parts.path.strip("/") if parts.scheme in ("redis", "rediss") else ""
-        if database and not database.isdecimal():
-            raise ValueError("the database after the / must be a number")
+        address = parse_address(value.get_secret_value())
+        if info.field_name == "queue_redis_url" and address.kind is ServerKind.CLUSTER:
+            raise ValueError("the job queue needs a single primary, not a cluster")
         return value
 
     @property

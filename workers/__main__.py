@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from core.bootstrap import bootstrap, redis_url
+from core.bootstrap import bootstrap, queue_url
 from core.errors import CacheError
 from core.settings import Settings
 from workers.pool import Pool
@@ -30,8 +30,7 @@ def main(workers: int | None, burst: bool, verbose: bool) -> None:
     try:
         settings = Settings()
         with bootstrap(settings) as services:
-            queue_url = settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url(settings)
-            status = Pool(services, queue_url or "", size=workers or settings.workers, burst=burst).run()
+            status = Pool(services, queue_url(settings) or "", size=workers or settings.workers, burst=burst).run()
     except CacheError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -43,7 +43,10 @@ class Pool:
 
     def __init__(self, services: Services, url: str, *, size: int, burst: bool = False) -> None:
         if services.queue_redis is None or services.schedules is None:
-            raise StoreUnavailable("workers need Redis: set ENCORE_REDIS_URL, or start everything with `make run`")
+            raise StoreUnavailable(
+                "workers need a single Redis for their queue: set ENCORE_REDIS_URL, beside a cluster "
+                "ENCORE_QUEUE_REDIS_URL, or start everything with `make run`"
+            )
         self._url = url
         self._size = size
         self._burst = burst

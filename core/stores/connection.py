@@ -76,6 +76,8 @@ class ThreadConnections:
 def _talk(connection: Any, commands: bytes, count: int) -> list[Any]:
     replies: list[Any] = []
     try:
+        if connection._sock is None:
+            connection.connect()  # sending would connect too, but not ask a Sentinel where
         connection.send_packed_command((commands,), check_health=False)
         for _ in range(count):
             try:

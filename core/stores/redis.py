@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from core import codec
 from core.bans import InvalidationRecord, decode_record, encode_record, new_record
@@ -17,9 +16,13 @@ from core.errors import DecodeError
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
 from core.stores.base import Removal, Removed, Row, StoredAs, StoreFacts, Write
+from core.stores.clients import patient_client, request_client
+from core.stores.cluster import ClusterClient, ClusterServers
 from core.stores.connection import packed
 from core.stores.failures import reading, translated, writing
 from core.stores.servers import OneServer, Servers
+
+__all__ = ["RedisStore", "patient_client", "request_client"]
 
 ROW_PAGE = 500
 
@@ -176,31 +179,12 @@ return dropped
 _RELEASE = _Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end return 0")
 
 
-def request_client(url: str, timeout_seconds: float) -> redis.Redis:
-    """A client for the request path: short time-outs and not one retry.
-
-    With the library's defaults a GET against a silent server takes 58 s, and a wrong password is tried ten times.
-    """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=False,
-    )
-
-
-def patient_client(url: str, timeout_seconds: float = 5.0) -> redis.Redis:
-    """A client for operators and workers: waits seconds, still retries nothing by itself."""
-    return request_client(url, timeout_seconds)
-
-
 class RedisStore:
     """Entries and records on one Redis (6.2 or later). Threads may share it; a fork gets connections of its own."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._servers: Servers = OneServer(client)
+        self._servers: Servers = ClusterServers(client) if isinstance(client, ClusterClient) else OneServer(client)
         self._records: dict[bytes, tuple[bytes, InvalidationRecord]] = {}
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
@@ -476,33 +460,15 @@ class RedisStore:
             return sorted(name.decode() for name in cast("set[bytes]", self._client.smembers(NAMESPACES)))
 
     def facts(self) -> StoreFacts:
-        """Version, memory, policy, role and persistence, from INFO."""
+        """Version, memory, policy, role and persistence, from INFO: those of a cluster's servers as of one."""
         with reading():
-            info = self._client.info("everything")
-            persistent = bool(info.get("aof_enabled")) or self._saves()
-        return StoreFacts(
-            kind="redis",
-            version=str(info.get("redis_version", "")),
-            used_bytes=info.get("used_memory"),
-            max_bytes=info.get("maxmemory") or None,
-            policy=str(info.get("maxmemory_policy", "")),
-            evicted=int(info.get("evicted_keys", 0)),
-            role=str(info.get("role", "")),
-            persistent=persistent,
-            writable=info.get("role") == "master" and info.get("rdb_last_bgsave_status") == "ok",
-        )
-
-    def _saves(self) -> bool:
-        """Whether snapshots are configured; a server that keeps its configuration to itself is taken to make some."""
-        try:
-            return bool(self._client.config_get("save").get("save"))
-        except redis.ResponseError:
-            return True
+            return _together([_facts(server) for server in self._servers.each()])
 
     def ping(self) -> None:
         """Raises StoreUnavailable unless the server answers."""
         with reading():
-            self._client.ping()
+            for server in self._servers.each():
+                server.ping()
 
     def close(self) -> None:
         """Closes all connections."""
@@ -512,6 +478,45 @@ class RedisStore:
 @lru_cache(maxsize=4096)
 def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> bytes:
     return packed([b"MGET", *map(slot.entry, digests), slot.record])
+
+
+def _facts(server: redis.Redis) -> StoreFacts:
+    info = server.info("everything")
+    return StoreFacts(
+        kind="redis",
+        version=str(info.get("redis_version", "")),
+        used_bytes=info.get("used_memory"),
+        max_bytes=info.get("maxmemory") or None,
+        policy=str(info.get("maxmemory_policy", "")),
+        evicted=int(info.get("evicted_keys", 0)),
+        role=str(info.get("role", "")),
+        persistent=bool(info.get("aof_enabled")) or _saves(server),
+        writable=info.get("role") == "master" and info.get("rdb_last_bgsave_status") == "ok",
+    )
+
+
+def _saves(server: redis.Redis) -> bool:
+    """Whether snapshots are configured; a server that keeps its configuration to itself is taken to make some."""
+    try:
+        return bool(server.config_get("save").get("save"))
+    except redis.ResponseError:
+        return True
+
+
+def _together(all_facts: Sequence[StoreFacts]) -> StoreFacts:
+    """Sums, and of the rest the worst: a cluster is as good as the least of its servers."""
+    first = min(all_facts, key=lambda facts: [int(part) for part in facts.version.split(".") if part.isdecimal()])
+    limits = [facts.max_bytes for facts in all_facts]
+    policies = [facts.policy for facts in all_facts]
+    return msgspec.structs.replace(
+        first,
+        used_bytes=sum(facts.used_bytes or 0 for facts in all_facts),
+        max_bytes=None if None in limits else sum(limit or 0 for limit in limits),
+        policy=next((policy for policy in policies if policy.startswith("allkeys")), policies[0]),
+        evicted=sum(facts.evicted for facts in all_facts),
+        persistent=all(facts.persistent for facts in all_facts),
+        writable=all(facts.writable for facts in all_facts),
+    )
 
 
 def _digest(row: bytes) -> bytes:

@@ -18,19 +18,22 @@ from core.stores.redis import RedisStore, request_client
 from tests.entries import NOW, an_entry, digest_of
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    if request.param == "memory":
-        made: Store = MemoryStore()
-    else:
-        made = RedisStore(request_client(request.getfixturevalue("redis_url"), 5))
+    match request.param:
+        case "memory":
+            made: Store = MemoryStore()
+        case "redis":
+            made = RedisStore(request_client(request.getfixturevalue("redis_url"), 5))
+        case _:
+            made = RedisStore(request_client(request.getfixturevalue("cluster").url, 5))
     yield made
     made.close()
 
 
 @pytest.fixture
 def slot(namespace: str) -> Slot:
-    return Slot(namespace, 0)
+    return Slot(namespace, 5)
 
 
 def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = None, alias: str = "", **fields):
@@ -38,13 +41,14 @@ def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = N
     record = store.ensure_record(slot)
     fields = {"incarnation": record.incarnation, "sequence": record.sequence} | fields
     entry = an_entry(prompt, namespace=slot.namespace, **fields)
+    alias_entry = an_entry(alias, namespace=slot.namespace, target=entry.header.digest, **fields)
     write = Write(
         digest=entry.header.digest,
         value=codec.encode_entry(entry),
         ttl_ms=60_000,
         model=entry.header.model,
         created_at=entry.header.created_at,
-        alias=(digest_of(alias), codec.encode_entry(an_entry(alias, target=entry.header.digest))) if alias else None,
+        alias=(digest_of(alias), codec.encode_entry(alias_entry)) if alias else None,
     )
     stamp = Stamp(entry.header.incarnation, entry.header.sequence)
     return store.write(slot, write, stamp, stamp.sequence if expected is None else expected)
@@ -206,6 +210,73 @@ def test_only_what_was_looked_at_is_removed(store, slot):
     values, _ = store.read(slot, [digest_of("old"), digest_of("new"), digest_of("kept")])
     assert [value is not None for value in values] == [False, True, True]
     assert store.count_model(slot, "gpt-4o") == 2
+
+
+def remaining(store: Store, slot: Slot) -> set[str]:
+    """The prompts of all entries and aliases."""
+    return {codec.decode_entry(row.value).prompt for rows in store.walk(slot, whole=True) for row in rows}
+
+
+def invalidate(store: Store, slot: Slot, ban_id: str = "b") -> Stamp:
+    """A point in history: what was stored up to now is before it."""
+    record = store.change_record(
+        slot, lambda record: bans.append(record, ban_id, Criteria(model="x"), now=NOW, hold_seconds=60)
+    )
+    return record.stamp
+
+
+def removed_by_index(store: Store, slot: Slot, before: Stamp, **options) -> Removed:
+    return sum(store.remove_model(slot, "gpt-4o", before, **options), Removed())
+
+
+def test_what_a_model_stored_before_a_moment_is_removed_with_its_aliases(store, slot):
+    for number in range(450):
+        # Many share a second, as after a bulk load.
+        put(store, slot, f"p{number}", alias=f"a{number}", created_at=NOW + number // 100)
+    put(store, slot, "other", alias="other alias", model="gpt-4")
+    put(store, slot, "without an alias")
+    before = invalidate(store, slot)
+    put(store, slot, "newer", alias="newer alias")
+    put(store, slot, "p7", alias="a7")
+    removed = removed_by_index(store, slot, before)
+    assert (removed.entries, removed.aliases) == (450, 449)
+    assert removed.bytes == pytest.approx(899 * 330, rel=0.3)
+    assert remaining(store, slot) == {"other", "other alias", "newer", "newer alias", "p7", "a7"}
+    assert store.count_model(slot, "gpt-4o") == 2
+    assert store.count_model(slot, "gpt-4") == 1
+    assert removed_by_index(store, slot, before) == Removed()
+
+
+def test_an_age_leaves_what_is_newer_and_an_alias_that_was_written_again(store, slot):
+    put(store, slot, "Old", alias="shared", created_at=NOW - 10)
+    put(store, slot, "OLD", alias="shared", created_at=NOW)
+    put(store, slot, "older", alias="older alias", created_at=NOW - 20)
+    removed = removed_by_index(store, slot, invalidate(store, slot), created_before=NOW)
+    assert (removed.entries, removed.aliases) == (2, 1)
+    assert remaining(store, slot) == {"OLD", "shared"}
+    assert store.count_model(slot, "gpt-4o") == 1
+
+
+def test_what_another_incarnation_stored_is_left(store, slot):
+    put(store, slot, "p", alias="a")
+    before = invalidate(store, slot)
+    assert removed_by_index(store, slot, Stamp(b"x" * 16, before.sequence)) == Removed()
+    assert remaining(store, slot) == {"p", "a"}
+
+
+def test_what_is_removed_by_name_leaves_the_index_too(store, slot):
+    put(store, slot, "p", alias="a")
+    stamp = store.ensure_record(slot).stamp
+    removed = store.remove(
+        slot,
+        [
+            Removal(digest=digest_of("p"), stamp=stamp, model="gpt-4o", created_at=NOW),
+            Removal(digest=digest_of("a"), stamp=stamp, model="gpt-4o", created_at=None),
+        ],
+    )
+    assert (removed.entries, removed.aliases) == (1, 1)
+    assert store.count_model(slot, "gpt-4o") == 0
+    assert remaining(store, slot) == set()
 
 
 def test_an_empty_removal_does_nothing(store, slot):

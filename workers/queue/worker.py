@@ -23,6 +23,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from core.stores.clients import open_client
 from workers.queue.job import AllowedJob, ending
 from workers.queue.jobs import queue_on
 
@@ -179,9 +180,7 @@ def end_with_parent() -> None:
 
 def worker_client(url: str) -> redis.Redis:
     """A client for a worker process: it sits out a restart of Redis."""
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 8), decode_responses=False
-    )
+    return open_client(url, retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 8), socket_connect_timeout=5)
 
 
 def run_worker(url: str, name: str, *, burst: bool, parent: int) -> int:
