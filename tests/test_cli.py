@@ -388,3 +388,16 @@ def test_figures_are_written_for_people():
     assert [words.money(usd) for usd in (None, 0.0, 0.00123, 1234.5)] == ["unknown", "$0.00", "$0.0012", "$1,234.50"]
     assert (words.share(None), words.share(0.5), words.milliseconds(1500.0)) == ("none yet", "50.0%", "1.5 s")
     assert words.text("a" * 10, 5) == "aaaa…"
+
+
+def test_the_audit_log_is_shown_and_exported(terminal, filled, namespace):
+    terminal.run("invalidate", "--model", "gpt-4o", "--yes")
+    shown = terminal.run("audit", "--actor", "anna", "--action", "invalidate.")
+    assert "invalidate.applied" in shown
+    mine = [record for record in terminal.data("audit", "--actor", "anna") if record["namespace"] == namespace]
+    assert [record["action"] for record in mine] == ["invalidate.applied", "invalidate.requested"]
+    assert mine[0]["criteria"]["model"] == "gpt-4o"
+    lines = terminal.run("audit", "--export", "jsonl", "--limit", "1").splitlines()
+    assert json.loads(lines[0])["action"]
+    assert terminal.run("audit", "--export", "csv", "--limit", "1").startswith("id,at,actor")
+    terminal.run("audit", "--actor", "nobody-of-this-name", status=3)
