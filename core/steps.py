@@ -207,9 +207,7 @@ class Follow:
     `polls`: the leader is another process; else it is a flight of this one.
     """
 
-    def __init__(
-        self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, flight: Flight, *, polls: bool
-    ) -> None:
+    def __init__(self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, flight: Flight, *, polls: bool) -> None:
         self._decider = decider
         self._call = call
         self._keyed = keyed
