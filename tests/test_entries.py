@@ -143,7 +143,6 @@ def test_entries_that_come_and_go_between_pages_shift_nothing(store, slots):
         put(store, slots[0], f"p{number}", created_at=NOW - number)
     first = page_entries(store, slots, EntryFilter(), size=3)
     put(store, slots[0], "newer", created_at=NOW + 1)
-    stamp = store.read(slots[0], [])[1].stamp
     store.change_record(slots[0], lambda record: record, remove=digest_of("p1"))
     second = page_entries(store, slots, EntryFilter(), size=3, after=first.last)
     assert shown([first, second]) == ["p0", "p1", "p2", "p3", "p4", "p5"]
