@@ -266,7 +266,8 @@ class Decider:
         alias = CacheEntry(header=header, prompt=identity.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
         normalized = None
         if identity.normalized is not None:
-            folded = msgspec.structs.replace(header, digest=identity.normalized)
+            # It leads to the alias and not to the entry: whoever hides the alias hides every spelling of it.
+            folded = msgspec.structs.replace(header, digest=identity.normalized, target=identity.exact)
             normalized = (
                 identity.normalized,
                 codec.encode_entry(msgspec.structs.replace(alias, header=folded)),

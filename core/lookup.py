@@ -153,8 +153,13 @@ def follow(
     target: bytes,
     now: float,
     max_age: float | None,
+    *,
+    hops: int = 2,
 ) -> tuple[CacheEntry | MissReason, InvalidationRecord | None]:
-    """The entry an alias names, both checked against the record as of the second read."""
+    """The entry an alias names, both checked against the record as of the second read.
+
+    Another spelling of a near wording leads to that wording's alias, and from there to the entry: two hops, not more.
+    """
     values, record = store.read(slot, [target])
     if record is None:
         return MissReason.NO_RECORD, None
@@ -166,6 +171,8 @@ def follow(
     if seen is Visibility.FOREIGN:
         return MissReason.INCARNATION, record
     entry = examine(values[0], target, identity, record, now, max_age)
-    if isinstance(entry, CacheEntry) and entry.header.target is not None:
-        return MissReason.CORRUPT, record
+    if isinstance(entry, CacheEntry) and (further := entry.header.target) is not None:
+        if hops < 2:
+            return MissReason.CORRUPT, record
+        return follow(store, slot, identity, entry, further, now, max_age, hops=hops - 1)
     return entry, record

@@ -121,9 +121,9 @@ def test_an_invalidation_hides_an_answer_from_near_questions_everywhere(start, r
     assert ask(second, PARAPHRASE).outcome.kind == "hit"
 
 
-def test_a_judged_wording_is_an_alias_hit_in_every_process(start, redis_url, namespace, openai_server):
+def test_a_judged_wording_is_an_alias_hit_in_every_process(start, redis_server, namespace, openai_server):
     options = {
-        "redis_url": redis_url,
+        "redis_url": redis_server().url,
         "namespace": namespace,
         "semantic": "judge",
         "judge_model": "gpt-4o-mini",

@@ -77,10 +77,12 @@ class Setup:
         self.threshold = Threshold(mode=mode, **({"grey": 0.6, "serve": 0.8} | cosines))
 
     def ask(self, question: str = QUESTION, controls: Controls | None = None, **arguments) -> Answer:
+        return self.cache.complete(self.request(question, **arguments), controls or Controls())
+
+    def request(self, question: str, **arguments) -> ChatRequest:
         system = arguments.pop("system", "You work for a bank.")
         messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
-        request = ChatRequest.from_openai(**({"model": "gpt-4o", "messages": messages} | arguments))
-        return self.cache.complete(request, controls or Controls())
+        return ChatRequest.from_openai(**({"model": "gpt-4o", "messages": messages} | arguments))
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -298,6 +300,22 @@ def test_an_invalidation_hides_a_judged_alias_by_either_wording(setup):
     )
     assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
     assert setup.ask(QUESTION).outcome.kind is OutcomeKind.HIT, "the entry itself is not selected"
+
+
+def test_an_invalidation_by_an_aliass_key_hides_every_spelling_of_it(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.999)
+    setup.ask()
+    setup.ask(PARAPHRASE)
+    assert str(setup.ask(PARAPHRASE.lower()).outcome) == "hit (normalized)"
+    setup.judge.word = "no"
+    _, keyed = setup.cache.decider.prepared(setup.request(PARAPHRASE), Controls())
+    slot = setup.cache.decider.slot(setup.namespace, 0)
+    setup.store.change_record(
+        slot,
+        lambda record: append(record, "b", Criteria(key=keyed.identity.key), now=setup.clock(), hold_seconds=60),
+    )
+    found = [setup.cache.get(setup.request(text)) for text in (PARAPHRASE, PARAPHRASE.lower(), QUESTION)]
+    assert [answer is not None for answer in found] == [False, False, True]
 
 
 def test_only_if_cached_takes_a_near_answer_too(setup):
