@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from core import bans
+from core.audit import AuditLog
 from core.bans import Criteria
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
@@ -14,6 +15,7 @@ from core.stores.base import Removed
 from core.stores.redis import RedisStore, patient_client
 from tests.entries import NOW, digest_of
 from tests.stores.test_contract import invalidate, put, remaining, removed_by_index
+from tests.test_invalidation import NUMBERS, a_world, no_pause
 
 
 @pytest.fixture
@@ -111,3 +113,15 @@ def test_newer_entries_between_older_ones_are_passed_over(store, slot):
     assert len(batches) > 2
     assert remaining(store, slot) == {f"p{number}" for number in range(0, 30, 3)}
     assert store.count_model(slot, "gpt-4o") == 10
+
+
+def test_what_the_index_does_not_list_is_swept_all_the_same(store, namespace):
+    world = a_world(store, AuditLog(None), namespace)
+    for word in NUMBERS:
+        world.ask(f"Question number {word}")
+    store._client.zremrangebyrank(world.slot.by_model("gpt-4o"), 0, 5)
+    store._client.delete(world.slot.models)
+    world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
+    assert world.invalidator.sweep(namespace, pause=no_pause).deleted == len(NUMBERS)
+    assert world.entries() == {}
+    assert world.record().bans == ()
