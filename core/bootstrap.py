@@ -22,6 +22,7 @@ from core.semantic.deferred import DeferredLookup
 from core.semantic.evidence import Evidence
 from core.semantic.judge import JudgeBudget
 from core.semantic.judging import ProviderJudge, SharedBudget
+from core.semantic.refusals import Refusals
 from core.semantic.thresholds import Threshold, Thresholds
 from core.settings import Settings
 from core.stores.address import ServerKind, parse_address
@@ -142,9 +143,11 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
     audit = AuditLog(client, **clock)
     thresholds = Thresholds(client, audit, Threshold.configured(settings), reader=path_client, **clock)
+    refusals = Refusals(client, reader=path_client)
     evidence = Evidence(
         client,
         thresholds,
+        refusals,
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
@@ -160,6 +163,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
             provider,
             path_client,
             thresholds=thresholds.current,
+            refused=refusals.current,
             judge=judge,
             observer=evidence.observe,
             count=metrics.count,

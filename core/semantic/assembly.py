@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import redis
 
@@ -29,6 +29,7 @@ def assemble(
     client: redis.Redis | None,
     *,
     thresholds: Callable[[str], Threshold],
+    refused: Callable[[str], Collection[str]],
     judge: Judge | None,
     observer: Observer,
     count: Callable[[str], None],
@@ -48,7 +49,14 @@ def assemble(
         if client is not None:
             vectors = SharedVectors(client, VectorLog(client, embedder.identity, clock=clock), index)
     lookup = SemanticLookup(
-        embedder, index, thresholds=thresholds, vectors=vectors, judge=judge, count=count, observer=observer
+        embedder,
+        index,
+        thresholds=thresholds,
+        refused=refused,
+        vectors=vectors,
+        judge=judge,
+        count=count,
+        observer=observer,
     )
     return lookup, vectors
 

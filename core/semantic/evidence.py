@@ -35,6 +35,7 @@ from core.semantic.records import (
     merged,
     pair_id,
 )
+from core.semantic.refusals import Refusals
 from core.semantic.reports import EvidenceReport, ReplayPoint
 from core.semantic.thresholds import Act, Published, Threshold, Thresholds
 from core.settings import SemanticMode
@@ -69,6 +70,7 @@ class Evidence:
         self,
         client: redis.Redis | None,
         thresholds: Thresholds,
+        refusals: Refusals,
         *,
         keep_prompts: bool = True,
         budget: float = 0.02,
@@ -78,6 +80,7 @@ class Evidence:
     ) -> None:
         self._client = client
         self._thresholds = thresholds
+        self._refusals = refusals
         self._keep_prompts = keep_prompts
         self._budget = budget
         self._sample_share = sample_share
@@ -215,12 +218,18 @@ class Evidence:
         return [sample for value in values if (sample := _read_sample(value)) is not None]
 
     def add_sample(self, sample: Sample, stored: CacheEntry, judgement: Judgement) -> None:
-        """Notes what a judge said of a hit afterwards; a word that is neither yes nor no is no label."""
+        """Notes what a judge said of a hit afterwards; a word that is neither yes nor no is no label.
+
+        What it calls different is not served again. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
         if judgement.word not in ("yes", "no"):
             return
+        pair = pair_id(sample.namespace, sample.question, stored.prompt)
+        if judgement.word == "no":
+            self._refusals.refuse(sample.namespace, pair)
         self.add(
             PairRecord(
-                pair=pair_id(sample.namespace, sample.question, stored.prompt),
+                pair=pair,
                 at=self._clock(),
                 namespace=sample.namespace,
                 embedder=sample.embedder,
@@ -246,10 +255,15 @@ class Evidence:
     def label(self, pair: str, equivalent: bool, *, actor: str) -> Pair:
         """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
 
-        The threshold is tightened when that shows it to be too low. Raises InvalidInput for a pair that is not kept,
+        What is called different is not served again, and the threshold is tightened when that shows it to be too low.
+        Raises InvalidInput for a pair that is not kept,
         OutcomeUnknown when the label may not have been: give it again.
         """
         known = self.pair(pair)
+        if equivalent:
+            self._refusals.allow(known.namespace, known.id)
+        else:
+            self._refusals.refuse(known.namespace, known.id)
         dropped = self._outbox.dropped if self._outbox is not None else 0
         self.add(
             PairRecord(

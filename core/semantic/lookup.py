@@ -7,8 +7,8 @@ namespace's threshold is served; in mode `judge` one between the grey and the th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from core.bans import InvalidationRecord, Visibility, visibility
 from core.errors import StoreUnavailable
@@ -17,9 +17,10 @@ from core.lookup import Found, MissReason, examine, follow
 from core.models import CacheEntry, Controls, HitDetail
 from core.semantic.checked import CheckedEmbedder
 from core.semantic.embedders import NoVector, Vector
-from core.semantic.guards import GuardVerdict, check
+from core.semantic.guards import check
 from core.semantic.index import Candidate, Partition, SemanticIndex
 from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
+from core.semantic.records import pair_id
 from core.semantic.thresholds import Threshold
 from core.settings import SemanticMode
 from core.stores.base import Store
@@ -31,6 +32,15 @@ JUDGED = 3
 """Candidates shown to the judge, best first; and of those that are too far, as many are noted."""
 NEAREST_FROM = 0.5
 """A nearest question farther than this is not worth a mention."""
+LABEL = "label"
+"""Beside the guards' names: what a pair is refused by that an operator, or a judge afterwards, called different."""
+
+
+class Objection(NamedTuple):
+    """The name of what refuses a pair, empty when nothing does, and its reason in words."""
+
+    guard: str
+    reason: str
 
 
 class Judge(Protocol):
@@ -78,6 +88,7 @@ class SemanticLookup:
         index: SemanticIndex,
         *,
         thresholds: Callable[[str], Threshold],
+        refused: Callable[[str], Collection[str]] = lambda namespace: (),
         vectors: Vectors | None = None,
         judge: Judge | None = None,
         count: Callable[[str], None] = lambda name: None,
@@ -86,6 +97,7 @@ class SemanticLookup:
         self.embedder = embedder
         self.index = index
         self.thresholds = thresholds
+        self._refused = refused
         self._vectors = vectors
         self._judge = judge
         self._count = count
@@ -123,16 +135,16 @@ class SemanticLookup:
         found: tuple[int, CacheEntry, float] | None = None
         near = [candidate for candidate in candidates if candidate.similarity >= noted_from]
         for candidate, bucket, entry in self._live(store, slot_of, partition, near, identity, controls, now):
-            verdict = check(identity.prompt, entry.prompt)
+            objection = self._objection(identity, entry)
             is_far = candidate.similarity < lowest
             judgement = None
             if is_far:
                 far += 1
                 if far > JUDGED:
                     break
-            elif not verdict.passed:
-                self._count(f"guard_{verdict.guard}")
-                reason = f"guard-{verdict.guard}"
+            elif objection.guard:
+                self._count(f"guard_{objection.guard}")
+                reason = f"guard-{objection.guard}"
             elif judge is not None and candidate.similarity < sure:
                 if rulings == JUDGED:
                     break
@@ -140,8 +152,8 @@ class SemanticLookup:
                 judgement = judge.rule(identity.namespace, identity.prompt, entry)
                 self._count(f"judge_{judgement.word.replace('-', '_')}")
                 reason = f"judge-{judgement.word}"
-            neighbours.append(_neighbour(bucket, candidate, entry, verdict, judgement, is_far=is_far))
-            if not is_far and verdict.passed and (judgement is None or judgement.word == "yes"):
+            neighbours.append(_neighbour(bucket, candidate, entry, objection, judgement, is_far=is_far))
+            if not is_far and not objection.guard and (judgement is None or judgement.word == "yes"):
                 found = (bucket, entry, candidate.similarity)
                 break
             if judgement is not None and judgement.word != "no":
@@ -171,7 +183,7 @@ class SemanticLookup:
             self._vectors.catch_up(partition)
         candidates = self._search(partition, vector, k, -1.0)
         return tuple(
-            _neighbour(bucket, candidate, entry, check(identity.prompt, entry.prompt), None)
+            _neighbour(bucket, candidate, entry, self._objection(identity, entry), None)
             for candidate, bucket, entry in self._live(store, slot_of, partition, candidates, identity, Controls(), now)
         )
 
@@ -197,6 +209,14 @@ class SemanticLookup:
         self.embedder.close()
         if self._vectors is not None:
             self._vectors.close()
+
+    def _objection(self, identity: Identity, entry: CacheEntry) -> Objection:
+        """What a label of this very pair, or a guard, has against it. Raises StoreUnavailable."""
+        refused = self._refused(identity.namespace)
+        if refused and pair_id(identity.namespace, identity.prompt, entry.prompt) in refused:
+            return Objection(LABEL, "this pair was labelled as different")
+        verdict = check(identity.prompt, entry.prompt)
+        return Objection("" if verdict.passed else str(verdict.guard), verdict.reason)
 
     def _partition(self, identity: Identity) -> Partition:
         return Partition(namespace=identity.namespace, scope=identity.scope, embedder=self.embedder.identity)
@@ -286,7 +306,7 @@ def _neighbour(
     bucket: int,
     candidate: Candidate,
     entry: CacheEntry,
-    verdict: GuardVerdict,
+    objection: Objection,
     judgement: Judgement | None,
     *,
     is_far: bool = False,
@@ -296,8 +316,8 @@ def _neighbour(
         model=entry.header.model,
         prompt=entry.prompt,
         similarity=math.floor(candidate.similarity * 1e6) / 1e6,
-        guard="" if verdict.passed else str(verdict.guard),
-        reason=verdict.reason,
+        guard=objection.guard,
+        reason=objection.reason,
         ruling=judgement.word if judgement is not None else "",
         judgement=judgement,
         far=is_far,

@@ -17,6 +17,7 @@ from core.semantic.judge import JudgeBudget
 from core.semantic.judging import ProviderJudge
 from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
 from core.semantic.records import pair_id
+from core.semantic.refusals import COPY_SECONDS, Refusals
 from core.semantic.sampling import judge_samples
 from core.semantic.thresholds import Act, Threshold, Thresholds
 from core.settings import SemanticMode
@@ -41,7 +42,8 @@ class Desk:
         self.thresholds = Thresholds(
             client, self.audit, Threshold(mode=SemanticMode.JUDGE, serve=None), clock=self.clock, monotonic=self.clock
         )
-        self.evidence = Evidence(client, self.thresholds, clock=self.clock, **options)
+        self.refusals = Refusals(client, monotonic=self.clock)
+        self.evidence = Evidence(client, self.thresholds, self.refusals, clock=self.clock, **options)
 
     def look_up(
         self,
@@ -164,6 +166,25 @@ def test_an_operator_counts_for_more_than_the_judge_and_may_change_his_mind(desk
     desk.evidence.label(pair, True, actor="bob")
     known = desk.evidence.pair(pair)
     assert (known.label, known.operator, known.judge_label) == (True, "bob", True)
+
+
+def test_what_an_operator_calls_different_is_refused_until_he_takes_it_back(desk):
+    pair = desk.look_up("How can I reset it?", neighbour(0.83, "yes"))
+    desk.evidence.label(pair, False, actor="ann")
+    assert desk.refusals.current(desk.namespace) == {pair}
+    assert desk.refusals.current(desk.namespace + "-b") == set()
+    desk.evidence.label(pair, True, actor="ann")
+    assert desk.refusals.current(desk.namespace) == set()
+
+
+def test_a_refusal_is_known_to_other_processes_within_a_second(redis_url, namespace):
+    clock = Clock()
+    ann, bob = (Refusals(request_client(redis_url, 5), monotonic=clock) for _ in range(2))
+    assert bob.current(namespace) == set()
+    ann.refuse(namespace, "0" * 32)
+    assert ann.current(namespace) == {"0" * 32}
+    clock.forward(COPY_SECONDS)
+    assert bob.current(namespace) == {"0" * 32}
 
 
 def test_a_pair_that_is_not_kept_cannot_be_labelled(desk):
@@ -364,6 +385,7 @@ class TestSampling:
         openai_server.always(verdict(False))
         progress = judge_samples(desk.evidence, judge, store)
         assert (progress.wrong, progress.tightened) == (5, [desk.namespace])
+        assert len(desk.refusals.current(desk.namespace)) == 5, "they are not served again"
         assert desk.thresholds.current(desk.namespace).serve is None
 
     def test_a_sample_whose_entry_is_gone_is_dropped(self, desk, judge, openai_server):

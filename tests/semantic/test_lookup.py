@@ -16,6 +16,7 @@ from core.semantic.embedders import WordLlamaEmbedder
 from core.semantic.index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
 from core.semantic.neighbours import Judgement
+from core.semantic.records import pair_id
 from core.semantic.thresholds import Threshold
 from core.settings import SemanticMode
 from core.stores.base import Store
@@ -56,10 +57,12 @@ class Setup:
         self.threshold = Threshold(mode=SemanticMode.SERVE, grey=0.6, serve=0.8)
         self.store = store
         self.seen: list = []
+        self.refused: set[str] = set()
         self.semantic = SemanticLookup(
             embedder,
             NumpyIndex(clock=self.clock),
             thresholds=lambda namespace: self.threshold,
+            refused=lambda namespace: self.refused,
             judge=self.judge,
             count=self.outcomes.count,
             observer=lambda identity, threshold, result: self.seen.append(result),
@@ -279,6 +282,18 @@ def test_what_is_served_unjudged_can_be_nothing_at_all(setup):
     setup.ask("man bites dog, why?")
     setup.judge.word = "no"
     assert setup.ask("dog bites, why man?").outcome.kind is OutcomeKind.MISS, "the same words, and cosine 1"
+
+
+@pytest.mark.parametrize("mode", [SemanticMode.SERVE, SemanticMode.JUDGE])
+def test_a_pair_that_was_labelled_as_different_is_neither_served_nor_judged(setup, mode):
+    setup.use(mode, serve=0.8 if mode is SemanticMode.SERVE else 0.999)
+    setup.ask()
+    setup.refused.add(pair_id(setup.namespace, PARAPHRASE, QUESTION))
+    answer = setup.ask(PARAPHRASE)
+    assert (answer.outcome.kind, answer.outcome.reason) == (OutcomeKind.MISS, "guard-label")
+    assert setup.judge.asked == []
+    setup.refused.clear()
+    assert setup.ask("How can I reset the password of my online banking, please?").outcome.kind is OutcomeKind.HIT
 
 
 def test_what_a_guard_refuses_is_not_shown_to_the_judge(setup):
