@@ -1,0 +1,69 @@
+"""Hits that were served without a judge are judged by a worker, and nothing of them is in the job."""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+from core.bootstrap import bootstrap
+from core.models import ChatRequest, Controls
+from core.pools import Pools
+from core.providers import DemoProvider
+from core.refresh import Refreshes
+from core.schedules import Schedules
+from core.settings import Settings
+from tests.workers.conftest import eventually
+from workers.schedule import Schedule
+
+SETTINGS = {
+    "ENCORE_STRATEGY": "semantic",
+    "ENCORE_SEMANTIC": "serve",
+    "ENCORE_SEMANTIC_THRESHOLD": "0.8",
+    "ENCORE_JUDGE_MODEL": "encore-demo-small",
+    "ENCORE_JUDGE_SAMPLE": "1",
+    "ENCORE_REDIS_TIMEOUT_SECONDS": "5",
+}
+
+
+def test_a_pool_judges_what_was_served(installation, start_pool, monkeypatch):
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    with bootstrap(Settings(), provider=DemoProvider(latency_scale=0)) as services:
+        services.semantic.warm(["shop"])
+
+        def ask(question: str) -> str:
+            request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": question}])
+            return str(services.cache.complete(request, Controls(namespace="shop")).outcome)
+
+        ask("How do I activate my new card?")
+        assert ask("How can I activate my new card?") == "hit (semantic)"
+        services.evidence.flush()
+        assert services.evidence.samples_waiting() == 1
+        start_pool("--workers", "1", **SETTINGS).ready()
+        [pair] = eventually(lambda: services.evidence.pairs("shop", is_labelled=True))
+        assert (pair.judge_label, pair.judge, pair.served) == (True, "encore-demo-small/1", True)
+        [job] = eventually(lambda: [job for job in installation.queue.jobs() if job.kind == "judge" and job.result])
+        assert (job.result["judged"], job.result["wrong"]) == (1, 0)
+        record = services.queue_redis.hgetall(f"rq:job:{job.id}")
+        data = json.loads(zlib.decompress(record[b"data"]))
+        assert data[-1] == {"version": 1}
+        assert b"activate" not in b"".join(record.values())
+
+
+def test_nothing_is_enqueued_while_nothing_waits(installation):
+    services = installation.services
+    schedule = Schedule(
+        installation.queue,
+        services.invalidation,
+        Schedules(services.redis, services.invalidation),
+        Pools(services.queue_redis),
+        Refreshes(services.queue_redis),
+        services.evidence,
+        count_workers=lambda: 0,
+    )
+    schedule.enqueue_judging()
+    assert [job.kind for job in installation.queue.jobs()] == []
+    services.redis.rpush("encore:samples", b"x")
+    schedule.enqueue_judging()
+    schedule.enqueue_judging()
+    assert [job.kind for job in installation.queue.jobs()] == ["judge"]
