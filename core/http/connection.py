@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
@@ -54,11 +53,12 @@ class Connection:
         self._receive = receive
         self._send = send
 
-    async def body(self, most_bytes: int) -> AsyncIterator[bytes]:
-        """The request's body as it arrives. Raises Refused for one too large or too slow."""
+    async def body(self, most_bytes: int) -> bytes:
+        """The request's body. Raises Refused for one too large or too slow, ClientLeft for one that breaks off."""
         length = self.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most_bytes:
-            raise Refused(413, f"the request is larger than {most_bytes} bytes", "request_too_large")
+            raise _too_large(most_bytes)
+        pieces: list[bytes] = []
         received = 0
         more = True
         while more:
@@ -69,13 +69,12 @@ class Connection:
                 raise Refused(408, "the request did not arrive in time", "request_timeout") from None
             if message["type"] == "http.disconnect":
                 raise ClientLeft
-            piece: bytes = message.get("body", b"")
-            received += len(piece)
+            pieces.append(message.get("body", b""))
+            received += len(pieces[-1])
             if received > most_bytes:
-                raise Refused(413, f"the request is larger than {most_bytes} bytes", "request_too_large")
+                raise _too_large(most_bytes)
             more = message.get("more_body", False)
-            if piece:
-                yield piece
+        return b"".join(pieces)
 
     async def until_left(self) -> None:
         """Waits until the client has gone away."""
@@ -105,3 +104,7 @@ class Connection:
     async def end(self) -> None:
         """Ends an answer properly."""
         await self._send({"type": "http.response.body", "body": b""})
+
+
+def _too_large(most_bytes: int) -> Refused:
+    return Refused(413, f"the request is larger than {most_bytes} bytes", "request_too_large")

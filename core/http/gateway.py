@@ -43,6 +43,8 @@ AT_ONCE_BYTES: Final = 100_000
 """A longer body is read on a thread: others shall not wait for it."""
 NO_NAMESPACE: Final = "no-namespace"
 
+UNKNOWN_CALLER: Final = Refused(401, "Incorrect API key provided to the gateway.", "invalid_api_key")
+
 # What a client says to the gateway alone.
 _KEPT_FROM_PROVIDER: Final = HOP_HEADERS | {*CREDENTIALS, "accept-encoding", "cookie"}
 
@@ -85,19 +87,22 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Answers one request."""
-        exchange = Connection(scope, receive, send)
+        connection = Connection(scope, receive, send)
         try:
-            await self._serve(exchange)
+            await self._serve(connection)
         except ClientLeft:
             pass
         except Refused as refusal:
-            await exchange.reply(refusal.reply)
+            await connection.reply(refusal.reply)
+        except asyncio.CancelledError:
+            # Only the server cancels, when it ends and has waited long enough: it closes the connection.
+            logger.info("a request was given up at the end")
         except Exception:
             # Only here does anything unforeseen become an answer in the provider's format.
             logger.exception("a request failed")
-            if exchange.started:
+            if connection.started:
                 raise
-            await exchange.reply(error_reply(500, "the gateway failed", kind="api_error", code="internal_error"))
+            await connection.reply(error_reply(500, "the gateway failed", kind="api_error", code="internal_error"))
 
     async def _serve(self, connection: Connection) -> None:
         headers = connection.headers
@@ -105,12 +110,12 @@ class Gateway:
             raise Refused(403, "this gateway serves programs on its own machine, not web pages", "forbidden_origin")
         caller = self._callers.identify(headers)
         if caller is None:
-            raise Refused(401, "Incorrect API key provided to the gateway.", "invalid_api_key")
+            raise UNKNOWN_CALLER
+        content = await connection.body(self._settings.gateway_max_body_bytes)
         target = target_of(connection.method, connection.path)
         if target is None or target.base_url:
-            await self._pass_through(connection, connection.body(self._settings.gateway_max_body_bytes))
+            await self._attend(connection, self._pass_through(connection, content))
             return
-        content = b"".join([piece async for piece in connection.body(self._settings.gateway_max_body_bytes)])
         try:
             if len(content) > AT_ONCE_BYTES:
                 inbound = await in_thread(partial(self._read, target, connection, content))
@@ -121,7 +126,7 @@ class Gateway:
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:
-            await self._pass_through(connection, _once(content))
+            await self._attend(connection, self._pass_through(connection, content))
             return
         answering = AsyncAnswering(
             self._cache,
@@ -189,7 +194,7 @@ class Gateway:
         if working.done() and not working.cancelled():
             working.result()
 
-    async def _send(self, connection: Connection, content: bytes | AsyncIterator[bytes]) -> httpx2.Response:
+    async def _send(self, connection: Connection, content: bytes) -> httpx2.Response:
         """The request to the provider; the answer's body is not read yet."""
         headers = [
             (name, value)
@@ -206,14 +211,13 @@ class Gateway:
         )
         return await self._upstream.send(request, stream=True)
 
-    async def _pass_through(self, connection: Connection, body: AsyncIterator[bytes]) -> None:
+    async def _pass_through(self, connection: Connection, content: bytes) -> None:
         if any(part in (".", "..") for part in connection.path.split("/")):
             raise Refused(404, "there is no such path", "not_found")
-        # A body without a length is only sent for a request that has one.
-        has_body = "content-length" in connection.headers or "transfer-encoding" in connection.headers
-        content: bytes | AsyncIterator[bytes] = body if has_body else b""
         try:
             response = await self._send(connection, content)
+        except httpx2.InvalidURL:
+            raise Refused(404, "there is no such path", "not_found") from None
         except httpx2.RequestError as error:
             await connection.reply(_unreachable(error))
             return
@@ -231,7 +235,7 @@ class Gateway:
     def metrics(self, request: Request) -> Response:
         """The metrics for Prometheus."""
         if self._callers.identify(request.headers) is None:
-            return _response(error_reply(401, "give one of the gateway's keys", kind="auth", code="invalid_api_key"))
+            return _response(UNKNOWN_CALLER.reply)
         return Response(prometheus.render(self._collector), media_type=prometheus.CONTENT_TYPE)
 
     async def health(self, request: Request) -> Response:
@@ -254,10 +258,6 @@ class Gateway:
         if self._unattended:
             await asyncio.wait(self._unattended)
         await self._upstream.aclose()
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 def _unreachable(error: Exception) -> Reply:

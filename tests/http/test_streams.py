@@ -171,7 +171,7 @@ def test_one_of_those_who_wait_takes_over_when_the_stream_breaks(through, openai
         answers = [call.result(20) for call in following]
     assert openai_server.calls == 2
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert max(answer.headers["cache-status"] for answer in answers) == "encore; fwd=uri-miss; stored"
+    assert [answer.headers["cache-status"].endswith("; stored") for answer in answers].count(True) == 1
 
 
 def test_a_stream_with_an_error_in_it_is_not_kept(through, openai_server):
