@@ -103,7 +103,7 @@ def encore(tmp_path_factory) -> Iterator[Installation]:
     assert "Traceback" not in installation.log("console"), installation.log("console")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is open its event loop runs, and no other can in this thread
 def browser(chromium: Path) -> Iterator[Browser]:
     options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
     options += ["--disable-background-networking", "--disable-component-update"]
