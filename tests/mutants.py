@@ -32,14 +32,14 @@ MUTANTS = (
         file="core/stores/redis.py",
         old="if string.sub(record, 34, 53) ~= ARGV[2] then",
         new="if false then",
-        tests="tests/stores tests/test_cache.py",
+        tests="tests/stores/test_contract.py tests/test_cache.py",
     ),
     Mutant(
         name="no fence in memory",
         file="core/stores/memory.py",
         old="if record.sequence != expected:",
         new="if False:",
-        tests="tests/stores tests/test_cache.py",
+        tests="tests/stores/test_contract.py tests/test_cache.py",
     ),
     Mutant(
         name="a moved record is not checked before the store is tried again",

@@ -18,6 +18,7 @@ from core.settings import Settings
 from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes
 from workers import tasks
+from workers.pool import Pool
 from workers.queue import JobQueue
 
 QUESTION = "How do I activate my card?"
@@ -139,6 +140,17 @@ def test_a_provider_that_this_worker_has_not_is_said(part):
 
     part.provider.before = fail
     assert refresh(part.services, part.refreshes, key) == "not possible here: another server"
+
+
+def test_the_workers_schedule_makes_a_job_of_each(part, client):
+    part.ask()
+    part.clock.forward(61)
+    part.ask()
+    part.refreshes.close()
+    queue = JobQueue(client)
+    for _ in range(2):
+        Pool(part.services, client.url, size=1)._schedule.enqueue_refreshes()
+    assert [job.kind for job in queue.jobs()].count("refresh") == 1
 
 
 @pytest.mark.parametrize("header", ["Authorization", "api-key", "X-API-Key", "Cookie"])

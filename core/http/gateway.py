@@ -95,8 +95,10 @@ class Gateway:
         except Refused as refusal:
             await connection.reply(refusal.reply)
         except asyncio.CancelledError:
-            # Only the server cancels, when it ends and has waited long enough: it closes the connection.
+            # Only the server cancels, when it ends and has waited long enough: it closes the connection then.
             logger.info("a request was given up at the end")
+            if not connection.started:
+                await connection.reply(error_reply(503, "the gateway is ending", kind="api_error", code="ending"))
         except Exception:
             # Only here does anything unforeseen become an answer in the provider's format.
             logger.exception("a request failed")

@@ -46,8 +46,9 @@ def until(condition: Callable[[], bool]) -> None:
 class RunningGateway:
     """`url` is the base URL for clients, `services` what the gateway works with."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, graceful_seconds: int | None = None) -> None:
         self.services = services
+        self._graceful_seconds = graceful_seconds
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(2048)
@@ -57,7 +58,13 @@ class RunningGateway:
 
     def __enter__(self) -> RunningGateway:
         config = uvicorn.Config(
-            build(self.services), lifespan="on", log_config=None, access_log=False, ws="none", server_header=False
+            build(self.services),
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=self._graceful_seconds,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

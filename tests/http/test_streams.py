@@ -23,7 +23,7 @@ from core.models import Controls, OutcomeKind
 from core.steps import Hit, Lead
 from core.streaming import DONE, encode_event, split, split_response
 from tests.fakes import Outcomes, a_body
-from tests.http.running import PLAIN_HTTP, followers, until
+from tests.http.running import PLAIN_HTTP, RunningGateway, followers, services_for, until
 from tests.openai_server import Behaviour
 
 KEY = {"Authorization": "Bearer sk-of-a-caller"}
@@ -197,6 +197,29 @@ def test_what_is_no_protocol_we_know_is_passed_on(through, openai_server):
     with streamed(through) as response:
         assert response.read() == events
     assert not is_hit(asked(through))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_outlasts_the_end_of_the_server_is_cut_off_without_a_traceback(
+    openai_server, redis_url, namespace, caplog, stream
+):
+    gate = openai_server.hold(after=2 if stream else 0)
+    with (
+        httpx2.Client(verify=PLAIN_HTTP, timeout=20) as client,
+        services_for(openai_server.url, redis_url, namespace) as services,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with RunningGateway(services, graceful_seconds=1) as running:
+            body = CHAT | {"stream": stream}
+            asking = pool.submit(client.post, f"{running.url}/chat/completions", headers=KEY, json=body)
+            gate.wait_for(1)
+        if stream:
+            assert isinstance(asking.exception(20), httpx2.TransportError)
+        else:
+            assert asking.result(20).status_code == 503
+    openai_server.wait_for_disconnects()
+    gate.release()
+    assert "Traceback" not in caplog.text
 
 
 # Any cut, any pieces
