@@ -20,7 +20,15 @@ from core.keys import EVIDENCE, LOOKUPS, SAMPLES, Identity
 from core.outbox import Outbox
 from core.printable import printable
 from core.semantic import reports
-from core.semantic.calibration import GRID, CurvePoint, Labeller, curve, labels_still_needed, tighten
+from core.semantic.calibration import (
+    GRID,
+    CurvePoint,
+    Labeller,
+    curve,
+    labels_needed,
+    labels_still_needed,
+    tighten,
+)
 from core.semantic.journal import Journal
 from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
 from core.semantic.records import (
@@ -50,6 +58,9 @@ LOOKUP_SECONDS = 30 * 86_400
 KEPT_SAMPLES = 1_000
 SAMPLE_SECONDS = 3_600
 """How long a hit waits to be judged. Its question is in Redis meanwhile, whole."""
+
+FEWEST_ERRORS = 3
+"""Of few labels so many must be wrong before anything tightens: who labels begins with what looks wrong."""
 
 RECENT_SECONDS = 7 * 86_400
 """What counts as recent traffic, as far as nobody has published a threshold since."""
@@ -398,7 +409,7 @@ class Evidence:
         embedder = _latest_embedder(records, [])
         pairs = reports.fair_sample(record for record in records if record.embedder == embedder)
         tighter = tighten(pairs, seen.serve, self._budget)
-        if tighter is None:
+        if tighter is None or (tighter.errors < FEWEST_ERRORS and tighter.labels < labels_needed(self._budget)):
             return None
         return self._thresholds.tighten(
             namespace,

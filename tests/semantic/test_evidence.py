@@ -310,6 +310,12 @@ class TestTightening:
         current = desk.thresholds.current(desk.namespace)
         assert (current.mode, current.serve) == (SemanticMode.JUDGE, None), "five wrong ones in a row are no chance"
 
+    def test_two_wrong_ones_of_a_few_may_be_what_was_looked_at_first(self, desk):
+        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
+        desk.clock.forward(1)
+        desk.label(2, 0.81, wrong=2)
+        assert desk.thresholds.current(desk.namespace).serve == 0.8
+
     def test_within_the_budget_nothing_happens(self, desk):
         desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
         desk.clock.forward(1)
