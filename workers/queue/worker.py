@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -77,7 +77,8 @@ class PoolWorker(Worker):
         """Ends the worker after the job's current batch; asked twice is asked once."""
         self._stop_requested = True
         if self.horse_pid:
-            os.kill(self.horse_pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(self.horse_pid, signal.SIGTERM)
         if self._may_be_interrupted:
             raise StopRequested
 
