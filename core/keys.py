@@ -360,6 +360,20 @@ class Slot:
         """Hash of the models that have a sorted set: digest to name."""
         return self.prefix + b"models"
 
+    @property
+    def hits(self) -> bytes:
+        """Sorted set of entries by how often they were served."""
+        return self.prefix + b"hits"
+
+    @property
+    def hit_times(self) -> bytes:
+        """Sorted set of entries by when they were served last."""
+        return self.prefix + b"hit-times"
+
+    def hits_of_part(self, part: int) -> bytes:
+        """Hash of hits by entry, within one part of a day."""
+        return self.prefix + b"hits:%d" % part
+
 
 NAMESPACES = b"encore:namespaces"
 """Set of all namespaces ever written to (and their bucket count as `name:buckets`)."""

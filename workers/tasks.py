@@ -101,7 +101,7 @@ def replay(**arguments: object) -> dict[str, Any]:
 
 
 def prune(**arguments: object) -> dict[str, Any]:
-    """Drops index rows whose entries have expired: Redis deletes an entry without telling its index."""
+    """Drops index rows and hit counts of entries that have expired: Redis deletes an entry without telling of it."""
     _parse(PruneArguments, arguments)
     task = current_task()
     dropped = 0
@@ -109,7 +109,9 @@ def prune(**arguments: object) -> dict[str, Any]:
         namespaces = services.store.namespaces()
         for number, namespace in enumerate(namespaces):
             for bucket in range(services.settings.buckets):
-                dropped += services.store.prune_index(Slot(namespace, bucket), time.time())
+                slot = Slot(namespace, bucket)
+                dropped += services.store.prune_index(slot, time.time())
+                services.metrics.hits.prune(slot)
             task.report({"done": number + 1, "total": len(namespaces), "dropped": dropped})
             if task.should_stop():
                 raise Interrupted("the worker is ending")

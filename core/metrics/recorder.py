@@ -22,6 +22,7 @@ from typing import Literal, Self
 import redis
 
 from core.errors import CacheError, InvalidInput
+from core.metrics.hits import HitCounts
 from core.metrics.ledger import Batch, Ledger, MemoryLedger, RedisLedger, Table, add_cells
 from core.metrics.summary import Bucket, Comparison, Summary, Totals, summarize
 from core.metrics.tally import EVENTS, CellName, Counts, Tally, add
@@ -84,6 +85,7 @@ class CacheMetrics:
         """The state of a process that has counted nothing. Locks too: at a fork, another thread may hold one."""
         self._ledger: Ledger = MemoryLedger() if self._client is None else RedisLedger(self._client)
         self._requests = RequestLog(self._client)
+        self._hits = HitCounts(self._client, clock=self._clock)
         self._queue: deque[tuple[Outcome, str | None]] = deque()
         self._counting = threading.Lock()
         self._flushing = threading.Lock()
@@ -127,6 +129,7 @@ class CacheMetrics:
         now = self._clock()
         oldest, newest = now - FARTHEST_BACK_SECONDS, now + FARTHEST_AHEAD_SECONDS
         take, count, log = self._queue.popleft, self._tally.record, self._requests.add
+        count_hit = self._hits.add
         for _ in range(len(self._queue)):
             outcome, prompt = take()
             at = outcome.at
@@ -135,6 +138,8 @@ class CacheMetrics:
                 at = now
             count(at, outcome)
             log(at, outcome, prompt)
+            if outcome.kind is OutcomeKind.HIT:
+                count_hit(at, outcome)
 
     # Flushing
 
@@ -160,6 +165,8 @@ class CacheMetrics:
                     self._sending = None
                 with self._counting:
                     requests = self._requests.take()
+                    hits = self._hits.take()
+                self._hits.write(hits)
                 self._requests.write(requests)
             except CacheError as error:
                 self._note(str(error))
@@ -316,6 +323,12 @@ class CacheMetrics:
         """The most frequent hits or misses among the recent requests."""
         self.flush()
         return frequent(self._requests.recent(MAX_TOP, where), kind, limit)
+
+    @property
+    def hits(self) -> HitCounts:
+        """Hits of each stored answer, those that this process counted until now included if they can be written."""
+        self.flush()
+        return self._hits
 
     @property
     def dropped_requests(self) -> int:

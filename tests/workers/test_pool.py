@@ -15,11 +15,12 @@ import pytest
 
 from core import codec
 from core.bans import BanState, Criteria
-from core.keys import Slot
+from core.keys import Slot, readable_key
 from core.pools import Pools
 from core.schedules import Schedules
 from core.stores.base import Write
 from tests.entries import an_entry, digest_of
+from tests.metrics.outcomes import a_hit
 from tests.workers.conftest import ROOT, Installation, descendants, eventually
 from workers.queue import JobState
 from workers.queue.jobs import QUEUE_NAME
@@ -348,10 +349,11 @@ def test_index_rows_of_expired_entries_are_pruned(installation):
             digest=digest_of(name), value=codec.encode_entry(entry), ttl_ms=60_000, model="gpt-4o", created_at=1.0
         )
         services.store.write(slot, write, record.stamp, record.sequence)
+        services.metrics.record(a_hit(namespace="shop", key=readable_key(0, digest_of(name))))
     services.redis.delete(slot.entry(digest_of("gone")))
-    assert services.store.count_model(slot, "gpt-4o") == 2
+    assert services.store.count_model(slot, "gpt-4o") == services.metrics.hits.count(slot) == 2
     burst(installation)
-    assert services.store.count_model(slot, "gpt-4o") == 1
+    assert services.store.count_model(slot, "gpt-4o") == services.metrics.hits.count(slot) == 1
     assert installation.queue.reconcile_prune() is None, "once an hour is enough"
 
 
