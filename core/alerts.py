@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
 from core.metrics.summary import Summary
+from core.settings import Settings
 
 
 class Severity(StrEnum):
@@ -36,7 +38,7 @@ class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
 class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     """When to speak: shares in [0, 1]. None switches a rule off.
 
-    Rates are not judged below `min_requests` in the window: three requests prove nothing.
+    Rates are not judged below `min_requests` in the window: three requests prove nothing, and an idle cache is well.
     """
 
     min_hit_rate: float | None = None
@@ -45,33 +47,54 @@ class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     max_ban_share: float | None = 0.80
     min_workers: int | None = 1
     min_requests: int = 50
+    window_seconds: float = 300
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The rules of the settings, in which 0 workers and a share of 1 (0 for the hit rate) switch a rule off."""
+        return cls(
+            min_hit_rate=settings.alert_hit_rate or None,
+            max_error_rate=_limit(settings.alert_error_rate),
+            max_memory_share=_limit(settings.alert_memory),
+            min_workers=settings.alert_workers or None,
+            min_requests=settings.alert_min_requests,
+            window_seconds=settings.alert_window_seconds,
+        )
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Something an operator should know, in one sentence. `name` is stable: for dashboards and Prometheus."""
+    """Something an operator should know, in one sentence. `name` is stable: for dashboards and Prometheus.
+
+    `since` is when it began, in Unix seconds; 0 as long as nobody has said.
+    """
 
     name: str
     severity: Severity
     sentence: str
+    since: float = 0.0
 
 
 ALERT_NAMES = ("store-down", "error-rate", "no-worker", "memory", "bans", "hit-rate")
 """All there are, the most urgent first."""
 
-ALERT_WINDOW_SECONDS = 300
-"""The window that rates are judged over."""
-
+RELIEF = 0.1
+"""By what part of its limit a figure must have recovered before an alert that fires ends: else it would flicker."""
 
 DEFAULT_RULES = AlertRules()
 
 
-def alerts(summary: Summary | None, facts: HealthFacts, rules: AlertRules = DEFAULT_RULES) -> list[Alert]:
-    """What is wrong now, the most urgent first. `summary` is None when it cannot be read."""
-    found = [*_of_parts(facts, rules), *(_of_figures(summary, rules) if summary else ())]
+def alerts(
+    summary: Summary | None, facts: HealthFacts, rules: AlertRules = DEFAULT_RULES, firing: Container[str] = ()
+) -> list[Alert]:
+    """What is wrong now, the most urgent first. `summary` is None when it cannot be read.
+
+    `firing` names the alerts that fired at the last look: they go on until their figure has recovered by RELIEF.
+    """
+    found = [*_of_parts(facts, rules, firing), *(_of_figures(summary, rules, firing) if summary else ())]
     return sorted(found, key=lambda alert: ALERT_NAMES.index(alert.name))
 
 
-def _of_parts(facts: HealthFacts, rules: AlertRules) -> Iterator[Alert]:
+def _of_parts(facts: HealthFacts, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
     if not facts.store_up:
         yield Alert(
             name="store-down",
@@ -86,14 +109,14 @@ def _of_parts(facts: HealthFacts, rules: AlertRules) -> Iterator[Alert]:
             sentence=f"{count} alive: invalidations hide entries at once, but their memory is not given back.",
         )
     memory = _share(facts.memory_bytes, facts.memory_limit_bytes)
-    if rules.max_memory_share is not None and memory is not None and memory > rules.max_memory_share:
+    if memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
         yield Alert(
             name="memory",
             severity=Severity.WARNING,
             sentence=f"Redis uses {memory:.0%} of its memory limit: entries will be evicted or no longer stored.",
         )
     bans = _share(facts.active_bans, facts.ban_limit)
-    if rules.max_ban_share is not None and bans is not None and bans >= rules.max_ban_share:
+    if bans is not None and _is_above(bans, rules.max_ban_share, "bans" in firing):
         yield Alert(
             name="bans",
             severity=Severity.WARNING,
@@ -104,11 +127,13 @@ def _of_parts(facts: HealthFacts, rules: AlertRules) -> Iterator[Alert]:
         )
 
 
-def _of_figures(summary: Summary, rules: AlertRules) -> Iterator[Alert]:
-    if summary.requests < rules.min_requests:
-        return
+def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
     errors = summary.error_rate
-    if rules.max_error_rate is not None and errors is not None and errors > rules.max_error_rate:
+    if (
+        errors is not None
+        and summary.requests >= rules.min_requests
+        and _is_above(errors, rules.max_error_rate, "error-rate" in firing)
+    ):
         reason = next(iter(summary.reasons.get("error", {})), "")
         yield Alert(
             name="error-rate",
@@ -116,12 +141,10 @@ def _of_figures(summary: Summary, rules: AlertRules) -> Iterator[Alert]:
             sentence=f"{errors:.1%} of requests failed" + (f", most with {reason}." if reason else "."),
         )
     hits = summary.hit_rate
-    lookups = summary.hits + summary.misses
     if (
-        rules.min_hit_rate is not None
-        and hits is not None
-        and lookups >= rules.min_requests
-        and hits < rules.min_hit_rate
+        hits is not None
+        and summary.hits + summary.misses >= rules.min_requests
+        and _is_below(hits, rules.min_hit_rate, "hit-rate" in firing)
     ):
         reason = next(iter(summary.reasons.get("miss", {})), "")
         yield Alert(
@@ -130,6 +153,18 @@ def _of_figures(summary: Summary, rules: AlertRules) -> Iterator[Alert]:
             sentence=f"Only {hits:.1%} of lookups found an answer, the aim is {rules.min_hit_rate:.0%}"
             + (f"; most misses: {reason}." if reason else "."),
         )
+
+
+def _is_above(value: float, limit: float | None, is_firing: bool) -> bool:
+    return limit is not None and value > limit * (1 - RELIEF * is_firing)
+
+
+def _is_below(value: float, limit: float | None, is_firing: bool) -> bool:
+    return limit is not None and value < limit * (1 + RELIEF * is_firing)
+
+
+def _limit(share: float) -> float | None:
+    return share if share < 1 else None
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

@@ -8,6 +8,8 @@ import msgspec
 from redis import Redis
 
 from core import embedded
+from core.alert_board import AlertBoard
+from core.alerts import AlertRules
 from core.audit import AuditLog
 from core.cache import LLMCache
 from core.decider import CacheConfig
@@ -53,6 +55,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     invalidation: CacheInvalidator
     thresholds: Thresholds
     evidence: Evidence
+    alert_board: AlertBoard
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
     refreshes: Refreshes | None = None
@@ -204,6 +207,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         invalidation=invalidation,
         thresholds=thresholds,
         evidence=evidence,
+        alert_board=AlertBoard(client, AlertRules.of(settings), **clock),
         judge=judge,
         semantic=semantic,
         refreshes=refreshes,

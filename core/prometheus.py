@@ -7,13 +7,15 @@ maximum over replicas, never their sum.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from core.alerts import ALERT_NAMES, ALERT_WINDOW_SECONDS, DEFAULT_RULES, AlertRules, HealthFacts, alerts
+from core.alert_board import AlertBoard
+from core.alerts import ALERT_NAMES, HealthFacts
 from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals
 
@@ -36,6 +38,8 @@ def render(collector: Collector) -> bytes:
 class MetricsCollector(Collector):
     """What Prometheus scrapes. `facts` tells how the parts are; without it there are no gauges but `encore_up`.
 
+    `board` says which alerts fire.
+
     Labels are bounded: models and namespaces beyond the first thousand pairs are `other`.
     """
 
@@ -43,12 +47,11 @@ class MetricsCollector(Collector):
         self,
         metrics: CacheMetrics,
         facts: Callable[[], HealthFacts] | None = None,
-        *,
-        rules: AlertRules = DEFAULT_RULES,
+        board: AlertBoard | None = None,
     ) -> None:
         self._metrics = metrics
         self._facts = facts
-        self._rules = rules
+        self._board = board
 
     def collect(self) -> Iterable[Metric]:
         """The families of one scrape."""
@@ -58,14 +61,17 @@ class MetricsCollector(Collector):
         try:
             if facts is None or facts.store_up:  # else a scrape would wait for it once more
                 totals = self._metrics.totals()
-                recent = self._metrics.summary(ALERT_WINDOW_SECONDS)
+                if self._board is not None:
+                    recent = self._metrics.summary(self._board.rules.window_seconds)
         except StoreUnavailable:
             logger.debug("a scrape without counts: the store does not answer")
-        up = recent is not None
+        up = totals is not None
         yield GaugeMetricFamily("encore_up", "Whether the store answers.", float(up))
         if facts is not None:
             yield from _health(facts)
-            yield _alerts(recent, facts, self._rules)
+            if self._board is not None:
+                known = facts if up else msgspec.structs.replace(facts, store_up=False)
+                yield _alerts({alert.name for alert in self._board.look(recent, known)})
         if totals is not None:
             yield from _requests(totals.cells)
             yield from _savings(totals.cells)
@@ -158,9 +164,8 @@ def _health(facts: HealthFacts) -> Iterator[Metric]:
             yield GaugeMetricFamily(name, text, value)
 
 
-def _alerts(summary: Summary | None, facts: HealthFacts, rules: AlertRules) -> Metric:
-    firing = {alert.name for alert in alerts(summary, facts, rules)}
-    family = GaugeMetricFamily("encore_alert", "Whether an alert rule fires.", labels=["alert"])
+def _alerts(firing: Container[str]) -> Metric:
+    family = GaugeMetricFamily("encore_alert", "Whether an alert rule fires.", labels=["rule"])
     for name in ALERT_NAMES:
         family.add_metric([name], float(name in firing))
     return family

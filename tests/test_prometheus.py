@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.alerts import ALERT_NAMES, HealthFacts
+from core.alert_board import AlertBoard
+from core.alerts import ALERT_NAMES, AlertRules, HealthFacts
 from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics
 from core.models import CacheStrategy
@@ -22,6 +23,10 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def metrics() -> Iterator[CacheMetrics]:
     with CacheMetrics(None, flush_seconds=1000, clock=Clock()) as metrics:
         yield metrics
+
+
+def a_board() -> AlertBoard:
+    return AlertBoard(None, AlertRules(), clock=Clock())
 
 
 def scraped(collector: MetricsCollector) -> Samples:
@@ -115,7 +120,7 @@ def test_counters_outlive_a_restart(redis_server: RedisFactory) -> None:
 
 def test_the_text_is_what_prometheus_reads(metrics: CacheMetrics) -> None:
     busy(metrics)
-    text = render(MetricsCollector(metrics, lambda: HealthFacts(workers=1))).decode()
+    text = render(MetricsCollector(metrics, lambda: HealthFacts(workers=1), a_board())).decode()
     assert text.endswith("\n")
     assert "text/plain" in CONTENT_TYPE
     for line in text.splitlines():
@@ -142,12 +147,12 @@ def test_labels_are_bounded(metrics: CacheMetrics) -> None:
 
 def test_gauges_say_how_the_parts_are_and_leave_out_what_is_unknown(metrics: CacheMetrics) -> None:
     facts = HealthFacts(entries=7, workers=0, memory_bytes=5)
-    samples = scraped(MetricsCollector(metrics, lambda: facts))
+    samples = scraped(MetricsCollector(metrics, lambda: facts, a_board()))
     assert sample(samples, "encore_entries") == 7
     assert sample(samples, "encore_workers") == 0
     assert sample(samples, "encore_redis_memory_bytes") == 5
     assert not any(name == "encore_redis_memory_limit_bytes" for name, _ in samples)
-    assert {name: sample(samples, "encore_alert", alert=name) for name in ALERT_NAMES} == {
+    assert {name: sample(samples, "encore_alert", rule=name) for name in ALERT_NAMES} == {
         name: float(name == "no-worker") for name in ALERT_NAMES
     }
 
@@ -159,7 +164,7 @@ def test_a_scrape_without_a_store_says_that_and_nothing_else(redis_server: Redis
     server = redis_server()
     with server.client() as client, CacheMetrics(client, flush_seconds=1000) as metrics:
         server.kill()
-        samples = scraped(MetricsCollector(metrics, facts))
+        samples = scraped(MetricsCollector(metrics, facts, a_board()))
         assert sample(samples, "encore_up") == 0
-        assert sample(samples, "encore_alert", alert="store-down") == 1
+        assert sample(samples, "encore_alert", rule="store-down") == 1
         assert not any(name.endswith("_total") for name, _ in samples)

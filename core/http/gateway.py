@@ -82,7 +82,7 @@ class Gateway:
         self._upstream = upstream
         self._base_url = upstream_url(services.settings, services.provider)
         facts = RecentHealth(partial(health, services))
-        self._collector = prometheus.MetricsCollector(services.metrics, facts)
+        self._collector = prometheus.MetricsCollector(services.metrics, facts, services.alert_board)
         self._unattended: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:

@@ -10,12 +10,16 @@ from core.access import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.keys import Slot
+from core.pools import Pools
 from core.settings import Settings
 from pages.components.readings import Reading, Readings
 from workers.queue import JobQueue, JobView
 
 READ_SECONDS = 1.0
 """Longest wait for Redis while a page is drawn: a person waits, and the last values are there."""
+
+
+NO_QUEUE = "there is no Redis, so there are no jobs and no workers"
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda services: services.close())
@@ -33,7 +37,7 @@ def readings() -> Readings:
 @st.cache_resource(show_spinner=False)
 def queue_readings() -> Readings:
     """What was last read from the job queue's Redis, which may be another one."""
-    return Readings(probe=lambda: queue().alive_workers())
+    return Readings(probe=lambda: queue().ping())
 
 
 @st.cache_resource(show_spinner=False)
@@ -46,13 +50,20 @@ def queue() -> JobQueue:
     """The job queue. Raises StoreUnavailable when there is no Redis to have one on."""
     built = _queue()
     if built is None:
-        raise StoreUnavailable("there is no Redis, so there are no jobs and no workers")
+        raise StoreUnavailable(NO_QUEUE)
     return built
 
 
 def alive_workers() -> Reading[int]:
-    """How many workers were heard of lately."""
-    return queue_readings().get("alive", lambda: queue().alive_workers())
+    """How many workers the pools that were heard of lately have: what alerts and Prometheus go by too."""
+    return queue_readings().get("alive", _count_workers)
+
+
+def _count_workers() -> int:
+    client = services().queue_redis
+    if client is None:
+        raise StoreUnavailable(NO_QUEUE)
+    return Pools(client).alive_workers()
 
 
 def job(job_id: str) -> Reading[JobView | None]:

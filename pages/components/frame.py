@@ -10,23 +10,19 @@ from typing import Any
 import msgspec
 import streamlit as st
 
-from core.alerts import ALERT_WINDOW_SECONDS, Alert, HealthFacts, Severity, alerts
 from core.errors import CacheError
-from core.facts import FRESH_SECONDS, store_health
-from core.metrics.summary import Summary
 from core.stores.base import StoreFacts
-from pages.components import context
+from pages.components import alarm, context
+from pages.components.alarm import START_WORKERS
 from pages.components.readings import Reading
 from pages.components.text import literal, plain
-from pages.components.wording import clock, duration, many, share, size
+from pages.components.wording import clock, duration, many
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 FAVICON = str(ASSETS / "favicon.svg")
 LOGO = str(ASSETS / "logo.svg")
 
 STATE_SECONDS = 5
-START_WORKERS = "python -m workers"
-"""The command that starts a pool of workers."""
 NO_REDIS = (
     "There is no Redis: entries live in the memory of this console only. Start everything with `make run`, or name a "
     "server in `ENCORE_REDIS_URL`."
@@ -149,30 +145,10 @@ def _banner(told_by_page: Container[str]) -> None:
         return
     for problem in _problems(now):
         st.warning(problem, icon=":material/warning:")
-    for alert in firing(now):
-        if alert.name not in told_by_page and alert.name not in _TOLD_BY_STATE:
-            remedy = f" Start workers: `{START_WORKERS}`" if alert.name == "no-worker" else ""
-            if alert.severity is Severity.CRITICAL:
-                st.error(f"**Alert.** {plain(alert.sentence)}{remedy}", icon=":material/notification_important:")
-            else:
-                st.warning(f"**Alert.** {plain(alert.sentence)}{remedy}", icon=":material/notification_important:")
-
-
-_TOLD_BY_STATE = ("store-down", "memory")
-"""Alerts that the banner tells with more figures already."""
-
-
-def firing(now: State) -> list[Alert]:
-    """The alerts that fire, by the rules of Prometheus' ones; none while nothing can be known."""
-    if now.in_memory or now.error:
-        return []
-    built = context.services()
-    facts: Reading[HealthFacts] = context.readings().get("health", lambda: store_health(built), max_age=FRESH_SECONDS)
-    recent: Reading[Summary] = context.readings().get(
-        "alert-window", lambda: built.metrics.summary(ALERT_WINDOW_SECONDS), max_age=FRESH_SECONDS
-    )
-    known = msgspec.structs.replace(facts.value or HealthFacts(), workers=now.workers)
-    return alerts(recent.value, known)
+    if not now.in_memory:
+        for alert in alarm.firing():
+            if alert.name not in told_by_page:
+                alarm.draw(alert)
 
 
 def _problems(now: State) -> list[str]:
@@ -189,11 +165,6 @@ def _problems(now: State) -> list[str]:
         problems.append(
             f"Redis evicts any key when memory is full ({literal(facts.policy)}): jobs and invalidation records may be "
             "lost. Set `maxmemory-policy` to `volatile-lru` or `noeviction`."
-        )
-    if facts.max_bytes and facts.used_bytes and facts.used_bytes > 0.9 * facts.max_bytes:
-        problems.append(
-            f"Redis' memory is {share(facts.used_bytes / facts.max_bytes, 0)} full: "
-            f"{size(facts.used_bytes)} of {size(facts.max_bytes)}."
         )
     if now.queue_error:
         problems.append(f"The job queue cannot be read: {plain(now.queue_error)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core.access import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.models import Answer, ChatRequest, Controls
+from core.pools import Pools
 from core.settings import Settings
 from pages.components import context
 from tests.conftest import RedisServer
@@ -85,11 +87,14 @@ def queue(services: Services) -> JobQueue:
 
 @pytest.fixture
 def a_worker(services: Services) -> Iterator[SimpleWorker]:
-    """A worker that is registered, and does nothing."""
+    """A worker that is registered, in a pool that is heard of, and does nothing."""
+    pools = Pools(services.queue_redis)
+    pools.beat("pool", host="localhost", pid=os.getpid(), workers=1)
     worker = SimpleWorker([queue_on(services.queue_redis)], connection=services.queue_redis, serializer=JSONSerializer)
     worker.register_birth()
     yield worker
     worker.register_death()
+    pools.leave("pool")
 
 
 @pytest.fixture
