@@ -197,5 +197,6 @@ class LLMCache:
         return self.metrics.summary(window_seconds) if isinstance(self.metrics, CacheMetrics) else None
 
     def close(self) -> None:
-        """Lets go of the store's connections."""
+        """Gives back what is held in the store, and lets go of its connections."""
+        self.decider.close()
         self.store.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +22,7 @@ from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
 from core.keys import Identity, Slot, readable_key
+from core.leases import HeldLease, Leases
 from core.lookup import Found, Lookup, MissReason, look_up
 from core.models import (
     Answer,
@@ -152,6 +152,7 @@ class Decider:
         self._semantic = semantic
         self._random = random.Random()
         self._flights = Flights(config.lease_seconds)
+        self._leases = Leases(store, config.lease_seconds)
         self._errors: dict[FlightKey, tuple[float, BaseException]] = {}
 
     # The beginning
@@ -362,20 +363,13 @@ class Decider:
 
     def _take_lease(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Hit | Lead | None:
         """Leads if no other process does; None when one does. Whoever gets the lease looks again first."""
-        stamp = flight.key.stamp
-        token = secrets.token_bytes(16)
-        lease_ms = int(self.config.lease_seconds * 1000)
+        lease = Lease(self, flight)
         try:
-            taken = self.ask(
-                call,
-                lambda: self.store_.acquire(keyed.slot, keyed.identity.exact, stamp.sequence, token, lease_ms),
-            )
-            if taken is False:
+            if self.ask(call, lambda: self._take(keyed, lease)) is False:
                 return None
-            lease = Lease(self, keyed, flight, token if taken else None)
-            lookup = self.look_up(call, keyed) if taken else None
+            lookup = self.look_up(call, keyed) if lease.held is not None else None
         except BaseException:
-            flight.land()
+            lease.end(call)
             raise
         if lookup is not None and lookup.found is not None and not lookup.found.stale:
             lease.end(call, codec.encode_entry(lookup.found.entry))
@@ -390,6 +384,10 @@ class Decider:
             return near
         flight.computes()
         return Lead(self, call, keyed, near, lease)
+
+    def _take(self, keyed: Keyed, lease: Lease) -> bool:
+        lease.held = self._leases.take(keyed.slot, keyed.identity.exact, lease.key.stamp.sequence)
+        return lease.held is not None
 
     def poll(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight, follow: Follow) -> Step:
         """Looks whether another process' leader has stored, or has gone."""
@@ -407,7 +405,7 @@ class Decider:
     def lead_alone(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Lead:
         """Waits no longer for another process; those of this process wait for us."""
         flight.computes()
-        return Lead(self, call, keyed, miss, Lease(self, keyed, flight, None))
+        return Lead(self, call, keyed, miss, Lease(self, flight))
 
     def landed(self, call: Call, keyed: Keyed, miss: Miss, flight: Flight) -> Step:
         """What a follower does when the flight it waited for has ended."""
@@ -429,9 +427,15 @@ class Decider:
         )
         return Hit(self._answer(entry, outcome, self._clock()), entry)
 
-    def release(self, call: Call, keyed: Keyed, stamp: Stamp, token: bytes) -> None:
-        """Gives a lease back; if that fails it ends by itself."""
-        self.ask(call, lambda: self.store_.release(keyed.slot, keyed.identity.exact, stamp.sequence, token))
+    def release(self, call: Call, lease: HeldLease) -> None:
+        """Gives a lease back, at once when the store answers."""
+
+        def give_back() -> bool:
+            self._leases.give_back(lease)
+            return True
+
+        if self.ask(call, give_back) is None:
+            self._leases.give_back_later(lease)
 
     # The ends
 
@@ -743,6 +747,10 @@ class Decider:
             return None
         self.breaker.succeeded()
         return answer
+
+    def close(self) -> None:
+        """Gives back the leases that are still held."""
+        self._leases.close()
 
     def _breaker_changed(self, is_open: bool) -> None:
         if is_open:

@@ -24,6 +24,7 @@ from core.threads import in_thread
 
 if TYPE_CHECKING:
     from core.decider import Decider
+    from core.leases import HeldLease
 
 POLL_SECONDS = 0.02
 """How often a process looks whether another process' leader has finished."""
@@ -126,13 +127,12 @@ class Bypass:
 
 
 class Lease:
-    """The right to compute an answer: a flight in this process, a lease in the store."""
+    """The right to compute an answer: a flight in this process, and `held` in the store when that could be had."""
 
-    def __init__(self, decider: Decider, keyed: Keyed, flight: Flight, token: bytes | None) -> None:
+    def __init__(self, decider: Decider, flight: Flight) -> None:
         self._decider = decider
-        self._keyed = keyed
         self._flight = flight
-        self._token = token
+        self.held: HeldLease | None = None
 
     @property
     def key(self) -> FlightKey:
@@ -149,8 +149,9 @@ class Lease:
     ) -> None:
         """Wakes those who wait, here and elsewhere."""
         self._flight.land(value, error, alone=alone)
-        if self._token is not None:
-            self._decider.release(call, self._keyed, self._flight.key.stamp, self._token)
+        held, self.held = self.held, None
+        if held is not None:
+            self._decider.release(call, held)
 
 
 class Lead:

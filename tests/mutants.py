@@ -541,6 +541,27 @@ MUTANTS = (
         new="        | {},",
         tests="tests/test_cached_llm_call.py",
     ),
+    Mutant(
+        name="a lease is not renewed while its answer is being computed",
+        file="core/leases.py",
+        old="kept = self._store.renew(slot, [lease.claim for lease in leases], self._lease_ms)",
+        new="kept = [True for lease in leases]",
+        tests="tests/test_leases.py",
+    ),
+    Mutant(
+        name="a lease that may have been taken is left behind",
+        file="core/leases.py",
+        old="except OutcomeUnknown:\n            self.give_back_later(lease)",
+        new="except OutcomeUnknown:\n            pass",
+        tests="tests/test_leases.py",
+    ),
+    Mutant(
+        name="a renewal takes another caller's lease away",
+        file="core/stores/redis.py",
+        old="elseif holder then",
+        new="elseif false then",
+        tests="tests/stores/test_contract.py tests/test_leases.py",
+    ),
 )
 
 

@@ -43,6 +43,17 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     indexed: bool = True
 
 
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One caller's claim to compute the answer at a digest, as of a point in the history of invalidations.
+
+    `token` is his own: a lease is prolonged and given back by nobody else.
+    """
+
+    digest: bytes
+    sequence: int
+    token: bytes
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One entry met by a walk: its digest and its value, or only the value's first HEADER_BYTES."""
 
@@ -122,12 +133,16 @@ class Store(Protocol):
         """
         ...
 
-    def acquire(self, slot: Slot, digest: bytes, sequence: int, token: bytes, ttl_ms: int) -> bool:
+    def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
         ...
 
-    def release(self, slot: Slot, digest: bytes, sequence: int, token: bytes) -> None:
-        """Gives the lease back if it is still this token's."""
+    def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
+        """Prolongs leases, and takes those again that have lapsed; False for each that another caller holds now."""
+        ...
+
+    def release(self, slot: Slot, claim: Claim) -> None:
+        """Gives the lease back if it is still this claim's."""
         ...
 
     def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:

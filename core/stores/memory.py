@@ -15,7 +15,7 @@ from core.bans import InvalidationRecord, new_record
 from core.errors import DecodeError
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Removal, Removed, Row, StoredAs, StoreFacts, Write
+from core.stores.base import Claim, Removal, Removed, Row, StoredAs, StoreFacts, Write
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,23 +122,32 @@ class MemoryStore:
                 self._cells.pop(slot.entry(remove), None)
             return changed
 
-    def acquire(self, slot: Slot, digest: bytes, sequence: int, token: bytes, ttl_ms: int) -> bool:
+    def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""
         with self._lock:
-            name = slot.lease(digest, sequence)
-            now = self._clock()
-            held = self._leases.get(name)
-            if held is not None and held[1] > now:
-                return False
-            self._leases[name] = (token, now + ttl_ms / 1000)
-            return True
+            return not self.leased(slot, claim.digest, claim.sequence) and self._hold(slot, claim, ttl_ms)
 
-    def release(self, slot: Slot, digest: bytes, sequence: int, token: bytes) -> None:
-        """Gives the lease back if it is still this token's."""
+    def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
+        """Prolongs leases, and takes those again that have lapsed."""
         with self._lock:
-            name = slot.lease(digest, sequence)
-            if self._leases.get(name, (b"", 0.0))[0] == token:
-                del self._leases[name]
+            return [
+                (self._holder(slot, claim) == claim.token or not self.leased(slot, claim.digest, claim.sequence))
+                and self._hold(slot, claim, ttl_ms)
+                for claim in claims
+            ]
+
+    def _hold(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
+        self._leases[slot.lease(claim.digest, claim.sequence)] = (claim.token, self._clock() + ttl_ms / 1000)
+        return True
+
+    def _holder(self, slot: Slot, claim: Claim) -> bytes:
+        return self._leases.get(slot.lease(claim.digest, claim.sequence), (b"", 0.0))[0]
+
+    def release(self, slot: Slot, claim: Claim) -> None:
+        """Gives the lease back if it is still this claim's."""
+        with self._lock:
+            if self._holder(slot, claim) == claim.token:
+                del self._leases[slot.lease(claim.digest, claim.sequence)]
 
     def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
         """Whether anyone holds the lease."""

@@ -15,7 +15,7 @@ from core.bans import InvalidationRecord, decode_record, encode_record, new_reco
 from core.errors import DecodeError
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
-from core.stores.base import Removal, Removed, Row, StoredAs, StoreFacts, Write
+from core.stores.base import Claim, Removal, Removed, Row, StoredAs, StoreFacts, Write
 from core.stores.clients import patient_client, request_client
 from core.stores.cluster import ClusterClient, ClusterServers
 from core.stores.connection import packed
@@ -25,6 +25,7 @@ from core.stores.servers import OneServer, Servers
 __all__ = ["RedisStore", "patient_client", "request_client"]
 
 ROW_PAGE = 500
+LEASE_PAGE = 200
 
 
 class _Script:
@@ -176,6 +177,23 @@ end
 return dropped
 """)
 
+# KEYS: leases. ARGV: ttl in ms, the token of each. A full server takes no lapsed lease again: that one is lost.
+_RENEW = _Script("""
+local kept = {}
+for i, name in ipairs(KEYS) do
+  local token = ARGV[i + 1]
+  local holder = redis.call('GET', name)
+  if holder == token then
+    kept[i] = redis.call('PEXPIRE', name, ARGV[1])
+  elseif holder then
+    kept[i] = 0
+  else
+    kept[i] = redis.pcall('SET', name, token, 'PX', ARGV[1]).ok and 1 or 0
+  end
+end
+return kept
+""")
+
 _RELEASE = _Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end return 0")
 
 
@@ -277,15 +295,26 @@ class RedisStore:
                     return changed
                 current = reply[1]
 
-    def acquire(self, slot: Slot, digest: bytes, sequence: int, token: bytes, ttl_ms: int) -> bool:
+    def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""
         with writing():
-            return bool(self._client.set(slot.lease(digest, sequence), token, nx=True, px=ttl_ms))
+            return bool(self._client.set(_lease(slot, claim), claim.token, nx=True, px=ttl_ms))
 
-    def release(self, slot: Slot, digest: bytes, sequence: int, token: bytes) -> None:
-        """Gives the lease back if it is still this token's."""
+    def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
+        """Prolongs leases, and takes those again that have lapsed, by one script a page."""
+        kept: list[bool] = []
+        for start in range(0, len(claims), LEASE_PAGE):
+            page = claims[start : start + LEASE_PAGE]
+            tokens = [claim.token for claim in page]
+            with writing():
+                reply = _RENEW(self._servers, [_lease(slot, claim) for claim in page], [b"%d" % ttl_ms, *tokens])
+            kept += map(bool, reply)
+        return kept
+
+    def release(self, slot: Slot, claim: Claim) -> None:
+        """Gives the lease back if it is still this claim's."""
         with writing():
-            _RELEASE(self._servers, [slot.lease(digest, sequence)], [token])
+            _RELEASE(self._servers, [_lease(slot, claim)], [claim.token])
 
     def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
         """Whether anyone holds the lease."""
@@ -478,6 +507,10 @@ class RedisStore:
 @lru_cache(maxsize=4096)
 def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> bytes:
     return packed([b"MGET", *map(slot.entry, digests), slot.record])
+
+
+def _lease(slot: Slot, claim: Claim) -> bytes:
+    return slot.lease(claim.digest, claim.sequence)
 
 
 def _facts(server: redis.Redis) -> StoreFacts:

@@ -12,7 +12,7 @@ from core.bans import Criteria
 from core.errors import InvalidationRefused
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Removal, Removed, Store, StoredAs, Write
+from core.stores.base import Claim, Removal, Removed, Store, StoredAs, Write
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, request_client
 from tests.entries import NOW, an_entry, digest_of
@@ -151,15 +151,37 @@ def test_an_entry_can_be_removed_with_the_change(store, slot):
 
 
 def test_a_lease_is_held_by_one_and_given_back_by_its_holder(store, slot):
-    digest = digest_of("p")
-    assert not store.leased(slot, digest, 1)
-    assert store.acquire(slot, digest, 1, b"a", 60_000)
-    assert not store.acquire(slot, digest, 1, b"b", 60_000)
-    assert store.acquire(slot, digest, 2, b"b", 60_000), "another point in history is another flight"
-    store.release(slot, digest, 1, b"b")
-    assert store.leased(slot, digest, 1)
-    store.release(slot, digest, 1, b"a")
-    assert not store.leased(slot, digest, 1)
+    mine, others, later = claim("mine"), claim("other's"), claim("mine", sequence=2)
+    assert not store.leased(slot, mine.digest, 1)
+    assert store.acquire(slot, mine, 60_000)
+    assert not store.acquire(slot, others, 60_000)
+    assert store.acquire(slot, later, 60_000), "another point in history is another flight"
+    store.release(slot, others)
+    assert store.leased(slot, mine.digest, 1)
+    store.release(slot, mine)
+    assert not store.leased(slot, mine.digest, 1)
+    assert store.leased(slot, mine.digest, 2)
+
+
+def test_a_lease_is_prolonged_by_its_holder_and_taken_again_when_it_has_lapsed(store, slot):
+    mine, others, lapsed = claim("mine"), claim("other's"), claim("mine", prompt="lapsed")
+    assert store.renew(slot, [], 60_000) == []
+    assert store.acquire(slot, mine, 300)
+    assert store.renew(slot, [others, mine, lapsed], 60_000) == [False, True, True]
+    assert not store.acquire(slot, others, 60_000)
+    assert not store.acquire(slot, claim("other's", prompt="lapsed"), 60_000)
+    store.release(slot, mine)
+    assert store.acquire(slot, others, 60_000)
+    assert store.renew(slot, [mine, others], 1) == [False, True]
+    while store.leased(slot, mine.digest, 1):
+        pass
+    many = [claim("mine", prompt=f"p{number}") for number in range(450)]
+    assert store.renew(slot, many, 60_000) == [True] * 450
+    assert all(store.leased(slot, each.digest, 1) for each in many)
+
+
+def claim(token: str, *, prompt: str = "p", sequence: int = 1) -> Claim:
+    return Claim(digest=digest_of(prompt), sequence=sequence, token=token.encode())
 
 
 def walked(batches) -> list[bytes]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from core import codec
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Write
+from core.stores.base import Claim, Write
 from core.stores.memory import MemoryStore
 from tests.entries import Clock, an_entry, digest_of
 
@@ -45,9 +45,14 @@ def test_an_entry_expires_and_reading_does_not_prolong_it():
 def test_a_lease_ends_by_itself():
     clock = Clock()
     store = MemoryStore(clock=clock)
-    assert store.acquire(SLOT, b"d" * 32, 1, b"a", 1000)
-    clock.forward(1)
-    assert store.acquire(SLOT, b"d" * 32, 1, b"b", 1000)
+    one, two = (Claim(digest=b"d" * 32, sequence=1, token=token) for token in (b"1", b"2"))
+    assert store.acquire(SLOT, one, 1000)
+    clock.forward(0.9)
+    assert store.renew(SLOT, [one], 1000) == [True]
+    clock.forward(0.9)
+    assert not store.acquire(SLOT, two, 1000)
+    clock.forward(0.1)
+    assert store.acquire(SLOT, two, 1000)
 
 
 def test_pruning_drops_what_has_expired():

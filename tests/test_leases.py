@@ -1,0 +1,269 @@
+"""Leases are kept while they are held, and nobody waits long for one whose holder is no more, or does not know it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.errors import OutcomeUnknown
+from core.keys import Slot
+from core.leases import LEASE_SECONDS, HeldLease, Leases
+from core.models import ChatRequest
+from core.steps import Follow, Lead
+from core.stores.base import Claim
+from core.stores.memory import MemoryStore
+from core.stores.redis import RedisStore, request_client
+from tests.conftest import RedisServer
+from tests.fakes import CountingProvider, Outcomes
+
+ROOT = Path(__file__).parents[1]
+SHORT = 0.6
+DIGEST = b"d" * 32
+SLOW_MACHINE_SECONDS = 2.0
+
+
+def ask() -> ChatRequest:
+    return ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": "What is a lease?"}])
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Waits for a condition that other threads bring about."""
+    pause, deadline = threading.Event(), time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        pause.wait(0.01)
+
+
+class FreezingStore(RedisStore):
+    """Its server hangs just as a lease is asked for, and takes it when it goes on."""
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__(request_client(server.url, 0.05))
+        self._server = server
+        self.unknown = threading.Event()
+
+    def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
+        self._server.pause()
+        try:
+            return super().acquire(slot, claim, ttl_ms)
+        except OutcomeUnknown:
+            self.unknown.set()
+            raise
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[RedisStore]:
+    made = RedisStore(request_client(redis_url, 5))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def slot(namespace: str) -> Slot:
+    return Slot(namespace, 0)
+
+
+@pytest.fixture
+def leases(store: RedisStore) -> Iterator[Leases]:
+    made = Leases(store, 60, lease_seconds=SHORT)
+    yield made
+    made.close()
+
+
+def take(leases: Leases, slot: Slot, sequence: int = 1) -> HeldLease:
+    lease = leases.take(slot, DIGEST, sequence)
+    assert lease is not None
+    return lease
+
+
+def test_a_lease_outlives_its_own_length_while_it_is_held(leases, store, slot):
+    lease = take(leases, slot)
+    pause, end = threading.Event(), time.monotonic() + 3 * SHORT
+    while time.monotonic() < end:
+        assert leases.take(slot, DIGEST, 1) is None
+        pause.wait(0.02)
+    leases.give_back(lease)
+    assert not store.leased(slot, DIGEST, 1)
+    assert take(leases, slot).claim.token != lease.claim.token
+
+
+def test_a_lease_is_not_renewed_for_longer_than_anyone_waits(store, slot):
+    leases = Leases(store, 1.0, lease_seconds=SHORT)
+    take(leases, slot)
+    began = time.monotonic()
+    until(lambda: not store.leased(slot, DIGEST, 1))
+    assert 1.0 <= time.monotonic() - began < 1.0 + SHORT + SLOW_MACHINE_SECONDS
+    leases.close()
+
+
+def test_a_lost_lease_is_taken_again_before_another_caller_begins(leases, store, slot, redis_url):
+    lease = take(leases, slot)
+    store._client.delete(slot.lease(DIGEST, 1))  # what a server does that begins anew
+    until(lambda: store.leased(slot, DIGEST, 1))
+    leases.give_back(lease)
+    assert not store.leased(slot, DIGEST, 1)
+
+
+def test_a_lease_that_another_caller_has_by_now_is_left_to_him(leases, store, slot):
+    lease = take(leases, slot)
+    store.release(slot, lease.claim)
+    others = Claim(digest=DIGEST, sequence=1, token=b"other")
+    assert store.acquire(slot, others, 60_000)
+    until(lambda: not leases._held)
+    leases.give_back(lease)
+    assert store.leased(slot, DIGEST, 1)
+
+
+def test_many_leases_of_many_slots_are_kept(leases, store, namespace):
+    slots = [Slot(namespace, bucket) for bucket in range(8)]
+    held = [take(leases, slot, sequence) for slot in slots for sequence in range(50)]
+    end = time.monotonic() + 2 * SHORT
+    while time.monotonic() < end:
+        assert all(store.leased(lease.slot, DIGEST, lease.claim.sequence) for lease in held[::25])
+    for lease in held:
+        leases.give_back(lease)
+    assert not any(store.leased(lease.slot, DIGEST, lease.claim.sequence) for lease in held)
+
+
+def test_all_that_is_held_is_given_back_at_the_end_and_the_thread_ends(store, slot):
+    leases = Leases(store, 60)
+    for sequence in range(3):
+        take(leases, slot, sequence)
+    thread = leases._thread
+    leases.close()
+    assert not any(store.leased(slot, DIGEST, sequence) for sequence in range(3))
+    assert not thread.is_alive()
+
+
+def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(store, slot):
+    leases = Leases(store, 60, lease_seconds=0.03)
+    leases.give_back(take(leases, slot))
+    until(lambda: leases._thread is None)
+    take(leases, slot)
+    assert leases._thread.is_alive()
+    leases.close()
+
+
+class RacingStore(MemoryStore):
+    """While a lease is being renewed, its holder gives it back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
+        self.meanwhile()
+        return super().renew(slot, claims, ttl_ms)
+
+
+def test_a_lease_given_back_while_it_is_renewed_does_not_come_back(slot):
+    store = RacingStore()
+    leases = Leases(store, 60, lease_seconds=60)
+    lease = take(leases, slot)
+    store.meanwhile = lambda: leases.give_back(lease)
+    leases._renew_held()
+    assert store.leased(slot, DIGEST, 1), "the renewal has taken it again"
+    leases._give_back_owed()
+    assert not store.leased(slot, DIGEST, 1)
+    leases.close()
+
+
+def test_a_lease_that_may_have_been_taken_is_given_back_when_the_store_answers(redis_server, slot):
+    server = redis_server()
+    store = FreezingStore(server)
+    store.ensure_record(slot)  # over the connection that will ask for the lease
+    leases = Leases(store, 60, lease_seconds=60)
+    with pytest.raises(OutcomeUnknown):
+        leases.take(slot, DIGEST, 1)
+    leases._give_back_owed()
+    server.resume()
+    until(lambda: store.leased(slot, DIGEST, 1))
+    leases._give_back_owed()
+    assert not store.leased(slot, DIGEST, 1)
+    assert not leases._owed
+    leases.close()
+
+
+@pytest.fixture
+def make(namespace: str) -> Iterator[Callable[..., LLMCache]]:
+    """Caches as processes of their own would have them."""
+    caches = []
+
+    def build(store: RedisStore, provider: CountingProvider) -> LLMCache:
+        caches.append(LLMCache(CacheConfig(namespace=namespace), store=store, provider=provider, metrics=Outcomes()))
+        return caches[-1]
+
+    yield build
+    for cache in caches:
+        cache.close()
+
+
+def test_a_server_that_hung_while_a_lease_was_asked_for_holds_others_up_for_seconds_only(redis_server, make, slot):
+    server = redis_server()
+    provider = CountingProvider()
+    freezing = FreezingStore(server)
+    first, second = make(freezing, provider), make(RedisStore(request_client(server.url, 1)), provider)
+    first.store.ensure_record(slot)  # over the connection that will ask for the lease
+    with server.client() as client:
+        taken = client.info("commandstats")["cmdstat_set"]["calls"]
+        assert first.complete(ask()).completion.text == "answer 1", "the answer arrives though the cache fails"
+        assert freezing.unknown.is_set()
+        server.resume()
+        until(lambda: client.info("commandstats")["cmdstat_set"]["calls"] > taken)
+        began = time.monotonic()
+        assert second.complete(ask()).completion.text == "answer 2"
+        assert time.monotonic() - began < LEASE_SECONDS + SLOW_MACHINE_SECONDS
+        until(lambda: not client.keys("*:lease:*"))
+
+
+def test_a_generation_longer_than_a_lease_is_one_call_over_processes(redis_url, make):
+    pause = threading.Event()
+    provider = CountingProvider(before=lambda call: pause.wait(LEASE_SECONDS + 1))
+    caches = [make(RedisStore(request_client(redis_url, 5)), provider) for _ in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(caches[number % 2].complete, ask()) for number in range(4)]
+        assert {answer.result(30).completion.text for answer in answers} == {"answer 1"}
+    assert provider.calls == 1
+
+
+LEADER = """
+import sys
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.models import ChatRequest
+from core.steps import Lead
+from core.stores.redis import RedisStore, request_client
+from tests.fakes import CountingProvider
+
+store = RedisStore(request_client(sys.argv[1], 5))
+cache = LLMCache(CacheConfig(namespace=sys.argv[2]), store=store, provider=CountingProvider())
+messages = [{"role": "user", "content": "What is a lease?"}]
+step = cache.begin(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+print(isinstance(step, Lead), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_leader_that_is_killed_holds_others_up_for_seconds_only(redis_url, make, namespace):
+    command = [sys.executable, "-c", LEADER, redis_url, namespace]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as leader:
+        assert leader.stdout.readline() == "True\n"
+        step = make(RedisStore(request_client(redis_url, 5)), CountingProvider()).begin(ask())
+        assert isinstance(step, Follow)
+        leader.send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        while isinstance(step, Follow):
+            step = step.wait()
+    assert isinstance(step, Lead)
+    assert time.monotonic() - began < LEASE_SECONDS + SLOW_MACHINE_SECONDS
+    step.abandon()
