@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +17,10 @@ from core.cache import LLMCache
 from core.decider import CacheConfig
 from core.invalidation import CacheInvalidator
 from core.metrics import CacheMetrics
-from core.models import CacheStrategy
+from core.metrics.gauges import Gauges
+from core.metrics.summary import OVERHEAD
+from core.metrics.tally import USD_SCALE
+from core.models import CacheStrategy, Usage
 from core.policy import PolicyLimits
 from core.prices import price
 from core.refresh import Refreshes
@@ -43,7 +48,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a page, a command, a worker or the gateway may need. Close it at the end.
 
     `redis` is a patient client for operators and workers, `queue_redis` the job queue's; None without Redis, as are
-    `refreshes` and `schedules`.
+    `refreshes`, `schedules` and `gauges`.
     """
 
     settings: Settings
@@ -60,6 +65,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     semantic: DeferredLookup | None = None
     refreshes: Refreshes | None = None
     schedules: Schedules | None = None
+    gauges: Gauges | None = None
     redis: Redis | None = None
     queue_redis: Redis | None = None
 
@@ -142,8 +148,8 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         jobs_url = queue_url(settings)
         queue_client = patient_client(jobs_url, patience) if jobs_url is not None else None
     refreshes = Refreshes(queue_client) if queue_client is not None else None
-    provider = overrides.get("provider") or _provider(settings)
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
+    provider = overrides.get("provider") or _provider(settings, on_embedding=partial(_count_embedding, metrics))
     audit = AuditLog(client, **clock)
     thresholds = Thresholds(client, audit, Threshold.configured(settings), reader=path_client, **clock)
     refusals = Refusals(client, reader=path_client)
@@ -212,6 +218,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         semantic=semantic,
         refreshes=refreshes,
         schedules=Schedules(client, invalidation, **clock) if client is not None else None,
+        gauges=Gauges(client, **clock) if client is not None else None,
         redis=client,
         queue_redis=queue_client,
     )
@@ -234,7 +241,19 @@ def _judge(
     )
 
 
-def _provider(settings: Settings, *, max_retries: int = 2) -> Provider:
+def _count_embedding(metrics: CacheMetrics, model: str, tokens: int) -> None:
+    """What the cache itself spends on embeddings; what has no price is counted too."""
+    metrics.count("embedding_tokens", tokens)
+    usd = price(model, Usage(input_tokens=tokens))
+    if usd is None:
+        metrics.count("embedding_unpriced_calls")
+    else:
+        metrics.count(f"embedding{OVERHEAD}", round(usd * USD_SCALE))
+
+
+def _provider(
+    settings: Settings, *, max_retries: int = 2, on_embedding: Callable[[str, int], None] | None = None
+) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
     from core.providers import DemoProvider, OpenAIProvider
 
@@ -246,4 +265,5 @@ def _provider(settings: Settings, *, max_retries: int = 2) -> Provider:
         base_url=settings.openai_base_url,
         timeout_seconds=settings.provider_timeout_seconds,
         max_retries=max_retries,
+        on_embedding=on_embedding,
     )

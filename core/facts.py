@@ -14,6 +14,7 @@ from core.bans import MAX_ACTIVE_BANS
 from core.bootstrap import Services
 from core.errors import StoreUnavailable
 from core.keys import Slot
+from core.metrics.gauges import MAX_NAMESPACES, Sample
 from core.pools import Pools
 
 FRESH_SECONDS = 5.0
@@ -61,6 +62,26 @@ def count_entries(services: Services, namespace: str | None = None, model: str |
         for bucket in range(services.settings.buckets)
     )
     return sum(store.count_model(slot, each) for slot in slots for each in ([model] if model else store.models(slot)))
+
+
+def sample(services: Services, now: float) -> Sample:
+    """How much is stored and in use, for the series of gauges. Raises StoreUnavailable."""
+    found = services.store.facts()
+    counts = Counter({name: count_entries(services, name) for name in services.store.namespaces()})
+    return Sample(
+        at=now,
+        entries=counts.total(),
+        used_bytes=found.used_bytes,
+        max_bytes=found.max_bytes,
+        evicted=found.evicted,
+        namespaces=dict(counts.most_common(MAX_NAMESPACES)),
+    )
+
+
+def keep_sample(services: Services) -> None:
+    """Writes a sample unless another process has just done so. Raises CacheError."""
+    if services.gauges is not None and services.gauges.is_due():
+        services.gauges.write(sample(services, time.time()))
 
 
 class RecentHealth:

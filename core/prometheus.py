@@ -18,6 +18,7 @@ from core.alert_board import AlertBoard
 from core.alerts import ALERT_NAMES, HealthFacts
 from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals
+from core.metrics.histogram import merged
 
 logger = logging.getLogger("encore.prometheus")
 
@@ -128,7 +129,7 @@ def _savings(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
 def _latencies(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
     requests = HistogramMetricFamily("encore_request_seconds", "What callers waited.", labels=["outcome"])
     for outcome in _KINDS:
-        histogram = _merged(getattr(summary, f"{outcome}_latency") for summary in cells.values())
+        histogram = merged(getattr(summary, f"{outcome}_latency") for summary in cells.values())
         requests.add_metric([outcome], *_buckets(histogram))
     yield requests
     for name, text, histograms in (
@@ -136,7 +137,7 @@ def _latencies(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
         ("encore_provider_seconds", "The provider's part.", (summary.provider for summary in cells.values())),
     ):
         family = HistogramMetricFamily(name, text)
-        family.add_metric([], *_buckets(_merged(histograms)))
+        family.add_metric([], *_buckets(merged(histograms)))
         yield family
 
 
@@ -188,16 +189,6 @@ def _sum_reasons(cells: Mapping[CellName, Summary]) -> dict[tuple[str, str], int
             for reason, count in reasons.items():
                 counts[outcome, reason] = counts.get((outcome, reason), 0) + count
     return counts
-
-
-def _merged(histograms: Iterable[Histogram]) -> Histogram:
-    counts: dict[int, int] = {}
-    total_ms = 0.0
-    for histogram in histograms:
-        total_ms += histogram.total_ms
-        for index, count in histogram.counts.items():
-            counts[index] = counts.get(index, 0) + count
-    return Histogram(counts=counts, total_ms=total_ms)
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:

@@ -92,7 +92,10 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records to show: all that is given must match. Times are Unix seconds, `ends_at` is exclusive."""
+    """Which records to show: all that is given must match. Times are Unix seconds, `ends_at` is exclusive.
+
+    `slower_than_ms`: callers who waited at least so long.
+    """
 
     kind: OutcomeKind | None = None
     detail: HitDetail | None = None
@@ -100,6 +103,8 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     model: str | None = None
     key: str | None = None
+    ttl_class: str | None = None
+    slower_than_ms: float | None = None
     starts_at: float | None = None
     ends_at: float | None = None
 
@@ -112,6 +117,8 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.namespace is None or record.namespace == self.namespace)
             and (self.model is None or record.model == self.model)
             and (self.key is None or record.key == self.key)
+            and (self.ttl_class is None or record.ttl_class == self.ttl_class)
+            and (self.slower_than_ms is None or record.latency_ms >= self.slower_than_ms)
             and (self.starts_at is None or record.at >= self.starts_at)
             and (self.ends_at is None or record.at < self.ends_at)
         )

@@ -410,6 +410,15 @@ class TestOpenAIProvider:
         assert server.requests[0].body["input"] == texts
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1)
 
+    def test_what_embeddings_cost_is_told(self, server):
+        told = []
+        provider = OpenAIProvider(base_url=server.url, on_embedding=lambda model, tokens: told.append((model, tokens)))
+        provider.embed(["What time is it?"], "text-embedding-3-small")
+        provider.close()
+        [(model, tokens)] = told
+        assert model == "text-embedding-3-small"
+        assert tokens > 0
+
     def test_models_are_those_of_the_server(self, remote):
         assert remote.models() == ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"]
 

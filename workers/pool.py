@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import time
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -19,6 +20,7 @@ import click
 
 from core.bootstrap import Services
 from core.errors import StoreUnavailable
+from core.facts import keep_sample
 from core.pools import Pools
 from core.refresh import Refreshes
 from workers import tasks  # noqa: F401 (here so that every worker, being a fork of this process, has it already)
@@ -59,6 +61,7 @@ class Pool:
             Refreshes(services.queue_redis),
             services.evidence,
             count_workers=self._count,
+            keep_sample=partial(keep_sample, services),
         )
         self._context = multiprocessing.get_context("fork")
         self._children: dict[str, tuple[BaseProcess, float]] = {}

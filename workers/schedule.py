@@ -31,6 +31,9 @@ DUE_LOOK_SHARE = 0.05
 SCHEDULES_SECONDS = 5.0
 PRUNE_LOOK_SECONDS = 60.0
 JUDGE_LOOK_SECONDS = 5.0
+SAMPLE_LOOK_SECONDS = 5.0
+SAMPLE_SHARE = 0.02
+"""Largest share of the time spent on sampling the gauges: with very many namespaces it is done less often."""
 
 
 class Schedule:
@@ -46,6 +49,7 @@ class Schedule:
         evidence: Evidence,
         *,
         count_workers: Callable[[], int],
+        keep_sample: Callable[[], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
@@ -55,6 +59,7 @@ class Schedule:
         self._refreshes = refreshes
         self._evidence = evidence
         self._count_workers = count_workers
+        self._keep_sample = keep_sample
         self._monotonic = monotonic
         self._pool_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._next: dict[str, float] = {}
@@ -69,6 +74,7 @@ class Schedule:
         self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
         self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
         self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
+        self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
 
     def reconcile(self) -> None:
         """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""

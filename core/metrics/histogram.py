@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import msgspec
@@ -86,6 +86,17 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
                 position += 1
             rows.append((BOUNDS_MS[bound], running))
         return rows
+
+
+def merged(histograms: Iterable[Histogram]) -> Histogram:
+    """All of them as one."""
+    counts: dict[int, int] = {}
+    total_ms = 0.0
+    for histogram in histograms:
+        total_ms += histogram.total_ms
+        for index, count in histogram.counts.items():
+            counts[index] = counts.get(index, 0) + count
+    return Histogram(counts=counts, total_ms=total_ms)
 
 
 def _between(index: int, share: float) -> float:

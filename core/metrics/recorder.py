@@ -19,6 +19,7 @@ from math import ceil, inf
 from types import TracebackType
 from typing import Literal, Self
 
+import msgspec
 import redis
 
 from core.errors import CacheError, InvalidInput
@@ -315,14 +316,19 @@ class CacheMetrics:
         )
 
     def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
-        """The latest requests of all processes, newest first."""
+        """The latest requests of all processes, newest first.
+
+        Where prompts may not be kept, those that another process kept, or this one before, are not told either.
+        """
         self.flush()
-        return self._requests.recent(limit, where)
+        records = self._requests.recent(limit, where)
+        if self._record_prompts:
+            return records
+        return [msgspec.structs.replace(record, prompt=None) for record in records]
 
     def top(self, kind: OutcomeKind, limit: int = 10, where: RequestFilter | None = None) -> list[Frequent]:
         """The most frequent hits or misses among the recent requests."""
-        self.flush()
-        return frequent(self._requests.recent(MAX_TOP, where), kind, limit)
+        return frequent(self.recent(MAX_TOP, where), kind, limit)
 
     @property
     def hits(self) -> HitCounts:

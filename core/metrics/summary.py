@@ -7,9 +7,12 @@ from typing import Any
 
 import msgspec
 
-from core.metrics.histogram import Histogram
+from core.metrics.histogram import Histogram, merged
 from core.metrics.tally import MS_SCALE, USD_SCALE, CellName, Counts
 from core.models import OutcomeKind
+
+OVERHEAD = "_cost_nano_usd"
+"""How the names of events end that count what the cache itself spent, in billionths of a dollar."""
 
 
 class Kinds(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,11 +74,28 @@ class Summary(Kinds, frozen=True, kw_only=True):
     error_latency: Histogram = Histogram()
     lookup: Histogram = Histogram()
     provider: Histogram = Histogram()
+    without_cache: Histogram = Histogram()
     reasons: Mapping[str, Mapping[str, int]] = {}
     not_stored: Mapping[str, int] = {}
     ttl_classes: Mapping[str, Kinds] = {}
     strategies: Mapping[str, Kinds] = {}
     events: Mapping[str, int] = {}
+
+    @property
+    def with_cache(self) -> Histogram:
+        """What callers waited, whatever became of their requests, failures apart; `without_cache` is its counterpart:
+        what they would have waited, by the latency of the stored answers and of the provider."""
+        return merged((self.hit_latency, self.miss_latency, self.bypass_latency))
+
+    @property
+    def overhead_usd(self) -> float:
+        """What the cache itself spent, on judging and embedding; known only for all namespaces together, else 0."""
+        return sum(amount for name, amount in self.events.items() if name.endswith(OVERHEAD)) / USD_SCALE
+
+    @property
+    def net_saved_usd(self) -> float | None:
+        """Savings less the overhead; None when no price of a hit is known."""
+        return None if self.saved_cost_usd is None else self.saved_cost_usd - self.overhead_usd
 
     @property
     def tokens(self) -> int:
@@ -96,8 +116,10 @@ class Summary(Kinds, frozen=True, kw_only=True):
             "error_rate": self.error_rate,
             "tokens": self.tokens,
             "saved_tokens": self.saved_tokens,
+            "overhead_usd": self.overhead_usd,
+            "net_saved_usd": self.net_saved_usd,
         }
-        for name in ("hit_latency", "miss_latency", "bypass_latency", "error_latency", "lookup", "provider"):
+        for name in _HISTOGRAMS:
             histogram: Histogram = getattr(self, name)
             plain[name] = {
                 "count": histogram.count,
@@ -106,6 +128,12 @@ class Summary(Kinds, frozen=True, kw_only=True):
                 "p99_ms": histogram.p99_ms,
             }
         return plain
+
+
+_HISTOGRAMS = (
+    *("hit_latency", "miss_latency", "bypass_latency", "error_latency"),
+    *("lookup", "provider", "with_cache", "without_cache"),
+)
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +220,7 @@ def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, ev
         error_latency=latency("error"),
         lookup=latency("lookup"),
         provider=latency("provider"),
+        without_cache=latency("without"),
         reasons={kind: _largest_first(by_reason) for kind, by_reason in sorted(reasons.items())},
         not_stored=_largest_first(not_stored),
         ttl_classes=_by_kinds(ttl_classes),

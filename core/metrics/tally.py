@@ -177,6 +177,8 @@ class _Sums:
         "saved_output_tokens",
         "unpriced",
         "unpriced_savings",
+        "without",
+        "without_ms",
     )
 
     def __init__(self) -> None:
@@ -184,10 +186,11 @@ class _Sums:
         self.input_tokens = self.output_tokens = self.saved_input_tokens = self.saved_output_tokens = 0
         self.unpriced = self.unpriced_savings = 0
         self.cost = self.saved_cost = self.saved_ms = 0.0
-        self.latency_ms = self.lookup_ms = self.provider_ms = 0.0
+        self.latency_ms = self.lookup_ms = self.provider_ms = self.without_ms = 0.0
         self.latency = [0] * BUCKETS
         self.lookup = [0] * BUCKETS
         self.provider = [0] * BUCKETS
+        self.without = [0] * BUCKETS
 
     def add(self, outcome: Outcome) -> None:
         self.count += 1
@@ -205,6 +208,12 @@ class _Sums:
                 self.unpriced_savings += 1
             else:
                 self.saved_cost += outcome.saved_cost_usd
+            without_ms = outcome.saved_ms + latency_ms
+        else:
+            # Who waited for another's call would have waited as long for one of its own.
+            without_ms = outcome.provider_ms or latency_ms
+        self.without_ms += without_ms
+        self.without[bucket_of(without_ms)] += 1
         if provider_ms := outcome.provider_ms:
             self.provider_ms += provider_ms
             self.provider[bucket_of(provider_ms)] += 1
@@ -221,6 +230,7 @@ class _Sums:
 def _counts(shape: Shape, sums: _Sums) -> Counts:
     """The counts by name; zeros are left out."""
     kind, count = shape.kind.value, sums.count
+    is_error = shape.kind is OutcomeKind.ERROR
     detail = shape.detail.value if shape.detail else ""
     counts = {
         f"n|{kind}|{detail}|{shape.strategy.value}": count,
@@ -233,6 +243,7 @@ def _counts(shape: Shape, sums: _Sums) -> Counts:
         f"{kind}_us": _whole(sums.latency_ms, MS_SCALE),
         "lookup_us": _whole(sums.lookup_ms, MS_SCALE),
         "provider_us": _whole(sums.provider_ms, MS_SCALE),
+        "without_us": 0 if is_error else _whole(sums.without_ms, MS_SCALE),
         "saved_us": _whole(sums.saved_ms, MS_SCALE),
         "in": sums.input_tokens,
         "out": sums.output_tokens,
@@ -243,7 +254,10 @@ def _counts(shape: Shape, sums: _Sums) -> Counts:
         "saved_cost": _whole(sums.saved_cost, USD_SCALE),
         "saved_cost?": sums.unpriced_savings,
     }
-    for name, buckets in ((kind, sums.latency), ("lookup", sums.lookup), ("provider", sums.provider)):
+    measured = {kind: sums.latency, "lookup": sums.lookup, "provider": sums.provider}
+    if not is_error:  # with and without the cache, it would have been none
+        measured["without"] = sums.without
+    for name, buckets in measured.items():
         counts |= {f"{name}#{index}": amount for index, amount in enumerate(buckets) if amount}
     return {name: amount for name, amount in counts.items() if amount}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -54,11 +54,14 @@ class OpenAIProvider:
         base_url: str | None = None,
         timeout_seconds: float = 60.0,
         max_retries: int = 2,
+        on_embedding: Callable[[str, int], None] | None = None,
     ) -> None:
+        """`on_embedding` is told the model and the tokens of each call for embeddings."""
         self.base_url = (base_url or OPENAI_URL).rstrip("/")
         self._api_key = api_key or None
         self._timeout_seconds = timeout_seconds
         self._max_retries = max_retries
+        self._on_embedding = on_embedding
         self._lock = Lock()
         self._client: tuple[int, OpenAI] | None = None
         self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
@@ -110,6 +113,8 @@ class OpenAIProvider:
         answer = self._sync_client().embeddings.create(
             input=list(texts), model=model, encoding_format="float", timeout=self._timeout(timeout_seconds)
         )
+        if self._on_embedding is not None and answer.usage is not None:  # not every server tells it
+            self._on_embedding(model, answer.usage.prompt_tokens)
         return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
 
     def close(self) -> None:

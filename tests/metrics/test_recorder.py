@@ -95,6 +95,28 @@ def test_latencies_of_hits_and_misses_are_kept_apart(metrics: CacheMetrics) -> N
     assert summary.miss_latency.total_ms == pytest.approx(90_000)
 
 
+def test_waiting_with_the_cache_is_told_beside_what_it_would_have_been_without(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(latency_ms=1.0, saved_ms=999.0))
+    metrics.record(a_miss(latency_ms=510.0, provider_ms=500.0))
+    metrics.record(a_miss(latency_ms=400.0, provider_ms=0.0, collapsed=True))
+    metrics.record(a_bypass(latency_ms=300.0, provider_ms=300.0))
+    metrics.record(an_error(latency_ms=9000.0, provider_ms=9000.0))
+    summary = metrics.summary(60)
+    assert (summary.with_cache.count, summary.with_cache.total_ms) == (4, pytest.approx(1211))
+    assert (summary.without_cache.count, summary.without_cache.total_ms) == (4, pytest.approx(2200))
+
+
+def test_savings_are_told_net_of_what_the_cache_spent_itself(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(saved_cost_usd=0.5))
+    metrics.count("judge_cost_nano_usd", 100_000_000)
+    metrics.count("embedding_cost_nano_usd", 50_000_000)
+    summary = metrics.summary(60)
+    assert (summary.overhead_usd, summary.net_saved_usd) == (pytest.approx(0.15), pytest.approx(0.35))
+    assert summary.to_dict()["net_saved_usd"] == pytest.approx(0.35)
+    of_model = metrics.summary(60, model="gpt-4o")
+    assert (of_model.overhead_usd, of_model.net_saved_usd) == (0, 0.5)
+
+
 def test_a_summary_is_of_one_namespace_or_model(metrics: CacheMetrics) -> None:
     for namespace in ("a", "b"):
         for model in ("x", "y", "y"):
@@ -553,6 +575,16 @@ def test_prompts_are_kept_only_where_they_may_be(client: redis.Redis, clock: Clo
         assert record.prompt == (f"{CANARY} ".ljust(500, "x") if record_prompts else None)
         everything = b"".join(client.dump(name) for name in client.scan_iter())
         assert (CANARY.encode() in everything) is record_prompts
+
+
+def test_prompts_that_another_process_kept_are_not_told_where_they_may_not_be(
+    client: redis.Redis, clock: Clock
+) -> None:
+    with CacheMetrics(client, flush_seconds=1000, clock=clock) as keeping:
+        keeping.record(a_miss(key="0-1"), "a secret")
+    with CacheMetrics(client, flush_seconds=1000, clock=clock, record_prompts=False) as discreet:
+        assert [record.prompt for record in discreet.recent()] == [None]
+        assert [row.prompt for row in discreet.top(OutcomeKind.MISS)] == [None]
 
 
 def test_the_servers_log_of_requests_is_bounded(client: redis.Redis, clock: Clock) -> None:

@@ -376,3 +376,12 @@ def test_with_redis_away_requests_go_on_and_come_back(start, redis_server, names
     while not ask(services, no_cache=True).outcome.stored:
         pass  # the circuit breaker lets one request a second try
     assert ask(services, "How may I reset the password of my online banking?").outcome.kind == "hit"
+
+
+def test_what_embeddings_cost_is_taken_off_the_savings(start, openai_server):
+    services = start(openai_api_key="sk-test", openai_base_url=openai_server.url)
+    services.provider.embed([QUESTION], "text-embedding-3-small")
+    services.provider.embed([QUESTION], "a model without a price")
+    summary = services.metrics.summary(60)
+    assert summary.events["embedding_unpriced_calls"] == 1
+    assert summary.net_saved_usd == -summary.overhead_usd < 0

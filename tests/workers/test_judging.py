@@ -60,6 +60,7 @@ def test_nothing_is_enqueued_while_nothing_waits(installation):
         Refreshes(services.queue_redis),
         services.evidence,
         count_workers=lambda: 0,
+        keep_sample=lambda: None,
     )
     schedule.enqueue_judging()
     assert [job.kind for job in installation.queue.jobs()] == []
