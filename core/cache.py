@@ -12,6 +12,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from core.access import Actor
 from core.audit import AuditLog
 from core.bans import Criteria
 from core.breaker import CircuitBreaker
@@ -187,7 +188,7 @@ class LLMCache:
     # The cache as a whole
 
     def invalidate(
-        self, criteria: Criteria, *, actor: str = "api", soft: bool = False, hold_seconds: float | None = None
+        self, criteria: Criteria, *, actor: Actor | str = "api", soft: bool = False, hold_seconds: float | None = None
     ) -> Invalidation:
         """Hides all that matches, effective when it returns. `CacheInvalidator.invalidate` says what it raises."""
         return self.invalidator.invalidate(criteria, actor=actor, soft=soft, hold_seconds=hold_seconds)

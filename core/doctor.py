@@ -13,6 +13,7 @@ import msgspec
 import openai
 from pydantic import SecretStr
 
+from core.access import Role
 from core.bans import MAX_ACTIVE_BANS, BanState
 from core.bootstrap import Services, queue_url, redis_url
 from core.embedded import OLDEST_VERSION
@@ -138,6 +139,8 @@ def _shown(name: str, value: Any) -> str:
             return masked(value)
         case StrEnum():
             return value.value
+        case Role():
+            return value.word
         case _:
             return str(value)
 

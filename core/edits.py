@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from core import codec
+from core.access import Action, Actor, allowed
 from core.audit import AuditLog, AuditRecord
 from core.bans import Visibility, may_store, visibility
 from core.cache import LLMCache
@@ -54,7 +55,7 @@ class Edits:
     """Edits of one actor, from one `source`. `clock` gives Unix seconds.
 
     A record is written before anything is changed: what cannot be put on record is not done. All methods raise
-    StoreUnavailable, WriteRefused and OutcomeUnknown.
+    StoreUnavailable, WriteRefused, OutcomeUnknown and AccessDenied.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Edits:
         store: Store,
         audit: AuditLog,
         *,
-        actor: str,
+        actor: Actor | str,
         source: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -209,7 +210,7 @@ class Edits:
         self._audit.append(
             AuditRecord(
                 at=self._clock(),
-                actor=self._actor,
+                actor=allowed(self._actor, Action.EDIT_ENTRIES),
                 source=self._source,
                 action=action,
                 namespace=namespace,

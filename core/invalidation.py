@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from core import bans
+from core.access import Action, Actor, allowed
 from core.audit import AuditLog, AuditRecord
 from core.bans import Ban, BanState, Criteria, InvalidationRecord
 from core.errors import (
@@ -142,7 +143,7 @@ class CacheInvalidator:
         self,
         criteria: Criteria,
         *,
-        actor: str,
+        actor: Actor | str,
         soft: bool = False,
         hold_seconds: float | None = None,
         request_id: str | None = None,
@@ -154,8 +155,9 @@ class CacheInvalidator:
         `soft` marks it stale instead. `hold_seconds` 0 gives up undo and lets the sweep begin at once. The `request_id`
         of one that is in force, or among the latest hundred, does nothing new. Raises WriteRefused (NOT applied),
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
-        StoreUnavailable.
+        StoreUnavailable, AccessDenied.
         """
+        name = allowed(actor, invalidating(criteria))
         namespace = criteria.namespace or self._namespace
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= LONGEST_HOLD_SECONDS:
@@ -174,7 +176,7 @@ class CacheInvalidator:
             "hold_seconds": hold,
             "preview_count": preview.count if preview else None,
         }
-        note = _Note(self.audit, ban_id, namespace, criteria, actor, source)
+        note = _Note(self.audit, ban_id, namespace, criteria, name, source)
         note("invalidate.requested", now, details)
 
         def change(record: InvalidationRecord) -> InvalidationRecord:
@@ -203,7 +205,7 @@ class CacheInvalidator:
             namespace=namespace,
             criteria=criteria,
             state=InvalidationState.SOFT if soft else InvalidationState.SWEPT if at_once else InvalidationState.HELD,
-            actor=actor,
+            actor=name,
             applied_at=now,
             due_at=now + (self._longest_ttl_seconds if soft else hold),
             preview_count=preview.count if preview else None,
@@ -259,11 +261,12 @@ class CacheInvalidator:
             raise InvalidInput("request_id", "was used for another invalidation: give a new one")
         return known
 
-    def undo(self, invalidation_id: str, *, actor: str = "api", source: str = "api") -> Invalidation:
+    def undo(self, invalidation_id: str, *, actor: Actor | str = "api", source: str = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
 
-        Raises InvalidationNotFound, or InvalidationRefused when deleting has begun.
+        Raises InvalidationNotFound, AccessDenied, or InvalidationRefused when deleting has begun.
         """
+        name = allowed(actor, Action.UNDO)
         known = self.get(invalidation_id)
         slots = [slot for slot, _ in self._holding(known)]
         if not slots:
@@ -271,18 +274,20 @@ class CacheInvalidator:
         for slot in slots:
             self._store.change_record(slot, lambda record: bans.lift(record, invalidation_id))
         now = self._clock()
-        _Note(self.audit, invalidation_id, known.namespace, known.criteria, actor, source)("invalidate.undone", now, {})
+        _Note(self.audit, invalidation_id, known.namespace, known.criteria, name, source)("invalidate.undone", now, {})
         return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=now)
 
-    def end_hold(self, invalidation_id: str, *, actor: str, source: str = "api") -> Invalidation:
+    def end_hold(self, invalidation_id: str, *, actor: Actor | str, source: str = "api") -> Invalidation:
         """Makes it due now ("sweep now"); there is no undo once its sweep has begun. Raises as `undo` does."""
+        name = allowed(actor, Action.END_HOLD)
         known = self.get(invalidation_id)
+        allowed(actor, ending_hold(known.criteria))
         if known.state is InvalidationState.SOFT:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
         for slot, _ in self._holding(known):
             self._store.change_record(slot, lambda record: bans.expire_holds(record, [invalidation_id], now))
-        _Note(self.audit, invalidation_id, known.namespace, known.criteria, actor, source)(
+        _Note(self.audit, invalidation_id, known.namespace, known.criteria, name, source)(
             "invalidate.hold-ended", now, {}
         )
         return msgspec.structs.replace(known, due_at=min(known.due_at, now))
@@ -424,33 +429,43 @@ class CacheInvalidator:
 
     # The short forms
 
-    def invalidate_by_model(self, model: str, *, actor: str = "api") -> Invalidation:
+    def invalidate_by_model(self, model: str, *, actor: Actor | str = "api") -> Invalidation:
         """Everything a model answered, by its exact name."""
         return self.invalidate(Criteria(model=model), actor=actor)
 
-    def invalidate_by_age(self, older_than_seconds: float, *, actor: str = "api") -> Invalidation:
+    def invalidate_by_age(self, older_than_seconds: float, *, actor: Actor | str = "api") -> Invalidation:
         """Everything stored longer ago than so many seconds."""
         return self.invalidate(Criteria(created_before=self._clock() - older_than_seconds), actor=actor)
 
     def invalidate_by_keywords(
-        self, keywords: Sequence[str], *, match_all: bool = False, actor: str = "api"
+        self, keywords: Sequence[str], *, match_all: bool = False, actor: Actor | str = "api"
     ) -> Invalidation:
         """Prompts with any (or all) of these words."""
         return self.invalidate(
             Criteria(keywords=tuple(keywords), keyword_mode="all" if match_all else "any"), actor=actor
         )
 
-    def invalidate_by_pattern(self, pattern: str, *, actor: str = "api") -> Invalidation:
+    def invalidate_by_pattern(self, pattern: str, *, actor: Actor | str = "api") -> Invalidation:
         """Prompts or keys that match a glob."""
         return self.invalidate(Criteria(pattern=pattern), actor=actor)
 
-    def invalidate_all(self, *, actor: str = "api") -> Invalidation:
+    def invalidate_all(self, *, actor: Actor | str = "api") -> Invalidation:
         """Everything in the configured namespace."""
         return self.invalidate(Criteria(all=True), actor=actor)
 
     def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
         """The same as `history`."""
         return self.history(limit=limit)
+
+
+def invalidating(criteria: Criteria) -> Action:
+    """What it is to invalidate so much."""
+    return Action.INVALIDATE_ALL if criteria.all else Action.INVALIDATE
+
+
+def ending_hold(criteria: Criteria) -> Action:
+    """What it is to give up undo of so much."""
+    return Action.END_HOLD_ALL if criteria.all else Action.END_HOLD
 
 
 class _Note:

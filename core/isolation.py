@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core.access import Action, Actor, allowed
 from core.bans import Criteria, append, lift
 from core.cache import LLMCache
 from core.decider import CacheConfig
@@ -33,8 +34,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         return self.expected == self.seen
 
 
-def check_isolation(store: Store, *, now: float) -> tuple[Check, ...]:
-    """Stores a canary and looks for it from its own scope and from others. Raises StoreUnavailable, WriteRefused."""
+def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> tuple[Check, ...]:
+    """Stores a canary and looks for it from its own scope and from others.
+
+    Raises StoreUnavailable, WriteRefused, AccessDenied.
+    """
+    allowed(actor, Action.TEST_ISOLATION)
     store.ping()
     canary = secrets.token_hex(8)
     cache = LLMCache(CacheConfig(namespace=HOME, stale_seconds=0), store=store)

@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 import redis
 
+from core.access import Action, Actor, allowed
 from core.audit import AuditRecord
 from core.bans import Criteria
 from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput
@@ -86,6 +87,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         return (at if at > moment else at + timedelta(days=1)).timestamp()
 
     @property
+    def starting(self) -> Action:
+        """What it is to have it run."""
+        return scheduling(self.criteria)
+
+    @property
     def rhythm(self) -> str:
         """For people: `daily at 03:30 UTC`, `every 6 h`."""
         if self.daily_at is not None:
@@ -136,7 +142,7 @@ class Schedules:
         self,
         *,
         namespace: str,
-        actor: str,
+        actor: Actor | str,
         name: str = "",
         criteria: Mapping[str, Any] | None = None,
         older_than_seconds: float | None = None,
@@ -146,10 +152,11 @@ class Schedules:
         hold_seconds: float | None = None,
         source: str = "api",
     ) -> Schedule:
-        """A new one, enabled. Raises InvalidInput, which names the field.
+        """A new one, enabled. Raises AccessDenied, and InvalidInput, which names the field.
 
         No two have the same name: repeated after an unknown outcome, it is refused rather than there twice.
         """
+        by = allowed(actor, scheduling(criteria or {}))
         if (every_seconds is None) == (daily_at is None):
             raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
         if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
@@ -181,40 +188,46 @@ class Schedules:
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
-            actor=actor,
+            actor=by,
             created_at=now,
         )
         schedule.criteria_at(now)
         self._write(schedule.id, b"", schedule)
-        self._audit("schedule.created", schedule, actor, source)
+        self._audit("schedule.created", schedule, by, source)
         return schedule
 
-    def pause(self, schedule_id: str, *, actor: str, source: str = "api") -> Schedule:
+    def pause(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Schedule:
         """Keeps it, and does not run it."""
+        by = allowed(actor, Action.SCHEDULE)
         paused = self._change(schedule_id, enabled=False)
-        self._audit("schedule.paused", paused, actor, source)
+        self._audit("schedule.paused", paused, by, source)
         return paused
 
-    def resume(self, schedule_id: str, *, actor: str, source: str = "api") -> Schedule:
+    def resume(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Schedule:
         """Runs it again; what was missed meanwhile stays missed."""
+        by = allowed(actor, Action.SCHEDULE)
+        allowed(actor, self.get(schedule_id).starting)
         resumed = self._change(schedule_id, enabled=True, resumed_at=self._clock())
-        self._audit("schedule.resumed", resumed, actor, source)
+        self._audit("schedule.resumed", resumed, by, source)
         return resumed
 
-    def remove(self, schedule_id: str, *, actor: str, source: str = "api") -> None:
+    def remove(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> None:
         """Forgets it; what it has invalidated stays so."""
+        by = allowed(actor, Action.SCHEDULE)
         while True:
             value = self._value(schedule_id)
             schedule = _decode(value)
             if schedule is None:
                 raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
             if self._write(schedule_id, value, None):
-                self._audit("schedule.removed", schedule, actor, source)
+                self._audit("schedule.removed", schedule, by, source)
                 return
 
-    def run_now(self, schedule_id: str, *, actor: str, source: str = "api") -> Invalidation:
+    def run_now(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Invalidation:
         """Runs it once, whether it is due, paused or neither. Raises what `CacheInvalidator.invalidate` raises."""
+        allowed(actor, Action.SCHEDULE)
         schedule = self.get(schedule_id)
+        allowed(actor, schedule.starting)
         now = self._clock()
         done = self._invalidation.invalidate(
             schedule.criteria_at(now),
@@ -306,6 +319,11 @@ class Schedules:
                 },
             )
         )
+
+
+def scheduling(criteria: Mapping[str, Any]) -> Action:
+    """What it is to have so much invalidated by itself."""
+    return Action.SCHEDULE_ALL if criteria.get("all") else Action.SCHEDULE
 
 
 def _length(seconds: float) -> str:

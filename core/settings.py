@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.access import Role
 from core.errors import InvalidSettings
 from core.keys import NAMESPACE_PATTERN
 from core.models import CacheStrategy
@@ -42,6 +43,19 @@ class IndexChoice(StrEnum):
 
     NUMPY = "numpy"
     REDIS = "redis"
+
+
+def _read_role(value: Any) -> Any:
+    """A role by its word."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return Role[value.strip().upper()]
+    except KeyError:
+        raise ValueError("use none, viewer, operator or admin") from None
+
+
+ByWord = Annotated[Role, BeforeValidator(_read_role)]
 
 
 class Settings(BaseSettings):
@@ -163,6 +177,9 @@ class Settings(BaseSettings):
         (), description="Keys the gateway accepts, separated by commas; empty: any."
     )
     gateway_max_body_bytes: int = Field(10_000_000, ge=1000, description="Larger request bodies get 413.")
+
+    # Who may do what
+    cli_role: ByWord = Field(Role.ADMIN, description="Role of the command line's user: viewer, operator or admin.")
 
     # Failing
     redis_timeout_seconds: float = Field(0.05, gt=0, le=5, description="Longest wait for Redis on the request path.")

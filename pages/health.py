@@ -8,7 +8,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.doctor import Diagnosis, Finding, Level, diagnose
 from core.errors import CacheError
 from core.isolation import Check, check_isolation
@@ -103,7 +103,7 @@ def _self_test() -> None:
         key="self_test",
         icon=":material/verified_user:",
         on_click=_run_self_test,
-        disabled=not context.actor().may(Role.OPERATOR) or not state().may_write,
+        disabled=not context.actor().may(Action.TEST_ISOLATION) or not state().may_write,
     )
     result = st.session_state.get("isolation")
     if isinstance(result, str):
@@ -129,8 +129,9 @@ def _self_test() -> None:
 
 def _run_self_test() -> None:
     try:
-        context.actor().require(Role.OPERATOR, "running the self-test")
-        st.session_state["isolation"] = check_isolation(context.services().store, now=time.time())
+        st.session_state["isolation"] = check_isolation(
+            context.services().store, now=time.time(), actor=context.actor()
+        )
     except CacheError as error:
         st.session_state["isolation"] = told(error)
 

@@ -9,10 +9,10 @@ from uuid import uuid4
 import msgspec
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation import Invalidation, InvalidationState, Preview
+from core.invalidation import Invalidation, InvalidationState, Preview, ending_hold, invalidating
 from pages.components import actions, context, tables
 from pages.components.confirmation import word_typed
 from pages.components.criteria_form import Fields, effect, fill_from_link, form, now_criteria
@@ -20,6 +20,7 @@ from pages.components.frame import frame, no_worker_notice, nothing_yet, told
 from pages.components.invalidation_states import STATES
 from pages.components.jobs import job_card
 from pages.components.readings import Reading
+from pages.components.rights import read_only
 from pages.components.text import literal, plain
 from pages.components.wording import clock, countdown, duration, many, money, sentence, share, size
 from workers.queue.jobs import job_id
@@ -117,8 +118,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             "generated at this moment.",
             icon=":material/search_off:",
         )
-    actor = context.actor()
-    needed = Role.ADMIN if preview.criteria.all else Role.OPERATOR
+    needed = invalidating(preview.criteria)
     verb = "Mark stale" if soft else "Invalidate"
     single = preview.criteria.key is not None
     label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply all the same"
@@ -128,12 +128,11 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             key="apply",
             icon=":material/block:",
             type="primary",
-            disabled=not actor.may(needed),
+            disabled=not context.actor().may(needed),
             on_click=_apply_single if single else _ask,
             args=(plan, soft, hold_seconds),
         )
-        if not actor.may(needed):
-            st.caption(f":material/lock: Read only: this takes the role {needed.word}, yours is {actor.role.word}.")
+        read_only(needed)
     if context.alive_workers().value == 0:
         no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")
 
@@ -289,7 +288,7 @@ def _active_card(one: Invalidation) -> None:
         st.caption(
             f"in {literal(one.namespace)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}", width="content"
         )
-    may = context.actor().may(Role.OPERATOR)
+    actor = context.actor()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if one.can_undo:
             label = f"Undo ({countdown(left)} left)" if one.state is InvalidationState.HELD and left > 0 else "Undo"
@@ -297,7 +296,7 @@ def _active_card(one: Invalidation) -> None:
                 label,
                 key=f"undo-{one.id}",
                 icon=":material/undo:",
-                disabled=not may,
+                disabled=not actor.may(Action.UNDO),
                 on_click=actions.undo,
                 args=(one.id,),
             )
@@ -305,7 +304,7 @@ def _active_card(one: Invalidation) -> None:
             "Sweep now",
             key=f"sweep-{one.id}",
             icon=":material/cleaning_services:",
-            disabled=not may,
+            disabled=not actor.may(ending_hold(one.criteria)),
             help="Deletes the hidden answers now. They cannot be brought back then.",
         ):
             if actions.sweep_now(one.id) is not None:

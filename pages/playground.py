@@ -13,6 +13,7 @@ import msgspec
 import openai
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError, InvalidInput
 from core.explanation import Explanation, differences, explain
@@ -20,6 +21,7 @@ from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, Outco
 from pages.components import actions, charts, context, outcomes, tables
 from pages.components.frame import frame
 from pages.components.neighbours import neighbours
+from pages.components.rights import read_only
 from pages.components.text import literal, one_line, visible
 from pages.components.wording import clock, duration, milliseconds, money, sentence
 
@@ -102,7 +104,9 @@ def page() -> None:
         show(turn)
     room = st.container()
     suggestions(draft, len(turns))
-    typed = st.chat_input("Type a prompt", key="prompt", submit_mode="stop", max_chars=20_000)
+    may = context.actor().may(Action.ASK)
+    typed = st.chat_input("Type a prompt", key="prompt", submit_mode="stop", max_chars=20_000, disabled=not may)
+    read_only(Action.ASK)
     waiting: Ask | None = st.session_state.pop("waiting", None)
     if typed:
         waiting = msgspec.structs.replace(draft, prompt=typed)
@@ -252,6 +256,7 @@ def send(ask: Ask, turns: list[Turn]) -> None:
         place.caption("Looking in the cache, then asking the model…")
         turn.problem = "Stopped before the answer was complete. Nothing was stored."
         try:
+            context.actor().require(Action.ASK)
             with context.services().cache.stream(ask.request(), ask.controls()) as stream:
                 drawn_at = 0.0
                 for chunk in stream:

@@ -7,7 +7,7 @@ import time
 import msgspec
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.errors import CacheError
 from core.models import CacheStrategy
 from core.semantic.calibration import BUDGETS, CurvePoint, Proposal
@@ -18,6 +18,7 @@ from pages.components import actions, charts, context, tables, tiles
 from pages.components.frame import frame, nothing_yet, told
 from pages.components.readings import Reading
 from pages.components.review import review
+from pages.components.rights import read_only
 from pages.components.text import literal, plain
 from pages.components.tiles import Tile
 from pages.components.wording import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
@@ -465,7 +466,7 @@ def what_if(view: View, threshold: Threshold) -> None:
 def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -> None:
     """What labels support, and the way to publish it or something else."""
     st.subheader("Threshold", anchor=False)
-    may = context.actor().may(Role.OPERATOR)
+    may = context.actor().may(Action.PUBLISH_THRESHOLD)
     if report is not None and report.labels:
         with st.grid(len(BUDGETS), min_column_width=230):
             for proposal in report.proposals:
@@ -474,9 +475,7 @@ def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button("Set it by hand…", key="by-hand", icon=":material/tune:", disabled=not may):
             _ask(Change(namespace=view.namespace, seen=threshold, to=threshold))
-        if not may:
-            role = context.actor().role.word
-            st.caption(f":material/lock: Read only: this takes the role operator, yours is {role}.")
+        read_only(Action.PUBLISH_THRESHOLD)
 
 
 def _proposal(view: View, threshold: Threshold, proposal: Proposal, may: bool) -> None:
@@ -533,8 +532,11 @@ def confirm(change: Change) -> None:
     if problem:
         st.error("The cosine to judge from is above the one to serve from: nothing would be judged.")
     unproven = not problem and _support(change, chosen)
+    may_unproven = change.version is not None or context.actor().may(Action.PUBLISH_UNSUPPORTED)
     typed = ""
-    if unproven:
+    if unproven and not may_unproven:
+        read_only(Action.PUBLISH_UNSUPPORTED)
+    elif unproven:
         typed = st.text_input(f"Type {WORD} to do it all the same", key="change-typed", live=True, autocomplete="off")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="change-cancel"):
@@ -545,7 +547,9 @@ def confirm(change: Change) -> None:
             "Roll back" if change.version is not None else "Publish",
             key="change-confirm",
             type="primary",
-            disabled=bool(problem) or same or (unproven and (typed or "").strip().lower() != WORD),
+            disabled=bool(problem)
+            or same
+            or (unproven and (not may_unproven or (typed or "").strip().lower() != WORD)),
         ):
             _close()
             if change.version is not None:
@@ -644,7 +648,7 @@ def history(namespace: str, threshold: Threshold, versions: list[Published]) -> 
         key="versions",
         alt="Versions of the threshold, the latest first",
     )
-    may = context.actor().may(Role.OPERATOR)
+    may = context.actor().may(Action.PUBLISH_THRESHOLD)
     earlier = {one.version: one.threshold or configured for one in versions[1:]} | {0: configured}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.selectbox(

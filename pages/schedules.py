@@ -9,17 +9,18 @@ from datetime import time as time_of_day
 import msgspec
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Invalidation, Preview
-from core.schedules import LONGEST_NAME, Schedule, Schedules
+from core.schedules import LONGEST_NAME, Schedule, Schedules, scheduling
 from pages.components import actions, context
 from pages.components.confirmation import word_typed
 from pages.components.criteria_form import Fields, effect, form, now_criteria
 from pages.components.frame import NO_REDIS, frame, no_worker_notice, nothing_yet, state
 from pages.components.invalidation_states import STATES
 from pages.components.readings import Reading
+from pages.components.rights import read_only
 from pages.components.text import literal, plain, visible
 from pages.components.wording import clock, duration, many, share, size
 
@@ -225,9 +226,8 @@ def _came_to(schedule: Schedule, latest: dict[str, Invalidation]) -> str:
 
 
 def _buttons(schedule: Schedule) -> None:
-    actor = context.actor()
-    may_start = actor.may(actions.starting_role(schedule))
-    may = actor.may(Role.OPERATOR)
+    may_start = context.actor().may(schedule.starting)
+    may_change = context.actor().may(Action.SCHEDULE)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         # A dialog is opened by the whole page, not by this fragment.
         if st.button("Run now…", key=f"run-{schedule.id}", icon=":material/play_arrow:", disabled=not may_start):
@@ -238,7 +238,7 @@ def _buttons(schedule: Schedule) -> None:
                 "Pause",
                 key=f"pause-{schedule.id}",
                 icon=":material/pause:",
-                disabled=not may,
+                disabled=not may_change,
                 on_click=actions.pause_schedule,
                 args=(schedule,),
             )
@@ -253,20 +253,14 @@ def _buttons(schedule: Schedule) -> None:
                 help="It runs at its next time; what was missed meanwhile stays missed.",
             )
         if st.button(
-            "Remove…", key=f"remove-{schedule.id}", icon=":material/delete:", type="tertiary", disabled=not may
+            "Remove…", key=f"remove-{schedule.id}", icon=":material/delete:", type="tertiary", disabled=not may_change
         ):
             st.session_state["schedule-asked"] = Asked(remove=schedule)
             st.rerun()
         done = schedule.last.partition("applied: ")[2]
         if done and st.button("Last run", key=f"last-{schedule.id}", icon=":material/open_in_full:", type="tertiary"):
             st.switch_page("pages/invalidations.py", query_params={"invalidation": done})
-        if not may_start:
-            _read_only(actions.starting_role(schedule))
-
-
-def _read_only(needed: Role) -> None:
-    yours = context.actor().role.word
-    st.caption(f":material/lock: Read only: this takes the role {needed.word}, yours is {yours}.")
+        read_only(schedule.starting)
 
 
 # A new one
@@ -293,7 +287,8 @@ def builder() -> None:
             hold_seconds=hold_seconds,
         )
         criteria, problem = now_criteria(fields)
-        needed = Role.ADMIN if criteria is not None and criteria.all else Role.OPERATOR
+        needed = scheduling(criteria.to_dict() if criteria is not None else {})
+        may_add = context.actor().may(needed)
         missing = problem or _missing(draft, criteria)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if (
@@ -302,14 +297,13 @@ def builder() -> None:
                     key="schedule-add",
                     icon=":material/add:",
                     type="primary",
-                    disabled=bool(missing) or not context.actor().may(needed),
+                    disabled=bool(missing) or not may_add,
                 )
                 and not missing
             ):
                 _ask(Asked(draft=draft), fields.criteria, fields.namespace)
-            if not context.actor().may(needed):
-                _read_only(needed)
-            elif missing:
+            read_only(needed)
+            if missing and may_add:
                 st.caption(f":material/info: {plain(missing)}")
 
 

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from pages.components import actions, context, tables
 from pages.components.frame import START_WORKERS, frame, nothing_yet
 from pages.components.jobs import job_card
@@ -88,7 +88,7 @@ def _tile(label: str, amount: int, below: str) -> None:
 
 
 def _controls(now: QueueView) -> None:
-    may = context.actor().may(Role.OPERATOR)
+    may = context.actor().may(Action.MANAGE_WORKERS)
     if now.suspended:
         st.button(
             "Let workers take jobs",

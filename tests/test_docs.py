@@ -20,7 +20,8 @@ def test_every_setting_is_documented_with_its_default():
         row = re.search(rf"^\| `{variable(name)}` \| (.*?) \| (.*) \|$", README, re.MULTILINE)
         assert row, f"{variable(name)} is missing from the README"
         default = field.get_default(call_default_factory=True)
-        shown = "" if default in (None, (), {}) else f"`{getattr(default, 'value', default)}`"
+        word = getattr(default, "word", None) or getattr(default, "value", default)
+        shown = "" if default in (None, (), {}) else f"`{word}`"
         assert row[1].strip() == shown, variable(name)
         assert row[2] == field.description, variable(name)
 

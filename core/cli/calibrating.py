@@ -317,7 +317,15 @@ def seed(
     if services.semantic is not None:
         services.semantic.warm([name])
     last = SeedReport()
-    sown = sow(services.cache, seeds, namespace=name, model=model or shell.model(), system=system, ttl_seconds=ttl)
+    sown = sow(
+        services.cache,
+        seeds,
+        namespace=name,
+        model=model or shell.model(),
+        system=system,
+        ttl_seconds=ttl,
+        actor=shell.actor,
+    )
     with click.progressbar(sown, length=len(seeds), label="Storing", file=sys.stderr, hidden=shell.as_json) as bar:
         for so_far in bar:
             last = so_far

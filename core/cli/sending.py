@@ -9,6 +9,7 @@ from typing import IO
 
 import click
 
+from core.access import Action
 from core.cli import words
 from core.cli.shell import Exit, Shell, cli, command
 from core.errors import InvalidInput
@@ -39,6 +40,7 @@ def replay(
     FILE has a JSON object a line: "query", "question" or "prompt", or "messages" as the OpenAI API takes them. Without
     one, a sample of 360 real questions of bank customers is sent (Banking77, CC BY 4.0).
     """
+    shell.actor.require(Action.ASK)
     questions = list(read_questions(file)) if file is not None else sample("banking77")
     if not questions:
         raise InvalidInput("file", "has no questions")

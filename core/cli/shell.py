@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from core.access import Actor
 from core.bootstrap import Services, bootstrap
 from core.errors import (
     CacheError,
@@ -118,12 +119,13 @@ class Shell:
         raise click.UsageError("Say which --model, or set ENCORE_DEFAULT_MODEL.")
 
     @property
-    def actor(self) -> str:
-        """Who is at the keyboard."""
+    def actor(self) -> Actor:
+        """Who is at the keyboard: the user of the machine, with the role that the settings give the command line."""
         try:
-            return getpass.getuser()
+            name = getpass.getuser()
         except (KeyError, OSError):
-            return "unknown"
+            name = "unknown"
+        return Actor(name=name, role=self.services.settings.cli_role, local=True)
 
     def answer(self, plain: Mapping[str, Any] | list[Any], words: str) -> None:
         """Prints the result: JSON for programs, words for people."""

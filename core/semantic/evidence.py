@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import redis
 
+from core.access import Action, Actor, allowed
 from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
 from core.keys import EVIDENCE, LOOKUPS, SAMPLES, Identity
 from core.outbox import Outbox
@@ -263,13 +264,14 @@ class Evidence:
 
     # Operators
 
-    def label(self, pair: str, equivalent: bool, *, actor: str) -> Pair:
+    def label(self, pair: str, equivalent: bool, *, actor: Actor | str) -> Pair:
         """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
 
         What is called different is not served again, and the threshold is tightened when that shows it to be too low.
         Raises InvalidInput for a pair that is not kept,
         OutcomeUnknown when the label may not have been: give it again.
         """
+        by = allowed(actor, Action.LABEL)
         known = self.pair(pair)
         if equivalent:
             self._refusals.allow(known.namespace, known.id)
@@ -285,7 +287,7 @@ class Evidence:
                 similarity=known.similarity,
                 equivalent=equivalent,
                 labeller=Labeller.OPERATOR,
-                labelled_by=printable(actor, 200),
+                labelled_by=printable(by, 200),
                 mode=known.mode,
                 version=known.version,
                 guard=known.guard,
@@ -301,7 +303,7 @@ class Evidence:
         if self._outbox is not None and self._outbox.dropped > dropped:
             raise OutcomeUnknown("Redis did not take what was to be written: the label may be lost; give it again")
         self.tighten(known.namespace)
-        return msgspec.structs.replace(known, operator_label=equivalent, operator=actor)
+        return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
     def pair(self, pair: str) -> Pair:
         """A pair by its id. Raises InvalidInput when it is not kept (any more)."""
@@ -366,7 +368,7 @@ class Evidence:
         namespace: str,
         threshold: Threshold,
         *,
-        actor: str,
+        actor: Actor | str,
         source: str = "api",
         note: str = "",
         unsupported: bool = False,
@@ -374,8 +376,9 @@ class Evidence:
         """Puts a threshold in force that labels support within the budget; what they say is in the audit record.
 
         A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. Raises
-        ThresholdRefused, InvalidInput.
+        ThresholdRefused, InvalidInput, AccessDenied.
         """
+        allowed(actor, Action.PUBLISH_THRESHOLD)
         evidence: dict[str, Any] = {}
         if threshold.mode is not SemanticMode.OFF and threshold.serve is not None:
             point = self.support(namespace, threshold.serve)
@@ -386,7 +389,10 @@ class Evidence:
                 and in_force.serve is not None
                 and threshold.serve >= in_force.serve
             )
-            if point.bound > self._budget and not is_stricter and not unsupported:
+            is_supported = point.bound <= self._budget or is_stricter
+            if not is_supported and unsupported:
+                allowed(actor, Action.PUBLISH_UNSUPPORTED)
+            if not is_supported and not unsupported:
                 needed = labels_still_needed(point.errors, point.labels, self._budget)
                 raise ThresholdRefused(
                     f"labels do not support {threshold.serve:.3f} within {self._budget:.0%} false hits: of "

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from core.access import Action, Actor, allowed
 from core.audit import AuditLog, AuditRecord
 from core.cache import LLMCache
 from core.decider import OTHER_BUCKET, SAME_WORDING
@@ -106,20 +107,26 @@ def sow(
     model: str,
     system: str | None = None,
     ttl_seconds: float | None = None,
+    actor: Actor | str = "api",
 ) -> Iterator[SeedReport]:
-    """Stores seeds, and gives the report so far after each. Nothing of it is counted as a request."""
+    """Stores seeds, and gives the report so far after each. Nothing of it is counted as a request.
+
+    Raises AccessDenied.
+    """
+    allowed(actor, Action.EDIT_ENTRIES)
     sowing = _Sowing(cache, namespace, model, system, ttl_seconds)
     for seed in seeds:
         sowing.sow(seed)
         yield sowing.report
 
 
-def record_seeding(audit: AuditLog, report: SeedReport, *, namespace: str, actor: str, source: str) -> None:
+def record_seeding(audit: AuditLog, report: SeedReport, *, namespace: str, actor: Actor | str, source: str) -> None:
     """Puts on record who stored how many known answers where. Raises as every write to the audit log."""
+    by = allowed(actor, Action.EDIT_ENTRIES)
     counts = {name: count for name, count in report.to_dict().items() if name != "notes"}
     audit.append(
         AuditRecord(
-            at=time.time(), actor=actor, source=source, action="seed.imported", namespace=namespace, details=counts
+            at=time.time(), actor=by, source=source, action="seed.imported", namespace=namespace, details=counts
         )
     )
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 import msgspec
 import redis
 
+from core.access import Action, Actor, allowed
 from core.audit import AuditLog, AuditRecord
 from core.errors import InvalidInput
 from core.keys import NAMESPACE_PATTERN, THRESHOLDS
@@ -150,21 +151,23 @@ class Thresholds:
         namespace: str,
         threshold: Threshold,
         *,
-        actor: str,
+        actor: Actor | str,
         source: str = "api",
         note: str = "",
         evidence: Mapping[str, Any] | None = None,
     ) -> Published:
         """Puts a threshold in force. `evidence`: what labels say of it, for the audit record. Raises InvalidInput."""
+        by = allowed(actor, Action.PUBLISH_THRESHOLD)
         _check(namespace, threshold)
 
         def next_version(versions: list[Published]) -> Published:
-            return self._version(versions, Act.PUBLISHED, threshold, actor, note)
+            return self._version(versions, Act.PUBLISHED, threshold, by, note)
 
         return self._add(namespace, next_version, source, evidence)
 
-    def roll_back(self, namespace: str, version: int, *, actor: str, source: str = "api") -> Published:
+    def roll_back(self, namespace: str, version: int, *, actor: Actor | str, source: str = "api") -> Published:
         """Puts an earlier version in force again, as a new one; 0 is what is configured. Raises InvalidInput."""
+        by = allowed(actor, Action.PUBLISH_THRESHOLD)
         _check_namespace(namespace)
 
         def next_version(versions: list[Published]) -> Published:
@@ -172,7 +175,7 @@ class Thresholds:
             if earlier is None and version != 0:
                 raise InvalidInput("version", f"{namespace} has no version {version}")
             threshold = earlier.threshold if earlier is not None else None
-            return self._version(versions, Act.ROLLED_BACK, threshold, actor, f"version {version} again")
+            return self._version(versions, Act.ROLLED_BACK, threshold, by, f"version {version} again")
 
         return self._add(namespace, next_version, source, {"restored": version})
 

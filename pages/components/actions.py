@@ -10,12 +10,12 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from core.access import Role
+from core.access import Action, Role
 from core.audit import AuditRecord
 from core.bans import Criteria
 from core.errors import CacheError, InvalidationRefused, OutcomeUnknown, StoreUnavailable, ThresholdRefused
-from core.invalidation import Invalidation, Preview
-from core.schedules import Schedule, Schedules
+from core.invalidation import Invalidation, Preview, invalidating
+from core.schedules import Schedule, Schedules, scheduling
 from core.semantic.records import Pair
 from core.semantic.thresholds import Published, Threshold
 from pages.components import context
@@ -45,13 +45,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
-def perform(name: str, action: Callable[[], Value], done: Callable[[Value], str], role: Role) -> Value | None:
+def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action | Role) -> Value | None:
     """Does it if the actor may; what became of it is shown where `show_last(name)` stands. None when it failed."""
     value: Value | None = None
     now = time.time()
     try:
-        context.actor().require(role, "this")
-        value = action()
+        context.actor().require(needed)
+        value = act()
     except OutcomeUnknown as error:
         result = Result(ending=Ending.UNKNOWN, words=f"{error}. Trying again is safe: it is never done twice.", at=now)
     except CacheError as error:
@@ -97,12 +97,11 @@ def invalidate(
     criteria: Criteria, *, soft: bool, hold_seconds: float, request_id: str, preview: Preview | None, name: str
 ) -> Invalidation | None:
     """Hides what matches. The same `request_id` again does nothing new."""
-    role = Role.ADMIN if criteria.all else Role.OPERATOR
 
     def act() -> Invalidation:
         return context.services().invalidation.invalidate(
             criteria,
-            actor=context.actor().name,
+            actor=context.actor(),
             soft=soft,
             hold_seconds=hold_seconds,
             request_id=request_id,
@@ -110,7 +109,7 @@ def invalidate(
             preview=preview,
         )
 
-    return perform(name, act, lambda done: _applied(preview, soft=soft), role)
+    return perform(name, act, lambda done: _applied(preview, soft=soft), invalidating(criteria))
 
 
 def _applied(preview: Preview | None, *, soft: bool) -> str:
@@ -122,9 +121,9 @@ def undo(invalidation_id: str) -> None:
     """Brings back what an invalidation hid."""
     perform(
         "undo",
-        lambda: context.services().invalidation.undo(invalidation_id, actor=context.actor().name, source="console"),
+        lambda: context.services().invalidation.undo(invalidation_id, actor=context.actor(), source="console"),
         lambda done: "Undone: the answers are back, with their own remaining TTL.",
-        Role.OPERATOR,
+        Action.UNDO,
     )
 
 
@@ -132,16 +131,19 @@ def sweep_now(invalidation_id: str) -> JobView | None:
     """Ends the hold and queues the sweep that gives the memory back."""
 
     def act() -> JobView:
-        known = context.services().invalidation.end_hold(invalidation_id, actor=context.actor().name, source="console")
-        return context.queue().enqueue_sweep(known.namespace)
+        known = context.services().invalidation.end_hold(invalidation_id, actor=context.actor(), source="console")
+        return context.queue().enqueue_sweep(known.namespace, actor=context.actor())
 
-    return perform("sweep", act, lambda job: "The sweep is queued.", Role.OPERATOR)
+    return perform("sweep", act, lambda job: "The sweep is queued.", Action.END_HOLD)
 
 
 def enqueue_sweep(namespace: str) -> JobView | None:
     """Queues the sweep of what is due already."""
     return perform(
-        "sweep", lambda: context.queue().enqueue_sweep(namespace), lambda job: "The sweep is queued.", Role.OPERATOR
+        "sweep",
+        lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
+        lambda job: "The sweep is queued.",
+        Action.SWEEP,
     )
 
 
@@ -167,7 +169,7 @@ def add_schedule(
         "schedule",
         lambda: _schedules().add(
             namespace=namespace,
-            actor=context.actor().name,
+            actor=context.actor(),
             name=name,
             criteria=fields,
             older_than_seconds=older_than_seconds,
@@ -178,7 +180,7 @@ def add_schedule(
             source="console",
         ),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
-        Role.ADMIN if criteria.all else Role.OPERATOR,
+        scheduling(fields),
     )
 
 
@@ -186,9 +188,9 @@ def pause_schedule(schedule: Schedule) -> None:
     """Keeps it without running it."""
     perform(
         "schedule",
-        lambda: _schedules().pause(schedule.id, actor=context.actor().name, source="console"),
+        lambda: _schedules().pause(schedule.id, actor=context.actor(), source="console"),
         lambda paused: "Paused: it does not run until it is resumed.",
-        Role.OPERATOR,
+        Action.SCHEDULE,
     )
 
 
@@ -196,9 +198,9 @@ def resume_schedule(schedule: Schedule) -> None:
     """Has it run again."""
     perform(
         "schedule",
-        lambda: _schedules().resume(schedule.id, actor=context.actor().name, source="console"),
+        lambda: _schedules().resume(schedule.id, actor=context.actor(), source="console"),
         lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
-        starting_role(schedule),
+        schedule.starting,
     )
 
 
@@ -206,9 +208,9 @@ def remove_schedule(schedule: Schedule) -> None:
     """Forgets it."""
     perform(
         "schedule",
-        lambda: _schedules().remove(schedule.id, actor=context.actor().name, source="console"),
+        lambda: _schedules().remove(schedule.id, actor=context.actor(), source="console"),
         lambda done: "Removed. What it has invalidated stays so.",
-        Role.OPERATOR,
+        Action.SCHEDULE,
     )
 
 
@@ -218,15 +220,10 @@ def run_schedule(schedule: Schedule) -> Invalidation | None:
     def act() -> Invalidation:
         if _schedules().get(schedule.id).last_run_at != schedule.last_run_at:
             raise InvalidationRefused("it has run since; look at what came of it first")
-        return _schedules().run_now(schedule.id, actor=context.actor().name, source="console")
+        return _schedules().run_now(schedule.id, actor=context.actor(), source="console")
 
     effect = "marked stale" if schedule.soft else "hidden from every lookup"
-    return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", starting_role(schedule))
-
-
-def starting_role(schedule: Schedule) -> Role:
-    """What it takes to have a schedule run: everything in a namespace is an admin's business."""
-    return Role.ADMIN if schedule.criteria.get("all") else Role.OPERATOR
+    return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", schedule.starting)
 
 
 def _schedules() -> Schedules:
@@ -241,12 +238,12 @@ def _schedules() -> Schedules:
 
 def stop(job_id: str) -> None:
     """Ends a job that runs, takes one that waits out of the queue."""
-    _on_record("job.stopped", lambda: context.queue().stop(job_id), "Stopped.")
+    _on_record("job.stopped", lambda: context.queue().stop(job_id, actor=context.actor()), "Stopped.")
 
 
 def retry(job_id: str) -> None:
     """Queues a job again."""
-    _on_record("job.retried", lambda: context.queue().retry(job_id), "Queued again.")
+    _on_record("job.retried", lambda: context.queue().retry(job_id, actor=context.actor()), "Queued again.")
 
 
 def delete(job_id: str) -> None:
@@ -254,7 +251,7 @@ def delete(job_id: str) -> None:
 
     def act() -> JobView | None:
         job = context.queue().job(job_id)
-        context.queue().delete(job_id)
+        context.queue().delete(job_id, actor=context.actor())
         return job
 
     _on_record("job.deleted", act, "Deleted.")
@@ -262,12 +259,12 @@ def delete(job_id: str) -> None:
 
 def suspend() -> None:
     """Lets all workers finish what they do and take nothing new."""
-    _on_record("workers.suspended", lambda: context.queue().suspend(), "Workers take no new jobs.")
+    _on_record("workers.suspended", lambda: context.queue().suspend(actor=context.actor()), "Workers take no new jobs.")
 
 
 def resume() -> None:
     """Lets workers take jobs again."""
-    _on_record("workers.resumed", lambda: context.queue().resume(), "Workers take jobs again.")
+    _on_record("workers.resumed", lambda: context.queue().resume(actor=context.actor()), "Workers take jobs again.")
 
 
 def _on_record(action: str, act: Callable[[], JobView | None], done: str) -> None:
@@ -289,16 +286,21 @@ def _on_record(action: str, act: Callable[[], JobView | None], done: str) -> Non
             return f"{done} The audit record could not be written: {error}."
         return done
 
-    perform(action.partition(".")[0], acted, lambda words: words, Role.OPERATOR)
+    perform(
+        action.partition(".")[0],
+        acted,
+        lambda words: words,
+        Action.MANAGE_WORKERS if action.startswith("workers.") else Action.MANAGE_JOBS,
+    )
 
 
 def replay_sample() -> None:
     """Queues the replay of the sample of real questions that ships with the project."""
     perform(
         "replay",
-        lambda: context.queue().enqueue_replay(context.services().settings.namespace),
+        lambda: context.queue().enqueue_replay(context.services().settings.namespace, actor=context.actor()),
         lambda job: "The replay is queued: figures appear within seconds.",
-        Role.OPERATOR,
+        Action.ASK,
     )
 
 
@@ -309,9 +311,9 @@ def label(pair: str, equivalent: bool) -> Pair | None:
     """Says whether a stored answer answers a question; a threshold that this shows to be too low rises by itself."""
     return perform(
         "label",
-        lambda: context.services().evidence.label(pair, equivalent, actor=context.actor().name),
+        lambda: context.services().evidence.label(pair, equivalent, actor=context.actor()),
         lambda pair: "Noted: the stored answer fits." if equivalent else "Noted: the stored answer does not fit.",
-        Role.OPERATOR,
+        Action.LABEL,
     )
 
 
@@ -326,24 +328,22 @@ def publish_threshold(
         return context.services().evidence.publish(
             namespace,
             threshold,
-            actor=context.actor().name,
+            actor=context.actor(),
             source="console",
             note=note,
             unsupported=unsupported,
         )
 
-    return perform("threshold", act, _in_force, Role.OPERATOR)
+    return perform("threshold", act, _in_force, Action.PUBLISH_UNSUPPORTED if unsupported else Action.PUBLISH_THRESHOLD)
 
 
 def roll_back_threshold(namespace: str, version: int) -> Published | None:
     """Puts an earlier version in force again; 0 is what is configured."""
     return perform(
         "threshold",
-        lambda: context.services().thresholds.roll_back(
-            namespace, version, actor=context.actor().name, source="console"
-        ),
+        lambda: context.services().thresholds.roll_back(namespace, version, actor=context.actor(), source="console"),
         _in_force,
-        Role.OPERATOR,
+        Action.PUBLISH_THRESHOLD,
     )
 
 

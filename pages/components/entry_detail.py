@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.bans import Criteria, Visibility
 from core.edits import Edits
 from core.entries import FoundEntry, answer_text
@@ -18,6 +18,7 @@ from core.transfer import export
 from pages.components import actions, context
 from pages.components.frame import state
 from pages.components.outcomes import Colour
+from pages.components.rights import read_only
 from pages.components.text import one_line, visible
 from pages.components.wording import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
 
@@ -56,22 +57,17 @@ def looks(found: FoundEntry, now: float) -> tuple[str, str, Colour]:
 def edits() -> Edits:
     """Edits in the name of whoever is looking."""
     built = context.services()
-    return Edits(built.cache, built.store, built.audit, actor=context.actor().name, source="console")
+    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console")
 
 
 def may_edit() -> bool:
     """Whether whoever is looking may change entries, and the store takes writes."""
-    return context.actor().may(Role.OPERATOR) and state().may_write
+    return context.actor().may(Action.EDIT_ENTRIES) and state().may_write
 
 
 def read_only_note() -> None:
     """Says why the buttons are grey, if they are."""
-    actor = context.actor()
-    if not actor.may(Role.OPERATOR):
-        st.caption(
-            f":material/lock: Read only: changing entries takes the role {Role.OPERATOR.word}, yours is "
-            f"{actor.role.word}."
-        )
+    read_only(Action.EDIT_ENTRIES)
 
 
 def detail(found: FoundEntry) -> None:
@@ -194,7 +190,7 @@ def _keep_for(found: FoundEntry) -> None:
         "entry",
         lambda: edits().keep_for(header.namespace, found.key, TTLS[name]),
         lambda entry: f"It is fresh for {name} from now on.",
-        Role.OPERATOR,
+        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -211,7 +207,7 @@ def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
         return Pending(namespace=namespace, previews=previews, request_id=uuid4().hex[:16])
 
     actions.forget_last("entry")
-    pending = actions.perform("entry-look", look, lambda pending: "", Role.OPERATOR)
+    pending = actions.perform("entry-look", look, lambda pending: "", Action.INVALIDATE)
     if pending is not None:
         actions.forget_last("entry-look")
         st.session_state["entries-pending"] = pending
@@ -271,5 +267,5 @@ def _invalidate(pending: Pending, there: list[Preview]) -> None:
             "entry",
             lambda: None,
             lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup as of now.",
-            Role.OPERATOR,
+            Action.INVALIDATE,
         )

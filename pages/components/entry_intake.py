@@ -8,7 +8,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.edits import ANOTHER_REQUEST, Imported
 from core.errors import InvalidInput
 from core.models import Answer, ChatRequest, Controls, OutcomeKind, ttl
@@ -75,7 +75,7 @@ def _import(namespace: str) -> None:
         with st.spinner("Storing…", show_time=True):
             text = given.getvalue()
             st.session_state["entries-imported"] = actions.perform(
-                "import", lambda: edits().import_lines(text, namespace), _imported, Role.OPERATOR
+                "import", lambda: edits().import_lines(text, namespace), _imported, Action.EDIT_ENTRIES
             )
             look_again()
         st.rerun()
@@ -139,7 +139,7 @@ def _write(namespace: str) -> None:
             request, controls = _asked(model, system, prompt, parameters, TTLS[time_to_live], namespace)
             return edits().write(request, answer, controls)
 
-        stored = actions.perform("written", store, _written, Role.OPERATOR)
+        stored = actions.perform("written", store, _written, Action.EDIT_ENTRIES)
         if isinstance(stored, str):
             actions.forget_last("written")
             st.error(f"**Not stored.** {plain(why(stored))}", icon=":material/block:")

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from pages.components import actions, context
 from pages.components.outcomes import Colour
 from pages.components.text import literal
@@ -58,7 +58,7 @@ def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
 
 
 def _buttons(job: JobView) -> None:
-    may = context.actor().may(Role.OPERATOR)
+    may = context.actor().may(Action.MANAGE_JOBS)
     if job.state.is_live:
         st.button(
             "Stop" if job.state is JobState.RUNNING else "Cancel",

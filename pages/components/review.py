@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.entries import FoundEntry, answer_text, find_entry
 from core.models import CacheEntry
 from core.semantic.records import Pair
 from pages.components import actions, context
 from pages.components.readings import Reading
+from pages.components.rights import read_only
 from pages.components.text import literal, plain, visible
 from pages.components.wording import clock, many
 
@@ -163,8 +164,7 @@ def _entry(pair: Pair, key: str) -> CacheEntry | None:
 
 
 def _verdict_buttons(pair: Pair, *, can_skip: bool) -> None:
-    actor = context.actor()
-    may = actor.may(Role.OPERATOR)
+    may = context.actor().may(Action.LABEL)
     st.markdown("Does the stored answer answer what was asked?")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -187,8 +187,7 @@ def _verdict_buttons(pair: Pair, *, can_skip: bool) -> None:
         )
         if can_skip:
             st.button("Skip", key="skip", icon=":material/skip_next:", shortcut="S", on_click=_skip, args=(pair.id,))
-        if not may:
-            st.caption(f":material/lock: Read only: this takes the role operator, yours is {actor.role.word}.")
+        read_only(Action.LABEL)
 
 
 def _label(pair: Pair, fits: bool) -> None:

@@ -21,6 +21,7 @@ from rq.suspension import is_suspended, resume, suspend
 from rq.worker import BaseWorker
 from rq.worker_registration import get_keys
 
+from core.access import Action, Actor, allowed
 from core.errors import CacheError
 from core.printable import printable
 from core.stores.failures import reading, writing
@@ -84,8 +85,9 @@ class JobQueue:
 
     # Into the queue
 
-    def enqueue_sweep(self, namespace: str) -> JobView:
-        """A sweep of a namespace: the one that is queued or running already, else a new one."""
+    def enqueue_sweep(self, namespace: str, *, actor: Actor | str = "worker") -> JobView:
+        """A sweep of a namespace: the one that is queued or running already, else a new one. Raises AccessDenied."""
+        allowed(actor, Action.SWEEP)
         return self._enqueue("sweep", namespace, {}, timeout=SWEEP_SECONDS, retry=RETRIES)
 
     def reconcile_sweep(self, namespace: str) -> JobView | None:
@@ -93,9 +95,16 @@ class JobQueue:
         return None if self._rests("sweep", namespace, REST_SECONDS) else self.enqueue_sweep(namespace)
 
     def enqueue_replay(
-        self, namespace: str = "demo", *, sample: str = "banking77", seconds: float = 60, rate: float = 20
+        self,
+        namespace: str = "demo",
+        *,
+        sample: str = "banking77",
+        seconds: float = 60,
+        rate: float = 20,
+        actor: Actor | str = "api",
     ) -> JobView:
-        """Sends the questions of a sample through the cache for some seconds, `rate` a second."""
+        """Sends the questions of a sample through the cache for some seconds, `rate` a second. Raises AccessDenied."""
+        allowed(actor, Action.ASK)
         arguments = {"sample": sample, "seconds": seconds, "rate": rate}
         return self._enqueue("replay", namespace, arguments, timeout=REPLAY_SECONDS, retry=None)
 
@@ -299,11 +308,12 @@ class JobQueue:
 
     # Acting
 
-    def stop(self, name: str) -> JobView:
+    def stop(self, name: str, *, actor: Actor | str = "api") -> JobView:
         """Ends a job: a running one is killed between two commands, a waiting one is cancelled.
 
-        Raises JobNotFound, or JobRefused when it has ended already.
+        Raises AccessDenied, JobNotFound, or JobRefused when it has ended already.
         """
+        allowed(actor, Action.MANAGE_JOBS)
         with writing():
             job = self._fetch(name)
             try:
@@ -325,8 +335,9 @@ class JobQueue:
         channel = PUBSUB_CHANNEL_TEMPLATE % (job.worker_name or "")
         return any(count for _, count in self._connection.pubsub_numsub(channel))
 
-    def retry(self, name: str) -> JobView:
-        """Runs a job again that failed, was stopped or was cancelled. Raises JobNotFound or JobRefused."""
+    def retry(self, name: str, *, actor: Actor | str = "api") -> JobView:
+        """Runs a job again that failed, was stopped or was cancelled. Raises AccessDenied, JobNotFound, JobRefused."""
+        allowed(actor, Action.MANAGE_JOBS)
         with writing():
             job = self._fetch(name)
             registry: BaseRegistry
@@ -348,21 +359,27 @@ class JobQueue:
                 raise JobRefused("the job is being run again already") from None
             return self._view(job)
 
-    def delete(self, name: str) -> None:
-        """Forgets a job that does not run. Raises JobNotFound or JobRefused."""
+    def delete(self, name: str, *, actor: Actor | str = "api") -> None:
+        """Forgets a job that does not run. Raises AccessDenied, JobNotFound or JobRefused."""
+        allowed(actor, Action.MANAGE_JOBS)
         with writing():
             job = self._fetch(name)
             if _state(job.get_status()) is JobState.RUNNING and self._is_alive(job):
                 raise JobRefused("the job is running: stop it first")
             job.delete()
 
-    def suspend(self) -> None:
-        """Lets workers finish what they do and take nothing new: all workers of the library on this Redis."""
+    def suspend(self, *, actor: Actor | str = "api") -> None:
+        """Lets workers finish what they do and take nothing new: all workers of the library on this Redis.
+
+        Raises AccessDenied.
+        """
+        allowed(actor, Action.MANAGE_WORKERS)
         with writing():
             suspend(self._connection)
 
-    def resume(self) -> None:
-        """Lets workers take jobs again."""
+    def resume(self, *, actor: Actor | str = "api") -> None:
+        """Lets workers take jobs again. Raises AccessDenied."""
+        allowed(actor, Action.MANAGE_WORKERS)
         with writing():
             resume(self._connection)
 
