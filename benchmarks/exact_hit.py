@@ -124,7 +124,7 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as home, EmbeddedRedis(Path(home), durable=False) as server:
         settings = Settings(redis_url=server.url, redis_timeout_seconds=1, ttl_seconds=3600)
-        with bootstrap(settings) as services:
+        with bootstrap(settings) as services, bootstrap(settings.model_copy(update={"l1_seconds": 1.0})) as copying:
             names = fill(services, options.characters)
             bare = redis.Redis.from_url(server.url)
             print(f"stored value: {bare.strlen(names[0][0])} bytes, answer of {options.characters} characters")
@@ -132,6 +132,7 @@ def main() -> None:
                 "GET": lambda number: bare.get(names[number][0]),
                 "MGET entry+record": lambda number: bare.mget(names[number]),
                 "exact hit": lambda number: services.cache.complete(request_for(number)),
+                "hit from a copy": lambda number: copying.cache.complete(request_for(number)),
             }
             answer = services.cache.complete(request_for(0))
             if str(answer.outcome) != "hit (exact)":

@@ -9,6 +9,7 @@ compare-and-swap.
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
 import secrets
 import unicodedata
@@ -30,6 +31,10 @@ MAX_KEYWORDS = 16
 MAX_TAGS = 32
 SPENT_SECONDS = 7200.0
 """Longer than any answer takes; should one take longer still, the floor refuses it."""
+COPIES_SECONDS = 1.0
+"""The longest time a process may serve its own copies without looking at the record again."""
+CLOCKS_SECONDS = 60.0
+"""How far apart the clocks of two machines may be."""
 
 
 class Selectable(Protocol):
@@ -293,12 +298,17 @@ class Ban(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One bucket's record. `floor`: a store whose lookup saw an older sequence is refused."""
+    """One bucket's record. `floor`: a store whose lookup saw an older sequence is refused.
+
+    Until `copies_until` (Unix seconds) processes may serve their own copies for `copies_seconds` after a look at it.
+    """
 
     incarnation: bytes
     sequence: int
     floor: int
     bans: tuple[Ban, ...] = ()
+    copies_seconds: float = 0.0
+    copies_until: float = 0.0
 
     @property
     def stamp(self) -> Stamp:
@@ -378,7 +388,7 @@ def append(
     sequence = max(record.sequence + 1, int(now * 1e6))
     state = BanState.SOFT if soft else BanState.SWEPT if removed else BanState.HELD
     ban = Ban(sequence=sequence, id=ban_id, criteria=criteria, state=state, created_at=now, due_at=now + hold_seconds)
-    return InvalidationRecord(incarnation=record.incarnation, sequence=sequence, floor=floor, bans=(*bans, ban))
+    return msgspec.structs.replace(record, sequence=sequence, floor=floor, bans=(*bans, ban))
 
 
 def lift(record: InvalidationRecord, ban_id: str) -> InvalidationRecord:
@@ -435,6 +445,21 @@ def retire(record: InvalidationRecord, ban_ids: Iterable[str]) -> InvalidationRe
     )
 
 
+def allow_copies(record: InvalidationRecord, seconds: float, *, now: float, until: float) -> InvalidationRecord:
+    """The record with leave to serve copies for so long after a look at it, until then.
+
+    What is in force is only ever extended: who has seen it goes by it.
+    """
+    if may_have_copies(record, now):
+        seconds, until = max(seconds, record.copies_seconds), max(until, record.copies_until)
+    return msgspec.structs.replace(record, copies_seconds=seconds, copies_until=until)
+
+
+def may_have_copies(record: InvalidationRecord, now: float) -> bool:
+    """Whether some process, by its own clock, may still serve copies by leave of this record or an earlier one."""
+    return bool(record.copies_seconds) and now < record.copies_until + CLOCKS_SECONDS
+
+
 def due(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
     """Bans whose entries may be deleted now, the ones a dead sweep left half-way included.
 
@@ -453,16 +478,18 @@ def spent(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
 
 
 # Stored form: a line of text that scripts can compare without parsing numbers (a Lua number would lose digits), then
-# the bans in msgpack, which only Python reads.
+# the bans in msgpack, which only Python reads. The leave for copies (milliseconds, Unix seconds) ends the line, if any.
 
-_LINE = re.compile(rb"([0-9a-f]{32}) (\d{20}) (\d{20})\n")
+_LINE = re.compile(rb"([0-9a-f]{32}) (\d{20}) (\d{20})(?: (\d{1,4}) (\d{1,12}))?\n")
 _bans_decoder = msgspec.msgpack.Decoder(tuple[Ban, ...])
 
 
 def encode_record(record: InvalidationRecord) -> bytes:
     """The stored form of a record."""
-    line = f"{record.incarnation.hex()} {record.sequence:020d} {record.floor:020d}\n"
-    return line.encode() + msgspec.msgpack.encode(record.bans)
+    line = f"{record.incarnation.hex()} {record.sequence:020d} {record.floor:020d}"
+    if record.copies_seconds:
+        line += f" {math.ceil(record.copies_seconds * 1000)} {math.ceil(record.copies_until)}"
+    return line.encode() + b"\n" + msgspec.msgpack.encode(record.bans)
 
 
 def decode_record(value: bytes) -> InvalidationRecord:
@@ -475,5 +502,10 @@ def decode_record(value: bytes) -> InvalidationRecord:
     except msgspec.MsgspecError as error:
         raise DecodeError("not an invalidation record") from error
     return InvalidationRecord(
-        incarnation=bytes.fromhex(match[1].decode()), sequence=int(match[2]), floor=int(match[3]), bans=bans
+        incarnation=bytes.fromhex(match[1].decode()),
+        sequence=int(match[2]),
+        floor=int(match[3]),
+        bans=bans,
+        copies_seconds=int(match[4] or 0) / 1000,
+        copies_until=float(match[5] or 0),
     )

@@ -120,6 +120,8 @@ def cache_config(settings: Settings) -> CacheConfig:
         stale_while_revalidate_seconds=settings.stale_while_revalidate_seconds,
         strip_stop_words=settings.strip_stop_words,
         lease_seconds=settings.lease_seconds,
+        l1_seconds=settings.l1_seconds,
+        l1_megabytes=settings.l1_megabytes,
         limits=PolicyLimits.from_settings(settings),
     )
 
@@ -134,12 +136,14 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     patience = overrides.get("operator_timeout_seconds", 5.0)
     clock = {"clock": overrides["clock"]} if "clock" in overrides else {}
     client = path_client = queue_client = None
+    config = cache_config(settings)
     store: Store
     operator_store: Store
     if "store" in overrides:
         store = operator_store = overrides["store"]
     elif url is None:
         store = operator_store = MemoryStore(settings.max_size)
+        config = msgspec.structs.replace(config, l1_seconds=0)  # it is in this process already
     else:
         path_client = request_client(url, settings.redis_timeout_seconds)
         store = RedisStore(path_client)
@@ -188,11 +192,12 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         namespace=settings.namespace,
         buckets=settings.buckets,
         hold_seconds=settings.hold_seconds,
+        copies_seconds=config.l1_seconds,
         count=lambda kind: metrics.count(f"invalidations_{kind}"),
         **clock,
     )
     cache = LLMCache(
-        cache_config(settings),
+        config,
         store=store,
         provider=provider,
         metrics=metrics,

@@ -20,10 +20,11 @@ import msgspec
 from core import codec, policy
 from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
+from core.copies import Copies
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
 from core.keys import Identity, Slot, readable_key
 from core.leases import HeldLease, Leases
-from core.lookup import Found, Lookup, MissReason, look_up
+from core.lookup import Found, Lookup, MissReason, Reader, look_up
 from core.models import (
     Answer,
     CacheEntry,
@@ -92,6 +93,8 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     stale_while_revalidate_seconds: float = 0
     strip_stop_words: bool = False
     lease_seconds: float = 60
+    l1_seconds: float = 0
+    l1_megabytes: int = 64
     limits: PolicyLimits = PolicyLimits()
 
 
@@ -143,6 +146,11 @@ class Decider:
     ) -> None:
         self.config = config
         self.store_ = store
+        self._copies: Copies | None = None
+        if config.l1_seconds:
+            self._copies = Copies(
+                store, seconds=config.l1_seconds, max_bytes=config.l1_megabytes * 1_000_000, clock=clock
+            )
         self.metrics = metrics
         self.breaker = CircuitBreaker(on_change=self._breaker_changed)
         self._preparation = Preparation(config, ttl_policy, base_url)
@@ -183,6 +191,8 @@ class Decider:
         return self._preparation.slot(namespace, bucket)
 
     def _decide(self, call: Call, keyed: Keyed) -> Step:
+        if copied := self._copied(call, keyed):
+            return self._hit(call, keyed, copied)
         lookup = self.look_up(call, keyed)
         if lookup is None:
             miss = Miss(MissReason.STORE_DOWN, None)
@@ -203,20 +213,38 @@ class Decider:
 
     def look_up(self, call: Call, keyed: Keyed) -> Lookup | None:
         """The checked lookup; None when the store cannot be asked."""
+        copies = self._copies
+        reader: Reader = self.store_ if copies is None else copies.through
         lookup = self.ask(
             call,
-            lambda: look_up(
-                self.store_,
-                keyed.slot,
-                keyed.identity,
-                call.strategy,
-                self._clock(),
-                max_age=call.controls.max_age,
-                on_corrupt=lambda: self.metrics.count("corrupt_entries"),
-            ),
+            lambda: self._look_up(reader, call, keyed, on_corrupt=lambda: self.metrics.count("corrupt_entries")),
         )
+        if copies is not None and lookup is not None and copies.lacks_leave(keyed.slot):
+            self.ask(call, lambda: copies.take_leave(keyed.slot))
         call.lookup_ms = call.elapsed_ms()
         return lookup
+
+    def _copied(self, call: Call, keyed: Keyed) -> Found | None:
+        """A fresh answer that this process has a copy of and may serve without asking the store."""
+        copies = self._copies
+        if copies is None or call.controls.no_cache:
+            return None
+        found = self._look_up(copies, call, keyed).found
+        call.lookup_ms = call.elapsed_ms()
+        return None if found is None or found.stale else msgspec.structs.replace(found, copied=True)
+
+    def _look_up(
+        self, reader: Reader, call: Call, keyed: Keyed, *, on_corrupt: Callable[[], None] = lambda: None
+    ) -> Lookup:
+        return look_up(
+            reader,
+            keyed.slot,
+            keyed.identity,
+            call.strategy,
+            self._clock(),
+            max_age=call.controls.max_age,
+            on_corrupt=on_corrupt,
+        )
 
     def _stamp(self, call: Call, keyed: Keyed, lookup: Lookup) -> Stamp | None:
         record: InvalidationRecord | None = lookup.record
@@ -321,6 +349,7 @@ class Decider:
             strategy=call.strategy,
             detail=found.detail,
             stale=found.stale,
+            copied=found.copied,
             reason=reason,
             ttl_class=found.entry.ttl_class,
             latency_ms=latency_ms,
@@ -569,6 +598,8 @@ class Decider:
                 return MissReason.STORE_DOWN
             result, record = reply
             if result is StoredAs.STORED:
+                if self._copies is not None:
+                    self._copies.forget(write.digest, *(write.alias or ())[:1])
                 return ""
             if result is not StoredAs.MOVED or record is None:
                 return f"refused-{result}"
@@ -590,6 +621,8 @@ class Decider:
     def find(self, request: ChatRequest, controls: Controls) -> Hit | None:
         """A lookup and nothing else; recorded as a hit or a miss."""
         call, keyed = self.prepared(request, controls)
+        if keyed is not None and (copied := self._copied(call, keyed)):
+            return self._hit(call, keyed, copied)
         lookup = self.look_up(call, keyed) if keyed is not None else None
         if keyed is not None and lookup is not None and lookup.found is not None and not lookup.found.stale:
             return self._hit(call, keyed, lookup.found)

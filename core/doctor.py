@@ -14,7 +14,7 @@ import openai
 from pydantic import SecretStr
 
 from core.access import Role
-from core.bans import MAX_ACTIVE_BANS, BanState
+from core.bans import MAX_ACTIVE_BANS, BanState, may_have_copies
 from core.bootstrap import Services, queue_url, redis_url
 from core.embedded import OLDEST_VERSION
 from core.errors import CacheError
@@ -382,6 +382,7 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
         level=Level.OK,
         text=f"{len(active)} {'invalidation is' if len(active) == 1 else 'invalidations are'} active.",
     )
+    yield from _copies_findings(services, now)
     overdue = [ban for _, ban in active if _is_overdue(ban.state, ban.due_at, now)]
     if overdue:
         waiting = now - min(ban.due_at for ban in overdue)
@@ -399,6 +400,28 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
                 text=f"{namespace} has {count} active invalidations; {MAX_ACTIVE_BANS} is the most.",
                 remedy="End holds, undo what is not needed, or invalidate by broader criteria.",
             )
+
+
+def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
+    """Whether processes serve copies of their own, and whether this one was told so."""
+    own = services.settings.l1_seconds if services.redis is not None else 0.0
+    records = services.invalidation.records()
+    most = max((known.copies_seconds for known in records if may_have_copies(known, now)), default=0.0)
+    if most > own:
+        yield Finding(
+            area="invalidations",
+            level=Level.WARNING,
+            text=f"Some processes serve copies of their own for {most:g} s, and ENCORE_L1_SECONDS is {own:g} here: "
+            "when Redis has just lost its data, an invalidation made from here returns too early for them.",
+            remedy="Set ENCORE_L1_SECONDS alike everywhere.",
+        )
+    elif own:
+        yield Finding(
+            area="invalidations",
+            level=Level.OK,
+            text=f"Processes may serve copies of their own for {own:g} s: an invalidation returns as much later, and "
+            "is effective everywhere then.",
+        )
 
 
 def _is_overdue(state: BanState, due_at: float, now: float) -> bool:

@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -47,6 +47,8 @@ __all__ = [
 logger = logging.getLogger("encore.invalidation")
 
 LONGEST_HOLD_SECONDS = 86_400
+CLOCK_RATES_SECONDS = 0.02
+"""By how much the clocks of two machines may drift apart within a second, and more."""
 REPEATS = 100
 """Among how many of the latest invalidations a repeated request id is recognized."""
 RECORDS_EACH = 6
@@ -97,7 +99,8 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
 class CacheInvalidator:
     """Preview, apply and undo invalidations; sweep what is due. Raises InvalidInput for criteria that cannot be.
 
-    `clock` gives Unix seconds. `buckets` is the number of slots of each namespace.
+    `clock` gives Unix seconds. `buckets` is the number of slots of each namespace. `copies_seconds` is how long
+    processes serve copies of their own, as far as this one knows; `pause` waits so many seconds for those to end.
     """
 
     def __init__(
@@ -109,7 +112,9 @@ class CacheInvalidator:
         buckets: int = 1,
         hold_seconds: float = 300,
         longest_ttl_seconds: float = 30 * 86_400,
+        copies_seconds: float = 0,
         clock: Callable[[], float] = time.time,
+        pause: Callable[[float], object] = time.sleep,
         count: Callable[[str], None] = lambda kind: None,
     ) -> None:
         self._store = store
@@ -118,7 +123,9 @@ class CacheInvalidator:
         self._buckets = buckets
         self._hold_seconds = hold_seconds
         self._longest_ttl_seconds = longest_ttl_seconds
+        self._copies_seconds = copies_seconds
         self._clock = clock
+        self._pause = pause
         self._count = count
 
     # Preview
@@ -150,8 +157,9 @@ class CacheInvalidator:
         source: str = "api",
         preview: Preview | None = None,
     ) -> Invalidation:
-        """Hides everything that matches, as of now: effective when this returns.
+        """Hides everything that matches, as of now: effective when this returns, in every process.
 
+        Where processes serve copies of their own it returns when these have ended: up to a second later.
         `soft` marks it stale instead. `hold_seconds` 0 gives up undo and lets the sweep begin at once. The `request_id`
         of one that is in force, or among the latest hundred, does nothing new. Raises WriteRefused (NOT applied),
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
@@ -191,13 +199,14 @@ class CacheInvalidator:
             )
 
         try:
-            self._append(slots, ban_id, change, digest)
+            records = self._append(slots, ban_id, change, digest)
         except OutcomeUnknown as error:
             note("invalidate.unknown", self._clock(), {**details, "reason": str(error)})
             raise
         except CacheError as error:
             note("invalidate.refused", self._clock(), {**details, "reason": str(error)})
             raise
+        self._outwait_copies(records)
         note("invalidate.applied", self._clock(), details)
         self._count(_kind(criteria))
         return Invalidation(
@@ -217,12 +226,13 @@ class CacheInvalidator:
         ban_id: str,
         change: Callable[[InvalidationRecord], InvalidationRecord],
         digest: bytes | None,
-    ) -> None:
-        """Puts the ban into every bucket or, when one of them refuses it, into none."""
+    ) -> list[InvalidationRecord]:
+        """Puts the ban into every bucket or, when one of them refuses it, into none; their records then."""
         done: list[Slot] = []
+        records = []
         try:
             for slot in slots:
-                self._store.change_record(slot, change, remove=digest)
+                records.append(self._store.change_record(slot, change, remove=digest))
                 done.append(slot)
         except OutcomeUnknown:
             raise
@@ -233,6 +243,19 @@ class CacheInvalidator:
             except CacheError:
                 raise OutcomeUnknown(f"applied to {len(done)} of {len(slots)} buckets: repeat it ({error})") from error
             raise
+        return records
+
+    def _outwait_copies(self, records: Iterable[InvalidationRecord | None]) -> None:
+        """Waits until no process serves a copy that it took under an earlier record of these buckets.
+
+        Not only what the records say: one that was just lost and made anew says nothing of copies that are still there.
+        """
+        now = self._clock()
+        leaves = [
+            record.copies_seconds for record in records if record is not None and bans.may_have_copies(record, now)
+        ]
+        if seconds := max(self._copies_seconds, *leaves, 0):
+            self._pause(seconds + CLOCK_RATES_SECONDS)
 
     def _repeated(
         self, request_id: str, criteria: Criteria, namespace: str, slots: Sequence[Slot]
@@ -240,9 +263,8 @@ class CacheInvalidator:
         """The invalidation that this request id was applied as before. Raises InvalidInput when it was another one."""
         if not _REQUEST_ID.fullmatch(request_id):
             raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
-        found = [
-            ban for slot in slots if (record := self._store.read(slot, [])[1]) and (ban := record.find(request_id))
-        ]
+        in_force = [self._store.read(slot, [])[1] for slot in slots]
+        found = [ban for record in in_force if record and (ban := record.find(request_id))]
         try:
             latest = self.audit.records(limit=RECORDS_EACH * REPEATS, action="invalidate.")
         except StoreUnavailable:
@@ -259,6 +281,8 @@ class CacheInvalidator:
             return None
         if known.namespace != namespace or known.criteria != criteria:
             raise InvalidInput("request_id", "was used for another invalidation: give a new one")
+        if found:
+            self._outwait_copies(in_force)  # the first request may be waiting still
         return known
 
     def undo(self, invalidation_id: str, *, actor: Actor | str = "api", source: str = "api") -> Invalidation:
@@ -319,14 +343,23 @@ class CacheInvalidator:
     def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
         """(namespace, ban) of every active ban, newest first."""
         found: dict[tuple[str, str], Ban] = {}
-        for name in [namespace] if namespace else self._store.namespaces():
-            for bucket in range(self._buckets):
-                _, record = self._store.read(Slot(name, bucket), [])
-                for ban in record.bans if record else ():
-                    found[name, ban.id] = ban
+        for name, record in self._records(namespace):
+            for ban in record.bans:
+                found[name, ban.id] = ban
         return sorted(
             ((name, ban) for (name, _), ban in found.items()), key=lambda item: item[1].sequence, reverse=True
         )
+
+    def records(self) -> list[InvalidationRecord]:
+        """The records of all buckets of all namespaces."""
+        return [record for _, record in self._records(None)]
+
+    def _records(self, namespace: str | None) -> Iterator[tuple[str, InvalidationRecord]]:
+        for name in [namespace] if namespace else self._store.namespaces():
+            for bucket in range(self._buckets):
+                _, record = self._store.read(Slot(name, bucket), [])
+                if record is not None:
+                    yield name, record
 
     def history(
         self, *, limit: int = 100, invalidation_id: str | None = None, namespace: str | None = None

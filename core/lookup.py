@@ -6,8 +6,9 @@ its target's. Whatever does not pass is a miss with a reason, never an exception
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -16,7 +17,14 @@ from core.bans import InvalidationRecord, Visibility, visibility
 from core.errors import DecodeError
 from core.keys import Identity, Slot
 from core.models import CacheEntry, CacheStrategy, HitDetail
-from core.stores.base import Store
+
+
+class Reader(Protocol):
+    """What a lookup reads from: the store, or copies of what is there."""
+
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
+        """As `Store.read`."""
+        ...
 
 
 class MissReason(StrEnum):
@@ -34,12 +42,16 @@ class MissReason(StrEnum):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that may be served. `expired`: past its freshness. `soft`: an operator marked it stale."""
+    """An entry that may be served. `expired`: past its freshness. `soft`: an operator marked it stale.
+
+    `copied`: it is a copy of this process' own.
+    """
 
     entry: CacheEntry
     detail: HitDetail
     expired: bool = False
     soft: bool = False
+    copied: bool = False
 
     @property
     def stale(self) -> bool:
@@ -66,7 +78,7 @@ _TELLING = (
 
 
 def look_up(
-    store: Store,
+    store: Reader,
     slot: Slot,
     identity: Identity,
     strategy: CacheStrategy,
@@ -146,7 +158,7 @@ def examine(
 
 
 def follow(
-    store: Store,
+    store: Reader,
     slot: Slot,
     identity: Identity,
     alias: CacheEntry,

@@ -361,12 +361,12 @@ class HitDetail(StrEnum):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one request, and why. Recorded once, whatever happened.
 
-    `detail` is set for hits. `reason` is one word of a bounded vocabulary: why it was a miss (`absent`, `invalidated`,
-    `expired`, `corrupt`, `no-cache`, `max-age`, `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an
-    error (the class of the provider's error). `not_stored` says why a fresh answer was not kept. Latencies are
-    milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part, `provider_ms` the provider's.
-    `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only; `cost_usd` is what this call
-    cost, for misses; None where no price is known.
+    `detail` is set for hits, `copied` for those that the process served from its own memory. `reason` is one word of a
+    bounded vocabulary: why it was a miss (`absent`, `invalidated`, `expired`, `corrupt`, `no-cache`, `max-age`,
+    `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an error (the class of the provider's error).
+    `not_stored` says why a fresh answer was not kept. Latencies are milliseconds: `latency_ms` all that the caller
+    waited, `lookup_ms` the cache's part, `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the
+    served entry had cost, for hits only; `cost_usd` is what this call cost, for misses; None where no price is known.
     """
 
     kind: OutcomeKind
@@ -375,6 +375,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     strategy: CacheStrategy
     detail: HitDetail | None = None
     stale: bool = False
+    copied: bool = False
     stored: bool = False
     collapsed: bool = False
     reason: str = ""

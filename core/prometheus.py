@@ -107,6 +107,7 @@ def _requests(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
     yield why
     for name, text, value in (
         ("encore_stale_hits", "Hits served past their freshness.", _sum(cells, lambda s: s.stale_hits)),
+        ("encore_copied_hits", "Hits served from a process' own copies.", _sum(cells, lambda s: s.copied_hits)),
         ("encore_collapsed", "Requests that shared another one's call.", _sum(cells, lambda s: s.collapsed)),
         ("encore_stored", "Answers stored.", _sum(cells, lambda s: s.stored)),
     ):

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.access import Role
+from core.bans import COPIES_SECONDS
 from core.errors import InvalidSettings
 from core.keys import NAMESPACE_PATTERN
 from core.models import CacheStrategy
@@ -117,6 +118,14 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(1_000_000, ge=1000, description="Larger requests bypass the cache.")
     max_entry_bytes: int = Field(2_000_000, ge=1000, description="Larger answers are not stored.")
     max_size: int = Field(10_000, ge=1, description="Entries of the in-process store.")
+    l1_seconds: float = Field(
+        0,
+        ge=0,
+        le=COPIES_SECONDS,
+        description="Serve copies from a process' own memory for so long, at most 1, before Redis is asked again; an "
+        "invalidation takes as much longer. 0: never. The same in all processes.",
+    )
+    l1_megabytes: int = Field(64, ge=1, le=1_000_000, description="Memory of these copies in a process.")
     strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")
     hold_seconds: float = Field(300, ge=0, le=86_400, description="How long an invalidation can be undone.")
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")

@@ -23,6 +23,7 @@ from core.doctor import (
     queue_findings,
     semantic_findings,
 )
+from core.models import ChatRequest
 from core.pools import Pools
 from core.settings import Settings
 from core.stores.base import StoreFacts
@@ -281,3 +282,17 @@ def test_what_a_provider_answers_is_told(monkeypatch, status, level, word):
         finding = provider_finding(monkeypatch, OPENAI_BASE_URL=address, OPENAI_API_KEY="sk-x")
         server.shutdown()
     assert (finding.level, word in finding.text) == (level, True)
+
+
+def test_it_says_how_long_copies_are_served_and_who_was_not_told(redis_server):
+    plain = Settings(redis_url=redis_server().url)
+    with bootstrap(plain) as without, bootstrap(plain.model_copy(update={"l1_seconds": 0.25})) as with_copies:
+        with_copies.cache.complete(ChatRequest.from_openai(model="m", messages=[{"role": "user", "content": "Why?"}]))
+        now = time.time()
+        [told] = [finding for finding in invalidation_findings(with_copies, now) if "copies" in finding.text]
+        assert (told.level, "0.25 s" in told.text) == (Level.OK, True)
+        [told] = [finding for finding in invalidation_findings(without, now) if "copies" in finding.text]
+        assert told.level is Level.WARNING
+        assert "ENCORE_L1_SECONDS" in told.remedy
+        later = [finding for finding in invalidation_findings(without, now + 700) if "copies" in finding.text]
+        assert later == []

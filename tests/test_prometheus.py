@@ -46,7 +46,9 @@ def sample(samples: Samples, name: str, **labels: str) -> float:
 
 def busy(metrics: CacheMetrics) -> None:
     metrics.record(a_hit(latency_ms=0.8, saved_input_tokens=10, saved_output_tokens=20, saved_cost_usd=0.25))
-    metrics.record(a_hit(latency_ms=1.5, strategy=CacheStrategy.EXACT, saved_input_tokens=1, saved_cost_usd=0.5))
+    metrics.record(
+        a_hit(latency_ms=1.5, copied=True, strategy=CacheStrategy.EXACT, saved_input_tokens=1, saved_cost_usd=0.5)
+    )
     metrics.record(a_miss(latency_ms=900.0, lookup_ms=0.04, provider_ms=899.0, stored=True))
     metrics.record(a_bypass())
     metrics.record(an_error())
@@ -63,6 +65,7 @@ def test_counters_say_what_was_recorded(metrics: CacheMetrics) -> None:
     assert sample(samples, requests, outcome="hit", strategy="normalized", **where) == 1
     assert sample(samples, requests, outcome="hit", strategy="exact", **where) == 1
     assert sample(samples, requests, outcome="miss", strategy="normalized", **where) == 1
+    assert sample(samples, "encore_copied_hits_total") == 1
     assert sample(samples, requests, outcome="bypass", strategy="normalized", **where) == 1
     assert sample(samples, requests, outcome="error", strategy="normalized", **where) == 1
     assert sample(samples, "encore_hits_total", detail="exact", **where) == 2

@@ -46,7 +46,8 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(Kinds, frozen=True, kw_only=True):
     """The figures of one window. Times are Unix seconds, money is US dollars, tokens are the provider's.
 
-    Savings are what the served entries had cost, for hits only, stale ones among them (`stale_hits` says how many). A
+    Savings are what the served entries had cost, for hits only, stale ones among them (`stale_hits` says how many, and
+    `copied_hits` how many were served from a process' own copies). A
     cost is None when every price in it is unknown; otherwise it is the known part, and `unpriced_...` counts requests
     whose price is not in it. `collapsed` requests got the answer that another one was waiting for: misses that cost
     nothing. The maps are by name, the largest first: `reasons` by outcome kind and then reason; `events` are what
@@ -57,6 +58,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
     ends_at: float
     details: Mapping[str, int] = {}
     stale_hits: int = 0
+    copied_hits: int = 0
     collapsed: int = 0
     stored: int = 0
     input_tokens: int = 0
@@ -203,6 +205,7 @@ def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, ev
         **kinds,
         details=_largest_first(details),
         stale_hits=counts.get("stale", 0),
+        copied_hits=counts.get("copied", 0),
         collapsed=counts.get("collapsed", 0),
         stored=counts.get("stored", 0),
         input_tokens=counts.get("in", 0),

@@ -80,6 +80,7 @@ class Shape(NamedTuple):
     detail: HitDetail | None
     strategy: CacheStrategy
     stale: bool
+    copied: bool
     stored: bool
     collapsed: bool
     reason: str
@@ -238,6 +239,7 @@ def _counts(shape: Shape, sums: _Sums) -> Counts:
         f"not|{shape.not_stored}": count if shape.not_stored else 0,
         f"ttl|{shape.ttl_class}|{kind}": count if shape.ttl_class else 0,
         "stale": count if shape.stale and shape.kind is OutcomeKind.HIT else 0,
+        "copied": count if shape.copied else 0,
         "stored": count if shape.stored else 0,
         "collapsed": count if shape.collapsed else 0,
         f"{kind}_us": _whole(sums.latency_ms, MS_SCALE),

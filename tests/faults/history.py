@@ -62,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     faults: bool = True
     generation_ms: tuple[float, float] = (2.0, 60.0)
     pause_ms: float = 1.0
+    l1_seconds: float = 0.0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     hit: bool
     found: bool
     exact: bool
+    copied: bool = False
     reason: str
     generated_namespace: str
     generated_model: str
@@ -167,7 +169,7 @@ def _requests(plan: Plan, url: str, number: int, deadline: float) -> History:
     history: History = []
     lock = threading.Lock()
     cache = LLMCache(
-        CacheConfig(namespace=NAMESPACES[0], ttl=3600, lease_seconds=2),
+        CacheConfig(namespace=NAMESPACES[0], ttl=3600, lease_seconds=2, l1_seconds=plan.l1_seconds),
         store=store,
         provider=_Provider(plan, random.Random(plan.seed * 1000 + number), local),  # type: ignore[arg-type]
     )
@@ -195,6 +197,7 @@ def _requests(plan: Plan, url: str, number: int, deadline: float) -> History:
                 hit=answer.outcome.kind == "hit" or answer.outcome.collapsed,
                 found=answer.outcome.kind == "hit",
                 exact=answer.outcome.detail == "exact" and not answer.outcome.collapsed,
+                copied=answer.outcome.copied,
                 reason=answer.outcome.reason,
                 generated_namespace=told["namespace"],
                 generated_model=told["model"],
@@ -211,7 +214,9 @@ def _requests(plan: Plan, url: str, number: int, deadline: float) -> History:
     def operate(thread: int) -> None:
         chance = random.Random(f"operator-{plan.seed}-{number}-{thread}")
         client = patient_client(url, 2.0)
-        operator = CacheInvalidator(RedisStore(client), AuditLog(client), hold_seconds=HOLD_SECONDS)
+        operator = CacheInvalidator(
+            RedisStore(client), AuditLog(client), hold_seconds=HOLD_SECONDS, copies_seconds=plan.l1_seconds
+        )
         while time.monotonic() < deadline:
             event = _invalidate(operator, cache, chance)
             with lock:
@@ -414,6 +419,7 @@ class Verdict(msgspec.Struct, kw_only=True):
 
     operations: int = 0
     hits: int = 0
+    copied: int = 0
     invalidations: int = 0
     undone: int = 0
     undone_and_seen: int = 0
@@ -449,6 +455,7 @@ def judge(history: History) -> Verdict:
     verdict = Verdict(
         operations=len(asked),
         hits=sum(event.hit for event in asked),
+        copied=sum(event.copied for event in asked),
         invalidations=len(invalidated),
         undone=sum(ban.undone is not None for ban in invalidated),
         failures=dict(Counter(ban.failure for ban in invalidated if ban.failure)),
@@ -598,6 +605,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=6)
     parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--l1-seconds", type=float, default=0.0, help="serve in-process copies for so long")
     options = parser.parse_args()
     plan = Plan(
         seconds=options.seconds,
@@ -605,11 +613,13 @@ def main() -> None:
         processes=options.processes,
         threads=options.threads,
         faults=not options.no_faults,
+        l1_seconds=options.l1_seconds,
     )
     with tempfile.TemporaryDirectory() as home:
         verdict = run(plan, Path(home))
     print(
-        f"seed {plan.seed}: {verdict.operations} requests ({verdict.hits} hits), {verdict.invalidations} invalidations"
+        f"seed {plan.seed}: {verdict.operations} requests ({verdict.hits} hits, {verdict.copied} of them copies), "
+        f"{verdict.invalidations} invalidations"
     )
     print(f"  of kinds {verdict.kinds}, not acknowledged {verdict.failures}")
     print(f"  {verdict.undone} undone, {verdict.undone_and_seen} answers looked for before and after")

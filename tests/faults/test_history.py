@@ -124,3 +124,11 @@ def test_no_promise_is_broken_while_faults_strike(tmp_path: Path):
     assert verdict.invalidations > 50
     assert verdict.undone > 0
     assert sum(verdict.faults.values()) >= 5
+
+
+@pytest.mark.timeout(120)
+def test_no_promise_is_broken_by_copies(tmp_path: Path):
+    verdict = run(Plan(seconds=8, seed=5, l1_seconds=0.1), tmp_path)
+    assert verdict.violations == []
+    assert verdict.copied > 100
+    assert verdict.invalidations > 20

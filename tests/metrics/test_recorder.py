@@ -33,7 +33,7 @@ CANARY = "canary-5f2c"
 
 
 def test_a_summary_tells_what_became_of_requests(metrics: CacheMetrics) -> None:
-    metrics.record(a_hit(ttl_class="code"))
+    metrics.record(a_hit(ttl_class="code", copied=True))
     metrics.record(a_hit(detail=HitDetail.ALIAS, stale=True, reason="stale-if-error"))
     metrics.record(a_miss(stored=True, ttl_class="code"))
     metrics.record(a_miss(reason="expired", collapsed=True, strategy=CacheStrategy.EXACT))
@@ -44,7 +44,7 @@ def test_a_summary_tells_what_became_of_requests(metrics: CacheMetrics) -> None:
     assert (summary.requests, summary.hits, summary.misses, summary.bypasses, summary.errors) == (7, 2, 3, 1, 1)
     assert summary.hit_rate == 2 / 5
     assert summary.error_rate == 1 / 7
-    assert (summary.stale_hits, summary.collapsed, summary.stored) == (1, 1, 1)
+    assert (summary.stale_hits, summary.copied_hits, summary.collapsed, summary.stored) == (1, 1, 1, 1)
     assert summary.details == {"exact": 1, "alias": 1}
     assert summary.reasons == {
         "hit": {"stale-if-error": 1},
