@@ -184,10 +184,18 @@ class History(RuleBasedStateMachine):
         generation = Generation(asked, self.numbers, self.now, self.incarnation, tags, step.key)
         self.pending[asked] = (step, generation)
 
+    @rule(asked=asked, tags=st.sampled_from([(), ("doc:1", "doc:2")]))
+    def answer(self, asked: Asked, tags: tuple[str, ...]) -> None:
+        self.begin_generation(asked, tags)
+        if asked in self.pending:
+            self.end(asked)
+
     @precondition(lambda self: self.pending)
     @rule(data=st.data())
     def end_generation(self, data: Any) -> None:
-        asked = data.draw(st.sampled_from(sorted(self.pending)))
+        self.end(data.draw(st.sampled_from(sorted(self.pending))))
+
+    def end(self, asked: Asked) -> None:
         lead, generation = self.pending.pop(asked)
         generation.created_at = self.world.clock()
         answer = lead.store(Completion(body=a_body(f"answer {generation.number}")))
@@ -204,7 +212,7 @@ class History(RuleBasedStateMachine):
 
     # Invalidations
 
-    @rule(data=st.data(), soft=st.booleans(), hold=st.sampled_from([0.0, HOLD]))
+    @rule(data=st.data(), soft=st.sampled_from([False, False, False, True]), hold=st.sampled_from([0.0, 0.0, HOLD]))
     def invalidate(self, data: Any, soft: bool, hold: float) -> None:
         kind = data.draw(st.sampled_from(["model", "keyword", "pattern", "tag", "age", "key", "both", "all"]))
         chosen = self.kind(kind, data)
@@ -300,7 +308,7 @@ class History(RuleBasedStateMachine):
 
     # Time and mishaps
 
-    @rule(seconds=st.sampled_from([1.0, HOLD, TTL_SECONDS, SPENT_SECONDS]))
+    @rule(seconds=st.sampled_from([1.0, 60.0, HOLD, HOLD, TTL_SECONDS, SPENT_SECONDS]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.forward(seconds)
 
@@ -325,7 +333,13 @@ class History(RuleBasedStateMachine):
             self.world.store._client.delete(name)
 
     @precondition(lambda self: self.has_record)
-    @rule()
+    @rule(everything=st.booleans(), is_so=st.sampled_from([False, False, True]))
+    def lose(self, everything: bool, is_so: bool) -> None:
+        if is_so and everything:
+            self.flush()
+        elif is_so:
+            self.lose_the_record()
+
     def lose_the_record(self) -> None:
         self.world.lose_record()
         self.has_record = False
@@ -335,8 +349,6 @@ class History(RuleBasedStateMachine):
             if ban.is_active:
                 ban.state = "lost"
 
-    @precondition(lambda self: self.has_record)
-    @rule()
     def flush(self) -> None:
         for digest in self.world.entries():
             self.forget(self.world.slot.entry(digest))
@@ -351,7 +363,7 @@ def in_memory() -> tuple[Store, AuditLog]:
 
 @pytest.mark.timeout(300)
 def test_histories_in_memory_go_as_foretold():
-    check(type("InMemory", (History,), {"make_store": staticmethod(in_memory)}), examples=60)
+    check(type("InMemory", (History,), {"make_store": staticmethod(in_memory)}), examples=100)
 
 
 @pytest.mark.timeout(300)
@@ -359,7 +371,7 @@ def test_histories_in_redis_go_as_foretold(redis_url: str):
     def in_redis() -> tuple[Store, AuditLog]:
         return RedisStore(patient_client(redis_url)), AuditLog(None)
 
-    check(type("InRedis", (History,), {"make_store": staticmethod(in_redis)}), examples=40)
+    check(type("InRedis", (History,), {"make_store": staticmethod(in_redis)}), examples=50)
 
 
 def check(machine: type[History], *, examples: int) -> None:
