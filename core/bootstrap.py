@@ -122,6 +122,7 @@ def cache_config(settings: Settings) -> CacheConfig:
         lease_seconds=settings.lease_seconds,
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,
+        hedge=settings.judge_hedge,
         limits=PolicyLimits.from_settings(settings),
     )
 

@@ -18,6 +18,7 @@ from core.bans import Criteria
 from core.breaker import CircuitBreaker
 from core.decider import CacheConfig, Decider, NearLookup, Recorder, Refresher
 from core.errors import ProviderUnavailable
+from core.hedging import race, race_async
 from core.invalidation import CacheInvalidator, Invalidation
 from core.metrics import CacheMetrics, Summary
 from core.models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
@@ -107,12 +108,12 @@ class LLMCache:
                 return step.finish(completion)
             case Lead():
                 try:
-                    completion = self._provider().complete(request)
+                    fetched = race(step, lambda: self._provider().complete(request), step.dropped)
                 except BaseException as error:
                     if stale := step.fail(error):
                         return stale.answer
                     raise
-                return step.store(completion)
+                return fetched.answer if isinstance(fetched, Hit) else step.store(fetched)
             case _:
                 assert_never(step)
 
@@ -131,12 +132,14 @@ class LLMCache:
                 return step.finish(completion)
             case Lead():
                 try:
-                    completion = await self._provider().acomplete(request)
+                    fetched = await race_async(step, lambda: self._provider().acomplete(request), step.dropped)
                 except BaseException as error:
                     if stale := await asyncio.to_thread(step.fail, error):
                         return stale.answer
                     raise
-                return await asyncio.to_thread(step.store, completion)
+                if isinstance(fetched, Hit):
+                    return fetched.answer
+                return await asyncio.to_thread(step.store, fetched)
             case _:
                 assert_never(step)
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from core.hedging import race, race_async
 from core.models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, ChatRequest, Completion, Controls
 from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
 from core.threads import in_thread
@@ -82,12 +83,15 @@ def _call(cache: LLMCache, call: Callable[[], Any], request: ChatRequest, contro
             raise
     if isinstance(step, Hit):
         return step.answer.completion.text
+    answering = step
     try:
-        result = call()
+        result = race(answering, call, lambda result: _drop(answering, request, result))
     except BaseException as error:
         if stale := _failed(step, error):
             return stale.answer.completion.text
         raise
+    if isinstance(result, Hit):
+        return result.answer.completion.text
     _end(step, request, result)
     return result
 
@@ -100,7 +104,7 @@ async def _call_async(cache: LLMCache, call: Callable[[], Any], request: ChatReq
         return step.answer.completion.text
     answering = step
     try:
-        result = await call()
+        result = await race_async(answering, call, lambda result: _drop(answering, request, result))
     except Exception as error:
         failure = error
         if stale := await in_thread(lambda: _failed(answering, failure)):
@@ -109,6 +113,8 @@ async def _call_async(cache: LLMCache, call: Callable[[], Any], request: ChatReq
     except BaseException as error:
         _failed(step, error)
         raise
+    if isinstance(result, Hit):
+        return result.answer.completion.text
     await in_thread(lambda: _end(answering, request, result))
     return result
 
@@ -120,11 +126,20 @@ def _failed(step: Lead | Bypass, error: BaseException) -> Hit | None:
     return step.fail(error)
 
 
-def _end(step: Lead | Bypass, request: ChatRequest, result: Any) -> None:
-    """Keeps a text; whatever else a function returns has no answer in it that could be kept."""
+def _completion(request: ChatRequest, result: Any) -> Completion:
+    """Of a text; whatever else a function returns has no answer in it that could be kept."""
     message = {"role": "assistant", "content": result if isinstance(result, str) else None}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    completion = Completion(body={"object": "chat.completion", "model": request.model, "choices": choices})
+    return Completion(body={"object": "chat.completion", "model": request.model, "choices": choices})
+
+
+def _drop(step: Lead | Bypass, request: ChatRequest, result: Any) -> None:
+    if isinstance(step, Lead):
+        step.dropped(None if result is None else _completion(request, result))
+
+
+def _end(step: Lead | Bypass, request: ChatRequest, result: Any) -> None:
+    completion = _completion(request, result)
     if isinstance(step, Lead):
         step.store(completion)
     else:

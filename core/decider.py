@@ -7,7 +7,6 @@ The store's errors end here: they are counted, and the request goes on to the pr
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 import time
@@ -22,6 +21,7 @@ from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
 from core.copies import Copies
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
+from core.hedging import Hedge
 from core.keys import Identity, Slot, readable_key
 from core.leases import HeldLease, Leases
 from core.lookup import Found, Lookup, MissReason, Reader, look_up
@@ -43,7 +43,7 @@ from core.models import (
 from core.policy import PolicyLimits
 from core.preparation import Keyed, Preparation
 from core.singleflight import Flight, FlightKey, Flights
-from core.steps import Bypass, Call, Follow, Hit, Lead, Lease, Miss, Step
+from core.steps import Bypass, Call, Follow, Hit, Lead, Lease, Miss, Step, went_away
 from core.stores.base import Store, StoredAs, Write
 from core.ttl import TTLPolicy
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("encore.cache")
 
+NANO_USD = 1_000_000_000
 ERROR_SECONDS = 5.0
 """How long a provider's error is remembered when `cache_errors` is on."""
 SAME_WORDING = "same-wording"
@@ -95,6 +96,7 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float = 60
     l1_seconds: float = 0
     l1_megabytes: int = 64
+    hedge: bool = False
     limits: PolicyLimits = PolicyLimits()
 
 
@@ -120,8 +122,10 @@ class NearLookup(Protocol):
         identity: Identity,
         controls: Controls,
         now: float,
+        *,
+        hedged: bool = False,
     ) -> SemanticResult:
-        """The nearest entry that may be served, or why there is none."""
+        """The nearest entry that may be served, or why there is none. `hedged`: as far as no judge is needed."""
         ...
 
     def remember(self, identity: Identity, expires_at: float) -> None:
@@ -262,23 +266,75 @@ class Decider:
 
     def _near(self, call: Call, keyed: Keyed, miss: Miss) -> Hit | Miss:
         """A hit by a near question, or the miss, now that near ones were looked at too."""
+        return self._near_end(call, keyed, miss, self._look_near(call, keyed))
+
+    def _look_near(self, call: Call, keyed: Keyed, *, hedged: bool = False) -> SemanticResult | None:
+        """What looking for near questions comes to, `hedged` without asking a judge; None when they are not looked for.
+
+        None as well when the store cannot be asked.
+        """
         semantic = self._semantic
         if semantic is None or call.strategy is not CacheStrategy.SEMANTIC:
-            return miss
+            return None
         if not self.ask(call, lambda: semantic.applies(keyed.identity)):
-            return miss
+            return None
         result = self.ask(
-            call, lambda: semantic.find(self.store_, self.slot, keyed.identity, call.controls, self._clock())
+            call,
+            lambda: semantic.find(self.store_, self.slot, keyed.identity, call.controls, self._clock(), hedged=hedged),
         )
         call.lookup_ms = call.elapsed_ms()
+        return result
+
+    def _near_end(self, call: Call, keyed: Keyed, miss: Miss, result: SemanticResult | None) -> Hit | Miss:
         if result is None:
             return miss
         if result.found is None:
-            reason = result.reason if miss.reason == MissReason.ABSENT else miss.reason
-            return Miss(reason, miss.stamp, result.nearest)
+            return self._missed(miss, result)
+        call.lookup_ms = call.elapsed_ms()
         if result.judged and miss.stamp is not None and result.bucket == keyed.slot.bucket:
             self._write_alias(call, keyed, miss.stamp, result.found.entry)
         return self._hit(call, keyed, result.found, bucket=result.bucket, similarity=result.similarity)
+
+    @staticmethod
+    def _missed(miss: Miss, result: SemanticResult) -> Miss:
+        reason = result.reason if miss.reason == MissReason.ABSENT else miss.reason
+        return Miss(reason, miss.stamp, result.nearest)
+
+    def _hedge(
+        self,
+        call: Call,
+        keyed: Keyed,
+        miss: Miss,
+        lease: Lease,
+        looked: SemanticResult,
+        rest: Callable[[Callable[[], bool]], SemanticResult],
+    ) -> Lead:
+        """Leads while a judge is asked: the first of its yes and the provider's answer is served."""
+
+        def judge(may_serve: Callable[[], bool]) -> Hit | Miss:
+            try:
+                near = self._near_end(call, keyed, miss, self.ask(call, lambda: rest(may_serve)))
+            except BaseException:
+                lease.end(call)
+                raise
+            if isinstance(near, Hit):
+                lease.end(call, codec.encode_entry(near.entry))
+            return near
+
+        return Lead(self, call, keyed, miss, lease, Hedge(judge, self._missed(miss, looked)))
+
+    def dropped(self, call: Call, completion: Completion | None) -> None:
+        """Counts a provider's call that a judge's yes has overtaken; None: what it cost is not known."""
+        self.metrics.count("hedge_dropped")
+        if completion is None:
+            return
+        tokens, cost_usd = completion.tokens, self._cost(call.request, completion)
+        self.metrics.count("hedge_input_tokens", tokens.input_tokens)
+        self.metrics.count("hedge_output_tokens", tokens.output_tokens)
+        if cost_usd is None:
+            self.metrics.count("hedge_unpriced_calls")
+        else:
+            self.metrics.count("hedge_cost_nano_usd", round(cost_usd * NANO_USD))
 
     def _write_alias(self, call: Call, keyed: Keyed, stamp: Stamp, entry: CacheEntry) -> str:
         """Makes every repeat of this wording a plain hit, without embedding or judge; "" or why it was refused."""
@@ -404,7 +460,11 @@ class Decider:
             lease.end(call, codec.encode_entry(lookup.found.entry))
             return self._hit(call, keyed, lookup.found)
         try:
-            near = self._near(call, keyed, miss)
+            looked = self._look_near(call, keyed, hedged=self.config.hedge)
+            if looked is not None and looked.rest is not None:
+                flight.computes()
+                return self._hedge(call, keyed, miss, lease, looked, looked.rest)
+            near = self._near_end(call, keyed, miss, looked)
         except BaseException:
             lease.end(call)
             raise
@@ -695,10 +755,10 @@ class Decider:
         self, call: Call, keyed: Keyed, lease: Lease | None, error: BaseException, *, may_serve_stale: bool = True
     ) -> Hit | None:
         """A leader's provider failed: an old answer if one may be served, found by a lookup made now."""
-        went_away = _went_away(error)
+        is_abandoned = went_away(error)
         if lease is not None:
-            lease.end(call, error=None if went_away else error)
-        if may_serve_stale and not went_away and policy.is_outage(error):
+            lease.end(call, error=None if is_abandoned else error)
+        if may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:
                 allowed = self.config.stale_if_error_seconds
@@ -706,7 +766,7 @@ class Decider:
                 found = lookup.found
                 if not found.stale or found.soft or self._clock() < found.entry.header.fresh_until + allowed:
                     return self._hit(call, keyed, msgspec.structs.replace(found, expired=True), "stale-if-error")
-        if self.config.cache_errors and not went_away and lease is not None:
+        if self.config.cache_errors and not is_abandoned and lease is not None:
             self._errors[lease.key] = (time.monotonic() + ERROR_SECONDS, error)
         self.failed(call, error)
         return None
@@ -793,9 +853,5 @@ class Decider:
             logger.warning("the store answers again")
 
 
-def _went_away(error: BaseException) -> bool:
-    return not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError)
-
-
 def _error_word(error: BaseException) -> str:
-    return "cancelled" if _went_away(error) else type(error).__name__
+    return "cancelled" if went_away(error) else type(error).__name__

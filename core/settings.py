@@ -156,6 +156,9 @@ class Settings(BaseSettings):
         {}, description='Parameters of the judge\'s calls, as JSON: {"temperature": null, "reasoning_effort": "low"}.'
     )
     judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A verdict later than this is a no.")
+    judge_hedge: bool = Field(
+        False, description="Call the provider beside the judge, and serve what comes first; costs more, waits less."
+    )
     judge_budget_per_hour: int = Field(1000, ge=0, description="Judge calls per namespace and hour.")
     judge_sample: float = Field(
         0.05, ge=0, le=1, description="Share of unjudged semantic hits that a worker has judged afterwards."

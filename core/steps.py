@@ -24,6 +24,7 @@ from core.threads import in_thread
 
 if TYPE_CHECKING:
     from core.decider import Decider
+    from core.hedging import Hedge
     from core.leases import HeldLease
 
 POLL_SECONDS = 0.02
@@ -77,6 +78,11 @@ class Miss(msgspec.Struct, frozen=True):
     similarity: float | None = None
 
 
+def went_away(error: BaseException) -> bool:
+    """Whether it is the caller who ended it, and not the provider."""
+    return not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError)
+
+
 def assembled(request: ChatRequest, chunks: list[dict[str, Any]]) -> dict[str, Any]:
     """What the whole stream of an answer to this request amounts to. Raises IncompleteStream."""
     if request.endpoint == "responses":
@@ -102,6 +108,8 @@ class Hit:
 
 class Bypass:
     """The request does not touch the cache. End it with `finish` or `fail`."""
+
+    hedge: None = None
 
     def __init__(self, decider: Decider, call: Call, reason: str) -> None:
         self._decider = decider
@@ -155,15 +163,23 @@ class Lease:
 
 
 class Lead:
-    """The answer is this caller's to compute. End it with `store`, `store_stream`, `fail` or `abandon`."""
+    """The answer is this caller's to compute. End it with `store`, `store_stream`, `fail` or `abandon`.
 
-    def __init__(self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, lease: Lease | None) -> None:
+    With a `hedge` a judge is asked meanwhile, and its yes may end it first: call the provider by `core.hedging.race`.
+    """
+
+    def __init__(
+        self, decider: Decider, call: Call, keyed: Keyed, miss: Miss, lease: Lease | None, hedge: Hedge | None = None
+    ) -> None:
         self._decider = decider
         self._call = call
         self._keyed = keyed
         self._miss = miss
         self._lease = lease
+        self.hedge = hedge
         call.provider_began = time.perf_counter()
+        if hedge is not None:
+            hedge.start()
 
     @property
     def key(self) -> str:
@@ -173,7 +189,11 @@ class Lead:
     @property
     def reason(self) -> str:
         """Why it was a miss."""
-        return self._miss.reason
+        return self._missed.reason
+
+    @property
+    def _missed(self) -> Miss:
+        return self._miss if self.hedge is None else self.hedge.miss
 
     @property
     def is_awaited(self) -> bool:
@@ -182,7 +202,10 @@ class Lead:
 
     def store(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
         """Keeps the answer if it may be kept, and hands it to those who wait."""
-        return self._decider.store(self._call, self._keyed, self._miss, self._lease, completion, chunks)
+        if self.hedge is not None and (hit := self.hedge.overruled()):
+            self.dropped(completion)
+            return hit.answer
+        return self._decider.store(self._call, self._keyed, self._missed, self._lease, completion, chunks)
 
     def store_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
         """The same for a stream that has ended; None, and nothing kept, when it did not end properly."""
@@ -195,11 +218,20 @@ class Lead:
 
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
         """The provider failed: an older answer if one may be served now (`stale-if-error`), else None: raise."""
+        if self.hedge is not None and (went_away(error) or not may_serve_stale):
+            if not self.hedge.claim():
+                return None  # served already
+        elif self.hedge is not None and (hit := self.hedge.overruled()):
+            return hit
         return self._decider.lead_failed(self._call, self._keyed, self._lease, error, may_serve_stale=may_serve_stale)
 
     def abandon(self) -> None:
         """The caller went away: one of those who wait takes over."""
         self.fail(asyncio.CancelledError())
+
+    def dropped(self, completion: Completion | None) -> None:
+        """A judge's yes came first, and this is what the provider said; None when it was not heard to the end."""
+        self._decider.dropped(self._call, completion)
 
 
 class Follow:

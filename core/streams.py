@@ -6,11 +6,14 @@ A hit is replayed at once. Those who wait for the same answer get it when the le
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from core.hedging import race, race_async
 from core.models import Answer, ChatRequest
 from core.steps import Bypass, Hit, Lead
 from core.streaming import without_usage
@@ -58,6 +61,19 @@ class _Ending:
         elif isinstance(self.step, Bypass):
             self.answer = self.step.finish_stream(self.chunks)
 
+    def overruled(self, hit: Hit) -> list[dict[str, Any]]:
+        """A judge's yes came before the first chunk: the chunks to show instead."""
+        self.ended = True
+        self.answer = hit.answer
+        return hit.chunks(include_usage=self.include_usage)
+
+    def drop(self, stream: object) -> None:
+        """The provider's stream is not read: what it cost is not known."""
+        if isinstance(stream, Generator):
+            stream.close()
+        if isinstance(self.step, Lead):
+            self.step.dropped(None)
+
     def fail(self, error: BaseException) -> Hit | None:
         """An old answer to serve instead, when nothing has been shown yet and one may be served."""
         if self.ended:
@@ -94,7 +110,12 @@ class Stream:
             yield from ending.step.chunks(include_usage=ending.include_usage)
             return
         try:
-            for chunk in self._provider().stream(asking_for_usage(ending.request)):
+            stream = iter(self._provider().stream(asking_for_usage(ending.request)))
+            first = race(ending.step, lambda: next(stream, None), lambda chunk: ending.drop(stream))
+            if isinstance(first, Hit):
+                yield from ending.overruled(first)
+                return
+            for chunk in stream if first is None else chain((first,), stream):
                 shown = ending.shown(chunk)
                 if shown is not None:
                     yield shown
@@ -116,6 +137,10 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+async def _next(stream: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
+    return await anext(stream, None)
 
 
 class AsyncStream:
@@ -141,7 +166,15 @@ class AsyncStream:
                 yield chunk
             return
         try:
-            async for chunk in self._provider().astream(asking_for_usage(ending.request)):
+            stream = aiter(self._provider().astream(asking_for_usage(ending.request)))
+            first = await race_async(ending.step, partial(_next, stream), lambda chunk: ending.drop(None))
+            if isinstance(first, Hit):
+                for chunk in ending.overruled(first):
+                    yield chunk
+                return
+            if first is not None and (shown := ending.shown(first)) is not None:
+                yield shown
+            async for chunk in stream:
                 shown = ending.shown(chunk)
                 if shown is not None:
                     yield shown

@@ -10,11 +10,13 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
+from itertools import chain
 
 import httpx2
 import msgspec
 
 from core.cache import LLMCache
+from core.hedging import Hedge, race, race_async
 from core.http.exchange import Exchange
 from core.http.inbound import Inbound
 from core.http.reply import Headers, Reply, from_error, from_hit, of_the_answer
@@ -26,17 +28,26 @@ Send = Callable[[bytes], httpx2.Response]
 AsyncSend = Callable[[bytes], Awaitable[httpx2.Response]]
 
 
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider sent, all of it."""
+
+    status: int
+    headers: Headers
+    content: bytes
+
+
 class Pieces(httpx2.SyncByteStream):
     """A stream on its way to the caller."""
 
-    def __init__(self, exchange: Exchange, response: httpx2.Response) -> None:
+    def __init__(self, exchange: Exchange, response: httpx2.Response, pieces: Iterator[bytes]) -> None:
         self._exchange = exchange
         self._response = response
+        self._pieces = pieces
 
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
         try:
-            for piece in self._response.iter_bytes():
+            for piece in self._pieces:
                 shown = exchange.feed(piece)
                 if exchange.is_complete:
                     exchange.complete()
@@ -57,14 +68,15 @@ class Pieces(httpx2.SyncByteStream):
 class AsyncPieces(httpx2.AsyncByteStream):
     """The same on an event loop."""
 
-    def __init__(self, exchange: Exchange, response: httpx2.Response) -> None:
+    def __init__(self, exchange: Exchange, response: httpx2.Response, pieces: AsyncIterator[bytes]) -> None:
         self.exchange = exchange
         self._response = response
+        self._pieces = pieces
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self.exchange
         try:
-            async for piece in self._response.aiter_bytes():
+            async for piece in self._pieces:
                 shown = exchange.feed(piece)
                 if exchange.is_complete:
                     await in_thread(exchange.complete)
@@ -111,21 +123,52 @@ def answer(cache: LLMCache, inbound: Inbound, send: Send, *, patience_seconds: f
         return from_hit(step, inbound)
     exchange = Exchange(step, inbound)
     try:
-        while True:
-            response = send(exchange.outgoing)
-            headers = of_the_answer(response.headers.multi_items())
-            if _is_stream(response):
-                return Streamed(headers=exchange.opened(headers), pieces=Pieces(exchange, response))
-            try:
-                content = response.read()
-            finally:
-                response.close()
-            if not exchange.sends_again(response.status_code, content):
-                return exchange.whole(response.status_code, headers, content)
+        fetched = race(
+            step, partial(_fetch, exchange, send, step.hedge), partial(_drop, exchange), is_answer=_is_answer
+        )
+        match fetched:
+            case Hit():
+                return exchange.overruled(fetched)
+            case Whole():
+                return exchange.whole(fetched.status, fetched.headers, fetched.content)
+            case _:
+                return fetched
     except BaseException as error:
         if (stale := exchange.fail(error)) is None:
             raise
         return stale
+
+
+def _fetch(exchange: Exchange, send: Send, hedge: Hedge | None) -> Whole | Streamed:
+    """The provider's answer. With a hedge a stream is one when its first bytes are there: then a judge is too late."""
+    while True:
+        response = send(exchange.outgoing)
+        headers = of_the_answer(response.headers.multi_items())
+        if _is_stream(response):
+            pieces: Iterator[bytes] = response.iter_bytes()
+            if hedge is not None:
+                try:
+                    pieces = chain((next(pieces, b""),), pieces)
+                except BaseException:
+                    response.close()
+                    raise
+            return Streamed(headers=exchange.opened(headers), pieces=Pieces(exchange, response, pieces))
+        try:
+            content = response.read()
+        finally:
+            response.close()
+        if not exchange.sends_again(response.status_code, content):
+            return Whole(status=response.status_code, headers=headers, content=content)
+
+
+def _drop(exchange: Exchange, fetched: Whole | Streamed | None) -> None:
+    if isinstance(fetched, Streamed):
+        fetched.pieces.close()
+    exchange.drop(fetched.content if isinstance(fetched, Whole) else None)
+
+
+def _is_answer(fetched: Whole | Streamed | AsyncStreamed) -> bool:
+    return not isinstance(fetched, Whole) or fetched.status == 200
 
 
 class AsyncAnswering:
@@ -184,17 +227,19 @@ class AsyncAnswering:
             return from_hit(step, self._inbound)
         exchange = self._exchange = Exchange(step, self._inbound)
         try:
-            while True:
-                response = await self._send(exchange.outgoing)
-                headers = of_the_answer(response.headers.multi_items())
-                if _is_stream(response):
-                    return AsyncStreamed(headers=exchange.opened(headers), pieces=AsyncPieces(exchange, response))
-                try:
-                    content = await response.aread()
-                finally:
-                    await response.aclose()
-                if not exchange.sends_again(response.status_code, content):
-                    return await in_thread(partial(exchange.whole, response.status_code, headers, content))
+            fetched = await race_async(
+                step,
+                partial(_fetch_async, exchange, self._send, step.hedge),
+                partial(_drop_async, exchange),
+                is_answer=_is_answer,
+            )
+            match fetched:
+                case Hit():
+                    return exchange.overruled(fetched)
+                case Whole():
+                    return await in_thread(partial(exchange.whole, fetched.status, fetched.headers, fetched.content))
+                case _:
+                    return fetched
         except Exception as error:
             if (stale := await in_thread(partial(exchange.fail, error))) is None:
                 raise
@@ -213,6 +258,40 @@ class AsyncAnswering:
                 raise
             step = await follow.wait_async(left)
         return step
+
+
+async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None) -> Whole | AsyncStreamed:
+    """As `_fetch`."""
+    while True:
+        response = await send(exchange.outgoing)
+        headers = of_the_answer(response.headers.multi_items())
+        if _is_stream(response):
+            pieces: AsyncIterator[bytes] = response.aiter_bytes()
+            if hedge is not None:
+                try:
+                    pieces = _chain_async(await anext(pieces, b""), pieces)
+                except BaseException:
+                    await response.aclose()
+                    raise
+            return AsyncStreamed(headers=exchange.opened(headers), pieces=AsyncPieces(exchange, response, pieces))
+        try:
+            content = await response.aread()
+        finally:
+            await response.aclose()
+        if not exchange.sends_again(response.status_code, content):
+            return Whole(status=response.status_code, headers=headers, content=content)
+
+
+async def _chain_async(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def _drop_async(exchange: Exchange, fetched: Whole | AsyncStreamed | None) -> None:
+    if isinstance(fetched, AsyncStreamed):
+        asyncio.ensure_future(fetched.pieces.aclose())  # noqa: RUF006 - what it waits for keeps it alive
+    exchange.drop(fetched.content if isinstance(fetched, Whole) else None)
 
 
 def _give_up(begun: Reply | Bypass | Lead | Follow) -> None:

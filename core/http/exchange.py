@@ -27,7 +27,7 @@ from core.errors import IncompleteStream
 from core.http.inbound import Inbound, decode_json
 from core.http.reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
 from core.models import Completion
-from core.steps import Bypass, Lead
+from core.steps import Bypass, Hit, Lead
 from core.streaming import EventReader, assemble, encode_event, without_usage
 
 MOST_COLLECTED_BYTES: Final = 16_000_000
@@ -79,6 +79,19 @@ class Exchange:
     def is_awaited(self) -> bool:
         """Whether others wait for the answer too."""
         return not self._ended and isinstance(self._step, Lead) and self._step.is_awaited
+
+    # A judge beside it
+
+    def overruled(self, hit: Hit) -> Reply:
+        """A judge's yes came before the provider's answer: the reply to give instead."""
+        self._claim_end()
+        return from_hit(hit, self._inbound)
+
+    def drop(self, content: bytes | None) -> None:
+        """What the provider answered after that; None when it was not read to the end."""
+        if isinstance(self._step, Lead):
+            body = decode_json(content) if content is not None and len(content) <= MOST_COLLECTED_BYTES else None
+            self._step.dropped(None if body is None else Completion(body=body))
 
     # A whole answer
 

@@ -83,12 +83,14 @@ class DeferredLookup:
         identity: Identity,
         controls: Controls,
         now: float,
+        *,
+        hedged: bool = False,
     ) -> SemanticResult:
         """As `SemanticLookup.find`; nothing while it is being built."""
         lookup = self._ready(self._wait_seconds)
         if lookup is None:
             return SemanticResult(reason="no-embedder" if self.problem else "loading")
-        return lookup.find(store, slot_of, identity, controls, now)
+        return lookup.find(store, slot_of, identity, controls, now, hedged=hedged)
 
     def explain(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, now: float, *, k: int = 5

@@ -7,7 +7,8 @@ namespace's threshold is served; in mode `judge` one between the grey and the th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from core.bans import InvalidationRecord, Visibility, visibility
@@ -32,6 +33,8 @@ JUDGED = 3
 """Candidates shown to the judge, best first; and of those that are too far, as many are noted."""
 NEAREST_FROM = 0.5
 """A nearest question farther than this is not worth a mention."""
+OVERTAKEN = "judge-overtaken"
+"""Why a lookup found nothing whose judge has not ruled yet, or said yes too late."""
 LABEL = "label"
 """Beside the guards' names: what a pair is refused by that an operator, or a judge afterwards, called different."""
 
@@ -114,8 +117,31 @@ class SemanticLookup:
         identity: Identity,
         controls: Controls,
         now: float,
+        *,
+        hedged: bool = False,
     ) -> SemanticResult:
-        """The nearest entry that may be served. Raises StoreUnavailable."""
+        """The nearest entry that may be served. `hedged`: as far as no judge is needed. Raises StoreUnavailable."""
+        looking = self._look(store, slot_of, identity, controls, now)
+        try:
+            nearest = next(looking)
+        except StopIteration as end:
+            result: SemanticResult = end.value
+            return result
+        if hedged:
+            return SemanticResult(reason=OVERTAKEN, nearest=nearest, rest=partial(_ended, looking))
+        return _ended(looking, lambda: True)
+
+    def _look(
+        self,
+        store: Store,
+        slot_of: Callable[[str, int], Slot],
+        identity: Identity,
+        controls: Controls,
+        now: float,
+    ) -> Generator[float, Callable[[], bool], SemanticResult]:
+        """The lookup. Yields the nearest cosine before a judge is asked, and is told then how to know whether a yes may
+        still be served.
+        """
         threshold = self.thresholds(identity.namespace)
         vector = self.embedder.vector(identity.prompt)
         if isinstance(vector, NoVector):
@@ -132,6 +158,7 @@ class SemanticLookup:
         neighbours: list[Neighbour] = []
         reason = "far" if is_complete else "loading"
         rulings = far = 0
+        may_serve: Callable[[], bool] | None = None
         found: tuple[int, CacheEntry, float] | None = None
         near = [candidate for candidate in candidates if candidate.similarity >= noted_from]
         for candidate, bucket, entry in self._live(store, slot_of, partition, near, identity, controls, now):
@@ -148,6 +175,8 @@ class SemanticLookup:
             elif judge is not None and candidate.similarity < sure:
                 if rulings == JUDGED:
                     break
+                if may_serve is None:
+                    may_serve = yield candidates[0].similarity
                 rulings += 1
                 judgement = judge.rule(identity.namespace, identity.prompt, entry)
                 self._count(f"judge_{judgement.word.replace('-', '_')}")
@@ -158,6 +187,8 @@ class SemanticLookup:
                 break
             if judgement is not None and judgement.word != "no":
                 break  # late, over budget or broken: so would the next one be
+        if found is not None and may_serve is not None and not may_serve():
+            found, reason = None, OVERTAKEN
         result = SemanticResult(
             found=Found(entry=found[1], detail=HitDetail.SEMANTIC) if found else None,
             bucket=found[0] if found else 0,
@@ -275,6 +306,18 @@ class SemanticLookup:
                 self.index.remove(partition, row_key)
         except StoreUnavailable:
             self._count("rows_not_removed")
+
+
+def _ended(
+    looking: Generator[float, Callable[[], bool], SemanticResult], may_serve: Callable[[], bool]
+) -> SemanticResult:
+    """Carries a lookup on from where it waits for a judge."""
+    try:
+        looking.send(may_serve)
+    except StopIteration as end:
+        result: SemanticResult = end.value
+        return result
+    raise AssertionError("a lookup waits once")
 
 
 _Values = dict[bytes, tuple[bytes | None, InvalidationRecord | None]]

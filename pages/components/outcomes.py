@@ -71,6 +71,7 @@ _WHY = {
     "judge-no": "A near question was answered before, and the judge said that its answer does not fit.",
     "judge-late": "A near question was answered before, and the judge did not answer in time.",
     "judge-over-budget": "A near question was answered before, and the judge's budget for this hour is spent.",
+    "judge-overtaken": "A near question was answered before, and the provider answered sooner than the judge.",
     "judge-broken": "A near question was answered before, and the judge does not work.",
     "max-age": "The stored answer was older than the request allows.",
     "no-cache": "The request asked for a fresh answer.",
