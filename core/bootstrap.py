@@ -21,6 +21,7 @@ from core.metrics.gauges import Gauges
 from core.metrics.summary import OVERHEAD
 from core.metrics.tally import USD_SCALE
 from core.models import CacheStrategy, Usage
+from core.pins import RELEASED_SECONDS, Pins
 from core.policy import PolicyLimits
 from core.prices import price
 from core.refresh import Refreshes
@@ -48,7 +49,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a page, a command, a worker or the gateway may need. Close it at the end.
 
     `redis` is a patient client for operators and workers, `queue_redis` the job queue's; None without Redis, as are
-    `refreshes`, `schedules` and `gauges`.
+    `pins`, `refreshes`, `schedules` and `gauges`.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     alert_board: AlertBoard
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
+    pins: Pins | None = None
     refreshes: Refreshes | None = None
     schedules: Schedules | None = None
     gauges: Gauges | None = None
@@ -197,12 +199,25 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         count=lambda kind: metrics.count(f"invalidations_{kind}"),
         **clock,
     )
+    ttl_policy = TTLPolicy.from_settings(settings)
+    pins = None
+    if client is not None:
+        classes = ttl_policy.classes()
+        pins = Pins(
+            client,
+            operator_store,
+            audit,
+            release_seconds=lambda name: settings.ttl_seconds or classes.get(name) or RELEASED_SECONDS,
+            stale_seconds=settings.stale_seconds,
+            strip_stop_words=settings.strip_stop_words,
+            **clock,
+        )
     cache = LLMCache(
         config,
         store=store,
         provider=provider,
         metrics=metrics,
-        ttl_policy=TTLPolicy.from_settings(settings),
+        ttl_policy=ttl_policy,
         price=price,
         refresher=refreshes if overrides.get("refreshes", True) else None,
         semantic=semantic,
@@ -222,6 +237,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         alert_board=AlertBoard(client, AlertRules.of(settings), **clock),
         judge=judge,
         semantic=semantic,
+        pins=pins,
         refreshes=refreshes,
         schedules=Schedules(client, invalidation, **clock) if client is not None else None,
         gauges=Gauges(client, **clock) if client is not None else None,

@@ -65,6 +65,7 @@ class _Payload(msgspec.Struct, array_like=True, frozen=True):
     ttl_class: str
     body: dict[str, Any] | None
     chunks: list[dict[str, Any]] | None
+    parts: bytes = b""  # values from before there were parts end here, and older readers pass over it
 
 
 _decode = msgspec.msgpack.Decoder(_Payload).decode
@@ -76,7 +77,7 @@ def encode_entry(entry: CacheEntry) -> bytes:
     """The stored form. Raises DecodeError when the entry holds what cannot be stored (a lone surrogate, NaN names)."""
     header = entry.header
     try:
-        payload = _encode(_Payload(entry.prompt, entry.tags, entry.ttl_class, entry.body, entry.chunks))
+        payload = _encode(_Payload(entry.prompt, entry.tags, entry.ttl_class, entry.body, entry.chunks, entry.parts))
         namespace = header.namespace.encode()
         model = header.model.encode()
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
@@ -130,6 +131,7 @@ def decode_entry(value: bytes) -> CacheEntry:
         ttl_class=content.ttl_class,
         body=content.body,
         chunks=content.chunks,
+        parts=content.parts,
     )
 
 

@@ -602,6 +602,7 @@ class Decider:
             ttl_class=keyed.decision.ttl_class,
             body=completion.body,
             chunks=chunks,
+            parts=self._preparation.parts(call.request, call.controls, keyed),
         )
         return entry, ""
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import msgspec
 
-from core import codec
 from core.access import Action, Actor, allowed
 from core.audit import AuditLog, AuditRecord
-from core.bans import Visibility, may_store, visibility
+from core.bans import may_store
 from core.cache import LLMCache
-from core.errors import CacheError, DecodeError, InvalidInput, OutcomeUnknown, StoreUnavailable
-from core.keys import Slot, parse_readable_key, readable_key
+from core.errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
+from core.keys import parse_readable_key, readable_key
+from core.lifetimes import keep_until, place_of, served_entry
 from core.lookup import MissReason
-from core.models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader, Stamp
+from core.models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
+from core.pins import Pins
 from core.stores.base import Store
 from core.transfer import Line, read_lines, written
 
-TRIES = 5
 ANOTHER_REQUEST = "another-request"
 INVALIDATED = "refused-invalidated"
 MOST_REFUSALS = 200
@@ -66,6 +66,7 @@ class Edits:
         *,
         actor: Actor | str,
         source: str,
+        pins: Pins | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cache = cache
@@ -73,17 +74,20 @@ class Edits:
         self._audit = audit
         self._actor = actor
         self._source = source
+        self._pins = pins
         self._clock = clock
 
     def keep_for(self, namespace: str, key: str, seconds: float) -> CacheEntry:
-        """Has an entry stay fresh for so many seconds from now; the entry as it is then.
+        """Has an entry, and its normalized form, stay fresh for so many seconds from now; the entry as it is then.
 
-        Its normalized form keeps its own TTL. Raises InvalidInput for an entry that is not there or not to be served.
+        Raises InvalidInput for an entry that is not there, not to be served, or pinned.
         """
         if not 1 <= seconds <= LONGEST_SECONDS:
             raise InvalidInput("ttl", f"give seconds between 1 and {LONGEST_SECONDS} (ten years)")
-        slot, digest = self._place(namespace, key)
-        before, _, _ = self._served(slot, digest)
+        slot, digest = place_of(namespace, key)
+        before = served_entry(self._store, slot, digest)
+        if self._pins is not None and self._pins.is_pinned(namespace, readable_key(slot.bucket, digest)):
+            raise InvalidInput("key", "this answer is pinned; unpin it first")
         now = self._clock()
         details = {
             "key": readable_key(slot.bucket, digest),
@@ -92,40 +96,18 @@ class Edits:
         }
         self._note("entry.edited", namespace, details)
         try:
-            return self._rewritten(slot, digest, now, seconds)
+            return keep_until(
+                self._store,
+                slot,
+                digest,
+                now + seconds,
+                now=now,
+                stale_seconds=self._cache.config.stale_seconds,
+                strip_stop_words=self._cache.config.strip_stop_words,
+            )
         except CacheError as error:
             self._note_also("entry.edited", namespace, {**details, "outcome": f"not known to be done: {error}"})
             raise
-
-    def _rewritten(self, slot: Slot, digest: bytes, now: float, seconds: float) -> CacheEntry:
-        stays_ms = int((seconds + self._cache.config.stale_seconds) * 1000)
-        for _ in range(TRIES):
-            entry, seen, stamp = self._served(slot, digest)
-            header = msgspec.structs.replace(entry.header, fresh_until=now + seconds)
-            changed = msgspec.structs.replace(entry, header=header)
-            value = codec.encode_entry(changed)
-            if self._store.replace(slot, digest, seen=seen, value=value, ttl_ms=stays_ms, stamp=stamp):
-                return changed
-        raise InvalidInput("key", "the entry changes all the time; look again")
-
-    def _place(self, namespace: str, key: str) -> tuple[Slot, bytes]:
-        parsed = parse_readable_key(key)
-        if parsed is None:
-            raise InvalidInput("key", "this is no key")
-        return Slot(namespace, parsed[0]), parsed[1]
-
-    def _served(self, slot: Slot, digest: bytes) -> tuple[CacheEntry, bytes, Stamp]:
-        """An entry that is served now, as it is stored, and the point in history at which that is so."""
-        [value], record = self._store.read(slot, [digest])
-        try:
-            entry = codec.decode_entry(value or b"")
-        except DecodeError:
-            entry = None
-        if entry is None or value is None or record is None or entry.header.target is not None:
-            raise InvalidInput("key", "there is no such entry")
-        if visibility(entry, record) is not Visibility.FRESH:
-            raise InvalidInput("key", "an invalidation hides this entry or marks it stale; undo that first")
-        return entry, value, record.stamp
 
     def write(self, request: ChatRequest, text: str, controls: Controls) -> Answer | str:
         """Stores an answer that somebody wrote; else the reason why it may not be stored."""

@@ -1,9 +1,15 @@
-"""Entries: the stored answers of a namespace, to be listed and searched without reading them all."""
+"""Entries: the stored answers of a namespace, to be listed and searched without reading them all.
+
+What an index tells (model, age, hits, pins) takes a page's worth of reading however many there are. What only the
+entries themselves tell (text, tags, class) is looked for in as many of them as a limit and a time allow, and the search
+goes on where it ended.
+"""
 
 from __future__ import annotations
 
+import time
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -14,23 +20,27 @@ from core import codec
 from core.bans import InvalidationRecord, Visibility, visibility
 from core.errors import DecodeError
 from core.keys import Slot, parse_readable_key, readable_key
+from core.metrics.hits import HitCounts, Hits
 from core.models import CacheEntry
+from core.pins import Pins
 from core.stores.base import Row, Store
 
 PAGE_SIZE = 50
-LOOKED_THROUGH = 5000
-"""Entries that are read for one page at most: where few match, a page ends before it is full."""
+LOOKED_THROUGH = 50_000
+LOOKING_SECONDS = 1.5
+"""So many entries are read for one page, and for so long, at most: where few match, a page ends before it is full."""
 _BATCH = 200
 
 Place = tuple[float, bytes]
-"""Where in a list, newest first, an entry stands: its creation time and its digest."""
+"""Where in a list an entry stands: its creation time (or its hits, or when it was pinned) and its digest."""
 
 
 class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries: all that is given must match. `text` is looked for in the prompt, case folded.
 
     With `in_answers` it may stand in the answer instead. Any of the `tags` will do. Times are Unix seconds. Invalidated
-    entries are shown when asked for: they are there until their sweep.
+    entries are shown when asked for: they are there until their sweep. With `fewest_hits` the most served come first,
+    with `pinned` what was pinned last; else the newest. `never_hit` is for those that were never served.
     """
 
     text: str = ""
@@ -40,7 +50,15 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_after: float | None = None
     ttl_class: str | None = None
     tags: tuple[str, ...] = ()
+    fewest_hits: int = 0
+    never_hit: bool = False
+    pinned: bool = False
     invalidated: bool = False
+
+    @property
+    def by_index(self) -> bool:
+        """Whether the models' indexes tell all that matches, and how many that are."""
+        return not (self.text or self.ttl_class or self.tags or self.fewest_hits or self.never_hit or self.pinned)
 
     def matches(self, entry: CacheEntry) -> bool:
         """Whether an entry is to be shown, its state apart."""
@@ -60,12 +78,17 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One stored answer. `state` is what its namespace's record says of it; `bytes` is what it takes as stored."""
+    """One stored answer. `state` is what its namespace's record says of it; `bytes` is what it takes as stored.
+
+    `hits` is None where nobody has looked.
+    """
 
     key: str
     entry: CacheEntry
     state: Visibility
     bytes: int
+    hits: Hits | None = None
+    pinned: bool = False
 
     def is_stale(self, now: float) -> bool:
         """Whether it is past its freshness or marked stale."""
@@ -88,30 +111,56 @@ def page_entries(
     slots: Sequence[Slot],
     where: EntryFilter,
     *,
+    hits: HitCounts | None = None,
+    pins: Pins | None = None,
     after: Place | None = None,
     size: int = PAGE_SIZE,
     most: int = LOOKED_THROUGH,
+    seconds: float = LOOKING_SECONDS,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> EntryPage:
-    """The next page of one namespace's entries, by the models' indexes. Raises StoreUnavailable.
+    """The next page of one namespace's entries, by the indexes. Raises StoreUnavailable.
 
-    Reads a page's worth when nothing is filtered by text, class or tag, and never more than `most` entries.
+    Reads a page's worth when nothing is filtered but by an index, and never more than `most` entries nor for much
+    longer than `seconds`. Hits and pins are told where they are given.
     """
-    places = _newest_first(store, slots, where, after)
+    pinned = {pin.key: pin.at for pin in pins.of(slots[0].namespace)} if pins is not None else {}
+    if where.pinned:
+        places = _pinned_last(slots, pinned, after)
+    elif where.fewest_hits:
+        places = _most_hit(hits, slots, where.fewest_hits, after) if hits is not None else iter(())
+    else:
+        places = _newest_first(store, slots, where, after)
+    ends_at = monotonic() + seconds
     found: list[FoundEntry] = []
     scanned = 0
     last: Place | None = None
-    while scanned < most:
+    while scanned < most and (not scanned or monotonic() < ends_at):
         batch = list(islice(places, min(_BATCH, most - scanned)))
         if not batch:
             return EntryPage(entries=tuple(found), scanned=scanned, last=None)
+        counts = _counts(hits, [(slot, place[1]) for place, slot in batch])
         entries = _read(store, [(slot, place[1]) for place, slot in batch])
-        for (last, slot), read in zip(batch, entries, strict=True):
+        for (last, slot), read, count in zip(batch, entries, counts, strict=True):
             scanned += 1
+            if where.never_hit and count is not None and count.total:
+                continue
             if read is not None and (one := _shown(slot, *read, where)):
-                found.append(one)
+                found.append(msgspec.structs.replace(one, hits=count, pinned=one.key in pinned))
                 if len(found) == size:
                     return EntryPage(entries=tuple(found), scanned=scanned, last=last)
     return EntryPage(entries=tuple(found), scanned=scanned, last=last)
+
+
+def _counts(hits: HitCounts | None, places: Sequence[tuple[Slot, bytes]]) -> list[Hits | None]:
+    """The hits at these places: a round trip for each bucket."""
+    if hits is None:
+        return [None] * len(places)
+    by_slot: dict[Slot, list[bytes]] = {}
+    for slot, digest in places:
+        by_slot.setdefault(slot, []).append(digest)
+    known = {slot: dict(zip(digests, hits.of(slot, digests), strict=True)) for slot, digests in by_slot.items()}
+    return [known[slot][digest] for slot, digest in places]
 
 
 def count_listed(store: Store, slots: Sequence[Slot], where: EntryFilter) -> int:
@@ -125,14 +174,20 @@ def count_listed(store: Store, slots: Sequence[Slot], where: EntryFilter) -> int
     return max(0, count)
 
 
-def find_entry(store: Store, namespace: str, key: str) -> FoundEntry | None:
+def find_entry(
+    store: Store, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
+) -> FoundEntry | None:
     """The entry, or alias, with a key as people paste it; None when it is not there. Raises StoreUnavailable."""
     parsed = parse_readable_key(key.strip())
     if parsed is None:
         return None
     slot = Slot(namespace, parsed[0])
     [read] = _read(store, [(slot, parsed[1])])
-    return _found(slot, *read) if read is not None else None
+    one = _found(slot, *read) if read is not None else None
+    if one is None:
+        return None
+    [count] = _counts(hits, [(slot, parsed[1])])
+    return msgspec.structs.replace(one, hits=count, pinned=pins is not None and pins.is_pinned(namespace, one.key))
 
 
 def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
@@ -189,6 +244,35 @@ def _newest_first(
         if where.created_after is not None and place[0] < where.created_after:
             return
         yield place, slot
+
+
+def _most_hit(hits: HitCounts, slots: Sequence[Slot], fewest: int, after: Place | None) -> Iterator[tuple[Place, Slot]]:
+    """What was served so often at least, the most first, over all buckets."""
+
+    def rows(slot: Slot) -> Iterator[tuple[Place, Slot]]:
+        before = after
+        while True:
+            places = hits.most_hit(slot, before=before, fewest=fewest, limit=_BATCH)
+            yield from ((place, slot) for place in places)
+            if len(places) < _BATCH:
+                return
+            before = places[-1]
+
+    return merge(*map(rows, slots), key=lambda row: row[0], reverse=True)
+
+
+def _pinned_last(
+    slots: Sequence[Slot], pinned: Mapping[str, float], after: Place | None
+) -> Iterator[tuple[Place, Slot]]:
+    """What is pinned, the latest first."""
+    by_bucket = {slot.bucket: slot for slot in slots}
+    places = []
+    for key, at in pinned.items():
+        parsed = parse_readable_key(key)
+        if parsed is not None and parsed[0] in by_bucket:
+            places.append(((at, parsed[1]), by_bucket[parsed[0]]))
+    places.sort(key=lambda row: row[0], reverse=True)
+    return iter([row for row in places if after is None or row[0] < after])
 
 
 def _rows(store: Store, slot: Slot, model: str, before: Place | None) -> Iterator[tuple[Place, Slot]]:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from core import policy
-from core.keys import SCOPE_PARTS, normalize, part_digest, scope_parts
-from core.models import NO_CONTROLS, ChatRequest, Controls
-from core.printable import printable
+from core.keys import normalize, scope_parts
+from core.models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
+from core.parts import NONE, Part, parts_of, shown, unpack
 from core.ttl import TTLDecision
 
 if TYPE_CHECKING:
     from core.cache import LLMCache
 
-MAX_WORDS = 200
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing the answer depends on: its name, its value in words (cut short), and a digest of all of it."""
-
-    name: str
-    words: str
-    digest: str
+SOMETHING = "something else of the request"
+"""What differs where an entry does not tell what its scope is made of."""
+NOT_NAMED = ("namespace", "model")
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +33,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     `bypass` says why it must go past the cache, empty when it may use it; then `key` is its readable key. `normal` is
     what a normalized lookup compares, empty where it does not apply. `ttl` is None for a request without a text.
+    `scope` is the digest of all parts together.
     """
 
     key: str
@@ -49,6 +42,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     normal: str
     ttl: TTLDecision | None
+    scope: bytes = b""
 
 
 def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Explanation:
@@ -61,10 +55,11 @@ def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTR
     return Explanation(
         key=keyed.identity.key if keyed is not None else "",
         bypass=call.bypass,
-        parts=tuple(_parts(values)),
+        parts=tuple(parts_of(values)),
         prompt=text,
         normal=normalize(text, strip_stop_words=cache.config.strip_stop_words) if shape else "",
         ttl=ttl,
+        scope=keyed.identity.scope if keyed is not None else b"",
     )
 
 
@@ -76,51 +71,51 @@ def differences(here: Explanation, there: Explanation) -> list[Difference]:
         for name in dict.fromkeys((*own, *other))
         if name not in own or name not in other or own[name].digest != other[name].digest
     ]
-    if here.prompt != there.prompt:
-        same_form = here.normal == there.normal != ""
-        name = "prompt, not its normal form" if same_form else "prompt"
-        found.append(Difference(name=name, here=_shown(here.prompt), there=_shown(there.prompt)))
-    return found
+    return found + _prompts(here, there.prompt, there.normal)
+
+
+def differences_from_entry(here: Explanation, entry: CacheEntry, *, strip_stop_words: bool = False) -> list[Difference]:
+    """What a request does not share with the one that an entry answered, the prompt last.
+
+    An entry keeps digests, so most of what it has is told by its digest only.
+    """
+    header = entry.header
+    own = {part.name: part for part in here.parts}
+    found = [
+        Difference(name=name, here=_words(own, name), there=shown(value))
+        for name, value in (("namespace", header.namespace), ("model", header.model))
+        if _words(own, name) != shown(value)
+    ]
+    if header.scope != here.scope:
+        kept = unpack(entry.parts)
+        named = [
+            Difference(
+                name=name,
+                here=_words(own, name) or NONE,
+                there=(kept[name].words or f"another, digest {kept[name].digest}") if name in kept else NONE,
+            )
+            for name in dict.fromkeys((*own, *kept))
+            if name not in NOT_NAMED and _digest_of(own, name) != _digest_of(kept, name)
+        ]
+        if kept:
+            found += named
+        elif not found:
+            found.append(Difference(name=SOMETHING, here="", there="not known: the entry is from an older version"))
+    normal = normalize(entry.prompt, strip_stop_words=strip_stop_words) if here.normal else ""
+    return found + _prompts(here, entry.prompt, normal)
+
+
+def _digest_of(parts: dict[str, Part], name: str) -> str:
+    return parts[name].digest if name in parts and not parts[name].absent else ""
+
+
+def _prompts(here: Explanation, prompt: str, normal: str) -> list[Difference]:
+    if here.prompt == prompt:
+        return []
+    same_form = here.normal == normal != ""
+    name = "prompt, not its normal form" if same_form else "prompt"
+    return [Difference(name=name, here=shown(here.prompt), there=shown(prompt))]
 
 
 def _words(parts: dict[str, Part], name: str) -> str:
     return parts[name].words if name in parts else ""
-
-
-def _parts(values: Sequence[Any]) -> list[Part]:
-    found = []
-    for name, value in zip(SCOPE_PARTS, values, strict=True):
-        if name == "parameters":
-            found += [_part(f"parameter {key}", item) for key, item in sorted((value or {}).items())]
-        elif name == "headers":
-            # A header may be a secret: its name and digest tell enough.
-            found += [
-                Part(name=f"header {printable(key, 60)}", words="(not shown)", digest=_digest(item))
-                for key, item in value or ()
-            ]
-        else:
-            found.append(_part(name, value))
-    return found
-
-
-def _part(name: str, value: Any) -> Part:
-    return Part(name=printable(name, 80), words=_shown(value), digest=_digest(value))
-
-
-def _digest(value: Any) -> str:
-    try:
-        return part_digest(value)
-    except (TypeError, ValueError, AttributeError, RecursionError, OverflowError, NotImplementedError):
-        return "none"
-
-
-def _shown(value: Any) -> str:
-    if value is None or value == [] or value == ():
-        return "none"
-    if isinstance(value, str):
-        return printable(value, MAX_WORDS)
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        text = type(value).__name__
-    return printable(text, MAX_WORDS)

@@ -114,8 +114,7 @@ def identify(
     folds = shape is not None and request.endpoint != "embeddings"
     scope = sha256(FORM + encoded).digest()
     exact = sha256(b"exact" + scope + text_bytes).digest()
-    normal = normalize(text, strip_stop_words=strip_stop_words) if folds else ""
-    normalized = sha256(b"normal" + scope + normal.encode()).digest() if normal else None
+    normalized = normalized_digest(scope, text, strip_stop_words=strip_stop_words) if folds else None
     bucket = int.from_bytes((normalized or exact)[:4], "big") % buckets if buckets > 1 else 0
     return Identity(
         namespace=namespace,
@@ -127,6 +126,12 @@ def identify(
         fuzzy=shape is not None,
         key=readable_key(bucket, exact),
     )
+
+
+def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> bytes | None:
+    """Where the alias of a text in a scope is; None when its normal form is empty."""
+    normal = normalize(text, strip_stop_words=strip_stop_words)
+    return sha256(b"normal" + scope + normal.encode()).digest() if normal else None
 
 
 SCOPE_PARTS = (
@@ -382,6 +387,7 @@ METRICS = "encore:metrics:"
 AUDIT = b"encore:audit"
 REQUESTS = b"encore:requests"
 SCHEDULES = b"encore:schedules"
+PINS = b"encore:pins"
 POOLS = b"encore:pools"
 ALERTS = b"encore:alerts"
 GAUGES = b"encore:{gauges}:"

@@ -263,7 +263,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stored answer, or (with `header.target` set) an alias that names one.
 
     `prompt` is the last user message, `tags` what the answer depends on. `chunks` is set when the answer arrived as a
-    stream: `body` is then what they assemble to.
+    stream: `body` is then what they assemble to. `parts` tells what the scope is made of, as `core.parts` packs it.
     """
 
     header: EntryHeader
@@ -272,6 +272,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     ttl_class: str = ""
     body: dict[str, Any] | None = None
     chunks: list[dict[str, Any]] | None = None
+    parts: bytes = b""
 
 
 class Default(msgspec.Struct, frozen=True):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core import policy
-from core.keys import Identity, Slot, Unkeyable, identify
+from core.keys import Identity, Slot, Unkeyable, identify, scope_parts
 from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
+from core.parts import pack, parts_of
 from core.ttl import TTLDecision, TTLPolicy
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Preparation:
             return policy.PERSONAL_WITHOUT_USER
         try:
             identity = identify(
-                request if request.base_url else msgspec.structs.replace(request, base_url=self._base_url),
+                self._with_server(request),
                 namespace,
                 user=user,
                 buckets=config.buckets,
@@ -99,6 +100,15 @@ class Preparation:
         except Unkeyable as error:
             return error.reason
         return Keyed(identity, self.slot(namespace, identity.bucket), decision)
+
+    def parts(self, request: ChatRequest, controls: Controls, keyed: Keyed) -> bytes:
+        """What the request's scope is made of, as its entry keeps it."""
+        user = policy.user_of(request, controls) if keyed.decision.personal else None
+        _, _, values = scope_parts(self._with_server(request), keyed.identity.namespace, user)
+        return pack(parts_of(values))
+
+    def _with_server(self, request: ChatRequest) -> ChatRequest:
+        return request if request.base_url else msgspec.structs.replace(request, base_url=self._base_url)
 
     def slot(self, namespace: str, bucket: int) -> Slot:
         """The key names of a bucket."""

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.entries import (
     LOOKED_THROUGH,
+    LOOKING_SECONDS,
     PAGE_SIZE,
     EntryPage,
     FoundEntry,
@@ -45,6 +46,8 @@ _column = st.column_config
 COLUMNS: dict[str, Any] = {
     "prompt": _column.TextColumn("Prompt", width=330),
     "state": _column.TextColumn("State", width=80),
+    "hits": _column.NumberColumn("Hits", format="localized", width=60),
+    "last_hit": _column.TextColumn("Last hit", width=105),
     "age": _column.TextColumn("Age", width=105),
     "left": _column.TextColumn("TTL left", width=110),
     "model": _column.TextColumn("Model", width=140),
@@ -106,7 +109,7 @@ def listing(chosen: Filters) -> None:
     summary(shown)
     selected = table(result.entries)
     st.session_state["entries-selected"] = bool(selected)
-    turn(result)
+    turn(chosen, result)
     linked = st.query_params.get("key", "")
     if len(selected) == 1:
         if linked != selected[0].key:
@@ -144,13 +147,19 @@ def _read(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
     built = context.services()
     slots = [Slot(chosen.namespace, bucket) for bucket in range(built.settings.buckets)]
     where = chosen.where(time.time())
-    return page_entries(built.store, slots, where, after=place), count_listed(built.store, slots, where)
+    page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
+    return page, count_listed(built.store, slots, where)
+
+
+def _find(namespace: str, key: str) -> FoundEntry | None:
+    built = context.services()
+    return find_entry(built.store, namespace, key, hits=built.metrics.hits, pins=built.pins)
 
 
 def shown_by_key(namespace: str, key: str) -> None:
     """The entry that a link or the search field names."""
     found: Reading[FoundEntry | None] = context.readings().get(
-        ("entry", namespace, key), lambda: find_entry(context.services().store, namespace, key), max_age=2
+        ("entry", namespace, key), lambda: _find(namespace, key), max_age=2
     )
     if found.value is not None:
         detail(found.value)
@@ -192,7 +201,13 @@ def _clear() -> None:
     st.query_params.pop("key", None)
 
 
-def turn(result: EntryPage) -> None:
+def order(chosen: Filters) -> str:
+    """What comes first."""
+    where = chosen.where(0.0)
+    return "the last pinned first" if where.pinned else "most served first" if where.fewest_hits else "newest first"
+
+
+def turn(chosen: Filters, result: EntryPage) -> None:
     """Next and previous, when there is more than one page."""
     number = len(st.session_state["entries-places"]) + 1
     if number == 1 and result.last is None:
@@ -202,7 +217,7 @@ def turn(result: EntryPage) -> None:
             "Previous", key="entries-previous", icon=":material/chevron_left:", disabled=number == 1, on_click=_previous
         )
         st.button(
-            "Next",
+            "Continue" if result.last is not None and len(result.entries) < PAGE_SIZE else "Next",
             key="entries-next",
             icon=":material/chevron_right:",
             icon_position="right",
@@ -210,22 +225,25 @@ def turn(result: EntryPage) -> None:
             on_click=_next,
             args=(result.last,),
         )
-        st.caption(f"Page {number}, newest first" + ("" if result.last else ", the last one"))
+        st.caption(f"Page {number}, {order(chosen)}" + ("" if result.last else ", the last one"))
 
 
 def summary(shown: Snapshot) -> None:
     """How many there are, as far as is known, and as of when."""
     chosen, result = shown.chosen, shown.page
     listed = many(shown.listed, "entry", "entries")
-    if chosen.need_reading:
+    where = chosen.where(shown.at)
+    if where.by_index:
+        words = f"The index lists {listed}" + (" like this" if chosen.choose else " in this namespace")
+    elif where.pinned or where.fewest_hits:
+        words = f"{len(result.entries)} of the {result.scanned:,} looked at for this page match"
+    else:
         words = (
             f"{len(result.entries)} of the {result.scanned:,} looked through for this page match; the index lists "
             f"{listed} of this model and age"
         )
-        if result.last is not None and len(result.entries) < PAGE_SIZE:
-            words += f". A page looks through {LOOKED_THROUGH:,} at most: go on with Next"
-    else:
-        words = f"The index lists {listed}" + (" like this" if chosen.choose else " in this namespace")
+    if result.last is not None and len(result.entries) < PAGE_SIZE:
+        words += f". A page looks through {LOOKED_THROUGH:,} at most, for {LOOKING_SECONDS:g} s: go on with Continue"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{words}.", help="It may still list some that have expired within the last hour.", width="content")
         st.button(
@@ -265,13 +283,15 @@ def _leave_for(page_path: str, values: dict[str, Any]) -> None:
 def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
     """The page's entries; those that are selected."""
     if not entries:
-        st.info("Nothing among these. Go on with Next.", icon=":material/search:")
+        st.info("Nothing among these. Go on with Continue.", icon=":material/search:")
         return []
     now = time.time()
     rows = [
         {
             "prompt": one_line(one.entry.prompt, 300),
             "state": looks(one, now)[0],
+            "hits": one.hits.total if one.hits else None,
+            "last_hit": _last_hit(one, now),
             "age": duration(max(0.0, now - one.entry.header.created_at)),
             "left": _left(one, now),
             "model": one_line(one.entry.header.model),
@@ -297,12 +317,20 @@ def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
         on_select="rerun",
         selection_mode="multi-row",
         key=f"entries-table-{generation}-{content}",
-        alt="Stored entries, newest first; select rows to read or change them",
+        alt="Stored entries; select rows to read or change them",
     )
     return [entries[row] for row in event.selection.rows if row < len(entries)]
 
 
+def _last_hit(one: FoundEntry, now: float) -> str:
+    if one.hits is None or one.hits.last_at is None:
+        return "never"
+    return f"{duration(max(0.0, now - one.hits.last_at))} ago"
+
+
 def _left(one: FoundEntry, now: float) -> str:
+    if one.pinned:
+        return "pinned"
     left = one.entry.header.fresh_until - now
     return duration(left) if left > 0 else "over"
 

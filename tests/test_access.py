@@ -211,6 +211,17 @@ WRITES: dict[str, tuple[Action, Callable[[Desk, Actor], Any]]] = {
         Action.EDIT_ENTRIES,
         lambda desk, actor: desk.edits(actor).keep_for(desk.namespace, desk.key, 600),
     ),
+    "pin": (
+        Action.EDIT_ENTRIES,
+        lambda desk, actor: desk.services.pins.pin(desk.namespace, desk.key, actor=actor, source="api"),
+    ),
+    "unpin": (
+        Action.EDIT_ENTRIES,
+        lambda desk, actor: (
+            desk.services.pins.pin(desk.namespace, desk.key, actor="a program", source="api"),
+            desk.services.pins.unpin(desk.namespace, desk.key, actor=actor, source="api"),
+        ),
+    ),
     "write an entry": (
         Action.EDIT_ENTRIES,
         lambda desk, actor: desk.edits(actor).write(a_request("What is a dog?"), "A friend.", Controls()),

@@ -97,6 +97,24 @@ def test_a_changed_ttl_is_kept_by_the_store_as_long_as_stale_answers_may_be_of_u
     assert 86_400 < kept <= 86_400 + world.cache.config.stale_seconds
 
 
+def test_every_spelling_of_the_question_keeps_the_changed_ttl(world):
+    key = world.put().key
+    world.edits.keep_for(world.namespace, key, 86_400)
+    world.clock.forward(86_399)
+    assert world.get("what is a   card") == "A card."
+    world.clock.forward(1)
+    assert world.get("what is a   card") is None
+
+
+def test_the_alias_of_another_entry_keeps_its_own_ttl(world):
+    first = world.put("What is a card?", seconds=600)
+    world.put("what is a card", "Another.", seconds=600)  # takes the alias
+    world.edits.keep_for(world.namespace, first.key, 86_400)
+    world.clock.forward(1000)
+    assert world.get("What is a card?") == "A card."
+    assert world.get("what is a CARD".replace("CARD", "Card")) is None
+
+
 def test_an_edit_is_on_record(world):
     key = world.put().key
     world.edits.keep_for(world.namespace, key, 60)

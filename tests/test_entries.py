@@ -10,13 +10,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core import bans, codec
+from core.audit import AuditLog
 from core.bans import Criteria, Visibility
 from core.entries import EntryFilter, answer_text, count_listed, find_entries, find_entry, page_entries
 from core.keys import Slot, readable_key
+from core.metrics import CacheMetrics
+from core.pins import Pins
 from core.stores.base import Write
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, patient_client
-from tests.entries import NOW, an_entry, digest_of
+from tests.entries import NOW, Clock, an_entry, digest_of
+from tests.metrics.outcomes import a_hit
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -202,3 +206,82 @@ def test_one_entry_is_found_by_its_key_whatever_its_state(store, slots):
 )
 def test_an_answer_is_text_where_it_is_one_and_json_otherwise(body, text):
     assert text in answer_text(body)
+
+
+# By hits and pins
+
+
+def hit(metrics, slot, prompt, times=1):
+    for _ in range(times):
+        metrics.record(
+            a_hit(namespace=slot.namespace, key=readable_key(slot.bucket, digest_of(prompt)), at=metrics_clock())
+        )
+
+
+def metrics_clock():
+    return NOW
+
+
+@pytest.fixture
+def metrics(store, request):
+    client = patient_client(request.getfixturevalue("redis_url")) if isinstance(store, RedisStore) else None
+    with CacheMetrics(client, flush_seconds=1000, clock=metrics_clock) as made:
+        yield made
+
+
+def pages_of(store, slots, metrics, where, **options):
+    pages, after = [], None
+    while True:
+        pages.append(page_entries(store, slots, where, hits=metrics.hits, after=after, **options))
+        after = pages[-1].last
+        if after is None:
+            return pages
+
+
+def test_entries_are_listed_by_their_hits_over_all_buckets(store, slots, metrics):
+    for number in range(8):
+        put(store, slots[number % 2], f"p{number}", created_at=NOW - number, model=f"m{number % 2}")
+        hit(metrics, slots[number % 2], f"p{number}", times=number)
+    hit(metrics, slots[0], "gone", times=20)
+    pages = pages_of(store, slots, metrics, EntryFilter(fewest_hits=2), size=4)
+    assert shown(pages) == ["p7", "p6", "p5", "p4", "p3", "p2"]
+    assert [one.hits.total for page in pages for one in page.entries] == [7, 6, 5, 4, 3, 2]
+    assert shown(pages_of(store, slots, metrics, EntryFilter(fewest_hits=2, model="m1"))) == ["p7", "p5", "p3"]
+    assert shown(pages_of(store, slots, metrics, EntryFilter(never_hit=True))) == ["p0"]
+    newest = page_entries(store, slots, EntryFilter(), hits=metrics.hits)
+    assert [one.hits.total for one in newest.entries] == list(range(8))
+    assert page_entries(store, slots, EntryFilter()).entries[0].hits is None
+
+
+def test_a_search_ends_when_its_time_is_over_and_goes_on_where_it_ended(store, slots):
+    for number in range(600):
+        put(store, slots[0], f"p{number}", created_at=NOW - number)
+    times = iter(range(100))
+    page = page_entries(store, slots, EntryFilter(text="p599"), seconds=1.5, monotonic=lambda: next(times))
+    assert (page.entries, page.scanned) == ((), 400)
+    assert shown([page_entries(store, slots, EntryFilter(text="p599"), after=page.last)]) == ["p599"]
+
+
+def test_pinned_entries_are_listed_the_last_pinned_first(redis_url, namespace):
+    client = patient_client(redis_url)
+    store, clock = RedisStore(client), Clock()
+    slots = [Slot(namespace, 0), Slot(namespace, 1)]
+    pins = Pins(client, store, AuditLog(None), release_seconds=lambda name: 60.0, clock=clock)
+    for number in range(4):
+        put(store, slots[number % 2], f"p{number}", fresh_until=NOW + 600)
+    for number in (2, 0, 1):
+        clock.forward(1)
+        key = readable_key(number % 2, digest_of(f"p{number}"))
+        pins.pin(namespace, key, actor="olga", source="console")
+    page = page_entries(store, slots, EntryFilter(pinned=True), pins=pins, size=2)
+    assert prompts_in_order(page) == ["p1", "p0"]
+    page = page_entries(store, slots, EntryFilter(pinned=True), pins=pins, after=page.last)
+    assert (prompts_in_order(page), page.last) == (["p2"], None)
+    everything = page_entries(store, slots, EntryFilter(), pins=pins).entries
+    assert {one.entry.prompt: one.pinned for one in everything} == {"p0": True, "p1": True, "p2": True, "p3": False}
+    assert find_entry(store, namespace, key, pins=pins).pinned
+    store.close()
+
+
+def prompts_in_order(page):
+    return [one.entry.prompt for one in page.entries]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import codec
 from core.cache import LLMCache
-from core.explanation import differences, explain
+from core.decider import CacheConfig
+from core.entries import find_entry
+from core.explanation import SOMETHING, differences, differences_from_entry, explain
 from core.keys import identify
-from core.models import ChatRequest, Controls
+from core.models import ChatRequest, Completion, Controls
+from core.parts import unpack
 
 CACHE = LLMCache()
 
@@ -32,7 +39,8 @@ def test_a_request_is_told_part_by_part():
     assert parts["namespace"] == "default"
     assert parts["model"] == "gpt-4o"
     assert parts["parameter temperature"] == "0.2"
-    assert "Be brief." in parts["earlier messages"]
+    assert "Be brief." in parts["system prompt"]
+    assert parts["earlier messages"] == "none"
     assert told.normal == "what is a cat"
     assert told.ttl.ttl_class == "general_knowledge"
     assert told.key == identify(a_request("  What is a cat", temperature=0.2, system="Be brief."), "default").key
@@ -45,7 +53,8 @@ def test_a_request_is_told_part_by_part():
         ({}, []),
         ({"model": "gpt-4o-mini"}, ["model"]),
         ({"temperature": 0.5}, ["parameter temperature"]),
-        ({"system": "Be brief."}, ["earlier messages"]),
+        ({"system": "Be brief."}, ["system prompt"]),
+        ({"tools": [{"type": "function", "function": {"name": "look"}}]}, ["tools"]),
         ({"prompt": "what is  a cat"}, ["prompt, not its normal form"]),
         ({"prompt": "What is a dog?"}, ["prompt"]),
         ({"model": "o1", "seed": 1, "prompt": "Why?"}, ["model", "parameter seed", "prompt"]),
@@ -96,3 +105,85 @@ requests = st.builds(
 def test_no_difference_is_told_exactly_when_two_requests_are_the_same(first, second):
     same = identify(first, "default").exact == identify(second, "default").exact
     assert (differences(explain(CACHE, first), explain(CACHE, second)) == []) == same
+
+
+def stored(request, **controls):
+    """The entry that a request's answer is stored as."""
+    cache = LLMCache(CacheConfig(ttl_jitter=0))
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
+    answer = cache.put(request, Completion(body={"choices": [choice]}), Controls(**controls))
+    return find_entry(cache.store, controls.get("namespace", "default"), answer.key).entry
+
+
+HISTORY = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "different"),
+    [
+        ({}, []),
+        ({"model": "gpt-4o-mini"}, [("model", "gpt-4o", "gpt-4o-mini")]),
+        ({"temperature": 0.5}, [("parameter temperature", "none", "0.5")]),
+        ({"tool_choice": "none"}, [("parameter tool_choice", "none", "none")]),
+        ({"system": "Be brief."}, [("system prompt", "none", "another, digest")]),
+        (
+            {"messages": [*HISTORY, {"role": "user", "content": "What is a cat?"}]},
+            [("earlier messages", "none", "anot")],
+        ),
+        ({"tools": TOOLS}, [("tools", "none", "another, digest")]),
+        ({"stop": "x" * 100}, [("parameter stop", "none", "another, digest")]),
+        ({"extra_headers": {"OpenAI-Beta": "secret"}}, [("header openai-beta", "none", "another, digest")]),
+        ({"prompt": "What is a dog?"}, [("prompt", "What is a cat?", "What is a dog?")]),
+        ({"prompt": "what is a  cat"}, [("prompt, not its normal form", "What is a cat?", "what is a  cat")]),
+    ],
+)
+def test_what_keeps_a_request_from_an_entry_is_named(fields, different):
+    told = differences_from_entry(explain(CACHE, a_request()), stored(a_request(**fields)))
+    assert [(one.name, one.here) for one in told] == [(name, here) for name, here, _ in different]
+    assert all(one.there.startswith(there) for one, (_, _, there) in zip(told, different, strict=True))
+
+
+def test_an_entry_of_another_tenant_is_told_from_ones_own():
+    told = differences_from_entry(explain(CACHE, a_request()), stored(a_request(), namespace="acme"))
+    assert [(one.name, one.here, one.there) for one in told] == [("namespace", "default", "acme")]
+
+
+def test_another_value_of_a_parameter_is_told_in_words_when_it_is_short():
+    told = differences_from_entry(explain(CACHE, a_request(temperature=0.5)), stored(a_request(temperature=0.2)))
+    assert [(one.name, one.here, one.there) for one in told] == [("parameter temperature", "0.5", "0.2")]
+
+
+def test_an_entry_keeps_no_text_of_its_request_but_the_prompt():
+    entry = stored(a_request(system="My secret system prompt", extra_headers={"X-Key": "secret"}, stop="secret " * 9))
+    assert b"secret" not in entry.parts
+    assert len(entry.parts) < 250
+
+
+def test_an_entry_from_before_there_were_parts_still_tells_what_its_header_knows():
+    entry = msgspec.structs.replace(stored(a_request(model="o1", seed=1)), parts=b"")
+    assert [one.name for one in differences_from_entry(explain(CACHE, a_request()), entry)] == ["model"]
+    entry = msgspec.structs.replace(stored(a_request(seed=1)), parts=b"")
+    assert [one.name for one in differences_from_entry(explain(CACHE, a_request()), entry)] == [SOMETHING]
+
+
+@given(st.binary(max_size=200))
+def test_parts_that_cannot_be_read_are_none(packed):
+    assert isinstance(unpack(packed), dict)
+
+
+PAYLOAD_BEFORE_PARTS = ["What is a cat?", ["doc:1"], "code", {"choices": []}, None]
+
+
+def test_entries_are_read_by_the_version_before_and_of_the_version_before():
+    class Before(msgspec.Struct, array_like=True, frozen=True):
+        prompt: str
+        tags: tuple[str, ...]
+        ttl_class: str
+        body: dict[str, Any] | None
+        chunks: list[dict[str, Any]] | None
+
+    payload = codec._decode(msgspec.msgpack.encode(PAYLOAD_BEFORE_PARTS))
+    assert (payload.prompt, payload.parts) == ("What is a cat?", b"")
+    now = msgspec.msgpack.encode([*PAYLOAD_BEFORE_PARTS, b"parts"])
+    assert msgspec.msgpack.decode(now, type=Before).tags == ("doc:1",)

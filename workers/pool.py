@@ -44,7 +44,7 @@ class Pool:
     """
 
     def __init__(self, services: Services, url: str, *, size: int, burst: bool = False) -> None:
-        if services.queue_redis is None or services.schedules is None:
+        if services.queue_redis is None or services.schedules is None or services.pins is None:
             raise StoreUnavailable(
                 "workers need a single Redis for their queue: set ENCORE_REDIS_URL, beside a cluster "
                 "ENCORE_QUEUE_REDIS_URL, or start everything with `make run`"
@@ -60,6 +60,7 @@ class Pool:
             Pools(services.queue_redis),
             Refreshes(services.queue_redis),
             services.evidence,
+            services.pins,
             count_workers=self._count,
             keep_sample=partial(keep_sample, services),
         )

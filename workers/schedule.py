@@ -1,4 +1,4 @@
-"""What happens by itself: sweeps of what is due, retries, scheduled invalidations, tidying. One look every few seconds.
+"""What happens by itself: due sweeps, retries, scheduled invalidations, pins, tidying. One look every few seconds.
 
 Several pools may run at the same time: every step is done once whoever looks.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from core.errors import CacheError
 from core.invalidation import CacheInvalidator
+from core.pins import Pins
 from core.pools import BEAT_SECONDS, Pools
 from core.refresh import Refreshes
 from core.schedules import Schedules
@@ -34,6 +35,7 @@ JUDGE_LOOK_SECONDS = 5.0
 SAMPLE_LOOK_SECONDS = 5.0
 SAMPLE_SHARE = 0.02
 """Largest share of the time spent on sampling the gauges: with very many namespaces it is done less often."""
+PINS_SECONDS = 600.0
 
 
 class Schedule:
@@ -47,6 +49,7 @@ class Schedule:
         pools: Pools,
         refreshes: Refreshes,
         evidence: Evidence,
+        pins: Pins,
         *,
         count_workers: Callable[[], int],
         keep_sample: Callable[[], None],
@@ -58,6 +61,7 @@ class Schedule:
         self._pools = pools
         self._refreshes = refreshes
         self._evidence = evidence
+        self._pins = pins
         self._count_workers = count_workers
         self._keep_sample = keep_sample
         self._monotonic = monotonic
@@ -75,6 +79,7 @@ class Schedule:
         self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
         self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
         self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
+        self._every(PINS_SECONDS, "pins", self._pins.renew)
 
     def reconcile(self) -> None:
         """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""

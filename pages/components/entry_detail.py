@@ -13,9 +13,12 @@ from core.access import Action
 from core.bans import Criteria, Visibility
 from core.edits import Edits
 from core.entries import FoundEntry, answer_text
+from core.errors import StoreUnavailable
 from core.invalidation import Preview
+from core.pins import Pins
 from core.transfer import export
 from pages.components import actions, context
+from pages.components.entry_relations import neighbours_of, scope_of
 from pages.components.frame import state
 from pages.components.outcomes import Colour
 from pages.components.rights import read_only
@@ -39,6 +42,12 @@ SHOWN_CHARACTERS = 100_000
 """More of one answer is exported, and not drawn."""
 
 
+PINNED = (
+    "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation hides it all the "
+    "same, a newer answer to the same request takes its place, and a Redis whose memory is full may evict it."
+)
+
+
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """Entries that the dialog asks about, each with a preview of the moment it opened."""
 
@@ -57,7 +66,7 @@ def looks(found: FoundEntry, now: float) -> tuple[str, str, Colour]:
 def edits() -> Edits:
     """Edits in the name of whoever is looking."""
     built = context.services()
-    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console")
+    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console", pins=built.pins)
 
 
 def may_edit() -> bool:
@@ -81,6 +90,8 @@ def detail(found: FoundEntry) -> None:
             st.badge(words, icon=icon, color=colour)
             if header.target is not None:
                 st.badge("alias of another entry", icon=":material/link:", color="violet")
+            if found.pinned:
+                st.badge("pinned", icon=":material/keep:", color="blue", help=PINNED)
             if entry.chunks is not None:
                 st.badge("came as a stream", icon=":material/stream:", color="blue")
         _text("Prompt, the last message of the request", entry.prompt)
@@ -91,6 +102,8 @@ def detail(found: FoundEntry) -> None:
         _actions(found)
         actions.show_last("entry")
         _facts(found, now)
+        if header.target is None:
+            _further(found)
 
 
 def _text(label: str, text: str) -> None:
@@ -109,6 +122,7 @@ def _facts(found: FoundEntry, now: float) -> None:
         "Namespace": header.namespace,
         "Stored": f"{clock(header.created_at)}, {duration(max(0.0, now - header.created_at))} ago",
         "Fresh until": f"{clock(header.fresh_until)}, " + (f"in {duration(left)}" if left > 0 else "past"),
+        "Served": _served(found, now),
         "TTL class": one_line(entry.ttl_class) or UNKNOWN,
         "Tags": ", ".join(one_line(tag, 60) for tag in entry.tags) or "none",
         "Tokens": f"{header.input_tokens:,} in, {header.output_tokens:,} out",
@@ -126,6 +140,24 @@ def _facts(found: FoundEntry, now: float) -> None:
         st.code(value, language=None, wrap_lines=True)
 
 
+def _served(found: FoundEntry, now: float) -> str:
+    """How often it was a hit, and when last."""
+    if found.hits is None:
+        return UNKNOWN
+    if found.hits.last_at is None:
+        return "never"
+    return f"{many(found.hits.total, 'time')}, last {duration(max(0.0, now - found.hits.last_at))} ago"
+
+
+def _further(found: FoundEntry) -> None:
+    """What is looked for only when somebody asks: what the answer depends on, and questions like it."""
+    folded = st.expander("Scope and neighbours", icon=":material/hub:", key="entry-further", on_change="rerun")
+    if folded.open:
+        with folded:
+            scope_of(found)
+            neighbours_of(found)
+
+
 def _actions(found: FoundEntry) -> None:
     header = found.entry.header
     may = may_edit()
@@ -140,7 +172,9 @@ def _actions(found: FoundEntry) -> None:
                 args=(header.namespace, [found.key]),
             )
             with st.popover(
-                "Change TTL", icon=":material/timer:", disabled=not may or found.state is not Visibility.FRESH
+                "Change TTL",
+                icon=":material/timer:",
+                disabled=not may or found.pinned or found.state is not Visibility.FRESH,
             ):
                 st.selectbox("Fresh from now on for", list(TTLS), index=1, key="entry-ttl")
                 st.caption("Its age stays, and invalidations count for it as before.")
@@ -152,9 +186,56 @@ def _actions(found: FoundEntry) -> None:
                     args=(found,),
                     disabled=not may,
                 )
+            _pin_button(found, may=may)
         export_button([found], key="entry-export")
         st.button("Close", key="entry-close", icon=":material/close:", type="tertiary", on_click=close)
     read_only_note()
+
+
+def _pin_button(found: FoundEntry, *, may: bool) -> None:
+    if found.pinned:
+        st.button(
+            "Unpin", key="entry-unpin", icon=":material/keep_off:", on_click=_unpin, args=(found,), disabled=not may
+        )
+    elif context.services().pins is not None:
+        st.button(
+            "Pin",
+            key="entry-pin",
+            icon=":material/keep:",
+            on_click=_pin,
+            args=(found,),
+            disabled=not may or found.state is not Visibility.FRESH,
+            help=PINNED,
+        )
+
+
+def _pins() -> Pins:
+    kept = context.services().pins
+    if kept is None:
+        raise StoreUnavailable("there is no Redis, so nothing can be pinned")
+    return kept
+
+
+def _pin(found: FoundEntry) -> None:
+    header = found.entry.header
+    actions.perform(
+        "entry",
+        lambda: _pins().pin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda pin: "Pinned: a worker keeps it fresh until it is unpinned or invalidated.",
+        Action.EDIT_ENTRIES,
+    )
+    look_again()
+
+
+def _unpin(found: FoundEntry) -> None:
+    header = found.entry.header
+    actions.perform(
+        "entry",
+        lambda: _pins().unpin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda nothing: "Unpinned: it has the TTL of its class again, from now on.",
+        Action.EDIT_ENTRIES,
+    )
+    look_again()
 
 
 def look_again() -> None:

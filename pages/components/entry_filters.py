@@ -23,6 +23,11 @@ AGES: dict[str, tuple[float | None, float | None]] = {
 }
 """What an age is called: at least, and at most so many seconds ago."""
 
+ANY_HITS = "any number"
+NEVER_HIT = "never served"
+HITS: dict[str, int] = {ANY_HITS: 0, "once or more": 1, "10 times or more": 10, "100 times or more": 100, NEVER_HIT: 0}
+"""What a number of hits is called, and how many that are at least."""
+
 LINKED = {"model": "entries_model", "namespace": "entries_namespace", "tag": "entries_tag", "ttl_class": "entries_ttl"}
 """Short names that a link may use, and the control that each of them fills."""
 
@@ -33,6 +38,8 @@ CLEARED: dict[str, object] = {
     "entries_age": ANY_TIME,
     "entries_ttl": None,
     "entries_tag": "",
+    "entries_hits": ANY_HITS,
+    "entries_pinned": False,
     "entries_hidden": False,
 }
 """Controls that choose among the entries of a namespace, and their values when nothing is chosen."""
@@ -48,6 +55,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     age: str = ANY_TIME
     ttl_class: str | None = None
     tag: str = ""
+    hits: str = ANY_HITS
+    pinned: bool = False
     hidden: bool = False
 
     def where(self, now: float) -> EntryFilter:
@@ -61,6 +70,9 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
             created_after=now - at_most if at_most is not None else None,
             ttl_class=self.ttl_class,
             tags=(self.tag,) if self.tag else (),
+            fewest_hits=HITS[self.hits],
+            never_hit=self.hits == NEVER_HIT,
+            pinned=self.pinned,
             invalidated=self.hidden,
         )
 
@@ -69,15 +81,12 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything but the namespace is chosen."""
         return self != Filters(namespace=self.namespace, hidden=self.hidden, in_answers=self.in_answers)
 
-    @property
-    def need_reading(self) -> bool:
-        """Whether entries must be read to know whether they match: the index tells model and age only."""
-        return bool(self.text or self.tag or self.ttl_class)
-
     def criteria(self) -> dict[str, Any] | None:
         """The form of an invalidation that matches the same, by control; None where it knows no such criterion."""
         at_least, at_most = AGES[self.age]
         if not self.choose or at_most is not None or self.ttl_class or (self.text and self.in_answers):
+            return None
+        if self.pinned or self.hits != ANY_HITS:
             return None
         fields: dict[str, tuple[str, object]] = {}
         if self.model:
@@ -143,7 +152,15 @@ def filters() -> Filters:
         namespace = st.selectbox(
             "Namespace", context.namespaces(), key="entries_namespace", bind="query-params", accept_new_options=True
         )
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        hits = st.selectbox(
+            "Served",
+            list(HITS),
+            key="entries_hits",
+            bind="query-params",
+            width=170,
+            help="Hits of an answer since its key was first stored; the most served come first.",
+        )
         in_answers = st.toggle("Search answers too", key="in_answers", bind="query-params")
         hidden = st.toggle(
             "Show invalidated",
@@ -151,6 +168,7 @@ def filters() -> Filters:
             bind="query-params",
             help="They are there until a worker deletes them, and are never served.",
         )
+        pinned = st.toggle("Pinned only", key="entries_pinned", bind="query-params")
         with st.popover("TTL class and tag", icon=":material/tune:", type="tertiary"):
             ttl_class = st.selectbox(
                 "TTL class",
@@ -170,6 +188,8 @@ def filters() -> Filters:
         age=age,
         ttl_class=ttl_class or None,
         tag=(tag or "").strip(),
+        hits=hits,
+        pinned=pinned,
         hidden=hidden,
     )
 

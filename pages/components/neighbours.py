@@ -22,26 +22,33 @@ SHOWN = 5
 
 def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
     """The table, where near questions are looked for; nothing elsewhere. Judges and counts nothing."""
-    built = context.services()
-    call, keyed = built.cache.decider.prepared(request, controls)
-    if built.semantic is None or keyed is None:
+    _, keyed = context.services().cache.decider.prepared(request, controls)
+    if keyed is None:
         return
-    identity = keyed.identity
     try:
-        if not built.semantic.applies(identity):
-            return
-        threshold = built.thresholds.current(call.namespace)
-        with st.spinner("Looking for the nearest questions…"):
-            found = built.semantic.explain(built.store, built.cache.decider.slot, identity, time.time(), k=SHOWN + 1)
+        nearest_table(keyed.identity, key=key, heading="**Nearest stored questions**")
     except CacheError as error:
         st.caption(f"The nearest stored questions are not known. {told(error)}")
-        return
-    st.markdown("**Nearest stored questions**")
+
+
+def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
+    """The questions of the same scope that are nearest by embedding; False where nobody looks for those.
+
+    Raises StoreUnavailable.
+    """
+    built = context.services()
+    if built.semantic is None or not built.semantic.applies(identity):
+        return False
+    threshold = built.thresholds.current(identity.namespace)
+    with st.spinner("Looking for the nearest questions…"):
+        found = built.semantic.explain(built.store, built.cache.decider.slot, identity, time.time(), k=SHOWN + 1)
+    if heading:
+        st.markdown(heading)
     near = [neighbour for neighbour in found if neighbour.key != identity.key][:SHOWN]
     if not near:
         st.caption("No other question is stored in this scope.")
-        return
-    known = {pair.id: pair for pair in pairs_of(call.namespace).value or ()}
+        return True
+    known = {pair.id: pair for pair in pairs_of(identity.namespace).value or ()}
     st.dataframe(
         tables.neighbours((one, _verdict(identity, one, threshold, known)) for one in near),
         column_config=tables.NEIGHBOUR_COLUMNS,
@@ -50,6 +57,7 @@ def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
         alt="Nearest stored questions in the same scope",
     )
     st.caption(_rule(threshold))
+    return True
 
 
 def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: dict[str, Pair]) -> str:

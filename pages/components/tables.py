@@ -10,10 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from core.audit import AuditRecord
-from core.explanation import Difference, Part
+from core.explanation import Difference
 from core.exports import to_csv
 from core.invalidation import Invalidation, InvalidationState, PreviewRow
 from core.metrics.summary import Kinds, Summary
+from core.nearest import Nearest
+from core.parts import Part
 from core.request_log import Frequent, RequestRecord
 from core.semantic.neighbours import Neighbour
 from core.semantic.reports import ReplayPoint
@@ -141,6 +143,15 @@ NEIGHBOUR_COLUMNS: dict[str, Any] = {
     "similarity": _column.NumberColumn("Cosine", format="%.3f", width=80),
     "verdict": _column.TextColumn("What the lookup makes of it", width="medium"),
     "prompt": _column.TextColumn("Stored question", width="large"),
+    "key": _column.TextColumn("Key", width="small"),
+}
+
+NEAREST_COLUMNS: dict[str, Any] = {
+    "likeness": _column.NumberColumn("Words in common", format="percent", width=110),
+    "prompt": _column.TextColumn("Stored question", width="large"),
+    "differs": _column.TextColumn("What differs", width="medium"),
+    "namespace": _column.TextColumn("Namespace", width=110),
+    "model": _column.TextColumn("Model", width=130),
     "key": _column.TextColumn("Key", width="small"),
 }
 
@@ -368,6 +379,24 @@ def neighbours(found: Iterable[tuple[Neighbour, str]]) -> pd.DataFrame:
             for one, verdict in found
         ],
         columns=list(NEIGHBOUR_COLUMNS),
+    )
+
+
+def nearest(found: Iterable[Nearest]) -> pd.DataFrame:
+    """Stored questions with like words, the nearest first."""
+    return pd.DataFrame(
+        [
+            {
+                "likeness": one.likeness,
+                "prompt": one_line(one.found.entry.prompt, 300),
+                "differs": one_line(", ".join(part.name for part in one.differences), 200) or "nothing",
+                "namespace": one.found.entry.header.namespace,
+                "model": one_line(one.found.entry.header.model),
+                "key": one.found.key,
+            }
+            for one in found
+        ],
+        columns=list(NEAREST_COLUMNS),
     )
 
 

@@ -219,6 +219,44 @@ def test_a_ttl_is_changed_and_put_on_record(open_page, services, filled):
     assert actions(services) == [("entry.edited", "console")]
 
 
+def test_an_entry_is_pinned_and_unpinned_and_put_on_record(open_page, services, filled):
+    key = filled["What does word 2 mean?"]
+    at = open_page("entries", key=key)
+    at.button(key="entry-pin").click().run()
+    assert "a worker keeps it fresh until" in everything_said(at)
+    assert [pin.key for pin in services.pins.of(services.settings.namespace)] == [key]
+    assert prompts(open_page("entries", entries_pinned="true")) == {"What does word 2 mean?"}
+    at.button(key="entry-unpin").click().run()
+    assert "TTL of its class again" in everything_said(at)
+    assert actions(services) == [("entry.unpinned", "console"), ("entry.pinned", "console")]
+    assert "Nothing matches" in everything_said(open_page("entries", entries_pinned="true"))
+
+
+def test_entries_are_found_by_their_hits(open_page, services, filled, ask):
+    for times, number in ((2, 1), (1, 3)):
+        for _ in range(times):
+            ask(f"What does word {number} mean?")
+    at = open_page("entries", entries_hits="once or more")
+    assert list(at.dataframe[0].value["prompt"]) == ["What does word 1 mean?", "What does word 3 mean?"]
+    assert list(at.dataframe[0].value["hits"]) == [2, 1]
+    at.selectbox(key="entries_hits").select("never served").run()
+    assert prompts(at) == set(filled) - {"What does word 1 mean?", "What does word 3 mean?"}
+    at = open_page("entries", key=filled["What does word 1 mean?"])
+    assert any(text.value.startswith("2 times, last ") for text in at.text)
+
+
+def test_scope_and_neighbours_of_an_entry_are_told(open_page, services, filled, ask):
+    key = ask("What does word 2 mean?", model="gpt-4o-mini").key
+    at = open_page("entries", key=key)
+    at.session_state["entry-further"] = True
+    at.run()
+    assert not at.exception
+    parts = next(frame.value for frame in at.dataframe if "digest" in frame.value)
+    assert {"namespace", "model", "server", "endpoint"} <= set(parts["name"])
+    near = next(frame.value for frame in at.dataframe if "likeness" in frame.value)
+    assert (near["prompt"][0], near["differs"][0]) == ("What does word 2 mean?", "model")
+
+
 # Put in
 
 
@@ -292,6 +330,7 @@ def test_a_file_is_imported_and_what_is_not_stored_is_told(open_page, services, 
 def test_a_viewer_reads_and_changes_nothing(open_page, services, filled, viewer):
     at = open_page("entries", key=filled["What does word 2 mean?"])
     assert at.button(key="entry-invalidate").disabled
+    assert at.button(key="entry-pin").disabled
     assert "Read only" in everything_said(at)
     at = opened(open_page, "entries-write")
     assert at.button(key="written-go").disabled

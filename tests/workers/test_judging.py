@@ -59,6 +59,7 @@ def test_nothing_is_enqueued_while_nothing_waits(installation):
         Pools(services.queue_redis),
         Refreshes(services.queue_redis),
         services.evidence,
+        services.pins,
         count_workers=lambda: 0,
         keep_sample=lambda: None,
     )
