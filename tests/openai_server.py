@@ -122,7 +122,7 @@ class OpenAIServer:
         self.changed = threading.Condition()
         self.port = 0
         self.active = 0
-        self._running: tuple[uvicorn.Server, threading.Thread] | None = None
+        self._running: tuple[uvicorn.Server, threading.Thread, Callable[[], None]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.reset()
 
@@ -164,24 +164,31 @@ class OpenAIServer:
             self._loop = asyncio.get_running_loop()
             ready.set()
             await server.serve(sockets=[listener])
+            # Requests that came while it ended: none of them is to outlive the loop.
+            abort_connections()
+            if server.server_state.tasks:
+                await asyncio.wait(server.server_state.tasks, timeout=PATIENCE_SECONDS)
+
+        def abort_connections() -> None:
+            for connection in list(server.server_state.connections):
+                if connection.transport is not None:
+                    connection.transport.abort()
 
         thread = threading.Thread(target=asyncio.run, args=(run(),), name="openai-server", daemon=True)
         thread.start()
         if not ready.wait(PATIENCE_SECONDS):
             raise TimeoutError("the server did not start")
-        self._running = (server, thread)
+        self._running = (server, thread, abort_connections)
 
     def stop(self) -> None:
         """Resets every connection and stops listening; `start` brings it back on the same port."""
         if self._running is None:
             return
-        server, thread = self._running
+        server, thread, abort_connections = self._running
 
         def abort_all() -> None:
             server.should_exit = server.force_exit = True
-            for connection in list(server.server_state.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
+            abort_connections()
 
         self.call_soon(abort_all)
         thread.join(PATIENCE_SECONDS)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -19,14 +15,12 @@ from core.errors import OutcomeUnknown
 from core.keys import Slot
 from core.leases import LEASE_SECONDS, HeldLease, Leases
 from core.models import ChatRequest
-from core.steps import Follow, Lead
 from core.stores.base import Claim
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, request_client
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider, Outcomes
 
-ROOT = Path(__file__).parents[1]
 SHORT = 0.6
 DIGEST = b"d" * 32
 SLOW_MACHINE_SECONDS = 2.0
@@ -234,36 +228,3 @@ def test_a_generation_longer_than_a_lease_is_one_call_over_processes(redis_url, 
         answers = [pool.submit(caches[number % 2].complete, ask()) for number in range(4)]
         assert {answer.result(30).completion.text for answer in answers} == {"answer 1"}
     assert provider.calls == 1
-
-
-LEADER = """
-import sys
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.models import ChatRequest
-from core.steps import Lead
-from core.stores.redis import RedisStore, request_client
-from tests.fakes import CountingProvider
-
-store = RedisStore(request_client(sys.argv[1], 5))
-cache = LLMCache(CacheConfig(namespace=sys.argv[2]), store=store, provider=CountingProvider())
-messages = [{"role": "user", "content": "What is a lease?"}]
-step = cache.begin(ChatRequest.from_openai(model="gpt-4o", messages=messages))
-print(isinstance(step, Lead), flush=True)
-sys.stdin.read()
-"""
-
-
-def test_a_leader_that_is_killed_holds_others_up_for_seconds_only(redis_url, make, namespace):
-    command = [sys.executable, "-c", LEADER, redis_url, namespace]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as leader:
-        assert leader.stdout.readline() == "True\n"
-        step = make(RedisStore(request_client(redis_url, 5)), CountingProvider()).begin(ask())
-        assert isinstance(step, Follow)
-        leader.send_signal(signal.SIGKILL)
-        began = time.monotonic()
-        while isinstance(step, Follow):
-            step = step.wait()
-    assert isinstance(step, Lead)
-    assert time.monotonic() - began < LEASE_SECONDS + SLOW_MACHINE_SECONDS
-    step.abandon()

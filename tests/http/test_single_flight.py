@@ -95,11 +95,7 @@ def test_two_hundred_clients_of_two_gateways_make_one_call(start_gateway, http, 
 
 
 def test_a_process_that_is_killed_is_taken_over_from(start_process, openai_server, http, namespace):
-    settings = {
-        "OPENAI_BASE_URL": openai_server.url,
-        "ENCORE_GATEWAY_NAMESPACE": namespace,
-        "ENCORE_LEASE_SECONDS": "2",
-    }
+    settings = {"OPENAI_BASE_URL": openai_server.url, "ENCORE_GATEWAY_NAMESPACE": namespace}
     leader, other = (start_process(**settings) for _ in range(2))
     leader.ready(), other.ready()
     gate = openai_server.hold()
