@@ -189,6 +189,9 @@ class Settings(BaseSettings):
         (), description="Keys the gateway accepts, separated by commas; empty: any."
     )
     gateway_max_body_bytes: int = Field(10_000_000, ge=1000, description="Larger request bodies get 413.")
+    gateway_body_seconds: float = Field(
+        60, ge=0.1, le=3600, description="Request bodies that take longer to arrive get 408."
+    )
 
     # Who may do what
     cli_role: ByWord = Field(Role.ADMIN, description="Role of the command line's user: viewer, operator or admin.")

@@ -91,7 +91,7 @@ def redis_binary() -> ServerBinary:
     try:
         return find_server()
     except EmbeddedRedisError as error:
-        _missing(str(error))
+        missing(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -143,11 +143,12 @@ def chromium() -> Path:
     names = [CHROMIUM] if CHROMIUM else ["chromium", "chromium-browser", "google-chrome"]
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        _missing("needs Chromium: install the distribution's, or name one in CHROMIUM")
+        missing("needs Chromium: install the distribution's, or name one in CHROMIUM")
     return Path(found)
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """A part that a machine lacks: its tests are skipped, in CI they fail."""
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)

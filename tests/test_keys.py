@@ -15,6 +15,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from openai.resources.chat.completions import Completions
+from openai.resources.embeddings import Embeddings
+from openai.resources.responses import Responses
 from openai.types.chat import ChatCompletionMessage
 
 from core.errors import InvalidInput
@@ -228,6 +230,60 @@ def test_every_parameter_of_the_sdk_is_in_the_key_or_on_the_list(name: str) -> N
         assert changed == digests(ask())
     else:
         assert set(changed).isdisjoint(digests(ask()))
+
+
+# Those of the other families that chat completions do not have, and what they have of another form.
+OTHER_CHANGES: dict[str, dict[str, Any]] = {
+    "responses": {
+        "access_programs": ["p"],
+        "background": True,
+        "background_options": {"a": 1},
+        "context_management": [{"type": "compaction"}],
+        "conversation": "conv_1",
+        "image": {"a": 1},
+        "include": ["reasoning.encrypted_content"],
+        "instructions": "Be brief.",
+        "max_output_tokens": 5,
+        "max_tool_calls": 1,
+        "previous_response_id": "resp_1",
+        "prompt": {"id": "pmpt_1"},
+        "reasoning": {"effort": "low"},
+        "text": {"format": {"type": "json_object"}},
+        "truncation": "auto",
+    },
+    "embeddings": {"dimensions": 4, "encoding_format": "base64"},
+}
+OTHER_SIGNATURES = {
+    "responses": set(inspect.signature(Responses.create).parameters),
+    "embeddings": set(inspect.signature(Embeddings.create).parameters),
+}
+OTHER_PARAMETERS = [
+    (endpoint, name)
+    for endpoint, signature in OTHER_SIGNATURES.items()
+    for name in sorted(signature - {"self", "model", "input", "extra_headers", "extra_body"})
+]
+
+
+@pytest.mark.parametrize(("endpoint", "name"), OTHER_PARAMETERS)
+def test_every_parameter_of_the_other_families_is_in_the_key_or_on_the_list(endpoint: str, name: str) -> None:
+    changes = CHANGES | OTHER_CHANGES[endpoint]
+    assert name in changes, f"the SDK has a new parameter {name}: say here whether it changes the answer"
+
+    def digests_of(**fields: Any) -> set[bytes]:
+        request = ChatRequest.from_wire(endpoint, {"model": "m", "input": "How do I activate my card?", **fields})
+        assert request is not None
+        return set(digests(request)) - {None}  # what is embedded has no normal form
+
+    changed = digests_of(**{name: changes[name]})
+    if name in UNKEYED_PARAMETERS:
+        assert changed == digests_of()
+    else:
+        assert changed.isdisjoint(digests_of())
+
+
+def test_no_parameter_is_classified_that_is_gone() -> None:
+    for endpoint, changes in OTHER_CHANGES.items():
+        assert set(changes) <= OTHER_SIGNATURES[endpoint] - SIGNATURE
 
 
 def test_the_documented_list_names_parameters_of_the_sdk_only() -> None:

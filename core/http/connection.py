@@ -9,9 +9,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from core.http.reply import Headers, Reply, error_reply
 
-BODY_SECONDS: Final = 30.0
-"""Longest wait for a request's next bytes."""
-
 # Between two connections, not between client and provider; or chosen anew for the next hop.
 HOP_HEADERS: Final = frozenset(
     {
@@ -53,20 +50,24 @@ class Connection:
         self._receive = receive
         self._send = send
 
-    async def body(self, most_bytes: int) -> bytes:
+    async def body(self, most_bytes: int, most_seconds: float) -> bytes:
         """The request's body. Raises Refused for one too large or too slow, ClientLeft for one that breaks off."""
         length = self.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most_bytes:
             raise _too_large(most_bytes)
+        try:
+            async with asyncio.timeout(most_seconds):
+                return await self._whole_body(most_bytes)
+        except TimeoutError:
+            message = f"the request did not arrive within {most_seconds:g} seconds"
+            raise Refused(408, message, "request_timeout") from None
+
+    async def _whole_body(self, most_bytes: int) -> bytes:
         pieces: list[bytes] = []
         received = 0
         more = True
         while more:
-            try:
-                async with asyncio.timeout(BODY_SECONDS):
-                    message = await self._receive()
-            except TimeoutError:
-                raise Refused(408, "the request did not arrive in time", "request_timeout") from None
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             pieces.append(message.get("body", b""))

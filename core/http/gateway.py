@@ -113,7 +113,7 @@ class Gateway:
         caller = self._callers.identify(headers)
         if caller is None:
             raise UNKNOWN_CALLER
-        content = await connection.body(self._settings.gateway_max_body_bytes)
+        content = await connection.body(self._settings.gateway_max_body_bytes, self._settings.gateway_body_seconds)
         target = target_of(connection.method, connection.path)
         if target is None or target.base_url:
             await self._attend(connection, self._pass_through(connection, content))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -327,6 +328,28 @@ def test_a_request_too_large_is_refused(start_gateway, http, openai_server):
     answer = http.post(ask.url + CHAT, headers=KEY, content=chunks())
     assert (answer.status_code, error(answer)["code"]) == (413, "request_too_large")
     assert openai_server.calls == 1
+
+
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_request_that_does_not_arrive_is_refused(start_gateway, openai_server, drips):
+    gateway = start_gateway(gateway_body_seconds=0.5)
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+        client.settimeout(0.1)
+        answer = b""
+        while not answer:
+            try:
+                answer = client.recv(4096)
+            except TimeoutError:
+                if drips:
+                    client.sendall(b" ")
+        client.settimeout(20)
+        while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
+            answer += client.recv(4096)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(body)["error"]["code"] == "request_timeout"
+    assert openai_server.requests == []
 
 
 @pytest.mark.parametrize("levels", [101, 900, 5000])

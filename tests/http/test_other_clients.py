@@ -16,6 +16,7 @@ from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from tests.conftest import missing
 from tests.http.running import PLAIN_HTTP
 from tests.openai_server import Behaviour, OpenAIServer
 
@@ -28,7 +29,7 @@ def node_folder(pytestconfig: pytest.Config) -> Path:
     """The JavaScript package from its registry, kept between runs."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("needs Node 20 and npm")
+        missing("needs Node and npm")
     folder = pytestconfig.cache.mkdir("node")
     wanted = (NODE / "package.json").read_text()
     if not (folder / "ready").exists() or (folder / "ready").read_text() != wanted:
@@ -37,12 +38,13 @@ def node_folder(pytestconfig: pytest.Config) -> Path:
         try:
             subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=INSTALL_SECONDS)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            pytest.skip(f"the registry gives no openai package: {error}")
+            missing(f"the registry gives no openai package: {error}")
         (folder / "ready").write_text(wanted)
     shutil.copy(NODE / "client.mjs", folder)
     return folder
 
 
+@pytest.mark.timeout(180)  # the package may come from its registry first
 def test_the_javascript_sdk_gets_the_providers_answers_on_a_miss_and_on_a_hit(
     node_folder: Path, start_gateway, openai_server: OpenAIServer, namespace: str
 ):
