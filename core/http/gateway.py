@@ -205,13 +205,28 @@ class Gateway:
         ]
         headers += self._callers.credentials(connection.headers)
         query = f"?{connection.query}" if connection.query else ""
-        request = self._upstream.build_request(
-            connection.method,
-            f"{self._base_url}{connection.raw_path}{query}",
-            headers=headers,
-            content=content,
-        )
-        return await self._upstream.send(request, stream=True)
+        is_new = False
+
+        async def trace(event: str, _: Any) -> None:
+            nonlocal is_new
+            is_new = is_new or event == "connection.connect_tcp.started"
+
+        def request() -> httpx2.Request:
+            return self._upstream.build_request(
+                connection.method,
+                f"{self._base_url}{connection.raw_path}{query}",
+                headers=headers,
+                content=content,
+                extensions={"trace": trace},
+            )
+
+        try:
+            return await self._upstream.send(request(), stream=True)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            if is_new:
+                raise
+            # The provider closed a connection that had been idle just as it was used again: it has seen no request.
+            return await self._upstream.send(request(), stream=True)
 
     async def _pass_through(self, connection: Connection, content: bytes) -> None:
         if any(part in (".", "..") for part in connection.path.split("/")):

@@ -396,6 +396,48 @@ def test_a_provider_that_is_not_there_is_a_502(ask, openai_server):
     assert answer.status_code == 502
 
 
+class Forgetful:
+    """A provider that answers once a connection, and closes it when the next request comes."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+        self.answered = 0
+        self.closed_unanswered = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.read(connection)
+                body = json.dumps({"object": "list", "data": [], "number": self.answered}).encode()
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                connection.sendall(head % len(body) + body)
+                self.answered += 1
+                self.closed_unanswered += bool(self.read(connection))
+
+    @staticmethod
+    def read(connection: socket.socket) -> bytes:
+        data = piece = connection.recv(65536)
+        while piece and not data.endswith(b"}"):
+            piece = connection.recv(65536)
+            data += piece
+        return data
+
+
+def test_a_connection_that_the_provider_closed_while_idle_is_opened_again(start_gateway, http):
+    provider = Forgetful()
+    ask = Asking(http, start_gateway(openai_base_url=provider.url))
+    numbers = [ask("/embeddings", input=f"text {number}").json()["number"] for number in range(4)]
+    assert numbers == [0, 1, 2, 3]
+    assert provider.closed_unanswered == 3
+    provider.listener.close()
+
+
 def test_a_provider_that_does_not_answer_is_a_504(start_gateway, http, openai_server):
     ask = Asking(http, start_gateway(provider_timeout_seconds=0.2))
     openai_server.hold()
@@ -483,8 +525,8 @@ def test_metrics_tell_how_the_parts_are_and_which_alerts_fire(gateway, http, ask
     assert re.search(r"^encore_entries [1-9]", told, re.MULTILINE)
     assert re.search(r"^encore_redis_memory_bytes [1-9]", told, re.MULTILINE)
     assert "encore_workers 0.0" in told
-    assert 'encore_alert{alert="no-worker"} 1.0' in told
-    assert 'encore_alert{alert="store-down"} 0.0' in told
+    assert 'encore_alert{rule="no-worker"} 1.0' in told
+    assert 'encore_alert{rule="store-down"} 0.0' in told
 
 
 def test_metrics_without_a_store_say_that_it_is_down(redis_server, http, start_gateway):
@@ -493,7 +535,7 @@ def test_metrics_without_a_store_say_that_it_is_down(redis_server, http, start_g
     server.kill()
     told = http.get(f"{gateway.root}/metrics").text
     assert "encore_up 0.0" in told
-    assert 'encore_alert{alert="store-down"} 1.0' in told
+    assert 'encore_alert{rule="store-down"} 1.0' in told
     assert "encore_entries" not in told
 
 
