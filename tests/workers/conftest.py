@@ -16,6 +16,7 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.settings import Settings
 from tests.fakes import CountingProvider
+from tests.processes import descendants
 from workers.queue import JobQueue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,16 +70,6 @@ class PoolProcess:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and theirs."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    try:
-        found = [int(child) for child in children.read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return found + [below for child in found for below in descendants(child)]
 
 
 @dataclass

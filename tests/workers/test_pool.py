@@ -21,7 +21,8 @@ from core.schedules import Schedules
 from core.stores.base import Write
 from tests.entries import an_entry, digest_of
 from tests.metrics.outcomes import a_hit
-from tests.workers.conftest import ROOT, Installation, descendants, eventually
+from tests.processes import descendants
+from tests.workers.conftest import ROOT, Installation, eventually
 from workers.queue import JobState
 from workers.queue.jobs import QUEUE_NAME
 

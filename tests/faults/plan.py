@@ -1,0 +1,58 @@
+"""How long a history is, how much happens in it, and with which faults."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.context import BaseContext
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event, Semaphore
+
+import msgspec
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One round. Durations in seconds but where they say milliseconds.
+
+    `callers`: processes that ask, each with `fast` threads that never wait, with up to `at_once` answers being
+    generated, and `threads` that wait for each answer and `pause_ms` at most after it. `timeout`: of Redis on the
+    request path. `invalidators` pause between two invalidations, faults between two of them.
+    """
+
+    seconds: float = 10.0
+    seed: int = 1
+    callers: int = 2
+    fast: int = 1
+    at_once: int = 100
+    threads: int = 2
+    pause_ms: float = 5.0
+    generation_ms: tuple[float, float] = (2.0, 60.0)
+    timeout_seconds: float = 0.05
+    invalidators: int = 2
+    invalidation_pause: tuple[float, float] = (0.01, 0.1)
+    faults: bool = True
+    fault_pause: tuple[float, float] = (0.2, 0.8)
+
+
+class Signals:
+    """All processes of a round begin together, once the slowest of them has been started."""
+
+    def __init__(self, context: BaseContext, expected: int) -> None:
+        self._ready: Semaphore = context.Semaphore(0)
+        self._go: Event = context.Event()
+        self._deadline: Synchronized[float] = context.Value("d", 0.0)
+        self._expected = expected
+
+    def wait(self) -> float:
+        """In a process: when to end (monotonic clock), told when all are there. At once for one that comes later."""
+        self._ready.release()
+        self._go.wait()
+        return self._deadline.value
+
+    def start(self, seconds: float) -> float:
+        """Waits for all and lets them begin: when they end."""
+        for _ in range(self._expected):
+            if not self._ready.acquire(timeout=120):
+                raise SystemExit("a process of the history did not start")
+        self._deadline.value = deadline = time.monotonic() + seconds
+        self._go.set()
+        return deadline
