@@ -20,7 +20,7 @@ from core.cache import LLMCache
 from core.models import Answer, ChatRequest, Completion
 from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
 from core.stores.redis import RedisStore, request_client
-from tests.faults.history import EXACT, FOUND, HIT, UNASKED, Log
+from tests.faults.history import EXACT, FOUND, HIT, REASONS, UNASKED, Log
 from tests.faults.plan import Plan, Signals
 from tests.faults.questions import CONFIG, REQUESTS
 
@@ -56,7 +56,7 @@ class _Provider:
 
     def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
         completion = self._local.generator.begin(self._local.request)
-        time.sleep(self._local.chance.uniform(*self._plan.generation_ms) / 1000)
+        time.sleep(self._plan.generation_seconds(self._local.chance))
         return completion
 
 
@@ -98,8 +98,10 @@ class Asking(threading.Thread):
             seen = HIT | FOUND | EXACT if outcome.detail == "exact" else HIT | FOUND
         elif outcome.collapsed:
             seen = HIT
-        elif outcome.reason == "store-down":
-            seen = UNASKED
+        elif outcome.reason in REASONS:
+            seen = REASONS.index(outcome.reason) << 4
+            if outcome.reason == "store-down":
+                seen |= UNASKED
         text = answer.completion.text
         try:
             generation = int(text[:16], 16)
@@ -134,7 +136,7 @@ class AskingOn(Asking):
             case Hit():
                 self._note(number, began, step.answer)
             case Lead() | Bypass():
-                seconds = self._chance.uniform(*self._plan.generation_ms) / 1000
+                seconds = self._plan.generation_seconds(self._chance)
                 self._put_aside(seconds, step, self._generator.begin(number), number, began)
             case Follow():
                 self._put_aside(FOLLOW_SECONDS, step, None, number, began)

@@ -16,9 +16,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from core.lookup import MissReason
+
 HIT, FOUND, EXACT, UNASKED = 1, 2, 4, 8
 """Of an answer: found, or made for another caller at the same time; found in the store; by its very spelling; the store
 could not be asked."""
+
+REASONS = ("", *MissReason)
+"""Why nothing was found: its place here is what stands above those four bits."""
 
 _ASKED = struct.Struct("<ddQdIHB")
 ASKED = np.dtype(
@@ -42,7 +47,7 @@ Table = NDArray[Any]
 
 
 class Invalidated(msgspec.Struct, frozen=True, kw_only=True):
-    """One invalidation. `acknowledged` is None when it failed; `undo_began`/`undone` when undone.
+    """One invalidation. `acknowledged` is None when it failed, at `failed_at`; `undo_began`/`undone` when undone.
 
     What it selects, as far as it matters for its kind: `model`, `question`, `spelling`, or what was created before a
     time (Unix seconds).
@@ -61,6 +66,7 @@ class Invalidated(msgspec.Struct, frozen=True, kw_only=True):
     undo_began: float | None = None
     undone: float | None = None
     failure: str = ""
+    failed_at: float = 0.0
 
 
 class Struck(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from tests.faults.questions import MODELS, NAMESPACES, REQUESTS, keys
 HOLD_SECONDS = 0.3
 PATIENCE_SECONDS = 2.0
 LOOK_SECONDS = 0.05
-SWEEP_PAUSE_SECONDS = 0.1
+SWEEP_PAUSE_SECONDS = 0.05
 KINDS = {"model": 4, "key": 4, "age": 2, "keyword": 3, "pattern": 3, "tag": 2, "all": 1}
 
 
@@ -76,7 +76,7 @@ def _invalidate_once(invalidator: CacheInvalidator, known: list[str], chance: ra
     kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
     request = chance.choice(REQUESTS)
     namespace = NAMESPACES[request.namespace]
-    hold: float | None = None
+    hold = chance.choice([0.0, 0.0, None])
     selected: dict[str, Any] = {"question": request.question}
     match kind:
         case "model":
@@ -84,7 +84,6 @@ def _invalidate_once(invalidator: CacheInvalidator, known: list[str], chance: ra
             selected = {"model": request.model}
         case "key":
             criteria = Criteria(namespace=namespace, key=known[request.number])
-            hold = chance.choice([0.0, None])
             selected = {"model": request.model, "question": request.question, "spelling": request.spelling}
         case "age":
             cutoff = time.time() - chance.uniform(0, 0.5)
@@ -112,7 +111,7 @@ def _invalidate_once(invalidator: CacheInvalidator, known: list[str], chance: ra
     try:
         done = invalidator.invalidate(criteria, actor="history", hold_seconds=hold, soft=soft, request_id=event.id)
     except CacheError as error:
-        return msgspec.structs.replace(event, failure=type(error).__name__)
+        return msgspec.structs.replace(event, failure=type(error).__name__, failed_at=time.monotonic())
     event = msgspec.structs.replace(event, acknowledged=time.monotonic())
     # A soft one would stay for good: nothing expires here, and only so many can be in force.
     if not done.can_undo or not (soft or chance.random() < 0.3):

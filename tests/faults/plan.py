@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from multiprocessing.context import BaseContext
 from multiprocessing.sharedctypes import Synchronized
@@ -13,9 +14,10 @@ import msgspec
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One round. Durations in seconds but where they say milliseconds.
 
-    `callers`: processes that ask, each with `fast` threads that never wait, with up to `at_once` answers being
-    generated, and `threads` that wait for each answer and `pause_ms` at most after it. `timeout`: of Redis on the
-    request path. `invalidators` pause between two invalidations, faults between two of them.
+    A generation takes `generation_ms`, one in ten `slow_ms`: longer than many a hold. `callers`: processes that ask,
+    each with `fast` threads that never wait, with up to `at_once` answers being generated, and `threads` that wait for
+    each answer and `pause_ms` at most after it. `timeout_seconds`: of Redis on the request path. `invalidators` pause
+    between two invalidations, faults between two of them.
     """
 
     seconds: float = 10.0
@@ -26,11 +28,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 2
     pause_ms: float = 5.0
     generation_ms: tuple[float, float] = (2.0, 60.0)
+    slow_ms: tuple[float, float] = (60.0, 500.0)
     timeout_seconds: float = 0.05
     invalidators: int = 2
     invalidation_pause: tuple[float, float] = (0.01, 0.1)
     faults: bool = True
     fault_pause: tuple[float, float] = (0.2, 0.8)
+
+    def generation_seconds(self, chance: random.Random) -> float:
+        """How long the next generation takes."""
+        return chance.uniform(*(self.slow_ms if chance.random() < 0.1 else self.generation_ms)) / 1000
 
 
 class Signals:

@@ -23,7 +23,7 @@ from tests.faults.history import (
     read,
 )
 from tests.faults.questions import REQUESTS, SPELLINGS, Request
-from tests.faults.verdict import CLOCKS_SECONDS, TAKING, judge
+from tests.faults.verdict import CLOCKS_SECONDS, LATE_SECONDS, TAKING, judge
 
 THIS = Request(namespace=0, model=0, question=1, spelling=0)
 EXACT_HIT = HIT | FOUND | EXACT
@@ -158,9 +158,10 @@ def test_nothing_is_lost_without_an_invalidation_or_a_fault_that_takes_entries_a
     before = lookup(began=5.8, ended=5.9)
     gone = miss(began=10.0)
     assert not is_clean(before, gone)
-    assert is_clean(before, invalidated("all", acknowledged=None, failure="OutcomeUnknown"), gone)
+    assert is_clean(before, invalidated("all", acknowledged=None, failed_at=7.0), gone)
     assert not is_clean(before, invalidated("all", namespace=1), gone)
     assert not is_clean(before, invalidated("all", asked_at=4.0, acknowledged=4.5), gone), "it was made after that"
+    assert is_clean(before, invalidated("all", asked_at=4.0, acknowledged=5.5), gone), "perhaps before that"
     assert is_clean(before, Struck(kind="evict", began=9.8, ended=9.9), gone)
     assert is_clean(before, Struck(kind="flush", began=5.7, ended=5.95), gone)
     assert not is_clean(before, Struck(kind="evict", began=5.0, ended=5.5), gone), "it was found after that"
@@ -240,7 +241,8 @@ def is_lost(row, made, story: History) -> bool:
     last = max(earlier, key=lambda one: one["ended"])
     answer = made[int(last["generation"])]
     is_hidden = any(
-        answer["began"] <= ban.asked_at < row["ended"]
+        (ban.acknowledged or ban.failed_at + LATE_SECONDS) > answer["began"]
+        and ban.asked_at < row["ended"]
         and (ban.undone is None or ban.undone > row["began"])
         and selects(ban, answer, created(story, answer, min), CLOCKS_SECONDS)
         for ban in story.invalidated
@@ -310,6 +312,7 @@ def bans(draw) -> Invalidated:
         created_before=draw(moments),
         undo_began=undo_began if ending.startswith("undo") else None,
         undone=undone if ending == "undone" else None,
+        failed_at=acknowledged,
     )
 
 

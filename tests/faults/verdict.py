@@ -7,21 +7,23 @@
 * **Identity**: every answer is, byte for byte, what one generation made for exactly this request: namespace, model,
   question, and the spelling too when it was an exact hit. Generations are logged before their answers can be stored.
 * **Nothing is lost**: what one lookup found at its own spelling, the next one of the same request finds too, unless an
-  invalidation that may select it was asked for in between (and not undone before), an entry or the record was taken
-  away by a fault, or the store could not be asked. So a sweep deletes nothing else, an undo brings everything back, and
-  a kill, a hanging or a full server loses nothing.
+  invalidation that may select it took effect since its generation began (and was not undone before), an entry or the
+  record was taken away by a fault, or the store could not be asked. So a sweep deletes nothing else, an undo brings
+  everything back, and a kill, a hanging or a full server loses nothing.
 * An invalidation that was said **not to be applied** is in no record.
 """
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
-from tests.faults.history import EXACT, FOUND, HIT, UNASKED, History, Invalidated, Struck, Table
+from tests.faults.history import EXACT, FOUND, HIT, REASONS, UNASKED, History, Invalidated, Struck, Table
 from tests.faults.questions import MODELS, NAMESPACES, QUESTIONS, REQUESTS, SPELLINGS
 
 NOT_APPLIED = ("StoreUnavailable", "WriteRefused", "InvalidationRefused")
@@ -32,6 +34,9 @@ TAKING = ("record", "flush", "evict")
 
 CLOCKS_SECONDS = 0.05
 """`created_before` is by the wall's clock, and told as an age: what lies nearer to it may be on either side."""
+
+LATE_SECONDS = 2.0
+"""How long after its failure an invalidation may still take effect: it may wait in front of a hanging server."""
 
 LISTED = 20
 """So many violations of a kind are told one by one."""
@@ -217,7 +222,8 @@ def _judge_loss(
     taking = sorted((fault for fault in struck if fault.kind in TAKING), key=lambda fault: fault.began)
     fault_began = np.array([fault.began for fault in taking] + [np.inf])
     fault_ended = np.maximum.accumulate(np.array([fault.ended for fault in taking] + [np.inf]))
-    by_namespace = [[ban for ban in bans if ban.namespace == number] for number in range(len(NAMESPACES))]
+    latest = sorted(bans, key=_effective)
+    by_namespace = [[ban for ban in latest if ban.namespace == number] for number in range(len(NAMESPACES))]
     order = np.argsort(asked["request"], kind="stable")
     limits = np.searchsorted(asked["request"][order], np.arange(len(REQUESTS) + 1))
     for number, request in enumerate(REQUESTS):
@@ -231,7 +237,7 @@ def _judge_loss(
         if not len(found):
             continue
         known = by_namespace[request.namespace]
-        times = [ban.asked_at for ban in known]
+        effective = [_effective(ban) for ban in known]
         missed = rows[seen & (FOUND | UNASKED) == 0]
         last = np.searchsorted(asked["ended"][found], asked["began"][missed]) - 1
         missed, last = missed[last >= 0], last[last >= 0]
@@ -242,7 +248,7 @@ def _judge_loss(
         lost = [
             (miss, seen_last)
             for miss, seen_last in zip(missed[is_judged].tolist(), before[is_judged].tolist(), strict=True)
-            if not _is_hidden(made, known, times, made.place[seen_last], asked[miss])
+            if not _is_hidden(made, known, effective, made.place[seen_last], asked[miss])
         ]
         _tell(verdict, "lost", range(len(lost)), lambda at: _told(asked, *lost[at], struck))  # noqa: B023
         verdict.kept_over_undo += _kept(asked, made, known, found)
@@ -256,15 +262,22 @@ def _told(asked: Table, miss: int, before: int, struck: Sequence[Struck]) -> str
         for fault in struck
         if fault.began < ended and fault.ended > began - 3
     ]
-    return f"{asked[before]}, then after {ended - began:.3f} s {asked[miss]}; {', '.join(faults) or 'no fault'}"
+    reason = REASONS[asked[miss]["seen"] >> 4]
+    return f"{asked[before]}, {reason} after {ended - began:.3f} s: {asked[miss]}; {', '.join(faults) or 'no fault'}"
 
 
-def _is_hidden(made: _Made, bans: Sequence[Invalidated], times: Sequence[float], place: int, miss: Table) -> bool:
-    """Whether an invalidation may hide an answer from a lookup."""
-    first, last = np.searchsorted(times, [made.began[place], miss["ended"]])
+def _effective(ban: Invalidated) -> float:
+    """When it took effect at the latest, if it did."""
+    return ban.acknowledged or ban.failed_at + LATE_SECONDS
+
+
+def _is_hidden(made: _Made, bans: Sequence[Invalidated], effective: Sequence[float], place: int, miss: Table) -> bool:
+    """Whether one of them may hide an answer from a lookup: it took effect after the answer's generation began."""
     return any(
-        (ban.undone is None or ban.undone > miss["began"]) and made.may_be_selected(ban, place)
-        for ban in reversed(bans[first:last])
+        ban.asked_at < miss["ended"]
+        and (ban.undone is None or ban.undone > miss["began"])
+        and made.may_be_selected(ban, place)
+        for ban in itertools.islice(bans, bisect_right(effective, made.began[place]), None)
     )
 
 
