@@ -16,13 +16,15 @@ import zlib
 from pathlib import Path
 from typing import assert_never
 
+import msgspec
+
 from core.cache import LLMCache
 from core.models import Answer, ChatRequest, Completion
 from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
 from core.stores.redis import RedisStore, request_client
-from tests.faults.history import EXACT, FOUND, HIT, REASONS, UNASKED, Log
+from tests.faults.history import COPIED, EXACT, FOUND, HIT, REASON_BITS, REASONS, UNASKED, Log
 from tests.faults.plan import Plan, Signals
-from tests.faults.questions import CONFIG, REQUESTS
+from tests.faults.questions import CONFIG, REQUESTS, popular
 
 FOLLOW_SECONDS = 0.01
 """How often the fast thread looks whether another caller's answer is there."""
@@ -78,7 +80,7 @@ class Asking(threading.Thread):
     def run(self) -> None:
         self._local.generator, self._local.chance = self._generator, self._chance
         while time.monotonic() < self._deadline:
-            number = self._local.request = self._chance.randrange(len(REQUESTS))
+            number = self._local.request = popular(self._chance.random())
             request, controls = self._requests[number]
             began = time.monotonic()
             self._note(number, began, self._cache.complete(request, controls))
@@ -95,11 +97,11 @@ class Asking(threading.Thread):
         outcome = answer.outcome
         seen = 0
         if outcome.kind == "hit":
-            seen = HIT | FOUND | EXACT if outcome.detail == "exact" else HIT | FOUND
+            seen = HIT | FOUND | (EXACT if outcome.detail == "exact" else 0) | (COPIED if outcome.copied else 0)
         elif outcome.collapsed:
             seen = HIT
         elif outcome.reason in REASONS:
-            seen = REASONS.index(outcome.reason) << 4
+            seen = REASONS.index(outcome.reason) << REASON_BITS
             if outcome.reason == "store-down":
                 seen |= UNASKED
         text = answer.completion.text
@@ -124,7 +126,7 @@ class AskingOn(Asking):
             if len(self._aside) >= self._plan.at_once:
                 time.sleep(max(0.0, self._aside[0][0] - clock()))
                 continue
-            number = int(chance() * len(REQUESTS))
+            number = popular(chance())
             began = clock()
             self._go_on(self._cache.begin(*self._requests[number]), number, began)
         for _, _, step, *_ in self._aside:
@@ -167,7 +169,8 @@ def call(plan: Plan, url: str, folder: Path, number: int, signals: Signals) -> N
     logging.disable()
     store = RedisStore(request_client(url, plan.timeout_seconds))
     local = threading.local()
-    cache = LLMCache(CONFIG, store=store, provider=_Provider(plan, local))  # type: ignore[arg-type]
+    config = msgspec.structs.replace(CONFIG, l1_seconds=plan.l1_seconds)
+    cache = LLMCache(config, store=store, provider=_Provider(plan, local))  # type: ignore[arg-type]
     threads = [
         (AskingOn if place < plan.fast else Asking)(
             plan, cache, local, folder, f"{number}-{place}", number << 40 | (place + 1) << 32

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from core.lookup import MissReason
 
-HIT, FOUND, EXACT, UNASKED = 1, 2, 4, 8
+HIT, FOUND, EXACT, UNASKED, COPIED = 1, 2, 4, 8, 16
 """Of an answer: found, or made for another caller at the same time; found in the store; by its very spelling; the store
-could not be asked."""
+could not be asked; from the process' own copies."""
 
 REASONS = ("", *MissReason)
-"""Why nothing was found: its place here is what stands above those four bits."""
+REASON_BITS = 5
+"""Why nothing was found: its place here stands above so many bits."""
 
-_ASKED = struct.Struct("<ddQdIHB")
+_ASKED = struct.Struct("<ddQdIHH")
 ASKED = np.dtype(
     [
         ("began", "<f8"),
@@ -34,7 +35,7 @@ ASKED = np.dtype(
         ("created_at", "<f8"),
         ("text", "<u4"),
         ("request", "<u2"),
-        ("seen", "<u1"),
+        ("seen", "<u2"),
     ]
 )
 """One lookup: the generation its answer names, when that was stored (Unix seconds), the checksum of its text."""

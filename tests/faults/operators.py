@@ -19,7 +19,7 @@ from core.invalidation import CacheInvalidator
 from core.stores.redis import RedisStore, patient_client
 from tests.faults.history import Invalidated, Told
 from tests.faults.plan import Plan, Signals
-from tests.faults.questions import MODELS, NAMESPACES, REQUESTS, keys
+from tests.faults.questions import MODELS, NAMESPACES, REQUESTS, keys, popular
 
 HOLD_SECONDS = 0.3
 PATIENCE_SECONDS = 2.0
@@ -29,10 +29,12 @@ KINDS = {"model": 4, "key": 4, "age": 2, "keyword": 3, "pattern": 3, "tag": 2, "
 
 
 @contextlib.contextmanager
-def _invalidator(url: str):
+def _invalidator(plan: Plan, url: str):
     client = patient_client(url, PATIENCE_SECONDS)
     try:
-        yield CacheInvalidator(RedisStore(client), AuditLog(client), hold_seconds=HOLD_SECONDS)
+        yield CacheInvalidator(
+            RedisStore(client), AuditLog(client), hold_seconds=HOLD_SECONDS, copies_seconds=plan.l1_seconds
+        )
     finally:
         client.close()
 
@@ -46,7 +48,7 @@ def operate(plan: Plan, url: str, path: Path, signals: Signals) -> None:
         threading.Thread(target=_invalidate, args=(plan, url, number, deadline, told))
         for number in range(plan.invalidators)
     ]
-    threads.append(threading.Thread(target=_look, args=(url, deadline, told)))
+    threads.append(threading.Thread(target=_look, args=(plan, url, deadline, told)))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -54,9 +56,9 @@ def operate(plan: Plan, url: str, path: Path, signals: Signals) -> None:
     path.write_bytes(msgspec.msgpack.encode(told))
 
 
-def _look(url: str, deadline: float, told: Told) -> None:
+def _look(plan: Plan, url: str, deadline: float, told: Told) -> None:
     """Which invalidations are in force, often enough to see each of them."""
-    with _invalidator(url) as invalidator:
+    with _invalidator(plan, url) as invalidator:
         while time.monotonic() < deadline:
             with contextlib.suppress(CacheError):
                 told.recorded.update(ban.id for _, ban in invalidator.active())
@@ -66,7 +68,7 @@ def _look(url: str, deadline: float, told: Told) -> None:
 def _invalidate(plan: Plan, url: str, number: int, deadline: float, told: Told) -> None:
     chance = random.Random(f"operator-{plan.seed}-{number}")
     known = keys()
-    with _invalidator(url) as invalidator:
+    with _invalidator(plan, url) as invalidator:
         while time.monotonic() < deadline:
             told.invalidated.append(_invalidate_once(invalidator, known, chance))
             time.sleep(chance.uniform(*plan.invalidation_pause))
@@ -74,7 +76,7 @@ def _invalidate(plan: Plan, url: str, number: int, deadline: float, told: Told) 
 
 def _invalidate_once(invalidator: CacheInvalidator, known: list[str], chance: random.Random) -> Invalidated:
     kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
-    request = chance.choice(REQUESTS)
+    request = REQUESTS[popular(chance.random())]
     namespace = NAMESPACES[request.namespace]
     hold = chance.choice([0.0, 0.0, None])
     selected: dict[str, Any] = {"question": request.question}
@@ -131,7 +133,7 @@ def sweep(plan: Plan, url: str, number: int, signals: Signals) -> None:
     logging.disable()
     chance = random.Random(f"sweeper-{plan.seed}-{number}")
     deadline = signals.wait()
-    with _invalidator(url) as invalidator:
+    with _invalidator(plan, url) as invalidator:
         while time.monotonic() < deadline:
             batches = iter(range(chance.choice([0, 1, 1000])))
             for namespace in NAMESPACES:

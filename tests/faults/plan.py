@@ -16,8 +16,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     A generation takes `generation_ms`, one in ten `slow_ms`: longer than many a hold. `callers`: processes that ask,
     each with `fast` threads that never wait, with up to `at_once` answers being generated, and `threads` that wait for
-    each answer and `pause_ms` at most after it. `timeout_seconds`: of Redis on the request path. `invalidators` pause
-    between two invalidations, faults between two of them.
+    each answer and `pause_ms` at most after it; `l1_seconds` is how long they may serve copies of their own.
+    `timeout_seconds`: of Redis on the request path. `invalidators` pause between two invalidations, faults between two
+    of them.
     """
 
     seconds: float = 10.0
@@ -27,13 +28,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int = 100
     threads: int = 2
     pause_ms: float = 5.0
+    l1_seconds: float = 0.0
     generation_ms: tuple[float, float] = (2.0, 60.0)
     slow_ms: tuple[float, float] = (60.0, 500.0)
-    timeout_seconds: float = 0.05
+    timeout_seconds: float = 0.25
     invalidators: int = 2
     invalidation_pause: tuple[float, float] = (0.01, 0.1)
     faults: bool = True
-    fault_pause: tuple[float, float] = (0.2, 0.8)
+    fault_pause: tuple[float, float] = (0.3, 1.2)
 
     def generation_seconds(self, chance: random.Random) -> float:
         """How long the next generation takes."""

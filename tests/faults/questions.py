@@ -53,6 +53,11 @@ REQUESTS = tuple(
 )
 
 
+def popular(chance: float) -> int:
+    """The number of a request, some of them far more often than others. `chance` is in [0, 1)."""
+    return int(chance**3 * len(REQUESTS)) * 89 % len(REQUESTS)
+
+
 def keys() -> list[str]:
     """The readable key of each."""
     decider = LLMCache(CONFIG).decider

@@ -35,13 +35,13 @@ from tests.faults.verdict import Verdict, judge
 ROOT = Path(__file__).parents[2]
 SOAK = Plan(
     seconds=120,
-    timeout_seconds=0.25,
     invalidators=2,
     invalidation_pause=(0.1, 1.0),
     fault_pause=(0.5, 4.0),
 )
 """For hours: many more lookups between two invalidations, and patience for a busy machine."""
 
+L1_SECONDS = 0.2
 END_SECONDS = 60.0
 """How long a process may take to end once its time is over."""
 
@@ -136,6 +136,7 @@ class Sum(msgspec.Struct, kw_only=True):
     rounds: int = 0
     operations: int = 0
     hits: int = 0
+    copied: int = 0
     generations: int = 0
     invalidations: int = 0
     kept_over_undo: int = 0
@@ -146,7 +147,7 @@ class Sum(msgspec.Struct, kw_only=True):
     def add(self, verdict: Verdict) -> None:
         """One more round."""
         self.rounds += 1
-        for name in ("operations", "hits", "generations", "invalidations", "kept_over_undo"):
+        for name in ("operations", "hits", "copied", "generations", "invalidations", "kept_over_undo"):
             setattr(self, name, getattr(self, name) + getattr(verdict, name))
         for counts, more in (
             (self.faults, verdict.faults),
@@ -157,7 +158,8 @@ class Sum(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.operations:,} lookups ({self.hits:,} hits), {self.generations:,} generations, "
+            f"{self.operations:,} lookups and {self.copied:,} copies served ({self.hits:,} hits), "
+            f"{self.generations:,} generations, "
             f"{self.invalidations:,} invalidations {dict(self.kinds)}, not acknowledged {dict(self.failures)}, "
             f"{self.kept_over_undo:,} answers found again after an undo, "
             f"{self.faults.total()} faults {dict(self.faults)}"
@@ -169,12 +171,19 @@ def rounds(
 ) -> list[str]:
     """Round after round, each with the next seed, a line each, until the time is over or enough has been seen.
 
+    Every fifth with copies in the processes.
+
     What was violated, in the first round in which something was.
     """
     end, total = time.monotonic() + minutes * 60, Sum()
     while (left := end - time.monotonic()) > 0 and not is_enough(total):
         seed = first_seed + total.rounds
-        plan = msgspec.structs.replace(plan, seed=seed, seconds=min(plan.seconds, max(10.0, left)))
+        plan = msgspec.structs.replace(
+            plan,
+            seed=seed,
+            seconds=min(plan.seconds, max(10.0, left)),
+            l1_seconds=L1_SECONDS if seed % 5 == 0 else 0.0,
+        )
         with tempfile.TemporaryDirectory(prefix="encore-history-") as home:
             verdict = run(plan, Path(home))
         total.add(verdict)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.faults.history import (
     ASKED,
+    COPIED,
     EXACT,
     FOUND,
     GENERATED,
@@ -167,6 +168,7 @@ def test_nothing_is_lost_without_an_invalidation_or_a_fault_that_takes_entries_a
     assert not is_clean(before, Struck(kind="evict", began=5.0, ended=5.5), gone), "it was found after that"
     assert not is_clean(before, Struck(kind="kill", began=9.8, ended=9.9), gone), "what Redis has said is on disk"
     assert is_clean(lookup(began=5.8, ended=5.9, seen=HIT | FOUND), gone), "found by its normal form only"
+    assert is_clean(lookup(began=5.8, ended=5.9, seen=EXACT_HIT | COPIED), gone), "a copy of what may be gone"
 
 
 def test_what_was_said_not_to_be_applied_is_in_no_record():
@@ -230,7 +232,7 @@ def is_lost(row, made, story: History) -> bool:
     earlier = [
         one
         for one in story.asked
-        if one["seen"] & (FOUND | EXACT) == FOUND | EXACT
+        if one["seen"] & (FOUND | EXACT | COPIED) == FOUND | EXACT
         and one["request"] == row["request"]
         and one["ended"] < row["began"]
         and (answer := made.get(int(one["generation"]))) is not None
@@ -334,7 +336,7 @@ def stories(draw) -> History:
                 created_at=answer.began,
                 text=8 if is_wrong and draw(st.booleans()) else 7,
                 request=draw(requests) if is_wrong else answer.request,
-                seen=draw(st.sampled_from([EXACT_HIT, EXACT_HIT, HIT | FOUND, HIT, UNASKED, 0])),
+                seen=draw(st.sampled_from([EXACT_HIT, EXACT_HIT, EXACT_HIT | COPIED, HIT | FOUND, HIT, UNASKED, 0])),
             )
         )
     faults = [

@@ -23,7 +23,19 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from tests.faults.history import EXACT, FOUND, HIT, REASONS, UNASKED, History, Invalidated, Struck, Table
+from tests.faults.history import (
+    COPIED,
+    EXACT,
+    FOUND,
+    HIT,
+    REASON_BITS,
+    REASONS,
+    UNASKED,
+    History,
+    Invalidated,
+    Struck,
+    Table,
+)
 from tests.faults.questions import MODELS, NAMESPACES, QUESTIONS, REQUESTS, SPELLINGS
 
 NOT_APPLIED = ("StoreUnavailable", "WriteRefused", "InvalidationRefused")
@@ -43,10 +55,14 @@ LISTED = 20
 
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """What was found, and what it was found in. `operations`: lookups that the store answered."""
+    """What was found, and what it was found in.
+
+    `operations`: lookups that the store answered, `copied`: answers served from a process' own copies.
+    """
 
     operations: int = 0
     hits: int = 0
+    copied: int = 0
     generations: int = 0
     invalidations: int = 0
     undone: int = 0
@@ -146,8 +162,9 @@ def judge(history: History) -> Verdict:
     made = _Made(history.generated, asked)
     bans = sorted(history.invalidated, key=lambda ban: ban.asked_at)
     verdict = Verdict(
-        operations=int(np.count_nonzero(asked["seen"] & UNASKED == 0)),
+        operations=int(np.count_nonzero(asked["seen"] & (UNASKED | COPIED) == 0)),
         hits=int(np.count_nonzero(asked["seen"] & HIT)),
+        copied=int(np.count_nonzero(asked["seen"] & COPIED)),
         generations=len(made.id),
         invalidations=len(bans),
         undone=sum(ban.undone is not None for ban in bans),
@@ -231,7 +248,8 @@ def _judge_loss(
         if not len(rows):
             continue
         seen = asked["seen"][rows]
-        found = rows[(seen & (FOUND | EXACT) == FOUND | EXACT) & made.is_known[rows]]
+        # A copy may be found a little longer than its entry.
+        found = rows[(seen & (FOUND | EXACT | COPIED) == FOUND | EXACT) & made.is_known[rows]]
         found = found[made.request[made.place[found]] == number]
         found = found[np.argsort(asked["ended"][found], kind="stable")]
         if not len(found):
@@ -262,7 +280,7 @@ def _told(asked: Table, miss: int, before: int, struck: Sequence[Struck]) -> str
         for fault in struck
         if fault.began < ended and fault.ended > began - 3
     ]
-    reason = REASONS[asked[miss]["seen"] >> 4]
+    reason = REASONS[asked[miss]["seen"] >> REASON_BITS]
     return f"{asked[before]}, {reason} after {ended - began:.3f} s: {asked[miss]}; {', '.join(faults) or 'no fault'}"
 
 
