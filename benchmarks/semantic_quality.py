@@ -24,9 +24,10 @@ import numpy as np
 
 from core.errors import EmbedderError
 from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import Embedder, NoVector, SentenceTransformersEmbedder, Vector, WordLlamaEmbedder
+from core.semantic.embedders import Embedder, NoVector, Vector, WordLlamaEmbedder
 from core.semantic.guards import check
 from core.semantic.index import NumpyIndex, Partition, SemanticIndex
+from core.semantic.local_models import OnnxEmbedder, SentenceTransformersEmbedder
 
 THRESHOLDS = [round(0.60 + 0.025 * step, 3) for step in range(12)] + [
     round(0.90 + 0.01 * step, 2) for step in range(10)
@@ -244,10 +245,15 @@ def _best(found: tuple[float, Tally] | None) -> str:
 
 
 def embedders(names: Sequence[str]) -> Iterator[tuple[str, Embedder]]:
-    """The embedders that this machine has: `wordllama`, or a model's name for sentence-transformers."""
+    """Those that this machine has: `wordllama`, `onnx:FOLDER`, or a model's name for sentence-transformers."""
     for name in names:
         try:
-            yield name, WordLlamaEmbedder() if name == "wordllama" else SentenceTransformersEmbedder(name)
+            if name == "wordllama":
+                yield name, WordLlamaEmbedder()
+            elif name.startswith("onnx:"):
+                yield name, OnnxEmbedder(name.removeprefix("onnx:"))
+            else:
+                yield name, SentenceTransformersEmbedder(name.removeprefix("sentence-transformers:"))
         except EmbedderError as error:
             print(f"{name}: left out, {error}")
 

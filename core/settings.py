@@ -144,7 +144,9 @@ class Settings(BaseSettings):
     semantic_index_megabytes: int = Field(
         512, ge=1, le=1_000_000, description="Memory of the index in a process; beyond it the oldest rows leave."
     )
-    embedder: str = Field("wordllama", description="wordllama, openai:MODEL or sentence-transformers:MODEL.")
+    embedder: str = Field(
+        "wordllama", description="wordllama, openai:MODEL, sentence-transformers:MODEL or onnx:FOLDER."
+    )
     embedder_dimension: int | None = Field(
         None, ge=1, le=65_536, description="Dimension of an openai:MODEL that is not OpenAI's own."
     )
@@ -265,8 +267,8 @@ class Settings(BaseSettings):
     @field_validator("embedder")
     @classmethod
     def _check_embedder(cls, value: str) -> str:
-        if not re.fullmatch(r"wordllama|(?:openai|sentence-transformers):\S+", value):
-            raise ValueError("use wordllama, openai:MODEL or sentence-transformers:MODEL")
+        if not re.fullmatch(r"wordllama|(?:openai|sentence-transformers):\S+|onnx:\S.*", value):
+            raise ValueError("use wordllama, openai:MODEL, sentence-transformers:MODEL or onnx:FOLDER")
         return value
 
     @field_validator("openai_base_url")

@@ -27,6 +27,7 @@ __all__ = ["openai_server", "openai_server_of_the_run"]
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 REDIS8 = os.environ.get("ENCORE_TEST_REDIS8")  # read now: tests run without ENCORE_* variables
+MINILM = os.environ.get("ENCORE_TEST_MINILM", "sentence-transformers/all-MiniLM-L6-v2")
 CHROMIUM = os.environ.get("CHROMIUM")
 ISOLATED = ("ENCORE_", "OPENAI_", "STREAMLIT_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -10,9 +10,10 @@ import redis
 
 from core.providers import Provider
 from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import OpenAIEmbedder, SentenceTransformersEmbedder, WordLlamaEmbedder
+from core.semantic.embedders import OpenAIEmbedder, WordLlamaEmbedder
 from core.semantic.feed import VectorLog
 from core.semantic.index import NumpyIndex
+from core.semantic.local_models import OnnxEmbedder, SentenceTransformersEmbedder
 from core.semantic.lookup import Judge, Observer, SemanticLookup
 from core.semantic.thresholds import Threshold
 from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
@@ -73,6 +74,8 @@ def build_embedder(settings: Settings, provider: Provider) -> CheckedEmbedder:
             return CheckedEmbedder(remote, deadline_seconds=deadline_seconds)
         case "sentence-transformers":
             return CheckedEmbedder(SentenceTransformersEmbedder(model), deadline_seconds=deadline_seconds)
+        case "onnx":
+            return CheckedEmbedder(OnnxEmbedder(model), deadline_seconds=deadline_seconds)
         case _:
             return CheckedEmbedder(WordLlamaEmbedder())
 

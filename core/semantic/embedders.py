@@ -1,6 +1,7 @@
 """Texts to unit vectors: the embedders, behind one protocol.
 
-Knows neither Redis nor the index. `CheckedEmbedder` in `checked.py` is what a lookup calls.
+Knows neither Redis nor the index. `CheckedEmbedder` in `checked.py` is what a lookup calls; embedders that need a
+runtime of their own are in `local_models.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
-from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -235,55 +235,3 @@ class OpenAIEmbedder:
 
 
 _OPENAI_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
-
-
-class SentenceTransformersEmbedder:
-    """A local model through sentence-transformers: better than word vectors, at milliseconds a question.
-
-    An extra (`requirements-local.txt`). The model's files must be on this machine unless `download` is set.
-    """
-
-    def __init__(
-        self,
-        model: str = "sentence-transformers/all-MiniLM-L6-v2",
-        *,
-        revision: str | None = None,
-        download: bool = False,
-        device: str = "cpu",
-    ) -> None:
-        """Loads the model, which takes seconds. Raises EmbedderError without the package or the files."""
-        try:
-            package = import_module("sentence_transformers")
-        except ImportError as error:
-            raise EmbedderError("sentence-transformers is missing: pip install -r requirements-local.txt") from error
-        try:
-            self._model: Any = package.SentenceTransformer(
-                model, revision=revision, device=device, local_files_only=not download, trust_remote_code=False
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise EmbedderError(f"{model} cannot be loaded from this machine: {type(error).__name__}") from error
-        self._identity = EmbedderIdentity(
-            name="sentence-transformers",
-            version=f"{model}@{revision or 'main'}",
-            dimension=self._model.get_sentence_embedding_dimension(),
-        )
-
-    @property
-    def identity(self) -> EmbedderIdentity:
-        """Model and revision."""
-        return self._identity
-
-    def objection(self, text: str) -> NoVector | None:
-        """Texts that the model would cut off, or read as "unknown word"."""
-        pieces = self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"]
-        if len(pieces) > self._model.max_seq_length:
-            return NoVector.TOO_LONG
-        return NoVector.UNREADABLE if self._model.tokenizer.unk_token_id in pieces else None
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """One batch."""
-        try:
-            rows = self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise EmbedderError(f"the model failed: {type(error).__name__}") from error
-        return normalized(rows)

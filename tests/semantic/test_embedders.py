@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import EmbedderError
 from core.providers import OpenAIProvider
+from core.semantic.assembly import build_embedder
 from core.semantic.embedders import (
     Embedder,
     EmbedderIdentity,
     NoVector,
     OpenAIEmbedder,
-    SentenceTransformersEmbedder,
     WordLlamaEmbedder,
     normalized,
 )
+from core.semantic.local_models import OnnxEmbedder, SentenceTransformersEmbedder
+from core.settings import Settings
+from tests.conftest import MINILM
+from tests.fakes import CountingProvider
 from tests.openai_server import Behaviour, OpenAIServer
+from tests.semantic.onnx_model import onnx_model
 
 
 @pytest.fixture
@@ -36,17 +43,29 @@ def remote(provider: OpenAIProvider) -> OpenAIEmbedder:
     return OpenAIEmbedder(provider, "text-embedding-3-small", dimension=256)
 
 
-@pytest.fixture(params=["wordllama", "openai", "sentence-transformers"])
+@pytest.fixture(scope="session")
+def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return onnx_model(tmp_path_factory.mktemp("onnx"))
+
+
+@pytest.fixture(scope="session")
+def sentence_transformers() -> SentenceTransformersEmbedder:
+    pytest.importorskip("sentence_transformers", reason="needs requirements-local.txt")
+    try:
+        return SentenceTransformersEmbedder(MINILM)
+    except EmbedderError as error:
+        pytest.skip(f"{error}; ENCORE_TEST_MINILM names a folder with it")
+
+
+@pytest.fixture(params=["wordllama", "openai", "onnx", "sentence-transformers"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     if request.param == "wordllama":
         return request.getfixturevalue("wordllama")
     if request.param == "openai":
         return request.getfixturevalue("remote")
-    pytest.importorskip("sentence_transformers", reason="needs requirements-local.txt")
-    try:
-        return SentenceTransformersEmbedder()
-    except EmbedderError as error:
-        pytest.skip(str(error))
+    if request.param == "onnx":
+        return OnnxEmbedder(request.getfixturevalue("onnx_folder"))
+    return request.getfixturevalue("sentence_transformers")
 
 
 def test_a_text_is_one_float32_row_of_length_one(embedder):
@@ -229,3 +248,74 @@ def test_a_missing_extra_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(EmbedderError, match=r"requirements-local\.txt"):
         SentenceTransformersEmbedder()
+
+
+# ONNX
+
+
+def test_a_model_is_the_same_embedder_in_another_folder_and_another_one_with_other_weights(onnx_folder, tmp_path):
+    same = shutil.copytree(onnx_folder, tmp_path / "same")
+    other = onnx_model(tmp_path / "other", seed=2)
+    assert OnnxEmbedder(same).identity == OnnxEmbedder(onnx_folder).identity
+    assert OnnxEmbedder(other).identity.digest != OnnxEmbedder(onnx_folder).identity.digest
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ({}, "mean"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "first"),
+    ],
+)
+def test_tokens_become_one_vector_as_the_folder_says(tmp_path, pooling, expected):
+    folder = onnx_model(tmp_path, pooling=pooling)
+    embedder = OnnxEmbedder(folder)
+    several, first = embedder.embed(["red apples", "red"])
+    assert several @ first == pytest.approx(1, abs=1e-5) if expected == "first" else several @ first < 0.99
+
+
+def test_another_pooling_is_refused(tmp_path):
+    folder = onnx_model(tmp_path, pooling={"pooling_mode_max_tokens": True})
+    with pytest.raises(EmbedderError, match="pools tokens"):
+        OnnxEmbedder(folder)
+
+
+def test_as_many_tokens_are_read_as_the_folder_says(tmp_path):
+    embedder = OnnxEmbedder(onnx_model(tmp_path, max_tokens=4))
+    assert embedder.objection("red red red red") is None
+    assert embedder.objection("red red red red red") is NoVector.TOO_LONG
+
+
+def test_unknown_words_are_objected_to(onnx_folder):
+    assert OnnxEmbedder(onnx_folder).objection("red \u4f60\u597d") is NoVector.UNREADABLE
+
+
+def test_half_a_pair_is_an_embedder_error_of_a_model_too(onnx_folder):
+    with pytest.raises(EmbedderError):
+        OnnxEmbedder(onnx_folder).embed(["\ud800"])
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "1_Pooling/config.json"])
+def test_a_broken_file_is_named(tmp_path, name):
+    folder = onnx_model(tmp_path, pooling={"pooling_mode_mean_tokens": True})
+    (folder / name).write_bytes(b"{ broken")
+    with pytest.raises(EmbedderError, match=r"cannot be loaded|is no JSON"):
+        OnnxEmbedder(folder)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(EmbedderError, match="no folder with"):
+        OnnxEmbedder(tmp_path)
+
+
+def test_a_missing_runtime_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EmbedderError, match=r"onnxruntime is missing: pip install -r requirements-local\.txt"):
+        OnnxEmbedder(tmp_path)
+
+
+def test_settings_choose_a_model_of_this_machine(onnx_folder):
+    settings = Settings(embedder=f"onnx:{onnx_folder}")
+    assert build_embedder(settings, CountingProvider()).identity == OnnxEmbedder(onnx_folder).identity
