@@ -27,6 +27,13 @@ st.navigation(
             # The default page is served at the root only: this one has its name for links.
             st.Page("pages/dashboard.py", title="Dashboard", url_path="dashboard", visibility="hidden"),
             st.Page(
+                "pages/requests.py",
+                title="Requests",
+                icon=":material/receipt_long:",
+                url_path="requests",
+                help="The latest requests one by one, and why each was a hit or not",
+            ),
+            st.Page(
                 "pages/playground.py",
                 title="Playground",
                 icon=":material/chat:",

@@ -16,6 +16,8 @@ from core.models import CacheStrategy, HitDetail, Outcome, OutcomeKind
 from core.printable import printable
 from core.stores.failures import reading, writing
 
+KEEP = 5000
+"""Requests in the log."""
 MAX_PROMPT = 500
 MAX_NAME = 200
 
@@ -130,7 +132,7 @@ class RequestLog:
     `add` only buffers, and forgets the oldest when more than `buffer` wait; `write` sends what waits.
     """
 
-    def __init__(self, client: redis.Redis | None, *, keep: int = 5000, buffer: int = 200) -> None:
+    def __init__(self, client: redis.Redis | None, *, keep: int = KEEP, buffer: int = 200) -> None:
         self._client = client
         self._append = client.register_script(_APPEND) if client is not None else None
         self._keep = keep

@@ -3,151 +3,74 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
 
-import msgspec
+import plotly.graph_objects as go
 import streamlit as st
 
-from core.invalidation import Invalidation, InvalidationState
-from core.metrics.summary import Bucket, Comparison, Summary
-from core.models import HitDetail, OutcomeKind
-from core.request_log import Frequent, RequestFilter, RequestRecord
-from pages.components import actions, charts, context, tables, tiles
-from pages.components.charts import Mark
+from core.access import Role
+from core.metrics.summary import Summary
+from core.models import OutcomeKind
+from core.request_log import RequestRecord
+from pages.components import actions, charts, context, series_table, tables, tiles, window
 from pages.components.frame import START_WORKERS, frame, nothing_yet, state
 from pages.components.jobs import figures as figures_of_job
 from pages.components.readings import Reading
-from pages.components.text import one_line
+from pages.components.view import ON_DASHBOARD, ON_REQUESTS, View, choose_view
 from pages.components.wording import clock, duration, sentence
 from workers.queue.jobs import job_id
 
 TILE_SECONDS = 2
 CHART_SECONDS = 10
-RECENT = 200
-
-
-class Range(msgspec.Struct, frozen=True):
-    """A window and the step of its charts, in seconds."""
-
-    words: str
-    seconds: int
-    step: int
-
-
-RANGES = {
-    "15m": Range("15 minutes", 900, 20),
-    "1h": Range("hour", 3600, 30),
-    "6h": Range("6 hours", 6 * 3600, 300),
-    "24h": Range("24 hours", 86_400, 1200),
-    "7d": Range("7 days", 7 * 86_400, 3 * 3600),
-    "30d": Range("30 days", 30 * 86_400, 12 * 3600),
-}
-ALL = "all"
-
-
-class View(msgspec.Struct, frozen=True):
-    """What the viewer chose to look at."""
-
-    window: Range
-    namespace: str | None
-    model: str | None
-
-    @property
-    def name(self) -> tuple[object, ...]:
-        """For shared readings."""
-        return (self.window.seconds, self.namespace, self.model)
 
 
 def page() -> None:
     if not frame("Dashboard", "Requests, hits and savings of all processes together."):
         return
-    view, live = controls()
-    st.fragment(replay_progress, run_every=1 if live else None)()
-    st.fragment(figures, run_every=TILE_SECONDS if live else None)(view)
-    st.fragment(panels, run_every=CHART_SECONDS if live else None)(view)
-    st.fragment(requests, run_every=CHART_SECONDS if live else None)(view)
-
-
-def controls() -> tuple[View, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.segmented_control(
-            "Range", list(RANGES), default="15m", key="range", bind="query-params", required=True
-        )
-        models = [ALL, *known_models()]
-        model = st.selectbox("Model", models, key="for_model", bind="query-params", width=170, format_func=_all_models)
-        namespaces = [ALL, *context.namespaces()]
-        namespace = st.selectbox(
-            "Namespace", namespaces, key="for_namespace", bind="query-params", width=160, format_func=_all_namespaces
+        view = choose_view(ON_DASHBOARD)
+        compare = st.toggle(
+            "Compare",
+            value=True,
+            key="compare",
+            bind="query-params",
+            help="With the window before: as changes on the tiles, and as thin grey lines in the charts.",
         )
         live = st.toggle("Live", value=True, key="live", bind="query-params", help="Off: the page stays as it is.")
-    window = RANGES[chosen or "15m"]
-    return View(window, None if namespace == ALL else namespace, None if model == ALL else model), live
+    st.fragment(replay_progress, run_every=1 if live else None)()
+    st.fragment(figures, run_every=TILE_SECONDS if live else None)(view, compare)
+    st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
+    st.fragment(behind, run_every=CHART_SECONDS if live else None)(view)
 
 
-def _all_models(name: str) -> str:
-    return "All models" if name == ALL else one_line(name, 60)
-
-
-def _all_namespaces(name: str) -> str:
-    return "All namespaces" if name == ALL else name
-
-
-def known_models() -> list[str]:
-    """Models that had a request in the last thirty days."""
-    metrics = context.services().metrics
-    known: Reading[dict[str, Summary]] = context.readings().get(
-        "models", lambda: metrics.breakdown(30 * 86_400, "model"), max_age=30
-    )
-    return list(known.value or ())
-
-
-def figures(view: View) -> None:
+def figures(view: View, compare: bool) -> None:
     """The tiles, or what there is to do while there is nothing to show."""
-    reading = summary(view)
+    reading = window.summary(view)
     if reading.value is None:
         nothing_yet(reading)
         return
     if not reading.value.requests:
         empty(view)
         return
-    st.caption(f"Last {view.window.words}, updated {clock(reading.read_at)}")
-    metrics = context.services().metrics
-    compared: Reading[Comparison] = context.readings().get(
-        ("comparison", *view.name),
-        lambda: metrics.comparison(view.window.seconds, namespace=view.namespace, model=view.model),
-        max_age=CHART_SECONDS,
-    )
-    before = compared.value.previous if compared.value and compared.value.previous.requests else None
+    stale = bool(reading.error)
+    said = f"Last {view.window.words}, updated {clock(reading.read_at)}"
+    st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
+    before = window.previous(view) if compare else None
     counted: Reading[int] = context.readings().get(
         ("entries", view.namespace, view.model),
         lambda: context.count_entries(view.namespace, view.model),
         max_age=5,
     )
+    sampled = () if view.model else window.gauges(view)
+    buckets, _ = window.series(view, compare)
     with st.grid(4, min_column_width=160):
-        for tile in tiles.of_requests(reading.value, before, series(view).value or []):
-            tiles.draw(tile)
-        tiles.draw(tiles.of_entries(counted.value, state().facts))
-
-
-def summary(view: View) -> Reading[Summary]:
-    """The figures of the window."""
-    metrics = context.services().metrics
-    return context.readings().get(
-        ("summary", *view.name),
-        lambda: metrics.summary(view.window.seconds, namespace=view.namespace, model=view.model),
-    )
-
-
-def series(view: View) -> Reading[list[Bucket]]:
-    """The closed buckets of the window."""
-    metrics = context.services().metrics
-    return context.readings().get(
-        ("series", *view.name),
-        lambda: metrics.series(
-            view.window.seconds, view.window.step, namespace=view.namespace, model=view.model, closed_only=True
-        ),
-        max_age=CHART_SECONDS - 1,
-    )
+        for tile in (
+            *tiles.of_requests(reading.value, before, buckets),
+            *tiles.of_store(counted.value, state().facts, sampled, view.namespace),
+        ):
+            tiles.draw(tile, view, stale=stale)
 
 
 def empty(view: View) -> None:
@@ -183,7 +106,7 @@ def empty(view: View) -> None:
                 icon=":material/play_arrow:",
                 type="primary",
                 on_click=actions.replay_sample,
-                disabled=not workers,
+                disabled=not workers or not context.actor().may(Role.OPERATOR),
             )
         if not workers:
             st.caption(
@@ -194,39 +117,84 @@ def empty(view: View) -> None:
         st.space("small")
 
 
-def panels(view: View) -> None:
-    """Charts, tables and the requests behind them."""
-    buckets = series(view).value
-    if not buckets or not any(bucket.summary.requests for bucket in buckets):
-        if (now := summary(view).value) is not None and now.requests:
+def panels(view: View, compare: bool) -> None:
+    """The charts: over time on closed buckets, and by name and by waiting."""
+    buckets, before = window.series(view, compare)
+    reading = window.summary(view)
+    if not any(bucket.summary.requests for bucket in buckets):
+        if reading.value is not None and reading.value.requests:
             st.caption("The charts begin when their first step has ended, within a minute.")
         return
-    marks = invalidation_marks(view)
+    marks = window.marks(view)
+    draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
-        _chart("Requests by outcome", charts.outcomes_over_time(buckets, marks), "chart-outcomes")
-        _chart("Hit rate", charts.hit_rate_over_time(buckets, marks), "chart-hit-rate")
-        _chart("Latency of hits and misses", charts.latency_over_time(buckets, marks), "chart-latency")
-        _chart("Money saved and spent", charts.savings_over_time(buckets, marks), "chart-savings")
-    if any(mark.at >= buckets[0].starts_at for mark in marks):
-        st.caption("⊘ and a dotted line mark an invalidation.")
+        draw("Requests by outcome", charts.outcomes_over_time(buckets, marks, before), "outcomes")
+        draw("Hit rate", charts.hit_rate_over_time(buckets, marks, before), "hit-rate")
+        draw("Latency of hits and misses", charts.latency_over_time(buckets, marks, before), "latency")
+        draw("Money saved and spent", charts.savings_over_time(buckets, marks, before), "savings")
+        sampled = () if view.model else window.gauges(view)
+        if any(bucket.last is not None for bucket in sampled):
+            stored = charts.stored_over_time(sampled, marks, view.namespace)
+            draw("Entries, memory and evictions", stored, "stored")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download the series as CSV",
+            lambda: series_table.csv(buckets, sampled, view.namespace),
+            f"encore-{view.range}.csv",
+            "text/csv",
+            key="series-csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        notes = ["Select a bar of the first chart to see its requests."]
+        if any(mark.at >= buckets[0].starts_at for mark in marks):
+            notes.append("⊘ and a dotted line mark an invalidation.")
+        st.caption(" ".join(notes), width="stretch")
 
 
-def _chart(title: str, figure: object, key: str) -> None:
+def panel(view: View, title: str, figure: go.Figure, key: str, *, stale: bool = False) -> None:
+    """A chart as a card; a bar that stands for requests leads to them."""
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
-        st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=f"{title} over time")
+        chosen: Any = st.plotly_chart(
+            charts.faded(figure) if stale else figure,
+            key=f"chart-{key}",
+            config=charts.CONFIG,
+            alt=title,
+            on_select="rerun" if key in _LEADING else "ignore",
+            selection_mode="points",
+        )
+    if key not in _LEADING or not chosen.selection.points:
+        return
+    if (parameters := _LEADING[key](chosen.selection.points[0])) is not None:
+        _to_requests(view, parameters)
 
 
-def invalidation_marks(view: View) -> list[Mark]:
-    """Invalidations as marks for time lines."""
-    history: Reading[list[Invalidation]] = context.readings().get(
-        "history", lambda: context.services().invalidation.history(limit=100)
-    )
-    return [
-        Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in history.value or ()
-        if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
-    ]
+def _to_requests(view: View, parameters: dict[str, str]) -> None:
+    st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), **parameters})
+
+
+def _behind_bar(point: dict[str, Any]) -> dict[str, str] | None:
+    match point.get("customdata"):
+        case [since, until, outcome, *_]:
+            return {"since": str(int(since)), "until": str(int(until)), "outcome": str(outcome)}
+        case _:
+            return None
+
+
+def _behind_class(point: dict[str, Any]) -> dict[str, str] | None:
+    match point.get("customdata"):
+        case str(name) | [str(name)] if name:
+            return {"ttl_class": name}
+        case _:
+            return None
+
+
+_LEADING: dict[str, Callable[[dict[str, Any]], dict[str, str] | None]] = {
+    "outcomes": _behind_bar,
+    "ttl-classes": _behind_class,
+}
+"""Charts whose bars lead to the requests behind them: from a selected point to the filters of that page."""
 
 
 def replay_progress() -> None:
@@ -243,20 +211,20 @@ def replay_progress() -> None:
         st.button("Stop", key="stop-replay", icon=":material/stop:", on_click=actions.stop, args=(name,))
 
 
-def requests(view: View) -> None:
-    """The latest requests one by one, and what is asked most."""
-    now = summary(view).value
+def behind(view: View) -> None:
+    """What is asked most, and the figures by name."""
+    now = window.summary(view).value
     if now is None or not now.requests:
         return
     st.subheader("Behind the figures", anchor=False)
-    parts = {
-        "Latest requests": lambda: _recent(view),
+    parts: dict[str, Callable[[], None]] = {
         "Missed most": lambda: _frequent(view, OutcomeKind.MISS),
         "Hit most": lambda: _frequent(view, OutcomeKind.HIT),
         "By model": lambda: _breakdown(view, "model"),
         "By namespace": lambda: _breakdown(view, "namespace"),
-        "Latency": lambda: _latency(now),
-        "TTL classes": lambda: _ttl_classes(now),
+        "Waiting": lambda: _waiting(view),
+        "TTL classes": lambda: _ttl_classes(view),
+        "Reasons": lambda: _reasons(view, now),
     }
     for tab, draw in zip(st.tabs(list(parts), key="behind", on_change="rerun"), parts.values(), strict=True):
         if tab.open:
@@ -264,71 +232,36 @@ def requests(view: View) -> None:
                 draw()
 
 
-OUTCOME_FILTERS: dict[str, RequestFilter] = {
-    "all": RequestFilter(),
-    "hit, exact": RequestFilter(kind=OutcomeKind.HIT, detail=HitDetail.EXACT),
-    "hit, normalized": RequestFilter(kind=OutcomeKind.HIT, detail=HitDetail.NORMALIZED),
-    "hit, semantic": RequestFilter(kind=OutcomeKind.HIT, detail=HitDetail.SEMANTIC),
-    "miss": RequestFilter(kind=OutcomeKind.MISS),
-    "bypass": RequestFilter(kind=OutcomeKind.BYPASS),
-    "error": RequestFilter(kind=OutcomeKind.ERROR),
-}
-
-
-def _recent(view: View) -> None:
-    chosen = st.pills(
-        "Outcome", list(OUTCOME_FILTERS), default="all", key="outcome", bind="query-params", required=True
-    )
-    where = msgspec.structs.replace(
-        OUTCOME_FILTERS[chosen or "all"],
-        namespace=view.namespace,
-        model=view.model,
-        starts_at=float(int(time.time() - view.window.seconds) // 60 * 60),
-    )
-    metrics = context.services().metrics
-    reading: Reading[list[RequestRecord]] = context.readings().get(
-        ("recent", chosen, *view.name), lambda: metrics.recent(RECENT, where)
-    )
-    if not reading.value:
-        st.caption("No request like this among the latest ones. Choose another outcome or a longer range.")
-        return
-    table = tables.requests(reading.value)
-    st.dataframe(
-        table, column_config=tables.REQUEST_COLUMNS, hide_index=True, height=380, key="requests", alt="Latest requests"
-    )
-    st.download_button(
-        "Download CSV", tables.csv(table), "requests.csv", "text/csv", icon=":material/download:", on_click="ignore"
-    )
-
-
 def _frequent(view: View, kind: OutcomeKind) -> None:
-    metrics = context.services().metrics
-    where = RequestFilter(namespace=view.namespace, model=view.model)
-    reading: Reading[list[Frequent]] = context.readings().get(
-        ("top", kind, view.namespace, view.model), lambda: metrics.top(kind, 15, where), max_age=10
-    )
-    if not reading.value:
+    found = window.most_frequent(view, kind)
+    if not found:
         st.caption("Nothing yet.")
         return
-    st.dataframe(
-        tables.frequent(reading.value),
+    event: Any = st.dataframe(
+        tables.frequent(found),
         column_config=tables.FREQUENT_COLUMNS,
         hide_index=True,
         key=f"top-{kind}",
         alt="Most frequent prompts among the latest requests",
+        on_select="rerun",
+        selection_mode="single-row",
     )
-    st.caption("Counted among the latest requests, whatever the range.")
+    told = "Counted among the latest requests, whatever the range. Select a row to see its requests."
+    if not context.services().settings.record_prompts:
+        told += " Prompts are not shown: `ENCORE_RECORD_PROMPTS` is off."
+    st.caption(told)
+    if (rows := event.selection.rows) and (key := found[rows[0]].key):
+        st.switch_page(
+            "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), ON_REQUESTS.range: "30d", "key": key}
+        )
 
 
 def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
-    metrics = context.services().metrics
-    reading: Reading[dict[str, Summary]] = context.readings().get(
-        (by, *view.name),
-        lambda: metrics.breakdown(view.window.seconds, by, namespace=view.namespace, model=view.model),
-        max_age=10,
-    )
+    found = window.breakdown(view, by)
+    if any(summary.hit_rate is not None for summary in found.values()):
+        panel(view, f"Hit rate by {by}", charts.hit_rate_by_name(found), f"by-{by}")
     st.dataframe(
-        tables.breakdown(reading.value or {}),
+        tables.breakdown(found),
         column_config=tables.breakdown_columns(by.capitalize()),
         hide_index=True,
         key=f"by-{by}",
@@ -336,23 +269,42 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
     )
 
 
-def _latency(now: Summary) -> None:
-    st.plotly_chart(
-        charts.latency_distribution(now.hit_latency, now.miss_latency),
-        key="chart-distribution",
-        config=charts.CONFIG,
-        alt="How many callers waited how long",
-    )
+def _waiting(view: View) -> None:
+    if (now := window.slow_summary(view)) is not None:
+        distribution = charts.latency_distribution(now.hit_latency, now.miss_latency)
+        panel(view, "How long callers waited", distribution, "distribution")
 
 
-def _ttl_classes(now: Summary) -> None:
+def _ttl_classes(view: View) -> None:
+    now = window.slow_summary(view)
+    kinds = now.ttl_classes if now else {}
+    if kinds:
+        panel(view, "Requests by TTL class", charts.ttl_class_mix(kinds), "ttl-classes")
     st.dataframe(
-        tables.ttl_classes(now.ttl_classes),
+        tables.ttl_classes(kinds),
         column_config=tables.TTL_COLUMNS,
         hide_index=True,
         key="ttl-classes",
         alt="Requests by TTL class",
     )
+
+
+def _reasons(view: View, now: Summary) -> None:
+    rows = tables.reasons(now)
+    event: Any = st.dataframe(
+        rows,
+        column_config=tables.REASON_COLUMNS,
+        hide_index=True,
+        key="reasons",
+        alt="Why requests were not hits, and why answers were not stored",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    st.caption("Select a row to see its requests.")
+    if chosen := event.selection.rows:
+        st.switch_page(
+            "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), "reason": rows["reason"].iloc[chosen[0]]}
+        )
 
 
 page()

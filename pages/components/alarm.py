@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 import streamlit as st
 
 from core.alerts import Alert, Severity
@@ -12,23 +11,16 @@ from core.facts import FRESH_SECONDS, health
 from pages.components import context
 from pages.components.readings import Reading
 from pages.components.text import plain
+from pages.components.tiles import Way
 from pages.components.wording import clock, duration
 
 START_WORKERS = "python -m workers"
 """The command that starts a pool of workers."""
 
 
-class Way(msgspec.Struct, frozen=True):
-    """Where to go about an alert: the button's words, the page, and what it is to show."""
-
-    words: str
-    page: str
-    parameters: dict[str, str] = {}
-
-
 WAYS = {
-    "error-rate": Way("Show failed requests", "pages/dashboard.py", {"outcome": "error"}),
-    "hit-rate": Way("Show misses", "pages/dashboard.py", {"outcome": "miss"}),
+    "error-rate": Way("Show failed requests", parameters={"outcome": "error"}),
+    "hit-rate": Way("Show misses", parameters={"outcome": "miss"}),
     "no-worker": Way("Open Workers", "pages/workers.py"),
     "memory": Way("Open Health", "pages/health.py"),
     "bans": Way("Open Invalidations", "pages/invalidations.py"),

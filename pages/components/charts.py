@@ -12,8 +12,9 @@ from html import escape
 import msgspec
 import plotly.graph_objects as go
 
+from core.metrics.gauges import GaugeBucket
 from core.metrics.histogram import Histogram
-from core.metrics.summary import Bucket, Summary
+from core.metrics.summary import Bucket, Kinds, Summary
 from core.models import HitDetail
 from core.semantic.calibration import CurvePoint
 from core.semantic.reports import ReplayPoint
@@ -25,11 +26,17 @@ from pages.components.wording import local
 HEIGHT = 260
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
+MOST_BARS = 8
+"""Bars by name in one chart: the rest is in the tables."""
 
 HIT_P50 = Look("hit p50", "", "blue", "#0072B2")
 HIT_P95 = Look("hit p95", "", "blue", "#56B4E9", "dash")
 MISS_P50 = Look("miss p50", "", "orange", "#E69F00", "dashdot")
 MISS_P95 = Look("miss p95", "", "red", "#D55E00", "dot")
+
+
+BEFORE = Look("before", "", "gray", "#8A929C")
+"""The window before, drawn thin over the one that is shown."""
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +46,11 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark]) -> go.Figure:
-    """Requests a bucket, stacked by outcome."""
+def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
+    """Requests a bucket, stacked by outcome; each bar carries its bucket and outcome as custom data.
+
+    `before` are the buckets of the window before, one for each: so in all charts over time.
+    """
     figure = _figure(buckets, marks, "requests")
     times = _times(buckets)
     for look, count in _KINDS:
@@ -51,24 +61,27 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark]) -> go.F
                 y=counts,
                 name=look.short,
                 marker={"color": look.hexadecimal, "line": {"width": 0}},
+                customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds, look.words) for bucket in buckets],
                 hovertemplate="%{y:,}",
             )
+    _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
     figure.update_layout(barmode="stack", bargap=0.12)
     return figure
 
 
-def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark]) -> go.Figure:
+def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """The share of lookups that found an answer, all hits and the exact ones alone."""
     figure = _figure(buckets, marks, "")
     times = _times(buckets)
     _line(figure, times, [bucket.summary.hit_rate for bucket in buckets], outcomes.HIT_EXACT, "all hits", "%{y:.1%}")
     exact = [_share_of(bucket.summary, HitDetail.EXACT) for bucket in buckets]
     _line(figure, times, exact, outcomes.HIT_NORMALIZED, "exact hits alone", "%{y:.1%}")
+    _ghost(figure, times, [bucket.summary.hit_rate for bucket in before], "all hits before", "%{y:.1%}")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", dtick=0.25)
     return figure
 
 
-def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark]) -> go.Figure:
+def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """Percentiles of what callers waited, hits beside misses, on a logarithmic axis."""
     figure = _figure(buckets, marks, "milliseconds")
     times = _times(buckets)
@@ -80,20 +93,112 @@ def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark]) -> go.Fi
     ):
         values = [measured(bucket.summary).percentile(percentile) for bucket in buckets]
         _line(figure, times, values, look, look.words, "%{y:,.2~f} ms")
+    for name, earlier in (
+        ("miss p50 before", [bucket.summary.miss_latency.p50_ms for bucket in before]),
+        ("hit p50 before", [bucket.summary.hit_latency.p50_ms for bucket in before]),
+    ):
+        _ghost(figure, times, earlier, name, "%{y:,.2~f} ms")
     figure.update_yaxes(type="log", tickformat="~g", dtick=1)
     return figure
 
 
-def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark]) -> go.Figure:
-    """Money that hits did not cost, added up over the window, and what misses did cost."""
+def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
+    """Money saved, less what judging and embedding cost, added up over the window, and what misses did cost."""
     figure = _figure(buckets, marks, "US dollars")
     times = _times(buckets)
-    saved = _running([bucket.summary.saved_cost_usd or 0.0 for bucket in buckets])
+    saved = _running([bucket.summary.net_saved_usd or 0.0 for bucket in buckets])
     spent = _running([bucket.summary.cost_usd or 0.0 for bucket in buckets])
-    _line(figure, times, saved, outcomes.HIT_SEMANTIC, "saved by hits", "$%{y:,.4~f}", fill="tozeroy")
+    name = "saved, net" if any(bucket.summary.overhead_usd for bucket in buckets) else "saved by hits"
+    _line(figure, times, saved, outcomes.HIT_SEMANTIC, name, "$%{y:,.4~f}", fill="tozeroy")
     _line(figure, times, spent, outcomes.MISS, "spent on misses", "$%{y:,.4~f}")
+    earlier = _running([bucket.summary.net_saved_usd or 0.0 for bucket in before])
+    _ghost(figure, times, earlier, "saved before", "$%{y:,.4~f}")
     figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat="~g")
     return figure
+
+
+def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], namespace: str | None = None) -> go.Figure:
+    """Entries of one namespace or of all, the memory of Redis on an axis of its own, and what was evicted as bars."""
+    figure = _figure(buckets, marks, "entries")
+    times = _times(buckets)
+    entries = [bucket.last.entries_of(namespace) if bucket.last else None for bucket in buckets]
+    _line(figure, times, entries, outcomes.HIT_EXACT, "entries", "%{y:,}", fill="tozeroy")
+    if any(bucket.evicted for bucket in buckets):
+        figure.add_bar(
+            x=times,
+            y=[bucket.evicted for bucket in buckets],
+            name="evicted",
+            marker={"color": outcomes.ERROR.hexadecimal, "line": {"width": 0}},
+            hovertemplate="%{y:,}",
+        )
+    memory = [bucket.last.used_bytes / 1e6 if bucket.last and bucket.last.used_bytes else None for bucket in buckets]
+    if any(value is not None for value in memory):
+        _line(figure, times, memory, outcomes.MISS, "memory", "%{y:,.1f} MB")
+        figure.data[-1].update(yaxis="y2")
+        figure.update_layout(
+            yaxis2={
+                "overlaying": "y",
+                "side": "right",
+                "rangemode": "tozero",
+                "ticksuffix": " MB",
+                "showgrid": False,
+                "automargin": True,
+                "fixedrange": True,
+            }
+        )
+    figure.update_layout(yaxis={"rangemode": "tozero", "tickformat": "~s"})
+    return figure
+
+
+def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
+    """Hit rates of models or namespaces, those with the most requests, the busiest on top."""
+    shown = [(one, found) for one, found in summaries.items() if found.hit_rate is not None][:MOST_BARS]
+    figure = _bars()
+    figure.add_bar(
+        y=[_label(one) for one, _ in shown],
+        x=[found.hit_rate for _, found in shown],
+        orientation="h",
+        name="hit rate",
+        showlegend=False,
+        marker={"color": outcomes.HIT_EXACT.hexadecimal, "line": {"width": 0}},
+        text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
+        textposition="auto",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    return figure
+
+
+def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
+    """Requests by TTL class, hits, misses and bypasses one after the other, the most frequent class on top."""
+    shown = list(kinds.items())[:MOST_BARS]
+    figure = _bars()
+    for look, words, count in (
+        (outcomes.HIT_EXACT, "hits", lambda found: found.hits),
+        (outcomes.MISS, "misses", lambda found: found.misses),
+        (outcomes.BYPASS, "bypasses", lambda found: found.bypasses),
+        (outcomes.ERROR, "errors", lambda found: found.errors),
+    ):
+        counts = [count(found) for _, found in shown]
+        if any(counts):
+            figure.add_bar(
+                y=[_label(name.replace("_", " ")) for name, _ in shown],
+                x=counts,
+                orientation="h",
+                name=words,
+                marker={"color": look.hexadecimal, "line": {"width": 0}},
+                customdata=[name for name, _ in shown],
+                hovertemplate="%{x:,}",
+            )
+    figure.update_layout(barmode="stack", hovermode="y unified")
+    figure.update_xaxes(tickformat=",d")
+    return figure
+
+
+def faded(figure: go.Figure) -> go.Figure:
+    """The same in the look of values that could not be read again."""
+    return figure.update_traces(opacity=0.35)
 
 
 def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
@@ -236,9 +341,36 @@ _KINDS: tuple[tuple[Look, Callable[[Summary], int]], ...] = (
 )
 
 
-def _times(buckets: Sequence[Bucket]) -> list[datetime]:
+def _times(buckets: Sequence[Bucket | GaugeBucket]) -> list[datetime]:
     """The middle of each bucket as the viewer's wall clock shows it: Plotly knows no time zones."""
     return [local(bucket.starts_at + bucket.seconds / 2).replace(tzinfo=None) for bucket in buckets]
+
+
+def _label(name: str) -> str:
+    """A name from outside as Plotly shows it literally: it takes some tags for formatting."""
+    return escape(one_line(name, 24)) or "none"
+
+
+def _bars() -> go.Figure:
+    figure = _blank("")
+    figure.update_layout(hovermode="closest", bargap=0.35)
+    figure.update_yaxes(autorange="reversed", type="category", ticklabelstandoff=6)
+    return figure
+
+
+def _ghost(figure: go.Figure, times: Sequence[datetime], values: Sequence[float | None], name: str, hover: str) -> None:
+    """The window before, if anything happened in it."""
+    if any(values):
+        figure.add_scatter(
+            x=times,
+            y=values,
+            name=name,
+            mode="lines",
+            line={"color": BEFORE.hexadecimal, "width": 1.2},
+            opacity=0.8,
+            connectgaps=False,
+            hovertemplate=hover,
+        )
 
 
 def _running(amounts: Sequence[float]) -> list[float]:
@@ -270,7 +402,7 @@ def _line(
     )
 
 
-def _figure(buckets: Sequence[Bucket], marks: Sequence[Mark], unit: str) -> go.Figure:
+def _figure(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], unit: str) -> go.Figure:
     """A figure over the window, with the marks that lie in it."""
     figure = _blank(unit)
     if buckets:

@@ -14,6 +14,7 @@ from core.explanation import Difference
 from core.exports import to_csv
 from core.invalidation import Invalidation, InvalidationState, PreviewRow
 from core.metrics.summary import Kinds, Summary
+from core.models import OutcomeKind
 from core.nearest import Nearest
 from core.parts import Part
 from core.request_log import Frequent, RequestRecord
@@ -70,6 +71,13 @@ TTL_COLUMNS: dict[str, Any] = {
     "hits": _column.NumberColumn("Hits", format="localized"),
     "misses": _column.NumberColumn("Misses", format="localized"),
     "bypasses": _column.NumberColumn("Bypasses", format="localized"),
+}
+
+REASON_COLUMNS: dict[str, Any] = {
+    "outcome": _column.TextColumn("Outcome", width=110),
+    "reason": _column.TextColumn("Reason", width="small"),
+    "count": _column.NumberColumn("Requests", format="localized", width=100),
+    "why": _column.TextColumn("What it means", width="large"),
 }
 
 PREVIEW_COLUMNS: dict[str, Any] = {
@@ -211,6 +219,30 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
 def breakdown_columns(name: str) -> dict[str, Any]:
     """The columns of a breakdown by `name`."""
     return _BREAKDOWN_COLUMNS | {"name": _column.TextColumn(name, width="medium")}
+
+
+def reasons(summary: Summary) -> pd.DataFrame:
+    """Why requests came to their outcome, and why fresh answers were not stored."""
+    rows = [
+        {
+            "outcome": kind,
+            "reason": one_line(reason, 60),
+            "count": count,
+            "why": outcomes.why(OutcomeKind(kind), None, reason) if kind != OutcomeKind.HIT else "",
+        }
+        for kind, found in summary.reasons.items()
+        for reason, count in found.items()
+    ]
+    rows += [
+        {
+            "outcome": "not stored",
+            "reason": one_line(reason, 60),
+            "count": count,
+            "why": outcomes.why_not_stored(reason),
+        }
+        for reason, count in summary.not_stored.items()
+    ]
+    return pd.DataFrame(sorted(rows, key=lambda row: -row["count"]), columns=list(REASON_COLUMNS))
 
 
 def ttl_classes(kinds: Mapping[str, Kinds]) -> pd.DataFrame:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from csv import DictReader
+from datetime import datetime
+from io import StringIO
 
 import pytest
 
+from core import facts
+from core.bootstrap import bootstrap
+from core.metrics.gauges import GaugeBucket, Sample
 from core.metrics.histogram import Histogram
-from core.metrics.summary import Bucket, Summary, summarize
+from core.metrics.summary import Bucket, Kinds, Summary, summarize
 from core.models import CacheStrategy, Outcome, OutcomeKind
-from pages.components import charts, context, outcomes, tiles
+from core.settings import Settings
+from pages.components import charts, context, outcomes, series_table, tiles
 from pages.components.charts import Mark
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
@@ -92,14 +99,6 @@ def test_a_window_without_requests_says_when_the_latest_was(open_page, services)
     assert tile(open_page("dashboard", range="1h"), "Requests") == "1"
 
 
-def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffic):
-    at = open_page("dashboard")
-    table = at.dataframe[0].value
-    assert list(table["outcome"]) == ["bypass", "miss", "miss", "hit, normalized", "hit, exact", "miss"]
-    at.pills(key="outcome").select("hit, normalized").run()
-    assert list(at.dataframe[0].value["prompt"]) == ["what is a  cat"]
-
-
 def test_charts_begin_when_their_first_step_has_ended(open_page, services, ask):
     ask("What is a cat?")
     at = open_page("dashboard", range="15m")
@@ -111,6 +110,79 @@ def test_charts_begin_when_their_first_step_has_ended(open_page, services, ask):
     at.run()
     assert len(at.get("plotly_chart")) == 4
     assert not at.exception
+    services.gauges.write(facts.sample(services, time.time() - 60))
+    context.readings().renew()
+    at.run()
+    assert len(at.get("plotly_chart")) == 5, "what is stored is drawn where workers sample it"
+
+
+def test_every_tile_that_counts_requests_leads_to_them(open_page, services, traffic):
+    at = open_page("dashboard", range="6h", for_model="gpt-4o")
+    at.button(key="see-Hit rate").click().run()
+    assert not at.exception
+    assert [title.value for title in at.title] == ["Requests"]
+    assert list(at.dataframe[0].value["outcome"]) == ["hit, normalized", "hit, exact"]
+    assert at.segmented_control(key="within").value == "6h"
+    at = open_page("dashboard")
+    at.button(key="see-A miss takes").click().run()
+    assert set(at.dataframe[0].value["outcome"]) == {"miss"}
+    assert "Waited at least" in " ".join(button.label for button in at.button)
+
+
+def test_values_that_cannot_be_read_again_are_grey(open_page, use, redis_server, provider, monkeypatch, ask_with):
+    server = redis_server()
+    monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
+    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+        use(built)
+        ask_with(built, "What is a cat?")
+        built.metrics.record(an_outcome(seconds_ago=120))
+        at = open_page("dashboard")
+        assert tile(at, "Requests") == "2"
+        server.kill()
+        context.readings().renew()
+        at.run()
+        assert tile(at, "Requests") == ":gray[2]"
+        assert "the last values that could be read" in everything_said(at)
+        assert len(at.get("plotly_chart")) == 4
+        assert not at.exception
+
+
+def test_prompts_are_not_shown_where_they_may_not_be(open_page, use, services, traffic, provider, monkeypatch):
+    services.metrics.flush()
+    monkeypatch.setenv("ENCORE_RECORD_PROMPTS", "false")
+    with bootstrap(Settings(), provider=provider) as discreet:
+        use(discreet)
+        for page in ("dashboard", "requests"):
+            at = open_page(page)
+            assert set(at.dataframe[0].value["prompt"]) == {"–"}
+        at = open_page("dashboard")
+        assert "Prompts are not shown" in everything_said(at)
+
+
+def test_someone_who_may_only_look_is_not_offered_a_replay(open_page, services, a_worker, viewer):
+    assert open_page("dashboard").button(key="replay").disabled
+
+
+def test_the_series_can_be_had_for_a_spreadsheet(services, ask):
+    services.metrics.record(an_outcome(seconds_ago=90))
+    services.gauges.write(facts.sample(services, time.time() - 90))
+    buckets_of_window = services.metrics.series(300, 60)
+    sampled = services.gauges.series(300, 60, ends_at=time.time())
+    rows = list(DictReader(StringIO(series_table.csv(buckets_of_window, sampled, None).decode())))
+    assert [int(row["requests"]) for row in rows].count(1) == 1
+    assert [row["entries"] for row in rows].count("0") == 1
+    assert {row["seconds"] for row in rows} == {"60"}
+    assert datetime.fromisoformat(rows[0]["starts_at"]).tzinfo is not None
+
+
+def test_the_window_before_is_drawn_and_can_be_left_out(open_page, services, ask):
+    for seconds in (120, 1000):
+        services.metrics.record(an_outcome(seconds_ago=seconds))
+    at = open_page("dashboard")
+    assert '"all before"' in at.get("plotly_chart")[0].proto.spec
+    assert next(metric.delta for metric in at.metric if metric.label == "Requests") in ("0", "0%", 0)
+    at.toggle(key="compare").set_value(False).run()
+    assert '"all before"' not in at.get("plotly_chart")[0].proto.spec
 
 
 # What charts and tiles are made of
@@ -216,6 +288,7 @@ def test_every_reason_has_a_sentence():
         ("By model", "name", {"gpt-4o", "gpt-4o-mini"}),
         ("By namespace", "name", {"default"}),
         ("TTL classes", "name", {"general knowledge"}),
+        ("Reasons", "reason", {"absent"}),
     ],
 )
 def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column, found):
@@ -226,12 +299,32 @@ def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column
     assert found <= set(at.dataframe[0].value[column])
 
 
-def test_the_latency_of_callers_is_drawn_as_a_distribution(open_page, services, traffic):
+@pytest.mark.parametrize("tab", ["By model", "By namespace", "Waiting", "TTL classes"])
+def test_behind_the_figures_are_charts(open_page, services, traffic, tab):
     at = open_page("dashboard")
-    at.session_state["behind"] = "Latency"
+    at.session_state["behind"] = tab
     at.run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == 1
+
+
+def test_names_from_outside_are_shown_literally_in_charts():
+    hostile = '<a href="https://x.example">a</a>'
+    figure = charts.hit_rate_by_name({hostile: a_summary(**SOME), "never looked up": a_summary()})
+    assert list(figure.data[0].y) == ["&lt;a href=&quot;https://x.exam…"]
+    mix = charts.ttl_class_mix({hostile: Kinds(hits=1)})
+    assert list(mix.data[0].y) == ["&lt;a href=&quot;https://x.exam…"]
+
+
+def test_what_is_stored_is_drawn_with_its_evictions():
+    sample = Sample(at=0, entries=7, used_bytes=2_000_000, namespaces={"shop": 5})
+    sampled = [
+        GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=3),
+        GaugeBucket(starts_at=60, seconds=60, last=None),
+    ]
+    figure = charts.stored_over_time(sampled, [], "shop")
+    drawn = {trace.name: list(trace.y) for trace in figure.data}
+    assert drawn == {"entries": [5, None], "evicted": [3, 0], "memory": [2.0, None]}
 
 
 def test_the_distribution_has_a_bar_for_each_bucket_that_is_not_empty():

@@ -1,0 +1,201 @@
+"""Requests: the latest ones one by one, what became of each and why; behind every figure of the dashboard."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import streamlit as st
+
+from core.models import OutcomeKind
+from core.request_log import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
+from pages.components import context, outcomes, tables
+from pages.components.frame import frame, nothing_yet
+from pages.components.readings import Reading
+from pages.components.text import literal, visible
+from pages.components.view import ON_REQUESTS, View, choose_view
+from pages.components.wording import clock, milliseconds, money, number, sentence
+
+SECONDS = 5
+SHOWN = 500
+
+OUTCOMES: dict[str, RequestFilter] = {
+    "all": RequestFilter(),
+    "hit": RequestFilter(kind=OutcomeKind.HIT),
+    **{look.words: RequestFilter(kind=OutcomeKind.HIT, detail=detail) for detail, look in outcomes.HITS.items()},
+    "miss": RequestFilter(kind=OutcomeKind.MISS),
+    "bypass": RequestFilter(kind=OutcomeKind.BYPASS),
+    "error": RequestFilter(kind=OutcomeKind.ERROR),
+}
+
+TEXTS = {"reason": "Why", "ttl_class": "TTL class", "key": "Key"}
+NUMBERS = {"slower": "Waited at least", "since": "From", "until": "Until"}
+"""Filters that only links set, with their words: parameters of the URL."""
+
+
+def page() -> None:
+    if not frame("Requests", "The latest requests one by one: what became of each, and why."):
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        view = choose_view(ON_REQUESTS)
+        live = st.toggle(
+            "Live", value=False, key="requests_live", bind="query-params", help="Reads new requests every few seconds."
+        )
+    chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
+    texts, numbers = linked_filters()
+    st.fragment(listing, run_every=SECONDS if live else None)(view, chosen or "all", texts, numbers)
+
+
+def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
+    """The filters that a link set, each with a way to be rid of it; what cannot be is left out."""
+    texts = {name: st.query_params[name][:200] for name in TEXTS if st.query_params.get(name)}
+    numbers: dict[str, float] = {}
+    for name in NUMBERS:
+        try:
+            value = float(st.query_params.get(name, ""))
+        except ValueError:
+            continue
+        if 0 <= value < 1e11:  # no other moment has a date
+            numbers[name] = value
+    if texts or numbers:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("Only:", width="content")
+            for name, text in texts.items():
+                _removable(name, f"{TEXTS[name]}: {literal(text, 40)}")
+            for name, value in numbers.items():
+                _removable(name, f"{NUMBERS[name]} {milliseconds(value) if name == 'slower' else clock(value)}")
+    return texts, numbers
+
+
+def _removable(name: str, words: str) -> None:
+    st.button(words, key=f"no-{name}", icon=":material/close:", on_click=lambda: st.query_params.pop(name, None))
+
+
+def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> None:
+    """The requests that match, and the one that is looked at."""
+    reading = read(view, chosen, texts, numbers)
+    if reading.value is None:
+        nothing_yet(reading)
+        return
+    records = reading.value
+    if not records:
+        nothing_found()
+        return
+    until = "" if len(records) < SHOWN else " There are more: choose a shorter range to see older ones."
+    st.caption(f"{number(len(records))} of the latest requests, read at {clock(reading.read_at)}.{until}")
+    table = tables.requests(records)
+    event: Any = st.dataframe(
+        table,
+        column_config=tables.REQUEST_COLUMNS,
+        hide_index=True,
+        height=min(420, 38 + 35 * len(records)),
+        key="requests",
+        alt="Latest requests",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    rows = [row for row in event.selection.rows if row < len(records)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download CSV", tables.csv(table), "requests.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        )
+        if not rows:
+            st.caption("Select a row to see all of a request.", width="content")
+    if rows:
+        detail(records[rows[0]])
+
+
+def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> Reading[list[RequestRecord]]:
+    """The latest requests that match all filters."""
+    where = msgspec.structs.replace(
+        OUTCOMES[chosen],
+        namespace=view.namespace,
+        model=view.model,
+        reason=texts.get("reason"),
+        ttl_class=texts.get("ttl_class"),
+        key=texts.get("key"),
+        slower_than_ms=numbers.get("slower"),
+        starts_at=numbers.get("since"),
+        ends_at=numbers.get("until"),
+    )
+    metrics = context.services().metrics
+
+    def look() -> list[RequestRecord]:
+        # A moment that a link names holds whatever the range is.
+        starts_at = time.time() - view.window.seconds if where.starts_at is None else where.starts_at
+        return metrics.recent(SHOWN, msgspec.structs.replace(where, starts_at=starts_at))
+
+    return context.readings().get(("requests", where, view.range), look)
+
+
+def nothing_found() -> None:
+    """None matches: what to do instead."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(":material/search_off: **No request like this**", text_alignment="center")
+        st.caption(
+            f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters.",
+            text_alignment="center",
+        )
+        st.space("small")
+
+
+def detail(record: RequestRecord) -> None:
+    """One request, and where to go from it."""
+    look = outcomes.look(record.kind, record.detail)
+    with st.container(border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(look.words, icon=look.icon, color=look.colour)
+            if record.stale:
+                st.badge("stale", icon=":material/history:", color="orange")
+            st.caption(clock(record.at), width="stretch")
+            _ways(record)
+        st.markdown(outcomes.why(record.kind, record.detail, record.reason))
+        if record.not_stored and (why := outcomes.why_not_stored(record.not_stored)):
+            st.markdown(f"The answer was not stored. {why}")
+        if record.prompt is None:
+            st.caption("Its prompt was not kept, or may not be shown (`ENCORE_RECORD_PROMPTS`).")
+        else:
+            st.code(visible(record.prompt), language=None, wrap_lines=True)
+        st.caption(sentence(" · ".join(_facts(record))))
+        if record.key:
+            st.code(record.key, language=None)
+
+
+def _facts(record: RequestRecord) -> list[str]:
+    facts = [
+        f"model {literal(record.model)}",
+        f"namespace {literal(record.namespace)}",
+        f"waited {milliseconds(record.latency_ms)}",
+        f"cache {milliseconds(record.lookup_ms)}",
+    ]
+    if record.provider_ms:
+        facts.append(f"provider {milliseconds(record.provider_ms)}")
+    if record.reason:
+        facts.append(f"reason {literal(record.reason)}")
+    if record.similarity is not None:
+        facts.append(f"similarity {record.similarity:.3f}")
+    if record.ttl_class:
+        facts.append(f"TTL class {literal(record.ttl_class.replace('_', ' '))}")
+    if record.kind is OutcomeKind.HIT:
+        facts.append(f"saved {milliseconds(record.saved_ms)} and {money(record.saved_cost_usd)}")
+    elif record.cost_usd is not None:
+        facts.append(f"cost {money(record.cost_usd)}")
+    return facts
+
+
+def _ways(record: RequestRecord) -> None:
+    # A miss that was stored stands at its key, a hit by other words at the key of what it found.
+    is_stored = record.kind is OutcomeKind.HIT or record.stored
+    if record.key and is_stored and st.button("Open the entry", key="to-entry", icon=":material/database:"):
+        st.switch_page("pages/entries.py", query_params={"key": record.key, "entries_namespace": record.namespace})
+    # What was cut off would be another question.
+    is_whole = record.prompt and len(record.prompt) < MAX_PROMPT
+    if is_whole and st.button("Ask in the playground", key="to-playground", icon=":material/chat:"):
+        # Not in the URL: it would be in logs and histories.
+        st.session_state["prompt"] = record.prompt
+        st.switch_page("pages/playground.py", query_params={})
+
+
+page()
