@@ -37,6 +37,7 @@ class Action(StrEnum):
     INVALIDATE = "invalidating"
     INVALIDATE_ALL = "invalidating everything"
     UNDO = "undoing an invalidation"
+    BYPASS = "turning the bypass switch"
     SWEEP = "having memory given back"
     END_HOLD = "ending the time for undo"
     END_HOLD_ALL = "ending the time for undo of everything"
@@ -57,6 +58,7 @@ REQUIRED: Mapping[Action, Role] = {
     Action.INVALIDATE: Role.OPERATOR,
     Action.INVALIDATE_ALL: Role.ADMIN,
     Action.UNDO: Role.OPERATOR,
+    Action.BYPASS: Role.OPERATOR,
     Action.SWEEP: Role.OPERATOR,
     Action.END_HOLD: Role.OPERATOR,
     Action.END_HOLD_ALL: Role.ADMIN,

@@ -39,8 +39,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     `source` is where it came from: console, cli, gateway, schedule, worker or api. `action` is the thing and what was
     done with it: `invalidate.requested`, `invalidate.applied`, `invalidate.refused`, `invalidate.unknown`,
     `invalidate.undone`, `invalidate.swept`, `schedule.created`, `threshold.published`, `entry.edited`, `job.stopped`,
-    `workers.suspended`. `details` is plain JSON: mode, preview count, job, deleted, duration, outcome. Never a secret,
-    a prompt or an answer.
+    `workers.suspended`, `bypass.on`. `details` is plain JSON: mode, preview count, job, deleted, duration, outcome.
+    Never a secret, a prompt or an answer.
     """
 
     at: float

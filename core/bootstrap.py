@@ -13,6 +13,7 @@ from core import embedded
 from core.alert_board import AlertBoard
 from core.alerts import AlertRules
 from core.audit import AuditLog
+from core.bypass import BypassSwitch
 from core.cache import LLMCache
 from core.decider import CacheConfig
 from core.invalidation import CacheInvalidator
@@ -59,6 +60,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     metrics: CacheMetrics
     audit: AuditLog
     invalidation: CacheInvalidator
+    switch: BypassSwitch
     thresholds: Thresholds
     evidence: Evidence
     alert_board: AlertBoard
@@ -212,6 +214,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
             strip_stop_words=settings.strip_stop_words,
             **clock,
         )
+    switch = BypassSwitch(client, audit, reader=path_client, **clock)
     cache = LLMCache(
         config,
         store=store,
@@ -222,6 +225,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         refresher=refreshes if overrides.get("refreshes", True) else None,
         semantic=semantic,
         invalidator=invalidation,
+        switch=switch,
         **clock,
     )
     return Services(
@@ -232,6 +236,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         metrics=metrics,
         audit=audit,
         invalidation=invalidation,
+        switch=switch,
         thresholds=thresholds,
         evidence=evidence,
         alert_board=AlertBoard(client, AlertRules.of(settings), **clock),

@@ -16,6 +16,7 @@ from core.access import Actor
 from core.audit import AuditLog
 from core.bans import Criteria
 from core.breaker import CircuitBreaker
+from core.bypass import BypassSwitch
 from core.decider import CacheConfig, Decider, NearLookup, Recorder, Refresher
 from core.errors import ProviderUnavailable
 from core.hedging import race, race_async
@@ -53,6 +54,7 @@ class LLMCache:
         refresher: Refresher | None = None,
         semantic: NearLookup | None = None,
         invalidator: CacheInvalidator | None = None,
+        switch: BypassSwitch | None = None,
     ) -> None:
         self.config = config or CacheConfig()
         self.store: Store = store or MemoryStore(self.config.max_size)
@@ -71,6 +73,7 @@ class LLMCache:
             refresher,
             base_url=provider.base_url if provider is not None else "",
             semantic=semantic,
+            switch=switch,
         )
 
     @property

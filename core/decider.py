@@ -19,6 +19,7 @@ import msgspec
 from core import codec, policy
 from core.bans import InvalidationRecord, may_store
 from core.breaker import CircuitBreaker
+from core.bypass import BypassSwitch
 from core.copies import Copies
 from core.errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
 from core.hedging import Hedge
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("encore.cache")
 
 NANO_USD = 1_000_000_000
+SWITCHED = "bypass-switch"
+"""Why a request bypasses the cache whose namespace an operator has switched off."""
 ERROR_SECONDS = 5.0
 """How long a provider's error is remembered when `cache_errors` is on."""
 SAME_WORDING = "same-wording"
@@ -147,6 +150,7 @@ class Decider:
         refresher: Refresher | None,
         base_url: str = "",
         semantic: NearLookup | None = None,
+        switch: BypassSwitch | None = None,
     ) -> None:
         self.config = config
         self.store_ = store
@@ -162,6 +166,7 @@ class Decider:
         self._clock = clock
         self._refresher = refresher
         self._semantic = semantic
+        self._switch = switch
         self._random = random.Random()
         self._flights = Flights(config.lease_seconds)
         self._leases = Leases(store, config.lease_seconds)
@@ -172,11 +177,24 @@ class Decider:
     def begin(self, request: ChatRequest, controls: Controls) -> Step:
         """The first step. Raises NotCached (`only-if-cached`), InvalidInput (a namespace that cannot be)."""
         call, keyed = self.prepared(request, controls)
-        if keyed is None:
+        if keyed is None or self._is_switched(call):
             if controls.only_if_cached:
                 self._refuse(call, call.bypass)
             return Bypass(self, call, call.bypass)
         return self._decide(call, keyed)
+
+    def _is_switched(self, call: Call) -> bool:
+        """Whether an operator has this namespace bypass the cache. When that cannot be known the store is not asked."""
+        switch = self._switch
+        if switch is None:
+            return False
+        is_on = switch.known(call.namespace)
+        if is_on is None:
+            is_on = self.ask(call, lambda: switch.read(call.namespace))
+            call.store_failed = is_on is None
+        if is_on:
+            call.bypass = SWITCHED
+        return bool(is_on)
 
     def bypass(self, request: ChatRequest, controls: Controls, reason: str) -> Bypass:
         """For drivers with a reason of their own not to use the cache. Raises as `begin`."""
@@ -231,7 +249,7 @@ class Decider:
     def _copied(self, call: Call, keyed: Keyed) -> Found | None:
         """A fresh answer that this process has a copy of and may serve without asking the store."""
         copies = self._copies
-        if copies is None or call.controls.no_cache:
+        if copies is None or call.controls.no_cache or call.store_failed:
             return None
         found = self._look_up(copies, call, keyed).found
         call.lookup_ms = call.elapsed_ms()
@@ -682,6 +700,8 @@ class Decider:
     def find(self, request: ChatRequest, controls: Controls) -> Hit | None:
         """A lookup and nothing else; recorded as a hit or a miss."""
         call, keyed = self.prepared(request, controls)
+        if self._is_switched(call):
+            keyed = None
         if keyed is not None and (copied := self._copied(call, keyed)):
             return self._hit(call, keyed, copied)
         lookup = self.look_up(call, keyed) if keyed is not None else None

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from core.access import Role
 from core.bans import MAX_ACTIVE_BANS, BanState, may_have_copies
 from core.bootstrap import Services, queue_url, redis_url
+from core.bypass import EVERYTHING
 from core.embedded import OLDEST_VERSION
 from core.errors import CacheError
 from core.launcher import masked
@@ -383,6 +384,15 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
         text=f"{len(active)} {'invalidation is' if len(active) == 1 else 'invalidations are'} active.",
     )
     yield from _copies_findings(services, now)
+    for switch in services.switch.all(services.store.namespaces()):
+        whose = "all namespaces" if switch.namespace == EVERYTHING else switch.namespace
+        marked = "" if switch.kept else " Redis takes no writes, so it keeps that in memory only."
+        yield Finding(
+            area="bypass",
+            level=Level.WARNING,
+            text=f"Requests of {whose} bypass the cache: the switch is on.{marked}",
+            remedy=f"When the cache may be used again: python -m core bypass --off {_option(switch.namespace)}",
+        )
     overdue = [ban for _, ban in active if _is_overdue(ban.state, ban.due_at, now)]
     if overdue:
         waiting = now - min(ban.due_at for ban in overdue)
@@ -400,6 +410,10 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
                 text=f"{namespace} has {count} active invalidations; {MAX_ACTIVE_BANS} is the most.",
                 remedy="End holds, undo what is not needed, or invalidate by broader criteria.",
             )
+
+
+def _option(namespace: str) -> str:
+    return "--everything" if namespace == EVERYTHING else f"--namespace {namespace}"
 
 
 def _copies_findings(services: Services, now: float) -> Iterator[Finding]:

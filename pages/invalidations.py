@@ -13,7 +13,7 @@ from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Invalidation, InvalidationState, Preview, ending_hold, invalidating
-from pages.components import actions, context, tables
+from pages.components import actions, bypass, context, tables
 from pages.components.confirmation import word_typed
 from pages.components.criteria_form import Fields, effect, fill_from_link, form, now_criteria
 from pages.components.frame import frame, no_worker_notice, nothing_yet, told
@@ -76,6 +76,9 @@ def builder() -> None:
         if plan is not None and criteria is not None:
             show_preview(plan, outdated=plan.fields != fields, soft=soft, hold_seconds=hold_seconds)
         actions.show_last("invalidate")
+        result = actions.last("invalidate")
+        if plan is not None and result is not None and result.without_writes:
+            bypass.offer(plan.preview.namespace)
 
 
 def take_preview(fields: Fields, criteria: Criteria | None) -> None:

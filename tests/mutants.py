@@ -133,6 +133,27 @@ MUTANTS = (
         tests="tests/test_copies.py",
     ),
     Mutant(
+        name="what is known of the bypass switch never grows old",
+        file="core/bypass.py",
+        old="if copy is None or self._monotonic() - copy.read_at >= COPY_SECONDS:",
+        new="if copy is None:",
+        tests="tests/test_bypass.py",
+    ),
+    Mutant(
+        name="a restart of Redis turns the bypass switch off",
+        file="core/bypass.py",
+        old="                found = before  # Redis",
+        new="                pass  # Redis",
+        tests="tests/test_bypass.py",
+    ),
+    Mutant(
+        name="requests of which it is not known whether they bypass are served",
+        file="core/decider.py",
+        old="            call.store_failed = is_on is None\n",
+        new="",
+        tests="tests/test_bypass.py",
+    ),
+    Mutant(
         name="a sweep deletes what was stored after it was looked at",
         file="core/stores/redis.py",
         old="{_STAMP_END}) == ARGV[2 * i - 3] then",

@@ -13,6 +13,7 @@ from core.bans import Criteria
 from core.cli import words
 from core.cli.shell import Command, Exit, Shell, cli, command, namespace_option
 from core.cli.words import DURATION
+from core.errors import WriteRefused
 from core.invalidation import Invalidation, InvalidationState, Preview
 from core.pools import Pools
 
@@ -108,15 +109,21 @@ def invalidate(
         if not click.confirm("Invalidate?"):
             shell.say("Not applied.")
             return Exit.FAILED
-    done = invalidation.invalidate(
-        criteria,
-        actor=shell.actor,
-        soft=soft,
-        hold_seconds=hold,
-        request_id=request_id,
-        source="cli",
-        preview=preview,
-    )
+    try:
+        done = invalidation.invalidate(
+            criteria,
+            actor=shell.actor,
+            soft=soft,
+            hold_seconds=hold,
+            request_id=request_id,
+            source="cli",
+            preview=preview,
+        )
+    except WriteRefused as error:
+        raise WriteRefused(
+            f"{error}: the invalidation is NOT applied. Until it is, requests can be kept from these answers: "
+            f"python -m core bypass --on --namespace {preview.namespace}"
+        ) from error
     shell.say(applied_words(done))
     return _finish(shell, preview, done, timeout if wait else None)
 

@@ -13,7 +13,15 @@ import streamlit as st
 from core.access import Action, Role
 from core.audit import AuditRecord
 from core.bans import Criteria
-from core.errors import CacheError, InvalidationRefused, OutcomeUnknown, StoreUnavailable, ThresholdRefused
+from core.bypass import Bypassed
+from core.errors import (
+    CacheError,
+    InvalidationRefused,
+    OutcomeUnknown,
+    StoreUnavailable,
+    ThresholdRefused,
+    WriteRefused,
+)
 from core.invalidation import Invalidation, Preview, invalidating
 from core.schedules import Schedule, Schedules, scheduling
 from core.semantic.records import Pair
@@ -38,11 +46,15 @@ class Ending(StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an action, in one sentence, and when (Unix seconds)."""
+    """What became of an action, in one sentence, and when (Unix seconds).
+
+    `without_writes`: it was refused because Redis takes none.
+    """
 
     ending: Ending
     words: str
     at: float
+    without_writes: bool = False
 
 
 def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action | Role) -> Value | None:
@@ -55,7 +67,8 @@ def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], n
     except OutcomeUnknown as error:
         result = Result(ending=Ending.UNKNOWN, words=f"{error}. Trying again is safe: it is never done twice.", at=now)
     except CacheError as error:
-        result = Result(ending=Ending.REFUSED, words=f"{error}. Nothing was changed.", at=now)
+        refused = isinstance(error, WriteRefused)
+        result = Result(ending=Ending.REFUSED, words=f"{error}. Nothing was changed.", at=now, without_writes=refused)
     else:
         result = Result(ending=Ending.DONE, words=done(value), at=now)
     st.session_state[f"result-{name}"] = result
@@ -144,6 +157,20 @@ def enqueue_sweep(namespace: str) -> JobView | None:
         lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
         lambda job: "The sweep is queued.",
         Action.SWEEP,
+    )
+
+
+# The bypass switch
+
+
+def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
+    """Has requests of a namespace, or of all, bypass the cache, or not any more."""
+    effect = "bypass the cache" if on else "use the cache again"
+    return perform(
+        "bypass",
+        lambda: context.services().switch.turn(namespace, on, actor=context.actor(), source="console"),
+        lambda turned: f"Requests {effect}, in every process.",
+        Action.BYPASS,
     )
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.errors import CacheError
 from core.stores.base import StoreFacts
-from pages.components import alarm, context
+from pages.components import alarm, bypass, context
 from pages.components.alarm import START_WORKERS
 from pages.components.readings import Reading
 from pages.components.text import literal, plain
@@ -143,6 +143,7 @@ def _banner(told_by_page: Container[str]) -> None:
         told += "Requests go on to the provider, uncached. This page tries again every few seconds."
         st.error(told, icon=":material/cloud_off:")
         return
+    bypass.banner()
     for problem in _problems(now):
         st.warning(problem, icon=":material/warning:")
     if not now.in_memory:

@@ -82,6 +82,7 @@ _WHY = {
     "stale-if-error": "The provider failed, so an older answer was served.",
     "no-store": "The request asked not to use the cache.",
     "temperature": "The temperature is above the limit for caching.",
+    "bypass-switch": "An operator has the requests of this namespace bypass the cache.",
     "endpoint": "The cache does not handle this kind of request.",
     "stateful": "The answer depends on state at the provider.",
     "hosted-tool": "The request lets the provider use tools, which look things up or act.",

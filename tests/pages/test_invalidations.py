@@ -13,6 +13,7 @@ from core.invalidation import InvalidationState
 from core.models import OutcomeKind
 from pages.components import context
 from tests.pages.conftest import everything_said
+from tests.test_bypass import can_save, cannot_save
 from workers.queue import JobState
 from workers.queue.jobs import job_id
 
@@ -311,3 +312,26 @@ def test_an_active_one_whose_hold_is_over_waits_for_a_worker(open_page, services
     )
     at = open_page("invalidations")
     assert "No worker is alive to delete the hidden answers." in everything_said(at)
+
+
+def test_an_invalidation_that_is_refused_without_writes_offers_the_bypass_switch(
+    open_page, services, ask, filled, pages_server, monkeypatch
+):
+    monkeypatch.setattr(services.switch, "_pause", lambda seconds: None)
+    at = previewed(open_page, key=filled[0].key)
+    with pages_server.client() as client:
+        cannot_save(client)
+        try:
+            at = at.button(key="apply").click().run()
+            assert "Redis takes no writes now (MISCONF)" in everything_said(at).replace("\\", "")
+            assert is_hit(ask, "What does word 0 mean?")
+            at = at.button(key="bypass-on").click().run()
+            assert re.search(r"Requests of .?default.? bypass the cache", everything_said(at))
+            assert ask("What does word 0 mean?").outcome.kind is OutcomeKind.BYPASS
+        finally:
+            can_save(client)
+    name = services.settings.namespace
+    at = at.button(key=f"bypass-off-{name}").click().run()
+    assert services.switch.all([name]) == []
+    services.switch._copies.clear()
+    assert is_hit(ask, "What does word 0 mean?")
