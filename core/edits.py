@@ -111,12 +111,22 @@ class Edits:
 
     def write(self, request: ChatRequest, text: str, controls: Controls) -> Answer | str:
         """Stores an answer that somebody wrote; else the reason why it may not be stored."""
+        completion = written(request.model, text, self._clock())
+        return self._put("entry.written", request, completion, controls, {"characters": len(text)})
+
+    def keep(self, request: ChatRequest, completion: Completion, controls: Controls) -> Answer | str:
+        """Stores an answer of the provider's that somebody has chosen; else the reason why it may not be stored."""
+        return self._put("entry.kept", request, completion, controls, {})
+
+    def _put(
+        self, action: str, request: ChatRequest, completion: Completion, controls: Controls, details: Mapping[str, Any]
+    ) -> Answer | str:
         namespace = controls.namespace or self._cache.config.namespace
-        details = {"model": request.model, "characters": len(text)}
-        self._note("entry.written", namespace, details)
-        result = self._cache.put(request, written(request.model, text, self._clock()), controls)
+        details = {"model": request.model, **details}
+        self._note(action, namespace, details)
+        result = self._cache.put(request, completion, controls)
         if isinstance(result, str):
-            self._note_also("entry.written", namespace, {**details, "outcome": f"not stored: {result}"})
+            self._note_also(action, namespace, {**details, "outcome": f"not stored: {result}"})
         return result
 
     def import_lines(self, text: bytes, namespace: str) -> Imported:

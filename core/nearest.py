@@ -58,12 +58,10 @@ def nearest_entries(
     The first of the `namespaces` is the request's.
     """
     candidates: list[FoundEntry] = []
-    looked_at = 0
     for number, namespace in enumerate(namespaces[: MOST_NAMESPACES + 1]):
         slots = [Slot(namespace, bucket) for bucket in range(buckets)]
         most = MOST_OTHERS if number else MOST_OWN
         page = page_entries(store, slots, EntryFilter(), size=most, most=most, seconds=seconds)
-        looked_at += len(page.entries)
         candidates += [one for one in page.entries if number or one.key != told.key]
     wanted = _words(told.prompt)
     rough = nlargest(20, candidates, key=lambda one: _shared(wanted, _words(one.entry.prompt)))
@@ -74,7 +72,7 @@ def nearest_entries(
             apart = differences_from_entry(told, one.entry, strip_stop_words=strip_stop_words)
             found.append(Nearest(found=one, likeness=likeness, differences=tuple(apart)))
     found.sort(key=lambda one: (-one.likeness, len(one.differences), -one.found.entry.header.created_at))
-    return Looked(nearest=tuple(found[:k]), looked_at=looked_at)
+    return Looked(nearest=tuple(found[:k]), looked_at=len(candidates))
 
 
 def _words(text: str) -> frozenset[str]:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
-from typing import Any
+from typing import Literal
 from uuid import uuid4
 
 import msgspec
-import openai
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.access import Action
-from core.bans import Criteria
-from core.errors import CacheError, InvalidInput
-from core.explanation import Explanation, differences, explain
-from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
-from pages.components import actions, charts, context, outcomes, tables
+from core.errors import InvalidInput
+from core.models import Answer, CacheStrategy
+from pages.components import context, outcomes
+from pages.components.comparison import side_by_side
+from pages.components.decision import decision
 from pages.components.frame import frame
-from pages.components.neighbours import neighbours
 from pages.components.rights import read_only
 from pages.components.text import literal, one_line, visible
-from pages.components.wording import clock, duration, milliseconds, money, sentence
+from pages.components.transcript import MOST_BYTES, dump, load
+from pages.components.turns import MOST_TURNS, STOPPED, Ask, Received, Turn, receive
+from pages.components.verdict import show_verdict, verdict_buttons
 
+MOST_EARLIER = 20
+"""Turns that are sent along with a conversation."""
 REDRAW_SECONDS = 0.05
 """How often a growing answer is drawn: each drawing sends all of it again."""
 
@@ -42,6 +42,7 @@ DEMO_MODEL = (
 )
 
 EXAMPLE = "How do I activate my new card?"
+OTHER_WORDS = "How can I get my new card activated?"
 SUGGESTIONS: dict[str, tuple[str, bool]] = {
     "Ask a question": (EXAMPLE, False),
     "Ask it again": (EXAMPLE, False),
@@ -51,51 +52,11 @@ SUGGESTIONS: dict[str, tuple[str, bool]] = {
 """What each suggestion sends, and whether past the cache: one for each outcome, in order."""
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One request as the page's controls describe it."""
-
-    prompt: str
-    model: str
-    temperature: float
-    strategy: CacheStrategy
-    ttl_seconds: float | None
-    past_cache: bool
-    namespace: str
-    system: str = ""
-
-    def request(self) -> ChatRequest:
-        """The request; raises InvalidInput."""
-        messages = [{"role": "system", "content": self.system}] if self.system.strip() else []
-        return ChatRequest.from_openai(
-            model=self.model,
-            messages=[*messages, {"role": "user", "content": self.prompt}],
-            temperature=self.temperature,
-            stream=True,
-        )
-
-    def controls(self) -> Controls:
-        """What it asks of the cache."""
-        time_to_live: TTL = ttl(self.ttl_seconds)
-        return Controls(namespace=self.namespace, strategy=self.strategy, ttl=time_to_live, no_store=self.past_cache)
-
-
-class Turn(msgspec.Struct, kw_only=True):
-    """One prompt and what came of it. `problem` is set when no answer came."""
-
-    id: str
-    ask: Ask
-    asked_at: float
-    text: str = ""
-    answer: Answer | None = None
-    answered_at: float = 0.0
-    problem: str = ""
-    forgotten: bool = False
-
-
 def page() -> None:
     if not frame("Playground", "Send a prompt, see the answer, and why it was a hit or a miss."):
         return
     turns: list[Turn] = st.session_state.setdefault("turns", [])
+    fill_model_from_link()
     draft = controls()
     fill_from_link()
     if not turns:
@@ -103,17 +64,32 @@ def page() -> None:
     for turn in turns:
         show(turn)
     room = st.container()
-    suggestions(draft, len(turns))
+    suggestions(draft, turns)
     may = context.actor().may(Action.ASK)
     typed = st.chat_input("Type a prompt", key="prompt", submit_mode="stop", max_chars=20_000, disabled=not may)
     read_only(Action.ASK)
     waiting: Ask | None = st.session_state.pop("waiting", None)
+    compared: str = st.session_state.pop("compared", "")
     if typed:
-        waiting = msgspec.structs.replace(draft, prompt=typed)
+        history = said(turns) if st.session_state["playground-history"] else ()
+        waiting = msgspec.structs.replace(draft, prompt=typed, history=history)
     if waiting is not None:
         with room:
             send(waiting, turns)
         st.rerun()
+    if compared and (turn := next((turn for turn in turns if turn.id == compared), None)):
+        with room:
+            compare_now(turn)
+        st.rerun()
+
+
+def said(turns: list[Turn]) -> tuple[tuple[Literal["user", "assistant"], str], ...]:
+    """The conversation so far, as far as it was answered; the latest of it."""
+    history: list[tuple[Literal["user", "assistant"], str]] = []
+    for turn in turns[-MOST_EARLIER:]:
+        if turn.answer is not None and turn.text:
+            history += [("user", turn.ask.prompt), ("assistant", turn.text)]
+    return tuple(history)
 
 
 def controls() -> Ask:
@@ -163,7 +139,14 @@ def controls() -> Ask:
             persist_state="session",
             help="Neither answer from the cache nor store: Cache-Control: no-store.",
         )
-        with st.popover("Namespace and system prompt", icon=":material/tune:", type="tertiary"):
+        st.toggle(
+            "With history",
+            key="playground-history",
+            persist_state="session",
+            help="Sends the conversation along with what you type. It is part of the scope: after another "
+            "conversation the same words are another request.",
+        )
+        with st.popover("Namespace, system prompt, parameters", icon=":material/tune:", type="tertiary"):
             namespace = st.selectbox(
                 "Namespace", context.namespaces(), key="playground-namespace", persist_state="session"
             )
@@ -173,6 +156,15 @@ def controls() -> Ask:
                 placeholder="None",
                 persist_state="session",
                 help="Part of the scope: another system prompt is another answer.",
+                max_chars=20_000,
+            )
+            parameters = st.text_area(
+                "Further parameters, as JSON",
+                key="playground-parameters",
+                placeholder='{"seed": 7, "tools": [...]}',
+                persist_state="session",
+                max_chars=20_000,
+                help="Each parameter that changes the answer is part of the scope.",
             )
         if settings.uses_demo_model:
             st.badge("Demo model", icon=":material/science:", color="violet", help=DEMO_MODEL)
@@ -184,7 +176,8 @@ def controls() -> Ask:
         ttl_seconds=TTLS[time_to_live],
         past_cache=past_cache,
         namespace=namespace,
-        system=system,
+        system=system or "",
+        parameters=parameters or "",
     )
 
 
@@ -194,6 +187,17 @@ def fill_from_link() -> None:
     if linked and st.session_state.get("filled") != linked:
         st.session_state["filled"] = linked
         st.session_state["prompt"] = linked[:20_000]
+
+
+def fill_model_from_link() -> None:
+    """`?model=` and `?namespace=` choose, once."""
+    for name in ("model", "namespace"):
+        linked = st.query_params.get(name)
+        if linked and st.session_state.get(f"filled-{name}") != linked:
+            st.session_state[f"filled-{name}"] = linked
+            if name == "namespace" and linked not in context.namespaces():
+                continue
+            st.session_state[f"playground-{name}"] = linked[:200]
 
 
 def welcome() -> None:
@@ -209,37 +213,33 @@ def welcome() -> None:
             st.caption(DEMO_MODEL)
 
 
-def suggestions(draft: Ask, count: int) -> None:
+def suggestions(draft: Ask, turns: list[Turn]) -> None:
     """One button for each outcome; the next in order stands out."""
-    names = list(SUGGESTIONS)
+    offered = dict(SUGGESTIONS)
+    if draft.strategy is CacheStrategy.SEMANTIC and context.services().semantic is not None:
+        offered["Ask it in other words"] = (OTHER_WORDS, False)
     with st.container(horizontal=True, gap="small"):
-        for position, name in enumerate(names):
-            prompt, past_cache = SUGGESTIONS[name]
+        for position, name in enumerate(offered):
+            prompt, past_cache = offered[name]
             ask = msgspec.structs.replace(draft, prompt=prompt, past_cache=past_cache or draft.past_cache)
             st.button(
                 f"{position + 1}. {name}",
                 key=f"suggestion-{position}",
                 help=one_line(prompt),
-                type="primary" if position == count else "secondary",
+                type="primary" if position == len(turns) else "secondary",
                 on_click=_queue,
                 args=(ask,),
-                disabled=not draft.model,
+                disabled=not draft.model or not context.actor().may(Action.ASK),
             )
-        if count:
-            st.download_button(
-                "Transcript",
-                transcript,
-                "transcript.json",
-                "application/json",
-                icon=":material/download:",
-                type="tertiary",
-                on_click="ignore",
-            )
-            st.button("Clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear, key="clear")
+        transcripts(turns)
 
 
 def _queue(ask: Ask) -> None:
     st.session_state["waiting"] = ask
+
+
+def _queue_comparison(turn_id: str) -> None:
+    st.session_state["compared"] = turn_id
 
 
 def _clear() -> None:
@@ -248,42 +248,42 @@ def _clear() -> None:
 
 def send(ask: Ask, turns: list[Turn]) -> None:
     """Sends a prompt and shows the answer as it comes."""
-    turn = Turn(id=uuid4().hex[:12], ask=ask, asked_at=time.time())
+    turn = Turn(id=uuid4().hex[:12], ask=ask, asked_at=time.time(), problem=STOPPED)
     turns.append(turn)
+    del turns[:-MOST_TURNS]
     _prompt(turn)
     with st.chat_message("assistant", avatar=":material/cached:"):
         place = st.empty()
         place.caption("Looking in the cache, then asking the model…")
-        turn.problem = "Stopped before the answer was complete. Nothing was stored."
+        received = Received()
         try:
-            context.actor().require(Action.ASK)
-            with context.services().cache.stream(ask.request(), ask.controls()) as stream:
-                drawn_at = 0.0
-                for chunk in stream:
-                    turn.text += _piece(chunk)
-                    if time.monotonic() - drawn_at > REDRAW_SECONDS:
-                        place.text(visible(turn.text) + " ▌", width="stretch")
-                        drawn_at = time.monotonic()
-                turn.answer = stream.answer
-            turn.problem = "" if turn.answer else "The answer did not come to its proper end. Nothing was stored."
-        except InvalidInput as error:
-            turn.problem = f"{error}."
-        except (openai.OpenAIError, CacheError) as error:
-            turn.problem = f"{type(error).__name__}: {_without_secrets(str(error))}"
+            receive(ask, received, Drawing(place))
         finally:
-            turn.answered_at = time.time()
+            turn.text, turn.answer, turn.problem = received.text, received.answer, received.problem
     context.readings().renew()
 
 
-def _piece(chunk: Mapping[str, Any]) -> str:
-    choices: Sequence[Mapping[str, Any]] = chunk.get("choices") or ({},)
-    return (choices[0].get("delta") or {}).get("content") or ""
+def compare_now(turn: Turn) -> None:
+    """Asks the model past the cache, to be shown beside the stored answer."""
+    turn.fresh = Received()
+    with st.chat_message("assistant", avatar=outcomes.BYPASS.icon):
+        place = st.empty()
+        place.caption("Asking the model past the cache…")
+        receive(msgspec.structs.replace(turn.ask, past_cache=True), turn.fresh, Drawing(place))
+    context.readings().renew()
 
 
-def _without_secrets(text: str) -> str:
-    key = context.services().settings.openai_api_key
-    secret = key.get_secret_value() if key else ""
-    return one_line(text.replace(secret, "***") if secret else text, 500)
+class Drawing:
+    """Draws a growing text in a place, not for each of its pieces: each drawing sends all of it again."""
+
+    def __init__(self, place: DeltaGenerator) -> None:
+        self._place = place
+        self._drawn_at = 0.0
+
+    def __call__(self, text: str) -> None:
+        if time.monotonic() - self._drawn_at > REDRAW_SECONDS:
+            self._place.text(visible(text) + " ▌", width="stretch")
+            self._drawn_at = time.monotonic()
 
 
 def _prompt(turn: Turn) -> None:
@@ -308,202 +308,99 @@ def show(turn: Turn) -> None:
                 icon=":material/refresh:",
                 on_click=_queue,
                 args=(turn.ask,),
+                disabled=not context.actor().may(Action.ASK),
             )
         if turn.answer is not None:
             with st.container(border=True, gap="small"):
-                _decision(turn, turn.answer)
-
-
-def _decision(turn: Turn, answer: Answer) -> None:
-    outcome = answer.outcome
-    look = outcomes.look(outcome.kind, outcome.detail)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(look.words, icon=look.icon, color=look.colour)
-        st.caption(sentence(_headline(answer)), width="content")
-    st.caption(_reason(answer))
-    is_hit = outcome.kind is OutcomeKind.HIT
-    saved_tokens = outcome.saved_input_tokens + outcome.saved_output_tokens
-    with st.grid(4, min_column_width=100):
-        _figure("Waited", milliseconds(outcome.latency_ms), _beside_typical(outcome.latency_ms, outcome.kind))
-        if is_hit:
-            _figure("Saved", money(outcome.saved_cost_usd), f"{saved_tokens} tokens")
-        else:
-            _figure("Cost", money(outcome.cost_usd), f"{outcome.input_tokens + outcome.output_tokens} tokens")
-        _figure("Age", duration(answer.age_seconds) if is_hit else "new", "since it was generated")
-        _figure("Fresh for", duration(answer.ttl_seconds) if answer.ttl_seconds else "not stored", _ttl_class(answer))
-    if answer.key:
-        st.code(answer.key, language=None, wrap_lines=True)
-    details = st.expander("Why, in detail", key=f"why-{turn.id}", on_change="rerun", type="compact")
-    if details.open:
-        with details:
-            _details(turn, answer)
-    _next_steps(turn, answer)
-
-
-def _headline(answer: Answer) -> str:
-    outcome = answer.outcome
-    match outcome.kind:
-        case OutcomeKind.HIT:
-            price = f", {money(outcome.saved_cost_usd)} saved" if outcome.saved_cost_usd else ""
-            return f"Answered in {milliseconds(outcome.latency_ms)}{price}"
-        case OutcomeKind.MISS:
-            kept = "stored for the next time" if outcome.stored else "not stored"
-            return f"The model answered in {milliseconds(outcome.provider_ms or outcome.latency_ms)}, {kept}"
-        case _:
-            return f"The model answered in {milliseconds(outcome.provider_ms)}, the cache was not touched"
-
-
-def _reason(answer: Answer) -> str:
-    outcome = answer.outcome
-    told = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
-    if outcome.not_stored:
-        told += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
-    return told
-
-
-def _beside_typical(latency_ms: float, kind: OutcomeKind) -> str:
-    """A hit's latency beside what a miss typically takes."""
-    metrics = context.services().metrics
-    day = context.readings().get("day", lambda: metrics.summary(86_400), max_age=10).value
-    typical = day.miss_latency.p50_ms if day else None
-    if not typical:
-        return "no miss to compare with"
-    if kind is not OutcomeKind.HIT:
-        return f"a miss takes {milliseconds(typical)}"
-    faster = typical / max(latency_ms, 0.01)
-    return f"{faster:,.0f} times faster than a miss" if faster >= 2 else f"a miss takes {milliseconds(typical)}"
-
-
-def _ttl_class(answer: Answer) -> str:
-    return answer.outcome.ttl_class.replace("_", " ") or "no TTL class"
-
-
-def _figure(label: str, value: str, below: str) -> None:
-    with st.container(gap=None):
-        st.caption(label)
-        st.markdown(f"**{sentence(value)}**")
-        st.caption(sentence(below))
-
-
-def _details(turn: Turn, answer: Answer) -> None:
-    """What the request is made of, its TTL, where the time went; for a miss, what differs from the nearest prompt."""
-    cache = context.services().cache
-    told = explain(cache, turn.ask.request(), turn.ask.controls())
-    if answer.outcome.kind is OutcomeKind.MISS:
-        _nearest(turn, told)
-    neighbours(turn.ask.request(), turn.ask.controls(), key=turn.id)
-    st.markdown("**What makes this request the one it is**")
-    st.dataframe(
-        tables.parts(told.parts),
-        column_config=tables.PART_COLUMNS,
-        hide_index=True,
-        key=f"parts-{turn.id}",
-        alt="Parts of the request with the digest of each",
-    )
-    if told.normal:
-        st.caption("A normalized lookup compares this text, inside the same scope:")
-        st.code(visible(told.normal), language=None, wrap_lines=True)
-    else:
-        st.caption("A normalized lookup does not apply to this prompt.")
-    if told.ttl is not None:
-        saw = f", because of {literal(told.ttl.matched, 60)}" if told.ttl.matched else ""
-        lasts = f"fresh for {duration(told.ttl.seconds)}" if told.ttl.seconds else "not stored"
-        st.caption(f"TTL class {literal(told.ttl.ttl_class)} by the rule {literal(told.ttl.rule)}{saw}: {lasts}.")
-    st.plotly_chart(
-        charts.steps(_steps(answer)),
-        key=f"steps-{turn.id}",
-        config=charts.CONFIG,
-        alt="Where the time of the request went",
-    )
-
-
-def _steps(answer: Answer) -> dict[str, float]:
-    """The steps of a request in milliseconds."""
-    outcome = answer.outcome
-    rest = outcome.latency_ms - outcome.lookup_ms - outcome.provider_ms
-    return {"lookup": outcome.lookup_ms, "model": outcome.provider_ms, "rest": max(0.0, rest)}
-
-
-def _nearest(turn: Turn, told: Explanation) -> None:
-    """Compares a miss with the prompt of this session that is most like it."""
-    cache = context.services().cache
-    turns: list[Turn] = st.session_state["turns"]
-    earlier = [other for other in turns[: turns.index(turn)] if other.answer is not None and other.answer.key]
-    if not earlier:
-        return
-    nearest = max(earlier, key=lambda other: SequenceMatcher(None, other.ask.prompt, turn.ask.prompt).ratio())
-    found = differences(told, explain(cache, nearest.ask.request(), nearest.ask.controls()))
-    st.markdown("**Why it was not a hit**")
-    if not found:
-        st.caption(
-            f"It is the same request as the one of {clock(nearest.asked_at)}, whose answer is not there any more."
-        )
-        return
-    parts = ", ".join(literal(difference.name) for difference in found)
-    st.caption(f"It differs from the nearest prompt of this session ({clock(nearest.asked_at)}) in: {parts}.")
-    st.dataframe(
-        tables.differences(found),
-        column_config=tables.DIFFERENCE_COLUMNS,
-        hide_index=True,
-        key=f"differences-{turn.id}",
-        alt="What differs from the nearest prompt",
-    )
+                decision(turn, turn.answer)
+                _next_steps(turn, turn.answer)
+                if turn.fresh is not None:
+                    side_by_side(turn, turn.fresh)
 
 
 def _next_steps(turn: Turn, answer: Answer) -> None:
+    may = context.actor().may(Action.ASK)
     with st.container(horizontal=True, gap="small"):
-        st.button("Ask again", key=f"repeat-{turn.id}", icon=":material/refresh:", on_click=_queue, args=(turn.ask,))
+        st.button(
+            "Ask again",
+            key=f"repeat-{turn.id}",
+            icon=":material/refresh:",
+            on_click=_queue,
+            args=(turn.ask,),
+            disabled=not may,
+        )
         st.button(
             "Ask again without the cache",
             key=f"fresh-{turn.id}",
             icon=outcomes.BYPASS.icon,
             on_click=_queue,
             args=(msgspec.structs.replace(turn.ask, past_cache=True),),
+            disabled=not may,
         )
-        is_stored = answer.outcome.kind is OutcomeKind.HIT or answer.outcome.stored
-        if is_stored and not turn.forgotten:
+        if turn.is_stored:
             st.button(
-                "Forget this entry",
-                key=f"forget-{turn.id}",
-                icon=":material/delete:",
-                on_click=_forget,
-                args=(turn, answer.key),
-                help="Deletes the stored answer at once. This cannot be undone: ask again to store a new one.",
+                "Compare with a fresh answer",
+                key=f"compare-{turn.id}",
+                icon=":material/compare:",
+                on_click=_queue_comparison,
+                args=(turn.id,),
+                disabled=not may,
+                help="Asks the model once more, past the cache, and shows both answers side by side.",
             )
-    actions.show_last(f"forget-{turn.id}")
+            if not turn.imported:
+                verdict_buttons(turn, answer)
+    show_verdict(turn)
 
 
-def _forget(turn: Turn, key: str) -> None:
-    done = actions.invalidate(
-        Criteria(namespace=turn.ask.namespace, key=key),
-        soft=False,
-        hold_seconds=0,
-        request_id=f"forget-{turn.id}",
-        preview=None,
-        name=f"forget-{turn.id}",
-    )
-    turn.forgotten = done is not None
+# Transcripts
 
 
-def transcript() -> bytes:
-    """All turns of this session as JSON."""
-    turns: list[Turn] = st.session_state.get("turns", [])
-    rows = [
-        {
-            "prompt": turn.ask.prompt,
-            "model": turn.ask.model,
-            "temperature": turn.ask.temperature,
-            "strategy": turn.ask.strategy.value,
-            "asked_at": turn.asked_at,
-            "answer": turn.text,
-            "problem": turn.problem,
-            "key": turn.answer.key if turn.answer else "",
-            "outcome": str(turn.answer.outcome) if turn.answer else "",
-            "latency_ms": turn.answer.outcome.latency_ms if turn.answer else None,
-        }
-        for turn in turns
-    ]
-    return json.dumps(rows, indent=2).encode()
+def transcripts(turns: list[Turn]) -> None:
+    """Turns to a file, and back."""
+    if turns:
+        st.download_button(
+            "Transcript",
+            lambda: dump(turns),
+            "transcript.json",
+            "application/json",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            help="All prompts and answers of this session, with how each came about.",
+        )
+        st.button("Clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear, key="clear")
+    with st.popover("Import", icon=":material/upload_file:", type="tertiary", key="import"):
+        given = st.file_uploader(
+            "A transcript of the playground",
+            type="json",
+            key=f"transcript-{st.session_state.get('imports', 0)}",
+            max_upload_size=MOST_BYTES // 1_000_000,
+            help="Shown as it is: nothing of it is sent, and nothing is stored.",
+        )
+        if given is not None:
+            st.button(
+                "Show it",
+                key="import-go",
+                type="primary",
+                icon=":material/visibility:",
+                on_click=_import,
+                args=(given.getvalue(),),
+            )
+        if problem := st.session_state.get("import-problem"):
+            st.error(f"**Not imported.** {literal(problem, 400)}", icon=":material/error:")
+
+
+def _import(text: bytes) -> None:
+    try:
+        loaded = load(text)
+    except InvalidInput as error:
+        st.session_state["import-problem"] = str(error)
+        return
+    st.session_state["import-problem"] = ""
+    st.session_state["imports"] = st.session_state.get("imports", 0) + 1
+    turns = st.session_state["turns"]
+    turns += loaded
+    del turns[:-MOST_TURNS]
 
 
 page()

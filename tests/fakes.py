@@ -32,6 +32,7 @@ class CountingProvider:
 
     def __init__(self, before: Callable[[int], object] = lambda call: None, **body: Any) -> None:
         self.before = before
+        self.answer: Callable[[int], str] | None = None
         self.body = body
         self.calls = 0
         self.requests: list[ChatRequest] = []
@@ -56,7 +57,8 @@ class CountingProvider:
     def stream(self, request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
         call = self._count(request)
         self.before(call)
-        yield from split(a_body(f"streamed answer {call}", **self.body), include_usage=True)
+        text = self.answer(call) if self.answer is not None else f"streamed answer {call}"
+        yield from split(a_body(text, **self.body), include_usage=True)
 
     async def astream(
         self, request: ChatRequest, timeout_seconds: float | None = None

@@ -305,6 +305,17 @@ class Evidence:
         self.tighten(known.namespace)
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
+    def call_different(self, namespace: str, pair: str, *, actor: Actor | str) -> Pair | None:
+        """An operator says that a stored answer does not answer a question: as `label`, also for a pair not kept.
+
+        Such a pair is never served again and is no evidence: None. Raises as `label`, but for InvalidInput.
+        """
+        try:
+            return self.label(pair, False, actor=actor)
+        except InvalidInput:
+            self._refusals.refuse(namespace, pair)
+            return None
+
     def pair(self, pair: str) -> Pair:
         """A pair by its id. Raises InvalidInput when it is not kept (any more)."""
         known = merged(self._records(), self._lookup_records()).get(pair)

@@ -221,27 +221,30 @@ def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
 
 
 def steps(taken: Mapping[str, float]) -> go.Figure:
-    """Where the time of one request went: its steps in milliseconds, one after the other."""
+    """Where the time of one request went: its steps in milliseconds, each beginning where the one before ended."""
     figure = go.Figure()
-    colours = (outcomes.HIT_EXACT, outcomes.MISS, outcomes.BYPASS)
-    for (name, took), look in zip(taken.items(), colours, strict=True):
+    begun = 0.0
+    for (name, took), look in zip(taken.items(), (outcomes.HIT_EXACT, outcomes.MISS, outcomes.BYPASS), strict=True):
         figure.add_bar(
             x=[took],
-            y=[""],
+            base=[begun],
+            y=[name],
             orientation="h",
-            name=f"{name} {took:,.2f} ms" if took < 10 else f"{name} {took:,.0f} ms",
             marker={"color": look.hexadecimal, "line": {"width": 0}},
-            hovertemplate="%{x:,.2~f} ms",
+            text=[f"{took:,.2f} ms" if took < 10 else f"{took:,.0f} ms"],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{x:,.2~f} ms<extra></extra>",
         )
+        begun += took
     figure.update_layout(
-        height=110,
-        barmode="stack",
-        margin={"l": 8, "r": 8, "t": 32, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "traceorder": "normal"},
-        uirevision="fixed",
+        height=150, showlegend=False, bargap=0.35, margin={"l": 8, "r": 72, "t": 8, "b": 8}, uirevision="fixed"
     )
-    figure.update_xaxes(ticksuffix=" ms", showgrid=False, automargin=True, fixedrange=True)
-    figure.update_yaxes(visible=False, fixedrange=True)
+    # Room at the right for the figure beside a bar that ends there.
+    figure.update_xaxes(
+        ticksuffix=" ms", showgrid=False, automargin=True, fixedrange=True, range=[0, max(begun, 0.01) * 1.15]
+    )
+    figure.update_yaxes(automargin=True, fixedrange=True, autorange="reversed", showgrid=False)
     return figure
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +13,7 @@ from core.transfer import MOST_BYTES, MOST_LINES
 from pages.components import actions, context, outcomes
 from pages.components.entry_detail import edits, look_again, may_edit, read_only_note
 from pages.components.text import one_line, plain
+from pages.components.turns import given_parameters
 from pages.components.wording import many
 
 TTLS: dict[str, float | None] = {
@@ -158,21 +156,8 @@ def _asked(
         raise InvalidInput("prompt", "give the question that is answered")
     messages = [{"role": "system", "content": system}] if system.strip() else []
     messages.append({"role": "user", "content": prompt})
-    request = ChatRequest.from_openai(model=model or "", messages=messages, **_parsed(parameters))
+    request = ChatRequest.from_openai(model=model or "", messages=messages, **given_parameters(parameters))
     return request, Controls(namespace=namespace, ttl=ttl(ttl_seconds))
-
-
-def _parsed(parameters: str) -> dict[str, Any]:
-    if not parameters.strip():
-        return {}
-    try:
-        given = msgspec.json.decode(parameters)
-    except msgspec.MsgspecError as error:
-        raise InvalidInput("parameters", "give a JSON object") from error
-    taken = {"model", "messages", "endpoint", "base_url", "extra_headers", "extra_body"}
-    if not isinstance(given, dict) or taken & given.keys():
-        raise InvalidInput("parameters", "give a JSON object of parameters, and nothing of the other fields")
-    return given
 
 
 def _written(stored: Answer | str) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from core.models import HitDetail, OutcomeKind
+from pages.components.text import plain
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
@@ -128,7 +129,7 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
     if kind is OutcomeKind.ERROR:
         return "No answer came."
     if reason.startswith("guard-"):
-        return f"A near question was answered before; the guard for {reason[6:]} sees a difference that matters."
+        return f"A near question was answered before; the guard for {plain(reason[6:])} sees a difference that matters."
     if reason.startswith("no-vector-"):
         return "Nothing was stored for this request, and it could not be compared with near ones."
     return _WHY.get(reason, "")

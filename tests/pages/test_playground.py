@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
 
 import httpx2
+import msgspec
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.access import Actor, Role
+from core.bootstrap import bootstrap
+from core.errors import InvalidInput
+from core.invalidation import InvalidationState
 from core.models import OutcomeKind
+from core.settings import Settings
 from pages.components import context
+from pages.components.transcript import FORMAT, MOST_BYTES, dump, load
 from tests.pages.conftest import everything_said
 
 
@@ -50,7 +59,7 @@ def test_past_the_cache_every_prompt_is_answered_anew(playground, provider):
     at = send(send(playground, "What is a cat?"), "What is a cat?")
     assert str(last_outcome(at)) == "bypass (no-store)"
     assert provider.calls == 2
-    assert not any(button.label == "Forget this entry" for button in at.button)
+    assert not any(button.label == "This answer is wrong" for button in at.button)
 
 
 def test_the_suggestions_show_one_outcome_each(playground):
@@ -62,15 +71,19 @@ def test_the_suggestions_show_one_outcome_each(playground):
     assert outcomes == ["miss (absent), stored", "hit (exact)", "hit (normalized)", "bypass (no-store)"]
 
 
-def test_a_forgotten_entry_is_a_miss_at_once(playground, services):
+def test_a_wrong_answer_is_hidden_at_once_and_can_be_brought_back(playground, services):
     at = send(playground, "What is a cat?")
     turn = at.session_state["turns"][-1]
-    at.button(key=f"forget-{turn.id}").click().run()
+    at.button(key=f"wrong-{turn.id}").click().run()
     assert "hidden from every lookup" in at.success[0].value
-    assert not any(button.label == "Forget this entry" for button in at.button)
+    assert not any(button.label == "This answer is wrong" for button in at.button)
+    [done] = services.invalidation.history()
+    assert (done.criteria.key, done.actor, done.can_undo) == (turn.answer.key, "console", True)
     at = send(at, "What is a cat?")
-    assert last_outcome(at).kind is OutcomeKind.MISS
-    assert services.invalidation.history()[0].criteria.key == turn.answer.key
+    assert str(last_outcome(at)) == "miss (invalidated), stored"
+    at.button(key=f"undo-{turn.id}").click().run()
+    assert services.invalidation.history()[0].state is InvalidationState.UNDONE
+    assert str(last_outcome(send(at, "What is a cat?"))) == "hit (exact)"
 
 
 def test_an_answer_can_be_asked_again_with_and_without_the_cache(playground, provider):
@@ -139,7 +152,6 @@ def test_a_provider_error_is_shown_and_the_prompt_kept(playground, provider):
 
 
 def test_an_error_does_not_show_the_provider_key(open_page, services, provider, monkeypatch):
-    import msgspec
     from pydantic import SecretStr
 
     def quote(call: int) -> None:
@@ -152,6 +164,7 @@ def test_an_error_does_not_show_the_provider_key(open_page, services, provider, 
     assert "Incorrect API key provided: ***" in at.error[0].value
 
 
+JSON = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5)
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://example.org) ![i](http://example.org/i.png) :red[x] $y$ \u202egpj"
 
 
@@ -170,14 +183,6 @@ def test_clearing_begins_anew(playground):
     at.button(key="clear").click().run()
     assert not at.session_state["turns"]
     assert "See the cache decide" in everything_said(at)
-
-
-def test_a_transcript_holds_prompts_answers_and_outcomes(playground):
-    at = send(playground, "What is a cat?")
-    assert not at.exception
-    [turn] = at.session_state["turns"]
-    assert turn.ask.prompt == "What is a cat?"
-    assert json.dumps(str(turn.answer.outcome)) == '"miss (absent), stored"'
 
 
 def details_of(at):
@@ -212,3 +217,278 @@ def test_the_details_tell_parts_normal_form_ttl_and_time(playground):
     assert "what is a cat" in [code.value for code in at.code]
     assert "TTL class `general_knowledge`" in everything_said(at)
     assert len(at.get("plotly_chart")) == 1
+
+
+def test_the_nearest_entry_of_another_model_and_tenant_is_named(playground, services, ask):
+    at = playground
+    ask("How do I block my card?", model="gpt-4o-mini", namespace="acme")
+    at = details_of(send(at, "How do I block my card?"))
+    assert not at.exception
+    differences = next(frame.value for frame in at.dataframe if "there" in frame.value)
+    told = dict(zip(differences["name"], differences["there"], strict=True))
+    assert (told["namespace"], told["model"]) == ("acme", "gpt-4o-mini")
+    assert told["parameter temperature"] == "none"
+    assert any(expander.label == "Why was this not a hit?" for expander in at.expander)
+
+
+def test_when_nothing_is_like_it_that_is_said_with_how_much_was_looked_at(playground, ask):
+    ask("What is the weather in Oslo?")
+    at = details_of(send(playground, "How do I block my card?"))
+    assert "No stored question is like it: 1 of the newest entries" in everything_said(at)
+
+
+# Stored and fresh
+
+
+def test_a_stored_answer_is_compared_with_a_fresh_one_and_replaced_by_it(playground, services, provider):
+    at = send(send(playground, "What is a cat?"), "What is a cat?")
+    turn = at.session_state["turns"][-1]
+    at.button(key=f"compare-{turn.id}").click().run()
+    assert not at.exception
+    assert provider.calls == 2
+    assert len(at.session_state["turns"]) == 2
+    assert "They differ: 67% of the words" in at.warning[-1].value
+    places = next(frame.value for frame in at.dataframe if "fresh" in frame.value)
+    assert places.to_numpy().tolist() == [["1", "2"]]
+    at.button(key=f"keep-{turn.id}").click().run()
+    assert "gets the fresh answer" in at.success[0].value
+    at = send(at, "What is a cat?")
+    assert (str(last_outcome(at)), at.session_state["turns"][-1].text) == ("hit (exact)", "streamed answer 2")
+    assert [record.action for record in services.audit.records(action="entry.")] == ["entry.kept"]
+
+
+def test_an_equal_answer_is_told_to_be_equal(playground, provider):
+    provider.answer = lambda call: "Always the same."
+    at = send(playground, "What is a cat?")
+    at.button(key=f"compare-{at.session_state['turns'][-1].id}").click().run()
+    assert "Equal to the letter" in at.success[0].value
+    assert not any(button.label == "Store the fresh answer instead" for button in at.button)
+
+
+def test_a_comparison_that_fails_says_why_and_keeps_the_stored_answer(playground, provider):
+    at = send(playground, "What is a cat?")
+
+    def refuse(call: int) -> None:
+        raise openai.OpenAIError("no connection")
+
+    provider.before = refuse
+    at.button(key=f"compare-{at.session_state['turns'][-1].id}").click().run()
+    assert "No fresh answer" in at.error[0].value
+    assert "streamed answer 1" in [text.value for text in at.text]
+
+
+# Conversations and parameters
+
+
+def test_a_conversation_is_sent_along_when_asked_for_and_makes_another_request(playground, provider):
+    at = send(playground, "What is a cat?")
+    at.toggle(key="playground-history").set_value(True).run()
+    at = send(at, "What is a cat?")
+    assert last_outcome(at).kind is OutcomeKind.MISS
+    assert [message["role"] for message in provider.requests[-1].messages] == ["user", "assistant", "user"]
+    at = details_of(at)
+    differences = next(frame.value for frame in at.dataframe if "there" in frame.value)
+    assert list(differences["name"]) == ["earlier messages"]
+
+
+def test_further_parameters_are_part_of_the_request(playground, provider):
+    playground.text_area(key="playground-parameters").set_value('{"seed": 7}').run()
+    at = send(playground, "What is a cat?")
+    assert provider.requests[-1].parameters["seed"] == 7
+    at.text_area(key="playground-parameters").set_value("{").run()
+    at = send(at, "What is a cat?")
+    assert "give a JSON object" in at.error[0].value
+    assert "What is a cat?" in [text.value for text in at.text]
+
+
+def test_a_link_chooses_model_and_namespace_and_nothing_that_is_not_there(open_page, services, ask):
+    ask("What is a cat?", namespace="acme")
+    at = open_page("playground", model="gpt-4o-mini", namespace="acme")
+    assert (at.selectbox(key="playground-model").value, at.selectbox(key="playground-namespace").value) == (
+        "gpt-4o-mini",
+        "acme",
+    )
+    at = open_page("playground", namespace="nobody")
+    assert at.selectbox(key="playground-namespace").value == services.settings.namespace
+
+
+# Near questions
+
+ASKED = "How can I reset the password of my online banking?"
+STORED = "How do I reset my online banking password?"
+
+
+@pytest.fixture
+def near(pages_server, provider, monkeypatch, use, tmp_path, open_page):
+    """The playground on a cache that serves near questions, after a hit by one."""
+    with pages_server.client() as client:
+        client.flushall()
+    settings = Settings(
+        redis_url=pages_server.url,
+        home=tmp_path,
+        strategy="semantic",
+        semantic="serve",
+        semantic_threshold=0.8,
+        redis_timeout_seconds=5,
+    )
+    with bootstrap(settings, provider=provider) as built:
+        use(built)
+        built.semantic.warm([settings.namespace])
+        at = send(open_page("playground"), STORED)
+        at = send(at, ASKED)
+        assert str(last_outcome(at)) == "hit (semantic)"
+        yield at, built
+
+
+def test_a_near_hit_that_is_wrong_is_hidden_and_its_pair_labelled(near):
+    at, services = near
+    turn = at.session_state["turns"][-1]
+    at.button(key=f"wrong-{turn.id}").click().run()
+    assert "labelled as different" in at.success[0].value
+    [pair] = services.evidence.pairs(services.settings.namespace, is_labelled=True)
+    assert (pair.question, pair.stored, pair.operator_label, pair.operator) == (ASKED, STORED, False, "console")
+    assert last_outcome(send(at, STORED)).kind is OutcomeKind.MISS
+    at.button(key=f"undo-{turn.id}").click().run()
+    assert last_outcome(send(at, ASKED)).kind is OutcomeKind.MISS  # the pair stays apart
+
+
+def test_a_near_hit_may_be_wrong_for_its_question_only(near):
+    at, services = near
+    at.button(key=f"apart-{at.session_state['turns'][-1].id}").click().run()
+    assert str(last_outcome(send(at, STORED))) == "hit (exact)"
+    assert last_outcome(send(at, ASKED)).kind is OutcomeKind.MISS
+    [pair] = services.evidence.pairs(services.settings.namespace, is_labelled=True)
+    assert pair.operator_label is False
+
+
+def test_the_neighbours_of_a_near_hit_are_told_with_the_threshold(near):
+    at, _ = near
+    at = details_of(at)
+    found = next(frame.value for frame in at.dataframe if "similarity" in frame.value)
+    assert (found["prompt"][0], found["verdict"][0]) == (STORED, "near enough to be served")
+    assert "served from 0.800 on" in everything_said(at)
+
+
+# Transcripts
+
+
+def test_a_transcript_comes_back_as_it_was_and_nothing_of_it_is_sent(open_page, services, provider, playground):
+    at = send(send(playground, "What is a cat?"), "What is a cat?")
+    text = dump(at.session_state["turns"])
+    calls = provider.calls
+    at = imported(open_page, text)
+    assert not at.exception
+    assert provider.calls == calls
+    assert [str(turn.answer.outcome) for turn in at.session_state["turns"]] == [
+        "miss (absent), stored",
+        "hit (exact)",
+    ]
+    assert [text.value for text in at.text].count("streamed answer 1") == 2
+    assert not any(button.label == "This answer is wrong" for button in at.button)
+    at.button(key=f"repeat-{at.session_state['turns'][0].id}").click().run()
+    assert str(last_outcome(at)) == "hit (exact)"
+
+
+def imported(open_page, text):
+    at = open_page("playground")
+    at.file_uploader(key="transcript-0").upload("transcript.json", text, "application/json").run()
+    return at.button(key="import-go").click().run()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"no json", "is no transcript"),
+        (b"[]", "is no transcript"),
+        (b'{"format": "encore-transcript-1", "turns": [{"prompt": ""}]}', "prompt"),
+        (b'{"format": "encore-transcript-1", "turns": [{"prompt": "x", "namespace": "no {namespace}"}]}', "namespace"),
+        (b'{"format": "encore-transcript-1", "turns": [{"prompt": "x", "asked_at": 1e300}]}', "asked_at"),
+        (b" " * (MOST_BYTES + 1), "5 MB"),
+    ],
+)
+def test_a_file_that_is_no_transcript_is_refused_in_words(open_page, services, text, told):
+    at = imported(open_page, text)
+    assert not at.exception
+    assert told in at.error[0].value
+    assert at.session_state["turns"] == []
+
+
+def hostile(turn, **outcome):
+    """A turn as somebody may have put it into a file."""
+    turn.text = turn.problem = HOSTILE
+    turn.ask = msgspec.structs.replace(turn.ask, model=HOSTILE, system=HOSTILE, history=(("user", HOSTILE),))
+    turn.answer = msgspec.structs.replace(
+        turn.answer, outcome=msgspec.structs.replace(turn.answer.outcome, model=HOSTILE, **outcome)
+    )
+    return turn
+
+
+def test_an_imported_transcript_is_shown_as_text_only(open_page, services, playground):
+    turn = hostile(send(playground, HOSTILE).session_state["turns"][0], reason="guard-[x](y)", not_stored="")
+    with pytest.raises(InvalidInput, match="cannot be"):
+        load(dump([turn]))
+    at = details_of(imported(open_page, dump([hostile(turn, reason="guard-number")])))
+    assert not at.exception
+    assert [text.value for text in at.text].count(HOSTILE.replace("\u202e", "⟨U+202E⟩")) >= 2
+    for element in (*at.markdown, *at.caption, *at.error, *at.success, *at.warning, *at.info):
+        shown = str(element.value)
+        assert "http://example.org" not in shown or "`" in shown
+        assert "onerror" not in shown or "`" in shown
+
+
+@given(st.binary(max_size=300) | st.recursive(JSON, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_whatever_a_file_holds_it_is_read_or_refused(content):
+    text = content if isinstance(content, bytes) else msgspec.json.encode({"format": FORMAT, "turns": content})
+    with suppress(InvalidInput):
+        assert isinstance(load(text), list)
+
+
+# Read only, and without Redis
+
+
+def test_a_viewer_may_look_at_a_transcript_and_send_nothing(open_page, services, playground, provider, request):
+    text = dump(send(playground, "What is a cat?").session_state["turns"])
+    calls = provider.calls
+    request.getfixturevalue("viewer")
+    at = imported(open_page, text)
+    assert at.chat_input[0].disabled
+    assert "Read only" in everything_said(at)
+    asking = [button for button in at.button if button.label.startswith(("Ask", "1.", "2.", "Compare", "Send"))]
+    assert asking
+    assert all(button.disabled for button in asking)
+    assert provider.calls == calls
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
+def test_operators_and_admins_send_and_judge(open_page, services, monkeypatch, role):
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=role))
+    at = send(open_page("playground"), "What is a cat?")
+    turn = at.session_state["turns"][-1]
+    at.button(key=f"wrong-{turn.id}").click().run()
+    assert services.invalidation.history()[0].actor == "olga@example.org"
+
+
+def test_without_redis_answers_come_from_the_provider_and_the_page_says_so(open_page, provider, use, redis_server):
+    server = redis_server()
+    with bootstrap(Settings(redis_url=server.url), provider=provider, operator_timeout_seconds=0.5) as built:
+        use(built)
+        at = send(open_page("playground"), "What is a cat?")
+        server.kill()
+        at = send(at, "What is a cat?")
+        assert not at.exception
+        assert provider.calls == 2
+        assert "Redis did not answer, so the provider was asked" in everything_said(at)
+        at = details_of(at)
+        assert not at.exception
+        turn = at.session_state["turns"][0]
+        at.button(key=f"wrong-{turn.id}").click().run()
+        assert "Not done" in at.error[-1].value or "Not known" in at.warning[-1].value
+        assert not turn.hidden_by
+
+
+def test_with_an_unusable_setting_only_the_problem_is_shown(open_page, monkeypatch):
+    monkeypatch.setenv("ENCORE_SEMANTIC", "sometimes")
+    at = open_page("playground")
+    assert not at.exception
+    assert "cannot start" in at.error[0].value
+    assert not at.chat_input
