@@ -64,6 +64,8 @@ class SentenceTransformersEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One batch."""
+        if not texts:
+            return np.zeros((0, self._identity.dimension), dtype=np.float32)
         try:
             rows = self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
         except (RuntimeError, ValueError, TypeError) as error:
