@@ -175,7 +175,7 @@ def test_a_lease_given_back_while_it_is_renewed_does_not_come_back(slot):
 def test_a_lease_that_may_have_been_taken_is_given_back_when_the_store_answers(redis_server, slot):
     server = redis_server()
     store = FreezingStore(server)
-    store.ensure_record(slot)  # over the connection that will ask for the lease
+    store.leased(slot, DIGEST, 1)  # over the connection that will ask for the lease
     leases = Leases(store, 60, lease_seconds=60)
     with pytest.raises(OutcomeUnknown):
         leases.take(slot, DIGEST, 1)
@@ -207,7 +207,7 @@ def test_a_server_that_hung_while_a_lease_was_asked_for_holds_others_up_for_seco
     provider = CountingProvider()
     freezing = FreezingStore(server)
     first, second = make(freezing, provider), make(RedisStore(request_client(server.url, 1)), provider)
-    first.store.ensure_record(slot)  # over the connection that will ask for the lease
+    first.store.ensure_record(slot)
     with server.client() as client:
         taken = client.info("commandstats")["cmdstat_set"]["calls"]
         assert first.complete(ask()).completion.text == "answer 1", "the answer arrives though the cache fails"

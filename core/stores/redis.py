@@ -297,8 +297,9 @@ class RedisStore:
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""
+        name = _lease(slot, claim)
         with writing():
-            return bool(self._client.set(_lease(slot, claim), claim.token, nx=True, px=ttl_ms))
+            return bool(self._servers.ask(name, packed([b"SET", name, claim.token, b"NX", b"PX", b"%d" % ttl_ms])))
 
     def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
         """Prolongs leases, and takes those again that have lapsed, by one script a page."""
@@ -318,8 +319,9 @@ class RedisStore:
 
     def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
         """Whether anyone holds the lease."""
+        name = slot.lease(digest, sequence)
         with reading():
-            return bool(self._client.exists(slot.lease(digest, sequence)))
+            return bool(self._servers.ask(name, packed([b"EXISTS", name])))
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
         """All entries of a slot by a full pass over its fixed prefix."""
