@@ -36,6 +36,7 @@ class _DemoRate(msgspec.Struct, frozen=True, kw_only=True):
 _DEMO_RATES = {
     "encore-demo-small": _DemoRate(input_usd=0.15, output_usd=0.60),
     "encore-demo-large": _DemoRate(input_usd=2.50, output_usd=10.00),
+    "encore-demo-embedding": _DemoRate(input_usd=0.02, output_usd=0.00),
 }
 
 # Names under which routers know a provider that the price table calls otherwise.

@@ -1,6 +1,7 @@
 """Both providers keep one contract; each also does what it alone promises."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -423,6 +424,12 @@ class TestOpenAIProvider:
         assert remote.models() == ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"]
 
 
+def embedding(given, **parameters):
+    request = ChatRequest.from_wire("embeddings", {"model": "any", "input": given, **parameters})
+    assert request is not None
+    return request
+
+
 class TestDemoModel:
     @pytest.mark.parametrize(
         ("asked", "named"),
@@ -462,8 +469,40 @@ class TestDemoModel:
         said = [DemoProvider(seed=5, latency_scale=0).complete(asking()).text for _ in range(2)]
         assert said[0] == said[1]
 
-    def test_makes_no_embeddings(self, demo):
-        with pytest.raises(ProviderUnavailable, match="no embeddings"):
+    def test_embeddings_tell_what_is_near(self, demo):
+        texts = ["How are cards sent?", "How do you send cards?", "My dog likes the sea."]
+        body = demo.complete(embedding(texts)).body
+        one, near, far = (np.array(item["embedding"]) for item in body["data"])
+        assert [item["index"] for item in body["data"]] == [0, 1, 2]
+        assert one @ one == pytest.approx(1, abs=1e-5)
+        assert one @ near > 0.5 > one @ far
+        assert demo.complete(embedding(texts[1])).body["data"][0]["embedding"] == pytest.approx(near.tolist())
+        completion = demo.complete(embedding(texts, dimensions=64, encoding_format="base64"))
+        packed = base64.b64decode(completion.body["data"][1]["embedding"])
+        assert np.frombuffer(packed, "<f4") == pytest.approx(near[:64] / np.linalg.norm(near[:64]), abs=1e-5)
+        assert quote_price(completion["model"], completion.tokens).source == "demo"
+
+    @pytest.mark.parametrize(
+        ("given", "parameters", "named"),
+        [
+            ([1, 2], {}, "input"),
+            (["a", ""], {}, "input"),
+            (["a"] * 2049, {}, "2048"),
+            ("a", {"dimensions": 1536}, "dimensions"),
+            ("a", {"dimensions": 0}, "dimensions"),
+            ("a", {"dimensions": "many"}, "dimensions"),
+        ],
+    )
+    def test_embeddings_that_it_cannot_make_are_refused_with_the_reason(self, demo, given, parameters, named):
+        with pytest.raises(openai.BadRequestError, match=named):
+            demo.complete(embedding(given, **parameters))
+
+    def test_embeddings_are_not_streamed(self, demo):
+        with pytest.raises(ProviderUnavailable, match="whole"):
+            list(demo.stream(embedding("a")))
+
+    def test_is_no_embedder(self, demo):
+        with pytest.raises(ProviderUnavailable, match="no embedder"):
             demo.embed(["text"], "any")
 
     def test_its_latency_is_that_of_a_model(self):

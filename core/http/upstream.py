@@ -68,7 +68,7 @@ class DemoTransport(httpx2.AsyncBaseTransport):
         if target is None or target.base_url:
             return error_reply(
                 404,
-                "the demo model answers /v1/chat/completions and /v1/responses only",
+                "the demo model answers /v1/chat/completions, /v1/responses and /v1/embeddings only",
                 kind="invalid_request_error",
                 code="not_found",
             )

@@ -24,6 +24,7 @@ from core.errors import ProviderUnavailable
 from core.models import ChatRequest, Completion
 from core.providers.demo_answers import answer
 from core.providers.demo_judge import verdict
+from core.providers.demo_vectors import embeddings
 from core.streaming import split, split_response
 
 MODELS = ("encore-demo-large", "encore-demo-small")
@@ -61,7 +62,8 @@ class DemoProvider:
 
     async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
         """As `complete`."""
-        body = self._answer(request)
+        is_quick = request.endpoint != "embeddings"  # these load an embedder first
+        body = self._answer(request) if is_quick else await asyncio.to_thread(self._answer, request)
         wait, error = _bounded(self._seconds(request, body), timeout_seconds)
         await asyncio.sleep(wait)
         if error:
@@ -97,8 +99,8 @@ class DemoProvider:
         return list(MODELS)
 
     def embed(self, texts: Sequence[str], model: str, timeout_seconds: float | None = None) -> list[list[float]]:
-        """Raises ProviderUnavailable: made-up vectors would make made-up semantic hits."""
-        raise ProviderUnavailable("the demo model makes no embeddings: set OPENAI_API_KEY, or OPENAI_BASE_URL")
+        """Raises ProviderUnavailable: near questions are looked for with the embedder in the box itself."""
+        raise ProviderUnavailable("the demo model is no embedder: set OPENAI_API_KEY, or OPENAI_BASE_URL")
 
     def close(self) -> None:
         """Nothing to end."""
@@ -107,6 +109,8 @@ class DemoProvider:
         """Nothing to end."""
 
     def _paced(self, request: ChatRequest) -> tuple[list[dict[str, Any]], float, float]:
+        if request.endpoint == "embeddings":
+            raise ProviderUnavailable("embeddings come whole, not as a stream")
         body = self._answer(request)
         seconds = self._seconds(request, body)
         if request.endpoint == "responses":
@@ -118,14 +122,16 @@ class DemoProvider:
 
     def _seconds(self, request: ChatRequest, body: Mapping[str, Any]) -> float:
         usage = body["usage"]
-        seconds: float = 0.35 + usage["prompt_tokens"] * 0.0002 + usage["completion_tokens"] * 0.008
+        seconds: float = 0.35 + usage["prompt_tokens"] * 0.0002 + usage.get("completion_tokens", 0) * 0.008
         if body["model"].startswith("encore-demo-small"):
             seconds *= 0.7
         seconds *= self._random.uniform(0.85, 1.2)
         return min(max(seconds, _SHORTEST_SECONDS), _LONGEST_SECONDS) * self._latency_scale
 
     def _answer(self, request: ChatRequest) -> dict[str, Any]:
-        """The answer in the wire shape of a chat completion."""
+        """The answer in the wire shape of a chat completion, or of embeddings."""
+        if request.endpoint == "embeddings":
+            return self._embeddings(request)
         if request.endpoint not in ("chat", "responses"):
             raise ProviderUnavailable(f"the demo model does not answer requests of the kind {request.endpoint!r}")
         try:
@@ -133,7 +139,7 @@ class DemoProvider:
             choices = min(int(request.parameters.get("n") or 1), _MOST_CHOICES)
             made = [_choice(request, index, variation + index) for index in range(choices)]
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise _bad_request() from None
+            raise _bad_request("A parameter has the wrong type.") from None
         read = _tokens_read(request)
         written = sum(_tokens_written(choice["message"]) for choice in made)
         return {
@@ -152,6 +158,15 @@ class DemoProvider:
             "service_tier": "default",
             "system_fingerprint": FINGERPRINT,
         }
+
+    @staticmethod
+    def _embeddings(request: ChatRequest) -> dict[str, Any]:
+        given: Any = request.messages[0].get("content")
+        tokens = _count(given if isinstance(given, str) else " ".join(map(str, given)))
+        try:
+            return embeddings(request.model, given, request.parameters, tokens)
+        except ValueError as error:
+            raise _bad_request(str(error)) from None
 
     def _variation(self, request: ChatRequest) -> int:
         fixed = request.parameters.get("seed")
@@ -177,10 +192,10 @@ def _bounded(seconds: float, timeout_seconds: float | None) -> tuple[float, APIT
     return timeout_seconds, APITimeoutError(httpx2.Request("POST", DemoProvider.base_url))
 
 
-def _bad_request() -> BadRequestError:
-    error = {"message": "A parameter has the wrong type.", "type": "invalid_request_error", "param": None, "code": None}
+def _bad_request(message: str) -> BadRequestError:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     response = httpx2.Response(400, json={"error": error}, request=httpx2.Request("POST", DemoProvider.base_url))
-    return BadRequestError(error["message"] or "", response=response, body=error)
+    return BadRequestError(message, response=response, body=error)
 
 
 def _choice(request: ChatRequest, index: int, variation: int) -> dict[str, Any]:
@@ -295,7 +310,7 @@ def _count(text: str) -> int:
 
 def _in_shape_of(endpoint: str, completion: dict[str, Any]) -> dict[str, Any]:
     """The chat completion as the endpoint's own kind of answer."""
-    if endpoint == "chat":
+    if endpoint in ("chat", "embeddings"):
         return completion
     choice, usage = completion["choices"][0], completion["usage"]
     output: list[dict[str, Any]] = [

@@ -41,6 +41,13 @@ def test_the_demo_model_is_served_to_the_sdk(start_process, namespace):
         answer = client.responses.create(model="encore-demo-small", input="How are cards sent?")
         events = list(client.responses.create(model="encore-demo-small", input="How are cards sent?", stream=True))
         assert events[-1].response.output_text == answer.output_text
+        texts = ["How are cards sent?", "By which way do you send cards?", "My dog likes the sea."]
+        vectors, again = (
+            client.embeddings.with_raw_response.create(model="text-embedding-3-small", input=texts) for _ in range(2)
+        )
+        assert again.headers["cache-status"] == "encore; hit; detail=exact"
+        assert again.parse() == vectors.parse()
+        assert vectors.parse().model == "encore-demo-embedding (standing in for text-embedding-3-small)"
     assert gateway.stop() == 0
 
 
