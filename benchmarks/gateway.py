@@ -39,7 +39,7 @@ from core.embedded import EmbeddedRedis
 HOST = "127.0.0.1"
 ANSWER = " ".join(["your order can be changed in the settings before we ship it"] * 25)
 CHUNKS = 300
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 HEAD = (
     "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer sk-bench\r\n"
     "content-type: application/json\r\ncontent-length: {}\r\n\r\n"

@@ -6,6 +6,7 @@ The demo model has a made-up price so that a newcomer sees money being saved; it
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -14,7 +15,7 @@ import msgspec
 from core.models import Usage
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 DEMO_MODEL_PREFIX: Final = "encore-demo"
 
@@ -74,8 +75,6 @@ def quote_price(model: str, usage: Usage, at: datetime | None = None) -> Price |
     listed = _listed(model)
     if listed is None:
         return None
-    from genai_prices import Usage as ListedUsage
-
     provider, info = listed
     moment = at or datetime.now(UTC)
     try:
@@ -83,6 +82,10 @@ def quote_price(model: str, usage: Usage, at: datetime | None = None) -> Price |
         charged = [("input_mtok", usage.input_tokens), ("output_mtok", usage.output_tokens)]
         if any(tokens and getattr(prices, unit, None) is None for unit, tokens in charged):
             return None
+        if (usd := _plain_cost(prices, usage)) is not None:
+            return Price(usd=float(usd), source="list")
+        from genai_prices import Usage as ListedUsage
+
         cost = info.calc_price(
             ListedUsage(
                 input_tokens=usage.input_tokens,
@@ -96,6 +99,22 @@ def quote_price(model: str, usage: Usage, at: datetime | None = None) -> Price |
         # Counts that contradict each other (more cached than read) have no price.
         return None
     return Price(usd=float(cost.total_price), source="list")
+
+
+def _plain_cost(prices: ModelPrice, usage: Usage) -> Decimal | None:
+    """The sum where tokens are all that is paid for, at one price a kind; else None.
+
+    As the table's own reckoning gives it, which takes longer than everything else about storing an answer.
+    """
+    rates = (prices.input_mtok or Decimal(0), prices.output_mtok or Decimal(0))
+    if usage.cached_input_tokens or prices.requests_kcount is not None:
+        return None
+    paid = Decimal(0)
+    for rate, tokens in zip(rates, (usage.input_tokens, usage.output_tokens), strict=True):
+        if not isinstance(rate, Decimal):
+            return None
+        paid += rate * tokens / 1_000_000
+    return paid
 
 
 def _quote_demo(model: str, usage: Usage) -> Price | None:

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from genai_prices import Usage as ListedUsage
+from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.models import Usage
-from core.prices import Price, price, quote_price
+from core.prices import Price, _plain_cost, price, quote_price
 
 MILLION = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
 # Dated, so that a change of a list price in a later table does not change the answers.
@@ -89,3 +91,17 @@ def test_pricing_never_raises(model, input_tokens, output_tokens, cached):
     for name in (model, "gpt-4o", "gemini-2.5-pro", "encore-demo-small"):
         quoted = price(name, usage)
         assert quoted is None or quoted >= 0
+
+
+@pytest.mark.parametrize("usage", [Usage(input_tokens=1_234, output_tokens=567), Usage(input_tokens=1), Usage()])
+def test_every_price_of_the_table_is_reckoned_as_the_table_reckons(usage):
+    reckoned = 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            usd = _plain_cost(model.get_prices(AT), usage)
+            if usd is not None:
+                listed = ListedUsage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+                cost = model.calc_price(listed, provider, genai_request_timestamp=AT)
+                assert float(usd) == pytest.approx(float(cost.total_price), rel=1e-12), model.id
+                reckoned += 1
+    assert reckoned > 1000
