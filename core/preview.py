@@ -134,7 +134,7 @@ class _Tally:
     def read(
         self, slot: Slot, record: InvalidationRecord, batches: Iterator[list[Row]], limit: int | None = None
     ) -> bool:
-        """Counts entries until `limit` have been read in all; False when there may be more."""
+        """Counts entries until more than `limit` have been read in all; False when there may be more."""
         for rows in batches:
             for row in rows:
                 if (slot_digest := bytes([slot.bucket]) + row.digest) in self._seen:
@@ -148,7 +148,7 @@ class _Tally:
                 self.scanned += 1
                 if self._criteria.matches(entry.header, entry.prompt, entry.tags):
                     self._add(slot, row, entry)
-            if limit is not None and self.scanned >= limit:
+            if limit is not None and self.scanned > limit:
                 return False
         return True
 

@@ -259,6 +259,7 @@ def test_beyond_its_limit_a_preview_of_words_is_an_estimate_that_says_so(world, 
     assert 4 <= preview.scanned < len(NUMBERS)
     assert preview.low <= len(NUMBERS) <= preview.high
     assert preview.count == len(NUMBERS)
+    assert world.invalidator.preview(Criteria(keywords=("question",)), exact_limit=len(NUMBERS)).exact, "just within"
 
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

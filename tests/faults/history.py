@@ -96,8 +96,8 @@ class Log:
 
     def __init__(self, folder: Path, name: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._asked = os.open(folder / f"{name}.asked", flags)
-        self._generated = os.open(folder / f"{name}.generated", flags)
+        self._asked = os.open(folder / f"{name}.asked", flags, 0o600)
+        self._generated = os.open(folder / f"{name}.generated", flags, 0o600)
         self._waiting = bytearray()
 
     def generated(self, identity: int, began: float, text: int, request: int) -> None:

@@ -22,7 +22,7 @@ from core.stores import cluster as cluster_module
 from core.stores.redis import RedisStore, patient_client, request_client
 from tests.entries import NOW, digest_of
 from tests.fakes import CountingProvider, a_body
-from tests.stores.clusters import RunningCluster, a_cluster
+from tests.stores.clusters import SLOTS, RunningCluster, a_cluster
 from tests.stores.test_contract import put, remaining
 from tests.test_invalidation import NUMBERS, World, a_world, no_pause
 
@@ -166,6 +166,62 @@ def test_one_server_that_dies_takes_its_answers_and_no_request(own_cluster):
         assert world.ask(f"Question number {word}").completion.text.startswith("answer")
     with pytest.raises((StoreUnavailable, OutcomeUnknown)):
         world.invalidator.invalidate(Criteria(all=True), actor="anna")
+    store.close()
+
+
+class DiesBetween(RedisStore):
+    """Lets a server of its cluster die when so many buckets' records have been changed."""
+
+    def __init__(self, cluster: RunningCluster) -> None:
+        super().__init__(patient_client(cluster.url, 1.0))
+        self._cluster = cluster
+        self.changes_left: int | None = None
+        self.dead: set[int] = set()
+
+    def change_record(self, slot, change, remove=None):
+        if self.changes_left == 0:
+            self.changes_left = None
+            server = self.server_of(slot)
+            self._cluster.nodes[server].kill()
+            self.dead.add(server)
+        elif self.changes_left is not None:
+            self.changes_left -= 1
+        return super().change_record(slot, change, remove)
+
+    def server_of(self, slot: Slot) -> int:
+        """The place of a bucket's server in the cluster."""
+        return key_slot(slot.record) // (SLOTS // len(self._cluster.nodes) + 1)
+
+    def come_back(self) -> None:
+        """Starts what died, with nothing in it."""
+        for server in self.dead:
+            self._cluster.nodes[server].start()
+        self._cluster.wait()
+
+
+@pytest.mark.parametrize("of_one_that", ["has it already", "has it not"])
+def test_a_server_that_dies_in_the_middle_of_an_invalidation(own_cluster, of_one_that):
+    store = DiesBetween(own_cluster)
+    world = a_world(store, AuditLog(None), "middle", buckets=BUCKETS)
+    ask_all(world)
+    servers = [store.server_of(slot) for slot in slots("middle")]
+    is_first = [server not in servers[:place] for place, server in enumerate(servers)]
+    wanted = of_one_that == "has it not"
+    store.changes_left = next(place for place in range(1, BUCKETS) if is_first[place] is wanted)
+    expected, said = (StoreUnavailable, "reached|time") if wanted else (OutcomeUnknown, "repeat it")
+    with pytest.raises(expected, match=said):
+        world.invalidator.invalidate(Criteria(all=True), actor="anna", request_id="again")
+    alive = [slot for slot in slots("middle") if store.server_of(slot) not in store.dead]
+    in_force = [record.find("again") for slot in alive if (record := store.read(slot, [])[1])]
+    assert not any(in_force) or expected is OutcomeUnknown, "it was said not to be applied"
+    store.come_back()
+    done = world.invalidator.invalidate(Criteria(all=True), actor="anna", request_id="again")
+    assert done.id == "again"
+    for slot in slots("middle"):
+        record = store.read(slot, [])[1]
+        assert record is not None
+        assert [ban.id for ban in record.bans] == ["again"]
+    assert not any(world.is_cached(f"Question number {word}") for word in NUMBERS)
     store.close()
 
 
