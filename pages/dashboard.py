@@ -10,7 +10,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.access import Role
+from core.access import Action
 from core.metrics.summary import Summary
 from core.models import OutcomeKind
 from core.request_log import RequestRecord
@@ -106,7 +106,7 @@ def empty(view: View) -> None:
                 icon=":material/play_arrow:",
                 type="primary",
                 on_click=actions.replay_sample,
-                disabled=not workers or not context.actor().may(Role.OPERATOR),
+                disabled=not workers or not context.actor().may(Action.ASK),
             )
         if not workers:
             st.caption(

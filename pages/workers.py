@@ -7,14 +7,18 @@ import time
 import streamlit as st
 
 from core.access import Action
+from core.pools import Pool
+from core.schedules import Schedule
 from pages.components import actions, context, tables
 from pages.components.frame import START_WORKERS, frame, nothing_yet
 from pages.components.jobs import job_card
 from pages.components.readings import Reading
+from pages.components.text import literal
 from pages.components.wording import duration, many, number
 from workers.queue import JobState, JobView, QueueView, WorkerView
 
 SECONDS = 2
+SLOW_SECONDS = 10
 SHOWN = 30
 
 FILTERS: dict[str, tuple[JobState, ...]] = {
@@ -33,6 +37,7 @@ def page() -> None:
         return
     st.fragment(overview, run_every=SECONDS)()
     st.fragment(jobs, run_every=SECONDS)()
+    st.fragment(schedules, run_every=SLOW_SECONDS)()
 
 
 def overview() -> None:
@@ -74,6 +79,14 @@ def overview() -> None:
         key="workers",
         alt="Workers with their heartbeat",
     )
+    pools: Reading[list[Pool]] = context.queue_readings().get("pools", context.pools)
+    if pools.value:
+        told = "; ".join(
+            f"{literal(pool.host, 40)}, process {pool.pid}: {many(pool.workers, 'worker')}, "
+            f"heard of {duration(max(0.0, time.time() - pool.at))} ago"
+            for pool in pools.value
+        )
+        st.caption(f"{many(len(pools.value), 'pool')}: {told}.")
     if any(worker.lost for worker in found.value):
         st.caption(
             "A worker that is not heard of for 30 seconds may have been killed. Its job comes back by itself within "
@@ -137,6 +150,31 @@ def jobs() -> None:
         job_card(job)
     if len(shown) > SHOWN:
         st.caption(f"And {many(len(shown) - SHOWN, 'older job')}.")
+
+
+def schedules() -> None:
+    """What the pools start by themselves, and when next."""
+    st.subheader("Schedules", anchor=False)
+    kept = context.services().schedules
+    if kept is None:
+        st.caption("There is no Redis, so there are no schedules.")
+        return
+    found: Reading[list[Schedule]] = context.readings().get("schedules", kept.all)
+    if found.value is None:
+        nothing_yet(found)
+        return
+    if found.value:
+        st.dataframe(
+            tables.schedules(found.value),
+            column_config=tables.SCHEDULE_COLUMNS,
+            hide_index=True,
+            key="schedules-of-workers",
+            alt="Schedules with their next run",
+        )
+    else:
+        st.caption("No schedule: nothing is invalidated by itself.")
+    if st.button("Open Schedules", key="to-schedules", icon=":material/event_repeat:"):
+        st.switch_page("pages/schedules.py", query_params={})
 
 
 page()

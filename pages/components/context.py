@@ -10,7 +10,7 @@ from core.access import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.keys import Slot
-from core.pools import Pools
+from core.pools import Pool, Pools
 from core.settings import Settings
 from pages.components.readings import Reading, Readings
 from workers.queue import JobQueue, JobView
@@ -56,14 +56,15 @@ def queue() -> JobQueue:
 
 def alive_workers() -> Reading[int]:
     """How many workers the pools that were heard of lately have: what alerts and Prometheus go by too."""
-    return queue_readings().get("alive", _count_workers)
+    return queue_readings().get("alive", lambda: sum(pool.workers for pool in pools()))
 
 
-def _count_workers() -> int:
+def pools() -> list[Pool]:
+    """The pools that were heard of lately. Raises StoreUnavailable."""
     client = services().queue_redis
     if client is None:
         raise StoreUnavailable(NO_QUEUE)
-    return Pools(client).alive_workers()
+    return Pools(client).alive()
 
 
 def job(job_id: str) -> Reading[JobView | None]:

@@ -18,6 +18,7 @@ from core.models import OutcomeKind
 from core.nearest import Nearest
 from core.parts import Part
 from core.request_log import Frequent, RequestRecord
+from core.schedules import Schedule
 from core.semantic.neighbours import Neighbour
 from core.semantic.reports import ReplayPoint
 from core.semantic.thresholds import Published, Threshold
@@ -78,6 +79,15 @@ REASON_COLUMNS: dict[str, Any] = {
     "reason": _column.TextColumn("Reason", width="small"),
     "count": _column.NumberColumn("Requests", format="localized", width=100),
     "why": _column.TextColumn("What it means", width="large"),
+}
+
+SCHEDULE_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Schedule", width="medium"),
+    "what": _column.TextColumn("What", width="medium"),
+    "rhythm": _column.TextColumn("How often", width=130),
+    "next": _column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=120),
+    "state": _column.TextColumn("State", width=90),
+    "last": _column.TextColumn("Last run came to", width="medium"),
 }
 
 PREVIEW_COLUMNS: dict[str, Any] = {
@@ -375,6 +385,24 @@ def workers(found: Iterable[WorkerView], now: float) -> pd.DataFrame:
             for worker in found
         ],
         columns=list(WORKER_COLUMNS),
+    )
+
+
+def schedules(found: Iterable[Schedule]) -> pd.DataFrame:
+    """Schedules, with when they run next."""
+    return pd.DataFrame(
+        [
+            {
+                "name": one_line(schedule.name or schedule.id, 60),
+                "what": f"{one_line(schedule.what, 100)} in {schedule.namespace}",
+                "rhythm": schedule.rhythm,
+                "next": local(schedule.next_run_at).replace(tzinfo=None) if schedule.enabled else None,
+                "state": "on" if schedule.enabled else "paused",
+                "last": one_line(schedule.last, 120) or "not run yet",
+            }
+            for schedule in found
+        ],
+        columns=list(SCHEDULE_COLUMNS),
     )
 
 

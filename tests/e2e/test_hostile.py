@@ -88,7 +88,7 @@ def test_there_are_two_hundred_of_them():
     "path",
     [
         "dashboard",
-        "dashboard?outcome=miss",
+        "requests",
         "invalidations?pattern=*a*",
         "entries",
         "workers",
@@ -102,7 +102,7 @@ def test_a_page_full_of_hostile_text_runs_and_loads_nothing(open_console, poison
         page.get_by_role("button", name="Preview").click()
         expect(page.get_by_test_id("stMetric").first).to_be_visible()
     if path.startswith("dashboard"):
-        for tab in ("Missed most", "By model", "Latest requests"):
+        for tab in ("Missed most", "By model", "Reasons"):
             page.get_by_role("tab", name=tab).click()
             settled(page)
     if path.startswith("playground"):

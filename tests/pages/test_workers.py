@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import WriteRefused
+from pages.components import context
 from pages.components.jobs import KINDS, STATES, figures
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
@@ -152,3 +153,24 @@ def test_every_state_and_every_kind_has_words():
 )
 def test_progress_in_words(kind, told, words):
     assert figures(kind, told) == words
+
+
+def test_pools_and_schedules_are_told(open_page, services, a_worker):
+    assert "No schedule" in everything_said(open_page("workers"))
+    services.schedules.add(
+        namespace="default", actor="test", name="Nightly", older_than_seconds=86_400, daily_at="03:00"
+    )
+    paused = services.schedules.add(
+        namespace="shop", actor="test", name="Hourly", criteria={"model": "gpt-4o"}, every_seconds=3600
+    )
+    services.schedules.pause(paused.id, actor="test")
+    context.readings().renew()
+    at = open_page("workers")
+    assert not at.exception
+    table = at.dataframe[-1].value.set_index("name")
+    assert table.loc["Nightly", "rhythm"] == "daily at 03:00 UTC"
+    assert table.loc["Nightly", "what"] == "older than 1 d in default"
+    assert list(table.loc[["Nightly", "Hourly"], "state"]) == ["on", "paused"]
+    assert "1 pool: `localhost`, process" in everything_said(at)
+    at.button(key="to-schedules").click().run()
+    assert [title.value for title in at.title] == ["Schedules"]
