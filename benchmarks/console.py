@@ -37,6 +37,7 @@ from tests.fakes import CountingProvider
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
+TILES = 12
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,7 +51,7 @@ class Session:
     async def run(self) -> None:
         """Looks on until it is cancelled."""
         async with (
-            websockets.connect(self._url, subprotocols=["streamlit"], max_size=None) as socket,
+            websockets.connect(self._url, subprotocols=["streamlit"], max_size=None, ping_interval=None) as socket,
             asyncio.TaskGroup() as timers,
         ):
             opening = BackMsg()
@@ -147,13 +148,17 @@ def traffic(redis_url: str, rate: float) -> Iterator[None]:
 
 async def watch(url: str, count: int, seconds: float, redis_url: str, process: Process) -> None:
     """So many sessions for so long; prints what they cost once they have all opened the page."""
-    sessions = [Session(f"ws://{url}/_stcore/stream") for _ in range(count)]
-    tasks = [asyncio.create_task(session.run()) for session in sessions]
-    while any(session.seen["metric"] < 12 for session in sessions):
-        for task in tasks:
-            if task.done():
-                task.result()
-        await asyncio.sleep(0.1)
+    sessions: list[Session] = []
+    tasks: list[asyncio.Task[None]] = []
+    for _ in range(count):
+        session = Session(f"ws://{url}/_stcore/stream")
+        sessions.append(session)
+        tasks.append(asyncio.create_task(session.run()))
+        while session.seen["metric"] < TILES:
+            for task in tasks:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(0.1)
     await asyncio.sleep(SETTLE_SECONDS)
     with Redis.from_url(redis_url) as client:
         before = int(client.info("stats")["total_commands_processed"])

@@ -15,6 +15,7 @@ from core.metrics.summary import Summary
 from core.models import OutcomeKind
 from core.request_log import RequestRecord
 from pages.components import actions, charts, context, series_table, tables, tiles, window
+from pages.components.drawings import drawings
 from pages.components.frame import START_WORKERS, frame, nothing_yet, state
 from pages.components.jobs import figures as figures_of_job
 from pages.components.readings import Reading
@@ -38,7 +39,7 @@ def page() -> None:
             bind="query-params",
             help="With the window before: as changes on the tiles, and as thin grey lines in the charts.",
         )
-        live = st.toggle("Live", value=True, key="live", bind="query-params", help="Off: the page stays as it is.")
+        live = st.toggle("Live", value=True, key="live", bind="query-params")
     st.fragment(replay_progress, run_every=1 if live else None)()
     st.fragment(figures, run_every=TILE_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
@@ -128,14 +129,17 @@ def panels(view: View, compare: bool) -> None:
     marks = window.marks(view)
     draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
-        draw("Requests by outcome", charts.outcomes_over_time(buckets, marks, before), "outcomes")
-        draw("Hit rate", charts.hit_rate_over_time(buckets, marks, before), "hit-rate")
-        draw("Latency of hits and misses", charts.latency_over_time(buckets, marks, before), "latency")
-        draw("Money saved and spent", charts.savings_over_time(buckets, marks, before), "savings")
+        draw("Requests by outcome", "outcomes", charts.outcomes_over_time, buckets, marks, before)
+        draw("Hit rate", "hit-rate", charts.hit_rate_over_time, buckets, marks, before)
+        draw("Latency of hits and misses", "latency", charts.latency_over_time, buckets, marks, before)
+        draw("Money saved and spent", "savings", charts.savings_over_time, buckets, marks, before)
         sampled = () if view.model else window.gauges(view)
         if any(bucket.last is not None for bucket in sampled):
-            stored = charts.stored_over_time(sampled, marks, view.namespace)
-            draw("Entries, memory and evictions", stored, "stored")
+            gauges = (sampled, marks, view.namespace)
+            draw("Entries, memory and evictions", "stored", charts.stored_over_time, *gauges)
+        by_model = window.breakdown(view, "model")
+        if any(one.hit_rate is not None for one in by_model.values()):
+            draw("Hit rate by model", "by-model", charts.hit_rate_by_name, by_model)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download the series as CSV",
@@ -152,8 +156,11 @@ def panels(view: View, compare: bool) -> None:
         st.caption(" ".join(notes), width="stretch")
 
 
-def panel(view: View, title: str, figure: go.Figure, key: str, *, stale: bool = False) -> None:
-    """A chart as a card; a bar that stands for requests leads to them."""
+def panel(
+    view: View, title: str, key: str, draw: Callable[..., go.Figure], *values: object, stale: bool = False
+) -> None:
+    """A chart of values as a card; a bar that stands for requests leads to them."""
+    figure = drawings().get(draw, *values)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
         chosen: Any = st.plotly_chart(
@@ -258,8 +265,8 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
 
 def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
     found = window.breakdown(view, by)
-    if any(summary.hit_rate is not None for summary in found.values()):
-        panel(view, f"Hit rate by {by}", charts.hit_rate_by_name(found), f"by-{by}")
+    if by == "namespace" and any(summary.hit_rate is not None for summary in found.values()):
+        panel(view, "Hit rate by namespace", "by-namespace", charts.hit_rate_by_name, found)
     st.dataframe(
         tables.breakdown(found),
         column_config=tables.breakdown_columns(by.capitalize()),
@@ -271,15 +278,15 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
 
 def _waiting(view: View) -> None:
     if (now := window.slow_summary(view)) is not None:
-        distribution = charts.latency_distribution(now.hit_latency, now.miss_latency)
-        panel(view, "How long callers waited", distribution, "distribution")
+        latencies = (now.hit_latency, now.miss_latency)
+        panel(view, "How long callers waited", "distribution", charts.latency_distribution, *latencies)
 
 
 def _ttl_classes(view: View) -> None:
     now = window.slow_summary(view)
     kinds = now.ttl_classes if now else {}
     if kinds:
-        panel(view, "Requests by TTL class", charts.ttl_class_mix(kinds), "ttl-classes")
+        panel(view, "Requests by TTL class", "ttl-classes", charts.ttl_class_mix, kinds)
     st.dataframe(
         tables.ttl_classes(kinds),
         column_config=tables.TTL_COLUMNS,

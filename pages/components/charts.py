@@ -198,7 +198,7 @@ def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
 
 def faded(figure: go.Figure) -> go.Figure:
     """The same in the look of values that could not be read again."""
-    return figure.update_traces(opacity=0.35)
+    return go.Figure(figure).update_traces(opacity=0.35)
 
 
 def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:

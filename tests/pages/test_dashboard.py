@@ -101,19 +101,19 @@ def test_a_window_without_requests_says_when_the_latest_was(open_page, services)
 
 def test_charts_begin_when_their_first_step_has_ended(open_page, services, ask):
     ask("What is a cat?")
-    at = open_page("dashboard", range="15m")
+    at = open_page("dashboard", range="30d")
     assert not at.get("plotly_chart")
     assert "The charts begin" in everything_said(at)
     services.metrics.record(an_outcome(seconds_ago=120))
     services.invalidation.invalidate_by_model("gpt-4o", actor="console")
     context.readings().renew()
-    at.run()
-    assert len(at.get("plotly_chart")) == 4
+    at.segmented_control(key="range").set_value("15m").run()
+    assert len(at.get("plotly_chart")) == 5
     assert not at.exception
     services.gauges.write(facts.sample(services, time.time() - 60))
     context.readings().renew()
     at.run()
-    assert len(at.get("plotly_chart")) == 5, "what is stored is drawn where workers sample it"
+    assert len(at.get("plotly_chart")) == 6, "what is stored is drawn where workers sample it"
 
 
 def test_every_tile_that_counts_requests_leads_to_them(open_page, services, traffic):
@@ -143,7 +143,7 @@ def test_values_that_cannot_be_read_again_are_grey(open_page, use, redis_server,
         at.run()
         assert tile(at, "Requests") == ":gray[2]"
         assert "the last values that could be read" in everything_said(at)
-        assert len(at.get("plotly_chart")) == 4
+        assert len(at.get("plotly_chart")) == 5
         assert not at.exception
 
 
@@ -299,7 +299,7 @@ def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column
     assert found <= set(at.dataframe[0].value[column])
 
 
-@pytest.mark.parametrize("tab", ["By model", "By namespace", "Waiting", "TTL classes"])
+@pytest.mark.parametrize("tab", ["By namespace", "Waiting", "TTL classes"])
 def test_behind_the_figures_are_charts(open_page, services, traffic, tab):
     at = open_page("dashboard")
     at.session_state["behind"] = tab
