@@ -83,7 +83,9 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.all and any(selectors):
             raise InvalidInput("all", "selects everything; give it alone")
         if not self.all and not any(selectors):
-            raise InvalidInput("criteria", "give a model, pattern, age, keyword, tag or key, or all for everything")
+            raise InvalidInput(
+                "criteria", "give a model, pattern, age, keyword, tag or key, or all (--everything) for everything"
+            )
         self._check_model()
         if self.pattern is not None:
             _check_pattern(self.pattern)
@@ -217,7 +219,7 @@ def _check_pattern(pattern: str) -> None:
     if sum(pattern.count(sign) for sign in "*?[") > MAX_WILDCARDS:
         raise InvalidInput("pattern", f"has more than {MAX_WILDCARDS} wildcards")
     if not pattern.strip("*? "):
-        raise InvalidInput("pattern", "matches everything; use all to invalidate everything")
+        raise InvalidInput("pattern", "matches everything; to invalidate everything use all (--everything)")
 
 
 Matcher = Callable[[str], bool]

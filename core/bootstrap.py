@@ -199,6 +199,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         hold_seconds=settings.hold_seconds,
         copies_seconds=config.l1_seconds,
         count=lambda kind: metrics.count(f"invalidations_{kind}"),
+        hits=lambda: metrics.hits,
         **clock,
     )
     ttl_policy = TTLPolicy.from_settings(settings)

@@ -31,6 +31,7 @@ from core.errors import (
     WriteRefused,
 )
 from core.keys import Slot, parse_readable_key
+from core.metrics.hits import HitCounts
 from core.preview import EXACT_LIMIT, Preview, PreviewRow, make_preview
 from core.stores.base import Store
 from core.sweep import Sweep, SweepProgress
@@ -116,6 +117,7 @@ class CacheInvalidator:
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], object] = time.sleep,
         count: Callable[[str], None] = lambda kind: None,
+        hits: Callable[[], HitCounts] | None = None,
     ) -> None:
         self._store = store
         self.audit = audit
@@ -127,12 +129,20 @@ class CacheInvalidator:
         self._clock = clock
         self._pause = pause
         self._count = count
+        self._hits = hits
 
     # Preview
 
     def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT) -> Preview:
         """What `invalidate` with these criteria would hide now."""
-        return make_preview(self._store, self._slots(criteria), criteria, now=self._clock(), exact_limit=exact_limit)
+        return make_preview(
+            self._store,
+            self._slots(criteria),
+            criteria,
+            now=self._clock(),
+            exact_limit=exact_limit,
+            hits=self._hits() if self._hits is not None else None,
+        )
 
     def _slots(self, criteria: Criteria, namespace: str | None = None) -> list[Slot]:
         """The buckets that can hold what the criteria select."""
@@ -334,8 +344,8 @@ class CacheInvalidator:
         for namespace, ban in self.active():
             if ban.id == invalidation_id:
                 return _untold(namespace, ban)
-        if any(known.id == invalidation_id for known in self.history()):
-            raise InvalidationRefused("this invalidation is over: swept, undone or never applied")
+        for known in self.history(invalidation_id=invalidation_id):
+            raise InvalidationRefused(_OVER.get(known.state, "this invalidation is over"))
         raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
 
     # What is and was
@@ -542,6 +552,14 @@ _ENDINGS = (
     ("invalidate.applied", InvalidationState.SWEPT),
     ("invalidate.refused", InvalidationState.REFUSED),
 )
+
+
+_OVER = {
+    InvalidationState.UNDONE: "this invalidation was undone already",
+    InvalidationState.SWEPT: "this invalidation is over: what it hid was deleted",
+    InvalidationState.REFUSED: "this invalidation was refused: it was never applied",
+    InvalidationState.UNKNOWN: "this invalidation is not in force: it was not applied, or its record was lost",
+}
 
 
 def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:

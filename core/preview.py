@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from core import bans, codec
 from core.bans import Criteria, InvalidationRecord, Visibility
-from core.errors import DecodeError
+from core.errors import DecodeError, InvalidInput
 from core.keys import Slot, parse_readable_key, readable_key
+from core.metrics.hits import HitCounts
 from core.models import CacheEntry
 from core.stores.base import Row, Store
 
@@ -42,7 +44,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     `count` is exact, or (with `exact` False) an estimate with its 95 % interval `low`..`high` from `scanned` entries of
     `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
     expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
-    `sequence` is the record's: `token` binds the criteria, the count and it.
+    `hits_last_day` is how often those that match were served in the last day, None where nobody counts. `sequence` is
+    the record's: `token` binds the criteria, the count and it.
     """
 
     criteria: Criteria
@@ -60,6 +63,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     refetch_seconds: float
     oldest_at: float | None
     newest_at: float | None
+    hits_last_day: int | None = None
     rows: tuple[PreviewRow, ...]
     sequence: int
     at: float
@@ -71,13 +75,71 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def token(self) -> str:
-        """Changes when what was previewed has changed."""
-        bound = msgspec.json.encode((self.namespace, self.criteria.to_dict(), self.count, self.sequence))
-        return hashlib.sha256(bound).hexdigest()[:16]
+        """Names what was previewed and what was found, so that it can be applied later as it was: see `Previewed`."""
+        return str(
+            Previewed(
+                what=_what(self.namespace, self.criteria),
+                count=self.count,
+                sequence=self.sequence,
+                created_before=self.criteria.created_before,
+            )
+        )
+
+
+class Previewed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the token of an earlier preview says: of what (a digest, the age apart), how many, as of which sequence."""
+
+    what: str
+    count: int
+    sequence: int
+    created_before: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.what}-{self.count}-{self.sequence}" + (
+            f"-{self.created_before!r}" if self.created_before is not None else ""
+        )
+
+    @classmethod
+    def parse(cls, token: str) -> Previewed:
+        """The other way. Raises InvalidInput."""
+        found = _TOKEN.fullmatch(token)
+        if found is None:
+            raise InvalidInput("preview", "is no token of a preview")
+        return cls(
+            what=found[1],
+            count=int(found[2]),
+            sequence=int(found[3]),
+            created_before=float(found[4]) if found[4] else None,
+        )
+
+    def drift(self, now: Preview) -> str:
+        """What has changed since, in one phrase; empty when nothing has. Raises InvalidInput for another preview's."""
+        if self.what != _what(now.namespace, now.criteria):
+            raise InvalidInput("preview", "is the token of other criteria or of another namespace")
+        changes = []
+        if now.count != self.count:
+            changes.append(f"{self.count:,} entries matched then, {now.count:,} do now")
+        if now.sequence != self.sequence:
+            changes.append("other invalidations came in between")
+        return ", ".join(changes)
+
+
+_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})-(\d{1,20})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
+
+
+def _what(namespace: str, criteria: Criteria) -> str:
+    fields = criteria.to_dict() | {"namespace": namespace, "created_before": criteria.created_before is not None}
+    return hashlib.sha256(msgspec.json.encode(sorted(fields.items()))).hexdigest()[:16]
 
 
 def make_preview(
-    store: Store, slots: Sequence[Slot], criteria: Criteria, *, now: float, exact_limit: int = EXACT_LIMIT
+    store: Store,
+    slots: Sequence[Slot],
+    criteria: Criteria,
+    *,
+    now: float,
+    exact_limit: int = EXACT_LIMIT,
+    hits: HitCounts | None = None,
 ) -> Preview:
     """What a ban with these criteria would hide in these slots of one namespace. Raises StoreUnavailable."""
     records = [(slot, record) for slot in slots if (record := store.read(slot, [])[1]) is not None]
@@ -103,6 +165,7 @@ def make_preview(
     total = tally.scanned if exact and count is None and criteria.key is None else max(listed, tally.scanned)
     return tally.preview(
         namespace=slots[0].namespace,
+        hits=None if hits is None else sum(tally.hits(hits)),
         count=count,
         exact=exact,
         total=total,
@@ -130,6 +193,12 @@ class _Tally:
         self._oldest_at: float | None = None
         self._newest_at: float | None = None
         self._rows: list[PreviewRow] = []
+        self._digests: dict[Slot, list[bytes]] = {}
+
+    def hits(self, counts: HitCounts) -> Iterator[int]:
+        """How often what matched was served in the last day."""
+        for slot, digests in self._digests.items():
+            yield from counts.in_last_day(slot, digests)
 
     def read(
         self, slot: Slot, record: InvalidationRecord, batches: Iterator[list[Row]], limit: int | None = None
@@ -155,6 +224,7 @@ class _Tally:
     def _add(self, slot: Slot, row: Row, entry: CacheEntry) -> None:
         header = entry.header
         self.count += 1
+        self._digests.setdefault(slot, []).append(row.digest)
         self._bytes += len(row.value)
         self._tokens += header.input_tokens + header.output_tokens
         self._refetch_seconds += header.latency_ms / 1000
@@ -178,7 +248,9 @@ class _Tally:
                 )
             )
 
-    def preview(self, *, namespace: str, count: int | None, exact: bool, total: int, sequence: int) -> Preview:
+    def preview(
+        self, *, namespace: str, count: int | None, exact: bool, total: int, sequence: int, hits: int | None
+    ) -> Preview:
         """The result; `count` is given where it was not found by reading."""
         if count is not None:
             factor = count / self.count if self.count else 0.0
@@ -206,6 +278,7 @@ class _Tally:
             refetch_seconds=self._refetch_seconds * factor,
             oldest_at=self._oldest_at,
             newest_at=self._newest_at if factor == 1.0 else None,
+            hits_last_day=None if hits is None else round(hits * factor),
             rows=tuple(self._rows),
             sequence=sequence,
             at=self._now,

@@ -145,6 +145,8 @@ def _figures(preview: Preview) -> None:
         with st.container(gap=None):
             st.metric("Entries", _count(preview), help=_how_counted(preview))
             st.caption(f"{share(preview.share)} of {many(preview.total, 'entry', 'entries')}")
+            if preview.hits_last_day is not None:
+                st.caption(f"served {many(preview.hits_last_day, 'time')} in a day")
         with st.container(gap=None):
             st.metric("To ask again", money(preview.cost_usd))
             unknown = f" and {preview.unknown_prices} of unknown price" if preview.unknown_prices else ""

@@ -401,3 +401,30 @@ def test_the_audit_log_is_shown_and_exported(terminal, filled, namespace):
     assert json.loads(lines[0])["action"]
     assert terminal.run("audit", "--export", "csv", "--limit", "1").startswith("id,at,actor")
     terminal.run("audit", "--actor", "nobody-of-this-name", status=3)
+
+
+def test_what_a_dry_run_showed_is_applied_unless_it_has_changed(terminal, filled, services):
+    token = terminal.data("invalidate", "--model", "gpt-4o", "--older-than", "1s", "--dry-run", status=3)["preview"][
+        "token"
+    ]
+    cutoff = float(token.rpartition("-")[2])
+    ask(filled, "What is a fee?")
+    told = terminal.data("invalidate", "--model", "gpt-4o", "--older-than", "1s", "--preview", token, "--yes")
+    assert told["invalidation"]["criteria"]["created_before"] == cutoff
+    token = terminal.data("invalidate", "--model", "gpt-4o", "--dry-run")["preview"]["token"]
+    ask(filled, "Why is the sea salty?")
+    told = terminal.data("invalidate", "--model", "gpt-4o", "--preview", token, "--yes", status=1)
+    assert told["error"] == "InvalidationRefused"
+    assert "3 entries matched then, 4 do now" in told["message"]
+    terminal.run("invalidate", "--model", "gpt-4o-mini", "--preview", token, "--yes", status=2)
+    terminal.run("invalidate", "--model", "gpt-4o-mini", "--preview", "nonsense", "--yes", status=2)
+
+
+def test_a_request_id_is_good_for_one_invalidation(terminal, filled, namespace):
+    terminal.run("invalidate", "--model", "gpt-4o", "--older-than", "7d", "--yes", "--request-id", "deploy-1")
+    terminal.run("invalidate", "--model", "gpt-4o", "--older-than", "7d", "--yes", "--request-id", "deploy-1")
+    assert len(terminal.data("invalidations", "--namespace", namespace)) == 1
+    told = terminal.run("invalidate", "--model", "gpt-4o", "--yes", "--request-id", "deploy-1", status=2)
+    assert "was used for another invalidation" in told
+    terminal.run("undo", "deploy-1")
+    assert "undone already" in terminal.run("undo", "deploy-1", status=1)

@@ -14,6 +14,7 @@ import pytest
 from core import bans, codec
 from core.audit import AuditLog
 from core.bans import MAX_ACTIVE_BANS, BanState, Criteria
+from core.bootstrap import bootstrap
 from core.cache import LLMCache
 from core.decider import CacheConfig
 from core.errors import (
@@ -27,6 +28,8 @@ from core.errors import (
 from core.invalidation import CacheInvalidator, InvalidationState
 from core.keys import Slot
 from core.models import Answer, ChatRequest, Controls, For, OutcomeKind, Stamp
+from core.preview import Previewed
+from core.settings import Settings
 from core.steps import Lead
 from core.stores.base import Store, Write
 from core.stores.memory import MemoryStore
@@ -816,3 +819,51 @@ def test_a_late_writer_of_another_incarnation_is_refused(world):
     assert world.store.write(world.slot, write, Stamp(before.incarnation, before.sequence), before.sequence)[0] == (
         "incarnation"
     )
+
+
+def test_a_preview_says_how_often_its_entries_were_served_in_the_last_day(redis_url: str, namespace: str):
+    with bootstrap(Settings(redis_url=redis_url, namespace=namespace), provider=CountingProvider()) as services:
+
+        def ask(prompt: str) -> None:
+            request = ChatRequest.from_openai(model="m", messages=[{"role": "user", "content": prompt}])
+            services.cache.complete(request)
+
+        for prompt in ("What is a refund?",) * 4 + ("Why is the sky blue?",) * 3:
+            ask(prompt)
+        assert services.invalidation.preview(Criteria(keywords=("refund",))).hits_last_day == 3
+        assert services.invalidation.preview(Criteria(all=True)).hits_last_day == 5
+        assert services.invalidation.preview(Criteria(model="none")).hits_last_day == 0
+
+
+def test_a_token_tells_what_has_changed_since_its_preview(world):
+    for prompt, options in QUESTIONS.items():
+        world.ask(prompt, **options)
+    criteria = Criteria(created_before=world.clock() + 0.25)
+    then = Previewed.parse(world.invalidator.preview(criteria).token)
+    assert then.created_before == criteria.created_before
+    assert then.drift(world.invalidator.preview(criteria)) == ""
+    later = Criteria(created_before=world.clock() + 5)
+    assert then.drift(world.invalidator.preview(later)) == "", "the cut-off is in the token"
+    world.ask("Something else?")
+    world.invalidator.invalidate(Criteria(model="none"), actor="test")
+    drift = then.drift(world.invalidator.preview(criteria))
+    assert drift == "3 entries matched then, 4 do now, other invalidations came in between"
+    with pytest.raises(InvalidInput, match="other criteria"):
+        then.drift(world.invalidator.preview(Criteria(model="gpt-4o")))
+    with pytest.raises(InvalidInput, match="no token"):
+        Previewed.parse("9455e14413ca9b25")
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda world, done: world.invalidator.undo(done.id), "undone already"),
+        (lambda world, done: (world.clock.forward(HOLD), sweep(world)), "was deleted"),
+    ],
+)
+def test_an_undo_that_comes_too_late_says_why(world, end, told):
+    world.ask("Why is the sky blue?")
+    done = world.invalidator.invalidate(Criteria(all=True), actor="test")
+    end(world, done)
+    with pytest.raises(InvalidationRefused, match=told):
+        world.invalidator.undo(done.id)

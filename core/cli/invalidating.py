@@ -13,9 +13,10 @@ from core.bans import Criteria
 from core.cli import words
 from core.cli.shell import Command, Exit, Shell, cli, command, namespace_option
 from core.cli.words import DURATION
-from core.errors import WriteRefused
+from core.errors import InvalidationRefused, InvalidInput, WriteRefused
 from core.invalidation import Invalidation, InvalidationState, Preview
 from core.pools import Pools
+from core.preview import Previewed
 
 WAIT_POLL_SECONDS = 0.25
 SHOWN_ROWS = 5
@@ -51,6 +52,7 @@ def criteria_options(function: Command) -> Command:
 @click.option("--wait", is_flag=True, help="Wait until the sweep has deleted what is hidden.")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
 @click.option("--request-id", help="The same id again does nothing new: for retries.")
+@click.option("--preview", "token", help="Token of a --dry-run --json: refused if other entries match by now.")
 def invalidate(
     shell: Shell,
     namespace: str | None,
@@ -69,11 +71,13 @@ def invalidate(
     wait: bool,
     timeout: float,
     request_id: str | None,
+    token: str | None,
 ) -> int:
     """Hide all answers that match every option given. In force when it returns, whatever their number.
 
     Shows a preview first. On a terminal it then asks; elsewhere it takes --yes or --dry-run. With --dry-run the status
     is 3 when nothing matches. With --yes it is applied even then: an answer that is being made now is kept out too.
+    With --preview an age counts from the earlier dry run, and the status is 1 when something has changed since.
     """
     if dry_run and yes:
         raise click.UsageError("Give --dry-run or --yes, not both.")
@@ -81,13 +85,17 @@ def invalidate(
         raise click.UsageError("--soft deletes nothing: there is no sweep to --wait for.")
     if older_than == 0:
         raise click.UsageError("--older-than 0 is everything: say --everything.")
+    previewed = Previewed.parse(token) if token is not None else None
     services = shell.shared
     invalidation = services.invalidation
+    cutoff = None if older_than is None else time.time() - older_than
+    if previewed is not None and cutoff is not None:
+        cutoff = previewed.created_before
     criteria = Criteria(
         namespace=namespace,
         model=model,
         pattern=pattern,
-        created_before=None if older_than is None else time.time() - older_than,
+        created_before=cutoff,
         keywords=keywords,
         keyword_mode="any" if is_any else "all",
         tags=tags,
@@ -95,10 +103,14 @@ def invalidate(
         all=everything,
     )
     if request_id and not dry_run and (known := _known(shell, request_id)):
+        if _without_age(known.criteria, known.namespace) != _without_age(criteria, shell.namespace(namespace)):
+            raise InvalidInput("request_id", f"was used for another invalidation: {known.criteria}; give a new one")
         shell.say(f"Applied before: {_invalidation_words(known)}")
         return _finish(shell, None, known, timeout if wait else None)
     preview = invalidation.preview(criteria)
     shell.say(_preview_words(preview))
+    if previewed is not None and (drift := previewed.drift(preview)):
+        raise InvalidationRefused(f"not applied, since it has changed since the preview: {drift}")
     if dry_run:
         if shell.as_json:
             shell.answer({"preview": _plain_preview(preview), "applied": False}, "")
@@ -145,6 +157,13 @@ def _known(shell: Shell, request_id: str) -> Invalidation | None:
     )
 
 
+def _without_age(criteria: Criteria, namespace: str) -> Criteria:
+    """For comparing: an age's cut-off is another one each time."""
+    return msgspec.structs.replace(
+        criteria, namespace=namespace, created_before=1.0 if criteria.created_before is not None else None
+    )
+
+
 def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: float | None) -> int:
     """Waits for the sweep if that was asked for, and says what came of it."""
     known = done if timeout is None else _wait(shell, done, timeout)
@@ -184,8 +203,11 @@ def _preview_words(preview: Preview) -> str:
     what = words.text(f"{preview.criteria} in {preview.namespace}", 400)
     share, size = words.share(preview.share), words.size(preview.bytes)
     money, waiting = words.money(preview.cost_usd), words.duration(preview.refetch_seconds)
+    if not preview.count:
+        return f"{what}: none of {preview.total:,} entries."
+    served = "" if preview.hits_last_day is None else f" They were served {preview.hits_last_day:,} times in a day."
     lines = [
-        f"{what}: {count} of {preview.total:,} entries ({share}), {size}.",
+        f"{what}: {count} of {preview.total:,} entries ({share}), {size}.{served}",
         f"To fetch them again: {money}{unknown}, {preview.tokens:,} tokens, {waiting} of waiting.",
     ]
     for row in preview.rows[:SHOWN_ROWS]:

@@ -118,6 +118,10 @@ class Shell:
             return DEMO_MODEL
         raise click.UsageError("Say which --model, or set ENCORE_DEFAULT_MODEL.")
 
+    def namespace(self, given: str | None) -> str:
+        """The one that was given, else the configured one."""
+        return given or self.services.settings.namespace
+
     @property
     def actor(self) -> Actor:
         """Who is at the keyboard: the user of the machine, with the role that the settings give the command line."""
