@@ -102,8 +102,9 @@ def _kept(part: Part) -> bytes:
         digest = bytes.fromhex(part.digest)
     except ValueError:  # it has none
         digest = bytes(_DIGEST_BYTES)
-    is_short = part.name.startswith(_PARAMETER) and len(part.words) <= KEPT_WORDS
-    return digest + (part.words.encode("utf-8", "replace") if is_short else b"")
+    may_be_read = part.name == "endpoint" or part.name.startswith(_PARAMETER)
+    is_kept = may_be_read and len(part.words) <= KEPT_WORDS
+    return digest + (part.words.encode("utf-8", "replace") if is_kept else b"")
 
 
 def _parameter(name: str) -> str:

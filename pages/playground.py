@@ -339,7 +339,7 @@ def _next_steps(turn: Turn, answer: Answer) -> None:
         )
         if turn.is_stored:
             st.button(
-                "Compare with a fresh answer",
+                "Compare with fresh",
                 key=f"compare-{turn.id}",
                 icon=":material/compare:",
                 on_click=_queue_comparison,

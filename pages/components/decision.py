@@ -13,7 +13,7 @@ from pages.components.frame import told as told_error
 from pages.components.neighbours import neighbours
 from pages.components.text import literal, plain, visible
 from pages.components.turns import Turn
-from pages.components.wording import clock, duration, milliseconds, money, sentence
+from pages.components.wording import clock, duration, many, milliseconds, money, sentence
 
 
 def decision(turn: Turn, answer: Answer) -> None:
@@ -169,7 +169,11 @@ def _why_no_hit(turn: Turn, told: Explanation) -> None:
         st.caption(f"The nearest entry is not known. {told_error(error)}")
         return
     if not looked.nearest:
-        st.caption(f"No stored question is like it: {looked.looked_at:,} of the newest entries were looked at.")
+        st.caption(
+            f"No stored question is like it. Looked at: the newest {many(looked.looked_at, 'entry', 'entries')}."
+            if looked.looked_at
+            else "Nothing else is stored."
+        )
         return
     _apart(turn, looked.nearest[0], looked.looked_at)
 
@@ -185,7 +189,7 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
     parts = ", ".join(literal(difference.name) for difference in nearest.differences)
     st.caption(
         f"It was stored {age}, shares {nearest.likeness:.0%} of its words, and differs in: {parts}. "
-        f"{looked_at:,} of the newest entries were looked at."
+        f"Looked at: the newest {many(looked_at, 'entry', 'entries')}."
     )
     st.dataframe(
         tables.differences(nearest.differences),

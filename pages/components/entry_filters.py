@@ -123,7 +123,7 @@ def clear() -> None:
 
 def filters() -> Filters:
     """Draws the controls."""
-    with st.grid(4, min_column_width=150, gap="small"):
+    with st.grid(5, min_column_width=130, gap="small"):
         text = st.text_input(
             "Text",
             key="q",
@@ -152,15 +152,14 @@ def filters() -> Filters:
         namespace = st.selectbox(
             "Namespace", context.namespaces(), key="entries_namespace", bind="query-params", accept_new_options=True
         )
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         hits = st.selectbox(
             "Served",
             list(HITS),
             key="entries_hits",
             bind="query-params",
-            width=170,
             help="Hits of an answer since its key was first stored; the most served come first.",
         )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         in_answers = st.toggle("Search answers too", key="in_answers", bind="query-params")
         hidden = st.toggle(
             "Show invalidated",

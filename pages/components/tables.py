@@ -165,7 +165,7 @@ NEIGHBOUR_COLUMNS: dict[str, Any] = {
 }
 
 NEAREST_COLUMNS: dict[str, Any] = {
-    "likeness": _column.NumberColumn("Words in common", format="percent", width=110),
+    "likeness": _column.NumberColumn("Words in common", format="%.0f %%", width=140),
     "prompt": _column.TextColumn("Stored question", width="large"),
     "differs": _column.TextColumn("What differs", width="medium"),
     "namespace": _column.TextColumn("Namespace", width=110),
@@ -447,7 +447,7 @@ def nearest(found: Iterable[Nearest]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "likeness": one.likeness,
+                "likeness": 100 * one.likeness,
                 "prompt": one_line(one.found.entry.prompt, 300),
                 "differs": one_line(", ".join(part.name for part in one.differences), 200) or "nothing",
                 "namespace": one.found.entry.header.namespace,

@@ -8,13 +8,14 @@ from hashlib import sha256
 import msgspec
 import pytest
 
+from core.access import Actor, Role
 from core.bans import Criteria
 from core.bootstrap import bootstrap
 from core.entries import PAGE_SIZE, find_entry
 from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
 from core.settings import Settings
 from pages.components import actions as page_actions
-from pages.components import entry_detail
+from pages.components import context, entry_detail
 from tests.pages.conftest import everything_said
 
 
@@ -336,6 +337,26 @@ def test_a_viewer_reads_and_changes_nothing(open_page, services, filled, viewer)
     assert at.button(key="written-go").disabled
     at = opened(open_page, "entries-import")
     assert at.file_uploader(key="entries-file").disabled
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
+def test_operators_and_admins_change_entries_in_their_own_name(open_page, services, filled, monkeypatch, role):
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=role))
+    at = open_page("entries", key=filled["What does word 2 mean?"])
+    assert "Read only" not in everything_said(at)
+    at.button(key="entry-pin").click().run()
+    at.button(key="entry-unpin").click().run()
+    at.button(key="entry-keep").click().run()
+    assert {actor for _, actor in actions(services)} == {"olga@example.org"}
+
+
+def test_a_redis_that_takes_no_writes_is_told_and_nothing_can_be_changed(open_page, services, filled, monkeypatch):
+    real = services.store.facts
+    monkeypatch.setattr(services.store, "facts", lambda: msgspec.structs.replace(real(), writable=False))
+    at = open_page("entries", key=filled["What does word 2 mean?"])
+    assert "takes no writes" in everything_said(at)
+    for key in ("entry-invalidate", "entry-pin"):
+        assert at.button(key=key).disabled
 
 
 def test_a_viewer_who_gets_at_an_action_all_the_same_is_refused(services, filled, viewer):
