@@ -15,7 +15,7 @@ from pages.components.frame import frame, nothing_yet
 from pages.components.readings import Reading
 from pages.components.text import literal, visible
 from pages.components.view import ON_REQUESTS, View, choose_view
-from pages.components.wording import clock, milliseconds, money, number, sentence
+from pages.components.wording import clock, many, milliseconds, money, sentence
 
 SECONDS = 5
 SHOWN = 500
@@ -82,8 +82,7 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
     if not records:
         nothing_found()
         return
-    until = "" if len(records) < SHOWN else " There are more: choose a shorter range to see older ones."
-    st.caption(f"{number(len(records))} of the latest requests, read at {clock(reading.read_at)}.{until}")
+    st.caption(f"{many(len(records), 'request')}, the latest first, read at {clock(reading.read_at)}.")
     table = tables.requests(records)
     event: Any = st.dataframe(
         table,
@@ -100,10 +99,18 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
         st.download_button(
             "Download CSV", tables.csv(table), "requests.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
+        if len(records) == SHOWN:
+            st.button(
+                "Older ones", key="older", icon=":material/history:", on_click=_show_before, args=(records[-1].at,)
+            )
         if not rows:
             st.caption("Select a row to see all of a request.", width="content")
     if rows:
         detail(records[rows[0]])
+
+
+def _show_before(at: float) -> None:
+    st.query_params["until"] = repr(at)
 
 
 def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> Reading[list[RequestRecord]]:

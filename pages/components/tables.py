@@ -33,7 +33,7 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "time": _column.DatetimeColumn("Time", format="HH:mm:ss", width=80),
     "outcome": _column.TextColumn("Outcome", width=130),
     "why": _column.TextColumn("Why", width=110),
-    "prompt": _column.TextColumn("Prompt", width="large"),
+    "prompt": _column.TextColumn("Prompt", width=300),
     "latency": _column.NumberColumn("Waited, ms", format="%.1f", width=100),
     "saved": _column.NumberColumn("Saved, ms", format="%.0f", width=100),
     "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=100),

@@ -96,6 +96,18 @@ def test_a_failed_request_says_what_failed(open_page, services, provider, ask):
     assert "ProviderUnavailable" in everything_said(at)
 
 
+def test_older_requests_follow(open_page, services, ask):
+    for number in range(505):
+        ask("What is a cat?")
+        if number % 100 == 0:  # the log takes in so many at once
+            services.metrics.flush()
+    at = open_page("requests")
+    assert len(outcomes_of(at)) == 500
+    at.button(key="older").click().run()
+    assert 1 <= len(outcomes_of(at)) <= 5
+    assert not [button for button in at.button if button.key == "older"]
+
+
 def test_without_requests_it_says_so(open_page, services):
     assert "No request like this" in everything_said(open_page("requests"))
 
