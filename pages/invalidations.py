@@ -23,9 +23,12 @@ from pages.components.readings import Reading
 from pages.components.rights import read_only
 from pages.components.text import literal, plain
 from pages.components.wording import clock, countdown, duration, many, money, sentence, share, size
+from workers.queue import JobView
 from workers.queue.jobs import job_id
 
 SECONDS = 1
+HISTORY = 200
+"""So many invalidations are listed, the latest."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +255,13 @@ def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
     if done is not None:
         st.session_state.pop("plan", None)
         if hold_seconds == 0 and not soft and done.state is InvalidationState.HELD:
-            actions.enqueue_sweep(done.namespace)
+            _follow(actions.enqueue_sweep(done.namespace))
+
+
+def _follow(job: JobView | None) -> None:
+    """Shows a job at the top of the page, also after a reload."""
+    if job is not None:
+        st.query_params["job"] = job.id
 
 
 # What is active
@@ -260,7 +269,7 @@ def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
 
 def invalidations() -> Reading[list[Invalidation]]:
     """All of them, newest first."""
-    return context.readings().get("history", lambda: context.services().invalidation.history(limit=200), max_age=1)
+    return context.readings().get("history", lambda: context.services().invalidation.history(limit=HISTORY), max_age=1)
 
 
 def active() -> None:
@@ -312,8 +321,7 @@ def _active_card(one: Invalidation) -> None:
             disabled=not actor.may(ending_hold(one.criteria)),
             help="Deletes the hidden answers now. They cannot be brought back then.",
         ):
-            if actions.sweep_now(one.id) is not None:
-                st.query_params["job"] = job_id("sweep", one.namespace)
+            _follow(actions.sweep_now(one.id))
             st.rerun()
         st.caption(_what_next(one, left))
     if one.state is InvalidationState.SWEEPING or (one.state is InvalidationState.HELD and left <= 0):
@@ -415,19 +423,7 @@ def history() -> None:
             st.caption("Each one stays in this list: who, when, what, and what became of it.", text_alignment="center")
             st.space("small")
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        state = st.selectbox(
-            "State",
-            list(STATES),
-            index=None,
-            format_func=lambda choice: STATES[choice][0],
-            placeholder="any",
-            key="history-state",
-            width=220,
-        )
-        actors = sorted({one.actor for one in reading.value})
-        actor = st.selectbox("By", ["everyone", *actors], key="history-actor", width=180)
-    found = [one for one in reading.value if state in (None, one.state) and actor in ("everyone", one.actor)]
+    found = _filtered(reading.value)
     if not found:
         st.caption("None like this. Clear the filters to see all.")
         return
@@ -454,6 +450,44 @@ def history() -> None:
         if rows and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
             st.query_params["invalidation"] = found[rows[0]].id
             st.rerun()
+    if len(reading.value) == HISTORY:
+        st.caption(f"The latest {HISTORY}. Older ones are in the audit log: `python -m core audit`.")
+
+
+def _filtered(every: list[Invalidation]) -> list[Invalidation]:
+    """Those that fit what is chosen above the list, which the address keeps."""
+    with st.grid(4, min_column_width=150, gap="small"):
+        text = st.text_input(
+            "Find", key="history_find", bind="query-params", placeholder="What, id or reason", live=True
+        )
+        state = st.selectbox(
+            "State",
+            [state.value for state in STATES],
+            index=None,
+            format_func=lambda choice: STATES[InvalidationState(choice)][0],
+            placeholder="any",
+            key="history_state",
+            bind="query-params",
+        )
+        actor = st.selectbox(
+            "By", sorted({one.actor for one in every}), index=None, placeholder="everyone", key="history-actor"
+        )
+        namespace = st.selectbox(
+            "Namespace",
+            sorted({one.namespace for one in every}),
+            index=None,
+            placeholder="all",
+            key="history-namespace",
+        )
+    wanted = (text or "").strip().casefold()
+    return [
+        one
+        for one in every
+        if state in (None, one.state.value)
+        and actor in (None, one.actor)
+        and namespace in (None, one.namespace)
+        and wanted in f"{one.criteria} {one.id} {one.reason}".casefold()
+    ]
 
 
 page()

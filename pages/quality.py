@@ -10,8 +10,8 @@ import streamlit as st
 from core.access import Action
 from core.errors import CacheError
 from core.models import CacheStrategy
-from core.semantic.calibration import BUDGETS, CurvePoint, Proposal
-from core.semantic.reports import EvidenceReport, ReplayPoint
+from core.semantic.calibration import BUDGETS, Proposal
+from core.semantic.reports import EvidenceReport, FalseHits, ReplayPoint
 from core.semantic.thresholds import Act, Published, Threshold
 from core.settings import SemanticMode
 from pages.components import actions, charts, context, tables, tiles
@@ -109,6 +109,14 @@ def read_report(view: View) -> Reading[EvidenceReport]:
         ("evidence", view.namespace, view.window),
         lambda: evidence.report(view.namespace, since=view.since),
         max_age=SECONDS - 1,
+    )
+
+
+def read_reports(view: View) -> Reading[list[EvidenceReport]]:
+    """What evidence says of all namespaces."""
+    evidence = context.services().evidence
+    return context.readings().get(
+        ("evidence-of-all", view.window), lambda: evidence.reports(since=view.since), max_age=SECONDS - 1
     )
 
 
@@ -270,7 +278,7 @@ def figures(view: View) -> None:
         f"{many(report.lookups, 'recorded lookup')} and {many(report.labels, 'labelled pair')}, "
         f"{WINDOWS[view.window][0]}, read at {clock(reading.read_at)}"
     )
-    with st.grid(3, min_column_width=150):
+    with st.grid(3, min_column_width=200):
         for tile in (
             false_hits(report, budget),
             still_needed(report, budget),
@@ -293,6 +301,24 @@ def figures(view: View) -> None:
                 "From labelled near matches that the guards let pass, without a judge. The dashed line is what the "
                 "labels prove."
             )
+    all_namespaces(view)
+
+
+def all_namespaces(view: View) -> None:
+    """The false hits of every namespace side by side, where there is more than one."""
+    found = read_reports(view).value or []
+    if len(found) < 2:
+        return
+    with st.container(border=True, gap="small"):
+        st.markdown("**All namespaces**")
+        st.dataframe(
+            tables.namespaces(found, context.services().settings.false_hit_budget),
+            column_config=tables.NAMESPACE_COLUMNS,
+            hide_index=True,
+            height=min(35 * len(found) + 38, 300),
+            key="quality-namespaces",
+            alt="False hits of each namespace against the budget",
+        )
 
 
 def served_from(threshold: Threshold) -> float | None:
@@ -306,35 +332,37 @@ def judged_from(threshold: Threshold) -> float | None:
 
 
 def false_hits(report: EvidenceReport, budget: float) -> Tile:
-    """Wrong ones of the answers served at the threshold, or what bounds them where each is judged."""
-    explained = (
-        "Wrong answers of the near answers served. The bound is one-sided, 95 % (Clopper-Pearson): the true share is "
-        "not above it, with that confidence."
-    )
-    point = report.at_threshold if served_from(report.threshold) is not None else None
-    if point is not None and point.labels:
-        value = share(point.errors / point.labels)
-        below = f"{point.errors} wrong of {point.labels} · at most {share(point.bound)} · {verdict(point, budget)}"
-    elif report.agreement.pairs:
-        value = f"at most {share(report.agreement.bound)}"
-        below = f"each is judged: the bound is on the judge's yeses · budget {share(budget, 0)}"
+    """Wrong ones of the near answers that are served, with their bound."""
+    found = report.false_hits
+    if found is not None:
+        whose = "yeses of the judge" if found.judged else "labels"
+        below = (
+            f"{found.errors} wrong of {found.checked} {whose} · at most {share(found.bound)} · {verdict(found, budget)}"
+        )
+    elif report.threshold.mode is SemanticMode.OFF:
+        below = "nothing is served now"
+    elif served_from(report.threshold) is None:
+        below = "not measured: nobody has checked the judge's yeses"
     else:
-        value = UNKNOWN
         below = "not measured: no label at or above the cosine served from"
-        if report.threshold.mode is SemanticMode.OFF:
-            below = "nothing is served now"
-        elif point is None:
-            below = "not measured: nobody has checked the judge's yeses"
-    return Tile(label="False hits per hit", value=value, below=below, explained=explained)
+    return Tile(
+        label="False hits per hit",
+        value=share(found.share) if found is not None else UNKNOWN,
+        below=below,
+        explained="Wrong answers of the near answers served. The bound is one-sided, 95 % (Clopper-Pearson): the true "
+        "share is not above it, with that confidence.",
+    )
 
 
-def verdict(point: CurvePoint, budget: float) -> str:
+def verdict(found: FalseHits, budget: float) -> str:
     """Whether labels prove the budget, refute it, or are too few."""
-    if point.bound <= budget:
-        return f":material/check_circle: within the budget of {share(budget, 0)}"
-    if point.labels and point.errors / point.labels > budget:
-        return f":material/error: over the budget of {share(budget, 0)}"
-    return f":material/help: {share(budget, 0)} not proved yet"
+    match found.verdict(budget):
+        case True:
+            return f":material/check_circle: within the budget of {share(budget, 0)}"
+        case False:
+            return f":material/error: over the budget of {share(budget, 0)}"
+        case _:
+            return f":material/help: {share(budget, 0)} not proved yet"
 
 
 def still_needed(report: EvidenceReport, budget: float) -> Tile:

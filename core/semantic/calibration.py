@@ -89,10 +89,14 @@ class Tightening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How the judge's labels compare with operators' labels of the same pairs. `bound`: on its false yeses per yes."""
+    """How the judge's labels compare with operators' labels of the same pairs.
+
+    `yeses` counts the judge's, of which `false_yes` are wrong; `bound`: on its false yeses per yes.
+    """
 
     pairs: int
     agreed: int
+    yeses: int
     false_yes: int
     false_no: int
     bound: float
@@ -335,6 +339,7 @@ def judge_agreement(pairs: Iterable[LabelledPair], confidence: float = CONFIDENC
     return Agreement(
         pairs=len(both),
         agreed=len(both) - false_yes - false_no,
+        yeses=yeses,
         false_yes=false_yes,
         false_no=false_no,
         bound=upper_bound(false_yes, yeses, confidence),

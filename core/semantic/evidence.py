@@ -340,8 +340,25 @@ class Evidence:
 
     def report(self, namespace: str, *, since: float | None = None) -> EvidenceReport:
         """What is known of a namespace's near matches, of the embedder that was used last."""
-        records = list(self._records(namespace, since))
-        lookups = list(self._lookup_records(namespace, since))
+        records, lookups = list(self._records(namespace, since)), list(self._lookup_records(namespace, since))
+        return self._report(namespace, records, lookups, since)
+
+    def reports(self, *, since: float | None = None) -> list[EvidenceReport]:
+        """The same of every namespace of which anything is known, by name; everything is read once."""
+        records: dict[str, list[PairRecord]] = {}
+        lookups: dict[str, list[LookupRecord]] = {}
+        for record in self._records(None, since):
+            records.setdefault(record.namespace, []).append(record)
+        for lookup in self._lookup_records(None, since):
+            lookups.setdefault(lookup.namespace, []).append(lookup)
+        return [
+            self._report(name, records.get(name, []), lookups.get(name, []), since)
+            for name in sorted({*records, *lookups})
+        ]
+
+    def _report(
+        self, namespace: str, records: list[PairRecord], lookups: list[LookupRecord], since: float | None
+    ) -> EvidenceReport:
         embedder = _latest_embedder(records, lookups)
         records = [record for record in records if record.embedder == embedder]
         lookups = [lookup for lookup in lookups if lookup.embedder == embedder]

@@ -25,6 +25,7 @@ from core.semantic.calibration import (
 )
 from core.semantic.records import LookupRecord, Pair, PairRecord
 from core.semantic.thresholds import Threshold
+from core.settings import SemanticMode
 
 
 class Judging(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,29 @@ class Judging(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     p50_ms: float | None
     p95_ms: float | None
+
+
+class FalseHits(msgspec.Struct, frozen=True, kw_only=True):
+    """Wrong answers among the near answers that are served, as far as they were checked.
+
+    `bound` is the one-sided upper bound on their share. `judged`: they are yeses of a judge, who is asked each time.
+    """
+
+    errors: int
+    checked: int
+    bound: float
+    judged: bool
+
+    @property
+    def share(self) -> float:
+        """Wrong ones of those checked."""
+        return self.errors / self.checked
+
+    def verdict(self, budget: float) -> bool | None:
+        """Whether the budget is held: True is proved, False is what was measured, None is not known yet."""
+        if self.bound <= budget:
+            return True
+        return False if self.share > budget else None
 
 
 class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +89,18 @@ class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
     judging: Judging
     curve: tuple[CurvePoint, ...]
     proposals: tuple[Proposal, ...]
+
+    @property
+    def false_hits(self) -> FalseHits | None:
+        """How often what is served now was wrong; None where nothing is served or nothing was checked."""
+        if self.threshold.mode is SemanticMode.OFF:
+            return None
+        point, agreement = self.at_threshold, self.agreement
+        if point is not None and point.labels:
+            return FalseHits(errors=point.errors, checked=point.labels, bound=point.bound, judged=False)
+        if agreement.yeses:
+            return FalseHits(errors=agreement.false_yes, checked=agreement.yeses, bound=agreement.bound, judged=True)
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""

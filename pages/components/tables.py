@@ -20,7 +20,7 @@ from core.parts import Part
 from core.request_log import Frequent, RequestRecord
 from core.schedules import Schedule
 from core.semantic.neighbours import Neighbour
-from core.semantic.reports import ReplayPoint
+from core.semantic.reports import EvidenceReport, ReplayPoint
 from core.semantic.thresholds import Published, Threshold
 from pages.components import outcomes
 from pages.components.text import one_line
@@ -102,14 +102,14 @@ PREVIEW_COLUMNS: dict[str, Any] = {
 }
 
 INVALIDATION_COLUMNS: dict[str, Any] = {
-    "time": _column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=130),
-    "what": _column.TextColumn("What", width="large"),
-    "namespace": _column.TextColumn("Namespace", width="small"),
+    "time": _column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
+    "what": _column.TextColumn("What", width=220),
     "state": _column.TextColumn("State", width=150),
-    "actor": _column.TextColumn("By", width=90),
-    "previewed": _column.NumberColumn("Previewed", width=90),
-    "deleted": _column.NumberColumn("Deleted", width=80),
-    "freed": _column.NumberColumn("Given back", format="bytes", width=100),
+    "actor": _column.TextColumn("By", width=135),
+    "previewed": _column.NumberColumn("Previewed", width=80),
+    "deleted": _column.NumberColumn("Deleted", width=70),
+    "freed": _column.NumberColumn("Given back", format="bytes", width=90),
+    "namespace": _column.TextColumn("Namespace", width="small"),
     "reason": _column.TextColumn("Reason", width="small"),
     "id": _column.TextColumn("Id", width="small"),
 }
@@ -155,6 +155,19 @@ VERSION_COLUMNS: dict[str, Any] = {
     "serve": _column.NumberColumn("Served from", format="%.3f", width=100),
     "grey": _column.NumberColumn("Judged from", format="%.3f", width=100),
     "note": _column.TextColumn("Why", width="medium"),
+}
+
+NAMESPACE_COLUMNS: dict[str, Any] = {
+    "namespace": _column.TextColumn("Namespace", width=130),
+    "mode": _column.TextColumn("Mode", width=70),
+    "verdict": _column.TextColumn("Budget", width=120),
+    "false_hits": _column.NumberColumn("False hits per hit", format="percent", width=120),
+    "bound": _column.NumberColumn("At most (95 % sure)", format="percent", width=130),
+    "checked": _column.NumberColumn("Checked", width=80),
+    "wrong": _column.NumberColumn("Wrong", width=70),
+    "lookups": _column.NumberColumn("Lookups", format="localized", width=80),
+    "near_hits": _column.NumberColumn("Near hits", format="localized", width=80),
+    "labels": _column.NumberColumn("Labels", format="localized", width=80),
 }
 
 NEIGHBOUR_COLUMNS: dict[str, Any] = {
@@ -424,6 +437,32 @@ def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(VERSION_COLUMNS))
+
+
+_VERDICTS = {True: "within", False: "over", None: "not proved yet"}
+
+
+def namespaces(found: Iterable[EvidenceReport], budget: float) -> pd.DataFrame:
+    """What evidence says of each namespace, those over the budget first."""
+    rows = []
+    for report in found:
+        wrong = report.false_hits
+        rows.append(
+            {
+                "namespace": report.namespace,
+                "mode": report.threshold.mode.value,
+                "verdict": _VERDICTS[wrong.verdict(budget)] if wrong else "not measured",
+                "false_hits": wrong.share if wrong else None,
+                "bound": wrong.bound if wrong else None,
+                "checked": wrong.checked if wrong else 0,
+                "wrong": wrong.errors if wrong else 0,
+                "lookups": report.lookups,
+                "near_hits": report.hits,
+                "labels": report.labels,
+            }
+        )
+    rows.sort(key=lambda row: (row["verdict"] != "over", row["namespace"]))
+    return pd.DataFrame(rows, columns=list(NAMESPACE_COLUMNS))
 
 
 def neighbours(found: Iterable[tuple[Neighbour, str]]) -> pd.DataFrame:

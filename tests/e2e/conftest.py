@@ -7,97 +7,42 @@ that SCREENSHOTS names, else in `screenshots/` beside this file.
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.e2e.installation import SEMANTIC, Installation
+from tests.e2e.traffic import work
+
+PAGES = ("dashboard", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parent / "screenshots")
-READY_SECONDS = 90.0
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 TALLEST = 6000
 
 expect.set_options(timeout=PATIENCE_MS)
 
 
-class Installation:
-    """`make run`, without the make: Redis, workers, gateway and console on ports of their own."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.said: list[str] = []
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("ENCORE_", "OPENAI_"))}
-        environment |= {
-            "ENCORE_HOME": str(home),
-            "ENCORE_CONSOLE_PORT": str(free_port()),
-            "ENCORE_GATEWAY_PORT": str(free_port()),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "core.launcher"],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        self.console = self._told("console")
-
-    def _listen(self) -> None:
-        assert self.process.stdout
-        self.said.extend(self.process.stdout)
-
-    def _told(self, name: str) -> str:
-        """What the launcher says of a part, as soon as it does."""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            for line in list(self.said):
-                if line.startswith(f"{name} "):
-                    return line.split()[1]
-            assert self.process.poll() is None, "".join(self.said)
-            assert time.monotonic() < deadline, "".join(self.said)
-            self._listener.join(0.05)
-
-    @property
-    def redis_pid(self) -> int:
-        """The process of the embedded Redis."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return next(int(pid) for pid in children if "redis-server" in Path(f"/proc/{pid}/cmdline").read_text())
-
-    def log(self, part: str) -> str:
-        """What a part wrote to its log."""
-        return (self.home / "logs" / f"{part}.log").read_text()
-
-    def stop(self) -> int:
-        """Stops all of it; the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
-        self._listener.join(10)
-        assert self.process.stdout
-        self.process.stdout.close()
-        return status
-
-
-def free_port() -> int:
-    """A port of the loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
-def encore(tmp_path_factory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("encore"))
+def encore(request, tmp_path_factory) -> Iterator[Installation]:
+    """The product, started anew for each file of tests with its `SETTINGS`; those with `WORKED` share one."""
+    if getattr(request.module, "WORKED", False):
+        yield request.getfixturevalue("worked")
+    else:
+        settings = getattr(request.module, "SETTINGS", {})
+        yield from _running(Installation(tmp_path_factory.mktemp("encore"), settings))
+
+
+@pytest.fixture(scope="package")
+def worked(tmp_path_factory) -> Iterator[Installation]:
+    """An installation that looks for near questions, with a day's work behind it: one for all files that only look."""
+    installation = Installation(tmp_path_factory.mktemp("worked"), SEMANTIC)
+    work(installation)
+    yield from _running(installation)
+
+
+def _running(installation: Installation) -> Iterator[Installation]:
     yield installation
     assert installation.stop() == 0, "".join(installation.said)
     assert "Traceback" not in installation.log("console"), installation.log("console")
@@ -146,13 +91,37 @@ def is_inside(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
 
 
+def visit(page: Page, name: str) -> None:
+    """Opens another page from the navigation."""
+    page.get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", level=1, name=name, exact=True).wait_for()
+    settled(page)
+
+
+def metric(page: Page, label: str) -> Locator:
+    """The value of a tile."""
+    tile = page.get_by_test_id("stMetric").filter(has=page.get_by_text(label, exact=True))
+    return tile.get_by_test_id("stMetricValue")
+
+
+def send(page: Page, prompt: str) -> None:
+    """Sends a prompt in the playground."""
+    page.get_by_test_id("stChatInputTextArea").fill(prompt)
+    page.keyboard.press("Enter")
+
+
+def answers(page: Page) -> Locator:
+    """The cards that say how each answer came about, one per answer."""
+    return page.get_by_test_id("stChatMessage").filter(has=page.get_by_text("Waited", exact=True))
+
+
 def settled(page: Page) -> None:
     """Waits until the page stands, its script has ended and its elements and charts are drawn."""
     page.get_by_role("heading", level=1).wait_for()
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-    charts = page.get_by_test_id("stPlotlyChart")
-    expect(charts.locator(".main-svg:first-child")).to_have_count(charts.count())
+    undrawn = page.locator("[data-testid=stPlotlyChart]:not(:has(.main-svg))").filter(visible=True)
+    expect(undrawn).to_have_count(0)
     assert page.get_by_test_id("stException").count() == 0
 
 

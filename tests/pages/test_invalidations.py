@@ -7,10 +7,13 @@ import time
 
 import pytest
 
+from core.access import Actor, Role
 from core.bans import Criteria
+from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
 from core.invalidation import InvalidationState
 from core.models import OutcomeKind
+from core.settings import Settings
 from pages.components import context
 from tests.pages.conftest import everything_said
 from tests.test_bypass import can_save, cannot_save
@@ -167,6 +170,7 @@ def test_no_hold_queues_the_sweep_at_once(open_page, services, filled, queue):
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
     assert [job.kind for job in queue.jobs()] == ["sweep"]
+    assert at.query_params["job"] == job_id("sweep", "default")
 
 
 def test_undo_brings_the_answers_back(open_page, services, filled, ask):
@@ -274,6 +278,34 @@ def test_a_viewer_may_preview_and_change_nothing(open_page, services, filled, vi
     assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
 
 
+def test_everything_is_an_admins_business(open_page, services, filled, monkeypatch):
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=Role.OPERATOR))
+    at = open_page("invalidations")
+    at.pills(key="criteria-selectors").set_value(["all"]).run()
+    at.button(key="preview").click().run()
+    assert at.button(key="apply").disabled
+    assert "this takes the role admin, yours is operator" in everything_said(at)
+
+
+def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_server, provider, monkeypatch):
+    server = redis_server()
+    monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
+    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+        use(built)
+        done = built.invalidation.invalidate_by_model("gpt-4o", actor="anna")
+        at = open_page("invalidations", pattern="*word*")
+        server.kill()
+        context.readings().renew()
+        at.run()
+        assert not at.exception
+        assert "You see the last values" in at.error[0].value
+        assert list(at.dataframe[-1].value["id"]) == [done.id]
+        at.button(key="preview").click().run()
+        assert any("No preview." in error.value for error in at.error)
+        at.button(key=f"undo-{done.id}").click().run()
+        assert any("Not done." in error.value for error in at.error)
+
+
 def test_a_viewer_is_refused_where_the_write_is_made(services, viewer):
     from pages.components import actions
 
@@ -290,8 +322,19 @@ def test_history_is_filtered_by_state_and_person(open_page, services, filled):
     assert list(at.dataframe[-1].value["what"]) == ["model gpt-4o-mini", "model gpt-4o"]
     at.selectbox(key="history-actor").select("anna").run()
     assert list(at.dataframe[-1].value["actor"]) == ["anna"]
-    at.selectbox(key="history-state").select("undone").run()
+    at.selectbox(key="history_state").select("undone").run()
     assert "None like this." in everything_said(at)
+
+
+def test_history_is_searched_and_a_link_keeps_the_search(open_page, services, filled):
+    services.invalidation.invalidate_by_model("gpt-4o", actor="anna")
+    other = services.invalidation.invalidate_by_pattern("*WORD*", actor="ben")
+    at = open_page("invalidations", history_find="word")
+    assert list(at.dataframe[-1].value["what"]) == ["pattern *WORD*"]
+    at.text_input(key="history_find").input(other.id).run()
+    assert list(at.dataframe[-1].value["id"]) == [other.id]
+    linked = open_page("invalidations", history_state="swept")
+    assert "None like this." in everything_said(linked)
 
 
 def test_hostile_text_in_audit_and_prompts_is_shown_as_text_only(open_page, services, ask):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -162,7 +163,7 @@ def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page
     label(semantic, 400, wrong=2, operator=20)
     said = everything_said(open_page("quality"))
     assert "False hits per hit 0.5 %" in said
-    assert "2 wrong of 400 · at most 1.6 %" in said
+    assert "2 wrong of 400 labels · at most 1.6 %" in said
     assert "within the budget of 2 %" in said
     assert "Labels to prove 2% 0" in said
     assert "228 for 1%" in said
@@ -179,6 +180,34 @@ def test_few_labels_prove_nothing_and_many_wrong_ones_are_told(open_page, semant
     semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
     label(semantic, labels, wrong=wrong)
     assert words in everything_said(open_page("quality"))
+
+
+def test_the_judge_is_measured_by_its_yeses_that_an_operator_checked(open_page, semantic, label):
+    label(semantic, 40, operator=30)
+    for pair in semantic.evidence.pairs(NAMESPACE, limit=40)[-3:]:
+        semantic.evidence.label(pair.id, False, actor="olga")
+    at = open_page("quality")
+    assert next(one.value for one in at.metric if one.label == "False hits per hit") == "10.0 %"
+    assert "3 wrong of 30 yeses of the judge" in everything_said(at)
+    assert "over the budget of 2 %" in everything_said(at)
+
+
+def test_namespaces_stand_side_by_side_those_over_the_budget_first(open_page, semantic, label):
+    label(semantic, 200)
+    for number in range(20):
+        other = msgspec.structs.replace(a_pair(number, 0.95, number > 9), namespace="shop", pair=f"shop {number}")
+        semantic.evidence.add(other)
+    semantic.evidence.flush()
+    for namespace in (NAMESPACE, "shop"):
+        semantic.thresholds.publish(
+            namespace, Threshold(mode=SemanticMode.SERVE, grey=0.9, serve=0.9), actor="olga", note="for the test"
+        )
+    at = open_page("quality")
+    table = next(frame.value for frame in at.dataframe if "false_hits" in frame.value)
+    assert list(table["namespace"]) == ["shop", NAMESPACE]
+    assert list(table["verdict"]) == ["over", "within"]
+    assert list(table["wrong"]) == [10, 0]
+    assert list(table["checked"]) == [20, 200]
 
 
 def test_what_if_tells_what_another_threshold_would_have_meant(open_page, semantic, ask_with):
