@@ -45,8 +45,8 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     way: Way | None = None
 
 
-def draw(tile: Tile, view: View, *, stale: bool = False) -> None:
-    """One tile as a card. Its way leads to the requests of the same view; `stale` values are greyed."""
+def draw(tile: Tile, view: View | None = None, *, stale: bool = False) -> None:
+    """One tile as a card. Its way leads to the requests of the same view, if there is one; `stale` ones are greyed."""
     with st.container(border=True, gap="xsmall", height="stretch"):
         colour: Literal["normal", "inverse", "off"] = "normal" if tile.more_is_better else "inverse"
         st.metric(
@@ -64,7 +64,7 @@ def draw(tile: Tile, view: View, *, stale: bool = False) -> None:
         if way is not None and st.button(
             way.words, key=f"see-{tile.label}", type="tertiary", icon=":material/arrow_forward:", icon_position="right"
         ):
-            seen = view.parameters(ON_REQUESTS) if way.page == REQUESTS else {}
+            seen = view.parameters(ON_REQUESTS) if view is not None and way.page == REQUESTS else {}
             st.switch_page(way.page, query_params={**seen, **way.parameters})
 
 

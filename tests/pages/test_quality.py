@@ -161,7 +161,7 @@ def test_a_near_match_that_was_served_is_counted_and_waits_to_be_checked(open_pa
 def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page, semantic, label):
     semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
     label(semantic, 400, wrong=2, operator=20)
-    said = everything_said(open_page("quality"))
+    said = everything_said(open_page("quality")).replace("\\", "")
     assert "False hits per hit 0.5 %" in said
     assert "2 wrong of 400 labels · at most 1.6 %" in said
     assert "within the budget of 2 %" in said
