@@ -33,6 +33,9 @@ STAMP_BYTES = 24
 """Where incarnation and sequence stand in a value: what compare-and-delete compares."""
 CREATED_OFFSET = 94
 """Where the creation time stands: eight bytes, a double, most significant byte first."""
+LENGTHS_OFFSET = 134
+"""Where the lengths of namespace and model stand, and then both names."""
+_LENGTHS = struct.Struct(">BH")
 _CHECKED_FROM = 6
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -164,6 +167,12 @@ def glance(value: bytes, *, with_text: bool) -> Glance:
 def stamp_bytes(incarnation: bytes, sequence: int) -> bytes:
     """Incarnation and sequence as they stand in a value at STAMP_OFFSET."""
     return incarnation + sequence.to_bytes(8, "big")
+
+
+def names_bytes(namespace: str, model: str) -> bytes:
+    """Namespace and model as they stand in a value at LENGTHS_OFFSET."""
+    names = namespace.encode(), model.encode("utf-8", "surrogatepass")
+    return b"".join((_LENGTHS.pack(*map(len, names)), *names))
 
 
 def _unpack(value: bytes) -> tuple[EntryHeader, int, int, int]:

@@ -1,14 +1,14 @@
 """Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
 
-What the index of models lists goes first and fast. Then one pass over a bucket serves all its due bans: it looks at
-every value. It may be stopped between batches, die anywhere and run twice, at once even: entries are deleted only if
-they are still what was looked at, and a ban retires only after a complete pass.
+What the index of models lists goes first and fast. Then one pass over a bucket serves all its due bans: it leaves out
+no value that one of them may select. It may be stopped between batches, die anywhere and run twice, at once even:
+entries are deleted only if they are still what was looked at, and a ban retires only after a complete pass.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from core.codec import Glance
 from core.errors import DecodeError
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Removal, Removed, Row, Store
+from core.stores.base import Doomed, Removal, Removed, Row, Store, Suspects
 
 
 class SweepProgress(msgspec.Struct, kw_only=True):
@@ -122,11 +122,12 @@ class Sweep:
         """Deletes what the bans match; False when it was stopped or the record is no longer the same."""
         whole = any(ban.criteria.needs_text for ban in swept)
         began = time.monotonic()
-        for rows in self._store.walk(slot, whole=whole):
+        for page in self._pages(slot, record, swept, whole):
             if self._should_stop():
                 return False
             doomed = []
-            for row in rows:
+            progress.scanned += page.others
+            for row in page.rows:
                 seen = self._glance(slot, row, whole)
                 if seen is None:
                     continue
@@ -141,10 +142,26 @@ class Sweep:
             if doomed:
                 self._delete(slot, doomed, progress)
             self._on_batch(progress)
-            if rows:
+            if page.rows or page.others:
                 self._rest_after(began)
             began = time.monotonic()
         return True
+
+    def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[Suspects]:
+        """All that a ban may select, and perhaps more."""
+        if not all(ban.criteria.is_listed for ban in swept):
+            return map(Suspects, self._store.walk(slot, whole=whole))
+        ages = [ban.criteria.created_before for ban in swept]
+        models = [ban.criteria.model for ban in swept]
+        return self._store.suspects(
+            slot,
+            Doomed(
+                incarnation=record.incarnation,
+                sequence=max(ban.sequence for ban in swept),
+                created_before=None if None in ages else max(age for age in ages if age is not None),
+                models=None if None in models else frozenset(model for model in models if model is not None),
+            ),
+        )
 
     def _glance(self, slot: Slot, row: Row, whole: bool) -> Glance | None:
         """What the bans look at; None for bytes that no lookup would serve either."""

@@ -415,6 +415,27 @@ MUTANTS = (
         tests="tests/stores/test_contract.py",
     ),
     Mutant(
+        name="a pass leaves out what was stored just before the ban",
+        file="core/stores/redis.py",
+        old="is_newer = number('>I8', stamp, 17) >= sequence",
+        new="is_newer = number('>I8', stamp, 17) >= sequence - 1",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="a pass leaves out what a lost record's writers stored",
+        file="core/stores/redis.py",
+        old="if sub(stamp, 1, 16) ~= incarnation then return false end\n    is_newer",
+        new="if sub(stamp, 1, 16) ~= incarnation then return true end\n    is_newer",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="a pass takes one model for another",
+        file="core/stores/redis.py",
+        old="{codec.LENGTHS_OFFSET} + #ARGV[i]) == ARGV[i] then return false end",
+        new="{codec.LENGTHS_OFFSET} + #ARGV[i]) == ARGV[i] then return true end",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
         name="an alias that was written again goes with the old entry",
         file="core/stores/redis.py",
         old="return not cutoff or number('>d'",

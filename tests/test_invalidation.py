@@ -541,17 +541,20 @@ def test_what_a_lost_record_left_behind_is_deleted_too(world):
     assert len(world.entries()) == 2
 
 
-def test_a_record_lost_during_a_sweep_does_not_cost_the_new_ones_entries(world, monkeypatch):
+@pytest.mark.parametrize(
+    ("criteria", "way"), [(Criteria(all=True), "suspects"), (Criteria(keywords=("sky",)), "walk")], ids=str
+)
+def test_a_record_lost_during_a_sweep_does_not_cost_the_new_ones_entries(world, monkeypatch, criteria, way):
     world.ask("Why is the sky blue?")
-    world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
-    walk = type(world.store).walk
+    world.invalidator.invalidate(criteria, actor="anna", hold_seconds=0)
+    walk = getattr(type(world.store), way)
 
-    def walk_after_a_loss(self, slot, *, whole, batch=200):
+    def walk_after_a_loss(self, slot, *arguments, **options):
         world.lose_record()
         world.ask("How do refunds work?")
-        yield from walk(self, slot, whole=whole, batch=batch)
+        yield from walk(self, slot, *arguments, **options)
 
-    monkeypatch.setattr(type(world.store), "walk", walk_after_a_loss)
+    monkeypatch.setattr(type(world.store), way, walk_after_a_loss)
     assert not sweep(world).finished
     monkeypatch.undo()
     assert world.is_cached("How do refunds work?")

@@ -83,6 +83,25 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Doomed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pass looks for: all that another incarnation stored, and what was stored before a sequence.
+
+    Of the latter only what was created before a time (Unix seconds) and what one of these models answered, where given.
+    """
+
+    incarnation: bytes
+    sequence: int
+    created_before: float | None = None
+    models: frozenset[str] | None = None
+
+
+class Suspects(msgspec.Struct, frozen=True):
+    """A page of a pass: values that may be doomed, and how many entries are not and were left out."""
+
+    rows: list[Row]
+    others: int = 0
+
+
 class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a store says of itself. Bytes are of the whole server; None where it has no such thing."""
 
@@ -151,6 +170,10 @@ class Store(Protocol):
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
         """All entries of a slot in batches: everything present from start to end is met at least once."""
+        ...
+
+    def suspects(self, slot: Slot, doomed: Doomed) -> Iterator[Suspects]:
+        """A full pass as by `walk`, without all of a value, that may leave out what is certainly not doomed."""
         ...
 
     def walk_model(

@@ -15,7 +15,7 @@ from core.bans import InvalidationRecord, new_record
 from core.errors import DecodeError
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Claim, Removal, Removed, Row, StoredAs, StoreFacts, Write
+from core.stores.base import Claim, Doomed, Removal, Removed, Row, StoredAs, StoreFacts, Suspects, Write
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +158,10 @@ class MemoryStore:
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
         """All live entries of a slot in batches."""
         yield from self._batches(slot, lambda cell: True, whole, batch)
+
+    def suspects(self, slot: Slot, doomed: Doomed) -> Iterator[Suspects]:
+        """All: nothing has to be fetched."""
+        yield from map(Suspects, self.walk(slot, whole=False))
 
     def walk_model(
         self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 
 from core import bans, codec
-from core.bans import Criteria
+from core.bans import Criteria, InvalidationRecord
 from core.errors import InvalidationRefused
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Claim, Removal, Removed, Store, StoredAs, Write
+from core.stores.base import Claim, Doomed, Removal, Removed, Store, StoredAs, Write
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, request_client
+from core.stores.servers import OneServer
 from tests.entries import NOW, an_entry, digest_of
 
 
@@ -195,6 +197,42 @@ def test_a_walk_meets_every_entry_and_alias(store, slot):
     assert set(walked(store.walk(slot, whole=False))) == expected
     whole = [codec.decode_entry(row.value) for rows in store.walk(slot, whole=True) for row in rows]
     assert {entry.prompt for entry in whole} >= {f"p{n}" for n in range(450)}
+
+
+LONG_NAME = "a-model-with-a-name-of-many-parts/" * 20
+
+DOOMED = (
+    {"sequence": 3},
+    {"sequence": 2},
+    {"sequence": 3, "created_before": NOW + 1},
+    {"sequence": 3, "models": frozenset({"m"})},
+    {"sequence": 3, "models": frozenset({"m", LONG_NAME})},
+    {"sequence": 2, "models": frozenset({"mm", "o"}), "created_before": NOW + 1},
+)
+
+
+@pytest.mark.parametrize("wanted", DOOMED, ids=str)
+def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
+    ours, lost = b"i" * 16, b"o" * 16
+    doomed, others = set(), set()
+    for incarnation, sequence in product((lost, ours), (1, 2, 3)):
+        record = InvalidationRecord(incarnation=incarnation, sequence=sequence, floor=0)
+        store.change_record(slot, lambda _, record=record: record)
+        for model, created_at in product(("m", "mm", "o", LONG_NAME), (NOW, NOW + 1)):
+            prompt = f"{incarnation.hex()} {sequence} {model} {created_at}"
+            put(store, slot, prompt, alias=f"alias of {prompt}", model=model, created_at=created_at)
+            is_doomed = incarnation == lost or (
+                sequence < wanted["sequence"]
+                and model in wanted.get("models", {model})
+                and created_at < wanted.get("created_before", NOW + 2)
+            )
+            (doomed if is_doomed else others).update((digest_of(prompt), digest_of(f"alias of {prompt}")))
+    pages = list(store.suspects(slot, Doomed(incarnation=ours, **wanted)))
+    met = {row.digest for page in pages for row in page.rows}
+    assert met >= doomed
+    assert sum(page.others for page in pages) + len(met) // 2 == len(doomed | others) // 2
+    if isinstance(store, RedisStore) and isinstance(store._servers, OneServer):
+        assert met == doomed, "what is left out is not fetched"
 
 
 def test_a_model_is_walked_oldest_first_and_counted_without_aliases(store, slot):
