@@ -33,7 +33,7 @@ def _words(found: list[AuditRecord]) -> str:
             record.source,
             record.action,
             words.text(record.namespace or "", 20),
-            words.text(record.invalidation_id or "", 20),
+            words.text(record.invalidation_id or "", 40),
         )
         for record in found
     ]

@@ -13,8 +13,10 @@ from redis.crc import key_slot
 from core.audit import AuditLog
 from core.bans import MAX_ACTIVE_BANS, Criteria, append
 from core.bootstrap import bootstrap
+from core.bypass import BypassSwitch
+from core.copies import Copies
 from core.doctor import diagnose
-from core.errors import InvalidationRefused, InvalidSettings, OutcomeUnknown, StoreUnavailable
+from core.errors import InvalidationRefused, InvalidSettings, OutcomeUnknown, StoreUnavailable, WriteRefused
 from core.keys import Slot
 from core.models import ChatRequest, Completion, OutcomeKind
 from core.settings import Settings
@@ -132,6 +134,38 @@ def test_without_a_queue_of_its_own_a_cluster_has_no_jobs_and_says_so(cluster):
     with bootstrap(Settings(redis_url=cluster.url)) as services:
         assert services.queue_redis is None
         assert any("ENCORE_QUEUE_REDIS_URL" in (finding.remedy or "") for finding in diagnose(services).findings)
+
+
+@pytest.mark.parametrize("takes_writes", [True, False])
+def test_the_bypass_switch_reaches_all_processes_of_a_cluster(cluster, namespace, monkeypatch, takes_writes):
+    here, there = (BypassSwitch(patient_client(cluster.url), AuditLog(None), pause=no_pause) for _ in range(2))
+
+    def refuse(*arguments, **options):
+        raise WriteRefused("Redis takes no writes now (READONLY)")
+
+    if not takes_writes:
+        for switch in (here, there):
+            monkeypatch.setattr(switch, "_write", refuse)
+    assert here.turn(namespace, True).kept is takes_writes
+    assert there.read(namespace)
+    assert [one.namespace for one in there.all([namespace])] == [namespace]
+    there.turn(namespace, False)
+    assert not here.read(namespace)
+
+
+def test_copies_on_a_cluster_end_with_the_record_of_their_own_bucket(cluster, namespace):
+    store = RedisStore(patient_client(cluster.url))
+    copies = Copies(store, seconds=1, max_bytes=1_000_000, monotonic=lambda: 1000.0)
+    slots = [Slot(namespace, bucket) for bucket in (0, 1)]
+    for slot in slots:
+        copies.take_leave(slot)
+        put(store, slot, f"prompt {slot.bucket}")
+        copies.fetch(slot, [digest_of(f"prompt {slot.bucket}")])
+    store.change_record(slots[0], lambda record: append(record, "b", Criteria(all=True), now=NOW, hold_seconds=0))
+    copies.fetch(slots[0], [])
+    kept = [copies.read(slot, [digest_of(f"prompt {slot.bucket}")])[1] is not None for slot in slots]
+    assert kept == [False, True]
+    store.close()
 
 
 def test_a_queue_cannot_be_on_a_cluster():
