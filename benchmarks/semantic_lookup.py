@@ -1,11 +1,13 @@
-"""What finding the nearest stored question costs: `python -m benchmarks.semantic_lookup`.
+"""What a hit by a near question costs: `python -m benchmarks.semantic_lookup --data FOLDER --redis8 BINARY`.
 
-Beside each search runs the least that an exact one can cost: a bare float32 `matrix @ vector` and its argmax, on one
-BLAS thread. The cases take turns in one process, the ratio is formed inside each turn and its median printed, so a
-noisy machine does not matter. Rows lie in clusters, as questions do. With a Redis, each hit also fetches its entry's
-bytes, and the rows are loaded as a process does after a restart.
+Measured is the whole of it but for the embedding: the search, and the entry that it leads to, fetched from Redis by the
+checked lookup, decoded, checked against invalidations, and past the guards. Beside it runs the least that an exact
+search alone can cost: a bare float32 `matrix @ vector` and its argmax, on one BLAS thread. The cases take turns in one
+process, the ratio is formed inside each turn and its median printed, so a noisy machine matters little. Rows lie in
+clusters, as questions do.
 
-Recall on real vectors takes sentences: `--data DIR` with labelled streams, as for benchmarks.semantic_quality.
+Then: what a store adds, and how soon a process looks up after a restart. Recall on real vectors takes sentences:
+`--data FOLDER` with labelled streams, as for benchmarks.semantic_quality. Vector sets take a Redis 8 (`--redis8`).
 """
 
 from __future__ import annotations
@@ -14,29 +16,48 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import redis
 
 from benchmarks.semantic_quality import read_rows
-from core.embedded import EmbeddedRedis
+from core.cache import LLMCache
+from core.decider import CacheConfig
+from core.embedded import EmbeddedRedis, ServerBinary, server_at
+from core.keys import Identity, identify
+from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Completion
 from core.semantic.blas import SingleThreadedBlas
-from core.semantic.embedders import EmbedderIdentity, Vector, Vectors, WordLlamaEmbedder, normalized
+from core.semantic.checked import CheckedEmbedder
+from core.semantic.embedders import EmbedderIdentity, NoVector, Vector, Vectors, WordLlamaEmbedder, normalized
 from core.semantic.feed import IndexFollower, VectorLog
 from core.semantic.index import NumpyIndex, Partition, Row, SemanticIndex
+from core.semantic.lookup import SemanticLookup
+from core.semantic.thresholds import Threshold
 from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
+from core.semantic.vectors import SharedVectors
+from core.settings import SemanticMode
+from core.stores.redis import RedisStore
 
-SIZES = ((1_000, 256), (10_000, 256), (100_000, 256), (1_000, 1536), (10_000, 1536), (100_000, 1536))
+SIZES = (
+    (1_000, 256),
+    (10_000, 256),
+    (100_000, 256),
+    (1_000_000, 256),
+    (1_000, 1536),
+    (10_000, 1536),
+    (100_000, 1536),
+)
 THRESHOLD = 0.7
 CANDIDATES = 8
 EXPIRES_AT = time.time() + 86_400
-ENTRY_BYTES = 1_700
+ANSWER_BYTES = 1_500
 CHUNK = 10
-
-Fetch = Callable[[bytes], object]
-"""Gets an entry by the key of its row. Here: its bytes by a bare GET."""
+QUERIES = 200
+ASKED = "How do I activate the new card that you sent me?"
+STORED = "How can I activate the new card that you sent me?"
 
 
 def rows_of(count: int, dimension: int) -> tuple[Vectors, Vectors]:
@@ -46,7 +67,7 @@ def rows_of(count: int, dimension: int) -> tuple[Vectors, Vectors]:
     vectors = centres[random.integers(0, len(centres), count)]
     vectors += 0.5 * random.standard_normal((count, dimension), dtype=np.float32)
     vectors = normalized(vectors)
-    near = vectors[random.integers(0, count, 200)]
+    near = vectors[random.integers(0, count, QUERIES)]
     return vectors, normalized(near + 0.3 * random.standard_normal(near.shape, dtype=np.float32) / dimension**0.5)
 
 
@@ -61,16 +82,97 @@ def partition_of(dimension: int) -> Partition:
     return Partition(namespace="benchmark", scope=bytes(32), embedder=embedder)
 
 
-def fill(index: SemanticIndex, partition: Partition, vectors: Vectors) -> float:
+def fill(index: SemanticIndex, partition: Partition, vectors: Vectors, key: Callable[[int], bytes] = key_of) -> float:
     """Adds all rows; microseconds a row."""
     began = time.perf_counter()
     for start in range(0, len(vectors), 1_000):
         block = vectors[start : start + 1_000]
         index.add_many(
             partition,
-            [Row(key=key_of(start + n), vector=vector, expires_at=EXPIRES_AT) for n, vector in enumerate(block)],
+            [Row(key=key(start + n), vector=vector, expires_at=EXPIRES_AT) for n, vector in enumerate(block)],
         )
     return (time.perf_counter() - began) / len(vectors) * 1e6
+
+
+class Recorded:
+    """An embedder that knows the vectors of the benchmark's questions: what an embedding costs is not measured."""
+
+    def __init__(self, identity: EmbedderIdentity, vectors: dict[str, Vector]) -> None:
+        self.identity = identity
+        self._vectors = vectors
+
+    def objection(self, text: str) -> NoVector | None:
+        return None
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return np.stack([self._vectors[text] for text in texts])
+
+
+class Questions:
+    """Stored and new questions of one size, their entries in Redis, and lookups over either index."""
+
+    def __init__(self, client: redis.Redis, vectors: Vectors, queries: Vectors) -> None:
+        self._client = client
+        self.store = RedisStore(client)
+        self.namespace = f"benchmark-{vectors.shape[0]}-{vectors.shape[1]}"
+        self.cache = LLMCache(
+            CacheConfig(namespace=self.namespace, strategy=CacheStrategy.EXACT, ttl=86_400), store=self.store
+        )
+        self.asked = [self._identity(spaced(ASKED, number)) for number in range(len(queries))]
+        embedder = EmbedderIdentity(name="benchmark", version="1", dimension=vectors.shape[1], nested=True)
+        texts = {identity.prompt: query for identity, query in zip(self.asked, queries, strict=True)}
+        self.embedder = CheckedEmbedder(Recorded(embedder, texts))
+        self.partition = Partition(namespace=self.namespace, scope=self.asked[0].scope, embedder=embedder)
+        nearest = [int((vectors @ query).argmax()) for query in queries]
+        self._keys = {place: self._stored(number) for number, place in enumerate(sorted(set(nearest)))}
+
+    def key(self, place: int) -> bytes:
+        """A row's key; rows that a query comes to have an entry."""
+        return self._keys.get(place) or key_of(place)
+
+    def lookup(self, index: SemanticIndex, vectors: SharedVectors | None = None) -> SemanticLookup:
+        """A lookup that serves from the threshold on."""
+        threshold = Threshold(mode=SemanticMode.SERVE, grey=THRESHOLD, serve=THRESHOLD)
+        return SemanticLookup(self.embedder, index, thresholds=lambda namespace: threshold, vectors=vectors)
+
+    def find(self, lookup: SemanticLookup, number: int) -> None:
+        """One whole hit."""
+        identity = self.asked[number % len(self.asked)]
+        result = lookup.find(self.store, self.cache.decider.slot, identity, NO_CONTROLS, time.time())
+        assert result.found is not None, result.reason
+
+    def followed(self, index: NumpyIndex) -> SharedVectors:
+        """What reads the news of other processes with each lookup; there are none now."""
+        vectors = SharedVectors(self._client, VectorLog(self._client, self.partition.embedder), index)
+        vectors.load(self.namespace)
+        return vectors
+
+    def _identity(self, text: str) -> Identity:
+        return identify(request_of(text), self.namespace)
+
+    def _stored(self, number: int) -> bytes:
+        request = request_of(spaced(STORED, number))
+        message = {"role": "assistant", "content": "answer " * (ANSWER_BYTES // 7)}
+        body = {
+            "object": "chat.completion",
+            "model": "gpt-4o",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        }
+        if not self.cache.set(request, Completion(body=body)):
+            raise SystemExit("an entry could not be stored: is this Redis writable?")
+        identity = identify(request, self.namespace)
+        return identity.bucket.to_bytes(2, "big") + identity.exact
+
+
+def spaced(text: str, number: int) -> str:
+    """The text with its spaces doubled where the number has a bit: another key, the same question."""
+    first, *words = text.split()
+    return first + "".join(" " * (1 + (number >> place & 1)) + word for place, word in enumerate(words))
+
+
+def request_of(text: str) -> ChatRequest:
+    """A question as a request."""
+    return ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": text}])
 
 
 def compare(cases: dict[str, Callable[[int], object]], turns: int) -> dict[str, tuple[float, float, float]]:
@@ -109,44 +211,52 @@ def recall(index: SemanticIndex, partition: Partition, vectors: Vectors, queries
     return found, asked
 
 
-def measure(size: tuple[int, int], turns: int, fetch: Fetch, remote: VectorSetIndex | None) -> None:
+def measure(size: tuple[int, int], turns: int, client: redis.Redis, server8: redis.Redis | None) -> None:
     """Prints the lines of one size."""
     count, dimension = size
     vectors, queries = rows_of(count, dimension)
-    partition = partition_of(dimension)
+    questions = Questions(client, vectors, queries)
+    partition = questions.partition
     index = NumpyIndex(max_bytes=2**36)
-    added = fill(index, partition, vectors)
+    followed = questions.followed(index)
+    added = fill(index, partition, vectors, questions.key)
     held = index.counts().bytes_held / count
     found, asked = recall(index, partition, vectors, queries)
-
-    def query(number: int) -> Vector:
-        vector: Vector = queries[number % len(queries)]
-        return vector
-
-    def nearest(number: int) -> bytes:
-        return index.search(partition, query(number), CANDIDATES, THRESHOLD)[0].key
-
+    alone, whole = questions.lookup(index), questions.lookup(index, followed)
     cases: dict[str, Callable[[int], object]] = {
-        "matrix @ vector, argmax": lambda number: int((vectors @ query(number)).argmax()),
-        "NumpyIndex": nearest,
-        "NumpyIndex and a GET": lambda number: fetch(nearest(number)),
+        "matrix @ vector, argmax": lambda number: int((vectors @ queries[number % QUERIES]).argmax()),
+        "search": lambda number: index.search(partition, queries[number % QUERIES], CANDIDATES, THRESHOLD),
+        "search and checked fetch": lambda number: questions.find(alone, number),
+        "the same with news": lambda number: questions.find(whole, number),
     }
-    remote_added = 0.0
-    if remote is not None:
-        remote.clear(partition.namespace)
-        remote_added = fill(remote, partition, vectors)
-        cases["VectorSetIndex"] = lambda number: remote.search(partition, query(number), CANDIDATES, THRESHOLD)
+    sets = None
+    if server8 is not None:
+        sets = VectorSetIndex(server8)
+        elsewhere = Questions(server8, vectors, queries)
+        sets_added = fill(sets, partition, vectors, elsewhere.key)
+        remote = elsewhere.lookup(sets)
+        cases["vector set and checked fetch"] = lambda number: elsewhere.find(remote, number)
     with SingleThreadedBlas():
         results = compare(cases, turns)
     print(f"\n{count:,} rows of {dimension} dimensions")
     for name, (median, slow, ratio) in results.items():
-        print(f"  {name:26}{median:>10.0f} us   p95 {slow:>8.0f} us   {ratio:>6.2f}x")
-    print(f"  NumpyIndex: recall@1 {found}/{asked}, {held:.0f} bytes a row, {added:.1f} us to add one")
-    if remote is not None:
-        found, asked = recall(remote, partition, vectors, queries)
-        held = remote.counts(partition.namespace).bytes_held / count
-        print(f"  VectorSetIndex: recall@1 {found}/{asked}, {held:.0f} bytes a row, {remote_added:.0f} us to add one")
-        remote.clear(partition.namespace)
+        print(f"  {name:30}{median:>10.0f} us   p95 {slow:>8.0f} us   {ratio:>6.2f}x")
+    print(f"  in process: recall@1 {found}/{asked}, {held:.0f} bytes a row, {added:.1f} us to add one of many")
+    remembered = [timed(lambda identity=identity: whole.remember(identity, EXPIRES_AT)) for identity in questions.asked]
+    print(f"  a store takes {statistics.median(remembered):.0f} us more, other processes' news included")
+    followed.close()
+    if sets is not None:
+        found, asked = recall(sets, partition, vectors, queries)
+        held = sets.counts(partition.namespace).bytes_held / count
+        print(f"  vector set: recall@1 {found}/{asked}, {held:.0f} bytes a row, {sets_added:.0f} us to add one")
+        sets.clear(partition.namespace)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Microseconds."""
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1e6
 
 
 def measure_restart(client: redis.Redis, count: int, dimension: int) -> None:
@@ -202,34 +312,34 @@ def main() -> None:
     """Measures all sizes on a Redis of its own, or on the one given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--redis", help="URL of an empty Redis; its default is an embedded one of its own")
-    parser.add_argument("--vector-sets", type=int, default=0, help="rows up to which vector sets are measured too")
+    parser.add_argument("--redis", help="URL of an empty Redis; else an embedded one of its own")
+    parser.add_argument("--redis8", type=Path, help="binary of a Redis 8 server, for vector sets")
+    parser.add_argument("--vector-sets", type=int, default=10_000, help="rows at most in a vector set: 1 ms a row")
     parser.add_argument("--data", type=Path, help="folder with labelled streams, for recall on real sentences")
-    parser.add_argument("--largest", type=int, default=100_000, help="rows at most")
+    parser.add_argument("--largest", type=int, default=100_000, help="rows at most; a million take 6 GB")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        if arguments.redis:
-            run(redis.Redis.from_url(arguments.redis), arguments)
-        else:
-            with EmbeddedRedis(Path(home), durable=False) as server:
-                run(redis.Redis.from_url(server.url), arguments)
+    with ExitStack() as servers:
+        url = arguments.redis or started(servers)
+        url8 = started(servers, server_at(arguments.redis8)) if arguments.redis8 else None
+        run(redis.Redis.from_url(url), redis.Redis.from_url(url8) if url8 else None, arguments)
 
 
-def run(client: redis.Redis, arguments: argparse.Namespace) -> None:
+def started(servers: ExitStack, binary: ServerBinary | None = None) -> str:
+    """The URL of a Redis that ends with the benchmark."""
+    home = Path(servers.enter_context(tempfile.TemporaryDirectory()))
+    return servers.enter_context(EmbeddedRedis(home, binary=binary, durable=False)).url
+
+
+def run(client: redis.Redis, server8: redis.Redis | None, arguments: argparse.Namespace) -> None:
     """All measurements."""
-    names = [b"encore:benchmark:%d" % number for number in range(1_000)]
-    client.mset(dict.fromkeys(names, bytes(ENTRY_BYTES)))
-
-    def fetch(key: bytes) -> object:
-        return client.get(names[int.from_bytes(key, "big") % len(names)])
-
+    if server8 is not None and not has_vector_sets(server8):
+        raise SystemExit("this server has no vector sets: it takes Redis 8")
     for size in SIZES:
         if size[0] <= arguments.largest:
-            with_sets = size[0] <= arguments.vector_sets and has_vector_sets(client)
-            measure(size, arguments.turns, fetch, VectorSetIndex(client) if with_sets else None)
+            measure(size, arguments.turns, client, server8 if size[0] <= arguments.vector_sets else None)
     measure_restart(client, min(arguments.largest, 100_000), 256)
     if arguments.data:
-        measure_real(arguments.data, arguments.largest)
+        measure_real(arguments.data, 100_000)
 
 
 if __name__ == "__main__":

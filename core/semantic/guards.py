@@ -8,7 +8,6 @@ and what is on, come from measuring how many right and how many wrong answers ea
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -382,17 +381,6 @@ def _one_letter_apart(short: str, long: str) -> bool:
     return short[same + (len(short) == len(long)) :] == long[same + 1 :]
 
 
-_IDENTIFIER = re.compile(
-    r"""
-      (?<![\w-]) (?: -[A-Za-z]\b | --[A-Za-z][\w-]+ )      # -c, --force
-    | \b \w+ _ \w+ \b                                      # snake_case
-    | \b [a-z]{2,} [A-Z] \w* \b                            # camelCase
-    | \b \w+ (?: \.\w+ )* \( \)                            # call()
-    | \b \w+ \. (?: py|js|ts|json|ya?ml|toml|md|txt|csv|html|css|sh|sql|java|go|rs|cpp|c|h ) \b
-    | \b E [A-Z]{3,} \b                                    # ENOENT
-    """,
-    re.VERBOSE,
-)
 _CASE_DECIDES = frozenset({"WHO", "IT"})
 """In capitals another word than in small letters. Shouting is not: `NOT`, `ALL`."""
 
@@ -406,10 +394,9 @@ def _identifiers(pair: _Pair) -> str:
 
 def _missing(text: Wording, other: Wording) -> set[str]:
     """Identifiers of a text that the other one lacks; a word like macOS may be written without its capitals."""
-    missing = {found for found in _IDENTIFIER.findall(text.text) if found.lower() not in other.word_set}
+    missing = {found for found in text.identifiers if found.lower() not in other.word_set}
     missing |= {token.raw for token in text.tokens if token.raw in _CASE_DECIDES}
-    theirs = set(_IDENTIFIER.findall(other.text)) | {token.raw for token in other.tokens}
-    return missing - theirs
+    return missing - other.identifiers - {token.raw for token in other.tokens}
 
 
 def _order(pair: _Pair) -> str:

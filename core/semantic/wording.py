@@ -21,6 +21,17 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_IDENTIFIER = re.compile(
+    r"""
+      (?<![\w-]) (?: -[A-Za-z]\b | --[A-Za-z][\w-]+ )      # -c, --force
+    | \b \w+ _ \w+ \b                                      # snake_case
+    | \b [a-z]{2,} [A-Z] \w* \b                            # camelCase
+    | \b \w+ (?: \.\w+ )* \( \)                            # call()
+    | \b \w+ \. (?: py|js|ts|json|ya?ml|toml|md|txt|csv|html|css|sh|sql|java|go|rs|cpp|c|h ) \b
+    | \b E [A-Z]{3,} \b                                    # ENOENT
+    """,
+    re.VERBOSE,
+)
 _NUMERONYM = re.compile(r"\b([a-z])(\d{1,2})([a-z])\b")
 
 
@@ -196,6 +207,11 @@ class Wording:
     def numbers(self) -> tuple[str, ...]:
         """Every number in plain form, and arithmetic signs. A `?` at the end: may be a pronoun or an adverb."""
         return tuple(_numbers(self.tokens))
+
+    @cached_property
+    def identifiers(self) -> frozenset[str]:
+        """Names of code: options, functions, files, error codes; as written."""
+        return frozenset(_IDENTIFIER.findall(self.text))
 
     @cached_property
     def numeronyms(self) -> tuple[tuple[str, str, str], ...]:
