@@ -8,6 +8,20 @@ counts only with that capital (`US` is not `us`), all others in any case. Inflec
 from __future__ import annotations
 
 OPPOSITES = """
+    all every each | some few several | most | none
+    both | either | neither
+    allowed permitted | forbidden prohibited banned
+    required mandatory compulsory obligatory | optional voluntary
+    cover | exclude
+    rich_in high_in | low_in poor_in
+    archive | restore
+    follow | unfollow block
+    gross | net
+    physical | virtual digital
+    work_email | personal_email private_email
+    at_work | at_home
+    one_way | round_trip
+    full_time | part_time
     ascending increasing | descending decreasing
     big large huge | small little tiny
     bigger larger | smaller
@@ -189,6 +203,25 @@ PARTICLES = {
 """Small words that are opposites beside one of these verbs only: music plays on a device as it plays off one."""
 
 EXCLUSIVE = {
+    "aspect": """
+        cause reason | cure treatment therapy | symptom
+        benefit advantage | risk danger hazard
+        boil boiling | freeze freezing | melt melting
+        height | weight | width | length | depth
+        author | publisher | editor | translator | illustrator
+        deadline | fee
+        average | minimum lowest | maximum highest | starting
+        sentence | paragraph | page
+    """,
+    "kind": """
+        premium | basic | standard | enterprise
+        domestic national | international foreign
+        billing | shipping
+        vegetarian | vegan
+        nearest closest | cheapest
+        airport | station | harbour harbor | beach
+        monthly | weekly | daily | yearly annual annually
+    """,
     "weekday": """
         monday mon | tuesday tue | wednesday weds | thursday thu thur | friday fri | saturday Sat | sunday
         weekday | weekend
@@ -221,7 +254,7 @@ EXCLUSIVE = {
         | fortnight | month | quarter | year yr yrs | decade | century | millennium
         millimetre millimeter mm | centimetre centimeter cm | metre meter | kilometre kilometer km | inch | foot ft
         | yard yd | mile | light_year
-        milligram mg | gram gramme | kilogram kilo kg kgs | tonne ton | ounce oz | pound lb lbs | stone
+        milligram mg | gram gramme g | kilogram kilo kg kgs | tonne ton | ounce oz | pound lb lbs | stone
         millilitre milliliter ml | centilitre cl | litre liter | gallon | pint | quart | cup | teaspoon tsp
         | tablespoon tbsp
         celsius centigrade °c | fahrenheit °f | kelvin
@@ -238,6 +271,7 @@ EXCLUSIVE = {
     """,
     "currency": """
         dollar usd bucks | euro eur | pound gbp sterling quid | yen jpy | yuan renminbi rmb cny | rupee inr
+        | cad | aud | nzd | sgd | hkd
         | franc chf | rouble ruble rub | won krw | peso mxn | real brl reais | lira | zloty pln | krona sek
         | krone nok | forint huf | koruna czk | rand zar | shekel ils | dirham aed | riyal sar | baht thb
         | ringgit myr | rupiah idr | dong vnd | naira ngn | bitcoin btc | ethereum eth | litecoin ltc

@@ -268,6 +268,7 @@ _QUESTIONS_APART = frozenset(
         "place": ("time", "duration", "frequency", "quantity"),
         "way": ("time", "duration", "frequency", "quantity"),
         "time": ("quantity",),
+        "frequency": ("quantity",),
     }.items()
     for other in others
 )

@@ -61,7 +61,19 @@ REFUSED = [
     (Guard.CONTRAST, "Show the closed tickets", "Show the open tickets"),
     (Guard.CONTRAST, "Flights to New York", "Flights to New Orleans"),
     (Guard.CONTRAST, "What is an http header?", "What is an https header?"),
+    (Guard.CONTRAST, "Do all employees get a bonus?", "Do some employees get a bonus?"),
+    (Guard.CONTRAST, "Can both parents apply?", "Can either parent apply?"),
+    (Guard.CONTRAST, "Is alcohol allowed on board?", "Is alcohol forbidden on board?"),
+    (Guard.CONTRAST, "Foods rich in iron", "Foods low in iron"),
+    (Guard.CONTRAST, "How do I change my billing address?", "How do I change my shipping address?"),
+    (Guard.CONTRAST, "How do I freeze a virtual card?", "How do I freeze a physical card?"),
+    (Guard.CONTRAST, "What is the domestic transfer limit?", "What is the international transfer limit?"),
+    (Guard.CONTRAST, "What is the cause of anemia?", "What is the cure for anemia?"),
+    (Guard.CONTRAST, "What is the height of the tower?", "What is the weight of the tower?"),
+    (Guard.CONTRAST, "Convert 50 CAD to EUR", "Convert 50 AUD to EUR"),
+    (Guard.CONTRAST, "How many calories are in 100 g of rice?", "How many calories are in 100 oz of rice?"),
     # what is asked for
+    (Guard.QUESTION, "How often should I water a cactus?", "How much should I water a cactus?"),
     (Guard.QUESTION, "Why is the server down?", "When is the server down?"),
     (Guard.QUESTION, "Who sells this bike?", "Where is this bike sold?"),
     (Guard.QUESTION, "How many users do we have?", "Why do we have users?"),
@@ -88,6 +100,12 @@ REFUSED = [
 ]
 
 ALIKE = [
+    ("Do all employees get a bonus?", "Does every employee get a bonus?"),
+    ("How does my personal account work?", "How do I use my personal account?"),
+    ("How long does delivery take?", "How much time does delivery take?"),
+    ("How many calories are in 100 g of rice?", "How many calories does 100 grams of rice have?"),
+    ("What is the monthly fee?", "How much is the fee per month?"),
+    ("What are the benefits of fasting?", "Which benefits does fasting have?"),
     ("How do I reset my password?", "How can I reset my password?"),
     ("Can you tell me the opening hours?", "Can't you tell me the opening hours?"),
     ("Isn't it too late to apply?", "Is it too late to apply?"),
