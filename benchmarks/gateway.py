@@ -270,6 +270,7 @@ async def replay(port: int, opened: asyncio.Semaphore, all_open: asyncio.Event, 
         head = await reader.readuntil(b"\r\n\r\n")  # not before are others let in: a server takes 2,000 at once
     counts["asked"] += 1
     await all_open.wait()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**18)
     body = await reader.readexactly(int(fields_of(head)[b"content-length"]))
     writer.close()
     if b"; hit;" not in head or not body.endswith(b"[DONE]\n\n"):
