@@ -17,6 +17,7 @@ from core.bypass import BypassSwitch
 from core.cache import LLMCache
 from core.decider import CacheConfig
 from core.invalidation import CacheInvalidator
+from core.logins import EndedLogins
 from core.metrics import CacheMetrics
 from core.metrics.gauges import Gauges
 from core.metrics.summary import OVERHEAD
@@ -63,6 +64,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     switch: BypassSwitch
     thresholds: Thresholds
     evidence: Evidence
+    logins: EndedLogins
     alert_board: AlertBoard
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
@@ -246,6 +248,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         pins=pins,
         refreshes=refreshes,
         schedules=Schedules(client, invalidation, **clock) if client is not None else None,
+        logins=EndedLogins(client, **clock),
         gauges=Gauges(client, **clock) if client is not None else None,
         redis=client,
         queue_redis=queue_client,

@@ -75,6 +75,7 @@ def builder() -> None:
                 st.caption(f":material/info: {plain(problem)}")
             elif criteria is None:
                 st.caption("Choose at least one of the above. Nothing is changed by a preview.")
+        read_only(Action.INVALIDATE)
         plan: Plan | None = st.session_state.get("plan")
         if plan is not None and criteria is not None:
             show_preview(plan, outdated=plan.fields != fields, soft=soft, hold_seconds=hold_seconds)
@@ -138,7 +139,8 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             on_click=_apply_single if single else _ask,
             args=(plan, soft, hold_seconds),
         )
-        read_only(needed)
+        if needed is not Action.INVALIDATE:
+            read_only(needed)
     if context.alive_workers().value == 0:
         no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")
 

@@ -44,6 +44,7 @@ TABLE = {
     Action.LABEL: OPERATOR,
     Action.PUBLISH_THRESHOLD: OPERATOR,
     Action.PUBLISH_UNSUPPORTED: ADMIN,
+    Action.BYPASS: OPERATOR,
     Action.MANAGE_JOBS: OPERATOR,
     Action.MANAGE_WORKERS: OPERATOR,
 }
@@ -251,6 +252,10 @@ WRITES: dict[str, tuple[Action, Callable[[Desk, Actor], Any]]] = {
         Action.TEST_ISOLATION,
         lambda desk, actor: check_isolation(desk.services.store, now=time.time(), actor=actor),
     ),
+    "turn the bypass switch": (
+        Action.BYPASS,
+        lambda desk, actor: desk.services.switch.turn("elsewhere", True, actor=actor),
+    ),
     "queue a sweep": (Action.SWEEP, lambda desk, actor: desk.queue.enqueue_sweep(desk.namespace, actor=actor)),
     "queue a replay": (Action.ASK, lambda desk, actor: desk.queue.enqueue_replay(desk.namespace, actor=actor)),
     "stop a job": (
@@ -306,6 +311,7 @@ GUARDED = re.compile(
     r"|invalidation\.(invalidate\w*|undo|end_hold)"
     r"|(_schedules\(\)|_kept\(shell\)|schedules)\.(add|pause|resume|remove|run_now)"
     r"|(evidence|thresholds)\.(label|publish|roll_back)"
+    r"|switch\.turn"
     r"|check_isolation|sow|record_seeding|Edits"
 )
 """What changes something, as pages and commands call it."""

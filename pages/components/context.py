@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from typing import Any
+
 import openai
 import streamlit as st
 
@@ -10,8 +14,10 @@ from core.access import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.keys import Slot
+from core.logins import LOG_IN, actor_of, login_id, role_rules
 from core.pools import Pool, Pools
 from core.settings import Settings
+from pages.components import exposure
 from pages.components.readings import Reading, Readings
 from workers.queue import JobQueue, JobView
 
@@ -88,9 +94,37 @@ def count_entries(namespace: str | None, model: str | None) -> int:
     return facts.count_entries(services(), namespace, model)
 
 
+def claims() -> dict[str, Any]:
+    """What the login of this session says of who it is; empty without one."""
+    told: dict[str, Any] = dict(st.user.to_dict())
+    return told if told.get("is_logged_in") is True else {}
+
+
 def actor() -> Actor:
-    """Who is looking at this page."""
-    return Actor(name="console", role=Role.ADMIN, local=True)
+    """Who is looking at this page: an admin on this machine where there is no login, else whom the login says.
+
+    Asked anew for each action, so that a login that has ended does nothing more.
+    """
+    if not exposure.has_login():
+        return Actor(name="console", role=Role.ADMIN, local=True)
+    told = claims()
+    if not told:
+        return Actor(name="nobody", role=Role.NONE, refusal=LOG_IN)
+    try:
+        built = services()
+    except InvalidSettings:
+        return Actor(name="nobody", role=Role.NONE, refusal="The settings cannot be used; the console's log says why")
+    who = actor_of(told, role_rules(built.settings), now=time.time())
+    if who.role and has_ended(told):
+        return Actor(name=who.name, role=Role.NONE, refusal="You have logged out: log in again")
+    return who
+
+
+def has_ended(told: Mapping[str, Any]) -> bool:
+    """Whether somebody logged out of this login, in any window and any process. A second old at most."""
+    name = login_id(told)
+    known: Reading[bool] = readings().get(("ended", name), lambda: services().logins.is_ended(name), max_age=1)
+    return bool(known.value) or services().logins.is_ended_here(name)
 
 
 def namespaces() -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import streamlit as st
 
+from core.access import Action
 from core.errors import CacheError
 from core.stores.base import StoreFacts
-from pages.components import alarm, bypass, context
+from pages.components import alarm, bypass, context, exposure, login
 from pages.components.alarm import START_WORKERS
 from pages.components.readings import Reading
 from pages.components.text import literal, plain
@@ -91,6 +92,14 @@ def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
+    if reasons := exposure.found():
+        st.error("The console does not serve as it is set up.", icon=":material/gpp_bad:")
+        st.code("\n".join(reasons), language=None, wrap_lines=True)
+        return False
+    actor = context.actor()
+    if not actor.may(Action.LOOK):
+        login.gate(actor)
+        return False
     st.title(title, anchor=False)
     st.caption(lead)
     if problems := context.settings_problems():
@@ -99,12 +108,15 @@ def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
         return False
     with st.sidebar:
         _connection()
+        login.who(actor)
     _banner(tells)
     return True
 
 
 @st.fragment(run_every=STATE_SECONDS)
 def _connection() -> None:
+    if not context.actor().may(Action.LOOK):  # the login has ended: what is on the screen goes too
+        st.rerun()
     now = state()
     settings = context.services().settings
     with st.container(gap="xsmall"):
@@ -125,12 +137,6 @@ def _connection() -> None:
             st.badge("Demo model", icon=":material/science:", color="violet")
         else:
             st.badge("Real provider", icon=":material/cloud:", color="blue")
-        actor = context.actor()
-        if actor.local:
-            st.badge("Local mode, no login", icon=":material/home:", color="gray")
-        else:
-            st.badge(actor.role.word, icon=":material/person:", color="gray")
-            st.text(actor.name)
 
 
 @st.fragment(run_every=STATE_SECONDS)

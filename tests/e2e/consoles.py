@@ -1,0 +1,62 @@
+"""A console alone, started as in production: `streamlit run app.py`, in front of a Redis of the test's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 90.0
+
+
+class Console:
+    """The process, what it said, and where it answers."""
+
+    def __init__(self, home: Path, *options: str, port: int, script: str = "app.py", **environment: str) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+        self.log = home / "console.log"
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ENCORE_", "OPENAI_", "STREAMLIT_"))
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options],
+                cwd=ROOT,
+                env=inherited | {"ENCORE_HOME": str(home)} | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_ready(self) -> None:
+        """Returns when it serves."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            try:
+                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.05)
+
+    def refusal(self) -> str:
+        """What it says when it does not start."""
+        assert self.process.wait(READY_SECONDS) != 0, self.log.read_text()
+        return self.log.read_text()
+
+    def stop(self) -> None:
+        """Ends it, if it has not ended."""
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def variables(values: Mapping[str, object]) -> dict[str, str]:
+    """Settings as environment variables."""
+    return {f"ENCORE_{name.upper()}": str(value) for name, value in values.items()}
