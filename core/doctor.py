@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import openai
@@ -18,7 +18,7 @@ from core.bans import MAX_ACTIVE_BANS, BanState, may_have_copies
 from core.bootstrap import Services, queue_url, redis_url
 from core.bypass import EVERYTHING
 from core.embedded import OLDEST_VERSION
-from core.errors import CacheError
+from core.errors import CacheError, EmbedderError
 from core.launcher import masked
 from core.models import CacheStrategy
 from core.pools import Pools
@@ -26,6 +26,7 @@ from core.settings import ProviderChoice, SemanticMode, Settings
 from core.stores.base import StoreFacts
 
 PROVIDER_SECONDS = 5.0
+PROBE = "Is anybody there?"
 OVERDUE_SECONDS = 600.0
 MANY_BANS = MAX_ACTIVE_BANS * 3 // 4
 FULL_SHARE = 0.9
@@ -36,6 +37,9 @@ HOLES = (
     ("CVE-2025-49844", "a script runs foreign code", {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2}),
 )
 """Known holes of Redis, and the patch release of each branch that closes them. Other branches: see `_is_open`."""
+
+
+Value = TypeVar("Value")
 
 
 class Level(StrEnum):
@@ -92,6 +96,7 @@ def diagnose(services: Services, *, now: float | None = None) -> Diagnosis:
         findings += _reached("queue", queue_url(settings), lambda: queue_findings(services))
     findings += provider_findings(services)
     findings += semantic_findings(settings)
+    findings += embedder_findings(services)
     if is_reached:
         findings += _reached("redis", redis_url(settings), lambda: invalidation_findings(services, at))
     return Diagnosis(settings=tuple(effective_settings(settings)), findings=tuple(findings), at=at)
@@ -312,22 +317,14 @@ def provider_findings(services: Services) -> Iterator[Finding]:
 
 def _provider_finding(services: Services) -> Finding:
     address = masked(services.provider.base_url)
-    answers: list[list[str]] = []
-    failures: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            answers.append(services.provider.models())
-        except Exception as error:  # noqa: BLE001 (told in the diagnosis; nobody else would hear of it)
-            failures.append(error)
-
-    # On a thread of its own, because a server that is silent may be so for longer than anyone reads a diagnosis.
-    thread = threading.Thread(target=ask, name="doctor", daemon=True)
-    thread.start()
-    thread.join(PROVIDER_SECONDS)
-    if answers:
-        return Finding(area="provider", level=Level.OK, text=f"{address} answers and lists {len(answers[0])} models.")
-    failure = failures[0] if failures else None
+    tried = _tried(services.provider.models)
+    if tried.value is not None:
+        count = len(tried.value)
+        text = (
+            f"{address} answers in {tried.milliseconds:.0f} ms and lists {count} {'model' if count == 1 else 'models'}."
+        )
+        return Finding(area="provider", level=Level.OK, text=text)
+    failure = tried.failure
     if isinstance(failure, openai.AuthenticationError | openai.PermissionDeniedError):
         return Finding(
             area="provider",
@@ -336,13 +333,77 @@ def _provider_finding(services: Services) -> Finding:
             remedy="Correct OPENAI_API_KEY.",
         )
     if isinstance(failure, openai.NotFoundError):
-        return Finding(area="provider", level=Level.OK, text=f"{address} answers; it does not list its models.")
+        text = f"{address} answers in {tried.milliseconds:.0f} ms; it does not list its models."
+        return Finding(area="provider", level=Level.OK, text=text)
     problem = type(failure).__name__ if failure else f"silent for {PROVIDER_SECONDS:.0f} s"
     return Finding(
         area="provider",
         level=Level.ERROR,
         text=f"{address} cannot be asked ({problem}).",
         remedy="Correct OPENAI_BASE_URL, or see to the network.",
+    )
+
+
+class _Tried(msgspec.Struct, Generic[Value]):
+    """What came of asking something outside: its answer or its failure, or neither while it is silent."""
+
+    value: Value | None = None
+    failure: Exception | None = None
+    milliseconds: float = 0.0
+
+
+def _tried(ask: Callable[[], Value]) -> _Tried[Value]:
+    """Asks on a thread of its own: what is silent may be so for longer than anyone reads a diagnosis."""
+    tried: _Tried[Value] = _Tried()
+
+    def run() -> None:
+        began = time.perf_counter()
+        try:
+            value = ask()
+        except Exception as error:  # noqa: BLE001 (told in the diagnosis; nobody else would hear of it)
+            tried.milliseconds = (time.perf_counter() - began) * 1000
+            tried.failure = error
+        else:
+            tried.milliseconds = (time.perf_counter() - began) * 1000
+            tried.value = value
+
+    thread = threading.Thread(target=run, name="doctor", daemon=True)
+    thread.start()
+    thread.join(PROVIDER_SECONDS)
+    return tried
+
+
+# The embedder
+
+
+def embedder_findings(services: Services) -> Iterator[Finding]:
+    """Whether questions can be compared, if they are to be."""
+    if services.semantic is None:
+        return
+    name = services.settings.embedder
+
+    def embed() -> float:
+        from core.semantic.assembly import build_embedder
+
+        embedder = build_embedder(services.settings, services.provider)
+        began = time.perf_counter()
+        vector = embedder.vector(PROBE)
+        if isinstance(vector, str):
+            raise EmbedderError(vector)
+        return (time.perf_counter() - began) * 1000
+
+    tried = _tried(embed)
+    if tried.value is not None:
+        yield Finding(area="embedder", level=Level.OK, text=f"{name} embeds a question in {tried.value:.1f} ms.")
+        return
+    problem = str(tried.failure) if isinstance(tried.failure, CacheError) else type(tried.failure).__name__
+    if tried.failure is None:
+        problem = f"silent for {PROVIDER_SECONDS:.0f} s"
+    yield Finding(
+        area="embedder",
+        level=Level.ERROR,
+        text=f"{name} embeds nothing ({problem}): near questions are misses.",
+        remedy="Correct ENCORE_EMBEDDER, or see to its server.",
     )
 
 

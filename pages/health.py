@@ -79,7 +79,7 @@ def _server() -> None:
         return
     limit = size(facts.max_bytes) if facts.max_bytes else "no limit"
     with st.grid(4, min_column_width=150):
-        _tile("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), facts.role or "this process")
+        _tile("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
         _tile("Memory", size(facts.used_bytes), f"of {limit}")
         _tile("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
         _tile(
@@ -87,6 +87,14 @@ def _server() -> None:
             "taken" if facts.writable else "refused",
             "kept on disk" if facts.persistent else "not kept on disk",
         )
+
+
+def _replication(facts: StoreFacts) -> str:
+    if not facts.role:
+        return "this process"
+    if facts.role != "master":
+        return "replica: takes no writes"
+    return f"primary, {many(facts.replicas, 'replica')}" if facts.replicas else "primary, no replica"
 
 
 def _tile(label: str, value: str, below: str) -> None:

@@ -112,6 +112,7 @@ class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     evicted: int = 0
     role: str = ""
+    replicas: int = 0
     persistent: bool = False
     writable: bool = True
 

@@ -591,6 +591,7 @@ def _facts(server: redis.Redis) -> StoreFacts:
         policy=str(info.get("maxmemory_policy", "")),
         evicted=int(info.get("evicted_keys", 0)),
         role=str(info.get("role", "")),
+        replicas=int(info.get("connected_slaves", 0)),
         persistent=bool(info.get("aof_enabled")) or _saves(server),
         writable=info.get("role") == "master" and info.get("rdb_last_bgsave_status") == "ok",
     )
