@@ -142,6 +142,16 @@ def test_links_fill_and_never_act(open_console):
     expect(page).to_have_url(re.compile("range=6h"))
 
 
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize("name", ["Dashboard", "Playground", "Invalidations", "Schedules", "Quality", "Workers"])
+def test_every_page_fits_its_window(open_console, picture, name, width, theme):
+    page = open_console(name.lower(), width=width, theme=theme)
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    wider = page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
+    assert wider <= 0
+    picture(page, f"{name.lower()}-{width}-{theme}")
+
+
 def test_a_redis_that_hangs_is_told_and_the_values_stay(open_console, encore, picture):
     page = open_console()
     expect(metric(page, "Requests")).to_be_visible()
