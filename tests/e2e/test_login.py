@@ -12,8 +12,9 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest
 from core.providers import DemoProvider
 from core.settings import Settings
-from tests.e2e.conftest import PATIENCE_MS, free_port, is_inside, settled
+from tests.e2e.conftest import PATIENCE_MS, is_inside, settled
 from tests.e2e.consoles import Console, variables
+from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
