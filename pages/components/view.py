@@ -75,7 +75,7 @@ def choose_view(names: Names) -> View:
         "Range", list(RANGES), default="15m", key=names.range, bind="query-params", required=True
     )
     models = [ALL, *known_models()]
-    model = st.selectbox("Model", models, key=names.model, bind="query-params", width=145, format_func=_all_models)
+    model = st.selectbox("Model", models, key=names.model, bind="query-params", width=125, format_func=_all_models)
     namespaces = [ALL, *context.namespaces()]
     namespace = st.selectbox(
         "Namespace", namespaces, key=names.namespace, bind="query-params", width=145, format_func=_all_namespaces
