@@ -270,6 +270,17 @@ def test_a_process_that_cannot_ask_serves_nothing_from_the_store(processes, name
     assert here.ask().startswith("miss (store-down)")
 
 
+def test_no_copy_is_served_while_the_switch_cannot_be_asked_for(server, namespace):
+    process = Process(server, namespace, l1_seconds=1.0)
+    for _ in range(3):
+        process.ask()
+    assert process.counts.all[-1].copied
+    process.time_passes()
+    process.cache.breaker._next_probe = float("inf")
+    assert process.ask().startswith("miss (store-down)")
+    process.cache.close()
+
+
 def test_what_another_version_wrote_is_taken_for_on(processes, namespace):
     here, _ = processes
     here.client.hset(BYPASS, namespace, b"\xff of the future")
