@@ -145,7 +145,7 @@ class TTLPolicy:
             *(own.get(rule.name, rule) for rule in standard),
         )
         *matching, self._unread, self._rest = self._rules
-        self._matcher = _Matcher(matching)
+        self._matcher = _compiled(tuple(matching))
         self._remembered = lru_cache(maxsize=REMEMBERED)(self._classify)
 
     @classmethod
@@ -378,6 +378,12 @@ class _Matcher:
             end += 1
         candidates = self._unless[rank].candidates(tokens, begin + 1, end - 1)
         return any(phrase.around(tokens, position) for _, position, phrase in candidates)
+
+
+@lru_cache(maxsize=8)
+def _compiled(rules: tuple[TTLRule, ...]) -> _Matcher:
+    """What rules are compiled to takes milliseconds to make, and never changes: each job of a worker needs it."""
+    return _Matcher(rules)
 
 
 def _rank(candidate: tuple[int, int, _Phrase]) -> int:

@@ -23,7 +23,7 @@ from core.errors import StoreUnavailable
 from core.facts import keep_sample
 from core.pools import Pools
 from core.refresh import Refreshes
-from workers import tasks  # noqa: F401 (here so that every worker, being a fork of this process, has it already)
+from workers import tasks
 from workers.queue import JobQueue
 from workers.queue.worker import STOP_SIGNALS, run_worker
 from workers.schedule import Schedule
@@ -49,6 +49,7 @@ class Pool:
                 "workers need a single Redis for their queue: set ENCORE_REDIS_URL, beside a cluster "
                 "ENCORE_QUEUE_REDIS_URL, or start everything with `make run`"
             )
+        self._settings = services.settings
         self._url = url
         self._size = size
         self._burst = burst
@@ -74,6 +75,7 @@ class Pool:
         """Works until SIGTERM or SIGINT, then lets every worker end its batch."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._ask_to_stop)
+        tasks.configured.set(self._settings)  # every worker, being a fork of this process, has both already
         if not self._wait_for_redis():
             return 0
         if self._burst:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -19,6 +20,9 @@ from core.settings import Settings
 from workers.queue import Interrupted, current_task
 
 DEMO_MODEL = "encore-demo-small"
+
+configured: ContextVar[Settings | None] = ContextVar("settings", default=None)
+"""The settings of the pool that this process was forked from: to read them for each job takes as long as a fork."""
 
 Namespace = Annotated[str, msgspec.Meta(pattern=rf"^{NAMESPACE_PATTERN}\Z")]
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
@@ -155,7 +159,7 @@ def _parse(kind: type[Arguments], arguments: dict[str, object]) -> Arguments:
 
 def _services() -> Services:
     """Built in the process that runs the job: connections do not cross a fork."""
-    return bootstrap(Settings())
+    return bootstrap(configured.get() or Settings())
 
 
 def _told(progress: SweepProgress) -> dict[str, Any]:
