@@ -23,13 +23,15 @@ MAX_WORDS = 16
 MAX_WORDS_CONTRAST = 24
 """In longer texts two words of one set meet by chance."""
 
-MAX_WORDS_EXCHANGED = 200
-"""Texts with more words than this are not compared: it bounds the time."""
+MAX_WORDS_COMPARED = 400
+MAX_CHARACTERS_COMPARED = 3_000
+"""Longer texts are refused: one detail among so many words hardly moves a cosine, and comparing all takes too long."""
 
 
 class Guard(StrEnum):
     """What a guard looks at."""
 
+    LENGTH = "length"
     NUMBERS = "numbers"
     NEGATION = "negation"
     CONTRAST = "contrast"
@@ -174,13 +176,21 @@ def check_each(question: str, stored: str, *, contrasts: Contrasts = DEFAULT_CON
 
 
 def _verdicts(question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts) -> Iterator[GuardVerdict]:
+    if too_long := _too_long(question, stored):
+        for guard in guards:
+            is_met = guard is Guard.LENGTH
+            yield GuardVerdict(passed=not is_met, guard=guard, reason=too_long if is_met else "not compared: too long")
+        return
     pair = _Pair(wording_of(question), wording_of(stored), contrasts)
     for guard in guards:
-        if pair.longest > MAX_WORDS_EXCHANGED:
-            yield GuardVerdict(passed=True, guard=guard, reason=f"not compared: more than {MAX_WORDS_EXCHANGED} words")
-        else:
-            refusal = _GUARDS[guard](pair)
-            yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
+        refusal = _GUARDS[guard](pair)
+        yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
+
+
+def _too_long(*texts: str) -> str:
+    if all(len(text) <= MAX_CHARACTERS_COMPARED and len(text.split()) <= MAX_WORDS_COMPARED for text in texts):
+        return ""
+    return f"too long to compare: more than {MAX_WORDS_COMPARED} words or {MAX_CHARACTERS_COMPARED} characters"
 
 
 # Each returns why the texts differ, "" when it sees no difference.
@@ -406,6 +416,7 @@ def _order(pair: _Pair) -> str:
 
 
 _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
+    Guard.LENGTH: lambda pair: "",  # looked at before the texts are taken apart
     Guard.CONTRAST: _contrast,
     Guard.NUMBERS: _numbers,
     Guard.NEGATION: _negation,

@@ -26,7 +26,7 @@ _IDENTIFIER = re.compile(
       (?<![\w-]) (?: -[A-Za-z]\b | --[A-Za-z][\w-]+ )      # -c, --force
     | \b \w+ _ \w+ \b                                      # snake_case
     | \b [a-z]{2,} [A-Z] \w* \b                            # camelCase
-    | \b \w+ (?: \.\w+ )* \( \)                            # call()
+    | \b \w+ (?: \.\w+ ){0,8} \( \)                        # call(); bounded, as it is tried at every word
     | \b \w+ \. (?: py|js|ts|json|ya?ml|toml|md|txt|csv|html|css|sh|sql|java|go|rs|cpp|c|h ) \b
     | \b E [A-Z]{3,} \b                                    # ENOENT
     """,

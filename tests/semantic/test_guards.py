@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from core.semantic.guards import (
     DEFAULT_GUARDS,
+    MAX_CHARACTERS_COMPARED,
     MAX_WORDS,
+    MAX_WORDS_COMPARED,
     MAX_WORDS_CONTRAST,
-    MAX_WORDS_EXCHANGED,
     Contrasts,
     Guard,
     GuardVerdict,
@@ -204,11 +205,20 @@ def test_a_detail_that_only_one_has_decides_in_short_texts_only():
     assert check(question + " now", stored).passed
 
 
-def test_an_exchanged_detail_decides_in_longer_texts_and_not_in_long_ones():
-    question, stored = padded("films of 1994", MAX_WORDS_EXCHANGED), padded("films of 1995", MAX_WORDS_EXCHANGED)
+def test_an_exchanged_detail_decides_in_longer_texts():
+    question, stored = padded("films of 1994", MAX_WORDS_COMPARED), padded("films of 1995", MAX_WORDS_COMPARED)
     assert check(question, stored).guard is Guard.NUMBERS
-    assert check(question + " now", stored).passed
-    assert "more than" in check_each(question + " now", stored)[0].reason
+
+
+def test_texts_too_long_to_be_compared_are_refused():
+    longest = padded("films of 1994", MAX_WORDS_COMPARED)
+    assert check(longest, longest).passed
+    assert check(longest + " now", longest).guard is Guard.LENGTH
+    assert check(longest, longest + " now").guard is Guard.LENGTH
+    word = "a." * (MAX_CHARACTERS_COMPARED // 2)
+    assert check(word, word).passed
+    assert check(word + "a", word).guard is Guard.LENGTH
+    assert "not compared" in check_each(longest + " now", longest)[1].reason
 
 
 def test_two_words_of_one_set_decide_up_to_a_length():
