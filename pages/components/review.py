@@ -13,7 +13,7 @@ from core.semantic.records import Pair
 from pages.components import actions, context
 from pages.components.readings import Reading
 from pages.components.rights import read_only
-from pages.components.text import literal, plain, visible
+from pages.components.text import literal, visible
 from pages.components.wording import clock, many
 
 PAIRS = 1000
@@ -106,7 +106,7 @@ def _pair(pair: Pair) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(f"cosine {pair.similarity:.3f}", icon=":material/straighten:", color="blue")
         if pair.guard:
-            st.badge(f"refused by guard: {plain(pair.guard)}", icon=":material/shield:", color="orange")
+            st.badge(f"refused by guard: {literal(pair.guard, 40)}", icon=":material/shield:", color="orange")
         else:
             st.badge("guards passed", icon=":material/shield:", color="gray")
         if pair.judge_label is not None:

@@ -6,10 +6,13 @@ everywhere else through `visible` or `one_line`. Nothing that is shown can read 
 
 from __future__ import annotations
 
+import re
 from unicodedata import category
 
 # Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
 _JOINERS = "\u200c\u200d"
+
+_ADDRESS = re.compile(r"((?:https?://|www\.)\S*[^\s.,:;!?)])", re.IGNORECASE)
 
 _MARKS = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
@@ -27,7 +30,10 @@ def one_line(text: str, limit: int = 120) -> str:
 
 def literal(text: str, limit: int = 80) -> str:
     """The same as Markdown that shows exactly this text: a code span, in which nothing is interpreted."""
-    line = one_line(text, limit).strip() or " "
+    return _code_span(one_line(text, limit).strip() or " ")
+
+
+def _code_span(line: str) -> str:
     longest = run = 0
     for character in line:
         run = run + 1 if character == "`" else 0
@@ -38,8 +44,18 @@ def literal(text: str, limit: int = 80) -> str:
 
 
 def plain(text: str) -> str:
-    """The project's own words as Markdown that shows exactly them; for text from outside use `literal`."""
-    return "".join(f"\\{character}" if character in _MARKS else character for character in visible(text))
+    """The project's own words as Markdown that shows exactly them; for text from outside use `literal`.
+
+    An address in them is no link, which a backslash alone does not keep it from being.
+    """
+    words, *rest = _ADDRESS.split(visible(text))
+    return _escaped(words) + "".join(
+        _code_span(piece) if number % 2 == 0 else _escaped(piece) for number, piece in enumerate(rest)
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{character}" if character in _MARKS else character for character in text)
 
 
 def _visible_character(character: str) -> str:

@@ -16,10 +16,11 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.e2e.installation import SEMANTIC, Installation
 from tests.e2e.traffic import work
 
-PAGES = ("dashboard", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
+PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parent / "screenshots")
 PATIENCE_MS = 60_000
 TALLEST = 6000
+IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -118,7 +119,7 @@ def answers(page: Page) -> Locator:
 def settled(page: Page) -> None:
     """Waits until the page stands, its script has ended and its elements and charts are drawn."""
     page.get_by_role("heading", level=1).wait_for()
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    page.wait_for_function(IDLE)  # looks at every frame: between two ticks of what is live it may be idle for a moment
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     undrawn = page.locator("[data-testid=stPlotlyChart]:not(:has(.main-svg))").filter(visible=True)
     expect(undrawn).to_have_count(0)

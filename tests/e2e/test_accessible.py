@@ -20,6 +20,7 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 RUN = """(rules) => axe.run({exclude: [['.js-plotly-plot'], ['[data-testid=stMetricChart]']]},
   {resultTypes: ['violations'], ...(rules.length ? {runOnly: {type: 'rule', values: rules}} : {})})"""
 COLOURS = ["color-contrast"]
+BACKGROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 
 STREAMLITS_OWN = {
     # The sidebar's navigation puts its sections as div into the ul, and the items of a section below those.
@@ -56,14 +57,13 @@ def test_axe_sees_what_is_wrong(open_console):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_accessible(open_console, name):
+def test_a_page_is_accessible_and_can_be_read_in_the_dark(open_console, name):
     page = open_console(name)
     assert violations(page) == []
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_can_be_read_in_the_dark(open_console, name):
-    page = open_console(name, theme="dark")
+    light = page.evaluate(BACKGROUND)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => {BACKGROUND} !== light", arg=light)
+    settled(page)
     page.evaluate(f"document.querySelectorAll('{CHOSEN_IN_DARK}').forEach(one => one.style.color = 'white')")
     assert violations(page, COLOURS) == []
 

@@ -1,21 +1,36 @@
-"""Two hundred hostile texts as prompts, answers, models, criteria and actors: shown as text, run by nobody."""
+"""Two hundred hostile texts wherever text comes from outside: shown as text on every page, run by nobody.
+
+They are prompts, answers, models, tags, criteria, actors, names of schedules, near questions, a judge's reasons, notes,
+functions of jobs and names of workers.
+"""
 
 from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
+import time
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
 
 from core.bans import Criteria
-from core.bootstrap import bootstrap
-from core.models import ChatRequest
-from core.settings import Settings
-from tests.e2e.conftest import settled
-from tests.fakes import CountingProvider
+from core.bootstrap import Services
+from core.models import ChatRequest, Completion, Controls
+from core.printable import printable
+from core.semantic.calibration import Labeller
+from core.semantic.records import PairRecord, pair_id
+from core.semantic.thresholds import Threshold
+from core.settings import SemanticMode
+from tests.e2e.conftest import answers, metric, settled
+from tests.e2e.installation import SEMANTIC
+from tests.e2e.traffic import beside
+from tests.fakes import CountingProvider, a_body
+from workers.queue.jobs import queue_on
 
+SETTINGS = SEMANTIC
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 ACTS = [
@@ -48,68 +63,134 @@ class Echo(CountingProvider):
     """Answers with the prompt."""
 
     def complete(self, request, timeout_seconds=None):
-        self.body = {
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": request.messages[-1]["content"]},
-                    "finish_reason": "stop",
-                }
-            ]
-        }
-        return super().complete(request)
+        super().complete(request)
+        return Completion(body=a_body(request.messages[-1]["content"]))
 
 
 def can_be_encoded(text: str) -> bool:
-    """Whether it can be an invalidation's criterion: a lone surrogate cannot."""
+    """Whether it can be a criterion, a tag or a name: a lone surrogate cannot."""
     return "\udc80" not in text
 
 
 @pytest.fixture(scope="module")
-def poisoned(encore) -> None:
-    settings = Settings(redis_url=(Path(encore.home) / "redis.url").read_text())
-    with bootstrap(settings, provider=Echo()) as services:
+def poisoned(encore) -> dict[str, str]:
+    """Hostile texts in all places; links to an entry and to an invalidation of them."""
+    texts, key = list(filter(can_be_encoded, CORPUS)), ""
+    with beside(encore, Echo()) as services:
         for number, text in enumerate(CORPUS):
-            model = text[:200] if number % 4 == 0 else "gpt-4o"
-            request = ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": text}], user="u")
-            services.cache.complete(request)
-        for text in filter(can_be_encoded, CORPUS[::5]):
-            done = services.invalidation.invalidate(
-                Criteria(keywords=(text[:100].strip() or "xx", "no such word"), keyword_mode="all"), actor=text
+            tags = (text[:256],) if can_be_encoded(text) else ()
+            messages = [{"role": "system", "content": text}] if number % 10 == 3 else []
+            request = ChatRequest.from_openai(
+                model=text[:200] if number % 4 == 0 else "gpt-4o",
+                messages=[*messages, {"role": "user", "content": text}],
+                user="u",
             )
+            key = services.cache.complete(request, Controls(tags=tags)).key or key
+        for number, text in enumerate(texts[::5]):
+            words = Criteria(keywords=(text[:100].strip() or "xx", "no such word"), keyword_mode="all")
+            done = services.invalidation.invalidate(words if number % 2 else Criteria(tags=(text[:256],)), actor=text)
             services.invalidation.undo(done.id, actor=text)
+        near(services, texts)
+        for text in texts[:12]:
+            services.schedules.add(
+                namespace="default",
+                actor=text,
+                name=printable(text, 80),
+                criteria={"keywords": [text[:99]]},
+                every_seconds=3600,
+            )
+            grey = services.thresholds.current("default").grey
+            threshold = Threshold(mode=SemanticMode.JUDGE, grey=grey - 0.01, serve=None)
+            services.thresholds.publish("default", threshold, actor=text, note=text[:200])
+        jobs(services, texts)
+    return {"key": key, "invalidation": done.id}
+
+
+def near(services: Services, texts: list[str]) -> None:
+    """Pairs of near questions, what a judge said of them and by which name."""
+    for text, other in zip(texts, reversed(texts), strict=True):
+        services.evidence.add(
+            PairRecord(
+                pair=pair_id("default", text, other),
+                at=time.time(),
+                namespace="default",
+                embedder="e" * 16,
+                similarity=0.9,
+                equivalent=True,
+                labeller=Labeller.JUDGE,
+                labelled_by=text,
+                mode=SemanticMode.JUDGE,
+                guard=text[:40],
+                first=True,
+                served=True,
+                question=text,
+                stored=other,
+                reason=text,
+            )
+        )
+
+
+def jobs(services: Services, texts: list[str]) -> None:
+    """Jobs of functions that no worker runs, and workers that are registered and do nothing."""
+    queue = queue_on(services.queue_redis)
+    for number, text in enumerate(texts[:5]):
+        queue.enqueue_call(text, kwargs={"version": 1, "namespace": text}, job_id=f"hostile-{number}")
+    for text in [text for text in texts if not re.search(r"[=\s]", text)][:5]:  # what a connection can be named
+        SimpleWorker([queue], name=text, connection=services.queue_redis, serializer=JSONSerializer).register_birth()
 
 
 def test_there_are_two_hundred_of_them():
     assert len(set(CORPUS)) == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "dashboard",
-        "requests",
-        "invalidations?pattern=*a*",
-        "entries",
-        "workers",
-        "health",
-        "playground?prompt=%3Cimg%20src%3Dx%20onerror%3Dwindow.hurt%3D1%3E",
-    ],
-)
-def test_a_page_full_of_hostile_text_runs_and_loads_nothing(open_console, poisoned, path):
-    page = open_console(path)
-    if path.startswith("invalidations"):
-        page.get_by_role("button", name="Preview").click()
-        expect(page.get_by_test_id("stMetric").first).to_be_visible()
-    if path.startswith("dashboard"):
-        for tab in ("Missed most", "By model", "Reasons"):
-            page.get_by_role("tab", name=tab).click()
-            settled(page)
-    if path.startswith("playground"):
-        page.get_by_test_id("stChatInputTextArea").press("Enter")
-        expect(page.get_by_text("Waited", exact=True)).to_be_visible()
+def assert_harmless(page: Page) -> None:
+    """Nothing of it ran, nothing of it is a link or a picture, and nothing turns the direction of the text.
+
+    The parts of a time of day are set apart by Streamlit itself.
+    """
     settled(page)
     assert page.evaluate("window.hurt") is None
-    main = page.get_by_test_id("stMainBlockContainer")
-    assert main.locator("a[href*='outside.invalid'], a[href^='javascript:'], img[src*='outside'], iframe").count() == 0
-    assert not re.search(r"[\u202a-\u202e\u2066-\u2069]", main.inner_text())
+    everything = page.locator("body")
+    loads = "a[href*='outside.invalid'], a[href^='javascript:'], img[src*='outside'], iframe, link[href*='outside']"
+    assert [one.evaluate("one => one.outerHTML") for one in everything.locator(loads).all()] == []
+    shown = re.sub(r"\u2066\s*\d\d\s*:\s*\d\d\s*\u2069", "", everything.inner_text())
+    assert not re.search(r"[\u202a-\u202e\u2066-\u2069]", shown)
+
+
+@pytest.mark.parametrize("path", ["dashboard?live=false", "requests"])
+def test_the_dashboard_runs_and_loads_nothing(open_console, poisoned, path):
+    page = open_console(path)
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        assert_harmless(page)
+
+
+@pytest.mark.parametrize("path", ["entries", "entries?key={key}", "workers", "health", "schedules"])
+def test_a_page_runs_and_loads_nothing(open_console, poisoned, path):
+    assert_harmless(open_console(path.format(**poisoned)))
+
+
+@pytest.mark.parametrize("path", ["invalidations?pattern=*a*", "invalidations?invalidation={invalidation}"])
+def test_invalidations_run_and_load_nothing(open_console, poisoned, path):
+    page = open_console(path.format(**poisoned))
+    if "pattern" in path:
+        page.get_by_role("button", name="Preview").click()
+        expect(metric(page, "Entries")).to_be_visible()
+    assert_harmless(page)
+
+
+def test_the_review_of_near_questions_runs_and_loads_nothing(open_console, poisoned):
+    page = open_console("quality")
+    for _ in range(6):
+        expect(page.get_by_text("The judge's reason")).to_be_visible()
+        assert_harmless(page)
+        page.get_by_role("button", name="Skip").click()
+
+
+def test_the_playground_runs_and_loads_nothing(open_console, poisoned):
+    page = open_console(f"playground?prompt={quote(CORPUS[10])}")
+    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    expect(answers(page)).to_have_count(1)
+    page.get_by_text(re.compile(r"^Why, in detail$|^Why was this not a hit\?$")).click()
+    expect(page.get_by_text("What makes this request the one it is")).to_be_visible()
+    assert_harmless(page)

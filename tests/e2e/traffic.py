@@ -30,9 +30,10 @@ def beside(encore: Installation, provider: Provider | None = None) -> Iterator[S
         yield services
 
 
-def ask(services: Services, prompt: str, *, model: str = "encore-demo-large", **controls) -> str:
+def ask(services: Services, prompt: str, *, model: str = "encore-demo-large", temperature=None, **controls) -> str:
     """Sends a prompt as an application would; the key it has."""
-    request = ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": prompt}])
+    chosen = {} if temperature is None else {"temperature": temperature}
+    request = ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": prompt}], **chosen)
     return services.cache.complete(request, Controls(**controls)).key
 
 

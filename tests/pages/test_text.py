@@ -75,3 +75,4 @@ def test_a_literal_keeps_every_character(text):
 
 def test_our_own_words_are_shown_as_they_are():
     assert plain("Costs $5: *all* of <it>.") == "Costs \\$5\\: \\*all\\* of \\<it\\>\\."
+    assert plain("Asked http://a.test/x, in *vain*.") == "Asked `http://a.test/x`\\, in \\*vain\\*\\."
