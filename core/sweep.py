@@ -84,6 +84,8 @@ class Sweep:
         self._on_begin([ban for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
         record = self._store.change_record(slot, lambda record: bans.begin_sweep(record, ids))
         swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
+        if not swept:
+            return True  # undone, or lost with the record, since it was looked at
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         progress.total += sum(self._store.count_model(slot, model) for model in self._store.models(slot))
         if not self._listed(slot, record, swept, progress) or not self._pass(slot, record, swept, progress):

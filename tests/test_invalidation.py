@@ -34,6 +34,7 @@ from core.steps import Lead
 from core.stores.base import Store, Write
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, patient_client
+from core.sweep import Sweep, SweepProgress
 from tests.entries import Clock, an_entry, digest_of
 from tests.fakes import CountingProvider, Outcomes
 
@@ -515,6 +516,24 @@ def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, 
     assert world.record().bans == ()
     [told] = world.invalidator.history(invalidation_id=done.id)
     assert (told.state, told.deleted) == (InvalidationState.SWEPT, len(NUMBERS)), "both parts are counted"
+
+
+def test_what_is_undone_while_its_sweep_begins_is_not_deleted(world):
+    world.ask("What is up?")
+    ban_id = world.invalidator.invalidate(Criteria(model="gpt-4o"), actor="me", hold_seconds=0).id
+    progress = SweepProgress(namespace=world.namespace)
+    Sweep(
+        world.store,
+        clock=world.clock,
+        on_begin=lambda begun: world.store.change_record(world.slot, lambda record: bans.lift(record, ban_id)),
+        on_batch=lambda progress: None,
+        should_stop=lambda: False,
+        rest=0,
+        pause=no_pause,
+    ).run([world.slot], progress)
+    assert progress.finished
+    assert progress.deleted == 0
+    assert world.is_cached("What is up?")
 
 
 def test_a_sweep_rests_as_long_as_it_works_and_not_at_full_speed(world):
