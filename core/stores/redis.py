@@ -593,7 +593,8 @@ def _facts(server: redis.Redis) -> StoreFacts:
         role=str(info.get("role", "")),
         replicas=int(info.get("connected_slaves", 0)),
         persistent=bool(info.get("aof_enabled")) or _saves(server),
-        writable=info.get("role") == "master" and info.get("rdb_last_bgsave_status") == "ok",
+        writable=info.get("role") == "master"
+        and (info.get("rdb_last_bgsave_status") == "ok" or not _stops_when_it_cannot_save(server)),
     )
 
 
@@ -603,6 +604,15 @@ def _saves(server: redis.Redis) -> bool:
         return bool(server.config_get("save").get("save"))
     except redis.ResponseError:
         return True
+
+
+def _stops_when_it_cannot_save(server: redis.Redis) -> bool:
+    """Whether writes are refused after a failed snapshot, as they are unless the server was told to go on."""
+    try:
+        goes_on = server.config_get("stop-writes-on-bgsave-error").get("stop-writes-on-bgsave-error") == "no"
+    except redis.ResponseError:
+        return True
+    return not goes_on and _saves(server)
 
 
 def _together(all_facts: Sequence[StoreFacts]) -> StoreFacts:

@@ -15,6 +15,7 @@ from core.stores.base import Removed
 from core.stores.redis import RedisStore, patient_client
 from tests.entries import NOW, digest_of
 from tests.stores.test_contract import invalidate, put, remaining, removed_by_index
+from tests.test_bypass import can_save, cannot_save
 from tests.test_invalidation import NUMBERS, a_world, no_pause
 
 
@@ -125,3 +126,15 @@ def test_what_the_index_does_not_list_is_swept_all_the_same(store, namespace):
     assert world.invalidator.sweep(namespace, pause=no_pause).deleted == len(NUMBERS)
     assert world.entries() == {}
     assert world.record().bans == ()
+
+
+def test_a_server_that_cannot_save_is_writable_when_it_was_told_to_go_on(redis_server):
+    server = redis_server()
+    store = RedisStore(patient_client(server.url))
+    assert store.facts().writable
+    with server.client() as client:
+        cannot_save(client)
+        assert not store.facts().writable
+        can_save(client)
+        assert store.facts().writable
+    store.close()
