@@ -269,7 +269,7 @@ class TestWarming:
             def remember(self, identity, expires_at):
                 remembered.append(identity.prompt)
 
-            def find(self, *arguments):
+            def find(self, *arguments, hedged):
                 return "found"
 
             def close(self):

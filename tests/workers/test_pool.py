@@ -196,13 +196,13 @@ def test_workers_outlive_a_restart_of_redis_that_forgets_everything(redis_server
     pool = PoolProcess(server.url, tmp_path)
     try:
         pool.ready()
-        workers = set(descendants(pool.process.pid))
+        before = set(descendants(pool.process.pid))  # perhaps a horse among them
         server.kill()
         server.start()
         with bootstrap(Settings()) as services:
             queue = JobQueue(services.queue_redis)
             eventually(lambda: queue.alive_workers() == 2)
-            assert {worker.pid for worker in queue.workers()} == workers
+            assert {worker.pid for worker in queue.workers()} <= before
             name = queue.enqueue_sweep("shop").id
             eventually(lambda: queue.job(name).state is JobState.FINISHED)
         assert pool.stop() == 0
