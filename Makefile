@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 # Recipes shared with a parent make must not pass its flags on to the programs they start.
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup run test check fix bench soak lock clean
+.PHONY: help setup run test check fix bench pictures soak lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
 	@:
@@ -33,6 +33,9 @@ fix: setup ## Format, and mend what lint can mend
 
 bench: setup ## Measure what the README claims about speed
 	@$(BIN)/python -m benchmarks
+
+pictures: setup ## Pictures of every page, state, width and theme, into tests/e2e/screenshots
+	@$(BIN)/python -m pytest tests/e2e/test_pictures.py tests/e2e/test_story.py tests/e2e/test_login.py -m "pictures or browser"
 
 soak: setup ## Hours of load with a fault a minute (ENCORE_SOAK_MINUTES, default 480)
 	@$(BIN)/python -m pytest -m soak

@@ -12,7 +12,7 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest
 from core.providers import DemoProvider
 from core.settings import Settings
-from tests.e2e.conftest import PATIENCE_MS, is_inside, settled
+from tests.e2e.conftest import PAGES, PATIENCE_MS, is_inside, settled
 from tests.e2e.consoles import Console, variables
 from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
@@ -134,6 +134,16 @@ def test_a_viewer_looks_an_operator_writes_and_an_admin_does_what_hits_everybody
         page.get_by_role("button", name="Preview").click()
         apply = page.get_by_role("button", name=re.compile(r"^Invalidate \d+ entr"))
         (expect(apply).to_be_enabled if may_all else expect(apply).to_be_disabled)()
+
+
+@pytest.mark.pictures
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_stands_for_a_viewer(visit, house, picture, name):
+    house.ask("How do refunds work?")
+    page = visit(name)
+    log_in(page, "vera")
+    expect(page.get_by_role("heading", level=1)).to_have_text(name.capitalize())
+    picture(page, f"{name}-read-only")
 
 
 def test_what_is_done_is_on_record_under_the_address_of_the_login(visit, house):

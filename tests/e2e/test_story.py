@@ -31,10 +31,10 @@ def test_a_newcomer_sees_a_living_dashboard_within_a_minute(open_console, pictur
     page.get_by_role("button", name="Replay sample questions").click()
     expect(page.get_by_text("Replaying sample questions")).to_be_visible()
     expect(metric(page, "Hit rate")).to_have_text(re.compile(r"\d+\.\d %"))
-    expect(page.locator("[data-testid=stPlotlyChart] .main-svg").first).to_be_visible(timeout=60_000)
-    picture(page, "dashboard-replay")
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Replaying sample questions")).to_be_hidden()
+    expect(page.locator("[data-testid=stPlotlyChart] .main-svg").first).to_be_visible()
+    picture(page, "dashboard-replay")
 
 
 def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, picture):
@@ -140,16 +140,6 @@ def test_links_fill_and_never_act(open_console):
     expect(page.get_by_text("Last hour, updated")).to_be_visible()
     page.get_by_role("radio", name="6h").click()
     expect(page).to_have_url(re.compile("range=6h"))
-
-
-@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
-@pytest.mark.parametrize("name", ["Dashboard", "Playground", "Invalidations", "Schedules", "Quality", "Workers"])
-def test_every_page_fits_its_window(open_console, picture, name, width, theme):
-    page = open_console(name.lower(), width=width, theme=theme)
-    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
-    wider = page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
-    assert wider <= 0
-    picture(page, f"{name.lower()}-{width}-{theme}")
 
 
 def test_a_redis_that_hangs_is_told_and_the_values_stay(open_console, encore, picture):

@@ -1,0 +1,47 @@
+"""Every page in its states, at two widths, light and dark: it fits, it stands, and a picture of it is kept.
+
+With every run a representative part; all of it by `make pictures`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import product
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import PAGES, visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+WORKED = True
+PHONE = (390, "dark")
+OTHERS = [window for window in product((1280, 390), ("light", "dark")) if window != PHONE]
+EVERY = [PHONE, *(pytest.param(*window, marks=pytest.mark.pictures) for window in OTHERS)]
+
+
+@pytest.mark.parametrize(("width", "theme"), EVERY)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opened_by_its_link_fits_its_window(open_console, picture, name, width, theme):
+    page = open_console(name, width=width, theme=theme)
+    assert page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth") <= 0
+    picture(page, f"{name}-{width}-{theme}")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.pictures)])
+def test_every_page_stands_while_redis_hangs(open_console, encore, picture, width, theme):
+    page = open_console("dashboard", width=width, theme=theme)
+    os.kill(encore.redis_pid, signal.SIGSTOP)
+    try:
+        for name in PAGES:
+            if width > 640:
+                visit(page, name.capitalize())
+            else:  # the navigation is folded away
+                page.goto(f"{encore.console}/{name}")
+            expect(page.get_by_text("Redis did not answer in time").first).to_be_visible()
+            picture(page, f"{name}-redis-down-{width}-{theme}")
+    finally:
+        os.kill(encore.redis_pid, signal.SIGCONT)
+    expect(page.get_by_test_id("stAlert").filter(has_text="Redis did not answer in time")).to_have_count(0)
