@@ -20,7 +20,7 @@ from pages.components.frame import START_WORKERS, frame, nothing_yet, state
 from pages.components.jobs import figures as figures_of_job
 from pages.components.readings import Reading
 from pages.components.view import ON_DASHBOARD, ON_REQUESTS, View, choose_view
-from pages.components.wording import clock, duration, sentence
+from pages.components.wording import UNKNOWN, clock, duration, sentence
 from workers.queue.jobs import job_id
 
 TILE_SECONDS = 2
@@ -249,6 +249,7 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
         column_config=tables.FREQUENT_COLUMNS,
         hide_index=True,
         key=f"top-{kind}",
+        placeholder=UNKNOWN,
         alt="Most frequent prompts among the latest requests",
         on_select="rerun",
         selection_mode="single-row",
@@ -272,6 +273,7 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
         column_config=tables.breakdown_columns(by.capitalize()),
         hide_index=True,
         key=f"by-{by}",
+        placeholder=UNKNOWN,
         alt=f"Figures by {by}",
     )
 
@@ -292,6 +294,7 @@ def _ttl_classes(view: View) -> None:
         column_config=tables.TTL_COLUMNS,
         hide_index=True,
         key="ttl-classes",
+        placeholder=UNKNOWN,
         alt="Requests by TTL class",
     )
 
@@ -303,6 +306,7 @@ def _reasons(view: View, now: Summary) -> None:
         column_config=tables.REASON_COLUMNS,
         hide_index=True,
         key="reasons",
+        placeholder=UNKNOWN,
         alt="Why requests were not hits, and why answers were not stored",
         on_select="rerun",
         selection_mode="single-row",

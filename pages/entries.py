@@ -39,13 +39,13 @@ from pages.components.entry_intake import intake
 from pages.components.frame import frame, nothing_yet, told
 from pages.components.readings import Reading
 from pages.components.text import literal, one_line
-from pages.components.wording import clock, duration, many
+from pages.components.wording import UNKNOWN, clock, duration, many
 
 _column = st.column_config
 
 COLUMNS: dict[str, Any] = {
     "prompt": _column.TextColumn("Prompt", width=330),
-    "state": _column.TextColumn("State", width=80),
+    "state": _column.TextColumn("State", width=100),
     "hits": _column.NumberColumn("Hits", format="localized", width=60),
     "last_hit": _column.TextColumn("Last hit", width=105),
     "age": _column.TextColumn("Age", width=105),
@@ -317,6 +317,7 @@ def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
         on_select="rerun",
         selection_mode="multi-row",
         key=f"entries-table-{generation}-{content}",
+        placeholder=UNKNOWN,
         alt="Stored entries; select rows to read or change them",
     )
     return [entries[row] for row in event.selection.rows if row < len(entries)]

@@ -16,12 +16,19 @@ from core.stores.base import StoreFacts
 from pages.components import context
 from pages.components.frame import frame, state, told
 from pages.components.text import visible
-from pages.components.wording import clock, many, number, size
+from pages.components.wording import UNKNOWN, clock, many, number, size
 
 LOOKS = {
     Level.OK: (":material/check_circle:", "green", "in order"),
     Level.WARNING: (":material/warning:", "orange", "worth a look"),
     Level.ERROR: (":material/error:", "red", "wrong"),
+}
+_column = st.column_config
+_SETTING_COLUMNS = {
+    "variable": _column.TextColumn(width=210),
+    "value": _column.TextColumn(width=190),
+    "from": _column.TextColumn(width=70),
+    "meaning": _column.TextColumn(width="large"),
 }
 
 
@@ -132,7 +139,13 @@ def _self_test() -> None:
             }
             for check in checks
         ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key="isolation_checks", alt="Checks of the self-test")
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            key="isolation_checks",
+            placeholder=UNKNOWN,
+            alt="Checks of the self-test",
+        )
 
 
 def _run_self_test() -> None:
@@ -152,13 +165,15 @@ def _settings(diagnosis: Diagnosis) -> None:
             "variable": setting.variable,
             "value": visible(setting.value),
             "from": "set" if setting.is_set else "default",
-            "meaning": setting.description,
+            "meaning": setting.description.replace("`", ""),
         }
         for setting in diagnosis.settings
     ]
     only = st.toggle("Only those that are set", key="only_set")
     table = pd.DataFrame([row for row in rows if not only or row["from"] == "set"], columns=list(rows[0]))
-    st.dataframe(table, hide_index=True, key="settings", alt="Effective settings")
+    st.dataframe(
+        table, column_config=_SETTING_COLUMNS, hide_index=True, key="settings", placeholder="", alt="Effective settings"
+    )
 
 
 def _diagnostics(diagnosis: Diagnosis) -> None:

@@ -22,7 +22,7 @@ from pages.components.jobs import job_card
 from pages.components.readings import Reading
 from pages.components.rights import read_only
 from pages.components.text import literal, plain
-from pages.components.wording import clock, countdown, duration, many, money, sentence, share, size
+from pages.components.wording import UNKNOWN, clock, countdown, duration, many, money, sentence, share, size
 from workers.queue import JobView
 from workers.queue.jobs import job_id
 
@@ -115,6 +115,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             hide_index=True,
             height=min(35 * len(preview.rows) + 38, 260),
             key="preview-rows",
+            placeholder=UNKNOWN,
             alt="Sample of the entries that match",
         )
         if preview.count > len(preview.rows):
@@ -404,6 +405,7 @@ def _linked_invalidation(chosen: str) -> None:
             column_config=tables.TRAIL_COLUMNS,
             hide_index=True,
             key="trail",
+            placeholder=UNKNOWN,
             alt="What happened with this invalidation",
         )
 
@@ -437,6 +439,7 @@ def history() -> None:
         key="history",
         on_select="rerun",
         selection_mode="single-row",
+        placeholder=UNKNOWN,
         alt="Invalidations, newest first",
     )
     with st.container(horizontal=True, gap="small"):

@@ -317,6 +317,7 @@ def all_namespaces(view: View) -> None:
             hide_index=True,
             height=min(35 * len(found) + 38, 300),
             key="quality-namespaces",
+            placeholder=UNKNOWN,
             alt="False hits of each namespace against the budget",
         )
 
@@ -369,14 +370,18 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
     """How many more labels prove what."""
     names = list(report.still_needed)
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
-    others = (f"{report.still_needed[name]} for {name}" for name in names if name != chosen)
+    others = (f"{report.still_needed[name]} for {_spaced(name)}" for name in names if name != chosen)
     return Tile(
-        label=f"Labels to prove {chosen}",
+        label=f"Labels to prove {_spaced(chosen)}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
         explained="Still needed: so many more labels at or above the cosine served from prove that budget, if none of "
         "them is an error.",
     )
+
+
+def _spaced(percent: str) -> str:
+    return percent.replace("%", " %")
 
 
 def agreement(report: EvidenceReport) -> Tile:
@@ -476,7 +481,13 @@ def what_if(view: View, threshold: Threshold) -> None:
     with st.expander("As a table", icon=":material/table:"):
         table = tables.replayed(points)
         st.dataframe(
-            table, column_config=tables.REPLAY_COLUMNS, hide_index=True, height=320, key="replay", alt="Threshold lab"
+            table,
+            column_config=tables.REPLAY_COLUMNS,
+            hide_index=True,
+            height=320,
+            key="replay",
+            placeholder=UNKNOWN,
+            alt="Threshold lab",
         )
         st.download_button(
             "Download CSV",
@@ -674,6 +685,7 @@ def history(namespace: str, threshold: Threshold, versions: list[Published]) -> 
         hide_index=True,
         height=min(35 * len(versions) + 38, 300),
         key="versions",
+        placeholder=UNKNOWN,
         alt="Versions of the threshold, the latest first",
     )
     may = context.actor().may(Action.PUBLISH_THRESHOLD)

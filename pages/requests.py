@@ -15,7 +15,7 @@ from pages.components.frame import frame, nothing_yet
 from pages.components.readings import Reading
 from pages.components.text import literal, visible
 from pages.components.view import ON_REQUESTS, View, choose_view
-from pages.components.wording import clock, many, milliseconds, money, sentence
+from pages.components.wording import UNKNOWN, clock, many, milliseconds, money, sentence
 
 SECONDS = 5
 SHOWN = 500
@@ -91,6 +91,7 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
         height=min(420, 38 + 35 * len(records)),
         key="requests",
         alt="Latest requests",
+        placeholder=UNKNOWN,
         on_select="rerun",
         selection_mode="single-row",
     )

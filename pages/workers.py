@@ -14,7 +14,7 @@ from pages.components.frame import START_WORKERS, frame, nothing_yet
 from pages.components.jobs import job_card
 from pages.components.readings import Reading
 from pages.components.text import literal
-from pages.components.wording import duration, many, number
+from pages.components.wording import UNKNOWN, duration, many, number
 from workers.queue import JobState, JobView, QueueView, WorkerView
 
 SECONDS = 2
@@ -77,6 +77,7 @@ def overview() -> None:
         column_config=tables.WORKER_COLUMNS,
         hide_index=True,
         key="workers",
+        placeholder=UNKNOWN,
         alt="Workers with their heartbeat",
     )
     pools: Reading[list[Pool]] = context.queue_readings().get("pools", context.pools)
@@ -169,6 +170,7 @@ def schedules() -> None:
             column_config=tables.SCHEDULE_COLUMNS,
             hide_index=True,
             key="schedules-of-workers",
+            placeholder=UNKNOWN,
             alt="Schedules with their next run",
         )
     else:

@@ -15,7 +15,7 @@ from pages.components import actions, context, outcomes
 from pages.components.entry_detail import edits
 from pages.components.text import literal, one_line, visible
 from pages.components.turns import Received, Turn
-from pages.components.wording import duration, milliseconds, money, sentence
+from pages.components.wording import UNKNOWN, duration, milliseconds, money, sentence
 
 MOST_WORDS = 3000
 """Of longer answers so many words are compared."""
@@ -72,6 +72,7 @@ def side_by_side(turn: Turn, fresh: Received) -> None:
             column_config=COLUMNS,
             hide_index=True,
             key=f"places-{turn.id}",
+            placeholder=UNKNOWN,
             alt="Where the two answers differ",
         )
     _keep_button(turn, fresh.answer, is_other=not found.equal)

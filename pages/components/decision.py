@@ -13,7 +13,7 @@ from pages.components.frame import told as told_error
 from pages.components.neighbours import neighbours
 from pages.components.text import literal, plain, visible
 from pages.components.turns import Turn
-from pages.components.wording import clock, duration, many, milliseconds, money, sentence
+from pages.components.wording import UNKNOWN, clock, duration, many, milliseconds, money, sentence
 
 
 def decision(turn: Turn, answer: Answer) -> None:
@@ -105,6 +105,7 @@ def _details(turn: Turn, answer: Answer) -> None:
         column_config=tables.PART_COLUMNS,
         hide_index=True,
         key=f"parts-{turn.id}",
+        placeholder=UNKNOWN,
         alt="Parts of the request with the digest of each",
     )
     if told.normal:
@@ -196,6 +197,7 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
         column_config=tables.DIFFERENCE_COLUMNS,
         hide_index=True,
         key=f"differences-{turn.id}",
+        placeholder=UNKNOWN,
         alt="What differs from the nearest entry",
     )
     st.page_link(

@@ -14,7 +14,7 @@ from pages.components import actions, context, outcomes
 from pages.components.entry_detail import edits, look_again, may_edit, read_only_note
 from pages.components.text import one_line, plain
 from pages.components.turns import given_parameters
-from pages.components.wording import many
+from pages.components.wording import UNKNOWN, many
 
 TTLS: dict[str, float | None] = {
     "By kind of question": None,
@@ -91,6 +91,7 @@ def _import(namespace: str) -> None:
             },
             hide_index=True,
             key="entries-refusals",
+            placeholder=UNKNOWN,
             alt="Lines that were not stored, and why",
         )
 

@@ -13,7 +13,7 @@ from core.parts import Part, unpack
 from pages.components import context, tables
 from pages.components.frame import told
 from pages.components.neighbours import nearest_table
-from pages.components.wording import many
+from pages.components.wording import UNKNOWN, many
 
 SHOWN = 5
 
@@ -27,6 +27,7 @@ def scope_of(found: FoundEntry) -> None:
         column_config=tables.PART_COLUMNS,
         hide_index=True,
         key="entry-parts",
+        placeholder=UNKNOWN,
         alt="Parts of the request with the digest of each",
     )
     if not found.entry.parts:
@@ -113,5 +114,6 @@ def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
         column_config=tables.NEAREST_COLUMNS,
         hide_index=True,
         key=key,
+        placeholder=UNKNOWN,
         alt="Stored questions that are like this one, and what differs",
     )

@@ -16,6 +16,7 @@ from core.settings import SemanticMode
 from pages.components import context, tables
 from pages.components.frame import told
 from pages.components.review import pairs_of
+from pages.components.wording import UNKNOWN
 
 SHOWN = 5
 
@@ -54,6 +55,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
         column_config=tables.NEIGHBOUR_COLUMNS,
         hide_index=True,
         key=f"neighbours-{key}",
+        placeholder=UNKNOWN,
         alt="Nearest stored questions in the same scope",
     )
     st.caption(_rule(threshold))

@@ -165,8 +165,8 @@ def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page
     assert "False hits per hit 0.5 %" in said
     assert "2 wrong of 400 labels · at most 1.6 %" in said
     assert "within the budget of 2 %" in said
-    assert "Labels to prove 2% 0" in said
-    assert "228 for 1%" in said
+    assert "Labels to prove 2 % 0" in said
+    assert "228 for 1 %" in said
     assert "20 by operators · 380 by the judge" in said
     assert "Judge agreement 100 %" in said
     assert "saved $1.19, cost $0.40" in said.replace("\\", "")
