@@ -32,14 +32,15 @@ def page() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = choose_view(ON_DASHBOARD)
-        compare = st.toggle(
-            "Compare",
-            value=True,
-            key="compare",
-            bind="query-params",
-            help="With the window before: as changes on the tiles, and as thin grey lines in the charts.",
-        )
-        live = st.toggle("Live", value=True, key="live", bind="query-params")
+        with st.container(width="content", gap="xxsmall"):
+            compare = st.toggle(
+                "Compare",
+                value=True,
+                key="compare",
+                bind="query-params",
+                help="With the window before: as changes on the tiles, and as thin grey lines in the charts.",
+            )
+            live = st.toggle("Live", value=True, key="live", bind="query-params")
     st.fragment(replay_progress, run_every=1 if live else None)()
     st.fragment(figures, run_every=TILE_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
