@@ -161,6 +161,11 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.pattern is not None or bool(self.keywords) or bool(self.tags)
 
     @property
+    def may_match_digest(self) -> bool:
+        """Whether the pattern may select an entry by its key, whatever its prompt."""
+        return self.pattern is not None and _matchers(self.pattern)[1] is not None
+
+    @property
     def is_listed(self) -> bool:
         """Whether the index of models tells: nothing but a model or an age is asked for, or everything."""
         return self.key is None and not self.needs_text
@@ -259,7 +264,7 @@ def _matcher(pattern: str) -> Matcher:
 
 
 def _has_keywords(prompt: str, keywords: tuple[str, ...], mode: str) -> bool:
-    text = _fold(prompt)
+    text = fold(prompt)
     for word in _folded(keywords):
         if (word in text) != (mode == "all"):
             return mode != "all"
@@ -268,10 +273,11 @@ def _has_keywords(prompt: str, keywords: tuple[str, ...], mode: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(map(_fold, words))
+    return tuple(map(fold, words))
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """As keywords and prompts are compared: without case, composed."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 

@@ -18,7 +18,13 @@ from core.codec import Glance
 from core.errors import DecodeError
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Doomed, Removal, Removed, Row, Store, Suspects
+from core.needles import needles
+from core.stores.base import Doom, Removal, Removed, Row, Sifted, Store
+
+BATCH = 1000
+"""Names that the server looks at in one step."""
+GENTLE_BATCH = 150
+"""The same where others are to notice little: well under a millisecond."""
 
 
 class SweepProgress(msgspec.Struct, kw_only=True):
@@ -60,6 +66,7 @@ class Sweep:
         self._on_batch = on_batch
         self._should_stop = should_stop
         self._rest = rest
+        self._batch = GENTLE_BATCH if rest else BATCH
         self._pause = pause
 
     def run(self, slots: Sequence[Slot], progress: SweepProgress) -> None:
@@ -100,9 +107,10 @@ class Sweep:
                 continue
             before = Stamp(record.incarnation, ban.sequence)
             created_before = ban.criteria.created_before
-            models = self._store.models(slot) if ban.criteria.model is None else [ban.criteria.model]
-            for model in models:
-                batches = self._store.remove_model(slot, model, before, created_before=created_before)
+            for model in [ban.criteria.model] if ban.criteria.model is not None else self._store.models(slot):
+                batches = self._store.remove_model(
+                    slot, model, before, created_before=created_before, batch=self._batch
+                )
                 while True:
                     if self._should_stop():
                         return False
@@ -149,21 +157,20 @@ class Sweep:
             began = time.monotonic()
         return True
 
-    def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[Suspects]:
+    def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[Sifted]:
         """All that a ban may select, and perhaps more."""
-        if not all(ban.criteria.is_listed for ban in swept):
-            return map(Suspects, self._store.walk(slot, whole=whole))
-        ages = [ban.criteria.created_before for ban in swept]
-        models = [ban.criteria.model for ban in swept]
-        return self._store.suspects(
-            slot,
-            Doomed(
-                incarnation=record.incarnation,
-                sequence=max(ban.sequence for ban in swept),
-                created_before=None if None in ages else max(age for age in ages if age is not None),
-                models=None if None in models else frozenset(model for model in models if model is not None),
-            ),
-        )
+        dooms = [
+            Doom(
+                sequence=ban.sequence,
+                created_before=ban.criteria.created_before,
+                model=ban.criteria.model,
+                needles=needles(ban.criteria),
+            )
+            for ban in swept
+        ]
+        if any(doom.is_blunt and not ban.criteria.is_listed for doom, ban in zip(dooms, swept, strict=True)):
+            return map(Sifted, self._store.walk(slot, whole=whole))  # it would leave out little
+        return self._store.sift(slot, record.incarnation, dooms, whole=whole, batch=self._batch)
 
     def _glance(self, slot: Slot, row: Row, whole: bool) -> Glance | None:
         """What the bans look at; None for bytes that no lookup would serve either."""

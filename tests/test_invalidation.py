@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core import bans, codec
+from core import sweep as sweeping
 from core.audit import AuditLog
 from core.bans import MAX_ACTIVE_BANS, BanState, Criteria
 from core.bootstrap import bootstrap
@@ -255,7 +256,8 @@ def test_beyond_its_limit_a_preview_finds_a_key_and_counts_a_model_exactly(world
 
 
 def test_beyond_its_limit_a_preview_of_words_is_an_estimate_that_says_so(world, monkeypatch):
-    in_batches_of(2, world, monkeypatch)
+    walk = type(world.store).walk
+    monkeypatch.setattr(type(world.store), "walk", partialmethod(walk, batch=2))
     for word in NUMBERS:
         world.ask(f"Question number {word}")
     preview = world.invalidator.preview(Criteria(keywords=("question",)), exact_limit=4)
@@ -490,15 +492,10 @@ def test_sweeping_again_finds_nothing_to_do(world):
     assert (world.record(), world.entries()) == (record, entries)
 
 
-def in_batches_of(size: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("walk", "remove_model"):
-        method = getattr(type(world.store), name)
-        monkeypatch.setattr(type(world.store), name, partialmethod(method, batch=size))
-
-
 @pytest.mark.parametrize("criteria", [Criteria(all=True), Criteria(keywords=("question",))], ids=str)
 def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, monkeypatch, criteria):
-    in_batches_of(4, world, monkeypatch)
+    monkeypatch.setattr(sweeping, "GENTLE_BATCH", 4)
+    monkeypatch.setattr(sweeping, "BATCH", 4)
     for word in NUMBERS:
         world.ask(f"Question number {word}")
     done = world.invalidator.invalidate(criteria, actor="anna", hold_seconds=0)
@@ -561,7 +558,9 @@ def test_what_a_lost_record_left_behind_is_deleted_too(world):
 
 
 @pytest.mark.parametrize(
-    ("criteria", "way"), [(Criteria(all=True), "suspects"), (Criteria(keywords=("sky",)), "walk")], ids=str
+    ("criteria", "way"),
+    [(Criteria(all=True), "sift"), (Criteria(keywords=("sky",)), "sift"), (Criteria(tags=("news",)), "walk")],
+    ids=str,
 )
 def test_a_record_lost_during_a_sweep_does_not_cost_the_new_ones_entries(world, monkeypatch, criteria, way):
     world.ask("Why is the sky blue?")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextvars import ContextVar
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -114,7 +113,7 @@ def prune(**arguments: object) -> dict[str, Any]:
         for number, namespace in enumerate(namespaces):
             for bucket in range(services.settings.buckets):
                 slot = Slot(namespace, bucket)
-                dropped += services.store.prune_index(slot, time.time())
+                dropped += services.store.prune_index(slot)
                 services.metrics.hits.prune(slot)
             task.report({"done": number + 1, "total": len(namespaces), "dropped": dropped})
             if task.should_stop():

@@ -83,20 +83,26 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Doomed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pass looks for: all that another incarnation stored, and what was stored before a sequence.
+class Doom(msgspec.Struct, frozen=True, kw_only=True):
+    """What one ban hits: what was stored before a sequence.
 
-    Of the latter only what was created before a time (Unix seconds) and what one of these models answered, where given.
+    Where given, only what was created before a time (Unix seconds), what this model answered, and what has all needles
+    of one of the groups in its prompt, or may have (see core.needles).
     """
 
-    incarnation: bytes
     sequence: int
     created_before: float | None = None
-    models: frozenset[str] | None = None
+    model: str | None = None
+    needles: frozenset[frozenset[bytes]] | None = None
+
+    @property
+    def is_blunt(self) -> bool:
+        """Whether it may hit all that was stored before."""
+        return self.created_before is None and self.model is None and self.needles is None
 
 
-class Suspects(msgspec.Struct, frozen=True):
-    """A page of a pass: values that may be doomed, and how many entries are not and were left out."""
+class Sifted(msgspec.Struct, frozen=True):
+    """A page of a pass: values that may be hit, and how many entries are not and were left out."""
 
     rows: list[Row]
     others: int = 0
@@ -173,8 +179,13 @@ class Store(Protocol):
         """All entries of a slot in batches: everything present from start to end is met at least once."""
         ...
 
-    def suspects(self, slot: Slot, doomed: Doomed) -> Iterator[Suspects]:
-        """A full pass as by `walk`, without all of a value, that may leave out what is certainly not doomed."""
+    def sift(
+        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
+    ) -> Iterator[Sifted]:
+        """A full pass as by `walk`, `batch` at a time, for what another incarnation stored or one of the dooms hits.
+
+        It may leave out what certainly is not.
+        """
         ...
 
     def walk_model(
@@ -214,7 +225,7 @@ class Store(Protocol):
         """
         ...
 
-    def prune_index(self, slot: Slot, now: float) -> int:
+    def prune_index(self, slot: Slot) -> int:
         """Drops index rows whose entries are gone; how many."""
         ...
 

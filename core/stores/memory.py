@@ -15,7 +15,7 @@ from core.bans import InvalidationRecord, new_record
 from core.errors import DecodeError
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Claim, Doomed, Removal, Removed, Row, StoredAs, StoreFacts, Suspects, Write
+from core.stores.base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,9 +159,11 @@ class MemoryStore:
         """All live entries of a slot in batches."""
         yield from self._batches(slot, lambda cell: True, whole, batch)
 
-    def suspects(self, slot: Slot, doomed: Doomed) -> Iterator[Suspects]:
+    def sift(
+        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
+    ) -> Iterator[Sifted]:
         """All: nothing has to be fetched."""
-        yield from map(Suspects, self.walk(slot, whole=False))
+        yield from map(Sifted, self.walk(slot, whole=whole, batch=batch))
 
     def walk_model(
         self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
@@ -250,8 +252,9 @@ class MemoryStore:
         is_alias = seen.target is not None
         return Removed(entries=not is_alias, aliases=is_alias, bytes=len(cell.value))
 
-    def prune_index(self, slot: Slot, now: float) -> int:
+    def prune_index(self, slot: Slot) -> int:
         """Drops expired entries; how many."""
+        now = self._clock()
         with self._lock:
             gone = [name for name, cell in self._cells.items() if cell.expires_at <= now]
             for name in gone:

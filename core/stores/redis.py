@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
@@ -15,229 +14,19 @@ from core.bans import InvalidationRecord, decode_record, encode_record, new_reco
 from core.errors import DecodeError
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
-from core.stores.base import Claim, Doomed, Removal, Removed, Row, StoredAs, StoreFacts, Suspects, Write
+from core.stores.base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
 from core.stores.clients import patient_client, request_client
 from core.stores.cluster import ClusterClient, ClusterServers
 from core.stores.connection import packed
 from core.stores.failures import reading, translated, writing
+from core.stores.scripts import PRUNE, RELEASE, REMOVE, REMOVE_MODEL, RENEW, REPLACE, ROW_DIGITS, SIFT, SWAP, WRITE
 from core.stores.servers import OneServer, Servers
 
 __all__ = ["RedisStore", "patient_client", "request_client"]
 
 ROW_PAGE = 500
-SUSPECTS_PAGE = 500
-"""Names that a pass looks at in one script: about a millisecond."""
-SUSPECTS_BATCH = 200
+FETCHED_BATCH = 200
 LEASE_PAGE = 200
-
-
-class _Script:
-    """A Lua script, called by its digest and sent whole to a server that does not know it."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text.encode()
-        self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
-
-    def __call__(self, servers: Servers, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        """Runs it on the server that has the keys: all of them have one hash tag."""
-        words = [b"%d" % len(keys), *keys, *arguments]
-        try:
-            return servers.ask(keys[0], packed([b"EVALSHA", self._digest, *words]))
-        except redis.exceptions.NoScriptError:
-            return servers.ask(keys[0], packed([b"EVAL", self._text, *words]))
-
-
-# A row of a model's index names an entry, and the alias that was written with it, by the last part of their keys: 64
-# hex digits each. Scripts would take as long to make the digits as to delete what they name.
-_ROW_DIGITS = 64
-
-# KEYS: record, entry, alias, model index, models. ARGV: incarnation, expected sequence, ttl in ms, entry, alias or
-# empty, creation time, row, model digest or empty (not indexed), model. The record's line is compared as text (see
-# core.bans).
-_WRITE = _Script("""
-local record = redis.call('GET', KEYS[1])
-if not record then return {'no-record'} end
-if string.sub(record, 1, 32) ~= ARGV[1] then return {'incarnation'} end
-if string.sub(record, 34, 53) ~= ARGV[2] then
-  if ARGV[2] < string.sub(record, 55, 74) then return {'floor'} end
-  return {'moved', record}
-end
-redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3])
-if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[3]) end
-if ARGV[8] ~= '' then
-  redis.call('ZADD', KEYS[4], ARGV[6], ARGV[7])
-  redis.call('HSETNX', KEYS[5], ARGV[8], ARGV[9])
-end
-return {'stored'}
-""")
-
-# KEYS: record, entry to delete. ARGV: the record as read (empty: none), the record as it shall be.
-# A script that has deleted may write even when the server is out of memory, on 6.2 and later alike: hence the UNLINK
-# first, of a name that never exists when there is nothing to delete. An invalidation must not fail when memory is full.
-_SWAP = _Script("""
-local current = redis.call('GET', KEYS[1]) or ''
-if current ~= ARGV[1] then return {0, current} end
-redis.call('UNLINK', KEYS[2])
-redis.call('SET', KEYS[1], ARGV[2])
-return {1}
-""")
-
-# KEYS: record, entry. ARGV: incarnation, sequence, value as seen, value as it shall be, ttl in ms.
-_REPLACE = _Script("""
-local record = redis.call('GET', KEYS[1])
-if not record or string.sub(record, 1, 32) ~= ARGV[1] or string.sub(record, 34, 53) ~= ARGV[2] then return 0 end
-if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
-redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5])
-return 1
-""")
-
-_STAMP_START, _STAMP_END = codec.STAMP_OFFSET, codec.STAMP_OFFSET + codec.STAMP_BYTES - 1
-
-# KEYS: the model's index, then entries and aliases. ARGV: stamp of each and its creation time, empty for an alias.
-# Rows are found by their score: what follows the entry in a row is not known here.
-_REMOVE = _Script(f"""
-local call, sub = redis.call, string.sub
-local entries, aliases, freed = 0, 0, 0
-for i = 2, #KEYS do
-  local name, created = KEYS[i], ARGV[2 * i - 2]
-  if redis.pcall('GETRANGE', name, {_STAMP_START}, {_STAMP_END}) == ARGV[2 * i - 3] then
-    freed = freed + call('STRLEN', name)
-    call('UNLINK', name)
-    if created == '' then
-      aliases = aliases + 1
-    else
-      entries = entries + 1
-      local digits = sub(name, -{_ROW_DIGITS})
-      for _, row in ipairs(call('ZRANGEBYSCORE', KEYS[1], created, created, 'LIMIT', 0, 50)) do
-        if sub(row, 1, {_ROW_DIGITS}) == digits then call('ZREM', KEYS[1], row) end
-      end
-    end
-  end
-end
-return {{entries, aliases, freed}}
-""")
-
-# KEYS: the model's index. ARGV: what names of entries begin with, incarnation, sequence, highest score, rows to pass
-# over, rows to look at, and the time before which a value was created, or empty.
-# The values it compares are named by rows, so their keys cannot be declared; they have the index's hash tag.
-# Freed bytes are those of every nth row's values, n times: asking for the length of each would take a third longer.
-# struct.unpack gives doubles: sequences are exact below 2^53, and beyond it rounding can only keep an entry.
-_REMOVE_MODEL = _Script(f"""
-local call, sub, number = redis.call, string.sub, struct.unpack
-local index, prefix, incarnation, sequence = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
-local skipped, cutoff = tonumber(ARGV[5]), tonumber(ARGV[7])
-local last = cutoff and {codec.CREATED_OFFSET + 7} or {_STAMP_END}
-local rows = call('ZRANGEBYSCORE', index, '-inf', ARGV[4], 'LIMIT', skipped, ARGV[6])
-local step = math.ceil(#rows / 25)
-local names, gone, older = {{}}, {{}}, nil
-local entries, aliases, freed, measured = 0, 0, 0, 0
-local function is_doomed(head)
-  if type(head) ~= 'string' then return false end -- an error: something else is at this name
-  local stamp = cutoff and sub(head, 1, {codec.STAMP_BYTES}) or head
-  if stamp ~= older then
-    if sub(stamp, 1, 16) ~= incarnation or number('>I8', stamp, 17) >= sequence then return false end
-    older = stamp
-  end
-  return not cutoff or number('>d', head, {codec.CREATED_OFFSET - codec.STAMP_OFFSET + 1}) < cutoff
-end
-for i, row in ipairs(rows) do
-  local is_gone = true
-  local is_measured = i % step == 0
-  for at = 1, #row, {_ROW_DIGITS} do
-    local name = prefix .. sub(row, at, at + {_ROW_DIGITS - 1})
-    local head = redis.pcall('GETRANGE', name, {_STAMP_START}, last)
-    if head ~= '' then
-      if is_doomed(head) then
-        names[#names + 1] = name
-        if at == 1 then entries = entries + 1 else aliases = aliases + 1 end
-        if is_measured then freed = freed + call('STRLEN', name) end
-      elseif at == 1 then
-        is_gone = false
-      end
-    end
-  end
-  if is_measured then measured = measured + 1 end
-  if is_gone then gone[#gone + 1] = row end
-end
-if #names > 0 then call('UNLINK', unpack(names)) end
-if #gone == #rows and #rows > 0 then
-  call('ZREMRANGEBYRANK', index, skipped, skipped + #rows - 1)
-elseif #gone > 0 then
-  call('ZREM', index, unpack(gone))
-end
-if measured > 0 then freed = math.floor(freed * #rows / measured) end
-return {{#rows, #gone, entries, aliases, freed}}
-""")
-
-# KEYS: the record. ARGV: what names of entries begin with, their length, cursor, how many names to look at,
-# incarnation, sequence, the time before which a value was created, or empty, and, if only some models are doomed, how
-# the names stand in a value of each (see codec.names_bytes). It leaves out what is not doomed, judged by the same bytes
-# of a value as elsewhere; in doubt it leaves nothing out. A pass is faster when most of what is there is not fetched.
-_SUSPECTS = _Script(f"""
-local call, pcall, sub, number, byte = redis.call, redis.pcall, string.sub, struct.unpack, string.byte
-local length, incarnation, sequence, cutoff = tonumber(ARGV[2]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local last, least = {codec.CREATED_OFFSET + 7}, {codec.CREATED_OFFSET + 8}
-for i = 8, #ARGV do last, least = math.max(last, {codec.LENGTHS_OFFSET - 1} + #ARGV[i]), {codec.LENGTHS_OFFSET} end
-local stamps = {{}} -- there are few different ones: whether what has it is left out
-local function is_other(head)
-  local stamp = sub(head, {codec.STAMP_OFFSET + 1}, {codec.STAMP_OFFSET + codec.STAMP_BYTES})
-  local is_newer = stamps[stamp]
-  if is_newer == nil then
-    if sub(stamp, 1, 16) ~= incarnation then return false end
-    is_newer = number('>I8', stamp, 17) >= sequence
-    stamps[stamp] = is_newer
-  end
-  if is_newer then return true end
-  if cutoff and number('>d', head, {codec.CREATED_OFFSET + 1}) >= cutoff then return true end
-  for i = 8, #ARGV do
-    if sub(head, {codec.LENGTHS_OFFSET + 1}, {codec.LENGTHS_OFFSET} + #ARGV[i]) == ARGV[i] then return false end
-  end
-  return #ARGV >= 8
-end
-local page = call('SCAN', ARGV[3], 'MATCH', ARGV[1] .. '*', 'COUNT', ARGV[4])
-local names, others = {{}}, 0
-for _, name in ipairs(page[2]) do
-  if #name == length then
-    local head = pcall('GETRANGE', name, 0, last)
-    if type(head) == 'string' and #head >= least and is_other(head) then
-      if byte(head, 2) % 4 < 2 then others = others + 1 end
-    else
-      names[#names + 1] = name
-    end
-  end
-end
-return {{page[1], others, names}}
-""")
-
-# KEYS: the model's index. ARGV: what names of entries begin with, rows.
-_PRUNE = _Script(f"""
-local dropped = 0
-for i = 2, #ARGV do
-  if redis.call('EXISTS', ARGV[1] .. string.sub(ARGV[i], 1, {_ROW_DIGITS})) == 0 then
-    dropped = dropped + redis.call('ZREM', KEYS[1], ARGV[i])
-  end
-end
-return dropped
-""")
-
-# KEYS: leases. ARGV: ttl in ms, the token of each. A full server takes no lapsed lease again: that one is lost.
-_RENEW = _Script("""
-local kept = {}
-for i, name in ipairs(KEYS) do
-  local token = ARGV[i + 1]
-  local holder = redis.call('GET', name)
-  if holder == token then
-    kept[i] = redis.call('PEXPIRE', name, ARGV[1])
-  elseif holder then
-    kept[i] = 0
-  else
-    kept[i] = redis.pcall('SET', name, token, 'PX', ARGV[1]).ok and 1 or 0
-  end
-end
-return kept
-""")
-
-_RELEASE = _Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end return 0")
 
 
 class RedisStore:
@@ -296,7 +85,7 @@ class RedisStore:
         alias_digest, alias_value = write.alias or (write.digest, b"")
         row = write.digest + alias_digest if write.alias else write.digest
         with writing():
-            reply: list[Any] = _WRITE(
+            reply: list[Any] = WRITE(
                 self._servers,
                 [slot.record, slot.entry(write.digest), slot.entry(alias_digest), index, slot.models],
                 [
@@ -319,7 +108,7 @@ class RedisStore:
         point = [stamp.incarnation.hex().encode(), b"%020d" % stamp.sequence]
         arguments = [*point, seen, value, b"%d" % max(1, ttl_ms)]
         with writing():
-            return bool(_REPLACE(self._servers, [slot.record, slot.entry(digest)], arguments))
+            return bool(REPLACE(self._servers, [slot.record, slot.entry(digest)], arguments))
 
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
@@ -333,7 +122,7 @@ class RedisStore:
             while True:
                 record = self._parse(slot, current) or new_record()
                 changed = change(record)
-                reply: list[Any] = _SWAP(self._servers, [slot.record, doomed], [current or b"", encode_record(changed)])
+                reply: list[Any] = SWAP(self._servers, [slot.record, doomed], [current or b"", encode_record(changed)])
                 if reply[0] == 1:
                     return changed
                 current = reply[1]
@@ -351,14 +140,14 @@ class RedisStore:
             page = claims[start : start + LEASE_PAGE]
             tokens = [claim.token for claim in page]
             with writing():
-                reply = _RENEW(self._servers, [_lease(slot, claim) for claim in page], [b"%d" % ttl_ms, *tokens])
+                reply = RENEW(self._servers, [_lease(slot, claim) for claim in page], [b"%d" % ttl_ms, *tokens])
             kept += map(bool, reply)
         return kept
 
     def release(self, slot: Slot, claim: Claim) -> None:
         """Gives the lease back if it is still this claim's."""
         with writing():
-            _RELEASE(self._servers, [_lease(slot, claim)], [claim.token])
+            RELEASE(self._servers, [_lease(slot, claim)], [claim.token])
 
     def leased(self, slot: Slot, digest: bytes, sequence: int) -> bool:
         """Whether anyone holds the lease."""
@@ -377,26 +166,30 @@ class RedisStore:
             for start in range(0, len(names), batch):
                 yield self._rows(slot, names[start : start + batch], whole)
 
-    def suspects(self, slot: Slot, doomed: Doomed) -> Iterator[Suspects]:
-        """The same pass, in which the server leaves out what is not doomed; on a cluster nothing is left out."""
+    def sift(
+        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
+    ) -> Iterator[Sifted]:
+        """The same pass, in which the server leaves out what is not hit; on a cluster nothing is left out."""
         if not isinstance(self._servers, OneServer):
-            yield from map(Suspects, self.walk(slot, whole=False))
+            yield from map(Sifted, self.walk(slot, whole=whole, batch=batch))
             return
-        arguments = [
-            b"%d" % SUSPECTS_PAGE,
-            doomed.incarnation,
-            b"%d" % doomed.sequence,
-            b"" if doomed.created_before is None else repr(doomed.created_before).encode(),
-            *(codec.names_bytes(slot.namespace, model) for model in doomed.models or ()),
-        ]
-        head = [slot.entries, b"%d" % (len(slot.entries) + _ROW_DIGITS)]
+        count = max(1, 4 * batch // (3 + len(dooms)))
+        head = [slot.entries, b"%d" % (len(slot.entries) + ROW_DIGITS)]
+        tail = [b"%d" % count, incarnation]
+        for doom in dooms:
+            tail += [
+                b"%d" % doom.sequence,
+                b"" if doom.created_before is None else repr(doom.created_before).encode(),
+                b"" if doom.model is None else codec.names_bytes(slot.namespace, doom.model),
+                b"\t".join(b"\n".join(group) for group in doom.needles or ()),
+            ]
         cursor = b"0"
         while True:
             with reading():
-                cursor, others, names = _SUSPECTS(self._servers, [slot.record], [*head, cursor, *arguments])
-            yield Suspects([], others)
-            for start in range(0, len(names), SUSPECTS_BATCH):
-                yield Suspects(self._rows(slot, names[start : start + SUSPECTS_BATCH], whole=False))
+                cursor, others, names = SIFT(self._servers, [slot.record], [*head, cursor, *tail])
+            yield Sifted([], others)
+            for start in range(0, len(names), FETCHED_BATCH):
+                yield Sifted(self._rows(slot, names[start : start + FETCHED_BATCH], whole))
             if cursor == b"0":
                 return
 
@@ -420,14 +213,14 @@ class RedisStore:
             fresh = [(row, score) for row, score in page if row not in seen]
             if not fresh:
                 return
-            yield self._rows(slot, [slot.entries + row[:_ROW_DIGITS] for row, _ in fresh], whole)
+            yield self._rows(slot, [slot.entries + row[:ROW_DIGITS] for row, _ in fresh], whole)
             last = fresh[-1][1]
             lowest = repr(last)
             seen = {row for row, score in page if score == last}
 
     def _rows(self, slot: Slot, names: Sequence[bytes], whole: bool) -> list[Row]:
         """What is at these names, one round trip; names that are of no entry are left out."""
-        length = len(slot.entries) + _ROW_DIGITS
+        length = len(slot.entries) + ROW_DIGITS
         names = [name for name in names if len(name) == length]
         if not names:
             return []
@@ -500,7 +293,7 @@ class RedisStore:
                     b"" if removal.created_at is None else repr(removal.created_at).encode(),
                 ]
             with writing():
-                entries, aliases, freed = _REMOVE(self._servers, keys, arguments)
+                entries, aliases, freed = REMOVE(self._servers, keys, arguments)
             total += Removed(entries=entries, aliases=aliases, bytes=freed)
         return total
 
@@ -521,27 +314,26 @@ class RedisStore:
                 b"" if created_before is None else repr(created_before).encode(),
             ]
             with writing():
-                seen, gone, entries, aliases, freed = _REMOVE_MODEL(self._servers, [slot.by_model(model)], arguments)
+                seen, gone, entries, aliases, freed = REMOVE_MODEL(self._servers, [slot.by_model(model)], arguments)
             yield Removed(entries=entries, aliases=aliases, bytes=freed)
             # A whole page that stays is newer, and so is what comes after it, or nearly so: it is but a hint.
             if seen < rows or not gone:
                 return
             skipped += seen - gone
 
-    def prune_index(self, slot: Slot, now: float) -> int:
+    def prune_index(self, slot: Slot) -> int:
         """Drops index rows whose entries are gone: they expire without the index being told."""
         dropped = 0
         for model in self.models(slot):
-            index = slot.by_model(model)
-            cursor = 0
+            passed = 0
             while True:
                 with writing():
-                    cursor, rows = cast(
-                        "tuple[int, list[tuple[bytes, float]]]", self._client.zscan(index, cursor, count=ROW_PAGE)
+                    seen, gone = PRUNE(
+                        self._servers, [slot.by_model(model)], [slot.entries, b"%d" % passed, b"%d" % ROW_PAGE]
                     )
-                    if rows:
-                        dropped += _PRUNE(self._servers, [index], [slot.entries, *(row for row, _ in rows)])
-                if cursor == 0:
+                dropped += gone
+                passed += seen - gone
+                if seen < ROW_PAGE:
                     break
         return dropped
 
@@ -633,7 +425,7 @@ def _together(all_facts: Sequence[StoreFacts]) -> StoreFacts:
 
 def _digest(row: bytes) -> bytes:
     """The entry that a row of the index names."""
-    return bytes.fromhex(row[:_ROW_DIGITS].decode())
+    return bytes.fromhex(row[:ROW_DIGITS].decode())
 
 
 def _highest(created_before: float | None) -> str:

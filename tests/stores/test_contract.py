@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from itertools import product
+from uuid import uuid4
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core import bans, codec
 from core.bans import Criteria, InvalidationRecord
-from core.errors import InvalidationRefused
+from core.errors import InvalidationRefused, InvalidInput
 from core.keys import Slot
 from core.models import Stamp
-from core.stores.base import Claim, Doomed, Removal, Removed, Store, StoredAs, Write
+from core.needles import MAKERS, needles
+from core.stores.base import Claim, Doom, Removal, Removed, Store, StoredAs, Write
 from core.stores.memory import MemoryStore
 from core.stores.redis import RedisStore, request_client
 from core.stores.servers import OneServer
@@ -199,40 +203,91 @@ def test_a_walk_meets_every_entry_and_alias(store, slot):
     assert {entry.prompt for entry in whole} >= {f"p{n}" for n in range(450)}
 
 
+def criteria_of(keywords: list[str], pattern: str | None, mode: str) -> Criteria | None:
+    """None for what is refused."""
+    try:
+        return Criteria(keywords=tuple(keywords), pattern=pattern, keyword_mode=mode)
+    except InvalidInput:
+        return None
+
+
 LONG_NAME = "a-model-with-a-name-of-many-parts/" * 20
 
-DOOMED = (
-    {"sequence": 3},
-    {"sequence": 2},
-    {"sequence": 3, "created_before": NOW + 1},
-    {"sequence": 3, "models": frozenset({"m"})},
-    {"sequence": 3, "models": frozenset({"m", LONG_NAME})},
-    {"sequence": 2, "models": frozenset({"mm", "o"}), "created_before": NOW + 1},
+DOOMS = (
+    [{"sequence": 3}],
+    [{"sequence": 2}],
+    [{"sequence": 3, "created_before": NOW + 1}],
+    [{"sequence": 3, "model": "m"}],
+    [{"sequence": 3, "model": "m"}, {"sequence": 2, "model": LONG_NAME}],
+    [{"sequence": 2, "model": "mm", "created_before": NOW + 1}, {"sequence": 3, "model": "o"}],
+    [{"sequence": 2, "needles": frozenset({frozenset({b"of mm", b"alias"}), frozenset({b"mo"})})}, {"sequence": 1}],
 )
 
 
-@pytest.mark.parametrize("wanted", DOOMED, ids=str)
+@pytest.mark.parametrize("wanted", DOOMS, ids=str)
 def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
     ours, lost = b"i" * 16, b"o" * 16
-    doomed, others = set(), set()
+    dooms = [Doom(**fields) for fields in wanted]
+    doomed, others, aliases = set(), set(), set()
     for incarnation, sequence in product((lost, ours), (1, 2, 3)):
         record = InvalidationRecord(incarnation=incarnation, sequence=sequence, floor=0)
         store.change_record(slot, lambda _, record=record: record)
         for model, created_at in product(("m", "mm", "o", LONG_NAME), (NOW, NOW + 1)):
-            prompt = f"{incarnation.hex()} {sequence} {model} {created_at}"
-            put(store, slot, prompt, alias=f"alias of {prompt}", model=model, created_at=created_at)
-            is_doomed = incarnation == lost or (
-                sequence < wanted["sequence"]
-                and model in wanted.get("models", {model})
-                and created_at < wanted.get("created_before", NOW + 2)
-            )
-            (doomed if is_doomed else others).update((digest_of(prompt), digest_of(f"alias of {prompt}")))
-    pages = list(store.suspects(slot, Doomed(incarnation=ours, **wanted)))
+            prompt = f"{incarnation.hex()} {sequence} OF {model} {created_at}"
+            put(store, slot, prompt, alias=f"Alias of {prompt}", model=model, created_at=created_at)
+            aliases.add(digest_of(f"Alias of {prompt}"))
+            for text in (prompt, f"Alias of {prompt}"):
+                is_doomed = incarnation == lost or any(
+                    sequence < doom.sequence
+                    and model == (doom.model or model)
+                    and created_at < (doom.created_before or NOW + 2)
+                    and (doom.needles is None or any(all(has(text, each) for each in group) for group in doom.needles))
+                    for doom in dooms
+                )
+                (doomed if is_doomed else others).add(digest_of(text))
+    pages = list(store.sift(slot, ours, dooms, whole=False))
     met = {row.digest for page in pages for row in page.rows}
     assert met >= doomed
-    assert sum(page.others for page in pages) + len(met) // 2 == len(doomed | others) // 2
+    assert sum(page.others for page in pages) + len(met - aliases) == len(aliases)
     if isinstance(store, RedisStore) and isinstance(store._servers, OneServer):
         assert met == doomed, "what is left out is not fetched"
+
+
+def has(text: str, needle: bytes) -> bool:
+    return needle.decode() in text.lower()
+
+
+LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in MAKERS) + "\u0301\u0307\u030c漢“x9"
+
+
+@settings(max_examples=40)
+@given(
+    prompts=st.lists(st.text(LETTERS, min_size=1, max_size=12), min_size=1, max_size=40, unique=True),
+    padding=st.sampled_from(["", "x" * 1500, "é" * 120]),
+    criteria=st.builds(
+        criteria_of,
+        keywords=st.lists(
+            st.text(LETTERS, min_size=2, max_size=3).filter(lambda word: len(word.strip()) > 1), max_size=2
+        ),
+        pattern=st.none() | st.text(LETTERS + "**?[]!-", min_size=1, max_size=5),
+        mode=st.sampled_from(["any", "all"]),
+    ).filter(lambda criteria: criteria is not None),
+)
+def test_a_pass_leaves_out_no_prompt_that_words_or_a_pattern_select(redis_url, prompts, padding, criteria):
+    store = RedisStore(request_client(redis_url, 5))
+    slot = Slot(f"needles-{uuid4().hex}", 0)
+    doom = Doom(sequence=9, needles=needles(criteria))
+    for prompt in prompts:
+        put(store, slot, prompt + padding)
+    pages = list(store.sift(slot, store.ensure_record(slot).incarnation, [doom], whole=True))
+    found = {codec.decode_entry(row.value).prompt for page in pages for row in page.rows}
+    selected = {
+        prompt + padding
+        for prompt in prompts
+        if criteria.matches(an_entry(prompt + padding).header, prompt + padding, ())
+    }
+    assert selected <= found
+    store.close()
 
 
 def test_a_model_is_walked_oldest_first_and_counted_without_aliases(store, slot):

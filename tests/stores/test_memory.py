@@ -61,5 +61,5 @@ def test_pruning_drops_what_has_expired():
     put(store, "a", ttl_ms=1000)
     put(store, "b")
     clock.forward(2)
-    assert store.prune_index(SLOT, clock()) == 1
+    assert store.prune_index(SLOT) == 1
     assert store.statistics().size == 1

@@ -55,7 +55,7 @@ def test_rows_of_entries_that_are_gone_leave_the_index(store, slot):
     for number in range(5):
         put(store, slot, f"p{number}", alias=f"a{number}")
     store._client.delete(slot.entry(digest_of("p0")), slot.entry(digest_of("a1")))
-    assert store.prune_index(slot, NOW) == 1
+    assert store.prune_index(slot) == 1
     assert store.count_model(slot, "gpt-4o") == 4
     store._client.delete(slot.entry(digest_of("p1")))
     removed = removed_by_index(store, slot, invalidate(store, slot))
