@@ -5,6 +5,7 @@ One loop without threads, because it forks: a worker is ready in milliseconds, w
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -49,7 +50,7 @@ class Pool:
                 "workers need a single Redis for their queue: set ENCORE_REDIS_URL, beside a cluster "
                 "ENCORE_QUEUE_REDIS_URL, or start everything with `make run`"
             )
-        self._settings = services.settings
+        self._services = services
         self._url = url
         self._size = size
         self._burst = burst
@@ -75,7 +76,8 @@ class Pool:
         """Works until SIGTERM or SIGINT, then lets every worker end its batch."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._ask_to_stop)
-        tasks.configured.set(self._settings)  # every worker, being a fork of this process, has both already
+        tasks.inherited.set(self._services)  # every worker, being a fork of this process, has both already
+        gc.freeze()  # a collection in a worker would touch, and so copy, all that it shares with this process
         if not self._wait_for_redis():
             return 0
         if self._burst:

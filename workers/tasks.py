@@ -20,8 +20,8 @@ from workers.queue import Interrupted, current_task
 
 DEMO_MODEL = "encore-demo-small"
 
-configured: ContextVar[Settings | None] = ContextVar("settings", default=None)
-"""The settings of the pool that this process was forked from: to read them for each job takes as long as a fork."""
+inherited: ContextVar[Services | None] = ContextVar("services", default=None)
+"""The parts of the pool that this process was forked from: to build them for each job takes as long as a fork."""
 
 Namespace = Annotated[str, msgspec.Meta(pattern=rf"^{NAMESPACE_PATTERN}\Z")]
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
@@ -157,8 +157,8 @@ def _parse(kind: type[Arguments], arguments: dict[str, object]) -> Arguments:
 
 
 def _services() -> Services:
-    """Built in the process that runs the job: connections do not cross a fork."""
-    return bootstrap(configured.get() or Settings())
+    """Those of the pool, which open connections of their own in each process, else new ones."""
+    return inherited.get() or bootstrap(Settings())
 
 
 def _told(progress: SweepProgress) -> dict[str, Any]:
