@@ -25,6 +25,9 @@ SAMPLE_ROWS = 20
 SAMPLE_PROMPT = 300
 
 
+LARGE_SHARE = 0.1
+
+
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
     """One entry an invalidation would hide. Ages and TTLs in seconds."""
 
@@ -72,6 +75,11 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     def share(self) -> float:
         """Which part of the namespace's entries, 0 to 1."""
         return min(1.0, self.count / self.total) if self.total else 0.0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it hides so much that whoever applies it shall type a word: everything, or more than a tenth."""
+        return self.criteria.all or self.share > LARGE_SHARE
 
     @property
     def token(self) -> str:

@@ -163,10 +163,24 @@ def test_without_a_terminal_it_takes_a_yes(terminal, filled):
     assert ask(filled, "Why is the sky blue?") == "hit"
 
 
+@pytest.mark.parametrize(
+    ("keys", "status", "then"), [("Invalidate\n", 0, "miss"), ("y\n", 1, "hit"), ("n\n", 1, "hit"), ("\n", 1, "hit")]
+)
+@pytest.mark.parametrize("criteria", [("--everything",), ("--keyword", "sky")], ids=str)
+def test_on_a_terminal_it_asks_for_the_word_where_it_hides_much(
+    terminal, filled, monkeypatch, criteria, keys, status, then
+):
+    monkeypatch.setattr("core.cli.invalidating.is_terminal", lambda: True)
+    assert "Type invalidate" in terminal.run("invalidate", *criteria, status=status, keys=keys)
+    assert ask(filled, "Why is the sky blue?") == then
+
+
 @pytest.mark.parametrize(("keys", "status", "then"), [("y\n", 0, "miss"), ("n\n", 1, "hit"), ("\n", 1, "hit")])
 def test_on_a_terminal_it_asks(terminal, filled, monkeypatch, keys, status, then):
     monkeypatch.setattr("core.cli.invalidating.is_terminal", lambda: True)
-    terminal.run("invalidate", "--everything", status=status, keys=keys)
+    for number in range(10):
+        ask(filled, f"What is the number {number}?")
+    assert "Type" not in terminal.run("invalidate", "--keyword", "sky", status=status, keys=keys)
     assert ask(filled, "Why is the sky blue?") == then
 
 

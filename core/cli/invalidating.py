@@ -20,6 +20,7 @@ from core.preview import Previewed
 
 WAIT_POLL_SECONDS = 0.25
 SHOWN_ROWS = 5
+WORD = "invalidate"
 
 
 def criteria_options(function: Command) -> Command:
@@ -75,7 +76,8 @@ def invalidate(
 ) -> int:
     """Hide all answers that match every option given. In force when it returns, whatever their number.
 
-    Shows a preview first. On a terminal it then asks; elsewhere it takes --yes or --dry-run. With --dry-run the status
+    Shows a preview first. On a terminal it then asks, for a typed word where it hides everything or more than a tenth;
+    elsewhere it takes --yes or --dry-run. With --dry-run the status
     is 3 when nothing matches. With --yes it is applied even then: an answer that is being made now is kept out too.
     With --preview an age counts from the earlier dry run, and the status is 1 when something has changed since.
     """
@@ -118,7 +120,7 @@ def invalidate(
     if not yes:
         if shell.as_json or not is_terminal():
             raise click.UsageError("Not on a terminal: give --yes to apply it, or --dry-run.")
-        if not click.confirm("Invalidate?"):
+        if not _confirmed(preview):
             shell.say("Not applied.")
             return Exit.FAILED
     try:
@@ -138,6 +140,14 @@ def invalidate(
         ) from error
     shell.say(applied_words(done))
     return _finish(shell, preview, done, timeout if wait else None)
+
+
+def _confirmed(preview: Preview) -> bool:
+    """Asks; what hides much takes the word, typed."""
+    if not preview.is_large:
+        return click.confirm("Invalidate?")
+    typed: str = click.prompt(f"Type {WORD} to confirm", default="", show_default=False)
+    return typed.strip().lower() == WORD
 
 
 def is_terminal() -> bool:
