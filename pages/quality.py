@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.access import Action
 from core.errors import CacheError
+from core.metrics import Hedging
 from core.models import CacheStrategy
 from core.semantic.calibration import BUDGETS, Proposal
 from core.semantic.reports import EvidenceReport, FalseHits, ReplayPoint
@@ -117,6 +118,15 @@ def read_reports(view: View) -> Reading[list[EvidenceReport]]:
     evidence = context.services().evidence
     return context.readings().get(
         ("evidence-of-all", view.window), lambda: evidence.reports(since=view.since), max_age=SECONDS - 1
+    )
+
+
+def read_hedging(view: View) -> Reading[Hedging]:
+    """What was dropped for a judge's yes, over all namespaces; of all that is kept, the last thirty days."""
+    metrics = context.services().metrics
+    seconds = WINDOWS[view.window][1] or WINDOWS["30d"][1] or 0
+    return context.readings().get(
+        ("hedging", view.window), lambda: metrics.summary(seconds).hedging, max_age=SECONDS - 1
     )
 
 
@@ -285,7 +295,7 @@ def figures(view: View) -> None:
             agreement(report),
             labels(report),
             lookups(report),
-            judging(report),
+            judging(report, read_hedging(view).value),
         ):
             tiles.draw(tile)
     if any(point.labels for point in report.curve):
@@ -419,16 +429,19 @@ def lookups(report: EvidenceReport) -> Tile:
     )
 
 
-def judging(report: EvidenceReport) -> Tile:
-    """What judging cost and saved."""
+def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
+    """What judging cost and saved, and what hedging it cost."""
     found = report.judging
+    hedged = ""
+    if hedging is not None and hedging.dropped:
+        hedged = f" · hedging: {money(hedging.cost_usd)} for {many(hedging.dropped, 'dropped call')}, all namespaces"
     rulings = " · ".join(f"{count} {plain(word)}" for word, count in found.rulings.items()) or "never asked"
     return Tile(
         label="Judging saved, net",
         value=money(found.saved_usd - found.cost_usd),
         below=sentence(
             f"saved {money(found.saved_usd)}, cost {money(found.cost_usd)} · {rulings} · "
-            f"p95 {milliseconds(found.p95_ms)}"
+            f"p95 {milliseconds(found.p95_ms)}{hedged}"
         ),
         explained="What the answers it let through had cost, less what its calls cost. Repeats of a wording that it "
         "approved are plain hits and come on top.",

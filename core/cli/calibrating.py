@@ -13,12 +13,14 @@ from core.cli import words
 from core.cli.shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
 from core.cli.words import DURATION
 from core.errors import InvalidInput
+from core.metrics import Hedging
 from core.semantic.records import Pair
 from core.semantic.reports import EvidenceReport
 from core.semantic.seeding import SeedReport, read_seeds, record_seeding, sow
 from core.semantic.thresholds import Published, Threshold
 from core.settings import SemanticMode
 
+HEDGING_SECONDS = 30 * 86_400.0
 SHOWN_THRESHOLDS = (0.99, 0.97, 0.95, 0.925, 0.9, 0.875, 0.85, 0.8, 0.75, 0.7)
 
 
@@ -46,11 +48,13 @@ def report(shell: Shell, namespace: str | None, since: float | None) -> int:
     """Show false hits per hit, what more labels would prove, what judging costs, and a threshold that holds."""
     begin = None if since is None else time.time() - since
     found = shell.shared.evidence.report(_namespace(shell, namespace), since=begin)
-    shell.answer(found.to_dict(), _report_words(found))
+    hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
+    told = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
+    shell.answer(told, _report_words(found, hedging))
     return Exit.OK if found.lookups or found.labels else Exit.NOTHING
 
 
-def _report_words(found: EvidenceReport) -> str:
+def _report_words(found: EvidenceReport, hedging: Hedging) -> str:
     judging = found.judging
     rulings = ", ".join(f"{count} {word}" for word, count in judging.rulings.items())
     needed = ", ".join(f"{count} for {budget}" for budget, count in found.still_needed.items())
@@ -66,6 +70,13 @@ def _report_words(found: EvidenceReport) -> str:
         (
             "Judging cost",
             f"{words.money(judging.cost_usd)}, saved {words.money(judging.saved_usd)} at first hits alone",
+        ),
+        (
+            "Hedging",
+            (
+                f"{hedging.dropped} provider calls dropped for a judge's yes, {words.money(hedging.cost_usd)} (of all "
+                "namespaces, in 30 days at most)"
+            ),
         ),
         ("Agreement", _agreement(found)),
     ]

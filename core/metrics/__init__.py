@@ -2,7 +2,7 @@
 
 from core.metrics.histogram import Histogram
 from core.metrics.recorder import CacheMetrics
-from core.metrics.summary import Bucket, Comparison, Kinds, Summary, Totals
+from core.metrics.summary import Bucket, Comparison, Hedging, Kinds, Summary, Totals
 from core.metrics.tally import CellName
 
-__all__ = ["Bucket", "CacheMetrics", "CellName", "Comparison", "Histogram", "Kinds", "Summary", "Totals"]
+__all__ = ["Bucket", "CacheMetrics", "CellName", "Comparison", "Hedging", "Histogram", "Kinds", "Summary", "Totals"]

@@ -43,6 +43,17 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
         return self.errors / self.requests if self.requests else None
 
 
+class Hedging(msgspec.Struct, frozen=True, kw_only=True):
+    """Provider's calls that were begun beside a judge and dropped for its yes: how many, and what they cost.
+
+    `cost_usd` is of known prices: neither `unpriced` calls are in it nor those that were given up before their end.
+    """
+
+    dropped: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+
+
 class Summary(Kinds, frozen=True, kw_only=True):
     """The figures of one window. Times are Unix seconds, money is US dollars, tokens are the provider's.
 
@@ -93,6 +104,15 @@ class Summary(Kinds, frozen=True, kw_only=True):
     def overhead_usd(self) -> float:
         """What the cache itself spent, on judging and embedding; known only for all namespaces together, else 0."""
         return sum(amount for name, amount in self.events.items() if name.endswith(OVERHEAD)) / USD_SCALE
+
+    @property
+    def hedging(self) -> Hedging:
+        """What hedging the judge cost; known only for all namespaces together, else nothing."""
+        return Hedging(
+            dropped=self.events.get("hedge_dropped", 0),
+            cost_usd=self.events.get(f"hedge{OVERHEAD}", 0) / USD_SCALE,
+            unpriced=self.events.get("hedge_unpriced_calls", 0),
+        )
 
     @property
     def net_saved_usd(self) -> float | None:

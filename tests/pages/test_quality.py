@@ -171,6 +171,16 @@ def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page
     assert "Judge agreement 100 %" in said
     assert "saved $1.19, cost $0.40" in said.replace("\\", "")
     assert "Judging saved, net $0.79" in said
+    assert "hedging" not in said
+
+
+def test_what_hedging_cost_is_told_beside_what_judging_cost(open_page, semantic, label):
+    label(semantic, 10, wrong=0)
+    semantic.metrics.count("hedge_dropped", 2)
+    semantic.metrics.count("hedge_cost_nano_usd", 1_500_000_000)
+    semantic.metrics.flush()
+    said = everything_said(open_page("quality")).replace("\\", "")
+    assert "hedging: $1.50 for 2 dropped calls, all namespaces" in said
 
 
 @pytest.mark.parametrize(
