@@ -84,9 +84,9 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     local: bool = False
     refusal: str = ""
 
-    def may(self, action: Action | Role) -> bool:
+    def may(self, action: Action) -> bool:
         """Whether the actor's role allows an action."""
-        return self.role >= (action if isinstance(action, Role) else REQUIRED[action])
+        return self.role >= REQUIRED[action]
 
     def require(self, action: Action) -> None:
         """Raises AccessDenied unless the actor's role allows an action."""

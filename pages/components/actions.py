@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from core.access import Action, Role
+from core.access import Action
 from core.audit import AuditRecord
 from core.bans import Criteria
 from core.bypass import Bypassed
@@ -57,7 +57,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     without_writes: bool = False
 
 
-def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action | Role) -> Value | None:
+def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action) -> Value | None:
     """Does it if the actor may; what became of it is shown where `show_last(name)` stands. None when it failed."""
     value: Value | None = None
     now = time.time()
