@@ -140,10 +140,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return False
         if self.created_before is not None and header.created_at >= self.created_before:
             return False
-        if self.key is not None:
-            parsed = parse_readable_key(self.key)
-            if parsed is None or parsed[1] not in (header.digest, header.target):
-                return False
+        if self.key is not None and self.digest not in (header.digest, header.target):
+            return False
         if self.tags and not any(tag in tags for tag in self.tags):
             return False
         if self.keywords and not _has_keywords(prompt, self.keywords, self.keyword_mode):
@@ -154,6 +152,12 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if matches_text(prompt if prompt.isascii() else unicodedata.normalize("NFC", prompt)):
             return True
         return matches_digest is not None and matches_digest(header.digest.hex())
+
+    @property
+    def digest(self) -> bytes | None:
+        """The digest in the key; None without one."""
+        parsed = parse_readable_key(self.key) if self.key is not None else None
+        return parsed[1] if parsed is not None else None
 
     @property
     def needs_text(self) -> bool:

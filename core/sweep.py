@@ -164,6 +164,7 @@ class Sweep:
                 sequence=ban.sequence,
                 created_before=ban.criteria.created_before,
                 model=ban.criteria.model,
+                digest=ban.criteria.digest,
                 needles=needles(ban.criteria),
             )
             for ban in swept

@@ -436,6 +436,13 @@ MUTANTS = (
         tests="tests/stores/test_contract.py",
     ),
     Mutant(
+        name="a pass leaves out the aliases of a key",
+        file="core/stores/scripts.py",
+        old="return sub(head, at, at + 31) == ban.digest",
+        new="return false",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
         name="a pass leaves out what has one of the words",
         file="core/stores/scripts.py",
         old="if has_all then return true end",

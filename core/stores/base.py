@@ -86,19 +86,20 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 class Doom(msgspec.Struct, frozen=True, kw_only=True):
     """What one ban hits: what was stored before a sequence.
 
-    Where given, only what was created before a time (Unix seconds), what this model answered, and what has all needles
-    of one of the groups in its prompt, or may have (see core.needles).
+    Where given, only what was created before a time (Unix seconds), what this model answered, the entry with this
+    digest and its aliases, and what has all needles of one of the groups in its prompt, or may have (see core.needles).
     """
 
     sequence: int
     created_before: float | None = None
     model: str | None = None
+    digest: bytes | None = None
     needles: frozenset[frozenset[bytes]] | None = None
 
     @property
     def is_blunt(self) -> bool:
         """Whether it may hit all that was stored before."""
-        return self.created_before is None and self.model is None and self.needles is None
+        return all(each is None for each in (self.created_before, self.model, self.digest, self.needles))
 
 
 class Sifted(msgspec.Struct, frozen=True):

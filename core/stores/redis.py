@@ -182,6 +182,8 @@ class RedisStore:
                 b"" if doom.created_before is None else repr(doom.created_before).encode(),
                 b"" if doom.model is None else codec.names_bytes(slot.namespace, doom.model),
                 b"\t".join(b"\n".join(group) for group in doom.needles or ()),
+                doom.digest.hex().encode() if doom.digest is not None else b"",
+                doom.digest or b"",
             ]
         cursor = b"0"
         while True:

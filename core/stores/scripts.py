@@ -162,18 +162,19 @@ return {{#rows, #gone, entries, aliases, freed}}
 """)
 
 # KEYS: the record. ARGV: what names of entries begin with, their length, cursor, how many names to look at and
-# incarnation; then of each ban its sequence, the time before which a value was created, how the names stand in a value
-# of its model (see codec.names_bytes), and groups of needles (see core.needles), each of the three empty when it does
-# not matter. It leaves out what no ban hits, judged by the same bytes of a value as elsewhere; in doubt it leaves
-# nothing out. A pass is faster when most of what is there is not fetched. Deleting here would not be: memory that is
-# given back in the order of the names, which is none, costs three times as much as in the order it was taken.
+# incarnation; then of each ban its sequence and, each empty when it does not matter, the time before which a value was
+# created, how the names stand in a value of its model (see codec.names_bytes), groups of needles (see core.needles),
+# and the digest of an entry as digits and as bytes. It leaves out what no ban hits, judged by the same bytes of a value
+# as elsewhere; in doubt it leaves nothing out. A pass is faster when most of what is there is not fetched. Deleting
+# here would not be: memory that is given back in the order of the names, which is none, costs three times as much as in
+# the order it was taken.
 SIFT = Script(f"""
 local call, pcall, sub, number, byte = redis.call, redis.pcall, string.sub, struct.unpack, string.byte
 local find, lower, gmatch = string.find, string.lower, string.gmatch
 local length, incarnation = tonumber(ARGV[2]), ARGV[5]
 local last, least = {codec.CREATED_OFFSET + 7}, {codec.CREATED_OFFSET + 8}
 local bans = {{}}
-for i = 6, #ARGV, 4 do
+for i = 6, #ARGV, 6 do
   local names, groups = ARGV[i + 2], nil
   if names ~= '' then last, least = math.max(last, {codec.LENGTHS_OFFSET - 1} + #names), {codec.LENGTHS_OFFSET} end
   for line in gmatch(ARGV[i + 3], '[^\\t]+') do
@@ -182,20 +183,34 @@ for i = 6, #ARGV, 4 do
     for needle in gmatch(line, '[^\\n]+') do group[#group + 1] = needle end
     groups[#groups + 1] = group
   end
-  if groups then last, least = math.max(last, {_TEXT_BYTES - 1}), {codec.LENGTHS_OFFSET} end
+  if groups or ARGV[i + 4] ~= '' then last, least = math.max(last, {_TEXT_BYTES - 1}), {codec.LENGTHS_OFFSET} end
   bans[#bans + 1] = {{
     sequence = tonumber(ARGV[i]), cutoff = tonumber(ARGV[i + 1]), names = names ~= '' and names, groups = groups,
+    digits = ARGV[i + 4] ~= '' and ARGV[i + 4], digest = ARGV[i + 5],
   }}
 end
 last = tostring(last)
+
+-- Where the names end.
+local function end_of_names(head)
+  local namespace, model_high, model_low = byte(head, {codec.LENGTHS_OFFSET + 1}, {codec.LENGTHS_OFFSET + 3})
+  return model_low and {codec.LENGTHS_OFFSET + 4} + namespace + 256 * model_high + model_low
+end
+
+local function may_be(head, name, ban)
+  if sub(name, -{ROW_DIGITS}) == ban.digits then return true end
+  if byte(head, 2) % 4 < 2 then return false end
+  local at = end_of_names(head)
+  if not at or at + 31 > #head then return true end
+  return sub(head, at, at + 31) == ban.digest
+end
 
 -- The prompt, as far as it can be told from a value's beginning.
 local function prompt_of(head)
   local flags = byte(head, 2)
   if flags % 2 == 1 then return nil end -- compressed
-  local model_high, model_low = byte(head, {codec.LENGTHS_OFFSET + 2}, {codec.LENGTHS_OFFSET + 3})
-  if not model_low then return nil end
-  local at = {codec.LENGTHS_OFFSET + 4} + byte(head, {codec.LENGTHS_OFFSET + 1}) + 256 * model_high + model_low
+  local at = end_of_names(head)
+  if not at then return nil end
   if flags % 4 >= 2 then at = at + 32 end
   -- The payload is an array that begins with the prompt: msgpack's fixarray, then its fixstr, str 8 or str 16.
   local array, kind, high, low = byte(head, at, at + 3)
@@ -249,7 +264,7 @@ local function later_than(stamp)
   return later
 end
 
-local function is_suspect(head)
+local function is_suspect(head, name)
   if type(head) ~= 'string' or #head < least then return true end
   local later = later_than(sub(head, {codec.STAMP_OFFSET + 1}, {codec.STAMP_OFFSET + codec.STAMP_BYTES}))
   if not later then return true end
@@ -259,6 +274,7 @@ local function is_suspect(head)
     if
       not (names and sub(head, {codec.LENGTHS_OFFSET + 1}, {codec.LENGTHS_OFFSET} + #names) ~= names)
       and not (cutoff and number('>d', head, {codec.CREATED_OFFSET + 1}) >= cutoff)
+      and not (ban.digits and not may_be(head, name, ban))
       and not (groups and not may_have(head, groups))
     then
       return true
@@ -272,7 +288,7 @@ local suspects, others = {{}}, 0
 for _, name in ipairs(page[2]) do
   if #name == length then
     local head = pcall('GETRANGE', name, '0', last)
-    if is_suspect(head) then
+    if is_suspect(head, name) then
       suspects[#suspects + 1] = name
     elseif byte(head, 2) % 4 < 2 then
       others = others + 1

@@ -220,6 +220,8 @@ DOOMS = (
     [{"sequence": 3, "model": "m"}],
     [{"sequence": 3, "model": "m"}, {"sequence": 2, "model": LONG_NAME}],
     [{"sequence": 2, "model": "mm", "created_before": NOW + 1}, {"sequence": 3, "model": "o"}],
+    [{"sequence": 3, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF {LONG_NAME} {NOW}")}],
+    [{"sequence": 2, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF mm {NOW}")}, {"sequence": 2, "model": "m"}],
     [{"sequence": 2, "needles": frozenset({frozenset({b"of mm", b"alias"}), frozenset({b"mo"})})}, {"sequence": 1}],
 )
 
@@ -241,6 +243,7 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
                     sequence < doom.sequence
                     and model == (doom.model or model)
                     and created_at < (doom.created_before or NOW + 2)
+                    and doom.digest in (None, digest_of(prompt))
                     and (doom.needles is None or any(all(has(text, each) for each in group) for group in doom.needles))
                     for doom in dooms
                 )
