@@ -199,6 +199,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         namespace=settings.namespace,
         buckets=settings.buckets,
         hold_seconds=settings.hold_seconds,
+        replicas=settings.invalidation_replicas,
         copies_seconds=config.l1_seconds,
         count=lambda kind: metrics.count(f"invalidations_{kind}"),
         hits=lambda: metrics.hits,

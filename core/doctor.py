@@ -173,7 +173,7 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
     milliseconds = (time.perf_counter() - began) * 1000
     facts = services.store.facts()
     yield Finding(area="redis", level=Level.OK, text=f"Redis {facts.version} answers in {milliseconds:.1f} ms.")
-    yield from facts_findings(facts)
+    yield from facts_findings(facts, replicas=services.settings.invalidation_replicas)
     seconds, microseconds = services.redis.time()
     skew = now - (seconds + microseconds / 1e6)
     if abs(skew) > SKEW_SECONDS:
@@ -185,8 +185,8 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
         )
 
 
-def facts_findings(facts: StoreFacts) -> Iterator[Finding]:
-    """What is wrong with a Redis that describes itself so. Pure."""
+def facts_findings(facts: StoreFacts, *, replicas: int = 0) -> Iterator[Finding]:
+    """What is wrong with a Redis that describes itself so; `replicas` are to have each invalidation. Pure."""
     version = _version(facts.version)
     if version is not None:
         yield from _version_findings(facts.version, version)
@@ -218,6 +218,14 @@ def facts_findings(facts: StoreFacts) -> Iterator[Finding]:
             level=Level.ERROR,
             text="It takes no writes, because its last save failed: nothing can be stored or invalidated.",
             remedy="Give it room on its disk, or set stop-writes-on-bgsave-error to no.",
+        )
+    if facts.replicas < replicas:
+        yield Finding(
+            area="redis",
+            level=Level.ERROR,
+            text=f"Its replicas are {facts.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
+            "every invalidation is reported as unknown.",
+            remedy="Connect replicas, or ask for fewer.",
         )
     if not facts.persistent:
         yield Finding(

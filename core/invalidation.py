@@ -47,6 +47,8 @@ __all__ = [
 
 logger = logging.getLogger("encore.invalidation")
 
+REPLICAS_SECONDS = 1.0
+"""Longest wait for replicas."""
 LONGEST_HOLD_SECONDS = 86_400
 CLOCK_RATES_SECONDS = 0.02
 """By how much the clocks of two machines may drift apart within a second, and more."""
@@ -101,7 +103,8 @@ class CacheInvalidator:
     """Preview, apply and undo invalidations; sweep what is due. Raises InvalidInput for criteria that cannot be.
 
     `clock` gives Unix seconds. `buckets` is the number of slots of each namespace. `copies_seconds` is how long
-    processes serve copies of their own, as far as this one knows; `pause` waits so many seconds for those to end.
+    processes serve copies of their own, as far as this one knows; `pause` waits so many seconds for those to end. So
+    many `replicas` must have an invalidation before it is acknowledged.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class CacheInvalidator:
         namespace: str = "default",
         buckets: int = 1,
         hold_seconds: float = 300,
+        replicas: int = 0,
         longest_ttl_seconds: float = 30 * 86_400,
         copies_seconds: float = 0,
         clock: Callable[[], float] = time.time,
@@ -124,6 +128,7 @@ class CacheInvalidator:
         self._namespace = namespace
         self._buckets = buckets
         self._hold_seconds = hold_seconds
+        self._replicas = replicas
         self._longest_ttl_seconds = longest_ttl_seconds
         self._copies_seconds = copies_seconds
         self._clock = clock
@@ -219,6 +224,7 @@ class CacheInvalidator:
         self._outwait_copies(records)
         note("invalidate.applied", self._clock(), details)
         self._count(_kind(criteria))
+        self._outwait_replicas(slots)
         return Invalidation(
             id=ban_id,
             namespace=namespace,
@@ -267,6 +273,18 @@ class CacheInvalidator:
         if seconds := max(self._copies_seconds, *leaves, 0):
             self._pause(seconds + CLOCK_RATES_SECONDS)
 
+    def _outwait_replicas(self, slots: Iterable[Slot]) -> None:
+        """Waits until as many replicas as are asked for have these buckets' records. Raises OutcomeUnknown."""
+        if not self._replicas:
+            return
+        words = "It is in force, but a failover could lose it"
+        try:
+            have = min(self._store.replicated(slot, self._replicas, REPLICAS_SECONDS) for slot in slots)
+        except StoreUnavailable as error:
+            raise OutcomeUnknown(f"{words}: whether replicas have it is not known ({error})") from error
+        if have < self._replicas:
+            raise OutcomeUnknown(f"{words}: {have} of the {self._replicas} replicas asked for have it")
+
     def _repeated(
         self, request_id: str, criteria: Criteria, namespace: str, slots: Sequence[Slot]
     ) -> Invalidation | None:
@@ -293,6 +311,7 @@ class CacheInvalidator:
             raise InvalidInput("request_id", "was used for another invalidation: give a new one")
         if found:
             self._outwait_copies(in_force)  # the first request may be waiting still
+            self._outwait_replicas(slots)
         return known
 
     def undo(self, invalidation_id: str, *, actor: Actor | str = "api", source: str = "api") -> Invalidation:

@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     l1_megabytes: int = Field(64, ge=1, le=1_000_000, description="Memory of these copies in a process.")
     strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")
     hold_seconds: float = Field(300, ge=0, le=86_400, description="How long an invalidation can be undone.")
+    invalidation_replicas: int = Field(
+        0, ge=0, le=10, description="Replicas that must have an invalidation before it is acknowledged."
+    )
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
     record_prompts: bool = Field(True, description="Keep prompt text with the recent request records and near matches.")
 

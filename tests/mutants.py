@@ -436,6 +436,13 @@ MUTANTS = (
         tests="tests/stores/test_contract.py",
     ),
     Mutant(
+        name="an invalidation is acknowledged before its replicas have it",
+        file="core/invalidation.py",
+        old="if have < self._replicas:",
+        new="if have < 0:",
+        tests="tests/stores/test_replicas.py",
+    ),
+    Mutant(
         name="a pass leaves out the aliases of a key",
         file="core/stores/scripts.py",
         old="return sub(head, at, at + 31) == ban.digest",

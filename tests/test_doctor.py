@@ -43,6 +43,13 @@ def the_only(findings):
 
 def test_a_sound_redis_has_nothing_wrong_with_it():
     assert list(facts_findings(StoreFacts(**SOUND))) == []
+    assert list(facts_findings(StoreFacts(**SOUND, replicas=1), replicas=1)) == []
+
+
+def test_fewer_replicas_than_an_invalidation_waits_for_are_told():
+    finding = the_only(facts_findings(StoreFacts(**SOUND, replicas=1), replicas=2))
+    assert finding.level is Level.ERROR
+    assert "Its replicas are 1 and ENCORE_INVALIDATION_REPLICAS is 2" in finding.text
 
 
 @pytest.mark.parametrize(

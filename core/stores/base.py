@@ -160,6 +160,10 @@ class Store(Protocol):
         """
         ...
 
+    def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
+        """How many replicas have all that the slot's server has now; it waits so long for so many."""
+        ...
+
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
         ...

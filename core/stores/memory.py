@@ -122,6 +122,10 @@ class MemoryStore:
                 self._cells.pop(slot.entry(remove), None)
             return changed
 
+    def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
+        """As many as are asked for: it has none, and nothing that takes over from it."""
+        return replicas
+
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""
         with self._lock:

@@ -127,6 +127,15 @@ class RedisStore:
                     return changed
                 current = reply[1]
 
+    def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
+        """By WAIT, after a command that takes note of how far the server is, whoever's the latest write was."""
+        wait = packed([b"WAIT", b"%d" % replicas, b"%d" % (1000 * timeout_seconds)])
+        with reading():
+            _, acknowledged = self._servers.ask_all(slot.record, packed([b"EXISTS", slot.record]) + wait, 2)
+            if isinstance(acknowledged, redis.RedisError):
+                raise acknowledged
+        return int(acknowledged)
+
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""
         name = _lease(slot, claim)
