@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import Literal
 from uuid import uuid4
 
@@ -25,8 +28,8 @@ from pages.components.verdict import show_verdict, verdict_buttons
 
 MOST_EARLIER = 20
 """Turns that are sent along with a conversation."""
-REDRAW_SECONDS = 0.05
-"""How often a growing answer is drawn: each drawing sends all of it again."""
+NOTICE_SECONDS = 1
+"""How soon the page says that an answer was stopped."""
 
 TTLS: dict[str, float | None] = {
     "By kind of question": None,
@@ -64,9 +67,14 @@ def page() -> None:
     for turn in turns:
         show(turn)
     room = st.container()
+    watch = st.empty()
     suggestions(draft, turns)
     may = context.actor().may(Action.ASK)
-    typed = st.chat_input("Type a prompt", key="prompt", submit_mode="stop", max_chars=20_000, disabled=not may)
+    # Streamlit scrolls to the latest message by itself; before there is one that would hide the top of the page.
+    bottom = st if turns or st.session_state.get("has-asked") else st.bottom
+    typed = bottom.chat_input(
+        "Type a prompt", key="prompt", submit_mode="stop", max_chars=20_000, disabled=not may, on_submit=_begin
+    )
     read_only(Action.ASK)
     waiting: Ask | None = st.session_state.pop("waiting", None)
     compared: str = st.session_state.pop("compared", "")
@@ -74,13 +82,30 @@ def page() -> None:
         history = said(turns) if st.session_state["playground-history"] else ()
         waiting = msgspec.structs.replace(draft, prompt=typed, history=history)
     if waiting is not None:
-        with room:
+        with receiving(watch), room:
             send(waiting, turns)
         st.rerun()
     if compared and (turn := next((turn for turn in turns if turn.id == compared), None)):
-        with room:
+        with receiving(watch), room:
             compare_now(turn)
         st.rerun()
+
+
+@contextmanager
+def receiving(watch: DeltaGenerator) -> Iterator[None]:
+    """While an answer is waited for: should the script be stopped, the page is drawn anew and says so."""
+    ended = Event()  # not in the session's state, which takes nothing any more from a script that is stopped
+
+    def notice() -> None:
+        if ended.is_set():
+            st.rerun()
+
+    try:
+        with watch:
+            st.fragment(notice, run_every=NOTICE_SECONDS)()
+        yield
+    finally:
+        ended.set()
 
 
 def said(turns: list[Turn]) -> tuple[tuple[Literal["user", "assistant"], str], ...]:
@@ -234,7 +259,12 @@ def suggestions(draft: Ask, turns: list[Turn]) -> None:
         transcripts(turns)
 
 
+def _begin() -> None:
+    st.session_state["has-asked"] = True
+
+
 def _queue(ask: Ask) -> None:
+    _begin()
     st.session_state["waiting"] = ask
 
 
@@ -244,6 +274,7 @@ def _queue_comparison(turn_id: str) -> None:
 
 def _clear() -> None:
     st.session_state["turns"] = []
+    st.session_state["has-asked"] = False
 
 
 def send(ask: Ask, turns: list[Turn]) -> None:
@@ -253,11 +284,9 @@ def send(ask: Ask, turns: list[Turn]) -> None:
     del turns[:-MOST_TURNS]
     _prompt(turn)
     with st.chat_message("assistant", avatar=":material/cached:"):
-        place = st.empty()
-        place.caption("Looking in the cache, then asking the model…")
         received = Received()
         try:
-            receive(ask, received, Drawing(place))
+            receive(ask, received, Drawing("Looking in the cache, then asking the model"))
         finally:
             turn.text, turn.answer, turn.problem = received.text, received.answer, received.problem
     context.readings().renew()
@@ -267,23 +296,27 @@ def compare_now(turn: Turn) -> None:
     """Asks the model past the cache, to be shown beside the stored answer."""
     turn.fresh = Received()
     with st.chat_message("assistant", avatar=outcomes.BYPASS.icon):
-        place = st.empty()
-        place.caption("Asking the model past the cache…")
-        receive(msgspec.structs.replace(turn.ask, past_cache=True), turn.fresh, Drawing(place))
+        drawing = Drawing("Asking the model past the cache")
+        receive(msgspec.structs.replace(turn.ask, past_cache=True), turn.fresh, drawing)
     context.readings().renew()
 
 
 class Drawing:
-    """Draws a growing text in a place, not for each of its pieces: each drawing sends all of it again."""
+    """Draws a growing text where it is made, and for how long it has been waited for."""
 
-    def __init__(self, place: DeltaGenerator) -> None:
-        self._place = place
-        self._drawn_at = 0.0
+    def __init__(self, until_it_comes: str) -> None:
+        self._began = time.monotonic()
+        self._until_it_comes = until_it_comes
+        self._drawn = ""
+        self._text, self._clock = st.empty(), st.empty()
+        self("")
 
     def __call__(self, text: str) -> None:
-        if time.monotonic() - self._drawn_at > REDRAW_SECONDS:
-            self._place.text(visible(text) + " ▌", width="stretch")
-            self._drawn_at = time.monotonic()
+        if text != self._drawn:
+            self._text.text(visible(text) + " ▌", width="stretch")
+            self._drawn = text
+        what = "The answer is coming" if text else self._until_it_comes
+        self._clock.caption(f"{what}… {time.monotonic() - self._began:.1f} s")
 
 
 def _prompt(turn: Turn) -> None:
@@ -301,7 +334,10 @@ def show(turn: Turn) -> None:
         if turn.text:
             st.text(visible(turn.text), width="stretch")
         if turn.problem:
-            st.error(f"**No answer.** {literal(turn.problem, 400)}", icon=outcomes.ERROR.icon)
+            if turn.problem == STOPPED:
+                st.warning(STOPPED, icon=":material/stop_circle:")
+            else:
+                st.error(f"**No answer.** {literal(turn.problem, 400)}", icon=outcomes.ERROR.icon)
             st.button(
                 "Send it again",
                 key=f"again-{turn.id}",

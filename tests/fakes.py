@@ -65,7 +65,8 @@ class CountingProvider:
     ) -> AsyncIterator[dict[str, Any]]:
         call = self._count(request)
         await asyncio.to_thread(self.before, call)
-        for chunk in split(a_body(f"streamed answer {call}", **self.body), include_usage=True):
+        text = self.answer(call) if self.answer is not None else f"streamed answer {call}"
+        for chunk in split(a_body(text, **self.body), include_usage=True):
             yield chunk
 
     def models(self) -> list[str]:

@@ -9,10 +9,12 @@ import msgspec
 import openai
 
 from core.access import Action
+from core.cache import LLMCache
 from core.entries import answer_text
 from core.errors import CacheError, InvalidInput
 from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
 from pages.components import context
+from pages.components.background import background
 from pages.components.text import one_line
 
 STOPPED = "Stopped before the answer was complete. Nothing was stored."
@@ -103,15 +105,15 @@ class Turn(msgspec.Struct, kw_only=True):
         return answer is not None and (answer.outcome.kind is OutcomeKind.HIT or answer.outcome.stored)
 
 
-def receive(ask: Ask, into: Received, on_text: Callable[[str], None]) -> None:
-    """Sends a prompt; `into` grows with the answer, so that it holds what came even when the script is stopped."""
+def receive(ask: Ask, into: Received, draw: Callable[[str], object]) -> None:
+    """Sends a prompt; `into` grows with the answer, so that it holds what came even when the script is stopped.
+
+    `draw` gets the text so far again and again, also while nothing comes: a script can be stopped only where it draws.
+    """
     try:
         context.actor().require(Action.ASK)
-        with context.services().cache.stream(ask.request(), ask.controls()) as stream:
-            for chunk in stream:
-                into.text += _piece(chunk)
-                on_text(into.text)
-            into.answer = stream.answer
+        arriving = _arriving(context.services().cache, ask.request(), ask.controls(), into)
+        background().run(arriving, lambda: draw(into.text))
         if into.answer is not None and not into.text:
             into.text = answer_text(into.answer.completion.body)  # it calls tools, or says nothing
         into.problem = "" if into.answer else "The answer did not come to its proper end. Nothing was stored."
@@ -119,6 +121,13 @@ def receive(ask: Ask, into: Received, on_text: Callable[[str], None]) -> None:
         into.problem = f"{error}."
     except (openai.OpenAIError, CacheError) as error:
         into.problem = f"{type(error).__name__}: {_without_secrets(str(error))}"
+
+
+async def _arriving(cache: LLMCache, request: ChatRequest, controls: Controls, into: Received) -> None:
+    async with await cache.astream(request, controls) as stream:
+        async for chunk in stream:
+            into.text += _piece(chunk)
+        into.answer = stream.answer
 
 
 def _piece(chunk: Mapping[str, Any]) -> str:

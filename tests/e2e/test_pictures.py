@@ -27,6 +27,7 @@ EVERY = [PHONE, *(pytest.param(*window, marks=pytest.mark.pictures) for window i
 def test_a_page_opened_by_its_link_fits_its_window(open_console, picture, name, width, theme):
     page = open_console(name, width=width, theme=theme)
     assert page.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth") <= 0
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('*')].map(element => element.scrollTop))") == 0
     picture(page, f"{name}-{width}-{theme}")
 
 
