@@ -62,7 +62,8 @@ def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption("Only:", width="content")
             for name, text in texts.items():
-                _removable(name, f"{TEXTS[name]}: {literal(text, 40)}")
+                words = outcomes.reason_words(text) if name == "reason" else text
+                _removable(name, f"{TEXTS[name]}: {literal(words, 40)}")
             for name, value in numbers.items():
                 _removable(name, f"{NUMBERS[name]} {milliseconds(value) if name == 'slower' else clock(value)}")
     return texts, numbers
@@ -87,6 +88,7 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
     event: Any = st.dataframe(
         table,
         column_config=tables.REQUEST_COLUMNS,
+        column_order=tables.REQUESTS_SHOWN,
         hide_index=True,
         height=min(420, 38 + 35 * len(records)),
         key="requests",
@@ -180,8 +182,8 @@ def _facts(record: RequestRecord) -> list[str]:
     ]
     if record.provider_ms:
         facts.append(f"provider {milliseconds(record.provider_ms)}")
-    if record.reason:
-        facts.append(f"reason {literal(record.reason)}")
+    if record.kind is OutcomeKind.ERROR and record.reason:
+        facts.append(f"raised {literal(record.reason)}")
     if record.similarity is not None:
         facts.append(f"similarity {record.similarity:.3f}")
     if record.ttl_class:

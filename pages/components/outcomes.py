@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from core.models import HitDetail, OutcomeKind
-from pages.components.text import plain
+from pages.components.text import one_line, plain
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
@@ -94,6 +94,68 @@ _WHY = {
     "unencodable": "The request holds something that has no fixed form.",
 }
 
+_BRIEFLY_FOUND = {
+    HitDetail.EXACT: "the same request",
+    HitDetail.NORMALIZED: "only case or spaces differ",
+    HitDetail.SEMANTIC: "means the same",
+    HitDetail.ALIAS: "judged to mean the same",
+}
+
+_BRIEFLY = {
+    "absent": "nothing stored",
+    "invalidated": "hidden by an invalidation",
+    "expired": "past its TTL",
+    "corrupt": "entry not readable",
+    "incarnation": "record was lost",
+    "no-record": "new namespace or lost record",
+    "far": "no near question",
+    "loading": "near questions still loading",
+    "no-embedder": "no embedder",
+    "judge-no": "judge said no",
+    "judge-late": "judge was late",
+    "judge-over-budget": "judge's budget is spent",
+    "judge-overtaken": "provider was sooner",
+    "judge-broken": "judge does not work",
+    "max-age": "older than allowed",
+    "no-cache": "fresh answer wanted",
+    "store-down": "Redis did not answer",
+    "collapsed": "shared another's answer",
+    "only-if-cached": "only cached ones allowed",
+    "revalidating": "past its TTL, being refreshed",
+    "stale-if-error": "provider failed, older answer",
+    "no-store": "not to use the cache",
+    "temperature": "temperature too high",
+    "bypass-switch": "bypass switch is on",
+    "endpoint": "kind of request not handled",
+    "stateful": "depends on the provider's state",
+    "hosted-tool": "provider uses tools",
+    "audio": "spoken answer",
+    "no-user": "personal, names no user",
+    "too-large": "request too large",
+    "not-a-number": "number JSON cannot carry",
+    "unencodable": "has no fixed form",
+}
+
+_ERRORS = {
+    "cancelled": "The caller went away before the answer came.",
+    "remembered-error": "The provider had failed a moment before.",
+    "ProviderUnavailable": "The provider does not answer.",
+    "IncompleteStream": "The provider's answer broke off.",
+    "APITimeoutError": "The provider did not answer in time.",
+    "APIConnectionError": "The provider could not be reached.",
+    "AuthenticationError": "The provider refused the key.",
+    "PermissionDeniedError": "The provider refused the key.",
+    "RateLimitError": "The provider's rate limit was reached.",
+    "BadRequestError": "The provider refused the request as wrong.",
+    "UnprocessableEntityError": "The provider refused the request as wrong.",
+    "NotFoundError": "The provider does not know the model or the address.",
+    "ConflictError": "The provider refused the request for now.",
+    "InternalServerError": "The provider failed.",
+    "APIStatusError": "The provider failed.",
+    "APIResponseValidationError": "The provider's answer could not be read.",
+}
+"""By the name of what was raised."""
+
 _NOT_STORED = {
     "no-store": "Its TTL is 0.",
     "no-cache": "There was no point in time to store it under.",
@@ -127,7 +189,7 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
         found = _FOUND[detail or HitDetail.EXACT]
         return f"{found} {_WHY[reason]}" if reason in _WHY else found
     if kind is OutcomeKind.ERROR:
-        return "No answer came."
+        return f"No answer came. {_ERRORS[reason]}" if reason in _ERRORS else "No answer came."
     if reason.startswith("guard-"):
         return f"A near question was answered before; the guard for {plain(reason[6:])} sees a difference that matters."
     if reason.startswith("no-vector-"):
@@ -138,3 +200,23 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
 def why_not_stored(reason: str) -> str:
     """One sentence: why a fresh answer was not kept."""
     return _NOT_STORED.get(reason, "")
+
+
+def briefly(kind: OutcomeKind, detail: HitDetail | None, reason: str, not_stored: str = "") -> str:
+    """The same in a few words, for tables."""
+    if kind is OutcomeKind.HIT:
+        words = _BRIEFLY.get(reason) or _BRIEFLY_FOUND[detail or HitDetail.EXACT]
+    else:
+        words = reason_words(reason)
+    return f"{words}; answer not stored" if not_stored and kind is OutcomeKind.MISS else words
+
+
+def reason_words(reason: str) -> str:
+    """A reason in a few words; one without any as it is called."""
+    if reason.startswith("guard-"):
+        return one_line(f"guard for {reason[6:]}", 60)
+    if reason.startswith("no-vector-"):
+        return "could not be compared"
+    if reason in _ERRORS:
+        return _ERRORS[reason].rstrip(".").removeprefix("The ")
+    return _BRIEFLY.get(reason) or one_line(reason, 60)

@@ -30,11 +30,13 @@ from workers.queue import WorkerView
 _column = st.column_config
 
 REQUEST_COLUMNS: dict[str, Any] = {
-    "time": _column.DatetimeColumn("Time", format="HH:mm:ss", width=80),
-    "outcome": _column.TextColumn("Outcome", width=130),
-    "why": _column.TextColumn("Why", width=110),
+    "outcome": _column.TextColumn("Outcome", width=112),
     "prompt": _column.TextColumn("Prompt", width=300),
-    "latency": _column.NumberColumn("Waited, ms", format="%.1f", width=100),
+    "why": _column.TextColumn("Why", width=200),
+    "latency": _column.NumberColumn("Waited, ms", format="%.1f", width=90),
+    "time": _column.DatetimeColumn("Time", format="HH:mm:ss", width=75),
+    "reason": _column.TextColumn("Reason", width="small"),
+    "not_stored": _column.TextColumn("Not stored", width="small"),
     "saved": _column.NumberColumn("Saved, ms", format="%.0f", width=100),
     "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=100),
     "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=100),
@@ -43,6 +45,9 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "ttl_class": _column.TextColumn("TTL class", width="small"),
     "key": _column.TextColumn("Key", width="medium"),
 }
+
+REQUESTS_SHOWN = ("outcome", "prompt", "why", "latency", "time")
+"""What fits beside one another, the prompt on a phone too; the rest is in the detail and in the download."""
 
 FREQUENT_COLUMNS: dict[str, Any] = {
     "count": _column.NumberColumn("Times", width=80),
@@ -201,11 +206,13 @@ def requests(records: Iterable[RequestRecord]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "time": local(record.at).replace(tzinfo=None),
                 "outcome": outcomes.look(record.kind, record.detail).words,
-                "why": record.reason or record.not_stored,
                 "prompt": one_line(record.prompt, 300) if record.prompt is not None else "–",
+                "why": outcomes.briefly(record.kind, record.detail, record.reason, record.not_stored),
                 "latency": record.latency_ms,
+                "time": local(record.at).replace(tzinfo=None),
+                "reason": one_line(record.reason, 60),
+                "not_stored": one_line(record.not_stored, 60),
                 "saved": record.saved_ms or None,
                 "saved_usd": record.saved_cost_usd,
                 "cost_usd": record.cost_usd,

@@ -31,6 +31,11 @@ def select(at, row):
 def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffic):
     at = open_page("requests")
     assert outcomes_of(at) == ["bypass", "miss", "miss", "hit, normalized", "hit, exact", "miss"]
+    assert list(at.dataframe[0].value["why"])[2:5] == [
+        "nothing stored",
+        "only case or spaces differ",
+        "the same request",
+    ]
     at.pills(key="outcome").select("hit, normalized").run()
     assert list(at.dataframe[0].value["prompt"]) == ["what is a  cat"]
     at.pills(key="outcome").select("error").run()
@@ -58,7 +63,7 @@ def test_a_link_says_which(open_page, services, traffic, parameters, count):
 
 def test_a_filter_of_a_link_is_told_and_can_be_removed(open_page, services, traffic):
     at = open_page("requests", reason="no-store")
-    assert at.button(key="no-reason").label == "Why: `no-store`"
+    assert at.button(key="no-reason").label == "Why: `not to use the cache`"
     at.button(key="no-reason").click().run()
     assert len(outcomes_of(at)) == 6
     assert "reason" not in at.query_params
