@@ -44,19 +44,21 @@ from pages.components.wording import UNKNOWN, clock, duration, many
 _column = st.column_config
 
 COLUMNS: dict[str, Any] = {
-    "prompt": _column.TextColumn("Prompt", width=330),
-    "state": _column.TextColumn("State", width=100),
-    "hits": _column.NumberColumn("Hits", format="localized", width=60),
+    "prompt": _column.TextColumn("Prompt", width=300),
+    "state": _column.TextColumn("State", width=95),
+    "hits": _column.NumberColumn("Hits", format="localized", width=50),
+    "age": _column.TextColumn("Age", width=92),
+    "left": _column.TextColumn("TTL left", width=95),
+    "model": _column.TextColumn("Model", width=145),
     "last_hit": _column.TextColumn("Last hit", width=105),
-    "age": _column.TextColumn("Age", width=105),
-    "left": _column.TextColumn("TTL left", width=110),
-    "model": _column.TextColumn("Model", width=140),
     "bytes": _column.NumberColumn("Bytes", format="localized", width=75),
     "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=90),
     "ttl_class": _column.TextColumn("TTL class", width=130),
     "tags": _column.ListColumn("Tags", width="small"),
     "key": _column.TextColumn("Key", width=130),
 }
+SHOWN = ("prompt", "state", "hits", "age", "left", "model")
+"""What fits beside one another; the table's menu shows the others, and the detail all of them."""
 
 KEPT_SECONDS = 30
 """A page stays as it was read while rows are selected, else for so long: rows must not move under the pointer."""
@@ -303,15 +305,13 @@ def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
         }
         for one in entries
     ]
-    if all(not row["tags"] for row in rows):
-        for row in rows:
-            del row["tags"]
     # A selection is of rows: with other rows it must be another table, or it would point at another entry.
     generation = st.session_state.get("entries-table-generation", 0)
     content = sha256("".join(one.key for one in entries).encode()).hexdigest()[:16]
     event = st.dataframe(
         pd.DataFrame(rows),
         column_config=COLUMNS,
+        column_order=SHOWN,
         hide_index=True,
         height=min(35 * len(rows) + 38, 460),
         on_select="rerun",
