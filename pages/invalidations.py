@@ -14,9 +14,9 @@ from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Invalidation, InvalidationState, Preview, ending_hold, invalidating
 from pages.components import actions, bypass, context, tables
-from pages.components.confirmation import word_typed
+from pages.components.confirmation import tell_of_no_worker, word_typed
 from pages.components.criteria_form import Fields, effect, fill_from_link, form, now_criteria
-from pages.components.frame import frame, no_worker_notice, nothing_yet, told
+from pages.components.frame import frame, nothing_yet, told
 from pages.components.invalidation_states import STATES
 from pages.components.jobs import job_card
 from pages.components.readings import Reading
@@ -142,8 +142,8 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
         )
         if needed is not Action.INVALIDATE:
             read_only(needed)
-    if context.alive_workers().value == 0:
-        no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")
+    if not soft:
+        tell_of_no_worker()
 
 
 def _figures(preview: Preview) -> None:
@@ -225,6 +225,8 @@ def confirm(pending: Pending) -> None:
         st.caption(f"Can be undone for {duration(pending.hold_seconds)}; then a worker deletes them.")
     else:
         st.caption("Can not be undone: a worker deletes them right away.")
+    if not pending.soft:
+        tell_of_no_worker()
     is_confirmed = word_typed(preview)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="cancel"):

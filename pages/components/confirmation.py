@@ -1,10 +1,12 @@
-"""How an operator confirms what hides much: by typing the word."""
+"""What an operator is told and asked before much is hidden."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.invalidation import Preview
+from pages.components import context
+from pages.components.frame import no_worker_notice
 
 WORD = "invalidate"
 
@@ -15,3 +17,9 @@ def word_typed(preview: Preview) -> bool:
         return True
     typed = st.text_input(f"Type {WORD} to confirm", key="typed", live=True, autocomplete="off") or ""
     return typed.strip().lower() == WORD
+
+
+def tell_of_no_worker() -> None:
+    """Says what will not happen after an invalidation while nobody works; nothing when somebody does."""
+    if context.alive_workers().value == 0:
+        no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")

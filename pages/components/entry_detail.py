@@ -18,6 +18,7 @@ from core.invalidation import Preview
 from core.pins import Pins
 from core.transfer import export
 from pages.components import actions, context
+from pages.components.confirmation import tell_of_no_worker
 from pages.components.entry_relations import neighbours_of, scope_of
 from pages.components.frame import state
 from pages.components.outcomes import Colour
@@ -320,6 +321,7 @@ def confirm(pending: Pending) -> None:
     st.caption(f"Can be undone for {duration(HOLD_SECONDS)} under Invalidations; then a worker deletes them.")
     if len(there) < len(pending.previews):
         st.caption(f"{len(pending.previews) - len(there)} of them are hidden or gone already.")
+    tell_of_no_worker()
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="entries-cancel"):
             _close_dialog()

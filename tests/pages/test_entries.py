@@ -181,6 +181,7 @@ def test_one_entry_is_invalidated_after_a_question(open_page, services, filled, 
     at = open_page("entries", key=key)
     at.button(key="entry-invalidate").click().run()
     assert "**1 entry** will be hidden" in everything_said(at)
+    assert "No worker is alive" in everything_said(at)
     assert services.invalidation.history() == []
     at.button(key="entries-confirm").click().run()
     assert [str(one.criteria.key) for one in services.invalidation.history()] == [key]
