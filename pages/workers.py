@@ -13,6 +13,7 @@ from pages.components import actions, context, tables
 from pages.components.frame import START_WORKERS, frame, nothing_yet
 from pages.components.jobs import job_card
 from pages.components.readings import Reading
+from pages.components.rights import read_only
 from pages.components.text import literal
 from pages.components.wording import UNKNOWN, duration, many, number
 from workers.queue import JobState, JobView, QueueView, WorkerView
@@ -120,6 +121,7 @@ def _controls(now: QueueView) -> None:
             on_click=actions.suspend,
             help="They finish what they do and take nothing new.",
         )
+    read_only(Action.MANAGE_WORKERS)
     actions.show_last("workers")
 
 

@@ -126,6 +126,7 @@ def test_a_viewer_sees_jobs_and_can_do_nothing(open_page, queue, viewer):
     at = open_page("workers")
     assert at.button(key=f"stop-{job.id}").disabled
     assert at.button(key="suspend").disabled
+    assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
 
 
 def test_every_state_and_every_kind_has_words():
