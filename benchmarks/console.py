@@ -37,7 +37,7 @@ from tests.fakes import CountingProvider
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
-TILES = 12
+TILES = 10
 TICK = os.sysconf("SC_CLK_TCK")
 
 

@@ -41,10 +41,15 @@ def page() -> None:
                 help="With the window before: as changes on the tiles, and as thin grey lines in the charts.",
             )
             live = st.toggle("Live", value=True, key="live", bind="query-params")
-    st.fragment(replay_progress, run_every=1 if live else None)()
-    st.fragment(figures, run_every=TILE_SECONDS if live else None)(view, compare)
+    st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(behind, run_every=CHART_SECONDS if live else None)(view)
+
+
+def tick(view: View, compare: bool) -> None:
+    """What changes all the time: one part of the page, for each one costs a run of its own."""
+    replay_progress()
+    figures(view, compare)
 
 
 def figures(view: View, compare: bool) -> None:
@@ -58,7 +63,6 @@ def figures(view: View, compare: bool) -> None:
         return
     stale = bool(reading.error)
     said = f"Last {view.window.words}, updated {clock(reading.read_at)}"
-    st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
     before = window.previous(view) if compare else None
     counted: Reading[int] = context.readings().get(
         ("entries", view.namespace, view.model),
@@ -66,13 +70,18 @@ def figures(view: View, compare: bool) -> None:
         max_age=5,
     )
     sampled = () if view.model else window.gauges(view)
-    buckets, _ = window.series(view, compare)
-    with st.grid(4, min_column_width=160):
-        for tile in (
-            *tiles.of_requests(reading.value, before, buckets),
-            *tiles.of_store(counted.value, state().facts, sampled, view.namespace),
-        ):
-            tiles.draw(tile, view, stale=stale)
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
+            st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
+            st.space("stretch")
+            for way in tiles.ways(reading.value):
+                tiles.lead(way, view)
+        with st.grid(5, min_column_width=130, gap=("xsmall", "small")):
+            for tile in (
+                *tiles.of_requests(reading.value, before),
+                *tiles.of_store(counted.value, state().facts, sampled),
+            ):
+                tiles.draw(tile, stale=stale)
 
 
 def empty(view: View) -> None:
@@ -161,11 +170,11 @@ def panel(
     view: View, title: str, key: str, draw: Callable[..., go.Figure], *values: object, stale: bool = False
 ) -> None:
     """A chart of values as a card; a bar that stands for requests leads to them."""
-    figure = drawings().get(draw, *values)
+    drawing = drawings().get(draw, *values, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
         chosen: Any = st.plotly_chart(
-            charts.faded(figure) if stale else figure,
+            drawing,
             key=f"chart-{key}",
             config=charts.CONFIG,
             alt=title,
@@ -209,7 +218,7 @@ def replay_progress() -> None:
     """How far the replay of sample questions has come, in every tab, while it runs."""
     settings = context.services().settings
     name = job_id("replay", settings.namespace)
-    job = context.job(name).value
+    job = context.job(name, max_age=TILE_SECONDS).value
     if job is None or not job.state.is_live:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):

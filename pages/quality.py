@@ -297,7 +297,8 @@ def figures(view: View) -> None:
             lookups(report),
             judging(report, read_hedging(view).value),
         ):
-            tiles.draw(tile)
+            with st.container(border=True, height="stretch"):
+                tiles.draw(tile)
     if any(point.labels for point in report.curve):
         with st.container(border=True, gap="xsmall"):
             st.markdown("**Precision over hit rate**")

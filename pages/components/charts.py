@@ -23,7 +23,7 @@ from pages.components.outcomes import Look
 from pages.components.text import one_line
 from pages.components.wording import local
 
-HEIGHT = 260
+HEIGHT = 208
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
 MOST_BARS = 8
@@ -442,7 +442,7 @@ def _blank(unit: str) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
         hovermode="x unified",
         legend={
             "orientation": "h",

@@ -73,9 +73,9 @@ def pools() -> list[Pool]:
     return Pools(client).alive()
 
 
-def job(job_id: str) -> Reading[JobView | None]:
-    """A job as it is now."""
-    return queue_readings().get(("job", job_id), lambda: queue().job(job_id), max_age=0.4)
+def job(job_id: str, max_age: float = 0.4) -> Reading[JobView | None]:
+    """A job as it is now, or was `max_age` seconds ago."""
+    return queue_readings().get(("job", job_id), lambda: queue().job(job_id), max_age=max_age)
 
 
 def stored_models() -> list[str]:

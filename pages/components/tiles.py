@@ -1,9 +1,8 @@
-"""The dashboard's tiles: figures of a window in words, with the change from the window before and the trend inside."""
+"""Tiles: figures of a window in words, with the change from the window before and the way to what is behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -11,7 +10,7 @@ import streamlit as st
 
 from core.metrics.gauges import GaugeBucket
 from core.metrics.histogram import Histogram
-from core.metrics.summary import Bucket, Summary
+from core.metrics.summary import Summary
 from core.models import HitDetail, OutcomeKind
 from core.stores.base import StoreFacts
 from pages.components.text import literal
@@ -30,10 +29,7 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `change` is "+3.1 %", 0 for none or None for nothing to compare with; `below` is Markdown.
-
-    `way` leads to what is behind it.
-    """
+    """One figure. `change` is "+3.1 %", 0 for none or None for nothing to compare with; `below` is Markdown."""
 
     label: str
     value: str
@@ -41,64 +37,63 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     explained: str
     change: str | int | None = None
     more_is_better: bool = True
-    trend: tuple[float, ...] = ()
-    way: Way | None = None
 
 
-def draw(tile: Tile, view: View | None = None, *, stale: bool = False) -> None:
-    """One tile as a card. Its way leads to the requests of the same view, if there is one; `stale` ones are greyed."""
-    with st.container(border=True, gap="xsmall", height="stretch"):
+def draw(tile: Tile, *, stale: bool = False) -> None:
+    """One tile; `stale` ones are greyed."""
+    with st.container(gap="xxsmall"):
         colour: Literal["normal", "inverse", "off"] = "normal" if tile.more_is_better else "inverse"
         st.metric(
             tile.label,
             f":gray[{sentence(tile.value)}]" if stale else sentence(tile.value),
             delta=tile.change,
             delta_color="off" if stale else colour,
-            delta_description="vs before" if isinstance(tile.change, str) else None,
-            chart_data=tile.trend if len(tile.trend) > 1 else None,
-            chart_type="area",
             help=tile.explained,
         )
         st.caption(tile.below)
-        way = tile.way
-        if way is not None and st.button(
-            way.words, key=f"see-{tile.label}", type="tertiary", icon=":material/arrow_forward:", icon_position="right"
-        ):
-            seen = view.parameters(ON_REQUESTS) if view is not None and way.page == REQUESTS else {}
-            st.switch_page(way.page, query_params={**seen, **way.parameters})
 
 
-def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket]) -> list[Tile]:
+def ways(now: Summary) -> list[Way]:
+    """To the requests behind the figures of a window."""
+    found = [Way("All requests")]
+    if now.hits:
+        found.append(Way("Hits", parameters={"outcome": "hit"}))
+    if now.misses:
+        found.append(Way("Misses", parameters={"outcome": "miss"}))
+    if now.errors:
+        found.append(Way("Failed", parameters={"outcome": "error"}))
+    for words, outcome, latency in (
+        ("Slowest hits", "hit", now.hit_latency),
+        ("Slowest misses", "miss", now.miss_latency),
+    ):
+        if latency.p95_ms is not None:
+            # A percentile is up to a quarter off: rather a few requests too many than none.
+            slower = f"{latency.p95_ms / 1.25:.3f}"
+            found.append(Way(words, parameters={"outcome": outcome, "slower": slower}))
+    return found
+
+
+def lead(way: Way, view: View) -> None:
+    """A link to what is behind a figure, of the same view where it leads to requests."""
+    seen = view.parameters(ON_REQUESTS) if way.page == REQUESTS else {}
+    st.page_link(way.page, label=f":small[:blue[{way.words}]]", query_params={**seen, **way.parameters})
+
+
+def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
     """Tiles of a window: `before` is the window of the same length before it, if it had requests."""
-
-    def trend(figure: Callable[[Summary], float | None]) -> tuple[float, ...]:
-        return tuple(figure(bucket.summary) or 0.0 for bucket in buckets)
 
     def change(figure: Callable[[Summary], float | None]) -> str | int | None:
         return relative(figure(now), figure(before) if before else None)
 
-    def waiting(
-        label: str,
-        explained: str,
-        measured: Callable[[Summary], Histogram],
-        *,
-        outcome: str = "all",
-        leads: bool = True,
-    ) -> Tile:
+    def waiting(label: str, explained: str, measured: Callable[[Summary], Histogram], *, below: str = "") -> Tile:
         latency = measured(now)
-        slowest = None
-        if latency.p95_ms is not None:
-            # A percentile is up to a quarter off: rather a few requests too many than none.
-            slowest = {"outcome": outcome, "slower": f"{latency.p95_ms / 1.25:.3f}"}
         return Tile(
             label=label,
             value=milliseconds(latency.p50_ms),
-            below=_tail(latency),
+            below=below or _tail(latency),
             change=change(lambda summary: measured(summary).p50_ms),
             more_is_better=False,
-            trend=trend(lambda summary: measured(summary).p50_ms),
             explained=explained,
-            way=Way("The slowest", parameters=slowest) if leads and slowest else None,
         )
 
     return [
@@ -107,60 +102,29 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
             value=share(now.hit_rate),
             below=_hit_parts(now),
             change=points(now.hit_rate, before.hit_rate if before else None),
-            trend=trend(lambda summary: summary.hit_rate),
             explained="Hits of all lookups. Bypasses and errors are not lookups.",
-            way=Way("Hits", parameters={"outcome": "hit"}),
         ),
         Tile(
             label="Money saved",
             value=money(now.net_saved_usd),
             below=_money_parts(now),
             change=change(lambda summary: summary.net_saved_usd),
-            trend=tuple(accumulate(trend(lambda summary: summary.net_saved_usd))),
             explained="What the served answers had cost when they were generated, less what judging and embedding cost "
-            "(known for all models and namespaces together only). The line adds it up.",
-            way=Way("Misses, which cost it", parameters={"outcome": "miss"}) if now.misses else None,
+            "(known for all models and namespaces together only).",
         ),
         Tile(
             label="Time saved",
             value=duration(now.saved_seconds),
             below=f"{number(now.saved_tokens)} tokens not spent",
             change=change(lambda summary: summary.saved_seconds),
-            trend=tuple(accumulate(trend(lambda summary: summary.saved_seconds))),
-            explained="What callers did not wait, because the answer was there. The line adds it up.",
+            explained="What callers did not wait, because the answer was there.",
         ),
         Tile(
             label="Requests",
             value=number(now.requests),
             below=_request_parts(now),
             change=change(lambda summary: summary.requests),
-            trend=trend(lambda summary: summary.requests),
             explained="Hits, misses, bypasses and errors together.",
-            way=Way("All requests"),
-        ),
-        waiting(
-            "With the cache",
-            "What half of the callers waited at most (p50), hits, misses and bypasses together.",
-            lambda summary: summary.with_cache,
-        ),
-        waiting(
-            "Without the cache",
-            "What half of the same callers would have waited at most: a hit as long as its answer took to generate, "
-            "everything else as long as the provider took.",
-            lambda summary: summary.without_cache,
-            leads=False,
-        ),
-        waiting(
-            "A hit takes",
-            "What half of the callers with a hit waited at most (p50).",
-            lambda summary: summary.hit_latency,
-            outcome="hit",
-        ),
-        waiting(
-            "A miss takes",
-            "What half of the callers with a miss waited at most (p50); mostly the provider.",
-            lambda summary: summary.miss_latency,
-            outcome="miss",
         ),
         Tile(
             label="Errors",
@@ -168,43 +132,51 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
             below=_error_parts(now),
             change=change(lambda summary: summary.errors),
             more_is_better=False,
-            trend=trend(lambda summary: summary.errors) if now.errors else (),
             explained="Requests that ended without an answer: the provider failed, or the caller went away.",
-            way=Way("Failed requests", parameters={"outcome": "error"}) if now.errors else None,
+        ),
+        waiting(
+            "Callers wait",
+            "What half of the callers waited at most (p50), hits, misses and bypasses together. Without the cache: "
+            "what half of the same callers would have waited at most, a hit as long as its answer took to generate, "
+            "everything else as long as the provider took.",
+            lambda summary: summary.with_cache,
+            below=f"{milliseconds(now.without_cache.p50_ms)} without the cache",
+        ),
+        waiting(
+            "A hit takes",
+            "What half of the callers with a hit waited at most (p50).",
+            lambda summary: summary.hit_latency,
+        ),
+        waiting(
+            "A miss takes",
+            "What half of the callers with a miss waited at most (p50); mostly the provider.",
+            lambda summary: summary.miss_latency,
         ),
     ]
 
 
-def of_store(
-    count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket], namespace: str | None
-) -> list[Tile]:
-    """Tiles of what is stored now. Their trend is of the namespace; `buckets` are empty where nobody samples."""
-    samples = [bucket.last for bucket in buckets if bucket.last is not None]
+def of_store(count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket]) -> list[Tile]:
+    """Tiles of what is stored now, and what was evicted in the window; `buckets` are empty where nobody samples."""
     full = facts.used_bytes / facts.max_bytes if facts and facts.used_bytes and facts.max_bytes else None
+    parts = [f"{share(full, 0)} of {size(facts.max_bytes)}" if facts and full is not None else "no limit is set"]
+    if any(bucket.last is not None for bucket in buckets):
+        parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
+    elif facts:
+        parts.append(f"{number(facts.evicted)} evicted since it started")
     return [
         Tile(
             label="Entries",
             value=number(count),
             below="stored answers now",
-            trend=tuple(float(sample.entries_of(namespace)) for sample in samples),
-            explained="Stored answers now, by the index. Workers sample the line.",
-            way=Way("Browse", "pages/entries.py"),
+            explained="Stored answers now, by the index.",
         ),
         Tile(
             label="Memory",
             value=size(facts.used_bytes) if facts else size(None),
-            below=f"{share(full, 0)} of {size(facts.max_bytes)}" if facts and full is not None else "no limit is set",
-            trend=tuple(float(sample.used_bytes) for sample in samples if sample.used_bytes is not None),
+            below=" · ".join(parts),
             more_is_better=False,
-            explained="Memory of the whole Redis server, with everything else that is in it.",
-        ),
-        Tile(
-            label="Evicted",
-            value=number(sum(bucket.evicted for bucket in buckets)) if samples else number(None),
-            below=f"{number(facts.evicted)} since Redis started" if facts else "",
-            trend=tuple(float(bucket.evicted) for bucket in buckets) if any(b.evicted for b in buckets) else (),
-            more_is_better=False,
-            explained="Keys that Redis gave up in this window because its memory was full.",
+            explained="Memory of the whole Redis server, with everything else that is in it. Evicted are keys that it "
+            "gave up because its memory was full.",
         ),
     ]
 
