@@ -86,17 +86,19 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return plain | {"worst": self.worst.value}
 
 
-def diagnose(services: Services, *, now: float | None = None) -> Diagnosis:
-    """Looks at everything; takes seconds where something does not answer, and never raises a CacheError."""
+def diagnose(services: Services, *, now: float | None = None, outside: Iterable[Finding] | None = None) -> Diagnosis:
+    """Looks at everything; takes seconds where something does not answer, and never raises a CacheError.
+
+    `outside` is what `outside_findings` said before: they are not asked again then.
+    """
     settings = services.settings
     at = time.time() if now is None else now
     findings = _reached("redis", redis_url(settings), lambda: cache_findings(services, at))
     is_reached = not any(finding.remedy == _REACH for finding in findings)
     if is_reached or settings.queue_redis_url is not None:
         findings += _reached("queue", queue_url(settings), lambda: queue_findings(services))
-    findings += provider_findings(services)
+    findings += outside_findings(services) if outside is None else outside
     findings += semantic_findings(settings)
-    findings += embedder_findings(services)
     if is_reached:
         findings += _reached("redis", redis_url(settings), lambda: invalidation_findings(services, at))
     return Diagnosis(settings=tuple(effective_settings(settings)), findings=tuple(findings), at=at)
@@ -298,7 +300,13 @@ def queue_findings(services: Services) -> Iterator[Finding]:
         )
 
 
-# The provider
+# The provider and the embedder
+
+
+def outside_findings(services: Services) -> Iterator[Finding]:
+    """Whether they can be asked. That costs a request to each, or the loading of a model."""
+    yield from provider_findings(services)
+    yield from embedder_findings(services)
 
 
 def provider_findings(services: Services) -> Iterator[Finding]:

@@ -9,13 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from core.access import Action
-from core.doctor import Diagnosis, Finding, Level, diagnose
+from core.doctor import Diagnosis, Finding, Level
 from core.errors import CacheError
 from core.isolation import Check, check_isolation
 from core.stores.base import StoreFacts
 from pages.components import context
+from pages.components.checkup import SECONDS, Looked, checkup
 from pages.components.frame import frame, state, told
-from pages.components.text import visible
+from pages.components.rights import read_only
+from pages.components.text import plain, visible
 from pages.components.wording import UNKNOWN, clock, many, number, size
 
 LOOKS = {
@@ -24,58 +26,93 @@ LOOKS = {
     Level.ERROR: (":material/error:", "red", "wrong"),
 }
 _column = st.column_config
+_CHECK_COLUMNS = {
+    "asked": _column.TextColumn("Asked", width=330),
+    "must be": _column.TextColumn("Must be", width=150),
+    "was": _column.TextColumn("Was", width=150),
+    "result": _column.TextColumn("Result", width=90),
+}
 _SETTING_COLUMNS = {
-    "variable": _column.TextColumn(width=210),
-    "value": _column.TextColumn(width=190),
-    "from": _column.TextColumn(width=70),
-    "meaning": _column.TextColumn(width="large"),
+    "variable": _column.TextColumn("Variable", width=215),
+    "value": _column.TextColumn("Value", width=170),
+    "from": _column.TextColumn("From", width=70),
+    "meaning": _column.TextColumn("Meaning", width="large"),
 }
 
 
 def page() -> None:
     if not frame("Health", "What is configured and reachable, what is wrong and how to mend it."):
         return
-    diagnosis = _diagnosis()
-    _findings(diagnosis)
-    _server()
+    st.fragment(condition, run_every=SECONDS)()
     _self_test()
+    diagnosis = checkup().look(context.services()).diagnosis
     _settings(diagnosis)
     _diagnostics(diagnosis)
 
 
-def _diagnosis() -> Diagnosis:
-    """The doctor's last word in this session; he takes seconds where something does not answer."""
-    if "diagnosis" not in st.session_state:
-        with st.spinner("Looking at everything…"):
-            st.session_state["diagnosis"] = diagnose(context.services())
-    found: Diagnosis = st.session_state["diagnosis"]
-    return found
+def condition() -> None:
+    """What was found, looked at again by itself."""
+    looked = _look()
+    _findings(looked)
+    _server()
 
 
-def _forget_diagnosis() -> None:
-    st.session_state.pop("diagnosis", None)
+def _look() -> Looked:
+    afresh = st.session_state.pop("health-look-again", False)
+    if checkup().has_looked and not afresh:
+        return checkup().look(context.services())
+    with st.spinner("Looking at everything…"):  # seconds, where something does not answer
+        return checkup().look(context.services(), afresh=afresh)
 
 
-def _findings(diagnosis: Diagnosis) -> None:
-    icon, colour, word = LOOKS[diagnosis.worst]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        bad = sum(finding.level is not Level.OK for finding in diagnosis.findings)
-        st.badge("Everything in order" if not bad else f"{many(bad, 'finding')}, {word}", icon=icon, color=colour)
-        st.caption(f"looked at {clock(diagnosis.at)}")
-        st.button("Look again", key="look_again", icon=":material/refresh:", on_click=_forget_diagnosis)
-    for finding in sorted(diagnosis.findings, key=lambda finding: -list(Level).index(finding.level)):
-        _finding(finding)
+def _look_again() -> None:
+    st.session_state["health-look-again"] = True
+    context.readings().renew()
+
+
+def _findings(looked: Looked) -> None:
+    diagnosis = looked.diagnosis
+    found = {level: [finding for finding in diagnosis.findings if finding.level is level] for level in Level}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if diagnosis.worst is Level.OK:
+            st.badge("everything in order", icon=LOOKS[Level.OK][0], color="green")
+        else:
+            for level in reversed(Level):
+                if found[level]:
+                    icon, colour, word = LOOKS[level]
+                    st.badge(f"{len(found[level])} {word}", icon=icon, color=colour)
+        st.caption(_when(looked), width="stretch")
+        st.button("Look again", key="look_again", icon=":material/refresh:", on_click=_look_again)
+    for level in (Level.ERROR, Level.WARNING):
+        for finding in found[level]:
+            with st.container(border=True, gap="xxsmall"):
+                _finding(finding)
+    if found[Level.OK]:
+        with st.container(border=True, gap="small"):
+            for finding in found[Level.OK]:
+                _finding(finding)
+
+
+def _when(looked: Looked) -> str:
+    at, outside_at = looked.diagnosis.at, looked.outside_at
+    told = f"Looked at {clock(at)}, and every {SECONDS:.0f} seconds"
+    if at - outside_at > SECONDS:
+        asked = "provider and embedder were" if context.services().semantic else "the provider was"
+        told += f"; {asked} asked at {clock(outside_at)}"
+    return f"{told}."
 
 
 def _finding(finding: Finding) -> None:
     icon, colour, word = LOOKS[finding.level]
-    with st.container(border=True, gap="xxsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(word, icon=icon, color=colour)
-            st.caption(finding.area)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(word, icon=icon, color=colour)
+        st.caption(finding.area.capitalize(), width="content")
+        if finding.level is Level.OK:
+            st.text(visible(finding.text), width="content")
+    if finding.level is not Level.OK:
         st.text(visible(finding.text))
         if finding.remedy:
-            st.caption(visible(finding.remedy).replace("`", ""))
+            st.caption(plain(finding.remedy.replace("`", "")))
 
 
 def _server() -> None:
@@ -120,16 +157,18 @@ def _self_test() -> None:
         on_click=_run_self_test,
         disabled=not context.actor().may(Action.TEST_ISOLATION) or not state().may_write,
     )
+    read_only(Action.TEST_ISOLATION)
     result = st.session_state.get("isolation")
     if isinstance(result, str):
         st.error(f"The self-test could not run: {result}", icon=":material/error:")
     elif result:
         checks: tuple[Check, ...] = result
         failed = [check for check in checks if not check.passed]
+        at = clock(st.session_state["isolation-at"])
         if failed:
-            st.error("Scopes are NOT kept apart. Stop serving from this cache.", icon=":material/gpp_bad:")
+            st.error(f"Scopes are NOT kept apart, as of {at}. Stop serving from this cache.", icon=":material/gpp_bad:")
         else:
-            st.success(f"All {len(checks)} checks passed: nothing crosses scopes.", icon=":material/gpp_good:")
+            st.success(f"All {len(checks)} checks passed at {at}: nothing crosses scopes.", icon=":material/gpp_good:")
         rows = [
             {
                 "asked": check.name,
@@ -141,6 +180,7 @@ def _self_test() -> None:
         ]
         st.dataframe(
             pd.DataFrame(rows),
+            column_config=_CHECK_COLUMNS,
             hide_index=True,
             key="isolation_checks",
             placeholder=UNKNOWN,
@@ -149,6 +189,7 @@ def _self_test() -> None:
 
 
 def _run_self_test() -> None:
+    st.session_state["isolation-at"] = time.time()
     try:
         st.session_state["isolation"] = check_isolation(
             context.services().store, now=time.time(), actor=context.actor()
@@ -178,6 +219,7 @@ def _settings(diagnosis: Diagnosis) -> None:
 
 def _diagnostics(diagnosis: Diagnosis) -> None:
     with st.expander("Diagnostics to copy", icon=":material/content_copy:"):
+        st.caption(f"As of {clock(diagnosis.at)}; secrets are masked.")
         text = msgspec.json.format(msgspec.json.encode(diagnosis.to_dict()), indent=1).decode()
         st.code(text, language=None, height=320)
 

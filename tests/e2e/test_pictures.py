@@ -6,6 +6,7 @@ With every run a representative part; all of it by `make pictures`.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from itertools import product
 
@@ -46,3 +47,4 @@ def test_every_page_stands_while_redis_hangs(open_console, encore, picture, widt
     finally:
         os.kill(encore.redis_pid, signal.SIGCONT)
     expect(page.get_by_test_id("stAlert").filter(has_text="Redis did not answer in time")).to_have_count(0)
+    expect(page.get_by_text(re.compile(r"^Redis [\d.]+ answers in "))).to_be_visible()  # Health has looked again

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import streamlit as st
 
 from core import lookup
 from core.bootstrap import bootstrap
+from core.doctor import Diagnosis, EffectiveSetting, Finding, Level
+from core.errors import ProviderUnavailable
+from core.pools import Pools
 from core.settings import Settings
+from pages.components import checkup
 from tests.pages.conftest import everything_said
+
+SOME = (EffectiveSetting(variable="ENCORE_HOME", value=".encore", is_set=False, description="Folder."),)
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -58,8 +67,82 @@ def test_without_redis_the_page_says_so(open_page, provider, use, tmp_path):
         assert "Redis" in everything_said(at)
 
 
-def test_looking_again_looks_again(open_page, services, a_worker):
+def badges(at):
+    """The badges of the page itself, as words."""
+    return [badge.value for badge in at.main.get("markdown") if "-badge[" in badge.value]
+
+
+def test_a_problem_that_is_gone_is_not_told_any_more(open_page, services, a_worker, monkeypatch):
+    problem = "No worker is alive: invalidations are in force"  # the alert above says it in other words
+    pools = Pools(services.queue_redis)
+    pools.leave("pool")
     at = open_page("health")
-    before = at.session_state["diagnosis"]
+    assert problem in everything_said(at)
+    pools.beat("pool", host="localhost", pid=1, workers=1)
+    assert problem in everything_said(at.run())  # a look lasts for some seconds
+    monkeypatch.setattr(checkup, "SECONDS", 0.0)
+    said = everything_said(at.run())
+    assert problem not in said
+    assert "1 worker is alive." in said
+
+
+def test_looking_again_looks_at_everything_now(open_page, services, a_worker, monkeypatch):
+    at = open_page("health")
+    asked = []
+    real = checkup.outside_findings
+    monkeypatch.setattr(checkup, "outside_findings", lambda services: asked.append(1) or real(services))
+    at.run()
+    assert not asked
     at.button(key="look_again").click().run()
-    assert at.session_state["diagnosis"].at > before.at
+    assert asked
+    assert not at.exception
+    assert re.search(r"Looked at \d\d:\d\d:\d\d, and every 10 seconds\.", everything_said(at))
+
+
+def test_findings_are_counted_by_how_bad_they_are(open_page, services, monkeypatch):
+    levels = (Level.ERROR, Level.WARNING, Level.WARNING, Level.OK)
+    found = tuple(Finding(area="here", level=level, text=f"number {number}") for number, level in enumerate(levels))
+    monkeypatch.setattr(checkup, "diagnose", lambda *_, now, outside: Diagnosis(settings=SOME, findings=found, at=now))
+    said = " ".join(badges(open_page("health")))
+    assert [words in said for words in ("1 wrong", "2 worth a look", "1 in order")] == [True] * 3
+    st.cache_resource.clear()
+    found = found[3:]
+    assert "everything in order" in " ".join(badges(open_page("health")))
+
+
+def test_the_embedder_and_redis_say_how_fast_they_are(open_page, pages_server, provider, use):
+    with bootstrap(
+        Settings(redis_url=pages_server.url, strategy="semantic", semantic="judge", judge_model="gpt-4o-mini"),
+        provider=provider,
+    ) as built:
+        use(built)
+        said = everything_said(open_page("health"))
+    assert re.search(r"wordllama embeds a question in \d+\.\d ms\.", said)
+    assert re.search(r"Redis [\d.]+ answers in \d+\.\d ms\.", said)
+
+
+def test_an_embedder_that_does_not_work_is_told_with_what_to_do(open_page, pages_server, provider, use, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise ProviderUnavailable("the server of the embedder does not answer")
+
+    monkeypatch.setattr(provider, "embed", refuse)
+    settings = Settings(
+        redis_url=pages_server.url,
+        strategy="semantic",
+        semantic="judge",
+        judge_model="gpt-4o-mini",
+        embedder="openai:text-embedding-3-small",
+    )
+    with bootstrap(settings, provider=provider) as built:
+        use(built)
+        at = open_page("health")
+        assert not at.exception
+        said = everything_said(at)
+    assert "openai:text-embedding-3-small embeds nothing (" in said
+    assert "near questions are misses" in said
+    assert "see to its server" in said
+
+
+def test_a_viewer_is_told_what_the_self_test_takes(open_page, services, viewer):
+    said = everything_said(open_page("health"))
+    assert "Read only: this takes the role operator, yours is viewer." in said
