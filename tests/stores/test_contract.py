@@ -260,6 +260,29 @@ def has(text: str, needle: bytes) -> bool:
     return needle.decode() in text.lower()
 
 
+@pytest.mark.parametrize(
+    ("criteria", "prompt"),
+    [
+        ({"keywords": ("strasse",)}, "Which Straße is it?"),
+        ({"keywords": ("kelvin",)}, "How much is a \N{KELVIN SIGN}elvin?"),
+        ({"keywords": ("final",)}, "Is it the \N{LATIN SMALL LIGATURE FI}nal one?"),
+        ({"keywords": ("why",)}, "WHY is the sky blue?"),
+        ({"keywords": ("sky",), "pattern": "*end"}, "Why is the SKY blue? " + "x" * 1500 + " the end"),
+        ({"pattern": "Why*Größe*?"}, "Why this Gro\N{COMBINING DIAERESIS}ße?"),
+        ({"pattern": "*\N{KELVIN SIGN}elvin*"}, "How much is a Kelvin?"),
+    ],
+)
+def test_a_pass_leaves_out_no_prompt_however_it_is_written(store, slot, criteria, prompt):
+    criteria = Criteria(**criteria)
+    assert needles(criteria)
+    assert criteria.matches(an_entry(prompt).header, prompt, ())
+    put(store, slot, prompt)
+    put(store, slot, "How do refunds work?")
+    incarnation = store.ensure_record(slot).incarnation
+    pages = list(store.sift(slot, incarnation, [Doom(sequence=9, needles=needles(criteria))], whole=True))
+    assert prompt in {codec.decode_entry(row.value).prompt for page in pages for row in page.rows}
+
+
 LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in MAKERS) + "\u0301\u0307\u030c漢“x9"
 
 
