@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from unicodedata import category
 
 # Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
@@ -16,6 +18,12 @@ def printable(text: str, limit: int) -> str:
     """
     cut = text[:limit]
     return cut if cut.isprintable() else "".join(map(_printable_character, cut))
+
+
+def without_text(error: BaseException) -> str:
+    """Type and place of an error whose text is another library's, and may quote what that was given."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
 def _printable_character(character: str) -> str:

@@ -16,6 +16,7 @@ from core.errors import CacheError
 from core.invalidation import CacheInvalidator
 from core.pins import Pins
 from core.pools import BEAT_SECONDS, Pools
+from core.printable import without_text
 from core.refresh import Refreshes
 from core.schedules import Schedules
 from core.semantic.evidence import Evidence
@@ -39,7 +40,7 @@ PINS_SECONDS = 600.0
 
 
 class Schedule:
-    """The periodic work of one pool. `tick` does what is due and returns; it never raises a CacheError."""
+    """The periodic work of one pool. `tick` does what is due and returns; what a step raises is logged."""
 
     def __init__(
         self,
@@ -114,6 +115,8 @@ class Schedule:
             step()
         except CacheError as error:
             self._note(name, str(error))
+        except Exception as error:  # noqa: BLE001 (one step that fails must not end the workers)
+            self._note(name, without_text(error))
         else:
             self._note(name, "")
         ended = self._monotonic()

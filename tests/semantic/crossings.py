@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from core.audit import AuditLog
 from core.bans import Criteria
 from core.bootstrap import bootstrap
 from core.cache import LLMCache
 from core.decider import CacheConfig
+from core.invalidation import CacheInvalidator
 from core.keys import identify
 from core.models import CacheStrategy, ChatRequest, Completion
 from core.semantic.checked import CheckedEmbedder
@@ -89,6 +91,7 @@ def run(
     chance = random.Random(seed)
     index = NumpyIndex()
     caches = {tenant: cache_of(prefix + tenant, store, embedder, index) for tenant in TENANTS}
+    sweeper = CacheInvalidator(store, AuditLog(None))
     report = Report()
     began = time.monotonic()
     for number in range(lookups):
@@ -102,6 +105,7 @@ def run(
             report.poisoned += poison(index, embedder, prefix, request)
         if number % INVALIDATED_EVERY == INVALIDATED_EVERY - 1:
             caches[tenant].invalidate(Criteria(model=chance.choice(MODELS)), hold_seconds=0)
+            sweeper.sweep(prefix + tenant, rest=0)
         if number % SAID_EVERY == SAID_EVERY - 1:
             report.seconds = time.monotonic() - began
             say(str(report))

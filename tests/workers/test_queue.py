@@ -61,6 +61,35 @@ def test_a_sweep_that_claims_to_run_and_does_not_is_queued_again(queue, client):
     assert queue.enqueue_sweep("shop").state is JobState.QUEUED
 
 
+def going_when_looked_at(client, monkeypatch) -> None:
+    """Records go, as they do when Redis is flushed, between a look at a job and what is done about it."""
+    is_alive = JobQueue._is_alive
+
+    def looked(self, job):
+        found = is_alive(self, job)
+        client.delete(job.key)
+        return found
+
+    monkeypatch.setattr(JobQueue, "_is_alive", looked)
+
+
+def test_a_sweep_whose_record_goes_while_it_is_replaced_is_queued_again(queue, client, monkeypatch):
+    end(client, queue.enqueue_sweep("shop").id, "finished")
+    going_when_looked_at(client, monkeypatch)
+    assert queue.enqueue_sweep("shop").state is JobState.QUEUED
+    assert queue.queue_view().waiting == 1
+
+
+def test_a_job_whose_record_goes_while_it_is_deleted_is_deleted(queue, client, monkeypatch):
+    name = queue.enqueue_sweep("shop").id
+    client.hset(f"rq:job:{name}", "status", "started")
+    client.delete(f"rq:queue:{QUEUE_NAME}")
+    going_when_looked_at(client, monkeypatch)
+    queue.delete(name)
+    with pytest.raises(JobNotFound):
+        queue.delete(name)
+
+
 def test_a_running_sweep_is_left_to_run(queue, client):
     name = queue.enqueue_sweep("shop").id
     client.hset(f"rq:job:{name}", "status", "started")

@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 import redis
@@ -21,7 +19,7 @@ from rq.job import Job, Retry
 from rq.timeouts import JobTimeoutException
 
 from core.errors import CacheError, InvalidInput
-from core.printable import printable
+from core.printable import printable, without_text
 
 logger = logging.getLogger("encore.workers")
 
@@ -148,10 +146,7 @@ class AllowedJob(Job):
         except CacheError as error:
             raise TaskFailed(f"{type(error).__name__}: {error}") from None
         except Exception as error:  # noqa: BLE001 (raised again, as what may be kept)
-            # Another library's text may quote what it was given: its type and place must do.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(place.filename).name}:{place.lineno}"
-            raise TaskFailed(f"{type(error).__name__} in {where}") from None
+            raise TaskFailed(without_text(error)) from None
         finally:
             task.flush()
             _current.reset(token)

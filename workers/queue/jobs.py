@@ -178,7 +178,7 @@ class JobQueue:
                 pipeline.multi()
                 job.delete(pipeline=pipeline)
                 pipeline.execute()
-            except (JobNotFound, redis.WatchError):
+            except (JobNotFound, redis.WatchError, InvalidJobOperation):  # the last: it has just gone
                 return
 
     def _is_alive(self, job: AllowedJob) -> bool:
@@ -341,7 +341,7 @@ class JobQueue:
         with writing():
             job = self._fetch(name)
             registry: BaseRegistry
-            match _state(job.get_status()):
+            match _state(job.get_status(refresh=False)):
                 case JobState.FAILED | JobState.STOPPED:
                     registry = FailedJobRegistry(queue=self._queue, job_class=AllowedJob)
                 case JobState.CANCELLED:
@@ -364,9 +364,10 @@ class JobQueue:
         allowed(actor, Action.MANAGE_JOBS)
         with writing():
             job = self._fetch(name)
-            if _state(job.get_status()) is JobState.RUNNING and self._is_alive(job):
+            if _state(job.get_status(refresh=False)) is JobState.RUNNING and self._is_alive(job):
                 raise JobRefused("the job is running: stop it first")
-            job.delete()
+            with suppress(InvalidJobOperation):  # it has just gone
+                job.delete()
 
     def suspend(self, *, actor: Actor | str = "api") -> None:
         """Lets workers finish what they do and take nothing new: all workers of the library on this Redis.
