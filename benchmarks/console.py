@@ -3,7 +3,8 @@
 A console of its own on a Redis of its own, with steady traffic through the cache. Then sessions join that do what a
 browser does: each opens the dashboard over a websocket, takes what the server sends, and asks for every part again when
 its time has come. They share one reading of Redis: its commands a second are told with one session and with many,
-beside those of the traffic alone.
+beside those of the traffic alone. A console that cannot keep up is told by sessions that do not open in time, or by
+much fewer runs than ticks (one run may do for two ticks of a session).
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from tests.fakes import CountingProvider
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 60.0
+OPENING_SECONDS = 60.0
+"""All sessions together may take so long until each has its tiles."""
 SETTLE_SECONDS = 5.0
 TILES = 10
 TICK = os.sysconf("SC_CLK_TCK")
@@ -51,7 +54,9 @@ class Session:
     async def run(self) -> None:
         """Looks on until it is cancelled."""
         async with (
-            websockets.connect(self._url, subprotocols=["streamlit"], max_size=None, ping_interval=None) as socket,
+            websockets.connect(
+                self._url, subprotocols=["streamlit"], max_size=None, ping_interval=None, open_timeout=OPENING_SECONDS
+            ) as socket,
             asyncio.TaskGroup() as timers,
         ):
             opening = BackMsg()
@@ -81,7 +86,12 @@ class Session:
             again.rerun_script.fragment_id = fragment
             again.rerun_script.is_auto_rerun = True
             await socket.send(again.SerializeToString())
-            self.seen["ticks"] += 1
+            self.seen["asked"] += 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has its tiles."""
+        return self.seen["metric"] >= TILES
 
 
 class Process:
@@ -147,36 +157,49 @@ def traffic(redis_url: str, rate: float) -> Iterator[None]:
 
 
 async def watch(url: str, count: int, seconds: float, redis_url: str, process: Process) -> None:
-    """So many sessions for so long; prints what they cost once they have all opened the page."""
-    sessions: list[Session] = []
+    """So many sessions for so long; prints what they cost, or how many of them have not opened the page in time."""
+    sessions = [Session(f"ws://{url}/_stcore/stream") for _ in range(count)]
     tasks: list[asyncio.Task[None]] = []
-    for _ in range(count):
-        session = Session(f"ws://{url}/_stcore/stream")
-        sessions.append(session)
-        tasks.append(asyncio.create_task(session.run()))
-        while session.seen["metric"] < TILES:
-            for task in tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(0.1)
-    await asyncio.sleep(SETTLE_SECONDS)
+    try:
+        async with asyncio.timeout(OPENING_SECONDS):
+            for session in sessions:
+                tasks.append(asyncio.create_task(session.run()))
+                while not session.is_open:
+                    for task in tasks:
+                        if task.done():
+                            task.result()
+                    await asyncio.sleep(0.1)
+        await asyncio.sleep(SETTLE_SECONDS)
+        await measure(sessions, seconds, redis_url, process)
+    except TimeoutError:
+        opened = sum(session.is_open for session in sessions)
+        print(f"{count:8}  only {opened} of them had opened the page after {OPENING_SECONDS:.0f} s", flush=True)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def measure(sessions: list[Session], seconds: float, redis_url: str, process: Process) -> None:
+    """Prints what open sessions cost for so long."""
+
+    def total(kind: str) -> int:
+        return sum(session.seen[kind] for session in sessions)
+
     with Redis.from_url(redis_url) as client:
         before = int(client.info("stats")["total_commands_processed"])
-        cpu, began, ticks = process.cpu_seconds(), time.monotonic(), sum(s.seen["ticks"] for s in sessions)
+        cpu, began, asked, runs = process.cpu_seconds(), time.monotonic(), total("asked"), total("script_finished")
         await asyncio.sleep(seconds)
         took = time.monotonic() - began
         commands = int(client.info("stats")["total_commands_processed"]) - before
-    ticks = sum(session.seen["ticks"] for session in sessions) - ticks
-    used = (process.cpu_seconds() - cpu) / took
-    exceptions = sum(session.seen["exception"] for session in sessions)
+    asked, runs = total("asked") - asked, total("script_finished") - runs
+    used = process.cpu_seconds() - cpu
     print(
-        f"{count:8}{commands / took:16.1f}{ticks / took:10.1f}{used:12.0%}{process.resident_megabytes():12.0f}"
-        f"{exceptions:12}",
+        f"{len(sessions):8}{commands / took:16.1f}{asked / took:9.1f}{runs / took:10.1f}{used / took:12.0%}"
+        f"{1000 * used / runs if runs else 0:10.1f}{process.resident_megabytes():13.0f}"
+        f"{total('exception'):12}",
         flush=True,
     )
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def main() -> None:
@@ -191,7 +214,7 @@ def main() -> None:
         running.enter_context(traffic(redis.url, options.rate))
         pid, url = running.enter_context(console(home, redis.url))
         process = Process(pid)
-        print("sessions  Redis commands/s   ticks/s  of a core  resident MB  exceptions")
+        print("sessions  Redis commands/s  ticks/s    runs/s  of a core  ms a run  resident MB  exceptions")
         for count in (0, 1, options.sessions, 1):
             asyncio.run(watch(url, count, options.seconds, redis.url, process))
 
