@@ -23,7 +23,9 @@ from pages.components.outcomes import Look
 from pages.components.text import one_line
 from pages.components.wording import local
 
-HEIGHT = 208
+HEIGHT = 260
+LOW = 208
+"""Of the dashboard's first charts, which so have room on the first screen."""
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
 MOST_BARS = 8
@@ -65,7 +67,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
                 hovertemplate="%{y:,}",
             )
     _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
-    figure.update_layout(barmode="stack", bargap=0.12)
+    figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
     return figure
 
 
@@ -78,6 +80,7 @@ def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
     _line(figure, times, exact, outcomes.HIT_NORMALIZED, "exact hits alone", "%{y:.1%}")
     _ghost(figure, times, [bucket.summary.hit_rate for bucket in before], "all hits before", "%{y:.1%}")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", dtick=0.25)
+    figure.update_layout(height=LOW)
     return figure
 
 
