@@ -40,16 +40,26 @@ class Console:
         while True:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
-            try:
-                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2):
-                    return
-            except OSError:
-                time.sleep(0.05)
+            if self._serves():
+                return
+            time.sleep(0.05)
 
     def refusal(self) -> str:
-        """What it says when it does not start."""
-        assert self.process.wait(READY_SECONDS) != 0, self.log.read_text()
+        """What it says when it does not start. It has served nobody until then."""
+        deadline = time.monotonic() + READY_SECONDS
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.log.read_text()
+            assert not self._serves(), self.log.read_text()
+            time.sleep(0.02)
+        assert self.process.returncode != 0, self.log.read_text()
         return self.log.read_text()
+
+    def _serves(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2):
+                return True
+        except OSError:
+            return False
 
     def stop(self) -> None:
         """Ends it, if it has not ended."""
