@@ -15,8 +15,9 @@ from pages.components import context
 from tests.pages.conftest import everything_said
 from tests.pages.test_exposure import SECTION
 from workers.queue import JobQueue
+from workers.queue.jobs import job_id
 
-PAGES = ("dashboard", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
+PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
 LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:namespaces")
 """What looking may write: figures, and what is known of alerts."""
 
@@ -52,7 +53,7 @@ def stored(services: Services) -> dict[bytes, Any]:
 
 @pytest.mark.parametrize(
     ("name", "role"),
-    [*((name, Role.VIEWER) for name in PAGES), ("schedules", Role.OPERATOR), ("health", Role.OPERATOR)],
+    [(name, role) for name in PAGES for role in (Role.VIEWER, Role.OPERATOR)],
 )
 def test_a_page_is_drawn_for_each_role_and_says_what_takes_a_higher_one(open_page, filled, monkeypatch, name, role):
     be(monkeypatch, role)
@@ -60,8 +61,13 @@ def test_a_page_is_drawn_for_each_role_and_says_what_takes_a_higher_one(open_pag
     assert not at.exception
     said = everything_said(at)
     assert role.word in said
-    if role is Role.VIEWER and name in ("playground", "invalidations", "schedules", "quality"):
+    if role is Role.VIEWER and name not in ("dashboard", "requests", "entries"):
         assert "Read only: this takes the role operator, yours is viewer." in said
+    if role is Role.OPERATOR and name not in ("schedules", "quality", "invalidations"):
+        assert "Read only" not in said
+    if name == "workers":
+        assert at.button(key="suspend").disabled is (role is Role.VIEWER)
+        assert at.button(key=f"stop-{job_id('sweep', 'default')}").disabled is (role is Role.VIEWER)
     if name == "schedules":
         assert at.button(key=f"run-{schedule(filled, 'Nightly')}").disabled is (role is Role.VIEWER)
         assert at.button(key=f"run-{schedule(filled, 'Everything')}").disabled
@@ -87,7 +93,7 @@ def test_whatever_a_viewer_clicks_changes_nothing_even_if_it_were_offered(open_p
             at.button(key=key).click().run()
             clicked += 1
         assert not at.exception, key
-    assert clicked or name == "dashboard"
+    assert clicked or name in ("dashboard", "requests")
     after = stored(filled)
     assert {name for name in before | after if before.get(name) != after.get(name)} == set()
 
@@ -110,6 +116,35 @@ def test_a_login_decides_the_role_and_the_name_of_who_acts(open_page, filled, mo
     assert at.warning[0].value.replace("\\", "").startswith("You have logged out: log in again.")
     assert [title.value for title in at.title] == ["Encore"]
     assert not at.metric
+
+
+@pytest.mark.parametrize("name", ["dashboard", "requests", "workers"])
+def test_an_admin_by_login_is_refused_nothing_and_is_named(open_page, filled, monkeypatch, name):
+    monkeypatch.setattr(filled.settings, "__dict__", filled.settings.__dict__ | {"admins": ("anna@example.org",)})
+    at = open_page(name)
+    st.cache_resource.clear()
+    at.secrets = {"auth": dict(SECTION)}
+    at.user = {
+        "is_logged_in": True,
+        "email": "anna@example.org",
+        "email_verified": True,
+        "iat": int(filled.audit.records(1)[0].at),
+        "sub": "anna",
+    }
+    at.run()
+    assert not at.exception
+    assert [title.value for title in at.title] == [name.capitalize()]
+    assert "anna@example.org" in [text.value for text in at.sidebar.text]
+    assert Role.ADMIN.word in everything_said(at)
+    assert "Read only" not in everything_said(at)
+    if name == "requests":
+        at.session_state["requests"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+        at.run()
+        assert not at.button(key="to-playground").disabled
+    if name == "workers":
+        at.button(key="suspend").click().run()
+        assert at.button(key="resume")
+        assert filled.audit.records(1)[0].actor == "anna@example.org"
 
 
 def test_every_action_that_a_viewer_may_not_take_is_known():
