@@ -1,0 +1,39 @@
+"""From a row to what is behind it, with the pointer. Charts: tests/pages/test_drilling.py."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+WORKED = True
+HEADER, ROW = 36, 35
+"""Heights within a table, in pixels: it is drawn, and has no elements to click on."""
+
+
+def tick(table: Locator, row: int) -> None:
+    """Selects a row by the box in front of it."""
+    table.click(position={"x": 18, "y": HEADER + ROW * row + ROW // 2})
+
+
+def test_a_row_of_requests_opens_its_detail_and_leads_to_the_entry(open_console, picture):
+    page = open_console("requests?outcome=hit&within=30d")
+    tick(page.get_by_test_id("stDataFrame"), 0)
+    expect(page.get_by_role("button", name="Open the entry")).to_be_visible()
+    expect(page.get_by_text(re.compile("^(The same request|A request)"))).to_be_visible()
+    picture(page, "requests-detail")
+    page.get_by_role("button", name="Open the entry").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Entries")
+    expect(page.get_by_text("Answer", exact=True)).to_be_visible()
+
+
+def test_a_row_of_entries_opens_the_entry(open_console):
+    page = open_console("entries")
+    tick(page.get_by_test_id("stDataFrame"), 1)
+    expect(page.get_by_text("Answer", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"[?&]key="))
+    tick(page.get_by_test_id("stDataFrame"), 0)
+    expect(page.get_by_text("2 entries selected")).to_be_visible()

@@ -1,0 +1,29 @@
+"""From a bar of the dashboard to the requests behind it. Rows: tests/e2e/test_drilling.py."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from streamlit.util import AttributeDictionary
+
+from pages.components import outcomes
+from tests.pages.conftest import everything_said
+from tests.pages.test_dashboard import an_outcome
+
+
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_a_selected_bar_leads_to_its_requests(open_page, services, is_behind):
+    behind = an_outcome(seconds_ago=120)
+    services.metrics.record(behind)
+    at = open_page("dashboard")
+    since = time.time() - (300 if is_behind else 100)
+    point = {"customdata": [since, since + 200, outcomes.look(behind.kind, behind.detail).words]}
+    selection = {"points": [point], "point_indices": [0], "box": [], "lasso": []}
+    at.session_state["chart-outcomes"] = AttributeDictionary(selection=selection)
+    at.run()
+    assert not at.exception
+    assert [title.value for title in at.title] == ["Requests"]
+    assert at.query_params["outcome"] == point["customdata"][2]
+    assert len(at.dataframe[0].value if at.dataframe else []) == is_behind
+    assert is_behind or "No request like this" in everything_said(at)
