@@ -70,6 +70,7 @@ def figures(view: View, compare: bool) -> None:
         max_age=5,
     )
     sampled = () if view.model else window.gauges(view)
+    buckets, _ = window.series(view, compare)
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
             st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
@@ -78,8 +79,8 @@ def figures(view: View, compare: bool) -> None:
                 tiles.lead(way, view)
         with st.grid(5, min_column_width=130, gap=("xsmall", "small")):
             for tile in (
-                *tiles.of_requests(reading.value, before),
-                *tiles.of_store(counted.value, state().facts, sampled),
+                *tiles.of_requests(reading.value, before, buckets),
+                *tiles.of_store(counted.value, state().facts, sampled, view.namespace),
             ):
                 tiles.draw(tile, stale=stale)
 

@@ -1,8 +1,9 @@
-"""Tiles: figures of a window in words, with the change from the window before and the way to what is behind them."""
+"""Tiles: figures of a window in words, with the change from the window before, the trend inside and the way behind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -10,7 +11,7 @@ import streamlit as st
 
 from core.metrics.gauges import GaugeBucket
 from core.metrics.histogram import Histogram
-from core.metrics.summary import Summary
+from core.metrics.summary import Bucket, Summary
 from core.models import HitDetail, OutcomeKind
 from core.stores.base import StoreFacts
 from pages.components.text import literal
@@ -37,6 +38,7 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     explained: str
     change: str | int | None = None
     more_is_better: bool = True
+    trend: tuple[float, ...] = ()
 
 
 def draw(tile: Tile, *, stale: bool = False) -> None:
@@ -48,6 +50,8 @@ def draw(tile: Tile, *, stale: bool = False) -> None:
             f":gray[{sentence(tile.value)}]" if stale else sentence(tile.value),
             delta=tile.change,
             delta_color="off" if stale else colour,
+            chart_data=tile.trend if len(tile.trend) > 1 else None,
+            chart_type="area",
             help=tile.explained,
         )
         st.caption(tile.below)
@@ -79,8 +83,11 @@ def lead(way: Way, view: View) -> None:
     st.page_link(way.page, label=f":small[:blue[{way.words}]]", query_params={**seen, **way.parameters})
 
 
-def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
+def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket]) -> list[Tile]:
     """Tiles of a window: `before` is the window of the same length before it, if it had requests."""
+
+    def trend(figure: Callable[[Summary], float | None]) -> tuple[float, ...]:
+        return tuple(figure(bucket.summary) or 0.0 for bucket in buckets)
 
     def change(figure: Callable[[Summary], float | None]) -> str | int | None:
         return relative(figure(now), figure(before) if before else None)
@@ -93,6 +100,7 @@ def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
             below=below or _tail(latency),
             change=change(lambda summary: measured(summary).p50_ms),
             more_is_better=False,
+            trend=trend(lambda summary: measured(summary).p50_ms),
             explained=explained,
         )
 
@@ -102,6 +110,7 @@ def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
             value=share(now.hit_rate),
             below=_hit_parts(now),
             change=points(now.hit_rate, before.hit_rate if before else None),
+            trend=trend(lambda summary: summary.hit_rate),
             explained="Hits of all lookups. Bypasses and errors are not lookups.",
         ),
         Tile(
@@ -109,21 +118,24 @@ def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
             value=money(now.net_saved_usd),
             below=_money_parts(now),
             change=change(lambda summary: summary.net_saved_usd),
+            trend=tuple(accumulate(trend(lambda summary: summary.net_saved_usd))),
             explained="What the served answers had cost when they were generated, less what judging and embedding cost "
-            "(known for all models and namespaces together only).",
+            "(known for all models and namespaces together only). The line adds it up.",
         ),
         Tile(
             label="Time saved",
             value=duration(now.saved_seconds),
             below=f"{number(now.saved_tokens)} tokens not spent",
             change=change(lambda summary: summary.saved_seconds),
-            explained="What callers did not wait, because the answer was there.",
+            trend=tuple(accumulate(trend(lambda summary: summary.saved_seconds))),
+            explained="What callers did not wait, because the answer was there. The line adds it up.",
         ),
         Tile(
             label="Requests",
             value=number(now.requests),
             below=_request_parts(now),
             change=change(lambda summary: summary.requests),
+            trend=trend(lambda summary: summary.requests),
             explained="Hits, misses, bypasses and errors together.",
         ),
         Tile(
@@ -132,6 +144,7 @@ def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
             below=_error_parts(now),
             change=change(lambda summary: summary.errors),
             more_is_better=False,
+            trend=trend(lambda summary: summary.errors) if now.errors else (),
             explained="Requests that ended without an answer: the provider failed, or the caller went away.",
         ),
         waiting(
@@ -155,11 +168,17 @@ def of_requests(now: Summary, before: Summary | None) -> list[Tile]:
     ]
 
 
-def of_store(count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket]) -> list[Tile]:
-    """Tiles of what is stored now, and what was evicted in the window; `buckets` are empty where nobody samples."""
+def of_store(
+    count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket], namespace: str | None
+) -> list[Tile]:
+    """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
+
+    `buckets` are empty where nobody samples.
+    """
+    samples = [bucket.last for bucket in buckets if bucket.last is not None]
     full = facts.used_bytes / facts.max_bytes if facts and facts.used_bytes and facts.max_bytes else None
     parts = [f"{share(full, 0)} of {size(facts.max_bytes)}" if facts and full is not None else "no limit is set"]
-    if any(bucket.last is not None for bucket in buckets):
+    if samples:
         parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
     elif facts:
         parts.append(f"{number(facts.evicted)} evicted since it started")
@@ -168,13 +187,15 @@ def of_store(count: int | None, facts: StoreFacts | None, buckets: Sequence[Gaug
             label="Entries",
             value=number(count),
             below="stored answers now",
-            explained="Stored answers now, by the index.",
+            trend=tuple(float(sample.entries_of(namespace)) for sample in samples),
+            explained="Stored answers now, by the index. Workers sample the line.",
         ),
         Tile(
             label="Memory",
             value=size(facts.used_bytes) if facts else size(None),
             below=" · ".join(parts),
             more_is_better=False,
+            trend=tuple(float(sample.used_bytes) for sample in samples if sample.used_bytes is not None),
             explained="Memory of the whole Redis server, with everything else that is in it. Evicted are keys that it "
             "gave up because its memory was full.",
         ),

@@ -262,14 +262,15 @@ def test_a_change_is_told_only_where_there_is_something_to_compare_with():
 
 def test_tiles_compare_with_the_window_before():
     now, before = a_summary(**SOME), a_summary(**(SOME | {"n|miss||normalized": 8}))
-    by_label = {tile.label: tile for tile in tiles.of_requests(now, before)}
+    by_label = {tile.label: tile for tile in tiles.of_requests(now, before, buckets(before, now))}
     assert by_label["Hit rate"].change == "+30.0 points"
+    assert by_label["Hit rate"].trend == (0.5, 0.8)
     assert by_label["Requests"].change == "-38 %"
     assert by_label["Errors"].below == "every request got its answer"
 
 
 def test_a_window_of_nothing_has_tiles_without_figures():
-    by_label = {tile.label: tile for tile in tiles.of_requests(a_summary(), None)}
+    by_label = {tile.label: tile for tile in tiles.of_requests(a_summary(), None, ())}
     assert by_label["Hit rate"].value == "–"
     assert by_label["A hit takes"].value == "–"
 
