@@ -437,6 +437,7 @@ def history() -> None:
     chosen = st.dataframe(
         table,
         column_config=tables.INVALIDATION_COLUMNS,
+        column_order=tables.INVALIDATIONS_SHOWN,
         hide_index=True,
         key="history",
         on_select="rerun",

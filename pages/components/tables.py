@@ -87,12 +87,12 @@ REASON_COLUMNS: dict[str, Any] = {
 }
 
 SCHEDULE_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Schedule", width="medium"),
-    "what": _column.TextColumn("What", width="medium"),
-    "rhythm": _column.TextColumn("How often", width=130),
-    "next": _column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=120),
-    "state": _column.TextColumn("State", width=90),
-    "last": _column.TextColumn("Last run came to", width="medium"),
+    "name": _column.TextColumn("Schedule", width=120),
+    "what": _column.TextColumn("What", width=190),
+    "rhythm": _column.TextColumn("How often", width=135),
+    "next": _column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=110),
+    "state": _column.TextColumn("State", width=70),
+    "last": _column.TextColumn("Last run came to", width=185),
 }
 
 PREVIEW_COLUMNS: dict[str, Any] = {
@@ -119,6 +119,9 @@ INVALIDATION_COLUMNS: dict[str, Any] = {
     "id": _column.TextColumn("Id", width="small"),
 }
 
+INVALIDATIONS_SHOWN = ("time", "what", "state", "actor", "previewed", "deleted")
+"""What fits beside one another; the table's menu shows the others, and the download has all of them."""
+
 TRAIL_COLUMNS: dict[str, Any] = {
     "time": _column.DatetimeColumn("Time", format="D MMM, HH:mm:ss", width=130),
     "action": _column.TextColumn("What", width=110),
@@ -140,14 +143,14 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
 }
 
 WORKER_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Worker", width="medium"),
-    "state": _column.TextColumn("State", width=90),
-    "heartbeat": _column.NumberColumn("Heard of, s ago", format="%.0f", width=120),
-    "job": _column.TextColumn("Works on", width="medium"),
-    "done": _column.NumberColumn("Done", width=80),
-    "failed": _column.NumberColumn("Failed", width=80),
-    "up": _column.TextColumn("Up for", width=110),
-    "process": _column.TextColumn("Host and process", width="medium"),
+    "name": _column.TextColumn("Worker", width=170),
+    "state": _column.TextColumn("State", width=65),
+    "heartbeat": _column.NumberColumn("Heard of, s ago", format="%.0f", width=110),
+    "job": _column.TextColumn("Works on", width=125),
+    "done": _column.NumberColumn("Done", width=55),
+    "failed": _column.NumberColumn("Failed", width=55),
+    "up": _column.TextColumn("Up for", width=95),
+    "process": _column.TextColumn("Host and process", width=135),
 }
 
 
