@@ -44,7 +44,6 @@ def page() -> None:
     if not frame("Health", "What is configured and reachable, what is wrong and how to mend it."):
         return
     st.fragment(condition, run_every=SECONDS)()
-    _self_test()
     diagnosis = checkup().look(context.services()).diagnosis
     _settings(diagnosis)
     _diagnostics(diagnosis)
@@ -55,6 +54,7 @@ def condition() -> None:
     looked = _look()
     _findings(looked)
     _server()
+    _self_test()
 
 
 def _look() -> Looked:
@@ -121,10 +121,10 @@ def _server() -> None:
     if facts is None:
         st.caption("Nothing is known of it: it has not answered yet.")
         return
-    limit = size(facts.max_bytes) if facts.max_bytes else "no limit"
+    limit = f"of {size(facts.max_bytes)}" if facts.max_bytes else "no limit"
     with st.grid(4, min_column_width=150):
         _tile("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
-        _tile("Memory", size(facts.used_bytes), f"of {limit}")
+        _tile("Memory", size(facts.used_bytes), limit)
         _tile("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
         _tile(
             "Writes",
