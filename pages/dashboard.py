@@ -171,21 +171,24 @@ def panel(
     view: View, title: str, key: str, draw: Callable[..., go.Figure], *values: object, stale: bool = False
 ) -> None:
     """A chart of values as a card; a bar that stands for requests leads to them."""
+    name = f"chart-{key}"
+    # Asked before it is drawn: a chart of other values is another one, and knows nothing of a click on the one before.
+    chosen: Any = st.session_state.get(name) if key in _LEADING else None
+    if chosen and chosen["selection"]["points"]:
+        parameters = _LEADING[key](chosen["selection"]["points"][0])
+        if parameters is not None:
+            _to_requests(view, parameters)
     drawing = drawings().get(draw, *values, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
-        chosen: Any = st.plotly_chart(
+        st.plotly_chart(
             drawing,
-            key=f"chart-{key}",
+            key=name,
             config=charts.CONFIG,
             alt=title,
             on_select="rerun" if key in _LEADING else "ignore",
             selection_mode="points",
         )
-    if key not in _LEADING or not chosen.selection.points:
-        return
-    if (parameters := _LEADING[key](chosen.selection.points[0])) is not None:
-        _to_requests(view, parameters)
 
 
 def _to_requests(view: View, parameters: dict[str, str]) -> None:

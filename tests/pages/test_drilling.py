@@ -1,4 +1,4 @@
-"""From a bar of the dashboard to the requests behind it. Rows: tests/e2e/test_drilling.py."""
+"""From a bar of the dashboard to the requests behind it."""
 
 from __future__ import annotations
 
