@@ -179,7 +179,7 @@ class Decider:
         call, keyed = self.prepared(request, controls)
         if keyed is None or self._is_switched(call):
             if controls.only_if_cached:
-                self._refuse(call, call.bypass)
+                self._refuse(call, None, call.bypass)
             return Bypass(self, call, call.bypass)
         return self._decide(call, keyed)
 
@@ -200,7 +200,7 @@ class Decider:
         """For drivers with a reason of their own not to use the cache. Raises as `begin`."""
         call, _ = self.prepared(request, controls)
         if controls.only_if_cached:
-            self._refuse(call, reason)
+            self._refuse(call, None, reason)
         return Bypass(self, call, reason)
 
     def prepared(self, request: ChatRequest, controls: Controls) -> tuple[Call, Keyed | None]:
@@ -226,11 +226,11 @@ class Decider:
             miss = Miss(lookup.reason, self._stamp(call, keyed, lookup))
         if call.controls.only_if_cached:
             near = self._near(call, keyed, miss)
-            return near if isinstance(near, Hit) else self._refuse(call, near.reason)
+            return near if isinstance(near, Hit) else self._refuse(call, keyed, near.reason)
         if miss.stamp is None or call.controls.no_cache:
             return Lead(self, call, keyed, miss, None)
         key = FlightKey(keyed.slot.entry(keyed.identity.exact), miss.stamp)
-        self._raise_remembered(call, key)
+        self._raise_remembered(call, keyed, key)
         return self._join(call, keyed, miss, key)
 
     def look_up(self, call: Call, keyed: Keyed) -> Lookup | None:
@@ -452,8 +452,8 @@ class Decider:
             similarity=outcome.similarity,
         )
 
-    def _refuse(self, call: Call, reason: str) -> NoReturn:
-        self._record(call, OutcomeKind.MISS, reason="only-if-cached")
+    def _refuse(self, call: Call, keyed: Keyed | None, reason: str) -> NoReturn:
+        self._record(call, OutcomeKind.MISS, keyed=keyed, reason="only-if-cached")
         raise NotCached(f"only-if-cached was asked for, and there is no answer to serve ({reason})")
 
     # Single-flight
@@ -707,7 +707,8 @@ class Decider:
         lookup = self.look_up(call, keyed) if keyed is not None else None
         if keyed is not None and lookup is not None and lookup.found is not None and not lookup.found.stale:
             return self._hit(call, keyed, lookup.found)
-        self._record(call, OutcomeKind.MISS, reason=call.bypass or (lookup.reason if lookup else MissReason.STORE_DOWN))
+        reason = call.bypass or (lookup.reason if lookup else MissReason.STORE_DOWN)
+        self._record(call, OutcomeKind.MISS, keyed=keyed, reason=reason)
         return None
 
     def put(self, request: ChatRequest, completion: Completion, controls: Controls) -> Answer | str:
@@ -768,9 +769,9 @@ class Decider:
         )
         return Answer(completion=completion, outcome=outcome)
 
-    def failed(self, call: Call, error: BaseException) -> None:
+    def failed(self, call: Call, error: BaseException, keyed: Keyed | None = None) -> None:
         """A request ended without an answer."""
-        self._record(call, OutcomeKind.ERROR, reason=_error_word(error), provider_ms=call.provider_ms())
+        self._record(call, OutcomeKind.ERROR, keyed=keyed, reason=_error_word(error), provider_ms=call.provider_ms())
 
     def lead_failed(
         self, call: Call, keyed: Keyed, lease: Lease | None, error: BaseException, *, may_serve_stale: bool = True
@@ -789,15 +790,15 @@ class Decider:
                     return self._hit(call, keyed, msgspec.structs.replace(found, expired=True), "stale-if-error")
         if self.config.cache_errors and not is_abandoned and lease is not None:
             self._errors[lease.key] = (time.monotonic() + ERROR_SECONDS, error)
-        self.failed(call, error)
+        self.failed(call, error, keyed)
         return None
 
-    def _raise_remembered(self, call: Call, key: FlightKey) -> None:
+    def _raise_remembered(self, call: Call, keyed: Keyed, key: FlightKey) -> None:
         remembered = self._errors.get(key) if self._errors else None
         if remembered is None:
             return
         if time.monotonic() < remembered[0]:
-            self._record(call, OutcomeKind.ERROR, reason="remembered-error")
+            self._record(call, OutcomeKind.ERROR, keyed=keyed, reason="remembered-error")
             raise remembered[1]
         self._errors.pop(key, None)
 

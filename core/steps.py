@@ -290,7 +290,7 @@ class Follow:
 
     def abandon(self) -> None:
         """The caller waits no longer; if others of this process wait behind it, one of them takes over."""
-        self._decider.failed(self._call, asyncio.CancelledError())
+        self._decider.failed(self._call, asyncio.CancelledError(), self._keyed)
         if self._polls:
             self._flight.land()
         else:

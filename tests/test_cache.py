@@ -174,7 +174,7 @@ def test_a_ttl_of_zero_is_not_stored(setup):
 def test_only_if_cached_never_asks_the_provider(setup):
     with pytest.raises(NotCached):
         setup.ask(controls=Controls(only_if_cached=True))
-    setup.ask()
+    assert setup.outcomes.all[0].key == setup.ask().key
     assert setup.ask(controls=Controls(only_if_cached=True)).outcome.kind is OutcomeKind.HIT
     assert setup.provider.calls == 1
 
@@ -307,6 +307,9 @@ def test_remembered_errors_are_raised_again_when_switched_on(store, namespace):
         with pytest.raises(ConnectionError, match="failure 1"):
             setup.ask()
     assert setup.provider.calls == 1
+    assert {outcome.kind for outcome in setup.outcomes.all} == {OutcomeKind.ERROR}
+    assert len({outcome.key for outcome in setup.outcomes.all if outcome.key}) == 1, "an operator finds them"
+    assert None not in setup.outcomes.prompts
 
 
 def test_get_and_set_do_without_the_provider(setup):
