@@ -150,7 +150,7 @@ QUESTIONS = {
         (Criteria(model="gpt-4o", keywords=("refund",)), {"How do refunds work?"}),
         (Criteria(all=True), set(QUESTIONS)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, Criteria) else None,
 )
 def test_what_a_preview_counts_is_what_a_ban_hides_and_a_sweep_deletes(world, criteria, hidden):
     for prompt, how in QUESTIONS.items():

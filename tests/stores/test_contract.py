@@ -226,7 +226,7 @@ DOOMS = (
 )
 
 
-@pytest.mark.parametrize("wanted", DOOMS, ids=str)
+@pytest.mark.parametrize("wanted", DOOMS)
 def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
     ours, lost = b"i" * 16, b"o" * 16
     dooms = [Doom(**fields) for fields in wanted]
