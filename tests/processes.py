@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def hearing_signals() -> Iterator[None]:
+    """What is started meanwhile hears all signals, as from a terminal. Under nohup or in the background of a shell
+    some are ignored, and whoever is started there inherits that.
+    """
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def children(pid: int) -> list[int]:

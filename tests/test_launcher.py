@@ -18,6 +18,7 @@ import redis
 
 from core.embedded import running_url
 from core.launcher import PartFailed, free_port, is_impatient, masked
+from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("workers:serve", "gateway:serve", "console:serve")
@@ -29,15 +30,16 @@ class Run:
 
     def __init__(self, home: Path, *command: str, **environment: str) -> None:
         self.home = home
-        self.process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with hearing_signals():
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         self.said: list[str] = []
 
     def read_until(self, start: str) -> str:

@@ -21,6 +21,7 @@ from core.bootstrap import Services, bootstrap
 from core.cache import LLMCache
 from core.http.gateway import build
 from core.settings import Settings
+from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30
@@ -89,7 +90,7 @@ class GatewayProcess:
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/v1"
         self.log = home / "gateway.log"
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as log, hearing_signals():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "core.http"],
                 cwd=ROOT,

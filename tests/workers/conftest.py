@@ -16,7 +16,7 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.settings import Settings
 from tests.fakes import CountingProvider
-from tests.processes import descendants
+from tests.processes import descendants, hearing_signals
 from workers.queue import JobQueue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ class PoolProcess:
 
     def __init__(self, url: str, home: Path, *arguments: str, **environment: str) -> None:
         self.errors = home / "workers.err"
-        with self.errors.open("ab") as errors:
+        with self.errors.open("ab") as errors, hearing_signals():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "workers", *arguments],
                 cwd=ROOT,
