@@ -44,6 +44,7 @@ def terminal(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ENCORE_REDIS_URL", redis_url)
     monkeypatch.setenv("ENCORE_NAMESPACE", namespace)
     monkeypatch.setenv("LOGNAME", "anna")
+    monkeypatch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")  # on a busy machine it may take longer than by default
     return Terminal()
 
 

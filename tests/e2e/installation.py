@@ -31,6 +31,7 @@ class Installation:
             "ENCORE_HOME": str(home),
             "ENCORE_CONSOLE_PORT": str(free_port()),
             "ENCORE_GATEWAY_PORT": str(free_port()),
+            "ENCORE_REDIS_TIMEOUT_SECONDS": "1",  # on a busy machine it may take longer than by default
             **self.settings,
         }
         self.process = subprocess.Popen(

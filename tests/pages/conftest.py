@@ -57,6 +57,12 @@ def fresh_caches() -> Iterator[None]:
     st.cache_data.clear()
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine Redis may take longer than a request waits by default; what is tested here are pages."""
+    monkeypatch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")
+
+
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Services], Services]:
     """Has the pages use these services."""
