@@ -377,6 +377,7 @@ def test_an_invalidation_that_is_refused_without_writes_offers_the_bypass_switch
             assert ask("What does word 0 mean?").outcome.kind is OutcomeKind.BYPASS
         finally:
             can_save(client)
+            client.config_set("save", "")  # else it would not end before it has saved
     name = services.settings.namespace
     at = at.button(key=f"bypass-off-{name}").click().run()
     assert services.switch.all([name]) == []
