@@ -19,8 +19,9 @@ setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
 run: $(VENV)/.ready-run ## Start Redis, a worker, the gateway and the console; Ctrl-C stops all
 	@exec $(BIN)/python -m core.launcher
 
+# Most tests wait for servers and processes, so they are spread over two processes (see tests/conftest.py).
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup ## Formatting, lint and types
 	@$(BIN)/ruff format --check .

@@ -30,11 +30,26 @@ REDIS8 = os.environ.get("ENCORE_TEST_REDIS8")  # read now: tests run without ENC
 MINILM = os.environ.get("ENCORE_TEST_MINILM", "sentence-transformers/all-MiniLM-L6-v2")
 CHROMIUM = os.environ.get("CHROMIUM")
 ISOLATED = ("ENCORE_", "OPENAI_", "STREAMLIT_")
+BROWSER_TESTS = "tests/e2e/"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 # No deadline per example: on a busy machine a slow example says nothing about the code.
 hypothesis_settings.register_profile("encore", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("encore")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """How `make test` spreads tests over processes: file by file; all browser tests, the slowest, go to one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 class RedisServer(EmbeddedRedis):
