@@ -136,6 +136,28 @@ def test_a_pool_that_is_asked_to_end_ends_between_two_batches_and_puts_the_job_b
     eventually(lambda: is_swept(installation))
 
 
+HORSE = """
+import os, signal, sys
+from workers.queue.job import current_task
+from workers.queue.worker import PoolWorker
+
+def end_again(*line):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return end_again
+
+PoolWorker.setup_work_horse_signals(None)
+sys.settrace(end_again)
+os.kill(os.getpid(), signal.SIGTERM)
+sys.settrace(None)
+print(current_task().should_stop())
+"""
+
+
+def test_a_horse_that_is_told_to_end_at_every_line_of_hearing_it_hears_it():
+    horse = subprocess.run([sys.executable, "-c", HORSE], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (horse.stdout, horse.stderr) == ("True\n", "")
+
+
 def test_a_killed_horse_is_replaced(installation, start_pool):
     start_pool("--workers", "1").ready()
     name = begin_a_long_sweep(installation)

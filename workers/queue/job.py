@@ -7,10 +7,10 @@ Whoever can write to Redis must not be able to run code here, so all of that is 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 import redis
@@ -32,8 +32,26 @@ STOPPED_AT = "stopped_at"
 """A field of our own in a job's hash. In `meta` the running job would overwrite it."""
 _ENDLESSLY = 1_000_000
 
-ending = threading.Event()
-"""Set in a work horse when it shall end between two batches. Signals are the process' own, and so is this."""
+
+class Ending:
+    """Whether a work horse shall end between two batches.
+
+    Without a lock, which an event has: a signal that comes while the one before is being heard would wait for it for
+    ever. A terminal's Ctrl-C makes two.
+    """
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """A signal's handler."""
+        self.asked = True
+
+
+ending = Ending()
+"""Signals are the process' own, and so is this."""
 
 _current: ContextVar[Task | None] = ContextVar("current_task", default=None)
 
@@ -77,7 +95,7 @@ class Task:
 
     def should_stop(self) -> bool:
         """Whether the worker is ending: finish the batch and raise Interrupted."""
-        return ending.is_set()
+        return ending.asked
 
 
 def current_task() -> Task:

@@ -168,7 +168,7 @@ class PoolWorker(Worker):
     def setup_work_horse_signals(self) -> None:
         """The horse ends between two batches when its worker says so, or is gone."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda number, frame: ending.set())
+        signal.signal(signal.SIGTERM, ending.hear)
         end_with_parent()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
