@@ -23,7 +23,7 @@ ERRORS = ("cancelled", "remembered-error", "ProviderUnavailable", "APITimeoutErr
     ("kind", "reason"),
     [
         *((OutcomeKind.MISS, reason) for reason in MISSES),
-        *((OutcomeKind.BYPASS, reason) for reason in BYPASSES),
+        *((OutcomeKind.BYPASS, reason) for reason in sorted(BYPASSES)),
         *((OutcomeKind.ERROR, reason) for reason in ERRORS),
         *((OutcomeKind.MISS, f"guard-{guard}") for guard in Guard),
         (OutcomeKind.MISS, "no-vector-late"),
