@@ -1,4 +1,4 @@
-"""From a row or a bar to what is behind it, with the pointer."""
+"""From a row to what is behind it, with the pointer. Bars: tests/pages/test_drilling.py."""
 
 from __future__ import annotations
 
@@ -37,15 +37,3 @@ def test_a_row_of_entries_opens_the_entry(open_console):
     expect(page).to_have_url(re.compile(r"[?&]key="))
     tick(page.get_by_test_id("stDataFrame"), 0)
     expect(page.get_by_text("2 entries selected")).to_be_visible()
-
-
-def test_a_bar_of_the_dashboard_leads_to_its_requests(open_console):
-    page = open_console("dashboard?range=1h")
-    bar = page.get_by_test_id("stPlotlyChart").first.locator(".barlayer .point path").last
-    bar.scroll_into_view_if_needed()
-    box = bar.bounding_box()
-    assert box
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Requests")
-    expect(page).to_have_url(re.compile(r"[?&]outcome="))
-    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
