@@ -193,7 +193,7 @@ class CacheInvalidator:
         # Only a key and nothing else: what further criteria say can be told from the entry alone.
         is_key = criteria == Criteria(namespace=criteria.namespace, key=criteria.key) if criteria.key else False
         at_once = is_key and hold == 0 and not soft
-        digest = (parse_readable_key(criteria.key) or (0, b""))[1] if criteria.key and at_once else None
+        digest = criteria.digest if at_once else None
         details: dict[str, Any] = {
             "mode": "soft" if soft else "hard",
             "hold_seconds": hold,
@@ -278,12 +278,13 @@ class CacheInvalidator:
         if not self._replicas:
             return
         words = "It is in force, but a failover could lose it"
-        try:
-            have = min(self._store.replicated(slot, self._replicas, REPLICAS_SECONDS) for slot in slots)
-        except StoreUnavailable as error:
-            raise OutcomeUnknown(f"{words}: whether replicas have it is not known ({error})") from error
-        if have < self._replicas:
-            raise OutcomeUnknown(f"{words}: {have} of the {self._replicas} replicas asked for have it")
+        for slot in slots:
+            try:
+                have = self._store.replicated(slot, self._replicas, REPLICAS_SECONDS)
+            except StoreUnavailable as error:
+                raise OutcomeUnknown(f"{words}: whether replicas have it is not known ({error})") from error
+            if have < self._replicas:
+                raise OutcomeUnknown(f"{words}: {have} of the {self._replicas} replicas asked for have it")
 
     def _repeated(
         self, request_id: str, criteria: Criteria, namespace: str, slots: Sequence[Slot]

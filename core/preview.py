@@ -26,6 +26,9 @@ SAMPLE_PROMPT = 300
 
 
 LARGE_SHARE = 0.1
+"""Of the namespace's entries. Beyond it the word has to be typed."""
+WORD = "invalidate"
+"""What has to be typed."""
 
 
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -382,8 +382,8 @@ MUTANTS = (
     Mutant(
         name="a key ban without a hold leaves the entry",
         file="core/invalidation.py",
-        old="if criteria.key and at_once else None",
-        new="if False else None",
+        old="criteria.digest if at_once else None",
+        new="None",
         tests="tests/test_invalidation.py",
     ),
     Mutant(

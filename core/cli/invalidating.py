@@ -16,11 +16,10 @@ from core.cli.words import DURATION
 from core.errors import InvalidationRefused, InvalidInput, WriteRefused
 from core.invalidation import Invalidation, InvalidationState, Preview
 from core.pools import Pools
-from core.preview import Previewed
+from core.preview import WORD, Previewed
 
 WAIT_POLL_SECONDS = 0.25
 SHOWN_ROWS = 5
-WORD = "invalidate"
 
 
 def criteria_options(function: Command) -> Command:
@@ -77,9 +76,9 @@ def invalidate(
     """Hide all answers that match every option given. In force when it returns, whatever their number.
 
     Shows a preview first. On a terminal it then asks, for a typed word where it hides everything or more than a tenth;
-    elsewhere it takes --yes or --dry-run. With --dry-run the status
-    is 3 when nothing matches. With --yes it is applied even then: an answer that is being made now is kept out too.
-    With --preview an age counts from the earlier dry run, and the status is 1 when something has changed since.
+    elsewhere it takes --yes or --dry-run. With --dry-run the status is 3 when nothing matches. With --yes it is applied
+    even then: an answer that is being made now is kept out too. With --preview an age counts from the earlier dry run,
+    and the status is 1 when something has changed since.
     """
     if dry_run and yes:
         raise click.UsageError("Give --dry-run or --yes, not both.")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.invalidation import Preview
+from core.preview import WORD, Preview
 from pages.components import context
 from pages.components.frame import no_worker_notice
-
-WORD = "invalidate"
 
 
 def word_typed(preview: Preview) -> bool:
