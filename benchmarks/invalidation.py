@@ -39,6 +39,7 @@ from workers.queue.jobs import job_id
 from workers.queue.views import JobState
 
 READS_A_SECOND = 800
+DELETION_SECONDS = 10.0
 
 _BARE = """
 local names = redis.call('ZRANGE', KEYS[1], 0, 199)
@@ -166,8 +167,8 @@ def measure_worded(setup: Setup, turns: int) -> dict[str, list[Ratios]]:
     found: dict[str, list[Ratios]] = {"keyword": [], "pattern": []}
     for turn in range(turns):
         for name, criteria in (
-            ("keyword", Criteria(keywords=(f"number {turn}7",))),
-            ("pattern", Criteria(pattern=f"*number {turn}6* after it was paid?")),
+            ("keyword", Criteria(keywords=(f"number {turn + 1}7",))),
+            ("pattern", Criteria(pattern=f"*number {turn + 1}6* after it was paid?")),
         ):
             bare = bare_pass(setup, names)
             ours, gone_after, progress = sweep(setup, criteria)
@@ -291,17 +292,17 @@ class Deletions:
         self._channel = self._client.pubsub(ignore_subscribe_messages=True)
         self._channel.subscribe("__keyevent@0__:del")
 
-    def wait(self, prefix: bytes, call: Callable[[], object]) -> float:
-        """Milliseconds from a call until the first deletion of a key that begins so."""
+    def wait(self, prefix: bytes, call: Callable[[], object]) -> float | None:
+        """Milliseconds from a call until the first deletion of a key that begins so; None when there was none."""
         while self._channel.get_message(timeout=0.01):
             pass
         began = time.perf_counter()
         call()
-        while time.perf_counter() - began < PATIENCE_SECONDS:
+        while time.perf_counter() - began < DELETION_SECONDS:
             message = self._channel.get_message(timeout=1)
             if message and message["data"].startswith(prefix):
                 return (time.perf_counter() - began) * 1000
-        raise SystemExit("nothing was deleted")
+        return None
 
     def close(self) -> None:
         self._channel.close()
@@ -324,7 +325,7 @@ def process(*arguments: str, **environment: str) -> Iterator[None]:
 
 def measure_start(snapshots: Snapshots, entries: int, times: int) -> None:
     """From the call that enqueues a sweep to its first deletion, beside the start of a job of RQ that does nothing."""
-    ours, bare = [], []
+    found = []
     with (
         snapshots.server(entries) as setup,
         process("workers", "--workers", "1", ENCORE_REDIS_URL=setup.url),
@@ -335,17 +336,19 @@ def measure_start(snapshots: Snapshots, entries: int, times: int) -> None:
         while not queue.alive_workers():
             time.sleep(0.05)
         for turn in range(times):
-            bare.append(deletions.wait(_noop.KEY, lambda: noop.enqueue(_noop.start)))
+            bare = deletions.wait(_noop.KEY, lambda: noop.enqueue(_noop.start))
             cutoff = setup.oldest_at + (turn + 1) * APART_SECONDS * entries / (times + 1)
             setup.invalidator.invalidate(Criteria(created_before=cutoff), actor="benchmark", hold_seconds=0)
-            ours.append(deletions.wait(SLOT.entries, lambda: queue.enqueue_sweep(SLOT.namespace)))
+            ours = deletions.wait(SLOT.entries, lambda: queue.enqueue_sweep(SLOT.namespace))
+            if ours and bare:  # else the workers had found by themselves what is due
+                found.append((ours, bare, ours / bare))
             while (job := queue.job(job_id("sweep", SLOT.namespace))) is None or job.state is not JobState.FINISHED:
                 time.sleep(0.02)
         deletions.close()
-    ratio = statistics.median(mine / other for mine, other in zip(ours, bare, strict=True))
+    mine, other, ratio = map(statistics.median, zip(*found, strict=True))
     say(
-        f"from the call to the first deletion by a worker {statistics.median(ours):.1f} ms, {ratio:.2f} x the start "
-        f"of RQ's job that does nothing, {statistics.median(bare):.1f} ms (goal 1.3)"
+        f"from the call to the first deletion by a worker {mine:.1f} ms, {ratio:.2f} x the start of RQ's job that does "
+        f"nothing, {other:.1f} ms (goal 1.3)"
     )
 
 

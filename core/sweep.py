@@ -94,20 +94,28 @@ class Sweep:
         if not swept:
             return True  # undone, or lost with the record, since it was looked at
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
-        progress.total += sum(self._store.count_model(slot, model) for model in self._store.models(slot))
-        if not self._listed(slot, record, swept, progress) or not self._pass(slot, record, swept, progress):
+        models = self._store.models(slot)
+        progress.total += sum(self._store.count_model(slot, model) for model in models)
+        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
             return False
         self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
         return True
 
-    def _listed(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+    def _listed(
+        self,
+        slot: Slot,
+        record: InvalidationRecord,
+        swept: Sequence[Ban],
+        models: Sequence[str],
+        progress: SweepProgress,
+    ) -> bool:
         """Deletes what the index lists and a model or an age selects; False when it was stopped."""
         for ban in swept:
             if not ban.criteria.is_listed:
                 continue
             before = Stamp(record.incarnation, ban.sequence)
             created_before = ban.criteria.created_before
-            for model in [ban.criteria.model] if ban.criteria.model is not None else self._store.models(slot):
+            for model in [ban.criteria.model] if ban.criteria.model is not None else models:
                 batches = self._store.remove_model(
                     slot, model, before, created_before=created_before, batch=self._batch
                 )

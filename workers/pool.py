@@ -76,7 +76,8 @@ class Pool:
         """Works until SIGTERM or SIGINT, then lets every worker end its batch."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._ask_to_stop)
-        tasks.inherited.set(self._services)  # every worker, being a fork of this process, has both already
+        tasks.inherited.set(self._services)  # every worker, being a fork of this process, has all of this already
+        tasks.warm_up()
         gc.freeze()  # a collection in a worker would touch, and so copy, all that it shares with this process
         if not self._wait_for_redis():
             return 0

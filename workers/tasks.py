@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -147,6 +148,13 @@ def judge(**arguments: object) -> dict[str, Any]:
         )
     told: dict[str, Any] = msgspec.to_builtins(progress)
     return told
+
+
+def warm_up() -> None:
+    """Makes what parsing needs, which each work horse would have to make for itself."""
+    for kind in (SweepArguments, ReplayArguments, PruneArguments, RefreshArguments, JudgeArguments):
+        with suppress(msgspec.ValidationError):
+            msgspec.convert({}, kind)
 
 
 def _parse(kind: type[Arguments], arguments: dict[str, object]) -> Arguments:

@@ -61,21 +61,52 @@ def test_a_sweep_that_claims_to_run_and_does_not_is_queued_again(queue, client):
     assert queue.enqueue_sweep("shop").state is JobState.QUEUED
 
 
-def going_when_looked_at(client, monkeypatch) -> None:
-    """Records go, as they do when Redis is flushed, between a look at a job and what is done about it."""
-    is_alive = JobQueue._is_alive
+@pytest.mark.parametrize(
+    ("status", "place"),
+    [
+        ("queued", lambda client, name: client.rpush(f"rq:queue:{QUEUE_NAME}", name)),
+        ("queued", lambda client, name: client.rpush(f"rq:queue:{QUEUE_NAME}:intermediate", name)),
+        ("scheduled", lambda client, name: client.zadd(f"rq:scheduled:{QUEUE_NAME}", {name: time.time() + 60})),
+    ],
+    ids=["waits", "is being taken", "waits for its time"],
+)
+def test_a_sweep_that_will_run_is_not_queued_again(queue, client, status, place):
+    name = queue.enqueue_sweep("shop").id
+    client.hset(f"rq:job:{name}", mapping={"status": status, "mark": "the same"})
+    client.delete(f"rq:queue:{QUEUE_NAME}")
+    place(client, name)
+    assert queue.enqueue_sweep("shop").id == name
+    assert client.hget(f"rq:job:{name}", "mark") == b"the same"
 
-    def looked(self, job):
-        found = is_alive(self, job)
-        client.delete(job.key)
+
+def test_a_record_that_cannot_be_read_makes_room(queue, client):
+    name = queue.enqueue_sweep("shop").id
+    client.delete(f"rq:queue:{QUEUE_NAME}")
+    client.hset(f"rq:job:{name}", "created_at", "never")
+    assert queue.enqueue_sweep("shop").state is JobState.QUEUED
+    assert queue.queue_view().waiting == 1
+
+
+def going_once_looked_at(client, monkeypatch, *, before: bool) -> None:
+    """A record goes, as it does when Redis is flushed, before or after the next look at it."""
+    fetch = JobQueue._fetch
+    gone = []
+
+    def looked(self, name):
+        if gone:
+            return fetch(self, name)
+        gone.append(name)
+        if before:
+            client.delete(f"rq:job:{name}", f"rq:queue:{QUEUE_NAME}")
+        found = fetch(self, name)
+        client.delete(f"rq:job:{name}", f"rq:queue:{QUEUE_NAME}")
         return found
 
-    monkeypatch.setattr(JobQueue, "_is_alive", looked)
+    monkeypatch.setattr(JobQueue, "_fetch", looked)
 
 
-def test_a_sweep_whose_record_goes_while_it_is_replaced_is_queued_again(queue, client, monkeypatch):
-    end(client, queue.enqueue_sweep("shop").id, "finished")
-    going_when_looked_at(client, monkeypatch)
+def test_a_sweep_whose_record_goes_at_once_is_queued_again(queue, client, monkeypatch):
+    going_once_looked_at(client, monkeypatch, before=True)
     assert queue.enqueue_sweep("shop").state is JobState.QUEUED
     assert queue.queue_view().waiting == 1
 
@@ -84,7 +115,7 @@ def test_a_job_whose_record_goes_while_it_is_deleted_is_deleted(queue, client, m
     name = queue.enqueue_sweep("shop").id
     client.hset(f"rq:job:{name}", "status", "started")
     client.delete(f"rq:queue:{QUEUE_NAME}")
-    going_when_looked_at(client, monkeypatch)
+    going_once_looked_at(client, monkeypatch, before=False)
     queue.delete(name)
     with pytest.raises(JobNotFound):
         queue.delete(name)

@@ -16,6 +16,7 @@ from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
 from rq.job import JobStatus
 from rq.registry import BaseRegistry, CanceledJobRegistry, FailedJobRegistry
+from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended, resume, suspend
 from rq.worker import BaseWorker
@@ -62,6 +63,32 @@ _STATES = {
     JobStatus.CANCELED.value: JobState.CANCELLED,
 }
 
+_LIVE = [status for status, state in _STATES.items() if state.is_live]
+_RUNNING = [status for status, state in _STATES.items() if state is JobState.RUNNING]
+
+# KEYS: a job's record, the queue, what workers are taking from it, the registries of jobs that run, wait for their
+# time, finished, failed and were cancelled, and what else is kept of the job. ARGV: its id, the time, and the states in
+# which it stays if it is where such a job is: after a crash or a lost queue a record may be all that is left.
+_FORGET = """
+local id, now = ARGV[1], ARGV[2]
+local status = redis.call('HGET', KEYS[1], 'status')
+local function is_somewhere()
+  if redis.call('LPOS', KEYS[2], id) or redis.call('LPOS', KEYS[3], id) or redis.call('ZSCORE', KEYS[5], id) then
+    return true
+  end
+  for _, execution in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], now, '+inf')) do
+    if string.sub(execution, 1, #id + 1) == id .. ':' then return true end
+  end
+end
+for i = 3, #ARGV do
+  if ARGV[i] == status and is_somewhere() then return 0 end
+end
+redis.call('LREM', KEYS[2], 0, id)
+for i = 5, 8 do redis.call('ZREM', KEYS[i], id) end
+redis.call('DEL', KEYS[1], unpack(KEYS, 9))
+return 1
+"""
+
 
 class JobNotFound(CacheError):
     """Raised when there is no such job, or its record has expired."""
@@ -77,6 +104,7 @@ class JobQueue:
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
         self._queue = queue_on(connection)
+        self._forgetting = connection.register_script(_FORGET)
 
     def ping(self) -> None:
         """Raises StoreUnavailable unless Redis answers."""
@@ -147,7 +175,7 @@ class JobQueue:
             given["namespace"] = namespace
         with writing():
             while True:
-                self._remove_if_dead(name)
+                self._forget(name, unless_alive=_LIVE)
                 with suppress(DuplicateJobError):
                     # The description is our own: the library's would quote the arguments.
                     self._queue.enqueue_call(
@@ -165,36 +193,6 @@ class JobQueue:
                     return self._view(self._fetch(name))
                 except JobNotFound:
                     continue  # it ran and was deleted in between
-
-    def _remove_if_dead(self, name: str) -> None:
-        """Deletes a record whose job will never run (again). Someone else may do the same at the same time."""
-        key = AllowedJob.key_for(name)
-        with self._connection.pipeline() as pipeline:
-            try:
-                pipeline.watch(key)
-                job = self._fetch(name)
-                if self._is_alive(job):
-                    return
-                pipeline.multi()
-                job.delete(pipeline=pipeline)
-                pipeline.execute()
-            except (JobNotFound, redis.WatchError, InvalidJobOperation):  # the last: it has just gone
-                return
-
-    def _is_alive(self, job: AllowedJob) -> bool:
-        """Whether a job is where its state says: after a crash or a lost queue a record may be all that is left."""
-        queue = self._queue
-        with self._connection.pipeline() as pipeline:  # one moment: a job moves from one of these to the next
-            pipeline.hget(job.key, "status")
-            pipeline.lpos(queue.key, job.id)
-            pipeline.lpos(queue.intermediate_queue_key, job.id)
-            pipeline.zscore(queue.scheduled_job_registry.key, job.id)
-            pipeline.zrangebyscore(queue.started_job_registry.key, time.time(), "+inf")
-            status, waits, moves, is_scheduled, running = pipeline.execute()
-        if not _state(status).is_live:
-            return False
-        is_running = any(entry.decode().partition(":")[0] == job.id for entry in running)
-        return waits is not None or moves is not None or is_scheduled is not None or is_running
 
     def enqueue_due_retries(self) -> int:
         """Puts the jobs whose time to be tried again has come back into the queue; how many."""
@@ -363,11 +361,9 @@ class JobQueue:
         """Forgets a job that does not run. Raises AccessDenied, JobNotFound or JobRefused."""
         allowed(actor, Action.MANAGE_JOBS)
         with writing():
-            job = self._fetch(name)
-            if _state(job.get_status(refresh=False)) is JobState.RUNNING and self._is_alive(job):
+            self._fetch(name)
+            if not self._forget(name, unless_alive=_RUNNING):
                 raise JobRefused("the job is running: stop it first")
-            with suppress(InvalidJobOperation):  # it has just gone
-                job.delete()
 
     def suspend(self, *, actor: Actor | str = "api") -> None:
         """Lets workers finish what they do and take nothing new: all workers of the library on this Redis.
@@ -383,6 +379,26 @@ class JobQueue:
         allowed(actor, Action.MANAGE_WORKERS)
         with writing():
             resume(self._connection)
+
+    def _forget(self, name: str, *, unless_alive: Iterable[str]) -> bool:
+        """Deletes what is known of a job but if it is alive in one of these states: whether it is gone."""
+        queue, job = self._queue, AllowedJob(name, connection=self._connection, serializer=JSONSerializer)
+        registries: list[BaseRegistry] = [
+            queue.started_job_registry,
+            queue.scheduled_job_registry,
+            queue.finished_job_registry,
+            queue.failed_job_registry,
+            queue.canceled_job_registry,
+        ]
+        keys = [
+            job.key,
+            queue.key,
+            queue.intermediate_queue_key,
+            *(registry.key for registry in registries),
+            job.execution_registry.key,
+            Result.get_key(job.id),
+        ]
+        return bool(self._forgetting(keys=keys, args=[job.id, time.time(), *unless_alive]))
 
     def _fetch(self, name: str) -> AllowedJob:
         try:

@@ -137,8 +137,11 @@ class PoolWorker(Worker):
             super().heartbeat(timeout, pipeline)
             return
         with self._sitting_out():
-            super().heartbeat(timeout)
-            if self.birth_date and not self.connection.hexists(self.key, "birth"):
+            with self.connection.pipeline() as beat:
+                super().heartbeat(timeout, beat)
+                beat.hexists(self.key, "birth")
+                *_, is_registered = beat.execute()
+            if self.birth_date and not is_registered:
                 with self.connection.pipeline() as again:
                     again.hset(self.key, mapping=self.serialize() | {"state": self.get_state()})
                     worker_registration.register(self, again)
