@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -161,7 +161,7 @@ def panels(view: View, compare: bool) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-        notes = ["Select a bar of the first chart to see its requests."]
+        notes = ["Select a bar of the first chart to see the requests of its time."]
         if any(mark.at >= buckets[0].starts_at for mark in marks):
             notes.append("⊘ and a dotted line mark an invalidation.")
         st.caption(" ".join(notes), width="stretch")
@@ -174,10 +174,8 @@ def panel(
     name = f"chart-{key}"
     # Asked before it is drawn: a chart of other values is another one, and knows nothing of a click on the one before.
     chosen: Any = st.session_state.get(name) if key in _LEADING else None
-    if chosen and chosen["selection"]["points"]:
-        parameters = _LEADING[key](chosen["selection"]["points"][0])
-        if parameters is not None:
-            _to_requests(view, parameters)
+    if chosen and (parameters := _LEADING[key](chosen["selection"]["points"])):
+        _to_requests(view, parameters)
     drawing = drawings().get(draw, *values, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
@@ -195,27 +193,28 @@ def _to_requests(view: View, parameters: dict[str, str]) -> None:
     st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), **parameters})
 
 
-def _behind_bar(point: dict[str, Any]) -> dict[str, str] | None:
-    match point.get("customdata"):
-        case [since, until, outcome, *_]:
-            return {"since": str(int(since)), "until": str(int(until)), "outcome": str(outcome)}
-        case _:
-            return None
+def _behind_bars(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The time of a bar. Not its outcome: a click takes all bars of its time together, and tells of any of them."""
+    for point in points:
+        match point.get("customdata"):
+            case [since, until]:
+                return {"since": str(int(since)), "until": str(int(until))}
+    return {}
 
 
-def _behind_class(point: dict[str, Any]) -> dict[str, str] | None:
-    match point.get("customdata"):
-        case str(name) | [str(name)] if name:
+def _behind_class(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    match points:
+        case [{"customdata": str(name) | [str(name)]}, *_] if name:
             return {"ttl_class": name}
         case _:
-            return None
+            return {}
 
 
-_LEADING: dict[str, Callable[[dict[str, Any]], dict[str, str] | None]] = {
-    "outcomes": _behind_bar,
+_LEADING: dict[str, Callable[[Sequence[Mapping[str, Any]]], dict[str, str]]] = {
+    "outcomes": _behind_bars,
     "ttl-classes": _behind_class,
 }
-"""Charts whose bars lead to the requests behind them: from a selected point to the filters of that page."""
+"""Charts whose bars lead to the requests behind them: from the selected points to the filters of that page."""
 
 
 def replay_progress() -> None:

@@ -49,7 +49,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
-    """Requests a bucket, stacked by outcome; each bar carries its bucket and outcome as custom data.
+    """Requests a bucket, stacked by outcome; each bar carries its bucket's beginning and end as custom data.
 
     `before` are the buckets of the window before, one for each: so in all charts over time.
     """
@@ -63,7 +63,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
                 y=counts,
                 name=look.short,
                 marker={"color": look.hexadecimal, "line": {"width": 0}},
-                customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds, look.words) for bucket in buckets],
+                customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets],
                 hovertemplate="%{y:,}",
             )
     _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")

@@ -1,4 +1,4 @@
-"""From a row to what is behind it, with the pointer. Bars: tests/pages/test_drilling.py."""
+"""From a bar or a row to what is behind it, with the pointer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, expect
+
+from tests.e2e.conftest import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -17,6 +19,19 @@ HEADER, ROW = 36, 35
 def tick(table: Locator, row: int) -> None:
     """Selects a row by the box in front of it."""
     table.click(position={"x": 18, "y": HEADER + ROW * row + ROW // 2})
+
+
+def test_a_bar_of_the_dashboard_leads_to_the_requests_of_its_time(open_console):
+    page = open_console("dashboard")
+    bars = page.get_by_test_id("stPlotlyChart").first.locator(".trace.bars .point path")
+    expect(bars.first).to_be_attached()  # once the first step of its time has ended
+    page.get_by_role("switch", name="Live").click(force=True)
+    settled(page)
+    bars.last.scroll_into_view_if_needed()
+    bars.last.click(force=True)  # what the chart listens with lies above it
+    expect(page.get_by_role("heading", level=1)).to_have_text("Requests")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"[?&]since=.*[?&]until="))
 
 
 def test_a_row_of_requests_opens_its_detail_and_leads_to_the_entry(open_console, picture):

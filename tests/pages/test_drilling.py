@@ -7,7 +7,6 @@ import time
 import pytest
 from streamlit.util import AttributeDictionary
 
-from pages.components import outcomes
 from tests.pages.conftest import everything_said
 from tests.pages.test_dashboard import an_outcome
 
@@ -18,12 +17,13 @@ def test_a_selected_bar_leads_to_its_requests(open_page, services, is_behind):
     services.metrics.record(behind)
     at = open_page("dashboard")
     since = time.time() - (300 if is_behind else 100)
-    point = {"customdata": [since, since + 200, outcomes.look(behind.kind, behind.detail).words]}
-    selection = {"points": [point], "point_indices": [0], "box": [], "lasso": []}
+    total, bar = {"y": 1}, {"y": 1, "customdata": [since, since + 200]}
+    selection = {"points": [total, bar], "point_indices": [0], "box": [], "lasso": []}
     at.session_state["chart-outcomes"] = AttributeDictionary(selection=selection)
     at.run()
     assert not at.exception
     assert [title.value for title in at.title] == ["Requests"]
-    assert at.query_params["outcome"] == point["customdata"][2]
+    assert at.query_params["since"] == str(int(since))
+    assert "outcome" not in at.query_params
     assert len(at.dataframe[0].value if at.dataframe else []) == is_behind
     assert is_behind or "No request like this" in everything_said(at)
