@@ -41,6 +41,8 @@ SOAK = Plan(
 )
 """For hours: many more lookups between two invalidations, and patience for a busy machine."""
 
+SYNCED = "appendfsync always"
+"""With the usual `everysec` a kill while the disk is busy takes what Redis has acknowledged in its last second."""
 L1_SECONDS = 0.2
 END_SECONDS = 60.0
 """How long a process may take to end once its time is over."""
@@ -54,7 +56,7 @@ class Round:
         self._home = home
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.faults.callers", "tests.faults.operators"])
-        self._server = EmbeddedRedis(home, durable=True)
+        self._server = EmbeddedRedis(home, durable=True, options=[SYNCED])
         self._signals = Signals(self._context, plan.callers + 2)
         self._numbers = 0
         self._callers: list[BaseProcess] = []
