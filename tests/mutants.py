@@ -555,6 +555,13 @@ MUTANTS = (
         tests="tests/workers/test_pool.py::test_callbacks_and_webhooks_that_a_record_names_are_not_called",
     ),
     Mutant(
+        name="what Redis may have done is said not to be done",
+        file="core/stores/connection.py",
+        old="            raise unanswered from None",
+        new="            raise",
+        tests="tests/stores/test_unanswered.py",
+    ),
+    Mutant(
         name="a sweep that was lost is taken for one that runs",
         file="workers/queue/jobs.py",
         old="if ARGV[i] == status and is_somewhere() then return 0 end",

@@ -42,16 +42,26 @@ class ThreadConnections:
         return reply
 
     def ask_all(self, commands: bytes, count: int) -> list[Any]:
-        """What so many packed commands give, in one round trip; an error that one of them gives is in its place."""
+        """What so many packed commands give, in one round trip; an error that one of them gives is in its place.
+
+        When they were sent, the connection closed and no other can be had, they may have been done: the error is that
+        of a connection closed, not of one refused.
+        """
         connection, is_new = self._connection()
         try:
             return _talk(connection, commands, count)
         except redis.TimeoutError:
             raise
-        except redis.ConnectionError:
+        except redis.ConnectionError as error:
             if is_new:
                 raise
-        return _talk(connection, commands, count)
+            unanswered = error
+        try:
+            return _talk(connection, commands, count)
+        except redis.ConnectionError:
+            if "while writing" in str(unanswered):
+                raise  # nobody has heard the first time
+            raise unanswered from None
 
     def _connection(self) -> tuple[Any, bool]:
         local = self._local
