@@ -17,6 +17,7 @@ from core.access import Action
 from core.errors import InvalidInput
 from core.models import Answer, CacheStrategy
 from pages.components import context, outcomes
+from pages.components.answers import show_answer
 from pages.components.comparison import side_by_side
 from pages.components.decision import decision
 from pages.components.frame import frame
@@ -332,7 +333,7 @@ def show(turn: Turn) -> None:
         icon = outcomes.look(turn.answer.outcome.kind, turn.answer.outcome.detail).icon
     with st.chat_message("assistant", avatar=icon):
         if turn.text:
-            st.text(visible(turn.text), width="stretch")
+            show_answer(turn.text)
         if turn.problem:
             if turn.problem == STOPPED:
                 st.warning(STOPPED, icon=":material/stop_circle:")

@@ -28,6 +28,8 @@ LOW = 208
 """Of the dashboard's first charts, which so have room on the first screen."""
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
+FEW = 4
+"""Entries up to which the axis counts one by one: there is no half of one."""
 MOST_BARS = 8
 """Bars by name in one chart: the rest is in the tables."""
 
@@ -143,6 +145,8 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
                 "overlaying": "y",
                 "side": "right",
                 "rangemode": "tozero",
+                "tickmode": "auto",
+                "nticks": 6,
                 "ticksuffix": " MB",
                 "showgrid": False,
                 "automargin": True,
@@ -150,6 +154,8 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
             }
         )
     figure.update_layout(yaxis={"rangemode": "tozero", "tickformat": "~s"})
+    if max(filter(None, entries), default=0) < FEW:
+        figure.update_layout(yaxis={"range": [0, FEW], "dtick": 1})
     return figure
 
 
@@ -164,12 +170,13 @@ def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
         name="hit rate",
         showlegend=False,
         marker={"color": outcomes.HIT_EXACT.hexadecimal, "line": {"width": 0}},
+        width=_thickness(len(shown)),
         text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
         textposition="auto",
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", dtick=0.25)
     return figure
 
 
@@ -191,6 +198,7 @@ def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
                 orientation="h",
                 name=words,
                 marker={"color": look.hexadecimal, "line": {"width": 0}},
+                width=_thickness(len(shown)),
                 customdata=[name for name, _ in shown],
                 hovertemplate="%{x:,}",
             )
@@ -362,6 +370,11 @@ def _bars() -> go.Figure:
     figure.update_layout(hovermode="closest", bargap=0.35)
     figure.update_yaxes(autorange="reversed", type="category", ticklabelstandoff=6)
     return figure
+
+
+def _thickness(count: int) -> float:
+    """Of each of so many bars by name, as a share of its place: a single one would fill the chart."""
+    return min(0.65, 0.16 * (1 + count))
 
 
 def _ghost(figure: go.Figure, times: Sequence[datetime], values: Sequence[float | None], name: str, hover: str) -> None:

@@ -12,8 +12,9 @@ import streamlit as st
 from core.access import Action
 from core.models import Answer, Completion
 from pages.components import actions, context, outcomes
+from pages.components.answers import show_answer
 from pages.components.entry_detail import edits
-from pages.components.text import literal, one_line, visible
+from pages.components.text import literal, one_line
 from pages.components.turns import Received, Turn
 from pages.components.wording import UNKNOWN, duration, milliseconds, money, sentence
 
@@ -81,7 +82,7 @@ def side_by_side(turn: Turn, fresh: Received) -> None:
 def _column(title: str, icon: str, text: str, answer: Answer | None) -> None:
     with st.container(border=True, gap="small"):
         st.markdown(f"{icon} **{title}**")
-        st.text(visible(text) or "(empty)", width="stretch")
+        show_answer(text or "(empty)")
         if answer is None:
             return
         outcome = answer.outcome

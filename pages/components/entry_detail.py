@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from core.invalidation import Preview
 from core.pins import Pins
 from core.transfer import export
 from pages.components import actions, context
+from pages.components.answers import show_answer
 from pages.components.confirmation import tell_of_no_worker
 from pages.components.entry_relations import neighbours_of, scope_of
 from pages.components.frame import state
@@ -95,11 +97,11 @@ def detail(found: FoundEntry) -> None:
                 st.badge("pinned", icon=":material/keep:", color="blue", help=PINNED)
             if entry.chunks is not None:
                 st.badge("came as a stream", icon=":material/stream:", color="blue")
-        _text("Prompt, the last message of the request", entry.prompt)
+        _text("Prompt, the last message of the request", entry.prompt, lambda text: st.text(visible(text)))
         if header.target is not None:
-            _text("Stands for the entry", f"{found.key.partition('-')[0]}-{header.target.hex()}")
+            _text("Stands for the entry", f"{found.key.partition('-')[0]}-{header.target.hex()}", st.text)
         else:
-            _text("Answer", answer_text(entry.body))
+            _text("Answer", answer_text(entry.body), show_answer)
         _actions(found)
         actions.show_last("entry")
         _facts(found, now)
@@ -107,10 +109,10 @@ def detail(found: FoundEntry) -> None:
             _further(found)
 
 
-def _text(label: str, text: str) -> None:
+def _text(label: str, text: str, show: Callable[[str], object]) -> None:
     st.caption(label)
     with st.container(border=True, height="content" if len(text) < 1500 else 320):
-        st.text(visible(text[:SHOWN_CHARACTERS]) or "(empty)")
+        show(text[:SHOWN_CHARACTERS] or "(empty)")
     if len(text) > SHOWN_CHARACTERS:
         st.caption(f"The first {SHOWN_CHARACTERS:,} of {len(text):,} characters; the export holds all of them.")
 

@@ -51,7 +51,7 @@ REQUESTS_SHOWN = ("outcome", "prompt", "why", "latency", "time")
 
 FREQUENT_COLUMNS: dict[str, Any] = {
     "count": _column.NumberColumn("Times", width=80),
-    "prompt": _column.TextColumn("Prompt", width="large"),
+    "prompt": _column.TextColumn("Prompt", width=330),
     "latency": _column.NumberColumn("Waited in all, s", format="%.1f", width=130),
     "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=110),
     "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=110),
@@ -180,8 +180,8 @@ NAMESPACE_COLUMNS: dict[str, Any] = {
 
 NEIGHBOUR_COLUMNS: dict[str, Any] = {
     "similarity": _column.NumberColumn("Cosine", format="%.3f", width=80),
-    "verdict": _column.TextColumn("What the lookup makes of it", width="medium"),
-    "prompt": _column.TextColumn("Stored question", width="large"),
+    "verdict": _column.TextColumn("What the lookup makes of it", width=300),
+    "prompt": _column.TextColumn("Stored question", width=260),
     "key": _column.TextColumn("Key", width="small"),
 }
 

@@ -20,6 +20,8 @@ PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "sch
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parent / "screenshots")
 PATIENCE_MS = 60_000
 TALLEST = 6000
+TALL = """document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight
+  + (document.querySelector('[data-testid=stBottom]')?.offsetHeight ?? 0)"""
 IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -68,7 +70,11 @@ def open_console(browser: Browser, encore: Installation) -> Iterator[Callable[..
 
     def begin(path: str = "", *, width: int = 1280, theme: str = "light") -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, timezone_id="Europe/Paris", locale="en-GB"
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            reduced_motion="reduce",
+            timezone_id="Europe/Paris",
+            locale="en-GB",
         )
         contexts.append(context)
         page = context.new_page()
@@ -134,7 +140,7 @@ def picture() -> Callable[[Page, str], Path]:
     def take(page: Page, name: str) -> Path:
         settled(page)
         size = page.viewport_size
-        tall = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+        tall = page.evaluate(TALL)
         page.set_viewport_size({"width": size["width"], "height": min(max(size["height"], tall + 24), TALLEST)})
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         path = PICTURES / f"{name}.png"

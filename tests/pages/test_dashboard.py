@@ -336,6 +336,18 @@ def test_what_is_stored_is_drawn_with_its_evictions():
     assert drawn == {"entries": [5, None], "evicted": [3, 0], "memory": [2.0, None]}
 
 
+@pytest.mark.parametrize(("entries", "axis"), [(0, (0, 4)), (3, (0, 4)), (4, None)])
+def test_a_few_entries_are_counted_one_by_one(entries, axis):
+    sample = Sample(at=0, entries=entries, used_bytes=None, namespaces={})
+    figure = charts.stored_over_time([GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=0)], [])
+    assert figure.layout.yaxis.range == axis
+
+
+def test_a_single_bar_by_name_does_not_fill_its_chart():
+    thickness = [charts.hit_rate_by_name(dict.fromkeys("abcdefgh"[:count], a_summary(**SOME))) for count in (1, 2, 8)]
+    assert [figure.data[0].width for figure in thickness] == [0.32, 0.48, 0.65]
+
+
 def test_the_distribution_has_a_bar_for_each_bucket_that_is_not_empty():
     figure = charts.latency_distribution(Histogram(counts={30: 8, 31: 2}), Histogram(counts={60: 3}))
     assert [(bar.name, list(bar.y)) for bar in figure.data] == [("hits", [8, 2]), ("misses", [3])]
