@@ -23,7 +23,7 @@ from core.launcher import masked
 from core.models import CacheStrategy
 from core.pools import Pools
 from core.settings import ProviderChoice, SemanticMode, Settings
-from core.stores.base import StoreFacts
+from core.stores.base import Persistence, StoreFacts
 
 PROVIDER_SECONDS = 5.0
 PROBE = "Is anybody there?"
@@ -229,7 +229,15 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0) -> Iterator[Finding]
             "every invalidation is reported as unknown.",
             remedy="Connect replicas, or ask for fewer.",
         )
-    if not facts.persistent:
+    if facts.persistence is Persistence.SNAPSHOTS:
+        yield Finding(
+            area="redis",
+            level=Level.WARNING,
+            text="It keeps snapshots alone: after a crash it is as of the latest one, and serves again what was "
+            "invalidated since.",
+            remedy="Set appendonly to yes.",
+        )
+    elif facts.persistence is Persistence.NOTHING:
         yield Finding(
             area="redis",
             level=Level.WARNING,

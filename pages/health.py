@@ -12,7 +12,7 @@ from core.access import Action
 from core.doctor import Diagnosis, Finding, Level
 from core.errors import CacheError
 from core.isolation import Check, check_isolation
-from core.stores.base import StoreFacts
+from core.stores.base import Persistence, StoreFacts
 from pages.components import context
 from pages.components.checkup import SECONDS, Looked, checkup
 from pages.components.frame import frame, state, told
@@ -129,8 +129,15 @@ def _server() -> None:
         _tile(
             "Writes",
             "taken" if facts.writable else "refused",
-            "kept on disk" if facts.persistent else "not kept on disk",
+            _KEPT[facts.persistence],
         )
+
+
+_KEPT = {
+    Persistence.NOTHING: "not kept on disk",
+    Persistence.SNAPSHOTS: "kept by snapshots",
+    Persistence.LOG: "kept on disk",
+}
 
 
 def _replication(facts: StoreFacts) -> str:

@@ -26,9 +26,15 @@ from core.doctor import (
 from core.models import ChatRequest
 from core.pools import Pools
 from core.settings import Settings
-from core.stores.base import StoreFacts
+from core.stores.base import Persistence, StoreFacts
 
-SOUND = {"kind": "redis", "version": "8.2.3", "policy": "volatile-lru", "role": "master", "persistent": True}
+SOUND = {
+    "kind": "redis",
+    "version": "8.2.3",
+    "policy": "volatile-lru",
+    "role": "master",
+    "persistence": Persistence.LOG,
+}
 
 
 def found(findings) -> dict[str, Level]:
@@ -59,7 +65,8 @@ def test_fewer_replicas_than_an_invalidation_waits_for_are_told():
         ({"policy": "allkeys-random"}, Level.WARNING, "allkeys-random"),
         ({"role": "slave", "writable": False}, Level.ERROR, "replica"),
         ({"writable": False}, Level.ERROR, "no writes"),
-        ({"persistent": False}, Level.WARNING, "nothing on disk"),
+        ({"persistence": Persistence.NOTHING}, Level.WARNING, "nothing on disk"),
+        ({"persistence": Persistence.SNAPSHOTS}, Level.WARNING, "snapshots alone"),
         ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95% full"),
         ({"version": "6.0.16"}, Level.ERROR, "6.2.0"),
         ({"version": "5.0.14"}, Level.ERROR, "6.2.0"),
@@ -149,12 +156,17 @@ def test_everything_is_looked_at_and_told_as_json(on_redis):
     assert any("nothing on disk" in finding["text"] for finding in told["findings"]), "the tests' server keeps nothing"
 
 
-def test_a_server_that_keeps_its_data_is_told_from_one_that_does_not(redis_server, monkeypatch):
-    for options, how in (((), {"durable": True}), (("save 60 1",), {})):
-        server = redis_server(*options, **how)
-        monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-        with bootstrap(Settings()) as services:
-            assert not any("nothing on disk" in finding.text for finding in diagnose(services).findings)
+@pytest.mark.parametrize(
+    ("options", "durable", "words"),
+    [((), True, set()), (("save 60 1",), False, {"snapshots alone"}), ((), False, {"nothing on disk"})],
+    ids=["a log", "snapshots", "nothing"],
+)
+def test_how_a_server_keeps_its_data_is_told(redis_server, monkeypatch, options, durable, words):
+    server = redis_server(*options, durable=durable)
+    monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
+    with bootstrap(Settings()) as services:
+        said = " ".join(finding.text for finding in diagnose(services).findings)
+    assert {word for word in ("snapshots alone", "nothing on disk") if word in said} == words
 
 
 def test_a_redis_that_is_not_there_is_one_error_with_its_address_and_without_its_password(monkeypatch):

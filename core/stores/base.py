@@ -109,6 +109,14 @@ class Sifted(msgspec.Struct, frozen=True):
     others: int = 0
 
 
+class Persistence(StrEnum):
+    """What of a store survives a crash, from the least to the most: what snapshots alone keep is of the latest one."""
+
+    NOTHING = "nothing"
+    SNAPSHOTS = "snapshots"
+    LOG = "log"
+
+
 class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a store says of itself. Bytes are of the whole server; None where it has no such thing."""
 
@@ -120,7 +128,7 @@ class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
     evicted: int = 0
     role: str = ""
     replicas: int = 0
-    persistent: bool = False
+    persistence: Persistence = Persistence.NOTHING
     writable: bool = True
 
 

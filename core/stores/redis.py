@@ -14,7 +14,7 @@ from core.bans import InvalidationRecord, decode_record, encode_record, new_reco
 from core.errors import DecodeError
 from core.keys import NAMESPACES, Slot
 from core.models import Stamp
-from core.stores.base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
+from core.stores.base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
 from core.stores.clients import patient_client, request_client
 from core.stores.cluster import ClusterClient, ClusterServers
 from core.stores.connection import packed
@@ -395,10 +395,16 @@ def _facts(server: redis.Redis) -> StoreFacts:
         evicted=int(info.get("evicted_keys", 0)),
         role=str(info.get("role", "")),
         replicas=int(info.get("connected_slaves", 0)),
-        persistent=bool(info.get("aof_enabled")) or _saves(server),
+        persistence=_persistence(server, info),
         writable=info.get("role") == "master"
         and (info.get("rdb_last_bgsave_status") == "ok" or not _stops_when_it_cannot_save(server)),
     )
+
+
+def _persistence(server: redis.Redis, info: dict[str, Any]) -> Persistence:
+    if info.get("aof_enabled"):
+        return Persistence.LOG
+    return Persistence.SNAPSHOTS if _saves(server) else Persistence.NOTHING
 
 
 def _saves(server: redis.Redis) -> bool:
@@ -429,7 +435,7 @@ def _together(all_facts: Sequence[StoreFacts]) -> StoreFacts:
         max_bytes=None if None in limits else sum(limit or 0 for limit in limits),
         policy=next((policy for policy in policies if policy.startswith("allkeys")), policies[0]),
         evicted=sum(facts.evicted for facts in all_facts),
-        persistent=all(facts.persistent for facts in all_facts),
+        persistence=min((facts.persistence for facts in all_facts), key=list(Persistence).index),
         writable=all(facts.writable for facts in all_facts),
     )
 
