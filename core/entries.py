@@ -285,7 +285,7 @@ def _rows(store: Store, slot: Slot, model: str, before: Place | None) -> Iterato
 
 
 def _models(store: Store, slot: Slot, where: EntryFilter) -> list[str]:
-    return store.models(slot) if where.model is None else [where.model]
+    return list(store.models(slot)) if where.model is None else [where.model]
 
 
 def _read(store: Store, wanted: Sequence[tuple[Slot, bytes]]) -> list[tuple[Row, InvalidationRecord] | None]:

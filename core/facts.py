@@ -61,7 +61,7 @@ def count_entries(services: Services, namespace: str | None = None, model: str |
         for name in ([namespace] if namespace else store.namespaces())
         for bucket in range(services.settings.buckets)
     )
-    return sum(store.count_model(slot, each) for slot in slots for each in ([model] if model else store.models(slot)))
+    return sum(store.count_model(slot, model) if model else sum(store.models(slot).values()) for slot in slots)
 
 
 def sample(services: Services, now: float) -> Sample:

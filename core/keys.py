@@ -358,7 +358,12 @@ class Slot:
 
     def by_model(self, model: str) -> bytes:
         """Sorted set of a model's entries by creation time: a hint for counting, listing and walking."""
-        return self.prefix + b"model:" + sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+        return self.indexes + sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+
+    @property
+    def indexes(self) -> bytes:
+        """What the names of all models' sorted sets begin with."""
+        return self.prefix + b"model:"
 
     @property
     def models(self) -> bytes:

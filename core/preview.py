@@ -154,7 +154,7 @@ def make_preview(
 ) -> Preview:
     """What a ban with these criteria would hide in these slots of one namespace. Raises StoreUnavailable."""
     records = [(slot, record) for slot in slots if (record := store.read(slot, [])[1]) is not None]
-    listed = sum(store.count_model(slot, model) for slot, _ in records for model in store.models(slot))
+    listed = sum(sum(store.models(slot).values()) for slot, _ in records)
     tally = _Tally(criteria, now)
     count = None
     if criteria.key is not None:

@@ -8,7 +8,7 @@ entries are deleted only if they are still what was looked at, and a ban retires
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -95,7 +95,7 @@ class Sweep:
             return True  # undone, or lost with the record, since it was looked at
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
-        progress.total += sum(self._store.count_model(slot, model) for model in models)
+        progress.total += sum(models.values())
         if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
             return False
         self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
@@ -106,7 +106,7 @@ class Sweep:
         slot: Slot,
         record: InvalidationRecord,
         swept: Sequence[Ban],
-        models: Sequence[str],
+        models: Iterable[str],
         progress: SweepProgress,
     ) -> bool:
         """Deletes what the index lists and a model or an age selects; False when it was stopped."""

@@ -220,8 +220,8 @@ class Store(Protocol):
         """How many entries the index lists for a model."""
         ...
 
-    def models(self, slot: Slot) -> list[str]:
-        """Models the index knows."""
+    def models(self, slot: Slot) -> dict[str, int]:
+        """Models the index knows, by name, with how many entries it lists for each. One round trip."""
         ...
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:

@@ -214,10 +214,16 @@ class MemoryStore:
             for row in rows
         )
 
-    def models(self, slot: Slot) -> list[str]:
-        """Models that have entries."""
+    def models(self, slot: Slot) -> dict[str, int]:
+        """Models that have entries, with how many live ones, aliases not counted."""
+        now = self._clock()
+        found: dict[str, int] = {}
         with self._lock:
-            return sorted({cell.model for name, cell in self._cells.items() if name.startswith(slot.entries)})
+            for name, cell in self._cells.items():
+                if name.startswith(slot.entries):
+                    is_counted = cell.expires_at > now and _is_entry(cell.value)
+                    found[cell.model] = found.get(cell.model, 0) + is_counted
+        return dict(sorted(found.items()))
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
         """Deletes those that still carry the stamp that was seen."""

@@ -19,7 +19,19 @@ from core.stores.clients import patient_client, request_client
 from core.stores.cluster import ClusterClient, ClusterServers
 from core.stores.connection import packed
 from core.stores.failures import reading, translated, writing
-from core.stores.scripts import PRUNE, RELEASE, REMOVE, REMOVE_MODEL, RENEW, REPLACE, ROW_DIGITS, SIFT, SWAP, WRITE
+from core.stores.scripts import (
+    MODELS,
+    PRUNE,
+    RELEASE,
+    REMOVE,
+    REMOVE_MODEL,
+    RENEW,
+    REPLACE,
+    ROW_DIGITS,
+    SIFT,
+    SWAP,
+    WRITE,
+)
 from core.stores.servers import OneServer, Servers
 
 __all__ = ["RedisStore", "patient_client", "request_client"]
@@ -283,11 +295,12 @@ class RedisStore:
         with reading():
             return self._client.zcount(slot.by_model(model), "-inf", _highest(created_before))
 
-    def models(self, slot: Slot) -> list[str]:
-        """Models the index knows."""
+    def models(self, slot: Slot) -> dict[str, int]:
+        """Models the index knows, with how many entries it lists for each, by one script."""
         with reading():
-            values = cast("list[bytes]", self._client.hvals(slot.models))
-        return sorted(value.decode("utf-8", "surrogatepass") for value in values)
+            names, counts = MODELS(self._servers, [slot.models], [slot.indexes])
+        found = {name.decode("utf-8", "surrogatepass"): count for name, count in zip(names, counts, strict=True)}
+        return dict(sorted(found.items()))
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
         """Deletes those that still carry the stamp that was seen, by one script a model."""

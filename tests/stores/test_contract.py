@@ -331,7 +331,7 @@ def test_a_model_is_walked_oldest_first_and_counted_without_aliases(store, slot)
     assert prompts == sorted(prompts)
     assert store.count_model(slot, "m") == 450
     assert store.count_model(slot, "m", created_before=NOW + 2) == 200
-    assert store.models(slot) == ["m", "o"]
+    assert store.models(slot) == {"m": 450, "o": 1}
 
 
 def test_only_what_was_looked_at_is_removed(store, slot):
