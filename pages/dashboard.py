@@ -194,12 +194,12 @@ def _to_requests(view: View, parameters: dict[str, str]) -> None:
 
 
 def _behind_bars(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The time of a bar. Not its outcome: a click takes all bars of its time together, and tells of any of them."""
-    for point in points:
-        match point.get("customdata"):
-            case [since, until]:
-                return {"since": str(int(since)), "until": str(int(until))}
-    return {}
+    """The time of a bar. Not its outcome: a click takes any of the bars at its time."""
+    match points:
+        case [{"customdata": [since, until]}, *_]:
+            return {"since": str(int(since)), "until": str(int(until))}
+        case _:
+            return {}
 
 
 def _behind_class(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:

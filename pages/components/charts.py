@@ -27,6 +27,8 @@ HEIGHT = 260
 LOW = 208
 """Of the dashboard's first charts, which so have room on the first screen."""
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
+SELECTING = "event+select"
+"""Of charts whose bars can be selected: Streamlit sets it itself, but not again when a live chart is drawn anew."""
 MARK_COLOUR = "#8A929C"
 FEW = 4
 """Entries up to which the axis counts one by one: there is no half of one."""
@@ -65,11 +67,12 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
                 y=counts,
                 name=look.short,
                 marker={"color": look.hexadecimal, "line": {"width": 0}},
-                customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets],
                 hovertemplate="%{y:,}",
             )
     _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
-    figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
+    # Of all that lies at one time a click takes whichever is nearest: each of them tells the same.
+    figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
+    figure.update_layout(barmode="stack", bargap=0.12, height=LOW, clickmode=SELECTING)
     return figure
 
 
@@ -202,7 +205,7 @@ def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
                 customdata=[name for name, _ in shown],
                 hovertemplate="%{x:,}",
             )
-    figure.update_layout(barmode="stack", hovermode="y unified")
+    figure.update_layout(barmode="stack", hovermode="y unified", clickmode=SELECTING)
     figure.update_xaxes(tickformat=",d")
     return figure
 

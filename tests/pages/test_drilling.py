@@ -17,8 +17,7 @@ def test_a_selected_bar_leads_to_its_requests(open_page, services, is_behind):
     services.metrics.record(behind)
     at = open_page("dashboard")
     since = time.time() - (300 if is_behind else 100)
-    total, bar = {"y": 1}, {"y": 1, "customdata": [since, since + 200]}
-    selection = {"points": [total, bar], "point_indices": [0], "box": [], "lasso": []}
+    selection = {"points": [{"customdata": [since, since + 200]}], "point_indices": [0], "box": [], "lasso": []}
     at.session_state["chart-outcomes"] = AttributeDictionary(selection=selection)
     at.run()
     assert not at.exception
