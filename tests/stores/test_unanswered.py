@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,9 +22,9 @@ from core.stores.redis import RedisStore, patient_client
 class Relay:
     """Between clients and a server: passes everything on, until it hangs up on all clients and takes no new ones."""
 
-    def __init__(self, path: Path, server: str) -> None:
+    def __init__(self, path: Path, server: Callable[[], socket.socket]) -> None:
         self.path = path
-        self._server = server
+        self._connect = server
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -48,8 +50,7 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._server)
+            server = self._connect()
             self._ends += [client, server]
             threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
 
@@ -66,11 +67,20 @@ class Relay:
 
 
 @pytest.fixture
-def relay(redis_url, tmp_path):
+def relay(redis_url):
     where = urlsplit(redis_url)
-    relay = Relay(tmp_path / "relay.sock", unquote(where.path))
-    yield relay
-    relay.hang_up()
+
+    def connect() -> socket.socket:
+        if where.scheme != "unix":
+            return socket.create_connection((where.hostname, where.port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(unquote(where.path))
+        return server
+
+    with tempfile.TemporaryDirectory() as home:  # the path of a socket must be short
+        relay = Relay(Path(home) / "relay.sock", connect)
+        yield relay
+        relay.hang_up()
 
 
 @pytest.fixture
