@@ -85,18 +85,19 @@ def relay(redis_url):
 
 @pytest.fixture
 def through(relay, redis_url):
-    """An invalidator whose connections, through the relay, have been used."""
+    """An invalidator that reaches Redis through the relay."""
     password = urlsplit(redis_url).password
-    client = patient_client(f"unix://:{password}@{quote(str(relay.path))}?db=0")
-    return CacheInvalidator(RedisStore(client), AuditLog(None))
+    store = RedisStore(patient_client(f"unix://:{password}@{quote(str(relay.path))}?db=0"))
+    yield CacheInvalidator(store, AuditLog(None))
+    store.close()
 
 
 def active(redis_url: str, namespace: str) -> list[str]:
     """The invalidations in force, as anyone else sees them."""
-    client = patient_client(redis_url)
-    invalidator = CacheInvalidator(RedisStore(client), AuditLog(None))
+    store = RedisStore(patient_client(redis_url))
+    invalidator = CacheInvalidator(store, AuditLog(None))
     found = [str(ban.criteria.model) for where, ban in invalidator.active() if where == namespace]
-    client.close()
+    store.close()
     return sorted(found)
 
 
