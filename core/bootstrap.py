@@ -200,6 +200,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         buckets=settings.buckets,
         hold_seconds=settings.hold_seconds,
         replicas=settings.invalidation_replicas,
+        synced=settings.invalidation_synced,
         copies_seconds=config.l1_seconds,
         count=lambda kind: metrics.count(f"invalidations_{kind}"),
         hits=lambda: metrics.hits,

@@ -30,6 +30,8 @@ PROBE = "Is anybody there?"
 OVERDUE_SECONDS = 600.0
 MANY_BANS = MAX_ACTIVE_BANS * 3 // 4
 FULL_SHARE = 0.9
+SYNCED_VERSION = (7, 2, 0)
+"""The first that can be asked what is on its disk."""
 SKEW_SECONDS = 5.0
 
 HOLES = (
@@ -175,7 +177,8 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
     milliseconds = (time.perf_counter() - began) * 1000
     facts = services.store.facts()
     yield Finding(area="redis", level=Level.OK, text=f"Redis {facts.version} answers in {milliseconds:.1f} ms.")
-    yield from facts_findings(facts, replicas=services.settings.invalidation_replicas)
+    settings = services.settings
+    yield from facts_findings(facts, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
     seconds, microseconds = services.redis.time()
     skew = now - (seconds + microseconds / 1e6)
     if abs(skew) > SKEW_SECONDS:
@@ -187,8 +190,11 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
         )
 
 
-def facts_findings(facts: StoreFacts, *, replicas: int = 0) -> Iterator[Finding]:
-    """What is wrong with a Redis that describes itself so; `replicas` are to have each invalidation. Pure."""
+def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
+    """What is wrong with a Redis that describes itself so. Pure.
+
+    So many `replicas` are to have each invalidation, and its disk when `synced`.
+    """
     version = _version(facts.version)
     if version is not None:
         yield from _version_findings(facts.version, version)
@@ -228,6 +234,14 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0) -> Iterator[Finding]
             text=f"Its replicas are {facts.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
             "every invalidation is reported as unknown.",
             remedy="Connect replicas, or ask for fewer.",
+        )
+    if synced and (facts.persistence is not Persistence.LOG or (version is not None and version < SYNCED_VERSION)):
+        yield Finding(
+            area="redis",
+            level=Level.ERROR,
+            text="ENCORE_INVALIDATION_SYNCED is set, and it cannot say what is on its disk: the outcome of every "
+            "invalidation is reported as unknown.",
+            remedy="Set appendonly to yes on Redis 7.2 or later, or unset it.",
         )
     if facts.persistence is Persistence.SNAPSHOTS:
         yield Finding(

@@ -48,7 +48,8 @@ __all__ = [
 logger = logging.getLogger("encore.invalidation")
 
 REPLICAS_SECONDS = 1.0
-"""Longest wait for replicas."""
+DISK_SECONDS = 3.0
+"""Longest waits for replicas, and for a disk that is written to once a second."""
 LONGEST_HOLD_SECONDS = 86_400
 CLOCK_RATES_SECONDS = 0.02
 """By how much the clocks of two machines may drift apart within a second, and more."""
@@ -104,7 +105,7 @@ class CacheInvalidator:
 
     `clock` gives Unix seconds. `buckets` is the number of slots of each namespace. `copies_seconds` is how long
     processes serve copies of their own, as far as this one knows; `pause` waits so many seconds for those to end. So
-    many `replicas` must have an invalidation before it is acknowledged.
+    many `replicas` must have an invalidation before it is acknowledged, and when `synced`, the disk of Redis too.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class CacheInvalidator:
         buckets: int = 1,
         hold_seconds: float = 300,
         replicas: int = 0,
+        synced: bool = False,
         longest_ttl_seconds: float = 30 * 86_400,
         copies_seconds: float = 0,
         clock: Callable[[], float] = time.time,
@@ -129,6 +131,7 @@ class CacheInvalidator:
         self._buckets = buckets
         self._hold_seconds = hold_seconds
         self._replicas = replicas
+        self._synced = synced
         self._longest_ttl_seconds = longest_ttl_seconds
         self._copies_seconds = copies_seconds
         self._clock = clock
@@ -224,7 +227,7 @@ class CacheInvalidator:
         self._outwait_copies(records)
         note("invalidate.applied", self._clock(), details)
         self._count(_kind(criteria))
-        self._outwait_replicas(slots)
+        self._outwait_servers(slots)
         return Invalidation(
             id=ban_id,
             namespace=namespace,
@@ -273,18 +276,28 @@ class CacheInvalidator:
         if seconds := max(self._copies_seconds, *leaves, 0):
             self._pause(seconds + CLOCK_RATES_SECONDS)
 
-    def _outwait_replicas(self, slots: Iterable[Slot]) -> None:
-        """Waits until as many replicas as are asked for have these buckets' records. Raises OutcomeUnknown."""
-        if not self._replicas:
-            return
-        words = "It is in force, but a failover could lose it"
+    def _outwait_servers(self, slots: Iterable[Slot]) -> None:
+        """Waits until these buckets' records are where they are asked to be: on disk, at replicas.
+
+        Raises OutcomeUnknown.
+        """
         for slot in slots:
-            try:
-                have = self._store.replicated(slot, self._replicas, REPLICAS_SECONDS)
-            except StoreUnavailable as error:
-                raise OutcomeUnknown(f"{words}: whether replicas have it is not known ({error})") from error
-            if have < self._replicas:
-                raise OutcomeUnknown(f"{words}: {have} of the {self._replicas} replicas asked for have it")
+            if self._synced:
+                words = "It is in force, but a crash of Redis could lose it"
+                try:
+                    is_synced = self._store.synced(slot, DISK_SECONDS)
+                except StoreUnavailable as error:
+                    raise OutcomeUnknown(f"{words}: whether it is on disk is not known ({error})") from error
+                if not is_synced:
+                    raise OutcomeUnknown(f"{words}: it is not on disk yet")
+            if self._replicas:
+                words = "It is in force, but a failover could lose it"
+                try:
+                    have = self._store.replicated(slot, self._replicas, REPLICAS_SECONDS)
+                except StoreUnavailable as error:
+                    raise OutcomeUnknown(f"{words}: whether replicas have it is not known ({error})") from error
+                if have < self._replicas:
+                    raise OutcomeUnknown(f"{words}: {have} of the {self._replicas} replicas asked for have it")
 
     def _repeated(
         self, request_id: str, criteria: Criteria, namespace: str, slots: Sequence[Slot]
@@ -312,7 +325,7 @@ class CacheInvalidator:
             raise InvalidInput("request_id", "was used for another invalidation: give a new one")
         if found:
             self._outwait_copies(in_force)  # the first request may be waiting still
-            self._outwait_replicas(slots)
+            self._outwait_servers(slots)
         return known
 
     def undo(self, invalidation_id: str, *, actor: Actor | str = "api", source: str = "api") -> Invalidation:

@@ -155,6 +155,11 @@ class Settings(BaseSettings):
     invalidation_replicas: int = Field(
         0, ge=0, le=10, description="Replicas that must have an invalidation before it is acknowledged."
     )
+    invalidation_synced: bool = Field(
+        False,
+        description="Acknowledge an invalidation only when it is on the disk of Redis (7.2 or later, appendonly yes): "
+        "within a second or so.",
+    )
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
     record_prompts: bool = Field(True, description="Keep prompt text with the recent request records and near matches.")
 

@@ -555,6 +555,13 @@ MUTANTS = (
         tests="tests/workers/test_pool.py::test_callbacks_and_webhooks_that_a_record_names_are_not_called",
     ),
     Mutant(
+        name="what is to be on disk is acknowledged before",
+        file="core/bootstrap.py",
+        old="        synced=settings.invalidation_synced,\n",
+        new="",
+        tests="tests/stores/test_replicas.py",
+    ),
+    Mutant(
         name="what Redis may have done is said not to be done",
         file="core/stores/connection.py",
         old="            raise unanswered from None",

@@ -59,6 +59,16 @@ def test_fewer_replicas_than_an_invalidation_waits_for_are_told():
 
 
 @pytest.mark.parametrize(
+    ("facts", "is_fine"),
+    [({}, True), ({"version": "7.0.15"}, False), ({"persistence": Persistence.SNAPSHOTS}, False)],
+)
+def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
+    found = facts_findings(StoreFacts(**(SOUND | facts)), synced=True)
+    told = [finding for finding in found if "ENCORE_INVALIDATION_SYNCED" in finding.text]
+    assert [finding.level for finding in told] == ([] if is_fine else [Level.ERROR])
+
+
+@pytest.mark.parametrize(
     ("facts", "level", "word"),
     [
         ({"policy": "allkeys-lru", "max_bytes": 10**9}, Level.ERROR, "allkeys-lru"),

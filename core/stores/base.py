@@ -172,6 +172,10 @@ class Store(Protocol):
         """How many replicas have all that the slot's server has now; it waits so long for so many."""
         ...
 
+    def synced(self, slot: Slot, timeout_seconds: float) -> bool:
+        """Whether all that the slot's server has now is on its disk; it waits so long for it."""
+        ...
+
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
         ...

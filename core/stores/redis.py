@@ -140,13 +140,21 @@ class RedisStore:
                 current = reply[1]
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
-        """By WAIT, after a command that takes note of how far the server is, whoever's the latest write was."""
-        wait = packed([b"WAIT", b"%d" % replicas, b"%d" % (1000 * timeout_seconds)])
+        """By WAIT."""
+        return int(self._waited(slot, [b"WAIT", b"%d" % replicas, b"%d" % (1000 * timeout_seconds)]))
+
+    def synced(self, slot: Slot, timeout_seconds: float) -> bool:
+        """By WAITAOF, which Redis has from 7.2 on."""
+        local, _ = self._waited(slot, [b"WAITAOF", b"1", b"0", b"%d" % (1000 * timeout_seconds)])
+        return bool(local)
+
+    def _waited(self, slot: Slot, wait: list[bytes]) -> Any:
+        """After a command that takes note of how far the server is, whoever's the latest write was."""
         with reading():
-            _, acknowledged = self._servers.ask_all(slot.record, packed([b"EXISTS", slot.record]) + wait, 2)
-            if isinstance(acknowledged, redis.RedisError):
-                raise acknowledged
-        return int(acknowledged)
+            _, reply = self._servers.ask_all(slot.record, packed([b"EXISTS", slot.record]) + packed(wait), 2)
+            if isinstance(reply, redis.RedisError):
+                raise reply
+        return reply
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""

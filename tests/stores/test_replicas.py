@@ -1,4 +1,4 @@
-"""An invalidation that waits for replicas: acknowledged when they have it, and then no failover loses it."""
+"""An invalidation that waits for replicas, or for the disk: acknowledged when they have it, and no crash loses it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pytest
 
 from core.audit import AuditLog
 from core.bans import Criteria
+from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown
 from core.invalidation import CacheInvalidator
 from core.keys import Slot
+from core.settings import Settings
 from core.stores.redis import RedisStore, patient_client
+from tests.conftest import RedisServer
 from tests.stores.test_address import Listening, until
 
 SKY = Criteria(keywords=("sky",))
@@ -37,7 +40,7 @@ def invalidator_of(server: Listening, replicas: int) -> CacheInvalidator:
     return CacheInvalidator(RedisStore(client), AuditLog(client), replicas=replicas)
 
 
-def bans_of(server: Listening) -> list[str]:
+def bans_of(server: RedisServer) -> list[str]:
     store = RedisStore(patient_client(server.url))
     record = store.read(Slot("default", 0), [])[1]
     store.close()
@@ -71,3 +74,38 @@ def test_unless_it_is_asked_for_no_replica_is_waited_for(servers):
     replica.pause()
     assert invalidator_of(primary, 0).invalidate(SKY, actor="anna").effective
     replica.resume()
+
+
+def synced(server: RedisServer) -> CacheInvalidator:
+    """What acknowledges when the disk has it."""
+    client = patient_client(server.url)
+    return CacheInvalidator(RedisStore(client), AuditLog(client), synced=True)
+
+
+def test_what_is_to_be_on_disk_is_waited_for(redis_server, redis8_binary):
+    server = redis_server(binary=redis8_binary, durable=True)
+    assert synced(server).invalidate(SKY, actor="anna", request_id="r1").effective
+    with server.client() as client:
+        assert client.info("commandstats")["cmdstat_waitaof"]["failed_calls"] == 0
+    server.kill()
+    server.start()
+    assert bans_of(server) == ["r1"]
+
+
+def test_a_disk_that_is_not_asked_is_not_waited_for(redis_server, redis8_binary):
+    server = redis_server(binary=redis8_binary, durable=True)
+    client = patient_client(server.url)
+    assert CacheInvalidator(RedisStore(client), AuditLog(client)).invalidate(SKY, actor="anna").effective
+    assert "cmdstat_waitaof" not in client.info("commandstats")
+
+
+def test_where_nothing_is_kept_on_disk_the_outcome_is_unknown(redis_server, monkeypatch):
+    server = redis_server()
+    monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
+    monkeypatch.setenv("ENCORE_INVALIDATION_SYNCED", "true")
+    with (
+        bootstrap(Settings()) as services,
+        pytest.raises(OutcomeUnknown, match="It is in force, but a crash of Redis could lose it: whether it is on"),
+    ):
+        services.invalidation.invalidate(SKY, actor="anna", request_id="r1")
+    assert bans_of(server) == ["r1"]
