@@ -89,6 +89,17 @@ class RedisStore:
             # A full server does not take this and does take what follows; whatever else it refuses, it will say then.
             return
 
+    def _listed_record(self, slot: Slot) -> bytes | None:
+        """A record as it is stored, its namespace listed again: sweeps are found by that list, and it may be lost."""
+        if not isinstance(self._servers, OneServer):
+            self._list_namespace(slot)
+            return cast("bytes | None", self._client.get(slot.record))
+        commands = packed([b"SADD", NAMESPACES, slot.namespace.encode()]) + packed([b"GET", slot.record])
+        _, record = self._servers.ask_all(slot.record, commands, 2)  # whether it was listed: see _list_namespace
+        if isinstance(record, redis.RedisError):
+            raise record
+        return cast("bytes | None", record)
+
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
     ) -> tuple[StoredAs, InvalidationRecord | None]:
@@ -128,9 +139,7 @@ class RedisStore:
         """Applies a pure change by compare-and-swap until no one came between; the new record."""
         doomed = slot.entry(remove) if remove is not None else slot.prefix + b"nothing"
         with writing():
-            # Listed again each time: what lists all namespaces may have been lost, and sweeps are found by it.
-            self._list_namespace(slot)
-            current = cast("bytes | None", self._client.get(slot.record))
+            current = self._listed_record(slot)
             while True:
                 record = self._parse(slot, current) or new_record()
                 changed = change(record)
