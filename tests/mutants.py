@@ -1,14 +1,16 @@
 """Breaks one promise at a time and shows that the tests notice: `python -m tests.mutants`.
 
-Each mutant is a small patch to a copy of the tree, with the tests that must go red.
+Each mutant is a small patch to a copy of the tree, with the tests that must go red; every processor breaks another.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -734,14 +736,16 @@ def survives(mutant: Mutant) -> bool:
             raise SystemExit(f"{mutant.name}: {result.stdout[-1000:]}{result.stderr[-1000:]}")
         lines = result.stdout.splitlines()
         red = next((line for line in lines if line.startswith(("FAILED", "ERROR"))), "")
-        print(f"{'survived' if result.returncode == 0 else 'caught':9} {mutant.name}\n          {red[:150]}")
+        told = f"{'survived' if result.returncode == 0 else 'caught':9} {mutant.name}\n          {red[:150]}"
+        print(told, flush=True)
         return result.returncode == 0
 
 
 def main() -> None:
     wanted = sys.argv[1:]
     chosen = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
-    survivors = [mutant.name for mutant in chosen if survives(mutant)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        survivors = [mutant.name for mutant, lived in zip(chosen, threads.map(survives, chosen), strict=True) if lived]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")
     sys.exit(1 if survivors else 0)
 

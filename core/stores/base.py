@@ -225,7 +225,7 @@ class Store(Protocol):
         ...
 
     def models(self, slot: Slot) -> dict[str, int]:
-        """Models the index knows, by name, with how many entries it lists for each. One round trip."""
+        """Models the index knows, by name, with how many entries it lists for each."""
         ...
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:

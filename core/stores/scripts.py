@@ -298,17 +298,6 @@ end
 return {{page[1], others, suspects}}
 """)
 
-# KEYS: models. ARGV: what the names of their indexes begin with.
-MODELS = Script("""
-local known = redis.call('HGETALL', KEYS[1])
-local names, counts = {}, {}
-for i = 1, #known, 2 do
-  names[#names + 1] = known[i + 1]
-  counts[#counts + 1] = redis.call('ZCARD', ARGV[1] .. known[i])
-end
-return {names, counts}
-""")
-
 # KEYS: the model's index. ARGV: what names of entries begin with, rows to pass over, rows to look at.
 PRUNE = Script(f"""
 local rows = redis.call('ZRANGE', KEYS[1], ARGV[2], tonumber(ARGV[2]) + tonumber(ARGV[3]) - 1)

@@ -24,7 +24,7 @@ from tests.metrics.outcomes import a_hit
 from tests.processes import descendants
 from tests.workers.conftest import ROOT, Installation, eventually
 from workers.queue import JobState
-from workers.queue.jobs import QUEUE_NAME
+from workers.queue.jobs import QUEUE_NAME, job_id
 
 MANY = 10_000
 
@@ -218,11 +218,13 @@ def test_workers_outlive_a_restart_of_redis_that_forgets_everything(redis_server
     pool = PoolProcess(server.url, tmp_path)
     try:
         pool.ready()
-        before = set(descendants(pool.process.pid))  # perhaps a horse among them
-        server.kill()
-        server.start()
         with bootstrap(Settings()) as services:
             queue = JobQueue(services.queue_redis)
+            # The pool's first job: one that Redis leaves half-way would fail, and say so.
+            eventually(lambda: (job := queue.job(job_id("prune", None))) and job.state is JobState.FINISHED)
+            before = set(descendants(pool.process.pid))
+            server.kill()
+            server.start()
             eventually(lambda: queue.alive_workers() == 2)
             assert {worker.pid for worker in queue.workers()} <= before
             name = queue.enqueue_sweep("shop").id
