@@ -27,8 +27,6 @@ HEIGHT = 260
 LOW = 208
 """Of the dashboard's first charts, which so have room on the first screen."""
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
-SELECTING = "event+select"
-"""Of charts whose bars can be selected: Streamlit sets it itself, but not again when a live chart is drawn anew."""
 MARK_COLOUR = "#8A929C"
 FEW = 4
 """Entries up to which the axis counts one by one: there is no half of one."""
@@ -73,7 +71,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
     figure.update_annotations(hovertext=None)  # with words to show, a mark would catch the clicks on what is behind it
     # Of all that lies at one time a click takes whichever is nearest: each of them tells the same.
     figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
-    figure.update_layout(barmode="stack", bargap=0.12, height=LOW, clickmode=SELECTING)
+    figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
     return figure
 
 
@@ -206,7 +204,7 @@ def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
                 customdata=[name for name, _ in shown],
                 hovertemplate="%{x:,}",
             )
-    figure.update_layout(barmode="stack", hovermode="y unified", clickmode=SELECTING)
+    figure.update_layout(barmode="stack", hovermode="y unified")
     figure.update_xaxes(tickformat=",d")
     return figure
 

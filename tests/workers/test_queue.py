@@ -79,9 +79,11 @@ def test_a_sweep_that_will_run_is_not_queued_again(queue, client, status, place)
     assert client.hget(f"rq:job:{name}", "mark") == b"the same"
 
 
-def test_a_record_that_cannot_be_read_makes_room(queue, client):
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_record_that_cannot_be_read_makes_room(queue, client, waits):
     name = queue.enqueue_sweep("shop").id
-    client.delete(f"rq:queue:{QUEUE_NAME}")
+    if not waits:
+        client.delete(f"rq:queue:{QUEUE_NAME}")
     client.hset(f"rq:job:{name}", "created_at", "never")
     assert queue.enqueue_sweep("shop").state is JobState.QUEUED
     assert queue.queue_view().waiting == 1

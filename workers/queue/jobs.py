@@ -192,7 +192,8 @@ class JobQueue:
                 try:
                     return self._view(self._fetch(name))
                 except JobNotFound:
-                    continue  # it ran and was deleted in between
+                    # It ran and was deleted in between, or waits with a record that nobody can read.
+                    self._forget(name, unless_alive=_RUNNING)
 
     def enqueue_due_retries(self) -> int:
         """Puts the jobs whose time to be tried again has come back into the queue; how many."""
