@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -39,6 +40,8 @@ __all__ = ["RedisStore", "patient_client", "request_client"]
 ROW_PAGE = 500
 FETCHED_BATCH = 200
 LEASE_PAGE = 200
+WAIT_SECONDS = 0.5
+"""Of one WAIT: the console's clients have patience for a second."""
 
 
 class RedisStore:
@@ -150,20 +153,28 @@ class RedisStore:
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
         """By WAIT."""
-        return int(self._waited(slot, [b"WAIT", b"%d" % replicas, b"%d" % (1000 * timeout_seconds)]))
+        return int(self._waited(slot, [b"WAIT", b"%d" % replicas], lambda have: have >= replicas, timeout_seconds))
 
     def synced(self, slot: Slot, timeout_seconds: float) -> bool:
         """By WAITAOF, which Redis has from 7.2 on."""
-        local, _ = self._waited(slot, [b"WAITAOF", b"1", b"0", b"%d" % (1000 * timeout_seconds)])
+        local, _ = self._waited(slot, [b"WAITAOF", b"1", b"0"], lambda reply: reply[0] > 0, timeout_seconds)
         return bool(local)
 
-    def _waited(self, slot: Slot, wait: list[bytes]) -> Any:
-        """After a command that takes note of how far the server is, whoever's the latest write was."""
-        with reading():
-            _, reply = self._servers.ask_all(slot.record, packed([b"EXISTS", slot.record]) + packed(wait), 2)
-            if isinstance(reply, redis.RedisError):
-                raise reply
-        return reply
+    def _waited(self, slot: Slot, wait: list[bytes], is_enough: Callable[[Any], bool], timeout_seconds: float) -> Any:
+        """What there is in the end, asked for again and again: no wait may be longer than a client's patience.
+
+        Each is after a command that takes note of how far the server is, whoever's the latest write was.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            seconds = min(WAIT_SECONDS, deadline - time.monotonic())
+            command = packed([*wait, b"%d" % max(1, 1000 * seconds)])  # 0 would be for ever
+            with reading():
+                _, reply = self._servers.ask_all(slot.record, packed([b"EXISTS", slot.record]) + command, 2)
+                if isinstance(reply, redis.RedisError):
+                    raise reply
+            if is_enough(reply) or time.monotonic() >= deadline:
+                return reply
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer."""

@@ -92,6 +92,14 @@ def test_what_is_to_be_on_disk_is_waited_for(redis_server, redis8_binary):
     assert bans_of(server) == ["r1"]
 
 
+def test_a_client_of_less_patience_than_the_disk_needs_waits_all_the_same(redis_server, redis8_binary):
+    server = redis_server(binary=redis8_binary, durable=True)
+    client = patient_client(server.url, 0.7)
+    invalidator = CacheInvalidator(RedisStore(client), AuditLog(client), synced=True)
+    for number in range(3):  # it is written to once a second: all but the first wait for most of one
+        assert invalidator.invalidate(SKY, actor="anna", request_id=f"r{number}").effective
+
+
 def test_a_disk_that_is_not_asked_is_not_waited_for(redis_server, redis8_binary):
     server = redis_server(binary=redis8_binary, durable=True)
     client = patient_client(server.url)
