@@ -9,9 +9,10 @@ from __future__ import annotations
 import streamlit as st
 
 if __name__ == "__main__":
-    from core.access import Action
-    from pages.components import context, exposure
-    from pages.components.frame import FAVICON, entered
+    from core.access.roles import Action
+    from pages.components.data import context
+    from pages.components.server import exposure
+    from pages.components.shell.frame import FAVICON, entered
 
     # Without an icon of our own the browser would fetch one for each page from outside.
     st.set_page_config(page_title="Encore", page_icon=FAVICON, layout="wide")
@@ -97,8 +98,8 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
-    from pages.components import exposure
-    from pages.components.serving import Doorway
+    from pages.components.server import exposure
+    from pages.components.server.serving import Doorway
 
     settings = exposure.refuse_to_serve()
     app = st.App(

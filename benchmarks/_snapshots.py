@@ -15,14 +15,14 @@ from pathlib import Path
 
 import msgspec
 
-from core import codec
-from core.audit import AuditLog
-from core.embedded import EmbeddedRedis
-from core.invalidation import CacheInvalidator
-from core.keys import Slot
+from core.access.audit import AuditLog
+from core.invalidation.invalidator import CacheInvalidator
+from core.keys.identity import Slot
 from core.models import CacheEntry, EntryHeader, Stamp
+from core.stores import codec
 from core.stores.base import Write
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.embedded import EmbeddedRedis
+from core.stores.redis.store import RedisStore, patient_client
 
 SLOT = Slot("default", 0)
 MODELS = ("gpt-4o-mini", "gpt-4o")

@@ -30,9 +30,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks.gateway import HOST, free_port
 from core.bootstrap import bootstrap
-from core.embedded import EmbeddedRedis
 from core.models import ChatRequest
 from core.settings import Settings
+from core.stores.redis.embedded import EmbeddedRedis
 from tests.fakes import CountingProvider
 
 ROOT = Path(__file__).resolve().parents[1]

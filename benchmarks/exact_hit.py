@@ -21,9 +21,9 @@ from pathlib import Path
 import redis
 
 from core.bootstrap import Services, bootstrap
-from core.embedded import EmbeddedRedis
 from core.models import ChatRequest, Completion
 from core.settings import Settings
+from core.stores.redis.embedded import EmbeddedRedis
 
 CHUNK = 50
 PROMPTS = 200

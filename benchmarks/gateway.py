@@ -34,7 +34,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.embedded import EmbeddedRedis
+from core.stores.redis.embedded import EmbeddedRedis
 
 HOST = "127.0.0.1"
 ANSWER = " ".join(["your order can be changed in the settings before we ship it"] * 25)

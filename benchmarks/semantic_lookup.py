@@ -24,22 +24,22 @@ import numpy as np
 import redis
 
 from benchmarks.semantic_quality import read_rows
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.embedded import EmbeddedRedis, ServerBinary, server_at
-from core.keys import Identity, identify
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.keys.identity import Identity, identify
 from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Completion
-from core.semantic.blas import SingleThreadedBlas
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import EmbedderIdentity, NoVector, Vector, Vectors, WordLlamaEmbedder, normalized
-from core.semantic.feed import IndexFollower, VectorLog
-from core.semantic.index import NumpyIndex, Partition, Row, SemanticIndex
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import EmbedderIdentity, NoVector, Vector, Vectors, WordLlamaEmbedder, normalized
+from core.semantic.index.blas import SingleThreadedBlas
+from core.semantic.index.log import IndexFollower, VectorLog
+from core.semantic.index.numpy_index import NumpyIndex, Partition, Row, SemanticIndex
+from core.semantic.index.replication import SharedVectors
+from core.semantic.index.vector_sets import VectorSetIndex, has_vector_sets
 from core.semantic.lookup import SemanticLookup
-from core.semantic.thresholds import Threshold
-from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
-from core.semantic.vectors import SharedVectors
+from core.semantic.quality.thresholds import Threshold
 from core.settings import SemanticMode
-from core.stores.redis import RedisStore
+from core.stores.redis.embedded import EmbeddedRedis, ServerBinary, server_at
+from core.stores.redis.store import RedisStore
 
 SIZES = (
     (1_000, 256),

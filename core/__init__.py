@@ -1,17 +1,17 @@
 """Encore: a response cache for LLM applications. These are the public names; everything else may change."""
 
-from core.bans import Criteria
-from core.bootstrap import Services, bootstrap
-from core.cache import LLMCache
-from core.calls import cached_llm_call
-from core.decider import CacheConfig
-from core.invalidation import CacheInvalidator
-from core.metrics import CacheMetrics
-from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Outcome
-from core.settings import Settings
-from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore
-from core.ttl import TTLPolicy
+from .bans.record import Criteria
+from .bootstrap import Services, bootstrap
+from .cache.cache import LLMCache
+from .cache.flow import CacheConfig
+from .cache.function import cached_llm_call
+from .invalidation.invalidator import CacheInvalidator
+from .metrics import CacheMetrics
+from .models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Outcome
+from .policy.ttl import TTLPolicy
+from .settings import Settings
+from .stores.memory import MemoryStore
+from .stores.redis.store import RedisStore
 
 __all__ = [
     "Answer",

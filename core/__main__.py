@@ -1,6 +1,6 @@
 """python -m core: the operator's command line."""
 
-from core.cli import cli
+from .cli import cli
 
 if __name__ == "__main__":
     cli(prog_name="python -m core")

@@ -9,42 +9,42 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from redis import Redis
 
-from core import embedded
-from core.alert_board import AlertBoard
-from core.alerts import AlertRules
-from core.audit import AuditLog
-from core.bypass import BypassSwitch
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.invalidation import CacheInvalidator
-from core.logins import EndedLogins
-from core.metrics import CacheMetrics
-from core.metrics.gauges import Gauges
-from core.metrics.summary import OVERHEAD
-from core.metrics.tally import USD_SCALE
-from core.models import CacheStrategy, Usage
-from core.pins import RELEASED_SECONDS, Pins
-from core.policy import PolicyLimits
-from core.prices import price
-from core.refresh import Refreshes
-from core.schedules import Schedules
-from core.semantic.deferred import DeferredLookup
-from core.semantic.evidence import Evidence
-from core.semantic.judge import JudgeBudget
-from core.semantic.judging import ProviderJudge, SharedBudget
-from core.semantic.refusals import Refusals
-from core.semantic.thresholds import Threshold, Thresholds
-from core.settings import Settings
-from core.stores.address import ServerKind, parse_address
-from core.stores.base import Store
-from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, patient_client, request_client
-from core.ttl import TTLPolicy
+from .access.audit import AuditLog
+from .access.logins import EndedLogins
+from .cache.bypass import BypassSwitch
+from .cache.cache import LLMCache
+from .cache.flow import CacheConfig
+from .cache.revalidation import Refreshes
+from .entries.pins import RELEASED_SECONDS, Pins
+from .invalidation.invalidator import CacheInvalidator
+from .invalidation.schedules import Schedules
+from .metrics import CacheMetrics
+from .metrics.gauges import Gauges
+from .metrics.summary import OVERHEAD
+from .metrics.tally import USD_SCALE
+from .models import CacheStrategy, Usage
+from .monitoring.alert_board import AlertBoard
+from .monitoring.alerts import AlertRules
+from .policy.cacheability import PolicyLimits
+from .policy.ttl import TTLPolicy
+from .providers.prices import price
+from .semantic.deferred import DeferredLookup
+from .semantic.judge.judge import ProviderJudge, SharedBudget
+from .semantic.judge.prompt import JudgeBudget
+from .semantic.quality.evidence import Evidence
+from .semantic.quality.rejected_pairs import Refusals
+from .semantic.quality.thresholds import Threshold, Thresholds
+from .settings import Settings
+from .stores.base import Store
+from .stores.memory import MemoryStore
+from .stores.redis import embedded
+from .stores.redis.address import ServerKind, parse_address
+from .stores.redis.store import RedisStore, patient_client, request_client
 
 if TYPE_CHECKING:
-    from core.providers import Provider
-    from core.semantic.lookup import SemanticLookup
-    from core.semantic.vectors import SharedVectors
+    from .providers import Provider
+    from .semantic.index.replication import SharedVectors
+    from .semantic.lookup import SemanticLookup
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,7 +176,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     judge = _judge(settings, overrides.get("provider"), path_client, metrics, clock)
 
     def build_semantic() -> tuple[SemanticLookup, SharedVectors | None]:
-        from core.semantic.assembly import assemble
+        from .semantic.assembly import assemble
 
         return assemble(
             settings,
@@ -288,7 +288,7 @@ def _provider(
     settings: Settings, *, max_retries: int = 2, on_embedding: Callable[[str, int], None] | None = None
 ) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
-    from core.providers import DemoProvider, OpenAIProvider
+    from .providers import DemoProvider, OpenAIProvider
 
     if settings.uses_demo_model:
         return DemoProvider()

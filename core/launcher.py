@@ -25,10 +25,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core import child
-from core.embedded import EmbeddedRedis
-from core.errors import CacheError, EmbeddedRedisError
-from core.settings import Settings
+from .concurrency import processes as child
+from .errors import CacheError, EmbeddedRedisError
+from .settings import Settings
+from .stores.redis.embedded import EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"

@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 
 import msgspec
 
-from core.errors import InvalidInput
+from .errors import InvalidInput
 
 UNKEYED_PARAMETERS = frozenset(
     {
@@ -23,7 +23,7 @@ UNKEYED_PARAMETERS = frozenset(
 """Parameters that do not change the answer: the documented list. Every other one, known or not, is in the key.
 
 `user` and `safety_identifier` are the user of a personal answer. Of `extra_headers` only those of
-`core.keys.UNKEYED_HEADERS` do not change the answer.
+`core.keys.identity.UNKEYED_HEADERS` do not change the answer.
 """
 
 
@@ -263,7 +263,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stored answer, or (with `header.target` set) an alias that names one.
 
     `prompt` is the last user message, `tags` what the answer depends on. `chunks` is set when the answer arrived as a
-    stream: `body` is then what they assemble to. `parts` tells what the scope is made of, as `core.parts` packs it.
+    stream: `body` is then what they assemble to. `parts` tells what the scope is made of, as `core.keys` packs it.
     """
 
     header: EntryHeader

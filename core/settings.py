@@ -24,13 +24,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.access import Role
-from core.bans import COPIES_SECONDS
-from core.errors import InvalidSettings
-from core.keys import NAMESPACE_PATTERN
-from core.models import CacheStrategy
-from core.stores.address import ServerKind, parse_address
-from core.ttl import TTLRule, class_problems, rule_problems
+from .access.roles import Role
+from .bans.record import COPIES_SECONDS
+from .errors import InvalidSettings
+from .keys.identity import NAMESPACE_PATTERN
+from .models import CacheStrategy
+from .policy.ttl import TTLRule, class_problems, rule_problems
+from .stores.redis.address import ServerKind, parse_address
 
 
 class ProviderChoice(StrEnum):

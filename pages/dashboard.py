@@ -10,17 +10,20 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.access import Action
+from core.access.roles import Action
+from core.metrics.request_log import RequestRecord
 from core.metrics.summary import Summary
 from core.models import OutcomeKind
-from core.request_log import RequestRecord
-from pages.components import actions, charts, context, series_table, tables, tiles, window
-from pages.components.drawings import drawings
-from pages.components.frame import START_WORKERS, frame, nothing_yet, state
-from pages.components.jobs import figures as figures_of_job
-from pages.components.readings import Reading
-from pages.components.view import ON_DASHBOARD, ON_REQUESTS, View, choose_view
-from pages.components.wording import UNKNOWN, clock, duration, sentence
+from pages.components.dashboard import series_table, tiles
+from pages.components.data import actions, context
+from pages.components.data import queries as window
+from pages.components.data.readings import Reading
+from pages.components.data.view import ON_DASHBOARD, ON_REQUESTS, View, choose_view
+from pages.components.display import charts, tables
+from pages.components.display.chart_cache import drawings
+from pages.components.display.figures import UNKNOWN, clock, duration, sentence
+from pages.components.shell.frame import START_WORKERS, frame, nothing_yet, state
+from pages.components.shell.job_card import figures as figures_of_job
 from workers.queue.jobs import job_id
 
 TILE_SECONDS = 2

@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.entries import (
+from core.entries.listing import (
     LOOKED_THROUGH,
     LOOKING_SECONDS,
     PAGE_SIZE,
@@ -22,9 +22,12 @@ from core.entries import (
     page_entries,
 )
 from core.errors import InvalidInput
-from core.keys import Slot, parse_readable_key
-from pages.components import actions, context
-from pages.components.entry_detail import (
+from core.keys.identity import Slot, parse_readable_key
+from pages.components.data import actions, context
+from pages.components.data.readings import Reading
+from pages.components.display.figures import UNKNOWN, clock, duration, many
+from pages.components.display.text import literal, one_line
+from pages.components.entries.detail import (
     SNAPSHOT,
     ask_to_invalidate,
     detail,
@@ -34,12 +37,9 @@ from pages.components.entry_detail import (
     looks,
     may_edit,
 )
-from pages.components.entry_filters import Filters, clear, fill_from_link, filters
-from pages.components.entry_intake import intake
-from pages.components.frame import frame, nothing_yet, told
-from pages.components.readings import Reading
-from pages.components.text import literal, one_line
-from pages.components.wording import UNKNOWN, clock, duration, many
+from pages.components.entries.filters import Filters, clear, fill_from_link, filters
+from pages.components.entries.intake import intake
+from pages.components.shell.frame import frame, nothing_yet, told
 
 _column = st.column_config
 

@@ -8,17 +8,17 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.access import Action
-from core.doctor import Diagnosis, Finding, Level
+from core.access.roles import Action
+from core.doctor.diagnosis import Diagnosis, Finding, Level
+from core.doctor.isolation import Check, check_isolation
 from core.errors import CacheError
-from core.isolation import Check, check_isolation
 from core.stores.base import Persistence, StoreFacts
-from pages.components import context
-from pages.components.checkup import SECONDS, Looked, checkup
-from pages.components.frame import frame, state, told
-from pages.components.rights import read_only
-from pages.components.text import plain, visible
-from pages.components.wording import UNKNOWN, clock, many, number, size
+from pages.components.data import context
+from pages.components.data.checkup import SECONDS, Looked, checkup
+from pages.components.display.figures import UNKNOWN, clock, many, number, size
+from pages.components.display.text import plain, visible
+from pages.components.shell.frame import frame, state, told
+from pages.components.shell.permissions import read_only
 
 LOOKS = {
     Level.OK: (":material/check_circle:", "green", "in order"),

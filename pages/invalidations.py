@@ -9,20 +9,22 @@ from uuid import uuid4
 import msgspec
 import streamlit as st
 
-from core.access import Action
-from core.bans import Criteria
+from core.access.roles import Action
+from core.bans.record import Criteria
 from core.errors import CacheError
-from core.invalidation import Invalidation, InvalidationState, Preview, ending_hold, invalidating
-from pages.components import actions, bypass, context, tables
-from pages.components.confirmation import tell_of_no_worker, word_typed
-from pages.components.criteria_form import Fields, effect, fill_from_link, form, now_criteria
-from pages.components.frame import frame, nothing_yet, told
-from pages.components.invalidation_states import STATES
-from pages.components.jobs import job_card
-from pages.components.readings import Reading
-from pages.components.rights import read_only
-from pages.components.text import literal, plain
-from pages.components.wording import UNKNOWN, clock, countdown, duration, many, money, sentence, share, size
+from core.invalidation.invalidator import Invalidation, InvalidationState, Preview, ending_hold, invalidating
+from pages.components.data import actions, context
+from pages.components.data.readings import Reading
+from pages.components.display import tables
+from pages.components.display.figures import UNKNOWN, clock, countdown, duration, many, money, sentence, share, size
+from pages.components.display.text import literal, plain
+from pages.components.invalidations.criteria_form import Fields, effect, fill_from_link, form, now_criteria
+from pages.components.invalidations.states import STATES
+from pages.components.shell import bypass_banner as bypass
+from pages.components.shell.confirmation import tell_of_no_worker, word_typed
+from pages.components.shell.frame import frame, nothing_yet, told
+from pages.components.shell.job_card import job_card
+from pages.components.shell.permissions import read_only
 from workers.queue import JobView
 from workers.queue.jobs import job_id
 

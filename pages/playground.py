@@ -13,19 +13,20 @@ import msgspec
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.access import Action
+from core.access.roles import Action
 from core.errors import InvalidInput
 from core.models import Answer, CacheStrategy
-from pages.components import context, outcomes
-from pages.components.answers import show_answer
-from pages.components.comparison import side_by_side
-from pages.components.decision import decision
-from pages.components.frame import frame
-from pages.components.rights import read_only
-from pages.components.text import literal, one_line, visible
-from pages.components.transcript import MOST_BYTES, dump, load
-from pages.components.turns import MOST_TURNS, STOPPED, Ask, Received, Turn, receive
-from pages.components.verdict import show_verdict, verdict_buttons
+from pages.components.data import context
+from pages.components.display import outcomes
+from pages.components.display.answers import show_answer
+from pages.components.display.text import literal, one_line, visible
+from pages.components.playground.comparison import side_by_side
+from pages.components.playground.decision import decision
+from pages.components.playground.transcript import MOST_BYTES, dump, load
+from pages.components.playground.turns import MOST_TURNS, STOPPED, Ask, Received, Turn, receive
+from pages.components.playground.verdict import show_verdict, verdict_buttons
+from pages.components.shell.frame import frame
+from pages.components.shell.permissions import read_only
 
 MOST_EARLIER = 20
 """Turns that are sent along with a conversation."""

@@ -7,22 +7,24 @@ import time
 import msgspec
 import streamlit as st
 
-from core.access import Action
+from core.access.roles import Action
 from core.errors import CacheError
 from core.metrics import Hedging
 from core.models import CacheStrategy
-from core.semantic.calibration import BUDGETS, Proposal
-from core.semantic.reports import EvidenceReport, FalseHits, ReplayPoint
-from core.semantic.thresholds import Act, Published, Threshold
+from core.semantic.quality.calibration import BUDGETS, Proposal
+from core.semantic.quality.report import EvidenceReport, FalseHits, ReplayPoint
+from core.semantic.quality.thresholds import Act, Published, Threshold
 from core.settings import SemanticMode
-from pages.components import actions, charts, context, tables, tiles
-from pages.components.frame import frame, nothing_yet, told
-from pages.components.readings import Reading
-from pages.components.review import review
-from pages.components.rights import read_only
-from pages.components.text import literal, plain
-from pages.components.tiles import Tile
-from pages.components.wording import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
+from pages.components.dashboard import tiles
+from pages.components.dashboard.tiles import Tile
+from pages.components.data import actions, context
+from pages.components.data.readings import Reading
+from pages.components.display import charts, tables
+from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
+from pages.components.display.text import literal, plain
+from pages.components.quality.review import review
+from pages.components.shell.frame import frame, nothing_yet, told
+from pages.components.shell.permissions import read_only
 
 SECONDS = 30
 """How old evidence may be on screen: with 50,000 labels it takes seconds to sum up."""

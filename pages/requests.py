@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 import streamlit as st
 
+from core.metrics.request_log import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
-from core.request_log import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
-from pages.components import context, outcomes, tables
-from pages.components.frame import frame, nothing_yet
-from pages.components.readings import Reading
-from pages.components.text import literal, visible
-from pages.components.view import ON_REQUESTS, View, choose_view
-from pages.components.wording import UNKNOWN, clock, many, milliseconds, money, sentence
+from pages.components.data import context
+from pages.components.data.readings import Reading
+from pages.components.data.view import ON_REQUESTS, View, choose_view
+from pages.components.display import outcomes, tables
+from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, sentence
+from pages.components.display.text import literal, visible
+from pages.components.shell.frame import frame, nothing_yet
 
 SECONDS = 5
 SHOWN = 500

@@ -9,20 +9,20 @@ from datetime import time as time_of_day
 import msgspec
 import streamlit as st
 
-from core.access import Action
-from core.bans import Criteria
+from core.access.roles import Action
+from core.bans.record import Criteria
 from core.errors import CacheError
-from core.invalidation import Invalidation, Preview
-from core.schedules import LONGEST_NAME, Schedule, Schedules, scheduling
-from pages.components import actions, context
-from pages.components.confirmation import word_typed
-from pages.components.criteria_form import Fields, effect, form, now_criteria
-from pages.components.frame import NO_REDIS, frame, no_worker_notice, nothing_yet, state
-from pages.components.invalidation_states import STATES
-from pages.components.readings import Reading
-from pages.components.rights import read_only
-from pages.components.text import literal, plain, visible
-from pages.components.wording import clock, duration, many, share, size
+from core.invalidation.invalidator import Invalidation, Preview
+from core.invalidation.schedules import LONGEST_NAME, Schedule, Schedules, scheduling
+from pages.components.data import actions, context
+from pages.components.data.readings import Reading
+from pages.components.display.figures import clock, duration, many, share, size
+from pages.components.display.text import literal, plain, visible
+from pages.components.invalidations.criteria_form import Fields, effect, form, now_criteria
+from pages.components.invalidations.states import STATES
+from pages.components.shell.confirmation import word_typed
+from pages.components.shell.frame import NO_REDIS, frame, no_worker_notice, nothing_yet, state
+from pages.components.shell.permissions import read_only
 
 SECONDS = 2
 SHOWN = 20

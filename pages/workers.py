@@ -6,16 +6,17 @@ import time
 
 import streamlit as st
 
-from core.access import Action
-from core.pools import Pool
-from core.schedules import Schedule
-from pages.components import actions, context, tables
-from pages.components.frame import START_WORKERS, frame, nothing_yet
-from pages.components.jobs import job_card
-from pages.components.readings import Reading
-from pages.components.rights import read_only
-from pages.components.text import literal
-from pages.components.wording import UNKNOWN, duration, many, number
+from core.access.roles import Action
+from core.invalidation.schedules import Schedule
+from core.monitoring.worker_pools import Pool
+from pages.components.data import actions, context
+from pages.components.data.readings import Reading
+from pages.components.display import tables
+from pages.components.display.figures import UNKNOWN, duration, many, number
+from pages.components.display.text import literal
+from pages.components.shell.frame import START_WORKERS, frame, nothing_yet
+from pages.components.shell.job_card import job_card
+from pages.components.shell.permissions import read_only
 from workers.queue import JobState, JobView, QueueView, WorkerView
 
 SECONDS = 2

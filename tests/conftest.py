@@ -18,9 +18,9 @@ import pytest
 import redis
 from hypothesis import settings as hypothesis_settings
 
-from core.embedded import EmbeddedRedis, ServerBinary, find_server, server_at
 from core.errors import EmbeddedRedisError
 from core.settings import Settings
+from core.stores.redis.embedded import EmbeddedRedis, ServerBinary, find_server, server_at
 from tests.openai_server import openai_server, openai_server_of_the_run
 
 __all__ = ["openai_server", "openai_server_of_the_run"]

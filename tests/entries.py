@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from core.bans import InvalidationRecord
+from core.bans.record import InvalidationRecord
 from core.models import CacheEntry, EntryHeader
 
 INCARNATION = b"i" * 16

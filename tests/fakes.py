@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from core.models import ChatRequest, Completion, Outcome
-from core.streaming import split
+from core.wire.chat import split
 
 
 def a_body(text: str, *, finish_reason: str = "stop", model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:

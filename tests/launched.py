@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from core.embedded import EmbeddedRedis
 from core.launcher import HOST, Launcher, Part, free_port
+from core.stores.redis.embedded import EmbeddedRedis
 
 # A part says in the file `events` what happened to it; at its end it needs Redis once more.
 PROGRAM = """

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from core.access import REQUIRED, Action, Actor, Role, allowed
-from core.bans import Criteria
+from core.access.roles import REQUIRED, Action, Actor, Role, allowed
+from core.bans.record import Criteria
 from core.bootstrap import Services, bootstrap
-from core.edits import Edits
+from core.doctor.isolation import check_isolation
+from core.entries.edits import Edits
+from core.entries.seeding import Seed, record_seeding, sow
 from core.errors import AccessDenied
-from core.isolation import check_isolation
 from core.models import Answer, ChatRequest, Controls
 from core.providers import DemoProvider
-from core.semantic.records import Labeller, PairRecord, pair_id
-from core.semantic.seeding import Seed, record_seeding, sow
-from core.semantic.thresholds import Threshold
+from core.semantic.quality.records import Labeller, PairRecord, pair_id
+from core.semantic.quality.thresholds import Threshold
 from core.settings import SemanticMode, Settings
 from workers.queue import JobQueue
 

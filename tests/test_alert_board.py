@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from core.alert_board import AlertBoard
-from core.alerts import AlertRules, HealthFacts
-from core.keys import ALERTS
+from core.keys.identity import ALERTS
 from core.metrics import Summary
+from core.monitoring.alert_board import AlertBoard
+from core.monitoring.alerts import AlertRules, HealthFacts
 from core.settings import Settings
 from tests.entries import Clock
 

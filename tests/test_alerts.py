@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from core.alerts import ALERT_NAMES, AlertRules, HealthFacts, Severity, alerts
 from core.metrics import Summary
+from core.monitoring.alerts import ALERT_NAMES, AlertRules, HealthFacts, Severity, alerts
 
 WELL = HealthFacts(
     store_up=True, workers=2, memory_bytes=50, memory_limit_bytes=100, active_bans=3, ban_limit=64, entries=10

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
+from core.access.audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
 from core.errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from tests.conftest import RedisFactory
 from tests.entries import NOW, Clock

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from core import bans
-from core.bans import Ban, BanState, Criteria, InvalidationRecord, Visibility, visibility
+from core.bans import record as bans
+from core.bans.record import Ban, BanState, Criteria, InvalidationRecord, Visibility, visibility
 from core.errors import DecodeError, InvalidationNotFound, InvalidationRefused, InvalidInput
-from core.keys import readable_key
+from core.keys.identity import readable_key
 from tests.entries import NOW, a_record, an_entry, digest_of
 
 KEY = readable_key(0, digest_of("k"))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from core.breaker import CircuitBreaker
+from core.concurrency.breaker import CircuitBreaker
 from tests.entries import Clock
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.access import Actor, Role
-from core.audit import AuditLog
-from core.bans import Criteria
+from core.access.audit import AuditLog
+from core.access.roles import Actor, Role
+from core.bans.record import Criteria
 from core.bootstrap import Services, bootstrap
-from core.bypass import COPY_SECONDS, EVERYTHING, MARKS, BypassSwitch
-from core.cache import LLMCache
-from core.decider import SWITCHED, CacheConfig
-from core.doctor import Level, diagnose
+from core.cache.bypass import COPY_SECONDS, EVERYTHING, MARKS, BypassSwitch
+from core.cache.cache import LLMCache
+from core.cache.flow import SWITCHED, CacheConfig
+from core.doctor.diagnosis import Level, diagnose
 from core.errors import AccessDenied, InvalidInput, NotCached, StoreUnavailable, WriteRefused
-from core.keys import BYPASS
+from core.keys.identity import BYPASS
 from core.models import ChatRequest, Controls, For, OutcomeKind
 from core.settings import Settings
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.conftest import RedisServer
 from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans import Criteria, append
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.bans.record import Criteria, append
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.errors import InvalidInput, NotCached, ProviderUnavailable
 from core.models import Answer, CacheStrategy, ChatRequest, Completion, Controls, For, NoStore, OutcomeKind
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes, a_body
 

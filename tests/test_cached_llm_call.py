@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.cache import LLMCache
-from core.calls import cached_llm_call
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.cache.function import cached_llm_call
 from core.models import Controls, OutcomeKind
 from tests.fakes import CountingProvider, Outcomes
 

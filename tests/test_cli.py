@@ -14,8 +14,9 @@ import click.testing
 import pytest
 
 from core.bootstrap import Services, bootstrap
-from core.cli import cli, words
-from core.cli.words import DURATION
+from core.cli import cli
+from core.cli import formats as words
+from core.cli.formats import DURATION
 from core.models import ChatRequest, Controls
 from core.providers import DemoProvider
 from core.settings import Settings
@@ -171,14 +172,14 @@ def test_without_a_terminal_it_takes_a_yes(terminal, filled):
 def test_on_a_terminal_it_asks_for_the_word_where_it_hides_much(
     terminal, filled, monkeypatch, criteria, keys, status, then
 ):
-    monkeypatch.setattr("core.cli.invalidating.is_terminal", lambda: True)
+    monkeypatch.setattr("core.cli.invalidations.is_terminal", lambda: True)
     assert "Type invalidate" in terminal.run("invalidate", *criteria, status=status, keys=keys)
     assert ask(filled, "Why is the sky blue?") == then
 
 
 @pytest.mark.parametrize(("keys", "status", "then"), [("y\n", 0, "miss"), ("n\n", 1, "hit"), ("\n", 1, "hit")])
 def test_on_a_terminal_it_asks(terminal, filled, monkeypatch, keys, status, then):
-    monkeypatch.setattr("core.cli.invalidating.is_terminal", lambda: True)
+    monkeypatch.setattr("core.cli.invalidations.is_terminal", lambda: True)
     for number in range(10):
         ask(filled, f"What is the number {number}?")
     assert "Type" not in terminal.run("invalidate", "--keyword", "sky", status=status, keys=keys)
@@ -228,7 +229,7 @@ def test_a_soft_one_says_what_it_is(terminal, filled):
 def test_waiting_ends_when_the_sweep_has(terminal, filled, monkeypatch):
     # A worker's part, done between two looks.
     monkeypatch.setattr(
-        "core.cli.invalidating.time.sleep", lambda seconds: filled.invalidation.sweep(namespace, rest=0)
+        "core.cli.invalidations.time.sleep", lambda seconds: filled.invalidation.sweep(namespace, rest=0)
     )
     namespace = filled.settings.namespace
     told = terminal.data("invalidate", "--everything", "--hold", "0", "--yes", "--wait")

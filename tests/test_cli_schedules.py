@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.bootstrap import Services, bootstrap
-from core.pools import Pools
+from core.monitoring.worker_pools import Pools
 from core.providers import DemoProvider
 from core.settings import Settings
 from tests.test_cli import Terminal, ask

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import codec
 from core.errors import DecodeError
 from core.models import CacheEntry
+from core.stores import codec
 from tests.entries import an_entry, digest_of
 
 json_values = st.recursive(

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from core.controls import controls_from_headers, controls_from_object, pop_controls
 from core.errors import InvalidInput
+from core.http.controls import controls_from_headers, controls_from_object, pop_controls
 from core.models import NO_CONTROLS, CacheStrategy, Controls, Default, For, NoStore
 
 

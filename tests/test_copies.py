@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from core import bans
-from core.audit import AuditLog
-from core.bans import Criteria
-from core.cache import LLMCache
-from core.copies import KEPT_SECONDS, LEAVE_SECONDS, OVERHEAD_BYTES, Copies
-from core.decider import CacheConfig
+from core.access.audit import AuditLog
+from core.bans import record as bans
+from core.bans.record import Criteria
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.errors import StoreUnavailable, WriteRefused
-from core.invalidation import CacheInvalidator
-from core.keys import Slot
+from core.invalidation.invalidator import CacheInvalidator
+from core.keys.identity import Slot
 from core.models import Answer, ChatRequest, Controls, For, Stamp
 from core.stores.base import Store, Write
+from core.stores.local import KEPT_SECONDS, LEAVE_SECONDS, OVERHEAD_BYTES, Copies
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, Clock, a_record, digest_of
 from tests.fakes import CountingProvider, Outcomes
 

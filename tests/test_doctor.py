@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from core.bans import Criteria
+from core.bans.record import Criteria
 from core.bootstrap import bootstrap
-from core.doctor import (
+from core.doctor.diagnosis import (
     MANY_BANS,
     Level,
     diagnose,
@@ -24,7 +24,7 @@ from core.doctor import (
     semantic_findings,
 )
 from core.models import ChatRequest
-from core.pools import Pools
+from core.monitoring.worker_pools import Pools
 from core.settings import Settings
 from core.stores.base import Persistence, StoreFacts
 
@@ -268,7 +268,7 @@ def test_a_provider_that_is_not_there_is_an_error(monkeypatch):
 
 
 def test_a_silent_provider_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("core.doctor.PROVIDER_SECONDS", 0.3)
+    monkeypatch.setattr("core.doctor.diagnosis.PROVIDER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         finding = provider_finding(monkeypatch, OPENAI_BASE_URL=address)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.audit import AuditLog
-from core.bans import Criteria
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.edits import ANOTHER_REQUEST, INVALIDATED, Edits
-from core.entries import EntryFilter, find_entries, find_entry
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.entries.edits import ANOTHER_REQUEST, INVALIDATED, Edits
+from core.entries.listing import EntryFilter, find_entries, find_entry
+from core.entries.transfer import Line, export
 from core.errors import InvalidInput, StoreUnavailable
-from core.keys import Slot
+from core.keys.identity import Slot
 from core.models import Answer, ChatRequest, Completion, Controls, For
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, patient_client
-from core.transfer import Line, export
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, Clock
 
 

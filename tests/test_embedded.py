@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from core import embedded
-from core.embedded import EmbeddedRedis, find_server, running_url, server_at
 from core.errors import CacheError, EmbeddedRedisError
+from core.stores.redis import embedded
+from core.stores.redis.embedded import EmbeddedRedis, find_server, running_url, server_at
 
 ROOT = Path(__file__).resolve().parents[1]
 

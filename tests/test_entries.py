@@ -9,16 +9,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from core import bans, codec
-from core.audit import AuditLog
-from core.bans import Criteria, Visibility
-from core.entries import EntryFilter, answer_text, count_listed, find_entries, find_entry, page_entries
-from core.keys import Slot, readable_key
+from core.access.audit import AuditLog
+from core.bans import record as bans
+from core.bans.record import Criteria, Visibility
+from core.entries.listing import EntryFilter, answer_text, count_listed, find_entries, find_entry, page_entries
+from core.entries.pins import Pins
+from core.keys.identity import Slot, readable_key
 from core.metrics import CacheMetrics
-from core.pins import Pins
+from core.stores import codec
 from core.stores.base import Write
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, Clock, an_entry, digest_of
 from tests.metrics.outcomes import a_hit
 

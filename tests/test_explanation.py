@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import codec
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.entries import find_entry
-from core.explanation import SOMETHING, differences, differences_from_entry, explain
-from core.keys import identify
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.entries.explanation import SOMETHING, differences, differences_from_entry, explain
+from core.entries.listing import find_entry
+from core.keys.identity import identify
+from core.keys.parts import unpack
 from core.models import ChatRequest, Completion, Controls
-from core.parts import unpack
+from core.stores import codec
 
 CACHE = LLMCache()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.exports import to_csv, to_json_lines
+from core.text.export import to_csv, to_json_lines
 
 FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.alerts import HealthFacts, alerts
-from core.bans import MAX_ACTIVE_BANS, Criteria
+from core.bans.record import MAX_ACTIVE_BANS, Criteria
 from core.bootstrap import Services, bootstrap
-from core.facts import FRESH_SECONDS, RecentHealth, count_entries, health
 from core.models import ChatRequest, Controls
-from core.pools import Pools
+from core.monitoring.alerts import HealthFacts, alerts
+from core.monitoring.health import FRESH_SECONDS, RecentHealth, count_entries, health
+from core.monitoring.worker_pools import Pools
 from core.settings import Settings
 from core.stores.memory import MemoryStore
 from tests.entries import Clock

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from core import bans, codec
-from core import sweep as sweeping
-from core.audit import AuditLog
-from core.bans import MAX_ACTIVE_BANS, BanState, Criteria
+from core.access.audit import AuditLog
+from core.bans import record as bans
+from core.bans.record import MAX_ACTIVE_BANS, BanState, Criteria
 from core.bootstrap import bootstrap
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.cache.steps import Lead
 from core.errors import (
     InvalidationNotFound,
     InvalidationRefused,
@@ -26,16 +26,17 @@ from core.errors import (
     StoreUnavailable,
     WriteRefused,
 )
-from core.invalidation import CacheInvalidator, InvalidationState
-from core.keys import Slot
+from core.invalidation import sweep as sweeping
+from core.invalidation.invalidator import CacheInvalidator, InvalidationState
+from core.invalidation.preview import Previewed
+from core.invalidation.sweep import Sweep, SweepProgress
+from core.keys.identity import Slot
 from core.models import Answer, ChatRequest, Controls, For, OutcomeKind, Stamp
-from core.preview import Previewed
 from core.settings import Settings
-from core.steps import Lead
+from core.stores import codec
 from core.stores.base import Store, Write
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, patient_client
-from core.sweep import Sweep, SweepProgress
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import Clock, an_entry, digest_of
 from tests.fakes import CountingProvider, Outcomes
 

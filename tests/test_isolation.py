@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from core import lookup
-from core.isolation import check_isolation
+from core.doctor.isolation import check_isolation
+from core.stores import lookup
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 
 
 @pytest.fixture(params=["memory", "redis"])

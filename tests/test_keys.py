@@ -20,7 +20,7 @@ from openai.resources.responses import Responses
 from openai.types.chat import ChatCompletionMessage
 
 from core.errors import InvalidInput
-from core.keys import (
+from core.keys.identity import (
     NAMESPACE_PATTERN,
     UNKEYED_HEADERS,
     Identity,

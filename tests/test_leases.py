@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.cache.leases import LEASE_SECONDS, HeldLease, Leases
 from core.errors import OutcomeUnknown
-from core.keys import Slot
-from core.leases import LEASE_SECONDS, HeldLease, Leases
+from core.keys.identity import Slot
 from core.models import ChatRequest
 from core.stores.base import Claim
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider, Outcomes
 

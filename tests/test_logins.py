@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from core.access import Action, Role
+from core.access.logins import LONGEST_NAME, EndedLogins, actor_of, login_id, role_rules
+from core.access.roles import Action, Role
 from core.errors import InvalidSettings
-from core.logins import LONGEST_NAME, EndedLogins, actor_of, login_id, role_rules
 from core.settings import Settings
-from core.stores.redis import patient_client
+from core.stores.redis.store import patient_client
 
 NOW = 1_790_000_000.0
 

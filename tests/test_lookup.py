@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core import codec
-from core.bans import Criteria, append
-from core.keys import Slot, identify
-from core.lookup import Lookup, MissReason, look_up
+from core.bans.record import Criteria, append
+from core.keys.identity import Slot, identify
 from core.models import CacheEntry, CacheStrategy, ChatRequest, HitDetail
+from core.stores import codec
 from core.stores.base import Write
+from core.stores.lookup import Lookup, MissReason, look_up
 from core.stores.memory import MemoryStore
 from tests.entries import NOW, an_entry
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.explanation import explain
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.entries.explanation import explain
+from core.entries.nearest import nearest_entries
 from core.models import ChatRequest, Completion, Controls
-from core.nearest import nearest_entries
 
 
 @pytest.fixture

@@ -5,18 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core import pins as pins_module
-from core.audit import AuditLog
-from core.bans import Criteria
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.edits import Edits
-from core.entries import find_entry
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.entries import pins as pins_module
+from core.entries.edits import Edits
+from core.entries.listing import find_entry
+from core.entries.pins import PIN_SECONDS, RENEW_BELOW_SECONDS, Pins
 from core.errors import InvalidInput, StoreUnavailable
-from core.keys import PINS, Slot
+from core.keys.identity import PINS, Slot
 from core.models import ChatRequest, Completion, Controls, For
-from core.pins import PIN_SECONDS, RENEW_BELOW_SECONDS, Pins
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, Clock
 
 DAY = 86_400

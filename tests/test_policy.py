@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import policy
 from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
-from core.policy import PolicyLimits
+from core.policy import cacheability as policy
+from core.policy.cacheability import PolicyLimits
 from core.settings import Settings
 
 LIMITS = PolicyLimits()

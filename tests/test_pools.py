@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.pools import SILENT_SECONDS, Pools
-from core.stores.redis import patient_client
+from core.monitoring.worker_pools import SILENT_SECONDS, Pools
+from core.stores.redis.store import patient_client
 from tests.entries import Clock
 
 

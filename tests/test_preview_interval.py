@@ -7,14 +7,14 @@ import random
 import numpy as np
 import pytest
 
-from core.audit import AuditLog
-from core.bans import Criteria
-from core.codec import encode_entry
-from core.invalidation import CacheInvalidator
-from core.keys import Slot
-from core.preview import _interval
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
+from core.invalidation.invalidator import CacheInvalidator
+from core.invalidation.preview import _interval
+from core.keys.identity import Slot
 from core.stores.base import Write
-from core.stores.redis import RedisStore, patient_client
+from core.stores.codec import encode_entry
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, an_entry, digest_of
 
 RUNS = 4000

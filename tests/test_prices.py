@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.models import Usage
-from core.prices import Price, _plain_cost, price, quote_price
+from core.providers.prices import Price, _plain_cost, price, quote_price
 
 MILLION = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
 # Dated, so that a change of a list price in a later table does not change the answers.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.printable import printable
+from core.text.printable import printable
 
 
 @given(st.text(alphabet=st.characters(), max_size=50), st.integers(0, 40))

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.alert_board import AlertBoard
-from core.alerts import ALERT_NAMES, AlertRules, HealthFacts
 from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics
 from core.models import CacheStrategy
-from core.prometheus import CONTENT_TYPE, MetricsCollector, render
+from core.monitoring.alert_board import AlertBoard
+from core.monitoring.alerts import ALERT_NAMES, AlertRules, HealthFacts
+from core.monitoring.prometheus import CONTENT_TYPE, MetricsCollector, render
 from tests.conftest import RedisFactory
 from tests.entries import Clock
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss, an_error

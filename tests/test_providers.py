@@ -15,13 +15,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from core.demo.answers import answer
 from core.errors import ProviderUnavailable
 from core.models import ChatRequest
-from core.prices import price, quote_price
 from core.providers import DemoProvider, OpenAIProvider
-from core.providers.demo_answers import answer
-from core.semantic.judge import Ruling, build_messages, parse_verdict
-from core.streaming import IncompleteStream, assemble, assemble_response
+from core.providers.prices import price, quote_price
+from core.semantic.judge.prompt import Ruling, build_messages, parse_verdict
+from core.wire.chat import IncompleteStream, assemble, assemble_response
 from tests.openai_server import Behaviour, OpenAIServer, embedding_of
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.demo.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay, sample
 from core.errors import InvalidInput
-from core.keys import normalize
-from core.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay, sample
+from core.keys.identity import normalize
 from tests.fakes import CountingProvider
 
 

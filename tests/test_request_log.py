@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from core.metrics.request_log import RequestFilter, RequestLog, RequestRecord, frequent
 from core.models import HitDetail, OutcomeKind
-from core.request_log import RequestFilter, RequestLog, RequestRecord, frequent
 from tests.conftest import RedisFactory
 from tests.entries import NOW
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss

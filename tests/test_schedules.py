@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.audit import AuditLog
-from core.bans import MAX_ACTIVE_BANS, Criteria
+from core.access.audit import AuditLog
+from core.bans.record import MAX_ACTIVE_BANS, Criteria
 from core.errors import InvalidationNotFound, InvalidInput, StoreUnavailable, WriteRefused
-from core.invalidation import CacheInvalidator
-from core.schedules import MAX_SCHEDULES, Schedule, Schedules
-from core.stores.redis import RedisStore, patient_client
+from core.invalidation.invalidator import CacheInvalidator
+from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, Clock
 
 DAY = 86_400

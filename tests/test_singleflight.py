@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.bans import Criteria, append
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.keys import Slot
+from core.bans.record import Criteria, append
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.keys.identity import Slot
 from core.models import Answer, ChatRequest, Controls
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
 
 CALLERS = 40

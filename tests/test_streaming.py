@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import IncompleteStream
-from core.streaming import (
+from core.wire.chat import (
     DONE,
     EventReader,
     assemble,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.bans import Visibility
-from core.entries import FoundEntry
+from core.bans.record import Visibility
+from core.entries.listing import FoundEntry
+from core.entries.transfer import MOST_BYTES, MOST_LINES, Line, export, read_lines
 from core.errors import InvalidInput
 from core.models import For, NoStore
-from core.transfer import MOST_BYTES, MOST_LINES, Line, export, read_lines
 from tests.entries import NOW, an_entry, digest_of
 
 

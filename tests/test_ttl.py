@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.keys import normalize
+from core.keys.identity import normalize
+from core.policy.ttl import TTLPolicy, TTLRule, class_problems, rule_problems
 from core.settings import Settings
-from core.ttl import TTLPolicy, TTLRule, class_problems, rule_problems
 
 POLICY = TTLPolicy()
 

@@ -20,14 +20,14 @@ from types import FrameType
 import click
 
 from core.bootstrap import Services
+from core.cache.revalidation import Refreshes
 from core.errors import StoreUnavailable
-from core.facts import keep_sample
-from core.pools import Pools
-from core.refresh import Refreshes
+from core.monitoring.health import keep_sample
+from core.monitoring.worker_pools import Pools
 from workers import tasks
+from workers.periodic import Schedule
 from workers.queue import JobQueue
 from workers.queue.worker import STOP_SIGNALS, run_worker
-from workers.schedule import Schedule
 
 logger = logging.getLogger("encore.workers")
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from core.bootstrap import Services, bootstrap
+from core.cache.revalidation import refresh as refresh_answer
+from core.demo.replay import popular, sample
+from core.demo.replay import replay as replay_through
 from core.errors import InvalidInput, ProviderUnavailable
-from core.invalidation import SweepProgress
-from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
-from core.refresh import refresh as refresh_answer
-from core.replay import popular, sample
-from core.replay import replay as replay_through
-from core.semantic.sampling import judge_samples
+from core.invalidation.invalidator import SweepProgress
+from core.keys.identity import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
+from core.semantic.quality.sampling import judge_samples
 from core.settings import Settings
 from workers.queue import Interrupted, current_task
 

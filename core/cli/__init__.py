@@ -1,6 +1,12 @@
 """The operator's command line: python -m core. Its commands register themselves with the group as they are imported."""
 
-from core.cli import auditing, bypassing, calibrating, invalidating, looking, scheduling, sending
-from core.cli.shell import cli
+from . import audit as auditing
+from . import bypass as bypassing
+from . import calibrate as calibrating
+from . import inspect as looking
+from . import invalidations as invalidating
+from . import replay as sending
+from . import schedules as scheduling
+from .shell import cli
 
 __all__ = ["auditing", "bypassing", "calibrating", "cli", "invalidating", "looking", "scheduling", "sending"]

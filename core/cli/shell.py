@@ -13,17 +13,10 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from core.access import Actor
-from core.bootstrap import Services, bootstrap
-from core.errors import (
-    CacheError,
-    InvalidationNotFound,
-    InvalidInput,
-    InvalidSettings,
-    OutcomeUnknown,
-    StoreUnavailable,
-)
-from core.settings import Settings
+from ..access.roles import Actor
+from ..bootstrap import Services, bootstrap
+from ..errors import CacheError, InvalidationNotFound, InvalidInput, InvalidSettings, OutcomeUnknown, StoreUnavailable
+from ..settings import Settings
 
 OPERATOR_SECONDS = 5.0
 DEMO_MODEL = "encore-demo-small"

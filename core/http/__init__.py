@@ -1,5 +1,5 @@
 """The cache in the path of HTTP: a transport for the SDK's client, and a gateway for clients in any language."""
 
-from core.http.transport import encore_async_client, encore_client
+from .transport import encore_async_client, encore_client
 
 __all__ = ["encore_async_client", "encore_client"]

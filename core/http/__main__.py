@@ -15,9 +15,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("httpx2", "httpcore2", "openai"):  # they log addresses, which may hold what is nobody's business
         logging.getLogger(name).setLevel(logging.WARNING)
-    from core.errors import CacheError
-    from core.http.server import serve
-    from core.settings import Settings
+    from ..errors import CacheError
+    from ..settings import Settings
+    from .server import serve
 
     try:
         serve(Settings())

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from core.errors import InvalidInput
-from core.keys import NAMESPACE_PATTERN
-from core.models import Controls
-from core.settings import Settings
+from ..errors import InvalidInput
+from ..keys.identity import NAMESPACE_PATTERN
+from ..models import Controls
+from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
 """Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
-from core.http.reply import Headers, Reply, error_reply
+from .reply import Headers, Reply, error_reply
 
 # Between two connections, not between client and provider; or chosen anew for the next hop.
 HOP_HEADERS: Final = frozenset(

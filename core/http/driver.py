@@ -15,13 +15,13 @@ from itertools import chain
 import httpx2
 import msgspec
 
-from core.cache import LLMCache
-from core.hedging import Hedge, race, race_async
-from core.http.exchange import Exchange
-from core.http.inbound import Inbound
-from core.http.reply import Headers, Reply, from_error, from_hit, of_the_answer
-from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
-from core.threads import in_thread
+from ..cache.cache import LLMCache
+from ..cache.drivers import Hedge, race, race_async
+from ..cache.steps import Bypass, Follow, Hit, Lead, Step, give_up
+from ..concurrency.threads import in_thread
+from .exchange import Exchange
+from .inbound import Inbound
+from .reply import Headers, Reply, from_error, from_hit, of_the_answer
 
 Send = Callable[[bytes], httpx2.Response]
 """Sends a body to the provider; the answer's body is not read yet."""

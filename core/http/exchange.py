@@ -23,12 +23,12 @@ from openai import (
     UnprocessableEntityError,
 )
 
-from core.errors import IncompleteStream
-from core.http.inbound import Inbound, decode_json
-from core.http.reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
-from core.models import Completion
-from core.steps import Bypass, Hit, Lead
-from core.streaming import EventReader, assemble, encode_event, without_usage
+from ..cache.steps import Bypass, Hit, Lead
+from ..errors import IncompleteStream
+from ..models import Completion
+from ..wire.chat import EventReader, assemble, encode_event, without_usage
+from .inbound import Inbound, decode_json
+from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 MOST_COLLECTED_BYTES: Final = 16_000_000
 """A longer answer is passed on and not collected."""

@@ -22,18 +22,18 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
-from core import prometheus
-from core.bootstrap import Services
-from core.errors import InvalidInput, StoreUnavailable
-from core.facts import RecentHealth, health
-from core.http.callers import CREDENTIALS, Callers, own_controls
-from core.http.connection import HOP_HEADERS, ClientLeft, Connection, Refused
-from core.http.driver import AsyncAnswering, AsyncStreamed
-from core.http.inbound import OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
-from core.http.reply import Reply, error_reply, of_the_answer, passed_on
-from core.http.upstream import upstream_client, upstream_url
-from core.steps import Bypass, Follow, Lead
-from core.threads import in_thread
+from ..bootstrap import Services
+from ..cache.steps import Bypass, Follow, Lead
+from ..concurrency.threads import in_thread
+from ..errors import InvalidInput, StoreUnavailable
+from ..monitoring import prometheus
+from ..monitoring.health import RecentHealth, health
+from .callers import CREDENTIALS, Callers, own_controls
+from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
+from .driver import AsyncAnswering, AsyncStreamed
+from .inbound import OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
+from .reply import Reply, error_reply, of_the_answer, passed_on
+from .upstream import upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
 

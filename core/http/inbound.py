@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from core.controls import BODY_FIELD, controls_from_headers, pop_controls
-from core.keys import UNKEYED_HEADERS
-from core.models import ChatRequest, Controls
-from core.streams import wants_usage
+from ..cache.streams import wants_usage
+from ..keys.identity import UNKEYED_HEADERS
+from ..models import ChatRequest, Controls
+from .controls import BODY_FIELD, controls_from_headers, pop_controls
 
 OWN_HEADERS: Final = "x-encore-"
 

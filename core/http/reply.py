@@ -8,11 +8,11 @@ from typing import Any, Final
 import msgspec
 from openai import APIStatusError
 
-from core.errors import CacheError, InvalidInput, NotCached
-from core.http.inbound import Inbound, encode_json
-from core.models import Outcome, OutcomeKind
-from core.steps import Hit
-from core.streaming import DONE, encode_event
+from ..cache.steps import Hit
+from ..errors import CacheError, InvalidInput, NotCached
+from ..models import Outcome, OutcomeKind
+from ..wire.chat import DONE, encode_event
+from .inbound import Inbound, encode_json
 
 Headers = list[tuple[str, str]]
 

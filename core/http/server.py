@@ -9,11 +9,11 @@ from typing import Final
 
 import uvicorn
 
-from core.bootstrap import bootstrap
-from core.errors import InvalidSettings
-from core.http.callers import is_loopback
-from core.http.gateway import build
-from core.settings import Settings
+from ..bootstrap import bootstrap
+from ..errors import InvalidSettings
+from ..settings import Settings
+from .callers import is_loopback
+from .gateway import build
 
 STREAMS_END_SECONDS: Final = 10
 """How long streams may go on after the server was told to stop."""

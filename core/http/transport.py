@@ -13,11 +13,11 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-from core.cache import LLMCache
-from core.errors import InvalidInput
-from core.http.driver import AsyncAnswering, answer
-from core.http.inbound import OWN_HEADERS, Inbound, read, target_of
-from core.http.reply import Reply, from_error
+from ..cache.cache import LLMCache
+from ..errors import InvalidInput
+from .driver import AsyncAnswering, answer
+from .inbound import OWN_HEADERS, Inbound, read, target_of
+from .reply import Reply, from_error
 
 
 class CachingTransport(httpx2.BaseTransport):

@@ -8,14 +8,14 @@ from typing import Any
 import httpx2
 from openai import APIStatusError, APITimeoutError
 
-from core.errors import InvalidInput, ProviderUnavailable
-from core.http.inbound import decode_json, encode_json, target_of
-from core.http.reply import EVENT_STREAM, Reply, error_reply, of_the_answer
-from core.models import ChatRequest
-from core.providers import Provider
-from core.providers.openai import CONNECT_SECONDS, OPENAI_URL
-from core.settings import Settings
-from core.streaming import DONE, encode_event
+from ..errors import InvalidInput, ProviderUnavailable
+from ..models import ChatRequest
+from ..providers import Provider
+from ..providers.openai import CONNECT_SECONDS, OPENAI_URL
+from ..settings import Settings
+from ..wire.chat import DONE, encode_event
+from .inbound import decode_json, encode_json, target_of
+from .reply import EVENT_STREAM, Reply, error_reply, of_the_answer
 
 MOST_CONNECTIONS = 1000
 

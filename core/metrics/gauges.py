@@ -15,9 +15,9 @@ from typing import cast
 import msgspec
 import redis
 
-from core.keys import GAUGES
-from core.metrics.timeline import RESOLUTIONS, Resolution, finest
-from core.stores.failures import reading, writing
+from ..keys.identity import GAUGES
+from ..stores.redis.failures import reading, writing
+from .timeline import RESOLUTIONS, Resolution, finest
 
 MAX_NAMESPACES = 100
 """Most namespaces told apart in a sample: those with the most entries."""

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import msgspec
 import redis
 
-from core.keys import METRICS
-from core.metrics.tally import EVENTS, OVERFLOW, CellName, Counts, add
-from core.metrics.timeline import RESOLUTIONS, Slot
-from core.stores.failures import reading, writing
+from ..keys.identity import METRICS
+from ..stores.redis.failures import reading, writing
+from .tally import EVENTS, OVERFLOW, CellName, Counts, add
+from .timeline import RESOLUTIONS, Slot
 
 MAX_CELLS = 1000
 """Most namespaces and models together in one slot; what is more is counted as `other`."""

@@ -22,14 +22,14 @@ from typing import Literal, Self
 import msgspec
 import redis
 
-from core.errors import CacheError, InvalidInput
-from core.metrics.hits import HitCounts
-from core.metrics.ledger import Batch, Ledger, MemoryLedger, RedisLedger, Table, add_cells
-from core.metrics.summary import Bucket, Comparison, Summary, Totals, summarize
-from core.metrics.tally import EVENTS, CellName, Counts, Tally, add
-from core.metrics.timeline import RESOLUTIONS, aligned, cover, finest
-from core.models import Outcome, OutcomeKind
-from core.request_log import MAX_PROMPT, Frequent, RequestFilter, RequestLog, RequestRecord, frequent
+from ..errors import CacheError, InvalidInput
+from ..models import Outcome, OutcomeKind
+from .hits import HitCounts
+from .ledger import Batch, Ledger, MemoryLedger, RedisLedger, Table, add_cells
+from .request_log import MAX_PROMPT, Frequent, RequestFilter, RequestLog, RequestRecord, frequent
+from .summary import Bucket, Comparison, Summary, Totals, summarize
+from .tally import EVENTS, CellName, Counts, Tally, add
+from .timeline import RESOLUTIONS, aligned, cover, finest
 
 logger = logging.getLogger("encore.metrics")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from core.metrics.histogram import Histogram, merged
-from core.metrics.tally import MS_SCALE, USD_SCALE, CellName, Counts
-from core.models import OutcomeKind
+from ..models import OutcomeKind
+from .histogram import Histogram, merged
+from .tally import MS_SCALE, USD_SCALE, CellName, Counts
 
 OVERHEAD = "_cost_nano_usd"
 """How the names of events end that count what the cache itself spent, in billionths of a dollar."""

@@ -12,10 +12,10 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from core.metrics.histogram import BUCKETS, bucket_of
-from core.metrics.timeline import FINEST_SECONDS
-from core.models import CacheStrategy, HitDetail, Outcome, OutcomeKind
-from core.printable import printable
+from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
+from ..text.printable import printable
+from .histogram import BUCKETS, bucket_of
+from .timeline import FINEST_SECONDS
 
 OTHER = "other"
 """What is counted together once there are too many different names."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol
 
-from core.models import ChatRequest, Completion
-from core.providers.demo import DemoProvider
-from core.providers.openai import OpenAIProvider
+from ..demo.model import DemoProvider
+from ..models import ChatRequest, Completion
+from .openai import OpenAIProvider
 
 __all__ = ["DemoProvider", "OpenAIProvider", "Provider"]
 

@@ -24,8 +24,8 @@ from openai import (
     Timeout,
 )
 
-from core.errors import ProviderUnavailable
-from core.models import ChatRequest, Completion
+from ..errors import ProviderUnavailable
+from ..models import ChatRequest, Completion
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
@@ -81,7 +81,7 @@ class OpenAIProvider:
     def stream(self, request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
         """The chunks (events, for the responses API) exactly as received.
 
-        That the last one arrived does not say that the answer is whole: `core.streaming.assemble` does.
+        That the last one arrived does not say that the answer is whole: `core.wire.chat.assemble` does.
         """
         path, body, options = self._prepare(request, timeout_seconds)
         body |= _streaming_fields(request)

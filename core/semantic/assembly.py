@@ -8,18 +8,18 @@ from collections.abc import Callable, Collection
 
 import redis
 
-from core.providers import Provider
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import OpenAIEmbedder, WordLlamaEmbedder
-from core.semantic.feed import VectorLog
-from core.semantic.index import NumpyIndex
-from core.semantic.local_models import OnnxEmbedder, SentenceTransformersEmbedder
-from core.semantic.lookup import Judge, Observer, SemanticLookup
-from core.semantic.thresholds import Threshold
-from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
-from core.semantic.vectors import SharedVectors
-from core.settings import IndexChoice, Settings
-from core.stores.failures import reading
+from ..providers import Provider
+from ..settings import IndexChoice, Settings
+from ..stores.redis.failures import reading
+from .embedding.checked import CheckedEmbedder
+from .embedding.embedders import OpenAIEmbedder, WordLlamaEmbedder
+from .embedding.local_models import OnnxEmbedder, SentenceTransformersEmbedder
+from .index.log import VectorLog
+from .index.numpy_index import NumpyIndex
+from .index.replication import SharedVectors
+from .index.vector_sets import VectorSetIndex, has_vector_sets
+from .lookup import Judge, Observer, SemanticLookup
+from .quality.thresholds import Threshold
 
 logger = logging.getLogger("encore.semantic")
 

@@ -14,17 +14,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from core.errors import CacheError
-from core.keys import Identity, Slot
-from core.models import Controls
-from core.semantic.neighbours import Neighbour, SemanticResult
-from core.semantic.thresholds import Threshold
-from core.settings import SemanticMode
-from core.stores.base import Store
+from ..errors import CacheError
+from ..keys.identity import Identity, Slot
+from ..models import Controls
+from ..settings import SemanticMode
+from ..stores.base import Store
+from .quality.thresholds import Threshold
+from .results import Neighbour, SemanticResult
 
 if TYPE_CHECKING:
-    from core.semantic.lookup import SemanticLookup
-    from core.semantic.vectors import SharedVectors
+    from .index.replication import SharedVectors
+    from .lookup import SemanticLookup
 
 logger = logging.getLogger("encore.semantic")
 

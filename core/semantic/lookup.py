@@ -11,21 +11,21 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from core.bans import InvalidationRecord, Visibility, visibility
-from core.errors import StoreUnavailable
-from core.keys import Identity, Slot, readable_key
-from core.lookup import Found, MissReason, examine, follow
-from core.models import CacheEntry, Controls, HitDetail
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import NoVector, Vector
-from core.semantic.guards import check
-from core.semantic.index import Candidate, Partition, SemanticIndex
-from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
-from core.semantic.records import pair_id
-from core.semantic.thresholds import Threshold
-from core.settings import SemanticMode
-from core.stores.base import Store
-from core.stores.failures import reading, writing
+from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..errors import StoreUnavailable
+from ..keys.identity import Identity, Slot, readable_key
+from ..models import CacheEntry, Controls, HitDetail
+from ..settings import SemanticMode
+from ..stores.base import Store
+from ..stores.lookup import Found, MissReason, examine, follow
+from ..stores.redis.failures import reading, writing
+from .embedding.checked import CheckedEmbedder
+from .embedding.embedders import NoVector, Vector
+from .guards.checks import check
+from .index.numpy_index import Candidate, Partition, SemanticIndex
+from .quality.records import pair_id
+from .quality.thresholds import Threshold
+from .results import Judgement, Neighbour, SemanticResult
 
 CANDIDATES = 8
 """Rows taken from the index: an expired or invalidated first must not hide a live second."""

@@ -1,7 +1,7 @@
 """The Store protocol: bytes in named places, in as few round trips as the work allows.
 
 A store moves bytes and compares them; it decides nothing. What an entry means, whether a record hides it and what a
-record becomes are pure functions in `core.codec` and `core.bans`. All methods raise StoreUnavailable when the store
+record becomes are pure functions in `core.stores` and `core.bans`. All methods raise StoreUnavailable when the store
 does not answer, WriteRefused when it takes no writes and OutcomeUnknown when a write's answer did not come.
 """
 
@@ -13,9 +13,9 @@ from typing import Protocol
 
 import msgspec
 
-from core.bans import InvalidationRecord
-from core.keys import Slot
-from core.models import Stamp
+from ..bans.record import InvalidationRecord
+from ..keys.identity import Slot
+from ..models import Stamp
 
 
 class StoredAs(StrEnum):
@@ -87,7 +87,7 @@ class Doom(msgspec.Struct, frozen=True, kw_only=True):
     """What one ban hits: what was stored before a sequence.
 
     Where given, only what was created before a time (Unix seconds), what this model answered, the entry with this
-    digest and its aliases, and what has all needles of one of the groups in its prompt, or may have (see core.needles).
+    digest and its aliases, and what has all needles of one of the groups in its prompt, or may have (see core.bans).
     """
 
     sequence: int

@@ -10,12 +10,12 @@ from heapq import nlargest
 
 import msgspec
 
-from core import codec
-from core.bans import InvalidationRecord, new_record
-from core.errors import DecodeError
-from core.keys import Slot
-from core.models import Stamp
-from core.stores.base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
+from ..bans.record import InvalidationRecord, new_record
+from ..errors import DecodeError
+from ..keys.identity import Slot
+from ..models import Stamp
+from . import codec
+from .base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from benchmarks.semantic_quality import (
     run_stream,
     within_budget,
 )
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import WordLlamaEmbedder
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import WordLlamaEmbedder
 
 STREAM = [
     ("How do I reset my password?", "reset"),

@@ -16,14 +16,14 @@ from playwright.sync_api import Page, expect
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from core.bans import Criteria
+from core.bans.record import Criteria
 from core.bootstrap import Services
 from core.models import ChatRequest, Completion, Controls
-from core.printable import printable
-from core.semantic.calibration import Labeller
-from core.semantic.records import PairRecord, pair_id
-from core.semantic.thresholds import Threshold
+from core.semantic.quality.calibration import Labeller
+from core.semantic.quality.records import PairRecord, pair_id
+from core.semantic.quality.thresholds import Threshold
 from core.settings import SemanticMode
+from core.text.printable import printable
 from tests.e2e.conftest import answers, metric, settled
 from tests.e2e.installation import SEMANTIC
 from tests.e2e.traffic import beside

@@ -18,10 +18,10 @@ from typing import assert_never
 
 import msgspec
 
-from core.cache import LLMCache
+from core.cache.cache import LLMCache
+from core.cache.steps import Bypass, Follow, Hit, Lead, Step, give_up
 from core.models import Answer, ChatRequest, Completion
-from core.steps import Bypass, Follow, Hit, Lead, Step, give_up
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.faults.history import COPIED, EXACT, FOUND, HIT, REASON_BITS, REASONS, UNASKED, Log
 from tests.faults.plan import Plan, Signals
 from tests.faults.questions import CONFIG, REQUESTS, popular

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from core.lookup import MissReason
+from core.stores.lookup import MissReason
 
 HIT, FOUND, EXACT, UNASKED, COPIED = 1, 2, 4, 8, 16
 """Of an answer: found, or made for another caller at the same time; found in the store; by its very spelling; the store

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from core.audit import AuditLog
-from core.bans import Criteria
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
 from core.errors import CacheError
-from core.invalidation import CacheInvalidator
-from core.stores.redis import RedisStore, patient_client
+from core.invalidation.invalidator import CacheInvalidator
+from core.stores.redis.store import RedisStore, patient_client
 from tests.faults.history import Invalidated, Told
 from tests.faults.plan import Plan, Signals
 from tests.faults.questions import MODELS, NAMESPACES, REQUESTS, keys, popular

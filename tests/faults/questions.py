@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.models import ChatRequest, Controls
 
 NAMESPACES = ("tenant-a", "tenant-b")

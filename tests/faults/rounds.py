@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from core.embedded import EmbeddedRedis
+from core.stores.redis.embedded import EmbeddedRedis
 from tests.faults.callers import call
 from tests.faults.history import Told, read
 from tests.faults.operators import operate, sweep

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 import redis
 
-from core.embedded import EmbeddedRedis
-from core.keys import Slot
-from core.stores.redis import patient_client
+from core.keys.identity import Slot
+from core.stores.redis.embedded import EmbeddedRedis
+from core.stores.redis.store import patient_client
 from tests.faults.history import Struck
 from tests.faults.plan import Plan
 from tests.faults.questions import NAMESPACES

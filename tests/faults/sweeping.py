@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partialmethod
 from multiprocessing.connection import Connection
 
-from core.audit import AuditLog
-from core.invalidation import CacheInvalidator
-from core.stores.redis import RedisStore, patient_client
+from core.access.audit import AuditLog
+from core.invalidation.invalidator import CacheInvalidator
+from core.stores.redis.store import RedisStore, patient_client
 
 
 class SmallSteps(RedisStore):

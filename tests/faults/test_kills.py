@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from core import codec
-from core.audit import AuditLog
-from core.bans import Criteria
-from core.stores.redis import RedisStore, patient_client
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
+from core.stores import codec
+from core.stores.redis.store import RedisStore, patient_client
 from tests.faults.sweeping import sweep
 from tests.test_invalidation import World, a_world, no_pause
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans import Criteria, append
-from core.cache import LLMCache
-from core.decider import CacheConfig
-from core.keys import Slot
+from core.bans.record import Criteria, append
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.keys.identity import Slot
 from core.models import NO_CONTROLS, ChatRequest, OutcomeKind
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
 
 ALLOWED_MS = 60

@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 
 from core.bootstrap import Services, bootstrap
-from core.cache import LLMCache
+from core.cache.cache import LLMCache
 from core.http.gateway import build
 from core.settings import Settings
 from tests.processes import hearing_signals

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.http.inbound import Target, decode_json, encode_json, is_deeper, read, target_of
-from core.keys import identify
+from core.keys.identity import identify
 from core.models import CacheStrategy, For
 
 CHAT = Target("chat", "https://api.openai.com/v1")

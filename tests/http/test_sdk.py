@@ -16,11 +16,11 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 from pydantic import BaseModel
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.http import encore_async_client, encore_client
 from core.models import CacheStrategy
-from core.policy import PolicyLimits
+from core.policy.cacheability import PolicyLimits
 from tests.http.running import PLAIN_HTTP, RunningGateway, services_for
 from tests.openai_server import Behaviour, OpenAIServer
 

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 from openai import APITimeoutError, AsyncOpenAI, OpenAI
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.http import encore_async_client, encore_client
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.http.running import PATIENCE_SECONDS, PLAIN_HTTP, followers, until
 from tests.openai_server import Behaviour
 

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.cache.steps import Hit, Lead
 from core.http.exchange import Exchange
 from core.http.inbound import Target, read
 from core.http.transport import CachingTransport
 from core.models import Controls, OutcomeKind
-from core.steps import Hit, Lead
-from core.streaming import DONE, encode_event, split, split_response
+from core.wire.chat import DONE, encode_event, split, split_response
 from tests.fakes import Outcomes, a_body
 from tests.http.running import PLAIN_HTTP, RunningGateway, followers, services_for, until
 from tests.openai_server import Behaviour

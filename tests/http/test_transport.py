@@ -17,12 +17,12 @@ from openai import (
     RateLimitError,
 )
 
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.http import encore_async_client, encore_client
 from core.http.transport import AsyncCachingTransport, CachingTransport
-from core.keys import Slot, parse_readable_key
-from core.stores.redis import RedisStore, request_client
+from core.keys.identity import Slot, parse_readable_key
+from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import Outcomes
 from tests.http.running import PLAIN_HTTP
 from tests.openai_server import Behaviour, OpenAIServer

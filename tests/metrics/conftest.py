@@ -9,8 +9,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.embedded import ServerBinary
 from core.metrics import CacheMetrics
+from core.stores.redis.embedded import ServerBinary
 from tests.conftest import RedisServer
 from tests.entries import Clock
 

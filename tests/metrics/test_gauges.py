@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from core.bootstrap import bootstrap
-from core.facts import keep_sample
 from core.metrics.gauges import Gauges, Sample, buckets
 from core.metrics.timeline import RESOLUTIONS
 from core.models import ChatRequest, Controls
+from core.monitoring.health import keep_sample
 from core.settings import Settings
 from tests.entries import Clock
 from tests.fakes import CountingProvider
@@ -97,7 +97,7 @@ def test_without_samples_there_are_steps_without_figures():
 
 def test_a_sample_is_of_the_parts_and_tells_the_largest_namespaces_apart(client, redis_server, monkeypatch):
     server = redis_server("maxmemory 100mb")
-    monkeypatch.setattr("core.facts.MAX_NAMESPACES", 1)
+    monkeypatch.setattr("core.monitoring.health.MAX_NAMESPACES", 1)
     with bootstrap(Settings(redis_url=server.url), provider=CountingProvider()) as services:
         for prompt, namespace in (("a?", "farm"), ("b?", "farm"), ("c?", "zoo")):
             request = ChatRequest.from_openai(model="m", messages=[{"role": "user", "content": prompt}])

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput, StoreUnavailable
 from core.metrics import CacheMetrics
 from core.metrics.recorder import MAX_QUEUED
+from core.metrics.request_log import RequestFilter
 from core.models import CacheStrategy, HitDetail, OutcomeKind
-from core.request_log import RequestFilter
 from tests.conftest import RedisFactory, RedisServer
 from tests.entries import NOW, Clock
 from tests.metrics.faulty import Fault, faulty_client

@@ -13,12 +13,12 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from streamlit.testing.v1 import AppTest
 
-from core.access import Actor, Role
+from core.access.roles import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.models import Answer, ChatRequest, Controls
-from core.pools import Pools
+from core.monitoring.worker_pools import Pools
 from core.settings import Settings
-from pages.components import context
+from pages.components.data import context
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider
 from workers.queue import JobQueue

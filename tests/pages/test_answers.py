@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.components.answers import Piece, pieces
+from pages.components.display.answers import Piece, pieces
 
 
 @pytest.mark.parametrize(

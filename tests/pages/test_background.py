@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pages.components.background import Background
+from pages.components.data.background import Background
 
 
 class Stop(BaseException):

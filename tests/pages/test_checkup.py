@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core import doctor
-from core.doctor import Diagnosis, Finding, Level
-from pages.components import checkup as module
-from pages.components.checkup import OUTSIDE_SECONDS, SECONDS, WRONG_OUTSIDE_SECONDS, Checkup
+from core.doctor import diagnosis as doctor
+from core.doctor.diagnosis import Diagnosis, Finding, Level
+from pages.components.data import checkup as module
+from pages.components.data.checkup import OUTSIDE_SECONDS, SECONDS, WRONG_OUTSIDE_SECONDS, Checkup
 
 
 class Doctor:

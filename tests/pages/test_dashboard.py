@@ -11,15 +11,17 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from core import facts
 from core.bootstrap import bootstrap
 from core.metrics.gauges import GaugeBucket, Sample
 from core.metrics.histogram import Histogram
 from core.metrics.summary import Bucket, Kinds, Summary, summarize
 from core.models import CacheStrategy, Outcome, OutcomeKind
+from core.monitoring import health as facts
 from core.settings import Settings
-from pages.components import charts, context, outcomes, series_table, tiles
-from pages.components.charts import Mark
+from pages.components.dashboard import series_table, tiles
+from pages.components.data import context
+from pages.components.display import charts, outcomes
+from pages.components.display.charts import Mark
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
 
@@ -276,9 +278,9 @@ def test_a_window_of_nothing_has_tiles_without_figures():
 
 
 def test_every_reason_has_a_sentence():
-    from core import policy
-    from core.lookup import MissReason
+    from core.policy import cacheability as policy
     from core.stores.base import StoredAs
+    from core.stores.lookup import MissReason
 
     for reason in MissReason:
         assert outcomes.why(OutcomeKind.MISS, None, reason), reason

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import plotly.graph_objects as go
 import pytest
 
-from pages.components.charts import Mark, faded
-from pages.components.drawings import MAX_DRAWINGS, Drawings
+from pages.components.display.chart_cache import MAX_DRAWINGS, Drawings
+from pages.components.display.charts import Mark, faded
 
 
 def drawing(drawn: list[object]):

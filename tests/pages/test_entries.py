@@ -8,14 +8,15 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from core.access import Actor, Role
-from core.bans import Criteria
+from core.access.roles import Actor, Role
+from core.bans.record import Criteria
 from core.bootstrap import bootstrap
-from core.entries import PAGE_SIZE, find_entry
+from core.entries.listing import PAGE_SIZE, find_entry
 from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
 from core.settings import Settings
-from pages.components import actions as page_actions
-from pages.components import context, entry_detail
+from pages.components.data import actions as page_actions
+from pages.components.data import context
+from pages.components.entries import detail as entry_detail
 from tests.pages.conftest import everything_said
 
 

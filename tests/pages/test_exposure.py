@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from core.settings import Settings
-from pages.components import exposure
+from pages.components.server import exposure
 from tests.pages.conftest import everything_said
 
 SOUND: dict[str, Any] = {

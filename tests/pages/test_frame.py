@@ -9,7 +9,7 @@ import pytest
 from core.bootstrap import bootstrap
 from core.errors import ProviderUnavailable
 from core.settings import Settings
-from pages.components import context
+from pages.components.data import context
 from tests.pages.conftest import everything_said
 
 PAGES = {

@@ -7,13 +7,13 @@ import re
 import pytest
 import streamlit as st
 
-from core import lookup
 from core.bootstrap import bootstrap
-from core.doctor import Diagnosis, EffectiveSetting, Finding, Level
+from core.doctor.diagnosis import Diagnosis, EffectiveSetting, Finding, Level
 from core.errors import ProviderUnavailable
-from core.pools import Pools
+from core.monitoring.worker_pools import Pools
 from core.settings import Settings
-from pages.components import checkup
+from core.stores import lookup
+from pages.components.data import checkup
 from tests.pages.conftest import everything_said
 
 SOME = (EffectiveSetting(variable="ENCORE_HOME", value=".encore", is_set=False, description="Folder."),)

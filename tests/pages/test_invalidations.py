@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from core.access import Actor, Role
-from core.bans import Criteria
+from core.access.roles import Actor, Role
+from core.bans.record import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
-from core.invalidation import InvalidationState
+from core.invalidation.invalidator import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
-from pages.components import context
+from pages.components.data import context
 from tests.pages.conftest import everything_said
 from tests.test_bypass import can_save, cannot_save
 from workers.queue import JobState
@@ -311,7 +311,7 @@ def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_se
 
 
 def test_a_viewer_is_refused_where_the_write_is_made(services, viewer):
-    from pages.components import actions
+    from pages.components.data import actions
 
     actions.undo("any")
     assert actions.last("undo").ending is actions.Ending.REFUSED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core import policy
-from core.lookup import MissReason
 from core.models import HitDetail, OutcomeKind
-from core.semantic.guards import Guard
-from pages.components import outcomes
+from core.policy import cacheability as policy
+from core.semantic.guards.checks import Guard
+from core.stores.lookup import MissReason
+from pages.components.display import outcomes
 
 MISSES = (
     *MissReason,

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.access import Actor, Role
+from core.access.roles import Actor, Role
 from core.bootstrap import bootstrap
 from core.errors import InvalidInput
-from core.invalidation import InvalidationState
+from core.invalidation.invalidator import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
-from pages.components import context
-from pages.components.transcript import FORMAT, MOST_BYTES, dump, load
+from pages.components.data import context
+from pages.components.playground.transcript import FORMAT, MOST_BYTES, dump, load
 from tests.pages.conftest import everything_said
 
 

@@ -14,12 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Completion
-from core.semantic.calibration import Labeller
-from core.semantic.judge import PROMPT_VERSION
-from core.semantic.records import PairRecord, pair_id
-from core.semantic.thresholds import Threshold
+from core.semantic.judge.prompt import PROMPT_VERSION
+from core.semantic.quality.calibration import Labeller
+from core.semantic.quality.records import PairRecord, pair_id
+from core.semantic.quality.thresholds import Threshold
 from core.settings import SemanticMode, Settings
-from pages.components import context
+from pages.components.data import context
 from tests.fakes import a_body
 from tests.pages.conftest import OfferingProvider, everything_said
 

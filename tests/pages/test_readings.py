@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from core.errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
-from pages.components.readings import MAX_READINGS, PAUSE_SECONDS, Readings
+from pages.components.data.readings import MAX_READINGS, PAUSE_SECONDS, Readings
 from tests.entries import Clock
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from core.errors import ProviderUnavailable
-from pages.components import context
+from pages.components.data import context
 from tests.pages.conftest import everything_said
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from core.access import REQUIRED, Action, Actor, Role
-from core.bans import Criteria
+from core.access.logins import login_id
+from core.access.roles import REQUIRED, Action, Actor, Role
+from core.bans.record import Criteria
 from core.bootstrap import Services
-from core.logins import login_id
-from pages.components import context
+from pages.components.data import context
 from tests.pages.conftest import everything_said
 from tests.pages.test_exposure import SECTION
 from workers.queue import JobQueue

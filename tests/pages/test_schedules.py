@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from core.access import Actor, Role
+from core.access.roles import Actor, Role
 from core.bootstrap import bootstrap
-from core.invalidation import InvalidationState
+from core.invalidation.invalidator import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
-from pages.components import context
+from pages.components.data import context
 from tests.pages.conftest import everything_said
 
 DAY = 86_400
@@ -294,8 +294,8 @@ def test_everything_is_an_admins_business(open_page, services, operator):
 
 
 def test_who_may_not_is_refused_where_the_write_is_made(services, operator):
-    from core.bans import Criteria
-    from pages.components import actions
+    from core.bans.record import Criteria
+    from pages.components.data import actions
 
     everything = add(services, criteria={"all": True})
     actions.run_schedule(everything)

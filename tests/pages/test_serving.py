@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.websockets import WebSocket
 
-from pages.components.serving import COOKIE, LONGEST, Doorway, is_page, page_of
+from pages.components.server.serving import COOKIE, LONGEST, Doorway, is_page, page_of
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.components.text import literal, one_line, plain, visible
+from pages.components.display.text import literal, one_line, plain, visible
 
 texts = st.text(st.characters(categories=None, exclude_categories=()), max_size=200)
 

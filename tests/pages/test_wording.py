@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.components import wording
+from pages.components.display import figures as wording
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.errors import WriteRefused
-from pages.components import context
-from pages.components.jobs import KINDS, STATES, figures
+from pages.components.data import context
+from pages.components.shell.job_card import KINDS, STATES, figures
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
 from workers.queue.job import KINDS as TASKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.semantic.embedders import WordLlamaEmbedder
+from core.semantic.embedding.embedders import WordLlamaEmbedder
 
 
 @pytest.fixture(scope="session")

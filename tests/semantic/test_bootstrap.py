@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.bans import Criteria
+from core.bans.record import Criteria
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidSettings
 from core.models import Answer, ChatRequest, Controls
-from core.semantic.thresholds import Threshold
+from core.semantic.quality.thresholds import Threshold
 from core.settings import SemanticMode, Settings
 from tests.fakes import CountingProvider
 from tests.openai_server import Behaviour
@@ -258,7 +258,7 @@ class TestWarming:
     def test_requests_do_without_while_the_embedder_is_loaded(self, namespace):
         import threading
 
-        from core.keys import identify
+        from core.keys.identity import identify
         from core.semantic.deferred import DeferredLookup
         from core.stores.memory import MemoryStore
 
@@ -326,7 +326,7 @@ class TestEmbedders:
 
 @pytest.mark.redis8
 def test_vector_sets_on_a_server_that_has_them(start, redis8_url, namespace):
-    from core.semantic.vector_sets import VectorSetIndex
+    from core.semantic.index.vector_sets import VectorSetIndex
 
     options = {
         "redis_url": redis8_url,
@@ -341,7 +341,7 @@ def test_vector_sets_on_a_server_that_has_them(start, redis8_url, namespace):
 
 
 def test_vector_sets_on_a_server_without_them_fall_back_to_numpy(start, redis_url, namespace, caplog):
-    from core.semantic.index import NumpyIndex
+    from core.semantic.index.numpy_index import NumpyIndex
 
     services = start(redis_url=redis_url, namespace=namespace, semantic_index="redis", provider=CountingProvider())
     if services.redis.info("server")["redis_version"] >= "8":

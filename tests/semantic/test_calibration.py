@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.semantic.calibration import (
+from core.semantic.quality.calibration import (
     BUDGETS,
     GRID,
     LabelledPair,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from core.errors import EmbedderError
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import EmbedderIdentity, NoVector, Vectors
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import EmbedderIdentity, NoVector, Vectors
 
 AXES = np.eye(3, dtype=np.float32)
 

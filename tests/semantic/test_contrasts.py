@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.semantic.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
-from core.semantic.guards import _lines
+from core.semantic.guards.checks import _lines
+from core.semantic.guards.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
 
 LINES = [
     *(("opposites", line) for line in _lines(OPPOSITES)),

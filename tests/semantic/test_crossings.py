@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from core.models import NO_CONTROLS
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import WordLlamaEmbedder
-from core.semantic.index import NumpyIndex
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import WordLlamaEmbedder
+from core.semantic.index.numpy_index import NumpyIndex
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.semantic import crossings
 
 

@@ -15,7 +15,7 @@ import pytest
 from core.errors import EmbedderError
 from core.providers import OpenAIProvider
 from core.semantic.assembly import build_embedder
-from core.semantic.embedders import (
+from core.semantic.embedding.embedders import (
     Embedder,
     EmbedderIdentity,
     NoVector,
@@ -23,7 +23,7 @@ from core.semantic.embedders import (
     WordLlamaEmbedder,
     normalized,
 )
-from core.semantic.local_models import OnnxEmbedder, SentenceTransformersEmbedder
+from core.semantic.embedding.local_models import OnnxEmbedder, SentenceTransformersEmbedder
 from core.settings import Settings
 from tests.conftest import MINILM
 from tests.fakes import CountingProvider
@@ -120,7 +120,7 @@ def test_word_vectors_load_without_touching_the_applications_logging_or_the_netw
     code = (
         "import logging, socket, sys\n"
         "socket.socket.connect = None\n"
-        "from core.semantic.embedders import WordLlamaEmbedder\n"
+        "from core.semantic.embedding.embedders import WordLlamaEmbedder\n"
         "assert WordLlamaEmbedder().embed(['hello']).shape == (1, 256)\n"
         "assert not logging.getLogger().handlers and 'wordllama' not in sys.modules\n"
     )
@@ -128,7 +128,10 @@ def test_word_vectors_load_without_touching_the_applications_logging_or_the_netw
 
 
 def test_two_processes_agree_on_a_vector(wordllama):
-    code = "from core.semantic.embedders import *; print(WordLlamaEmbedder().embed(['red apples']).tobytes().hex())"
+    code = (
+        "from core.semantic.embedding.embedders import *\n"
+        "print(WordLlamaEmbedder().embed(['red apples']).tobytes().hex())"
+    )
     there = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True).stdout
     assert there.strip() == wordllama.embed(["red apples"]).tobytes().hex()
 
@@ -165,7 +168,7 @@ def test_half_a_surrogate_pair_is_an_embedder_error(wordllama):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr("core.semantic.embedders.find_spec", lambda name: None)
+    monkeypatch.setattr("core.semantic.embedding.embedders.find_spec", lambda name: None)
     with pytest.raises(EmbedderError, match="wordllama is not installed"):
         WordLlamaEmbedder()
 
@@ -174,7 +177,7 @@ def test_a_broken_package_is_named(monkeypatch, tmp_path):
     class Spec:
         submodule_search_locations = (str(tmp_path),)
 
-    monkeypatch.setattr("core.semantic.embedders.find_spec", lambda name: Spec)
+    monkeypatch.setattr("core.semantic.embedding.embedders.find_spec", lambda name: Spec)
     with pytest.raises(EmbedderError, match="cannot be loaded"):
         WordLlamaEmbedder()
 

@@ -6,23 +6,23 @@ import os
 
 import pytest
 
-from core.audit import AuditLog
+from core.access.audit import AuditLog
+from core.concurrency.outbox import Outbox
 from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
-from core.keys import identify
-from core.lookup import Found
+from core.keys.identity import identify
 from core.models import ChatRequest, HitDetail
-from core.outbox import Outbox
-from core.semantic.evidence import Evidence
-from core.semantic.judge import JudgeBudget
-from core.semantic.judging import ProviderJudge
-from core.semantic.neighbours import Judgement, Neighbour, SemanticResult
-from core.semantic.records import pair_id
-from core.semantic.refusals import COPY_SECONDS, Refusals
-from core.semantic.sampling import judge_samples
-from core.semantic.thresholds import Act, Threshold, Thresholds
+from core.semantic.judge.judge import ProviderJudge
+from core.semantic.judge.prompt import JudgeBudget
+from core.semantic.quality.evidence import Evidence
+from core.semantic.quality.records import pair_id
+from core.semantic.quality.rejected_pairs import COPY_SECONDS, Refusals
+from core.semantic.quality.sampling import judge_samples
+from core.semantic.quality.thresholds import Act, Threshold, Thresholds
+from core.semantic.results import Judgement, Neighbour, SemanticResult
 from core.settings import SemanticMode
+from core.stores.lookup import Found
 from core.stores.memory import MemoryStore
-from core.stores.redis import request_client
+from core.stores.redis.store import request_client
 from tests.entries import Clock, an_entry, digest_of
 from tests.fakes import CountingProvider, Outcomes, a_body
 from tests.semantic.test_judging import verdict
@@ -353,8 +353,8 @@ class TestSampling:
 
     def store(self, desk: Desk, prompt: str = STORED) -> MemoryStore:
         """A store with the entry that was served."""
-        from core.cache import LLMCache
-        from core.decider import CacheConfig
+        from core.cache.cache import LLMCache
+        from core.cache.flow import CacheConfig
         from core.models import Completion, Controls
 
         store = MemoryStore()

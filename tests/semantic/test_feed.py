@@ -11,8 +11,8 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.semantic.embedders import EmbedderIdentity, Vector, normalized
-from core.semantic.feed import (
+from core.semantic.embedding.embedders import EmbedderIdentity, Vector, normalized
+from core.semantic.index.log import (
     BUCKET_SECONDS,
     STREAM_SECONDS,
     Addition,
@@ -21,7 +21,7 @@ from core.semantic.feed import (
     Removal,
     VectorLog,
 )
-from core.semantic.index import NumpyIndex, Partition, Row
+from core.semantic.index.numpy_index import NumpyIndex, Partition, Row
 
 EMBEDDER = EmbedderIdentity(name="e", version="1", dimension=16)
 OTHER_EMBEDDER = EmbedderIdentity(name="e", version="2", dimension=16)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.semantic.guards import (
+from core.semantic.guards.checks import (
     DEFAULT_GUARDS,
     MAX_CHARACTERS_COMPARED,
     MAX_WORDS,

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from core.cache import LLMCache
-from core.calls import cached_llm_call
-from core.decider import CacheConfig
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.cache.function import cached_llm_call
+from core.cache.steps import Follow, Hit, Lead
 from core.models import CacheEntry, CacheStrategy, ChatRequest, Controls
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import WordLlamaEmbedder
-from core.semantic.index import NumpyIndex
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import WordLlamaEmbedder
+from core.semantic.index.numpy_index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
-from core.semantic.neighbours import Judgement, SemanticResult
-from core.semantic.thresholds import Threshold
+from core.semantic.quality.thresholds import Threshold
+from core.semantic.results import Judgement, SemanticResult
 from core.settings import SemanticMode
-from core.steps import Follow, Hit, Lead
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
 from tests.http.running import until
 

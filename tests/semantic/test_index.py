@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from threadpoolctl import ThreadpoolController
 
 from core.errors import InvalidInput
-from core.semantic import matrix as matrix_module
-from core.semantic.blas import SingleThreadedBlas
-from core.semantic.embedders import EmbedderIdentity, Vector, normalized
-from core.semantic.index import Candidate, NumpyIndex, Partition, Row, SemanticIndex
-from core.semantic.matrix import RERANKED, TWO_STAGES_FROM, Matrix, _largest
-from core.semantic.vector_sets import VectorSetIndex, has_vector_sets
+from core.semantic.embedding.embedders import EmbedderIdentity, Vector, normalized
+from core.semantic.index import matrix as matrix_module
+from core.semantic.index.blas import SingleThreadedBlas
+from core.semantic.index.matrix import RERANKED, TWO_STAGES_FROM, Matrix, _largest
+from core.semantic.index.numpy_index import Candidate, NumpyIndex, Partition, Row, SemanticIndex
+from core.semantic.index.vector_sets import VectorSetIndex, has_vector_sets
 
 NOW = 2_000_000_000.0
 LATER = NOW + 3_600

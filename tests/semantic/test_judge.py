@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.semantic.judge import (
+from core.semantic.judge.prompt import (
     MAX_ANSWER_CHARACTERS,
     MAX_QUESTION_CHARACTERS,
     JudgeBudget,

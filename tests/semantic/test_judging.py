@@ -8,11 +8,11 @@ import re
 import pytest
 
 from core.models import CacheEntry, Completion
-from core.prices import price
 from core.providers import DemoProvider, OpenAIProvider
-from core.semantic.judge import JudgeBudget
-from core.semantic.judging import ProviderJudge, SharedBudget, answer_text
-from core.stores.redis import request_client
+from core.providers.prices import price
+from core.semantic.judge.judge import ProviderJudge, SharedBudget, answer_text
+from core.semantic.judge.prompt import JudgeBudget
+from core.stores.redis.store import request_client
 from tests.entries import Clock, an_entry
 from tests.fakes import Outcomes, a_body
 from tests.openai_server import Behaviour, OpenAIServer, Received

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans import Criteria, append
-from core.cache import LLMCache
-from core.decider import CacheConfig
+from core.bans.record import Criteria, append
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
 from core.errors import NotCached
 from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Controls, For, OutcomeKind
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import WordLlamaEmbedder
-from core.semantic.index import NumpyIndex
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import WordLlamaEmbedder
+from core.semantic.index.numpy_index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
-from core.semantic.neighbours import Judgement
-from core.semantic.records import pair_id
-from core.semantic.thresholds import Threshold
+from core.semantic.quality.records import pair_id
+from core.semantic.quality.thresholds import Threshold
+from core.semantic.results import Judgement
 from core.settings import SemanticMode
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, request_client
+from core.stores.redis.store import RedisStore, request_client
 from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes
 

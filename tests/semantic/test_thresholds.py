@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from core.audit import AuditLog
+from core.access.audit import AuditLog
 from core.errors import InvalidInput, StoreUnavailable
-from core.semantic.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
+from core.semantic.quality.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
 from core.settings import SemanticMode, Settings
-from core.stores.redis import request_client
+from core.stores.redis.store import request_client
 from tests.entries import Clock
 
 CONFIGURED = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)

@@ -8,12 +8,12 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from core.keys import identify
+from core.keys.identity import identify
 from core.models import ChatRequest
-from core.semantic.checked import CheckedEmbedder
-from core.semantic.embedders import EmbedderIdentity, NoVector, WordLlamaEmbedder
-from core.semantic.guards import Guard, check
-from core.semantic.index import NumpyIndex, Partition
+from core.semantic.embedding.checked import CheckedEmbedder
+from core.semantic.embedding.embedders import EmbedderIdentity, NoVector, WordLlamaEmbedder
+from core.semantic.guards.checks import Guard, check
+from core.semantic.index.numpy_index import NumpyIndex, Partition
 
 LATER = 4_000_000_000.0
 GREY = 0.70

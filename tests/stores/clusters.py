@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from core.embedded import ServerBinary
+from core.stores.redis.embedded import ServerBinary
 from tests.conftest import RedisServer
 
 SLOTS = 16_384

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.embedded import ServerBinary
+from core.stores.redis.embedded import ServerBinary
 from tests.stores.clusters import RunningCluster, a_cluster
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.embedded import ServerBinary
-from core.keys import Slot
+from core.keys.identity import Slot
 from core.settings import Settings
-from core.stores.address import Address, ServerKind, parse_address
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.address import Address, ServerKind, parse_address
+from core.stores.redis.embedded import ServerBinary
+from core.stores.redis.store import RedisStore, patient_client
 from tests.conftest import RedisServer
 from tests.entries import digest_of
 from tests.stores.clusters import free_port

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
-from core.audit import AuditLog
-from core.bans import MAX_ACTIVE_BANS, Criteria, append
+from core.access.audit import AuditLog
+from core.bans.record import MAX_ACTIVE_BANS, Criteria, append
 from core.bootstrap import bootstrap
-from core.bypass import BypassSwitch
-from core.copies import Copies
-from core.doctor import diagnose
+from core.cache.bypass import BypassSwitch
+from core.doctor.diagnosis import diagnose
 from core.errors import InvalidationRefused, InvalidSettings, OutcomeUnknown, StoreUnavailable, WriteRefused
-from core.keys import Slot
+from core.keys.identity import Slot
 from core.models import ChatRequest, Completion, OutcomeKind
 from core.settings import Settings
-from core.stores import cluster as cluster_module
-from core.stores.redis import RedisStore, patient_client, request_client
+from core.stores.local import Copies
+from core.stores.redis import cluster as cluster_module
+from core.stores.redis.store import RedisStore, patient_client, request_client
 from tests.entries import NOW, digest_of
 from tests.fakes import CountingProvider, a_body
 from tests.stores.clusters import SLOTS, RunningCluster, a_cluster

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.bootstrap import Services, bootstrap
 from core.models import Answer, ChatRequest
-from core.semantic.judging import SharedBudget
-from core.semantic.thresholds import Threshold
+from core.semantic.judge.judge import SharedBudget
+from core.semantic.quality.thresholds import Threshold
 from core.settings import SemanticMode, Settings
 from tests.fakes import CountingProvider
 

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import bans, codec
-from core.bans import Criteria, InvalidationRecord
+from core.bans import record as bans
+from core.bans.prefilter import MAKERS, needles
+from core.bans.record import Criteria, InvalidationRecord
 from core.errors import InvalidationRefused, InvalidInput
-from core.keys import Slot
+from core.keys.identity import Slot
 from core.models import Stamp
-from core.needles import MAKERS, needles
+from core.stores import codec
 from core.stores.base import Claim, Doom, Removal, Removed, Store, StoredAs, Write
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, request_client
-from core.stores.servers import OneServer
+from core.stores.redis.servers import OneServer
+from core.stores.redis.store import RedisStore, request_client
 from tests.entries import NOW, an_entry, digest_of
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from core import codec
-from core.keys import Slot
+from core.keys.identity import Slot
 from core.models import Stamp
+from core.stores import codec
 from core.stores.base import Claim, Write
 from core.stores.memory import MemoryStore
 from tests.entries import Clock, an_entry, digest_of

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import bans
-from core.audit import AuditLog
-from core.bans import Criteria
-from core.keys import NAMESPACES, Slot
+from core.access.audit import AuditLog
+from core.bans import record as bans
+from core.bans.record import Criteria
+from core.keys.identity import NAMESPACES, Slot
 from core.models import Stamp
 from core.stores.base import Removed
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, digest_of
 from tests.stores.test_contract import invalidate, put, remaining, removed_by_index
 from tests.test_bypass import can_save, cannot_save

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.audit import AuditLog
-from core.bans import Criteria
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown
-from core.invalidation import CacheInvalidator
-from core.keys import Slot
+from core.invalidation.invalidator import CacheInvalidator
+from core.keys.identity import Slot
 from core.settings import Settings
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.conftest import RedisServer
 from tests.stores.test_address import Listening, until
 

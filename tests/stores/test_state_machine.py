@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from core.audit import AuditLog
-from core.bans import SPENT_SECONDS, Criteria
+from core.access.audit import AuditLog
+from core.bans.record import SPENT_SECONDS, Criteria
+from core.cache.steps import Lead
 from core.errors import InvalidationRefused
 from core.models import NO_CONTROLS, ChatRequest, Completion, Controls, For
-from core.steps import Lead
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
-from core.stores.redis import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client
 from tests.fakes import a_body
 from tests.test_invalidation import HOLD, World, a_world, no_pause
 

@@ -12,11 +12,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from core.audit import AuditLog
-from core.bans import Criteria
+from core.access.audit import AuditLog
+from core.bans.record import Criteria
 from core.errors import OutcomeUnknown, StoreUnavailable
-from core.invalidation import CacheInvalidator
-from core.stores.redis import RedisStore, patient_client
+from core.invalidation.invalidator import CacheInvalidator
+from core.stores.redis.store import RedisStore, patient_client
 
 
 class Relay:

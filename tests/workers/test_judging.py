@@ -6,14 +6,14 @@ import json
 import zlib
 
 from core.bootstrap import bootstrap
+from core.cache.revalidation import Refreshes
+from core.invalidation.schedules import Schedules
 from core.models import ChatRequest, Controls
-from core.pools import Pools
+from core.monitoring.worker_pools import Pools
 from core.providers import DemoProvider
-from core.refresh import Refreshes
-from core.schedules import Schedules
 from core.settings import Settings
 from tests.workers.conftest import eventually
-from workers.schedule import Schedule
+from workers.periodic import Schedule
 
 SETTINGS = {
     "ENCORE_STRATEGY": "semantic",

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from core import codec
-from core.bans import BanState, Criteria
-from core.keys import Slot, readable_key
-from core.pools import Pools
-from core.schedules import Schedules
+from core.bans.record import BanState, Criteria
+from core.invalidation.schedules import Schedules
+from core.keys.identity import Slot, readable_key
+from core.monitoring.worker_pools import Pools
+from core.stores import codec
 from core.stores.base import Write
 from tests.entries import an_entry, digest_of
 from tests.metrics.outcomes import a_hit

@@ -220,7 +220,7 @@ def test_the_queue_is_suspended_and_resumed(queue):
 
 
 def test_a_record_holds_neither_a_prompt_nor_criteria(installation, queue, client):
-    from core.bans import Criteria
+    from core.bans.record import Criteria
 
     installation.fill("shop", 1)
     installation.services.invalidation.invalidate(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.pools import Pools
-from core.refresh import Refreshes
-from core.schedules import Schedules
-from workers.schedule import Schedule
+from core.cache.revalidation import Refreshes
+from core.invalidation.schedules import Schedules
+from core.monitoring.worker_pools import Pools
+from workers.periodic import Schedule
 
 
 def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_not_logged(installation, caplog):

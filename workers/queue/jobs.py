@@ -22,10 +22,10 @@ from rq.suspension import is_suspended, resume, suspend
 from rq.worker import BaseWorker
 from rq.worker_registration import get_keys
 
-from core.access import Action, Actor, allowed
+from core.access.roles import Action, Actor, allowed
 from core.errors import CacheError
-from core.printable import printable
-from core.stores.failures import reading, writing
+from core.stores.redis.failures import reading, writing
+from core.text.printable import printable
 from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob, Refused
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
 

@@ -1,0 +1,1 @@
+"""Who may do what, logins, and the audit trail of what was done."""

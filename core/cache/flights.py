@@ -1,0 +1,127 @@
+"""Single-flight: of equal requests at the same time one computes, the rest wait for its answer.
+
+Inside a process a flight is a future; between processes it is a lease in the store. Both are named by the answer and
+by the stamp of the lookup that missed, so that nobody who asks after an invalidation waits for, or is handed, an answer
+whose generation began before it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+
+import msgspec
+
+from ..models import Stamp
+
+MAX_TAKEOVERS = 2
+"""After so many failed leaders all who wait are handed the error, instead of failing one after the other."""
+
+SHARED_SECONDS = 5.0
+"""How late one of those who wait may be and still be handed it: a thread may not run for a while."""
+
+
+class FlightKey(msgspec.Struct, frozen=True):
+    """Which answer, as of which point in the history of invalidations."""
+
+    name: bytes
+    stamp: Stamp
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """How a flight ended: with an answer to share (in its stored form, so that nobody shares an object), with an error
+    to share, with an answer nobody may share (`alone`: everyone asks for himself), or with nothing (one takes over).
+    """
+
+    value: bytes | None = None
+    error: BaseException | None = None
+    alone: bool = False
+
+
+class Flight:
+    """One computation in this process that others may wait for."""
+
+    def __init__(self, flights: Flights, key: FlightKey, failures: int) -> None:
+        self._flights = flights
+        self.key = key
+        self.failures = failures
+        self._began = time.monotonic()
+        self._computes = False
+        self.followers = 0
+        """Callers of this process who wait for it."""
+        self.landed: Future[Landing] = Future()
+
+    def computes(self) -> None:
+        """From now on the first caller computes; before he may have waited for another process."""
+        self._began, self._computes = time.monotonic(), True
+
+    def deadline(self, *, of_first: bool) -> float:
+        """Until when the first caller waits for another process, or the others for him (monotonic clock).
+
+        They wait longer than he: what he finds, or computes then, is for them too.
+        """
+        waits = 1 if of_first or self._computes else 2
+        return self._began + waits * self._flights.lease_seconds
+
+    def leave(self) -> None:
+        """A follower waits no longer."""
+        self._flights.leave(self)
+
+    def land(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> None:
+        """Ends the flight, once: the first call counts. An error is shared only after MAX_TAKEOVERS."""
+        failures = self.failures + 1 if error is not None else 0
+        shared = error if failures > MAX_TAKEOVERS else None
+        self._flights.remove(self, failures if shared is None else 0, shared)
+        if not self.landed.done():
+            self.landed.set_result(Landing(value, shared, alone))
+
+
+class Flights:
+    """The flights of one process. Others wait `lease_seconds` at most for whoever computes."""
+
+    def __init__(self, lease_seconds: float) -> None:
+        self.lease_seconds = lease_seconds
+        self._lock = threading.Lock()
+        self._flights: dict[FlightKey, Flight] = {}
+        self._failures: dict[FlightKey, int] = {}
+        self._shared: dict[FlightKey, tuple[float, BaseException]] = {}
+
+    def join(self, key: FlightKey) -> tuple[Flight, bool]:
+        """The flight for a key, and whether the caller leads it."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                flight.followers += 1
+                return flight, False
+            self._shared.pop(key, None)
+            flight = self._flights[key] = Flight(self, key, self._failures.pop(key, 0))
+            return flight, True
+
+    def leave(self, flight: Flight) -> None:
+        """A follower waits no longer."""
+        with self._lock:
+            flight.followers -= 1
+
+    def remove(self, flight: Flight, failures: int, shared: BaseException | None) -> None:
+        """Forgets a landed flight; its failures are passed on to whoever takes over, a shared error to who is late."""
+        with self._lock:
+            if shared is not None:
+                self._shared[flight.key] = (time.monotonic() + SHARED_SECONDS, shared)
+                while len(self._shared) > 1000:
+                    del self._shared[next(iter(self._shared))]
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+                if failures:
+                    self._failures[flight.key] = failures
+                    # Nobody may ever take over: keep the table small.
+                    while len(self._failures) > 1000:
+                        del self._failures[next(iter(self._failures))]
+
+    def shared_error(self, key: FlightKey) -> BaseException | None:
+        """The error that was handed to all who wait, for one of them who looks only now."""
+        until, error = self._shared.get(key, (0.0, None))
+        return error if time.monotonic() < until else None
+
+    def __len__(self) -> int:
+        return len(self._flights)

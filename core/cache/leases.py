@@ -1,0 +1,184 @@
+"""The single-flight leases that this process holds in the store: taken, kept alive, given back.
+
+A lease is short, so that a leader that died, or a lease that nobody knows he has, holds up others for seconds only. One
+thread renews all leases of the process while their answers are being computed, and gives back those that could not be
+given back at once. It does not touch event loops, and nothing waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from typing import Final
+
+import msgspec
+
+from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
+from ..keys.identity import Slot
+from ..stores.base import Claim, Store
+
+logger = logging.getLogger("encore.leases")
+
+LEASE_SECONDS: Final = 3.0
+"""How long a lease lasts that nobody renews: as long do others wait for a leader that is no more."""
+RENEWALS: Final = 3
+"""How often a lease is renewed in that time, so that one renewal or two may fail."""
+MOST_OWED: Final = 10_000
+"""Leases that are to be given back; beyond it the oldest end by themselves."""
+MOST_FAILURES: Final = 3
+"""Slots that may fail in one round before the rest is left to the next: each may cost the store's time-out."""
+CLOSE_SECONDS: Final = 2.0
+"""Longest wait for the thread at the end: it may be waiting for the store."""
+IDLE_ROUNDS: Final = 10
+"""Rounds without work after which the thread ends; the next lease starts another."""
+
+
+class HeldLease(msgspec.Struct, frozen=True):
+    """A lease of this process, and until when it is renewed (monotonic clock)."""
+
+    slot: Slot
+    claim: Claim
+    until: float
+
+
+class Leases:
+    """All leases of one process on one store. Thread-safe; a forked child begins with none.
+
+    A lease is renewed for `longest_seconds` at most: nobody waits longer than that for whoever computes.
+    """
+
+    def __init__(self, store: Store, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._store = store
+        self._longest_seconds = longest_seconds
+        self._lease_seconds = min(lease_seconds, longest_seconds)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._held: dict[bytes, HeldLease] = {}
+        self._owed: dict[bytes, HeldLease] = {}
+        self._thread: threading.Thread | None = None
+        self._is_closed = threading.Event()
+
+    @property
+    def _lease_ms(self) -> int:
+        return max(1, int(self._lease_seconds * 1000))
+
+    def take(self, slot: Slot, digest: bytes, sequence: int) -> HeldLease | None:
+        """The lease for an answer, renewed from now on until it is given back; None when another caller has it.
+
+        Raises the store's errors. A lease that may have been taken all the same is given back behind the scenes.
+        """
+        claim = Claim(digest=digest, sequence=sequence, token=secrets.token_bytes(16))
+        lease = HeldLease(slot, claim, time.monotonic() + self._longest_seconds)
+        try:
+            if not self._store.acquire(slot, claim, self._lease_ms):
+                return None
+        except OutcomeUnknown:
+            self.give_back_later(lease)
+            raise
+        with self._lock_of_this_process():
+            self._held[claim.token] = lease
+            self._start()
+        return lease
+
+    def give_back(self, lease: HeldLease) -> None:
+        """Ends a lease. Raises the store's errors: then it is to be given back later."""
+        with self._lock_of_this_process():
+            self._held.pop(lease.claim.token, None)
+        self._store.release(lease.slot, lease.claim)
+
+    def give_back_later(self, lease: HeldLease) -> None:
+        """Ends a lease as soon as the store answers. Returns at once."""
+        with self._lock_of_this_process():
+            self._held.pop(lease.claim.token, None)
+            self._owed[lease.claim.token] = lease
+            while len(self._owed) > MOST_OWED:
+                del self._owed[next(iter(self._owed))]
+            self._start()
+
+    def close(self) -> None:
+        """Renews nothing any more, and gives back what it can at once."""
+        with self._lock_of_this_process():
+            self._is_closed.set()
+            self._owed |= self._held
+            self._held.clear()
+            thread = self._thread
+        if thread is not None:
+            thread.join(CLOSE_SECONDS)
+        self._give_back_owed()
+
+    def _lock_of_this_process(self) -> threading.Lock:
+        if self._process != os.getpid():
+            self._begin()
+        return self._lock
+
+    def _start(self) -> None:
+        if self._thread is None and not self._is_closed.is_set():
+            self._thread = threading.Thread(target=self._keep, name="encore-leases", daemon=True)
+            self._thread.start()
+
+    def _keep(self) -> None:
+        idle = 0
+        while not self._is_closed.wait(self._lease_seconds / RENEWALS):
+            self._renew_held()
+            self._give_back_owed()
+            with self._lock:
+                idle = 0 if self._held or self._owed else idle + 1
+                if idle >= IDLE_ROUNDS:
+                    self._thread = None
+                    return
+
+    def _renew_held(self) -> None:
+        now = time.monotonic()
+        by_slot: dict[Slot, list[HeldLease]] = {}
+        with self._lock:
+            for token, lease in list(self._held.items()):
+                if lease.until <= now:
+                    del self._held[token]  # nobody waits for it any more
+                else:
+                    by_slot.setdefault(lease.slot, []).append(lease)
+        failures = 0
+        for slot, leases in by_slot.items():
+            try:
+                kept = self._store.renew(slot, [lease.claim for lease in leases], self._lease_ms)
+            except (StoreUnavailable, WriteRefused, OutcomeUnknown):
+                kept = [True] * len(leases)  # perhaps: the next round will tell
+                failures += 1
+            for lease, is_kept in zip(leases, kept, strict=True):
+                self._renewed(lease, is_kept)
+            if failures >= MOST_FAILURES:
+                return
+
+    def _renewed(self, lease: HeldLease, is_kept: bool) -> None:
+        """Puts a lease at the end of the row, so that all get their turn when a round is cut short."""
+        with self._lock:
+            if self._held.pop(lease.claim.token, None) is None:
+                # Given back meanwhile: the renewal may have taken it once more.
+                if is_kept:
+                    self._owed[lease.claim.token] = lease
+            elif is_kept:
+                self._held[lease.claim.token] = lease
+            else:
+                logger.debug("a lease had lapsed, and another caller has it now")
+
+    def _give_back_owed(self) -> None:
+        with self._lock:
+            owed = list(self._owed.values())
+        failures = 0
+        for lease in owed:
+            try:
+                self._store.release(lease.slot, lease.claim)
+                is_given_back = True
+            except (StoreUnavailable, WriteRefused, OutcomeUnknown):
+                is_given_back = False
+                failures += 1
+            with self._lock:
+                if self._owed.pop(lease.claim.token, None) is not None and not is_given_back:
+                    self._owed[lease.claim.token] = lease
+            if failures >= MOST_FAILURES:
+                return

@@ -1,0 +1,118 @@
+"""What is known of a request before the store is asked: may it use the cache, under which identity, for how long.
+
+Pure in the request, its controls and the configuration; hits repeat their requests, so it is remembered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..keys.identity import Identity, Slot, Unkeyable, identify, scope_parts
+from ..keys.parts import pack, parts_of
+from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
+from ..policy import cacheability as policy
+from ..policy.ttl import TTLDecision, TTLPolicy
+
+if TYPE_CHECKING:
+    from .flow import CacheConfig
+
+REMEMBERED = 4096
+REMEMBERED_BYTES = 4000
+"""So many requests of at most this size are remembered in the process."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A request that has an identity: where its answer is, how long it will stay."""
+
+    identity: Identity
+    slot: Slot
+    decision: TTLDecision
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known beforehand. `keyed` is None when the request must bypass; `reason` says why."""
+
+    namespace: str
+    strategy: CacheStrategy
+    keyed: Keyed | None
+    reason: str = ""
+
+
+class Preparation:
+    """Prepares the requests of one cache. Raises InvalidInput for a namespace that cannot be.
+
+    Requests that name no server go to `base_url`: another server's answer is another answer.
+    """
+
+    def __init__(self, config: CacheConfig, ttl_policy: TTLPolicy, base_url: str = "") -> None:
+        self._config = config
+        self._ttl_policy = ttl_policy
+        self._base_url = base_url
+        self._slots: dict[tuple[str, int], Slot] = {}
+        self._remembered: dict[object, Prepared] = {}
+
+    def prepare(self, request: ChatRequest, controls: Controls) -> Prepared:
+        """What is known of a request. A repeated one takes about a microsecond."""
+        try:
+            form = _encode(request)
+        except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
+            return self._prepare(request, controls)
+        # A header may be a secret: not kept in memory longer than its request.
+        if len(form) > REMEMBERED_BYTES or "extra_headers" in request.unkeyed:
+            return self._prepare(request, controls)
+        name = form if controls is NO_CONTROLS else (form, controls)
+        prepared = self._remembered.get(name)
+        if prepared is None:
+            prepared = self._prepare(request, controls)
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered = {}
+            self._remembered[name] = prepared
+        return prepared
+
+    def _prepare(self, request: ChatRequest, controls: Controls) -> Prepared:
+        config = self._config
+        namespace = controls.namespace or config.namespace
+        strategy = policy.effective_strategy(request, controls, config.strategy)
+        keyed = policy.bypass_reason(request, controls, config.limits) or self._key(request, controls, namespace)
+        if isinstance(keyed, str):
+            return Prepared(namespace=namespace, strategy=strategy, keyed=None, reason=keyed)
+        return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)
+
+    def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
+        config = self._config
+        decision = self._ttl_policy.explain(policy.last_user_text(request))
+        user = policy.user_of(request, controls) if decision.personal else None
+        if decision.personal and not user:
+            return policy.PERSONAL_WITHOUT_USER
+        try:
+            identity = identify(
+                self._with_server(request),
+                namespace,
+                user=user,
+                buckets=config.buckets,
+                strip_stop_words=config.strip_stop_words,
+                max_bytes=config.limits.max_request_bytes,
+            )
+        except Unkeyable as error:
+            return error.reason
+        return Keyed(identity, self.slot(namespace, identity.bucket), decision)
+
+    def parts(self, request: ChatRequest, controls: Controls, keyed: Keyed) -> bytes:
+        """What the request's scope is made of, as its entry keeps it."""
+        user = policy.user_of(request, controls) if keyed.decision.personal else None
+        _, _, values = scope_parts(self._with_server(request), keyed.identity.namespace, user)
+        return pack(parts_of(values))
+
+    def _with_server(self, request: ChatRequest) -> ChatRequest:
+        return request if request.base_url else msgspec.structs.replace(request, base_url=self._base_url)
+
+    def slot(self, namespace: str, bucket: int) -> Slot:
+        """The key names of a bucket."""
+        slot = self._slots.get((namespace, bucket))
+        if slot is None:
+            slot = self._slots[namespace, bucket] = Slot(namespace, bucket)
+        return slot

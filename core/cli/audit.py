@@ -1,0 +1,40 @@
+"""The audit log on the command line: who did what, when, and what came of it; for people, programs and spreadsheets."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from ..access.audit import AuditRecord, audit_csv, audit_json_lines
+from . import formats as words
+from .shell import Exit, Shell, cli, command
+
+
+@command(cli)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Newest so many.")
+@click.option("--actor", help="Only what this one did.")
+@click.option("--action", help="One action, or all of a thing: invalidate., schedule., threshold., entry., job.")
+@click.option("--export", type=click.Choice(["csv", "jsonl"]), help="All fields, for spreadsheets or programs.")
+def audit(shell: Shell, limit: int, actor: str | None, action: str | None, export: str | None) -> int:
+    """Show who did what, when, and what came of it, the latest first."""
+    found = shell.shared.audit.records(limit, actor=actor, action=action)
+    if export is not None:
+        click.echo(audit_csv(found) if export == "csv" else audit_json_lines(found), nl=False)
+    else:
+        shell.answer([msgspec.to_builtins(record) for record in found], _words(found))
+    return Exit.OK if found else Exit.NOTHING
+
+
+def _words(found: list[AuditRecord]) -> str:
+    rows = [
+        (
+            words.moment(record.at),
+            words.text(record.actor, 30),
+            record.source,
+            record.action,
+            words.text(record.namespace or "", 20),
+            words.text(record.invalidation_id or "", 40),
+        )
+        for record in found
+    ]
+    return words.table(rows, header=("When", "Who", "From", "Action", "Namespace", "Invalidation"))

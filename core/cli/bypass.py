@@ -1,0 +1,58 @@
+"""The bypass switch on the command line."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from ..cache.bypass import EVERYTHING, Bypassed
+from . import formats as words
+from .shell import Exit, Shell, cli, command, namespace_option
+
+
+@command(cli)
+@namespace_option
+@click.option("--everything", is_flag=True, help="All namespaces instead of one.")
+@click.option("--on/--off", "on", default=None, help="Turn it; without either: list what is on.")
+@click.option("--note", default="", help="Why, for those who find it on.")
+def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | None, note: str) -> int:
+    """Have requests of a namespace go straight to the provider, or list where they do.
+
+    For when an invalidation is refused because Redis takes no writes: this works all the same. Every process obeys when
+    it returns, which takes a second. Nothing is deleted: turned off, what is stored is served again.
+    """
+    switch = shell.shared.switch
+    if namespace and everything:
+        raise click.UsageError("Give --namespace or --everything, not both.")
+    if on is None:
+        if everything or note:
+            raise click.UsageError("Say --on or --off.")
+        found = [
+            one
+            for one in switch.all([*shell.shared.store.namespaces(), *([namespace] if namespace else [])])
+            if namespace in (None, one.namespace) or one.namespace == EVERYTHING
+        ]
+        rows = [
+            (_whose(one), words.moment(one.at) if one.at else "", words.text(one.actor, 20), words.text(one.note, 60))
+            for one in found
+        ]
+        header = ("Requests of", "Since", "Who", "Why")
+        shell.answer(
+            [msgspec.to_builtins(one) for one in found],
+            words.table(rows, header=header) if rows else "No namespace bypasses the cache.",
+        )
+        return Exit.OK
+    target = EVERYTHING if everything else namespace or shell.services.settings.namespace
+    turned = switch.turn(target, on, actor=shell.actor, source="cli", note=note)
+    text = f"Requests of {_whose(turned)} {'bypass' if on else 'use'} the cache, in every process."
+    if not turned.kept:
+        text += (
+            "\nRedis takes no writes, so it keeps this in memory only for now. Should it be started again while "
+            "nothing else runs, say it again."
+        )
+    shell.answer(msgspec.to_builtins(turned), text)
+    return Exit.OK
+
+
+def _whose(switch: Bypassed) -> str:
+    return "all namespaces" if switch.namespace == EVERYTHING else switch.namespace

@@ -1,0 +1,357 @@
+"""The commands about near matches: calibrate (evidence, labels, thresholds) and seed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import IO
+
+import click
+import msgspec
+
+from ..entries.seeding import SeedReport, read_seeds, record_seeding, sow
+from ..errors import InvalidInput
+from ..metrics import Hedging
+from ..semantic.quality.records import Pair
+from ..semantic.quality.report import EvidenceReport
+from ..semantic.quality.thresholds import Published, Threshold
+from ..settings import SemanticMode
+from . import formats as words
+from .formats import DURATION
+from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
+
+HEDGING_SECONDS = 30 * 86_400.0
+SHOWN_THRESHOLDS = (0.99, 0.97, 0.95, 0.925, 0.9, 0.875, 0.85, 0.8, 0.75, 0.7)
+
+
+@cli.group(invoke_without_command=True, epilog=EXIT_HELP)
+@namespace_option
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.pass_context
+def calibrate(context: click.Context, namespace: str | None, as_json: bool) -> None:
+    """Show how often near matches are wrong, label them, and publish thresholds. Alone: the report."""
+    if context.invoked_subcommand is not None:
+        if namespace or as_json:
+            raise click.UsageError("Put options after the subcommand they are for.")
+        return
+    context.invoke(report, namespace=namespace, since=None, as_json=as_json)
+
+
+def _namespace(shell: Shell, namespace: str | None) -> str:
+    return namespace or shell.services.settings.namespace
+
+
+@command(calibrate)
+@namespace_option
+@click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
+def report(shell: Shell, namespace: str | None, since: float | None) -> int:
+    """Show false hits per hit, what more labels would prove, what judging costs, and a threshold that holds."""
+    begin = None if since is None else time.time() - since
+    found = shell.shared.evidence.report(_namespace(shell, namespace), since=begin)
+    hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
+    told = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
+    shell.answer(told, _report_words(found, hedging))
+    return Exit.OK if found.lookups or found.labels else Exit.NOTHING
+
+
+def _report_words(found: EvidenceReport, hedging: Hedging) -> str:
+    judging = found.judging
+    rulings = ", ".join(f"{count} {word}" for word, count in judging.rulings.items())
+    needed = ", ".join(f"{count} for {budget}" for budget, count in found.still_needed.items())
+    rows = [
+        ("Namespace", found.namespace),
+        ("In force", _threshold_words(found.threshold)),
+        ("Lookups", f"{found.lookups} kept, {found.hits} of them hits"),
+        ("Labels", f"{found.labels} pairs: {found.operator_labels} by operators, {found.judge_labels} by the judge"),
+        ("Unlabelled", f"{found.unlabelled} pairs"),
+        ("False hits", _false_hits(found)),
+        ("More labels", f"{needed}, if none of them is an error"),
+        ("Judge", f"{rulings or 'never asked'}; p95 {words.milliseconds(judging.p95_ms)}"),
+        (
+            "Judging cost",
+            f"{words.money(judging.cost_usd)}, saved {words.money(judging.saved_usd)} at first hits alone",
+        ),
+        (
+            "Hedging",
+            (
+                f"{hedging.dropped} provider calls dropped for a judge's yes, {words.money(hedging.cost_usd)} (of all "
+                "namespaces, in 30 days at most)"
+            ),
+        ),
+        ("Agreement", _agreement(found)),
+    ]
+    lines = [words.table(rows), ""]
+    points = [point for point in found.curve if point.threshold in SHOWN_THRESHOLDS and point.labels]
+    if points:
+        table = [
+            (
+                f"{point.threshold:.3f}",
+                words.share(point.hit_rate),
+                str(point.labels),
+                str(point.errors),
+                words.share(point.bound),
+            )
+            for point in points
+        ]
+        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95 %)")
+        lines += [words.table(table, header=header), ""]
+    for proposal in found.proposals:
+        proposed = "no threshold" if proposal.threshold is None else f"{proposal.threshold:.3f}"
+        lines.append(f"Within {proposal.budget:.0%}: {proposed} ({proposal.reason})")
+    return "\n".join(lines)
+
+
+def _false_hits(found: EvidenceReport) -> str:
+    point = found.at_threshold
+    if point is None:
+        return "nothing is served without the judge"
+    if not point.labels:
+        return "unknown: no label at or above the threshold"
+    return f"{point.errors} of {point.labels} labelled hits; at most {words.share(point.bound)} with 95 % confidence"
+
+
+def _agreement(found: EvidenceReport) -> str:
+    agreement = found.agreement
+    if not agreement.pairs:
+        return "unknown: no pair has a label of both"
+    return (
+        f"{agreement.agreed} of {agreement.pairs} pairs; {agreement.false_yes} times the judge said yes wrongly, "
+        f"at most {words.share(agreement.bound)} of its yeses"
+    )
+
+
+def _threshold_words(threshold: Threshold) -> str:
+    version = f"version {threshold.version}" if threshold.version else "as configured"
+    if threshold.mode is SemanticMode.OFF:
+        return f"off ({version})"
+    serve = "nothing unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f}"
+    judged = f", judged from {threshold.grey:.3f}" if threshold.mode is SemanticMode.JUDGE else ""
+    return f"{threshold.mode.value}: {serve}{judged} ({version})"
+
+
+@command(calibrate)
+@namespace_option
+@click.option("--labelled/--unlabelled", default=None, help="Only those with, or without a label.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+def pairs(shell: Shell, namespace: str | None, labelled: bool | None, limit: int) -> int:
+    """List near matches, the latest first."""
+    found = shell.shared.evidence.pairs(_namespace(shell, namespace), limit=limit, is_labelled=labelled)
+    rows = [
+        (
+            pair.id,
+            f"{pair.similarity:.3f}",
+            _label_words(pair),
+            "served" if pair.served else pair.guard or "-",
+            f"{_shown(pair.question)} | {_shown(pair.stored)}",
+        )
+        for pair in found
+    ]
+    header = ("Pair", "Cosine", "Label", "Served", "Asked | stored")
+    shell.answer(
+        [msgspec.to_builtins(pair) for pair in found],
+        words.table(rows, header=header) if rows else "There are no such pairs.",
+    )
+    return Exit.OK if found else Exit.NOTHING
+
+
+def _label_words(pair: Pair) -> str:
+    told = [
+        f"{who}: {'same' if label else 'different'}"
+        for who, label in (("operator", pair.operator_label), ("judge", pair.judge_label))
+        if label is not None
+    ]
+    return told[0] if told else "-"
+
+
+def _shown(text: str | None) -> str:
+    return "(not kept)" if text is None else words.text(text, 100)
+
+
+@command(calibrate)
+@click.argument("pair", required=False)
+@click.option("--same/--different", default=None, help="Whether the stored answer answers both questions.")
+@namespace_option
+def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | None) -> int:
+    """Say whether a stored answer may be given to a question. Without PAIR: go through those without a label."""
+    services = shell.shared
+    if pair is not None:
+        if same is None:
+            raise click.UsageError("Say --same or --different.")
+        known = services.evidence.label(pair, same, actor=shell.actor)
+        shell.answer(msgspec.to_builtins(known), _labelled_words(known))
+        return Exit.OK
+    if shell.as_json:
+        raise click.UsageError("Give a PAIR: going through them needs a person.")
+    count = 0
+    for waiting in services.evidence.pairs(_namespace(shell, namespace), limit=200, is_labelled=False):
+        shell.say(f"\nasked:  {_shown(waiting.question)}\nstored: {_shown(waiting.stored)}")
+        told = click.prompt("Same answer?", type=click.Choice(["y", "n", "skip", "end"]), default="skip")
+        if told == "end":
+            break
+        if told != "skip":
+            shell.say(_labelled_words(services.evidence.label(waiting.id, told == "y", actor=shell.actor)))
+            count += 1
+    shell.say(f"{count} labelled.")
+    return Exit.OK if count else Exit.NOTHING
+
+
+def _labelled_words(pair: Pair) -> str:
+    if pair.operator_label or not pair.served:
+        return "Noted."
+    return (
+        "Noted. The wrong answer was served, and may be again: hide it with\n"
+        f"  python -m core invalidate --key {pair.question_key} --namespace {pair.namespace}"
+    )
+
+
+@command(calibrate)
+@namespace_option
+@click.option("--threshold", "thresholds", type=click.FloatRange(0, 1, min_open=True), multiple=True)
+@click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
+def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], since: float | None) -> int:
+    """Replay recorded lookups at other thresholds: what would have hit without a judge, and how often wrongly."""
+    begin = None if since is None else time.time() - since
+    points = shell.shared.evidence.replay(_namespace(shell, namespace), thresholds or SHOWN_THRESHOLDS, since=begin)
+    rows = [
+        (
+            f"{point.threshold:.3f}",
+            f"{point.hits} ({words.share(point.hit_rate)})",
+            str(point.labelled),
+            str(point.errors),
+            words.share(point.bound),
+        )
+        for point in points
+    ]
+    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95 %)")
+    plain = [msgspec.to_builtins(point) | {"hit_rate": point.hit_rate} for point in points]
+    shell.answer(plain, words.table(rows, header=header))
+    return Exit.OK if points and points[0].lookups else Exit.NOTHING
+
+
+@command(calibrate)
+@namespace_option
+@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True), help="Cosine to serve from without a judge.")
+@click.option("--grey", type=click.FloatRange(0, 1, min_open=True), help="Cosine to ask the judge from.")
+@click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Else the one in force.")
+@click.option("--note", default="", help="Why, for the audit log.")
+@click.option("--unsupported", is_flag=True, help="Publish it though labels do not support it.")
+def publish(
+    shell: Shell,
+    namespace: str | None,
+    threshold: float | None,
+    grey: float | None,
+    mode: str | None,
+    note: str,
+    unsupported: bool,
+) -> int:
+    """Put a threshold in force. Without --threshold nothing is served unjudged."""
+    services = shell.shared
+    name = _namespace(shell, namespace)
+    in_force = services.thresholds.current(name)
+    chosen = SemanticMode(mode) if mode else in_force.mode
+    if chosen is SemanticMode.OFF and not mode:
+        raise click.UsageError("The mode in force is off: say --mode judge or --mode serve.")
+    if chosen is SemanticMode.SERVE and threshold is None:
+        raise click.UsageError("Mode serve takes a --threshold.")
+    lowest = grey if grey is not None else min(in_force.grey, threshold or 1.0)
+    published = services.evidence.publish(
+        name,
+        Threshold(mode=chosen, grey=lowest, serve=threshold),
+        actor=shell.actor,
+        source="cli",
+        note=note,
+        unsupported=unsupported,
+    )
+    shell.answer(msgspec.to_builtins(published), _published_words(name, published))
+    return Exit.OK
+
+
+@command(calibrate)
+@namespace_option
+def versions(shell: Shell, namespace: str | None) -> int:
+    """List the thresholds that were ever in force, the latest first."""
+    found = shell.shared.thresholds.versions(_namespace(shell, namespace))
+    rows = [
+        (
+            str(one.version),
+            words.moment(one.at),
+            one.act.value,
+            words.text(one.actor, 20),
+            "as configured" if one.threshold is None else _threshold_words(one.threshold),
+            words.text(one.note, 100),
+        )
+        for one in found
+    ]
+    header = ("Version", "When", "Act", "Who", "Threshold", "Note")
+    shell.answer(
+        [msgspec.to_builtins(one) for one in found],
+        words.table(rows, header=header) if rows else "None was published: what is configured is in force.",
+    )
+    return Exit.OK
+
+
+@command(calibrate)
+@click.argument("version", type=click.IntRange(min=0))
+@namespace_option
+def rollback(shell: Shell, version: int, namespace: str | None) -> int:
+    """Put an earlier version in force again; 0 is what is configured."""
+    name = _namespace(shell, namespace)
+    published = shell.shared.thresholds.roll_back(name, version, actor=shell.actor, source="cli")
+    shell.answer(msgspec.to_builtins(published), _published_words(name, published))
+    return Exit.OK
+
+
+def _published_words(namespace: str, published: Published) -> str:
+    what = "what is configured" if published.threshold is None else _threshold_words(published.threshold)
+    return f"In force in {namespace}: {what}."
+
+
+@command(cli)
+@click.argument("file", type=click.File(encoding="utf-8"))
+@namespace_option
+@click.option("--model", help="For lines that name none; else ENCORE_DEFAULT_MODEL.")
+@click.option("--system", help="The system message of the requests, for lines that have none.")
+@click.option("--ttl", type=DURATION, help="For lines that say none; else by kind of question.")
+def seed(
+    shell: Shell, file: IO[str], namespace: str | None, model: str | None, system: str | None, ttl: float | None
+) -> int:
+    """Store questions whose answers are known.
+
+    FILE has a JSON object a line: "question" and "answer", and if you like "variants", "model", "system",
+    "parameters", "ttl" (seconds) and "tags". They answer requests with the same model, system message and parameters.
+    """
+    seeds = read_seeds(file)
+    if not seeds:
+        raise InvalidInput("file", "has no questions")
+    services = shell.shared
+    name = _namespace(shell, namespace)
+    if services.semantic is not None:
+        services.semantic.warm([name])
+    last = SeedReport()
+    sown = sow(
+        services.cache,
+        seeds,
+        namespace=name,
+        model=model or shell.model(),
+        system=system,
+        ttl_seconds=ttl,
+        actor=shell.actor,
+    )
+    with click.progressbar(sown, length=len(seeds), label="Storing", file=sys.stderr, hidden=shell.as_json) as bar:
+        for so_far in bar:
+            last = so_far
+    record_seeding(services.audit, last, namespace=name, actor=shell.actor, source="cli")
+    shell.answer(last.to_dict(), _seed_words(last))
+    return Exit.OK if last.stored or last.replaced or last.renewed else Exit.FAILED
+
+
+def _seed_words(last: SeedReport) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("Questions", f"{last.read}: {last.stored} stored, {last.replaced} replaced, {last.renewed} renewed"),
+        ("Variants", f"{last.aliases} lead to their answer, {last.copies} have a copy of it"),
+        ("Repeated", str(last.repeated)),
+        ("Conflicts", str(last.conflicts)),
+        ("Refused", str(last.refused)),
+    ]
+    notes = [f"  {note.seed}: {words.text(note.wording, 80)}: {note.problem}" for note in last.notes]
+    return "\n".join([words.table(rows), *notes])

@@ -1,0 +1,103 @@
+"""How the command line writes figures and texts from outside, and reads durations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..text.printable import printable
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+LONGEST_SECONDS = 10 * 366 * 86_400
+
+
+class Duration(click.ParamType[float]):
+    """`45s`, `30m`, `12h`, `7d`, `2w` or `0`: seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds; fails for a number without a unit."""
+        if isinstance(value, int | float):
+            return float(value)
+        if value == "0":
+            return 0.0
+        found = _DURATION.fullmatch(str(value).strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is no duration: give a number with a unit, e.g. 45s, 30m, 12h, 7d or 2w.", param, ctx)
+        seconds = float(found[1]) * _UNITS[found[2]]
+        if seconds > LONGEST_SECONDS:
+            self.fail("that is more than ten years.", param, ctx)
+        return seconds
+
+
+DURATION = Duration()
+
+
+def text(value: str, limit: int) -> str:
+    """Text from outside on one line, without what a terminal would act on."""
+    shown = printable(value, limit)
+    return shown if len(value) <= limit else shown[:-1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """The largest unit that fits, at most one decimal: `45 s`, `3.5 min`, `2 d`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= length:
+            return f"{_short(seconds / length)} {unit}"
+    return f"{_short(seconds)} s"
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit that fits."""
+    if count is None:
+        return "unknown"
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{_short(amount)} {unit}"
+        amount /= 1000
+    return f"{_short(amount)} TB"
+
+
+def money(usd: float | None) -> str:
+    """US dollars, cents and below where they matter."""
+    if usd is None:
+        return "unknown"
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def share(part: float | None) -> str:
+    """A share of 1 in percent."""
+    return "none yet" if part is None else f"{part:.1%}"
+
+
+def moment(at: float | None) -> str:
+    """A time in UTC."""
+    return "" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return "none yet" if value is None else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
+
+
+def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> str:
+    """Columns as wide as what is in them; the last as wide as it likes."""
+    lines = [header, *rows] if header else list(rows)
+    if not lines:
+        return ""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
+        for line in lines
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,231 @@
+"""Commands that only look: doctor, stats, get, entries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import click
+
+from ..doctor.diagnosis import Diagnosis, Level, diagnose, unusable
+from ..entries.listing import EntryFilter, FoundEntry, find_entries
+from ..errors import InvalidSettings
+from ..keys.identity import Slot, normalize, readable_key
+from ..metrics import Summary
+from ..models import CacheStrategy, ChatRequest, Controls
+from ..stores.lookup import look_up
+from . import formats as words
+from .formats import DURATION
+from .shell import Exit, Shell, cli, command, namespace_option
+
+
+@command(cli)
+def doctor(shell: Shell) -> int:
+    """Show the effective settings, what is reachable and what is wrong. Status 1 if there is an error."""
+    try:
+        diagnosis = diagnose(shell.services)
+    except InvalidSettings as error:
+        diagnosis = Diagnosis(settings=(), findings=unusable(error.problems), at=time.time())
+    shell.answer(diagnosis.to_dict(), _diagnosis_words(diagnosis))
+    return Exit.FAILED if diagnosis.worst is Level.ERROR else Exit.OK
+
+
+def _diagnosis_words(diagnosis: Diagnosis) -> str:
+    settings = [
+        (setting.variable, words.text(setting.value, 80) or "-", "set" if setting.is_set else "default")
+        for setting in diagnosis.settings
+    ]
+    lines = [words.table(settings, header=("Setting", "Value", "From")), ""] if settings else []
+    for finding in diagnosis.findings:
+        lines.append(f"{finding.level.value:<8} {finding.area:<14} {finding.text}")
+        if finding.remedy:
+            lines.append(f"{'':<23} {finding.remedy}")
+    return "\n".join(lines)
+
+
+@command(cli)
+@namespace_option
+@click.option("--window", type=DURATION, default="24h", show_default=True, help="How far back.")
+@click.option("--model", help="Only this model.")
+@click.option("--by", type=click.Choice(["model", "namespace"]), help="One line for each.")
+def stats(
+    shell: Shell, namespace: str | None, window: float, model: str | None, by: Literal["model", "namespace"] | None
+) -> int:
+    """Show requests, hit rate, money and latency of a window."""
+    metrics = shell.shared.metrics
+    if by is not None:
+        parts = metrics.breakdown(window, by, namespace=namespace, model=model)
+        rows = [
+            (words.text(name, 40), str(part.requests), words.share(part.hit_rate), words.money(part.saved_cost_usd))
+            for name, part in parts.items()
+        ]
+        header = (by.capitalize(), "Requests", "Hit rate", "Saved")
+        shell.answer({name: part.to_dict() for name, part in parts.items()}, words.table(rows, header=header))
+        return Exit.OK
+    summary = metrics.summary(window, namespace=namespace, model=model)
+    shell.answer(summary.to_dict(), _summary_words(summary, window))
+    return Exit.OK
+
+
+def _summary_words(summary: Summary, window: float) -> str:
+    details = ", ".join(f"{count} {name}" for name, count in summary.details.items())
+    rows = [
+        ("Window", f"the last {words.duration(window)}"),
+        ("Requests", str(summary.requests)),
+        ("Hits", f"{summary.hits}" + (f" ({details})" if details else "")),
+        ("Misses", f"{summary.misses} ({summary.stored} stored, {summary.collapsed} collapsed)"),
+        ("Bypasses", str(summary.bypasses)),
+        ("Errors", str(summary.errors)),
+        ("Hit rate", words.share(summary.hit_rate)),
+        ("Money saved", words.money(summary.saved_cost_usd)),
+        ("Money spent", words.money(summary.cost_usd)),
+        ("Time saved", words.duration(summary.saved_seconds)),
+        ("Tokens saved", f"{summary.saved_tokens:,}"),
+    ]
+    for name, histogram in (("Hit latency", summary.hit_latency), ("Miss latency", summary.miss_latency)):
+        p50, p95, p99 = (words.milliseconds(value) for value in (histogram.p50_ms, histogram.p95_ms, histogram.p99_ms))
+        rows.append((name, f"p50 {p50}, p95 {p95}, p99 {p99}" if histogram.count else "none yet"))
+    return words.table(rows)
+
+
+@command(cli)
+@click.argument("prompt")
+@namespace_option
+@click.option("--model", help="The model the request names; else ENCORE_DEFAULT_MODEL.")
+@click.option("--system", help="A system message before the prompt.")
+@click.option("--strategy", type=click.Choice([strategy.value for strategy in CacheStrategy]), help="Dearest lookup.")
+@click.option("--user", help="Who asks: part of the identity of personal questions.")
+def get(
+    shell: Shell,
+    prompt: str,
+    namespace: str | None,
+    model: str | None,
+    system: str | None,
+    strategy: str | None,
+    user: str | None,
+) -> int:
+    """Show whether a prompt would be answered from the cache, and why. Asks no provider and counts nothing."""
+    services = shell.shared
+    messages = [{"role": "system", "content": system}] if system else []
+    request = ChatRequest.from_openai(
+        model=model or shell.model(), messages=[*messages, {"role": "user", "content": prompt}]
+    )
+    controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
+    call, keyed = services.cache.decider.prepared(request, controls)
+    told: dict[str, Any] = {"model": request.model, "namespace": call.namespace, "strategy": call.strategy.value}
+    if keyed is None:
+        told |= {"hit": False, "reason": f"bypass: {call.bypass}"}
+        shell.answer(told, _pairs(told))
+        return Exit.NOTHING
+    now = time.time()
+    lookup = look_up(services.store, keyed.slot, keyed.identity, call.strategy, now)
+    found = lookup.found if lookup.found is not None and not lookup.found.stale else None
+    told |= {
+        "hit": found is not None,
+        "reason": found.detail.value if found else lookup.reason.value,
+        "key": keyed.identity.key,
+        "scope": keyed.identity.scope.hex(),
+        "normalized": normalize(keyed.identity.prompt, strip_stop_words=services.settings.strip_stop_words)
+        if keyed.identity.normalized
+        else None,
+        "ttl_class": keyed.decision.ttl_class,
+        "ttl_rule": keyed.decision.rule,
+        "ttl_seconds": keyed.decision.seconds,
+    }
+    if lookup.found is not None:
+        header = lookup.found.entry.header
+        told |= {
+            "entry": readable_key(keyed.slot.bucket, header.digest),
+            "age_seconds": round(now - header.created_at, 1),
+            "fresh_seconds": round(header.fresh_until - now, 1),
+            "saved_usd": header.cost_usd,
+            "answer": _answer(lookup.found.entry.body),
+        }
+    shell.answer(told, _pairs(told))
+    return Exit.OK if found else Exit.NOTHING
+
+
+def _answer(body: dict[str, Any] | None) -> str:
+    choices = (body or {}).get("choices") or [{}]
+    content = (choices[0].get("message") or {}).get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _pairs(told: dict[str, Any]) -> str:
+    return words.table([(name.replace("_", " "), _word(value)) for name, value in told.items()])
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return words.text(str(value), 400)
+
+
+@command(cli)
+@namespace_option
+@click.option("--search", default="", help="Text in the prompt, case does not count.")
+@click.option("--model", help="Only of this model.")
+@click.option("--older-than", type=DURATION, help="Only entries stored longer ago, e.g. 7d.")
+@click.option("--invalidated", is_flag=True, help="Also those that are hidden and not yet deleted.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+def entries(
+    shell: Shell,
+    namespace: str | None,
+    search: str,
+    model: str | None,
+    older_than: float | None,
+    invalidated: bool,
+    limit: int,
+) -> int:
+    """List stored answers, or search them. Status 3 when there is none."""
+    services = shell.shared
+    now = time.time()
+    where = EntryFilter(
+        text=search,
+        model=model,
+        created_before=None if older_than is None else now - older_than,
+        invalidated=invalidated,
+    )
+    name = namespace or services.settings.namespace
+    slots = [Slot(name, bucket) for bucket in range(services.settings.buckets)]
+    found = find_entries(services.store, slots, where, limit)
+    shell.answer([_plain_entry(one, now) for one in found], _entry_words(found, now))
+    return Exit.OK if found else Exit.NOTHING
+
+
+def _plain_entry(found: FoundEntry, now: float) -> dict[str, Any]:
+    header = found.entry.header
+    return {
+        "key": found.key,
+        "model": header.model,
+        "prompt": found.entry.prompt,
+        "state": "expired" if now >= header.fresh_until else found.state.value,
+        "created_at": header.created_at,
+        "age_seconds": round(now - header.created_at, 1),
+        "fresh_seconds": round(header.fresh_until - now, 1),
+        "ttl_class": found.entry.ttl_class,
+        "tags": list(found.entry.tags),
+        "bytes": found.bytes,
+        "cost_usd": header.cost_usd,
+        "tokens": header.input_tokens + header.output_tokens,
+    }
+
+
+def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
+    rows = []
+    for one in found:
+        plain = _plain_entry(one, now)
+        rows.append(
+            (
+                plain["key"][:14] + "…",
+                words.text(plain["model"], 24),
+                words.duration(plain["age_seconds"]),
+                plain["state"] if plain["state"] != "fresh" else words.duration(plain["fresh_seconds"]) + " left",
+                words.size(plain["bytes"]),
+                words.text(plain["prompt"], 80),
+            )
+        )
+    return words.table(rows, header=("Key", "Model", "Age", "Fresh", "Size", "Prompt")) if rows else "No entry matches."

@@ -1,0 +1,173 @@
+"""The commands about scheduled invalidations: schedules, and what can be done with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from ..bans.record import Criteria
+from ..errors import StoreUnavailable
+from ..invalidation.schedules import Schedule, Schedules
+from ..monitoring.worker_pools import Pools
+from . import formats as words
+from .formats import DURATION
+from .invalidations import applied_words, criteria_options, plain_invalidation
+from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
+
+
+@cli.group(invoke_without_command=True, epilog=EXIT_HELP)
+@namespace_option
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.pass_context
+def schedules(context: click.Context, namespace: str | None, as_json: bool) -> None:
+    """List invalidations that run by themselves, and add, pause, resume, remove or run one. Alone: the list."""
+    if context.invoked_subcommand is not None:
+        if namespace or as_json:
+            raise click.UsageError("Put options after the subcommand they are for.")
+        return
+    context.invoke(listing, namespace=namespace, as_json=as_json)
+
+
+def _kept(shell: Shell) -> Schedules:
+    kept = shell.shared.schedules
+    if kept is None:
+        raise StoreUnavailable("schedules need Redis")
+    return kept
+
+
+@command(schedules, name="list")
+@namespace_option
+def listing(shell: Shell, namespace: str | None) -> int:
+    """Show what runs when, the next one first, and what the last run came to."""
+    found = [one for one in _kept(shell).all() if namespace in (None, one.namespace)]
+    rows = [
+        (
+            one.id,
+            words.text(one.name, 30) or "-",
+            one.rhythm,
+            words.moment(one.next_run_at) if one.enabled else "paused",
+            words.moment(one.last_run_at) or "never",
+            words.text(one.last, 60) or "-",
+            words.text(one.actor, 20),
+            _what(one),
+        )
+        for one in found
+    ]
+    header = ("Id", "Name", "When", "Next run", "Last run", "What it did", "Who", "What")
+    shell.answer(
+        [_plain(one) for one in found],
+        words.table(rows, header=header) if rows else "There are no schedules.",
+    )
+    return Exit.OK
+
+
+@command(schedules)
+@namespace_option
+@click.option("--name", required=True, help="What people know it by; no two have the same.")
+@click.option("--every", type=DURATION, help="How often, e.g. 1h: first so long from now.")
+@click.option("--daily-at", metavar="HH:MM", help="At which time of day, in UTC.")
+@criteria_options
+@click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
+@click.option("--hold", type=DURATION, help="How long each run can be undone; else ENCORE_HOLD_SECONDS.")
+def add(
+    shell: Shell,
+    namespace: str | None,
+    name: str,
+    every: float | None,
+    daily_at: str | None,
+    model: str | None,
+    older_than: float | None,
+    pattern: str | None,
+    keywords: tuple[str, ...],
+    is_any: bool,
+    tags: tuple[str, ...],
+    everything: bool,
+    soft: bool,
+    hold: float | None,
+) -> int:
+    """Hide again and again all answers that match every option given; an age is reckoned from each run.
+
+    Try the options with invalidate --dry-run first.
+    """
+    if (every is None) == (daily_at is None):
+        raise click.UsageError("Give either --every or --daily-at.")
+    if everything and older_than is not None:
+        raise click.UsageError("--everything stands alone.")
+    given: dict[str, Any] = {
+        "model": model,
+        "pattern": pattern,
+        "keywords": keywords,
+        "keyword_mode": "any" if is_any else "all",
+        "tags": tags,
+        "all": everything,
+    }
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Criteria)}
+    added = _kept(shell).add(
+        namespace=namespace or shell.services.settings.namespace,
+        actor=shell.actor,
+        name=name,
+        criteria={field: value for field, value in given.items() if value != defaults[field]},
+        older_than_seconds=older_than,
+        every_seconds=every,
+        daily_at=daily_at,
+        soft=soft,
+        hold_seconds=hold,
+        source="cli",
+    )
+    shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
+    queue = shell.services.queue_redis
+    if queue is not None and not Pools(queue).alive_workers():
+        shell.say("No worker is alive, so nothing runs by itself until one is: python -m workers")
+    return Exit.OK
+
+
+@command(schedules)
+@click.argument("schedule_id", metavar="ID")
+def pause(shell: Shell, schedule_id: str) -> int:
+    """Keep one without running it."""
+    paused = _kept(shell).pause(schedule_id, actor=shell.actor, source="cli")
+    shell.answer(_plain(paused), f"Paused: {_what(paused)}.")
+    return Exit.OK
+
+
+@command(schedules)
+@click.argument("schedule_id", metavar="ID")
+def resume(shell: Shell, schedule_id: str) -> int:
+    """Run one again; what was missed meanwhile stays missed."""
+    resumed = _kept(shell).resume(schedule_id, actor=shell.actor, source="cli")
+    shell.answer(_plain(resumed), f"Resumed: {_what(resumed)}. {_next(resumed)}")
+    return Exit.OK
+
+
+@command(schedules)
+@click.argument("schedule_id", metavar="ID")
+def remove(shell: Shell, schedule_id: str) -> int:
+    """Forget one; what it has invalidated stays so."""
+    _kept(shell).remove(schedule_id, actor=shell.actor, source="cli")
+    shell.answer({"removed": schedule_id}, "Removed.")
+    return Exit.OK
+
+
+@command(schedules)
+@click.argument("schedule_id", metavar="ID")
+def run(shell: Shell, schedule_id: str) -> int:
+    """Run one now, whether it is due, paused or neither."""
+    done = _kept(shell).run_now(schedule_id, actor=shell.actor, source="cli")
+    shell.answer(plain_invalidation(done), applied_words(done))
+    return Exit.OK
+
+
+def _plain(schedule: Schedule) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(schedule)
+    return plain | {"what": schedule.what, "rhythm": schedule.rhythm, "next_run_at": schedule.next_run_at}
+
+
+def _what(schedule: Schedule) -> str:
+    soft = ", marked stale" if schedule.soft else ""
+    return words.text(f"{schedule.what} in {schedule.namespace}", 120) + soft
+
+
+def _next(schedule: Schedule) -> str:
+    return f"It runs next at {words.moment(schedule.next_run_at)}."

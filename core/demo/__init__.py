@@ -1,0 +1,1 @@
+"""The model, the answers and the questions that need no key."""

@@ -1,0 +1,1 @@
+"""Checks of a whole installation, with what to do about each finding."""

@@ -1,0 +1,76 @@
+"""The isolation self-test: a canary stored in one scope must be found there and miss from every other.
+
+It runs the cache's own request path against the real store, in two namespaces of its own, and leaves no entry behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from ..access.roles import Action, Actor, allowed
+from ..bans.record import Criteria, append, lift
+from ..cache.cache import LLMCache
+from ..cache.flow import CacheConfig
+from ..models import ChatRequest, Completion, Controls, For
+from ..stores.base import Store
+
+HOME, ELSEWHERE = "encore-selftest-a", "encore-selftest-b"
+TTL_SECONDS = 60
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing tried: `expected` and `seen` are "hit" or "miss"."""
+
+    name: str
+    expected: str
+    seen: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the cache did as it promises."""
+        return self.expected == self.seen
+
+
+def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> tuple[Check, ...]:
+    """Stores a canary and looks for it from its own scope and from others.
+
+    Raises StoreUnavailable, WriteRefused, AccessDenied.
+    """
+    allowed(actor, Action.TEST_ISOLATION)
+    store.ping()
+    canary = secrets.token_hex(8)
+    cache = LLMCache(CacheConfig(namespace=HOME, stale_seconds=0), store=store)
+    question = f"what is the canary called {canary}"
+    body = {"choices": [{"message": {"role": "assistant", "content": canary}, "finish_reason": "stop"}]}
+    stored = cache.put(_request(question), Completion(body=body), Controls(ttl=For(TTL_SECONDS)))
+
+    def seen(request: ChatRequest, namespace: str = HOME) -> str:
+        found = cache.get(request, Controls(namespace=namespace))
+        return "hit" if found is not None and found.completion.text == canary else "miss"
+
+    checks = [
+        Check(name="the same request", expected="hit", seen=seen(_request(question))),
+        Check(
+            name="other case and spaces", expected="hit", seen=seen(_request(f"  What is the  canary called {canary}"))
+        ),
+        Check(name="another tenant", expected="miss", seen=seen(_request(question), ELSEWHERE)),
+        Check(name="another model", expected="miss", seen=seen(_request(question, model="another"))),
+        Check(name="another system prompt", expected="miss", seen=seen(_request(question, system="Be rude."))),
+        Check(name="another parameter", expected="miss", seen=seen(_request(question, seed=1))),
+    ]
+    slot = cache.decider.slot(HOME, 0)
+    store.change_record(
+        slot, lambda record: append(record, canary, Criteria(all=True), now=now, hold_seconds=TTL_SECONDS)
+    )
+    checks.append(Check(name="after its invalidation", expected="miss", seen=seen(_request(question))))
+    digest = None if isinstance(stored, str) else bytes.fromhex(stored.key.partition("-")[2])
+    store.change_record(slot, lambda record: lift(record, canary), remove=digest)
+    return tuple(checks)
+
+
+def _request(question: str, *, model: str = "canary", system: str = "Be brief.", **parameters: Any) -> ChatRequest:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    return ChatRequest.from_openai(model=model, messages=messages, **parameters)

@@ -1,0 +1,1 @@
+"""Entries one by one: list, read, pin, edit, move, explain."""

@@ -1,0 +1,216 @@
+"""Edits: what an operator changes in the entries themselves, or puts in. Everything that is changed is on record.
+
+Answers get in through `LLMCache.put`, so that every rule of storing holds for them; a TTL is changed under the entry's
+own stamp and only in the entry that was looked at, so that no invalidation is evaded and no newer answer lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from ..access.audit import AuditLog, AuditRecord
+from ..access.roles import Action, Actor, allowed
+from ..bans.record import may_store
+from ..cache.cache import LLMCache
+from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
+from ..keys.identity import parse_readable_key, readable_key
+from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
+from ..stores.base import Store
+from ..stores.lookup import MissReason
+from .expiry import keep_until, place_of, served_entry
+from .pins import Pins
+from .transfer import Line, read_lines, written
+
+ANOTHER_REQUEST = "another-request"
+INVALIDATED = "refused-invalidated"
+MOST_REFUSALS = 200
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was not stored. `reason` is a word of the cache's, or a sentence."""
+
+    line: int
+    reason: str
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an import. `refusals` are the first of those that were not stored."""
+
+    lines: int
+    stored: int
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def refused(self) -> int:
+        """How many lines were not stored."""
+        return self.lines - self.stored
+
+
+class Edits:
+    """Edits of one actor, from one `source`. `clock` gives Unix seconds.
+
+    A record is written before anything is changed: what cannot be put on record is not done. All methods raise
+    StoreUnavailable, WriteRefused, OutcomeUnknown and AccessDenied.
+    """
+
+    def __init__(
+        self,
+        cache: LLMCache,
+        store: Store,
+        audit: AuditLog,
+        *,
+        actor: Actor | str,
+        source: str,
+        pins: Pins | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cache = cache
+        self._store = store
+        self._audit = audit
+        self._actor = actor
+        self._source = source
+        self._pins = pins
+        self._clock = clock
+
+    def keep_for(self, namespace: str, key: str, seconds: float) -> CacheEntry:
+        """Has an entry, and its normalized form, stay fresh for so many seconds from now; the entry as it is then.
+
+        Raises InvalidInput for an entry that is not there, not to be served, or pinned.
+        """
+        if not 1 <= seconds <= LONGEST_SECONDS:
+            raise InvalidInput("ttl", f"give seconds between 1 and {LONGEST_SECONDS} (ten years)")
+        slot, digest = place_of(namespace, key)
+        before = served_entry(self._store, slot, digest)
+        if self._pins is not None and self._pins.is_pinned(namespace, readable_key(slot.bucket, digest)):
+            raise InvalidInput("key", "this answer is pinned; unpin it first")
+        now = self._clock()
+        details = {
+            "key": readable_key(slot.bucket, digest),
+            "seconds_before": round(before.header.fresh_until - now),
+            "seconds": round(seconds),
+        }
+        self._note("entry.edited", namespace, details)
+        try:
+            return keep_until(
+                self._store,
+                slot,
+                digest,
+                now + seconds,
+                now=now,
+                stale_seconds=self._cache.config.stale_seconds,
+                strip_stop_words=self._cache.config.strip_stop_words,
+            )
+        except CacheError as error:
+            self._note_also("entry.edited", namespace, {**details, "outcome": f"not known to be done: {error}"})
+            raise
+
+    def write(self, request: ChatRequest, text: str, controls: Controls) -> Answer | str:
+        """Stores an answer that somebody wrote; else the reason why it may not be stored."""
+        completion = written(request.model, text, self._clock())
+        return self._put("entry.written", request, completion, controls, {"characters": len(text)})
+
+    def keep(self, request: ChatRequest, completion: Completion, controls: Controls) -> Answer | str:
+        """Stores an answer of the provider's that somebody has chosen; else the reason why it may not be stored."""
+        return self._put("entry.kept", request, completion, controls, {})
+
+    def _put(
+        self, action: str, request: ChatRequest, completion: Completion, controls: Controls, details: Mapping[str, Any]
+    ) -> Answer | str:
+        namespace = controls.namespace or self._cache.config.namespace
+        details = {"model": request.model, **details}
+        self._note(action, namespace, details)
+        result = self._cache.put(request, completion, controls)
+        if isinstance(result, str):
+            self._note_also(action, namespace, {**details, "outcome": f"not stored: {result}"})
+        return result
+
+    def import_lines(self, text: bytes, namespace: str) -> Imported:
+        """Stores what the lines of a file hold, and tells of each line that was not stored.
+
+        Raises InvalidInput for a file that is too large.
+        """
+        lines = list(read_lines(text))
+        self._note("entry.imported", namespace, {"lines": len(lines), "outcome": "begun"})
+        stored = 0
+        refusals: list[Refusal] = []
+        for number, line in lines:
+            reason = line if isinstance(line, str) else self._import(line, namespace)
+            if not reason:
+                stored += 1
+            elif len(refusals) < MOST_REFUSALS:
+                refusals.append(Refusal(line=number, reason=reason))
+        try:
+            self._note("entry.imported", namespace, {"lines": len(lines), "stored": stored, "outcome": "ended"})
+        except CacheError as error:
+            raise OutcomeUnknown(f"{stored} of {len(lines)} lines were stored, then {error}") from error
+        return Imported(lines=len(lines), stored=stored, refusals=tuple(refusals))
+
+    def _import(self, line: Line, namespace: str) -> str:
+        """Stores one line; "" or why not."""
+        try:
+            now = self._clock()
+            request, completion, controls = line.request(), line.reply(now), line.controls(namespace, now)
+            if line.key is not None and not self._is_of(line, request):
+                return ANOTHER_REQUEST
+            if line.created_at is not None and self._invalidated_since(line, request, controls, completion):
+                return INVALIDATED
+            result = self._cache.put(request, completion, controls)
+        except InvalidInput as error:
+            return str(error)
+        except StoreUnavailable:
+            return MissReason.STORE_DOWN
+        return result if isinstance(result, str) else ""
+
+    def _is_of(self, line: Line, request: ChatRequest) -> bool:
+        """Whether the request is the one that an exported entry answered, to the last parameter."""
+        _, keyed = self._cache.decider.prepared(request, Controls(namespace=line.namespace, user=line.user))
+        exported = parse_readable_key(line.key or "")
+        return keyed is not None and exported is not None and keyed.identity.exact == exported[1]
+
+    def _invalidated_since(self, line: Line, request: ChatRequest, controls: Controls, completion: Completion) -> bool:
+        """Whether an invalidation that came after the answer was generated would hide it here."""
+        _, keyed = self._cache.decider.prepared(request, controls)
+        if keyed is None or line.created_at is None:
+            return False  # `put` refuses it with the reason
+        _, record = self._store.read(keyed.slot, [])
+        if record is None:
+            return False
+        header = EntryHeader(
+            digest=keyed.identity.exact,
+            scope=keyed.identity.scope,
+            namespace=keyed.identity.namespace,
+            model=request.model,
+            incarnation=record.incarnation,
+            sequence=_sequence_at(line.created_at),
+            created_at=line.created_at,
+            fresh_until=line.fresh_until or line.created_at,
+        )
+        entry = CacheEntry(header=header, prompt=keyed.identity.prompt, tags=line.tags, body=completion.body)
+        return not may_store(entry, record)
+
+    def _note_also(self, action: str, namespace: str, details: Mapping[str, Any]) -> None:
+        """Adds how something went wrong to what is on record already; that it cannot be added must not hide it."""
+        with suppress(CacheError):
+            self._note(action, namespace, details)
+
+    def _note(self, action: str, namespace: str, details: Mapping[str, Any]) -> None:
+        self._audit.append(
+            AuditRecord(
+                at=self._clock(),
+                actor=allowed(self._actor, Action.EDIT_ENTRIES),
+                source=self._source,
+                action=action,
+                namespace=namespace,
+                details=details,
+            )
+        )
+
+
+def _sequence_at(at: float) -> int:
+    """Where in a record's history a moment lies: the sequences of invalidations are microseconds, or a little more."""
+    return max(1, int(at * 1e6))

@@ -1,0 +1,93 @@
+"""Lifetimes: how long a stored answer stays fresh, changed in place.
+
+The entry keeps its own stamp, and is changed only while it is the one that was looked at: no invalidation is evaded and
+no newer answer lost.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..errors import DecodeError, InvalidInput
+from ..keys.identity import Slot, normalized_digest, parse_readable_key
+from ..models import CacheEntry
+from ..stores import codec
+from ..stores.base import Store
+
+TRIES = 5
+
+
+def place_of(namespace: str, key: str) -> tuple[Slot, bytes]:
+    """Where the entry with a readable key is. Raises InvalidInput."""
+    parsed = parse_readable_key(key)
+    if parsed is None:
+        raise InvalidInput("key", "this is no key")
+    return Slot(namespace, parsed[0]), parsed[1]
+
+
+def served_entry(store: Store, slot: Slot, digest: bytes) -> CacheEntry:
+    """An entry that no invalidation touches. Raises InvalidInput for one that is not there or not such."""
+    entry, _, _ = _served(store, slot, digest)
+    return entry
+
+
+def keep_until(
+    store: Store,
+    slot: Slot,
+    digest: bytes,
+    fresh_until: float,
+    *,
+    now: float,
+    stale_seconds: float,
+    strip_stop_words: bool = False,
+) -> CacheEntry:
+    """Has an entry, and the alias at its normal form, stay fresh until a time (Unix seconds); the entry as it is then.
+
+    Both stay `stale_seconds` longer in the store. Raises as `served_entry`.
+    """
+    stays_ms = int((fresh_until - now + stale_seconds) * 1000)
+    for _ in range(TRIES):
+        entry, seen, record = _served(store, slot, digest)
+        changed = _fresh_until(entry, fresh_until)
+        value = codec.encode_entry(changed)
+        if store.replace(slot, digest, seen=seen, value=value, ttl_ms=stays_ms, stamp=record.stamp):
+            _keep_alias(store, slot, changed, stays_ms, strip_stop_words=strip_stop_words)
+            return changed
+    raise InvalidInput("key", "the entry changes all the time; look again")
+
+
+def _keep_alias(store: Store, slot: Slot, entry: CacheEntry, stays_ms: int, *, strip_stop_words: bool) -> None:
+    """The same for the alias, if there is one that leads to this very entry."""
+    digest = normalized_digest(entry.header.scope, entry.prompt, strip_stop_words=strip_stop_words)
+    if digest is None:
+        return
+    [seen], record = store.read(slot, [digest])
+    if seen is None or record is None:
+        return
+    try:
+        alias = codec.decode_entry(seen)
+    except DecodeError:
+        return
+    if alias.header.target == entry.header.digest and visibility(alias, record) is Visibility.FRESH:
+        value = codec.encode_entry(_fresh_until(alias, entry.header.fresh_until))
+        store.replace(slot, digest, seen=seen, value=value, ttl_ms=stays_ms, stamp=record.stamp)
+
+
+def _fresh_until(entry: CacheEntry, fresh_until: float) -> CacheEntry:
+    header = msgspec.structs.replace(entry.header, fresh_until=fresh_until)
+    return msgspec.structs.replace(entry, header=header)
+
+
+def _served(store: Store, slot: Slot, digest: bytes) -> tuple[CacheEntry, bytes, InvalidationRecord]:
+    """The entry, as it is stored, and the record that shows it."""
+    [value], record = store.read(slot, [digest])
+    try:
+        entry = codec.decode_entry(value or b"")
+    except DecodeError:
+        entry = None
+    if entry is None or value is None or record is None or entry.header.target is not None:
+        raise InvalidInput("key", "there is no such entry")
+    if visibility(entry, record) is not Visibility.FRESH:
+        raise InvalidInput("key", "an invalidation hides this entry or marks it stale; undo that first")
+    return entry, value, record

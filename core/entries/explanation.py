@@ -1,0 +1,121 @@
+"""Why a request has the identity it has, and what keeps two requests apart: part by part. Asks no store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..keys.identity import normalize, scope_parts
+from ..keys.parts import NONE, Part, parts_of, shown, unpack
+from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
+from ..policy import cacheability as policy
+from ..policy.ttl import TTLDecision
+
+if TYPE_CHECKING:
+    from ..cache.cache import LLMCache
+
+SOMETHING = "something else of the request"
+"""What differs where an entry does not tell what its scope is made of."""
+NOT_NAMED = ("namespace", "model")
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that two requests do not share, in words; empty where a request has no such part."""
+
+    name: str
+    here: str
+    there: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as the cache sees it.
+
+    `bypass` says why it must go past the cache, empty when it may use it; then `key` is its readable key. `normal` is
+    what a normalized lookup compares, empty where it does not apply. `ttl` is None for a request without a text.
+    `scope` is the digest of all parts together.
+    """
+
+    key: str
+    bypass: str
+    parts: tuple[Part, ...]
+    prompt: str
+    normal: str
+    ttl: TTLDecision | None
+    scope: bytes = b""
+
+
+def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Explanation:
+    """What makes this request the one it is. Changes, counts and asks nothing."""
+    call, keyed = cache.decider.prepared(request, controls)
+    server = request.base_url or (cache.provider.base_url if cache.provider is not None else "")
+    ttl = keyed.decision if keyed is not None else None
+    user = policy.user_of(request, controls) if ttl is not None and ttl.personal else None
+    text, shape, values = scope_parts(msgspec.structs.replace(request, base_url=server), call.namespace, user)
+    return Explanation(
+        key=keyed.identity.key if keyed is not None else "",
+        bypass=call.bypass,
+        parts=tuple(parts_of(values)),
+        prompt=text,
+        normal=normalize(text, strip_stop_words=cache.config.strip_stop_words) if shape else "",
+        ttl=ttl,
+        scope=keyed.identity.scope if keyed is not None else b"",
+    )
+
+
+def differences(here: Explanation, there: Explanation) -> list[Difference]:
+    """What two requests do not share, the prompt last; none when they are the same request."""
+    own, other = ({part.name: part for part in one.parts} for one in (here, there))
+    found = [
+        Difference(name=name, here=_words(own, name), there=_words(other, name))
+        for name in dict.fromkeys((*own, *other))
+        if name not in own or name not in other or own[name].digest != other[name].digest
+    ]
+    return found + _prompts(here, there.prompt, there.normal)
+
+
+def differences_from_entry(here: Explanation, entry: CacheEntry, *, strip_stop_words: bool = False) -> list[Difference]:
+    """What a request does not share with the one that an entry answered, the prompt last.
+
+    An entry keeps digests, so most of what it has is told by its digest only.
+    """
+    header = entry.header
+    own = {part.name: part for part in here.parts}
+    found = [
+        Difference(name=name, here=_words(own, name), there=shown(value))
+        for name, value in (("namespace", header.namespace), ("model", header.model))
+        if _words(own, name) != shown(value)
+    ]
+    if header.scope != here.scope:
+        kept = unpack(entry.parts)
+        named = [
+            Difference(
+                name=name,
+                here=_words(own, name) or NONE,
+                there=(kept[name].words or f"another, digest {kept[name].digest}") if name in kept else NONE,
+            )
+            for name in dict.fromkeys((*own, *kept))
+            if name not in NOT_NAMED and _digest_of(own, name) != _digest_of(kept, name)
+        ]
+        if kept:
+            found += named
+        elif not found:
+            found.append(Difference(name=SOMETHING, here="", there="not known: the entry is from an older version"))
+    normal = normalize(entry.prompt, strip_stop_words=strip_stop_words) if here.normal else ""
+    return found + _prompts(here, entry.prompt, normal)
+
+
+def _digest_of(parts: dict[str, Part], name: str) -> str:
+    return parts[name].digest if name in parts and not parts[name].absent else ""
+
+
+def _prompts(here: Explanation, prompt: str, normal: str) -> list[Difference]:
+    if here.prompt == prompt:
+        return []
+    same_form = here.normal == normal != ""
+    name = "prompt, not its normal form" if same_form else "prompt"
+    return [Difference(name=name, here=shown(here.prompt), there=shown(prompt))]
+
+
+def _words(parts: dict[str, Part], name: str) -> str:
+    return parts[name].words if name in parts else ""

@@ -1,0 +1,336 @@
+"""Entries: the stored answers of a namespace, to be listed and searched without reading them all.
+
+What an index tells (model, age, hits, pins) takes a page's worth of reading however many there are. What only the
+entries themselves tell (text, tags, class) is looked for in as many of them as a limit and a time allow, and the search
+goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..errors import DecodeError
+from ..keys.identity import Slot, parse_readable_key, readable_key
+from ..metrics.hits import HitCounts, Hits
+from ..models import CacheEntry
+from ..stores import codec
+from ..stores.base import Row, Store
+from .pins import Pins
+
+PAGE_SIZE = 50
+LOOKED_THROUGH = 50_000
+LOOKING_SECONDS = 1.5
+"""So many entries are read for one page, and for so long, at most: where few match, a page ends before it is full."""
+_BATCH = 200
+
+Place = tuple[float, bytes]
+"""Where in a list an entry stands: its creation time (or its hits, or when it was pinned) and its digest."""
+
+
+class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries: all that is given must match. `text` is looked for in the prompt, case folded.
+
+    With `in_answers` it may stand in the answer instead. Any of the `tags` will do. Times are Unix seconds. Invalidated
+    entries are shown when asked for: they are there until their sweep. With `fewest_hits` the most served come first,
+    with `pinned` what was pinned last; else the newest. `never_hit` is for those that were never served.
+    """
+
+    text: str = ""
+    in_answers: bool = False
+    model: str | None = None
+    created_before: float | None = None
+    created_after: float | None = None
+    ttl_class: str | None = None
+    tags: tuple[str, ...] = ()
+    fewest_hits: int = 0
+    never_hit: bool = False
+    pinned: bool = False
+    invalidated: bool = False
+
+    @property
+    def by_index(self) -> bool:
+        """Whether the models' indexes tell all that matches, and how many that are."""
+        return not (self.text or self.ttl_class or self.tags or self.fewest_hits or self.never_hit or self.pinned)
+
+    def matches(self, entry: CacheEntry) -> bool:
+        """Whether an entry is to be shown, its state apart."""
+        header = entry.header
+        return (
+            (self.model is None or header.model == self.model)
+            and (self.created_before is None or header.created_at < self.created_before)
+            and (self.created_after is None or header.created_at >= self.created_after)
+            and (self.ttl_class is None or entry.ttl_class == self.ttl_class)
+            and (not self.tags or not set(self.tags).isdisjoint(entry.tags))
+            and (not self.text or self._has_text(entry))
+        )
+
+    def _has_text(self, entry: CacheEntry) -> bool:
+        text = _fold(self.text)
+        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(answer_text(entry.body)))
+
+
+class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored answer. `state` is what its namespace's record says of it; `bytes` is what it takes as stored.
+
+    `hits` is None where nobody has looked.
+    """
+
+    key: str
+    entry: CacheEntry
+    state: Visibility
+    bytes: int
+    hits: Hits | None = None
+    pinned: bool = False
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it is past its freshness or marked stale."""
+        return self.state is Visibility.STALE or now >= self.entry.header.fresh_until
+
+
+class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page, newest first. `scanned` index rows were looked at for it; the rest of the list begins after `last`.
+
+    `last` is None at the end of the list.
+    """
+
+    entries: tuple[FoundEntry, ...]
+    scanned: int
+    last: Place | None
+
+
+def page_entries(
+    store: Store,
+    slots: Sequence[Slot],
+    where: EntryFilter,
+    *,
+    hits: HitCounts | None = None,
+    pins: Pins | None = None,
+    after: Place | None = None,
+    size: int = PAGE_SIZE,
+    most: int = LOOKED_THROUGH,
+    seconds: float = LOOKING_SECONDS,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> EntryPage:
+    """The next page of one namespace's entries, by the indexes. Raises StoreUnavailable.
+
+    Reads a page's worth when nothing is filtered but by an index, and never more than `most` entries nor for much
+    longer than `seconds`. Hits and pins are told where they are given.
+    """
+    pinned = {pin.key: pin.at for pin in pins.of(slots[0].namespace)} if pins is not None else {}
+    if where.pinned:
+        places = _pinned_last(slots, pinned, after)
+    elif where.fewest_hits:
+        places = _most_hit(hits, slots, where.fewest_hits, after) if hits is not None else iter(())
+    else:
+        places = _newest_first(store, slots, where, after)
+    ends_at = monotonic() + seconds
+    found: list[FoundEntry] = []
+    scanned = 0
+    last: Place | None = None
+    while scanned < most and (not scanned or monotonic() < ends_at):
+        batch = list(islice(places, min(_BATCH, most - scanned)))
+        if not batch:
+            return EntryPage(entries=tuple(found), scanned=scanned, last=None)
+        counts = _counts(hits, [(slot, place[1]) for place, slot in batch])
+        entries = _read(store, [(slot, place[1]) for place, slot in batch])
+        for (last, slot), read, count in zip(batch, entries, counts, strict=True):
+            scanned += 1
+            if where.never_hit and count is not None and count.total:
+                continue
+            if read is not None and (one := _shown(slot, *read, where)):
+                found.append(msgspec.structs.replace(one, hits=count, pinned=one.key in pinned))
+                if len(found) == size:
+                    return EntryPage(entries=tuple(found), scanned=scanned, last=last)
+    return EntryPage(entries=tuple(found), scanned=scanned, last=last)
+
+
+def _counts(hits: HitCounts | None, places: Sequence[tuple[Slot, bytes]]) -> list[Hits | None]:
+    """The hits at these places: a round trip for each bucket."""
+    if hits is None:
+        return [None] * len(places)
+    by_slot: dict[Slot, list[bytes]] = {}
+    for slot, digest in places:
+        by_slot.setdefault(slot, []).append(digest)
+    known = {slot: dict(zip(digests, hits.of(slot, digests), strict=True)) for slot, digests in by_slot.items()}
+    return [known[slot][digest] for slot, digest in places]
+
+
+def count_listed(store: Store, slots: Sequence[Slot], where: EntryFilter) -> int:
+    """How many entries the indexes list for a filter's model and times; some of them may have expired lately."""
+    count = 0
+    for slot in slots:
+        for model in _models(store, slot, where):
+            count += store.count_model(slot, model, where.created_before)
+            if where.created_after is not None:
+                count -= store.count_model(slot, model, where.created_after)
+    return max(0, count)
+
+
+def find_entry(
+    store: Store, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
+) -> FoundEntry | None:
+    """The entry, or alias, with a key as people paste it; None when it is not there. Raises StoreUnavailable."""
+    parsed = parse_readable_key(key.strip())
+    if parsed is None:
+        return None
+    slot = Slot(namespace, parsed[0])
+    [read] = _read(store, [(slot, parsed[1])])
+    one = _found(slot, *read) if read is not None else None
+    if one is None:
+        return None
+    [count] = _counts(hits, [(slot, parsed[1])])
+    return msgspec.structs.replace(one, hits=count, pinned=pins is not None and pins.is_pinned(namespace, one.key))
+
+
+def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
+    """Up to `limit` entries, in no order: the first that a walk meets. Raises StoreUnavailable."""
+    found: list[FoundEntry] = []
+    for slot in slots:
+        _, record = store.read(slot, [])
+        if record is None:
+            continue
+        seen: set[bytes] = set()  # a walk may meet an entry twice
+        for rows in _batches(store, slot, where):
+            for row in rows:
+                if row.digest in seen:
+                    continue
+                seen.add(row.digest)
+                if one := _shown(slot, row, record, where):
+                    found.append(one)
+                    if len(found) >= limit:
+                        return found
+    return found
+
+
+def answer_text(body: Mapping[str, Any] | None) -> str:
+    """A stored answer as text: what its choices say, or for anything else the JSON as it came."""
+    if body is None:
+        return ""
+    match body:
+        case {"choices": [*choices]} if choices and all(map(_says, choices)):
+            return "\n\n".join(_says(choice) for choice in choices)
+        case _:
+            return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()
+
+
+def _says(choice: Any) -> str:
+    match choice:
+        case {"message": {"tool_calls": [_, *_]}}:
+            return ""
+        case {"message": {"content": str(text)}}:
+            return text
+        case _:
+            return ""
+
+
+def _newest_first(
+    store: Store, slots: Sequence[Slot], where: EntryFilter, after: Place | None
+) -> Iterator[tuple[Place, Slot]]:
+    """The index rows of all models and buckets in one order, read as they are wanted."""
+    before = after
+    if where.created_before is not None:
+        youngest = (where.created_before, b"")
+        before = youngest if before is None else min(before, youngest)
+    rows = [_rows(store, slot, model, before) for slot in slots for model in _models(store, slot, where)]
+    for place, slot in merge(*rows, key=lambda row: row[0], reverse=True):
+        if where.created_after is not None and place[0] < where.created_after:
+            return
+        yield place, slot
+
+
+def _most_hit(hits: HitCounts, slots: Sequence[Slot], fewest: int, after: Place | None) -> Iterator[tuple[Place, Slot]]:
+    """What was served so often at least, the most first, over all buckets."""
+
+    def rows(slot: Slot) -> Iterator[tuple[Place, Slot]]:
+        before = after
+        while True:
+            places = hits.most_hit(slot, before=before, fewest=fewest, limit=_BATCH)
+            yield from ((place, slot) for place in places)
+            if len(places) < _BATCH:
+                return
+            before = places[-1]
+
+    return merge(*map(rows, slots), key=lambda row: row[0], reverse=True)
+
+
+def _pinned_last(
+    slots: Sequence[Slot], pinned: Mapping[str, float], after: Place | None
+) -> Iterator[tuple[Place, Slot]]:
+    """What is pinned, the latest first."""
+    by_bucket = {slot.bucket: slot for slot in slots}
+    places = []
+    for key, at in pinned.items():
+        parsed = parse_readable_key(key)
+        if parsed is not None and parsed[0] in by_bucket:
+            places.append(((at, parsed[1]), by_bucket[parsed[0]]))
+    places.sort(key=lambda row: row[0], reverse=True)
+    return iter([row for row in places if after is None or row[0] < after])
+
+
+def _rows(store: Store, slot: Slot, model: str, before: Place | None) -> Iterator[tuple[Place, Slot]]:
+    while True:
+        places = store.recent(slot, model, before=before, limit=_BATCH)
+        yield from ((place, slot) for place in places)
+        if len(places) < _BATCH:
+            return
+        before = places[-1]
+
+
+def _models(store: Store, slot: Slot, where: EntryFilter) -> list[str]:
+    return list(store.models(slot)) if where.model is None else [where.model]
+
+
+def _read(store: Store, wanted: Sequence[tuple[Slot, bytes]]) -> list[tuple[Row, InvalidationRecord] | None]:
+    """What is at these places now, each with the record as of the same moment: a round trip for each bucket."""
+    by_slot: dict[Slot, list[bytes]] = {}
+    for slot, digest in wanted:
+        by_slot.setdefault(slot, []).append(digest)
+    read: dict[tuple[Slot, bytes], tuple[Row, InvalidationRecord]] = {}
+    for slot, digests in by_slot.items():
+        values, record = store.read(slot, digests)
+        if record is None:
+            continue
+        for digest, value in zip(digests, values, strict=True):
+            if value is not None:
+                read[slot, digest] = Row(digest=digest, value=value), record
+    return [read.get(place) for place in wanted]
+
+
+def _shown(slot: Slot, row: Row, record: InvalidationRecord, where: EntryFilter) -> FoundEntry | None:
+    """The entry if it is one that the filter shows."""
+    one = _found(slot, row, record)
+    if one is None or one.entry.header.target is not None or not where.matches(one.entry):
+        return None
+    is_hidden = one.state in (Visibility.HIDDEN, Visibility.FOREIGN)
+    return None if is_hidden and not where.invalidated else one
+
+
+def _found(slot: Slot, row: Row, record: InvalidationRecord) -> FoundEntry | None:
+    try:
+        entry = codec.decode_entry(row.value)
+    except DecodeError:
+        return None
+    return FoundEntry(
+        key=readable_key(slot.bucket, row.digest),
+        entry=entry,
+        state=visibility(entry, record),
+        bytes=len(row.value),
+    )
+
+
+def _batches(store: Store, slot: Slot, where: EntryFilter) -> Iterator[list[Row]]:
+    if where.model is not None:
+        return store.walk_model(slot, where.model, created_before=where.created_before, whole=True)
+    return store.walk(slot, whole=True)
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()

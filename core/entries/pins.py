@@ -1,0 +1,188 @@
+"""Pins: answers that stay fresh until somebody unpins them, however long that is.
+
+A pinned answer has a TTL of thirty days like any other entry, and a worker renews it each day: without workers the pin
+lapses after a month. An invalidation hides it as any other answer. So does a Redis that evicts: under memory pressure a
+`volatile-*` policy may take it, and then the pin is over. A pin is of one answer and not of its question: when another
+answer has taken its place the pin is over too.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from ..access.audit import AuditLog, AuditRecord
+from ..access.roles import Action, Actor, allowed
+from ..bans.record import Visibility, visibility
+from ..errors import DecodeError, InvalidInput
+from ..keys.identity import PINS, readable_key
+from ..stores import codec
+from ..stores.base import Store
+from ..stores.redis.failures import reading, writing
+from .expiry import keep_until, place_of, served_entry
+
+logger = logging.getLogger("encore.pins")
+
+PIN_SECONDS = 30 * 86_400
+RENEW_BELOW_SECONDS = 29 * 86_400
+"""A pinned answer is renewed when it has less than this left."""
+RELEASED_SECONDS = 86_400
+"""What an unpinned answer has left when its class has no TTL."""
+MOST_PINS = 1000
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """One pinned answer: its readable key and creation time tell it, `at` is when it was pinned (Unix seconds)."""
+
+    namespace: str
+    key: str
+    created_at: float
+    actor: str
+    at: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Pin).decode
+
+
+class Pins:
+    """The pins of all processes. All methods raise StoreUnavailable, WriteRefused and OutcomeUnknown.
+
+    Those that change something raise AccessDenied to an actor who may not.
+
+    `release_seconds` tells the TTL of a class: what an answer has left when it is unpinned. `stale_seconds` and
+    `strip_stop_words` are the cache's.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        store: Store,
+        audit: AuditLog,
+        *,
+        release_seconds: Callable[[str], float],
+        stale_seconds: float = 0.0,
+        strip_stop_words: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._audit = audit
+        self._release_seconds = release_seconds
+        self._stale_seconds = stale_seconds
+        self._strip_stop_words = strip_stop_words
+        self._clock = clock
+
+    def of(self, namespace: str) -> list[Pin]:
+        """The pins of a namespace, the latest first."""
+        return sorted((pin for pin in self._all() if pin.namespace == namespace), key=lambda pin: pin.at, reverse=True)
+
+    def is_pinned(self, namespace: str, key: str) -> bool:
+        """Whether the answer at a key is pinned."""
+        with reading():
+            return bool(self._client.hexists(PINS.decode(), _field(namespace, key)))
+
+    def pin(self, namespace: str, key: str, *, actor: Actor | str, source: str) -> Pin:
+        """Pins the answer that is served at a key now. Raises InvalidInput when there is none, or too many pins."""
+        name = allowed(actor, Action.EDIT_ENTRIES)
+        slot, digest = place_of(namespace, key)
+        key = readable_key(slot.bucket, digest)
+        entry = served_entry(self._store, slot, digest)
+        now = self._clock()
+        if len(self._all()) >= MOST_PINS:
+            raise InvalidInput("key", f"{MOST_PINS:,} answers are pinned already; unpin some first")
+        self._note("entry.pinned", namespace, {"key": key}, name, source)
+        pin = Pin(namespace=namespace, key=key, created_at=entry.header.created_at, actor=name, at=now)
+        with writing():
+            self._client.hset(PINS.decode(), _field(namespace, key), _encode(pin))
+        self._keep(pin, PIN_SECONDS)
+        return pin
+
+    def unpin(self, namespace: str, key: str, *, actor: Actor | str, source: str) -> None:
+        """Gives an answer the TTL of its class again, from now on. Raises InvalidInput when it is not pinned."""
+        name = allowed(actor, Action.EDIT_ENTRIES)
+        slot, digest = place_of(namespace, key)
+        key = readable_key(slot.bucket, digest)
+        if not self.is_pinned(namespace, key):
+            raise InvalidInput("key", "this answer is not pinned")
+        self._note("entry.unpinned", namespace, {"key": key}, name, source)
+        self._forget(namespace, key)
+        try:
+            entry = served_entry(self._store, slot, digest)
+        except InvalidInput:
+            return  # an invalidation hides it: there is no TTL to be given
+        seconds = max(1.0, self._release_seconds(entry.ttl_class))
+        self._keep(Pin(namespace=namespace, key=key, created_at=0.0, actor=name, at=0.0), seconds)
+
+    def renew(self) -> int:
+        """Renews what has less than 29 days left, and ends the pins of answers that are gone; how many were renewed.
+
+        What an invalidation hides stays pinned and is not renewed: it may be undone.
+        """
+        renewed = 0
+        for pin in self._all():
+            slot, digest = place_of(pin.namespace, pin.key)
+            [value], record = self._store.read(slot, [digest])
+            try:
+                entry = codec.decode_entry(value or b"")
+            except DecodeError:
+                entry = None
+            if entry is None or record is None or entry.header.created_at != pin.created_at:
+                reason = "the answer is gone" if entry is None or record is None else "another answer is in its place"
+                self._note("entry.pin-ended", pin.namespace, {"key": pin.key, "reason": reason}, "encore", "worker")
+                self._forget(pin.namespace, pin.key)
+            elif (
+                visibility(entry, record) is Visibility.FRESH
+                and entry.header.fresh_until - self._clock() < RENEW_BELOW_SECONDS
+            ):
+                try:
+                    self._keep(pin, PIN_SECONDS)
+                    renewed += 1
+                except InvalidInput as error:  # it was invalidated or replaced this very moment: seen the next time
+                    logger.debug("a pin is not renewed: %s", error)
+        return renewed
+
+    def _keep(self, pin: Pin, seconds: float) -> None:
+        slot, digest = place_of(pin.namespace, pin.key)
+        now = self._clock()
+        keep_until(
+            self._store,
+            slot,
+            digest,
+            now + seconds,
+            now=now,
+            stale_seconds=self._stale_seconds,
+            strip_stop_words=self._strip_stop_words,
+        )
+
+    def _all(self) -> list[Pin]:
+        with reading():
+            values = cast("list[bytes]", self._client.hvals(PINS.decode()))
+        pins = []
+        for value in values:
+            try:
+                pins.append(_decode(value))
+            except msgspec.MsgspecError:  # of another version
+                continue
+        return pins
+
+    def _forget(self, namespace: str, key: str) -> None:
+        with writing():
+            self._client.hdel(PINS.decode(), _field(namespace, key))
+
+    def _note(self, action: str, namespace: str, details: Mapping[str, Any], actor: str, source: str) -> None:
+        """Puts it on record before it is done: what cannot be put on record is not done."""
+        self._audit.append(
+            AuditRecord(
+                at=self._clock(), actor=actor, source=source, action=action, namespace=namespace, details=details
+            )
+        )
+
+
+def _field(namespace: str, key: str) -> str:
+    return f"{namespace}/{key}"

@@ -1,0 +1,133 @@
+"""Transfer: entries as JSON Lines, and requests with their answers read from such lines. Pure.
+
+An entry keeps the last message of its request and a digest of all the rest, so a line can describe only part of what
+was asked. Such a line says so, and is not taken back before somebody has completed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from ..errors import CacheError, InvalidInput
+from ..models import ChatRequest, Completion, Controls, Default, ttl
+from ..text.export import to_json_lines
+from .listing import FoundEntry
+
+MOST_LINES = 10_000
+MOST_BYTES = 20_000_000
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request with its answer: `answer` as text, or `completion` as the provider's JSON.
+
+    `ttl_seconds` None leaves the TTL to the policy. What follows `key` tells of an exported entry: the request must
+    then have that very key, the answer stays fresh until `fresh_until` (Unix seconds) and keeps what it depends on.
+    """
+
+    model: str
+    messages: list[dict[str, Any]]
+    parameters: dict[str, Any] = {}
+    endpoint: str = "chat"
+    answer: str | None = None
+    completion: dict[str, Any] | None = None
+    ttl_seconds: float | None = None
+    tags: tuple[str, ...] = ()
+    user: str | None = None
+    key: str | None = None
+    namespace: str | None = None
+    created_at: float | None = None
+    fresh_until: float | None = None
+    ttl_class: str = ""
+    cost_usd: float | None = None
+
+    def request(self) -> ChatRequest:
+        """The request. Raises InvalidInput."""
+        return ChatRequest.from_openai(
+            model=self.model, messages=self.messages, endpoint=self.endpoint, **self._parameters()
+        )
+
+    def _parameters(self) -> dict[str, Any]:
+        taken = {"model", "messages", "endpoint", "base_url", "extra_headers", "extra_body"} & self.parameters.keys()
+        if taken:
+            raise InvalidInput("parameters", f"{min(taken)} is no parameter")
+        return self.parameters
+
+    def reply(self, now: float) -> Completion:
+        """What was answered. Raises InvalidInput unless there is one answer."""
+        if (self.answer is None) == (self.completion is None):
+            raise InvalidInput("answer", "give either answer or completion")
+        if self.completion is not None:
+            return Completion(body=self.completion)
+        return written(self.model, self.answer or "", now)
+
+    def controls(self, namespace: str, now: float) -> Controls:
+        """What the request asks of the cache it goes into. Raises InvalidInput."""
+        time_to_live = ttl(self.ttl_seconds)
+        if self.fresh_until is not None:
+            left = self.fresh_until - now
+            time_to_live = ttl(left if left >= 1 else 0)
+        elif self.ttl_seconds is None:
+            time_to_live = Default()
+        return Controls(namespace=namespace, ttl=time_to_live, tags=self.tags, user=self.user)
+
+
+_decode = msgspec.json.Decoder(Line).decode
+
+
+def written(model: str, text: str, now: float) -> Completion:
+    """A chat completion that says this text and cost nothing."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    return Completion(
+        body={
+            "id": "written",
+            "object": "chat.completion",
+            "created": int(now),
+            "model": model,
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
+
+
+def as_line(found: FoundEntry) -> Line:
+    """An entry as a line: its request as far as the entry tells it."""
+    entry = found.entry
+    header = entry.header
+    return Line(
+        model=header.model,
+        messages=[{"role": "user", "content": entry.prompt}],
+        completion=entry.body,
+        tags=entry.tags,
+        key=found.key,
+        namespace=header.namespace,
+        created_at=header.created_at,
+        fresh_until=header.fresh_until,
+        ttl_class=entry.ttl_class,
+        cost_usd=header.cost_usd,
+    )
+
+
+def export(found: Iterable[FoundEntry]) -> str:
+    """Entries as JSON Lines, aliases left out: they are made again with their entry."""
+    return to_json_lines(as_line(one) for one in found if one.entry.header.target is None)
+
+
+def read_lines(text: bytes) -> Iterator[tuple[int, Line | str]]:
+    """The lines of a file with their numbers from 1; in place of one that cannot be read, why.
+
+    Raises InvalidInput for a file that is larger than anyone should put in at once.
+    """
+    if len(text) > MOST_BYTES:
+        raise InvalidInput("file", f"give at most {MOST_BYTES // 1_000_000} MB at once")
+    lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
+    if len(lines) > MOST_LINES:
+        raise InvalidInput("file", f"give at most {MOST_LINES:,} lines at once")
+    for number, line in lines:
+        try:
+            yield number, _decode(line.removeprefix(b"\xef\xbb\xbf"))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, CacheError) as error:
+            yield number, f"not such a line: {error}"

@@ -1,0 +1,1 @@
+"""Invalidations from preview to sweep: apply, undo, history, schedules."""

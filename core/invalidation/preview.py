@@ -1,0 +1,315 @@
+"""Preview: what an invalidation would hide, counted, sampled and priced. Reads only, by the ban's own selection."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ..bans import record as bans
+from ..bans.record import Criteria, InvalidationRecord, Visibility
+from ..errors import DecodeError, InvalidInput
+from ..keys.identity import Slot, parse_readable_key, readable_key
+from ..metrics.hits import HitCounts
+from ..models import CacheEntry
+from ..stores import codec
+from ..stores.base import Row, Store
+
+EXACT_LIMIT = 20_000
+"""Entries a preview reads before it estimates from those it has read."""
+PRICED_LIMIT = 2000
+"""Entries it reads for bytes and money when the index tells how many there are."""
+SAMPLE_ROWS = 20
+SAMPLE_PROMPT = 300
+
+
+LARGE_SHARE = 0.1
+"""Of the namespace's entries. Beyond it the word has to be typed."""
+WORD = "invalidate"
+"""What has to be typed."""
+
+
+class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry an invalidation would hide. Ages and TTLs in seconds."""
+
+    key: str
+    model: str
+    prompt: str
+    age_seconds: float
+    fresh_seconds: float
+    bytes: int
+    cost_usd: float | None
+    tags: tuple[str, ...] = ()
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invalidation would do now. Nothing has been changed.
+
+    `count` is exact, or (with `exact` False) an estimate with its 95 % interval `low`..`high` from `scanned` entries of
+    `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
+    expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
+    `hits_last_day` is how often those that match were served in the last day, None where nobody counts. `sequence` is
+    the record's: `token` binds the criteria, the count and it.
+    """
+
+    criteria: Criteria
+    namespace: str
+    count: int
+    exact: bool
+    low: int
+    high: int
+    total: int
+    scanned: int
+    bytes: int
+    tokens: int
+    cost_usd: float
+    unknown_prices: int
+    refetch_seconds: float
+    oldest_at: float | None
+    newest_at: float | None
+    hits_last_day: int | None = None
+    rows: tuple[PreviewRow, ...]
+    sequence: int
+    at: float
+
+    @property
+    def share(self) -> float:
+        """Which part of the namespace's entries, 0 to 1."""
+        return min(1.0, self.count / self.total) if self.total else 0.0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it hides so much that whoever applies it shall type a word: everything, or more than a tenth."""
+        return self.criteria.all or self.share > LARGE_SHARE
+
+    @property
+    def token(self) -> str:
+        """Names what was previewed and what was found, so that it can be applied later as it was: see `Previewed`."""
+        return str(
+            Previewed(
+                what=_what(self.namespace, self.criteria),
+                count=self.count,
+                sequence=self.sequence,
+                created_before=self.criteria.created_before,
+            )
+        )
+
+
+class Previewed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the token of an earlier preview says: of what (a digest, the age apart), how many, as of which sequence."""
+
+    what: str
+    count: int
+    sequence: int
+    created_before: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.what}-{self.count}-{self.sequence}" + (
+            f"-{self.created_before!r}" if self.created_before is not None else ""
+        )
+
+    @classmethod
+    def parse(cls, token: str) -> Previewed:
+        """The other way. Raises InvalidInput."""
+        found = _TOKEN.fullmatch(token)
+        if found is None:
+            raise InvalidInput("preview", "is no token of a preview")
+        return cls(
+            what=found[1],
+            count=int(found[2]),
+            sequence=int(found[3]),
+            created_before=float(found[4]) if found[4] else None,
+        )
+
+    def drift(self, now: Preview) -> str:
+        """What has changed since, in one phrase; empty when nothing has. Raises InvalidInput for another preview's."""
+        if self.what != _what(now.namespace, now.criteria):
+            raise InvalidInput("preview", "is the token of other criteria or of another namespace")
+        changes = []
+        if now.count != self.count:
+            changes.append(f"{self.count:,} entries matched then, {now.count:,} do now")
+        if now.sequence != self.sequence:
+            changes.append("other invalidations came in between")
+        return ", ".join(changes)
+
+
+_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})-(\d{1,20})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
+
+
+def _what(namespace: str, criteria: Criteria) -> str:
+    fields = criteria.to_dict() | {"namespace": namespace, "created_before": criteria.created_before is not None}
+    return hashlib.sha256(msgspec.json.encode(sorted(fields.items()))).hexdigest()[:16]
+
+
+def make_preview(
+    store: Store,
+    slots: Sequence[Slot],
+    criteria: Criteria,
+    *,
+    now: float,
+    exact_limit: int = EXACT_LIMIT,
+    hits: HitCounts | None = None,
+) -> Preview:
+    """What a ban with these criteria would hide in these slots of one namespace. Raises StoreUnavailable."""
+    records = [(slot, record) for slot in slots if (record := store.read(slot, [])[1]) is not None]
+    listed = sum(sum(store.models(slot).values()) for slot, _ in records)
+    tally = _Tally(criteria, now)
+    count = None
+    if criteria.key is not None:
+        exact = True
+        for slot, record in records:
+            tally.read(slot, record, iter([_one(store, slot, criteria.key)]))
+    elif listed <= exact_limit or criteria.needs_text:
+        exact = all(tally.read(slot, record, store.walk(slot, whole=True), exact_limit) for slot, record in records)
+    else:
+        # A header tells whether it matches, so the index knows how many do: only their price is estimated.
+        indexed = [
+            (slot, record, model) for slot, record in records for model in [criteria.model] if model is not None
+        ] or [(slot, record, model) for slot, record in records for model in store.models(slot)]
+        count = sum(store.count_model(slot, model, criteria.created_before) for slot, _, model in indexed)
+        for slot, record, model in indexed:
+            rows = store.walk_model(slot, model, created_before=criteria.created_before, whole=True)
+            tally.read(slot, record, rows, PRICED_LIMIT)
+        exact = not any(record.bans for _, record in records)
+    total = tally.scanned if exact and count is None and criteria.key is None else max(listed, tally.scanned)
+    return tally.preview(
+        namespace=slots[0].namespace,
+        hits=None if hits is None else sum(tally.hits(hits)),
+        count=count,
+        exact=exact,
+        total=total,
+        sequence=max((record.sequence for _, record in records), default=0),
+    )
+
+
+def _one(store: Store, slot: Slot, key: str) -> list[Row]:
+    _, digest = parse_readable_key(key) or (0, b"")
+    values, _ = store.read(slot, [digest])
+    return [Row(digest=digest, value=value) for value in values if value is not None]
+
+
+class _Tally:
+    """What a preview adds up."""
+
+    def __init__(self, criteria: Criteria, now: float) -> None:
+        self._criteria = criteria
+        self._now = now
+        self._seen: set[bytes] = set()
+        self.scanned = 0
+        self.count = 0
+        self._bytes = self._tokens = self._unknown_prices = 0
+        self._cost_usd = self._refetch_seconds = 0.0
+        self._oldest_at: float | None = None
+        self._newest_at: float | None = None
+        self._rows: list[PreviewRow] = []
+        self._digests: dict[Slot, list[bytes]] = {}
+
+    def hits(self, counts: HitCounts) -> Iterator[int]:
+        """How often what matched was served in the last day."""
+        for slot, digests in self._digests.items():
+            yield from counts.in_last_day(slot, digests)
+
+    def read(
+        self, slot: Slot, record: InvalidationRecord, batches: Iterator[list[Row]], limit: int | None = None
+    ) -> bool:
+        """Counts entries until more than `limit` have been read in all; False when there may be more."""
+        for rows in batches:
+            for row in rows:
+                if (slot_digest := bytes([slot.bucket]) + row.digest) in self._seen:
+                    continue  # a walk may meet an entry twice
+                self._seen.add(slot_digest)
+                entry = _readable(row)
+                if entry is None or entry.header.target is not None:
+                    continue
+                if bans.visibility(entry, record) in (Visibility.HIDDEN, Visibility.FOREIGN):
+                    continue
+                self.scanned += 1
+                if self._criteria.matches(entry.header, entry.prompt, entry.tags):
+                    self._add(slot, row, entry)
+            if limit is not None and self.scanned > limit:
+                return False
+        return True
+
+    def _add(self, slot: Slot, row: Row, entry: CacheEntry) -> None:
+        header = entry.header
+        self.count += 1
+        self._digests.setdefault(slot, []).append(row.digest)
+        self._bytes += len(row.value)
+        self._tokens += header.input_tokens + header.output_tokens
+        self._refetch_seconds += header.latency_ms / 1000
+        self._oldest_at = min(header.created_at, self._oldest_at or header.created_at)
+        self._newest_at = max(header.created_at, self._newest_at or header.created_at)
+        if header.cost_usd is None:
+            self._unknown_prices += 1
+        else:
+            self._cost_usd += header.cost_usd
+        if len(self._rows) < SAMPLE_ROWS:
+            self._rows.append(
+                PreviewRow(
+                    key=readable_key(slot.bucket, header.digest),
+                    model=header.model,
+                    prompt=entry.prompt[:SAMPLE_PROMPT],
+                    age_seconds=max(0.0, self._now - header.created_at),
+                    fresh_seconds=header.fresh_until - self._now,
+                    bytes=len(row.value),
+                    cost_usd=header.cost_usd,
+                    tags=entry.tags,
+                )
+            )
+
+    def preview(
+        self, *, namespace: str, count: int | None, exact: bool, total: int, sequence: int, hits: int | None
+    ) -> Preview:
+        """The result; `count` is given where it was not found by reading."""
+        if count is not None:
+            factor = count / self.count if self.count else 0.0
+            low, high = (count, count) if exact else (min(count, self.count), count)
+        elif exact or not self.scanned:
+            count, factor = self.count, 1.0
+            low = high = count
+        else:
+            factor = max(1.0, total / self.scanned)
+            count = round(self.count * factor)
+            low, high = _interval(self.count, self.scanned, total)
+        return Preview(
+            criteria=self._criteria,
+            namespace=namespace,
+            count=count,
+            exact=exact,
+            low=low,
+            high=high,
+            total=total,
+            scanned=self.scanned,
+            bytes=round(self._bytes * factor),
+            tokens=round(self._tokens * factor),
+            cost_usd=self._cost_usd * factor,
+            unknown_prices=round(self._unknown_prices * factor),
+            refetch_seconds=self._refetch_seconds * factor,
+            oldest_at=self._oldest_at,
+            newest_at=self._newest_at if factor == 1.0 else None,
+            hits_last_day=None if hits is None else round(hits * factor),
+            rows=tuple(self._rows),
+            sequence=sequence,
+            at=self._now,
+        )
+
+
+def _readable(row: Row) -> CacheEntry | None:
+    try:
+        return codec.decode_entry(row.value)
+    except DecodeError:
+        return None
+
+
+def _interval(found: int, scanned: int, total: int) -> tuple[int, int]:
+    """The 95 % Wilson interval of a share, as entries of the total."""
+    z = 1.96
+    share = found / scanned
+    centre = share + z * z / (2 * scanned)
+    spread = z * math.sqrt(share * (1 - share) / scanned + z * z / (4 * scanned * scanned))
+    scale = 1 + z * z / scanned
+    low = max(found, math.floor((centre - spread) / scale * total))
+    return low, min(total, math.ceil((centre + spread) / scale * total))

@@ -1,0 +1,342 @@
+"""Scheduled invalidations: criteria with a relative age, applied every so often or daily. Data, and when they run.
+
+Several processes may look at the same time: a lock and one request id per run see to it that each runs once.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from ..access.audit import AuditRecord
+from ..access.roles import Action, Actor, allowed
+from ..bans.record import Criteria
+from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
+from ..keys.identity import SCHEDULES
+from ..stores.redis.failures import reading, writing
+from ..text.printable import printable
+from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator, Invalidation
+
+MAX_SCHEDULES = 100
+LONGEST_NAME = 80
+SHORTEST_SECONDS = 60
+LONGEST_SECONDS = 366 * 86_400
+LOCK_MS = 30_000
+
+_DAILY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_LOCK = SCHEDULES + b":lock"
+
+# KEYS: the schedules. ARGV: id, the value as read (empty: none), the value as it shall be (empty: removed).
+_SWAP = """
+local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if current ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return 1
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """One scheduled invalidation. Times are Unix seconds, durations seconds.
+
+    `criteria` are those of `Criteria` but `created_before`, which `older_than_seconds` gives at each run. It runs every
+    `every_seconds`, or daily at `daily_at` ("03:30", UTC). What a run hides can be undone for `hold_seconds`; None is
+    as configured. `last` says what the latest run came to.
+    """
+
+    id: str
+    name: str = ""
+    namespace: str
+    criteria: Mapping[str, Any] = {}
+    older_than_seconds: float | None = None
+    every_seconds: float | None = None
+    daily_at: str | None = None
+    soft: bool = False
+    hold_seconds: float | None = None
+    enabled: bool = True
+    actor: str
+    created_at: float
+    resumed_at: float | None = None
+    last_run_at: float | None = None
+    last: str = ""
+
+    def criteria_at(self, now: float) -> Criteria:
+        """What it selects when it runs now. Raises InvalidInput."""
+        fields = {**self.criteria, "namespace": self.namespace}
+        if self.older_than_seconds is not None:
+            fields["created_before"] = now - self.older_than_seconds
+        return Criteria.from_dict(fields)
+
+    @property
+    def next_run_at(self) -> float:
+        """When it is due next: a run that was missed is due at once, and only once."""
+        moments = (self.last_run_at, self.resumed_at)
+        since = max((moment for moment in moments if moment is not None), default=self.created_at)
+        if self.every_seconds is not None:
+            return since + self.every_seconds
+        hour, _, minute = (self.daily_at or "").partition(":")
+        moment = datetime.fromtimestamp(since, UTC)
+        at = moment.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
+        return (at if at > moment else at + timedelta(days=1)).timestamp()
+
+    @property
+    def starting(self) -> Action:
+        """What it is to have it run."""
+        return scheduling(self.criteria)
+
+    @property
+    def rhythm(self) -> str:
+        """For people: `daily at 03:30 UTC`, `every 6 h`."""
+        if self.daily_at is not None:
+            return f"daily at {self.daily_at} UTC"
+        return f"every {_length(self.every_seconds or 0)}"
+
+    @property
+    def what(self) -> str:
+        """For people: `model gpt-4o, older than 7 d`."""
+        words = []
+        if self.criteria:
+            try:
+                words.append(str(Criteria.from_dict(self.criteria)))
+            except InvalidInput as error:  # of another version
+                words.append(f"cannot be run: {error}")
+        if self.older_than_seconds is not None:
+            words.append(f"older than {_length(self.older_than_seconds)}")
+        return ", ".join(words)
+
+
+class Schedules:
+    """The scheduled invalidations of all namespaces, kept on the cache's Redis and audited."""
+
+    def __init__(
+        self, client: redis.Redis, invalidation: CacheInvalidator, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._invalidation = invalidation
+        self._clock = clock
+        self._swap = client.register_script(_SWAP)
+        self._release = client.register_script(_RELEASE)
+
+    def all(self) -> list[Schedule]:
+        """All of them, the next one due first."""
+        with reading():
+            values = cast("dict[bytes, bytes]", self._client.hgetall(SCHEDULES.decode()))
+        found = [schedule for value in values.values() if (schedule := _decode(value))]
+        return sorted(found, key=lambda schedule: (not schedule.enabled, schedule.next_run_at))
+
+    def get(self, schedule_id: str) -> Schedule:
+        """One by its id. Raises InvalidationNotFound."""
+        schedule = _decode(self._value(schedule_id))
+        if schedule is None:
+            raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+        return schedule
+
+    def add(
+        self,
+        *,
+        namespace: str,
+        actor: Actor | str,
+        name: str = "",
+        criteria: Mapping[str, Any] | None = None,
+        older_than_seconds: float | None = None,
+        every_seconds: float | None = None,
+        daily_at: str | None = None,
+        soft: bool = False,
+        hold_seconds: float | None = None,
+        source: str = "api",
+    ) -> Schedule:
+        """A new one, enabled. Raises AccessDenied, and InvalidInput, which names the field.
+
+        No two have the same name: repeated after an unknown outcome, it is refused rather than there twice.
+        """
+        by = allowed(actor, scheduling(criteria or {}))
+        if (every_seconds is None) == (daily_at is None):
+            raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
+        if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
+            raise InvalidInput("every_seconds", "give seconds between 60 (a minute) and 31622400 (a year)")
+        if daily_at is not None and not _DAILY.fullmatch(daily_at):
+            raise InvalidInput("daily_at", 'give a time of day in UTC, e.g. "03:30"')
+        if older_than_seconds is not None and not 0 < older_than_seconds <= LONGEST_SECONDS * 10:
+            raise InvalidInput("older_than_seconds", "give seconds between 1 and ten years")
+        if criteria and "created_before" in criteria:
+            raise InvalidInput("created_before", "give older_than_seconds: the age when it runs")
+        if hold_seconds is not None and not 0 <= hold_seconds <= LONGEST_HOLD_SECONDS:
+            raise InvalidInput("hold_seconds", f"give seconds between 0 and {LONGEST_HOLD_SECONDS}")
+        name = name.strip()
+        if len(name) > LONGEST_NAME or printable(name, LONGEST_NAME) != name:
+            raise InvalidInput("name", f"give up to {LONGEST_NAME} visible characters")
+        known = self.all()
+        if len(known) >= MAX_SCHEDULES:
+            raise InvalidInput("schedules", f"there are {MAX_SCHEDULES} already: remove one first")
+        if name and any(schedule.name == name for schedule in known):
+            raise InvalidInput("name", "another schedule has it")
+        now = self._clock()
+        schedule = Schedule(
+            id=secrets.token_hex(4),
+            name=name,
+            namespace=namespace,
+            criteria=dict(criteria or {}),
+            older_than_seconds=older_than_seconds,
+            every_seconds=every_seconds,
+            daily_at=daily_at,
+            soft=soft,
+            hold_seconds=hold_seconds,
+            actor=by,
+            created_at=now,
+        )
+        schedule.criteria_at(now)
+        self._write(schedule.id, b"", schedule)
+        self._audit("schedule.created", schedule, by, source)
+        return schedule
+
+    def pause(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Schedule:
+        """Keeps it, and does not run it."""
+        by = allowed(actor, Action.SCHEDULE)
+        paused = self._change(schedule_id, enabled=False)
+        self._audit("schedule.paused", paused, by, source)
+        return paused
+
+    def resume(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Schedule:
+        """Runs it again; what was missed meanwhile stays missed."""
+        by = allowed(actor, Action.SCHEDULE)
+        allowed(actor, self.get(schedule_id).starting)
+        resumed = self._change(schedule_id, enabled=True, resumed_at=self._clock())
+        self._audit("schedule.resumed", resumed, by, source)
+        return resumed
+
+    def remove(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> None:
+        """Forgets it; what it has invalidated stays so."""
+        by = allowed(actor, Action.SCHEDULE)
+        while True:
+            value = self._value(schedule_id)
+            schedule = _decode(value)
+            if schedule is None:
+                raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+            if self._write(schedule_id, value, None):
+                self._audit("schedule.removed", schedule, by, source)
+                return
+
+    def run_now(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Invalidation:
+        """Runs it once, whether it is due, paused or neither. Raises what `CacheInvalidator.invalidate` raises."""
+        allowed(actor, Action.SCHEDULE)
+        schedule = self.get(schedule_id)
+        allowed(actor, schedule.starting)
+        now = self._clock()
+        done = self._invalidation.invalidate(
+            schedule.criteria_at(now),
+            actor=actor,
+            soft=schedule.soft,
+            hold_seconds=schedule.hold_seconds,
+            source=source,
+        )
+        self._change(schedule_id, last_run_at=now, last=f"applied: {done.id}")
+        return done
+
+    def run_due(self) -> list[Invalidation]:
+        """Runs what is due, each once whoever else looks at the same time.
+
+        What one of them refuses is noted in it and does not keep the others from running.
+        """
+        now = self._clock()
+        if not any(schedule.enabled and schedule.next_run_at <= now for schedule in self.all()):
+            return []
+        token = secrets.token_bytes(16)
+        with writing():
+            if not self._client.set(_LOCK, token, nx=True, px=LOCK_MS):
+                return []
+        try:
+            # Looked at again under the lock: another process may just have run it.
+            return [
+                done
+                for schedule in self.all()
+                if schedule.enabled and schedule.next_run_at <= now and (done := self._run(schedule, now))
+            ]
+        finally:
+            with writing():
+                self._release(keys=[_LOCK], args=[token])
+
+    def _run(self, schedule: Schedule, now: float) -> Invalidation | None:
+        """One run. Its request id names its due time: should this process die before noting it, nothing doubles.
+
+        A store that does not answer or takes no writes is raised: it is tried again until it does.
+        """
+        try:
+            done = self._invalidation.invalidate(
+                schedule.criteria_at(now),
+                actor=schedule.actor,
+                soft=schedule.soft,
+                hold_seconds=schedule.hold_seconds,
+                source="schedule",
+                request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
+            )
+        except (InvalidInput, InvalidationRefused) as error:
+            self._change(schedule.id, last_run_at=now, last=f"not applied: {error}")
+            return None
+        self._change(schedule.id, last_run_at=now, last=f"applied: {done.id}")
+        return done
+
+    def _change(self, schedule_id: str, **fields: Any) -> Schedule:
+        while True:
+            value = self._value(schedule_id)
+            schedule = _decode(value)
+            if schedule is None:
+                raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+            changed = msgspec.structs.replace(schedule, **fields)
+            if self._write(schedule_id, value, changed):
+                return changed
+
+    def _value(self, schedule_id: str) -> bytes:
+        with reading():
+            return cast("bytes | None", self._client.hget(SCHEDULES.decode(), schedule_id)) or b""
+
+    def _write(self, schedule_id: str, before: bytes, after: Schedule | None) -> bool:
+        value = msgspec.json.encode(after) if after else b""
+        with writing():
+            return bool(self._swap(keys=[SCHEDULES], args=[schedule_id, before, value]))
+
+    def _audit(self, action: str, schedule: Schedule, actor: str, source: str) -> None:
+        self._invalidation.audit.append(
+            AuditRecord(
+                at=self._clock(),
+                actor=actor,
+                source=source,
+                action=action,
+                namespace=schedule.namespace,
+                criteria=schedule.criteria,
+                details={
+                    "schedule": schedule.id,
+                    "name": schedule.name,
+                    "older_than_seconds": schedule.older_than_seconds,
+                    "rhythm": schedule.rhythm,
+                    "mode": "soft" if schedule.soft else "hard",
+                },
+            )
+        )
+
+
+def scheduling(criteria: Mapping[str, Any]) -> Action:
+    """What it is to have so much invalidated by itself."""
+    return Action.SCHEDULE_ALL if criteria.get("all") else Action.SCHEDULE
+
+
+def _length(seconds: float) -> str:
+    """In the largest unit that divides it: `90 min`, `7 d`."""
+    whole = int(seconds)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if whole % length == 0:
+            return f"{whole // length} {unit}"
+    return f"{whole} s"
+
+
+def _decode(value: bytes) -> Schedule | None:
+    try:
+        return msgspec.json.decode(value, type=Schedule) if value else None
+    except msgspec.MsgspecError:
+        return None

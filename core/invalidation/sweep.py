@@ -1,0 +1,219 @@
+"""Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
+
+What the index of models lists goes first and fast. Then one pass over a bucket serves all its due bans: it leaves out
+no value that one of them may select. It may be stopped between batches, die anywhere and run twice, at once even:
+entries are deleted only if they are still what was looked at, and a ban retires only after a complete pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from ..bans import record as bans
+from ..bans.prefilter import needles
+from ..bans.record import Ban, BanState, InvalidationRecord
+from ..errors import DecodeError
+from ..keys.identity import Slot
+from ..models import Stamp
+from ..stores import codec
+from ..stores.base import Doom, Removal, Removed, Row, Sifted, Store
+from ..stores.codec import Glance
+
+BATCH = 1000
+"""Names that the server looks at in one step."""
+GENTLE_BATCH = 150
+"""The same where others are to notice little: well under a millisecond."""
+
+
+class SweepProgress(msgspec.Struct, kw_only=True):
+    """How far a sweep has come: entries met and deleted, their aliases not counted; bytes of both, about.
+
+    `total` is how many the index listed when it began: a hint. `invalidations` are the ids it serves.
+    """
+
+    namespace: str
+    invalidations: tuple[str, ...] = ()
+    total: int = 0
+    scanned: int = 0
+    deleted: int = 0
+    freed_bytes: int = 0
+    duration_seconds: float = 0.0
+    finished: bool = False
+
+
+class Sweep:
+    """One sweep of a namespace's slots. `rest` is the time it rests for each second it works.
+
+    `on_begin` is told of the bans whose deleting begins now, before it does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float],
+        on_begin: Callable[[Sequence[Ban]], None],
+        on_batch: Callable[[SweepProgress], None],
+        should_stop: Callable[[], bool],
+        rest: float,
+        pause: Callable[[float], object],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_begin = on_begin
+        self._on_batch = on_batch
+        self._should_stop = should_stop
+        self._rest = rest
+        self._batch = GENTLE_BATCH if rest else BATCH
+        self._pause = pause
+
+    def run(self, slots: Sequence[Slot], progress: SweepProgress) -> None:
+        """Sweeps what is due in these slots; `progress.finished` says whether it came to the end."""
+        started = time.monotonic()
+        try:
+            progress.finished = all(self._sweep(slot, progress) for slot in slots)
+        finally:
+            progress.duration_seconds = time.monotonic() - started
+        self._on_batch(progress)
+
+    def _sweep(self, slot: Slot, progress: SweepProgress) -> bool:
+        _, record = self._store.read(slot, [])
+        if record is None:
+            return True
+        now = self._clock()
+        if spent := [ban.id for ban in bans.spent(record, now)]:
+            self._store.change_record(slot, lambda record: bans.retire(record, spent))
+        ids = [ban.id for ban in bans.due(record, now)]
+        if not ids:
+            return True
+        self._on_begin([ban for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
+        record = self._store.change_record(slot, lambda record: bans.begin_sweep(record, ids))
+        swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
+        if not swept:
+            return True  # undone, or lost with the record, since it was looked at
+        progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
+        models = self._store.models(slot)
+        progress.total += sum(models.values())
+        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
+            return False
+        self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
+        return True
+
+    def _listed(
+        self,
+        slot: Slot,
+        record: InvalidationRecord,
+        swept: Sequence[Ban],
+        models: Iterable[str],
+        progress: SweepProgress,
+    ) -> bool:
+        """Deletes what the index lists and a model or an age selects; False when it was stopped."""
+        for ban in swept:
+            if not ban.criteria.is_listed:
+                continue
+            before = Stamp(record.incarnation, ban.sequence)
+            created_before = ban.criteria.created_before
+            for model in [ban.criteria.model] if ban.criteria.model is not None else models:
+                batches = self._store.remove_model(
+                    slot, model, before, created_before=created_before, batch=self._batch
+                )
+                while True:
+                    if self._should_stop():
+                        return False
+                    began = time.monotonic()
+                    removed = next(batches, None)
+                    if removed is None:
+                        break
+                    progress.scanned += removed.entries
+                    self._count(removed, progress)
+                    self._on_batch(progress)
+                    self._rest_after(began)
+        return True
+
+    def _rest_after(self, began: float) -> None:
+        if self._rest:
+            self._pause((time.monotonic() - began) * self._rest)
+
+    def _pass(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+        """Deletes what the bans match; False when it was stopped or the record is no longer the same."""
+        whole = any(ban.criteria.needs_text for ban in swept)
+        began = time.monotonic()
+        for page in self._pages(slot, record, swept, whole):
+            if self._should_stop():
+                return False
+            doomed = []
+            progress.scanned += page.others
+            for row in page.rows:
+                seen = self._glance(slot, row, whole)
+                if seen is None:
+                    continue
+                progress.scanned += seen.target is None
+                if seen.incarnation != record.incarnation or selects(swept, seen):
+                    doomed.append((row.digest, seen))
+            if any(seen.incarnation != record.incarnation for _, seen in doomed):
+                # Left over from a lost record, unless it was lost just now and these are the new one's.
+                _, current = self._store.read(slot, [])
+                if current is None or current.incarnation != record.incarnation:
+                    return False
+            if doomed:
+                self._delete(slot, doomed, progress)
+            self._on_batch(progress)
+            if page.rows or page.others:
+                self._rest_after(began)
+            began = time.monotonic()
+        return True
+
+    def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[Sifted]:
+        """All that a ban may select, and perhaps more."""
+        dooms = [
+            Doom(
+                sequence=ban.sequence,
+                created_before=ban.criteria.created_before,
+                model=ban.criteria.model,
+                digest=ban.criteria.digest,
+                needles=needles(ban.criteria),
+            )
+            for ban in swept
+        ]
+        if any(doom.is_blunt and not ban.criteria.is_listed for doom, ban in zip(dooms, swept, strict=True)):
+            return map(Sifted, self._store.walk(slot, whole=whole))  # it would leave out little
+        return self._store.sift(slot, record.incarnation, dooms, whole=whole, batch=self._batch)
+
+    def _glance(self, slot: Slot, row: Row, whole: bool) -> Glance | None:
+        """What the bans look at; None for bytes that no lookup would serve either."""
+        try:
+            return codec.glance(row.value, with_text=whole)
+        except DecodeError:
+            if whole:
+                return None
+        # Not enough of it was read, if the model's name is very long.
+        [value], _ = self._store.read(slot, [row.digest])
+        try:
+            return codec.glance(value, with_text=False) if value is not None else None
+        except DecodeError:
+            return None
+
+    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, Glance]], progress: SweepProgress) -> None:
+        removals = [
+            Removal(
+                digest=digest,
+                stamp=Stamp(seen.incarnation, seen.sequence),
+                model=seen.model,
+                created_at=seen.created_at if seen.target is None else None,
+            )
+            for digest, seen in doomed
+        ]
+        self._count(self._store.remove(slot, removals), progress)
+
+    @staticmethod
+    def _count(removed: Removed, progress: SweepProgress) -> None:
+        progress.deleted += removed.entries
+        progress.freed_bytes += removed.bytes
+
+
+def selects(swept: Sequence[Ban], seen: Glance) -> bool:
+    """Whether one of these bans matches what was stored before it."""
+    return any(ban.sequence > seen.sequence and ban.criteria.matches(seen, seen.prompt, seen.tags) for ban in swept)

@@ -1,0 +1,262 @@
+"""The request log: the latest requests one by one, for looking behind the figures. Bounded, and not a source of counts.
+
+Written at most once: what is lost in a failure stays lost, nothing is ever in it twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+import redis
+
+from ..keys.identity import REQUESTS
+from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
+from ..stores.redis.failures import reading, writing
+from ..text.printable import printable
+
+KEEP = 5000
+"""Requests in the log."""
+MAX_PROMPT = 500
+MAX_NAME = 200
+
+_TTL_SECONDS = 7 * 86_400
+_PAGE = 500
+_FIELD = b"r"
+
+# KEYS: the log. ARGV: rows to keep, TTL, the packed records. One command costs this process a seventh of a pipeline.
+_APPEND = """
+for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'r', ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
+
+
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request as it went. `id` grows with time; `at` is Unix seconds; `prompt` is None unless it may be kept.
+
+    Everything else is as in `Outcome`; `prompt` is the last user message, cut to 500 characters.
+    """
+
+    id: str = ""
+    at: float
+    kind: OutcomeKind
+    namespace: str
+    model: str
+    strategy: CacheStrategy
+    detail: HitDetail | None = None
+    reason: str = ""
+    not_stored: str = ""
+    ttl_class: str = ""
+    key: str = ""
+    similarity: float | None = None
+    stale: bool = False
+    stored: bool = False
+    collapsed: bool = False
+    latency_ms: float = 0.0
+    lookup_ms: float = 0.0
+    provider_ms: float = 0.0
+    saved_ms: float = 0.0
+    tokens: int = 0
+    saved_tokens: int = 0
+    cost_usd: float | None = None
+    saved_cost_usd: float | None = None
+    prompt: str | None = None
+
+    @classmethod
+    def of(cls, at: float, outcome: Outcome, prompt: str | None) -> RequestRecord:
+        """The record of an outcome, with texts as they may be stored."""
+        return cls(
+            at=at,
+            kind=outcome.kind,
+            namespace=printable(outcome.namespace, MAX_NAME),
+            model=printable(outcome.model, MAX_NAME),
+            strategy=outcome.strategy,
+            detail=outcome.detail,
+            reason=printable(outcome.reason, MAX_NAME),
+            not_stored=printable(outcome.not_stored, MAX_NAME),
+            ttl_class=printable(outcome.ttl_class, MAX_NAME),
+            key=outcome.key,
+            similarity=outcome.similarity,
+            stale=outcome.stale,
+            stored=outcome.stored,
+            collapsed=outcome.collapsed,
+            latency_ms=outcome.latency_ms,
+            lookup_ms=outcome.lookup_ms,
+            provider_ms=outcome.provider_ms,
+            saved_ms=outcome.saved_ms,
+            tokens=outcome.input_tokens + outcome.output_tokens,
+            saved_tokens=outcome.saved_input_tokens + outcome.saved_output_tokens,
+            cost_usd=outcome.cost_usd,
+            saved_cost_usd=outcome.saved_cost_usd,
+            prompt=None if prompt is None else printable(prompt, MAX_PROMPT),
+        )
+
+
+class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records to show: all that is given must match. Times are Unix seconds, `ends_at` is exclusive.
+
+    `slower_than_ms`: callers who waited at least so long.
+    """
+
+    kind: OutcomeKind | None = None
+    detail: HitDetail | None = None
+    reason: str | None = None
+    namespace: str | None = None
+    model: str | None = None
+    key: str | None = None
+    ttl_class: str | None = None
+    slower_than_ms: float | None = None
+    starts_at: float | None = None
+    ends_at: float | None = None
+
+    def matches(self, record: RequestRecord) -> bool:
+        """Whether a record is to be shown."""
+        return (
+            (self.kind is None or record.kind is self.kind)
+            and (self.detail is None or record.detail is self.detail)
+            and (self.reason is None or self.reason in (record.reason, record.not_stored))
+            and (self.namespace is None or record.namespace == self.namespace)
+            and (self.model is None or record.model == self.model)
+            and (self.key is None or record.key == self.key)
+            and (self.ttl_class is None or record.ttl_class == self.ttl_class)
+            and (self.slower_than_ms is None or record.latency_ms >= self.slower_than_ms)
+            and (self.starts_at is None or record.at >= self.starts_at)
+            and (self.ends_at is None or record.at < self.ends_at)
+        )
+
+
+class RequestLog:
+    """The latest `keep` requests of all processes, or of this one without a client.
+
+    `add` only buffers, and forgets the oldest when more than `buffer` wait; `write` sends what waits.
+    """
+
+    def __init__(self, client: redis.Redis | None, *, keep: int = KEEP, buffer: int = 200) -> None:
+        self._client = client
+        self._append = client.register_script(_APPEND) if client is not None else None
+        self._keep = keep
+        self._waiting: deque[tuple[float, Outcome, str | None]] = deque(maxlen=buffer)
+        self._written: deque[RequestRecord] = deque(maxlen=keep)
+        self._added = 0
+        self._kept = 0
+
+    def add(self, at: float, outcome: Outcome, prompt: str | None) -> None:
+        """Buffers one request. Not thread-safe: the caller holds a lock."""
+        self._added += 1
+        self._waiting.append((at, outcome, prompt))
+
+    @property
+    def dropped(self) -> int:
+        """Requests that never came into the log: more came at once than it takes in, or a write failed."""
+        return self._added - self._kept - len(self._waiting)
+
+    def take(self) -> list[tuple[float, Outcome, str | None]]:
+        """What waits; the caller writes it. Under the same lock as `add`."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
+    def write(self, waiting: Iterable[tuple[float, Outcome, str | None]]) -> None:
+        """Writes requests in one round trip. Raises CacheError, and then they are dropped."""
+        records = [RequestRecord.of(*item) for item in waiting]
+        if not records:
+            return
+        if self._append is None:
+            for number, record in enumerate(records, start=self._kept):
+                self._written.append(msgspec.structs.replace(record, id=f"{int(record.at * 1000)}-{number}"))
+        else:
+            with writing():
+                self._append(keys=[REQUESTS], args=[self._keep, _TTL_SECONDS, *map(_encode, records)])
+        self._kept += len(records)
+
+    def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
+        """The latest records that match, newest first. Raises StoreUnavailable."""
+        found: list[RequestRecord] = []
+        for record in self._newest_first():
+            if len(found) >= limit:
+                break
+            if where is None or where.matches(record):
+                found.append(record)
+        return found
+
+    def _newest_first(self) -> Iterator[RequestRecord]:
+        if self._client is None:
+            yield from list(reversed(self._written))
+            return
+        before = "+"
+        while True:
+            with reading():
+                rows = self._client.xrevrange(REQUESTS, max=before, count=_PAGE) or []
+            for row_id, fields in rows:
+                record = _decode(row_id, fields)
+                if record is not None:
+                    yield record
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+            before = f"({last.decode() if isinstance(last, bytes) else last}"
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: Callable[[bytes], RequestRecord] = msgspec.msgpack.Decoder(RequestRecord).decode
+
+
+def _decode(row_id: bytes | str | None, fields: object) -> RequestRecord | None:
+    """The record, None for a row that another version wrote and this one cannot read."""
+    if not isinstance(fields, dict) or not isinstance(row_id, bytes):
+        return None
+    try:
+        return msgspec.structs.replace(_decoder(fields[_FIELD]), id=row_id.decode())
+    except (KeyError, msgspec.MsgspecError):
+        return None
+
+
+class Frequent(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that came again and again: the same entry's key, or without one the same prompt.
+
+    `prompt` is that of the latest; None when prompts are not kept. Sums are over `count` requests.
+    """
+
+    key: str
+    prompt: str | None
+    model: str
+    namespace: str
+    count: int
+    latency_ms: float
+    cost_usd: float
+    saved_cost_usd: float
+
+
+def frequent(records: Iterable[RequestRecord], kind: OutcomeKind, limit: int = 10) -> list[Frequent]:
+    """The most frequent misses or hits among records given newest first: by key, most often first.
+
+    Requests without a key (bypasses) are told apart by their prompt, and left out when that is not kept either.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    latest: dict[tuple[str, str, str], RequestRecord] = {}
+    sums: dict[tuple[str, str, str], list[float]] = {}
+    for record in records:
+        what = record.key or record.prompt
+        if record.kind is not kind or not what:
+            continue
+        group = (record.namespace, record.model, what)
+        counts[group] += 1
+        latest.setdefault(group, record)
+        total = sums.setdefault(group, [0.0, 0.0, 0.0])
+        total[0] += record.latency_ms
+        total[1] += record.cost_usd or 0.0
+        total[2] += record.saved_cost_usd or 0.0
+    return [
+        Frequent(
+            key=latest[group].key,
+            prompt=latest[group].prompt,
+            model=latest[group].model,
+            namespace=latest[group].namespace,
+            count=count,
+            latency_ms=sums[group][0],
+            cost_usd=sums[group][1],
+            saved_cost_usd=sums[group][2],
+        )
+        for group, count in counts.most_common(limit)
+    ]

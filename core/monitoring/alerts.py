@@ -1,0 +1,171 @@
+"""Alerts: rules over the figures of a window and the health of the parts. Pure: others gather, show and export."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+
+from ..metrics.summary import Summary
+from ..settings import Settings
+
+
+class Severity(StrEnum):
+    """`critical`: something does not work now. `warning`: it will not for long, or works badly."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How the parts are, as far as known: None is unknown, and no rule speaks of it.
+
+    `workers` are those alive; `memory_limit_bytes` is None without a limit; bans are those of the namespace that has
+    most, of `ban_limit` it may have.
+    """
+
+    store_up: bool = True
+    workers: int | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    active_bans: int | None = None
+    ban_limit: int | None = None
+    entries: int | None = None
+
+
+class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
+    """When to speak: shares in [0, 1]. None switches a rule off.
+
+    Rates are not judged below `min_requests` in the window: three requests prove nothing, and an idle cache is well.
+    """
+
+    min_hit_rate: float | None = None
+    max_error_rate: float | None = 0.05
+    max_memory_share: float | None = 0.90
+    max_ban_share: float | None = 0.80
+    min_workers: int | None = 1
+    min_requests: int = 50
+    window_seconds: float = 300
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The rules of the settings, in which 0 workers and a share of 1 (0 for the hit rate) switch a rule off."""
+        return cls(
+            min_hit_rate=settings.alert_hit_rate or None,
+            max_error_rate=_limit(settings.alert_error_rate),
+            max_memory_share=_limit(settings.alert_memory),
+            min_workers=settings.alert_workers or None,
+            min_requests=settings.alert_min_requests,
+            window_seconds=settings.alert_window_seconds,
+        )
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something an operator should know, in one sentence. `name` is stable: for dashboards and Prometheus.
+
+    `since` is when it began, in Unix seconds; 0 as long as nobody has said.
+    """
+
+    name: str
+    severity: Severity
+    sentence: str
+    since: float = 0.0
+
+
+ALERT_NAMES = ("store-down", "error-rate", "no-worker", "memory", "bans", "hit-rate")
+"""All there are, the most urgent first."""
+
+RELIEF = 0.1
+"""By what part of its limit a figure must have recovered before an alert that fires ends: else it would flicker."""
+
+DEFAULT_RULES = AlertRules()
+
+
+def alerts(
+    summary: Summary | None, facts: HealthFacts, rules: AlertRules = DEFAULT_RULES, firing: Container[str] = ()
+) -> list[Alert]:
+    """What is wrong now, the most urgent first. `summary` is None when it cannot be read.
+
+    `firing` names the alerts that fired at the last look: they go on until their figure has recovered by RELIEF.
+    """
+    found = [*_of_parts(facts, rules, firing), *(_of_figures(summary, rules, firing) if summary else ())]
+    return sorted(found, key=lambda alert: ALERT_NAMES.index(alert.name))
+
+
+def _of_parts(facts: HealthFacts, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
+    if not facts.store_up:
+        yield Alert(
+            name="store-down",
+            severity=Severity.CRITICAL,
+            sentence="Redis does not answer: every request goes to the provider, and nothing can be invalidated.",
+        )
+    if rules.min_workers is not None and facts.workers is not None and facts.workers < rules.min_workers:
+        count = "No worker is" if not facts.workers else f"Only {facts.workers} of {rules.min_workers} workers are"
+        yield Alert(
+            name="no-worker",
+            severity=Severity.WARNING,
+            sentence=f"{count} alive: invalidations hide entries at once, but their memory is not given back.",
+        )
+    memory = _share(facts.memory_bytes, facts.memory_limit_bytes)
+    if memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
+        yield Alert(
+            name="memory",
+            severity=Severity.WARNING,
+            sentence=f"Redis uses {memory:.0%} of its memory limit: entries will be evicted or no longer stored.",
+        )
+    bans = _share(facts.active_bans, facts.ban_limit)
+    if bans is not None and _is_above(bans, rules.max_ban_share, "bans" in firing):
+        yield Alert(
+            name="bans",
+            severity=Severity.WARNING,
+            sentence=(
+                f"{facts.active_bans} of {facts.ban_limit} invalidations are active in one namespace: "
+                "at the limit the next is refused until one is swept."
+            ),
+        )
+
+
+def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
+    errors = summary.error_rate
+    if (
+        errors is not None
+        and summary.requests >= rules.min_requests
+        and _is_above(errors, rules.max_error_rate, "error-rate" in firing)
+    ):
+        reason = next(iter(summary.reasons.get("error", {})), "")
+        yield Alert(
+            name="error-rate",
+            severity=Severity.CRITICAL,
+            sentence=f"{errors:.1%} of requests failed" + (f", most with {reason}." if reason else "."),
+        )
+    hits = summary.hit_rate
+    if (
+        hits is not None
+        and summary.hits + summary.misses >= rules.min_requests
+        and _is_below(hits, rules.min_hit_rate, "hit-rate" in firing)
+    ):
+        reason = next(iter(summary.reasons.get("miss", {})), "")
+        yield Alert(
+            name="hit-rate",
+            severity=Severity.WARNING,
+            sentence=f"Only {hits:.1%} of lookups found an answer, the aim is {rules.min_hit_rate:.0%}"
+            + (f"; most misses: {reason}." if reason else "."),
+        )
+
+
+def _is_above(value: float, limit: float | None, is_firing: bool) -> bool:
+    return limit is not None and value > limit * (1 - RELIEF * is_firing)
+
+
+def _is_below(value: float, limit: float | None, is_firing: bool) -> bool:
+    return limit is not None and value < limit * (1 + RELIEF * is_firing)
+
+
+def _limit(share: float) -> float | None:
+    return share if share < 1 else None
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return part / whole if part is not None and whole else None

@@ -1,0 +1,198 @@
+"""The metrics in Prometheus' text format, from the same counts as the console.
+
+Counters are the totals of all processes in Redis: every replica tells the same, so scrape one of them, or take the
+maximum over replicas, never their sum.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..errors import StoreUnavailable
+from ..metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals
+from ..metrics.histogram import merged
+from .alert_board import AlertBoard
+from .alerts import ALERT_NAMES, HealthFacts
+
+logger = logging.getLogger("encore.prometheus")
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""What to answer with `render`."""
+
+_KINDS = {"hit": "hits", "miss": "misses", "bypass": "bypasses", "error": "errors"}
+_INVALIDATIONS = "invalidations_"
+
+
+def render(collector: Collector) -> bytes:
+    """One scrape. Never raises: when the store is down it says so (`encore_up 0`)."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return generate_latest(registry)
+
+
+class MetricsCollector(Collector):
+    """What Prometheus scrapes. `facts` tells how the parts are; without it there are no gauges but `encore_up`.
+
+    `board` says which alerts fire.
+
+    Labels are bounded: models and namespaces beyond the first thousand pairs are `other`.
+    """
+
+    def __init__(
+        self,
+        metrics: CacheMetrics,
+        facts: Callable[[], HealthFacts] | None = None,
+        board: AlertBoard | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._facts = facts
+        self._board = board
+
+    def collect(self) -> Iterable[Metric]:
+        """The families of one scrape."""
+        facts = self._read_facts()
+        totals: Totals | None = None
+        recent: Summary | None = None
+        try:
+            if facts is None or facts.store_up:  # else a scrape would wait for it once more
+                totals = self._metrics.totals()
+                if self._board is not None:
+                    recent = self._metrics.summary(self._board.rules.window_seconds)
+        except StoreUnavailable:
+            logger.debug("a scrape without counts: the store does not answer")
+        up = totals is not None
+        yield GaugeMetricFamily("encore_up", "Whether the store answers.", float(up))
+        if facts is not None:
+            yield from _health(facts)
+            if self._board is not None:
+                known = facts if up else msgspec.structs.replace(facts, store_up=False)
+                yield _alerts({alert.name for alert in self._board.look(recent, known)})
+        if totals is not None:
+            yield from _requests(totals.cells)
+            yield from _savings(totals.cells)
+            yield from _latencies(totals.cells)
+            yield from _events(totals)
+
+    def _read_facts(self) -> HealthFacts | None:
+        try:
+            return self._facts() if self._facts else None
+        except StoreUnavailable:
+            return HealthFacts(store_up=False)
+
+
+def _requests(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "encore_requests", "Requests by what became of them.", labels=["outcome", "strategy", "model", "namespace"]
+    )
+    hits = CounterMetricFamily(
+        "encore_hits", "Hits by how the answer was found.", labels=["detail", "model", "namespace"]
+    )
+    for cell, summary in cells.items():
+        for strategy, kinds in summary.strategies.items():
+            for outcome, count in _counts(kinds):
+                requests.add_metric([outcome, strategy, cell.model, cell.namespace], count)
+        for detail, count in summary.details.items():
+            hits.add_metric([detail, cell.model, cell.namespace], count)
+    yield requests
+    yield hits
+    why = CounterMetricFamily("encore_reasons", "Why requests were not hits.", labels=["outcome", "reason"])
+    for (outcome, reason), count in _sum_reasons(cells).items():
+        why.add_metric([outcome, reason], count)
+    yield why
+    for name, text, value in (
+        ("encore_stale_hits", "Hits served past their freshness.", _sum(cells, lambda s: s.stale_hits)),
+        ("encore_copied_hits", "Hits served from a process' own copies.", _sum(cells, lambda s: s.copied_hits)),
+        ("encore_collapsed", "Requests that shared another one's call.", _sum(cells, lambda s: s.collapsed)),
+        ("encore_stored", "Answers stored.", _sum(cells, lambda s: s.stored)),
+    ):
+        yield CounterMetricFamily(name, text, value)
+
+
+def _savings(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
+    for name, text, value in (
+        ("encore_tokens_saved", "Tokens not spent thanks to hits.", _sum(cells, lambda s: s.saved_tokens)),
+        ("encore_tokens_spent", "Tokens spent.", _sum(cells, lambda s: s.tokens)),
+        ("encore_cost_saved_usd", "Money not spent, known prices only.", _sum(cells, lambda s: s.saved_cost_usd or 0)),
+        ("encore_cost_spent_usd", "Money spent, known prices only.", _sum(cells, lambda s: s.cost_usd or 0)),
+        ("encore_unpriced_hits", "Hits whose saving is unknown.", _sum(cells, lambda s: s.unpriced_hits)),
+        ("encore_unpriced_requests", "Calls whose price is unknown.", _sum(cells, lambda s: s.unpriced_requests)),
+        ("encore_saved_seconds", "Waiting saved by hits.", _sum(cells, lambda s: s.saved_seconds)),
+    ):
+        yield CounterMetricFamily(name, text, value)
+
+
+def _latencies(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
+    requests = HistogramMetricFamily("encore_request_seconds", "What callers waited.", labels=["outcome"])
+    for outcome in _KINDS:
+        histogram = merged(getattr(summary, f"{outcome}_latency") for summary in cells.values())
+        requests.add_metric([outcome], *_buckets(histogram))
+    yield requests
+    for name, text, histograms in (
+        ("encore_lookup_seconds", "The cache's part.", (summary.lookup for summary in cells.values())),
+        ("encore_provider_seconds", "The provider's part.", (summary.provider for summary in cells.values())),
+    ):
+        family = HistogramMetricFamily(name, text)
+        family.add_metric([], *_buckets(merged(histograms)))
+        yield family
+
+
+def _events(totals: Totals) -> Iterator[Metric]:
+    invalidations = CounterMetricFamily("encore_invalidations", "Invalidations by criteria.", labels=["kind"])
+    events = CounterMetricFamily("encore_events", "Whatever else is counted.", labels=["event"])
+    for name, count in totals.events.items():
+        if name.startswith(_INVALIDATIONS):
+            invalidations.add_metric([name.removeprefix(_INVALIDATIONS)], count)
+        else:
+            events.add_metric([name], count)
+    yield invalidations
+    yield events
+
+
+def _health(facts: HealthFacts) -> Iterator[Metric]:
+    for name, text, value in (
+        ("encore_entries", "Entries stored.", facts.entries),
+        ("encore_workers", "Workers alive.", facts.workers),
+        ("encore_active_invalidations", "Active in the namespace that has most.", facts.active_bans),
+        ("encore_redis_memory_bytes", "Memory Redis uses.", facts.memory_bytes),
+        ("encore_redis_memory_limit_bytes", "Memory Redis may use.", facts.memory_limit_bytes),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, text, value)
+
+
+def _alerts(firing: Container[str]) -> Metric:
+    family = GaugeMetricFamily("encore_alert", "Whether an alert rule fires.", labels=["rule"])
+    for name in ALERT_NAMES:
+        family.add_metric([name], float(name in firing))
+    return family
+
+
+def _counts(kinds: Kinds) -> Iterator[tuple[str, int]]:
+    for outcome, field in _KINDS.items():
+        if count := getattr(kinds, field):
+            yield outcome, count
+
+
+def _sum(cells: Mapping[CellName, Summary], figure: Callable[[Summary], float]) -> float:
+    return sum(map(figure, cells.values()))
+
+
+def _sum_reasons(cells: Mapping[CellName, Summary]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    for summary in cells.values():
+        for outcome, reasons in summary.reasons.items():
+            for reason, count in reasons.items():
+                counts[outcome, reason] = counts.get((outcome, reason), 0) + count
+    return counts
+
+
+def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    """Buckets up to +Inf and the sum, in seconds."""
+    rows: list[tuple[str, float]] = [(repr(bound / 1000), count) for bound, count in histogram.cumulative()]
+    return [*rows, ("+Inf", histogram.count)], histogram.total_ms / 1000

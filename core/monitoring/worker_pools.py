@@ -1,0 +1,72 @@
+"""Which pools of workers are alive: each says so every few seconds. Knows nothing of what their workers do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+import redis
+
+from ..keys.identity import POOLS
+from ..stores.redis.failures import reading, writing
+
+BEAT_SECONDS = 5.0
+SILENT_SECONDS = 20.0
+"""A pool that has not been heard of for so long counts as gone."""
+
+_FORGET_SECONDS = 86_400.0
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """One pool, as it was `at` (Unix seconds): on which machine, with how many worker processes."""
+
+    id: str
+    host: str
+    pid: int
+    workers: int
+    at: float
+
+
+class Pools:
+    """The pools of a queue's Redis."""
+
+    def __init__(self, client: redis.Redis, *, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._clock = clock
+
+    def beat(self, pool_id: str, *, host: str, pid: int, workers: int) -> None:
+        """Says that a pool is alive. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+        now = self._clock()
+        with writing():
+            pool = Pool(id=pool_id, host=host, pid=pid, workers=workers, at=now)
+            self._client.hset(POOLS.decode(), pool_id, msgspec.json.encode(pool))
+            gone = [known.id for known in self._known() if now - known.at > _FORGET_SECONDS]
+            if gone:
+                self._client.hdel(POOLS.decode(), *gone)
+
+    def leave(self, pool_id: str) -> None:
+        """Says that a pool has ended."""
+        with writing():
+            self._client.hdel(POOLS.decode(), pool_id)
+
+    def alive(self) -> list[Pool]:
+        """The pools heard of lately. Raises StoreUnavailable."""
+        now = self._clock()
+        with reading():
+            return [pool for pool in self._known() if now - pool.at <= SILENT_SECONDS]
+
+    def alive_workers(self) -> int:
+        """How many worker processes they have together."""
+        return sum(pool.workers for pool in self.alive())
+
+    def _known(self) -> list[Pool]:
+        values = cast("dict[bytes, bytes]", self._client.hgetall(POOLS.decode()))
+        found = []
+        for value in values.values():
+            try:
+                found.append(msgspec.json.decode(value, type=Pool))
+            except msgspec.MsgspecError:
+                continue  # another version's
+        return sorted(found, key=lambda pool: pool.id)

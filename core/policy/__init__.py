@@ -1,0 +1,1 @@
+"""What may be cached, and for how long. Pure."""

@@ -1,0 +1,293 @@
+"""What may be answered from the cache, what may be kept, and for how long: pure decisions, each with its reason.
+
+Reasons are words of `BYPASS_REASONS` and `NOT_STORED_REASONS`, so that they can be counted. In doubt the answer is no:
+a request that bypasses costs money, a wrong answer costs trust.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from ..models import FUNCTION_ENDPOINT, CacheStrategy, ChatRequest, Controls
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+NO_STORE: Final = "no-store"
+ENDPOINT: Final = "endpoint"
+TEMPERATURE: Final = "temperature"
+STATEFUL: Final = "stateful"
+HOSTED_TOOL: Final = "hosted-tool"
+AUDIO: Final = "audio"
+PERSONAL_WITHOUT_USER: Final = "no-user"
+
+BYPASS_REASONS: Final = frozenset(
+    {NO_STORE, ENDPOINT, TEMPERATURE, STATEFUL, HOSTED_TOOL, AUDIO, PERSONAL_WITHOUT_USER}
+)
+"""Why a request goes past the cache; beside these the reasons of `core.keys.identity.Unkeyable`."""
+
+PROVIDER_ERROR: Final = "provider-error"
+NO_CHOICES: Final = "no-choices"
+UNFINISHED: Final = "unfinished"
+TRUNCATED: Final = "truncated"
+FILTERED: Final = "filtered"
+REFUSAL: Final = "refusal"
+EMPTY: Final = "empty"
+TOOL_CALL: Final = "tool-call"
+FINISH_REASON: Final = "finish-reason"
+NOT_A_NUMBER: Final = "not-a-number"
+SHAPE: Final = "shape"
+
+NOT_STORED_REASONS: Final = frozenset(
+    {
+        *(PROVIDER_ERROR, NO_CHOICES, UNFINISHED, TRUNCATED, FILTERED, REFUSAL, EMPTY, TOOL_CALL, FINISH_REASON),
+        *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE),
+    }
+)
+"""Why an answer is not kept, as far as the answer itself tells."""
+
+_ENDPOINTS = frozenset({"chat", "responses", "embeddings", FUNCTION_ENDPOINT})
+# Tools that the caller runs. All others run at the provider: they look something up now, or they do something.
+_CALLERS_TOOLS = frozenset({"function", "custom"})
+_STRATEGIES = tuple(CacheStrategy)  # from the cheapest to the dearest
+
+
+class PolicyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator has set; `core.settings` says what each means."""
+
+    max_temperature: float = 0.8
+    cache_tool_calls: bool = False
+    max_request_bytes: int = 1_000_000
+    max_entry_bytes: int = 2_000_000
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The limits among the settings."""
+        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})
+
+
+def bypass_reason(request: ChatRequest, controls: Controls, limits: PolicyLimits) -> str | None:
+    """Why the request may neither be answered from the cache nor stored; None when it may.
+
+    A request that states no temperature is taken to want an answer, not a new one each time.
+    """
+    if controls.no_store:
+        return NO_STORE
+    if request.endpoint not in _ENDPOINTS:
+        return ENDPOINT
+    parameters = request.parameters
+    temperature = parameters.get("temperature")
+    if temperature is not None and not (_is_number(temperature) and temperature <= limits.max_temperature):
+        return TEMPERATURE
+    if _is_stateful(request):
+        return STATEFUL
+    if "web_search_options" in parameters or not all(map(_is_callers_tool, _items(parameters.get("tools")))):
+        return HOSTED_TOOL
+    if "audio" in parameters or "audio" in _items(parameters.get("modalities")):
+        return AUDIO  # spoken answers expire at the provider, who refers to them by id
+    return None
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """A parameter that should be a list, as one: whatever else it is, is its only item."""
+    if isinstance(value, list | tuple):
+        return value
+    return (value,) if value else ()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_stateful(request: ChatRequest) -> bool:
+    if request.unkeyed.get("store"):
+        return True
+    parameters = request.parameters
+    return bool(
+        parameters.get("previous_response_id") or parameters.get("conversation") or parameters.get("background")
+    )
+
+
+def _is_callers_tool(tool: Any) -> bool:
+    return isinstance(tool, Mapping) and tool.get("type", "function") in _CALLERS_TOOLS
+
+
+def effective_strategy(request: ChatRequest, controls: Controls, configured: CacheStrategy) -> CacheStrategy:
+    """The dearest lookup for this request: a request may lower the configured ceiling, never raise it.
+
+    Exact only: several choices, log probabilities (both belong to these very words) and embeddings. With tools never
+    semantic: a near question may call for another tool, or the same one with other arguments.
+    """
+    ceiling = configured
+    parameters = request.parameters
+    if controls.strategy is not None:
+        ceiling = _lower(ceiling, controls.strategy)
+    if parameters.get("n", 1) != 1 or parameters.get("logprobs") or parameters.get("top_logprobs"):
+        return CacheStrategy.EXACT
+    if request.endpoint == "embeddings":
+        return CacheStrategy.EXACT
+    if parameters.get("tools") or parameters.get("functions"):
+        return _lower(ceiling, CacheStrategy.NORMALIZED)
+    return ceiling
+
+
+def _lower(first: CacheStrategy, second: CacheStrategy) -> CacheStrategy:
+    return min(first, second, key=_STRATEGIES.index)
+
+
+def last_user_text(request: ChatRequest) -> str:
+    """What TTL rules look at: the text of the last user message, its parts joined by line ends.
+
+    Empty for embeddings: a vector is the same for every user and at any time.
+    """
+    if request.endpoint == "embeddings":
+        return ""
+    for message in reversed(request.messages):
+        if isinstance(message, Mapping) and message.get("role") == "user":
+            content = message.get("content")
+            return content if isinstance(content, str) else "\n".join(_texts(content))
+    return ""
+
+
+def _texts(content: Any) -> Iterator[str]:
+    for part in content if isinstance(content, Sequence) else ():
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            yield part["text"]
+
+
+def user_of(request: ChatRequest, controls: Controls) -> str | None:
+    """Whom a personal answer belongs to: as the caller says, else as the provider is told."""
+    for user in (controls.user, request.unkeyed.get("safety_identifier"), request.unkeyed.get("user")):
+        if isinstance(user, str) and user:
+            return user
+    return None
+
+
+def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: PolicyLimits) -> str | None:
+    """Why an answer must not be kept; None when it may. `body` is the provider's JSON, whole.
+
+    Never raises: a body of another shape than its endpoint's is not kept.
+    """
+    try:
+        if body.get("error"):
+            return PROVIDER_ERROR
+        match request.endpoint:
+            case "responses":
+                return _response_reason(body, limits)
+            case "embeddings":
+                return _embeddings_reason(body)
+            case _:
+                return _choices_reason(body, request.parameters.get("n") or 1, limits)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return SHAPE
+
+
+def _choices_reason(body: Mapping[str, Any], asked_for: int, limits: PolicyLimits) -> str | None:
+    choices = body.get("choices")
+    if not choices:
+        return NO_CHOICES
+    if len(choices) < asked_for:
+        return UNFINISHED
+    return next(filter(None, (_choice_reason(choice, limits) for choice in choices)), None)
+
+
+def _choice_reason(choice: Mapping[str, Any], limits: PolicyLimits) -> str | None:
+    message = choice["message"]
+    called = bool(message.get("tool_calls") or message.get("function_call"))
+    match choice.get("finish_reason"):
+        case None | "":
+            return UNFINISHED
+        case "length":
+            return TRUNCATED
+        case "content_filter":
+            return FILTERED
+        case "stop" | "tool_calls" | "function_call" as finish:
+            if called:
+                # A forced call ends with "stop".
+                return None if limits.cache_tool_calls else TOOL_CALL
+            if finish != "stop":
+                return SHAPE
+        case _:
+            return FINISH_REASON
+    if message.get("refusal"):
+        return REFUSAL
+    if message.get("audio"):
+        return AUDIO
+    return None if _has_text(message.get("content")) else EMPTY
+
+
+def _has_text(content: Any) -> bool:
+    if isinstance(content, str):
+        return bool(content.strip())
+    return any(text.strip() for text in _texts(content))
+
+
+def _response_reason(body: Mapping[str, Any], limits: PolicyLimits) -> str | None:
+    if (details := body.get("incomplete_details")) or body.get("status") != "completed":
+        cause = details.get("reason") if details else None
+        return {"max_output_tokens": TRUNCATED, "content_filter": FILTERED}.get(cause or "", UNFINISHED)
+    answered = False
+    for item in body["output"]:
+        if item.get("status", "completed") not in ("completed", None):
+            return UNFINISHED
+        kind = item["type"]
+        if kind in ("function_call", "custom_tool_call"):
+            if not limits.cache_tool_calls:
+                return TOOL_CALL
+            answered = True
+        elif kind == "message":
+            parts = item["content"]
+            if any(part["type"] == "refusal" for part in parts):
+                return REFUSAL
+            answered = answered or _has_text(parts)
+        elif kind != "reasoning":
+            return HOSTED_TOOL
+    return None if answered else EMPTY
+
+
+def _embeddings_reason(body: Mapping[str, Any]) -> str | None:
+    vectors = [item["embedding"] for item in body.get("data") or ()]
+    if not vectors or not all(vectors):
+        return EMPTY
+    return None if all(map(_is_finite, vectors)) else NOT_A_NUMBER
+
+
+def _is_finite(vector: Any) -> bool:
+    if isinstance(vector, str):
+        try:
+            packed = base64.b64decode(vector, validate=True)
+            return all(math.isfinite(number) for (number,) in struct.iter_unpack("<f", packed))
+        except (binascii.Error, struct.error):
+            return False
+    return all(map(math.isfinite, vector))
+
+
+def jitter(seconds: float, share: float, random: Random) -> float:
+    """The TTL made shorter by up to `share`, so that what was stored together does not expire together."""
+    return seconds * (1.0 - share * random.random())
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether a provider's error means that it cannot answer now, as opposed to: not this request.
+
+    Timeouts, lost and refused connections, 408, 429 and 5xx. By what the errors of HTTP clients and SDKs have in
+    common, so that it holds for any provider's.
+    """
+    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int):
+        return status in (408, 429) or status >= 500
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    return not _OUTAGES.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+_OUTAGES = frozenset({"APIConnectionError", "TransportError"})
+"""Names of what SDKs and HTTP clients raise when no answer came."""

@@ -1,0 +1,1 @@
+"""Pure checks that refuse a pair of questions, each with its reason."""

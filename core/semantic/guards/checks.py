@@ -1,0 +1,428 @@
+"""Small differences that decide an answer and that a cosine does not see: pure vetoes with a reason a person can read.
+
+A guard that passes proves nothing; a guard that refuses has seen a difference. In long texts a detail that only one of
+them has comes and goes without changing what is asked; one that each has its own way decides there too. The limits,
+and what is on, come from measuring how many right and how many wrong answers each guard removes
+(`benchmarks/semantic_quality.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+
+from .contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
+from .wording import Part, Token, Wording, base_forms, stem, wording_of
+
+MAX_WORDS = 16
+"""Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""
+
+MAX_WORDS_CONTRAST = 24
+"""In longer texts two words of one set meet by chance."""
+
+MAX_WORDS_COMPARED = 400
+MAX_CHARACTERS_COMPARED = 3_000
+"""Longer texts are refused: one detail among so many words hardly moves a cosine, and comparing all takes too long."""
+
+
+class Guard(StrEnum):
+    """What a guard looks at."""
+
+    LENGTH = "length"
+    NUMBERS = "numbers"
+    NEGATION = "negation"
+    CONTRAST = "contrast"
+    QUESTION = "question"
+    ROLES = "roles"
+    NAMES = "names"
+    IDENTIFIERS = "identifiers"
+    ORDER = "order"
+
+
+DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
+"""What is on unless a namespace says otherwise. Word order alone removes more right answers than wrong ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardVerdict:
+    """Whether the texts may stand for each other as far as `guard` can tell; None: all enabled guards passed.
+
+    `reason` quotes words of the texts: for the operator's screen, never for logs and metrics.
+    """
+
+    passed: bool
+    guard: Guard | None
+    reason: str
+
+
+class Contrasts:
+    """A dictionary of alternatives that exclude each other, looked up by phrase."""
+
+    def __init__(
+        self,
+        *,
+        opposites: str = OPPOSITES,
+        exclusive: Mapping[str, str] = EXCLUSIVE,
+        particles: Mapping[str, str] = PARTICLES,
+    ) -> None:
+        self._known: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+        self._names: list[str] = []
+        self._beside: dict[int, frozenset[str]] = {}
+        for line in _lines(opposites):
+            self._add("opposites", line)
+        for name, text in exclusive.items():
+            for line in _lines(text):
+                self._add(name, line)
+        for verbs, line in particles.items():
+            self._beside[len(self._names)] = frozenset(stem(verb) for verb in verbs.split())
+            self._add("opposites", line)
+        # First words of phrases, with the length of the longest phrase that begins so.
+        self._begin: dict[str, int] = {}
+        for phrase in self._known:
+            self._begin[phrase[0]] = max(self._begin.get(phrase[0], 1), len(phrase))
+        # Stored questions are looked at again and again.
+        self.find = lru_cache(maxsize=4096)(self._find)
+        """group -> alternative -> the words that stand for it in a text."""
+
+    def _add(self, name: str, line: str) -> None:
+        group = len(self._names)
+        self._names.append(name)
+        for alternative, words in enumerate(line.split("|")):
+            for phrase in words.split():
+                self._known.setdefault(tuple(phrase.split("_")), []).append((group, alternative))
+
+    def name(self, group: int) -> str:
+        """What the alternatives of a group are, in a word."""
+        return self._names[group]
+
+    def _find(self, wording: Wording) -> dict[int, dict[int, str]]:
+        found: dict[int, dict[int, str]] = {}
+        tokens = wording.tokens
+        position = 0
+        while position < len(tokens):
+            longest = max(self._begin.get(tokens[position].word, 1), self._begin.get(tokens[position].raw, 1))
+            for size in range(min(longest, len(tokens) - position), 0, -1):  # the longest phrase wins
+                chunk = tokens[position : position + size]
+                if places := self._places(chunk):
+                    phrase = " ".join(token.word for token in chunk)
+                    for group, alternative in places:
+                        if group not in self._beside or self._beside[group] & wording.stems:
+                            found.setdefault(group, {})[alternative] = phrase
+                    position += size - 1
+                    break
+            position += 1
+        return found
+
+    def _places(self, chunk: Sequence[Token]) -> list[tuple[int, int]]:
+        written, folded = tuple(token.raw for token in chunk), tuple(token.word for token in chunk)
+        places = [place for phrase in {written, folded} for place in self._known.get(phrase, ())]
+        if len(chunk) == 1:
+            # Where the word itself is listed its other forms are not asked for: https is not the plural of http.
+            groups = {group for group, _ in places}
+            for form in base_forms(folded[0]):
+                places += [place for place in self._known.get((form,), ()) if place[0] not in groups]
+        return places
+
+
+def _lines(text: str) -> list[str]:
+    """One set of alternatives a line; a line that begins with `|` goes on with the one above."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if line.lstrip().startswith("|") and lines:
+            lines[-1] += " " + line.strip()
+        elif line.strip():
+            lines.append(line.strip())
+    return lines
+
+
+DEFAULT_CONTRASTS = Contrasts()
+
+
+class _Pair:
+    """Two texts beside each other, with what the dictionary finds in them."""
+
+    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts) -> None:
+        self.a = a
+        self.b = b
+        self.contrasts = contrasts
+        self.longest = max(a.word_count, b.word_count)
+        self.is_short = self.longest <= MAX_WORDS
+
+    @cached_property
+    def found(self) -> tuple[dict[int, dict[int, str]], dict[int, dict[int, str]]]:
+        return self.contrasts.find(self.a), self.contrasts.find(self.b)
+
+
+def check(
+    question: str,
+    stored: str,
+    *,
+    enabled: Collection[Guard] = DEFAULT_GUARDS,
+    contrasts: Contrasts = DEFAULT_CONTRASTS,
+) -> GuardVerdict:
+    """The first refusal of an enabled guard, or a verdict that all passed. Symmetric in the two texts."""
+    for verdict in _verdicts(question, stored, [guard for guard in Guard if guard in enabled], contrasts):
+        if not verdict.passed:
+            return verdict
+    return GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
+
+
+def check_each(question: str, stored: str, *, contrasts: Contrasts = DEFAULT_CONTRASTS) -> tuple[GuardVerdict, ...]:
+    """What every guard says, enabled or not, in a fixed order: for the screen that explains a lookup."""
+    return tuple(_verdicts(question, stored, list(Guard), contrasts))
+
+
+def _verdicts(question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts) -> Iterator[GuardVerdict]:
+    if too_long := _too_long(question, stored):
+        for guard in guards:
+            is_met = guard is Guard.LENGTH
+            yield GuardVerdict(passed=not is_met, guard=guard, reason=too_long if is_met else "not compared: too long")
+        return
+    pair = _Pair(wording_of(question), wording_of(stored), contrasts)
+    for guard in guards:
+        refusal = _GUARDS[guard](pair)
+        yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
+
+
+def _too_long(*texts: str) -> str:
+    if all(len(text) <= MAX_CHARACTERS_COMPARED and len(text.split()) <= MAX_WORDS_COMPARED for text in texts):
+        return ""
+    return f"too long to compare: more than {MAX_WORDS_COMPARED} words or {MAX_CHARACTERS_COMPARED} characters"
+
+
+# Each returns why the texts differ, "" when it sees no difference.
+
+
+def _numbers(pair: _Pair) -> str:
+    a, b = pair.a, pair.b
+    ours, theirs = Counter(a.numbers), Counter(b.numbers)
+    ours, theirs = ours - theirs, theirs - ours
+    _settle_loose(ours, theirs)
+    _settle_loose(theirs, ours)
+    _settle_numeronyms(a, ours, b)
+    _settle_numeronyms(b, theirs, a)
+    if not (+ours or +theirs) or not (pair.is_short or (+ours and +theirs)):
+        return ""
+    return f"numbers differ: {_listed(ours)} and {_listed(theirs)}"
+
+
+def _settle_loose(ours: Counter[str], theirs: Counter[str]) -> None:
+    """`one` goes with 1, or with nothing at all."""
+    for number in [number for number in ours if number.endswith("?")]:
+        plain = number.removesuffix("?")
+        if theirs[plain] > 0:
+            theirs[plain] -= 1
+        elif +theirs:
+            continue
+        del ours[number]
+
+
+def _settle_numeronyms(text: Wording, numbers: Counter[str], other: Wording) -> None:
+    """k8s goes with kubernetes."""
+    for first, count, last in text.numeronyms:
+        if any(len(word) == int(count) + 2 and word[0] == first and word[-1] == last for word in other.words):
+            numbers[count] -= 1
+
+
+def _listed(numbers: Counter[str]) -> str:
+    return ", ".join(number.removesuffix("?") for number in sorted((+numbers).elements())) or "none"
+
+
+_NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "de", "non")
+
+
+def _negation(pair: _Pair) -> str:
+    a, b = pair.a, pair.b
+    ours, theirs = _negations(a, b), _negations(b, a)
+    if not pair.is_short or (len(ours) - len(theirs)) % 2 == 0:
+        return ""
+    if (ours.count("") - theirs.count("")) % 2:
+        return "only one is in the negative"
+    # Where the other text does not speak of what is negated here, it is another wording and not another polarity.
+    shared = (set(ours) - set(theirs)) & b.stems | (set(theirs) - set(ours)) & a.stems
+    return f"only one says not: {min(shared)}" if shared else ""
+
+
+def _negations(text: Wording, other: Wording) -> tuple[str, ...]:
+    """With those made by a prefix, where the other text has the bare word: unsafe and safe."""
+    by_prefix = (
+        stem(bare)
+        for word in text.word_set - other.word_set
+        for prefix in _NEGATIVE_PREFIXES
+        if len(bare := word.removeprefix(prefix)) >= 4 and bare != word and bare in other.word_set
+    )
+    return text.negations + tuple(by_prefix)
+
+
+def _contrast(pair: _Pair) -> str:
+    if pair.longest > MAX_WORDS_CONTRAST:
+        return ""
+    ours, theirs = pair.found
+    for group in sorted(ours.keys() & theirs.keys()):
+        only_ours = ours[group].keys() - theirs[group].keys()
+        only_theirs = theirs[group].keys() - ours[group].keys()
+        if only_ours and only_theirs:
+            left, right = ours[group][min(only_ours)], theirs[group][min(only_theirs)]
+            return f"{left} is not {right} ({pair.contrasts.name(group)})"
+    return ""
+
+
+_QUESTIONS_APART = frozenset(
+    frozenset((one, other))
+    for one, others in {
+        "reason": ("person", "place", "time", "duration", "frequency", "quantity", "way"),
+        "person": ("place", "time", "duration", "frequency", "quantity", "way"),
+        "place": ("time", "duration", "frequency", "quantity"),
+        "way": ("time", "duration", "frequency", "quantity"),
+        "time": ("quantity",),
+        "frequency": ("quantity",),
+    }.items()
+    for other in others
+)
+"""Pairs that no one answer serves. A place may be a way ("where / how can I ..."), a duration may be a time."""
+
+
+def _question(pair: _Pair) -> str:
+    ours, theirs = pair.a.asks, pair.b.asks
+    if not pair.is_short or not ours or not theirs:
+        return ""
+    if all(frozenset((one, other)) in _QUESTIONS_APART for one in ours for other in theirs):
+        return f"one asks for the {min(ours)}, the other for the {min(theirs)}"
+    return ""
+
+
+_OPPOSITE_MARKERS = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("from", "to"),
+        ("before", "after"),
+        ("with", "without"),
+        ("in", "out"),
+        ("over", "under"),
+        ("above", "below"),
+        ("inside", "outside"),
+        ("for", "against"),
+        ("until", "since"),
+    )
+)
+# The distance from here to there is the one from there to here.
+_SYMMETRIC = frozenset(
+    {stem(word) for word in ("compare", "differ", "difference", "distance", "mix", "combine", "same")}
+)
+
+
+def _roles(pair: _Pair) -> str:
+    """Who does it to whom, and from where to where."""
+    if pair.a.stems & _SYMMETRIC and pair.b.stems & _SYMMETRIC:
+        return ""
+    ours, theirs = _single(pair.a.parts), _single(pair.b.parts)
+    for word in sorted(ours.keys() & theirs.keys()):
+        if frozenset((ours[word], theirs[word])) in _OPPOSITE_MARKERS:
+            return f"{ours[word]} {word} is not {theirs[word]} {word}"
+    swapped = _swapped(pair.a.parts, pair.b.parts)
+    return f"{swapped[0]} and {swapped[1]} have changed places" if swapped else ""
+
+
+def _single(parts: Sequence[Part]) -> dict[str, str]:
+    """stem -> marker of the words that a text has once."""
+    counts = Counter(part.stem for part in parts)
+    return {part.stem: part.marker for part in parts if counts[part.stem] == 1}
+
+
+def _swapped(ours: Sequence[Part], theirs: Sequence[Part]) -> tuple[str, str] | None:
+    """The two words that changed places, when all else is the same words in the same order and construction."""
+    if [part.marker for part in ours] != [part.marker for part in theirs]:
+        return None  # "payment on my card" is "card payment"
+    apart = [index for index, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one.stem != other.stem]
+    if len(apart) != 2:
+        return None
+    first, last = apart
+    if (ours[first].stem, ours[last].stem) != (theirs[last].stem, theirs[first].stem):
+        return None
+    if last == first + 1 and not ours[last].marker:
+        return None  # "pending payment" is "payment pending"
+    if any(part.coordinated for part in (*ours[first + 1 : last + 1], *theirs[first + 1 : last + 1])):
+        return None  # "cats and dogs" are "dogs and cats"
+    return ours[first].stem, ours[last].stem
+
+
+def _names(pair: _Pair) -> str:
+    a, b = pair.a, pair.b
+    ours, theirs = pair.found
+    known = {
+        word
+        for group in ours.keys() & theirs.keys()
+        for alternative in ours[group].keys() & theirs[group].keys()
+        for word in (*ours[group][alternative].split(), *theirs[group][alternative].split())
+    }
+    only_ours = [name for name in a.names - known if not _mentions(b, name, a)]
+    only_theirs = [name for name in b.names - known if not _mentions(a, name, b)]
+    return f"names differ: {min(only_ours)} and {min(only_theirs)}" if only_ours and only_theirs else ""
+
+
+def _mentions(text: Wording, name: str, origin: Wording) -> bool:
+    """Whether a text has the name: inflected, misspelt by a letter, as its initials or spelt out."""
+    root = stem(name)
+    if root in text.stems or any(_is_same_name(root, other) for other in text.stems):
+        return True
+    return (len(name) > 1 and name in _initials(text)) or any(
+        acronym in _initials(origin) and name[0] in acronym for acronym in text.names if len(acronym) > 1
+    )
+
+
+def _initials(text: Wording) -> str:
+    return "".join(part.stem[0] for part in text.parts)
+
+
+def _is_same_name(one: str, other: str) -> bool:
+    """`pakistani` is `pakistan`, `hilary` is `hillary`; `austria` is not `australia`."""
+    short, long = sorted((one, other), key=len)
+    if one[0] != other[0] or len(short) < 4:
+        return False
+    if long.startswith(short):
+        return len(long) - len(short) <= 4
+    return len(short) >= 5 and _one_letter_apart(short, long)
+
+
+def _one_letter_apart(short: str, long: str) -> bool:
+    same = next((index for index, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
+    return short[same + (len(short) == len(long)) :] == long[same + 1 :]
+
+
+_CASE_DECIDES = frozenset({"WHO", "IT"})
+"""In capitals another word than in small letters. Shouting is not: `NOT`, `ALL`."""
+
+
+def _identifiers(pair: _Pair) -> str:
+    only_ours, only_theirs = _missing(pair.a, pair.b), _missing(pair.b, pair.a)
+    if not (only_ours or only_theirs) or not (pair.is_short or (only_ours and only_theirs)):
+        return ""
+    return f"identifiers differ: {min(only_ours, default='none')} and {min(only_theirs, default='none')}"
+
+
+def _missing(text: Wording, other: Wording) -> set[str]:
+    """Identifiers of a text that the other one lacks; a word like macOS may be written without its capitals."""
+    missing = {found for found in text.identifiers if found.lower() not in other.word_set}
+    missing |= {token.raw for token in text.tokens if token.raw in _CASE_DECIDES}
+    return missing - other.identifiers - {token.raw for token in other.tokens}
+
+
+def _order(pair: _Pair) -> str:
+    ours, theirs = [part.stem for part in pair.a.parts], [part.stem for part in pair.b.parts]
+    return "the same words in another order" if ours != theirs and sorted(ours) == sorted(theirs) else ""
+
+
+_GUARDS: dict[Guard, Callable[[_Pair], str]] = {
+    Guard.LENGTH: lambda pair: "",  # looked at before the texts are taken apart
+    Guard.CONTRAST: _contrast,
+    Guard.NUMBERS: _numbers,
+    Guard.NEGATION: _negation,
+    Guard.QUESTION: _question,
+    Guard.ROLES: _roles,
+    Guard.NAMES: _names,
+    Guard.IDENTIFIERS: _identifiers,
+    Guard.ORDER: _order,
+}

@@ -1,0 +1,1 @@
+"""Where the vectors of stored questions are found again."""

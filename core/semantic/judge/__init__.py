@@ -1,0 +1,1 @@
+"""A small model that says whether a stored answer answers a new question too."""

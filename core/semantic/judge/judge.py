@@ -1,0 +1,205 @@
+"""ProviderJudge: asks a model of the configured provider about a near match, within a deadline and a budget.
+
+What it is asked and how its reply is read is in `prompt`. Nothing is raised: whatever is not a clean yes
+in time is no yes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import redis
+
+from ...concurrency.breaker import CircuitBreaker
+from ...concurrency.deadlines import LATE, TimedCalls
+from ...keys.identity import JUDGE_BUDGET
+from ...models import CacheEntry, ChatRequest, Completion, Usage
+from ..results import Judgement
+from .prompt import PROMPT_VERSION, JudgeQuestion, build_messages, parse_verdict
+
+if TYPE_CHECKING:
+    from ...providers import Provider
+
+logger = logging.getLogger("encore.semantic")
+
+PARAMETERS: Mapping[str, Any] = {
+    "temperature": 0,
+    "max_tokens": 150,
+    "response_format": {"type": "json_object"},
+}
+"""What a judge is asked with, unless the operator says otherwise: None leaves one out."""
+
+CALLS = 8
+"""Calls under way at once, late ones included."""
+
+HOUR_SECONDS = 3600
+NANO_USD = 1_000_000_000
+
+
+class Budget(Protocol):
+    """Judge calls per namespace and clock hour."""
+
+    def take(self, namespace: str) -> bool:
+        """Takes one call from the budget; False when none is left this hour. Never raises."""
+        ...
+
+
+class SharedBudget:
+    """The budget of all processes together. Without Redis there is none left: what cannot be counted is not spent."""
+
+    def __init__(self, client: redis.Redis, calls_per_hour: int, *, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._calls_per_hour = calls_per_hour
+        self._clock = clock
+        self._spent: dict[str, int] = {}
+
+    def take(self, namespace: str) -> bool:
+        """One round trip, none once the hour's budget is known to be spent."""
+        hour = int(self._clock() // HOUR_SECONDS)
+        if self._calls_per_hour < 1 or self._spent.get(namespace) == hour:
+            return False
+        name = JUDGE_BUDGET + f"{namespace}:{hour}".encode()
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.incr(cast("str", name))
+                pipeline.expire(name, 2 * HOUR_SECONDS)
+                taken = pipeline.execute()[0]
+        except redis.RedisError as error:
+            logger.debug("no judge: its budget cannot be counted (%s)", type(error).__name__)
+            return False
+        if taken <= self._calls_per_hour:
+            return True
+        if len(self._spent) >= 10_000:
+            self._spent = {}
+        self._spent[namespace] = hour
+        return False
+
+
+class ProviderJudge:
+    """A `Judge` through a provider, which should try nothing twice. Thread-safe.
+
+    `deadline_seconds` is for all of it; a late verdict still costs its tokens, which are counted when it comes. A model
+    that fails again and again is left alone, but for one probe a second.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        model: str,
+        *,
+        deadline_seconds: float,
+        budget: Budget,
+        parameters: Mapping[str, Any] | None = None,
+        price: Callable[[str, Usage], float | None] = lambda model, usage: None,
+        count: Callable[[str, int], None] = lambda name, amount: None,
+    ) -> None:
+        self._provider = provider
+        self._model = model
+        self._deadline_seconds = deadline_seconds
+        self._budget = budget
+        self._parameters = {**PARAMETERS, **(parameters or {})}
+        self._price = price
+        self._count = count
+        self._calls = TimedCalls(CALLS, "encore-judge")
+        self._breaker = CircuitBreaker(on_change=self._breaker_changed)
+        self.name = f"{model}/{PROMPT_VERSION}"
+        """Model and version of the prompt: whose labels these are."""
+
+    def rule(
+        self, namespace: str, question: str, stored: CacheEntry, *, deadline_seconds: float | None = None
+    ) -> Judgement:
+        """Whether a stored answer may be given to a question. Costs nothing when the texts cannot be judged."""
+        began = time.perf_counter()
+        answer = answer_text(stored.body or {})
+        asked = build_messages(question, stored.prompt, answer) if answer.strip() else None
+        if asked is None:
+            return self._told("no", "these texts are not shown to a judge")
+        if not self._breaker.allows():
+            return self._told("broken", "the judge has failed lately")
+        if not self._budget.take(namespace):
+            return self._told("over-budget")
+        deadline = began + (deadline_seconds or self._deadline_seconds)
+        left = deadline - time.perf_counter()
+        judgement = self._calls.call(lambda: self._ask(asked, left), left) if left > 0 else LATE
+        if judgement is LATE:
+            judgement = self._told("late")
+        # A reply that cannot be read is a reply: whoever words a question must not be able to switch the judge off.
+        if judgement.latency_ms:
+            self._breaker.succeeded()
+        else:
+            self._breaker.failed()
+        return judgement
+
+    def close(self) -> None:
+        """Ends its threads and its provider's connections."""
+        self._calls.close()
+        self._provider.close()
+
+    def _ask(self, asked: JudgeQuestion, seconds: float) -> Judgement:
+        began = time.perf_counter()
+        request = ChatRequest.from_openai(model=self._model, messages=asked.messages, **self._parameters)
+        self._count("judge_calls", 1)
+        try:
+            completion = self._provider.complete(request, timeout_seconds=seconds)
+        except Exception as error:  # noqa: BLE001 - any provider's errors: a judge that fails is no reason to fail
+            if type(error).__name__ == "APITimeoutError":  # by name: importing its package takes most of a second
+                return self._told("late")
+            # Its text may quote the prompt: the class must do.
+            logger.debug("the judge failed: %s", type(error).__name__)
+            return self._told("broken", type(error).__name__)
+        latency_ms = (time.perf_counter() - began) * 1000
+        usage, cost_usd = self._paid(completion, latency_ms)
+        verdict = parse_verdict(completion.text, asked.token)
+        return Judgement(
+            word=verdict.ruling.value,
+            reason=verdict.reason,
+            judge=self.name,
+            latency_ms=latency_ms,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=cost_usd,
+        )
+
+    def _paid(self, completion: Completion, latency_ms: float) -> tuple[Usage, float | None]:
+        usage = completion.tokens
+        model = completion.body.get("model")
+        cost_usd = self._price(model if isinstance(model, str) and model else self._model, usage)
+        self._count("judge_input_tokens", usage.input_tokens)
+        self._count("judge_output_tokens", usage.output_tokens)
+        self._count("judge_ms", round(latency_ms))
+        if cost_usd is None:
+            self._count("judge_unpriced_calls", 1)
+        else:
+            self._count("judge_cost_nano_usd", round(cost_usd * NANO_USD))
+        return usage, cost_usd
+
+    def _told(self, word: str, reason: str = "") -> Judgement:
+        return Judgement(word=word, reason=reason, judge=self.name)
+
+    def _breaker_changed(self, is_open: bool) -> None:
+        if is_open:
+            self._count("judge_breaker_openings", 1)
+            logger.warning("the judge does not answer as it should: near matches are misses, one probe a second")
+        else:
+            logger.warning("the judge answers again")
+
+
+def answer_text(body: Mapping[str, Any]) -> str:
+    """The words of a stored answer, whatever its endpoint; empty when it has none (or another shape)."""
+    try:
+        if body.get("object") == "response":
+            contents = [item["content"] for item in body["output"] if item["type"] == "message"]
+        else:
+            contents = [body["choices"][0]["message"]["content"]]
+        return "\n".join(text for content in contents for text in _texts(content))
+    except (AttributeError, LookupError, TypeError):
+        return ""
+
+
+def _texts(content: Any) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] for part in content if isinstance(part.get("text"), str)]

@@ -1,0 +1,1 @@
+"""Evidence, calibration and thresholds: when a near answer may be served."""

@@ -1,0 +1,213 @@
+"""What evidence says of a namespace: how often it was wrong, what more labels would prove, what judging costs. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import quantiles
+from typing import Any
+
+import msgspec
+
+from ...settings import SemanticMode
+from .calibration import (
+    BUDGETS,
+    Agreement,
+    CurvePoint,
+    LabelledPair,
+    Labeller,
+    Proposal,
+    curve,
+    judge_agreement,
+    labels_still_needed,
+    propose_threshold,
+    settled,
+    upper_bound,
+)
+from .records import LookupRecord, Pair, PairRecord
+from .thresholds import Threshold
+
+
+class Judging(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judge did, what it cost and what the answers it let through had cost (US dollars, known prices only).
+
+    `rulings` counts its words. Repeats of a wording it approved are plain hits: what they save comes on top.
+    """
+
+    rulings: Mapping[str, int]
+    cost_usd: float
+    saved_usd: float
+    tokens: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class FalseHits(msgspec.Struct, frozen=True, kw_only=True):
+    """Wrong answers among the near answers that are served, as far as they were checked.
+
+    `bound` is the one-sided upper bound on their share. `judged`: they are yeses of a judge, who is asked each time.
+    """
+
+    errors: int
+    checked: int
+    bound: float
+    judged: bool
+
+    @property
+    def share(self) -> float:
+        """Wrong ones of those checked."""
+        return self.errors / self.checked
+
+    def verdict(self, budget: float) -> bool | None:
+        """Whether the budget is held: True is proved, False is what was measured, None is not known yet."""
+        if self.bound <= budget:
+            return True
+        return False if self.share > budget else None
+
+
+class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a namespace's near matches, of one embedder's.
+
+    `at_threshold`: false hits per hit at the cosine served from, None where nothing is served unjudged. `still_needed`:
+    by budget, how many more labels would prove it if none of them is an error. `agreement` compares the judge with
+    operators; its bound is on false hits per judged hit.
+    """
+
+    namespace: str
+    embedder: str
+    threshold: Threshold
+    since: float | None
+    lookups: int
+    hits: int
+    labels: int
+    operator_labels: int
+    judge_labels: int
+    unlabelled: int
+    at_threshold: CurvePoint | None
+    still_needed: Mapping[str, int]
+    agreement: Agreement
+    judging: Judging
+    curve: tuple[CurvePoint, ...]
+    proposals: tuple[Proposal, ...]
+
+    @property
+    def false_hits(self) -> FalseHits | None:
+        """How often what is served now was wrong; None where nothing is served or nothing was checked."""
+        if self.threshold.mode is SemanticMode.OFF:
+            return None
+        point, agreement = self.at_threshold, self.agreement
+        if point is not None and point.labels:
+            return FalseHits(errors=point.errors, checked=point.labels, bound=point.bound, judged=False)
+        if agreement.yeses:
+            return FalseHits(errors=agreement.false_yes, checked=agreement.yeses, bound=agreement.bound, judged=True)
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+class ReplayPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What recorded lookups would have come to at a threshold, without a judge.
+
+    `hits` of `lookups` would have been served; of those `labelled` have a label and `errors` are wrong. `bound` is the
+    upper bound on the share of wrong ones, 1.0 without labels.
+    """
+
+    threshold: float
+    lookups: int
+    hits: int
+    labelled: int
+    errors: int
+    bound: float
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of the lookups."""
+        return self.hits / self.lookups if self.lookups else 0.0
+
+
+def report(
+    namespace: str,
+    threshold: Threshold,
+    records: Sequence[PairRecord],
+    lookups: Sequence[LookupRecord],
+    pairs: Iterable[Pair],
+    *,
+    embedder: str,
+    since: float | None,
+) -> EvidenceReport:
+    """The report. Records and lookups are those of the namespace and embedder."""
+    labels = fair_sample(records)
+    point = None if threshold.serve is None else curve(labels, (threshold.serve,))[0]
+    return EvidenceReport(
+        namespace=namespace,
+        embedder=embedder,
+        threshold=threshold,
+        since=since,
+        lookups=len(lookups),
+        hits=sum(lookup.hit for lookup in lookups),
+        labels=len(labels),
+        operator_labels=sum(label.labeller is Labeller.OPERATOR for label in labels),
+        judge_labels=sum(label.labeller is Labeller.JUDGE for label in labels),
+        unlabelled=sum(pair.label is None and pair.first for pair in pairs),
+        at_threshold=point,
+        still_needed=_still_needed(point),
+        agreement=judge_agreement([record.labelled() for record in records]),
+        judging=_judging(records, lookups),
+        curve=tuple(curve(labels)),
+        proposals=tuple(propose_threshold(labels, budget) for budget in BUDGETS),
+    )
+
+
+def fair_sample(records: Iterable[PairRecord]) -> list[LabelledPair]:
+    """One label a pair, of the pairs that a threshold alone would have served: the first ones of their lookups."""
+    return settled(record.labelled() for record in records if record.first)
+
+
+def _still_needed(point: CurvePoint | None) -> dict[str, int]:
+    errors, labels = (point.errors, point.labels) if point is not None else (0, 0)
+    return {f"{budget:.0%}": labels_still_needed(errors, labels, budget) for budget in BUDGETS}
+
+
+def _judging(records: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> Judging:
+    judged = [record for record in records if record.labeller is Labeller.JUDGE]
+    rulings = Counter("yes" if record.equivalent else "no" for record in judged)
+    rulings += Counter(
+        seen.ruling for lookup in lookups for seen in lookup.seen if seen.ruling not in ("", "yes", "no")
+    )
+    latencies = sorted(record.latency_ms for record in judged)
+    cuts = quantiles(latencies, n=20, method="inclusive") if len(latencies) > 1 else latencies * 19
+    return Judging(
+        rulings=dict(rulings.most_common()),
+        cost_usd=sum(record.cost_usd or 0.0 for record in judged),
+        saved_usd=sum(record.saved_usd or 0.0 for record in judged),
+        tokens=sum(record.input_tokens + record.output_tokens for record in judged),
+        p50_ms=cuts[9] if cuts else None,
+        p95_ms=cuts[18] if cuts else None,
+    )
+
+
+def replay(
+    lookups: Sequence[LookupRecord], labels: Mapping[str, bool], thresholds: Iterable[float]
+) -> list[ReplayPoint]:
+    """What lookups would have come to at other thresholds; `labels` by pair."""
+    # What a lookup would serve at any threshold: its nearest neighbour that no guard refuses.
+    nearest = [first for lookup in lookups if (first := next((seen for seen in lookup.seen if not seen.guard), None))]
+    points = []
+    for threshold in sorted(thresholds, reverse=True):
+        served = [seen for seen in nearest if seen.similarity >= threshold]
+        told = [labels[seen.pair] for seen in served if seen.pair in labels]
+        errors = told.count(False)
+        points.append(
+            ReplayPoint(
+                threshold=threshold,
+                lookups=len(lookups),
+                hits=len(served),
+                labelled=len(told),
+                errors=errors,
+                bound=upper_bound(errors, len(told)) if told else 1.0,
+            )
+        )
+    return points

@@ -1,0 +1,79 @@
+"""Judging afterwards: a share of the hits that were served without a judge is shown to one, by a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ...errors import DecodeError
+from ...keys.identity import Slot, parse_readable_key
+from ...models import CacheEntry
+from ...stores import codec
+from ...stores.base import Store
+from ..judge.judge import ProviderJudge
+from .evidence import Evidence
+from .records import Sample
+
+DEADLINE_SECONDS = 30.0
+"""Nobody waits for these verdicts."""
+
+BATCH = 20
+
+
+class SampleProgress(msgspec.Struct, kw_only=True):
+    """Samples so far: `judged` have a label now, `wrong` of them were wrong answers. `tightened` names namespaces."""
+
+    taken: int = 0
+    judged: int = 0
+    wrong: int = 0
+    gone: int = 0
+    unanswered: int = 0
+    tightened: list[str] = msgspec.field(default_factory=list)
+
+
+def judge_samples(
+    evidence: Evidence,
+    judge: ProviderJudge,
+    store: Store,
+    *,
+    on_sample: Callable[[SampleProgress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    count: Callable[[str], None] = lambda name: None,
+) -> SampleProgress:
+    """Judges the samples that wait, and tightens thresholds that their labels show to be too low.
+
+    A sample whose entry is gone, or about which the judge says neither yes nor no, is dropped. Raises StoreUnavailable.
+    """
+    progress = SampleProgress()
+    namespaces: set[str] = set()
+    while not should_stop() and (samples := evidence.take_samples(BATCH)):
+        for sample in samples:
+            progress.taken += 1
+            stored = _stored(store, sample)
+            if stored is None:
+                progress.gone += 1
+                continue
+            judgement = judge.rule(sample.namespace, sample.question, stored, deadline_seconds=DEADLINE_SECONDS)
+            evidence.add_sample(sample, stored, judgement)
+            count(f"sample_{judgement.word.replace('-', '_')}")
+            progress.judged += judgement.word in ("yes", "no")
+            progress.wrong += judgement.word == "no"
+            progress.unanswered += judgement.word not in ("yes", "no")
+            namespaces.add(sample.namespace)
+            on_sample(progress)
+    progress.tightened = sorted(namespace for namespace in namespaces if evidence.tighten(namespace) is not None)
+    return progress
+
+
+def _stored(store: Store, sample: Sample) -> CacheEntry | None:
+    """The entry that was served, None when it is gone."""
+    place = parse_readable_key(sample.key)
+    if place is None:
+        return None
+    bucket, digest = place
+    values, _ = store.read(Slot(sample.namespace, bucket), [digest])
+    try:
+        return codec.decode_entry(values[0]) if values[0] is not None else None
+    except DecodeError:
+        return None

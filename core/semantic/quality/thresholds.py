@@ -1,0 +1,307 @@
+"""Thresholds per namespace: what is configured, what was published since, and every version of it.
+
+A publication is an act: it has an actor, a number, an audit record, and can be rolled back. Requests read a copy that
+is at most a second old, and only when they look for near questions. Nothing here loosens by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from ...access.audit import AuditLog, AuditRecord
+from ...access.roles import Action, Actor, allowed
+from ...errors import InvalidInput
+from ...keys.identity import NAMESPACE_PATTERN, THRESHOLDS
+from ...settings import SemanticMode, Settings
+from ...stores.redis.failures import reading, writing
+
+COPY_SECONDS = 1.0
+"""How old a process' copy may be: so long may another process still serve at a threshold that was just raised."""
+
+KEPT_VERSIONS = 100
+MAX_COPIES = 10_000
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True):
+    """How a namespace looks up near questions. `grey` and `serve` are cosines.
+
+    From `serve` on an entry is served without a judge; None: none is. `version` says which publication, 0 being what
+    is configured.
+    """
+
+    mode: SemanticMode = SemanticMode.OFF
+    grey: float = 0.70
+    serve: float | None = 0.97
+    version: int = 0
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Threshold:
+        """What the settings say. In mode `judge` nothing is sure until a threshold was published with its evidence."""
+        is_judged = settings.semantic is SemanticMode.JUDGE
+        return cls(
+            mode=settings.semantic,
+            grey=settings.semantic_grey,
+            serve=None if is_judged else settings.semantic_threshold,
+        )
+
+
+class Act(StrEnum):
+    """How a version came about."""
+
+    PUBLISHED = "published"
+    ROLLED_BACK = "rolled-back"
+    TIGHTENED = "tightened"
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """One version. `threshold` None: as configured. `note` says why, in words that quote no prompt."""
+
+    version: int
+    at: float
+    actor: str
+    act: Act
+    threshold: Threshold | None = None
+    note: str = ""
+
+
+class _Overtaken(Exception):
+    """Another version came first."""
+
+
+_decode = msgspec.json.Decoder(list[Published]).decode
+
+# KEYS: the thresholds. ARGV: namespace, its versions as read (empty: none), its versions as they shall be.
+_SWAP = """
+local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if current ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+
+
+class _Copy(msgspec.Struct, frozen=True):
+    """What a namespace's threshold was when it was read last."""
+
+    read_at: float
+    value: bytes
+    threshold: Threshold
+
+
+class Thresholds:
+    """The thresholds of all namespaces: of all processes with a client, of this one without.
+
+    `reader` is the client of the request path. The hash has no TTL: losing it would bring back what was configured.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis | None,
+        audit: AuditLog,
+        configured: Threshold,
+        *,
+        reader: redis.Redis | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._reader = reader or client
+        self._audit = audit
+        self._configured = configured
+        self._clock = clock
+        self._monotonic = monotonic
+        self._swap = client.register_script(_SWAP) if client is not None else None
+        self._copies: dict[str, _Copy] = {}
+        self._values: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def current(self, namespace: str) -> Threshold:
+        """The threshold in force, at most `COPY_SECONDS` old. Raises StoreUnavailable."""
+        now = self._monotonic()
+        known = self._copies.get(namespace)
+        if known is not None and now < known.read_at + COPY_SECONDS:
+            return known.threshold
+        value = self._read(self._reader, namespace)
+        threshold = known.threshold if known is not None and known.value == value else self._in_force(value)
+        if len(self._copies) >= MAX_COPIES:
+            self._copies = {}
+        self._copies[namespace] = _Copy(now, value, threshold)
+        return threshold
+
+    def versions(self, namespace: str) -> list[Published]:
+        """All versions that are kept, the latest first. Raises StoreUnavailable."""
+        return _versions(self._read(self._client, namespace))[::-1]
+
+    def namespaces(self) -> list[str]:
+        """Namespaces that a threshold was ever published for. Raises StoreUnavailable."""
+        if self._client is None:
+            return sorted(self._values)
+        with reading():
+            return sorted(name.decode() for name in cast("list[bytes]", self._client.hkeys(THRESHOLDS.decode())))
+
+    def publish(
+        self,
+        namespace: str,
+        threshold: Threshold,
+        *,
+        actor: Actor | str,
+        source: str = "api",
+        note: str = "",
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Published:
+        """Puts a threshold in force. `evidence`: what labels say of it, for the audit record. Raises InvalidInput."""
+        by = allowed(actor, Action.PUBLISH_THRESHOLD)
+        _check(namespace, threshold)
+
+        def next_version(versions: list[Published]) -> Published:
+            return self._version(versions, Act.PUBLISHED, threshold, by, note)
+
+        return self._add(namespace, next_version, source, evidence)
+
+    def roll_back(self, namespace: str, version: int, *, actor: Actor | str, source: str = "api") -> Published:
+        """Puts an earlier version in force again, as a new one; 0 is what is configured. Raises InvalidInput."""
+        by = allowed(actor, Action.PUBLISH_THRESHOLD)
+        _check_namespace(namespace)
+
+        def next_version(versions: list[Published]) -> Published:
+            earlier = next((known for known in versions if known.version == version), None)
+            if earlier is None and version != 0:
+                raise InvalidInput("version", f"{namespace} has no version {version}")
+            threshold = earlier.threshold if earlier is not None else None
+            return self._version(versions, Act.ROLLED_BACK, threshold, by, f"version {version} again")
+
+        return self._add(namespace, next_version, source, {"restored": version})
+
+    def tighten(
+        self,
+        namespace: str,
+        serve: float | None,
+        *,
+        seen: Threshold,
+        note: str,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Published | None:
+        """Raises the cosine to serve from, by itself. None: from now on nothing is served without a judge.
+
+        Does nothing, and gives None, when another version than the one `seen` is in force by now, or when it would
+        loosen.
+        """
+        if seen.serve is None or (serve is not None and serve <= seen.serve):
+            return None
+        mode = SemanticMode.JUDGE if serve is None else seen.mode
+        tighter = msgspec.structs.replace(seen, mode=mode, serve=serve)
+
+        def next_version(versions: list[Published]) -> Published:
+            if self._latest(versions) != seen:
+                raise _Overtaken
+            return self._version(versions, Act.TIGHTENED, tighter, "encore", note)
+
+        try:
+            return self._add(namespace, next_version, "worker", evidence)
+        except _Overtaken:
+            return None
+
+    def _version(
+        self, versions: list[Published], act: Act, threshold: Threshold | None, actor: str, note: str
+    ) -> Published:
+        number = versions[-1].version + 1 if versions else 1
+        if threshold is not None:
+            threshold = msgspec.structs.replace(threshold, version=number)
+        return Published(version=number, at=self._clock(), actor=actor, act=act, threshold=threshold, note=note)
+
+    def _add(
+        self,
+        namespace: str,
+        next_version: Callable[[list[Published]], Published],
+        source: str,
+        evidence: Mapping[str, Any] | None,
+    ) -> Published:
+        """Appends what comes after the versions there are, by compare-and-swap; audited."""
+        while True:
+            before = self._read(self._client, namespace)
+            versions = _versions(before)
+            added = next_version(versions)
+            if self._write(namespace, before, msgspec.json.encode([*versions, added][-KEPT_VERSIONS:])):
+                break
+        self._copies.pop(namespace, None)
+        self._audit.append(
+            AuditRecord(
+                at=added.at,
+                actor=added.actor,
+                source=source,
+                action=f"threshold.{added.act.value}",
+                namespace=namespace,
+                details={
+                    "version": added.version,
+                    "before": _told(self._latest(versions)),
+                    "after": _told(self._latest([*versions, added])),
+                    "note": added.note,
+                    **(evidence or {}),
+                },
+            )
+        )
+        return added
+
+    def _latest(self, versions: list[Published]) -> Threshold:
+        if not versions:
+            return self._configured
+        latest = versions[-1]
+        return latest.threshold or msgspec.structs.replace(self._configured, version=latest.version)
+
+    def _in_force(self, value: bytes) -> Threshold:
+        try:
+            return self._latest(_decode(value) if value else [])
+        except msgspec.MsgspecError:
+            # Another version's: whatever it says, serving on a guess is wrong.
+            return Threshold(mode=SemanticMode.OFF)
+
+    def _read(self, client: redis.Redis | None, namespace: str) -> bytes:
+        if client is None:
+            return self._values.get(namespace, b"")
+        with reading():
+            return cast("bytes | None", client.hget(THRESHOLDS.decode(), namespace)) or b""
+
+    def _write(self, namespace: str, before: bytes, after: bytes) -> bool:
+        if self._swap is None:
+            with self._lock:
+                if self._values.get(namespace, b"") != before:
+                    return False
+                self._values[namespace] = after
+                return True
+        with writing():
+            return bool(self._swap(keys=[THRESHOLDS], args=[namespace, before, after]))
+
+
+def _versions(value: bytes) -> list[Published]:
+    try:
+        return _decode(value) if value else []
+    except msgspec.MsgspecError:
+        raise InvalidInput("thresholds", "were written by another version of this program") from None
+
+
+def _told(threshold: Threshold) -> dict[str, Any]:
+    return {"mode": threshold.mode.value, "grey": threshold.grey, "serve": threshold.serve}
+
+
+def _check_namespace(namespace: str) -> None:
+    if not re.fullmatch(NAMESPACE_PATTERN, namespace):
+        raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
+
+
+def _check(namespace: str, threshold: Threshold) -> None:
+    _check_namespace(namespace)
+    for name, cosine in (("grey", threshold.grey), ("serve", threshold.serve)):
+        if cosine is not None and not 0 < cosine <= 1:
+            raise InvalidInput(name, "give a cosine above 0, at most 1")
+    if threshold.serve is None:
+        if threshold.mode is SemanticMode.SERVE:
+            raise InvalidInput("serve", "mode serve takes a cosine to serve from")
+    elif threshold.grey > threshold.serve:
+        raise InvalidInput("grey", "is above the cosine to serve from: then nothing would be judged")

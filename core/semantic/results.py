@@ -1,0 +1,62 @@
+"""What a semantic lookup came to: the near entries that were looked at, and what was thought of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ..stores.lookup import Found
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """A judge's word: `yes`, `no`, `late`, `over-budget` or `broken`; only a yes serves.
+
+    `judge` is the model and the version of its prompt; `cost_usd` is None where no price is known. The costs of a late
+    verdict are not in here: they are not known yet.
+    """
+
+    word: str
+    reason: str = ""
+    judge: str = ""
+    latency_ms: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """One near entry and what was thought of it.
+
+    `guard` names the guard that refused it and `reason` says why, `ruling` is the judge's word. `far`: too far to be
+    served, and only looked at so that other thresholds can be tried on it later.
+    """
+
+    key: str
+    model: str
+    prompt: str
+    similarity: float
+    guard: str = ""
+    reason: str = ""
+    ruling: str = ""
+    judgement: Judgement | None = None
+    far: bool = False
+
+
+class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a semantic lookup came to. `reason` is one word of a bounded vocabulary when nothing was found.
+
+    `nearest` is the cosine of the nearest row, served or not; None when none was near at all. `embedder` is the
+    identity's digest in hex. `rest` is what is left of a lookup that a judge must decide: given whether its yes may
+    still be served, asked once and only after a yes, it comes to the end. Raises StoreUnavailable.
+    """
+
+    found: Found | None = None
+    bucket: int = 0
+    similarity: float | None = None
+    judged: bool = False
+    neighbours: tuple[Neighbour, ...] = ()
+    reason: str = ""
+    nearest: float | None = None
+    embedder: str = ""
+    rest: Callable[[Callable[[], bool]], SemanticResult] | None = None

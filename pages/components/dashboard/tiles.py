@@ -1,0 +1,255 @@
+"""Tiles: figures of a window in words, with the change from the window before, the trend inside and the way behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Literal
+
+import msgspec
+import streamlit as st
+
+from core.metrics.gauges import GaugeBucket
+from core.metrics.histogram import Histogram
+from core.metrics.summary import Bucket, Summary
+from core.models import HitDetail, OutcomeKind
+from core.stores.base import StoreFacts
+from pages.components.data.view import ON_REQUESTS, View
+from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
+from pages.components.display.text import literal
+
+REQUESTS = "pages/requests.py"
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Where a click leads: the button's words, the page, and what it is to show."""
+
+    words: str
+    page: str = REQUESTS
+    parameters: dict[str, str] = {}
+
+
+class Tile(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure. `change` is "+3.1 %", 0 for none or None for nothing to compare with; `below` is Markdown."""
+
+    label: str
+    value: str
+    below: str
+    explained: str
+    change: str | int | None = None
+    more_is_better: bool = True
+    trend: tuple[float, ...] = ()
+
+
+def draw(tile: Tile, *, stale: bool = False) -> None:
+    """One tile; `stale` ones are greyed."""
+    with st.container(gap="xxsmall"):
+        colour: Literal["normal", "inverse", "off"] = "normal" if tile.more_is_better else "inverse"
+        st.metric(
+            tile.label,
+            f":gray[{sentence(tile.value)}]" if stale else sentence(tile.value),
+            delta=tile.change,
+            delta_color="off" if stale else colour,
+            chart_data=tile.trend if len(tile.trend) > 1 else None,
+            chart_type="area",
+            help=tile.explained,
+        )
+        st.caption(tile.below)
+
+
+def ways(now: Summary) -> list[Way]:
+    """To the requests behind the figures of a window."""
+    found = [Way("All requests")]
+    if now.hits:
+        found.append(Way("Hits", parameters={"outcome": "hit"}))
+    if now.misses:
+        found.append(Way("Misses", parameters={"outcome": "miss"}))
+    if now.errors:
+        found.append(Way("Failed", parameters={"outcome": "error"}))
+    for words, outcome, latency in (
+        ("Slowest hits", "hit", now.hit_latency),
+        ("Slowest misses", "miss", now.miss_latency),
+    ):
+        if latency.p95_ms is not None:
+            # A percentile is up to a quarter off: rather a few requests too many than none.
+            slower = f"{latency.p95_ms / 1.25:.3f}"
+            found.append(Way(words, parameters={"outcome": outcome, "slower": slower}))
+    return found
+
+
+def lead(way: Way, view: View) -> None:
+    """A link to what is behind a figure, of the same view where it leads to requests."""
+    seen = view.parameters(ON_REQUESTS) if way.page == REQUESTS else {}
+    st.page_link(way.page, label=f":small[:blue[{way.words}]]", query_params={**seen, **way.parameters})
+
+
+def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket]) -> list[Tile]:
+    """Tiles of a window: `before` is the window of the same length before it, if it had requests."""
+
+    def trend(figure: Callable[[Summary], float | None]) -> tuple[float, ...]:
+        return tuple(figure(bucket.summary) or 0.0 for bucket in buckets)
+
+    def change(figure: Callable[[Summary], float | None]) -> str | int | None:
+        return relative(figure(now), figure(before) if before else None)
+
+    def waiting(label: str, explained: str, measured: Callable[[Summary], Histogram], *, below: str = "") -> Tile:
+        latency = measured(now)
+        return Tile(
+            label=label,
+            value=milliseconds(latency.p50_ms),
+            below=below or _tail(latency),
+            change=change(lambda summary: measured(summary).p50_ms),
+            more_is_better=False,
+            trend=trend(lambda summary: measured(summary).p50_ms),
+            explained=explained,
+        )
+
+    return [
+        Tile(
+            label="Hit rate",
+            value=share(now.hit_rate),
+            below=_hit_parts(now),
+            change=points(now.hit_rate, before.hit_rate if before else None),
+            trend=trend(lambda summary: summary.hit_rate),
+            explained="Hits of all lookups. Bypasses and errors are not lookups.",
+        ),
+        Tile(
+            label="Money saved",
+            value=money(now.net_saved_usd),
+            below=_money_parts(now),
+            change=change(lambda summary: summary.net_saved_usd),
+            trend=tuple(accumulate(trend(lambda summary: summary.net_saved_usd))),
+            explained="What the served answers had cost when they were generated, less what judging and embedding cost "
+            "(known for all models and namespaces together only). The line adds it up.",
+        ),
+        Tile(
+            label="Time saved",
+            value=duration(now.saved_seconds),
+            below=f"{number(now.saved_tokens)} tokens not spent",
+            change=change(lambda summary: summary.saved_seconds),
+            trend=tuple(accumulate(trend(lambda summary: summary.saved_seconds))),
+            explained="What callers did not wait, because the answer was there. The line adds it up.",
+        ),
+        Tile(
+            label="Requests",
+            value=number(now.requests),
+            below=_request_parts(now),
+            change=change(lambda summary: summary.requests),
+            trend=trend(lambda summary: summary.requests),
+            explained="Hits, misses, bypasses and errors together.",
+        ),
+        Tile(
+            label="Errors",
+            value=number(now.errors),
+            below=_error_parts(now),
+            change=change(lambda summary: summary.errors),
+            more_is_better=False,
+            trend=trend(lambda summary: summary.errors) if now.errors else (),
+            explained="Requests that ended without an answer: the provider failed, or the caller went away.",
+        ),
+        waiting(
+            "Callers wait",
+            "What half of the callers waited at most (p50), hits, misses and bypasses together. Without the cache: "
+            "what half of the same callers would have waited at most, a hit as long as its answer took to generate, "
+            "everything else as long as the provider took.",
+            lambda summary: summary.with_cache,
+            below=f"{milliseconds(now.without_cache.p50_ms)} without the cache",
+        ),
+        waiting(
+            "A hit takes",
+            "What half of the callers with a hit waited at most (p50).",
+            lambda summary: summary.hit_latency,
+        ),
+        waiting(
+            "A miss takes",
+            "What half of the callers with a miss waited at most (p50); mostly the provider.",
+            lambda summary: summary.miss_latency,
+        ),
+    ]
+
+
+def of_store(
+    count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket], namespace: str | None
+) -> list[Tile]:
+    """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
+
+    `buckets` are empty where nobody samples.
+    """
+    samples = [bucket.last for bucket in buckets if bucket.last is not None]
+    full = facts.used_bytes / facts.max_bytes if facts and facts.used_bytes and facts.max_bytes else None
+    parts = [f"{share(full, 0)} of {size(facts.max_bytes)}" if facts and full is not None else "no limit is set"]
+    if samples:
+        parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
+    elif facts:
+        parts.append(f"{number(facts.evicted)} evicted since it started")
+    return [
+        Tile(
+            label="Entries",
+            value=number(count),
+            below="stored answers now",
+            trend=tuple(float(sample.entries_of(namespace)) for sample in samples),
+            explained="Stored answers now, by the index. Workers sample the line.",
+        ),
+        Tile(
+            label="Memory",
+            value=size(facts.used_bytes) if facts else size(None),
+            below=" · ".join(parts),
+            more_is_better=False,
+            trend=tuple(float(sample.used_bytes) for sample in samples if sample.used_bytes is not None),
+            explained="Memory of the whole Redis server, with everything else that is in it. Evicted are keys that it "
+            "gave up because its memory was full.",
+        ),
+    ]
+
+
+def points(now: float | None, before: float | None) -> str | int | None:
+    """The change of a share in percentage points."""
+    if now is None or before is None:
+        return None
+    change = (now - before) * 100
+    return 0 if abs(change) < 0.05 else f"{change:+.1f} points"
+
+
+def relative(now: float | None, before: float | None) -> str | int | None:
+    """The change in percent; None where there is nothing to compare with, or the change says nothing any more."""
+    if now is None or not before:
+        return None
+    change = (now - before) / before * 100
+    if abs(change) < 0.5:
+        return 0
+    return f"{change:+.0f} %" if abs(change) < 1000 else None
+
+
+def _money_parts(now: Summary) -> str:
+    parts = []
+    if now.overhead_usd:
+        parts.append(f"{money(now.saved_cost_usd)} less {money(now.overhead_usd)} for judging and embedding")
+    parts.append(f"spent {money(now.cost_usd)}")
+    if now.unpriced_hits:
+        parts.append(f"{many(now.unpriced_hits, 'hit')} of unknown price")
+    return sentence(" · ".join(parts))
+
+
+def _tail(latency: Histogram) -> str:
+    return f"p95 {milliseconds(latency.p95_ms)} · p99 {milliseconds(latency.p99_ms)}"
+
+
+def _hit_parts(now: Summary) -> str:
+    lookups = now.hits + now.misses
+    found = [(detail.value, now.details.get(detail, 0)) for detail in HitDetail]
+    parts = [f"{word} {share(count / lookups)}" for word, count in found if count]
+    return " · ".join(parts) or "no hit yet"
+
+
+def _request_parts(now: Summary) -> str:
+    parts = [many(now.hits, "hit"), many(now.misses, "miss", "misses")]
+    if now.bypasses:
+        parts.append(many(now.bypasses, "bypass", "bypasses"))
+    return " · ".join(parts)
+
+
+def _error_parts(now: Summary) -> str:
+    reasons = now.reasons.get(OutcomeKind.ERROR, {})
+    return " · ".join(f"{literal(name, 30)} {count}" for name, count in list(reasons.items())[:2]) or (
+        "every request got its answer"
+    )

@@ -1,0 +1,378 @@
+"""Everything the console changes: each action checks the actor's role, is done once, and says what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+import streamlit as st
+
+from core.access.audit import AuditRecord
+from core.access.roles import Action
+from core.bans.record import Criteria
+from core.cache.bypass import Bypassed
+from core.errors import (
+    CacheError,
+    InvalidationRefused,
+    OutcomeUnknown,
+    StoreUnavailable,
+    ThresholdRefused,
+    WriteRefused,
+)
+from core.invalidation.invalidator import Invalidation, Preview, invalidating
+from core.invalidation.schedules import Schedule, Schedules, scheduling
+from core.semantic.quality.records import Pair
+from core.semantic.quality.thresholds import Published, Threshold
+from pages.components.data import context
+from pages.components.display.figures import duration, many
+from pages.components.display.text import plain
+from workers.queue import JobView
+
+Value = TypeVar("Value")
+
+DONE_SECONDS = 15
+"""How long a success is told."""
+
+
+class Ending(StrEnum):
+    """How an action ended. UNKNOWN: it was sent and no answer came, so it may have been done."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an action, in one sentence, and when (Unix seconds).
+
+    `without_writes`: it was refused because Redis takes none.
+    """
+
+    ending: Ending
+    words: str
+    at: float
+    without_writes: bool = False
+
+
+def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action) -> Value | None:
+    """Does it if the actor may; what became of it is shown where `show_last(name)` stands. None when it failed."""
+    value: Value | None = None
+    now = time.time()
+    try:
+        context.actor().require(needed)
+        value = act()
+    except OutcomeUnknown as error:
+        result = Result(ending=Ending.UNKNOWN, words=f"{error}. Trying again is safe: it is never done twice.", at=now)
+    except CacheError as error:
+        refused = isinstance(error, WriteRefused)
+        result = Result(ending=Ending.REFUSED, words=f"{error}. Nothing was changed.", at=now, without_writes=refused)
+    else:
+        result = Result(ending=Ending.DONE, words=done(value), at=now)
+    st.session_state[f"result-{name}"] = result
+    context.readings().renew()
+    context.queue_readings().renew()
+    return value
+
+
+def last(name: str) -> Result | None:
+    """What became of the latest action of this name in this session."""
+    result: Result | None = st.session_state.get(f"result-{name}")
+    return result
+
+
+def forget_last(name: str) -> None:
+    """Shows it no more."""
+    st.session_state.pop(f"result-{name}", None)
+
+
+def show_last(name: str) -> None:
+    """Says what became of the latest action of this name: success for a while, anything else until the next one."""
+    result = last(name)
+    if result is None or (result.ending is Ending.DONE and time.time() - result.at > DONE_SECONDS):
+        return
+    words = plain(result.words)
+    match result.ending:
+        case Ending.DONE:
+            st.success(words, icon=":material/check_circle:")
+        case Ending.REFUSED:
+            st.error(f"**Not done.** {words}", icon=":material/block:")
+        case Ending.UNKNOWN:
+            st.warning(f"**Not known whether it was done.** {words}", icon=":material/help:")
+
+
+# Invalidations
+
+
+def invalidate(
+    criteria: Criteria, *, soft: bool, hold_seconds: float, request_id: str, preview: Preview | None, name: str
+) -> Invalidation | None:
+    """Hides what matches. The same `request_id` again does nothing new."""
+
+    def act() -> Invalidation:
+        return context.services().invalidation.invalidate(
+            criteria,
+            actor=context.actor(),
+            soft=soft,
+            hold_seconds=hold_seconds,
+            request_id=request_id,
+            source="console",
+            preview=preview,
+        )
+
+    return perform(name, act, lambda done: _applied(preview, soft=soft), invalidating(criteria))
+
+
+def _applied(preview: Preview | None, *, soft: bool) -> str:
+    what = many(preview.count, "entry is", "entries are") if preview else "It is"
+    return f"{what} {'marked stale' if soft else 'hidden from every lookup'} as of now."
+
+
+def undo(invalidation_id: str) -> None:
+    """Brings back what an invalidation hid."""
+    perform(
+        "undo",
+        lambda: context.services().invalidation.undo(invalidation_id, actor=context.actor(), source="console"),
+        lambda done: "Undone: the answers are back, with their own remaining TTL.",
+        Action.UNDO,
+    )
+
+
+def sweep_now(invalidation_id: str) -> JobView | None:
+    """Ends the hold and queues the sweep that gives the memory back."""
+
+    def act() -> JobView:
+        known = context.services().invalidation.end_hold(invalidation_id, actor=context.actor(), source="console")
+        return context.queue().enqueue_sweep(known.namespace, actor=context.actor())
+
+    return perform("sweep", act, lambda job: "The sweep is queued.", Action.END_HOLD)
+
+
+def enqueue_sweep(namespace: str) -> JobView | None:
+    """Queues the sweep of what is due already."""
+    return perform(
+        "sweep",
+        lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
+        lambda job: "The sweep is queued.",
+        Action.SWEEP,
+    )
+
+
+# The bypass switch
+
+
+def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
+    """Has requests of a namespace, or of all, bypass the cache, or not any more."""
+    effect = "bypass the cache" if on else "use the cache again"
+    return perform(
+        "bypass",
+        lambda: context.services().switch.turn(namespace, on, actor=context.actor(), source="console"),
+        lambda turned: f"Requests {effect}, in every process.",
+        Action.BYPASS,
+    )
+
+
+# Schedules
+
+
+def add_schedule(
+    criteria: Criteria,
+    *,
+    name: str,
+    namespace: str,
+    older_than_seconds: float | None,
+    every_seconds: float | None,
+    daily_at: str | None,
+    soft: bool,
+    hold_seconds: float,
+) -> Schedule | None:
+    """Has an invalidation run by itself. An age in the criteria is left out for `older_than_seconds`."""
+    fields = {
+        field: value for field, value in criteria.to_dict().items() if field not in ("namespace", "created_before")
+    }
+    return perform(
+        "schedule",
+        lambda: _schedules().add(
+            namespace=namespace,
+            actor=context.actor(),
+            name=name,
+            criteria=fields,
+            older_than_seconds=older_than_seconds,
+            every_seconds=every_seconds,
+            daily_at=daily_at,
+            soft=soft,
+            hold_seconds=hold_seconds,
+            source="console",
+        ),
+        lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
+        scheduling(fields),
+    )
+
+
+def pause_schedule(schedule: Schedule) -> None:
+    """Keeps it without running it."""
+    perform(
+        "schedule",
+        lambda: _schedules().pause(schedule.id, actor=context.actor(), source="console"),
+        lambda paused: "Paused: it does not run until it is resumed.",
+        Action.SCHEDULE,
+    )
+
+
+def resume_schedule(schedule: Schedule) -> None:
+    """Has it run again."""
+    perform(
+        "schedule",
+        lambda: _schedules().resume(schedule.id, actor=context.actor(), source="console"),
+        lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
+        schedule.starting,
+    )
+
+
+def remove_schedule(schedule: Schedule) -> None:
+    """Forgets it."""
+    perform(
+        "schedule",
+        lambda: _schedules().remove(schedule.id, actor=context.actor(), source="console"),
+        lambda done: "Removed. What it has invalidated stays so.",
+        Action.SCHEDULE,
+    )
+
+
+def run_schedule(schedule: Schedule) -> Invalidation | None:
+    """Runs it once, unless it has run since it was looked at."""
+
+    def act() -> Invalidation:
+        if _schedules().get(schedule.id).last_run_at != schedule.last_run_at:
+            raise InvalidationRefused("it has run since; look at what came of it first")
+        return _schedules().run_now(schedule.id, actor=context.actor(), source="console")
+
+    effect = "marked stale" if schedule.soft else "hidden from every lookup"
+    return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", schedule.starting)
+
+
+def _schedules() -> Schedules:
+    kept = context.services().schedules
+    if kept is None:
+        raise StoreUnavailable("there is no Redis, so there are no schedules")
+    return kept
+
+
+# Jobs
+
+
+def stop(job_id: str) -> None:
+    """Ends a job that runs, takes one that waits out of the queue."""
+    _on_record("job.stopped", lambda: context.queue().stop(job_id, actor=context.actor()), "Stopped.")
+
+
+def retry(job_id: str) -> None:
+    """Queues a job again."""
+    _on_record("job.retried", lambda: context.queue().retry(job_id, actor=context.actor()), "Queued again.")
+
+
+def delete(job_id: str) -> None:
+    """Forgets a job that has ended."""
+
+    def act() -> JobView | None:
+        job = context.queue().job(job_id)
+        context.queue().delete(job_id, actor=context.actor())
+        return job
+
+    _on_record("job.deleted", act, "Deleted.")
+
+
+def suspend() -> None:
+    """Lets all workers finish what they do and take nothing new."""
+    _on_record("workers.suspended", lambda: context.queue().suspend(actor=context.actor()), "Workers take no new jobs.")
+
+
+def resume() -> None:
+    """Lets workers take jobs again."""
+    _on_record("workers.resumed", lambda: context.queue().resume(actor=context.actor()), "Workers take jobs again.")
+
+
+def _on_record(action: str, act: Callable[[], JobView | None], done: str) -> None:
+    """Does something to a job or to all workers, and writes the audit record of it."""
+
+    def acted() -> str:
+        job = act()
+        record = AuditRecord(
+            at=time.time(),
+            actor=context.actor().name,
+            source="console",
+            action=action,
+            namespace=job.namespace or None if job else None,
+            details={"job": job.id, "kind": job.kind} if job else {},
+        )
+        try:
+            context.services().audit.append(record)
+        except CacheError as error:  # it is done all the same
+            return f"{done} The audit record could not be written: {error}."
+        return done
+
+    perform(
+        action.partition(".")[0],
+        acted,
+        lambda words: words,
+        Action.MANAGE_WORKERS if action.startswith("workers.") else Action.MANAGE_JOBS,
+    )
+
+
+def replay_sample() -> None:
+    """Queues the replay of the sample of real questions that ships with the project."""
+    perform(
+        "replay",
+        lambda: context.queue().enqueue_replay(context.services().settings.namespace, actor=context.actor()),
+        lambda job: "The replay is queued: figures appear within seconds.",
+        Action.ASK,
+    )
+
+
+# Near matches
+
+
+def label(pair: str, equivalent: bool) -> Pair | None:
+    """Says whether a stored answer answers a question; a threshold that this shows to be too low rises by itself."""
+    return perform(
+        "label",
+        lambda: context.services().evidence.label(pair, equivalent, actor=context.actor()),
+        lambda pair: "Noted: the stored answer fits." if equivalent else "Noted: the stored answer does not fit.",
+        Action.LABEL,
+    )
+
+
+def publish_threshold(
+    namespace: str, threshold: Threshold, *, seen: Threshold, note: str, unsupported: bool
+) -> Published | None:
+    """Puts a threshold in force, unless another one than the one `seen` is by now."""
+
+    def act() -> Published:
+        if context.services().thresholds.current(namespace) != seen:
+            raise ThresholdRefused("another threshold has come into force since; look at it first")
+        return context.services().evidence.publish(
+            namespace,
+            threshold,
+            actor=context.actor(),
+            source="console",
+            note=note,
+            unsupported=unsupported,
+        )
+
+    return perform("threshold", act, _in_force, Action.PUBLISH_UNSUPPORTED if unsupported else Action.PUBLISH_THRESHOLD)
+
+
+def roll_back_threshold(namespace: str, version: int) -> Published | None:
+    """Puts an earlier version in force again; 0 is what is configured."""
+    return perform(
+        "threshold",
+        lambda: context.services().thresholds.roll_back(namespace, version, actor=context.actor(), source="console"),
+        _in_force,
+        Action.PUBLISH_THRESHOLD,
+    )
+
+
+def _in_force(published: Published) -> str:
+    return f"Version {published.version} is in force, in every process within a second."

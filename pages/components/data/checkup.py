@@ -1,0 +1,79 @@
+"""The doctor's latest word, one for all sessions, and how fresh it is.
+
+What is looked at here and in Redis takes milliseconds, and is looked at every few seconds. The provider and an embedder
+cost a request or the loading of a model: these are asked now and then, beside the page, and sooner while one is wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import msgspec
+import streamlit as st
+
+from core.bootstrap import Services
+from core.concurrency.threads import beside
+from core.doctor.diagnosis import Diagnosis, Finding, Level, diagnose, outside_findings
+
+SECONDS = 10.0
+OUTSIDE_SECONDS = 300.0
+WRONG_OUTSIDE_SECONDS = 30.0
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and when the provider and the embedder were asked; all else was looked at at `diagnosis.at`."""
+
+    diagnosis: Diagnosis
+    outside_at: float
+
+
+class Checkup:
+    """Looks when somebody wants to know and the last look is old. Threads share it: one looks, the others wait."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._latest: Looked | None = None
+        self._outside: tuple[Finding, ...] = ()
+        self._asking: Future[tuple[Finding, ...]] | None = None
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether there is a word already; without one `look` may take seconds."""
+        return self._latest is not None
+
+    def look(self, services: Services, *, afresh: bool = False) -> Looked:
+        """The latest word, a few seconds old at most; `afresh`: everything is looked at now."""
+        with self._lock:
+            now, latest = self._clock(), self._latest
+            if latest is None or afresh:
+                self._outside = tuple(outside_findings(services))
+                outside_at = self._clock()
+            elif (told := self._told(services, now - latest.outside_at)) is not None:
+                self._outside, outside_at = told, now
+            elif now - latest.diagnosis.at < SECONDS * 0.9:  # those who look every SECONDS find a new one
+                return latest
+            else:
+                outside_at = latest.outside_at
+            diagnosis = diagnose(services, now=self._clock(), outside=self._outside)
+            self._latest = Looked(diagnosis=diagnosis, outside_at=outside_at)
+            return self._latest
+
+    def _told(self, services: Services, age: float) -> tuple[Finding, ...] | None:
+        """What provider and embedder have said since; has them asked when that is old."""
+        if self._asking is not None and self._asking.done():
+            asked, self._asking = self._asking, None
+            return asked.result()
+        is_wrong = any(finding.level is Level.ERROR for finding in self._outside)
+        if self._asking is None and age >= (WRONG_OUTSIDE_SECONDS if is_wrong else OUTSIDE_SECONDS):
+            self._asking = beside(lambda: tuple(outside_findings(services)))
+        return None
+
+
+@st.cache_resource(show_spinner=False)
+def checkup() -> Checkup:
+    """The one of this console."""
+    return Checkup()

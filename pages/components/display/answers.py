@@ -1,0 +1,46 @@
+"""Answers as a screen may show them: text as it is, fenced code as code, and nothing interpreted."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import streamlit as st
+
+from pages.components.display.text import visible
+
+_FENCED = re.compile(
+    r"^(?P<fence>```+|~~~+)[ \t]*(?P<language>[A-Za-z0-9+#_-]{0,20})[^\n]*\n(?P<code>.*?)(?:^(?P=fence)[ \t]*$\n?|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some lines of an answer. `language` is None for text, and empty for code of which it is not told."""
+
+    text: str
+    language: str | None = None
+
+
+def pieces(answer: str) -> list[Piece]:
+    """An answer in its parts, the lines of fences left out; a fence that is never closed reaches to the end."""
+    found: list[Piece] = []
+    end = 0
+    for fenced in _FENCED.finditer(answer):
+        found += [Piece(answer[end : fenced.start()]), Piece(fenced["code"], fenced["language"].lower())]
+        end = fenced.end()
+    found.append(Piece(answer[end:]))
+    return [
+        msgspec.structs.replace(piece, text=piece.text.strip("\n"))
+        for piece in found
+        if piece.text.strip() or piece.language is not None
+    ]
+
+
+def show_answer(answer: str) -> None:
+    """The whole answer."""
+    for piece in pieces(answer):
+        if piece.language is None:
+            st.text(visible(piece.text), width="stretch")
+        else:
+            st.code(visible(piece.text), language=piece.language or None, wrap_lines=True)

@@ -1,0 +1,69 @@
+"""Drawings: a chart is drawn once for all sessions that see the same values in the same time zone.
+
+Drawing costs tens of milliseconds, and open dashboards all draw at once whenever a bucket closes. What is shared goes
+by the values alone: whoever may see less has other values, and so other drawings.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.components.display.charts import faded
+from pages.components.display.figures import zone
+
+MAX_DRAWINGS = 128
+
+
+class Drawing(go.Figure):
+    """A finished chart. Streamlit asks for its plain form whenever it sends one: this one is made once."""
+
+    def __init__(self, figure: go.Figure) -> None:
+        super().__init__()
+        self._plain = json.loads(figure.to_json())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain form, which nobody changes."""
+        return self._plain
+
+
+class Drawings:
+    """The latest charts by what they were drawn from. Threads share it; one of them draws, the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, Drawing] = OrderedDict()
+        self._turns: dict[bytes, threading.Lock] = {}
+
+    def get(self, draw: Callable[..., go.Figure], *values: object, stale: bool = False) -> Drawing:
+        """What `draw` makes of the values, which msgspec must know how to encode; faded if they are stale."""
+        name = sha256(msgspec.msgpack.encode((draw.__qualname__, stale, str(zone()), values))).digest()
+        with self._lock:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:
+            with self._lock:
+                if name in self._kept:
+                    self._kept.move_to_end(name)
+                    return self._kept[name]
+            figure = draw(*values)
+            drawn = Drawing(faded(figure) if stale else figure)
+            with self._lock:
+                self._kept[name] = drawn
+                while len(self._kept) > MAX_DRAWINGS:
+                    oldest, _ = self._kept.popitem(last=False)
+                    self._turns.pop(oldest, None)
+        return drawn
+
+
+@st.cache_resource(show_spinner=False)
+def drawings() -> Drawings:
+    """Those of this console."""
+    return Drawings()

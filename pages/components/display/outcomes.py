@@ -1,0 +1,222 @@
+"""What each outcome looks like and means: one word, icon and colour each, everywhere the same."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from core.models import HitDetail, OutcomeKind
+from pages.components.display.text import one_line, plain
+
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Words and icon carry the meaning, the colour only supports it. `hexadecimal` and `dash` are for charts."""
+
+    words: str
+    icon: str
+    colour: Colour
+    hexadecimal: str
+    dash: str = "solid"
+
+    @property
+    def short(self) -> str:
+        """For legends, where the hits stand together."""
+        return self.words.removeprefix("hit, ")
+
+
+# Okabe and Ito's palette: told apart with every common kind of colour blindness, on white and on black.
+HIT_EXACT = Look("hit, exact", ":material/bolt:", "blue", "#0072B2")
+HIT_NORMALIZED = Look("hit, normalized", ":material/match_case:", "blue", "#56B4E9", "dash")
+HIT_SEMANTIC = Look("hit, semantic", ":material/hub:", "green", "#009E73", "dot")
+HIT_ALIAS = Look("hit, alias", ":material/link:", "violet", "#CC79A7", "dashdot")
+MISS = Look("miss", ":material/cloud_download:", "orange", "#E69F00", "dash")
+BYPASS = Look("bypass", ":material/alt_route:", "gray", "#8A929C", "dot")
+ERROR = Look("error", ":material/error:", "red", "#D55E00", "dashdot")
+
+HITS = {
+    HitDetail.EXACT: HIT_EXACT,
+    HitDetail.NORMALIZED: HIT_NORMALIZED,
+    HitDetail.SEMANTIC: HIT_SEMANTIC,
+    HitDetail.ALIAS: HIT_ALIAS,
+}
+OTHERS = {OutcomeKind.MISS: MISS, OutcomeKind.BYPASS: BYPASS, OutcomeKind.ERROR: ERROR}
+
+
+def look(kind: OutcomeKind, detail: HitDetail | None) -> Look:
+    """How an outcome is shown."""
+    return HITS[detail or HitDetail.EXACT] if kind is OutcomeKind.HIT else OTHERS[kind]
+
+
+_FOUND = {
+    HitDetail.EXACT: "The same request was answered before, to the letter.",
+    HitDetail.NORMALIZED: (
+        "A request that differs only in case, white space or closing punctuation was answered before."
+    ),
+    HitDetail.SEMANTIC: "A request that means the same was answered before.",
+    HitDetail.ALIAS: "This request was judged to mean the same as one answered before.",
+}
+
+_WHY = {
+    "absent": "Nothing was stored for this request.",
+    "invalidated": "An invalidation hides the answer that was stored.",
+    "expired": "The stored answer was past its TTL.",
+    "corrupt": "The stored entry could not be read, so it was not used.",
+    "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
+    "no-record": "The namespace was new, or its invalidation record had been lost.",
+    "far": "No question near enough was answered before.",
+    "loading": "Nothing was stored for this request, and the index of near questions was still being loaded.",
+    "no-embedder": "Nothing was stored for this request, and near questions cannot be looked for.",
+    "judge-no": "A near question was answered before, and the judge said that its answer does not fit.",
+    "judge-late": "A near question was answered before, and the judge did not answer in time.",
+    "judge-over-budget": "A near question was answered before, and the judge's budget for this hour is spent.",
+    "judge-overtaken": "A near question was answered before, and the provider answered sooner than the judge.",
+    "judge-broken": "A near question was answered before, and the judge does not work.",
+    "max-age": "The stored answer was older than the request allows.",
+    "no-cache": "The request asked for a fresh answer.",
+    "store-down": "Redis did not answer, so the provider was asked.",
+    "collapsed": "Another caller was asking the same; both got its answer.",
+    "only-if-cached": "The request allowed cached answers only, and there was none.",
+    "revalidating": "The answer was past its TTL; a worker refreshes it.",
+    "stale-if-error": "The provider failed, so an older answer was served.",
+    "no-store": "The request asked not to use the cache.",
+    "temperature": "The temperature is above the limit for caching.",
+    "bypass-switch": "An operator has the requests of this namespace bypass the cache.",
+    "endpoint": "The cache does not handle this kind of request.",
+    "stateful": "The answer depends on state at the provider.",
+    "hosted-tool": "The request lets the provider use tools, which look things up or act.",
+    "audio": "Spoken answers expire at the provider.",
+    "no-user": "The question is personal, and the request names no user.",
+    "too-large": "The request is larger than the cache takes.",
+    "not-a-number": "The request holds a number that JSON cannot carry.",
+    "unencodable": "The request holds something that has no fixed form.",
+}
+
+_BRIEFLY_FOUND = {
+    HitDetail.EXACT: "the same request",
+    HitDetail.NORMALIZED: "only case or spaces differ",
+    HitDetail.SEMANTIC: "means the same",
+    HitDetail.ALIAS: "judged to mean the same",
+}
+
+_BRIEFLY = {
+    "absent": "nothing stored",
+    "invalidated": "hidden by an invalidation",
+    "expired": "past its TTL",
+    "corrupt": "entry not readable",
+    "incarnation": "record was lost",
+    "no-record": "new namespace or lost record",
+    "far": "no near question",
+    "loading": "near questions still loading",
+    "no-embedder": "no embedder",
+    "judge-no": "judge said no",
+    "judge-late": "judge was late",
+    "judge-over-budget": "judge's budget is spent",
+    "judge-overtaken": "provider was sooner",
+    "judge-broken": "judge does not work",
+    "max-age": "older than allowed",
+    "no-cache": "fresh answer wanted",
+    "store-down": "Redis did not answer",
+    "collapsed": "shared another's answer",
+    "only-if-cached": "only cached ones allowed",
+    "revalidating": "past its TTL, being refreshed",
+    "stale-if-error": "provider failed, older answer",
+    "no-store": "not to use the cache",
+    "temperature": "temperature too high",
+    "bypass-switch": "bypass switch is on",
+    "endpoint": "kind of request not handled",
+    "stateful": "depends on the provider's state",
+    "hosted-tool": "provider uses tools",
+    "audio": "spoken answer",
+    "no-user": "personal, names no user",
+    "too-large": "request too large",
+    "not-a-number": "number JSON cannot carry",
+    "unencodable": "has no fixed form",
+}
+
+_ERRORS = {
+    "cancelled": "The caller went away before the answer came.",
+    "remembered-error": "The provider had failed a moment before.",
+    "ProviderUnavailable": "The provider does not answer.",
+    "IncompleteStream": "The provider's answer broke off.",
+    "APITimeoutError": "The provider did not answer in time.",
+    "APIConnectionError": "The provider could not be reached.",
+    "AuthenticationError": "The provider refused the key.",
+    "PermissionDeniedError": "The provider refused the key.",
+    "RateLimitError": "The provider's rate limit was reached.",
+    "BadRequestError": "The provider refused the request as wrong.",
+    "UnprocessableEntityError": "The provider refused the request as wrong.",
+    "NotFoundError": "The provider does not know the model or the address.",
+    "ConflictError": "The provider refused the request for now.",
+    "InternalServerError": "The provider failed.",
+    "APIStatusError": "The provider failed.",
+    "APIResponseValidationError": "The provider's answer could not be read.",
+}
+"""By the name of what was raised."""
+
+_NOT_STORED = {
+    "no-store": "Its TTL is 0.",
+    "no-cache": "There was no point in time to store it under.",
+    "store-down": "Redis did not answer.",
+    "too-large": "It is larger than the cache takes.",
+    "unencodable": "It holds something that has no stored form.",
+    "refused-invalidated": "It was invalidated while it was being generated.",
+    "refused-floor": "It was begun before an invalidation that has been swept since.",
+    "refused-incarnation": "The cache's record was lost while it was being generated.",
+    "refused-no-record": "The cache's record was lost while it was being generated.",
+    "refused-moved": "Invalidations came too fast while it was being stored.",
+    "provider-error": "It is an error of the provider.",
+    "no-choices": "It holds no answer.",
+    "unfinished": "It did not come to its end.",
+    "truncated": "It was cut off at the token limit.",
+    "filtered": "The provider's filter cut it.",
+    "refusal": "The model refused to answer.",
+    "empty": "It is empty.",
+    "tool-call": "It calls tools.",
+    "hosted-tool": "The provider used tools for it, which look things up or act.",
+    "finish-reason": "It ended in a way that the cache does not know.",
+    "audio": "Spoken answers expire at the provider.",
+    "not-a-number": "It holds a number that JSON cannot carry.",
+    "shape": "It does not look like an answer.",
+}
+
+
+def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
+    """One sentence: why it came to this outcome."""
+    if kind is OutcomeKind.HIT:
+        found = _FOUND[detail or HitDetail.EXACT]
+        return f"{found} {_WHY[reason]}" if reason in _WHY else found
+    if kind is OutcomeKind.ERROR:
+        return f"No answer came. {_ERRORS[reason]}" if reason in _ERRORS else "No answer came."
+    if reason.startswith("guard-"):
+        return f"A near question was answered before; the guard for {plain(reason[6:])} sees a difference that matters."
+    if reason.startswith("no-vector-"):
+        return "Nothing was stored for this request, and it could not be compared with near ones."
+    return _WHY.get(reason, "")
+
+
+def why_not_stored(reason: str) -> str:
+    """One sentence: why a fresh answer was not kept."""
+    return _NOT_STORED.get(reason, "")
+
+
+def briefly(kind: OutcomeKind, detail: HitDetail | None, reason: str, not_stored: str = "") -> str:
+    """The same in a few words, for tables."""
+    if kind is OutcomeKind.HIT:
+        words = _BRIEFLY.get(reason) or _BRIEFLY_FOUND[detail or HitDetail.EXACT]
+    else:
+        words = reason_words(reason)
+    return f"{words}; answer not stored" if not_stored and kind is OutcomeKind.MISS else words
+
+
+def reason_words(reason: str) -> str:
+    """A reason in a few words; one without any as it is called."""
+    if reason.startswith("guard-"):
+        return one_line(f"guard for {reason[6:]}", 60)
+    if reason.startswith("no-vector-"):
+        return "could not be compared"
+    if reason in _ERRORS:
+        return _ERRORS[reason].rstrip(".").removeprefix("The ")
+    return _BRIEFLY.get(reason) or one_line(reason, 60)

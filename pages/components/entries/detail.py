@@ -1,0 +1,356 @@
+"""One stored answer, whole: what was asked and answered, what is known of it, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import streamlit as st
+
+from core.access.roles import Action
+from core.bans.record import Criteria, Visibility
+from core.entries.edits import Edits
+from core.entries.listing import FoundEntry, answer_text
+from core.entries.pins import Pins
+from core.entries.transfer import export
+from core.errors import StoreUnavailable
+from core.invalidation.invalidator import Preview
+from pages.components.data import actions, context
+from pages.components.display.answers import show_answer
+from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
+from pages.components.display.outcomes import Colour
+from pages.components.display.text import one_line, visible
+from pages.components.entries.relations import neighbours_of, scope_of
+from pages.components.shell.confirmation import tell_of_no_worker
+from pages.components.shell.frame import state
+from pages.components.shell.permissions import read_only
+
+STATES: dict[Visibility, tuple[str, str, Colour]] = {
+    Visibility.FRESH: ("served", ":material/check_circle:", "green"),
+    Visibility.STALE: ("marked stale", ":material/hourglass_bottom:", "violet"),
+    Visibility.HIDDEN: ("invalidated, hidden", ":material/visibility_off:", "orange"),
+    Visibility.FOREIGN: ("from another record, never served", ":material/block:", "red"),
+}
+"""Words, icon and colour of what the record says of an entry."""
+PAST_TTL: tuple[str, str, Colour] = ("past its TTL", ":material/timer_off:", "gray")
+
+TTLS = {"1 minute": 60, "1 hour": 3600, "1 day": 86_400, "7 days": 7 * 86_400, "30 days": 30 * 86_400}
+HOLD_SECONDS = 300
+SNAPSHOT = "entries-snapshot"
+"""Where a session keeps the page that it looks at."""
+SHOWN_CHARACTERS = 100_000
+"""More of one answer is exported, and not drawn."""
+
+
+PINNED = (
+    "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation hides it all the "
+    "same, a newer answer to the same request takes its place, and a Redis whose memory is full may evict it."
+)
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries that the dialog asks about, each with a preview of the moment it opened."""
+
+    namespace: str
+    previews: tuple[Preview, ...]
+    request_id: str
+
+
+def looks(found: FoundEntry, now: float) -> tuple[str, str, Colour]:
+    """Words, icon and colour of an entry's state."""
+    if found.state is Visibility.FRESH and now >= found.entry.header.fresh_until:
+        return PAST_TTL
+    return STATES[found.state]
+
+
+def edits() -> Edits:
+    """Edits in the name of whoever is looking."""
+    built = context.services()
+    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console", pins=built.pins)
+
+
+def may_edit() -> bool:
+    """Whether whoever is looking may change entries, and the store takes writes."""
+    return context.actor().may(Action.EDIT_ENTRIES) and state().may_write
+
+
+def read_only_note() -> None:
+    """Says why the buttons are grey, if they are."""
+    read_only(Action.EDIT_ENTRIES)
+
+
+def detail(found: FoundEntry) -> None:
+    """The entry with its answer as text; nothing of it is interpreted."""
+    entry, header = found.entry, found.entry.header
+    now = time.time()
+    words, icon, colour = looks(found, now)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.subheader("Entry", anchor=False, width="content")
+            st.badge(words, icon=icon, color=colour)
+            if header.target is not None:
+                st.badge("alias of another entry", icon=":material/link:", color="violet")
+            if found.pinned:
+                st.badge("pinned", icon=":material/keep:", color="blue", help=PINNED)
+            if entry.chunks is not None:
+                st.badge("came as a stream", icon=":material/stream:", color="blue")
+        _text("Prompt, the last message of the request", entry.prompt, lambda text: st.text(visible(text)))
+        if header.target is not None:
+            _text("Stands for the entry", f"{found.key.partition('-')[0]}-{header.target.hex()}", st.text)
+        else:
+            _text("Answer", answer_text(entry.body), show_answer)
+        _actions(found)
+        actions.show_last("entry")
+        _facts(found, now)
+        if header.target is None:
+            _further(found)
+
+
+def _text(label: str, text: str, show: Callable[[str], object]) -> None:
+    st.caption(label)
+    with st.container(border=True, height="content" if len(text) < 1500 else 320):
+        show(text[:SHOWN_CHARACTERS] or "(empty)")
+    if len(text) > SHOWN_CHARACTERS:
+        st.caption(f"The first {SHOWN_CHARACTERS:,} of {len(text):,} characters; the export holds all of them.")
+
+
+def _facts(found: FoundEntry, now: float) -> None:
+    entry, header = found.entry, found.entry.header
+    left = header.fresh_until - now
+    facts = {
+        "Model": one_line(header.model),
+        "Namespace": header.namespace,
+        "Stored": f"{clock(header.created_at)}, {duration(max(0.0, now - header.created_at))} ago",
+        "Fresh until": f"{clock(header.fresh_until)}, " + (f"in {duration(left)}" if left > 0 else "past"),
+        "Served": _served(found, now),
+        "TTL class": one_line(entry.ttl_class) or UNKNOWN,
+        "Tags": ", ".join(one_line(tag, 60) for tag in entry.tags) or "none",
+        "Tokens": f"{header.input_tokens:,} in, {header.output_tokens:,} out",
+        "Cost, time when asked": f"{money(header.cost_usd)}, {milliseconds(header.latency_ms)}",
+        "Stored form": size(found.bytes),
+        "Stored under": f"invalidation sequence {header.sequence}",
+    }
+    with st.grid(4, min_column_width=140, gap="small"):
+        for label, value in facts.items():
+            with st.container(gap=None):
+                st.caption(label)
+                st.text(visible(value))
+    for label, value in {"Key": found.key, "Scope": header.scope.hex()}.items():
+        st.caption(label)
+        st.code(value, language=None, wrap_lines=True)
+
+
+def _served(found: FoundEntry, now: float) -> str:
+    """How often it was a hit, and when last."""
+    if found.hits is None:
+        return UNKNOWN
+    if found.hits.last_at is None:
+        return "never"
+    return f"{many(found.hits.total, 'time')}, last {duration(max(0.0, now - found.hits.last_at))} ago"
+
+
+def _further(found: FoundEntry) -> None:
+    """What is looked for only when somebody asks: what the answer depends on, and questions like it."""
+    folded = st.expander("Scope and neighbours", icon=":material/hub:", key="entry-further", on_change="rerun")
+    if folded.open:
+        with folded:
+            scope_of(found)
+            neighbours_of(found)
+
+
+def _actions(found: FoundEntry) -> None:
+    header = found.entry.header
+    may = may_edit()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if header.target is None:
+            st.button(
+                "Invalidate…",
+                key="entry-invalidate",
+                icon=":material/block:",
+                disabled=not may or found.state in (Visibility.HIDDEN, Visibility.FOREIGN),
+                on_click=ask_to_invalidate,
+                args=(header.namespace, [found.key]),
+            )
+            with st.popover(
+                "Change TTL",
+                icon=":material/timer:",
+                disabled=not may or found.pinned or found.state is not Visibility.FRESH,
+            ):
+                st.selectbox("Fresh from now on for", list(TTLS), index=1, key="entry-ttl")
+                st.caption("Its age stays, and invalidations count for it as before.")
+                st.button(
+                    "Apply",
+                    key="entry-keep",
+                    type="primary",
+                    on_click=_keep_for,
+                    args=(found,),
+                    disabled=not may,
+                )
+            _pin_button(found, may=may)
+        export_button([found], key="entry-export")
+        st.button("Close", key="entry-close", icon=":material/close:", type="tertiary", on_click=close)
+    read_only_note()
+
+
+def _pin_button(found: FoundEntry, *, may: bool) -> None:
+    if found.pinned:
+        st.button(
+            "Unpin", key="entry-unpin", icon=":material/keep_off:", on_click=_unpin, args=(found,), disabled=not may
+        )
+    elif context.services().pins is not None:
+        st.button(
+            "Pin",
+            key="entry-pin",
+            icon=":material/keep:",
+            on_click=_pin,
+            args=(found,),
+            disabled=not may or found.state is not Visibility.FRESH,
+            help=PINNED,
+        )
+
+
+def _pins() -> Pins:
+    kept = context.services().pins
+    if kept is None:
+        raise StoreUnavailable("there is no Redis, so nothing can be pinned")
+    return kept
+
+
+def _pin(found: FoundEntry) -> None:
+    header = found.entry.header
+    actions.perform(
+        "entry",
+        lambda: _pins().pin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda pin: "Pinned: a worker keeps it fresh until it is unpinned or invalidated.",
+        Action.EDIT_ENTRIES,
+    )
+    look_again()
+
+
+def _unpin(found: FoundEntry) -> None:
+    header = found.entry.header
+    actions.perform(
+        "entry",
+        lambda: _pins().unpin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda nothing: "Unpinned: it has the TTL of its class again, from now on.",
+        Action.EDIT_ENTRIES,
+    )
+    look_again()
+
+
+def look_again() -> None:
+    """Has the page read anew."""
+    st.session_state.pop(SNAPSHOT, None)
+    context.readings().renew()
+
+
+def close() -> None:
+    """Shows no detail any more."""
+    st.query_params.pop("key", None)
+    st.session_state["entries-table-generation"] = st.session_state.get("entries-table-generation", 0) + 1
+
+
+def export_button(found: list[FoundEntry], *, key: str) -> None:
+    """Gives entries away as JSON Lines."""
+    st.download_button(
+        f"Export {many(len(found), 'entry', 'entries')}",
+        export(found),
+        file_name="entries.jsonl",
+        mime="application/jsonl",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+        help="JSON Lines with whole prompts and answers. Of a request an entry keeps the last message only.",
+    )
+
+
+def _keep_for(found: FoundEntry) -> None:
+    header = found.entry.header
+    name: str = st.session_state["entry-ttl"]
+    actions.perform(
+        "entry",
+        lambda: edits().keep_for(header.namespace, found.key, TTLS[name]),
+        lambda entry: f"It is fresh for {name} from now on.",
+        Action.EDIT_ENTRIES,
+    )
+    look_again()
+
+
+# Invalidating a selection
+
+
+def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
+    """Opens the dialog, with a preview of each."""
+
+    def look() -> Pending:
+        invalidation = context.services().invalidation
+        previews = tuple(invalidation.preview(Criteria(namespace=namespace, key=key)) for key in keys)
+        return Pending(namespace=namespace, previews=previews, request_id=uuid4().hex[:16])
+
+    actions.forget_last("entry")
+    pending = actions.perform("entry-look", look, lambda pending: "", Action.INVALIDATE)
+    if pending is not None:
+        actions.forget_last("entry-look")
+        st.session_state["entries-pending"] = pending
+
+
+def dialog() -> None:
+    """Asks, if there is anything to be asked."""
+    actions.show_last("entry-look")
+    if pending := st.session_state.get("entries-pending"):
+        confirm(pending)
+
+
+def _close_dialog() -> None:
+    st.session_state.pop("entries-pending", None)
+
+
+@st.dialog("Invalidate these answers?", icon=":material/warning:", on_dismiss=_close_dialog)
+def confirm(pending: Pending) -> None:
+    """The last question before it is done."""
+    there = [preview for preview in pending.previews if preview.count]
+    st.markdown(f"**{many(len(there), 'entry', 'entries')}** will be hidden from every lookup at once.")
+    for preview in there[:5]:
+        st.text(one_line(preview.rows[0].prompt, 100))
+    if len(there) > 5:
+        st.caption(f"And {len(there) - 5} more.")
+    cost = sum(preview.cost_usd for preview in there)
+    seconds = sum(preview.refetch_seconds for preview in there)
+    st.caption(sentence(f"Asking them again costs {money(cost)} and {duration(seconds)}."))
+    st.caption(f"Can be undone for {duration(HOLD_SECONDS)} under Invalidations; then a worker deletes them.")
+    if len(there) < len(pending.previews):
+        st.caption(f"{len(pending.previews) - len(there)} of them are hidden or gone already.")
+    tell_of_no_worker()
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Cancel", key="entries-cancel"):
+            _close_dialog()
+            st.rerun()
+        if st.button("Invalidate", key="entries-confirm", type="primary", disabled=not there):
+            _close_dialog()
+            _invalidate(pending, there)
+            st.rerun()
+
+
+def _invalidate(pending: Pending, there: list[Preview]) -> None:
+    look_again()
+    for number, preview in enumerate(there):
+        done: Any = actions.invalidate(
+            preview.criteria,
+            soft=False,
+            hold_seconds=HOLD_SECONDS,
+            request_id=f"{pending.request_id}-{number}",
+            preview=preview,
+            name="entry",
+        )
+        if done is None:
+            return
+    if len(there) > 1:
+        actions.perform(
+            "entry",
+            lambda: None,
+            lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup as of now.",
+            Action.INVALIDATE,
+        )

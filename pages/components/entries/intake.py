@@ -1,0 +1,166 @@
+"""Putting answers in: from a file of JSON Lines, or written by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.access.roles import Action
+from core.entries.edits import ANOTHER_REQUEST, Imported
+from core.entries.transfer import MOST_BYTES, MOST_LINES
+from core.errors import InvalidInput
+from core.models import Answer, ChatRequest, Controls, OutcomeKind, ttl
+from pages.components.data import actions, context
+from pages.components.display import outcomes
+from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.text import one_line, plain
+from pages.components.entries.detail import edits, look_again, may_edit, read_only_note
+from pages.components.playground.turns import given_parameters
+
+TTLS: dict[str, float | None] = {
+    "By kind of question": None,
+    "1 hour": 3600,
+    "1 day": 86_400,
+    "7 days": 7 * 86_400,
+    "30 days": 30 * 86_400,
+}
+
+EXAMPLE = (
+    '{"model": "gpt-4o", "messages": [{"role": "user", "content": "How do I activate my card?"}],\n'
+    ' "parameters": {"temperature": 0.2}, "answer": "Open the app and ...", "ttl_seconds": 86400, "tags": ["doc:12"]}'
+)
+
+_REASONS = {
+    ANOTHER_REQUEST: "The entry answered a request with a system prompt, parameters or a user that the line lacks.",
+    "refused-invalidated": "It was invalidated after it had been exported.",
+}
+
+
+def intake(namespace: str) -> None:
+    """Both ways, folded away."""
+    with st.expander("Import answers", icon=":material/upload:", key="entries-import", on_change="rerun") as importing:
+        if importing.open:
+            _import(namespace)
+    with st.expander("Write an answer", icon=":material/edit:", key="entries-write", on_change="rerun") as writing:
+        if writing.open:
+            _write(namespace)
+
+
+def why(reason: str) -> str:
+    """One sentence: why something was not stored."""
+    known = _REASONS.get(reason) or outcomes.why_not_stored(reason) or outcomes.why(OutcomeKind.BYPASS, None, reason)
+    return known or one_line(f"{reason[:1].upper()}{reason[1:]}.", 300)
+
+
+def _import(namespace: str) -> None:
+    st.caption(
+        "JSON Lines, a request with its answer each: to warm up a cache, or to bring exported entries back. All rules "
+        f"of storing hold. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
+    )
+    st.code(EXAMPLE, language=None, wrap_lines=True)
+    given = st.file_uploader(
+        "File of JSON Lines",
+        key="entries-file",
+        max_upload_size=MOST_BYTES // 1_000_000,
+        disabled=not may_edit(),
+    )
+    if st.button(
+        f"Import into {plain(namespace)}",
+        key="entries-import-go",
+        icon=":material/upload:",
+        type="primary",
+        disabled=given is None or not may_edit(),
+    ) and (given is not None):
+        with st.spinner("Storing…", show_time=True):
+            text = given.getvalue()
+            st.session_state["entries-imported"] = actions.perform(
+                "import", lambda: edits().import_lines(text, namespace), _imported, Action.EDIT_ENTRIES
+            )
+            look_again()
+        st.rerun()
+    read_only_note()
+    actions.show_last("import")
+    done: Imported | None = st.session_state.get("entries-imported")
+    if done is not None and done.refusals:
+        st.caption(f"{many(done.refused, 'line')} not stored" + _first(done))
+        rows = [{"line": refusal.line, "why": why(refusal.reason)} for refusal in done.refusals]
+        st.dataframe(
+            pd.DataFrame(rows),
+            column_config={
+                "line": st.column_config.NumberColumn("Line", width=80),
+                "why": st.column_config.TextColumn("Why it was not stored", width="large"),
+            },
+            hide_index=True,
+            key="entries-refusals",
+            placeholder=UNKNOWN,
+            alt="Lines that were not stored, and why",
+        )
+
+
+def _imported(done: Imported) -> str:
+    return f"{done.stored:,} of {many(done.lines, 'line')} stored."
+
+
+def _first(done: Imported) -> str:
+    return f"; the first {len(done.refusals)}:" if len(done.refusals) < done.refused else ":"
+
+
+def _write(namespace: str) -> None:
+    st.caption(
+        "Served to requests with exactly this model, system prompt and these parameters, until its TTL is over or it "
+        "is invalidated."
+    )
+    with st.form("entries-written", border=False, clear_on_submit=False):
+        with st.grid(3, min_column_width=180, gap="small"):
+            model = st.selectbox(
+                "Model", context.offered_models(), key="written-model", accept_new_options=True, placeholder="Name it"
+            )
+            time_to_live = st.selectbox("TTL", list(TTLS), key="written-ttl")
+            parameters = st.text_input(
+                "Parameters, as JSON",
+                key="written-parameters",
+                placeholder='{"temperature": 0.2}',
+                max_chars=2000,
+                help="Another temperature is another request, as the provider sees it.",
+            )
+        system = st.text_area("System prompt", key="written-system", placeholder="None", height=68)
+        prompt = st.text_area("Prompt", key="written-prompt", height=68, max_chars=20_000)
+        answer = st.text_area("Answer", key="written-answer", height=120, max_chars=100_000)
+        submitted = st.form_submit_button(
+            f"Store in {plain(namespace)}",
+            key="written-go",
+            icon=":material/save:",
+            type="primary",
+            disabled=not may_edit(),
+        )
+    if submitted:
+
+        def store() -> Answer | str:
+            request, controls = _asked(model, system, prompt, parameters, TTLS[time_to_live], namespace)
+            return edits().write(request, answer, controls)
+
+        stored = actions.perform("written", store, _written, Action.EDIT_ENTRIES)
+        if isinstance(stored, str):
+            actions.forget_last("written")
+            st.error(f"**Not stored.** {plain(why(stored))}", icon=":material/block:")
+        elif stored is not None:
+            look_again()
+            st.rerun()
+    read_only_note()
+    actions.show_last("written")
+
+
+def _asked(
+    model: str | None, system: str, prompt: str, parameters: str, ttl_seconds: float | None, namespace: str
+) -> tuple[ChatRequest, Controls]:
+    """The request that is answered, and what it asks of the cache. Raises InvalidInput."""
+    if not prompt.strip():
+        raise InvalidInput("prompt", "give the question that is answered")
+    messages = [{"role": "system", "content": system}] if system.strip() else []
+    messages.append({"role": "user", "content": prompt})
+    request = ChatRequest.from_openai(model=model or "", messages=messages, **given_parameters(parameters))
+    return request, Controls(namespace=namespace, ttl=ttl(ttl_seconds))
+
+
+def _written(stored: Answer | str) -> str:
+    return "Stored: the next such request is a hit." if isinstance(stored, Answer) else ""

@@ -1,0 +1,83 @@
+"""The nearest stored questions to a request: how near they are, and what keeps each from being served or not."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from core.errors import CacheError
+from core.keys.identity import Identity
+from core.models import ChatRequest, Controls
+from core.semantic.quality.records import Pair, pair_id
+from core.semantic.quality.thresholds import Threshold
+from core.semantic.results import Neighbour
+from core.settings import SemanticMode
+from pages.components.data import context
+from pages.components.display import tables
+from pages.components.display.figures import UNKNOWN
+from pages.components.quality.review import pairs_of
+from pages.components.shell.frame import told
+
+SHOWN = 5
+
+
+def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
+    """The table, where near questions are looked for; nothing elsewhere. Judges and counts nothing."""
+    _, keyed = context.services().cache.decider.prepared(request, controls)
+    if keyed is None:
+        return
+    try:
+        nearest_table(keyed.identity, key=key, heading="**Nearest stored questions**")
+    except CacheError as error:
+        st.caption(f"The nearest stored questions are not known. {told(error)}")
+
+
+def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
+    """The questions of the same scope that are nearest by embedding; False where nobody looks for those.
+
+    Raises StoreUnavailable.
+    """
+    built = context.services()
+    if built.semantic is None or not built.semantic.applies(identity):
+        return False
+    threshold = built.thresholds.current(identity.namespace)
+    with st.spinner("Looking for the nearest questions…"):
+        found = built.semantic.explain(built.store, built.cache.decider.slot, identity, time.time(), k=SHOWN + 1)
+    if heading:
+        st.markdown(heading)
+    near = [neighbour for neighbour in found if neighbour.key != identity.key][:SHOWN]
+    if not near:
+        st.caption("No other question is stored in this scope.")
+        return True
+    known = {pair.id: pair for pair in pairs_of(identity.namespace).value or ()}
+    st.dataframe(
+        tables.neighbours((one, _verdict(identity, one, threshold, known)) for one in near),
+        column_config=tables.NEIGHBOUR_COLUMNS,
+        hide_index=True,
+        key=f"neighbours-{key}",
+        placeholder=UNKNOWN,
+        alt="Nearest stored questions in the same scope",
+    )
+    st.caption(_rule(threshold))
+    return True
+
+
+def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: dict[str, Pair]) -> str:
+    """What the lookup does with a neighbour, in words."""
+    if one.guard:
+        return f"refused by guard {one.guard}: {one.reason}"
+    if threshold.serve is not None and one.similarity >= threshold.serve:
+        return "near enough to be served"
+    if threshold.mode is not SemanticMode.JUDGE or one.similarity < threshold.grey:
+        return "too far"
+    pair = known.get(pair_id(identity.namespace, identity.prompt, one.prompt))
+    if pair is None or pair.judge_label is None:
+        return "near enough to be judged"
+    return f"the judge said {'yes' if pair.judge_label else 'no'}: {pair.judge_reason}"
+
+
+def _rule(threshold: Threshold) -> str:
+    serve = "none is served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
+    judged = f", judged from {threshold.grey:.3f} on" if threshold.mode is SemanticMode.JUDGE else ""
+    return f"Mode {threshold.mode.value}: {serve}{judged}. Only questions of the same scope are compared."

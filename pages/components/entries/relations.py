@@ -1,0 +1,120 @@
+"""What an entry's answer depends on, and the stored questions that are like its own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.entries.explanation import Explanation
+from core.entries.listing import FoundEntry
+from core.entries.nearest import Looked, Nearest, nearest_entries
+from core.errors import CacheError
+from core.keys.identity import Identity, normalize, normalized_digest, parse_readable_key
+from core.keys.parts import Part, unpack
+from pages.components.data import context
+from pages.components.display import tables
+from pages.components.display.figures import UNKNOWN, many
+from pages.components.entries.neighbours import nearest_table
+from pages.components.shell.frame import told
+
+SHOWN = 5
+
+
+def scope_of(found: FoundEntry) -> None:
+    """The parts of the scope, as far as the entry tells them."""
+    st.markdown("**What the answer depends on, beside its prompt**")
+    parts = parts_of_entry(found)
+    st.dataframe(
+        tables.parts(parts),
+        column_config=tables.PART_COLUMNS,
+        hide_index=True,
+        key="entry-parts",
+        placeholder=UNKNOWN,
+        alt="Parts of the request with the digest of each",
+    )
+    if not found.entry.parts:
+        st.caption("The entry is from an older version, which kept no digests of the parts.")
+
+
+def parts_of_entry(found: FoundEntry) -> list[Part]:
+    """What header and entry tell of the scope. Texts are told by their digest only: an entry does not keep them."""
+    header = found.entry.header
+    kept = unpack(found.entry.parts).values()
+    return [
+        Part(name="namespace", words=header.namespace, digest=""),
+        Part(name="model", words=header.model, digest=""),
+        *(
+            part if part.words else Part(name=part.name, words="(kept as a digest)", digest=part.digest)
+            for part in kept
+        ),
+    ]
+
+
+def neighbours_of(found: FoundEntry) -> None:
+    """The nearest questions of the same scope by embedding where that is on, else those with like words."""
+    st.markdown("**Neighbours**")
+    identity = identity_of(found)
+    try:
+        if nearest_table(identity, key="entry"):
+            return
+        looked = like_entries(found)
+    except CacheError as error:
+        st.caption(f"The neighbours are not known. {told(error)}")
+        return
+    if not looked.nearest:
+        st.caption(f"No question like it among the {looked.looked_at:,} newest entries.")
+        return
+    shown_nearest(looked.nearest, key="entry-like")
+    st.caption(f"By their words, among the {many(looked.looked_at, 'newest entry', 'newest entries')}.")
+
+
+def identity_of(found: FoundEntry) -> Identity:
+    """What the entry's own request is found by."""
+    entry, header = found.entry, found.entry.header
+    bucket, digest = parse_readable_key(found.key) or (0, header.digest)
+    folds = context.services().settings.strip_stop_words
+    return Identity(
+        namespace=header.namespace,
+        bucket=bucket,
+        scope=header.scope,
+        exact=digest,
+        normalized=normalized_digest(header.scope, entry.prompt, strip_stop_words=folds),
+        prompt=entry.prompt,
+        fuzzy=True,
+        key=found.key,
+    )
+
+
+def like_entries(found: FoundEntry) -> Looked:
+    """Entries whose questions have like words, of all namespaces, with what keeps each apart."""
+    built = context.services()
+    entry, header = found.entry, found.entry.header
+    request = Explanation(
+        key=found.key,
+        bypass="",
+        parts=tuple(parts_of_entry(found)),
+        prompt=entry.prompt,
+        normal=normalize(entry.prompt, strip_stop_words=built.settings.strip_stop_words),
+        ttl=None,
+        scope=header.scope,
+    )
+    others = [name for name in context.namespaces() if name != header.namespace]
+    return nearest_entries(
+        built.store,
+        [header.namespace, *others],
+        request,
+        buckets=built.settings.buckets,
+        strip_stop_words=built.settings.strip_stop_words,
+        k=SHOWN,
+    )
+
+
+def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
+    """A table of entries with what keeps each apart."""
+    st.dataframe(
+        tables.nearest(nearest),
+        column_config=tables.NEAREST_COLUMNS,
+        hide_index=True,
+        key=key,
+        placeholder=UNKNOWN,
+        alt="Stored questions that are like this one, and what differs",
+    )

@@ -1,0 +1,233 @@
+"""The criteria builder: which fields an invalidation has, filled by hand or by a link, and what is wrong with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container
+
+import msgspec
+import streamlit as st
+
+from core.bans.record import Criteria
+from core.errors import InvalidInput
+from pages.components.data import context
+
+SELECTORS = {
+    "model": ":material/smart_toy: Model",
+    "pattern": ":material/regular_expression: Pattern",
+    "age": ":material/schedule: Age",
+    "keywords": ":material/abc: Keywords",
+    "tags": ":material/sell: Tags",
+    "key": ":material/key: Key",
+    "all": ":material/select_all: Everything",
+}
+UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
+HOLDS = {"5 minutes": 300, "1 hour": 3600, "1 day": 86_400, "not at all": 0}
+MODES = {False: ":material/visibility_off: Hide", True: ":material/hourglass_bottom: Mark stale"}
+LINKED = ("model", "pattern", "keywords", "tags", "key")
+
+
+class Fields(msgspec.Struct, frozen=True, kw_only=True):
+    """The builder as it stands: not yet criteria, since an age has no cut-off before it is used."""
+
+    selectors: tuple[str, ...]
+    namespace: str
+    model: str = ""
+    pattern: str = ""
+    age: float = 0
+    unit: str = "days"
+    keywords: tuple[str, ...] = ()
+    keyword_mode: str = "any"
+    tags: tuple[str, ...] = ()
+    key: str = ""
+
+    def criteria(self, now: float) -> Criteria:
+        """The criteria as of now. Raises InvalidInput naming the field."""
+        chosen = set(self.selectors)
+        return Criteria(
+            namespace=self.namespace,
+            model=self.model if "model" in chosen else None,
+            pattern=self.pattern if "pattern" in chosen else None,
+            created_before=now - self.age_seconds if self.age_seconds is not None else None,
+            keywords=self._required("keywords", self.keywords) if "keywords" in chosen else (),
+            keyword_mode="all" if self.keyword_mode == "all" else "any",
+            tags=self._required("tags", self.tags) if "tags" in chosen else (),
+            key=self.key.strip() if "key" in chosen else None,
+            all="all" in chosen,
+        )
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How old an entry has to be; None when its age does not matter."""
+        return self.age * UNITS[self.unit] if "age" in self.selectors else None
+
+    @staticmethod
+    def _required(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
+        if not words:
+            raise InvalidInput(name, "give at least one")
+        return words
+
+
+def fill_from_link() -> None:
+    """`?model=`, `?pattern=`, `?key=`, `?keywords=`, `?tags=` and `?older_than_days=` fill the builder, once a session.
+
+    A link fills, it never previews and never applies.
+    """
+    if st.session_state.get("criteria-linked"):
+        return
+    st.session_state["criteria-linked"] = True
+    chosen = []
+    for name in LINKED:
+        value = st.query_params.get(name, "")[:256]
+        if value:
+            chosen.append(name)
+            many = name in ("keywords", "tags")
+            st.session_state[f"criteria-{name}"] = [part for part in value.split(",") if part] if many else value
+    try:
+        days = float(st.query_params.get("older_than_days", ""))
+    except ValueError:
+        days = 0.0
+    if 0 < days < 36_500:
+        chosen.append("age")
+        st.session_state["criteria-age"] = days
+        st.session_state["criteria-unit"] = "days"
+    if chosen:
+        st.session_state["criteria-selectors"] = chosen
+
+
+def form(*, without: Container[str] = ()) -> Fields:
+    """Draws the builder, `without` these selectors."""
+    selectors = st.pills(
+        "What shall no longer be served? Everything chosen must match.",
+        [name for name in SELECTORS if name not in without],
+        selection_mode="multi",
+        format_func=SELECTORS.__getitem__,
+        key="criteria-selectors",
+        on_change=_only_everything,
+        wrap=True,
+    )
+    values: dict[str, object] = {}
+    with st.grid(2, min_column_width=280):
+        namespaces = context.namespaces()
+        values["namespace"] = st.selectbox("Namespace", namespaces, key="criteria-namespace")
+        for name in selectors:
+            if name in _FIELDS:
+                values |= _FIELDS[name]()
+    return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
+
+
+def effect() -> tuple[bool, float]:
+    """Asks whether answers are hidden or (True) marked stale, and for how many seconds that can be undone."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        soft = st.segmented_control(
+            "Effect",
+            [False, True],
+            default=False,
+            format_func=MODES.__getitem__,
+            key="soft",
+            required=True,
+            help="Hide: never served again. Mark stale: served only if the provider fails, and asked anew by the next "
+            "request.",
+        )
+        hold = st.selectbox(
+            "Can be undone for",
+            list(HOLDS),
+            key="hold",
+            width=160,
+            disabled=bool(soft),
+            help="Nothing is deleted before that.",
+        )
+    return bool(soft), HOLDS[hold]
+
+
+def _only_everything() -> None:
+    """Everything stands alone: whichever was chosen last wins."""
+    chosen = st.session_state["criteria-selectors"]
+    if "all" in chosen and len(chosen) > 1:
+        st.session_state["criteria-selectors"] = ["all"] if chosen[-1] == "all" else [n for n in chosen if n != "all"]
+
+
+def _model() -> dict[str, object]:
+    model = st.selectbox(
+        "Model",
+        context.stored_models(),
+        index=None,
+        key="criteria-model",
+        accept_new_options=True,
+        placeholder="The exact name",
+    )
+    return {"model": model or ""}
+
+
+def _pattern() -> dict[str, object]:
+    pattern = st.text_input(
+        "Pattern",
+        key="criteria-pattern",
+        placeholder="*refund*",
+        max_chars=256,
+        help="Over the whole prompt, or the key: * is any text, ? any character, [ab] one of these. Case counts.",
+    )
+    return {"pattern": pattern or ""}
+
+
+def _age() -> dict[str, object]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        age = st.number_input("Older than", min_value=0.0, value=None, step=1.0, key="criteria-age", placeholder="7")
+        unit = st.selectbox("Unit", list(UNITS), index=2, key="criteria-unit", width=120)
+    return {"age": float(age or 0), "unit": unit}
+
+
+def _keywords() -> dict[str, object]:
+    words = st.multiselect(
+        "Keywords",
+        [],
+        key="criteria-keywords",
+        accept_new_options=True,
+        max_selections=16,
+        placeholder="Type a word, then Enter",
+        help="Literal text in the prompt; case does not count.",
+    )
+    mode = "any"
+    if len(words) > 1:
+        mode = st.segmented_control(
+            "Prompts with", ["any", "all"], default="any", key="criteria-keyword-mode", required=True
+        )
+    return {"keywords": tuple(words), "keyword_mode": mode or "any"}
+
+
+def _tags() -> dict[str, object]:
+    tags = st.multiselect(
+        "Tags",
+        [],
+        key="criteria-tags",
+        accept_new_options=True,
+        max_selections=32,
+        placeholder="doc:123, then Enter",
+        help="What answers depend on, as their requests said. Any of them.",
+    )
+    return {"tags": tuple(tags)}
+
+
+def _key() -> dict[str, object]:
+    key = st.text_input("Key", key="criteria-key", placeholder="0-9f86d081…", max_chars=80)
+    return {"key": key or ""}
+
+
+_FIELDS: dict[str, Callable[[], dict[str, object]]] = {
+    "model": _model,
+    "pattern": _pattern,
+    "age": _age,
+    "keywords": _keywords,
+    "tags": _tags,
+    "key": _key,
+}
+
+
+def now_criteria(fields: Fields) -> tuple[Criteria | None, str]:
+    """The criteria as of now, or what is missing in one sentence."""
+    if not fields.selectors:
+        return None, ""
+    try:
+        return fields.criteria(time.time()), ""
+    except InvalidInput as error:
+        return None, f"{error.field.replace('_', ' ')}: {error.problem}"

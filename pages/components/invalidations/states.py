@@ -1,0 +1,15 @@
+"""The states of an invalidation: words, icon and colour of each."""
+
+from __future__ import annotations
+
+from core.invalidation.invalidator import InvalidationState
+
+STATES: dict[InvalidationState, tuple[str, str, str]] = {
+    InvalidationState.HELD: ("hidden, can be undone", ":material/visibility_off:", "orange"),
+    InvalidationState.SWEEPING: ("being swept", ":material/cleaning_services:", "blue"),
+    InvalidationState.SOFT: ("marked stale", ":material/hourglass_bottom:", "violet"),
+    InvalidationState.SWEPT: ("swept", ":material/check_circle:", "green"),
+    InvalidationState.UNDONE: ("undone", ":material/undo:", "gray"),
+    InvalidationState.REFUSED: ("refused", ":material/block:", "red"),
+    InvalidationState.UNKNOWN: ("not known", ":material/help:", "gray"),
+}

@@ -1,0 +1,220 @@
+"""How an answer came about: the outcome in words and figures, and on demand every part of the decision."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.entries.explanation import Explanation, differences, explain
+from core.entries.nearest import Nearest, nearest_entries
+from core.errors import CacheError
+from core.models import Answer, OutcomeKind
+from pages.components.data import context
+from pages.components.display import charts, outcomes, tables
+from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
+from pages.components.display.text import literal, plain, visible
+from pages.components.entries.neighbours import neighbours
+from pages.components.playground.turns import Turn
+from pages.components.shell.frame import told as told_error
+
+
+def decision(turn: Turn, answer: Answer) -> None:
+    """The card under an answer."""
+    outcome = answer.outcome
+    look = outcomes.look(outcome.kind, outcome.detail)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(look.words, icon=look.icon, color=look.colour)
+        if turn.imported:
+            st.badge("imported", icon=":material/upload_file:", color="gray", help="As its file tells it.")
+        st.caption(sentence(_headline(answer)), width="content")
+    st.caption(_reason(answer))
+    is_hit = outcome.kind is OutcomeKind.HIT
+    saved_tokens = outcome.saved_input_tokens + outcome.saved_output_tokens
+    with st.grid(4, min_column_width=100):
+        _figure("Waited", milliseconds(outcome.latency_ms), _beside_typical(outcome.latency_ms, outcome.kind))
+        if is_hit:
+            _figure("Saved", money(outcome.saved_cost_usd), f"{saved_tokens} tokens")
+        else:
+            _figure("Cost", money(outcome.cost_usd), f"{outcome.input_tokens + outcome.output_tokens} tokens")
+        _figure("Age", duration(answer.age_seconds) if is_hit else "new", "since it was generated")
+        _figure("Fresh for", duration(answer.ttl_seconds) if answer.ttl_seconds else "not stored", _ttl_class(answer))
+    if answer.key:
+        st.code(answer.key, language=None, wrap_lines=True)
+    question = "Why was this not a hit?" if outcome.kind is OutcomeKind.MISS else "Why, in detail"
+    details = st.expander(question, key=f"why-{turn.id}", on_change="rerun", type="compact")
+    if details.open:
+        with details:
+            _details(turn, answer)
+
+
+def _headline(answer: Answer) -> str:
+    outcome = answer.outcome
+    match outcome.kind:
+        case OutcomeKind.HIT:
+            price = f", {money(outcome.saved_cost_usd)} saved" if outcome.saved_cost_usd else ""
+            return f"Answered in {milliseconds(outcome.latency_ms)}{price}"
+        case OutcomeKind.MISS:
+            kept = "stored for the next time" if outcome.stored else "not stored"
+            return f"The model answered in {milliseconds(outcome.provider_ms or outcome.latency_ms)}, {kept}"
+        case _:
+            return f"The model answered in {milliseconds(outcome.provider_ms)}, the cache was not touched"
+
+
+def _reason(answer: Answer) -> str:
+    outcome = answer.outcome
+    told = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
+    if outcome.not_stored:
+        told += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
+    return told
+
+
+def _beside_typical(latency_ms: float, kind: OutcomeKind) -> str:
+    """A hit's latency beside what a miss typically takes."""
+    metrics = context.services().metrics
+    day = context.readings().get("day", lambda: metrics.summary(86_400), max_age=10).value
+    typical = day.miss_latency.p50_ms if day else None
+    if not typical:
+        return "no miss to compare with"
+    if kind is not OutcomeKind.HIT:
+        return f"a miss takes {milliseconds(typical)}"
+    faster = typical / max(latency_ms, 0.01)
+    return f"{faster:,.0f} times faster than a miss" if faster >= 2 else f"a miss takes {milliseconds(typical)}"
+
+
+def _ttl_class(answer: Answer) -> str:
+    return plain(answer.outcome.ttl_class.replace("_", " ")) or "no TTL class"
+
+
+def _figure(label: str, value: str, below: str) -> None:
+    with st.container(gap=None):
+        st.caption(label)
+        st.markdown(f"**{sentence(value)}**")
+        st.caption(sentence(below))
+
+
+def _details(turn: Turn, answer: Answer) -> None:
+    """What keeps a miss from the nearest entry, what the request is made of, its TTL, and where the time went."""
+    cache = context.services().cache
+    told = explain(cache, turn.ask.request(), turn.ask.controls())
+    if answer.outcome.kind is OutcomeKind.MISS:
+        _why_no_hit(turn, told)
+    neighbours(turn.ask.request(), turn.ask.controls(), key=turn.id)
+    if answer.similarity is not None:
+        st.caption(f"Cosine of the nearest question at the time: {answer.similarity:.3f}.")
+    st.markdown("**What makes this request the one it is**")
+    st.dataframe(
+        tables.parts(told.parts),
+        column_config=tables.PART_COLUMNS,
+        hide_index=True,
+        key=f"parts-{turn.id}",
+        placeholder=UNKNOWN,
+        alt="Parts of the request with the digest of each",
+    )
+    if told.normal:
+        st.caption("A normalized lookup compares this text, inside the same scope:")
+        st.code(visible(told.normal), language=None, wrap_lines=True)
+    else:
+        st.caption("A normalized lookup does not apply to this prompt.")
+    if told.ttl is not None:
+        saw = f", because of {literal(told.ttl.matched, 60)}" if told.ttl.matched else ""
+        lasts = f"fresh for {duration(told.ttl.seconds)}" if told.ttl.seconds else "not stored"
+        st.caption(f"TTL class {literal(told.ttl.ttl_class)} by the rule {literal(told.ttl.rule)}{saw}: {lasts}.")
+    st.markdown("**Where the time went**")
+    st.plotly_chart(
+        charts.steps(_steps(answer)),
+        key=f"steps-{turn.id}",
+        config=charts.CONFIG,
+        alt="Where the time of the request went: " + ", ".join(_in_words(answer)),
+    )
+    st.caption(sentence(_costs(answer)))
+
+
+def _steps(answer: Answer) -> dict[str, float]:
+    """The steps of a request in milliseconds, in their order."""
+    outcome = answer.outcome
+    rest = outcome.latency_ms - outcome.lookup_ms - outcome.provider_ms
+    last = "store" if outcome.stored else "rest"
+    return {"lookup": outcome.lookup_ms, "model": outcome.provider_ms, last: max(0.0, rest)}
+
+
+def _in_words(answer: Answer) -> list[str]:
+    return [f"{name} {milliseconds(took)}" for name, took in _steps(answer).items()]
+
+
+def _costs(answer: Answer) -> str:
+    """What the request cost, and what it would have cost without the cache."""
+    outcome = answer.outcome
+    if outcome.kind is OutcomeKind.HIT:
+        tokens = f"{outcome.saved_input_tokens:,} tokens in, {outcome.saved_output_tokens:,} out"
+        return f"Cost: nothing. The stored answer had cost {money(outcome.saved_cost_usd)} ({tokens})."
+    tokens = f"{outcome.input_tokens:,} tokens in, {outcome.output_tokens:,} out"
+    price = "unknown, there is no price for this model" if outcome.cost_usd is None else money(outcome.cost_usd)
+    return f"Cost: {price} ({tokens})."
+
+
+def _why_no_hit(turn: Turn, told: Explanation) -> None:
+    """Compares a miss with the stored entry that is most like it, part by part."""
+    built = context.services()
+    st.markdown("**Compared with the nearest entry**")
+    if (asked_at := _asked_before(turn, told)) is not None:
+        st.caption(f"It is the same request as the one of {clock(asked_at)}, whose answer is not there any more.")
+        return
+    others = [name for name in context.namespaces() if name != turn.ask.namespace]
+    try:
+        looked = nearest_entries(
+            built.store,
+            [turn.ask.namespace, *others],
+            told,
+            buckets=built.settings.buckets,
+            strip_stop_words=built.settings.strip_stop_words,
+        )
+    except CacheError as error:
+        st.caption(f"The nearest entry is not known. {told_error(error)}")
+        return
+    if not looked.nearest:
+        st.caption(
+            f"No stored question is like it. Looked at: the newest {many(looked.looked_at, 'entry', 'entries')}."
+            if looked.looked_at
+            else "Nothing else is stored."
+        )
+        return
+    _apart(turn, looked.nearest[0], looked.looked_at)
+
+
+def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
+    """What a hit would have taken."""
+    entry = nearest.found.entry
+    st.text(visible(entry.prompt[:500]), width="stretch")
+    age = clock(entry.header.created_at)
+    if not nearest.differences:
+        st.caption(f"It is the same request, stored {age}: it would be a hit now.")
+        return
+    parts = ", ".join(literal(difference.name) for difference in nearest.differences)
+    st.caption(
+        f"It was stored {age}, shares {nearest.likeness:.0%} of its words, and differs in: {parts}. "
+        f"Looked at: the newest {many(looked_at, 'entry', 'entries')}."
+    )
+    st.dataframe(
+        tables.differences(nearest.differences),
+        column_config=tables.DIFFERENCE_COLUMNS,
+        hide_index=True,
+        key=f"differences-{turn.id}",
+        placeholder=UNKNOWN,
+        alt="What differs from the nearest entry",
+    )
+    st.page_link(
+        "pages/entries.py",
+        label="Open the entry",
+        icon=":material/database:",
+        query_params={"key": nearest.found.key, "namespace": entry.header.namespace},
+    )
+
+
+def _asked_before(turn: Turn, told: Explanation) -> float | None:
+    """When this very request was answered in this session before; None when it was not."""
+    cache = context.services().cache
+    turns: list[Turn] = st.session_state["turns"]
+    for other in reversed(turns[: turns.index(turn)]):
+        is_answered = other.answer is not None and other.answer.key and not other.imported
+        if is_answered and not differences(told, explain(cache, other.ask.request(), other.ask.controls())):
+            return other.asked_at
+    return None

@@ -1,0 +1,65 @@
+"""The bypass switch on every page: where it is on, and the way to turn it off; offered when writes are refused."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.access.roles import Action
+from core.cache.bypass import EVERYTHING, Bypassed
+from pages.components.data import actions, context
+from pages.components.data.readings import Reading
+from pages.components.display.figures import clock
+from pages.components.display.text import literal
+
+LOOK_SECONDS = 4
+
+
+def whose(namespace: str) -> str:
+    """Whose requests: for the middle of a sentence."""
+    return "all namespaces" if namespace == EVERYTHING else literal(namespace, 70)
+
+
+def banner() -> None:
+    """Says where requests bypass the cache; nothing where they do not."""
+    built = context.services()
+    found: Reading[list[Bypassed]] = context.readings().get(
+        "bypass", lambda: built.switch.all(built.store.namespaces()), max_age=LOOK_SECONDS
+    )
+    for switch in found.value or ():
+        _draw(switch)
+    if found.value or (last := actions.last("bypass")) is None or last.ending is not actions.Ending.DONE:
+        actions.show_last("bypass")
+
+
+def _draw(switch: Bypassed) -> None:
+    words = f"**Requests of {whose(switch.namespace)} bypass the cache.** "
+    if switch.at:
+        words += f"Since {clock(switch.at)}, by {literal(switch.actor, 40)}. "
+    if switch.note:
+        words += f"{literal(switch.note, 200)}. "
+    if not switch.kept:
+        words += "Redis takes no writes, so it keeps this in memory only. "
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.warning(words, icon=":material/alt_route:", width="stretch")
+        st.button(
+            "Use the cache again",
+            key=f"bypass-off-{switch.namespace}",
+            icon=":material/undo:",
+            disabled=not context.actor().may(Action.BYPASS),
+            on_click=actions.turn_bypass,
+            args=(switch.namespace, False),
+        )
+
+
+def offer(namespace: str) -> None:
+    """The way out when an invalidation was refused because Redis takes no writes."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            f"Have requests of {whose(namespace)} bypass the cache",
+            key="bypass-on",
+            icon=":material/alt_route:",
+            disabled=not context.actor().may(Action.BYPASS),
+            on_click=actions.turn_bypass,
+            args=(namespace, True),
+        )
+        st.caption("Works without writes. Until it is turned off again, nothing stored is served to them.")

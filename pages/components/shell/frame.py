@@ -1,0 +1,209 @@
+"""The frame of every page: tab title, logo, heading, connection state, and a banner when something is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import streamlit as st
+
+from core.access.roles import Action
+from core.errors import CacheError
+from core.stores.base import StoreFacts
+from pages.components.data import context
+from pages.components.data.readings import Reading
+from pages.components.display.figures import clock, duration, many
+from pages.components.display.text import literal, plain
+from pages.components.server import exposure
+from pages.components.shell import alert_banner as alarm
+from pages.components.shell import bypass_banner as bypass
+from pages.components.shell import login
+from pages.components.shell.alert_banner import START_WORKERS
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+FAVICON = str(ASSETS / "favicon.svg")
+LOGO = str(ASSETS / "logo.svg")
+
+STATE_SECONDS = 5
+NO_REDIS = (
+    "There is no Redis: entries live in the memory of this console only. Start everything with `make run`, or name a "
+    "server in `ENCORE_REDIS_URL`."
+)
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """How the parts around the cache are. `workers` is None when the queue cannot be read."""
+
+    facts: StoreFacts | None
+    facts_at: float
+    error: str
+    failing_since: float
+    workers: int | None
+    queue_error: str
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no Redis: entries then live in this console only."""
+        return self.facts is not None and self.facts.kind == "memory"
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the store takes writes now, as far as is known."""
+        return not self.error and (self.facts is None or self.facts.writable)
+
+
+def state() -> State:
+    """The state now, read at most every few seconds for all tabs together."""
+    built = context.services()
+    facts: Reading[StoreFacts] = context.readings().get("facts", built.store.facts, max_age=STATE_SECONDS - 1)
+    alive = context.alive_workers()
+    return State(
+        facts=facts.value,
+        facts_at=facts.read_at,
+        error=facts.error,
+        failing_since=context.readings().failing_since,
+        workers=None if alive.error else alive.value,
+        queue_error=alive.error,
+    )
+
+
+def entered() -> None:
+    """Says that this session came in by `app.py`."""
+    st.session_state["entered"] = True
+
+
+def _enter_by_app(title: str) -> None:
+    """Has a link that is the first one opened after the start run through `app.py` like any other.
+
+    Streamlit takes a folder of this name for an older kind of app, and runs its files by themselves, until
+    `st.navigation` has been called once.
+    """
+    if not st.session_state.get("entered"):
+        entered()
+        this = st.Page(lambda: None, title=title, url_path=title.lower())
+        st.navigation([st.Page(lambda: None, title="Encore", default=True), this], position="hidden")
+        st.rerun()
+
+
+def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
+    """Draws the frame. False when the settings cannot be used: there is nothing else to draw then.
+
+    `tells` names the alerts that the page speaks of itself, with what to do about them.
+    """
+    _enter_by_app(title)
+    st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
+    st.logo(LOGO, icon_image=FAVICON, size="large")
+    if reasons := exposure.found():
+        st.error("The console does not serve as it is set up.", icon=":material/gpp_bad:")
+        st.code("\n".join(reasons), language=None, wrap_lines=True)
+        return False
+    actor = context.actor()
+    if not actor.may(Action.LOOK):
+        login.gate(actor)
+        return False
+    st.title(title, anchor=False)
+    st.caption(lead)
+    if problems := context.settings_problems():
+        st.error("The console cannot start: its settings cannot be used.", icon=":material/error:")
+        st.code(problems, language=None, wrap_lines=True)
+        return False
+    with st.sidebar:
+        _connection()
+        login.who(actor)
+    _banner(tells)
+    return True
+
+
+@st.fragment(run_every=STATE_SECONDS)
+def _connection() -> None:
+    if not context.actor().may(Action.LOOK):  # the login has ended: what is on the screen goes too
+        st.rerun()
+    now = state()
+    settings = context.services().settings
+    with st.container(gap="xsmall"):
+        st.caption("Connection")
+        if now.error:
+            st.badge("Redis does not answer", icon=":material/error:", color="red")
+        elif now.in_memory:
+            st.badge("No Redis: in memory", icon=":material/memory:", color="orange")
+        elif now.facts is not None:
+            st.badge(f"Redis {_version(now.facts)}", icon=":material/check_circle:", color="green")
+        if now.workers is None:
+            st.badge("Workers unknown", icon=":material/help:", color="gray")
+        elif now.workers:
+            st.badge(many(now.workers, "worker"), icon=":material/check_circle:", color="green")
+        else:
+            st.badge("No worker", icon=":material/warning:", color="orange")
+        if settings.uses_demo_model:
+            st.badge("Demo model", icon=":material/science:", color="violet")
+        else:
+            st.badge("Real provider", icon=":material/cloud:", color="blue")
+
+
+@st.fragment(run_every=STATE_SECONDS)
+def _banner(told_by_page: Container[str]) -> None:
+    now = state()
+    if now.error:
+        told = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
+        if now.facts is not None:
+            told += f"You see the last values, read at {clock(now.facts_at)}. "
+        told += "Requests go on to the provider, uncached. This page tries again every few seconds."
+        st.error(told, icon=":material/cloud_off:")
+        return
+    bypass.banner()
+    for problem in _problems(now):
+        st.warning(problem, icon=":material/warning:")
+    if not now.in_memory:
+        for alert in alarm.firing():
+            if alert.name not in told_by_page:
+                alarm.draw(alert)
+
+
+def _problems(now: State) -> list[str]:
+    """What an operator should know of before it hurts."""
+    facts = now.facts
+    if facts is None:
+        return []
+    if now.in_memory:
+        return [NO_REDIS]
+    problems = []
+    if not facts.writable:
+        problems.append("Redis takes no writes now: answers are served, new ones are not stored.")
+    if facts.policy.startswith("allkeys"):
+        problems.append(
+            f"Redis evicts any key when memory is full ({literal(facts.policy)}): jobs and invalidation records may be "
+            "lost. Set `maxmemory-policy` to `volatile-lru` or `noeviction`."
+        )
+    if now.queue_error:
+        problems.append(f"The job queue cannot be read: {plain(now.queue_error)}.")
+    return problems
+
+
+def _version(facts: StoreFacts) -> str:
+    return "".join(character for character in facts.version if character in "0123456789.")
+
+
+def nothing_yet(reading: Reading[Any]) -> None:
+    """In place of a part whose values have never been read."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(":material/cloud_off: **No values yet**", text_alignment="center")
+        st.caption(
+            f"{plain(reading.error or 'Nothing was read')}. They appear when Redis answers.", text_alignment="center"
+        )
+        st.space("small")
+
+
+def no_worker_notice(what: str) -> None:
+    """Says that what was queued waits, and how to start a worker."""
+    st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
+    st.code(START_WORKERS, language="shell")
+
+
+def told(error: CacheError) -> str:
+    """An error of the project in a sentence; its messages hold no secret and no prompt."""
+    text = str(error)
+    return plain(f"{text[:1].upper()}{text[1:]}.")

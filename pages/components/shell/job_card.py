@@ -1,0 +1,136 @@
+"""Jobs as cards: state, progress, what it has done so far, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.access.roles import Action
+from pages.components.data import actions, context
+from pages.components.display.figures import clock, duration, money, number, sentence, share, size
+from pages.components.display.outcomes import Colour
+from pages.components.display.text import literal
+from workers.queue import JobState, JobView
+
+STATES: dict[JobState, tuple[str, Colour]] = {
+    JobState.QUEUED: (":material/schedule:", "gray"),
+    JobState.RUNNING: (":material/play_circle:", "blue"),
+    JobState.RETRYING: (":material/replay:", "orange"),
+    JobState.FINISHED: (":material/check_circle:", "green"),
+    JobState.FAILED: (":material/error:", "red"),
+    JobState.STOPPED: (":material/stop_circle:", "orange"),
+    JobState.CANCELLED: (":material/cancel:", "gray"),
+    JobState.UNKNOWN: (":material/help:", "gray"),
+}
+"""Icon and colour of each state; its word is its value."""
+
+KINDS = {
+    "sweep": "Sweep",
+    "replay": "Replay of sample questions",
+    "prune": "Tidying of indexes",
+    "refresh": "Refresh of a stale answer",
+    "judge": "Judging of served near matches",
+    "unknown": "Job of another program",
+}
+
+
+def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
+    """One job with its progress and buttons; `more` draws further buttons."""
+    icon, colour = STATES[job.state]
+    with st.container(border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(job.state.value, icon=icon, color=colour)
+            st.markdown(f"**{KINDS.get(job.kind, KINDS['unknown'])}**", width="content")
+            if job.namespace:
+                st.caption(f"in {literal(job.namespace)}", width="content")
+            st.caption(_when(job), width="stretch")
+            _buttons(job)
+            more()
+        if job.state.is_live:
+            st.progress(job.share or 0.0, text=_progress(job))
+        elif done := figures(job.kind, job.result or job.progress):
+            st.caption(sentence(done))
+        if job.error:
+            st.error(literal(job.error, 400), icon=":material/error:")
+
+
+def _buttons(job: JobView) -> None:
+    may = context.actor().may(Action.MANAGE_JOBS)
+    if job.state.is_live:
+        st.button(
+            "Stop" if job.state is JobState.RUNNING else "Cancel",
+            key=f"stop-{job.id}",
+            icon=":material/stop:",
+            disabled=not may,
+            on_click=actions.stop,
+            args=(job.id,),
+        )
+    if job.state in (JobState.FAILED, JobState.STOPPED, JobState.CANCELLED):
+        st.button(
+            "Run again",
+            key=f"retry-{job.id}",
+            icon=":material/replay:",
+            disabled=not may or job.kind == "unknown",
+            on_click=actions.retry,
+            args=(job.id,),
+        )
+    if not job.state.is_live:
+        st.button(
+            "Delete",
+            key=f"delete-{job.id}",
+            icon=":material/delete:",
+            type="tertiary",
+            disabled=not may,
+            on_click=actions.delete,
+            args=(job.id,),
+            help="Forgets the job's record; what it has done stays done.",
+        )
+
+
+def _when(job: JobView) -> str:
+    now = time.time()
+    if job.state is JobState.RUNNING and job.started_at:
+        return f"running for {duration(now - job.started_at)}"
+    if job.ended_at and not job.state.is_live:
+        took = f", took {duration(job.ended_at - job.started_at)}" if job.started_at else ""
+        return f"ended {clock(job.ended_at)}{took}"
+    if job.enqueued_at:
+        return f"waiting for {duration(now - job.enqueued_at)}"
+    return ""
+
+
+def _progress(job: JobView) -> str:
+    if job.state is JobState.RUNNING:
+        part = f"{share(job.share, 0)}: " if job.share is not None else ""
+        return sentence(part + (figures(job.kind, job.progress) or "it begins"))
+    if job.state is JobState.RETRYING:
+        return f"failed, tried again soon; {job.retries_left} attempts left"
+    if context.alive_workers().value == 0:
+        return "waiting: no worker is alive"
+    return "waiting for a worker"
+
+
+def figures(kind: str, told: Mapping[str, Any]) -> str:
+    """What a job has done, in words; empty when it has told nothing yet."""
+    if not told:
+        return ""
+    match kind:
+        case "sweep":
+            return (
+                f"{number(told.get('scanned'))} entries looked at, {number(told.get('deleted'))} deleted, "
+                f"{size(told.get('freed_bytes'))} given back"
+            )
+        case "replay":
+            return (
+                f"{number(told.get('sent'))} sent, {number(told.get('hits'))} hits ({share(told.get('hit_rate'))}), "
+                f"{number(told.get('errors'))} errors, {money(told.get('saved_usd'))} saved"
+            )
+        case "prune":
+            return f"{number(told.get('dropped'))} rows of expired entries dropped"
+        case "judge":
+            return f"{number(told.get('judged'))} hits judged, {number(told.get('wrong'))} of them wrong"
+        case _:
+            return ""

@@ -1,0 +1,17 @@
+"""The words for what somebody may not do. Nothing is enforced here: that is done where it is written."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.access.roles import REQUIRED, Action
+from pages.components.data import context
+
+
+def read_only(action: Action) -> None:
+    """Says why an action is not offered; nothing when it is."""
+    actor = context.actor()
+    if not actor.may(action):
+        st.caption(
+            f":material/lock: Read only: this takes the role {REQUIRED[action].word}, yours is {actor.role.word}."
+        )

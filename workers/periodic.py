@@ -1,0 +1,132 @@
+"""What happens by itself: due sweeps, retries, scheduled invalidations, pins, tidying. One look every few seconds.
+
+Several pools may run at the same time: every step is done once whoever looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+
+from core.cache.revalidation import Refreshes
+from core.entries.pins import Pins
+from core.errors import CacheError
+from core.invalidation.invalidator import CacheInvalidator
+from core.invalidation.schedules import Schedules
+from core.monitoring.worker_pools import BEAT_SECONDS, Pools
+from core.semantic.quality.evidence import Evidence
+from core.text.printable import without_text
+from workers.queue import JobQueue
+
+logger = logging.getLogger("encore.workers")
+
+RETRY_LOOK_SECONDS = 1.0
+REFRESH_LOOK_SECONDS = 1.0
+DUE_LOOK_SECONDS = 2.0
+"""Shortest time from the end of a hold to its sweep, on average half of it."""
+DUE_LOOK_SHARE = 0.05
+"""Largest share of the time spent on looking for what is due: with very many namespaces it is done less often."""
+SCHEDULES_SECONDS = 5.0
+PRUNE_LOOK_SECONDS = 60.0
+JUDGE_LOOK_SECONDS = 5.0
+SAMPLE_LOOK_SECONDS = 5.0
+SAMPLE_SHARE = 0.02
+"""Largest share of the time spent on sampling the gauges: with very many namespaces it is done less often."""
+PINS_SECONDS = 600.0
+
+
+class Schedule:
+    """The periodic work of one pool. `tick` does what is due and returns; what a step raises is logged."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        invalidation: CacheInvalidator,
+        schedules: Schedules,
+        pools: Pools,
+        refreshes: Refreshes,
+        evidence: Evidence,
+        pins: Pins,
+        *,
+        count_workers: Callable[[], int],
+        keep_sample: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._invalidation = invalidation
+        self._schedules = schedules
+        self._pools = pools
+        self._refreshes = refreshes
+        self._evidence = evidence
+        self._pins = pins
+        self._count_workers = count_workers
+        self._keep_sample = keep_sample
+        self._monotonic = monotonic
+        self._pool_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._next: dict[str, float] = {}
+        self._failing: dict[str, str] = {}
+
+    def tick(self) -> None:
+        """Does what is due by now."""
+        self._every(BEAT_SECONDS, "beat", self._beat)
+        self._every(RETRY_LOOK_SECONDS, "retries", self._queue.enqueue_due_retries)
+        self._every(REFRESH_LOOK_SECONDS, "refreshes", self.enqueue_refreshes)
+        self._every(DUE_LOOK_SECONDS, "sweeps", self.reconcile, share=DUE_LOOK_SHARE)
+        self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
+        self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
+        self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
+        self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
+        self._every(PINS_SECONDS, "pins", self._pins.renew)
+
+    def reconcile(self) -> None:
+        """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""
+        for namespace in self._invalidation.due_namespaces():
+            self._queue.reconcile_sweep(namespace)
+
+    def enqueue_refreshes(self) -> None:
+        """One job for every stale answer that was served and is to be generated anew."""
+        for key in self._refreshes.take():
+            self._queue.enqueue_refresh(key)
+
+    def enqueue_judging(self) -> None:
+        """One job for all hits that wait to be judged afterwards."""
+        if self._evidence.samples_waiting():
+            self._queue.enqueue_judging()
+
+    def close(self) -> None:
+        """Says that this pool has ended."""
+        try:
+            self._pools.leave(self._pool_id)
+        except CacheError as error:
+            logger.warning("the pool cannot say goodbye: %s", error)
+
+    def _beat(self) -> None:
+        self._pools.beat(self._pool_id, host=socket.gethostname(), pid=os.getpid(), workers=self._count_workers())
+
+    def _every(self, seconds: float, name: str, step: Callable[[], object], *, share: float = 1.0) -> None:
+        began = self._monotonic()
+        if began < self._next.get(name, began):
+            return
+        try:
+            step()
+        except CacheError as error:
+            self._note(name, str(error))
+        except Exception as error:  # noqa: BLE001 (one step that fails must not end the workers)
+            self._note(name, without_text(error))
+        else:
+            self._note(name, "")
+        ended = self._monotonic()
+        self._next[name] = max(began + seconds, ended + (ended - began) / share)
+
+    def _note(self, name: str, problem: str) -> None:
+        """One line in the log per change, not one a second."""
+        if problem != self._failing.get(name, ""):
+            if problem:
+                logger.warning("%s: %s", name, problem)
+            else:
+                logger.warning("%s: goes on again", name)
+            self._failing[name] = problem
