@@ -17,7 +17,7 @@ import msgspec
 
 from core.access.audit import AuditLog
 from core.invalidation.invalidator import CacheInvalidator
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import CacheEntry, EntryHeader, Stamp
 from core.stores import codec
 from core.stores.base import Write

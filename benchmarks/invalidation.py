@@ -31,11 +31,11 @@ from rq import Queue
 
 from benchmarks import _noop
 from benchmarks._snapshots import APART_SECONDS, MODELS, PATIENCE_SECONDS, SLOT, Setup, Snapshots, model_of
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.invalidation.sweep import SweepProgress
 from core.stores.redis.store import patient_client
 from workers.queue import JobQueue
-from workers.queue.jobs import job_id
+from workers.queue.records import job_id
 from workers.queue.views import JobState
 
 READS_A_SECOND = 800

@@ -27,7 +27,7 @@ from benchmarks.semantic_quality import read_rows
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.keys.identity import Identity, identify
-from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Completion
+from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Completion, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import EmbedderIdentity, NoVector, Vector, Vectors, WordLlamaEmbedder, normalized
 from core.semantic.index.blas import SingleThreadedBlas
@@ -37,7 +37,6 @@ from core.semantic.index.replication import SharedVectors
 from core.semantic.index.vector_sets import VectorSetIndex, has_vector_sets
 from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode
 from core.stores.redis.embedded import EmbeddedRedis, ServerBinary, server_at
 from core.stores.redis.store import RedisStore
 

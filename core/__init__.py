@@ -1,6 +1,6 @@
 """Encore: a response cache for LLM applications. These are the public names; everything else may change."""
 
-from .bans.record import Criteria
+from .bans.criteria import Criteria
 from .bootstrap import Services, bootstrap
 from .cache.cache import LLMCache
 from .cache.flow import CacheConfig

@@ -42,7 +42,7 @@ from .stores.redis.address import ServerKind, parse_address
 from .stores.redis.store import RedisStore, patient_client, request_client
 
 if TYPE_CHECKING:
-    from .providers import Provider
+    from .providers.base import Provider
     from .semantic.index.replication import SharedVectors
     from .semantic.lookup import SemanticLookup
 
@@ -288,7 +288,8 @@ def _provider(
     settings: Settings, *, max_retries: int = 2, on_embedding: Callable[[str, int], None] | None = None
 ) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
-    from .providers import DemoProvider, OpenAIProvider
+    from .demo.model import DemoProvider
+    from .providers.openai import OpenAIProvider
 
     if settings.uses_demo_model:
         return DemoProvider()

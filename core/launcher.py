@@ -29,6 +29,7 @@ from .concurrency import processes as child
 from .errors import CacheError, EmbeddedRedisError
 from .settings import Settings
 from .stores.redis.embedded import EmbeddedRedis
+from .text.printable import masked
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -221,14 +222,6 @@ def free_port(preferred: int, *, name: str, taken: Container[int] = ()) -> int:
                 _say(f"port {preferred} is busy: the {name} is on {port}")
             return port
     raise PartFailed(f"no port from {preferred} on is free for the {name}: choose one with ENCORE_{name.upper()}_PORT")
-
-
-def masked(url: str) -> str:
-    """A URL fit for a terminal: without its password and without options, which may hold one."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    shown = f"{user.partition(':')[0]}:***@{host}" if at else host
-    return f"{parts.scheme}://{shown}{parts.path}"
 
 
 def is_impatient(number: int, *, after_seconds: float) -> bool:

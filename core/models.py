@@ -50,6 +50,21 @@ class CacheStrategy(StrEnum):
     SEMANTIC = "semantic"
 
 
+class SemanticMode(StrEnum):
+    """What semantic lookup may do in a namespace: nothing, ask a judge first, or serve above a certified threshold."""
+
+    OFF = "off"
+    JUDGE = "judge"
+    SERVE = "serve"
+
+
+class IndexChoice(StrEnum):
+    """Where the rows are searched: in each process, or by Redis."""
+
+    NUMPY = "numpy"
+    REDIS = "redis"
+
+
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One chat-completion request, as given: nothing is reworded on its way to the provider.
 

@@ -27,8 +27,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from .access.roles import Role
 from .bans.record import COPIES_SECONDS
 from .errors import InvalidSettings
-from .keys.identity import NAMESPACE_PATTERN
-from .models import CacheStrategy
+from .keys.names import NAMESPACE_PATTERN
+from .models import CacheStrategy, IndexChoice, SemanticMode
 from .policy.ttl import TTLRule, class_problems, rule_problems
 from .stores.redis.address import ServerKind, parse_address
 
@@ -39,21 +39,6 @@ class ProviderChoice(StrEnum):
     AUTO = "auto"
     OPENAI = "openai"
     DEMO = "demo"
-
-
-class SemanticMode(StrEnum):
-    """What semantic lookup may do in a namespace: nothing, ask a judge first, or serve above a certified threshold."""
-
-    OFF = "off"
-    JUDGE = "judge"
-    SERVE = "serve"
-
-
-class IndexChoice(StrEnum):
-    """Where the rows are searched: in each process, or by Redis."""
-
-    NUMPY = "numpy"
-    REDIS = "redis"
 
 
 SHORTEST_SECRET = 32

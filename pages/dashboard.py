@@ -14,17 +14,18 @@ from core.access.roles import Action
 from core.metrics.request_log import RequestRecord
 from core.metrics.summary import Summary
 from core.models import OutcomeKind
-from pages.components.dashboard import series_table, tiles
+from pages.components.dashboard import charts as dashboard_charts
+from pages.components.dashboard import series_table, tables, tiles
 from pages.components.data import actions, context
 from pages.components.data import queries as window
 from pages.components.data.readings import Reading
 from pages.components.data.view import ON_DASHBOARD, ON_REQUESTS, View, choose_view
-from pages.components.display import charts, tables
+from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
 from pages.components.display.figures import UNKNOWN, clock, duration, sentence
 from pages.components.shell.frame import START_WORKERS, frame, nothing_yet, state
 from pages.components.shell.job_card import figures as figures_of_job
-from workers.queue.jobs import job_id
+from workers.queue.records import job_id
 
 TILE_SECONDS = 2
 CHART_SECONDS = 10
@@ -143,17 +144,17 @@ def panels(view: View, compare: bool) -> None:
     marks = window.marks(view)
     draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
-        draw("Requests by outcome", "outcomes", charts.outcomes_over_time, buckets, marks, before)
-        draw("Hit rate", "hit-rate", charts.hit_rate_over_time, buckets, marks, before)
-        draw("Latency of hits and misses", "latency", charts.latency_over_time, buckets, marks, before)
-        draw("Money saved and spent", "savings", charts.savings_over_time, buckets, marks, before)
+        draw("Requests by outcome", "outcomes", dashboard_charts.outcomes_over_time, buckets, marks, before)
+        draw("Hit rate", "hit-rate", dashboard_charts.hit_rate_over_time, buckets, marks, before)
+        draw("Latency of hits and misses", "latency", dashboard_charts.latency_over_time, buckets, marks, before)
+        draw("Money saved and spent", "savings", dashboard_charts.savings_over_time, buckets, marks, before)
         sampled = () if view.model else window.gauges(view)
         if any(bucket.last is not None for bucket in sampled):
             gauges = (sampled, marks, view.namespace)
-            draw("Entries, memory and evictions", "stored", charts.stored_over_time, *gauges)
+            draw("Entries, memory and evictions", "stored", dashboard_charts.stored_over_time, *gauges)
         by_model = window.breakdown(view, "model")
         if any(one.hit_rate is not None for one in by_model.values()):
-            draw("Hit rate by model", "by-model", charts.hit_rate_by_name, by_model)
+            draw("Hit rate by model", "by-model", dashboard_charts.hit_rate_by_name, by_model)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download the series as CSV",
@@ -283,7 +284,7 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
 def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
     found = window.breakdown(view, by)
     if by == "namespace" and any(summary.hit_rate is not None for summary in found.values()):
-        panel(view, "Hit rate by namespace", "by-namespace", charts.hit_rate_by_name, found)
+        panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found)
     st.dataframe(
         tables.breakdown(found),
         column_config=tables.breakdown_columns(by.capitalize()),
@@ -297,14 +298,14 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
 def _waiting(view: View) -> None:
     if (now := window.slow_summary(view)) is not None:
         latencies = (now.hit_latency, now.miss_latency)
-        panel(view, "How long callers waited", "distribution", charts.latency_distribution, *latencies)
+        panel(view, "How long callers waited", "distribution", dashboard_charts.latency_distribution, *latencies)
 
 
 def _ttl_classes(view: View) -> None:
     now = window.slow_summary(view)
     kinds = now.ttl_classes if now else {}
     if kinds:
-        panel(view, "Requests by TTL class", "ttl-classes", charts.ttl_class_mix, kinds)
+        panel(view, "Requests by TTL class", "ttl-classes", dashboard_charts.ttl_class_mix, kinds)
     st.dataframe(
         tables.ttl_classes(kinds),
         column_config=tables.TTL_COLUMNS,

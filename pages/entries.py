@@ -22,7 +22,7 @@ from core.entries.listing import (
     page_entries,
 )
 from core.errors import InvalidInput
-from core.keys.identity import Slot, parse_readable_key
+from core.keys.names import Slot, parse_readable_key
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import UNKNOWN, clock, duration, many

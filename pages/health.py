@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from core.access.roles import Action
-from core.doctor.diagnosis import Diagnosis, Finding, Level
+from core.doctor.diagnosis import Diagnosis
+from core.doctor.findings import Finding, Level
 from core.doctor.isolation import Check, check_isolation
 from core.errors import CacheError
 from core.stores.base import Persistence, StoreFacts

@@ -10,14 +10,16 @@ import msgspec
 import streamlit as st
 
 from core.access.roles import Action
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.errors import CacheError
-from core.invalidation.invalidator import Invalidation, InvalidationState, Preview, ending_hold, invalidating
+from core.invalidation.history import Invalidation, InvalidationState
+from core.invalidation.invalidator import Preview, ending_hold, invalidating
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, clock, countdown, duration, many, money, sentence, share, size
 from pages.components.display.text import literal, plain
+from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.criteria_form import Fields, effect, fill_from_link, form, now_criteria
 from pages.components.invalidations.states import STATES
 from pages.components.shell import bypass_banner as bypass
@@ -26,7 +28,7 @@ from pages.components.shell.frame import frame, nothing_yet, told
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
 from workers.queue import JobView
-from workers.queue.jobs import job_id
+from workers.queue.records import job_id
 
 SECONDS = 1
 HISTORY = 200
@@ -112,8 +114,8 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     _figures(preview)
     if preview.rows:
         st.dataframe(
-            tables.preview(preview.rows),
-            column_config=tables.PREVIEW_COLUMNS,
+            invalidation_tables.preview(preview.rows),
+            column_config=invalidation_tables.PREVIEW_COLUMNS,
             hide_index=True,
             height=min(35 * len(preview.rows) + 38, 260),
             key="preview-rows",
@@ -405,8 +407,8 @@ def _linked_invalidation(chosen: str) -> None:
             st.markdown(literal(str(one.criteria), 200), width="content")
         trail = context.readings().get(("trail", chosen), lambda: built.audit.records(limit=50, invalidation_id=chosen))
         st.dataframe(
-            tables.trail(reversed(trail.value or [])),
-            column_config=tables.TRAIL_COLUMNS,
+            invalidation_tables.trail(reversed(trail.value or [])),
+            column_config=invalidation_tables.TRAIL_COLUMNS,
             hide_index=True,
             key="trail",
             placeholder=UNKNOWN,
@@ -435,11 +437,11 @@ def history() -> None:
     if not found:
         st.caption("None like this. Clear the filters to see all.")
         return
-    table = tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
+    table = invalidation_tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
     chosen = st.dataframe(
         table,
-        column_config=tables.INVALIDATION_COLUMNS,
-        column_order=tables.INVALIDATIONS_SHOWN,
+        column_config=invalidation_tables.INVALIDATION_COLUMNS,
+        column_order=invalidation_tables.INVALIDATIONS_SHOWN,
         hide_index=True,
         key="history",
         on_select="rerun",

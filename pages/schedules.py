@@ -10,9 +10,10 @@ import msgspec
 import streamlit as st
 
 from core.access.roles import Action
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.errors import CacheError
-from core.invalidation.invalidator import Invalidation, Preview
+from core.invalidation.history import Invalidation
+from core.invalidation.invalidator import Preview
 from core.invalidation.schedules import LONGEST_NAME, Schedule, Schedules, scheduling
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading

@@ -14,6 +14,7 @@ from pages.components.data.readings import Reading
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, duration, many, number
 from pages.components.display.text import literal
+from pages.components.invalidations import tables as invalidation_tables
 from pages.components.shell.frame import START_WORKERS, frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
@@ -169,8 +170,8 @@ def schedules() -> None:
         return
     if found.value:
         st.dataframe(
-            tables.schedules(found.value),
-            column_config=tables.SCHEDULE_COLUMNS,
+            invalidation_tables.schedules(found.value),
+            column_config=invalidation_tables.SCHEDULE_COLUMNS,
             hide_index=True,
             key="schedules-of-workers",
             placeholder=UNKNOWN,

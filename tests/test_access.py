@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from core.access.roles import REQUIRED, Action, Actor, Role, allowed
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
+from core.demo.model import DemoProvider
 from core.doctor.isolation import check_isolation
 from core.entries.edits import Edits
 from core.entries.seeding import Seed, record_seeding, sow
 from core.errors import AccessDenied
-from core.models import Answer, ChatRequest, Controls
-from core.providers import DemoProvider
+from core.models import Answer, ChatRequest, Controls, SemanticMode
 from core.semantic.quality.records import Labeller, PairRecord, pair_id
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode, Settings
+from core.settings import Settings
 from workers.queue import JobQueue
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from core.keys.identity import ALERTS
+from core.keys.names import ALERTS
 from core.metrics import Summary
 from core.monitoring.alert_board import AlertBoard
 from core.monitoring.alerts import AlertRules, HealthFacts

@@ -8,9 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.bans import record as bans
-from core.bans.record import Ban, BanState, Criteria, InvalidationRecord, Visibility, visibility
+from core.bans.criteria import Criteria
+from core.bans.record import Ban, BanState, InvalidationRecord, Visibility, visibility
 from core.errors import DecodeError, InvalidationNotFound, InvalidationRefused, InvalidInput
-from core.keys.identity import readable_key
+from core.keys.names import readable_key
 from tests.entries import NOW, a_record, an_entry, digest_of
 
 KEY = readable_key(0, digest_of("k"))

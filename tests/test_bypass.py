@@ -10,14 +10,15 @@ import redis
 
 from core.access.audit import AuditLog
 from core.access.roles import Actor, Role
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.cache.bypass import COPY_SECONDS, EVERYTHING, MARKS, BypassSwitch
 from core.cache.cache import LLMCache
 from core.cache.flow import SWITCHED, CacheConfig
-from core.doctor.diagnosis import Level, diagnose
+from core.doctor.diagnosis import diagnose
+from core.doctor.findings import Level
 from core.errors import AccessDenied, InvalidInput, NotCached, StoreUnavailable, WriteRefused
-from core.keys.identity import BYPASS
+from core.keys.names import BYPASS
 from core.models import ChatRequest, Controls, For, OutcomeKind
 from core.settings import Settings
 from core.stores.redis.store import RedisStore, patient_client

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans.record import Criteria, append
+from core.bans.criteria import Criteria
+from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.errors import InvalidInput, NotCached, ProviderUnavailable

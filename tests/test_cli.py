@@ -17,8 +17,8 @@ from core.bootstrap import Services, bootstrap
 from core.cli import cli
 from core.cli import formats as words
 from core.cli.formats import DURATION
+from core.demo.model import DemoProvider
 from core.models import ChatRequest, Controls
-from core.providers import DemoProvider
 from core.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from core.bootstrap import Services, bootstrap
+from core.demo.model import DemoProvider
 from core.monitoring.worker_pools import Pools
-from core.providers import DemoProvider
 from core.settings import Settings
 from tests.test_cli import Terminal, ask
 

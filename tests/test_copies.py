@@ -9,12 +9,12 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.bans import record as bans
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.errors import StoreUnavailable, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Controls, For, Stamp
 from core.stores.base import Store, Write
 from core.stores.local import KEPT_SECONDS, LEAVE_SECONDS, OVERHEAD_BYTES, Copies

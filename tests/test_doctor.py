@@ -10,19 +10,13 @@ import time
 
 import pytest
 
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
-from core.doctor.diagnosis import (
-    MANY_BANS,
-    Level,
-    diagnose,
-    effective_settings,
-    facts_findings,
-    invalidation_findings,
-    provider_findings,
-    queue_findings,
-    semantic_findings,
-)
+from core.doctor.configuration import effective_settings
+from core.doctor.diagnosis import MANY_BANS, diagnose, invalidation_findings, queue_findings
+from core.doctor.findings import Level
+from core.doctor.provider import provider_findings, semantic_findings
+from core.doctor.redis import facts_findings
 from core.models import ChatRequest
 from core.monitoring.worker_pools import Pools
 from core.settings import Settings

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.entries.edits import ANOTHER_REQUEST, INVALIDATED, Edits
 from core.entries.listing import EntryFilter, find_entries, find_entry
 from core.entries.transfer import Line, export
 from core.errors import InvalidInput, StoreUnavailable
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Completion, Controls, For
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client

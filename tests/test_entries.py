@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
 from core.bans import record as bans
-from core.bans.record import Criteria, Visibility
+from core.bans.criteria import Criteria
+from core.bans.record import Visibility
 from core.entries.listing import EntryFilter, answer_text, count_listed, find_entries, find_entry, page_entries
 from core.entries.pins import Pins
-from core.keys.identity import Slot, readable_key
+from core.keys.names import Slot, readable_key
 from core.metrics import CacheMetrics
 from core.stores import codec
 from core.stores.base import Write

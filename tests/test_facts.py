@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans.record import MAX_ACTIVE_BANS, Criteria
+from core.bans.criteria import Criteria
+from core.bans.record import MAX_ACTIVE_BANS
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.monitoring.alerts import HealthFacts, alerts

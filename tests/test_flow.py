@@ -9,10 +9,10 @@ from pathlib import Path
 
 from openai import OpenAI
 
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
-from core.invalidation.invalidator import InvalidationState
-from core.keys.identity import Slot
+from core.invalidation.history import InvalidationState
+from core.keys.names import Slot
 from core.models import ChatRequest, OutcomeKind
 from core.settings import Settings
 from tests.openai_server import OpenAIServer

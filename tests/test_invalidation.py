@@ -13,7 +13,8 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.bans import record as bans
-from core.bans.record import MAX_ACTIVE_BANS, BanState, Criteria
+from core.bans.criteria import Criteria
+from core.bans.record import MAX_ACTIVE_BANS, BanState
 from core.bootstrap import bootstrap
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
@@ -27,10 +28,11 @@ from core.errors import (
     WriteRefused,
 )
 from core.invalidation import sweep as sweeping
-from core.invalidation.invalidator import CacheInvalidator, InvalidationState
+from core.invalidation.history import InvalidationState
+from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.preview import Previewed
 from core.invalidation.sweep import Sweep, SweepProgress
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Controls, For, OutcomeKind, Stamp
 from core.settings import Settings
 from core.stores import codec

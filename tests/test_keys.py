@@ -20,17 +20,9 @@ from openai.resources.responses import Responses
 from openai.types.chat import ChatCompletionMessage
 
 from core.errors import InvalidInput
-from core.keys.identity import (
-    NAMESPACE_PATTERN,
-    UNKEYED_HEADERS,
-    Identity,
-    Slot,
-    Unkeyable,
-    identify,
-    normalize,
-    parse_readable_key,
-    readable_key,
-)
+from core.keys.identity import UNKEYED_HEADERS, Identity, Unkeyable, identify
+from core.keys.names import NAMESPACE_PATTERN, Slot, parse_readable_key, readable_key
+from core.keys.normalization import normalize
 from core.models import UNKEYED_PARAMETERS, ChatRequest
 
 ROOT = Path(__file__).parent.parent

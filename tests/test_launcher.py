@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.launcher import PartFailed, free_port, is_impatient, masked
+from core.launcher import PartFailed, free_port, is_impatient
 from core.stores.redis.embedded import running_url
+from core.text.printable import masked
 from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.cache.leases import LEASE_SECONDS, HeldLease, Leases
 from core.errors import OutcomeUnknown
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import ChatRequest
 from core.stores.base import Claim
 from core.stores.memory import MemoryStore

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.bans.record import Criteria, append
-from core.keys.identity import Slot, identify
+from core.bans.criteria import Criteria
+from core.bans.record import append
+from core.keys.identity import identify
+from core.keys.names import Slot
 from core.models import CacheEntry, CacheStrategy, ChatRequest, HitDetail
 from core.stores import codec
 from core.stores.base import Write

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from core.bans.criteria import Criteria, fold
 from core.bans.prefilter import LEADS, MAKERS, needles
-from core.bans.record import Criteria, fold
 
 
 def test_no_other_character_becomes_ascii_when_it_is_folded():

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.entries import pins as pins_module
@@ -14,7 +14,7 @@ from core.entries.edits import Edits
 from core.entries.listing import find_entry
 from core.entries.pins import PIN_SECONDS, RENEW_BELOW_SECONDS, Pins
 from core.errors import InvalidInput, StoreUnavailable
-from core.keys.identity import PINS, Slot
+from core.keys.names import PINS, Slot
 from core.models import ChatRequest, Completion, Controls, For
 from core.stores.redis.store import RedisStore, patient_client
 from tests.entries import NOW, Clock

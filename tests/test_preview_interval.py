@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.preview import _interval
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.stores.base import Write
 from core.stores.codec import encode_entry
 from core.stores.redis.store import RedisStore, patient_client

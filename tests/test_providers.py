@@ -16,12 +16,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.demo.answers import answer
+from core.demo.model import DemoProvider
 from core.errors import ProviderUnavailable
 from core.models import ChatRequest
-from core.providers import DemoProvider, OpenAIProvider
+from core.providers.openai import OpenAIProvider
 from core.providers.prices import price, quote_price
 from core.semantic.judge.prompt import Ruling, build_messages, parse_verdict
-from core.wire.chat import IncompleteStream, assemble, assemble_response
+from core.wire.chat import IncompleteStream, assemble
+from core.wire.responses import assemble_response
 from tests.openai_server import Behaviour, OpenAIServer, embedding_of
 
 

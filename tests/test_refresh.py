@@ -12,7 +12,7 @@ from redis import Redis
 from core.bootstrap import Services, bootstrap
 from core.cache.revalidation import RESTS_SECONDS, Refreshes, refresh
 from core.errors import ProviderUnavailable
-from core.keys.identity import REFRESH, REFRESHES
+from core.keys.names import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
 from core.settings import Settings
 from tests.entries import Clock

@@ -16,7 +16,7 @@ from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.demo.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay, sample
 from core.errors import InvalidInput
-from core.keys.identity import normalize
+from core.keys.normalization import normalize
 from tests.fakes import CountingProvider
 
 

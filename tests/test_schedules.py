@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
-from core.bans.record import MAX_ACTIVE_BANS, Criteria
+from core.bans.criteria import Criteria
+from core.bans.record import MAX_ACTIVE_BANS
 from core.errors import InvalidationNotFound, InvalidInput, StoreUnavailable, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidSettings
-from core.models import CacheStrategy
-from core.settings import SemanticMode, Settings
+from core.models import CacheStrategy, SemanticMode
+from core.settings import Settings
 
 
 def problems(**values: Any) -> tuple[str, ...]:

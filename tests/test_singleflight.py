@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.bans.record import Criteria, append
+from core.bans.criteria import Criteria
+from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Controls
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes

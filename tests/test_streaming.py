@@ -9,18 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import IncompleteStream
-from core.wire.chat import (
-    DONE,
-    EventReader,
-    assemble,
-    assemble_response,
-    encode_event,
-    is_complete,
-    replay,
-    split,
-    split_response,
-    without_usage,
-)
+from core.wire.chat import assemble, replay, split, without_usage
+from core.wire.events import DONE, EventReader, encode_event
+from core.wire.responses import assemble_response, is_complete, split_response
 from tests.openai_server import Behaviour
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.keys.identity import normalize
+from core.keys.normalization import normalize
 from core.policy.ttl import TTLPolicy, TTLRule, class_problems, rule_problems
 from core.settings import Settings
 

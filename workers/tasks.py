@@ -14,7 +14,7 @@ from core.demo.replay import popular, sample
 from core.demo.replay import replay as replay_through
 from core.errors import InvalidInput, ProviderUnavailable
 from core.invalidation.invalidator import SweepProgress
-from core.keys.identity import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
+from core.keys.names import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
 from core.semantic.quality.sampling import judge_samples
 from core.settings import Settings
 from workers.queue import Interrupted, current_task

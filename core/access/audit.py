@@ -13,7 +13,7 @@ import msgspec
 import redis
 
 from ..errors import InvalidInput
-from ..keys.identity import AUDIT
+from ..keys.names import AUDIT
 from ..stores.redis.failures import reading, writing
 from ..text.export import to_csv, to_json_lines
 from ..text.printable import printable

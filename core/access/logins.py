@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import redis
 
-from ..keys.identity import ENDED_LOGINS
+from ..keys.names import ENDED_LOGINS
 from ..settings import Settings
 from ..stores.redis.failures import reading, writing
 from ..text.printable import printable

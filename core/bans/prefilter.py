@@ -11,7 +11,7 @@ import re
 import unicodedata
 from itertools import chain
 
-from .record import Criteria, fold
+from .criteria import Criteria, fold
 
 MAKERS = tuple(
     character.encode()

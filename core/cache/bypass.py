@@ -23,7 +23,7 @@ import redis
 from ..access.audit import AuditLog, AuditRecord
 from ..access.roles import Action, Actor, allowed
 from ..errors import CacheError, InvalidInput, WriteRefused
-from ..keys.identity import BYPASS, NAMESPACE_PATTERN
+from ..keys.names import BYPASS, NAMESPACE_PATTERN
 from ..stores.redis.failures import reading, writing
 from ..text.printable import printable
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from ..access.audit import AuditLog
 from ..access.roles import Actor
-from ..bans.record import Criteria
+from ..bans.criteria import Criteria
 from ..concurrency.breaker import CircuitBreaker
 from ..concurrency.threads import in_thread
 from ..errors import ProviderUnavailable
-from ..invalidation.invalidator import CacheInvalidator, Invalidation
+from ..invalidation.history import Invalidation
+from ..invalidation.invalidator import CacheInvalidator
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy.ttl import TTLPolicy
@@ -31,7 +32,7 @@ from .steps import Bypass, Follow, Hit, Lead, Step, give_up
 from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
-    from ..providers import Provider
+    from ..providers.base import Provider
 
 
 class LLMCache:

@@ -19,7 +19,8 @@ import msgspec
 from ..bans.record import InvalidationRecord, may_store
 from ..concurrency.breaker import CircuitBreaker
 from ..errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
-from ..keys.identity import Identity, Slot, readable_key
+from ..keys.identity import Identity
+from ..keys.names import Slot, readable_key
 from ..models import (
     Answer,
     CacheEntry,

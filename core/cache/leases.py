@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from ..stores.base import Claim, Store
 
 logger = logging.getLogger("encore.leases")

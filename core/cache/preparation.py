@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..keys.identity import Identity, Slot, Unkeyable, identify, scope_parts
+from ..keys.identity import Identity, Unkeyable, identify, scope_parts
+from ..keys.names import Slot
 from ..keys.parts import pack, parts_of
 from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from ..policy import cacheability as policy

@@ -16,7 +16,7 @@ import msgspec
 import redis
 
 from ..errors import ProviderUnavailable
-from ..keys.identity import REFRESH, REFRESHES, parse_readable_key
+from ..keys.names import REFRESH, REFRESHES, parse_readable_key
 from ..models import CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
 from ..stores.redis.failures import reading, writing
 

@@ -19,7 +19,7 @@ from .drivers import race, race_async
 from .steps import Bypass, Hit, Lead
 
 if TYPE_CHECKING:
-    from ..providers import Provider
+    from ..providers.base import Provider
 
 Settled = Hit | Bypass | Lead
 

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import click
 
-from ..doctor.diagnosis import Diagnosis, Level, diagnose, unusable
+from ..doctor.diagnosis import Diagnosis, diagnose, unusable
+from ..doctor.findings import Level
 from ..entries.listing import EntryFilter, FoundEntry, find_entries
 from ..errors import InvalidSettings
-from ..keys.identity import Slot, normalize, readable_key
+from ..keys.names import Slot, readable_key
+from ..keys.normalization import normalize
 from ..metrics import Summary
 from ..models import CacheStrategy, ChatRequest, Controls
 from ..stores.lookup import look_up

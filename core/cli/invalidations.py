@@ -9,9 +9,10 @@ from typing import Any
 import click
 import msgspec
 
-from ..bans.record import Criteria
+from ..bans.criteria import Criteria
 from ..errors import InvalidationRefused, InvalidInput, WriteRefused
-from ..invalidation.invalidator import Invalidation, InvalidationState, Preview
+from ..invalidation.history import Invalidation, InvalidationState
+from ..invalidation.invalidator import Preview
 from ..invalidation.preview import WORD, Previewed
 from ..monitoring.worker_pools import Pools
 from . import formats as words

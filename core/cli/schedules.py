@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from ..bans.record import Criteria
+from ..bans.criteria import Criteria
 from ..errors import StoreUnavailable
 from ..invalidation.schedules import Schedule, Schedules
 from ..monitoring.worker_pools import Pools

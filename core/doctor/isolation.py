@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from ..access.roles import Action, Actor, allowed
-from ..bans.record import Criteria, append, lift
+from ..bans.criteria import Criteria
+from ..bans.record import append, lift
 from ..cache.cache import LLMCache
 from ..cache.flow import CacheConfig
 from ..models import ChatRequest, Completion, Controls, For

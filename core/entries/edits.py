@@ -18,7 +18,7 @@ from ..access.roles import Action, Actor, allowed
 from ..bans.record import may_store
 from ..cache.cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
-from ..keys.identity import parse_readable_key, readable_key
+from ..keys.names import parse_readable_key, readable_key
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
 from ..stores.base import Store
 from ..stores.lookup import MissReason

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..keys.identity import normalize, scope_parts
+from ..keys.identity import scope_parts
+from ..keys.normalization import normalize
 from ..keys.parts import NONE, Part, parts_of, shown, unpack
 from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
 from ..policy import cacheability as policy

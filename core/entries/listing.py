@@ -18,7 +18,7 @@ import msgspec
 
 from ..bans.record import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError
-from ..keys.identity import Slot, parse_readable_key, readable_key
+from ..keys.names import Slot, parse_readable_key, readable_key
 from ..metrics.hits import HitCounts, Hits
 from ..models import CacheEntry
 from ..stores import codec

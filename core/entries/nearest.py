@@ -12,7 +12,7 @@ from heapq import nlargest
 
 import msgspec
 
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from ..stores.base import Store
 from .explanation import Difference, Explanation, differences_from_entry
 from .listing import EntryFilter, FoundEntry, page_entries

@@ -20,7 +20,7 @@ from ..access.audit import AuditLog, AuditRecord
 from ..access.roles import Action, Actor, allowed
 from ..bans.record import Visibility, visibility
 from ..errors import DecodeError, InvalidInput
-from ..keys.identity import PINS, readable_key
+from ..keys.names import PINS, readable_key
 from ..stores import codec
 from ..stores.base import Store
 from ..stores.redis.failures import reading, writing

@@ -26,7 +26,8 @@ from openai import (
 from ..cache.steps import Bypass, Hit, Lead
 from ..errors import IncompleteStream
 from ..models import Completion
-from ..wire.chat import EventReader, assemble, encode_event, without_usage
+from ..wire.chat import assemble, without_usage
+from ..wire.events import EventReader, encode_event
 from .inbound import Inbound, decode_json
 from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
 

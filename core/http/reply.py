@@ -11,7 +11,7 @@ from openai import APIStatusError
 from ..cache.steps import Hit
 from ..errors import CacheError, InvalidInput, NotCached
 from ..models import Outcome, OutcomeKind
-from ..wire.chat import DONE, encode_event
+from ..wire.events import DONE, encode_event
 from .inbound import Inbound, encode_json
 
 Headers = list[tuple[str, str]]

@@ -10,10 +10,10 @@ from openai import APIStatusError, APITimeoutError
 
 from ..errors import InvalidInput, ProviderUnavailable
 from ..models import ChatRequest
-from ..providers import Provider
+from ..providers.base import Provider
 from ..providers.openai import CONNECT_SECONDS, OPENAI_URL
 from ..settings import Settings
-from ..wire.chat import DONE, encode_event
+from ..wire.events import DONE, encode_event
 from .inbound import decode_json, encode_json, target_of
 from .reply import EVENT_STREAM, Reply, error_reply, of_the_answer
 

@@ -7,12 +7,10 @@ gives memory back; losing it costs memory, never a wrong answer.
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +18,8 @@ import msgspec
 from ..access.audit import AuditLog, AuditRecord
 from ..access.roles import Action, Actor, allowed
 from ..bans import record as bans
-from ..bans.record import Ban, BanState, Criteria, InvalidationRecord
+from ..bans.criteria import Criteria
+from ..bans.record import Ban, InvalidationRecord
 from ..errors import (
     CacheError,
     InvalidationNotFound,
@@ -28,11 +27,11 @@ from ..errors import (
     InvalidInput,
     OutcomeUnknown,
     StoreUnavailable,
-    WriteRefused,
 )
-from ..keys.identity import Slot, parse_readable_key
+from ..keys.names import Slot, parse_readable_key
 from ..metrics.hits import HitCounts
 from ..stores.base import Store
+from .history import _OVER, RECORDS_EACH, Invalidation, InvalidationState, _Note, _told, _untold, _write
 from .preview import EXACT_LIMIT, Preview, PreviewRow, make_preview
 from .sweep import Sweep, SweepProgress
 
@@ -45,7 +44,6 @@ __all__ = [
     "SweepProgress",
 ]
 
-logger = logging.getLogger("encore.invalidation")
 
 REPLICAS_SECONDS = 1.0
 DISK_SECONDS = 3.0
@@ -55,49 +53,8 @@ CLOCK_RATES_SECONDS = 0.02
 """By how much the clocks of two machines may drift apart within a second, and more."""
 REPEATS = 100
 """Among how many of the latest invalidations a repeated request id is recognized."""
-RECORDS_EACH = 6
-"""Audit records that one invalidation leaves, at most as a rule."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
-
-
-class InvalidationState(StrEnum):
-    """Where an invalidation is in its life."""
-
-    HELD = "held"
-    SWEEPING = "sweeping"
-    SOFT = "soft"
-    SWEPT = "swept"
-    UNDONE = "undone"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
-class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
-    """One invalidation, as the record and the audit log tell it. Times are Unix seconds."""
-
-    id: str
-    namespace: str
-    criteria: Criteria
-    state: InvalidationState
-    actor: str
-    applied_at: float
-    due_at: float
-    preview_count: int | None = None
-    deleted: int | None = None
-    freed_bytes: int | None = None
-    finished_at: float | None = None
-    reason: str = ""
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether `undo` would still bring the answers back."""
-        return self.state in (InvalidationState.HELD, InvalidationState.SOFT)
-
-    @property
-    def effective(self) -> bool:
-        """Whether matching answers are hidden (or marked stale) by it."""
-        return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
 
 
 class CacheInvalidator:
@@ -542,108 +499,6 @@ def invalidating(criteria: Criteria) -> Action:
 def ending_hold(criteria: Criteria) -> Action:
     """What it is to give up undo of so much."""
     return Action.END_HOLD_ALL if criteria.all else Action.END_HOLD
-
-
-class _Note:
-    """Writes the audit records of one invalidation. A log that did not answer is not waited for again."""
-
-    def __init__(
-        self, audit: AuditLog, ban_id: str, namespace: str, criteria: Criteria, actor: str, source: str
-    ) -> None:
-        self._audit = audit
-        self._fields: dict[str, Any] = {
-            "invalidation_id": ban_id,
-            "namespace": namespace,
-            "criteria": criteria.to_dict(),
-            "actor": actor,
-            "source": source,
-        }
-        self._answers = True
-
-    def __call__(self, action: str, at: float, details: Mapping[str, Any]) -> None:
-        if self._answers:
-            record = AuditRecord(at=at, action=action, details=details, **self._fields)
-            self._answers = _write(self._audit, record)
-
-
-def _write(audit: AuditLog, record: AuditRecord) -> bool:
-    """Appends a record; False when the log did not answer.
-
-    What an operator asked for counts more than the note of it: a failure is logged, not raised.
-    """
-    try:
-        audit.append(record)
-    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
-        logger.warning("%s of %s is not in the audit log: %s", record.action, record.invalidation_id, error)
-        return isinstance(error, WriteRefused)
-    return True
-
-
-_ENDINGS = (
-    ("invalidate.undone", InvalidationState.UNDONE),
-    ("invalidate.swept", InvalidationState.SWEPT),
-    ("invalidate.applied", InvalidationState.SWEPT),
-    ("invalidate.refused", InvalidationState.REFUSED),
-)
-
-
-_OVER = {
-    InvalidationState.UNDONE: "this invalidation was undone already",
-    InvalidationState.SWEPT: "this invalidation is over: what it hid was deleted",
-    InvalidationState.REFUSED: "this invalidation was refused: it was never applied",
-    InvalidationState.UNKNOWN: "this invalidation is not in force: it was not applied, or its record was lost",
-}
-
-
-def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
-    """One invalidation out of its audit records (newest first) and its ban, if it is still active.
-
-    None when the records at hand do not tell what it selected: the first of them are older than what was read.
-    """
-    first = records[-1]
-    by_action = {record.action: record for record in reversed(records)}
-    state, finished = InvalidationState.UNKNOWN, None
-    for action, reached in _ENDINGS:
-        if action in by_action:
-            state, finished = reached, by_action[action].at
-            break
-    requested = by_action.get("invalidate.requested", first)
-    if ban is not None:
-        state = InvalidationState(ban.state.value)
-        finished = ban.created_at if ban.state is BanState.SWEPT else None
-    try:
-        criteria = ban.criteria if ban else Criteria.from_dict(dict(requested.criteria))
-    except InvalidInput:
-        return None
-    sweeps = [record.details for record in records if "deleted" in record.details]
-    return Invalidation(
-        id=first.invalidation_id or "",
-        namespace=first.namespace or "",
-        criteria=criteria,
-        state=state,
-        actor=requested.actor,
-        applied_at=ban.created_at if ban else first.at,
-        due_at=ban.due_at if ban else first.at + float(requested.details.get("hold_seconds") or 0),
-        preview_count=requested.details.get("preview_count"),
-        deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
-        freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
-        finished_at=finished,
-        reason=str(records[0].details.get("reason", "")),
-    )
-
-
-def _untold(namespace: str, ban: Ban) -> Invalidation:
-    """One that is in force, as its ban alone tells it."""
-    return Invalidation(
-        id=ban.id,
-        namespace=namespace,
-        criteria=ban.criteria,
-        state=InvalidationState(ban.state.value),
-        actor="",
-        applied_at=ban.created_at,
-        due_at=ban.due_at,
-        finished_at=ban.created_at if ban.state is BanState.SWEPT else None,
-    )
 
 
 def _kind(criteria: Criteria) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from ..bans import record as bans
-from ..bans.record import Criteria, InvalidationRecord, Visibility
+from ..bans.criteria import Criteria
+from ..bans.record import InvalidationRecord, Visibility
 from ..errors import DecodeError, InvalidInput
-from ..keys.identity import Slot, parse_readable_key, readable_key
+from ..keys.names import Slot, parse_readable_key, readable_key
 from ..metrics.hits import HitCounts
 from ..models import CacheEntry
 from ..stores import codec

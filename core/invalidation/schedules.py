@@ -17,12 +17,13 @@ import redis
 
 from ..access.audit import AuditRecord
 from ..access.roles import Action, Actor, allowed
-from ..bans.record import Criteria
+from ..bans.criteria import Criteria
 from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
-from ..keys.identity import SCHEDULES
+from ..keys.names import SCHEDULES
 from ..stores.redis.failures import reading, writing
 from ..text.printable import printable
-from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator, Invalidation
+from .history import Invalidation
+from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
 
 MAX_SCHEDULES = 100
 LONGEST_NAME = 80

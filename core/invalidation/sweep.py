@@ -16,7 +16,7 @@ from ..bans import record as bans
 from ..bans.prefilter import needles
 from ..bans.record import Ban, BanState, InvalidationRecord
 from ..errors import DecodeError
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from ..models import Stamp
 from ..stores import codec
 from ..stores.base import Doom, Removal, Removed, Row, Sifted, Store

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -17,23 +16,16 @@ from typing import Any
 import msgspec
 
 from ..models import ChatRequest
+from .names import readable_key
+from .normalization import normalize
 
 FORM = b"encore-1"
 """Version of the canonical form: a change here makes every older entry a miss."""
 
-NAMESPACE_PATTERN = r"[A-Za-z0-9._-]{1,64}"
-
-READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
 
 # Parameters of which 1 and 1.0 are the same number on the wire. Elsewhere (tools, schemas) numbers stay as given.
 _NUMBERS = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty"})
 
-_STOP_WORDS = frozenset(
-    {
-        *("a", "an", "the", "is", "are", "was", "were", "be", "of", "to", "in", "on", "at", "for", "and", "or"),
-        *("please", "can", "could", "you", "me", "tell"),
-    }
-)
 
 # msgpack's float64 (0xcb) with every bit of the exponent set: NaN or an infinity, or another value's bytes by chance.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
@@ -73,17 +65,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     fuzzy: bool
     key: str
-
-
-def readable_key(bucket: int, digest: bytes) -> str:
-    """`0-9f86d08...`: what people see, paste and invalidate by."""
-    return f"{bucket:x}-{digest.hex()}"
-
-
-def parse_readable_key(key: str) -> tuple[int, bytes] | None:
-    """(bucket, digest) of a readable key, None when it is not one."""
-    match = READABLE_KEY_PATTERN.fullmatch(key)
-    return (int(match[1], 16), bytes.fromhex(match[2])) if match else None
 
 
 def identify(
@@ -226,184 +207,5 @@ _encode = msgspec.msgpack.Encoder(order="sorted", enc_hook=_plain).encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-# Marks of code, data and quoted text: there, case and white space may be what is asked about. The first class makes the
-# search fast; what follows says which of its characters count where.
-_LITERAL = re.compile(
-    r"""
-    [`{}<>=;:|\\$@\#_/*+^~&\[\]"“”„«»\n\r\v\f\x1c-\x1e\x85\u2028\u2029(.\-'‘’]
-    (?: (?<! [(.\-'‘’] )        # anywhere; a colon announces a payload ("Correct this: ...")
-      | (?<= \w\( )             # f(x)
-      | (?<= \. ) (?= \w )      # 1.5, .env, U.S.
-      | (?<= - ) (?<! \S- ) (?= -?\w )      # -5, grep -F, --all
-      | (?<= ['‘] ) (?<! \S. ) | (?<= ['’] ) (?! \S )  # a quotation mark, not an apostrophe
-    )
-    """,
-    re.VERBOSE,
-)
-_ABOUT_CASE = re.compile(r"(?:upper|lower)[ -]?case|capital(?:i[sz]| letter)|punctuat")
-_CLOSING = ".!?…。！？؟।"
-_LETTERS = re.compile(r"[^\W\d_]{2,}")
-_VOWELS = frozenset("aeiouy")
-
-
-def normalize(text: str, *, strip_stop_words: bool = False) -> str:
-    """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
-
-    Unicode NFC, outer white space, white-space runs, case and closing punctuation. A text with any sign of code, data
-    or quotation keeps all but the first two: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart.
-    Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in capitals.
-    """
-    folded = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
-    if _LITERAL.search(folded):
-        return folded
-    if "  " in folded or not folded.isprintable():
-        folded = " ".join(folded.split())
-    folded = _without_closing(folded)
-    if not any(map(str.isalnum, folded)):
-        return ""
-    lowered = folded.lower()
-    if lowered != folded and not _asks_about_case(lowered):
-        folded = lowered if _is_shouted(folded) else _fold_case(folded, lowered)
-        if not folded.isascii():
-            folded = unicodedata.normalize("NFC", folded)
-    if strip_stop_words:
-        folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
-    return folded
-
-
-def _without_closing(text: str) -> str:
-    bare = text.rstrip(_CLOSING)
-    if not bare or bare[-1] == " ":
-        # A mark that stands alone is what is asked about: "What is the meaning of !", "git add ."
-        return text if bare else ""
-    if "!" in text[len(bare) :] and (bare[-1].isdigit() or bare[-2:-1] in ("", " ")):
-        return text  # 5! and n! are factorials
-    return bare
-
-
-def _asks_about_case(lowered: str) -> bool:
-    likely = "case" in lowered or "capital" in lowered or "punctuat" in lowered  # cheaper than the pattern
-    return likely and _ABOUT_CASE.search(lowered) is not None
-
-
-def _is_shouted(text: str) -> bool:
-    """Whether a sentence is written in capitals: three words of two or more letters, not only abbreviations of two."""
-    if not text.isupper() or not all(letter.isupper() for letter in text if letter.isalpha()):
-        return False
-    lengths = [len(word) for word in _LETTERS.findall(text)]
-    return len(lengths) >= 3 and max(lengths) >= 3
-
-
-def _fold_case(text: str, lowered: str) -> str:
-    first, space, rest = text.partition(" ")
-    if text[1:] != lowered[1:]:  # else the usual case: one capital, where the sentence begins
-        rest = " ".join([word if word.islower() else _fold_word(word, first=False) for word in rest.split(" ")])
-    return _fold_word(first, first=True) + space + rest
-
-
-def _fold_word(word: str, *, first: bool) -> str:
-    lowered = word.lower()
-    if lowered == word or lowered.startswith(("i'", "i’")):
-        return lowered
-    letters = word if word.isalpha() else "".join(filter(str.isalpha, word))
-    if len(letters) == 1:
-        return lowered if letters == "I" or (first and letters == "A") else word
-    if letters[:2].isupper():
-        return word  # US, IT, MHz, MBps
-    if not letters[1:].islower():
-        return lowered if len(letters) > 3 else word  # iPhone and PayPal, but kWh, dB and pH
-    if len(letters) > 2:
-        return lowered
-    # Two letters: a word in any case where a sentence begins with it (Is, Он), else a symbol: Mg is not mg.
-    is_word = not lowered.isascii() or not _VOWELS.isdisjoint(lowered)
-    return lowered if first and word[0].isupper() and is_word else word
-
-
 # Key names. The braces are a Redis Cluster hash tag: an entry, its aliases and its bucket's record share a slot.
 # Whatever does not begin with `encore:{` can be reached by no selection.
-
-
-class Slot:
-    """The key names of one bucket of one namespace. Built once per bucket and kept."""
-
-    __slots__ = ("_entry", "bucket", "namespace", "prefix", "record")
-
-    def __init__(self, namespace: str, bucket: int) -> None:
-        if not re.fullmatch(NAMESPACE_PATTERN, namespace):
-            from ..errors import InvalidInput
-
-            raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
-        self.namespace = namespace
-        self.bucket = bucket
-        self.prefix = f"encore:{{{namespace}:{bucket:x}}}:".encode()
-        self.record = self.prefix + b"record"
-        self._entry = self.prefix + b"e:"
-
-    def entry(self, digest: bytes) -> bytes:
-        """Name of the entry (or alias) with this digest."""
-        return self._entry + digest.hex().encode()
-
-    def digest(self, name: bytes) -> bytes:
-        """The digest an entry's name ends in."""
-        return bytes.fromhex(name[len(self._entry) :].decode())
-
-    @property
-    def entries(self) -> bytes:
-        """What the names of all entries begin with."""
-        return self._entry
-
-    def lease(self, digest: bytes, stamp_sequence: int) -> bytes:
-        """Single-flight lease: per answer and per point in the history of invalidations."""
-        return self.prefix + f"lease:{digest.hex()}:{stamp_sequence}".encode()
-
-    def by_model(self, model: str) -> bytes:
-        """Sorted set of a model's entries by creation time: a hint for counting, listing and walking."""
-        return self.indexes + sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
-
-    @property
-    def indexes(self) -> bytes:
-        """What the names of all models' sorted sets begin with."""
-        return self.prefix + b"model:"
-
-    @property
-    def models(self) -> bytes:
-        """Hash of the models that have a sorted set: digest to name."""
-        return self.prefix + b"models"
-
-    @property
-    def hits(self) -> bytes:
-        """Sorted set of entries by how often they were served."""
-        return self.prefix + b"hits"
-
-    @property
-    def hit_times(self) -> bytes:
-        """Sorted set of entries by when they were served last."""
-        return self.prefix + b"hit-times"
-
-    def hits_of_part(self, part: int) -> bytes:
-        """Hash of hits by entry, within one part of a day."""
-        return self.prefix + b"hits:%d" % part
-
-
-NAMESPACES = b"encore:namespaces"
-"""Set of all namespaces ever written to (and their bucket count as `name:buckets`)."""
-
-METRICS = "encore:metrics:"
-AUDIT = b"encore:audit"
-REQUESTS = b"encore:requests"
-SCHEDULES = b"encore:schedules"
-PINS = b"encore:pins"
-POOLS = b"encore:pools"
-BYPASS = b"encore:bypass"
-ALERTS = b"encore:alerts"
-GAUGES = b"encore:{gauges}:"
-EMBEDDINGS = b"encore:vectors:"
-REFRESH = b"encore:refresh:"
-REFRESHES = b"encore:refreshes"
-THRESHOLDS = b"encore:thresholds"
-ENDED_LOGINS = b"encore:logins:ended:"
-EVIDENCE = b"encore:evidence"
-LOOKUPS = b"encore:lookups"
-SAMPLES = b"encore:samples"
-JUDGE_BUDGET = b"encore:judge:"
-REFUSALS = "encore:refused:"

@@ -15,7 +15,7 @@ from typing import cast
 import msgspec
 import redis
 
-from ..keys.identity import GAUGES
+from ..keys.names import GAUGES
 from ..stores.redis.failures import reading, writing
 from .timeline import RESOLUTIONS, Resolution, finest
 

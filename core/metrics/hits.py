@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 import redis
 
-from ..keys.identity import Slot, parse_readable_key
+from ..keys.names import Slot, parse_readable_key
 from ..models import Outcome
 from ..stores.redis.failures import reading, writing
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 import redis
 
-from ..keys.identity import METRICS
+from ..keys.names import METRICS
 from ..stores.redis.failures import reading, writing
 from .tally import EVENTS, OVERFLOW, CellName, Counts, add
 from .timeline import RESOLUTIONS, Slot

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 import redis
 
-from ..keys.identity import REQUESTS
+from ..keys.names import REQUESTS
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
 from ..stores.redis.failures import reading, writing
 from ..text.printable import printable

@@ -16,7 +16,7 @@ import msgspec
 import redis
 
 from ..errors import CacheError
-from ..keys.identity import ALERTS
+from ..keys.names import ALERTS
 from ..metrics.summary import Summary
 from ..stores.redis.failures import reading, writing
 from .alerts import Alert, AlertRules, HealthFacts, alerts

@@ -12,7 +12,7 @@ import msgspec
 from ..bans.record import MAX_ACTIVE_BANS
 from ..bootstrap import Services
 from ..errors import StoreUnavailable
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from ..metrics.gauges import MAX_NAMESPACES, Sample
 from .alerts import HealthFacts
 from .worker_pools import Pools

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 import redis
 
-from ..keys.identity import POOLS
+from ..keys.names import POOLS
 from ..stores.redis.failures import reading, writing
 
 BEAT_SECONDS = 5.0

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection
 
 import redis
 
-from ..providers import Provider
-from ..settings import IndexChoice, Settings
+from ..models import IndexChoice
+from ..providers.base import Provider
+from ..settings import Settings
 from ..stores.redis.failures import reading
 from .embedding.checked import CheckedEmbedder
 from .embedding.embedders import OpenAIEmbedder, WordLlamaEmbedder

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import CacheError
-from ..keys.identity import Identity, Slot
-from ..models import Controls
-from ..settings import SemanticMode
+from ..keys.identity import Identity
+from ..keys.names import Slot
+from ..models import Controls, SemanticMode
 from ..stores.base import Store
 from .quality.thresholds import Threshold
 from .results import Neighbour, SemanticResult

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 
 from ..bans.record import InvalidationRecord, Visibility, visibility
 from ..errors import StoreUnavailable
-from ..keys.identity import Identity, Slot, readable_key
-from ..models import CacheEntry, Controls, HitDetail
-from ..settings import SemanticMode
+from ..keys.identity import Identity
+from ..keys.names import Slot, readable_key
+from ..models import CacheEntry, Controls, HitDetail, SemanticMode
 from ..stores.base import Store
 from ..stores.lookup import Found, MissReason, examine, follow
 from ..stores.redis.failures import reading, writing

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from ..bans.record import InvalidationRecord
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from ..models import Stamp
 
 

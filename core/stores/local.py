@@ -20,7 +20,7 @@ import msgspec
 
 from ..bans import record as bans
 from ..bans.record import InvalidationRecord
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from .base import Store
 
 KEPT_SECONDS = 10.0

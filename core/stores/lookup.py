@@ -14,7 +14,8 @@ import msgspec
 
 from ..bans.record import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError
-from ..keys.identity import Identity, Slot
+from ..keys.identity import Identity
+from ..keys.names import Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
 

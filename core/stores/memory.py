@@ -12,7 +12,7 @@ import msgspec
 
 from ..bans.record import InvalidationRecord, new_record
 from ..errors import DecodeError
-from ..keys.identity import Slot
+from ..keys.names import Slot
 from ..models import Stamp
 from . import codec
 from .base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write

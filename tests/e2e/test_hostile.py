@@ -16,19 +16,18 @@ from playwright.sync_api import Page, expect
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services
-from core.models import ChatRequest, Completion, Controls
+from core.models import ChatRequest, Completion, Controls, SemanticMode
 from core.semantic.quality.calibration import Labeller
 from core.semantic.quality.records import PairRecord, pair_id
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode
 from core.text.printable import printable
 from tests.e2e.conftest import answers, metric, settled
 from tests.e2e.installation import SEMANTIC
 from tests.e2e.traffic import beside
 from tests.fakes import CountingProvider, a_body
-from workers.queue.jobs import queue_on
+from workers.queue.records import queue_on
 
 SETTINGS = SEMANTIC
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core.bootstrap import Services, bootstrap
+from core.demo.model import DemoProvider
 from core.models import ChatRequest
-from core.providers import DemoProvider
 from core.settings import Settings
 from tests.e2e.conftest import PAGES, PATIENCE_MS, is_inside, settled
 from tests.e2e.consoles import Console, variables

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.demo.model import DemoProvider
 from core.demo.replay import sample
 from core.models import ChatRequest, Controls
-from core.providers import Provider
+from core.providers.base import Provider
 from core.settings import Settings
 from tests.e2e.installation import Installation
 

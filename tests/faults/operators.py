@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.errors import CacheError
 from core.invalidation.invalidator import CacheInvalidator
 from core.stores.redis.store import RedisStore, patient_client

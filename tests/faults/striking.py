@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import redis
 
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.stores.redis.embedded import EmbeddedRedis
 from core.stores.redis.store import patient_client
 from tests.faults.history import Struck

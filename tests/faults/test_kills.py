@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.stores import codec
 from core.stores.redis.store import RedisStore, patient_client
 from tests.faults.sweeping import sweep

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans.record import Criteria, append
+from core.bans.criteria import Criteria
+from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import NO_CONTROLS, ChatRequest, OutcomeKind
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes

@@ -21,7 +21,9 @@ from core.http.exchange import Exchange
 from core.http.inbound import Target, read
 from core.http.transport import CachingTransport
 from core.models import Controls, OutcomeKind
-from core.wire.chat import DONE, encode_event, split, split_response
+from core.wire.chat import split
+from core.wire.events import DONE, encode_event
+from core.wire.responses import split_response
 from tests.fakes import Outcomes, a_body
 from tests.http.running import PLAIN_HTTP, RunningGateway, followers, services_for, until
 from tests.openai_server import Behaviour

@@ -21,7 +21,7 @@ from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.http import encore_async_client, encore_client
 from core.http.transport import AsyncCachingTransport, CachingTransport
-from core.keys.identity import Slot, parse_readable_key
+from core.keys.names import Slot, parse_readable_key
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import Outcomes
 from tests.http.running import PLAIN_HTTP

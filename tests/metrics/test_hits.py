@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from core.errors import StoreUnavailable
-from core.keys.identity import Slot, readable_key
+from core.keys.names import Slot, readable_key
 from core.metrics import CacheMetrics
 from core.metrics import hits as hits_module
 from core.metrics.hits import PART_SECONDS, Hits

@@ -23,7 +23,7 @@ from tests.conftest import RedisServer
 from tests.fakes import CountingProvider
 from workers.queue import JobQueue
 from workers.queue.job import AllowedJob
-from workers.queue.jobs import queue_on
+from workers.queue.records import queue_on
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.doctor import diagnosis as doctor
-from core.doctor.diagnosis import Diagnosis, Finding, Level
+from core.doctor.diagnosis import Diagnosis
+from core.doctor.findings import Finding, Level
 from pages.components.data import checkup as module
 from pages.components.data.checkup import OUTSIDE_SECONDS, SECONDS, WRONG_OUTSIDE_SECONDS, Checkup
 

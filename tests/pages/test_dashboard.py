@@ -18,6 +18,7 @@ from core.metrics.summary import Bucket, Kinds, Summary, summarize
 from core.models import CacheStrategy, Outcome, OutcomeKind
 from core.monitoring import health as facts
 from core.settings import Settings
+from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tiles
 from pages.components.data import context
 from pages.components.display import charts, outcomes
@@ -219,10 +220,10 @@ SOME = {
 def test_equal_buckets_make_an_equal_figure():
     marks = [Mark(at=1_800_000_030, words="model gpt-4o")]
     for draw in (
-        charts.outcomes_over_time,
-        charts.hit_rate_over_time,
-        charts.latency_over_time,
-        charts.savings_over_time,
+        dashboard_charts.outcomes_over_time,
+        dashboard_charts.hit_rate_over_time,
+        dashboard_charts.latency_over_time,
+        dashboard_charts.savings_over_time,
     ):
         first, second = draw(buckets(a_summary(**SOME)), marks), draw(buckets(a_summary(**SOME)), marks)
         assert first.to_json() == second.to_json()
@@ -230,25 +231,25 @@ def test_equal_buckets_make_an_equal_figure():
 
 
 def test_outcomes_have_their_own_colours_and_only_those_that_happened_are_drawn():
-    figure = charts.outcomes_over_time(buckets(a_summary(**SOME)), [])
+    figure = dashboard_charts.outcomes_over_time(buckets(a_summary(**SOME)), [])
     assert [(bar.name, list(bar.y)) for bar in figure.data] == [("exact", [6]), ("normalized", [2]), ("miss", [2])]
     assert figure.data[0].marker.color == outcomes.HIT_EXACT.hexadecimal
 
 
 def test_marks_stand_inside_the_window_only():
     marks = [Mark(at=1_800_000_030, words="<b>inside</b>"), Mark(at=1_700_000_000, words="before")]
-    figure = charts.hit_rate_over_time(buckets(a_summary(**SOME)), marks)
+    figure = dashboard_charts.hit_rate_over_time(buckets(a_summary(**SOME)), marks)
     [mark] = figure.layout.annotations
     assert mark.hovertext == "&lt;b&gt;inside&lt;/b&gt;"
 
 
 def test_a_gap_in_traffic_is_a_gap_in_the_line():
-    figure = charts.hit_rate_over_time(buckets(a_summary(**SOME), a_summary(), a_summary(**SOME)), [])
+    figure = dashboard_charts.hit_rate_over_time(buckets(a_summary(**SOME), a_summary(), a_summary(**SOME)), [])
     assert list(figure.data[0].y) == [0.8, None, 0.8]
 
 
 def test_an_empty_series_makes_an_empty_figure():
-    assert charts.savings_over_time([], []).layout.height == charts.HEIGHT
+    assert dashboard_charts.savings_over_time([], []).layout.height == charts.HEIGHT
 
 
 def test_a_change_is_told_only_where_there_is_something_to_compare_with():
@@ -321,9 +322,9 @@ def test_behind_the_figures_are_charts(open_page, services, traffic, tab):
 
 def test_names_from_outside_are_shown_literally_in_charts():
     hostile = '<a href="https://x.example">a</a>'
-    figure = charts.hit_rate_by_name({hostile: a_summary(**SOME), "never looked up": a_summary()})
+    figure = dashboard_charts.hit_rate_by_name({hostile: a_summary(**SOME), "never looked up": a_summary()})
     assert list(figure.data[0].y) == ["&lt;a href=&quot;https://x.exam…"]
-    mix = charts.ttl_class_mix({hostile: Kinds(hits=1)})
+    mix = dashboard_charts.ttl_class_mix({hostile: Kinds(hits=1)})
     assert list(mix.data[0].y) == ["&lt;a href=&quot;https://x.exam…"]
 
 
@@ -333,7 +334,7 @@ def test_what_is_stored_is_drawn_with_its_evictions():
         GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=3),
         GaugeBucket(starts_at=60, seconds=60, last=None),
     ]
-    figure = charts.stored_over_time(sampled, [], "shop")
+    figure = dashboard_charts.stored_over_time(sampled, [], "shop")
     drawn = {trace.name: list(trace.y) for trace in figure.data}
     assert drawn == {"entries": [5, None], "evicted": [3, 0], "memory": [2.0, None]}
 
@@ -341,15 +342,17 @@ def test_what_is_stored_is_drawn_with_its_evictions():
 @pytest.mark.parametrize(("entries", "axis"), [(0, (0, 4)), (3, (0, 4)), (4, None)])
 def test_a_few_entries_are_counted_one_by_one(entries, axis):
     sample = Sample(at=0, entries=entries, used_bytes=None, namespaces={})
-    figure = charts.stored_over_time([GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=0)], [])
+    figure = dashboard_charts.stored_over_time([GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=0)], [])
     assert figure.layout.yaxis.range == axis
 
 
 def test_a_single_bar_by_name_does_not_fill_its_chart():
-    thickness = [charts.hit_rate_by_name(dict.fromkeys("abcdefgh"[:count], a_summary(**SOME))) for count in (1, 2, 8)]
+    thickness = [
+        dashboard_charts.hit_rate_by_name(dict.fromkeys("abcdefgh"[:count], a_summary(**SOME))) for count in (1, 2, 8)
+    ]
     assert [figure.data[0].width for figure in thickness] == [0.32, 0.48, 0.65]
 
 
 def test_the_distribution_has_a_bar_for_each_bucket_that_is_not_empty():
-    figure = charts.latency_distribution(Histogram(counts={30: 8, 31: 2}), Histogram(counts={60: 3}))
+    figure = dashboard_charts.latency_distribution(Histogram(counts={30: 8, 31: 2}), Histogram(counts={60: 3}))
     assert [(bar.name, list(bar.y)) for bar in figure.data] == [("hits", [8, 2]), ("misses", [3])]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.access.roles import Actor, Role
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.entries.listing import PAGE_SIZE, find_entry
 from core.models import ChatRequest, Completion, Controls, For, OutcomeKind

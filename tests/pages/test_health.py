@@ -8,7 +8,9 @@ import pytest
 import streamlit as st
 
 from core.bootstrap import bootstrap
-from core.doctor.diagnosis import Diagnosis, EffectiveSetting, Finding, Level
+from core.doctor.configuration import EffectiveSetting
+from core.doctor.diagnosis import Diagnosis
+from core.doctor.findings import Finding, Level
 from core.errors import ProviderUnavailable
 from core.monitoring.worker_pools import Pools
 from core.settings import Settings

@@ -8,17 +8,17 @@ import time
 import pytest
 
 from core.access.roles import Actor, Role
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
-from core.invalidation.invalidator import InvalidationState
+from core.invalidation.history import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
 from pages.components.data import context
 from tests.pages.conftest import everything_said
 from tests.test_bypass import can_save, cannot_save
 from workers.queue import JobState
-from workers.queue.jobs import job_id
+from workers.queue.records import job_id
 
 
 @pytest.fixture

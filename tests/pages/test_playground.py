@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.access.roles import Actor, Role
 from core.bootstrap import bootstrap
 from core.errors import InvalidInput
-from core.invalidation.invalidator import InvalidationState
+from core.invalidation.history import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
 from pages.components.data import context

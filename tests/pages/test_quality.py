@@ -13,12 +13,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Services, bootstrap
-from core.models import ChatRequest, Completion
+from core.models import ChatRequest, Completion, SemanticMode
 from core.semantic.judge.prompt import PROMPT_VERSION
 from core.semantic.quality.calibration import Labeller
 from core.semantic.quality.records import PairRecord, pair_id
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode, Settings
+from core.settings import Settings
 from pages.components.data import context
 from tests.fakes import a_body
 from tests.pages.conftest import OfferingProvider, everything_said

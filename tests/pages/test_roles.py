@@ -9,13 +9,13 @@ import streamlit as st
 
 from core.access.logins import login_id
 from core.access.roles import REQUIRED, Action, Actor, Role
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services
 from pages.components.data import context
 from tests.pages.conftest import everything_said
 from tests.pages.test_exposure import SECTION
 from workers.queue import JobQueue
-from workers.queue.jobs import job_id
+from workers.queue.records import job_id
 
 PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
 LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:namespaces")

@@ -9,7 +9,7 @@ import pytest
 
 from core.access.roles import Actor, Role
 from core.bootstrap import bootstrap
-from core.invalidation.invalidator import InvalidationState
+from core.invalidation.history import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
 from pages.components.data import context
@@ -294,7 +294,7 @@ def test_everything_is_an_admins_business(open_page, services, operator):
 
 
 def test_who_may_not_is_refused_where_the_write_is_made(services, operator):
-    from core.bans.record import Criteria
+    from core.bans.criteria import Criteria
     from pages.components.data import actions
 
     everything = add(services, criteria={"all": True})

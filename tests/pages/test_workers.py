@@ -10,7 +10,7 @@ from pages.components.shell.job_card import KINDS, STATES, figures
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
 from workers.queue.job import KINDS as TASKS
-from workers.queue.jobs import queue_on
+from workers.queue.records import queue_on
 
 
 def figure(at, label):

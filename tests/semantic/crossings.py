@@ -17,19 +17,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.invalidation.invalidator import CacheInvalidator
 from core.keys.identity import identify
-from core.models import CacheStrategy, ChatRequest, Completion
+from core.models import CacheStrategy, ChatRequest, Completion, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import NoVector, WordLlamaEmbedder
 from core.semantic.index.numpy_index import NumpyIndex, Partition
 from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode, Settings
+from core.settings import Settings
 from core.stores.base import Store
 from tests.fakes import CountingProvider, Outcomes, a_body
 

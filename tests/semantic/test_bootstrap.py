@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.errors import InvalidSettings
-from core.models import Answer, ChatRequest, Controls
+from core.models import Answer, ChatRequest, Controls, SemanticMode
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode, Settings
+from core.settings import Settings
 from tests.fakes import CountingProvider
 from tests.openai_server import Behaviour
 from tests.semantic.test_judging import verdict

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from core.bootstrap import Services, bootstrap
+from core.demo.model import DemoProvider
 from core.models import ChatRequest
-from core.providers import DemoProvider
 from core.settings import Settings
 from tests.test_cli import Terminal
 

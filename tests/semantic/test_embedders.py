@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from core.errors import EmbedderError
-from core.providers import OpenAIProvider
+from core.providers.openai import OpenAIProvider
 from core.semantic.assembly import build_embedder
 from core.semantic.embedding.embedders import (
     Embedder,

@@ -10,7 +10,7 @@ from core.access.audit import AuditLog
 from core.concurrency.outbox import Outbox
 from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
 from core.keys.identity import identify
-from core.models import ChatRequest, HitDetail
+from core.models import ChatRequest, HitDetail, SemanticMode
 from core.semantic.judge.judge import ProviderJudge
 from core.semantic.judge.prompt import JudgeBudget
 from core.semantic.quality.evidence import Evidence
@@ -19,7 +19,6 @@ from core.semantic.quality.rejected_pairs import COPY_SECONDS, Refusals
 from core.semantic.quality.sampling import judge_samples
 from core.semantic.quality.thresholds import Act, Threshold, Thresholds
 from core.semantic.results import Judgement, Neighbour, SemanticResult
-from core.settings import SemanticMode
 from core.stores.lookup import Found
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import request_client
@@ -344,7 +343,7 @@ class TestSampling:
 
     @pytest.fixture
     def judge(self, openai_server):
-        from core.providers import OpenAIProvider
+        from core.providers.openai import OpenAIProvider
 
         provider = OpenAIProvider(api_key="sk-test", base_url=openai_server.url, max_retries=0)
         judge = ProviderJudge(provider, "gpt-4o", deadline_seconds=10, budget=JudgeBudget(100))

@@ -13,14 +13,13 @@ from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.cache.function import cached_llm_call
 from core.cache.steps import Follow, Hit, Lead
-from core.models import CacheEntry, CacheStrategy, ChatRequest, Controls
+from core.models import CacheEntry, CacheStrategy, ChatRequest, Controls, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder
 from core.semantic.index.numpy_index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.thresholds import Threshold
 from core.semantic.results import Judgement, SemanticResult
-from core.settings import SemanticMode
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
 from tests.http.running import until

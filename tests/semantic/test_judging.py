@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from core.demo.model import DemoProvider
 from core.models import CacheEntry, Completion
-from core.providers import DemoProvider, OpenAIProvider
+from core.providers.openai import OpenAIProvider
 from core.providers.prices import price
 from core.semantic.judge.judge import ProviderJudge, SharedBudget, answer_text
 from core.semantic.judge.prompt import JudgeBudget

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.bans.record import Criteria, append
+from core.bans.criteria import Criteria
+from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.errors import NotCached
-from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Controls, For, OutcomeKind
+from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Controls, For, OutcomeKind, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder
 from core.semantic.index.numpy_index import NumpyIndex
@@ -18,7 +19,6 @@ from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.records import pair_id
 from core.semantic.quality.thresholds import Threshold
 from core.semantic.results import Judgement
-from core.settings import SemanticMode
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client

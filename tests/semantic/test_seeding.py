@@ -11,13 +11,12 @@ from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
 from core.entries.seeding import SeedReport, read_seeds, record_seeding, sow
 from core.errors import InvalidInput
-from core.models import Answer, CacheStrategy, ChatRequest, Controls
+from core.models import Answer, CacheStrategy, ChatRequest, Controls, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder
 from core.semantic.index.numpy_index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
 from tests.entries import Clock
@@ -135,7 +134,8 @@ def test_what_may_not_be_stored_is_refused_with_its_reason(shop):
 
 
 def test_an_invalidation_of_the_question_hides_its_variants(shop):
-    from core.bans.record import Criteria, append
+    from core.bans.criteria import Criteria
+    from core.bans.record import append
 
     shop.seed(PIN | {"tags": ["faq"]})
     shop.cache.store.change_record(

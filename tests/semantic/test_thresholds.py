@@ -8,8 +8,9 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.errors import InvalidInput, StoreUnavailable
+from core.models import SemanticMode
 from core.semantic.quality.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
-from core.settings import SemanticMode, Settings
+from core.settings import Settings
 from core.stores.redis.store import request_client
 from tests.entries import Clock
 

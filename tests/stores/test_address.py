@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.settings import Settings
 from core.stores.redis.address import Address, ServerKind, parse_address
 from core.stores.redis.embedded import ServerBinary

@@ -11,12 +11,13 @@ import pytest
 from redis.crc import key_slot
 
 from core.access.audit import AuditLog
-from core.bans.record import MAX_ACTIVE_BANS, Criteria, append
+from core.bans.criteria import Criteria
+from core.bans.record import MAX_ACTIVE_BANS, append
 from core.bootstrap import bootstrap
 from core.cache.bypass import BypassSwitch
 from core.doctor.diagnosis import diagnose
 from core.errors import InvalidationRefused, InvalidSettings, OutcomeUnknown, StoreUnavailable, WriteRefused
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import ChatRequest, Completion, OutcomeKind
 from core.settings import Settings
 from core.stores.local import Copies

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from core.bootstrap import Services, bootstrap
-from core.models import Answer, ChatRequest
+from core.models import Answer, ChatRequest, SemanticMode
 from core.semantic.judge.judge import SharedBudget
 from core.semantic.quality.thresholds import Threshold
-from core.settings import SemanticMode, Settings
+from core.settings import Settings
 from tests.fakes import CountingProvider
 
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.bans import record as bans
+from core.bans.criteria import Criteria
 from core.bans.prefilter import MAKERS, needles
-from core.bans.record import Criteria, InvalidationRecord
+from core.bans.record import InvalidationRecord
 from core.errors import InvalidationRefused, InvalidInput
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import Stamp
 from core.stores import codec
 from core.stores.base import Claim, Doom, Removal, Removed, Store, StoredAs, Write

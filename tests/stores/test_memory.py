@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.models import Stamp
 from core.stores import codec
 from core.stores.base import Claim, Write

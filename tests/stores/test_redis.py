@@ -8,8 +8,8 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.bans import record as bans
-from core.bans.record import Criteria
-from core.keys.identity import NAMESPACES, Slot
+from core.bans.criteria import Criteria
+from core.keys.names import NAMESPACES, Slot
 from core.models import Stamp
 from core.stores.base import Removed
 from core.stores.redis.store import RedisStore, patient_client

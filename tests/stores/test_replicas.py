@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from core.access.audit import AuditLog
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown
 from core.invalidation.invalidator import CacheInvalidator
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.settings import Settings
 from core.stores.redis.store import RedisStore, patient_client
 from tests.conftest import RedisServer

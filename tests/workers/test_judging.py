@@ -7,10 +7,10 @@ import zlib
 
 from core.bootstrap import bootstrap
 from core.cache.revalidation import Refreshes
+from core.demo.model import DemoProvider
 from core.invalidation.schedules import Schedules
 from core.models import ChatRequest, Controls
 from core.monitoring.worker_pools import Pools
-from core.providers import DemoProvider
 from core.settings import Settings
 from tests.workers.conftest import eventually
 from workers.periodic import Schedule

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from core.bans.record import BanState, Criteria
+from core.bans.criteria import Criteria
+from core.bans.record import BanState
 from core.invalidation.schedules import Schedules
-from core.keys.identity import Slot, readable_key
+from core.keys.names import Slot, readable_key
 from core.monitoring.worker_pools import Pools
 from core.stores import codec
 from core.stores.base import Write
@@ -24,7 +25,7 @@ from tests.metrics.outcomes import a_hit
 from tests.processes import descendants
 from tests.workers.conftest import ROOT, Installation, eventually
 from workers.queue import JobState
-from workers.queue.jobs import QUEUE_NAME, job_id
+from workers.queue.records import QUEUE_NAME, job_id
 
 MANY = 10_000
 

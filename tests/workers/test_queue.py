@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import StoreUnavailable
 from workers.queue import JobNotFound, JobQueue, JobRefused, JobState
-from workers.queue.jobs import FAILURE_SECONDS, QUEUE_NAME, REST_SECONDS, job_id
+from workers.queue.jobs import FAILURE_SECONDS, REST_SECONDS
+from workers.queue.records import QUEUE_NAME, job_id
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def test_the_queue_is_suspended_and_resumed(queue):
 
 
 def test_a_record_holds_neither_a_prompt_nor_criteria(installation, queue, client):
-    from core.bans.record import Criteria
+    from core.bans.criteria import Criteria
 
     installation.fill("shop", 1)
     installation.services.invalidation.invalidate(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, cast
 
 import redis
-from rq import Queue, Retry
+from rq import Retry
 from rq.command import PUBSUB_CHANNEL_TEMPLATE, send_stop_job_command
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
-from rq.job import JobStatus
 from rq.registry import BaseRegistry, CanceledJobRegistry, FailedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
@@ -26,10 +23,21 @@ from core.access.roles import Action, Actor, allowed
 from core.errors import CacheError
 from core.stores.redis.failures import reading, writing
 from core.text.printable import printable
-from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob, Refused
+from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob
+from workers.queue.records import (
+    _LIVE,
+    _RUNNING,
+    _ended_at,
+    _error,
+    _latest,
+    _namespace,
+    _seconds,
+    _state,
+    _worker_view,
+    job_id,
+    queue_on,
+)
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
-
-QUEUE_NAME = "encore"
 
 ARGUMENTS_VERSION = 1
 RETRIES = Retry(max=5, interval=[1, 5, 15, 60, 300])
@@ -40,8 +48,6 @@ JUDGE_SECONDS = 3600
 RESULT_SECONDS = 86_400
 FAILURE_SECONDS = 7 * 86_400
 
-LOST_SECONDS = 30.0
-"""A living worker is heard of every ten seconds."""
 
 REST_SECONDS = {JobState.FAILED: 600.0, JobState.STOPPED: 3600.0, JobState.CANCELLED: 3600.0}
 """How long the reconciler leaves a sweep alone that ended so: what an operator stopped stays stopped for an hour."""
@@ -49,22 +55,6 @@ PRUNE_REST_SECONDS = dict.fromkeys(JobState, 3600.0)
 
 MAX_LISTED = 1000
 
-_STATES = {
-    JobStatus.CREATED.value: JobState.QUEUED,
-    JobStatus.QUEUED.value: JobState.QUEUED,
-    JobStatus.DEFERRED.value: JobState.QUEUED,
-    JobStatus.READY_TO_ENQUEUE.value: JobState.QUEUED,
-    JobStatus.RATE_LIMITED.value: JobState.QUEUED,
-    JobStatus.STARTED.value: JobState.RUNNING,
-    JobStatus.SCHEDULED.value: JobState.RETRYING,
-    JobStatus.FINISHED.value: JobState.FINISHED,
-    JobStatus.FAILED.value: JobState.FAILED,
-    JobStatus.STOPPED.value: JobState.STOPPED,
-    JobStatus.CANCELED.value: JobState.CANCELLED,
-}
-
-_LIVE = [status for status, state in _STATES.items() if state.is_live]
-_RUNNING = [status for status, state in _STATES.items() if state is JobState.RUNNING]
 
 # KEYS: a job's record, the queue, what workers are taking from it, the registries of jobs that run, wait for their
 # time, finished, failed and were cancelled, and what else is kept of the job. ARGV: its id, the time, and the states in
@@ -434,79 +424,3 @@ class JobQueue:
             started_at=_seconds(job.started_at),
             ended_at=_ended_at(job) if ended else None,
         )
-
-
-def queue_on(connection: redis.Redis) -> Queue:
-    """The library's queue, with our jobs and JSON."""
-    return Queue(QUEUE_NAME, connection=connection, job_class=AllowedJob, serializer=JSONSerializer)
-
-
-def job_id(kind: str, namespace: str | None) -> str:
-    """The id of the one job of a kind for a namespace. Namespaces have dots, ids must not."""
-    if namespace is None:
-        return kind
-    return f"{kind}-{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
-
-
-def _state(status: JobStatus | bytes | None) -> JobState:
-    text = status.decode() if isinstance(status, bytes) else status.value if status else ""
-    return _STATES.get(text, JobState.UNKNOWN)
-
-
-def _ended_at(job: AllowedJob) -> float | None:
-    # After a retry the library still has the end of the attempt before.
-    moments = [moment for moment in (_seconds(job.ended_at), job.stopped_at) if moment is not None]
-    return max(moments, default=None)
-
-
-def _latest(job: AllowedJob) -> float:
-    moments = (_seconds(job.enqueued_at), _seconds(job.started_at), _ended_at(job))
-    return max((moment for moment in moments if moment is not None), default=0.0)
-
-
-def _namespace(job: AllowedJob) -> str:
-    try:
-        value = job.kwargs.get("namespace", "")
-    except Refused:
-        return ""
-    return printable(value, 64) if isinstance(value, str) else ""
-
-
-def _error(job: AllowedJob) -> str:
-    """The last line of what is recorded, without the class that said it."""
-    latest = job.latest_result()
-    lines = (latest.exc_string or "").strip().splitlines() if latest else []
-    if not lines:
-        return ""
-    head, colon, text = lines[-1].partition(": ")
-    is_class = colon and " " not in head
-    return printable(text if is_class else lines[-1], 300)
-
-
-def _worker_view(key: str, fields: Mapping[bytes, bytes], executions: Iterable[bytes], now: float) -> WorkerView:
-    heartbeat = _moment(fields.get(b"last_heartbeat"))
-    age = max(0.0, now - heartbeat) if heartbeat is not None else float("inf")
-    running = next(iter(sorted(executions)), b"").decode().partition(":")[0]
-    return WorkerView(
-        name=key.removeprefix(BaseWorker.redis_worker_namespace_prefix),
-        state=fields.get(b"state", b"unknown").decode(),
-        job_id=running or None,
-        heartbeat_age_seconds=age,
-        done=int(fields.get(b"successful_job_count", 0)),
-        failed=int(fields.get(b"failed_job_count", 0)),
-        pid=int(fields.get(b"pid", 0)),
-        host=fields.get(b"hostname", b"").decode(),
-        born_at=_moment(fields.get(b"birth")),
-        worked_seconds=float(fields.get(b"total_working_time", 0)),
-        lost=age > LOST_SECONDS,
-    )
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return moment.timestamp() if moment else None
-
-
-def _moment(text: bytes | None) -> float | None:
-    if not text:
-        return None
-    return datetime.fromisoformat(text.decode()).timestamp()

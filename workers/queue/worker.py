@@ -25,7 +25,7 @@ from rq.serializers import JSONSerializer
 
 from core.stores.redis.clients import open_client
 from workers.queue.job import AllowedJob, ending
-from workers.queue.jobs import queue_on
+from workers.queue.records import queue_on
 
 logger = logging.getLogger("encore.workers")
 

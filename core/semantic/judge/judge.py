@@ -15,13 +15,13 @@ import redis
 
 from ...concurrency.breaker import CircuitBreaker
 from ...concurrency.deadlines import LATE, TimedCalls
-from ...keys.identity import JUDGE_BUDGET
+from ...keys.names import JUDGE_BUDGET
 from ...models import CacheEntry, ChatRequest, Completion, Usage
 from ..results import Judgement
 from .prompt import PROMPT_VERSION, JudgeQuestion, build_messages, parse_verdict
 
 if TYPE_CHECKING:
-    from ...providers import Provider
+    from ...providers.base import Provider
 
 logger = logging.getLogger("encore.semantic")
 

@@ -18,8 +18,9 @@ import redis
 from ...access.roles import Action, Actor, allowed
 from ...concurrency.outbox import Outbox
 from ...errors import InvalidInput, OutcomeUnknown, ThresholdRefused
-from ...keys.identity import EVIDENCE, LOOKUPS, SAMPLES, Identity
-from ...settings import SemanticMode
+from ...keys.identity import Identity
+from ...keys.names import EVIDENCE, LOOKUPS, SAMPLES
+from ...models import SemanticMode
 from ...stores.redis.failures import reading
 from ...text.printable import printable
 from ..results import Judgement, Neighbour, SemanticResult

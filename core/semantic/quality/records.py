@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ...settings import SemanticMode
+from ...models import SemanticMode
 from .calibration import LabelledPair, Labeller
 
 MAX_TEXT = 500

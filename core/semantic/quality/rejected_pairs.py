@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 import redis
 
-from ...keys.identity import REFUSALS
+from ...keys.names import REFUSALS
 from ...stores.redis.failures import reading, writing
 
 COPY_SECONDS = 1.0

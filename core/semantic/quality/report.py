@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ...settings import SemanticMode
+from ...models import SemanticMode
 from .calibration import (
     BUDGETS,
     Agreement,

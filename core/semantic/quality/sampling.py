@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from ...errors import DecodeError
-from ...keys.identity import Slot, parse_readable_key
+from ...keys.names import Slot, parse_readable_key
 from ...models import CacheEntry
 from ...stores import codec
 from ...stores.base import Store

@@ -19,8 +19,9 @@ import redis
 from ...access.audit import AuditLog, AuditRecord
 from ...access.roles import Action, Actor, allowed
 from ...errors import InvalidInput
-from ...keys.identity import NAMESPACE_PATTERN, THRESHOLDS
-from ...settings import SemanticMode, Settings
+from ...keys.names import NAMESPACE_PATTERN, THRESHOLDS
+from ...models import SemanticMode
+from ...settings import Settings
 from ...stores.redis.failures import reading, writing
 
 COPY_SECONDS = 1.0

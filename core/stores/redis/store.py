@@ -8,19 +8,19 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
 
-import msgspec
 import redis
 
 from ...bans.record import InvalidationRecord, decode_record, encode_record, new_record
 from ...errors import DecodeError
-from ...keys.identity import NAMESPACES, Slot
+from ...keys.names import NAMESPACES, Slot
 from ...models import Stamp
 from .. import codec
-from ..base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
+from ..base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
 from .clients import patient_client, request_client
 from .cluster import ClusterClient, ClusterServers
 from .connection import packed
 from .failures import reading, translated, writing
+from .info import _facts, _together
 from .scripts import PRUNE, RELEASE, REMOVE, REMOVE_MODEL, RENEW, REPLACE, ROW_DIGITS, SIFT, SWAP, WRITE
 from .servers import OneServer, Servers
 
@@ -415,62 +415,6 @@ def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> bytes:
 
 def _lease(slot: Slot, claim: Claim) -> bytes:
     return slot.lease(claim.digest, claim.sequence)
-
-
-def _facts(server: redis.Redis) -> StoreFacts:
-    info = server.info("everything")
-    return StoreFacts(
-        kind="redis",
-        version=str(info.get("redis_version", "")),
-        used_bytes=info.get("used_memory"),
-        max_bytes=info.get("maxmemory") or None,
-        policy=str(info.get("maxmemory_policy", "")),
-        evicted=int(info.get("evicted_keys", 0)),
-        role=str(info.get("role", "")),
-        replicas=int(info.get("connected_slaves", 0)),
-        persistence=_persistence(server, info),
-        writable=info.get("role") == "master"
-        and (info.get("rdb_last_bgsave_status") == "ok" or not _stops_when_it_cannot_save(server)),
-    )
-
-
-def _persistence(server: redis.Redis, info: dict[str, Any]) -> Persistence:
-    if info.get("aof_enabled"):
-        return Persistence.LOG
-    return Persistence.SNAPSHOTS if _saves(server) else Persistence.NOTHING
-
-
-def _saves(server: redis.Redis) -> bool:
-    """Whether snapshots are configured; a server that keeps its configuration to itself is taken to make some."""
-    try:
-        return bool(server.config_get("save").get("save"))
-    except redis.ResponseError:
-        return True
-
-
-def _stops_when_it_cannot_save(server: redis.Redis) -> bool:
-    """Whether writes are refused after a failed snapshot, as they are unless the server was told to go on."""
-    try:
-        goes_on = server.config_get("stop-writes-on-bgsave-error").get("stop-writes-on-bgsave-error") == "no"
-    except redis.ResponseError:
-        return True
-    return not goes_on and _saves(server)
-
-
-def _together(all_facts: Sequence[StoreFacts]) -> StoreFacts:
-    """Sums, and of the rest the worst: a cluster is as good as the least of its servers."""
-    first = min(all_facts, key=lambda facts: [int(part) for part in facts.version.split(".") if part.isdecimal()])
-    limits = [facts.max_bytes for facts in all_facts]
-    policies = [facts.policy for facts in all_facts]
-    return msgspec.structs.replace(
-        first,
-        used_bytes=sum(facts.used_bytes or 0 for facts in all_facts),
-        max_bytes=None if None in limits else sum(limit or 0 for limit in limits),
-        policy=next((policy for policy in policies if policy.startswith("allkeys")), policies[0]),
-        evicted=sum(facts.evicted for facts in all_facts),
-        persistence=min((facts.persistence for facts in all_facts), key=list(Persistence).index),
-        writable=all(facts.writable for facts in all_facts),
-    )
 
 
 def _digest(row: bytes) -> bytes:

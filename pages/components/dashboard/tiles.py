@@ -16,17 +16,8 @@ from core.models import HitDetail, OutcomeKind
 from core.stores.base import StoreFacts
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
+from pages.components.display.links import REQUESTS, Way
 from pages.components.display.text import literal
-
-REQUESTS = "pages/requests.py"
-
-
-class Way(msgspec.Struct, frozen=True):
-    """Where a click leads: the button's words, the page, and what it is to show."""
-
-    words: str
-    page: str = REQUESTS
-    parameters: dict[str, str] = {}
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):

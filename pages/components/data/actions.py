@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.access.audit import AuditRecord
 from core.access.roles import Action
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.cache.bypass import Bypassed
 from core.errors import (
     CacheError,
@@ -22,7 +22,8 @@ from core.errors import (
     ThresholdRefused,
     WriteRefused,
 )
-from core.invalidation.invalidator import Invalidation, Preview, invalidating
+from core.invalidation.history import Invalidation
+from core.invalidation.invalidator import Preview, invalidating
 from core.invalidation.schedules import Schedule, Schedules, scheduling
 from core.semantic.quality.records import Pair
 from core.semantic.quality.thresholds import Published, Threshold

@@ -16,7 +16,8 @@ import streamlit as st
 
 from core.bootstrap import Services
 from core.concurrency.threads import beside
-from core.doctor.diagnosis import Diagnosis, Finding, Level, diagnose, outside_findings
+from core.doctor.diagnosis import Diagnosis, diagnose, outside_findings
+from core.doctor.findings import Finding, Level
 
 SECONDS = 10.0
 OUTSIDE_SECONDS = 300.0

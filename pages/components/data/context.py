@@ -12,11 +12,13 @@ import streamlit as st
 from core.access.logins import LOG_IN, actor_of, login_id, role_rules
 from core.access.roles import Actor, Role
 from core.bootstrap import Services, bootstrap
+from core.entries.edits import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
-from core.keys.identity import Slot
+from core.keys.names import Slot
 from core.monitoring import health as facts
 from core.monitoring.worker_pools import Pool, Pools
 from core.settings import Settings
+from pages.components.data import context
 from pages.components.data.readings import Reading, Readings
 from pages.components.server import exposure
 from workers.queue import JobQueue, JobView
@@ -155,3 +157,9 @@ def settings_problems() -> str:
     except InvalidSettings as error:
         return str(error)
     return ""
+
+
+def edits() -> Edits:
+    """Edits in the name of whoever is looking."""
+    built = context.services()
+    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console", pins=built.pins)

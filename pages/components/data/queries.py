@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from core.invalidation.invalidator import Invalidation, InvalidationState
+from core.invalidation.history import Invalidation, InvalidationState
 from core.metrics.gauges import GaugeBucket
 from core.metrics.request_log import Frequent, RequestFilter
 from core.metrics.summary import Bucket, Comparison, Summary
 from core.models import OutcomeKind
+from core.semantic.quality.records import Pair
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.data.view import View
@@ -114,3 +115,13 @@ def marks(view: View) -> list[Mark]:
         for done in history.value or ()
         if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
     ]
+
+
+PAIRS = 1000
+"""The latest near matches are looked through, so many at most."""
+
+
+def pairs_of(namespace: str) -> Reading[list[Pair]]:
+    """The latest near matches of a namespace."""
+    evidence = context.services().evidence
+    return context.readings().get(("pairs", namespace), lambda: evidence.pairs(namespace, limit=PAIRS), max_age=5)

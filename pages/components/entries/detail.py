@@ -11,14 +11,15 @@ import msgspec
 import streamlit as st
 
 from core.access.roles import Action
-from core.bans.record import Criteria, Visibility
-from core.entries.edits import Edits
+from core.bans.criteria import Criteria
+from core.bans.record import Visibility
 from core.entries.listing import FoundEntry, answer_text
 from core.entries.pins import Pins
 from core.entries.transfer import export
 from core.errors import StoreUnavailable
 from core.invalidation.invalidator import Preview
 from pages.components.data import actions, context
+from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
 from pages.components.display.outcomes import Colour
@@ -64,12 +65,6 @@ def looks(found: FoundEntry, now: float) -> tuple[str, str, Colour]:
     if found.state is Visibility.FRESH and now >= found.entry.header.fresh_until:
         return PAST_TTL
     return STATES[found.state]
-
-
-def edits() -> Edits:
-    """Edits in the name of whoever is looking."""
-    built = context.services()
-    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console", pins=built.pins)
 
 
 def may_edit() -> bool:

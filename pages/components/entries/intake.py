@@ -11,11 +11,12 @@ from core.entries.transfer import MOST_BYTES, MOST_LINES
 from core.errors import InvalidInput
 from core.models import Answer, ChatRequest, Controls, OutcomeKind, ttl
 from pages.components.data import actions, context
+from pages.components.data.context import edits
+from pages.components.data.parameters import given_parameters
 from pages.components.display import outcomes
 from pages.components.display.figures import UNKNOWN, many
 from pages.components.display.text import one_line, plain
-from pages.components.entries.detail import edits, look_again, may_edit, read_only_note
-from pages.components.playground.turns import given_parameters
+from pages.components.entries.detail import look_again, may_edit, read_only_note
 
 TTLS: dict[str, float | None] = {
     "By kind of question": None,

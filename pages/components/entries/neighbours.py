@@ -8,15 +8,14 @@ import streamlit as st
 
 from core.errors import CacheError
 from core.keys.identity import Identity
-from core.models import ChatRequest, Controls
+from core.models import ChatRequest, Controls, SemanticMode
 from core.semantic.quality.records import Pair, pair_id
 from core.semantic.quality.thresholds import Threshold
 from core.semantic.results import Neighbour
-from core.settings import SemanticMode
 from pages.components.data import context
-from pages.components.display import tables
+from pages.components.data.queries import pairs_of
 from pages.components.display.figures import UNKNOWN
-from pages.components.quality.review import pairs_of
+from pages.components.entries import tables
 from pages.components.shell.frame import told
 
 SHOWN = 5

@@ -8,11 +8,13 @@ from core.entries.explanation import Explanation
 from core.entries.listing import FoundEntry
 from core.entries.nearest import Looked, Nearest, nearest_entries
 from core.errors import CacheError
-from core.keys.identity import Identity, normalize, normalized_digest, parse_readable_key
+from core.keys.identity import Identity, normalized_digest
+from core.keys.names import parse_readable_key
+from core.keys.normalization import normalize
 from core.keys.parts import Part, unpack
 from pages.components.data import context
-from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, many
+from pages.components.entries import tables
 from pages.components.entries.neighbours import nearest_table
 from pages.components.shell.frame import told
 

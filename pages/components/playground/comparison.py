@@ -12,11 +12,11 @@ import streamlit as st
 from core.access.roles import Action
 from core.models import Answer, Completion
 from pages.components.data import actions, context
+from pages.components.data.context import edits
 from pages.components.display import outcomes
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, duration, milliseconds, money, sentence
 from pages.components.display.text import literal, one_line
-from pages.components.entries.detail import edits
 from pages.components.playground.turns import Received, Turn
 
 MOST_WORDS = 3000

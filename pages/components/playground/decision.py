@@ -9,9 +9,10 @@ from core.entries.nearest import Nearest, nearest_entries
 from core.errors import CacheError
 from core.models import Answer, OutcomeKind
 from pages.components.data import context
-from pages.components.display import charts, outcomes, tables
+from pages.components.display import charts, outcomes
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
 from pages.components.display.text import literal, plain, visible
+from pages.components.entries import tables
 from pages.components.entries.neighbours import neighbours
 from pages.components.playground.turns import Turn
 from pages.components.shell.frame import told as told_error

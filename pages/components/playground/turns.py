@@ -15,10 +15,10 @@ from core.errors import CacheError, InvalidInput
 from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
 from pages.components.data import context
 from pages.components.data.background import background
+from pages.components.data.parameters import given_parameters
 from pages.components.display.text import one_line
 
 STOPPED = "Stopped before the answer was complete. Nothing was stored."
-NO_PARAMETERS = frozenset({"model", "messages", "endpoint", "base_url", "extra_headers", "extra_body", "stream"})
 MOST_TURNS = 200
 """A session keeps so many, and lets go of the oldest."""
 
@@ -58,19 +58,6 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         """What it asks of the cache."""
         time_to_live: TTL = ttl(self.ttl_seconds)
         return Controls(namespace=self.namespace, strategy=self.strategy, ttl=time_to_live, no_store=self.past_cache)
-
-
-def given_parameters(text: str) -> dict[str, Any]:
-    """Parameters given as a JSON object. Raises InvalidInput, also for names that are no parameters."""
-    if not text.strip():
-        return {}
-    try:
-        given = msgspec.json.decode(text)
-    except msgspec.MsgspecError as error:
-        raise InvalidInput("parameters", "give a JSON object") from error
-    if not isinstance(given, dict) or NO_PARAMETERS & given.keys():
-        raise InvalidInput("parameters", "give a JSON object of parameters, and nothing of the other fields")
-    return given
 
 
 class Received(msgspec.Struct, kw_only=True):

@@ -7,10 +7,10 @@ from uuid import uuid4
 import streamlit as st
 
 from core.access.roles import Action
-from core.bans.record import Criteria
+from core.bans.criteria import Criteria
 from core.entries.listing import find_entry
 from core.errors import CacheError, InvalidInput
-from core.invalidation.invalidator import Invalidation
+from core.invalidation.history import Invalidation
 from core.models import Answer, HitDetail
 from core.semantic.quality.records import pair_id
 from pages.components.data import actions, context

@@ -11,13 +11,11 @@ from core.entries.listing import FoundEntry, answer_text, find_entry
 from core.models import CacheEntry
 from core.semantic.quality.records import Pair
 from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from pages.components.data.queries import pairs_of
 from pages.components.display.figures import clock, many
 from pages.components.display.text import literal, visible
 from pages.components.shell.permissions import read_only
 
-PAIRS = 1000
-"""The latest near matches are looked through, so many at most."""
 SHOWN_CHARACTERS = 1200
 
 UNCHECKED = "judged, unchecked"
@@ -43,12 +41,6 @@ def kind_of(pair: Pair) -> str:
     if pair.operator_label is not None:
         return CHECKED
     return UNLABELLED if pair.judge_label is None else UNCHECKED
-
-
-def pairs_of(namespace: str) -> Reading[list[Pair]]:
-    """The latest near matches of a namespace."""
-    evidence = context.services().evidence
-    return context.readings().get(("pairs", namespace), lambda: evidence.pairs(namespace, limit=PAIRS), max_age=5)
 
 
 def review(namespace: str) -> None:

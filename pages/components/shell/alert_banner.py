@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.monitoring.alerts import Alert, Severity
 from core.monitoring.health import FRESH_SECONDS, health
-from pages.components.dashboard.tiles import Way
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration
+from pages.components.display.links import Way
 from pages.components.display.text import plain
 
 START_WORKERS = "python -m workers"

@@ -1,0 +1,274 @@
+"""What an invalidation selects: criteria, and the matchers compiled from them. A pattern is matched in linear time."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from ..errors import InvalidInput
+from ..keys.names import NAMESPACE_PATTERN, parse_readable_key
+
+MAX_PATTERN_LENGTH = 256
+
+
+MAX_WILDCARDS = 16
+
+
+MAX_KEYWORDS = 16
+
+
+MAX_TAGS = 32
+
+
+class Selectable(Protocol):
+    """What criteria look at beside the text: a whole header, or no more than that."""
+
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def target(self) -> bytes | None: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def created_at(self) -> float: ...
+
+
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to invalidate: every field given must match (AND). Raises InvalidInput naming the field.
+
+    `model`: exact name. `pattern`: a glob (`*`, `?`, `[ab]`) over the whole prompt text or the readable key, case
+    counts. `created_before`: Unix seconds. `keywords`: literal text, case folded, `any` or `all` of them. `tags`: any
+    of them. `key`: one entry by its readable key. `all`: everything in the namespace, alone. `namespace`: None is the
+    configured one.
+    """
+
+    namespace: str | None = None
+    model: str | None = None
+    pattern: str | None = None
+    created_before: float | None = None
+    keywords: tuple[str, ...] = ()
+    keyword_mode: Literal["any", "all"] = "any"
+    tags: tuple[str, ...] = ()
+    key: str | None = None
+    all: bool = False
+
+    def __post_init__(self) -> None:
+        if self.namespace is not None and not re.fullmatch(NAMESPACE_PATTERN, self.namespace):
+            raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
+        selectors = (
+            self.model is not None,
+            self.pattern is not None,
+            self.created_before is not None,
+            bool(self.keywords),
+            bool(self.tags),
+            self.key is not None,
+        )
+        if self.all and any(selectors):
+            raise InvalidInput("all", "selects everything; give it alone")
+        if not self.all and not any(selectors):
+            raise InvalidInput(
+                "criteria", "give a model, pattern, age, keyword, tag or key, or all (--everything) for everything"
+            )
+        self._check_model()
+        if self.pattern is not None:
+            _check_pattern(self.pattern)
+        self._check_age()
+        self._check_words()
+        if self.key is not None and parse_readable_key(self.key) is None:
+            raise InvalidInput("key", "is not a key of this cache; it looks like 0-9f86d081... (64 hex digits)")
+        self._check_encodable()
+
+    def _check_encodable(self) -> None:
+        """A lone surrogate is a character of no text that was ever sent, and cannot be stored."""
+        for name, text in (
+            ("model", self.model or ""),
+            ("pattern", self.pattern or ""),
+            ("keywords", "".join(self.keywords)),
+            ("tags", "".join(self.tags)),
+        ):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise InvalidInput(name, "has a character that cannot be encoded (a lone surrogate)") from None
+
+    def _check_model(self) -> None:
+        if self.model is None:
+            return
+        if not isinstance(self.model, str) or not self.model.strip() or len(self.model) > 256:
+            raise InvalidInput("model", "give the model's exact name, at most 256 characters")
+
+    def _check_age(self) -> None:
+        cutoff = self.created_before
+        if cutoff is None:
+            return
+        if isinstance(cutoff, bool) or not isinstance(cutoff, int | float) or not 0 < cutoff < 1e11:
+            raise InvalidInput("created_before", "give a time as Unix seconds")
+
+    def _check_words(self) -> None:
+        if self.keyword_mode not in ("any", "all"):
+            raise InvalidInput("keyword_mode", "is any or all")
+        for name, words, most, shortest in (
+            ("keywords", self.keywords, MAX_KEYWORDS, 2),
+            ("tags", self.tags, MAX_TAGS, 1),
+        ):
+            if isinstance(words, str) or len(words) > most:
+                raise InvalidInput(name, f"give a list of at most {most}")
+            for word in words:
+                if not isinstance(word, str) or not shortest <= len(word.strip()) or len(word) > 256:
+                    raise InvalidInput(name, f"each has {shortest} to 256 characters")
+
+    def matches(self, header: Selectable, prompt: str, tags: tuple[str, ...]) -> bool:
+        """Whether an entry (or an alias, with its own prompt) is selected. The namespace is the caller's business."""
+        if self.model is not None and self.model != header.model:
+            return False
+        if self.created_before is not None and header.created_at >= self.created_before:
+            return False
+        if self.key is not None and self.digest not in (header.digest, header.target):
+            return False
+        if self.tags and not any(tag in tags for tag in self.tags):
+            return False
+        if self.keywords and not _has_keywords(prompt, self.keywords, self.keyword_mode):
+            return False
+        if self.pattern is None:
+            return True
+        matches_text, matches_digest = _matchers(self.pattern)
+        if matches_text(prompt if prompt.isascii() else unicodedata.normalize("NFC", prompt)):
+            return True
+        return matches_digest is not None and matches_digest(header.digest.hex())
+
+    @property
+    def digest(self) -> bytes | None:
+        """The digest in the key; None without one."""
+        parsed = parse_readable_key(self.key) if self.key is not None else None
+        return parsed[1] if parsed is not None else None
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether the header alone cannot tell: the prompt or the tags are needed."""
+        return self.pattern is not None or bool(self.keywords) or bool(self.tags)
+
+    @property
+    def may_match_digest(self) -> bool:
+        """Whether the pattern may select an entry by its key, whatever its prompt."""
+        return self.pattern is not None and _matchers(self.pattern)[1] is not None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the index of models tells: nothing but a model or an age is asked for, or everything."""
+        return self.key is None and not self.needs_text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that are set, as plain JSON."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: object) -> Criteria:
+        """The other way. Raises InvalidInput for unknown fields or wrong types."""
+        if isinstance(plain, dict) and (
+            unknown := plain.keys() - {field.name for field in msgspec.structs.fields(cls)}
+        ):
+            raise InvalidInput(str(min(unknown, key=str)), "is no field of the criteria")
+        try:
+            return msgspec.convert(plain, cls)
+        except InvalidInput:
+            raise
+        except msgspec.ValidationError as error:
+            if isinstance(error.__cause__, InvalidInput):
+                raise error.__cause__ from None
+            raise InvalidInput("criteria", str(error)) from None
+
+    def __str__(self) -> str:
+        """One phrase for people: `model gpt-4o, older than 2026-11-20 10:00 UTC`."""
+        from datetime import UTC, datetime
+
+        if self.all:
+            return "everything"
+        words = []
+        if self.key:
+            words.append(f"key {self.key[:14]}…")
+        if self.model:
+            words.append(f"model {self.model}")
+        if self.pattern:
+            words.append(f"pattern {self.pattern}")
+        if self.keywords:
+            words.append(f"{self.keyword_mode} of " + ", ".join(f"“{word}”" for word in self.keywords))
+        if self.tags:
+            words.append("tag " + ", ".join(self.tags))
+        if self.created_before:
+            words.append(f"created before {datetime.fromtimestamp(self.created_before, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        return ", ".join(words)
+
+
+_BUCKET = re.compile(r"^[0-9a-f]{1,3}-")
+
+
+def _check_pattern(pattern: str) -> None:
+    if not isinstance(pattern, str) or not pattern:
+        raise InvalidInput("pattern", "give a glob, e.g. *refund*")
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise InvalidInput("pattern", f"has more than {MAX_PATTERN_LENGTH} characters")
+    if sum(pattern.count(sign) for sign in "*?[") > MAX_WILDCARDS:
+        raise InvalidInput("pattern", f"has more than {MAX_WILDCARDS} wildcards")
+    if not pattern.strip("*? "):
+        raise InvalidInput("pattern", "matches everything; to invalidate everything use all (--everything)")
+
+
+Matcher = Callable[[str], bool]
+
+
+@lru_cache(maxsize=256)
+def _matchers(pattern: str) -> tuple[Matcher, Matcher | None]:
+    """What matches texts in NFC, and what matches hex digests, None for a pattern that cannot match one."""
+    of_digest = _BUCKET.sub("", pattern)
+    may_match_digest = "[" in of_digest or not of_digest.strip("0123456789abcdef*?")
+    return _matcher(unicodedata.normalize("NFC", pattern)), _matcher(of_digest) if may_match_digest else None
+
+
+def _matcher(pattern: str) -> Matcher:
+    if "?" in pattern or "[" in pattern:
+        # fnmatch's translation joins the pieces between stars with atomic groups: linear in the text, no backtracking.
+        match = re.compile(fnmatch.translate(pattern)).match
+        return lambda text: match(text) is not None
+    first, *pieces = pattern.split("*")
+    if not pieces:
+        return lambda text: text == pattern
+    last = pieces.pop()
+    shortest = len(first) + len(last)
+
+    def matches(text: str) -> bool:
+        if len(text) < shortest or not text.startswith(first) or not text.endswith(last):
+            return False
+        at, end = len(first), len(text) - len(last)
+        for piece in pieces:
+            found = text.find(piece, at, end)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        return True
+
+    return matches
+
+
+def _has_keywords(prompt: str, keywords: tuple[str, ...], mode: str) -> bool:
+    text = fold(prompt)
+    for word in _folded(keywords):
+        if (word in text) != (mode == "all"):
+            return mode != "all"
+    return mode == "all"
+
+
+@lru_cache(maxsize=256)
+def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(fold, words))
+
+
+def fold(text: str) -> str:
+    """As keywords and prompts are compared: without case, composed."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()

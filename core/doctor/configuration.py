@@ -1,0 +1,62 @@
+"""The settings in effect, and where each value comes from. Secrets are not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from pydantic import SecretStr
+
+from ..access.roles import Role
+from ..settings import Settings
+from ..text.printable import masked
+
+
+class EffectiveSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting as it is in force, secrets masked. `is_set`: given by a variable or `.env`, not the default."""
+
+    variable: str
+    value: str
+    is_set: bool
+    description: str
+
+
+def effective_settings(settings: Settings) -> Iterator[EffectiveSetting]:
+    """All settings in the order they are documented in."""
+    for name, field in Settings.model_fields.items():
+        yield EffectiveSetting(
+            variable=name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}",
+            value=_shown(name, getattr(settings, name)),
+            is_set=name in settings.model_fields_set,
+            description=field.description or "",
+        )
+
+
+def _shown(name: str, value: Any) -> str:
+    match value:
+        case None | ():
+            return ""
+        case dict() if all(isinstance(part, Role) for part in value.values()):
+            return msgspec.json.encode({name: role.word for name, role in value.items()}).decode() if value else ""
+        case dict():
+            return msgspec.json.encode(value).decode() if value else ""
+        case SecretStr():
+            return masked(value.get_secret_value()) if name.endswith("_url") else "********"
+        case tuple() if all(isinstance(part, SecretStr) for part in value):
+            return f"{len(value)} set"
+        case tuple() if name in ("admins", "operators", "viewers"):
+            return f"{len(value)} set"  # a diagnosis is sent to others: whose addresses is not their business
+        case tuple():
+            return f"{len(value)} rules" if name.endswith("_rules") else ", ".join(map(str, value))
+        case bool():
+            return "true" if value else "false"
+        case str() if name.endswith("_url"):
+            return masked(value)
+        case StrEnum():
+            return value.value
+        case Role():
+            return value.word
+        case _:
+            return str(value)

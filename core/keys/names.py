@@ -1,0 +1,145 @@
+"""Every key name in Redis, and the readable keys that people see."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+NAMESPACE_PATTERN = r"[A-Za-z0-9._-]{1,64}"
+
+
+READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
+
+
+def readable_key(bucket: int, digest: bytes) -> str:
+    """`0-9f86d08...`: what people see, paste and invalidate by."""
+    return f"{bucket:x}-{digest.hex()}"
+
+
+def parse_readable_key(key: str) -> tuple[int, bytes] | None:
+    """(bucket, digest) of a readable key, None when it is not one."""
+    match = READABLE_KEY_PATTERN.fullmatch(key)
+    return (int(match[1], 16), bytes.fromhex(match[2])) if match else None
+
+
+class Slot:
+    """The key names of one bucket of one namespace. Built once per bucket and kept."""
+
+    __slots__ = ("_entry", "bucket", "namespace", "prefix", "record")
+
+    def __init__(self, namespace: str, bucket: int) -> None:
+        if not re.fullmatch(NAMESPACE_PATTERN, namespace):
+            from ..errors import InvalidInput
+
+            raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
+        self.namespace = namespace
+        self.bucket = bucket
+        self.prefix = f"encore:{{{namespace}:{bucket:x}}}:".encode()
+        self.record = self.prefix + b"record"
+        self._entry = self.prefix + b"e:"
+
+    def entry(self, digest: bytes) -> bytes:
+        """Name of the entry (or alias) with this digest."""
+        return self._entry + digest.hex().encode()
+
+    def digest(self, name: bytes) -> bytes:
+        """The digest an entry's name ends in."""
+        return bytes.fromhex(name[len(self._entry) :].decode())
+
+    @property
+    def entries(self) -> bytes:
+        """What the names of all entries begin with."""
+        return self._entry
+
+    def lease(self, digest: bytes, stamp_sequence: int) -> bytes:
+        """Single-flight lease: per answer and per point in the history of invalidations."""
+        return self.prefix + f"lease:{digest.hex()}:{stamp_sequence}".encode()
+
+    def by_model(self, model: str) -> bytes:
+        """Sorted set of a model's entries by creation time: a hint for counting, listing and walking."""
+        return self.indexes + sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+
+    @property
+    def indexes(self) -> bytes:
+        """What the names of all models' sorted sets begin with."""
+        return self.prefix + b"model:"
+
+    @property
+    def models(self) -> bytes:
+        """Hash of the models that have a sorted set: digest to name."""
+        return self.prefix + b"models"
+
+    @property
+    def hits(self) -> bytes:
+        """Sorted set of entries by how often they were served."""
+        return self.prefix + b"hits"
+
+    @property
+    def hit_times(self) -> bytes:
+        """Sorted set of entries by when they were served last."""
+        return self.prefix + b"hit-times"
+
+    def hits_of_part(self, part: int) -> bytes:
+        """Hash of hits by entry, within one part of a day."""
+        return self.prefix + b"hits:%d" % part
+
+
+NAMESPACES = b"encore:namespaces"
+"""Set of all namespaces ever written to (and their bucket count as `name:buckets`)."""
+
+
+METRICS = "encore:metrics:"
+
+
+AUDIT = b"encore:audit"
+
+
+REQUESTS = b"encore:requests"
+
+
+SCHEDULES = b"encore:schedules"
+
+
+PINS = b"encore:pins"
+
+
+POOLS = b"encore:pools"
+
+
+BYPASS = b"encore:bypass"
+
+
+ALERTS = b"encore:alerts"
+
+
+GAUGES = b"encore:{gauges}:"
+
+
+EMBEDDINGS = b"encore:vectors:"
+
+
+REFRESH = b"encore:refresh:"
+
+
+REFRESHES = b"encore:refreshes"
+
+
+THRESHOLDS = b"encore:thresholds"
+
+
+ENDED_LOGINS = b"encore:logins:ended:"
+
+
+EVIDENCE = b"encore:evidence"
+
+
+LOOKUPS = b"encore:lookups"
+
+
+SAMPLES = b"encore:samples"
+
+
+JUDGE_BUDGET = b"encore:judge:"
+
+
+REFUSALS = "encore:refused:"

@@ -1,0 +1,114 @@
+"""The normal form of a text: what may be folded without changing what is asked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_STOP_WORDS = frozenset(
+    {
+        *("a", "an", "the", "is", "are", "was", "were", "be", "of", "to", "in", "on", "at", "for", "and", "or"),
+        *("please", "can", "could", "you", "me", "tell"),
+    }
+)
+
+
+# Marks of code, data and quoted text: there, case and white space may be what is asked about. The first class makes the
+# search fast; what follows says which of its characters count where.
+_LITERAL = re.compile(
+    r"""
+    [`{}<>=;:|\\$@\#_/*+^~&\[\]"“”„«»\n\r\v\f\x1c-\x1e\x85\u2028\u2029(.\-'‘’]
+    (?: (?<! [(.\-'‘’] )        # anywhere; a colon announces a payload ("Correct this: ...")
+      | (?<= \w\( )             # f(x)
+      | (?<= \. ) (?= \w )      # 1.5, .env, U.S.
+      | (?<= - ) (?<! \S- ) (?= -?\w )      # -5, grep -F, --all
+      | (?<= ['‘] ) (?<! \S. ) | (?<= ['’] ) (?! \S )  # a quotation mark, not an apostrophe
+    )
+    """,
+    re.VERBOSE,
+)
+
+
+_ABOUT_CASE = re.compile(r"(?:upper|lower)[ -]?case|capital(?:i[sz]| letter)|punctuat")
+
+
+_CLOSING = ".!?…。！？؟।"
+
+
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+
+
+_VOWELS = frozenset("aeiouy")
+
+
+def normalize(text: str, *, strip_stop_words: bool = False) -> str:
+    """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
+
+    Unicode NFC, outer white space, white-space runs, case and closing punctuation. A text with any sign of code, data
+    or quotation keeps all but the first two: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart.
+    Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in capitals.
+    """
+    folded = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+    if _LITERAL.search(folded):
+        return folded
+    if "  " in folded or not folded.isprintable():
+        folded = " ".join(folded.split())
+    folded = _without_closing(folded)
+    if not any(map(str.isalnum, folded)):
+        return ""
+    lowered = folded.lower()
+    if lowered != folded and not _asks_about_case(lowered):
+        folded = lowered if _is_shouted(folded) else _fold_case(folded, lowered)
+        if not folded.isascii():
+            folded = unicodedata.normalize("NFC", folded)
+    if strip_stop_words:
+        folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
+    return folded
+
+
+def _without_closing(text: str) -> str:
+    bare = text.rstrip(_CLOSING)
+    if not bare or bare[-1] == " ":
+        # A mark that stands alone is what is asked about: "What is the meaning of !", "git add ."
+        return text if bare else ""
+    if "!" in text[len(bare) :] and (bare[-1].isdigit() or bare[-2:-1] in ("", " ")):
+        return text  # 5! and n! are factorials
+    return bare
+
+
+def _asks_about_case(lowered: str) -> bool:
+    likely = "case" in lowered or "capital" in lowered or "punctuat" in lowered  # cheaper than the pattern
+    return likely and _ABOUT_CASE.search(lowered) is not None
+
+
+def _is_shouted(text: str) -> bool:
+    """Whether a sentence is written in capitals: three words of two or more letters, not only abbreviations of two."""
+    if not text.isupper() or not all(letter.isupper() for letter in text if letter.isalpha()):
+        return False
+    lengths = [len(word) for word in _LETTERS.findall(text)]
+    return len(lengths) >= 3 and max(lengths) >= 3
+
+
+def _fold_case(text: str, lowered: str) -> str:
+    first, space, rest = text.partition(" ")
+    if text[1:] != lowered[1:]:  # else the usual case: one capital, where the sentence begins
+        rest = " ".join([word if word.islower() else _fold_word(word, first=False) for word in rest.split(" ")])
+    return _fold_word(first, first=True) + space + rest
+
+
+def _fold_word(word: str, *, first: bool) -> str:
+    lowered = word.lower()
+    if lowered == word or lowered.startswith(("i'", "i’")):
+        return lowered
+    letters = word if word.isalpha() else "".join(filter(str.isalpha, word))
+    if len(letters) == 1:
+        return lowered if letters == "I" or (first and letters == "A") else word
+    if letters[:2].isupper():
+        return word  # US, IT, MHz, MBps
+    if not letters[1:].islower():
+        return lowered if len(letters) > 3 else word  # iPhone and PayPal, but kWh, dB and pH
+    if len(letters) > 2:
+        return lowered
+    # Two letters: a word in any case where a sentence begins with it (Is, Он), else a symbol: Mg is not mg.
+    is_word = not lowered.isascii() or not _VOWELS.isdisjoint(lowered)
+    return lowered if first and word[0].isupper() and is_word else word

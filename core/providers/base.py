@@ -1,0 +1,47 @@
+"""The protocol of a provider: what answers requests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Protocol
+
+from ..models import ChatRequest, Completion
+
+
+class Provider(Protocol):
+    """Answers requests. `timeout_seconds` bounds one wait for the server; None is the provider's own limit.
+
+    Raises ProviderUnavailable for what this provider cannot do, else whatever the `openai` package raises.
+    """
+
+    @property
+    def name(self) -> str:
+        """One word: "openai" or "demo"."""
+
+    @property
+    def base_url(self) -> str:
+        """The server's address; part of what makes two requests the same."""
+
+    def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
+        """The whole answer."""
+
+    async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
+        """The whole answer."""
+
+    def stream(self, request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
+        """Chunks exactly as received. The request is sent by the first `next`; close it to stop early."""
+
+    def astream(self, request: ChatRequest, timeout_seconds: float | None = None) -> AsyncIterator[dict[str, Any]]:
+        """The same on an event loop; `aclose` stops it early."""
+
+    def models(self) -> list[str]:
+        """The models on offer."""
+
+    def embed(self, texts: Sequence[str], model: str, timeout_seconds: float | None = None) -> list[list[float]]:
+        """One vector per text, in their order, as the server gave them."""
+
+    def close(self) -> None:
+        """Ends connections."""
+
+    async def aclose(self) -> None:
+        """Ends connections, those of the running event loop included."""

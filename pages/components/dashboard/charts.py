@@ -1,0 +1,249 @@
+"""The charts of the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import plotly.graph_objects as go
+
+from core.metrics.gauges import GaugeBucket
+from core.metrics.histogram import Histogram
+from core.metrics.summary import Bucket, Kinds, Summary
+from core.models import HitDetail
+from pages.components.display import outcomes
+from pages.components.display.charts import (
+    BEFORE,
+    FEW,
+    HIT_P50,
+    HIT_P95,
+    LOW,
+    MISS_P50,
+    MISS_P95,
+    MOST_BARS,
+    Mark,
+    _bars,
+    _blank,
+    _detail,
+    _figure,
+    _label,
+    _line,
+    _share_of,
+    _thickness,
+)
+from pages.components.display.figures import local
+from pages.components.display.outcomes import Look
+
+
+def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
+    """Requests a bucket, stacked by outcome; each bar carries its bucket's beginning and end as custom data.
+
+    `before` are the buckets of the window before, one for each: so in all charts over time.
+    """
+    figure = _figure(buckets, marks, "requests")
+    times = _times(buckets)
+    for look, count in _KINDS:
+        counts = [count(bucket.summary) for bucket in buckets]
+        if any(counts):
+            figure.add_bar(
+                x=times,
+                y=counts,
+                name=look.short,
+                marker={"color": look.hexadecimal, "line": {"width": 0}},
+                hovertemplate="%{y:,}",
+            )
+    _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
+    figure.update_annotations(hovertext=None)  # with words to show, a mark would catch the clicks on what is behind it
+    # Of all that lies at one time a click takes whichever is nearest: each of them tells the same.
+    figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
+    figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
+    return figure
+
+
+def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
+    """The share of lookups that found an answer, all hits and the exact ones alone."""
+    figure = _figure(buckets, marks, "")
+    times = _times(buckets)
+    _line(figure, times, [bucket.summary.hit_rate for bucket in buckets], outcomes.HIT_EXACT, "all hits", "%{y:.1%}")
+    exact = [_share_of(bucket.summary, HitDetail.EXACT) for bucket in buckets]
+    _line(figure, times, exact, outcomes.HIT_NORMALIZED, "exact hits alone", "%{y:.1%}")
+    _ghost(figure, times, [bucket.summary.hit_rate for bucket in before], "all hits before", "%{y:.1%}")
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", dtick=0.25)
+    figure.update_layout(height=LOW)
+    return figure
+
+
+def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
+    """Percentiles of what callers waited, hits beside misses, on a logarithmic axis."""
+    figure = _figure(buckets, marks, "milliseconds")
+    times = _times(buckets)
+    for look, measured, percentile in (
+        (MISS_P95, lambda summary: summary.miss_latency, 0.95),
+        (MISS_P50, lambda summary: summary.miss_latency, 0.50),
+        (HIT_P95, lambda summary: summary.hit_latency, 0.95),
+        (HIT_P50, lambda summary: summary.hit_latency, 0.50),
+    ):
+        values = [measured(bucket.summary).percentile(percentile) for bucket in buckets]
+        _line(figure, times, values, look, look.words, "%{y:,.2~f} ms")
+    for name, earlier in (
+        ("miss p50 before", [bucket.summary.miss_latency.p50_ms for bucket in before]),
+        ("hit p50 before", [bucket.summary.hit_latency.p50_ms for bucket in before]),
+    ):
+        _ghost(figure, times, earlier, name, "%{y:,.2~f} ms")
+    figure.update_yaxes(type="log", tickformat="~g", dtick=1)
+    return figure
+
+
+def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
+    """Money saved, less what judging and embedding cost, added up over the window, and what misses did cost."""
+    figure = _figure(buckets, marks, "US dollars")
+    times = _times(buckets)
+    saved = _running([bucket.summary.net_saved_usd or 0.0 for bucket in buckets])
+    spent = _running([bucket.summary.cost_usd or 0.0 for bucket in buckets])
+    name = "saved, net" if any(bucket.summary.overhead_usd for bucket in buckets) else "saved by hits"
+    _line(figure, times, saved, outcomes.HIT_SEMANTIC, name, "$%{y:,.4~f}", fill="tozeroy")
+    _line(figure, times, spent, outcomes.MISS, "spent on misses", "$%{y:,.4~f}")
+    earlier = _running([bucket.summary.net_saved_usd or 0.0 for bucket in before])
+    _ghost(figure, times, earlier, "saved before", "$%{y:,.4~f}")
+    figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat="~g")
+    return figure
+
+
+def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], namespace: str | None = None) -> go.Figure:
+    """Entries of one namespace or of all, the memory of Redis on an axis of its own, and what was evicted as bars."""
+    figure = _figure(buckets, marks, "entries")
+    times = _times(buckets)
+    entries = [bucket.last.entries_of(namespace) if bucket.last else None for bucket in buckets]
+    _line(figure, times, entries, outcomes.HIT_EXACT, "entries", "%{y:,}", fill="tozeroy")
+    if any(bucket.evicted for bucket in buckets):
+        figure.add_bar(
+            x=times,
+            y=[bucket.evicted for bucket in buckets],
+            name="evicted",
+            marker={"color": outcomes.ERROR.hexadecimal, "line": {"width": 0}},
+            hovertemplate="%{y:,}",
+        )
+    memory = [bucket.last.used_bytes / 1e6 if bucket.last and bucket.last.used_bytes else None for bucket in buckets]
+    if any(value is not None for value in memory):
+        _line(figure, times, memory, outcomes.MISS, "memory", "%{y:,.1f} MB")
+        figure.data[-1].update(yaxis="y2")
+        figure.update_layout(
+            yaxis2={
+                "overlaying": "y",
+                "side": "right",
+                "rangemode": "tozero",
+                "tickmode": "auto",
+                "nticks": 6,
+                "ticksuffix": " MB",
+                "showgrid": False,
+                "automargin": True,
+                "fixedrange": True,
+            }
+        )
+    figure.update_layout(yaxis={"rangemode": "tozero", "tickformat": "~s"})
+    if max(filter(None, entries), default=0) < FEW:
+        figure.update_layout(yaxis={"range": [0, FEW], "dtick": 1})
+    return figure
+
+
+def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
+    """Hit rates of models or namespaces, those with the most requests, the busiest on top."""
+    shown = [(one, found) for one, found in summaries.items() if found.hit_rate is not None][:MOST_BARS]
+    figure = _bars()
+    figure.add_bar(
+        y=[_label(one) for one, _ in shown],
+        x=[found.hit_rate for _, found in shown],
+        orientation="h",
+        name="hit rate",
+        showlegend=False,
+        marker={"color": outcomes.HIT_EXACT.hexadecimal, "line": {"width": 0}},
+        width=_thickness(len(shown)),
+        text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
+        textposition="auto",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", dtick=0.25)
+    return figure
+
+
+def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
+    """Requests by TTL class, hits, misses and bypasses one after the other, the most frequent class on top."""
+    shown = list(kinds.items())[:MOST_BARS]
+    figure = _bars()
+    for look, words, count in (
+        (outcomes.HIT_EXACT, "hits", lambda found: found.hits),
+        (outcomes.MISS, "misses", lambda found: found.misses),
+        (outcomes.BYPASS, "bypasses", lambda found: found.bypasses),
+        (outcomes.ERROR, "errors", lambda found: found.errors),
+    ):
+        counts = [count(found) for _, found in shown]
+        if any(counts):
+            figure.add_bar(
+                y=[_label(name.replace("_", " ")) for name, _ in shown],
+                x=counts,
+                orientation="h",
+                name=words,
+                marker={"color": look.hexadecimal, "line": {"width": 0}},
+                width=_thickness(len(shown)),
+                customdata=[name for name, _ in shown],
+                hovertemplate="%{x:,}",
+            )
+    figure.update_layout(barmode="stack", hovermode="y unified")
+    figure.update_xaxes(tickformat=",d")
+    return figure
+
+
+def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
+    """How many callers waited how long, hits beside misses."""
+    figure = _blank("requests")
+    for look, name, histogram in ((outcomes.HIT_EXACT, "hits", hits), (outcomes.MISS, "misses", misses)):
+        rows = [row for row in histogram.rows() if row[2]]
+        figure.add_bar(
+            x=[(max(low, high / 1.25) * high) ** 0.5 for low, high, _ in rows],
+            y=[count for _, _, count in rows],
+            width=[(high - low) * 0.9 for low, high, _ in rows],
+            name=name,
+            marker={"color": look.hexadecimal, "line": {"width": 0}},
+            customdata=[high for _, high, _ in rows],
+            hovertemplate="%{y:,} within %{customdata:,.3~g} ms",
+        )
+    figure.update_xaxes(type="log", ticksuffix=" ms", tickformat="~g", dtick=1, showgrid=False)
+    figure.update_layout(barmode="overlay", hovermode="closest")
+    return figure
+
+
+_KINDS: tuple[tuple[Look, Callable[[Summary], int]], ...] = (
+    *((look, _detail(detail)) for detail, look in outcomes.HITS.items()),
+    (outcomes.MISS, lambda summary: summary.misses),
+    (outcomes.BYPASS, lambda summary: summary.bypasses),
+    (outcomes.ERROR, lambda summary: summary.errors),
+)
+
+
+def _times(buckets: Sequence[Bucket | GaugeBucket]) -> list[datetime]:
+    """The middle of each bucket as the viewer's wall clock shows it: Plotly knows no time zones."""
+    return [local(bucket.starts_at + bucket.seconds / 2).replace(tzinfo=None) for bucket in buckets]
+
+
+def _ghost(figure: go.Figure, times: Sequence[datetime], values: Sequence[float | None], name: str, hover: str) -> None:
+    """The window before, if anything happened in it."""
+    if any(values):
+        figure.add_scatter(
+            x=times,
+            y=values,
+            name=name,
+            mode="lines",
+            line={"color": BEFORE.hexadecimal, "width": 1.2},
+            opacity=0.8,
+            connectgaps=False,
+            hovertemplate=hover,
+        )
+
+
+def _running(amounts: Sequence[float]) -> list[float]:
+    total, sums = 0.0, []
+    for amount in amounts:
+        total += amount
+        sums.append(total)
+    return sums

@@ -1,0 +1,141 @@
+"""Rows and columns of the dashboard's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from core.metrics.request_log import Frequent
+from core.metrics.summary import Kinds, Summary
+from core.models import OutcomeKind
+from pages.components.display import outcomes
+from pages.components.display.tables import _column
+from pages.components.display.text import one_line
+
+FREQUENT_COLUMNS: dict[str, Any] = {
+    "count": _column.NumberColumn("Times", width=80),
+    "prompt": _column.TextColumn("Prompt", width=330),
+    "latency": _column.NumberColumn("Waited in all, s", format="%.1f", width=130),
+    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=110),
+    "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=110),
+    "model": _column.TextColumn("Model", width="small"),
+    "key": _column.TextColumn("Key", width="medium"),
+}
+
+
+_BREAKDOWN_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Name", width="medium"),
+    "requests": _column.NumberColumn("Requests", format="localized"),
+    "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "saved_usd": _column.NumberColumn("Saved, $", format="%.4f"),
+    "cost_usd": _column.NumberColumn("Spent, $", format="%.4f"),
+    "hit_ms": _column.NumberColumn("A hit takes, ms", format="%.2f"),
+    "miss_ms": _column.NumberColumn("A miss takes, ms", format="%.0f"),
+    "errors": _column.NumberColumn("Errors"),
+}
+
+
+TTL_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("TTL class", width="medium"),
+    "requests": _column.NumberColumn("Requests", format="localized"),
+    "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "hits": _column.NumberColumn("Hits", format="localized"),
+    "misses": _column.NumberColumn("Misses", format="localized"),
+    "bypasses": _column.NumberColumn("Bypasses", format="localized"),
+}
+
+
+REASON_COLUMNS: dict[str, Any] = {
+    "outcome": _column.TextColumn("Outcome", width=110),
+    "reason": _column.TextColumn("Reason", width="small"),
+    "count": _column.NumberColumn("Requests", format="localized", width=100),
+    "why": _column.TextColumn("What it means", width="large"),
+}
+
+
+def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
+    """Prompts that came again and again."""
+    return pd.DataFrame(
+        [
+            {
+                "count": item.count,
+                "prompt": one_line(item.prompt, 300) if item.prompt is not None else "–",
+                "latency": item.latency_ms / 1000,
+                "cost_usd": item.cost_usd,
+                "saved_usd": item.saved_cost_usd,
+                "model": one_line(item.model),
+                "key": item.key,
+            }
+            for item in found
+        ],
+        columns=list(FREQUENT_COLUMNS),
+    )
+
+
+def breakdown_columns(name: str) -> dict[str, Any]:
+    """The columns of a breakdown by `name`."""
+    return _BREAKDOWN_COLUMNS | {"name": _column.TextColumn(name, width="medium")}
+
+
+def reasons(summary: Summary) -> pd.DataFrame:
+    """Why requests came to their outcome, and why fresh answers were not stored."""
+    rows = [
+        {
+            "outcome": kind,
+            "reason": one_line(reason, 60),
+            "count": count,
+            "why": outcomes.why(OutcomeKind(kind), None, reason) if kind != OutcomeKind.HIT else "",
+        }
+        for kind, found in summary.reasons.items()
+        for reason, count in found.items()
+    ]
+    rows += [
+        {
+            "outcome": "not stored",
+            "reason": one_line(reason, 60),
+            "count": count,
+            "why": outcomes.why_not_stored(reason),
+        }
+        for reason, count in summary.not_stored.items()
+    ]
+    return pd.DataFrame(sorted(rows, key=lambda row: -row["count"]), columns=list(REASON_COLUMNS))
+
+
+def ttl_classes(kinds: Mapping[str, Kinds]) -> pd.DataFrame:
+    """Requests by TTL class."""
+    return pd.DataFrame(
+        [
+            {
+                "name": one_line(name.replace("_", " ")) or "none",
+                "requests": found.requests,
+                "hit_rate": found.hit_rate,
+                "hits": found.hits,
+                "misses": found.misses,
+                "bypasses": found.bypasses,
+            }
+            for name, found in kinds.items()
+        ],
+        columns=list(TTL_COLUMNS),
+    )
+
+
+def breakdown(summaries: Mapping[str, Summary]) -> pd.DataFrame:
+    """Figures by model or by namespace."""
+    return pd.DataFrame(
+        [
+            {
+                "name": one_line(name),
+                "requests": summary.requests,
+                "hit_rate": summary.hit_rate,
+                "saved_usd": summary.saved_cost_usd,
+                "cost_usd": summary.cost_usd,
+                "hit_ms": summary.hit_latency.p50_ms,
+                "miss_ms": summary.miss_latency.p50_ms,
+                "errors": summary.errors,
+            }
+            for name, summary in summaries.items()
+        ],
+        columns=list(_BREAKDOWN_COLUMNS),
+    )

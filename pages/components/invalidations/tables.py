@@ -1,0 +1,145 @@
+"""Rows and columns of the tables about invalidations and schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from core.access.audit import AuditRecord
+from core.invalidation.history import Invalidation, InvalidationState
+from core.invalidation.invalidator import PreviewRow
+from core.invalidation.schedules import Schedule
+from pages.components.display.figures import duration, local
+from pages.components.display.tables import _column
+from pages.components.display.text import one_line
+
+SCHEDULE_COLUMNS: dict[str, Any] = {
+    "name": _column.TextColumn("Schedule", width=120),
+    "what": _column.TextColumn("What", width=190),
+    "rhythm": _column.TextColumn("How often", width=135),
+    "next": _column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=110),
+    "state": _column.TextColumn("State", width=70),
+    "last": _column.TextColumn("Last run came to", width=185),
+}
+
+
+PREVIEW_COLUMNS: dict[str, Any] = {
+    "prompt": _column.TextColumn("Prompt", width="large"),
+    "model": _column.TextColumn("Model", width="small"),
+    "age": _column.TextColumn("Age", width=100),
+    "fresh": _column.TextColumn("Fresh for", width=110),
+    "bytes": _column.NumberColumn("Bytes", width=80),
+    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=100),
+    "tags": _column.ListColumn("Tags", width="small"),
+    "key": _column.TextColumn("Key", width="medium"),
+}
+
+
+INVALIDATION_COLUMNS: dict[str, Any] = {
+    "time": _column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
+    "what": _column.TextColumn("What", width=220),
+    "state": _column.TextColumn("State", width=150),
+    "actor": _column.TextColumn("By", width=135),
+    "previewed": _column.NumberColumn("Previewed", width=80),
+    "deleted": _column.NumberColumn("Deleted", width=70),
+    "freed": _column.NumberColumn("Given back", format="bytes", width=90),
+    "namespace": _column.TextColumn("Namespace", width="small"),
+    "reason": _column.TextColumn("Reason", width="small"),
+    "id": _column.TextColumn("Id", width="small"),
+}
+
+
+INVALIDATIONS_SHOWN = ("time", "what", "state", "actor", "previewed", "deleted")
+"""What fits beside one another; the table's menu shows the others, and the download has all of them."""
+
+
+TRAIL_COLUMNS: dict[str, Any] = {
+    "time": _column.DatetimeColumn("Time", format="D MMM, HH:mm:ss", width=130),
+    "action": _column.TextColumn("What", width=110),
+    "actor": _column.TextColumn("By", width=100),
+    "source": _column.TextColumn("From", width=90),
+    "details": _column.TextColumn("Details", width="large"),
+}
+
+
+def preview(rows: Iterable[PreviewRow]) -> pd.DataFrame:
+    """Entries that an invalidation would hide."""
+    return pd.DataFrame(
+        [
+            {
+                "prompt": one_line(row.prompt, 300),
+                "model": one_line(row.model),
+                "age": duration(row.age_seconds),
+                "fresh": duration(row.fresh_seconds) if row.fresh_seconds > 0 else "past its TTL",
+                "bytes": row.bytes,
+                "cost_usd": row.cost_usd,
+                "tags": [one_line(tag, 60) for tag in row.tags],
+                "key": row.key,
+            }
+            for row in rows
+        ],
+        columns=list(PREVIEW_COLUMNS),
+    )
+
+
+def invalidations(found: Iterable[Invalidation], words: Mapping[InvalidationState, str]) -> pd.DataFrame:
+    """Invalidations, newest first."""
+    return pd.DataFrame(
+        [
+            {
+                "time": local(one.applied_at).replace(tzinfo=None),
+                "what": one_line(str(one.criteria), 200),
+                "namespace": one.namespace,
+                "state": words[one.state],
+                "actor": one_line(one.actor, 60),
+                "previewed": one.preview_count,
+                "deleted": one.deleted,
+                "freed": one.freed_bytes,
+                "reason": one_line(one.reason, 200),
+                "id": one.id,
+            }
+            for one in found
+        ],
+        columns=list(INVALIDATION_COLUMNS),
+    )
+
+
+def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
+    """What happened with one invalidation, oldest first."""
+    return pd.DataFrame(
+        [
+            {
+                "time": local(record.at).replace(tzinfo=None),
+                "action": record.action.rpartition(".")[2].replace("-", " "),
+                "actor": one_line(record.actor, 60),
+                "source": record.source,
+                "details": ", ".join(
+                    f"{name.replace('_', ' ')} {one_line(str(value), 80)}"
+                    for name, value in record.details.items()
+                    if value is not None
+                ),
+            }
+            for record in records
+        ],
+        columns=list(TRAIL_COLUMNS),
+    )
+
+
+def schedules(found: Iterable[Schedule]) -> pd.DataFrame:
+    """Schedules, with when they run next."""
+    return pd.DataFrame(
+        [
+            {
+                "name": one_line(schedule.name or schedule.id, 60),
+                "what": f"{one_line(schedule.what, 100)} in {schedule.namespace}",
+                "rhythm": schedule.rhythm,
+                "next": local(schedule.next_run_at).replace(tzinfo=None) if schedule.enabled else None,
+                "state": "on" if schedule.enabled else "paused",
+                "last": one_line(schedule.last, 120) or "not run yet",
+            }
+            for schedule in found
+        ],
+        columns=list(SCHEDULE_COLUMNS),
+    )

@@ -1,0 +1,91 @@
+"""Charts of semantic quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from core.semantic.quality.calibration import CurvePoint
+from core.semantic.quality.report import ReplayPoint
+from pages.components.display import outcomes
+from pages.components.display.charts import MARK_COLOUR, _blank
+
+
+def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
+    """How many near matches each threshold would serve, and how many of those rightly; one point a threshold."""
+    figure = _blank("")
+    told = [point for point in points if point.labels]
+    rates = [point.hit_rate for point in told]
+    facts = [(point.threshold, point.labels, point.errors) for point in told]
+    for look, name, values in (
+        (outcomes.HIT_EXACT, "right, of those labelled", [point.precision for point in told]),
+        (outcomes.MISS, "right, at least (95 % sure)", [1 - point.bound for point in told]),
+    ):
+        figure.add_scatter(
+            x=rates,
+            y=values,
+            name=name,
+            mode="lines+markers" if len(told) < 3 else "lines",
+            line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
+            customdata=facts,
+            hovertemplate="%{y:.1%} from %{customdata[0]:.3f} on: %{customdata[2]} wrong of %{customdata[1]}",
+        )
+    figure.add_hline(
+        y=1 - budget,
+        line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+        annotation={"text": f"budget {budget:.0%}", "font": {"size": 11, "color": MARK_COLOUR}},
+        annotation_position="top right",
+    )
+    served = next((point for point in told if in_force is not None and point.threshold <= in_force), None)
+    if served is not None:
+        figure.add_scatter(
+            x=[served.hit_rate],
+            y=[served.precision],
+            name="in force",
+            mode="markers",
+            marker={"color": outcomes.ERROR.hexadecimal, "size": 11, "symbol": "diamond"},
+            hoverinfo="skip",
+        )
+    lowest = min((1 - point.bound for point in told if point.labels > 9), default=0.5)
+    figure.update_xaxes(
+        title={"text": "near matches that would be served", "standoff": 6},
+        tickformat=".0%",
+        range=[0, min(1.02, max(rates, default=1.0) * 1.05)],
+    )
+    figure.update_yaxes(tickformat=".0%", range=[max(0.0, min(lowest, 1 - 2 * budget) - 0.03), 1.01])
+    return figure
+
+
+def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float | None) -> go.Figure:
+    """What recorded lookups would have come to at each threshold: answered, and of those wrong."""
+    figure = _blank("")
+    rising = sorted(points, key=lambda point: point.threshold)
+    for look, name, values in (
+        (outcomes.HIT_EXACT, "would have hit", [point.hit_rate for point in rising]),
+        (
+            outcomes.ERROR,
+            "wrong, of those labelled",
+            [point.errors / point.labelled if point.labelled else None for point in rising],
+        ),
+        (outcomes.MISS, "wrong, at most (95 % sure)", [point.bound if point.labelled else None for point in rising]),
+    ):
+        figure.add_scatter(
+            x=[point.threshold for point in rising],
+            y=values,
+            name=name,
+            mode="lines",
+            line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
+            hovertemplate="%{y:.1%}",
+        )
+    for at, words in ((in_force, "in force"), (grey, "judged from")):
+        if at is not None:
+            figure.add_vline(
+                x=at,
+                line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+                annotation={"text": words, "font": {"size": 11, "color": MARK_COLOUR}},
+                annotation_position="top left",
+            )
+    figure.update_xaxes(title={"text": "cosine to serve from", "standoff": 6}, tickformat=".2f")
+    figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
+    return figure

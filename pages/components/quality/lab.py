@@ -1,0 +1,75 @@
+"""Trying other thresholds on what was recorded."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.models import SemanticMode
+from core.semantic.quality.thresholds import Threshold
+from pages.components.display import charts, tables
+from pages.components.display.figures import UNKNOWN, many, number, share
+from pages.components.quality import charts as quality_charts
+from pages.components.quality import tables as quality_tables
+from pages.components.quality.queries import View, read_replay
+from pages.components.quality.report import judged_from, served_from
+
+
+def lab(view: View, threshold: Threshold) -> None:
+    """What recorded lookups would have come to at another threshold."""
+    st.subheader("What if", anchor=False)
+    st.caption("Recorded lookups, replayed with another cosine to serve from and without a judge.")
+    st.fragment(what_if)(view, threshold)
+
+
+def what_if(view: View, threshold: Threshold) -> None:
+    """The slider, its figures, the curve over all thresholds and the table."""
+    points = read_replay(view).value
+    if not points or not points[0].lookups:
+        st.caption("No lookup was recorded in this range.")
+        return
+    by_threshold = {point.threshold: point for point in points}
+    choices = sorted(by_threshold)
+    begin = min(choices, key=lambda choice: abs(choice - (threshold.serve or 0.9)))
+    chosen = st.select_slider(
+        "Serve from the cosine", choices, value=begin, format_func=lambda choice: f"{choice:.3f}", key="what-if"
+    )
+    point = by_threshold[chosen]
+    with st.grid(3, min_column_width=150):
+        with st.container(gap=None):
+            st.metric("Would have hit", share(point.hit_rate))
+            st.caption(f"{number(point.hits)} of {many(point.lookups, 'lookup')}")
+        with st.container(gap=None):
+            st.metric("Wrong, of those labelled", share(point.errors / point.labelled) if point.labelled else UNKNOWN)
+            st.caption(f"{point.errors} of {point.labelled}; {point.hits - point.labelled} have no label")
+        with st.container(gap=None):
+            st.metric("Wrong at most", share(point.bound) if point.labelled else UNKNOWN)
+            st.caption("with 95 % confidence")
+    if threshold.mode is not SemanticMode.OFF and chosen < threshold.grey:
+        st.caption(
+            f":material/info: Below {threshold.grey:.3f} nothing was looked at: there would be more hits than these."
+        )
+    st.plotly_chart(
+        quality_charts.what_if(points, served_from(threshold), judged_from(threshold)),
+        key="chart-what-if",
+        config=charts.CONFIG,
+        alt="Share of lookups answered, and of wrong answers, over the cosine to serve from",
+    )
+    with st.expander("As a table", icon=":material/table:"):
+        table = quality_tables.replayed(points)
+        st.dataframe(
+            table,
+            column_config=quality_tables.REPLAY_COLUMNS,
+            hide_index=True,
+            height=320,
+            key="replay",
+            placeholder=UNKNOWN,
+            alt="Threshold lab",
+        )
+        st.download_button(
+            "Download CSV",
+            tables.csv(table),
+            "thresholds.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )

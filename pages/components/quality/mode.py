@@ -1,0 +1,100 @@
+"""The semantic mode of a namespace, and what stands in the way of another one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.models import CacheStrategy, SemanticMode
+from core.semantic.quality.thresholds import Act, Published, Threshold
+from pages.components.data import context
+from pages.components.display.figures import clock
+from pages.components.display.text import literal, plain
+
+LOOKS = {
+    SemanticMode.OFF: (":material/block:", "gray", "off: near questions are misses"),
+    SemanticMode.JUDGE: (":material/gavel:", "violet", "judge: a model is asked before a near answer is served"),
+    SemanticMode.SERVE: (":material/verified:", "green", "serve: near answers are served from a cosine on"),
+}
+
+
+ACTS = {Act.PUBLISHED: "published", Act.ROLLED_BACK: "rolled back to", Act.TIGHTENED: "tightened by itself"}
+
+
+def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
+    """The mode in force and where it comes from; what keeps it from working."""
+    icon, colour, words = LOOKS[threshold.mode]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+        if threshold.mode is not SemanticMode.OFF:
+            serve = "nothing served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
+            st.badge(serve, icon=":material/bolt:", color="blue")
+        if threshold.mode is SemanticMode.JUDGE:
+            st.badge(f"judged from {threshold.grey:.3f} on", icon=":material/gavel:", color="gray")
+        latest = versions[0] if versions else None
+        if latest is None:
+            st.caption("as configured", width="content")
+        else:
+            st.caption(
+                f"version {latest.version}, {ACTS[latest.act]} {clock(latest.at)}, by {literal(latest.actor, 40)}",
+                width="content",
+            )
+    if latest is not None and latest.act is Act.TIGHTENED:
+        st.warning(f"**Tightened by itself.** {literal(latest.note, 200)}", icon=":material/trending_up:")
+    if threshold.mode is not SemanticMode.OFF:
+        for problem in problems(threshold):
+            st.warning(problem, icon=":material/warning:")
+
+
+def problems(threshold: Threshold) -> list[str]:
+    """Why a mode that is on does nothing, as far as this console can tell."""
+    services = context.services()
+    found = []
+    if services.settings.strategy is not CacheStrategy.SEMANTIC:
+        found.append(
+            f"The strategy is {services.settings.strategy.value}: near questions are not looked for. Set "
+            "`ENCORE_STRATEGY` to `semantic`."
+        )
+    elif services.semantic is not None and services.semantic.problem:
+        found.append(f"There is no embedder: {plain(services.semantic.problem)}.")
+    if threshold.mode is SemanticMode.JUDGE and services.judge is None:
+        found.append("There is no judge: near matches are misses. Set `ENCORE_JUDGE_MODEL` to a small model.")
+    return found
+
+
+def off() -> None:
+    """What semantic lookup would do, what it can not, and how to switch it on."""
+    with st.container(border=True):
+        st.markdown("### :material/hub: Semantic lookup is off")
+        st.markdown(
+            "It would answer a question with the stored answer to another question that means the same. Encore serves "
+            "none on a cosine alone before labels of your own traffic show how often that is wrong."
+        )
+        with st.grid(2, min_column_width=280):
+            with st.container(border=True, height="stretch"):
+                st.markdown(":material/gavel: **judge**, the way to begin")
+                st.caption(
+                    "A near match is shown to a small model of yours first. Its yes serves the stored answer, and the "
+                    "same wording again is then a plain hit; its no, or no word within a second, is a miss. Costs a "
+                    "call for each near match, within an hourly budget."
+                )
+            with st.container(border=True, height="stretch"):
+                st.markdown(":material/verified: **serve**, when labels support it")
+                st.caption(
+                    "A near match at or above a cosine is served without asking. A share of those hits is judged "
+                    "afterwards; when they show more wrong ones than the budget, the cosine rises by itself."
+                )
+        st.markdown("**What to expect, honestly**")
+        st.markdown(
+            "- On open questions no embedder that was measured keeps false hits under 1 % by cosine alone; on "
+            "questions like those of an FAQ one does.\n"
+            "- No cosine tells opposites apart. Guards refuse other numbers, units and negations; a judge sees more, "
+            "and errs too: its yeses are to be checked, here.\n"
+            "- To prove at most 1 %, 2 % or 5 % false hits takes 299, 149 or 59 labelled near matches without an error."
+        )
+        st.markdown("**To switch it on**, start with these settings:")
+        st.code(
+            "ENCORE_STRATEGY=semantic\nENCORE_SEMANTIC=judge\nENCORE_JUDGE_MODEL=gpt-4o-mini   # any small model",
+            language="shell",
+        )
+        if context.services().semantic is not None:
+            st.caption("The strategy is semantic already: this namespace alone can be switched on below, at once.")

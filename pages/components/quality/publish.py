@@ -1,0 +1,231 @@
+"""Publishing a threshold: proposal, confirmation, history."""
+
+from __future__ import annotations
+
+import msgspec
+import streamlit as st
+
+from core.access.roles import Action
+from core.errors import CacheError
+from core.models import SemanticMode
+from core.semantic.quality.calibration import BUDGETS, Proposal
+from core.semantic.quality.report import EvidenceReport
+from core.semantic.quality.thresholds import Published, Threshold
+from pages.components.data import actions, context
+from pages.components.display.figures import UNKNOWN, share
+from pages.components.display.text import literal, plain
+from pages.components.quality import tables
+from pages.components.quality.mode import LOOKS
+from pages.components.quality.queries import View, read_state
+from pages.components.shell.frame import told
+from pages.components.shell.permissions import read_only
+
+WORD = "unproven"
+"""Has to be typed where labels do not support what is published."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A threshold to put in force, not confirmed yet. With `version` an earlier one, 0 being what is configured."""
+
+    namespace: str
+    seen: Threshold
+    to: Threshold
+    version: int | None = None
+    why: str = ""
+
+
+def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -> None:
+    """What labels support, and the way to publish it or something else."""
+    st.subheader("Threshold", anchor=False)
+    may = context.actor().may(Action.PUBLISH_THRESHOLD)
+    if report is not None and report.labels:
+        with st.grid(len(BUDGETS), min_column_width=230):
+            for proposal in report.proposals:
+                with st.container(border=True, height="stretch"):
+                    _proposal(view, threshold, proposal, may)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button("Set it by hand…", key="by-hand", icon=":material/tune:", disabled=not may):
+            _ask(Change(namespace=view.namespace, seen=threshold, to=threshold))
+        read_only(Action.PUBLISH_THRESHOLD)
+
+
+def _proposal(view: View, threshold: Threshold, proposal: Proposal, may: bool) -> None:
+    st.markdown(f"**At most {share(proposal.budget, 0)} false hits**")
+    if proposal.threshold is None:
+        st.metric("Serve from", UNKNOWN)
+        st.caption(plain(f"{proposal.reason[:1].upper()}{proposal.reason[1:]}."))
+        return
+    st.metric("Serve from", f"{proposal.threshold:.3f}")
+    st.caption(
+        f"{proposal.errors} wrong of {proposal.labels} held-out labels: at most {share(proposal.bound)}. "
+        f"{plain(proposal.reason[:1].upper() + proposal.reason[1:])}."
+    )
+    is_in_force = threshold.serve == proposal.threshold and threshold.mode is not SemanticMode.OFF
+    if st.button(
+        "In force" if is_in_force else f"Publish {proposal.threshold:.3f}…",
+        key=f"publish-{proposal.budget:g}",
+        icon=":material/publish:",
+        disabled=not may or is_in_force,
+    ):
+        on = SemanticMode.JUDGE if threshold.mode is SemanticMode.OFF else threshold.mode
+        to = msgspec.structs.replace(
+            threshold, mode=on, serve=proposal.threshold, grey=min(threshold.grey, proposal.threshold)
+        )
+        why = f"{proposal.budget:.0%} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
+        _ask(Change(namespace=view.namespace, seen=threshold, to=to, why=why))
+
+
+def _ask(change: Change) -> None:
+    for name in ("change-mode", "change-unjudged", "change-serve", "change-grey", "change-why", "change-typed"):
+        st.session_state.pop(name, None)
+    actions.forget_last("threshold")
+    st.session_state["threshold-change"] = change
+
+
+def _close() -> None:
+    st.session_state.pop("threshold-change", None)
+
+
+@st.dialog("Put this threshold in force?", icon=":material/warning:", on_dismiss=_close)
+def confirm(change: Change) -> None:
+    """The last question, with what labels say of it."""
+    if read_state(change.namespace).value is None:
+        st.error("Redis does not answer: nothing can be changed now.", icon=":material/cloud_off:")
+        return
+    st.markdown(f"Namespace {literal(change.namespace)}. In force now: {_words(change.seen)}.")
+    if change.version is None:
+        chosen, why = _edited(change)
+    else:
+        chosen, why = change.to, ""
+        name = f"version {change.version}" if change.version else "what is configured"
+        st.markdown(f"Back to **{name}**: {_words(chosen)}.")
+    problem = "grey" if chosen.serve is not None and chosen.grey > chosen.serve else ""
+    if problem:
+        st.error("The cosine to judge from is above the one to serve from: nothing would be judged.")
+    unproven = not problem and _support(change, chosen)
+    may_unproven = change.version is not None or context.actor().may(Action.PUBLISH_UNSUPPORTED)
+    typed = ""
+    if unproven and not may_unproven:
+        read_only(Action.PUBLISH_UNSUPPORTED)
+    elif unproven:
+        typed = st.text_input(f"Type {WORD} to do it all the same", key="change-typed", live=True, autocomplete="off")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Cancel", key="change-cancel"):
+            _close()
+            st.rerun()
+        same = change.version is None and _same(chosen, change.seen)
+        if st.button(
+            "Roll back" if change.version is not None else "Publish",
+            key="change-confirm",
+            type="primary",
+            disabled=bool(problem)
+            or same
+            or (unproven and (not may_unproven or (typed or "").strip().lower() != WORD)),
+        ):
+            _close()
+            if change.version is not None:
+                actions.roll_back_threshold(change.namespace, change.version)
+            else:
+                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=unproven)
+            st.rerun()
+
+
+def _edited(change: Change) -> tuple[Threshold, str]:
+    """The dialog's fields: the threshold they come to, and why."""
+    to = change.to
+    chosen = st.segmented_control(
+        "Mode",
+        list(SemanticMode),
+        default=to.mode,
+        format_func=lambda mode: f"{LOOKS[mode][0]} {mode.value}",
+        key="change-mode",
+        required=True,
+    )
+    mode = chosen or to.mode
+    serve = to.serve
+    grey = to.grey
+    is_unjudged = mode is SemanticMode.SERVE
+    if mode is SemanticMode.JUDGE:
+        is_unjudged = st.toggle(
+            "Serve without the judge from a cosine on", value=to.serve is not None, key="change-unjudged"
+        )
+        serve = serve if is_unjudged else None
+    if is_unjudged:
+        serve = st.number_input("Serve from", 0.5, 1.0, to.serve or 0.97, 0.005, "%.3f", key="change-serve")
+    if mode is SemanticMode.JUDGE:
+        grey = st.number_input("Judge from", 0.3, 1.0, to.grey, 0.005, "%.3f", key="change-grey")
+    elif serve is not None:
+        grey = min(grey, serve)
+    why = st.text_input("Why", change.why, max_chars=200, key="change-why", help="For the audit log. Quote no prompt.")
+    return Threshold(mode=mode, grey=grey, serve=serve, version=change.seen.version), why or ""
+
+
+def _same(one: Threshold, other: Threshold) -> bool:
+    return (one.mode, one.serve, one.grey) == (other.mode, other.serve, other.grey)
+
+
+def _words(threshold: Threshold) -> str:
+    if threshold.mode is SemanticMode.OFF:
+        return "off"
+    serve = "nothing is served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
+    judged = f", judged from {threshold.grey:.3f} on" if threshold.mode is SemanticMode.JUDGE else ""
+    return f"{threshold.mode.value}, {serve}{judged}"
+
+
+def _support(change: Change, to: Threshold) -> bool:
+    """Says what labels say of it; whether it loosens what is in force without their support."""
+    if to.mode is SemanticMode.OFF or to.serve is None:
+        return False
+    budget = context.services().settings.false_hit_budget
+    try:
+        point = context.services().evidence.support(change.namespace, to.serve)
+    except CacheError as error:
+        st.error(f"What labels say is not known. {told(error)}", icon=":material/cloud_off:")
+        return True
+    words = f"Labels at or above {to.serve:.3f}: {point.labels}, of which {point.errors} wrong"
+    words += f"; at most {share(point.bound)} wrong with 95 % confidence." if point.labels else "."
+    if point.bound <= budget:
+        st.success(f"{words} Within the budget of {share(budget, 0)}.", icon=":material/check_circle:")
+        return False
+    seen = change.seen
+    if seen.mode is not SemanticMode.OFF and seen.serve is not None and to.serve >= seen.serve:
+        st.info(
+            f"{words} That does not prove the budget of {share(budget, 0)}, but serves no more than now.",
+            icon=":material/info:",
+        )
+        return False
+    st.warning(
+        f"{words} **The budget of {share(budget, 0)} is not proved**: answers may be wrong more often than that.",
+        icon=":material/warning:",
+    )
+    return True
+
+
+def history(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
+    """All versions, and the way back to one of them."""
+    if not versions:
+        st.caption("No threshold was published for this namespace: what is configured is in force.")
+        return
+    st.markdown("**Versions**")
+    configured = Threshold.configured(context.services().settings)
+    st.dataframe(
+        tables.versions(versions, configured),
+        column_config=tables.VERSION_COLUMNS,
+        hide_index=True,
+        height=min(35 * len(versions) + 38, 300),
+        key="versions",
+        placeholder=UNKNOWN,
+        alt="Versions of the threshold, the latest first",
+    )
+    may = context.actor().may(Action.PUBLISH_THRESHOLD)
+    earlier = {one.version: one.threshold or configured for one in versions[1:]} | {0: configured}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.selectbox(
+            "Back to",
+            list(earlier),
+            format_func=lambda number: f"Version {number}" if number else "As configured",
+            key="roll-back-to",
+            width=200,
+        )
+        if st.button("Roll back…", key="roll-back", icon=":material/undo:", disabled=not may):
+            _ask(Change(namespace=namespace, seen=threshold, to=earlier[chosen or 0], version=chosen or 0))

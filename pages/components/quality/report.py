@@ -1,0 +1,193 @@
+"""The report on semantic answers: false hits, agreement, figures."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.metrics import Hedging
+from core.models import SemanticMode
+from core.semantic.quality.report import EvidenceReport, FalseHits
+from core.semantic.quality.thresholds import Threshold
+from pages.components.dashboard import tiles
+from pages.components.dashboard.tiles import Tile
+from pages.components.data import context
+from pages.components.display import charts
+from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
+from pages.components.display.text import plain
+from pages.components.quality import charts as quality_charts
+from pages.components.quality import tables
+from pages.components.quality.queries import WINDOWS, View, read_hedging, read_report, read_reports
+from pages.components.shell.frame import nothing_yet
+
+
+def figures(view: View) -> None:
+    """The tiles and the curve."""
+    reading = read_report(view)
+    report = reading.value
+    if report is None:
+        nothing_yet(reading)
+        return
+    budget = context.services().settings.false_hit_budget
+    st.caption(
+        f"{many(report.lookups, 'recorded lookup')} and {many(report.labels, 'labelled pair')}, "
+        f"{WINDOWS[view.window][0]}, read at {clock(reading.read_at)}"
+    )
+    with st.grid(3, min_column_width=200):
+        for tile in (
+            false_hits(report, budget),
+            still_needed(report, budget),
+            agreement(report),
+            labels(report),
+            lookups(report),
+            judging(report, read_hedging(view).value),
+        ):
+            with st.container(border=True, height="stretch"):
+                tiles.draw(tile)
+    if any(point.labels for point in report.curve):
+        with st.container(border=True, gap="xsmall"):
+            st.markdown("**Precision over hit rate**")
+            st.plotly_chart(
+                quality_charts.precision_over_hit_rate(report.curve, served_from(report.threshold), budget),
+                key="chart-precision",
+                config=charts.CONFIG,
+                alt="Share of right answers over the share of near matches that would be served",
+            )
+            st.caption(
+                "From labelled near matches that the guards let pass, without a judge. The dashed line is what the "
+                "labels prove."
+            )
+    all_namespaces(view)
+
+
+def all_namespaces(view: View) -> None:
+    """The false hits of every namespace side by side, where there is more than one."""
+    found = read_reports(view).value or []
+    if len(found) < 2:
+        return
+    with st.container(border=True, gap="small"):
+        st.markdown("**All namespaces**")
+        st.dataframe(
+            tables.namespaces(found, context.services().settings.false_hit_budget),
+            column_config=tables.NAMESPACE_COLUMNS,
+            hide_index=True,
+            height=min(35 * len(found) + 38, 300),
+            key="quality-namespaces",
+            placeholder=UNKNOWN,
+            alt="False hits of each namespace against the budget",
+        )
+
+
+def served_from(threshold: Threshold) -> float | None:
+    """The cosine from which near answers are served unjudged; None where none are."""
+    return None if threshold.mode is SemanticMode.OFF else threshold.serve
+
+
+def judged_from(threshold: Threshold) -> float | None:
+    """The cosine from which a judge is asked; None where none is."""
+    return threshold.grey if threshold.mode is SemanticMode.JUDGE else None
+
+
+def false_hits(report: EvidenceReport, budget: float) -> Tile:
+    """Wrong ones of the near answers that are served, with their bound."""
+    found = report.false_hits
+    if found is not None:
+        whose = "yeses of the judge" if found.judged else "labels"
+        below = (
+            f"{found.errors} wrong of {found.checked} {whose} · at most {share(found.bound)} · {verdict(found, budget)}"
+        )
+    elif report.threshold.mode is SemanticMode.OFF:
+        below = "nothing is served now"
+    elif served_from(report.threshold) is None:
+        below = "not measured: nobody has checked the judge's yeses"
+    else:
+        below = "not measured: no label at or above the cosine served from"
+    return Tile(
+        label="False hits per hit",
+        value=share(found.share) if found is not None else UNKNOWN,
+        below=below,
+        explained="Wrong answers of the near answers served. The bound is one-sided, 95 % (Clopper-Pearson): the true "
+        "share is not above it, with that confidence.",
+    )
+
+
+def verdict(found: FalseHits, budget: float) -> str:
+    """Whether labels prove the budget, refute it, or are too few."""
+    match found.verdict(budget):
+        case True:
+            return f":material/check_circle: within the budget of {share(budget, 0)}"
+        case False:
+            return f":material/error: over the budget of {share(budget, 0)}"
+        case _:
+            return f":material/help: {share(budget, 0)} not proved yet"
+
+
+def still_needed(report: EvidenceReport, budget: float) -> Tile:
+    """How many more labels prove what."""
+    names = list(report.still_needed)
+    chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
+    others = (f"{report.still_needed[name]} for {_spaced(name)}" for name in names if name != chosen)
+    return Tile(
+        label=f"Labels to prove {_spaced(chosen)}",
+        value=number(report.still_needed[chosen]),
+        below=" · ".join(others),
+        explained="Still needed: so many more labels at or above the cosine served from prove that budget, if none of "
+        "them is an error.",
+    )
+
+
+def _spaced(percent: str) -> str:
+    return percent.replace("%", " %")
+
+
+def agreement(report: EvidenceReport) -> Tile:
+    """How far the judge can be trusted."""
+    found = report.agreement
+    return Tile(
+        label="Judge agreement",
+        value=share(found.agreed / found.pairs) if found.pairs else UNKNOWN,
+        below=f"{many(found.pairs, 'pair')} · {found.false_yes} false yes · {found.false_no} false no"
+        if found.pairs
+        else "no pair has a label of both",
+        explained="With operators, over pairs that both have labelled. A false yes serves a wrong answer, a false no "
+        "costs a hit.",
+    )
+
+
+def labels(report: EvidenceReport) -> Tile:
+    """Who labelled."""
+    return Tile(
+        label="Labels",
+        value=number(report.labels),
+        below=f"{report.operator_labels} by operators · {report.judge_labels} by the judge · "
+        f"{report.unlabelled} without",
+        explained="Near matches that a cosine alone would have served, one label each: an operator's before a judge's.",
+    )
+
+
+def lookups(report: EvidenceReport) -> Tile:
+    """What became of the lookups."""
+    return Tile(
+        label="Near hits",
+        value=share(report.hits / report.lookups) if report.lookups else UNKNOWN,
+        below=f"{number(report.hits)} of {many(report.lookups, 'semantic lookup')}",
+        explained="Lookups that found nothing by exact or normalized key, and then something near.",
+    )
+
+
+def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
+    """What judging cost and saved, and what hedging it cost."""
+    found = report.judging
+    hedged = ""
+    if hedging is not None and hedging.dropped:
+        hedged = f" · hedging: {money(hedging.cost_usd)} for {many(hedging.dropped, 'dropped call')}, all namespaces"
+    rulings = " · ".join(f"{count} {plain(word)}" for word, count in found.rulings.items()) or "never asked"
+    return Tile(
+        label="Judging saved, net",
+        value=money(found.saved_usd - found.cost_usd),
+        below=sentence(
+            f"saved {money(found.saved_usd)}, cost {money(found.cost_usd)} · {rulings} · "
+            f"p95 {milliseconds(found.p95_ms)}{hedged}"
+        ),
+        explained="What the answers it let through had cost, less what its calls cost. Repeats of a wording that it "
+        "approved are plain hits and come on top.",
+    )

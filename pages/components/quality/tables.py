@@ -1,0 +1,113 @@
+"""Rows and columns of the tables about semantic quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from core.semantic.quality.report import EvidenceReport, ReplayPoint
+from core.semantic.quality.thresholds import Published, Threshold
+from pages.components.display.figures import local
+from pages.components.display.tables import _column
+from pages.components.display.text import one_line
+
+VERSION_COLUMNS: dict[str, Any] = {
+    "version": _column.NumberColumn("Version", width=75),
+    "time": _column.DatetimeColumn("When", format="D MMM, HH:mm:ss", width=130),
+    "act": _column.TextColumn("How", width=100),
+    "actor": _column.TextColumn("By", width=150),
+    "mode": _column.TextColumn("Mode", width=80),
+    "serve": _column.NumberColumn("Served from", format="%.3f", width=100),
+    "grey": _column.NumberColumn("Judged from", format="%.3f", width=100),
+    "note": _column.TextColumn("Why", width="medium"),
+}
+
+
+NAMESPACE_COLUMNS: dict[str, Any] = {
+    "namespace": _column.TextColumn("Namespace", width=130),
+    "mode": _column.TextColumn("Mode", width=70),
+    "verdict": _column.TextColumn("Budget", width=120),
+    "false_hits": _column.NumberColumn("False hits per hit", format="percent", width=120),
+    "bound": _column.NumberColumn("At most (95 % sure)", format="percent", width=130),
+    "checked": _column.NumberColumn("Checked", width=80),
+    "wrong": _column.NumberColumn("Wrong", width=70),
+    "lookups": _column.NumberColumn("Lookups", format="localized", width=80),
+    "near_hits": _column.NumberColumn("Near hits", format="localized", width=80),
+    "labels": _column.NumberColumn("Labels", format="localized", width=80),
+}
+
+
+REPLAY_COLUMNS: dict[str, Any] = {
+    "threshold": _column.NumberColumn("Served from", format="%.3f"),
+    "hits": _column.NumberColumn("Would have hit"),
+    "rate": _column.NumberColumn("Of all lookups", format="percent"),
+    "labelled": _column.NumberColumn("Have a label"),
+    "errors": _column.NumberColumn("Wrong"),
+    "bound": _column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
+}
+
+
+def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
+    """Versions of a namespace's threshold, the latest first."""
+    rows = []
+    for one in found:
+        threshold = one.threshold or configured
+        rows.append(
+            {
+                "version": one.version,
+                "time": local(one.at).replace(tzinfo=None),
+                "act": one.act.value.replace("-", " "),
+                "actor": one_line(one.actor, 60),
+                "mode": threshold.mode.value,
+                "serve": threshold.serve,
+                "grey": threshold.grey,
+                "note": one_line(one.note, 200),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(VERSION_COLUMNS))
+
+
+_VERDICTS = {True: "within", False: "over", None: "not proved yet"}
+
+
+def namespaces(found: Iterable[EvidenceReport], budget: float) -> pd.DataFrame:
+    """What evidence says of each namespace, those over the budget first."""
+    rows = []
+    for report in found:
+        wrong = report.false_hits
+        rows.append(
+            {
+                "namespace": report.namespace,
+                "mode": report.threshold.mode.value,
+                "verdict": _VERDICTS[wrong.verdict(budget)] if wrong else "not measured",
+                "false_hits": wrong.share if wrong else None,
+                "bound": wrong.bound if wrong else None,
+                "checked": wrong.checked if wrong else 0,
+                "wrong": wrong.errors if wrong else 0,
+                "lookups": report.lookups,
+                "near_hits": report.hits,
+                "labels": report.labels,
+            }
+        )
+    rows.sort(key=lambda row: (row["verdict"] != "over", row["namespace"]))
+    return pd.DataFrame(rows, columns=list(NAMESPACE_COLUMNS))
+
+
+def replayed(points: Iterable[ReplayPoint]) -> pd.DataFrame:
+    """What recorded lookups would have come to, the strictest threshold first."""
+    return pd.DataFrame(
+        [
+            {
+                "threshold": point.threshold,
+                "hits": point.hits,
+                "rate": point.hit_rate,
+                "labelled": point.labelled,
+                "errors": point.errors,
+                "bound": point.bound if point.labelled else None,
+            }
+            for point in points
+        ],
+        columns=list(REPLAY_COLUMNS),
+    )

@@ -1,0 +1,120 @@
+"""How RQ keeps jobs and workers, in the words of the views."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import redis
+from rq import Queue
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
+
+from core.text.printable import printable
+from workers.queue.job import AllowedJob, Refused
+from workers.queue.views import JobState, WorkerView
+
+QUEUE_NAME = "encore"
+
+
+LOST_SECONDS = 30.0
+"""A living worker is heard of every ten seconds."""
+
+
+_STATES = {
+    JobStatus.CREATED.value: JobState.QUEUED,
+    JobStatus.QUEUED.value: JobState.QUEUED,
+    JobStatus.DEFERRED.value: JobState.QUEUED,
+    JobStatus.READY_TO_ENQUEUE.value: JobState.QUEUED,
+    JobStatus.RATE_LIMITED.value: JobState.QUEUED,
+    JobStatus.STARTED.value: JobState.RUNNING,
+    JobStatus.SCHEDULED.value: JobState.RETRYING,
+    JobStatus.FINISHED.value: JobState.FINISHED,
+    JobStatus.FAILED.value: JobState.FAILED,
+    JobStatus.STOPPED.value: JobState.STOPPED,
+    JobStatus.CANCELED.value: JobState.CANCELLED,
+}
+
+
+_LIVE = [status for status, state in _STATES.items() if state.is_live]
+
+
+_RUNNING = [status for status, state in _STATES.items() if state is JobState.RUNNING]
+
+
+def queue_on(connection: redis.Redis) -> Queue:
+    """The library's queue, with our jobs and JSON."""
+    return Queue(QUEUE_NAME, connection=connection, job_class=AllowedJob, serializer=JSONSerializer)
+
+
+def job_id(kind: str, namespace: str | None) -> str:
+    """The id of the one job of a kind for a namespace. Namespaces have dots, ids must not."""
+    if namespace is None:
+        return kind
+    return f"{kind}-{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+
+
+def _state(status: JobStatus | bytes | None) -> JobState:
+    text = status.decode() if isinstance(status, bytes) else status.value if status else ""
+    return _STATES.get(text, JobState.UNKNOWN)
+
+
+def _ended_at(job: AllowedJob) -> float | None:
+    # After a retry the library still has the end of the attempt before.
+    moments = [moment for moment in (_seconds(job.ended_at), job.stopped_at) if moment is not None]
+    return max(moments, default=None)
+
+
+def _latest(job: AllowedJob) -> float:
+    moments = (_seconds(job.enqueued_at), _seconds(job.started_at), _ended_at(job))
+    return max((moment for moment in moments if moment is not None), default=0.0)
+
+
+def _namespace(job: AllowedJob) -> str:
+    try:
+        value = job.kwargs.get("namespace", "")
+    except Refused:
+        return ""
+    return printable(value, 64) if isinstance(value, str) else ""
+
+
+def _error(job: AllowedJob) -> str:
+    """The last line of what is recorded, without the class that said it."""
+    latest = job.latest_result()
+    lines = (latest.exc_string or "").strip().splitlines() if latest else []
+    if not lines:
+        return ""
+    head, colon, text = lines[-1].partition(": ")
+    is_class = colon and " " not in head
+    return printable(text if is_class else lines[-1], 300)
+
+
+def _worker_view(key: str, fields: Mapping[bytes, bytes], executions: Iterable[bytes], now: float) -> WorkerView:
+    heartbeat = _moment(fields.get(b"last_heartbeat"))
+    age = max(0.0, now - heartbeat) if heartbeat is not None else float("inf")
+    running = next(iter(sorted(executions)), b"").decode().partition(":")[0]
+    return WorkerView(
+        name=key.removeprefix(BaseWorker.redis_worker_namespace_prefix),
+        state=fields.get(b"state", b"unknown").decode(),
+        job_id=running or None,
+        heartbeat_age_seconds=age,
+        done=int(fields.get(b"successful_job_count", 0)),
+        failed=int(fields.get(b"failed_job_count", 0)),
+        pid=int(fields.get(b"pid", 0)),
+        host=fields.get(b"hostname", b"").decode(),
+        born_at=_moment(fields.get(b"birth")),
+        worked_seconds=float(fields.get(b"total_working_time", 0)),
+        lost=age > LOST_SECONDS,
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
+
+
+def _moment(text: bytes | None) -> float | None:
+    if not text:
+        return None
+    return datetime.fromisoformat(text.decode()).timestamp()
