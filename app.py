@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 if __name__ == "__main__":
-    from core.access.roles import Action
+    from core.access import Action
     from pages.components.data import context
     from pages.components.server import exposure
     from pages.components.shell.frame import FAVICON, entered

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from core.access.audit import AuditLog
-from core.invalidation.invalidator import CacheInvalidator
-from core.keys.names import Slot
+from core.access import AuditLog
+from core.invalidation import CacheInvalidator
+from core.keys import Slot
 from core.models import CacheEntry, EntryHeader, Stamp
-from core.stores import codec
-from core.stores.base import Write
-from core.stores.redis.embedded import EmbeddedRedis
-from core.stores.redis.store import RedisStore, patient_client
+from core.stores import Write, codec
+from core.stores.redis import EmbeddedRedis, RedisStore, patient_client
 
 SLOT = Slot("default", 0)
 MODELS = ("gpt-4o-mini", "gpt-4o")

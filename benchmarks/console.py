@@ -32,7 +32,7 @@ from benchmarks.gateway import HOST, free_port
 from core.bootstrap import bootstrap
 from core.models import ChatRequest
 from core.settings import Settings
-from core.stores.redis.embedded import EmbeddedRedis
+from core.stores.redis import EmbeddedRedis
 from tests.fakes import CountingProvider
 
 ROOT = Path(__file__).resolve().parents[1]

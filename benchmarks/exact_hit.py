@@ -23,7 +23,7 @@ import redis
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Completion
 from core.settings import Settings
-from core.stores.redis.embedded import EmbeddedRedis
+from core.stores.redis import EmbeddedRedis
 
 CHUNK = 50
 PROMPTS = 200

@@ -34,7 +34,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.stores.redis.embedded import EmbeddedRedis
+from core.stores.redis import EmbeddedRedis
 
 HOST = "127.0.0.1"
 ANSWER = " ".join(["your order can be changed in the settings before we ship it"] * 25)

@@ -31,9 +31,9 @@ from rq import Queue
 
 from benchmarks import _noop
 from benchmarks._snapshots import APART_SECONDS, MODELS, PATIENCE_SECONDS, SLOT, Setup, Snapshots, model_of
-from core.bans.criteria import Criteria
-from core.invalidation.sweep import SweepProgress
-from core.stores.redis.store import patient_client
+from core.bans import Criteria
+from core.invalidation import SweepProgress
+from core.stores.redis import patient_client
 from workers.queue import JobQueue
 from workers.queue.records import job_id
 from workers.queue.views import JobState

@@ -24,21 +24,33 @@ import numpy as np
 import redis
 
 from benchmarks.semantic_quality import read_rows
-from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
-from core.keys.identity import Identity, identify
+from core.cache import CacheConfig, LLMCache
+from core.keys import Identity, identify
 from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Completion, SemanticMode
-from core.semantic.embedding.checked import CheckedEmbedder
-from core.semantic.embedding.embedders import EmbedderIdentity, NoVector, Vector, Vectors, WordLlamaEmbedder, normalized
-from core.semantic.index.blas import SingleThreadedBlas
-from core.semantic.index.log import IndexFollower, VectorLog
-from core.semantic.index.numpy_index import NumpyIndex, Partition, Row, SemanticIndex
-from core.semantic.index.replication import SharedVectors
-from core.semantic.index.vector_sets import VectorSetIndex, has_vector_sets
-from core.semantic.lookup import SemanticLookup
-from core.semantic.quality.thresholds import Threshold
-from core.stores.redis.embedded import EmbeddedRedis, ServerBinary, server_at
-from core.stores.redis.store import RedisStore
+from core.semantic import SemanticLookup
+from core.semantic.embedding import (
+    CheckedEmbedder,
+    EmbedderIdentity,
+    NoVector,
+    Vector,
+    Vectors,
+    WordLlamaEmbedder,
+    normalized,
+)
+from core.semantic.index import (
+    IndexFollower,
+    NumpyIndex,
+    Partition,
+    Row,
+    SemanticIndex,
+    SharedVectors,
+    SingleThreadedBlas,
+    VectorLog,
+    VectorSetIndex,
+    has_vector_sets,
+)
+from core.semantic.quality import Threshold
+from core.stores.redis import EmbeddedRedis, RedisStore, ServerBinary, server_at
 
 SIZES = (
     (1_000, 256),

@@ -23,11 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import EmbedderError
-from core.semantic.embedding.checked import CheckedEmbedder
-from core.semantic.embedding.embedders import Embedder, NoVector, Vector, WordLlamaEmbedder
-from core.semantic.embedding.local_models import OnnxEmbedder, SentenceTransformersEmbedder
-from core.semantic.guards.checks import check
-from core.semantic.index.numpy_index import NumpyIndex, Partition, SemanticIndex
+from core.semantic.embedding import (
+    CheckedEmbedder,
+    Embedder,
+    NoVector,
+    OnnxEmbedder,
+    SentenceTransformersEmbedder,
+    Vector,
+    WordLlamaEmbedder,
+)
+from core.semantic.guards import check
+from core.semantic.index import NumpyIndex, Partition, SemanticIndex
 
 THRESHOLDS = [round(0.60 + 0.025 * step, 3) for step in range(12)] + [
     round(0.90 + 0.01 * step, 2) for step in range(10)

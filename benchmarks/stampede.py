@@ -23,11 +23,9 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
 from benchmarks.gateway import gateway_process, upstream_process
-from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache import CacheConfig, LLMCache
 from core.http import encore_async_client, encore_client
-from core.stores.redis.embedded import EmbeddedRedis
-from core.stores.redis.store import RedisStore, request_client
+from core.stores.redis import EmbeddedRedis, RedisStore, request_client
 
 MANY = httpx2.Limits(max_connections=2000, max_keepalive_connections=2000)
 OPTIONS: dict[str, Any] = {"api_key": "sk-bench", "max_retries": 0, "timeout": 60}

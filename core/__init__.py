@@ -1,17 +1,15 @@
 """Encore: a response cache for LLM applications. These are the public names; everything else may change."""
 
-from .bans.criteria import Criteria
+from .bans import Criteria
 from .bootstrap import Services, bootstrap
-from .cache.cache import LLMCache
-from .cache.flow import CacheConfig
-from .cache.function import cached_llm_call
-from .invalidation.invalidator import CacheInvalidator
+from .cache import CacheConfig, LLMCache, cached_llm_call
+from .invalidation import CacheInvalidator
 from .metrics import CacheMetrics
 from .models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Outcome
-from .policy.ttl import TTLPolicy
+from .policy import TTLPolicy
 from .settings import Settings
-from .stores.memory import MemoryStore
-from .stores.redis.store import RedisStore
+from .stores import MemoryStore
+from .stores.redis import RedisStore
 
 __all__ = [
     "Answer",

@@ -9,42 +9,26 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from redis import Redis
 
-from .access.audit import AuditLog
-from .access.logins import EndedLogins
-from .cache.bypass import BypassSwitch
-from .cache.cache import LLMCache
-from .cache.flow import CacheConfig
-from .cache.revalidation import Refreshes
-from .entries.pins import RELEASED_SECONDS, Pins
-from .invalidation.invalidator import CacheInvalidator
-from .invalidation.schedules import Schedules
-from .metrics import CacheMetrics
-from .metrics.gauges import Gauges
-from .metrics.summary import OVERHEAD
-from .metrics.tally import USD_SCALE
-from .models import CacheStrategy, Usage
-from .monitoring.alert_board import AlertBoard
-from .monitoring.alerts import AlertRules
-from .policy.cacheability import PolicyLimits
-from .policy.ttl import TTLPolicy
-from .providers.prices import price
-from .semantic.deferred import DeferredLookup
-from .semantic.judge.judge import ProviderJudge, SharedBudget
-from .semantic.judge.prompt import JudgeBudget
-from .semantic.quality.evidence import Evidence
-from .semantic.quality.rejected_pairs import Refusals
-from .semantic.quality.thresholds import Threshold, Thresholds
+from .access import AuditLog, EndedLogins, Role, RoleRules
+from .cache import BypassSwitch, CacheConfig, LLMCache, Refreshes
+from .entries import RELEASED_SECONDS, Pins
+from .invalidation import CacheInvalidator, Schedules
+from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
+from .models import CacheStrategy, SemanticMode, Usage
+from .monitoring import AlertBoard, AlertRules, HealthReader
+from .policy import PolicyLimits, TTLPolicy
+from .providers import price
+from .semantic import DeferredLookup, SemanticConfig
+from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
+from .semantic.quality import Evidence, Refusals, Threshold, Thresholds
 from .settings import Settings
-from .stores.base import Store
-from .stores.memory import MemoryStore
-from .stores.redis import embedded
-from .stores.redis.address import ServerKind, parse_address
-from .stores.redis.store import RedisStore, patient_client, request_client
+from .stores import MemoryStore, Store
+from .stores.redis import RedisStore, ServerKind, embedded, parse_address, patient_client, request_client
 
 if TYPE_CHECKING:
-    from .providers.base import Provider
-    from .semantic.index.replication import SharedVectors
-    from .semantic.lookup import SemanticLookup
+    from .providers import Provider
+    from .semantic import SemanticLookup
+    from .semantic.index import SharedVectors
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +50,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     logins: EndedLogins
     alert_board: AlertBoard
+    health: HealthReader
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
     pins: Pins | None = None
@@ -129,7 +114,62 @@ def cache_config(settings: Settings) -> CacheConfig:
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,
         hedge=settings.judge_hedge,
-        limits=PolicyLimits.from_settings(settings),
+        limits=PolicyLimits(
+            max_temperature=settings.max_temperature,
+            cache_tool_calls=settings.cache_tool_calls,
+            max_request_bytes=settings.max_request_bytes,
+            max_entry_bytes=settings.max_entry_bytes,
+        ),
+    )
+
+
+def ttl_policy(settings: Settings) -> TTLPolicy:
+    """The policy with the operator's classes and rules."""
+    return TTLPolicy(settings.ttl_classes, settings.ttl_rules)
+
+
+def configured_threshold(settings: Settings) -> Threshold:
+    """What counts until a threshold is published. In mode `judge` nothing is sure before that."""
+    is_judged = settings.semantic is SemanticMode.JUDGE
+    return Threshold(
+        mode=settings.semantic,
+        grey=settings.semantic_grey,
+        serve=None if is_judged else settings.semantic_threshold,
+    )
+
+
+def semantic_config(settings: Settings) -> SemanticConfig:
+    """The settings that the semantic part is made of."""
+    return SemanticConfig(
+        embedder=settings.embedder,
+        embedder_dimension=settings.embedder_dimension,
+        embedder_deadline_seconds=settings.embedder_deadline_seconds,
+        index=settings.semantic_index,
+        index_megabytes=settings.semantic_index_megabytes,
+    )
+
+
+def alert_rules(settings: Settings) -> AlertRules:
+    """When to alert. 0 workers and a share of 1 (0 for the hit rate) switch a rule off."""
+    return AlertRules(
+        min_hit_rate=settings.alert_hit_rate or None,
+        max_error_rate=settings.alert_error_rate if settings.alert_error_rate < 1 else None,
+        max_memory_share=settings.alert_memory if settings.alert_memory < 1 else None,
+        min_workers=settings.alert_workers or None,
+        min_requests=settings.alert_min_requests,
+        window_seconds=settings.alert_window_seconds,
+    )
+
+
+def role_rules(settings: Settings) -> RoleRules:
+    """Which role a login gets."""
+    lists = ((settings.viewers, Role.VIEWER), (settings.operators, Role.OPERATOR), (settings.admins, Role.ADMIN))
+    return RoleRules(
+        claim=settings.role_claim,
+        values=settings.role_values or {role.word: role for role in Role if role},
+        addresses={address: role for addresses, role in lists for address in addresses},
+        default=settings.default_role,
+        login_seconds=settings.login_hours * 3600,
     )
 
 
@@ -162,7 +202,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
     provider = overrides.get("provider") or _provider(settings, on_embedding=partial(_count_embedding, metrics))
     audit = AuditLog(client, **clock)
-    thresholds = Thresholds(client, audit, Threshold.configured(settings), reader=path_client, **clock)
+    thresholds = Thresholds(client, audit, configured_threshold(settings), reader=path_client, **clock)
     refusals = Refusals(client, reader=path_client)
     evidence = Evidence(
         client,
@@ -176,10 +216,10 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     judge = _judge(settings, overrides.get("provider"), path_client, metrics, clock)
 
     def build_semantic() -> tuple[SemanticLookup, SharedVectors | None]:
-        from .semantic.assembly import assemble
+        from .semantic import assemble
 
         return assemble(
-            settings,
+            semantic_config(settings),
             provider,
             path_client,
             thresholds=thresholds.current,
@@ -206,10 +246,10 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         hits=lambda: metrics.hits,
         **clock,
     )
-    ttl_policy = TTLPolicy.from_settings(settings)
+    ttls = ttl_policy(settings)
     pins = None
     if client is not None:
-        classes = ttl_policy.classes()
+        classes = ttls.classes()
         pins = Pins(
             client,
             operator_store,
@@ -225,7 +265,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         store=store,
         provider=provider,
         metrics=metrics,
-        ttl_policy=ttl_policy,
+        ttl_policy=ttls,
         price=price,
         refresher=refreshes if overrides.get("refreshes", True) else None,
         semantic=semantic,
@@ -233,6 +273,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         switch=switch,
         **clock,
     )
+    gauges = Gauges(client, **clock) if client is not None else None
     return Services(
         settings=settings,
         cache=cache,
@@ -244,14 +285,21 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         switch=switch,
         thresholds=thresholds,
         evidence=evidence,
-        alert_board=AlertBoard(client, AlertRules.of(settings), **clock),
+        alert_board=AlertBoard(client, alert_rules(settings), **clock),
         judge=judge,
         semantic=semantic,
         pins=pins,
         refreshes=refreshes,
         schedules=Schedules(client, invalidation, **clock) if client is not None else None,
         logins=EndedLogins(client, **clock),
-        gauges=Gauges(client, **clock) if client is not None else None,
+        gauges=gauges,
+        health=HealthReader(
+            store=operator_store,
+            invalidation=invalidation,
+            queue=queue_client,
+            gauges=gauges,
+            buckets=settings.buckets,
+        ),
         redis=client,
         queue_redis=queue_client,
     )
@@ -288,8 +336,8 @@ def _provider(
     settings: Settings, *, max_retries: int = 2, on_embedding: Callable[[str, int], None] | None = None
 ) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
-    from .demo.model import DemoProvider
-    from .providers.openai import OpenAIProvider
+    from .demo import DemoProvider
+    from .providers import OpenAIProvider
 
     if settings.uses_demo_model:
         return DemoProvider()

@@ -25,11 +25,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .concurrency import processes as child
+from .concurrency import processes
 from .errors import CacheError, EmbeddedRedisError
 from .settings import Settings
-from .stores.redis.embedded import EmbeddedRedis
-from .text.printable import masked
+from .stores.redis import EmbeddedRedis
+from .text import masked
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -102,7 +102,9 @@ class Launcher:
             log = self._log(part)
             if log.exists() and log.stat().st_size > LOG_BYTES:
                 log.replace(log.with_suffix(".old.log"))
-            self._processes[part] = child.spawn(part.command, output=log, folder=ROOT, environment=self._environment)
+            self._processes[part] = processes.spawn(
+                part.command, output=log, folder=ROOT, environment=self._environment
+            )
             if part.port is not None:
                 self._wait(part)
         if self._interrupted_at is None:
@@ -133,7 +135,7 @@ class Launcher:
         if self._redis is not None and server is not None and server.poll() is not None:
             raise PartFailed(
                 f"redis ended by itself ({_status(server.returncode)}), says {self._redis.log}:\n"
-                f"{child.last_lines(self._redis.log)}"
+                f"{processes.last_lines(self._redis.log)}"
             )
 
     def _stop(self) -> None:
@@ -145,7 +147,7 @@ class Launcher:
         for _, process in latest_first:
             process.terminate()
         for part, process in latest_first:
-            if not child.wait(process, grace_seconds=GRACE_SECONDS):
+            if not processes.wait(process, grace_seconds=GRACE_SECONDS):
                 _say(f"{part.name} did not stop in {GRACE_SECONDS:.0f} s and was killed")
         if self._redis is not None:
             self._redis.stop()
@@ -168,7 +170,7 @@ class Launcher:
         return self._logs / f"{part.name}.log"
 
     def _tail(self, part: Part) -> str:
-        return f", says {self._log(part)}:\n{child.last_lines(self._log(part))}"
+        return f", says {self._log(part)}:\n{processes.last_lines(self._log(part))}"
 
 
 def main() -> int:

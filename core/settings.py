@@ -24,13 +24,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .access.roles import Role
-from .bans.record import COPIES_SECONDS
+from .access import Role
+from .bans import COPIES_SECONDS
 from .errors import InvalidSettings
-from .keys.names import NAMESPACE_PATTERN
+from .keys import NAMESPACE_PATTERN
 from .models import CacheStrategy, IndexChoice, SemanticMode
-from .policy.ttl import TTLRule, class_problems, rule_problems
-from .stores.redis.address import ServerKind, parse_address
+from .policy import TTLRule, class_problems, rule_problems
+from .stores.redis import ServerKind, parse_address
 
 
 class ProviderChoice(StrEnum):

@@ -10,9 +10,8 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.access.roles import Action
-from core.metrics.request_log import RequestRecord
-from core.metrics.summary import Summary
+from core.access import Action
+from core.metrics import RequestRecord, Summary
 from core.models import OutcomeKind
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tables, tiles

@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.entries.listing import (
+from core.entries import (
     LOOKED_THROUGH,
     LOOKING_SECONDS,
     PAGE_SIZE,
@@ -22,7 +22,7 @@ from core.entries.listing import (
     page_entries,
 )
 from core.errors import InvalidInput
-from core.keys.names import Slot, parse_readable_key
+from core.keys import Slot, parse_readable_key
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import UNKNOWN, clock, duration, many

@@ -8,12 +8,10 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.access.roles import Action
-from core.doctor.diagnosis import Diagnosis
-from core.doctor.findings import Finding, Level
-from core.doctor.isolation import Check, check_isolation
+from core.access import Action
+from core.doctor import Check, Diagnosis, Finding, Level, check_isolation
 from core.errors import CacheError
-from core.stores.base import Persistence, StoreFacts
+from core.stores import Persistence, StoreFacts
 from pages.components.data import context
 from pages.components.data.checkup import SECONDS, Looked, checkup
 from pages.components.display.figures import UNKNOWN, clock, many, number, size

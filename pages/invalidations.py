@@ -9,11 +9,10 @@ from uuid import uuid4
 import msgspec
 import streamlit as st
 
-from core.access.roles import Action
-from core.bans.criteria import Criteria
+from core.access import Action
+from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation.history import Invalidation, InvalidationState
-from core.invalidation.invalidator import Preview, ending_hold, invalidating
+from core.invalidation import Invalidation, InvalidationState, Preview, ending_hold, invalidating
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display import tables

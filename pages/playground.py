@@ -13,7 +13,7 @@ import msgspec
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.access.roles import Action
+from core.access import Action
 from core.errors import InvalidInput
 from core.models import Answer, CacheStrategy
 from pages.components.data import context

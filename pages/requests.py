@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import streamlit as st
 
-from core.metrics.request_log import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
+from core.metrics import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
 from pages.components.data import context
 from pages.components.data.readings import Reading

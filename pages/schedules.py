@@ -9,12 +9,10 @@ from datetime import time as time_of_day
 import msgspec
 import streamlit as st
 
-from core.access.roles import Action
-from core.bans.criteria import Criteria
+from core.access import Action
+from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation.history import Invalidation
-from core.invalidation.invalidator import Preview
-from core.invalidation.schedules import LONGEST_NAME, Schedule, Schedules, scheduling
+from core.invalidation import LONGEST_NAME, Invalidation, Preview, Schedule, Schedules, scheduling
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many, share, size

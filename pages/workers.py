@@ -6,9 +6,9 @@ import time
 
 import streamlit as st
 
-from core.access.roles import Action
-from core.invalidation.schedules import Schedule
-from core.monitoring.worker_pools import Pool
+from core.access import Action
+from core.invalidation import Schedule
+from core.monitoring import Pool
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display import tables

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from core.bootstrap import alert_rules
 from core.keys.names import ALERTS
 from core.metrics import Summary
 from core.monitoring.alert_board import AlertBoard
@@ -110,10 +111,10 @@ def test_rows_of_another_version_do_no_harm(client):
 
 
 def test_rules_come_from_the_settings_and_can_be_switched_off():
-    assert AlertRules.of(Settings()) == AlertRules()
+    assert alert_rules(Settings()) == AlertRules()
     off = Settings(alert_hit_rate=0, alert_error_rate=1, alert_memory=1, alert_workers=0)
-    rules = AlertRules.of(off)
+    rules = alert_rules(off)
     assert (rules.min_hit_rate, rules.max_error_rate, rules.max_memory_share, rules.min_workers) == (None,) * 4
     given = Settings(alert_hit_rate=0.4, alert_error_rate=0.01, alert_workers=4, alert_window_seconds=60)
-    rules = AlertRules.of(given)
+    rules = alert_rules(given)
     assert (rules.min_hit_rate, rules.max_error_rate, rules.min_workers, rules.window_seconds) == (0.4, 0.01, 4, 60)

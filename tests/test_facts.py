@@ -14,7 +14,7 @@ from core.bans.record import MAX_ACTIVE_BANS
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.monitoring.alerts import HealthFacts, alerts
-from core.monitoring.health import FRESH_SECONDS, RecentHealth, count_entries, health
+from core.monitoring.health import FRESH_SECONDS, RecentHealth
 from core.monitoring.worker_pools import Pools
 from core.settings import Settings
 from core.stores.memory import MemoryStore
@@ -48,7 +48,7 @@ def test_facts_are_those_of_the_parts(services):
     services.invalidation.invalidate(Criteria(model="b"), actor="test")
     services.invalidation.invalidate(Criteria(model="a", namespace="farm"), actor="test")
     beat(services, 2)
-    facts = health(services)
+    facts = services.health.check()
     assert facts.store_up
     assert facts.entries == 3
     assert facts.workers == 2
@@ -60,7 +60,7 @@ def test_facts_are_those_of_the_parts(services):
 
 
 def test_a_queue_that_nobody_works_on_has_no_worker(services):
-    assert health(services).workers == 0
+    assert services.health.check().workers == 0
 
 
 def test_entries_are_counted_by_namespace_and_model(services):
@@ -68,9 +68,9 @@ def test_entries_are_counted_by_namespace_and_model(services):
         ask(services, prompt)
     ask(services, "What is a cat?", model="gpt-4o-mini")
     ask(services, "What is a cat?", namespace="farm")
-    assert count_entries(services, "default") == 3
-    assert count_entries(services, None, "gpt-4o") == 3
-    assert count_entries(services, "farm", "gpt-4o-mini") == 0
+    assert services.health.count_entries("default") == 3
+    assert services.health.count_entries(None, "gpt-4o") == 3
+    assert services.health.count_entries("farm", "gpt-4o-mini") == 0
 
 
 def test_a_store_that_does_not_answer_is_down_and_the_rest_is_unknown(services, redis_server):
@@ -79,15 +79,15 @@ def test_a_store_that_does_not_answer_is_down_and_the_rest_is_unknown(services, 
     with bootstrap(settings, provider=CountingProvider(), operator_timeout_seconds=0.3) as split:
         beat(split, 3)
         services.redis.shutdown(nosave=True)
-        assert health(split) == HealthFacts(store_up=False, workers=3)
+        assert split.health.check() == HealthFacts(store_up=False, workers=3)
         queue.kill()
-        assert health(split) == HealthFacts(store_up=False)
+        assert split.health.check() == HealthFacts(store_up=False)
 
 
 def test_without_redis_nothing_is_said_of_workers():
     with bootstrap(Settings(), provider=CountingProvider(), store=MemoryStore(10)) as services:
         ask(services, "What is a cat?")
-        facts = health(services)
+        facts = services.health.check()
     assert facts.entries == 1
     assert facts.workers is None
     assert alerts(None, facts) == []

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.access.logins import LONGEST_NAME, EndedLogins, actor_of, login_id, role_rules
+from core.access.logins import LONGEST_NAME, EndedLogins, actor_of, login_id
 from core.access.roles import Action, Role
+from core.bootstrap import role_rules
 from core.errors import InvalidSettings
 from core.settings import Settings
 from core.stores.redis.store import patient_client

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.bootstrap import cache_config
 from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from core.policy import cacheability as policy
 from core.policy.cacheability import PolicyLimits
@@ -112,7 +113,7 @@ def test_no_store_bypasses_and_no_cache_does_not() -> None:
 
 
 def test_the_temperature_limit_is_a_setting() -> None:
-    limits = PolicyLimits.from_settings(Settings(max_temperature=0.0, cache_tool_calls=True, max_entry_bytes=5000))
+    limits = cache_config(Settings(max_temperature=0.0, cache_tool_calls=True, max_entry_bytes=5000)).limits
     assert policy.bypass_reason(chat(temperature=0.0), NO_CONTROLS, limits) is None
     assert policy.bypass_reason(chat(temperature=0.1), NO_CONTROLS, limits) == "temperature"
     assert (limits.cache_tool_calls, limits.max_entry_bytes) == (True, 5000)

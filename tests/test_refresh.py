@@ -71,7 +71,7 @@ def test_a_stale_answer_is_served_and_generated_anew_by_a_worker(part):
     assert part.ask() == part.ask() == "answer 1"
     assert part.outcomes.words()[1:] == ["hit (exact), stale"] * 2
     (key,) = part.left()
-    assert refresh(part.services, part.refreshes, key) == "stored"
+    assert refresh(part.services.cache, part.refreshes, key) == "stored"
     assert part.ask() == "answer 2"
     assert part.outcomes.words()[3:] == ["hit (exact)"]
     assert part.outcomes.all[3].reason == ""
@@ -114,7 +114,7 @@ def test_after_a_failure_the_key_is_left_alone_for_a_while(part, client):
 
     part.provider.before = fail
     with pytest.raises(ConnectionError):
-        refresh(part.services, part.refreshes, key)
+        refresh(part.services.cache, part.refreshes, key)
     assert 0 < client.ttl(REFRESH + key.encode()) <= RESTS_SECONDS
     assert part.ask() == "answer 1"
 
@@ -125,7 +125,7 @@ def test_an_answer_that_may_not_be_kept_leaves_the_old_one(part):
     part.ask()
     (key,) = part.left()
     part.provider.body = {"finish_reason": "length"}
-    assert refresh(part.services, part.refreshes, key) == "not stored: truncated"
+    assert refresh(part.services.cache, part.refreshes, key) == "not stored: truncated"
     assert part.ask() == "answer 1"
 
 
@@ -139,7 +139,7 @@ def test_a_provider_that_this_worker_has_not_is_said(part):
         raise ProviderUnavailable("another server")
 
     part.provider.before = fail
-    assert refresh(part.services, part.refreshes, key) == "not possible here: another server"
+    assert refresh(part.services.cache, part.refreshes, key) == "not possible here: another server"
 
 
 def test_the_workers_schedule_makes_a_job_of_each(part, client):
@@ -165,13 +165,13 @@ def test_a_request_with_a_secret_of_its_own_is_not_left_behind(part, client, hea
 
 @pytest.mark.parametrize("key", ["gone", "0-" + "ab" * 32])
 def test_what_waits_no_more_is_gone(part, key):
-    assert refresh(part.services, part.refreshes, key) == "gone"
+    assert refresh(part.services.cache, part.refreshes, key) == "gone"
 
 
 def test_what_cannot_be_read_is_gone(part, client):
     key = "0-" + "ab" * 32
     client.set(REFRESH + key.encode(), b"\xc1nonsense")
-    assert refresh(part.services, part.refreshes, key) == "gone"
+    assert refresh(part.services.cache, part.refreshes, key) == "gone"
 
 
 def test_without_refreshes_nothing_stale_is_served(client, namespace):

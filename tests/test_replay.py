@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.cache.cache import LLMCache
 from core.cache.flow import CacheConfig
-from core.demo.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay, sample
+from core.demo.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay_questions, sample
 from core.errors import InvalidInput
 from core.keys.normalization import normalize
 from tests.fakes import CountingProvider
@@ -118,7 +118,7 @@ def test_every_question_is_asked_and_counted_by_what_became_of_it():
     provider = CountingProvider()
     cache = a_cache(provider)
     questions = [ask(f"Question number {number % 5}?") for number in range(20)]
-    end = last(replay(cache, questions, model="gpt-4o", rate=10_000, concurrency=1, planned=20))
+    end = last(replay_questions(cache, questions, model="gpt-4o", rate=10_000, concurrency=1, planned=20))
     assert (end.sent, end.hits, end.misses, end.errors, end.finished) == (20, 15, 5, 0, True)
     assert (end.details, end.hit_rate, end.saved_usd) == ({"miss": 5, "exact": 15}, 0.75, 15 * 0.25)
     assert provider.calls == 5
@@ -129,18 +129,18 @@ def test_every_question_is_asked_and_counted_by_what_became_of_it():
 def test_a_question_may_name_its_own_model():
     provider = CountingProvider()
     question = Question(messages=[{"role": "user", "content": "a?"}], model="other", parameters={"seed": 3})
-    last(replay(a_cache(provider), [question], model="gpt-4o", rate=1000))
+    last(replay_questions(a_cache(provider), [question], model="gpt-4o", rate=1000))
     assert (provider.requests[0].model, provider.requests[0].parameters) == ("other", {"seed": 3})
 
 
 def test_answers_go_into_the_namespace_that_was_named():
     cache = a_cache(CountingProvider())
-    last(replay(cache, [ask("a?")], model="m", rate=1000, namespace="demo"))
+    last(replay_questions(cache, [ask("a?")], model="m", rate=1000, namespace="demo"))
     assert cache.store.namespaces() == ["demo"]
 
 
 def test_the_rate_is_kept():
-    end = last(replay(a_cache(CountingProvider()), [ask(f"{n}?") for n in range(11)], model="m", rate=50))
+    end = last(replay_questions(a_cache(CountingProvider()), [ask(f"{n}?") for n in range(11)], model="m", rate=50))
     assert 0.2 <= end.elapsed_seconds < 5
 
 
@@ -158,7 +158,7 @@ def test_no_more_than_so_many_are_on_their_way_at_once():
             under_way -= 1
 
     questions = [ask(f"Question number {number}?") for number in range(20)]
-    last(replay(a_cache(CountingProvider(before)), questions, model="m", rate=100_000, concurrency=4))
+    last(replay_questions(a_cache(CountingProvider(before)), questions, model="m", rate=100_000, concurrency=4))
     assert most == 4
 
 
@@ -167,7 +167,7 @@ def test_errors_are_counted_and_only_errors_end_it():
         raise TimeoutError("the prompt was: secret")
 
     questions = (ask(f"Question number {number}?") for number in range(10_000))
-    end = last(replay(a_cache(CountingProvider(fail)), questions, model="m", rate=100_000, concurrency=4))
+    end = last(replay_questions(a_cache(CountingProvider(fail)), questions, model="m", rate=100_000, concurrency=4))
     assert end.gave_up
     assert GIVE_UP_AFTER <= end.errors == end.sent < 200
     assert (end.problem, end.answered) == ("TimeoutError", 0)
@@ -181,27 +181,29 @@ def test_errors_among_answers_do_not_end_it():
 
     questions = [ask(f"Question number {number}?") for number in range(60)]
     end = last(
-        replay(a_cache(CountingProvider(fail_after_the_first)), questions, model="m", rate=10_000, concurrency=1)
+        replay_questions(
+            a_cache(CountingProvider(fail_after_the_first)), questions, model="m", rate=10_000, concurrency=1
+        )
     )
     assert (end.sent, end.errors, end.gave_up) == (60, 59, False)
 
 
 def test_it_ends_when_asked_to():
-    progress = replay(
+    progress = replay_questions(
         a_cache(CountingProvider()), popular([ask("a?"), ask("b?")]), model="m", rate=1000, should_stop=lambda: True
     )
     assert last(progress).sent == 0
 
 
 def test_it_ends_when_the_time_is_up():
-    end = last(replay(a_cache(CountingProvider()), popular([ask("a?")]), model="m", rate=100, seconds=0.3))
+    end = last(replay_questions(a_cache(CountingProvider()), popular([ask("a?")]), model="m", rate=100, seconds=0.3))
     assert 0 < end.sent < 100
     assert end.finished
 
 
 def test_closing_it_half_way_waits_for_what_was_sent():
     provider = CountingProvider()
-    progress = replay(a_cache(provider), popular([ask("a?")]), model="m", rate=200)
+    progress = replay_questions(a_cache(provider), popular([ask("a?")]), model="m", rate=200)
     first = next(progress)
     progress.close()
     assert first.sent >= 1

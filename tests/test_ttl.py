@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from core.bootstrap import ttl_policy
 from core.keys.normalization import normalize
 from core.policy.ttl import TTLPolicy, TTLRule, class_problems, rule_problems
 from core.settings import Settings
@@ -437,5 +438,5 @@ def test_all_problems_of_rules_are_found() -> None:
 def test_settings_bring_classes_and_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENCORE_TTL_CLASSES", '{"catalogue": 600}')
     monkeypatch.setenv("ENCORE_TTL_RULES", '[{"name": "shop", "ttl_class": "catalogue", "words": ["sku"]}]')
-    decision = TTLPolicy.from_settings(Settings()).explain("Which SKU is it?")
+    decision = ttl_policy(Settings()).explain("Which SKU is it?")
     assert (decision.ttl_class, decision.rule, decision.seconds) == ("catalogue", "shop", 600)

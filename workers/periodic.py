@@ -12,14 +12,13 @@ import socket
 import time
 from collections.abc import Callable
 
-from core.cache.revalidation import Refreshes
-from core.entries.pins import Pins
+from core.cache import Refreshes
+from core.entries import Pins
 from core.errors import CacheError
-from core.invalidation.invalidator import CacheInvalidator
-from core.invalidation.schedules import Schedules
-from core.monitoring.worker_pools import BEAT_SECONDS, Pools
-from core.semantic.quality.evidence import Evidence
-from core.text.printable import without_text
+from core.invalidation import CacheInvalidator, Schedules
+from core.monitoring import BEAT_SECONDS, Pools
+from core.semantic.quality import Evidence
+from core.text import without_text
 from workers.queue import JobQueue
 
 logger = logging.getLogger("encore.workers")

@@ -12,7 +12,6 @@ import os
 import secrets
 import signal
 import time
-from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -20,10 +19,9 @@ from types import FrameType
 import click
 
 from core.bootstrap import Services
-from core.cache.revalidation import Refreshes
+from core.cache import Refreshes
 from core.errors import StoreUnavailable
-from core.monitoring.health import keep_sample
-from core.monitoring.worker_pools import Pools
+from core.monitoring import Pools
 from workers import tasks
 from workers.periodic import Schedule
 from workers.queue import JobQueue
@@ -64,7 +62,7 @@ class Pool:
             services.evidence,
             services.pins,
             count_workers=self._count,
-            keep_sample=partial(keep_sample, services),
+            keep_sample=services.health.keep_sample,
         )
         self._context = multiprocessing.get_context("fork")
         self._children: dict[str, tuple[BaseProcess, float]] = {}

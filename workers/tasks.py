@@ -9,13 +9,12 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from core.bootstrap import Services, bootstrap
-from core.cache.revalidation import refresh as refresh_answer
-from core.demo.replay import popular, sample
-from core.demo.replay import replay as replay_through
+from core.cache import refresh as refresh_answer
+from core.demo import popular, replay_questions, sample
 from core.errors import InvalidInput, ProviderUnavailable
-from core.invalidation.invalidator import SweepProgress
-from core.keys.names import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
-from core.semantic.quality.sampling import judge_samples
+from core.invalidation import SweepProgress
+from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
+from core.semantic.quality import judge_samples
 from core.settings import Settings
 from workers.queue import Interrupted, current_task
 
@@ -86,7 +85,7 @@ def replay(**arguments: object) -> dict[str, Any]:
     task = current_task()
     progress = None
     with _services() as services:
-        for progress in replay_through(
+        for progress in replay_questions(
             services.cache,
             popular(sample(given.sample)),
             model=_model(services),
@@ -128,7 +127,7 @@ def refresh(**arguments: object) -> dict[str, Any]:
     with _services() as services:
         if services.refreshes is None:
             raise InvalidInput("arguments", "there is no Redis to refresh from")
-        return {"outcome": refresh_answer(services, services.refreshes, given.key)}
+        return {"outcome": refresh_answer(services.cache, services.refreshes, given.key)}
 
 
 def judge(**arguments: object) -> dict[str, Any]:

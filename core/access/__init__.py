@@ -1,1 +1,23 @@
 """Who may do what, logins, and the audit trail of what was done."""
+
+from .audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
+from .logins import LOG_IN, NO_ROLE, EndedLogins, RoleRules, actor_of, login_id
+from .roles import REQUIRED, Action, Actor, Role, allowed
+
+__all__ = [
+    "LOG_IN",
+    "NO_ROLE",
+    "REQUIRED",
+    "Action",
+    "Actor",
+    "AuditLog",
+    "AuditRecord",
+    "EndedLogins",
+    "Role",
+    "RoleRules",
+    "actor_of",
+    "allowed",
+    "audit_csv",
+    "audit_json_lines",
+    "login_id",
+]

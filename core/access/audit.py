@@ -13,10 +13,9 @@ import msgspec
 import redis
 
 from ..errors import InvalidInput
-from ..keys.names import AUDIT
-from ..stores.redis.failures import reading, writing
-from ..text.export import to_csv, to_json_lines
-from ..text.printable import printable
+from ..keys import names
+from ..stores.redis import reading, writing
+from ..text import printable, to_csv, to_json_lines
 
 MAX_NAME = 200
 
@@ -85,7 +84,7 @@ class AuditLog:
         for name, value in _fields(cleaned).items():
             arguments += [name, value]
         with writing():
-            row_id = self._append(keys=[AUDIT], args=arguments)
+            row_id = self._append(keys=[names.AUDIT], args=arguments)
         return msgspec.structs.replace(cleaned, id=_text(row_id))
 
     def _append_here(self, record: AuditRecord, oldest: float) -> AuditRecord:
@@ -133,7 +132,7 @@ class AuditLog:
         before = "+" if before_id is None else f"({before_id}"
         while True:
             with reading():
-                rows = self._client.xrevrange(AUDIT, max=before, count=_PAGE) or []
+                rows = self._client.xrevrange(names.AUDIT, max=before, count=_PAGE) or []
             for row_id, fields in rows:
                 yield _record(_text(row_id), fields or {})
             if len(rows) < _PAGE:

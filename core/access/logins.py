@@ -16,10 +16,9 @@ from typing import Any
 import msgspec
 import redis
 
-from ..keys.names import ENDED_LOGINS
-from ..settings import Settings
-from ..stores.redis.failures import reading, writing
-from ..text.printable import printable
+from ..keys import names
+from ..stores.redis import reading, writing
+from ..text import printable
 from .roles import Actor, Role
 
 LONGEST_NAME = 200
@@ -46,18 +45,6 @@ class RoleRules(msgspec.Struct, frozen=True, kw_only=True):
     def admits_somebody(self) -> bool:
         """Whether anyone at all can get a role."""
         return bool(self.claim or self.addresses or self.default)
-
-
-def role_rules(settings: Settings) -> RoleRules:
-    """As configured."""
-    lists = ((settings.viewers, Role.VIEWER), (settings.operators, Role.OPERATOR), (settings.admins, Role.ADMIN))
-    return RoleRules(
-        claim=settings.role_claim,
-        values=settings.role_values or {role.word: role for role in Role if role},
-        addresses={address: role for addresses, role in lists for address in addresses},
-        default=settings.default_role,
-        login_seconds=settings.login_hours * 3600,
-    )
 
 
 def actor_of(claims: Mapping[str, Any], rules: RoleRules, *, now: float) -> Actor:
@@ -134,7 +121,7 @@ class EndedLogins:
             self._here = {known: until for known, until in self._here.items() if until > now} | {name: now + seconds}
         if self._client is not None:
             with writing():
-                self._client.set(ENDED_LOGINS + name.encode(), b"", ex=max(1, round(seconds)))
+                self._client.set(names.ENDED_LOGINS + name.encode(), b"", ex=max(1, round(seconds)))
 
     def is_ended_here(self, name: str) -> bool:
         """Whether a login was ended in this process."""
@@ -147,4 +134,4 @@ class EndedLogins:
         if self._client is None:
             return False
         with reading():
-            return bool(self._client.exists(ENDED_LOGINS + name.encode()))
+            return bool(self._client.exists(names.ENDED_LOGINS + name.encode()))

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys.names import NAMESPACE_PATTERN, parse_readable_key
+from ..keys import NAMESPACE_PATTERN, parse_readable_key
 
 MAX_PATTERN_LENGTH = 256
 

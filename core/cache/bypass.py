@@ -20,12 +20,11 @@ from typing import cast
 import msgspec
 import redis
 
-from ..access.audit import AuditLog, AuditRecord
-from ..access.roles import Action, Actor, allowed
+from ..access import Action, Actor, AuditLog, AuditRecord, allowed
 from ..errors import CacheError, InvalidInput, WriteRefused
-from ..keys.names import BYPASS, NAMESPACE_PATTERN
-from ..stores.redis.failures import reading, writing
-from ..text.printable import printable
+from ..keys import NAMESPACE_PATTERN, names
+from ..stores.redis import reading, writing
+from ..text import printable
 
 logger = logging.getLogger("encore.bypass")
 
@@ -179,7 +178,7 @@ class BypassSwitch:
     def _now(self, client: redis.Redis, namespaces: Sequence[str]) -> list[_Reading]:
         """What is so now, in two round trips."""
         with reading():
-            values = cast("list[bytes | None]", client.hmget(BYPASS.decode(), list(namespaces)))
+            values = cast("list[bytes | None]", client.hmget(names.BYPASS.decode(), list(namespaces)))
             exist = cast(
                 "Sequence[bool]", client.script_exists(*(mark for name in namespaces for mark in _marks(name)))
             )
@@ -210,7 +209,7 @@ class BypassSwitch:
         """Writes it down; None when another has come first. Raises WriteRefused."""
         value = msgspec.json.encode(line)
         with writing():
-            if not client.register_script(_SWAP)(keys=[BYPASS], args=[namespace, seen.value, value]):
+            if not client.register_script(_SWAP)(keys=[names.BYPASS], args=[namespace, seen.value, value]):
                 return None
         written = _Reading(value=value, marks=seen.marks, line=line)
         with self._lock:
@@ -227,13 +226,13 @@ class BypassSwitch:
         if self._client is None:
             return [switch for _, switch in sorted(self._here.items()) if switch.on]
         with reading():
-            written = [name.decode() for name in cast("list[bytes]", self._client.hkeys(BYPASS.decode()))]
-        names = sorted({EVERYTHING, *written, *namespaces})
+            written = [name.decode() for name in cast("list[bytes]", self._client.hkeys(names.BYPASS.decode()))]
+        every = sorted({EVERYTHING, *written, *namespaces})
         return [
             found.told(name)
-            for start in range(0, len(names), PAGE)
+            for start in range(0, len(every), PAGE)
             for name, found in zip(
-                names[start : start + PAGE], self._now(self._client, names[start : start + PAGE]), strict=True
+                every[start : start + PAGE], self._now(self._client, every[start : start + PAGE]), strict=True
             )
             if found.on
         ]

@@ -12,19 +12,15 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
-from ..access.audit import AuditLog
-from ..access.roles import Actor
-from ..bans.criteria import Criteria
-from ..concurrency.breaker import CircuitBreaker
-from ..concurrency.threads import in_thread
+from ..access import Actor, AuditLog
+from ..bans import Criteria
+from ..concurrency import CircuitBreaker, in_thread
 from ..errors import ProviderUnavailable
-from ..invalidation.history import Invalidation
-from ..invalidation.invalidator import CacheInvalidator
+from ..invalidation import CacheInvalidator, Invalidation
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
-from ..policy.ttl import TTLPolicy
-from ..stores.base import Store
-from ..stores.memory import MemoryStore
+from ..policy import TTLPolicy
+from ..stores import MemoryStore, Store
 from .bypass import BypassSwitch
 from .drivers import race, race_async
 from .flow import CacheConfig, Decider, NearLookup, Recorder, Refresher
@@ -32,7 +28,7 @@ from .steps import Bypass, Follow, Hit, Lead, Step, give_up
 from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
-    from ..providers.base import Provider
+    from ..providers import Provider
 
 
 class LLMCache:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
-from ..concurrency.threads import beside
+from ..concurrency import beside
 from .steps import Bypass, Hit, Lead, Miss
 
 Result = TypeVar("Result")

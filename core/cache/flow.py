@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import msgspec
 
-from ..bans.record import InvalidationRecord, may_store
-from ..concurrency.breaker import CircuitBreaker
+from .. import policy
+from ..bans import InvalidationRecord, may_store
+from ..concurrency import CircuitBreaker
 from ..errors import DecodeError, NotCached, OutcomeUnknown, StoreUnavailable, WriteRefused
-from ..keys.identity import Identity
-from ..keys.names import Slot, readable_key
+from ..keys import Identity, Slot, readable_key
 from ..models import (
     Answer,
     CacheEntry,
@@ -36,13 +36,8 @@ from ..models import (
     Stamp,
     Usage,
 )
-from ..policy import cacheability as policy
-from ..policy.cacheability import PolicyLimits
-from ..policy.ttl import TTLPolicy
-from ..stores import codec
-from ..stores.base import Store, StoredAs, Write
-from ..stores.local import Copies
-from ..stores.lookup import Found, Lookup, MissReason, Reader, look_up
+from ..policy import PolicyLimits, TTLPolicy
+from ..stores import Copies, Found, Lookup, MissReason, Reader, Store, StoredAs, Write, codec, look_up
 from .bypass import BypassSwitch
 from .drivers import Hedge
 from .flights import Flight, FlightKey, Flights
@@ -51,7 +46,7 @@ from .preparation import Keyed, Preparation
 from .steps import Bypass, Call, Follow, Hit, Lead, Lease, Miss, Step, went_away
 
 if TYPE_CHECKING:
-    from ..semantic.results import SemanticResult
+    from ..semantic import SemanticResult
 
 logger = logging.getLogger("encore.cache")
 

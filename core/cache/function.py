@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from ..concurrency.threads import in_thread
+from ..concurrency import in_thread
 from ..models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, ChatRequest, Completion, Controls
 from .drivers import race, race_async
 from .steps import Bypass, Follow, Hit, Lead, Step, give_up

@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
-from ..keys.names import Slot
-from ..stores.base import Claim, Store
+from ..keys import Slot
+from ..stores import Claim, Store
 
 logger = logging.getLogger("encore.leases")
 

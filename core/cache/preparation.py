@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..keys.identity import Identity, Unkeyable, identify, scope_parts
-from ..keys.names import Slot
-from ..keys.parts import pack, parts_of
+from .. import policy
+from ..keys import Identity, Slot, Unkeyable, identify, pack, parts_of, scope_parts
 from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
-from ..policy import cacheability as policy
-from ..policy.ttl import TTLDecision, TTLPolicy
+from ..policy import TTLDecision, TTLPolicy
 
 if TYPE_CHECKING:
     from .flow import CacheConfig

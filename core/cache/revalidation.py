@@ -16,12 +16,12 @@ import msgspec
 import redis
 
 from ..errors import ProviderUnavailable
-from ..keys.names import REFRESH, REFRESHES, parse_readable_key
+from ..keys import names, parse_readable_key
 from ..models import CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
-from ..stores.redis.failures import reading, writing
+from ..stores.redis import reading, writing
 
 if TYPE_CHECKING:
-    from ..bootstrap import Services
+    from .cache import LLMCache
     from .flow import Recorder
 
 logger = logging.getLogger("encore.refresh")
@@ -82,9 +82,9 @@ class Refreshes:
             user=controls.user,
         )
         try:
-            if self._client.set(REFRESH + key.encode(), _encode(asked), nx=True, ex=WAITS_SECONDS):
-                self._client.rpush(REFRESHES, key)
-                self._client.expire(REFRESHES, WAITS_SECONDS)
+            if self._client.set(names.REFRESH + key.encode(), _encode(asked), nx=True, ex=WAITS_SECONDS):
+                self._client.rpush(names.REFRESHES, key)
+                self._client.expire(names.REFRESHES, WAITS_SECONDS)
         except (redis.RedisError, TypeError, ValueError) as error:
             logger.debug("a refresh is not asked for: %s", type(error).__name__)
         finally:
@@ -93,15 +93,15 @@ class Refreshes:
     def take(self, most: int = 100) -> list[str]:
         """Keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
         with reading():
-            names = cast("list[bytes] | None", self._client.lpop(REFRESHES, most))
-        return [name.decode() for name in names or ()]
+            taken = cast("list[bytes] | None", self._client.lpop(names.REFRESHES, most))
+        return [name.decode() for name in taken or ()]
 
     def asked(self, key: str) -> Asked | None:
         """What to ask again, None when it has waited too long or cannot be read. Raises StoreUnavailable."""
         if parse_readable_key(key) is None:
             return None
         with reading():
-            value = cast("bytes | None", self._client.get(REFRESH + key.encode()))
+            value = cast("bytes | None", self._client.get(names.REFRESH + key.encode()))
         try:
             return _decode(value) if value is not None else None
         except msgspec.MsgspecError:
@@ -111,16 +111,16 @@ class Refreshes:
         """Lets the key be refreshed again: at once, or after a rest when it went wrong."""
         with writing():
             if well:
-                self._client.delete(REFRESH + key.encode())
+                self._client.delete(names.REFRESH + key.encode())
             else:
-                self._client.expire(REFRESH + key.encode(), RESTS_SECONDS)
+                self._client.expire(names.REFRESH + key.encode(), RESTS_SECONDS)
 
     def close(self) -> None:
         """Leaves what is on its way and ends the thread."""
         self._thread.shutdown(wait=True)
 
 
-def refresh(services: Services, refreshes: Refreshes, key: str) -> str:
+def refresh(cache: LLMCache, refreshes: Refreshes, key: str) -> str:
     """Asks the provider anew and stores the answer; what came of it in a word or two.
 
     Counted as a refresh and not as a request. Raises what the provider raises.
@@ -136,11 +136,11 @@ def refresh(services: Services, refreshes: Refreshes, key: str) -> str:
         user=asked.user,
         no_cache=True,
     )
-    counts = RefreshCounts(services.metrics)
-    cache = services.cache.counted_by(counts)
+    counts = RefreshCounts(cache.metrics)
+    uncounted = cache.counted_by(counts)
     well = False
     try:
-        answer = cache.complete(asked.request, controls)
+        answer = uncounted.complete(asked.request, controls)
         well = answer.outcome.stored
     except ProviderUnavailable as error:
         return f"not possible here: {error}"

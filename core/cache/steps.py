@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..concurrency.threads import in_thread
+from ..concurrency import in_thread
 from ..errors import IncompleteStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Stamp
-from ..wire.chat import assemble, replay, split
-from ..wire.responses import assemble_response, split_response
+from ..wire import assemble, assemble_response, replay, split, split_response
 from .flights import Flight, FlightKey
 from .preparation import Keyed, Prepared
 

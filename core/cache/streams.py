@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..models import Answer, ChatRequest
-from ..wire.chat import without_usage
+from ..wire import without_usage
 from .drivers import race, race_async
 from .steps import Bypass, Hit, Lead
 
 if TYPE_CHECKING:
-    from ..providers.base import Provider
+    from ..providers import Provider
 
 Settled = Hit | Bypass | Lead
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from ..access.audit import AuditRecord, audit_csv, audit_json_lines
+from ..access import AuditRecord, audit_csv, audit_json_lines
 from . import formats as words
 from .shell import Exit, Shell, cli, command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from ..cache.bypass import EVERYTHING, Bypassed
+from ..cache import EVERYTHING, Bypassed
 from . import formats as words
 from .shell import Exit, Shell, cli, command, namespace_option
 

@@ -9,13 +9,11 @@ from typing import IO
 import click
 import msgspec
 
-from ..entries.seeding import SeedReport, read_seeds, record_seeding, sow
+from ..entries import SeedReport, read_seeds, record_seeding, sow
 from ..errors import InvalidInput
 from ..metrics import Hedging
 from ..models import SemanticMode
-from ..semantic.quality.records import Pair
-from ..semantic.quality.report import EvidenceReport
-from ..semantic.quality.thresholds import Published, Threshold
+from ..semantic.quality import EvidenceReport, Pair, Published, Threshold
 from . import formats as words
 from .formats import DURATION
 from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option

@@ -8,15 +8,13 @@ from typing import Any, Literal
 
 import click
 
-from ..doctor.diagnosis import Diagnosis, diagnose, unusable
-from ..doctor.findings import Level
-from ..entries.listing import EntryFilter, FoundEntry, find_entries
+from ..doctor import Diagnosis, Level, diagnose, unusable
+from ..entries import EntryFilter, FoundEntry, find_entries
 from ..errors import InvalidSettings
-from ..keys.names import Slot, readable_key
-from ..keys.normalization import normalize
+from ..keys import Slot, normalize, readable_key
 from ..metrics import Summary
 from ..models import CacheStrategy, ChatRequest, Controls
-from ..stores.lookup import look_up
+from ..stores import look_up
 from . import formats as words
 from .formats import DURATION
 from .shell import Exit, Shell, cli, command, namespace_option

@@ -9,12 +9,10 @@ from typing import Any
 import click
 import msgspec
 
-from ..bans.criteria import Criteria
+from ..bans import Criteria
 from ..errors import InvalidationRefused, InvalidInput, WriteRefused
-from ..invalidation.history import Invalidation, InvalidationState
-from ..invalidation.invalidator import Preview
-from ..invalidation.preview import WORD, Previewed
-from ..monitoring.worker_pools import Pools
+from ..invalidation import WORD, Invalidation, InvalidationState, Preview, Previewed
+from ..monitoring import Pools
 from . import formats as words
 from .formats import DURATION
 from .shell import Command, Exit, Shell, cli, command, namespace_option

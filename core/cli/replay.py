@@ -9,9 +9,8 @@ from typing import IO
 
 import click
 
-from ..access.roles import Action
-from ..demo.replay import Question, ReplayProgress, popular, read_questions, sample
-from ..demo.replay import replay as replay_through
+from ..access import Action
+from ..demo import Question, ReplayProgress, popular, read_questions, replay_questions, sample
 from ..errors import InvalidInput
 from . import formats as words
 from .shell import Exit, Shell, cli, command
@@ -51,7 +50,7 @@ def replay(
         source = popular(questions)
     services = shell.services
     last = ReplayProgress(planned=planned)
-    progress = replay_through(
+    progress = replay_questions(
         services.cache,
         islice(source, planned),
         model=model or shell.model(),

@@ -7,10 +7,10 @@ from typing import Any
 import click
 import msgspec
 
-from ..bans.criteria import Criteria
+from ..bans import Criteria
 from ..errors import StoreUnavailable
-from ..invalidation.schedules import Schedule, Schedules
-from ..monitoring.worker_pools import Pools
+from ..invalidation import Schedule, Schedules
+from ..monitoring import Pools
 from . import formats as words
 from .formats import DURATION
 from .invalidations import applied_words, criteria_options, plain_invalidation

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ..access.roles import Actor
+from ..access import Actor
 from ..bootstrap import Services, bootstrap
 from ..errors import CacheError, InvalidationNotFound, InvalidInput, InvalidSettings, OutcomeUnknown, StoreUnavailable
 from ..settings import Settings

@@ -22,8 +22,7 @@ from openai import APITimeoutError, BadRequestError
 
 from ..errors import ProviderUnavailable
 from ..models import ChatRequest, Completion
-from ..wire.chat import split
-from ..wire.responses import split_response
+from ..wire import split, split_response
 from .answers import answer
 from .judge import verdict
 from .vectors import embeddings

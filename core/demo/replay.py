@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..cache.cache import LLMCache
+from ..cache import LLMCache
 from ..errors import InvalidInput
 from ..models import Answer, ChatRequest, Controls, OutcomeKind
 
@@ -182,7 +182,7 @@ def _retyped(question: Question, chance: random.Random) -> Question:
     return msgspec.structs.replace(question, messages=[*earlier, {**last, "content": chance.choice(variants)}])
 
 
-def replay(
+def replay_questions(
     cache: LLMCache,
     questions: Iterable[Question],
     *,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import EmbedderError, ProviderUnavailable
 
 if TYPE_CHECKING:
-    from ..semantic.embedding.embedders import WordLlamaEmbedder
+    from ..semantic.embedding import WordLlamaEmbedder
 
 MODEL: Final = "encore-demo-embedding"
 MOST_TEXTS: Final = 2048
@@ -34,7 +34,7 @@ def embeddings(model: str, given: Any, parameters: Mapping[str, Any], tokens: in
     dimensions = parameters.get("dimensions", most)
     if isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= most:
         raise ValueError(f"'dimensions' must be between 1 and {most} for the demo model.")
-    from ..semantic.embedding.embedders import normalized
+    from ..semantic.embedding import normalized
 
     try:
         rows = normalized(embedder.embed(texts)[:, :dimensions])
@@ -58,7 +58,7 @@ def _as_base64(row: Any) -> str:
 @cache
 def _embedder() -> WordLlamaEmbedder:
     # Imported here: only those who ask for embeddings pay for numpy and the weights.
-    from ..semantic.embedding.embedders import WordLlamaEmbedder
+    from ..semantic.embedding import WordLlamaEmbedder
 
     try:
         return WordLlamaEmbedder()

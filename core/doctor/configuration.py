@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from pydantic import SecretStr
 
-from ..access.roles import Role
+from ..access import Role
 from ..settings import Settings
-from ..text.printable import masked
+from ..text import masked
 
 
 class EffectiveSetting(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from ..bans.record import MAX_ACTIVE_BANS, BanState, may_have_copies
+from ..bans import MAX_ACTIVE_BANS, BanState, may_have_copies
 from ..bootstrap import Services, queue_url, redis_url
-from ..cache.bypass import EVERYTHING
+from ..cache import EVERYTHING
 from ..errors import CacheError
-from ..monitoring.worker_pools import Pools
-from ..text.printable import masked
+from ..monitoring import Pools
+from ..text import masked
 from .configuration import EffectiveSetting, effective_settings
 from .findings import Finding, Level
 from .provider import embedder_findings, provider_findings, semantic_findings

@@ -10,13 +10,11 @@ from typing import Any
 
 import msgspec
 
-from ..access.roles import Action, Actor, allowed
-from ..bans.criteria import Criteria
-from ..bans.record import append, lift
-from ..cache.cache import LLMCache
-from ..cache.flow import CacheConfig
+from ..access import Action, Actor, allowed
+from ..bans import Criteria, append, lift
+from ..cache import CacheConfig, LLMCache
 from ..models import ChatRequest, Completion, Controls, For
-from ..stores.base import Store
+from ..stores import Store
 
 HOME, ELSEWHERE = "encore-selftest-a", "encore-selftest-b"
 TTL_SECONDS = 60

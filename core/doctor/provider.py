@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 import msgspec
 import openai
 
-from ..bootstrap import Services
+from ..bootstrap import Services, semantic_config
 from ..errors import CacheError, EmbedderError
 from ..models import CacheStrategy, SemanticMode
 from ..settings import ProviderChoice, Settings
-from ..text.printable import masked
+from ..text import masked
 from .findings import Finding, Level
 
 PROVIDER_SECONDS = 5.0
@@ -113,9 +113,9 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
     name = services.settings.embedder
 
     def embed() -> float:
-        from ..semantic.assembly import build_embedder
+        from ..semantic import build_embedder
 
-        embedder = build_embedder(services.settings, services.provider)
+        embedder = build_embedder(semantic_config(services.settings), services.provider)
         began = time.perf_counter()
         vector = embedder.vector(PROBE)
         if isinstance(vector, str):

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 
 from ..bootstrap import Services
-from ..stores.base import Persistence, StoreFacts
-from ..stores.redis.embedded import OLDEST_VERSION
+from ..stores import Persistence, StoreFacts
+from ..stores.redis import OLDEST_VERSION
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9

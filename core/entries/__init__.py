@@ -1,1 +1,29 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
+
+from .edits import ANOTHER_REQUEST, Edits, Imported
+from .explanation import Difference, Explanation, differences, explain
+from .listing import (
+    LOOKED_THROUGH,
+    LOOKING_SECONDS,
+    PAGE_SIZE,
+    EntryFilter,
+    EntryPage,
+    FoundEntry,
+    Place,
+    answer_text,
+    count_listed,
+    find_entries,
+    find_entry,
+    page_entries,
+)
+from .nearest import Looked, Nearest, nearest_entries
+from .pins import RELEASED_SECONDS, Pins
+from .seeding import SeedReport, read_seeds, record_seeding, sow
+from .transfer import MOST_BYTES, MOST_LINES, export
+
+__all__ = [
+    "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
+    "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
+    "Pins", "Place", "SeedReport", "answer_text", "count_listed", "differences", "explain", "export", "find_entries",
+    "find_entry", "nearest_entries", "page_entries", "read_seeds", "record_seeding", "sow",
+]  # fmt: skip

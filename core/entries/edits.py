@@ -13,15 +13,13 @@ from typing import Any
 
 import msgspec
 
-from ..access.audit import AuditLog, AuditRecord
-from ..access.roles import Action, Actor, allowed
-from ..bans.record import may_store
-from ..cache.cache import LLMCache
+from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..bans import may_store
+from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
-from ..keys.names import parse_readable_key, readable_key
+from ..keys import parse_readable_key, readable_key
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
-from ..stores.base import Store
-from ..stores.lookup import MissReason
+from ..stores import MissReason, Store
 from .expiry import keep_until, place_of, served_entry
 from .pins import Pins
 from .transfer import Line, read_lines, written

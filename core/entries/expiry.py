@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError, InvalidInput
-from ..keys.identity import normalized_digest
-from ..keys.names import Slot, parse_readable_key
+from ..keys import Slot, normalized_digest, parse_readable_key
 from ..models import CacheEntry
-from ..stores import codec
-from ..stores.base import Store
+from ..stores import Store, codec
 
 TRIES = 5
 

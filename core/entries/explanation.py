@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..keys.identity import scope_parts
-from ..keys.normalization import normalize
-from ..keys.parts import NONE, Part, parts_of, shown, unpack
+from .. import policy
+from ..keys import NONE, Part, normalize, parts_of, scope_parts, shown, unpack
 from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
-from ..policy import cacheability as policy
-from ..policy.ttl import TTLDecision
+from ..policy import TTLDecision
 
 if TYPE_CHECKING:
-    from ..cache.cache import LLMCache
+    from ..cache import LLMCache
 
 SOMETHING = "something else of the request"
 """What differs where an entry does not tell what its scope is made of."""

@@ -16,13 +16,12 @@ from typing import Any
 
 import msgspec
 
-from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError
-from ..keys.names import Slot, parse_readable_key, readable_key
-from ..metrics.hits import HitCounts, Hits
+from ..keys import Slot, parse_readable_key, readable_key
+from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
-from ..stores import codec
-from ..stores.base import Row, Store
+from ..stores import Row, Store, codec
 from .pins import Pins
 
 PAGE_SIZE = 50

@@ -12,8 +12,8 @@ from heapq import nlargest
 
 import msgspec
 
-from ..keys.names import Slot
-from ..stores.base import Store
+from ..keys import Slot
+from ..stores import Store
 from .explanation import Difference, Explanation, differences_from_entry
 from .listing import EntryFilter, FoundEntry, page_entries
 

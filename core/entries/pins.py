@@ -16,14 +16,12 @@ from typing import Any, cast
 import msgspec
 import redis
 
-from ..access.audit import AuditLog, AuditRecord
-from ..access.roles import Action, Actor, allowed
-from ..bans.record import Visibility, visibility
+from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..bans import Visibility, visibility
 from ..errors import DecodeError, InvalidInput
-from ..keys.names import PINS, readable_key
-from ..stores import codec
-from ..stores.base import Store
-from ..stores.redis.failures import reading, writing
+from ..keys import names, readable_key
+from ..stores import Store, codec
+from ..stores.redis import reading, writing
 from .expiry import keep_until, place_of, served_entry
 
 logger = logging.getLogger("encore.pins")
@@ -85,7 +83,7 @@ class Pins:
     def is_pinned(self, namespace: str, key: str) -> bool:
         """Whether the answer at a key is pinned."""
         with reading():
-            return bool(self._client.hexists(PINS.decode(), _field(namespace, key)))
+            return bool(self._client.hexists(names.PINS.decode(), _field(namespace, key)))
 
     def pin(self, namespace: str, key: str, *, actor: Actor | str, source: str) -> Pin:
         """Pins the answer that is served at a key now. Raises InvalidInput when there is none, or too many pins."""
@@ -99,7 +97,7 @@ class Pins:
         self._note("entry.pinned", namespace, {"key": key}, name, source)
         pin = Pin(namespace=namespace, key=key, created_at=entry.header.created_at, actor=name, at=now)
         with writing():
-            self._client.hset(PINS.decode(), _field(namespace, key), _encode(pin))
+            self._client.hset(names.PINS.decode(), _field(namespace, key), _encode(pin))
         self._keep(pin, PIN_SECONDS)
         return pin
 
@@ -162,7 +160,7 @@ class Pins:
 
     def _all(self) -> list[Pin]:
         with reading():
-            values = cast("list[bytes]", self._client.hvals(PINS.decode()))
+            values = cast("list[bytes]", self._client.hvals(names.PINS.decode()))
         pins = []
         for value in values:
             try:
@@ -173,7 +171,7 @@ class Pins:
 
     def _forget(self, namespace: str, key: str) -> None:
         with writing():
-            self._client.hdel(PINS.decode(), _field(namespace, key))
+            self._client.hdel(names.PINS.decode(), _field(namespace, key))
 
     def _note(self, action: str, namespace: str, details: Mapping[str, Any], actor: str, source: str) -> None:
         """Puts it on record before it is done: what cannot be put on record is not done."""

@@ -13,13 +13,11 @@ from typing import Any
 
 import msgspec
 
-from ..access.audit import AuditLog, AuditRecord
-from ..access.roles import Action, Actor, allowed
-from ..cache.cache import LLMCache
-from ..cache.flow import OTHER_BUCKET, SAME_WORDING
+from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..cache import OTHER_BUCKET, SAME_WORDING, LLMCache
 from ..errors import InvalidInput
 from ..models import Answer, ChatRequest, Completion, Controls, ttl
-from ..text.printable import printable
+from ..text import printable
 
 MAX_LINE = 1_000_000
 MAX_NOTES = 100

@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import CacheError, InvalidInput
 from ..models import ChatRequest, Completion, Controls, Default, ttl
-from ..text.export import to_json_lines
+from ..text import to_json_lines
 from .listing import FoundEntry
 
 MOST_LINES = 10_000

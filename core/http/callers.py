@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys.names import NAMESPACE_PATTERN
+from ..keys import NAMESPACE_PATTERN
 from ..models import Controls
 from ..settings import Settings
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..errors import InvalidInput
-from ..keys.names import NAMESPACE_PATTERN
+from ..keys import NAMESPACE_PATTERN
 from ..models import LONGEST_SECONDS, NO_CONTROLS, CacheStrategy, Controls, ttl
 
 BODY_FIELD = "encore"

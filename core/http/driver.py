@@ -15,10 +15,8 @@ from itertools import chain
 import httpx2
 import msgspec
 
-from ..cache.cache import LLMCache
-from ..cache.drivers import Hedge, race, race_async
-from ..cache.steps import Bypass, Follow, Hit, Lead, Step, give_up
-from ..concurrency.threads import in_thread
+from ..cache import Bypass, Follow, Hedge, Hit, Lead, LLMCache, Step, give_up, race, race_async
+from ..concurrency import in_thread
 from .exchange import Exchange
 from .inbound import Inbound
 from .reply import Headers, Reply, from_error, from_hit, of_the_answer

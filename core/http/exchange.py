@@ -23,11 +23,10 @@ from openai import (
     UnprocessableEntityError,
 )
 
-from ..cache.steps import Bypass, Hit, Lead
+from ..cache import Bypass, Hit, Lead
 from ..errors import IncompleteStream
 from ..models import Completion
-from ..wire.chat import assemble, without_usage
-from ..wire.events import EventReader, encode_event
+from ..wire import EventReader, assemble, encode_event, without_usage
 from .inbound import Inbound, decode_json
 from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
 

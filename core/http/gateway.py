@@ -23,11 +23,10 @@ from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
 from ..bootstrap import Services
-from ..cache.steps import Bypass, Follow, Lead
-from ..concurrency.threads import in_thread
+from ..cache import Bypass, Follow, Lead
+from ..concurrency import in_thread
 from ..errors import InvalidInput, StoreUnavailable
-from ..monitoring import prometheus
-from ..monitoring.health import RecentHealth, health
+from ..monitoring import RecentHealth, prometheus
 from .callers import CREDENTIALS, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed
@@ -81,7 +80,7 @@ class Gateway:
         self._callers = Callers(services.settings)
         self._upstream = upstream
         self._base_url = upstream_url(services.settings, services.provider)
-        facts = RecentHealth(partial(health, services))
+        facts = RecentHealth(services.health.check)
         self._collector = prometheus.MetricsCollector(services.metrics, facts, services.alert_board)
         self._unattended: set[asyncio.Task[Any]] = set()
 

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ..cache.streams import wants_usage
-from ..keys.identity import UNKEYED_HEADERS
+from ..cache import wants_usage
+from ..keys import UNKEYED_HEADERS
 from ..models import ChatRequest, Controls
 from .controls import BODY_FIELD, controls_from_headers, pop_controls
 

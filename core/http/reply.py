@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 from openai import APIStatusError
 
-from ..cache.steps import Hit
+from ..cache import Hit
 from ..errors import CacheError, InvalidInput, NotCached
 from ..models import Outcome, OutcomeKind
-from ..wire.events import DONE, encode_event
+from ..wire import DONE, encode_event
 from .inbound import Inbound, encode_json
 
 Headers = list[tuple[str, str]]

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-from ..cache.cache import LLMCache
+from ..cache import LLMCache
 from ..errors import InvalidInput
 from .driver import AsyncAnswering, answer
 from .inbound import OWN_HEADERS, Inbound, read, target_of

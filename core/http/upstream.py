@@ -10,10 +10,9 @@ from openai import APIStatusError, APITimeoutError
 
 from ..errors import InvalidInput, ProviderUnavailable
 from ..models import ChatRequest
-from ..providers.base import Provider
-from ..providers.openai import CONNECT_SECONDS, OPENAI_URL
+from ..providers import CONNECT_SECONDS, OPENAI_URL, Provider
 from ..settings import Settings
-from ..wire.events import DONE, encode_event
+from ..wire import DONE, encode_event
 from .inbound import decode_json, encode_json, target_of
 from .reply import EVENT_STREAM, Reply, error_reply, of_the_answer
 

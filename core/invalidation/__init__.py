@@ -1,1 +1,24 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
+
+from .history import Invalidation, InvalidationState
+from .invalidator import CacheInvalidator, ending_hold, invalidating
+from .preview import WORD, Preview, Previewed, PreviewRow
+from .schedules import LONGEST_NAME, Schedule, Schedules, scheduling
+from .sweep import SweepProgress
+
+__all__ = [
+    "LONGEST_NAME",
+    "WORD",
+    "CacheInvalidator",
+    "Invalidation",
+    "InvalidationState",
+    "Preview",
+    "PreviewRow",
+    "Previewed",
+    "Schedule",
+    "Schedules",
+    "SweepProgress",
+    "ending_hold",
+    "invalidating",
+    "scheduling",
+]

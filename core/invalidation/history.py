@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ..access.audit import AuditLog, AuditRecord
-from ..bans.criteria import Criteria
-from ..bans.record import Ban, BanState
+from ..access import AuditLog, AuditRecord
+from ..bans import Ban, BanState, Criteria
 from ..errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 
 logger = logging.getLogger("encore.invalidation")

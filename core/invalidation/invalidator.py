@@ -15,11 +15,9 @@ from typing import Any
 
 import msgspec
 
-from ..access.audit import AuditLog, AuditRecord
-from ..access.roles import Action, Actor, allowed
-from ..bans import record as bans
-from ..bans.criteria import Criteria
-from ..bans.record import Ban, InvalidationRecord
+from .. import bans
+from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..bans import Ban, Criteria, InvalidationRecord
 from ..errors import (
     CacheError,
     InvalidationNotFound,
@@ -28,9 +26,9 @@ from ..errors import (
     OutcomeUnknown,
     StoreUnavailable,
 )
-from ..keys.names import Slot, parse_readable_key
-from ..metrics.hits import HitCounts
-from ..stores.base import Store
+from ..keys import Slot, parse_readable_key
+from ..metrics import HitCounts
+from ..stores import Store
 from .history import _OVER, RECORDS_EACH, Invalidation, InvalidationState, _Note, _told, _untold, _write
 from .preview import EXACT_LIMIT, Preview, PreviewRow, make_preview
 from .sweep import Sweep, SweepProgress

@@ -9,15 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from ..bans import record as bans
-from ..bans.criteria import Criteria
-from ..bans.record import InvalidationRecord, Visibility
+from .. import bans
+from ..bans import Criteria, InvalidationRecord, Visibility
 from ..errors import DecodeError, InvalidInput
-from ..keys.names import Slot, parse_readable_key, readable_key
-from ..metrics.hits import HitCounts
+from ..keys import Slot, parse_readable_key, readable_key
+from ..metrics import HitCounts
 from ..models import CacheEntry
-from ..stores import codec
-from ..stores.base import Row, Store
+from ..stores import Row, Store, codec
 
 EXACT_LIMIT = 20_000
 """Entries a preview reads before it estimates from those it has read."""

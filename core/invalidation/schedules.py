@@ -15,13 +15,12 @@ from typing import Any, cast
 import msgspec
 import redis
 
-from ..access.audit import AuditRecord
-from ..access.roles import Action, Actor, allowed
-from ..bans.criteria import Criteria
+from ..access import Action, Actor, AuditRecord, allowed
+from ..bans import Criteria
 from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
-from ..keys.names import SCHEDULES
-from ..stores.redis.failures import reading, writing
-from ..text.printable import printable
+from ..keys import names
+from ..stores.redis import reading, writing
+from ..text import printable
 from .history import Invalidation
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
 
@@ -32,7 +31,7 @@ LONGEST_SECONDS = 366 * 86_400
 LOCK_MS = 30_000
 
 _DAILY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-_LOCK = SCHEDULES + b":lock"
+_LOCK = names.SCHEDULES + b":lock"
 
 # KEYS: the schedules. ARGV: id, the value as read (empty: none), the value as it shall be (empty: removed).
 _SWAP = """
@@ -128,7 +127,7 @@ class Schedules:
     def all(self) -> list[Schedule]:
         """All of them, the next one due first."""
         with reading():
-            values = cast("dict[bytes, bytes]", self._client.hgetall(SCHEDULES.decode()))
+            values = cast("dict[bytes, bytes]", self._client.hgetall(names.SCHEDULES.decode()))
         found = [schedule for value in values.values() if (schedule := _decode(value))]
         return sorted(found, key=lambda schedule: (not schedule.enabled, schedule.next_run_at))
 
@@ -295,12 +294,12 @@ class Schedules:
 
     def _value(self, schedule_id: str) -> bytes:
         with reading():
-            return cast("bytes | None", self._client.hget(SCHEDULES.decode(), schedule_id)) or b""
+            return cast("bytes | None", self._client.hget(names.SCHEDULES.decode(), schedule_id)) or b""
 
     def _write(self, schedule_id: str, before: bytes, after: Schedule | None) -> bool:
         value = msgspec.json.encode(after) if after else b""
         with writing():
-            return bool(self._swap(keys=[SCHEDULES], args=[schedule_id, before, value]))
+            return bool(self._swap(keys=[names.SCHEDULES], args=[schedule_id, before, value]))
 
     def _audit(self, action: str, schedule: Schedule, actor: str, source: str) -> None:
         self._invalidation.audit.append(

@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from ..bans import record as bans
-from ..bans.prefilter import needles
-from ..bans.record import Ban, BanState, InvalidationRecord
+from .. import bans
+from ..bans import Ban, BanState, InvalidationRecord, needles
 from ..errors import DecodeError
-from ..keys.names import Slot
+from ..keys import Slot
 from ..models import Stamp
-from ..stores import codec
-from ..stores.base import Doom, Removal, Removed, Row, Sifted, Store
-from ..stores.codec import Glance
+from ..stores import Doom, Glance, Removal, Removed, Row, Sifted, Store, codec
 
 BATCH = 1000
 """Names that the server looks at in one step."""

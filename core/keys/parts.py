@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..text.printable import printable
+from ..text import printable
 from .identity import SCOPE_PARTS, part_digest
 
 MAX_WORDS = 200

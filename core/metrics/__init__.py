@@ -1,8 +1,35 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
-from .histogram import Histogram
+from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
+from .histogram import Histogram, merged
+from .hits import HitCounts, Hits
 from .recorder import CacheMetrics
-from .summary import Bucket, Comparison, Hedging, Kinds, Summary, Totals
-from .tally import CellName
+from .request_log import KEEP, MAX_PROMPT, Frequent, RequestFilter, RequestRecord
+from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Totals
+from .tally import USD_SCALE, CellName
 
-__all__ = ["Bucket", "CacheMetrics", "CellName", "Comparison", "Hedging", "Histogram", "Kinds", "Summary", "Totals"]
+__all__ = [
+    "KEEP",
+    "MAX_NAMESPACES",
+    "MAX_PROMPT",
+    "OVERHEAD",
+    "USD_SCALE",
+    "Bucket",
+    "CacheMetrics",
+    "CellName",
+    "Comparison",
+    "Frequent",
+    "GaugeBucket",
+    "Gauges",
+    "Hedging",
+    "Histogram",
+    "HitCounts",
+    "Hits",
+    "Kinds",
+    "RequestFilter",
+    "RequestRecord",
+    "Sample",
+    "Summary",
+    "Totals",
+    "merged",
+]

@@ -15,8 +15,8 @@ from typing import cast
 import msgspec
 import redis
 
-from ..keys.names import GAUGES
-from ..stores.redis.failures import reading, writing
+from ..keys import names
+from ..stores.redis import reading, writing
 from .timeline import RESOLUTIONS, Resolution, finest
 
 MAX_NAMESPACES = 100
@@ -118,7 +118,7 @@ def _samples(rows: Iterable[bytes]) -> list[Sample]:
 
 
 def _key(resolution: Resolution) -> str:
-    return f"{GAUGES.decode()}{resolution.letter}"
+    return f"{names.GAUGES.decode()}{resolution.letter}"
 
 
 _encode = msgspec.msgpack.Encoder().encode

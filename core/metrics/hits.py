@@ -13,9 +13,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 import redis
 
-from ..keys.names import Slot, parse_readable_key
+from ..keys import Slot, parse_readable_key
 from ..models import Outcome
-from ..stores.redis.failures import reading, writing
+from ..stores.redis import reading, writing
 
 PART_SECONDS = 3 * 3600
 PARTS = 9

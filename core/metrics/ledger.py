@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import msgspec
 import redis
 
-from ..keys.names import METRICS
-from ..stores.redis.failures import reading, writing
+from ..keys import names
+from ..stores.redis import reading, writing
 from .tally import EVENTS, OVERFLOW, CellName, Counts, add
 from .timeline import RESOLUTIONS, Slot
 
@@ -54,7 +54,7 @@ class Ledger(Protocol):
 
 
 # The braces are a Redis Cluster hash tag: the script below changes several of these keys at once.
-_PREFIX = f"{METRICS}{{counts}}:"
+_PREFIX = f"{names.METRICS}{{counts}}:"
 
 # KEYS: the sender's mark, the total, the slots. ARGV: the batch's number, the mark's TTL, most fields in a hash, the
 # field for what is more, the number of slots, their TTLs, then pairs of field and packed counts.

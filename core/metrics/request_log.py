@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 import redis
 
-from ..keys.names import REQUESTS
+from ..keys import names
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
-from ..stores.redis.failures import reading, writing
-from ..text.printable import printable
+from ..stores.redis import reading, writing
+from ..text import printable
 
 KEEP = 5000
 """Requests in the log."""
@@ -167,7 +167,7 @@ class RequestLog:
                 self._written.append(msgspec.structs.replace(record, id=f"{int(record.at * 1000)}-{number}"))
         else:
             with writing():
-                self._append(keys=[REQUESTS], args=[self._keep, _TTL_SECONDS, *map(_encode, records)])
+                self._append(keys=[names.REQUESTS], args=[self._keep, _TTL_SECONDS, *map(_encode, records)])
         self._kept += len(records)
 
     def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
@@ -187,7 +187,7 @@ class RequestLog:
         before = "+"
         while True:
             with reading():
-                rows = self._client.xrevrange(REQUESTS, max=before, count=_PAGE) or []
+                rows = self._client.xrevrange(names.REQUESTS, max=before, count=_PAGE) or []
             for row_id, fields in rows:
                 record = _decode(row_id, fields)
                 if record is not None:

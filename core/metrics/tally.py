@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
-from ..text.printable import printable
+from ..text import printable
 from .histogram import BUCKETS, bucket_of
 from .timeline import FINEST_SECONDS
 

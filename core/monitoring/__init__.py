@@ -1,1 +1,21 @@
 """Health, alerts and metrics for those who watch the cache."""
+
+from . import prometheus
+from .alert_board import AlertBoard
+from .alerts import Alert, AlertRules, Severity
+from .health import FRESH_SECONDS, HealthReader, RecentHealth
+from .worker_pools import BEAT_SECONDS, Pool, Pools
+
+__all__ = [
+    "BEAT_SECONDS",
+    "FRESH_SECONDS",
+    "Alert",
+    "AlertBoard",
+    "AlertRules",
+    "HealthReader",
+    "Pool",
+    "Pools",
+    "RecentHealth",
+    "Severity",
+    "prometheus",
+]

@@ -16,9 +16,9 @@ import msgspec
 import redis
 
 from ..errors import CacheError
-from ..keys.names import ALERTS
-from ..metrics.summary import Summary
-from ..stores.redis.failures import reading, writing
+from ..keys import names
+from ..metrics import Summary
+from ..stores.redis import reading, writing
 from .alerts import Alert, AlertRules, HealthFacts, alerts
 
 
@@ -60,7 +60,7 @@ class AlertBoard:
             return None
         try:
             with reading():
-                kept = cast("Mapping[bytes, bytes]", self._client.hgetall(ALERTS.decode()))
+                kept = cast("Mapping[bytes, bytes]", self._client.hgetall(names.ALERTS.decode()))
         except CacheError:
             return None
         since: dict[str, float] = {}
@@ -77,9 +77,9 @@ class AlertBoard:
         # Each by itself: a full server still takes the second.
         with suppress(CacheError), writing():
             for name in self._own.keys() - shared.keys():
-                self._client.hsetnx(ALERTS.decode(), name, repr(self._own[name]))
+                self._client.hsetnx(names.ALERTS.decode(), name, repr(self._own[name]))
                 self._told.add(name)
         ended = shared.keys() - self._own.keys()
         with suppress(CacheError), writing():
             if ended:
-                self._client.hdel(ALERTS.decode(), *ended)
+                self._client.hdel(names.ALERTS.decode(), *ended)

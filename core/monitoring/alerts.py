@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from enum import StrEnum
-from typing import Self
 
 import msgspec
 
-from ..metrics.summary import Summary
-from ..settings import Settings
+from ..metrics import Summary
 
 
 class Severity(StrEnum):
@@ -48,18 +46,6 @@ class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     min_workers: int | None = 1
     min_requests: int = 50
     window_seconds: float = 300
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The rules of the settings, in which 0 workers and a share of 1 (0 for the hit rate) switch a rule off."""
-        return cls(
-            min_hit_rate=settings.alert_hit_rate or None,
-            max_error_rate=_limit(settings.alert_error_rate),
-            max_memory_share=_limit(settings.alert_memory),
-            min_workers=settings.alert_workers or None,
-            min_requests=settings.alert_min_requests,
-            window_seconds=settings.alert_window_seconds,
-        )
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,10 +147,6 @@ def _is_above(value: float, limit: float | None, is_firing: bool) -> bool:
 
 def _is_below(value: float, limit: float | None, is_firing: bool) -> bool:
     return limit is not None and value < limit * (1 + RELIEF * is_firing)
-
-
-def _limit(share: float) -> float | None:
-    return share if share < 1 else None
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Callable
 
 import msgspec
+import redis
 
-from ..bans.record import MAX_ACTIVE_BANS
-from ..bootstrap import Services
+from ..bans import MAX_ACTIVE_BANS
 from ..errors import StoreUnavailable
-from ..keys.names import Slot
-from ..metrics.gauges import MAX_NAMESPACES, Sample
+from ..invalidation import CacheInvalidator
+from ..keys import Slot
+from ..metrics import MAX_NAMESPACES, Gauges, Sample
+from ..stores import Store
 from .alerts import HealthFacts
 from .worker_pools import Pools
 
@@ -21,71 +23,75 @@ FRESH_SECONDS = 5.0
 """How long facts count as those of now."""
 
 
-def health(services: Services) -> HealthFacts:
-    """How the store and the workers are. Never raises StoreUnavailable: what does not answer is told or unknown."""
-    try:
-        facts = store_health(services)
-    except StoreUnavailable:
-        facts = HealthFacts(store_up=False)
-    return msgspec.structs.replace(facts, workers=alive_workers(services))
+class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
+    """Gathers how the parts are, and how much is stored. `queue` and `gauges` are None without Redis."""
 
+    store: Store
+    invalidation: CacheInvalidator
+    queue: redis.Redis | None = None
+    gauges: Gauges | None = None
+    buckets: int = 1
 
-def store_health(services: Services) -> HealthFacts:
-    """How the store is, the workers unknown: a few round trips a namespace. Raises StoreUnavailable."""
-    found = services.store.facts()
-    per_namespace = Counter(namespace for namespace, _ in services.invalidation.active())
-    return HealthFacts(
-        memory_bytes=found.used_bytes,
-        memory_limit_bytes=found.max_bytes,
-        active_bans=max(per_namespace.values(), default=0),
-        ban_limit=MAX_ACTIVE_BANS,
-        entries=count_entries(services),
-    )
+    def check(self) -> HealthFacts:
+        """How the store and the workers are. Never raises: what does not answer is down or unknown."""
+        try:
+            facts = self.store_health()
+        except StoreUnavailable:
+            facts = HealthFacts(store_up=False)
+        return msgspec.structs.replace(facts, workers=self.alive_workers())
 
+    def store_health(self) -> HealthFacts:
+        """How the store is, the workers unknown: a few round trips a namespace. Raises StoreUnavailable."""
+        found = self.store.facts()
+        per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
+        return HealthFacts(
+            memory_bytes=found.used_bytes,
+            memory_limit_bytes=found.max_bytes,
+            active_bans=max(per_namespace.values(), default=0),
+            ban_limit=MAX_ACTIVE_BANS,
+            entries=self.count_entries(),
+        )
 
-def alive_workers(services: Services) -> int | None:
-    """How many workers were heard of lately; None when the queue does not answer or there is none."""
-    if services.queue_redis is None:
-        return None
-    try:
-        return Pools(services.queue_redis).alive_workers()
-    except StoreUnavailable:
-        return None
+    def alive_workers(self) -> int | None:
+        """How many workers were heard of lately; None when the queue does not answer or there is none."""
+        if self.queue is None:
+            return None
+        try:
+            return Pools(self.queue).alive_workers()
+        except StoreUnavailable:
+            return None
 
+    def count_entries(self, namespace: str | None = None, model: str | None = None) -> int:
+        """Stored entries by the index, of all namespaces and models or of one. Raises StoreUnavailable."""
+        store = self.store
+        slots = (
+            Slot(name, bucket)
+            for name in ([namespace] if namespace else store.namespaces())
+            for bucket in range(self.buckets)
+        )
+        return sum(store.count_model(slot, model) if model else sum(store.models(slot).values()) for slot in slots)
 
-def count_entries(services: Services, namespace: str | None = None, model: str | None = None) -> int:
-    """Stored entries by the index, of all namespaces and models or of one. Raises StoreUnavailable."""
-    store = services.store
-    slots = (
-        Slot(name, bucket)
-        for name in ([namespace] if namespace else store.namespaces())
-        for bucket in range(services.settings.buckets)
-    )
-    return sum(store.count_model(slot, model) if model else sum(store.models(slot).values()) for slot in slots)
+    def sample(self, now: float) -> Sample:
+        """How much is stored and in use, for the series of gauges. Raises StoreUnavailable."""
+        found = self.store.facts()
+        counts = Counter({name: self.count_entries(name) for name in self.store.namespaces()})
+        return Sample(
+            at=now,
+            entries=counts.total(),
+            used_bytes=found.used_bytes,
+            max_bytes=found.max_bytes,
+            evicted=found.evicted,
+            namespaces=dict(counts.most_common(MAX_NAMESPACES)),
+        )
 
-
-def sample(services: Services, now: float) -> Sample:
-    """How much is stored and in use, for the series of gauges. Raises StoreUnavailable."""
-    found = services.store.facts()
-    counts = Counter({name: count_entries(services, name) for name in services.store.namespaces()})
-    return Sample(
-        at=now,
-        entries=counts.total(),
-        used_bytes=found.used_bytes,
-        max_bytes=found.max_bytes,
-        evicted=found.evicted,
-        namespaces=dict(counts.most_common(MAX_NAMESPACES)),
-    )
-
-
-def keep_sample(services: Services) -> None:
-    """Writes a sample unless another process has just done so. Raises CacheError."""
-    if services.gauges is not None and services.gauges.is_due():
-        services.gauges.write(sample(services, time.time()))
+    def keep_sample(self) -> None:
+        """Writes a sample unless another process has just done so. Raises CacheError."""
+        if self.gauges is not None and self.gauges.is_due():
+            self.gauges.write(self.sample(time.time()))
 
 
 class RecentHealth:
-    """`health`, gathered at most every few seconds however many ask. Thread-safe: one gathers, the others wait."""
+    """Health, gathered at most every few seconds however many ask. Thread-safe: one gathers, the others wait."""
 
     def __init__(self, gather: Callable[[], HealthFacts], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._gather = gather

@@ -15,8 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ..errors import StoreUnavailable
-from ..metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals
-from ..metrics.histogram import merged
+from ..metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals, merged
 from .alert_board import AlertBoard
 from .alerts import ALERT_NAMES, HealthFacts
 

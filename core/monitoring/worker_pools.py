@@ -9,8 +9,8 @@ from typing import cast
 import msgspec
 import redis
 
-from ..keys.names import POOLS
-from ..stores.redis.failures import reading, writing
+from ..keys import names
+from ..stores.redis import reading, writing
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 20.0
@@ -41,15 +41,15 @@ class Pools:
         now = self._clock()
         with writing():
             pool = Pool(id=pool_id, host=host, pid=pid, workers=workers, at=now)
-            self._client.hset(POOLS.decode(), pool_id, msgspec.json.encode(pool))
+            self._client.hset(names.POOLS.decode(), pool_id, msgspec.json.encode(pool))
             gone = [known.id for known in self._known() if now - known.at > _FORGET_SECONDS]
             if gone:
-                self._client.hdel(POOLS.decode(), *gone)
+                self._client.hdel(names.POOLS.decode(), *gone)
 
     def leave(self, pool_id: str) -> None:
         """Says that a pool has ended."""
         with writing():
-            self._client.hdel(POOLS.decode(), pool_id)
+            self._client.hdel(names.POOLS.decode(), pool_id)
 
     def alive(self) -> list[Pool]:
         """The pools heard of lately. Raises StoreUnavailable."""
@@ -62,7 +62,7 @@ class Pools:
         return sum(pool.workers for pool in self.alive())
 
     def _known(self) -> list[Pool]:
-        values = cast("dict[bytes, bytes]", self._client.hgetall(POOLS.decode()))
+        values = cast("dict[bytes, bytes]", self._client.hgetall(names.POOLS.decode()))
         found = []
         for value in values.values():
             try:

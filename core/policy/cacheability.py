@@ -12,14 +12,14 @@ import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..models import FUNCTION_ENDPOINT, CacheStrategy, ChatRequest, Controls
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    pass
 
 NO_STORE: Final = "no-store"
 ENDPOINT: Final = "endpoint"
@@ -67,11 +67,6 @@ class PolicyLimits(msgspec.Struct, frozen=True, kw_only=True):
     cache_tool_calls: bool = False
     max_request_bytes: int = 1_000_000
     max_entry_bytes: int = 2_000_000
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """The limits among the settings."""
-        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})
 
 
 def bypass_reason(request: ChatRequest, controls: Controls, limits: PolicyLimits) -> str | None:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from ..models import LONGEST_SECONDS
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    pass
 
 PERSONALIZED: Final = "personalized"
 """The class whose answers belong to one user: the user joins the scope."""
@@ -147,11 +147,6 @@ class TTLPolicy:
         *matching, self._unread, self._rest = self._rules
         self._matcher = _compiled(tuple(matching))
         self._remembered = lru_cache(maxsize=REMEMBERED)(self._classify)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """The policy with the operator's classes and rules."""
-        return cls(settings.ttl_classes, settings.ttl_rules)
 
     def classes(self) -> dict[str, float]:
         """Seconds by class."""

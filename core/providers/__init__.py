@@ -2,3 +2,16 @@
 
 A provider knows nothing of the cache. Its errors are those of the `openai` package and reach the caller unchanged.
 """
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .base import Provider
+    from .openai import CONNECT_SECONDS, OPENAI_URL, OpenAIProvider
+    from .prices import price
+
+__all__ = ["CONNECT_SECONDS", "OPENAI_URL", "OpenAIProvider", "Provider", "price"]
+
+__getattr__ = lazily(__name__, base="Provider", openai="CONNECT_SECONDS OPENAI_URL OpenAIProvider", prices="price")

@@ -9,24 +9,19 @@ from collections.abc import Callable, Collection
 import redis
 
 from ..models import IndexChoice
-from ..providers.base import Provider
-from ..settings import Settings
-from ..stores.redis.failures import reading
-from .embedding.checked import CheckedEmbedder
-from .embedding.embedders import OpenAIEmbedder, WordLlamaEmbedder
-from .embedding.local_models import OnnxEmbedder, SentenceTransformersEmbedder
-from .index.log import VectorLog
-from .index.numpy_index import NumpyIndex
-from .index.replication import SharedVectors
-from .index.vector_sets import VectorSetIndex, has_vector_sets
+from ..providers import Provider
+from ..stores.redis import reading
+from .config import SemanticConfig
+from .embedding import CheckedEmbedder, OnnxEmbedder, OpenAIEmbedder, SentenceTransformersEmbedder, WordLlamaEmbedder
+from .index import NumpyIndex, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
 from .lookup import Judge, Observer, SemanticLookup
-from .quality.thresholds import Threshold
+from .quality import Threshold
 
 logger = logging.getLogger("encore.semantic")
 
 
 def assemble(
-    settings: Settings,
+    config: SemanticConfig,
     provider: Provider,
     client: redis.Redis | None,
     *,
@@ -41,13 +36,13 @@ def assemble(
 
     Raises EmbedderError, StoreUnavailable.
     """
-    embedder = build_embedder(settings, provider)
+    embedder = build_embedder(config, provider)
     index: NumpyIndex | VectorSetIndex
     vectors = None
-    if client is not None and _wants_vector_sets(settings, client):
+    if client is not None and _wants_vector_sets(config, client):
         index = VectorSetIndex(client, clock=clock)
     else:
-        index = NumpyIndex(max_bytes=settings.semantic_index_megabytes * 2**20, clock=clock)
+        index = NumpyIndex(max_bytes=config.index_megabytes * 2**20, clock=clock)
         if client is not None:
             vectors = SharedVectors(client, VectorLog(client, embedder.identity, clock=clock), index)
     lookup = SemanticLookup(
@@ -63,14 +58,14 @@ def assemble(
     return lookup, vectors
 
 
-def build_embedder(settings: Settings, provider: Provider) -> CheckedEmbedder:
-    """The embedder of the settings, with a deadline unless it is the local one that takes microseconds."""
-    kind, _, model = settings.embedder.partition(":")
-    deadline_seconds = settings.embedder_deadline_seconds
+def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedder:
+    """The configured embedder, with a deadline unless it is the local one that takes microseconds."""
+    kind, _, model = config.embedder.partition(":")
+    deadline_seconds = config.embedder_deadline_seconds
     match kind:
         case "openai":
             remote = OpenAIEmbedder(
-                provider, model, dimension=settings.embedder_dimension, timeout_seconds=deadline_seconds
+                provider, model, dimension=config.embedder_dimension, timeout_seconds=deadline_seconds
             )
             return CheckedEmbedder(remote, deadline_seconds=deadline_seconds)
         case "sentence-transformers":
@@ -81,8 +76,8 @@ def build_embedder(settings: Settings, provider: Provider) -> CheckedEmbedder:
             return CheckedEmbedder(WordLlamaEmbedder())
 
 
-def _wants_vector_sets(settings: Settings, client: redis.Redis) -> bool:
-    if settings.semantic_index is not IndexChoice.REDIS:
+def _wants_vector_sets(config: SemanticConfig, client: redis.Redis) -> bool:
+    if config.index is not IndexChoice.REDIS:
         return False
     with reading():
         is_able = has_vector_sets(client)

@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import CacheError
-from ..keys.identity import Identity
-from ..keys.names import Slot
+from ..keys import Identity, Slot
 from ..models import Controls, SemanticMode
-from ..stores.base import Store
-from .quality.thresholds import Threshold
+from ..stores import Store
+from .quality import Threshold
 from .results import Neighbour, SemanticResult
 
 if TYPE_CHECKING:
-    from .index.replication import SharedVectors
+    from .index import SharedVectors
     from .lookup import SemanticLookup
 
 logger = logging.getLogger("encore.semantic")

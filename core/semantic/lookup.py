@@ -11,20 +11,16 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import StoreUnavailable
-from ..keys.identity import Identity
-from ..keys.names import Slot, readable_key
+from ..keys import Identity, Slot, readable_key
 from ..models import CacheEntry, Controls, HitDetail, SemanticMode
-from ..stores.base import Store
-from ..stores.lookup import Found, MissReason, examine, follow
-from ..stores.redis.failures import reading, writing
-from .embedding.checked import CheckedEmbedder
-from .embedding.embedders import NoVector, Vector
-from .guards.checks import check
-from .index.numpy_index import Candidate, Partition, SemanticIndex
-from .quality.records import pair_id
-from .quality.thresholds import Threshold
+from ..stores import Found, MissReason, Store, examine, follow
+from ..stores.redis import reading, writing
+from .embedding import CheckedEmbedder, NoVector, Vector
+from .guards import check
+from .index import Candidate, Partition, SemanticIndex
+from .quality import Threshold, pair_id
 from .results import Judgement, Neighbour, SemanticResult
 
 CANDIDATES = 8

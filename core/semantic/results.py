@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..stores.lookup import Found
+from ..stores import Found
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import msgspec
 
-from ..bans.record import InvalidationRecord
-from ..keys.names import Slot
+from ..bans import InvalidationRecord
+from ..keys import Slot
 from ..models import Stamp
 
 

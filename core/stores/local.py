@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..bans import record as bans
-from ..bans.record import InvalidationRecord
-from ..keys.names import Slot
+from .. import bans
+from ..bans import InvalidationRecord
+from ..keys import Slot
 from .base import Store
 
 KEPT_SECONDS = 10.0

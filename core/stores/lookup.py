@@ -12,10 +12,9 @@ from typing import Protocol
 
 import msgspec
 
-from ..bans.record import InvalidationRecord, Visibility, visibility
+from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError
-from ..keys.identity import Identity
-from ..keys.names import Slot
+from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
 

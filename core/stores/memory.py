@@ -10,9 +10,9 @@ from heapq import nlargest
 
 import msgspec
 
-from ..bans.record import InvalidationRecord, new_record
+from ..bans import InvalidationRecord, new_record
 from ..errors import DecodeError
-from ..keys.names import Slot
+from ..keys import Slot
 from ..models import Stamp
 from . import codec
 from .base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write

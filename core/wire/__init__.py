@@ -1,1 +1,17 @@
 """The wire forms of the OpenAI API: chunks of a chat, events of a response, server-sent events. Pure."""
+
+from .chat import assemble, replay, split, without_usage
+from .events import DONE, EventReader, encode_event
+from .responses import assemble_response, split_response
+
+__all__ = [
+    "DONE",
+    "EventReader",
+    "assemble",
+    "assemble_response",
+    "encode_event",
+    "replay",
+    "split",
+    "split_response",
+    "without_usage",
+]

@@ -12,7 +12,6 @@ from core.bootstrap import bootstrap
 from core.metrics.gauges import Gauges, Sample, buckets
 from core.metrics.timeline import RESOLUTIONS
 from core.models import ChatRequest, Controls
-from core.monitoring.health import keep_sample
 from core.settings import Settings
 from tests.entries import Clock
 from tests.fakes import CountingProvider
@@ -102,8 +101,8 @@ def test_a_sample_is_of_the_parts_and_tells_the_largest_namespaces_apart(client,
         for prompt, namespace in (("a?", "farm"), ("b?", "farm"), ("c?", "zoo")):
             request = ChatRequest.from_openai(model="m", messages=[{"role": "user", "content": prompt}])
             services.cache.complete(request, Controls(namespace=namespace))
-        keep_sample(services)
-        keep_sample(services)
+        services.health.keep_sample()
+        services.health.keep_sample()
         [sample] = [
             bucket.last
             for bucket in services.gauges.series(60, 10, ends_at=time.time() + 10)

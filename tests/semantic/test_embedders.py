@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.bootstrap import semantic_config
 from core.errors import EmbedderError
 from core.providers.openai import OpenAIProvider
 from core.semantic.assembly import build_embedder
@@ -321,4 +322,4 @@ def test_a_missing_runtime_says_how_to_get_it(monkeypatch, tmp_path):
 
 def test_settings_choose_a_model_of_this_machine(onnx_folder):
     settings = Settings(embedder=f"onnx:{onnx_folder}")
-    assert build_embedder(settings, CountingProvider()).identity == OnnxEmbedder(onnx_folder).identity
+    assert build_embedder(semantic_config(settings), CountingProvider()).identity == OnnxEmbedder(onnx_folder).identity

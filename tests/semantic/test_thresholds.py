@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from core.access.audit import AuditLog
+from core.bootstrap import configured_threshold
 from core.errors import InvalidInput, StoreUnavailable
 from core.models import SemanticMode
 from core.semantic.quality.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
@@ -192,5 +193,5 @@ def test_of_many_publishers_each_gets_a_version_of_its_own(redis_url, namespace)
 
 
 def test_in_mode_judge_nothing_is_sure_until_a_threshold_is_published():
-    assert Threshold.configured(Settings(semantic="judge", semantic_threshold=0.8)).serve is None
-    assert Threshold.configured(Settings(semantic="serve", semantic_threshold=0.8)).serve == 0.8
+    assert configured_threshold(Settings(semantic="judge", semantic_threshold=0.8)).serve is None
+    assert configured_threshold(Settings(semantic="serve", semantic_threshold=0.8)).serve == 0.8

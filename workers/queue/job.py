@@ -19,7 +19,7 @@ from rq.job import Job, Retry
 from rq.timeouts import JobTimeoutException
 
 from core.errors import CacheError, InvalidInput
-from core.text.printable import printable, without_text
+from core.text import printable, without_text
 
 logger = logging.getLogger("encore.workers")
 

@@ -19,10 +19,10 @@ from rq.suspension import is_suspended, resume, suspend
 from rq.worker import BaseWorker
 from rq.worker_registration import get_keys
 
-from core.access.roles import Action, Actor, allowed
+from core.access import Action, Actor, allowed
 from core.errors import CacheError
-from core.stores.redis.failures import reading, writing
-from core.text.printable import printable
+from core.stores.redis import reading, writing
+from core.text import printable
 from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob
 from workers.queue.records import (
     _LIVE,

@@ -12,7 +12,7 @@ from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
-from core.text.printable import printable
+from core.text import printable
 from workers.queue.job import AllowedJob, Refused
 from workers.queue.views import JobState, WorkerView
 

@@ -23,7 +23,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from core.stores.redis.clients import open_client
+from core.stores.redis import open_client
 from workers.queue.job import AllowedJob, ending
 from workers.queue.records import queue_on
 

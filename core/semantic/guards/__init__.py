@@ -1,1 +1,5 @@
 """Pure checks that refuse a pair of questions, each with its reason."""
+
+from .checks import check
+
+__all__ = ["check"]

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import redis
 
-from ..embedding.embedders import EmbedderIdentity
+from ..embedding import EmbedderIdentity
 from .numpy_index import Partition, Row, SemanticIndex
 
 Command: TypeAlias = tuple[bytes | int, ...]

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..embedding.embedders import EmbedderIdentity, Vector, Vectors
+from ..embedding import EmbedderIdentity, Vector, Vectors
 
 TWO_STAGES_FROM = 1_500
 """Rows from which two stages are faster than one product with the whole matrix."""

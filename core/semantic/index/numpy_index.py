@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import InvalidInput
-from ..embedding.embedders import EmbedderIdentity, Vector
+from ..embedding import EmbedderIdentity, Vector
 from .blas import SingleThreadedBlas
 from .matrix import Matrix, RowsMoved
 

@@ -16,8 +16,8 @@ from threading import Lock
 import redis
 
 from ...errors import CacheError
-from ...stores.redis.failures import reading, writing
-from ..embedding.embedders import Vector
+from ...stores.redis import reading, writing
+from ..embedding import Vector
 from .log import IndexFollower, VectorLog
 from .numpy_index import NumpyIndex, Partition, Row
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from ..embedding.embedders import Vector
+from ..embedding import Vector
 from .log import PREFIX
 from .matrix import ROUNDING
 from .numpy_index import Candidate, IndexCounts, Partition, Row, require_unit_vector

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import redis
 
-from ...concurrency.breaker import CircuitBreaker
-from ...concurrency.deadlines import LATE, TimedCalls
-from ...keys.names import JUDGE_BUDGET
+from ...concurrency import LATE, CircuitBreaker, TimedCalls
+from ...keys import names
 from ...models import CacheEntry, ChatRequest, Completion, Usage
 from ..results import Judgement
 from .prompt import PROMPT_VERSION, JudgeQuestion, build_messages, parse_verdict
 
 if TYPE_CHECKING:
-    from ...providers.base import Provider
+    from ...providers import Provider
 
 logger = logging.getLogger("encore.semantic")
 
@@ -61,7 +60,7 @@ class SharedBudget:
         hour = int(self._clock() // HOUR_SECONDS)
         if self._calls_per_hour < 1 or self._spent.get(namespace) == hour:
             return False
-        name = JUDGE_BUDGET + f"{namespace}:{hour}".encode()
+        name = names.JUDGE_BUDGET + f"{namespace}:{hour}".encode()
         try:
             with self._client.pipeline(transaction=False) as pipeline:
                 pipeline.incr(cast("str", name))

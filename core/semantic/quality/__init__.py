@@ -1,1 +1,27 @@
 """Evidence, calibration and thresholds: when a near answer may be served."""
+
+from .calibration import BUDGETS, CurvePoint, Proposal
+from .evidence import Evidence
+from .records import Pair, pair_id
+from .rejected_pairs import Refusals
+from .report import EvidenceReport, FalseHits, ReplayPoint
+from .sampling import judge_samples
+from .thresholds import Act, Published, Threshold, Thresholds
+
+__all__ = [
+    "BUDGETS",
+    "Act",
+    "CurvePoint",
+    "Evidence",
+    "EvidenceReport",
+    "FalseHits",
+    "Pair",
+    "Proposal",
+    "Published",
+    "Refusals",
+    "ReplayPoint",
+    "Threshold",
+    "Thresholds",
+    "judge_samples",
+    "pair_id",
+]

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import redis
 
-from ...access.roles import Action, Actor, allowed
-from ...concurrency.outbox import Outbox
+from ...access import Action, Actor, allowed
+from ...concurrency import Outbox
 from ...errors import InvalidInput, OutcomeUnknown, ThresholdRefused
-from ...keys.identity import Identity
-from ...keys.names import EVIDENCE, LOOKUPS, SAMPLES
+from ...keys import Identity, names
 from ...models import SemanticMode
-from ...stores.redis.failures import reading
-from ...text.printable import printable
+from ...stores.redis import reading
+from ...text import printable
 from ..results import Judgement, Neighbour, SemanticResult
 from . import report as reports
 from .calibration import GRID, CurvePoint, Labeller, curve, labels_needed, labels_still_needed, tighten
@@ -82,8 +81,8 @@ class Evidence:
         self._chance = chance
         self._outbox = Outbox(client) if client is not None else None
         # Labels stay however long nobody asks: they are work. 50,000 of them take about 20 MB.
-        self._labels = Journal(client, self._outbox, EVIDENCE, keep=KEPT_LABELS)
-        self._lookups = Journal(client, self._outbox, LOOKUPS, keep=KEPT_LOOKUPS, ttl_seconds=LOOKUP_SECONDS)
+        self._labels = Journal(client, self._outbox, names.EVIDENCE, keep=KEPT_LABELS)
+        self._lookups = Journal(client, self._outbox, names.LOOKUPS, keep=KEPT_LOOKUPS, ttl_seconds=LOOKUP_SECONDS)
         self._samples: deque[bytes] = deque(maxlen=KEPT_SAMPLES)
 
     # Taking notes
@@ -189,9 +188,9 @@ class Evidence:
             self._samples.append(value)
             return
         self._outbox.put(
-            (b"RPUSH", SAMPLES, value),
-            (b"LTRIM", SAMPLES, -KEPT_SAMPLES, -1),
-            (b"EXPIRE", SAMPLES, SAMPLE_SECONDS),
+            (b"RPUSH", names.SAMPLES, value),
+            (b"LTRIM", names.SAMPLES, -KEPT_SAMPLES, -1),
+            (b"EXPIRE", names.SAMPLES, SAMPLE_SECONDS),
         )
 
     def samples_waiting(self) -> int:
@@ -199,7 +198,7 @@ class Evidence:
         if self._client is None:
             return len(self._samples)
         with reading():
-            return self._client.llen(SAMPLES.decode())
+            return self._client.llen(names.SAMPLES.decode())
 
     def take_samples(self, most: int = 20) -> list[Sample]:
         """Hits to be judged; each is given to one caller only."""
@@ -208,7 +207,7 @@ class Evidence:
             values = [self._samples.popleft() for _ in range(min(most, len(self._samples)))]
         else:
             with reading():
-                values = cast("list[bytes] | None", self._client.lpop(SAMPLES.decode(), most)) or []
+                values = cast("list[bytes] | None", self._client.lpop(names.SAMPLES.decode(), most)) or []
         return [sample for value in values if (sample := _read_sample(value)) is not None]
 
     def add_sample(self, sample: Sample, stored: CacheEntry, judgement: Judgement) -> None:

@@ -8,8 +8,8 @@ from typing import cast
 
 import redis
 
-from ...concurrency.outbox import Command, Outbox
-from ...stores.redis.failures import reading
+from ...concurrency import Command, Outbox
+from ...stores.redis import reading
 
 _PAGE = 1000
 _FIELD = b"r"

@@ -9,8 +9,8 @@ from typing import cast
 import msgspec
 import redis
 
-from ...keys.names import REFUSALS
-from ...stores.redis.failures import reading, writing
+from ...keys import names
+from ...stores.redis import reading, writing
 
 COPY_SECONDS = 1.0
 """How old a process' copy may be."""
@@ -78,4 +78,4 @@ class Refusals:
 
 
 def _name(namespace: str) -> str:
-    return f"{REFUSALS}{namespace}"
+    return f"{names.REFUSALS}{namespace}"

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import msgspec
 
 from ...errors import DecodeError
-from ...keys.names import Slot, parse_readable_key
+from ...keys import Slot, parse_readable_key
 from ...models import CacheEntry
-from ...stores import codec
-from ...stores.base import Store
-from ..judge.judge import ProviderJudge
+from ...stores import Store, codec
+from ..judge import ProviderJudge
 from .evidence import Evidence
 from .records import Sample
 

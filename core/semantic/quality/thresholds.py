@@ -16,13 +16,11 @@ from typing import Any, cast
 import msgspec
 import redis
 
-from ...access.audit import AuditLog, AuditRecord
-from ...access.roles import Action, Actor, allowed
+from ...access import Action, Actor, AuditLog, AuditRecord, allowed
 from ...errors import InvalidInput
-from ...keys.names import NAMESPACE_PATTERN, THRESHOLDS
+from ...keys import NAMESPACE_PATTERN, names
 from ...models import SemanticMode
-from ...settings import Settings
-from ...stores.redis.failures import reading, writing
+from ...stores.redis import reading, writing
 
 COPY_SECONDS = 1.0
 """How old a process' copy may be: so long may another process still serve at a threshold that was just raised."""
@@ -42,16 +40,6 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True):
     grey: float = 0.70
     serve: float | None = 0.97
     version: int = 0
-
-    @classmethod
-    def configured(cls, settings: Settings) -> Threshold:
-        """What the settings say. In mode `judge` nothing is sure until a threshold was published with its evidence."""
-        is_judged = settings.semantic is SemanticMode.JUDGE
-        return cls(
-            mode=settings.semantic,
-            grey=settings.semantic_grey,
-            serve=None if is_judged else settings.semantic_threshold,
-        )
 
 
 class Act(StrEnum):
@@ -145,7 +133,7 @@ class Thresholds:
         if self._client is None:
             return sorted(self._values)
         with reading():
-            return sorted(name.decode() for name in cast("list[bytes]", self._client.hkeys(THRESHOLDS.decode())))
+            return sorted(name.decode() for name in cast("list[bytes]", self._client.hkeys(names.THRESHOLDS.decode())))
 
     def publish(
         self,
@@ -267,7 +255,7 @@ class Thresholds:
         if client is None:
             return self._values.get(namespace, b"")
         with reading():
-            return cast("bytes | None", client.hget(THRESHOLDS.decode(), namespace)) or b""
+            return cast("bytes | None", client.hget(names.THRESHOLDS.decode(), namespace)) or b""
 
     def _write(self, namespace: str, before: bytes, after: bytes) -> bool:
         if self._swap is None:
@@ -277,7 +265,7 @@ class Thresholds:
                 self._values[namespace] = after
                 return True
         with writing():
-            return bool(self._swap(keys=[THRESHOLDS], args=[namespace, before, after]))
+            return bool(self._swap(keys=[names.THRESHOLDS], args=[namespace, before, after]))
 
 
 def _versions(value: bytes) -> list[Published]:

@@ -1,1 +1,24 @@
 """The only place that speaks Redis for entries, invalidation records, leases and indexes."""
+
+from . import embedded
+from .address import ServerKind, parse_address
+from .clients import open_client
+from .embedded import OLDEST_VERSION, EmbeddedRedis, ServerBinary, server_at
+from .failures import reading, writing
+from .store import RedisStore, patient_client, request_client
+
+__all__ = [
+    "OLDEST_VERSION",
+    "EmbeddedRedis",
+    "RedisStore",
+    "ServerBinary",
+    "ServerKind",
+    "embedded",
+    "open_client",
+    "parse_address",
+    "patient_client",
+    "reading",
+    "request_client",
+    "server_at",
+    "writing",
+]

@@ -26,7 +26,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ...concurrency import processes as child
+from ...concurrency import processes
 from ...errors import EmbeddedRedisError
 
 Version = tuple[int, int, int]
@@ -152,7 +152,7 @@ class EmbeddedRedis:
             configuration = self._write_private("redis.conf", self._configuration(self._url))
             self._write_private("redis.url", self._url)
             self.log.unlink(missing_ok=True)
-            self._process = child.spawn([binary.path, configuration], output=self.log)
+            self._process = processes.spawn([binary.path, configuration], output=self.log)
             self._wait(self._process, self._url)
         except OSError as error:
             self.stop()
@@ -165,7 +165,7 @@ class EmbeddedRedis:
         """Lets the server save and end, kills it when it does not, and frees the folder; may be repeated."""
         if self._process is not None:
             self._process.terminate()
-            child.wait(self._process, grace_seconds=STOP_SECONDS)
+            processes.wait(self._process, grace_seconds=STOP_SECONDS)
             self._process = None
             (self._home / "redis.url").unlink(missing_ok=True)
         if self._lock is not None:
@@ -259,7 +259,7 @@ class EmbeddedRedis:
                 pass  # not listening yet
             time.sleep(POLL_SECONDS)
         problem = "ended at once" if process.poll() is not None else f"did not answer in {allowed_seconds:.0f} s"
-        raise EmbeddedRedisError(f"the Redis server in {self._home} {problem}:\n{child.last_lines(self.log)}")
+        raise EmbeddedRedisError(f"the Redis server in {self._home} {problem}:\n{processes.last_lines(self.log)}")
 
 
 def _candidates() -> Iterator[Path]:

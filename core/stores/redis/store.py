@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import redis
 
-from ...bans.record import InvalidationRecord, decode_record, encode_record, new_record
+from ...bans import InvalidationRecord, decode_record, encode_record, new_record
 from ...errors import DecodeError
-from ...keys.names import NAMESPACES, Slot
+from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
 from ..base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
@@ -76,7 +76,7 @@ class RedisStore:
 
     def _list_namespace(self, slot: Slot) -> None:
         try:
-            self._client.sadd(NAMESPACES, slot.namespace)
+            self._client.sadd(names.NAMESPACES, slot.namespace)
         except redis.ResponseError:
             # A full server does not take this and does take what follows; whatever else it refuses, it will say then.
             return
@@ -86,7 +86,7 @@ class RedisStore:
         if not isinstance(self._servers, OneServer):
             self._list_namespace(slot)
             return cast("bytes | None", self._client.get(slot.record))
-        commands = packed([b"SADD", NAMESPACES, slot.namespace.encode()]) + packed([b"GET", slot.record])
+        commands = packed([b"SADD", names.NAMESPACES, slot.namespace.encode()]) + packed([b"GET", slot.record])
         _, record = self._servers.ask_all(slot.record, commands, 2)  # whether it was listed: see _list_namespace
         if isinstance(record, redis.RedisError):
             raise record
@@ -390,7 +390,7 @@ class RedisStore:
     def namespaces(self) -> list[str]:
         """Namespaces that were ever written to."""
         with reading():
-            return sorted(name.decode() for name in cast("set[bytes]", self._client.smembers(NAMESPACES)))
+            return sorted(name.decode() for name in cast("set[bytes]", self._client.smembers(names.NAMESPACES)))
 
     def facts(self) -> StoreFacts:
         """Version, memory, policy, role and persistence, from INFO: those of a cluster's servers as of one."""

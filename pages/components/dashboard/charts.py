@@ -7,9 +7,7 @@ from datetime import datetime
 
 import plotly.graph_objects as go
 
-from core.metrics.gauges import GaugeBucket
-from core.metrics.histogram import Histogram
-from core.metrics.summary import Bucket, Kinds, Summary
+from core.metrics import Bucket, GaugeBucket, Histogram, Kinds, Summary
 from core.models import HitDetail
 from pages.components.display import outcomes
 from pages.components.display.charts import (

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from core.metrics.gauges import GaugeBucket
-from core.metrics.summary import Bucket
+from core.metrics import Bucket, GaugeBucket
 from core.models import HitDetail
-from core.text.export import to_csv
+from core.text import to_csv
 
 COLUMNS = (
     *("starts_at", "seconds", "requests", "hits"),

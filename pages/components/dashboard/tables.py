@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.metrics.request_log import Frequent
-from core.metrics.summary import Kinds, Summary
+from core.metrics import Frequent, Kinds, Summary
 from core.models import OutcomeKind
 from pages.components.display import outcomes
 from pages.components.display.tables import _column

@@ -9,11 +9,9 @@ from typing import Literal
 import msgspec
 import streamlit as st
 
-from core.metrics.gauges import GaugeBucket
-from core.metrics.histogram import Histogram
-from core.metrics.summary import Bucket, Summary
+from core.metrics import Bucket, GaugeBucket, Histogram, Summary
 from core.models import HitDetail, OutcomeKind
-from core.stores.base import StoreFacts
+from core.stores import StoreFacts
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import REQUESTS, Way

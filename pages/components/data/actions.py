@@ -10,10 +10,9 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from core.access.audit import AuditRecord
-from core.access.roles import Action
-from core.bans.criteria import Criteria
-from core.cache.bypass import Bypassed
+from core.access import Action, AuditRecord
+from core.bans import Criteria
+from core.cache import Bypassed
 from core.errors import (
     CacheError,
     InvalidationRefused,
@@ -22,11 +21,8 @@ from core.errors import (
     ThresholdRefused,
     WriteRefused,
 )
-from core.invalidation.history import Invalidation
-from core.invalidation.invalidator import Preview, invalidating
-from core.invalidation.schedules import Schedule, Schedules, scheduling
-from core.semantic.quality.records import Pair
-from core.semantic.quality.thresholds import Published, Threshold
+from core.invalidation import Invalidation, Preview, Schedule, Schedules, invalidating, scheduling
+from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
 from pages.components.display.text import plain

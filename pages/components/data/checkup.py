@@ -15,9 +15,8 @@ import msgspec
 import streamlit as st
 
 from core.bootstrap import Services
-from core.concurrency.threads import beside
-from core.doctor.diagnosis import Diagnosis, diagnose, outside_findings
-from core.doctor.findings import Finding, Level
+from core.concurrency import beside
+from core.doctor import Diagnosis, Finding, Level, diagnose, outside_findings
 
 SECONDS = 10.0
 OUTSIDE_SECONDS = 300.0

@@ -9,14 +9,12 @@ from typing import Any
 import openai
 import streamlit as st
 
-from core.access.logins import LOG_IN, actor_of, login_id, role_rules
-from core.access.roles import Actor, Role
-from core.bootstrap import Services, bootstrap
-from core.entries.edits import Edits
+from core.access import LOG_IN, Actor, Role, actor_of, login_id
+from core.bootstrap import Services, bootstrap, role_rules
+from core.entries import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
-from core.keys.names import Slot
-from core.monitoring import health as facts
-from core.monitoring.worker_pools import Pool, Pools
+from core.keys import Slot
+from core.monitoring import Pool, Pools
 from core.settings import Settings
 from pages.components.data import context
 from pages.components.data.readings import Reading, Readings
@@ -93,7 +91,7 @@ def stored_models() -> list[str]:
 
 def count_entries(namespace: str | None, model: str | None) -> int:
     """Stored entries, by the index."""
-    return facts.count_entries(services(), namespace, model)
+    return services().health.count_entries(namespace, model)
 
 
 def claims() -> dict[str, Any]:

@@ -6,12 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from core.invalidation.history import Invalidation, InvalidationState
-from core.metrics.gauges import GaugeBucket
-from core.metrics.request_log import Frequent, RequestFilter
-from core.metrics.summary import Bucket, Comparison, Summary
+from core.invalidation import Invalidation, InvalidationState
+from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, RequestFilter, Summary
 from core.models import OutcomeKind
-from core.semantic.quality.records import Pair
+from core.semantic.quality import Pair
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.data.view import View

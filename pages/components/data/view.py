@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import streamlit as st
 
-from core.metrics.summary import Summary
+from core.metrics import Summary
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.display.text import one_line

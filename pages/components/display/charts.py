@@ -12,8 +12,7 @@ from html import escape
 import msgspec
 import plotly.graph_objects as go
 
-from core.metrics.gauges import GaugeBucket
-from core.metrics.summary import Bucket, Summary
+from core.metrics import Bucket, GaugeBucket, Summary
 from core.models import HitDetail
 from pages.components.display import outcomes
 from pages.components.display.figures import local

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.metrics.request_log import RequestRecord
-from core.text.export import to_csv
+from core.metrics import RequestRecord
+from core.text import to_csv
 from pages.components.display import outcomes
 from pages.components.display.figures import duration, local
 from pages.components.display.text import one_line

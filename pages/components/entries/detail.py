@@ -10,14 +10,11 @@ from uuid import uuid4
 import msgspec
 import streamlit as st
 
-from core.access.roles import Action
-from core.bans.criteria import Criteria
-from core.bans.record import Visibility
-from core.entries.listing import FoundEntry, answer_text
-from core.entries.pins import Pins
-from core.entries.transfer import export
+from core.access import Action
+from core.bans import Criteria, Visibility
+from core.entries import FoundEntry, Pins, answer_text, export
 from core.errors import StoreUnavailable
-from core.invalidation.invalidator import Preview
+from core.invalidation import Preview
 from pages.components.data import actions, context
 from pages.components.data.context import edits
 from pages.components.display.answers import show_answer

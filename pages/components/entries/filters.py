@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import streamlit as st
 
-from core.entries.listing import EntryFilter
-from core.policy.ttl import TTLPolicy
+from core.bootstrap import ttl_policy
+from core.entries import EntryFilter
 from pages.components.data import context
 
 ANY_TIME = "any time"
@@ -196,4 +196,4 @@ def filters() -> Filters:
 @st.cache_data(ttl=600, show_spinner=False)
 def _ttl_classes() -> list[str]:
     """Classes that the rules in force may give."""
-    return sorted(TTLPolicy.from_settings(context.services().settings).classes())
+    return sorted(ttl_policy(context.services().settings).classes())

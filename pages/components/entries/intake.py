@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.access.roles import Action
-from core.entries.edits import ANOTHER_REQUEST, Imported
-from core.entries.transfer import MOST_BYTES, MOST_LINES
+from core.access import Action
+from core.entries import ANOTHER_REQUEST, MOST_BYTES, MOST_LINES, Imported
 from core.errors import InvalidInput
 from core.models import Answer, ChatRequest, Controls, OutcomeKind, ttl
 from pages.components.data import actions, context

@@ -7,11 +7,10 @@ import time
 import streamlit as st
 
 from core.errors import CacheError
-from core.keys.identity import Identity
+from core.keys import Identity
 from core.models import ChatRequest, Controls, SemanticMode
-from core.semantic.quality.records import Pair, pair_id
-from core.semantic.quality.thresholds import Threshold
-from core.semantic.results import Neighbour
+from core.semantic import Neighbour
+from core.semantic.quality import Pair, Threshold, pair_id
 from pages.components.data import context
 from pages.components.data.queries import pairs_of
 from pages.components.display.figures import UNKNOWN

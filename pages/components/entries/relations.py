@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries.explanation import Explanation
-from core.entries.listing import FoundEntry
-from core.entries.nearest import Looked, Nearest, nearest_entries
+from core.entries import Explanation, FoundEntry, Looked, Nearest, nearest_entries
 from core.errors import CacheError
-from core.keys.identity import Identity, normalized_digest
-from core.keys.names import parse_readable_key
-from core.keys.normalization import normalize
-from core.keys.parts import Part, unpack
+from core.keys import Identity, Part, normalize, normalized_digest, parse_readable_key, unpack
 from pages.components.data import context
 from pages.components.display.figures import UNKNOWN, many
 from pages.components.entries import tables

@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from core.entries.explanation import Difference
-from core.entries.nearest import Nearest
-from core.keys.parts import Part
-from core.semantic.results import Neighbour
+from core.entries import Difference, Nearest
+from core.keys import Part
+from core.semantic import Neighbour
 from pages.components.display.tables import _column
 from pages.components.display.text import one_line
 

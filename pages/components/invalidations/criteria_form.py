@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 import msgspec
 import streamlit as st
 
-from core.bans.criteria import Criteria
+from core.bans import Criteria
 from core.errors import InvalidInput
 from pages.components.data import context
 

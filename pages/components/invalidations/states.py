@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.invalidation.history import InvalidationState
+from core.invalidation import InvalidationState
 
 STATES: dict[InvalidationState, tuple[str, str, str]] = {
     InvalidationState.HELD: ("hidden, can be undone", ":material/visibility_off:", "orange"),

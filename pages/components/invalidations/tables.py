@@ -7,10 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.access.audit import AuditRecord
-from core.invalidation.history import Invalidation, InvalidationState
-from core.invalidation.invalidator import PreviewRow
-from core.invalidation.schedules import Schedule
+from core.access import AuditRecord
+from core.invalidation import Invalidation, InvalidationState, PreviewRow, Schedule
 from pages.components.display.figures import duration, local
 from pages.components.display.tables import _column
 from pages.components.display.text import one_line

@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.access.roles import Action
+from core.access import Action
 from core.models import Answer, Completion
 from pages.components.data import actions, context
 from pages.components.data.context import edits

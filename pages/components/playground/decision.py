@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries.explanation import Explanation, differences, explain
-from core.entries.nearest import Nearest, nearest_entries
+from core.entries import Explanation, Nearest, differences, explain, nearest_entries
 from core.errors import CacheError
 from core.models import Answer, OutcomeKind
 from pages.components.data import context

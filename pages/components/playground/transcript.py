@@ -15,7 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from core.errors import InvalidInput
-from core.keys.names import NAMESPACE_PATTERN, READABLE_KEY_PATTERN
+from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN
 from core.models import Answer, CacheStrategy, Completion, Outcome
 from pages.components.playground.turns import MOST_TURNS, Ask, Turn
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 import openai
 
-from core.access.roles import Action
-from core.cache.cache import LLMCache
-from core.entries.listing import answer_text
+from core.access import Action
+from core.cache import LLMCache
+from core.entries import answer_text
 from core.errors import CacheError, InvalidInput
 from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
 from pages.components.data import context

@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import streamlit as st
 
-from core.access.roles import Action
-from core.bans.criteria import Criteria
-from core.entries.listing import find_entry
+from core.access import Action
+from core.bans import Criteria
+from core.entries import find_entry
 from core.errors import CacheError, InvalidInput
-from core.invalidation.history import Invalidation
+from core.invalidation import Invalidation
 from core.models import Answer, HitDetail
-from core.semantic.quality.records import pair_id
+from core.semantic.quality import pair_id
 from pages.components.data import actions, context
 from pages.components.playground.turns import Turn
 

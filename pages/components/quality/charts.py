@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from core.semantic.quality.calibration import CurvePoint
-from core.semantic.quality.report import ReplayPoint
+from core.semantic.quality import CurvePoint, ReplayPoint
 from pages.components.display import outcomes
 from pages.components.display.charts import MARK_COLOUR, _blank
 

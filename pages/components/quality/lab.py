@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import SemanticMode
-from core.semantic.quality.thresholds import Threshold
+from core.semantic.quality import Threshold
 from pages.components.display import charts, tables
 from pages.components.display.figures import UNKNOWN, many, number, share
 from pages.components.quality import charts as quality_charts

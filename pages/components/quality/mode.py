@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import CacheStrategy, SemanticMode
-from core.semantic.quality.thresholds import Act, Published, Threshold
+from core.semantic.quality import Act, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import clock
 from pages.components.display.text import literal, plain

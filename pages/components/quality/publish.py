@@ -5,12 +5,11 @@ from __future__ import annotations
 import msgspec
 import streamlit as st
 
-from core.access.roles import Action
+from core.access import Action
+from core.bootstrap import configured_threshold
 from core.errors import CacheError
 from core.models import SemanticMode
-from core.semantic.quality.calibration import BUDGETS, Proposal
-from core.semantic.quality.report import EvidenceReport
-from core.semantic.quality.thresholds import Published, Threshold
+from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
 from pages.components.data import actions, context
 from pages.components.display.figures import UNKNOWN, share
 from pages.components.display.text import literal, plain
@@ -207,7 +206,7 @@ def history(namespace: str, threshold: Threshold, versions: list[Published]) -> 
         st.caption("No threshold was published for this namespace: what is configured is in force.")
         return
     st.markdown("**Versions**")
-    configured = Threshold.configured(context.services().settings)
+    configured = configured_threshold(context.services().settings)
     st.dataframe(
         tables.versions(versions, configured),
         column_config=tables.VERSION_COLUMNS,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.metrics import Hedging
-from core.semantic.quality.report import EvidenceReport, ReplayPoint
-from core.semantic.quality.thresholds import Published, Threshold
+from core.semantic.quality import EvidenceReport, Published, ReplayPoint, Threshold
 from pages.components.data import context
 from pages.components.data.readings import Reading
 

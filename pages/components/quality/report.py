@@ -6,8 +6,7 @@ import streamlit as st
 
 from core.metrics import Hedging
 from core.models import SemanticMode
-from core.semantic.quality.report import EvidenceReport, FalseHits
-from core.semantic.quality.thresholds import Threshold
+from core.semantic.quality import EvidenceReport, FalseHits, Threshold
 from pages.components.dashboard import tiles
 from pages.components.dashboard.tiles import Tile
 from pages.components.data import context

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.access.roles import Action
-from core.entries.listing import FoundEntry, answer_text, find_entry
+from core.access import Action
+from core.entries import FoundEntry, answer_text, find_entry
 from core.models import CacheEntry
-from core.semantic.quality.records import Pair
+from core.semantic.quality import Pair
 from pages.components.data import actions, context
 from pages.components.data.queries import pairs_of
 from pages.components.display.figures import clock, many

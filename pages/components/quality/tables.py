@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.semantic.quality.report import EvidenceReport, ReplayPoint
-from core.semantic.quality.thresholds import Published, Threshold
+from core.semantic.quality import EvidenceReport, Published, ReplayPoint, Threshold
 from pages.components.display.figures import local
 from pages.components.display.tables import _column
 from pages.components.display.text import one_line

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit import config
 
-from core.access.logins import role_rules
+from core.bootstrap import role_rules
 from core.errors import InvalidSettings
 from core.settings import SHORTEST_SECRET, Settings
 

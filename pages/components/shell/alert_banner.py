@@ -6,8 +6,7 @@ import time
 
 import streamlit as st
 
-from core.monitoring.alerts import Alert, Severity
-from core.monitoring.health import FRESH_SECONDS, health
+from core.monitoring import FRESH_SECONDS, Alert, Severity
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration
@@ -34,7 +33,7 @@ def firing() -> list[Alert]:
 
     def look() -> list[Alert]:
         recent = built.metrics.summary(built.alert_board.rules.window_seconds)
-        return built.alert_board.look(recent, health(built))
+        return built.alert_board.look(recent, built.health.check())
 
     fresh: Reading[list[Alert]] = context.readings().get("alerts", look, max_age=FRESH_SECONDS)
     return fresh.value or []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.access.roles import Action
-from core.cache.bypass import EVERYTHING, Bypassed
+from core.access import Action
+from core.cache import EVERYTHING, Bypassed
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock

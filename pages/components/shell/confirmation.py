@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.invalidation.preview import WORD, Preview
+from core.invalidation import WORD, Preview
 from pages.components.data import context
 from pages.components.shell.frame import no_worker_notice
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import streamlit as st
 
-from core.access.roles import Action
+from core.access import Action
 from core.errors import CacheError
-from core.stores.base import StoreFacts
+from core.stores import StoreFacts
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many

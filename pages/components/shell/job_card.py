@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.access.roles import Action
+from core.access import Action
 from pages.components.data import actions, context
 from pages.components.display.figures import clock, duration, money, number, sentence, share, size
 from pages.components.display.outcomes import Colour

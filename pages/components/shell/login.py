@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.access.logins import LOG_IN, NO_ROLE, login_id
-from core.access.roles import Actor
+from core.access import LOG_IN, NO_ROLE, Actor, login_id
 from core.errors import CacheError
 from pages.components.data import context
 from pages.components.display.text import literal, plain

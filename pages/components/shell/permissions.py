@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.access.roles import REQUIRED, Action
+from core.access import REQUIRED, Action
 from pages.components.data import context
 
 
