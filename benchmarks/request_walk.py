@@ -29,7 +29,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from core import Answer, ChatRequest, Completion, LLMCache, Settings, bootstrap
-from core.embedded import EmbeddedRedis
+from core.stores.redis.embedded import EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "core"

@@ -25,9 +25,9 @@ import redis
 import zstandard
 
 from core import ChatRequest, Completion, Controls, Criteria, Services, Settings, bootstrap
-from core.alerts import HealthFacts
-from core.edits import Edits
-from core.embedded import EmbeddedRedis
+from core.monitoring.alerts import HealthFacts
+from core.entries.edits import Edits
+from core.stores.redis.embedded import EmbeddedRedis
 from core.metrics.gauges import Sample
 from core.models import For
 from tests.entries import Clock

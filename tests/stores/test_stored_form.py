@@ -19,7 +19,7 @@ import pytest
 import zstandard
 
 from core import Services
-from core.codec import decode_entry, encode_entry
+from core.stores.codec import decode_entry, encode_entry
 from tests.conftest import RedisFactory
 from tests.data.make_store_fixture import DUMP, EXPECTED, Absent, answers, fill, look, restore, services
 from tests.entries import Clock
