@@ -25,12 +25,12 @@ import redis
 import zstandard
 
 from core import ChatRequest, Completion, Controls, Criteria, Services, Settings, bootstrap
-from core.monitoring.alerts import HealthFacts
 from core.entries.edits import Edits
-from core.stores.redis.embedded import EmbeddedRedis
 from core.metrics.gauges import Sample
 from core.models import For
-from tests.entries import Clock
+from core.monitoring.alerts import HealthFacts
+from core.stores.redis.embedded import EmbeddedRedis
+from tests.samples import Clock
 
 FOLDER = Path(__file__).parent
 DUMP = FOLDER / "store_form_1.jsonl.gz"

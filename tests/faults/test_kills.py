@@ -14,7 +14,7 @@ from core.bans.criteria import Criteria
 from core.stores import codec
 from core.stores.redis.store import RedisStore, patient_client
 from tests.faults.sweeping import sweep
-from tests.test_invalidation import World, a_world, no_pause
+from tests.invalidation.test_invalidator import World, a_world, no_pause
 
 QUESTIONS = 40
 LONGEST_SECONDS = 0.04

@@ -14,9 +14,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.entries import Clock
 from tests.http.running import PLAIN_HTTP, RunningGateway
 from tests.openai_server import Behaviour
+from tests.samples import Clock
 
 CHAT = "/chat/completions"
 KEY = {"Authorization": "Bearer sk-of-a-caller"}

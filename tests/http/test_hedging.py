@@ -13,8 +13,8 @@ from openai import AsyncOpenAI, OpenAI
 from core.http import encore_async_client, encore_client
 from tests.http.running import PLAIN_HTTP, RunningGateway, until
 from tests.openai_server import Behaviour, OpenAIServer, Received
+from tests.semantic.judge.test_judge import verdict
 from tests.semantic.test_hedging import PARAPHRASE, QUESTION
-from tests.semantic.test_judging import verdict
 
 
 def is_judged(received: Received) -> bool:

@@ -12,7 +12,7 @@ from redis.retry import Retry
 from core.metrics import CacheMetrics
 from core.stores.redis.embedded import ServerBinary
 from tests.conftest import RedisServer
-from tests.entries import Clock
+from tests.samples import Clock
 
 
 @pytest.fixture(scope="package")

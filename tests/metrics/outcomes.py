@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.models import CacheStrategy, HitDetail, Outcome, OutcomeKind
-from tests.entries import NOW
+from tests.samples import NOW
 
 
 def an_outcome(kind: OutcomeKind, **fields: Any) -> Outcome:

@@ -13,8 +13,8 @@ from core.metrics.gauges import Gauges, Sample, buckets
 from core.metrics.timeline import RESOLUTIONS
 from core.models import ChatRequest, Controls
 from core.settings import Settings
-from tests.entries import Clock
 from tests.fakes import CountingProvider
+from tests.samples import Clock
 
 NOW = 1_800_000_000.0
 

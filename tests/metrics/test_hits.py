@@ -11,9 +11,9 @@ from core.keys.names import Slot, readable_key
 from core.metrics import CacheMetrics
 from core.metrics import hits as hits_module
 from core.metrics.hits import PART_SECONDS, Hits
-from tests.entries import NOW
 from tests.metrics.faulty import Fault, faulty_client
 from tests.metrics.outcomes import a_hit, a_miss
+from tests.samples import NOW
 
 SLOT = Slot("test", 0)
 

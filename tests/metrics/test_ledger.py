@@ -9,7 +9,7 @@ from core.metrics.ledger import MAX_CELLS, Batch, Ledger, MemoryLedger, RedisLed
 from core.metrics.tally import EVENTS, OVERFLOW, CellName
 from core.metrics.timeline import RESOLUTIONS, Slot
 from tests.conftest import RedisFactory
-from tests.entries import NOW
+from tests.samples import NOW
 
 CELL = CellName("test", "gpt-4o")
 AT = int(NOW)

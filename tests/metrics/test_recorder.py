@@ -22,9 +22,9 @@ from core.metrics.recorder import MAX_QUEUED
 from core.metrics.request_log import RequestFilter
 from core.models import CacheStrategy, HitDetail, OutcomeKind
 from tests.conftest import RedisFactory, RedisServer
-from tests.entries import NOW, Clock
 from tests.metrics.faulty import Fault, faulty_client
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss, an_error, an_outcome
+from tests.samples import NOW, Clock
 
 HOUR, DAY = 3600, 86_400
 CANARY = "canary-5f2c"

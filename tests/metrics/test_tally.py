@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from core.metrics.tally import EVENTS, MAX_MODELS, MAX_NAMESPACES, OTHER, CellName, Counts, Tally, add
 from core.models import CacheStrategy, HitDetail, Outcome, OutcomeKind
-from tests.entries import NOW
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss, an_error, an_outcome
+from tests.samples import NOW
 
 CELL = CellName("test", "gpt-4o")
 

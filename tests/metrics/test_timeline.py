@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.metrics.timeline import RESOLUTIONS, Slot, aligned, cover
-from tests.entries import NOW
+from tests.samples import NOW
 
 BY_LETTER = {resolution.letter: resolution for resolution in RESOLUTIONS}
 ages = st.one_of(

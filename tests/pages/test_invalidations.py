@@ -15,8 +15,8 @@ from core.invalidation.history import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
 from pages.components.data import context
+from tests.cache.test_bypass import can_save, cannot_save
 from tests.pages.conftest import everything_said
-from tests.test_bypass import can_save, cannot_save
 from workers.queue import JobState
 from workers.queue.records import job_id
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from pages.components.data.readings import MAX_READINGS, PAUSE_SECONDS, Readings
-from tests.entries import Clock
+from tests.samples import Clock
 
 
 class Server:

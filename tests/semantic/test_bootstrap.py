@@ -18,7 +18,7 @@ from core.semantic.quality.thresholds import Threshold
 from core.settings import Settings
 from tests.fakes import CountingProvider
 from tests.openai_server import Behaviour
-from tests.semantic.test_judging import verdict
+from tests.semantic.judge.test_judge import verdict
 
 QUESTION = "How do I reset my online banking password?"
 PARAPHRASE = "How can I reset the password of my online banking?"

@@ -11,7 +11,7 @@ from core.bootstrap import Services, bootstrap
 from core.demo.model import DemoProvider
 from core.models import ChatRequest
 from core.settings import Settings
-from tests.test_cli import Terminal
+from tests.cli.test_commands import Terminal
 
 QUESTION = "How do I activate my new card?"
 PARAPHRASE = "How can I activate my new card?"

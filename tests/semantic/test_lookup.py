@@ -22,8 +22,8 @@ from core.semantic.results import Judgement
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
-from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes
+from tests.samples import Clock
 
 QUESTION = "How do I reset my online banking password?"
 PARAPHRASE = "How can I reset the password of my online banking?"

@@ -19,8 +19,8 @@ from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.thresholds import Threshold
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
-from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes
+from tests.samples import Clock
 
 PIN = {"question": "How do I change my PIN?", "answer": "At any cash machine.", "variants": ["I want another PIN"]}
 

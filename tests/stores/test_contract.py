@@ -23,7 +23,7 @@ from core.stores.base import Claim, Doom, Removal, Removed, Store, StoredAs, Wri
 from core.stores.memory import MemoryStore
 from core.stores.redis.servers import OneServer
 from core.stores.redis.store import RedisStore, request_client
-from tests.entries import NOW, an_entry, digest_of
+from tests.samples import NOW, an_entry, digest_of
 
 
 @pytest.fixture(params=["memory", "redis", "cluster"])

@@ -5,7 +5,7 @@ from core.models import Stamp
 from core.stores import codec
 from core.stores.base import Claim, Write
 from core.stores.memory import MemoryStore
-from tests.entries import Clock, an_entry, digest_of
+from tests.samples import Clock, an_entry, digest_of
 
 SLOT = Slot("test", 0)
 

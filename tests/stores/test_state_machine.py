@@ -26,7 +26,7 @@ from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.fakes import a_body
-from tests.test_invalidation import HOLD, World, a_world, no_pause
+from tests.invalidation.test_invalidator import HOLD, World, a_world, no_pause
 
 MODELS = ("m1", "m2")
 QUESTIONS = ("tell me of alpha", "tell me of beta", "tell me of alpha and beta")

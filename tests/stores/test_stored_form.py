@@ -22,7 +22,7 @@ from core import Services
 from core.stores.codec import decode_entry, encode_entry
 from tests.conftest import RedisFactory
 from tests.data.make_store_fixture import DUMP, EXPECTED, Absent, answers, fill, look, restore, services
-from tests.entries import Clock
+from tests.samples import Clock
 
 ENTRY = re.compile(rb"encore:\{[^}]+\}:e:[0-9a-f]{64}")
 CHANGING = (re.compile(rb"(?<=:)\d{4,}$"), re.compile(rb"(?<=:sent:).*$"))

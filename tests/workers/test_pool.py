@@ -20,9 +20,9 @@ from core.keys.names import Slot, readable_key
 from core.monitoring.worker_pools import Pools
 from core.stores import codec
 from core.stores.base import Write
-from tests.entries import an_entry, digest_of
 from tests.metrics.outcomes import a_hit
 from tests.processes import descendants
+from tests.samples import an_entry, digest_of
 from tests.workers.conftest import ROOT, Installation, eventually
 from workers.queue import JobState
 from workers.queue.records import QUEUE_NAME, job_id

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.access.audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
+from core.errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
+from tests.conftest import RedisFactory
+from tests.samples import NOW, Clock
+
+DAY = 86_400
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def a_log(
+    request: pytest.FixtureRequest, redis_server: RedisFactory, clock: Clock
+) -> Iterator[Callable[..., AuditLog]]:
+    if request.param == "memory":
+        yield lambda **options: AuditLog(None, clock=clock, **options)
+        return
+    with redis_server().client() as client:
+        yield lambda **options: AuditLog(client, clock=clock, **options)
+
+
+def a_record(**fields: Any) -> AuditRecord:
+    usual: dict[str, Any] = {"at": NOW, "actor": "ada", "source": "console", "action": "invalidate.applied"}
+    return AuditRecord(**(usual | fields))
+
+
+def test_a_record_comes_back_as_it_was_written(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    appended = log.append(
+        a_record(
+            invalidation_id="inv-1",
+            namespace="shop",
+            criteria={"model": "gpt-4o", "tags": ["doc:1"]},
+            details={"preview_count": 12, "duration_ms": 3.5, "hard": True, "job": None},
+        )
+    )
+    assert appended.id
+    assert log.records() == [appended]
+    assert appended.criteria == {"model": "gpt-4o", "tags": ["doc:1"]}
+    assert appended.details == {"preview_count": 12, "duration_ms": 3.5, "hard": True, "job": None}
+
+
+def test_what_a_record_does_not_have_stays_empty(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    log.append(a_record())
+    [record] = log.records()
+    assert (record.invalidation_id, record.namespace, record.criteria, record.details) == (None, None, {}, {})
+
+
+def test_records_come_newest_first_a_page_at_a_time(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    for number in range(1100):
+        log.append(a_record(details={"number": number}))
+    first = log.records(600)
+    rest = log.records(600, before_id=first[-1].id)
+    assert [record.details["number"] for record in first + rest] == list(range(1099, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        ({"actor": "ada"}, [3, 1]),
+        ({"action": "schedule.created"}, [2]),
+        ({"action": "schedule."}, [3, 2]),
+        ({"action": "schedule"}, []),
+        ({"invalidation_id": "inv-1"}, [1]),
+        ({"actor": "ada", "action": "schedule."}, [3]),
+        ({"actor": "nobody"}, []),
+    ],
+)
+def test_records_are_found_by_who_what_and_which(wanted: dict[str, str], numbers: list[int]) -> None:
+    log = AuditLog(None)
+    log.append(a_record(invalidation_id="inv-1", details={"number": 1}))
+    log.append(a_record(actor="bob", action="schedule.created", details={"number": 2}))
+    log.append(a_record(action="schedule.paused", details={"number": 3}))
+    assert [record.details["number"] for record in log.records(**wanted)] == numbers
+
+
+def test_a_filter_finds_what_lies_pages_back(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    log.append(a_record(invalidation_id="inv-1"))
+    for _ in range(1100):
+        log.append(a_record())
+    assert len(log.records(1, invalidation_id="inv-1")) == 1
+
+
+@pytest.mark.parametrize("before_id", ["", "1", "+", "(1-0", "1-0 COUNT", "1-0\n"])
+def test_a_page_can_only_begin_at_a_record(a_log: Callable[..., AuditLog], before_id: str) -> None:
+    with pytest.raises(InvalidInput, match="before_id"):
+        a_log().records(before_id=before_id)
+
+
+def test_names_are_stored_on_one_line_and_any_details_are_stored(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    log.append(
+        a_record(
+            actor="ada\n\u202eroot\ud800" + "x" * 1000,
+            criteria={"pattern": "line\nbreak \ud800"},
+            details={"when": datetime(2027, 1, 15, tzinfo=UTC), "raw": b"\xff", "big": 2**70},
+        )
+    )
+    [record] = log.records()
+    assert record.actor == "ada \N{REPLACEMENT CHARACTER}root\N{REPLACEMENT CHARACTER}".ljust(200, "x")
+    assert record.criteria == {"pattern": "line\nbreak ?"}
+    assert record.details == {"when": "2027-01-15 00:00:00+00:00", "raw": "b'\\xff'", "big": 2**70}
+
+
+def test_records_older_than_the_log_keeps_are_cut_off_in_memory(clock: Clock) -> None:
+    log = AuditLog(None, keep_days=400, clock=clock)
+    log.append(a_record())
+    clock.forward(401 * DAY)
+    log.append(a_record(at=clock()))
+    assert [record.at for record in log.records()] == [NOW + 401 * DAY]
+
+
+def test_records_older_than_the_log_keeps_are_cut_off_in_redis(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        # Row numbers are the server's time: the log's clock says that much of it has passed since.
+        seconds, _ = client.time()
+        for _ in range(300):
+            AuditLog(client).append(a_record())
+        assert len(AuditLog(client).records(1000)) == 300
+        AuditLog(client, keep_days=400, clock=lambda: seconds + 401 * DAY).append(a_record())
+        # Whole nodes of the stream (a hundred rows) are cut off, which is cheap.
+        assert client.xlen("encore:audit") <= 101
+        assert client.ttl("encore:audit") == -1
+
+
+def test_a_row_that_cannot_be_read_is_shown_all_the_same(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        client.xadd("encore:audit", {"actor": b"\xff", "details": "{not json", "criteria": "[1]"}, id="1800000000000-0")
+        [record] = AuditLog(client).records()
+        assert (record.at, record.actor, record.action) == (NOW, "\N{REPLACEMENT CHARACTER}", "")
+        assert record.details == {"unreadable": "{not json"}
+        assert record.criteria == {"unreadable": [1]}
+
+
+def test_a_server_without_memory_still_takes_records(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        client.config_set("maxmemory", 1)
+        AuditLog(client).append(a_record())
+        assert len(AuditLog(client).records()) == 1
+
+
+def test_a_log_that_cannot_be_written_or_read_says_so(redis_server: RedisFactory) -> None:
+    server = redis_server()
+    with server.client(socket_timeout=0.05, retry=None) as client:
+        log = AuditLog(client)
+        client.replicaof("127.0.0.1", "1")
+        with pytest.raises(WriteRefused):
+            log.append(a_record())
+        client.replicaof("NO", "ONE")
+        server.pause()
+        with pytest.raises(OutcomeUnknown):
+            log.append(a_record())
+        with pytest.raises(StoreUnavailable):
+            log.records()
+
+
+def test_records_export_as_json_lines() -> None:
+    log = AuditLog(None, clock=Clock())
+    log.append(a_record(details={"deleted": 3}))
+    [line] = audit_json_lines(log.records()).splitlines()
+    assert json.loads(line) == {
+        "id": "1800000000000-1",
+        "at": NOW,
+        "actor": "ada",
+        "source": "console",
+        "action": "invalidate.applied",
+        "invalidation_id": None,
+        "namespace": None,
+        "criteria": {},
+        "details": {"deleted": 3},
+    }
+
+
+def test_records_export_as_csv_that_runs_no_formula() -> None:
+    log = AuditLog(None, clock=Clock())
+    log.append(a_record(actor='=cmd|" /C calc"!A0', criteria={"pattern": "=1"}))
+    header, row = csv.reader(io.StringIO(audit_csv(log.records()), newline=""))
+    assert header[:3] == ["id", "at", "actor"]
+    assert row[2].startswith("'=cmd")
+    assert row[header.index("criteria")] == '{"pattern":"=1"}'
+
+
+def test_a_record_in_redis_can_be_read_without_this_program(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        AuditLog(client).append(a_record(criteria={"model": "gpt-4o"}))
+        [(_, fields)] = client.xrange("encore:audit")
+        assert fields[b"actor"] == b"ada"
+        assert json.loads(fields[b"criteria"]) == {"model": "gpt-4o"}

@@ -1,0 +1,404 @@
+"""The request path on both stores: what is a hit, what is not, and what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.bans.criteria import Criteria
+from core.bans.record import append
+from core.cache.cache import LLMCache
+from core.cache.flow import CacheConfig
+from core.errors import InvalidInput, NotCached, ProviderUnavailable
+from core.models import Answer, CacheStrategy, ChatRequest, Completion, Controls, For, NoStore, OutcomeKind
+from core.stores.base import Store
+from core.stores.memory import MemoryStore
+from core.stores.redis.store import RedisStore, request_client
+from tests.fakes import CountingProvider, Outcomes, a_body
+from tests.samples import Clock
+
+QUESTION = "What is the capital of France?"
+
+
+def ask(question: str = QUESTION, **arguments) -> ChatRequest:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
+    return ChatRequest.from_openai(**({"model": "gpt-4o", "messages": messages} | arguments))
+
+
+class Setup:
+    """A cache whose parts a test can see and move."""
+
+    def __init__(self, store: Store, namespace: str, provider: CountingProvider | None = None, **config) -> None:
+        self.clock = Clock()
+        self.provider = provider or CountingProvider()
+        self.outcomes = Outcomes()
+        self.namespace = namespace
+        self.store = store
+        self.cache = LLMCache(
+            CacheConfig(namespace=namespace, **config),
+            store=store,
+            provider=self.provider,
+            metrics=self.outcomes,
+            price=lambda model, usage: usage.output_tokens / 1000,
+            clock=self.clock,
+        )
+
+    def ask(self, question: str = QUESTION, controls: Controls | None = None, **arguments) -> Answer:
+        return self.cache.complete(ask(question, **arguments), controls or Controls())
+
+    def invalidate(self, criteria: Criteria, *, soft: bool = False) -> None:
+        slot = self.cache.decider.slot(self.namespace, 0)
+        self.store.change_record(
+            slot,
+            lambda record: append(record, "b", criteria, now=self.clock(), hold_seconds=300, soft=soft),
+        )
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        made: Store = MemoryStore()
+    else:
+        made = RedisStore(request_client(request.getfixturevalue("redis_url"), 5))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def setup(store: Store, namespace: str) -> Setup:
+    return Setup(store, namespace)
+
+
+def test_the_second_time_the_answer_comes_from_the_cache(setup):
+    first, second = setup.ask(), setup.ask()
+    assert str(first.outcome) == "miss (absent), stored"
+    assert str(second.outcome) == "hit (exact)"
+    assert second.completion.text == first.completion.text == "answer 1"
+    assert second.completion.body == first.completion.body
+    assert first.key == second.key != ""
+    assert setup.provider.calls == 1
+
+
+def test_a_completion_has_the_shape_of_the_sdk_and_of_the_wire(setup):
+    for answer in (setup.ask(), setup.ask()):
+        assert answer.completion.choices[0].message.content == "answer 1"
+        assert answer.completion["choices"][0]["message"]["content"] == "answer 1"
+        assert answer.completion.usage.total_tokens == 30
+
+
+def test_case_and_spaces_are_a_normalized_hit_and_never_an_exact_one(setup):
+    setup.ask()
+    answer = setup.ask("  what is   the capital of FRANCE ")
+    assert answer.outcome.kind is OutcomeKind.MISS, "an abbreviation in capitals is not a word in lower case"
+    answer = setup.ask("  what is   the capital of france ")
+    assert str(answer.outcome) == "hit (normalized)"
+    assert answer.completion.text == "answer 1"
+
+
+def test_the_strategy_is_a_ceiling(setup):
+    setup.ask()
+    assert setup.ask("what is the capital of france", Controls(strategy=CacheStrategy.EXACT)).outcome.kind == "miss"
+
+
+def test_a_request_cannot_raise_the_strategy(store, namespace):
+    setup = Setup(store, namespace, strategy=CacheStrategy.EXACT)
+    setup.ask()
+    controls = Controls(strategy=CacheStrategy.NORMALIZED)
+    assert setup.ask("what is the capital of france", controls).outcome.kind == "miss"
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"model": "gpt-4o-mini"},
+        {"temperature": 0.5},
+        {"seed": 1},
+        {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        {"messages": [{"role": "user", "content": QUESTION}]},
+        {"base_url": "http://other/v1"},
+        {"endpoint": "responses"},
+        {"a_parameter_of_the_future": True},
+    ],
+)
+def test_whatever_changes_the_answer_makes_it_a_miss(setup, difference):
+    setup.ask()
+    assert setup.ask(**difference).outcome.kind is OutcomeKind.MISS
+    assert setup.provider.calls == 2
+
+
+def test_namespaces_never_share(setup):
+    setup.ask()
+    assert setup.ask(controls=Controls(namespace=setup.namespace + "-b")).outcome.kind is OutcomeKind.MISS
+
+
+def test_a_namespace_that_cannot_be_is_refused(setup):
+    with pytest.raises(InvalidInput, match="namespace"):
+        setup.ask(controls=Controls(namespace="a:b"))
+
+
+def test_an_answer_expires_absolutely(setup):
+    setup.ask(controls=Controls(ttl=For(100)))
+    setup.clock.forward(90)
+    hit = setup.ask()
+    assert hit.age_seconds == pytest.approx(90)
+    assert 0 < hit.ttl_seconds <= 10
+    setup.clock.forward(11)
+    assert str(setup.ask().outcome) == "miss (expired), stored"
+
+
+def test_max_age_refuses_an_older_answer(setup):
+    setup.ask(controls=Controls(ttl=For(1000)))
+    setup.clock.forward(50)
+    assert setup.ask(controls=Controls(max_age=60)).outcome.kind is OutcomeKind.HIT
+    assert str(setup.ask(controls=Controls(max_age=40)).outcome) == "miss (max-age), stored"
+
+
+def test_no_cache_asks_anew_and_stores(setup):
+    setup.ask()
+    fresh = setup.ask(controls=Controls(no_cache=True))
+    assert str(fresh.outcome) == "miss (no-cache), stored"
+    assert setup.ask().completion.text == "answer 2"
+
+
+def test_no_store_neither_reads_nor_writes(setup):
+    setup.ask()
+    assert setup.ask(controls=Controls(no_store=True)).outcome.kind is OutcomeKind.BYPASS
+    assert setup.ask().completion.text == "answer 1"
+
+
+def test_a_ttl_of_zero_is_not_stored(setup):
+    assert setup.ask(controls=Controls(ttl=NoStore())).outcome.not_stored == "no-store"
+    assert setup.ask().outcome.kind is OutcomeKind.MISS
+
+
+def test_only_if_cached_never_asks_the_provider(setup):
+    with pytest.raises(NotCached):
+        setup.ask(controls=Controls(only_if_cached=True))
+    assert setup.outcomes.all[0].key == setup.ask().key
+    assert setup.ask(controls=Controls(only_if_cached=True)).outcome.kind is OutcomeKind.HIT
+    assert setup.provider.calls == 1
+
+
+@pytest.mark.parametrize("body", [{"finish_reason": "length"}, {"finish_reason": "content_filter"}])
+def test_an_answer_that_did_not_stop_by_itself_is_not_stored(store, namespace, body):
+    setup = Setup(store, namespace, CountingProvider(**body))
+    assert not setup.ask().outcome.stored
+    assert setup.ask().completion.text == "answer 2"
+
+
+def test_errors_of_the_provider_pass_through_and_are_not_stored(store, namespace):
+    def fail(call):
+        if call == 1:
+            raise ConnectionError("provider down")
+
+    setup = Setup(store, namespace, CountingProvider(before=fail))
+    with pytest.raises(ConnectionError, match="provider down"):
+        setup.ask()
+    assert setup.ask().completion.text == "answer 2"
+    assert [outcome.kind for outcome in setup.outcomes.all] == ["error", "miss"]
+
+
+def test_an_old_answer_is_served_on_failure_when_the_request_allows_it(store, namespace):
+    def fail(call):
+        if call > 1:
+            raise ConnectionError("provider down")
+
+    setup = Setup(store, namespace, CountingProvider(before=fail))
+    setup.ask(controls=Controls(ttl=For(100)))
+    setup.clock.forward(200)
+    answer = setup.ask(controls=Controls(stale_if_error=600))
+    assert str(answer.outcome) == "hit (stale-if-error), stale" or answer.outcome.stale
+    assert answer.completion.text == "answer 1"
+    for controls in (Controls(), Controls(stale_if_error=50)):
+        with pytest.raises(ConnectionError):
+            setup.ask(controls=controls)
+
+
+def test_an_invalidated_answer_is_never_served_on_failure(store, namespace):
+    def fail(call):
+        if call > 1:
+            raise ConnectionError("provider down")
+
+    setup = Setup(store, namespace, CountingProvider(before=fail))
+    setup.ask()
+    setup.invalidate(Criteria(model="gpt-4o"))
+    with pytest.raises(ConnectionError):
+        setup.ask(controls=Controls(stale_if_error=600))
+
+
+def test_an_invalidation_is_effective_at_once_for_exact_and_normalized(setup):
+    setup.ask()
+    setup.invalidate(Criteria(model="gpt-4o"))
+    assert str(setup.ask().outcome) == "miss (invalidated), stored"
+    assert str(setup.ask().outcome) == "hit (exact)", "what is generated afterwards is not hidden"
+    assert setup.ask("what is the capital of france").completion.text == "answer 2"
+
+
+def test_a_softly_invalidated_answer_is_refreshed_and_serves_failures(store, namespace):
+    def fail(call):
+        if call == 2:
+            raise ConnectionError("provider down")
+
+    setup = Setup(store, namespace, CountingProvider(before=fail))
+    setup.ask()
+    setup.invalidate(Criteria(all=True), soft=True)
+    assert setup.ask(controls=Controls(stale_if_error=600)).outcome.stale
+    assert setup.ask().completion.text == "answer 3"
+    assert str(setup.ask().outcome) == "hit (exact)"
+
+
+@pytest.mark.parametrize("criteria", [Criteria(model="gpt-4o"), Criteria(keywords=("capital",)), Criteria(all=True)])
+def test_a_store_that_began_before_an_invalidation_is_refused(store, namespace, criteria):
+    setup = Setup(store, namespace)
+    setup.provider.before = lambda call: setup.invalidate(criteria) if call == 1 else None
+    during = setup.ask()
+    assert during.completion.text == "answer 1", "the caller is served all the same"
+    assert during.outcome.not_stored == "refused-invalidated"
+    assert setup.ask().completion.text == "answer 2"
+
+
+def test_a_store_is_not_refused_by_an_invalidation_of_something_else(store, namespace):
+    setup = Setup(store, namespace)
+    setup.provider.before = lambda call: setup.invalidate(Criteria(model="other"))
+    assert setup.ask().outcome.stored
+    assert setup.ask().outcome.kind is OutcomeKind.HIT
+
+
+def test_a_lost_record_makes_everything_a_miss(setup, store):
+    setup.ask()
+    slot = setup.cache.decider.slot(setup.namespace, 0)
+    if isinstance(store, MemoryStore):
+        store._records.clear()
+    else:
+        store._client.delete(slot.record)
+    assert str(setup.ask().outcome) == "miss (no-record), stored"
+    assert setup.ask().completion.text == "answer 2"
+    assert setup.ask("what is the capital of france").completion.text == "answer 2"
+
+
+def test_savings_are_what_the_stored_answer_had_cost(setup):
+    miss = setup.ask().outcome
+    hit = setup.ask().outcome
+    assert (miss.input_tokens, miss.output_tokens, miss.cost_usd) == (10, 20, 0.02)
+    assert (hit.saved_input_tokens, hit.saved_output_tokens, hit.saved_cost_usd) == (10, 20, 0.02)
+    assert hit.cost_usd is None
+    assert miss.saved_cost_usd is None
+
+
+def test_every_request_is_recorded_once(setup):
+    setup.ask()
+    setup.ask()
+    setup.ask(controls=Controls(no_store=True))
+    assert setup.outcomes.words() == ["miss (absent), stored", "hit (exact)", "bypass (no-store)"]
+
+
+def test_what_has_no_canonical_form_bypasses_and_reaches_the_provider_unchanged(setup):
+    answer = setup.ask(temperature=float("nan"))
+    assert answer.outcome.kind is OutcomeKind.BYPASS
+    assert answer.completion.text == "answer 1"
+
+
+def test_remembered_errors_are_raised_again_when_switched_on(store, namespace):
+    def fail(call):
+        raise ConnectionError(f"failure {call}")
+
+    setup = Setup(store, namespace, CountingProvider(before=fail), cache_errors=True)
+    for _ in range(3):
+        with pytest.raises(ConnectionError, match="failure 1"):
+            setup.ask()
+    assert setup.provider.calls == 1
+    assert {outcome.kind for outcome in setup.outcomes.all} == {OutcomeKind.ERROR}
+    assert len({outcome.key for outcome in setup.outcomes.all if outcome.key}) == 1, "an operator finds them"
+    assert None not in setup.outcomes.prompts
+
+
+def test_get_and_set_do_without_the_provider(setup):
+    assert setup.cache.get(ask()) is None
+    assert setup.cache.set(ask(), Completion(body=a_body("by hand")))
+    assert setup.cache.get(ask()).completion.text == "by hand"
+    assert setup.ask("what is the capital of france").completion.text == "by hand"
+    assert setup.provider.calls == 0
+
+
+def test_set_says_why_it_did_not_store(setup):
+    assert setup.cache.put(ask(), Completion(body=a_body("cut", finish_reason="length"))) == "truncated"
+    assert not setup.cache.set(ask(temperature=2), Completion(body=a_body("hot")))
+
+
+def test_a_cache_without_a_provider_says_so(namespace):
+    with pytest.raises(ProviderUnavailable):
+        LLMCache(CacheConfig(namespace=namespace)).complete(ask())
+
+
+def test_a_stream_is_stored_at_its_end_and_replayed(setup):
+    def stream(**arguments):
+        stream = setup.cache.stream(ask(stream=True, **arguments))
+        return list(stream), stream.answer
+
+    fresh, answer = stream()
+    assert str(answer.outcome) == "miss (absent), stored"
+    assert (answer.outcome.input_tokens, answer.outcome.output_tokens) == (10, 20)
+    replayed, again = stream()
+    assert str(again.outcome) == "hit (exact)"
+    assert replayed == fresh
+    assert not any(chunk.get("usage") for chunk in replayed)
+    with_usage, _ = stream(stream_options={"include_usage": True})
+    assert with_usage[-1]["usage"]["total_tokens"] == 30
+    assert setup.ask().completion.text == "streamed answer 1"
+    assert setup.provider.calls == 1
+
+
+def test_a_stored_completion_serves_a_stream(setup):
+    setup.ask()
+    chunks = list(setup.cache.stream(ask(stream=True)))
+    assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]) == "answer 1"
+
+
+def test_a_stream_that_is_closed_early_is_not_stored(setup):
+    for taken in range(3):
+        with setup.cache.stream(ask(stream=True)) as stream:
+            for _ in range(taken):
+                next(iter(stream))
+    assert setup.cache.get(ask()) is None
+    assert setup.ask().outcome.kind is OutcomeKind.MISS
+
+
+async def test_the_async_drivers_do_the_same(setup):
+    assert str((await setup.cache.acomplete(ask())).outcome) == "miss (absent), stored"
+    assert str((await setup.cache.acomplete(ask())).outcome) == "hit (exact)"
+    stream = await setup.cache.astream(ask("And of Italy?", stream=True))
+    fresh = [chunk async for chunk in stream]
+    assert stream.answer.outcome.stored
+    stream = await setup.cache.astream(ask("And of Italy?", stream=True))
+    assert [chunk async for chunk in stream] == fresh
+    assert str(stream.answer.outcome) == "hit (exact)"
+
+
+def test_log_lines_of_hits_name_no_prompt(store, namespace, caplog):
+    setup = Setup(store, namespace, log_hits=True)
+    setup.ask("the secret canary prompt")
+    with caplog.at_level("INFO", logger="encore.cache"):
+        setup.ask("the secret canary prompt")
+    assert "hit exact" in caplog.text
+    assert "canary" not in caplog.text
+
+
+def test_what_must_not_be_kept_is_not_kept_under_one_ttl_for_all_either(store, namespace):
+    setup = Setup(store, namespace, ttl=600)
+    answer = setup.ask("Generate a random UUID")
+    assert answer.outcome.ttl_class == "none"
+    assert answer.outcome.not_stored == "no-store"
+
+
+def test_a_cache_invalidates_and_tells_its_numbers_without_anything_else(namespace):
+    cache = LLMCache(CacheConfig(namespace=namespace), provider=CountingProvider())
+    for question in (QUESTION, QUESTION, "What is the capital of Italy?"):
+        cache.complete(ask(question))
+    stats = cache.get_stats()
+    assert (stats.requests, stats.hits, stats.misses) == (3, 1, 2)
+    done = cache.invalidate(Criteria(keywords=("France",)))
+    assert cache.get(ask()) is None
+    assert cache.get(ask("What is the capital of Italy?")) is not None
+    cache.invalidator.undo(done.id)
+    assert cache.get(ask()) is not None

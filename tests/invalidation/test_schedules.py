@@ -1,0 +1,321 @@
+"""Scheduled invalidations: when they are due, that each run happens once, and what is kept of it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.access.audit import AuditLog
+from core.bans.criteria import Criteria
+from core.bans.record import MAX_ACTIVE_BANS
+from core.errors import InvalidationNotFound, InvalidInput, StoreUnavailable, WriteRefused
+from core.invalidation.invalidator import CacheInvalidator
+from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules
+from core.stores.redis.store import RedisStore, patient_client
+from tests.samples import NOW, Clock
+
+DAY = 86_400
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def a_schedule(**fields) -> Schedule:
+    return Schedule(**({"id": "s", "namespace": "shop", "actor": "anna", "created_at": NOW} | fields))
+
+
+# When
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ({"every_seconds": 3600, "created_at": at("2026-03-01 10:00")}, "2026-03-01 11:00"),
+        ({"every_seconds": 3600, "last_run_at": at("2026-03-01 12:34")}, "2026-03-01 13:34"),
+        ({"daily_at": "03:30", "created_at": at("2026-03-01 01:00")}, "2026-03-01 03:30"),
+        ({"daily_at": "03:30", "created_at": at("2026-03-01 04:00")}, "2026-03-02 03:30"),
+        ({"daily_at": "03:30", "last_run_at": at("2026-02-28 03:30:05")}, "2026-03-01 03:30"),
+        ({"daily_at": "00:00", "last_run_at": at("2026-12-31 00:00")}, "2027-01-01 00:00"),
+    ],
+)
+def test_the_next_run_follows_from_the_last(fields, due):
+    assert a_schedule(**fields).next_run_at == at(due)
+
+
+@given(st.floats(0, 4e9), st.integers(0, 23), st.integers(0, 59))
+def test_a_daily_run_is_due_within_a_day_at_its_minute(since, hour, minute):
+    due = a_schedule(daily_at=f"{hour:02}:{minute:02}", last_run_at=since).next_run_at
+    assert since < due <= since + DAY
+    moment = datetime.fromtimestamp(due, UTC)
+    assert (moment.hour, moment.minute, moment.second) == (hour, minute, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"daily_at": "03:30"}, "daily at 03:30 UTC"),
+        ({"every_seconds": 2 * DAY}, "every 2 d"),
+        ({"every_seconds": 5400}, "every 90 min"),
+        ({"every_seconds": 61}, "every 61 s"),
+    ],
+)
+def test_the_rhythm_is_said_in_words(fields, words):
+    assert a_schedule(**fields).rhythm == words
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"older_than_seconds": 7 * DAY}, "older than 7 d"),
+        ({"criteria": {"model": "gpt-4o"}, "older_than_seconds": 5400}, "model gpt-4o, older than 90 min"),
+        ({"criteria": {"all": True}}, "everything"),
+        ({"criteria": {"colour": "red"}}, "cannot be run: colour: is no field of the criteria"),
+    ],
+)
+def test_what_it_selects_is_said_in_words(fields, words):
+    assert a_schedule(every_seconds=DAY, **fields).what == words
+
+
+def test_an_age_is_reckoned_from_the_run():
+    schedule = a_schedule(older_than_seconds=7 * DAY, criteria={"model": "gpt-4o"}, every_seconds=DAY)
+    assert schedule.criteria_at(NOW) == Criteria(namespace="shop", model="gpt-4o", created_before=NOW - 7 * DAY)
+
+
+# Kept and run
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def schedules(redis_server, clock) -> Schedules:
+    """On a server of their own: schedules are those of a whole installation."""
+    client = patient_client(redis_server().url)
+    invalidation = CacheInvalidator(RedisStore(client), AuditLog(client), namespace="shop", clock=clock)
+    return Schedules(client, invalidation, clock=clock)
+
+
+def add(schedules: Schedules, **fields) -> Schedule:
+    return schedules.add(
+        **({"namespace": "shop", "actor": "anna", "criteria": {"model": "m"}, "every_seconds": 3600} | fields)
+    )
+
+
+def applied(schedules: Schedules) -> list[str]:
+    return [known.id for known in schedules._invalidation.history()]
+
+
+def test_what_is_due_runs_once_and_again_when_its_time_has_passed(schedules, clock):
+    schedule = add(schedules)
+    assert schedules.run_due() == []
+    clock.forward(3600)
+    [done] = schedules.run_due()
+    assert (done.actor, done.criteria, done.namespace) == ("anna", Criteria(namespace="shop", model="m"), "shop")
+    assert schedules.run_due() == []
+    kept = schedules.get(schedule.id)
+    assert (kept.last_run_at, kept.last) == (clock(), f"applied: {done.id}")
+    clock.forward(3600)
+    assert len(schedules.run_due()) == 1
+
+
+def test_what_was_missed_for_days_runs_once(schedules, clock):
+    add(schedules, every_seconds=None, daily_at="03:30")
+    clock.forward(10 * DAY)
+    assert len(schedules.run_due()) == 1
+    assert schedules.run_due() == []
+
+
+def test_many_that_look_at_once_run_it_once(schedules, clock):
+    add(schedules)
+    clock.forward(3600)
+    together = threading.Barrier(8)
+
+    def look() -> None:
+        together.wait(10)
+        schedules.run_due()
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    schedules.run_due()
+    assert len(applied(schedules)) == 1
+    actions = [record.action for record in schedules._invalidation.audit.records()]
+    assert actions.count("invalidate.applied") == 1
+
+
+def test_a_run_that_was_applied_and_not_noted_is_not_applied_twice(schedules, clock):
+    schedule = add(schedules)
+    clock.forward(3600)
+    schedules.run_due()
+    # As if the process had died in between.
+    schedules._change(schedule.id, last_run_at=None, last="")
+    schedules.run_due()
+    assert len(applied(schedules)) == 1
+
+
+def test_a_process_that_died_with_the_lock_does_not_hold_it_for_ever(schedules, clock):
+    add(schedules)
+    clock.forward(3600)
+    schedules._client.set(b"encore:schedules:lock", b"another", px=60_000)
+    assert schedules.run_due() == []
+    schedules._client.delete(b"encore:schedules:lock")
+    assert len(schedules.run_due()) == 1
+    assert schedules._client.get(b"encore:schedules:lock") is None
+
+
+def test_what_is_refused_is_noted_and_does_not_keep_the_others_from_running(schedules, clock):
+    for number in range(MAX_ACTIVE_BANS):
+        schedules._invalidation.invalidate(Criteria(model=f"m{number}"), actor="ben")
+    refused = add(schedules)
+    other = add(schedules, namespace="other")
+    clock.forward(3600)
+    assert [done.namespace for done in schedules.run_due()] == ["other"]
+    assert "not applied: 64 invalidations are active" in schedules.get(refused.id).last
+    assert schedules.get(other.id).last.startswith("applied")
+    assert schedules.run_due() == [], "it waits for its next time"
+
+
+def test_a_server_that_takes_no_writes_is_tried_again(schedules, clock):
+    schedule = add(schedules)
+    clock.forward(3600)
+    schedules._client.replicaof("127.0.0.1", "1")
+    with pytest.raises(WriteRefused, match="READONLY"):
+        schedules.run_due()
+    schedules._client.replicaof("NO", "ONE")
+    assert schedules.get(schedule.id).last_run_at is None
+    assert len(schedules.run_due()) == 1
+
+
+def test_a_paused_one_does_not_run_and_a_resumed_one_does_not_catch_up(schedules, clock):
+    schedule = add(schedules)
+    assert not schedules.pause(schedule.id, actor="ben").enabled
+    clock.forward(2 * DAY)
+    assert schedules.run_due() == []
+    resumed = schedules.resume(schedule.id, actor="ben")
+    assert (resumed.next_run_at, resumed.last_run_at) == (clock() + 3600, None)
+    assert schedules.run_due() == []
+    clock.forward(3600)
+    assert len(schedules.run_due()) == 1
+
+
+def test_running_one_now_runs_it_whenever(schedules, clock):
+    schedule = add(schedules)
+    schedules.pause(schedule.id, actor="ben")
+    done = schedules.run_now(schedule.id, actor="ben", source="console")
+    assert (done.actor, done.effective) == ("ben", True)
+    assert schedules.get(schedule.id).last == f"applied: {done.id}"
+    assert schedules.run_now(schedule.id, actor="ben").id != done.id
+
+
+def test_what_a_run_hides_can_be_undone_for_as_long_as_was_said(schedules, clock):
+    schedule = add(schedules, hold_seconds=900)
+    now = schedules.run_now(schedule.id, actor="ben")
+    clock.forward(3600)
+    [by_itself] = schedules.run_due()
+    assert [done.due_at - done.applied_at for done in (now, by_itself)] == [900, 900]
+
+
+def test_no_two_have_the_same_name(schedules):
+    assert add(schedules, name=" Nightly ").name == "Nightly"
+    with pytest.raises(InvalidInput, match="another schedule has it"):
+        add(schedules, name="Nightly")
+    add(schedules)
+    add(schedules)
+    assert len(schedules.all()) == 3
+
+
+def test_a_removed_one_is_gone(schedules):
+    schedule = add(schedules)
+    schedules.remove(schedule.id, actor="ben")
+    assert schedules.all() == []
+    for act in (
+        lambda: schedules.get(schedule.id),
+        lambda: schedules.remove(schedule.id, actor="ben"),
+        lambda: schedules.pause(schedule.id, actor="ben"),
+        lambda: schedules.run_now(schedule.id, actor="ben"),
+    ):
+        with pytest.raises(InvalidationNotFound):
+            act()
+
+
+def test_they_are_listed_by_what_comes_next(schedules, clock):
+    late = add(schedules, every_seconds=7200)
+    soon = add(schedules, every_seconds=60)
+    paused = add(schedules, every_seconds=60)
+    schedules.pause(paused.id, actor="ben")
+    assert [schedule.id for schedule in schedules.all()] == [soon.id, late.id, paused.id]
+
+
+def test_every_change_is_audited(schedules, clock):
+    schedule = add(schedules, source="console")
+    schedules.pause(schedule.id, actor="ben", source="cli")
+    schedules.resume(schedule.id, actor="ben")
+    schedules.remove(schedule.id, actor="carl")
+    records = schedules._invalidation.audit.records(action="schedule.")[::-1]
+    assert [(record.action, record.actor) for record in records] == [
+        ("schedule.created", "anna"),
+        ("schedule.paused", "ben"),
+        ("schedule.resumed", "ben"),
+        ("schedule.removed", "carl"),
+    ]
+    assert (records[0].source, records[0].details["schedule"]) == ("console", schedule.id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"daily_at": "03:30"}, "every_seconds"),
+        ({"every_seconds": None}, "every_seconds"),
+        ({"every_seconds": 59}, "every_seconds"),
+        ({"every_seconds": float("nan")}, "every_seconds"),
+        ({"every_seconds": None, "daily_at": "24:00"}, "daily_at"),
+        ({"every_seconds": None, "daily_at": "3:30"}, "daily_at"),
+        ({"older_than_seconds": 0}, "older_than_seconds"),
+        ({"criteria": {"created_before": NOW}}, "created_before"),
+        ({"criteria": {}}, "criteria"),
+        ({"criteria": {"pattern": "*"}}, "pattern"),
+        ({"criteria": {"colour": "red"}}, "colour"),
+        ({"namespace": "a:b"}, "namespace"),
+        ({"name": "n" * 81}, "name"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"hold_seconds": 86_401}, "hold_seconds"),
+        ({"hold_seconds": -1}, "hold_seconds"),
+    ],
+)
+def test_what_cannot_be_scheduled_names_the_field(schedules, fields, named):
+    with pytest.raises(InvalidInput) as raised:
+        add(schedules, **fields)
+    assert raised.value.field == named
+    assert schedules.all() == []
+
+
+def test_there_is_an_end_to_how_many_there_are(schedules):
+    for _ in range(MAX_SCHEDULES):
+        add(schedules)
+    with pytest.raises(InvalidInput, match="remove one first"):
+        add(schedules)
+
+
+def test_a_value_that_cannot_be_read_is_left_out(schedules):
+    schedules._client.hset("encore:schedules", "x", b"{not json")
+    assert schedules.all() == []
+    with pytest.raises(InvalidationNotFound):
+        schedules.get("x")
+
+
+def test_without_redis_it_says_so(redis_server):
+    server = redis_server()
+    client = patient_client(server.url, 1.0)
+    schedules = Schedules(client, CacheInvalidator(RedisStore(client), AuditLog(client)))
+    server.kill()
+    with pytest.raises(StoreUnavailable):
+        schedules.all()

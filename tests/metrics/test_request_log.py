@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from core.metrics.request_log import RequestFilter, RequestLog, RequestRecord, frequent
+from core.models import HitDetail, OutcomeKind
+from tests.conftest import RedisFactory
+from tests.metrics.outcomes import a_bypass, a_hit, a_miss
+from tests.samples import NOW
+
+
+@pytest.fixture(params=["memory", "redis"])
+def client(request: pytest.FixtureRequest, redis_server: RedisFactory) -> Iterator[redis.Redis | None]:
+    if request.param == "memory":
+        yield None
+        return
+    with redis_server().client() as client:
+        yield client
+
+
+def written(log: RequestLog, *outcomes: object, prompt: str | None = None) -> None:
+    for number, outcome in enumerate(outcomes):
+        log.add(NOW + number, outcome, prompt)  # type: ignore[arg-type]
+    log.write(log.take())
+
+
+def test_a_record_tells_what_the_outcome_told(client: redis.Redis | None) -> None:
+    log = RequestLog(client)
+    outcome = a_hit(
+        key="0-ab", similarity=0.98, detail=HitDetail.SEMANTIC, lookup_ms=0.5, saved_input_tokens=3, saved_cost_usd=0.01
+    )
+    written(log, outcome, prompt="a question")
+    [record] = log.recent()
+    assert record.id
+    assert (record.at, record.kind, record.detail, record.key) == (NOW, OutcomeKind.HIT, HitDetail.SEMANTIC, "0-ab")
+    assert (record.similarity, record.lookup_ms, record.saved_tokens) == (0.98, 0.5, 3)
+    assert (record.saved_cost_usd, record.cost_usd, record.prompt) == (0.01, None, "a question")
+
+
+def test_texts_from_outside_are_stored_as_they_can_be_shown(client: redis.Redis | None) -> None:
+    log = RequestLog(client)
+    written(log, a_bypass(model="\ud800\n" + "m" * 1000), prompt="two\nlines\ud800" + "x" * 10_000)
+    [record] = log.recent()
+    assert record.model == "\N{REPLACEMENT CHARACTER} ".ljust(200, "m")
+    assert record.prompt == "two lines\N{REPLACEMENT CHARACTER}".ljust(500, "x")
+
+
+def test_figures_that_are_no_numbers_can_be_stored(client: redis.Redis | None) -> None:
+    log = RequestLog(client)
+    written(log, a_hit(latency_ms=float("nan"), lookup_ms=float("inf")))
+    assert log.recent()[0].lookup_ms == float("inf")
+
+
+def test_the_newest_come_first_and_only_as_many_as_asked_for(client: redis.Redis | None) -> None:
+    log = RequestLog(client, buffer=2000)
+    written(log, *(a_hit(key=str(number)) for number in range(1200)))
+    assert [record.key for record in log.recent(3)] == ["1199", "1198", "1197"]
+    assert len(log.recent(5000)) == 1200
+    assert len({record.id for record in log.recent(5000)}) == 1200
+
+
+@pytest.mark.parametrize(
+    ("where", "keys"),
+    [
+        (RequestFilter(), ["d", "c", "b", "a"]),
+        (RequestFilter(kind=OutcomeKind.MISS), ["d", "c"]),
+        (RequestFilter(detail=HitDetail.ALIAS), ["b"]),
+        (RequestFilter(reason="expired"), ["c"]),
+        (RequestFilter(reason="too-large"), ["d"]),
+        (RequestFilter(namespace="n"), ["a"]),
+        (RequestFilter(model="m"), ["b"]),
+        (RequestFilter(key="a"), ["a"]),
+        (RequestFilter(starts_at=NOW + 1, ends_at=NOW + 3), ["c", "b"]),
+        (RequestFilter(kind=OutcomeKind.MISS, key="a"), []),
+    ],
+)
+def test_a_filter_shows_what_matches_all_of_it(where: RequestFilter, keys: list[str]) -> None:
+    log = RequestLog(None)
+    written(
+        log,
+        a_hit(key="a", namespace="n"),
+        a_hit(key="b", detail=HitDetail.ALIAS, model="m"),
+        a_miss(key="c", reason="expired"),
+        a_miss(key="d", not_stored="too-large"),
+    )
+    assert [record.key for record in log.recent(10, where)] == keys
+
+
+def test_a_filter_finds_what_lies_pages_back(client: redis.Redis | None) -> None:
+    log = RequestLog(client, buffer=2000)
+    written(log, a_miss(key="wanted"), *(a_hit() for _ in range(1500)))
+    assert [record.key for record in log.recent(1, RequestFilter(kind=OutcomeKind.MISS))] == ["wanted"]
+
+
+def test_what_comes_too_fast_is_dropped_oldest_first_and_counted(client: redis.Redis | None) -> None:
+    log = RequestLog(client, buffer=3)
+    written(log, *(a_hit(key=str(number)) for number in range(10)))
+    assert [record.key for record in log.recent()] == ["9", "8", "7"]
+    assert log.dropped == 7
+
+
+def test_the_log_keeps_the_latest_only() -> None:
+    log = RequestLog(None, keep=2)
+    written(log, *(a_hit(key=str(number)) for number in range(5)))
+    assert [record.key for record in log.recent()] == ["4", "3"]
+
+
+def test_rows_of_another_version_are_passed_over(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        log = RequestLog(client)
+        written(log, a_hit(key="a"))
+        client.xadd("encore:requests", {"r": b"\xc1"})
+        client.xadd("encore:requests", {"other": "field"})
+        assert [record.key for record in log.recent()] == ["a"]
+
+
+def test_equal_keys_or_else_equal_prompts_are_frequent_together() -> None:
+    records = [
+        RequestRecord.of(NOW, outcome, prompt)
+        for outcome, prompt in [
+            (a_miss(key="k", latency_ms=5.0, cost_usd=0.5), "latest wording"),
+            (a_miss(key="k", latency_ms=7.0), "earlier wording"),
+            (a_miss(), "no key"),
+            (a_miss(), None),
+            (a_miss(key="k", namespace="another"), "latest wording"),
+            (a_hit(key="k"), "latest wording"),
+        ]
+    ]
+    top = frequent(records, OutcomeKind.MISS)
+    assert [(each.key, each.prompt, each.namespace, each.count) for each in top] == [
+        ("k", "latest wording", "test", 2),
+        ("", "no key", "test", 1),
+        ("k", "latest wording", "another", 1),
+    ]
+    assert (top[0].latency_ms, top[0].cost_usd) == (12.0, 0.5)
+    assert len(frequent(records, OutcomeKind.MISS, limit=1)) == 1

@@ -1,0 +1,102 @@
+"""Facts about the parts: gathered from real ones, known as far as they answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from core.bans.criteria import Criteria
+from core.bans.record import MAX_ACTIVE_BANS
+from core.bootstrap import Services, bootstrap
+from core.models import ChatRequest, Controls
+from core.monitoring.alerts import HealthFacts, alerts
+from core.monitoring.health import FRESH_SECONDS, RecentHealth
+from core.monitoring.worker_pools import Pools
+from core.settings import Settings
+from core.stores.memory import MemoryStore
+from tests.fakes import CountingProvider
+from tests.samples import Clock
+
+
+@pytest.fixture
+def services(redis_server) -> Iterator[Services]:
+    server = redis_server("maxmemory 100mb")
+    with bootstrap(
+        Settings(redis_url=server.url), provider=CountingProvider(), operator_timeout_seconds=0.3
+    ) as services:
+        yield services
+
+
+def ask(services: Services, prompt: str, *, model: str = "gpt-4o", namespace: str = "default") -> None:
+    request = ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": prompt}])
+    services.cache.complete(request, Controls(namespace=namespace))
+
+
+def beat(services: Services, workers: int) -> None:
+    Pools(services.queue_redis).beat("pool", host=socket.gethostname(), pid=os.getpid(), workers=workers)
+
+
+def test_facts_are_those_of_the_parts(services):
+    ask(services, "What is a cat?")
+    ask(services, "What is a dog?", model="gpt-4o-mini")
+    ask(services, "What is a cow?", namespace="farm")
+    services.invalidation.invalidate(Criteria(model="a"), actor="test")
+    services.invalidation.invalidate(Criteria(model="b"), actor="test")
+    services.invalidation.invalidate(Criteria(model="a", namespace="farm"), actor="test")
+    beat(services, 2)
+    facts = services.health.check()
+    assert facts.store_up
+    assert facts.entries == 3
+    assert facts.workers == 2
+    assert facts.active_bans == 2  # of the namespace that has most
+    assert facts.ban_limit == MAX_ACTIVE_BANS
+    assert facts.memory_limit_bytes == 100 * 1024 * 1024
+    assert 0 < facts.memory_bytes < facts.memory_limit_bytes
+    assert alerts(None, facts) == []
+
+
+def test_a_queue_that_nobody_works_on_has_no_worker(services):
+    assert services.health.check().workers == 0
+
+
+def test_entries_are_counted_by_namespace_and_model(services):
+    for prompt in ("What is a cat?", "What is a dog?"):
+        ask(services, prompt)
+    ask(services, "What is a cat?", model="gpt-4o-mini")
+    ask(services, "What is a cat?", namespace="farm")
+    assert services.health.count_entries("default") == 3
+    assert services.health.count_entries(None, "gpt-4o") == 3
+    assert services.health.count_entries("farm", "gpt-4o-mini") == 0
+
+
+def test_a_store_that_does_not_answer_is_down_and_the_rest_is_unknown(services, redis_server):
+    queue = redis_server()
+    settings = Settings(redis_url=services.settings.redis_url, queue_redis_url=queue.url)
+    with bootstrap(settings, provider=CountingProvider(), operator_timeout_seconds=0.3) as split:
+        beat(split, 3)
+        services.redis.shutdown(nosave=True)
+        assert split.health.check() == HealthFacts(store_up=False, workers=3)
+        queue.kill()
+        assert split.health.check() == HealthFacts(store_up=False)
+
+
+def test_without_redis_nothing_is_said_of_workers():
+    with bootstrap(Settings(), provider=CountingProvider(), store=MemoryStore(10)) as services:
+        ask(services, "What is a cat?")
+        facts = services.health.check()
+    assert facts.entries == 1
+    assert facts.workers is None
+    assert alerts(None, facts) == []
+
+
+def test_facts_are_gathered_once_in_a_while_however_many_ask():
+    clock = Clock(time.time())
+    gathered = []
+    recent = RecentHealth(lambda: gathered.append(1) or HealthFacts(entries=len(gathered)), clock=clock)
+    assert [recent().entries, recent().entries] == [1, 1]
+    clock.now += FRESH_SECONDS
+    assert recent().entries == 2

@@ -1,0 +1,197 @@
+"""Published thresholds: versions, roll back, tightening, the copy that requests read."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from core.access.audit import AuditLog
+from core.bootstrap import configured_threshold
+from core.errors import InvalidInput, StoreUnavailable
+from core.models import SemanticMode
+from core.semantic.quality.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
+from core.settings import Settings
+from core.stores.redis.store import request_client
+from tests.samples import Clock
+
+CONFIGURED = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)
+SERVE = Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9)
+
+
+class Process:
+    """One process' view, with a clock for the age of its copies."""
+
+    def __init__(self, client, configured: Threshold = CONFIGURED) -> None:
+        self.clock = Clock()
+        self.audit = AuditLog(client)
+        self.thresholds = Thresholds(client, self.audit, configured, clock=self.clock, monotonic=self.clock)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def process(request) -> Process:
+    if request.param == "memory":
+        return Process(None)
+    return Process(request_client(request.getfixturevalue("redis_url"), 5))
+
+
+def test_until_one_is_published_the_configured_one_is_in_force(process, namespace):
+    assert process.thresholds.current(namespace) == CONFIGURED
+    assert process.thresholds.versions(namespace) == []
+
+
+def test_a_published_one_is_in_force_at_once_and_in_its_namespace_alone(process, namespace):
+    process.thresholds.current(namespace)
+    published = process.thresholds.publish(namespace, SERVE, actor="ann", note="298 labels")
+    assert (published.version, published.act, published.actor) == (1, Act.PUBLISHED, "ann")
+    current = process.thresholds.current(namespace)
+    assert (current.mode, current.serve, current.version) == (SemanticMode.SERVE, 0.9, 1)
+    assert process.thresholds.current(namespace + "-b") == CONFIGURED
+    assert namespace in process.thresholds.namespaces()
+
+
+def test_it_is_on_record_with_what_was_before_and_what_labels_said(process, namespace):
+    process.thresholds.publish(namespace, SERVE, actor="ann", source="cli", note="why", evidence={"labels": 298})
+    [record] = [record for record in process.audit.records() if record.namespace == namespace]
+    assert (record.action, record.actor, record.source) == ("threshold.published", "ann", "cli")
+    assert record.details == {
+        "version": 1,
+        "before": {"mode": "judge", "grey": 0.7, "serve": None},
+        "after": {"mode": "serve", "grey": 0.7, "serve": 0.9},
+        "note": "why",
+        "labels": 298,
+    }
+
+
+def test_an_earlier_version_comes_back_as_a_new_one(process, namespace):
+    process.thresholds.publish(namespace, SERVE, actor="ann")
+    process.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.8), actor="ann")
+    back = process.thresholds.roll_back(namespace, 1, actor="bob")
+    assert (back.version, back.act) == (3, Act.ROLLED_BACK)
+    assert process.thresholds.current(namespace).serve == 0.9
+    assert [version.version for version in process.thresholds.versions(namespace)] == [3, 2, 1]
+    assert process.audit.records(action="threshold.rolled-back")[0].details["restored"] == 1
+
+
+def test_what_is_configured_comes_back_and_follows_the_settings(process, namespace):
+    process.thresholds.publish(namespace, SERVE, actor="ann")
+    process.thresholds.roll_back(namespace, 0, actor="ann")
+    current = process.thresholds.current(namespace)
+    assert (current.mode, current.serve, current.version) == (SemanticMode.JUDGE, None, 2)
+
+
+def test_a_version_that_never_was_cannot_come_back(process, namespace):
+    with pytest.raises(InvalidInput, match="no version 7"):
+        process.thresholds.roll_back(namespace, 7, actor="ann")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "field"),
+    [
+        (Threshold(mode=SemanticMode.SERVE, serve=None), "serve"),
+        (Threshold(mode=SemanticMode.SERVE, serve=1.5), "serve"),
+        (Threshold(mode=SemanticMode.SERVE, serve=float("nan")), "serve"),
+        (Threshold(mode=SemanticMode.JUDGE, grey=0, serve=0.9), "grey"),
+        (Threshold(mode=SemanticMode.JUDGE, grey=0.95, serve=0.9), "grey"),
+    ],
+)
+def test_a_threshold_that_makes_no_sense_is_refused(process, namespace, threshold, field):
+    with pytest.raises(InvalidInput) as refused:
+        process.thresholds.publish(namespace, threshold, actor="ann")
+    assert refused.value.field == field
+    assert process.thresholds.versions(namespace) == []
+
+
+def test_a_namespace_that_cannot_be_is_refused(process):
+    with pytest.raises(InvalidInput, match="namespace"):
+        process.thresholds.publish("a b", SERVE, actor="ann")
+
+
+class TestTightening:
+    def test_it_raises_the_cosine_and_says_so(self, process, namespace):
+        process.thresholds.publish(namespace, SERVE, actor="ann")
+        seen = process.thresholds.current(namespace)
+        tighter = process.thresholds.tighten(namespace, 0.95, seen=seen, note="3 of 60 were wrong")
+        assert (tighter.version, tighter.act, tighter.actor, tighter.note) == (
+            2,
+            Act.TIGHTENED,
+            "encore",
+            "3 of 60 were wrong",
+        )
+        assert process.thresholds.current(namespace).serve == 0.95
+        [record] = process.audit.records(action="threshold.tightened")[:1]
+        assert record.source == "worker"
+
+    @pytest.mark.parametrize("serve", [0.9, 0.8])
+    def test_it_never_loosens(self, process, namespace, serve):
+        process.thresholds.publish(namespace, SERVE, actor="ann")
+        seen = process.thresholds.current(namespace)
+        assert process.thresholds.tighten(namespace, serve, seen=seen, note="") is None
+        assert process.thresholds.current(namespace).serve == 0.9
+
+    def test_without_a_cosine_that_holds_nothing_is_served_unjudged(self, process, namespace):
+        process.thresholds.publish(namespace, SERVE, actor="ann")
+        process.thresholds.tighten(namespace, None, seen=process.thresholds.current(namespace), note="")
+        current = process.thresholds.current(namespace)
+        assert (current.mode, current.serve) == (SemanticMode.JUDGE, None)
+
+    def test_a_publication_in_between_counts_for_more(self, process, namespace):
+        process.thresholds.publish(namespace, SERVE, actor="ann")
+        seen = process.thresholds.current(namespace)
+        process.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.85), actor="ann")
+        assert process.thresholds.tighten(namespace, 0.95, seen=seen, note="") is None
+        assert process.thresholds.current(namespace).serve == 0.85
+
+    def test_what_is_configured_tightens_too(self, namespace):
+        process = Process(None, Threshold(mode=SemanticMode.SERVE, serve=0.8))
+        process.thresholds.tighten(namespace, 0.9, seen=process.thresholds.current(namespace), note="")
+        assert process.thresholds.current(namespace).serve == 0.9
+
+
+class TestCopies:
+    def test_another_process_follows_within_a_second(self, redis_url, namespace):
+        ann, bob = (Process(request_client(redis_url, 5)) for _ in range(2))
+        assert bob.thresholds.current(namespace) == CONFIGURED
+        ann.thresholds.publish(namespace, SERVE, actor="ann")
+        bob.clock.forward(COPY_SECONDS - 0.01)
+        assert bob.thresholds.current(namespace) == CONFIGURED, "the copy"
+        bob.clock.forward(0.01)
+        assert bob.thresholds.current(namespace).serve == 0.9
+
+    def test_a_fresh_copy_asks_nobody_and_an_old_one_is_not_trusted_without_redis(self, redis_server, namespace):
+        server = redis_server()
+        process = Process(request_client(server.url, 0.2))
+        process.thresholds.publish(namespace, SERVE, actor="ann")
+        process.thresholds.current(namespace)
+        server.kill()
+        assert process.thresholds.current(namespace).serve == 0.9
+        process.clock.forward(COPY_SECONDS)
+        with pytest.raises(StoreUnavailable):
+            process.thresholds.current(namespace)
+
+    def test_what_cannot_be_read_switches_the_lookup_off(self, redis_url, namespace):
+        client = request_client(redis_url, 5)
+        client.hset("encore:thresholds", namespace, b'{"of": "another version"}')
+        assert Process(client).thresholds.current(namespace).mode is SemanticMode.OFF
+
+
+def test_of_many_publishers_each_gets_a_version_of_its_own(redis_url, namespace):
+    gate = threading.Barrier(4)
+    processes = [Process(request_client(redis_url, 5)) for _ in range(4)]
+
+    def publish(process: Process) -> None:
+        gate.wait()
+        for _ in range(5):
+            process.thresholds.publish(namespace, SERVE, actor="ann")
+
+    threads = [threading.Thread(target=publish, args=(process,)) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [version.version for version in processes[0].thresholds.versions(namespace)] == list(range(20, 0, -1))
+
+
+def test_in_mode_judge_nothing_is_sure_until_a_threshold_is_published():
+    assert configured_threshold(Settings(semantic="judge", semantic_threshold=0.8)).serve is None
+    assert configured_threshold(Settings(semantic="serve", semantic_threshold=0.8)).serve == 0.8
