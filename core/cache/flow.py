@@ -783,7 +783,7 @@ class Decider:
             if allowed > 0 and (lookup := self.look_up(call, keyed)) and lookup.found:
                 found = lookup.found
                 if not found.stale or found.soft or self._clock() < found.entry.header.fresh_until + allowed:
-                    return self._hit(call, keyed, msgspec.structs.replace(found, expired=True), "stale-if-error")
+                    return self._hit(call, keyed, msgspec.structs.replace(found, stale=True), "stale-if-error")
         if self.config.cache_errors and not is_abandoned and lease is not None:
             self._errors[lease.key] = (time.monotonic() + ERROR_SECONDS, error)
         self.failed(call, error, keyed)

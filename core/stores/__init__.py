@@ -4,13 +4,14 @@ from . import codec
 from .base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, Store, StoredAs, StoreFacts, Write
 from .codec import Glance
 from .local import Copies
-from .lookup import Found, Lookup, MissReason, Reader, examine, follow, look_up
+from .lookup import Examined, Found, Lookup, MissReason, Reader, examine, follow, look_up
 from .memory import MemoryStore
 
 __all__ = [
     "Claim",
     "Copies",
     "Doom",
+    "Examined",
     "Found",
     "Glance",
     "Lookup",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -42,21 +42,27 @@ class MissReason(StrEnum):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that may be served. `expired`: past its freshness. `soft`: an operator marked it stale.
+    """An entry that may be served; a `stale` one only by `stale-if-error` or `stale-while-revalidate`.
 
-    `copied`: it is a copy of this process' own.
+    It is stale past its freshness, and while an operator has marked it: then it is `soft` too. `copied`: it is a copy
+    of this process' own.
     """
 
     entry: CacheEntry
     detail: HitDetail
-    expired: bool = False
+    stale: bool = False
     soft: bool = False
     copied: bool = False
 
-    @property
-    def stale(self) -> bool:
-        """Whether only `stale-if-error` or `stale-while-revalidate` may serve it."""
-        return self.expired or self.soft
+
+class Examined(NamedTuple):
+    """An entry that passed all checks, and what the invalidation record says of it: FRESH or STALE.
+
+    How old it is has not been looked at, but for a request's own `max_age`.
+    """
+
+    entry: CacheEntry
+    visibility: Visibility
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +111,9 @@ def look_up(
         if value is None:
             continue
         result = examine(value, digest, identity, record, now, max_age)
-        if isinstance(result, CacheEntry) and (target := result.header.target) is not None:
+        if isinstance(result, Examined) and (target := result.entry.header.target) is not None:
             detail = HitDetail.NORMALIZED if digest == identity.normalized else HitDetail.ALIAS
-            result, record = follow(store, slot, identity, result, target, now, max_age)
+            result, record = follow(store, slot, identity, result.entry, target, now, max_age)
             if record is None:
                 return Lookup(found=None, reason=MissReason.NO_RECORD, record=None)
         else:
@@ -117,13 +123,10 @@ def look_up(
             if result is MissReason.CORRUPT:
                 on_corrupt()
         else:
-            found = Found(
-                entry=result,
-                detail=detail,
-                expired=now >= result.header.fresh_until,
-                soft=visibility(result, record) is Visibility.STALE,
-            )
-            if not found.stale:
+            soft = result.visibility is Visibility.STALE
+            is_stale = soft or now >= result.entry.header.fresh_until
+            found = Found(entry=result.entry, detail=detail, stale=is_stale, soft=soft)
+            if not is_stale:
                 return Lookup(found=found, reason=MissReason.ABSENT, record=record)
             stale = stale or found
             reasons.add(MissReason.EXPIRED)
@@ -138,8 +141,11 @@ def examine(
     record: InvalidationRecord,
     now: float,
     max_age: float | None = None,
-) -> CacheEntry | MissReason:
-    """The entry a value holds, if it is the one asked for and the record does not hide it."""
+) -> Examined | MissReason:
+    """The entry a value holds, if it is the one asked for and the record does not hide it; else why not.
+
+    The record's bans are matched here, once; a caller reads from the result whether the entry is stale.
+    """
     try:
         entry = codec.decode_entry(value)
     except DecodeError:
@@ -154,7 +160,7 @@ def examine(
         return MissReason.INCARNATION
     if max_age is not None and now - header.created_at > max_age:
         return MissReason.MAX_AGE
-    return entry
+    return Examined(entry, seen)
 
 
 def follow(
@@ -167,7 +173,7 @@ def follow(
     max_age: float | None,
     *,
     hops: int = 2,
-) -> tuple[CacheEntry | MissReason, InvalidationRecord | None]:
+) -> tuple[Examined | MissReason, InvalidationRecord | None]:
     """The entry an alias names, both checked against the record as of the second read.
 
     Another spelling of a near wording leads to that wording's alias, and from there to the entry: two hops, not more.
@@ -182,9 +188,9 @@ def follow(
         return MissReason.INVALIDATED, record
     if seen is Visibility.FOREIGN:
         return MissReason.INCARNATION, record
-    entry = examine(values[0], target, identity, record, now, max_age)
-    if isinstance(entry, CacheEntry) and (further := entry.header.target) is not None:
+    result = examine(values[0], target, identity, record, now, max_age)
+    if isinstance(result, Examined) and (further := result.entry.header.target) is not None:
         if hops < 2:
             return MissReason.CORRUPT, record
-        return follow(store, slot, identity, entry, further, now, max_age, hops=hops - 1)
-    return entry, record
+        return follow(store, slot, identity, result.entry, further, now, max_age, hops=hops - 1)
+    return result, record
