@@ -269,6 +269,9 @@ class TestWarming:
             def remember(self, identity, expires_at):
                 remembered.append(identity.prompt)
 
+            def candidates(self, *arguments):
+                return "search"
+
             def find(self, *arguments, hedged):
                 return "found"
 
@@ -284,11 +287,13 @@ class TestWarming:
         identity = identify(request, namespace)
         find = (MemoryStore(), None, identity, Controls(), 0.0)
         assert deferred.find(*find).reason == "loading"
+        assert deferred.candidates(*find).reason == "loading"
         deferred.remember(identity, 1.0)
         assert remembered == []
         gate.set()
         deferred.warm()
         assert deferred.find(*find) == "found"
+        assert deferred.candidates(*find) == "search"
         deferred.remember(identity, 1.0)
         assert remembered == [QUESTION, QUESTION], "what came meanwhile, and what comes now"
 
