@@ -15,7 +15,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from .contrasts import DEFAULT_CONTRASTS, Contrasts
-from .wording import Part, Wording, stem, wording_of
+from .stems import stem
+from .wording import Part, Wording, wording_of
 
 MAX_WORDS = 16
 """Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""

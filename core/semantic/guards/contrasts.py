@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from .wording import Token, Wording, base_forms, stem
+from .stems import base_forms, stem
+from .tokens import Token
+from .wording import Wording
 
 _WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 OPPOSITES: str = _WORDS["opposites"]
