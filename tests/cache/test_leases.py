@@ -133,7 +133,7 @@ def test_all_that_is_held_is_given_back_at_the_end_and_the_thread_ends(store, sl
     leases = Leases(store, 60)
     for sequence in range(3):
         take(leases, slot, sequence)
-    thread = leases._thread
+    thread = leases._worker.thread
     leases.close()
     assert not any(store.leased(slot, DIGEST, sequence) for sequence in range(3))
     assert not thread.is_alive()
@@ -142,9 +142,9 @@ def test_all_that_is_held_is_given_back_at_the_end_and_the_thread_ends(store, sl
 def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(store, slot):
     leases = Leases(store, 60, lease_seconds=0.03)
     leases.give_back(take(leases, slot))
-    until(lambda: leases._thread is None)
+    until(lambda: leases._worker.thread is None)
     take(leases, slot)
-    assert leases._thread.is_alive()
+    assert leases._worker.thread.is_alive()
     leases.close()
 
 
