@@ -231,7 +231,10 @@ class CacheMetrics:
         namespace: str | None = None,
         model: str | None = None,
     ) -> dict[str, Summary]:
-        """The same by model or by namespace, the one with the most requests first."""
+        """Summaries of the last `window_seconds` by model or by namespace, the one with the most requests first.
+
+        Begins and raises as `summary` does. Costs one read of the window.
+        """
         now = self._now(window_seconds)
         window = (aligned(now - window_seconds, now), inf)
         [table] = self._read([window], now)
@@ -311,7 +314,7 @@ class CacheMetrics:
     def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
         """The latest requests of all processes, newest first.
 
-        Where prompts may not be kept, those that another process kept, or this one before, are not told either.
+        Where prompts may not be kept, the records have none, even if another process kept them or this one before.
         """
         self.flush()
         records = self._requests.recent(limit, where)

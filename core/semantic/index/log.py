@@ -143,7 +143,7 @@ class VectorLog:
         self.append_many([(partition, row)])
 
     def append_many(self, rows: Sequence[tuple[Partition, Row]]) -> None:
-        """The same for many."""
+        """Stores and announces rows in order, all in one round trip."""
         with self._client.pipeline(transaction=False) as pipeline:
             for partition, row in rows:
                 for command in self.append_commands(partition, row):
