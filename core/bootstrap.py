@@ -10,7 +10,7 @@ import msgspec
 from redis import Redis
 
 from .access import AuditLog, EndedLogins, Role, RoleRules
-from .cache import BypassSwitch, CacheConfig, LLMCache, Refreshes
+from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .entries import RELEASED_SECONDS, Pins
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
@@ -54,7 +54,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
     pins: Pins | None = None
-    refreshes: Refreshes | None = None
+    refreshes: RefreshQueue | None = None
     schedules: Schedules | None = None
     gauges: Gauges | None = None
     redis: Redis | None = None
@@ -198,7 +198,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         operator_store = RedisStore(client)
         jobs_url = queue_url(settings)
         queue_client = patient_client(jobs_url, patience) if jobs_url is not None else None
-    refreshes = Refreshes(queue_client) if queue_client is not None else None
+    refreshes = RefreshQueue(queue_client) if queue_client is not None else None
     metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
     provider = overrides.get("provider") or _provider(settings, on_embedding=partial(_count_embedding, metrics))
     audit = AuditLog(client, **clock)

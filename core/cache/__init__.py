@@ -5,7 +5,7 @@ from .cache import LLMCache
 from .drivers import Hedge, race, race_async
 from .flow import OTHER_BUCKET, SAME_WORDING, CacheConfig
 from .function import cached_llm_call
-from .revalidation import Refreshes, refresh
+from .revalidation import RefreshQueue, refresh
 from .steps import Bypass, Follow, Hit, Lead, Step, give_up
 from .streams import wants_usage
 
@@ -22,7 +22,7 @@ __all__ = [
     "Hit",
     "LLMCache",
     "Lead",
-    "Refreshes",
+    "RefreshQueue",
     "Step",
     "cached_llm_call",
     "give_up",

@@ -12,7 +12,7 @@ from ..bans import MAX_ACTIVE_BANS, BanState, may_have_copies
 from ..bootstrap import Services, queue_url, redis_url
 from ..cache import EVERYTHING
 from ..errors import CacheError
-from ..monitoring import Pools
+from ..monitoring import WorkerPools
 from ..text import masked
 from .configuration import EffectiveSetting, effective_settings
 from .findings import Finding, Level
@@ -91,7 +91,7 @@ def queue_findings(services: Services) -> Iterator[Finding]:
                 remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
             )
         return
-    workers = Pools(services.queue_redis).alive_workers()
+    workers = WorkerPools(services.queue_redis).alive_workers()
     if services.settings.queue_redis_url is not None:
         yield Finding(area="queue", level=Level.OK, text="The queue's own Redis answers.")
     if workers:

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from core.bootstrap import Services, bootstrap
-from core.cache.revalidation import RESTS_SECONDS, Refreshes, refresh
+from core.cache.revalidation import RESTS_SECONDS, RefreshQueue, refresh
 from core.errors import ProviderUnavailable
 from core.keys.names import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
@@ -38,7 +38,7 @@ class Part:
         self.outcomes = Outcomes()
         self.cache = self.services.cache.counted_by(self.outcomes)
         assert self.services.refreshes is not None
-        self.refreshes: Refreshes = self.services.refreshes
+        self.refreshes: RefreshQueue = self.services.refreshes
 
     def ask(self, controls: Controls = SHORT, **fields: Any) -> str:
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}], **fields)
@@ -183,7 +183,7 @@ def test_without_refreshes_nothing_stale_is_served(client, namespace):
 
 
 def test_neither_a_redis_that_is_down_nor_the_end_of_the_process_is_told_to_a_request():
-    refreshes = Refreshes(Redis(port=1, socket_connect_timeout=0.1))
+    refreshes = RefreshQueue(Redis(port=1, socket_connect_timeout=0.1))
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
     refreshes(request, SHORT, "0-" + "ab" * 32)
     refreshes.close()
