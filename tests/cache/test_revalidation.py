@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,7 @@ from redis import Redis
 
 from core.bootstrap import Services, bootstrap
 from core.cache.revalidation import RESTS_SECONDS, RefreshQueue, refresh
+from core.concurrency.background import BackgroundWorker
 from core.errors import ProviderUnavailable
 from core.keys.names import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
@@ -188,6 +190,25 @@ def test_neither_a_redis_that_is_down_nor_the_end_of_the_process_is_told_to_a_re
     refreshes(request, SHORT, "0-" + "ab" * 32)
     refreshes.close()
     refreshes(request, SHORT, "0-" + "cd" * 32)
+
+
+def test_a_forked_child_queues_its_own_and_not_what_waits_in_its_parent(client, monkeypatch):
+    monkeypatch.setattr(BackgroundWorker, "start", lambda worker: None)  # nothing is written before the end
+    refreshes = RefreshQueue(client)
+    request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
+    parents, childs = "0-" + "ab" * 32, "0-" + "cd" * 32
+    refreshes(request, SHORT, parents)
+    child = os.fork()
+    if child == 0:
+        try:
+            refreshes(request, SHORT, childs)
+            refreshes.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert refreshes.take() == [childs]
+    refreshes.close()
+    assert refreshes.take() == [parents]
 
 
 def test_the_job_is_told_the_key_and_does_the_rest(part, client, monkeypatch):
