@@ -1,0 +1,49 @@
+"""Each thread of each process talks to Redis over a connection of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from core.stores.redis.connection import ThreadConnections, packed
+from core.stores.redis.store import request_client
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+WHO = packed([b"CLIENT", b"ID"])
+PATIENCE_SECONDS = 30
+
+
+@pytest.fixture
+def connections(redis_url: str) -> Iterator[ThreadConnections]:
+    made = ThreadConnections(request_client(redis_url, 5))
+    yield made
+    made.close()
+
+
+def test_a_thread_keeps_its_connection_and_shares_it_with_none(connections):
+    mine, others = connections.ask(WHO), []
+    thread = threading.Thread(target=lambda: others.append(connections.ask(WHO)))
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    assert connections.ask(WHO) == mine
+    assert others != [mine]
+
+
+def test_a_forked_child_opens_its_own_and_leaves_its_parents_open(connections):
+    mine = connections.ask(WHO)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(PATIENCE_SECONDS)
+            code = 0 if connections.ask(WHO) != mine else 2
+            connections.close()
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert connections.ask(WHO) == mine
