@@ -20,6 +20,7 @@ from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider, Outcomes
+from tests.processes import in_child
 
 SHORT = 0.6
 DIGEST = b"d" * 32
@@ -146,6 +147,24 @@ def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(store, slo
     take(leases, slot)
     assert leases._worker.thread.is_alive()
     leases.close()
+
+
+def test_a_forked_child_holds_none_of_its_parents_leases_and_renews_its_own(leases, store, slot):
+    take(leases, slot, 1)
+
+    def check() -> None:
+        assert leases.take(slot, DIGEST, 1) is None
+        own = take(leases, slot, 2)
+        pause, end = threading.Event(), time.monotonic() + 2 * SHORT
+        while time.monotonic() < end:
+            assert store.leased(slot, DIGEST, 2)
+            pause.wait(0.02)
+        assert list(leases._held) == [own.claim.token]
+        leases.close()
+
+    in_child(check)
+    assert store.leased(slot, DIGEST, 1), "the end of the child does not end its parent's"
+    assert not store.leased(slot, DIGEST, 2)
 
 
 class RacingStore(MemoryStore):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +17,7 @@ from core.keys.names import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
 from core.settings import Settings
 from tests.fakes import CountingProvider, Outcomes
+from tests.processes import in_child
 from tests.samples import Clock
 from workers import tasks
 from workers.pool import Pool
@@ -198,14 +198,12 @@ def test_a_forked_child_queues_its_own_and_not_what_waits_in_its_parent(client, 
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
     parents, childs = "0-" + "ab" * 32, "0-" + "cd" * 32
     refreshes(request, SHORT, parents)
-    child = os.fork()
-    if child == 0:
-        try:
-            refreshes(request, SHORT, childs)
-            refreshes.close()
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+
+    def work() -> None:
+        refreshes(request, SHORT, childs)
+        refreshes.close()
+
+    in_child(work)
     assert refreshes.take() == [childs]
     refreshes.close()
     assert refreshes.take() == [parents]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from core.concurrency.background import IDLE_ROUNDS, BackgroundWorker, begin_in_each_process
+from tests.processes import in_child
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -60,20 +60,6 @@ def until(condition: Callable[[], bool]) -> None:
 
 def desks() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "encore-desk"]
-
-
-def in_child(check: Callable[[], object]) -> None:
-    """Checks something in a fork of this process. It is killed when it hangs."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            signal.alarm(PATIENCE_SECONDS)
-            check()
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_there_is_no_thread_before_the_first_work(desk):
@@ -355,4 +341,8 @@ def test_an_object_that_is_gone_is_not_begun():
     noted = Noted()
     del noted
     gc.collect()
-    in_child(lambda: begun == [1] or os._exit(3))
+
+    def check() -> None:
+        assert begun == [1]
+
+    in_child(check)

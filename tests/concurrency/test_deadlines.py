@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 
 import pytest
 
 from core.concurrency.deadlines import LATE, TimedCalls
+from tests.processes import in_child
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -59,13 +58,9 @@ def test_a_forked_child_has_all_its_places_and_threads(calls):
     gate = threading.Event()
     for _ in range(2):
         assert calls.call(lambda: gate.wait(PATIENCE_SECONDS), 0) is LATE
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            signal.alarm(PATIENCE_SECONDS)
-            code = 0 if calls.call(lambda: "in time", PATIENCE_SECONDS) == "in time" else 2
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def check() -> None:
+        assert calls.call(lambda: "in time", PATIENCE_SECONDS) == "in time"
+
+    in_child(check)
     gate.set()

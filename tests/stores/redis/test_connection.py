@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +9,7 @@ import pytest
 
 from core.stores.redis.connection import ThreadConnections, packed
 from core.stores.redis.store import request_client
+from tests.processes import in_child
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -36,14 +35,10 @@ def test_a_thread_keeps_its_connection_and_shares_it_with_none(connections):
 
 def test_a_forked_child_opens_its_own_and_leaves_its_parents_open(connections):
     mine = connections.ask(WHO)
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            signal.alarm(PATIENCE_SECONDS)
-            code = 0 if connections.ask(WHO) != mine else 2
-            connections.close()
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def check() -> None:
+        assert connections.ask(WHO) != mine
+        connections.close()
+
+    in_child(check)
     assert connections.ask(WHO) == mine
