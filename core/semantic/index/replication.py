@@ -1,7 +1,7 @@
 """SharedVectors: keeps this process' index like the log of all processes.
 
-News are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests: they
-wait a moment for it, and then do without what is not there yet.
+Changes are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests:
+they wait a moment for it, and then do without what is not there yet.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SharedVectors:
         self._loaders = _new_loaders()
 
     def catch_up(self, partition: Partition) -> bool:
-        """Applies the news. False while the namespace is being loaded. Raises StoreUnavailable."""
+        """Applies what other processes changed. False while the namespace is being loaded. Raises StoreUnavailable."""
         namespace = partition.namespace
         follower = self._follower(namespace)
         command = follower.command(namespace)
