@@ -77,7 +77,7 @@ class OpenAIProvider:
         return _completion(response)
 
     async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
-        """As `complete`."""
+        """The whole answer, awaited: exactly the JSON object that the server sent."""
         path, body, options = self._prepare(request, timeout_seconds)
         response = await self._async_client().post(path, body=body, options=options, cast_to=httpx2.Response)
         return _completion(response)
@@ -97,7 +97,10 @@ class OpenAIProvider:
     async def astream(
         self, request: ChatRequest, timeout_seconds: float | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """As `stream`."""
+        """The chunks (events, for the responses API) exactly as received, on an event loop.
+
+        That the last one arrived does not say that the answer is whole: `core.wire.chat.assemble` does.
+        """
         path, body, options = self._prepare(request, timeout_seconds)
         body |= _streaming_fields(request)
         chunks = await self._async_client().post(
