@@ -11,11 +11,11 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from ..bans import InvalidationRecord, Visibility, visibility
+from ..bans import InvalidationRecord, Visibility
 from ..errors import StoreUnavailable
 from ..keys import Identity, Slot, readable_key
 from ..models import CacheEntry, Controls, HitDetail, SemanticMode
-from ..stores import Found, MissReason, Store, examine, follow
+from ..stores import Examined, Found, MissReason, Store, examine, follow
 from ..stores.redis import reading, writing
 from .embedding import CheckedEmbedder, NoVector, Vector
 from .guards import check
@@ -277,19 +277,19 @@ class SemanticLookup:
                 if value is None:
                     self._forget(partition, candidate.key)
                     continue
-                entry = examine(value, digest, identity, record, now, controls.max_age)
-                if isinstance(entry, CacheEntry) and (target := entry.header.target) is not None:
+                seen = examine(value, digest, identity, record, now, controls.max_age)
+                if isinstance(seen, Examined) and (target := seen.entry.header.target) is not None:
                     slot = slot_of(identity.namespace, bucket)
-                    entry, after = follow(store, slot, identity, entry, target, now, controls.max_age)
+                    seen, after = follow(store, slot, identity, seen.entry, target, now, controls.max_age)
                     if after is None:
                         continue
-                    record = after
-                if isinstance(entry, MissReason):
+                if isinstance(seen, MissReason):
                     # An invalidated one may come back by an undo, until it is swept.
-                    if entry in (MissReason.INCARNATION, MissReason.CORRUPT, MissReason.ABSENT):
+                    if seen in (MissReason.INCARNATION, MissReason.CORRUPT, MissReason.ABSENT):
                         self._forget(partition, candidate.key)
                     continue
-                is_fresh = now < entry.header.fresh_until and visibility(entry, record) is Visibility.FRESH
+                entry = seen.entry
+                is_fresh = now < entry.header.fresh_until and seen.visibility is Visibility.FRESH
                 if is_fresh and entry.header.digest not in met:
                     met.add(entry.header.digest)
                     yield candidate, bucket, entry
