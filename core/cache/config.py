@@ -14,7 +14,6 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     strategy: CacheStrategy = CacheStrategy.NORMALIZED
     ttl: float | None = None
     max_size: int = 10_000
-    similarity_threshold: float = 0.97
     cache_errors: bool = False
     log_hits: bool = False
     namespace: str = "default"

@@ -28,7 +28,7 @@ class Built:
         self.remembered: list[str] = []
         self.is_closed = False
 
-    def find(self, *arguments, hedged):
+    def candidates(self, *arguments):
         return self.number
 
     def remember(self, identity: Identity, expires_at: float) -> None:
@@ -55,7 +55,7 @@ class Parts:
         return self.built[-1], None
 
     def find(self):
-        return self.deferred.find(MemoryStore(), None, self.identity, Controls(), 0.0)
+        return self.deferred.candidates(MemoryStore(), None, self.identity, Controls(), 0.0)
 
 
 @pytest.fixture
