@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
-import openai
 
 from ..bootstrap import Services, semantic_config
 from ..errors import CacheError, EmbedderError
@@ -49,6 +48,8 @@ def provider_findings(services: Services) -> Iterator[Finding]:
 
 
 def _provider_finding(services: Services) -> Finding:
+    import openai  # takes most of a second, which commands that ask no provider need not wait
+
     address = masked(services.provider.base_url)
     tried = _tried(services.provider.models)
     if tried.value is not None:

@@ -1,4 +1,4 @@
-"""None"""
+"""Answers to near questions: whether a stored answer may be given to a question worded otherwise."""
 
 from typing import TYPE_CHECKING
 

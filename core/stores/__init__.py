@@ -1,4 +1,4 @@
-"""None"""
+"""Where entries live: the `Store` protocol, the stored form, the checked lookup, the store in this process' memory."""
 
 from . import codec
 from .base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, Store, StoredAs, StoreFacts, Write
