@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..bootstrap import Services
 from ..stores import Persistence, StoreFacts
 from ..stores.redis import OLDEST_VERSION
+from ..text import share
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9
@@ -76,7 +77,7 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text=f"Its memory is {facts.used_bytes / facts.max_bytes:.0%} full.",
+            text=f"Its memory is {share(facts.used_bytes / facts.max_bytes, 0)} full.",
             remedy="Give it more, shorten TTLs, or set maxmemory-policy to volatile-lru.",
         )
     if facts.role not in ("", "master"):
