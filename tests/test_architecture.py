@@ -27,7 +27,8 @@ SOURCES = sorted(
 TOWERS = {
     "core": """
         errors lazy text concurrency
-        models wire
+        wire
+        models
         keys policy providers
         bans
         stores
@@ -62,8 +63,8 @@ TOWERS = {
 }
 """Rooms from the ground floor up, a floor a line. A room imports from lower floors only, never from its own.
 
-`launcher` starts processes by their command lines, so it may stand low; `settings` knows no part that it configures,
-and only entry points and `bootstrap` read it.
+`models` stands on `wire`: what an answer says depends on its wire form. `launcher` starts processes by their command
+lines, so it may stand low; `settings` knows no part that it configures, and only entry points and `bootstrap` read it.
 """
 
 SETTINGS_READERS = ("core.bootstrap", "core.doctor", "core.http", "core.cli", "core.launcher", "workers", "pages")
