@@ -86,8 +86,10 @@ KNOWN: dict[str, set[str]] = {
         "workers/queue/jobs.py: JobQueue",
     },
     "circle of modules": {
-        "core.cache.drivers core.cache.effects core.cache.hedging core.cache.near core.cache.reader "
-        "core.cache.singleflight core.cache.steps core.cache.writer"
+        " ".join(
+            f"core.cache.{name}"
+            for name in ("drivers", "effects", "hedging", "near", "reader", "singleflight", "steps", "writer")
+        )
     },
     "big folder": {"core/cache"},
     "AuditRecord(": {
