@@ -32,7 +32,7 @@ fix: setup ## Format, and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Measure what the README claims about speed
+bench: setup ## Measure what docs/architecture.md says about speed
 	@$(BIN)/python -m benchmarks
 
 pictures: setup ## Pictures of every page, state, width and theme, into tests/e2e/screenshots

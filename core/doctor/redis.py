@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..bootstrap import Services
 from ..stores import Persistence, StoreFacts
 from ..stores.redis import OLDEST_VERSION
+from ..text import share
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9
@@ -78,7 +79,7 @@ def _memory_findings(facts: StoreFacts) -> Iterator[Finding]:
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text=f"Its memory is {facts.used_bytes / facts.max_bytes:.0%} full.",
+            text=f"Its memory is {share(facts.used_bytes / facts.max_bytes, 0)} full.",
             remedy="Give it more, shorten TTLs, or set maxmemory-policy to volatile-lru.",
         )
 

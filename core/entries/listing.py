@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -22,6 +21,7 @@ from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
 from ..stores import Row, Store, codec
+from ..wire import readable
 from .pins import Pins
 
 PAGE_SIZE = 50
@@ -73,7 +73,7 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _has_text(self, entry: CacheEntry) -> bool:
         text = _fold(self.text)
-        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(answer_text(entry.body)))
+        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(readable(entry.body)))
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,27 +207,6 @@ def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int
                     if len(found) >= limit:
                         return found
     return found
-
-
-def answer_text(body: Mapping[str, Any] | None) -> str:
-    """A stored answer as text: what its choices say, or for anything else the JSON as it came."""
-    if body is None:
-        return ""
-    match body:
-        case {"choices": [*choices]} if choices and all(map(_says, choices)):
-            return "\n\n".join(_says(choice) for choice in choices)
-        case _:
-            return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()
-
-
-def _says(choice: Any) -> str:
-    match choice:
-        case {"message": {"tool_calls": [_, *_]}}:
-            return ""
-        case {"message": {"content": str(text)}}:
-            return text
-        case _:
-            return ""
 
 
 def _newest_first(

@@ -47,7 +47,7 @@ class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What an invalidation would do now. Nothing has been changed.
 
-    `count` is exact, or (with `exact` False) an estimate with its 95 % interval `low`..`high` from `scanned` entries of
+    `count` is exact, or (with `exact` False) an estimate with its 95% interval `low`..`high` from `scanned` entries of
     `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
     expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often those that match were served in the last day, None where nobody counts. `sequence` is
@@ -304,7 +304,7 @@ def _readable(row: Row) -> CacheEntry | None:
 
 
 def _interval(found: int, scanned: int, total: int) -> tuple[int, int]:
-    """The 95 % Wilson interval of a share, as entries of the total."""
+    """The 95% Wilson interval of a share, as entries of the total."""
     z = 1.96
     share = found / scanned
     centre = share + z * z / (2 * scanned)

@@ -20,7 +20,7 @@ from ..bans import Criteria
 from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
 from ..keys import names
 from ..stores.redis import reading, writing
-from ..text import printable
+from ..text import exact_duration, printable
 from .history import Invalidation
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
 
@@ -96,7 +96,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         """For people: `daily at 03:30 UTC`, `every 6 h`."""
         if self.daily_at is not None:
             return f"daily at {self.daily_at} UTC"
-        return f"every {_length(self.every_seconds or 0)}"
+        return f"every {exact_duration(self.every_seconds or 0)}"
 
     @property
     def what(self) -> str:
@@ -108,7 +108,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
             except InvalidInput as error:  # of another version
                 words.append(f"cannot be run: {error}")
         if self.older_than_seconds is not None:
-            words.append(f"older than {_length(self.older_than_seconds)}")
+            words.append(f"older than {exact_duration(self.older_than_seconds)}")
         return ", ".join(words)
 
 
@@ -324,15 +324,6 @@ class Schedules:
 def scheduling(criteria: Mapping[str, Any]) -> Action:
     """What it is to have so much invalidated by itself."""
     return Action.SCHEDULE_ALL if criteria.get("all") else Action.SCHEDULE
-
-
-def _length(seconds: float) -> str:
-    """In the largest unit that divides it: `90 min`, `7 d`."""
-    whole = int(seconds)
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if whole % length == 0:
-            return f"{whole // length} {unit}"
-    return f"{whole} s"
 
 
 def _decode(value: bytes) -> Schedule | None:

@@ -61,7 +61,7 @@ def test_a_link_fills_the_form_and_previews_and_applies_nothing(open_page, servi
 def test_a_preview_tells_count_cost_and_sample_and_changes_nothing(open_page, services, filled):
     at = previewed(open_page, model="gpt-4o-mini")
     assert figure(at, "Entries") == "2"
-    assert "14.3 % of 14 entries" in everything_said(at)
+    assert "14.3% of 14 entries" in everything_said(at)
     assert sorted(at.dataframe[0].value["prompt"]) == ["What does word 0 mean?", "What does word 1 mean?"]
     assert services.invalidation.history() == []
 

@@ -19,7 +19,7 @@ from pages.components.display.text import literal
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `change` is "+3.1 %", 0 for none or None for nothing to compare with; `below` is Markdown."""
+    """One figure. `change` is "+3.1%", 0 for none or None for nothing to compare with; `below` is Markdown."""
 
     label: str
     value: str
@@ -206,7 +206,7 @@ def relative(now: float | None, before: float | None) -> str | int | None:
     change = (now - before) / before * 100
     if abs(change) < 0.5:
         return 0
-    return f"{change:+.0f} %" if abs(change) < 1000 else None
+    return f"{change:+.0f}%" if abs(change) < 1000 else None
 
 
 def _money_parts(now: Summary) -> str:
