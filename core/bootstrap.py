@@ -20,7 +20,7 @@ from .policy import PolicyLimits, TTLPolicy
 from .providers import price
 from .semantic import DeferredLookup, SemanticConfig
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
-from .semantic.quality import Evidence, Refusals, Threshold, Thresholds
+from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
 from .settings import Settings
 from .stores import MemoryStore, Store
 from .stores.redis import RedisStore, ServerKind, embedded, parse_address, patient_client, request_client
@@ -203,11 +203,11 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
     provider = overrides.get("provider") or _provider(settings, on_embedding=partial(_count_embedding, metrics))
     audit = AuditLog(client, **clock)
     thresholds = Thresholds(client, audit, configured_threshold(settings), reader=path_client, **clock)
-    refusals = Refusals(client, reader=path_client)
+    rejected = RejectedPairs(client, reader=path_client)
     evidence = Evidence(
         client,
         thresholds,
-        refusals,
+        rejected,
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
@@ -223,7 +223,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
             provider,
             path_client,
             thresholds=thresholds.current,
-            refused=refusals.current,
+            refused=rejected.current,
             judge=judge,
             observer=evidence.observe,
             count=metrics.count,

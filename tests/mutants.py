@@ -107,10 +107,10 @@ MUTANTS = (
         tests="tests/stores/test_local.py",
     ),
     Mutant(
-        name="copies are served without leave",
+        name="copies are served without a grant",
         file="core/stores/local.py",
-        old="may_give = min(self._seconds, record.copies_seconds)",
-        new="may_give = self._seconds",
+        old="may_serve = min(self._seconds, record.copies_seconds)",
+        new="may_serve = self._seconds",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
@@ -215,7 +215,7 @@ MUTANTS = (
     Mutant(
         name="an entry with a long header outlives its sweep",
         file="core/invalidation/sweep.py",
-        old="return codec.glance(value, with_text=False) if value is not None else None",
+        old="return codec.summarize(value, with_text=False) if value is not None else None",
         new="return None",
         tests="tests/invalidation/test_invalidator.py",
     ),
@@ -515,10 +515,10 @@ MUTANTS = (
         tests="tests/stores/redis/test_cluster.py",
     ),
     Mutant(
-        name="a glance at a value sees another point in history",
+        name="a summary of a value has another point in history",
         file="core/stores/codec.py",
-        old="return Glance(digest, model, incarnation, sequence, created_at, target, words.prompt, words.tags)",
-        new="return Glance(digest, model, incarnation, sequence + 1, created_at, target, words.prompt, words.tags)",
+        old="sequence, created_at, target, words.prompt, words.tags)",
+        new="sequence + 1, created_at, target, words.prompt, words.tags)",
         tests="tests/stores/test_codec.py",
     ),
     Mutant(

@@ -37,7 +37,7 @@ from ..models import (
     Usage,
 )
 from ..policy import PolicyLimits, TTLPolicy
-from ..stores import Copies, Found, Lookup, MissReason, Reader, Store, StoredAs, Write, codec, look_up
+from ..stores import Found, LocalCache, Lookup, MissReason, Reader, Store, StoredAs, Write, codec, look_up
 from .bypass import BypassSwitch
 from .drivers import Hedge
 from .flights import Flight, FlightKey, Flights
@@ -151,9 +151,9 @@ class Decider:
     ) -> None:
         self.config = config
         self.store_ = store
-        self._copies: Copies | None = None
+        self._copies: LocalCache | None = None
         if config.l1_seconds:
-            self._copies = Copies(
+            self._copies = LocalCache(
                 store, seconds=config.l1_seconds, max_bytes=config.l1_megabytes * 1_000_000, clock=clock
             )
         self.metrics = metrics
@@ -238,8 +238,8 @@ class Decider:
             call,
             lambda: self._look_up(reader, call, keyed, on_corrupt=lambda: self.metrics.count("corrupt_entries")),
         )
-        if copies is not None and lookup is not None and copies.lacks_leave(keyed.slot):
-            self.ask(call, lambda: copies.take_leave(keyed.slot))
+        if copies is not None and lookup is not None and copies.needs_grant(keyed.slot):
+            self.ask(call, lambda: copies.request_grant(keyed.slot))
         call.lookup_ms = call.elapsed_ms()
         return lookup
 

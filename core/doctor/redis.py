@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from ..bootstrap import Services
-from ..stores import Persistence, StoreFacts
+from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION
 from .findings import Finding, Level
 
@@ -41,10 +41,10 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
     began = time.perf_counter()
     services.store.ping()
     milliseconds = (time.perf_counter() - began) * 1000
-    facts = services.store.facts()
-    yield Finding(area="redis", level=Level.OK, text=f"Redis {facts.version} answers in {milliseconds:.1f} ms.")
+    info = services.store.info()
+    yield Finding(area="redis", level=Level.OK, text=f"Redis {info.version} answers in {milliseconds:.1f} ms.")
     settings = services.settings
-    yield from facts_findings(facts, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
     seconds, microseconds = services.redis.time()
     skew = now - (seconds + microseconds / 1e6)
     if abs(skew) > SKEW_SECONDS:
@@ -56,52 +56,52 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
         )
 
 
-def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
+def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
     """What is wrong with a Redis that describes itself so. Pure.
 
     So many `replicas` are to have each invalidation, and its disk when `synced`.
     """
-    version = _version(facts.version)
+    version = _version(info.version)
     if version is not None:
-        yield from _version_findings(facts.version, version)
-    if facts.policy.startswith("allkeys"):
+        yield from _version_findings(info.version, version)
+    if info.policy.startswith("allkeys"):
         yield Finding(
             area="redis",
-            level=Level.ERROR if facts.max_bytes else Level.WARNING,
-            text=f"Its eviction policy is {facts.policy}: when memory is full, invalidation records, the audit log and "
+            level=Level.ERROR if info.max_bytes else Level.WARNING,
+            text=f"Its eviction policy is {info.policy}: when memory is full, invalidation records, the audit log and "
             "jobs are evicted like any entry.",
             remedy="Set maxmemory-policy to volatile-lru, volatile-lfu or noeviction.",
         )
-    if facts.max_bytes and facts.used_bytes is not None and facts.used_bytes > FULL_SHARE * facts.max_bytes:
+    if info.max_bytes and info.used_bytes is not None and info.used_bytes > FULL_SHARE * info.max_bytes:
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text=f"Its memory is {facts.used_bytes / facts.max_bytes:.0%} full.",
+            text=f"Its memory is {info.used_bytes / info.max_bytes:.0%} full.",
             remedy="Give it more, shorten TTLs, or set maxmemory-policy to volatile-lru.",
         )
-    if facts.role not in ("", "master"):
+    if info.role not in ("", "master"):
         yield Finding(
             area="redis",
             level=Level.ERROR,
             text="It is a replica: nothing can be stored or invalidated.",
             remedy="Name the primary in ENCORE_REDIS_URL.",
         )
-    elif not facts.writable:
+    elif not info.writable:
         yield Finding(
             area="redis",
             level=Level.ERROR,
             text="It takes no writes, because its last save failed: nothing can be stored or invalidated.",
             remedy="Give it room on its disk, or set stop-writes-on-bgsave-error to no.",
         )
-    if facts.replicas < replicas:
+    if info.replicas < replicas:
         yield Finding(
             area="redis",
             level=Level.ERROR,
-            text=f"Its replicas are {facts.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
+            text=f"Its replicas are {info.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
             "every invalidation is reported as unknown.",
             remedy="Connect replicas, or ask for fewer.",
         )
-    if synced and (facts.persistence is not Persistence.LOG or (version is not None and version < SYNCED_VERSION)):
+    if synced and (info.persistence is not Persistence.LOG or (version is not None and version < SYNCED_VERSION)):
         yield Finding(
             area="redis",
             level=Level.ERROR,
@@ -109,7 +109,7 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False
             "invalidation is reported as unknown.",
             remedy="Set appendonly to yes on Redis 7.2 or later, or unset it.",
         )
-    if facts.persistence is Persistence.SNAPSHOTS:
+    if info.persistence is Persistence.SNAPSHOTS:
         yield Finding(
             area="redis",
             level=Level.WARNING,
@@ -117,7 +117,7 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False
             "invalidated since.",
             remedy="Set appendonly to yes.",
         )
-    elif facts.persistence is Persistence.NOTHING:
+    elif info.persistence is Persistence.NOTHING:
         yield Finding(
             area="redis",
             level=Level.WARNING,

@@ -1,18 +1,17 @@
 """None"""
 
 from . import codec
-from .base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, Store, StoredAs, StoreFacts, Write
-from .codec import Glance
-from .local import Copies
+from .base import Claim, Persistence, Removal, Removed, Row, ScanPage, Store, StoredAs, StoreInfo, SweepFilter, Write
+from .codec import EntrySummary
+from .local import LocalCache
 from .lookup import Found, Lookup, MissReason, Reader, examine, follow, look_up
 from .memory import MemoryStore
 
 __all__ = [
     "Claim",
-    "Copies",
-    "Doom",
+    "EntrySummary",
     "Found",
-    "Glance",
+    "LocalCache",
     "Lookup",
     "MemoryStore",
     "MissReason",
@@ -21,10 +20,11 @@ __all__ = [
     "Removal",
     "Removed",
     "Row",
-    "Sifted",
+    "ScanPage",
     "Store",
-    "StoreFacts",
+    "StoreInfo",
     "StoredAs",
+    "SweepFilter",
     "Write",
     "codec",
     "examine",

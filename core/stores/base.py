@@ -83,30 +83,30 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Doom(msgspec.Struct, frozen=True, kw_only=True):
-    """What one ban hits: what was stored before a sequence.
+class SweepFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What one invalidation selects in a sweep: values stored before `sequence`, narrowed by each field that is given.
 
-    Where given, only what was created before a time (Unix seconds), what this model answered, the entry with this
-    digest and its aliases, and what has all needles of one of the groups in its prompt, or may have (see core.bans).
+    `created_before` is Unix seconds; `model` is who answered; `digest` names one entry and its aliases; `substrings`
+    are groups of lower-case ASCII, and a prompt must contain all of one group, or may (see core.bans.prefilter).
     """
 
     sequence: int
     created_before: float | None = None
     model: str | None = None
     digest: bytes | None = None
-    needles: frozenset[frozenset[bytes]] | None = None
+    substrings: frozenset[frozenset[bytes]] | None = None
 
     @property
-    def is_blunt(self) -> bool:
-        """Whether it may hit all that was stored before."""
-        return all(each is None for each in (self.created_before, self.model, self.digest, self.needles))
+    def matches_all(self) -> bool:
+        """Whether it may select everything stored before `sequence`."""
+        return all(each is None for each in (self.created_before, self.model, self.digest, self.substrings))
 
 
-class Sifted(msgspec.Struct, frozen=True):
-    """A page of a pass: values that may be hit, and how many entries are not and were left out."""
+class ScanPage(msgspec.Struct, frozen=True):
+    """One page of a scan: the rows that may match, and how many entries certainly do not and were left out."""
 
     rows: list[Row]
-    others: int = 0
+    left_out: int = 0
 
 
 class Persistence(StrEnum):
@@ -117,8 +117,8 @@ class Persistence(StrEnum):
     LOG = "log"
 
 
-class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store says of itself. Bytes are of the whole server; None where it has no such thing."""
+class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """State and configuration of a store. Bytes are of the whole server; None where it has no such limit or figure."""
 
     kind: str
     version: str = ""
@@ -196,12 +196,12 @@ class Store(Protocol):
         """All entries of a slot in batches: everything present from start to end is met at least once."""
         ...
 
-    def sift(
-        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
-    ) -> Iterator[Sifted]:
-        """A full pass as by `walk`, `batch` at a time, for what another incarnation stored or one of the dooms hits.
+    def scan_matching(
+        self, slot: Slot, incarnation: bytes, filters: Sequence[SweepFilter], *, whole: bool, batch: int = 500
+    ) -> Iterator[ScanPage]:
+        """A full pass over a slot for values of another incarnation and values that one of the filters selects.
 
-        It may leave out what certainly is not.
+        Looks at `batch` names at a time. Values that certainly do not match may be left out; all others are given.
         """
         ...
 
@@ -254,8 +254,8 @@ class Store(Protocol):
         """Namespaces that were ever written to."""
         ...
 
-    def facts(self) -> StoreFacts:
-        """Version, memory, policy."""
+    def info(self) -> StoreInfo:
+        """Version, memory, eviction policy, role and persistence. One round trip for each server."""
         ...
 
     def ping(self) -> None:

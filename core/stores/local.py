@@ -1,11 +1,11 @@
-"""In-process copies (L1): what this process has read lately, given again without asking the store.
+"""LocalCache (L1): copies in this process of values it has read lately, served again without asking the store.
 
-A copy is given only while its bucket's record is known to be the one it was read with: this process has read that very
+A copy is served only while its bucket's record is known to be the one it was read with: this process has read that very
 record, and asked for it less than `seconds` ago. Whatever changes the record ends all copies of its bucket. To look at
 an old copy again with a newer record would be wrong: a ban that hid it may have come and retired in between.
 
-An invalidation counts on it: it is acknowledged only after that time, when the record gives leave for copies. So a
-process takes that leave, in the record itself, before it gives any.
+Invalidations rely on this: where the record holds a grant for copies, one is acknowledged only after the granted time.
+So a process requests the grant, in the record itself, before it serves any copy.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ..keys import Slot
 from .base import Store
 
 KEPT_SECONDS = 10.0
-"""How old a copy may be: so long may an answer be given that another process has replaced by a newer one."""
-LEAVE_SECONDS = 600.0
-"""For how long a process takes leave; it takes it again when half of it is over."""
+"""Greatest age of a copy, and so how long an answer may be served that another process has replaced by a newer one."""
+GRANT_SECONDS = 600.0
+"""How long a grant lasts; a process requests the next one when half of it is over."""
 RETRY_SECONDS = 1.0
-"""The shortest time between two tries to take it."""
+"""The shortest time between two requests for a grant."""
 OVERHEAD_BYTES = 300
-"""Memory that a copy takes beside its value."""
+"""Memory that a copy takes in addition to its value."""
 MAX_RECORDS = 10_000
 
 
@@ -54,21 +54,22 @@ class _Copy(msgspec.Struct, frozen=True):
     asked_at: float
 
 
-class Through:
-    """Reads from the store, and keeps copies of what is there."""
+class ReadThrough:
+    """A `Reader` that asks the store and keeps copies of what it returns."""
 
-    def __init__(self, copies: Copies) -> None:
-        self._copies = copies
+    def __init__(self, local: LocalCache) -> None:
+        self._local = local
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """As `Store.read`."""
-        return self._copies.fetch(slot, digests)
+        """Values and record from the store, as of one moment. One round trip. Raises StoreUnavailable."""
+        return self._local.fetch(slot, digests)
 
 
-class Copies:
-    """The copies of one process, at most `max_bytes` of them: the least recently used leave. Threads may share them.
+class LocalCache:
+    """Copies of values in this process: at most `max_bytes`, the least recently used are dropped first. Thread-safe.
 
-    `clock` gives Unix seconds, `monotonic` seconds on a clock that does not jump.
+    `seconds` is how long after reading a record its copies may be served. `clock` gives Unix seconds, `monotonic`
+    seconds on a clock that does not jump.
     """
 
     def __init__(
@@ -88,20 +89,20 @@ class Copies:
         self._lock = threading.Lock()
         self._seen: dict[bytes, _Seen] = {}
         self._kept: OrderedDict[bytes, _Copy] = OrderedDict()
-        self._tried: dict[bytes, float] = {}
+        self._requested: dict[bytes, float] = {}
         self._bytes = 0
         self._forgotten_at = -math.inf
-        self.through = Through(self)
+        self.through = ReadThrough(self)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """As `Store.read`, without asking it: no record, and no values, unless copies of all may be given now."""
+        """Copies of the values and of the record; neither unless copies of all may be served now. Asks no store."""
         nothing: list[bytes | None] = [None] * len(digests)
         seen = self._seen.get(slot.record)
         if seen is None:
             return nothing, None
         record, now = seen.record, self._monotonic()
-        may_give = min(self._seconds, record.copies_seconds)
-        if now - seen.asked_at >= may_give or self._clock() >= record.copies_until:
+        may_serve = min(self._seconds, record.copies_seconds)
+        if now - seen.asked_at >= may_serve or self._clock() >= record.copies_until:
             return nothing, None
         values = []
         with self._lock:
@@ -117,7 +118,7 @@ class Copies:
         return values, record
 
     def fetch(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """What the store gives, kept if there is anything to keep. Raises StoreUnavailable."""
+        """Values and record from the store; copies are kept if any value is there. Raises StoreUnavailable."""
         asked_at = self._monotonic()
         values, record = self._store.read(slot, digests)
         self._see(slot, record, asked_at)
@@ -160,35 +161,38 @@ class Copies:
             self._bytes -= _size(copy)
 
     def forget(self, *digests: bytes) -> None:
-        """Has these asked for again: this process has just written them."""
+        """Drops copies of these digests, which this process has just written."""
         with self._lock:
             self._forgotten_at = self._monotonic()
             for digest in digests:
                 self._drop(digest)
 
-    # Leave
+    # Grants
 
-    def lacks_leave(self, slot: Slot) -> bool:
-        """Whether leave should be taken now. At most once a second says so: it may be refused."""
+    def needs_grant(self, slot: Slot) -> bool:
+        """Whether a grant should be requested now. True at most once a second for a bucket: a request may fail."""
         seen = self._seen.get(slot.record)
         if seen is None:
             return False
         record = seen.record
-        if record.copies_seconds >= self._seconds and self._clock() < record.copies_until - LEAVE_SECONDS / 2:
+        if record.copies_seconds >= self._seconds and self._clock() < record.copies_until - GRANT_SECONDS / 2:
             return False
         now = self._monotonic()
         with self._lock:
-            if now < self._tried.get(slot.record, -math.inf) + RETRY_SECONDS:
+            if now < self._requested.get(slot.record, -math.inf) + RETRY_SECONDS:
                 return False
-            if len(self._tried) >= MAX_RECORDS:
-                self._tried.clear()
-            self._tried[slot.record] = now
+            if len(self._requested) >= MAX_RECORDS:
+                self._requested.clear()
+            self._requested[slot.record] = now
         return True
 
-    def take_leave(self, slot: Slot) -> None:
-        """Has invalidations of this bucket wait for copies. Raises what `Store.change_record` raises."""
+    def request_grant(self, slot: Slot) -> None:
+        """Writes a grant into the record: from then on invalidations of this bucket wait for copies to end.
+
+        One compare-and-swap. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
         now = self._clock()
-        until = float(math.ceil(now + LEAVE_SECONDS))
+        until = float(math.ceil(now + GRANT_SECONDS))
         asked_at = self._monotonic()
         record = self._store.change_record(
             slot, lambda record: bans.allow_copies(record, self._seconds, now=now, until=until)

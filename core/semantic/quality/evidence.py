@@ -27,7 +27,7 @@ from . import report as reports
 from .calibration import GRID, CurvePoint, Labeller, curve, labels_needed, labels_still_needed, tighten
 from .journal import Journal
 from .records import MAX_TEXT, LookupRecord, Pair, PairRecord, Sample, Seen, decoder, encode, merged, pair_id
-from .rejected_pairs import Refusals
+from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, ReplayPoint
 from .thresholds import Act, Published, Threshold, Thresholds
 
@@ -63,7 +63,7 @@ class Evidence:
         self,
         client: redis.Redis | None,
         thresholds: Thresholds,
-        refusals: Refusals,
+        rejected: RejectedPairs,
         *,
         keep_prompts: bool = True,
         budget: float = 0.02,
@@ -73,7 +73,7 @@ class Evidence:
     ) -> None:
         self._client = client
         self._thresholds = thresholds
-        self._refusals = refusals
+        self._rejected = rejected
         self._keep_prompts = keep_prompts
         self._budget = budget
         self._sample_share = sample_share
@@ -219,7 +219,7 @@ class Evidence:
             return
         pair = pair_id(sample.namespace, sample.question, stored.prompt)
         if judgement.word == "no":
-            self._refusals.refuse(sample.namespace, pair)
+            self._rejected.reject(sample.namespace, pair)
         self.add(
             PairRecord(
                 pair=pair,
@@ -255,9 +255,9 @@ class Evidence:
         by = allowed(actor, Action.LABEL)
         known = self.pair(pair)
         if equivalent:
-            self._refusals.allow(known.namespace, known.id)
+            self._rejected.allow(known.namespace, known.id)
         else:
-            self._refusals.refuse(known.namespace, known.id)
+            self._rejected.reject(known.namespace, known.id)
         dropped = self._outbox.dropped if self._outbox is not None else 0
         self.add(
             PairRecord(
@@ -294,7 +294,7 @@ class Evidence:
         try:
             return self.label(pair, False, actor=actor)
         except InvalidInput:
-            self._refusals.refuse(namespace, pair)
+            self._rejected.reject(namespace, pair)
             return None
 
     def pair(self, pair: str) -> Pair:

@@ -1,4 +1,4 @@
-"""Refusals: pairs that an operator, or a judge afterwards, has called different. They are not served again."""
+"""Rejected pairs: questions that an operator, or a judge afterwards, called different. They are not served again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class _Copy(msgspec.Struct, frozen=True):
     pairs: frozenset[str]
 
 
-class Refusals:
-    """The refused pairs by namespace: of all processes with a client, of this one without.
+class RejectedPairs:
+    """Rejected pairs by namespace, shared by all processes through Redis, or kept in this process without a client.
 
     `reader` is the client of the request path. The sets have no TTL: what was called wrong stays so.
     """
@@ -42,8 +42,8 @@ class Refusals:
         self._here: dict[str, frozenset[str]] = {}
         self._copies: dict[str, _Copy] = {}
 
-    def refuse(self, namespace: str, pair: str) -> None:
-        """From now on this pair is not served. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+    def reject(self, namespace: str, pair: str) -> None:
+        """Adds a pair: from now on it is not served. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         if self._client is None:
             self._here[namespace] = self._here.get(namespace, frozenset()) | {pair}
             return
@@ -52,7 +52,7 @@ class Refusals:
         self._copies.pop(namespace, None)
 
     def allow(self, namespace: str, pair: str) -> None:
-        """Takes it back. Raises as `refuse`."""
+        """Removes a pair: it may be served again. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         if self._client is None:
             self._here[namespace] = self._here.get(namespace, frozenset()) - {pair}
             return
@@ -61,7 +61,7 @@ class Refusals:
         self._copies.pop(namespace, None)
 
     def current(self, namespace: str) -> frozenset[str]:
-        """The refused pairs, at most `COPY_SECONDS` old. Raises StoreUnavailable."""
+        """The rejected pairs of a namespace, at most COPY_SECONDS old. Raises StoreUnavailable."""
         if self._reader is None:
             return self._here.get(namespace, frozenset())
         now = self._monotonic()
@@ -78,4 +78,4 @@ class Refusals:
 
 
 def _name(namespace: str) -> str:
-    return f"{names.REFUSALS}{namespace}"
+    return f"{names.REJECTED_PAIRS}{namespace}"

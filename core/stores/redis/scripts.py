@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from ...bans import prefilter
+from ...bans import ASCII_FOLDING, FOLDING_LEADS
 from .. import codec
 from .connection import packed
 from .servers import Servers
@@ -243,8 +243,8 @@ local function may_have(head, groups)
     end
     if has_all then return true end
   end
-  if not find(text, '^[^{_lua(prefilter.LEADS[0])}-{_lua(prefilter.LEADS[1])}]*$') then
-    for _, maker in ipairs({{{", ".join(f"'{_lua(maker)}'" for maker in prefilter.MAKERS)}}}) do
+  if not find(text, '^[^{_lua(FOLDING_LEADS[0])}-{_lua(FOLDING_LEADS[1])}]*$') then
+    for _, maker in ipairs({{{", ".join(f"'{_lua(maker)}'" for maker in ASCII_FOLDING)}}}) do
       if find(text, maker, 1, true) then return true end
     end
   end

@@ -15,12 +15,12 @@ from ...errors import DecodeError
 from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
-from ..base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
+from ..base import Claim, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
 from .clients import patient_client, request_client
 from .cluster import ClusterClient, ClusterServers
 from .connection import packed
 from .failures import reading, translated, writing
-from .info import _facts, _together
+from .info import combined_info, server_info
 from .scripts import PRUNE, RELEASE, REMOVE, REMOVE_MODEL, RENEW, REPLACE, ROW_DIGITS, SIFT, SWAP, WRITE
 from .servers import OneServer, Servers
 
@@ -204,32 +204,32 @@ class RedisStore:
             for start in range(0, len(names), batch):
                 yield self._rows(slot, names[start : start + batch], whole)
 
-    def sift(
-        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
-    ) -> Iterator[Sifted]:
+    def scan_matching(
+        self, slot: Slot, incarnation: bytes, filters: Sequence[SweepFilter], *, whole: bool, batch: int = 500
+    ) -> Iterator[ScanPage]:
         """The same pass, in which the server leaves out what is not hit; on a cluster nothing is left out."""
         if not isinstance(self._servers, OneServer):
-            yield from map(Sifted, self.walk(slot, whole=whole, batch=batch))
+            yield from map(ScanPage, self.walk(slot, whole=whole, batch=batch))
             return
-        count = max(1, 4 * batch // (3 + len(dooms)))
+        count = max(1, 4 * batch // (3 + len(filters)))
         head = [slot.entries, b"%d" % (len(slot.entries) + ROW_DIGITS)]
         tail = [b"%d" % count, incarnation]
-        for doom in dooms:
+        for sweep_filter in filters:
             tail += [
-                b"%d" % doom.sequence,
-                b"" if doom.created_before is None else repr(doom.created_before).encode(),
-                b"" if doom.model is None else codec.names_bytes(slot.namespace, doom.model),
-                b"\t".join(b"\n".join(group) for group in doom.needles or ()),
-                doom.digest.hex().encode() if doom.digest is not None else b"",
-                doom.digest or b"",
+                b"%d" % sweep_filter.sequence,
+                b"" if sweep_filter.created_before is None else repr(sweep_filter.created_before).encode(),
+                b"" if sweep_filter.model is None else codec.names_bytes(slot.namespace, sweep_filter.model),
+                b"\t".join(b"\n".join(group) for group in sweep_filter.substrings or ()),
+                sweep_filter.digest.hex().encode() if sweep_filter.digest is not None else b"",
+                sweep_filter.digest or b"",
             ]
         cursor = b"0"
         while True:
             with reading():
                 cursor, others, names = SIFT(self._servers, [slot.record], [*head, cursor, *tail])
-            yield Sifted([], others)
+            yield ScanPage([], others)
             for start in range(0, len(names), FETCHED_BATCH):
-                yield Sifted(self._rows(slot, names[start : start + FETCHED_BATCH], whole))
+                yield ScanPage(self._rows(slot, names[start : start + FETCHED_BATCH], whole))
             if cursor == b"0":
                 return
 
@@ -392,10 +392,10 @@ class RedisStore:
         with reading():
             return sorted(name.decode() for name in cast("set[bytes]", self._client.smembers(names.NAMESPACES)))
 
-    def facts(self) -> StoreFacts:
-        """Version, memory, policy, role and persistence, from INFO: those of a cluster's servers as of one."""
+    def info(self) -> StoreInfo:
+        """Version, memory, policy, role and persistence, from INFO: a cluster's servers are combined."""
         with reading():
-            return _together([_facts(server) for server in self._servers.each()])
+            return combined_info([server_info(server) for server in self._servers.each()])
 
     def ping(self) -> None:
         """Raises StoreUnavailable unless the server answers."""
