@@ -5,6 +5,7 @@ from .address import ServerKind, parse_address
 from .clients import open_client
 from .embedded import OLDEST_VERSION, EmbeddedRedis, ServerBinary, server_at
 from .failures import reading, writing
+from .script import load_script
 from .store import RedisStore, patient_client, request_client
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ServerBinary",
     "ServerKind",
     "embedded",
+    "load_script",
     "open_client",
     "parse_address",
     "patient_client",
