@@ -235,7 +235,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an audit log that cannot be written keeps an answer alive",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/history.py",
         old="    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:\n        logger",
         new="    except KeyboardInterrupt as error:\n        logger",
         tests="tests/invalidation/test_invalidator.py",
@@ -530,7 +530,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a pattern that matches everything is taken",
-        file="core/bans/record.py",
+        file="core/bans/criteria.py",
         old='    if not pattern.strip("*? "):',
         new="    if False:",
         tests="tests/bans/test_record.py",

@@ -262,7 +262,7 @@ def test_a_provider_that_is_not_there_is_an_error(monkeypatch):
 
 
 def test_a_silent_provider_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("core.doctor.diagnosis.PROVIDER_SECONDS", 0.3)
+    monkeypatch.setattr("core.doctor.provider.PROVIDER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         finding = provider_finding(monkeypatch, OPENAI_BASE_URL=address)
