@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import Slot
-from ..stores import Claim, Store
+from ..stores import Claim, LeaseStore
 
 logger = logging.getLogger("encore.leases")
 
@@ -50,7 +50,7 @@ class Leases:
     A lease is renewed for `longest_seconds` at most: nobody waits longer than that for whoever computes.
     """
 
-    def __init__(self, store: Store, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, store: LeaseStore, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._store = store
         self._longest_seconds = longest_seconds
         self._lease_seconds = min(lease_seconds, longest_seconds)

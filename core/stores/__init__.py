@@ -1,33 +1,31 @@
-"""None"""
+"""Where entries, invalidation records and leases live: roles of a store, stored form, checked lookup, local copies."""
 
 from . import codec
-from .base import Claim, Persistence, Removal, Removed, Row, ScanPage, Store, StoredAs, StoreInfo, SweepFilter, Write
+from .base import (
+    Claim,
+    EntryIndex,
+    EntryStore,
+    LeaseStore,
+    Persistence,
+    Reader,
+    RecordStore,
+    Removal,
+    Removed,
+    Row,
+    ScanPage,
+    Store,
+    StoredAs,
+    StoreInfo,
+    SweepFilter,
+    Write,
+)
 from .codec import EntrySummary
 from .local import LocalCache
-from .lookup import Found, Lookup, MissReason, Reader, examine, follow, look_up
+from .lookup import Found, Lookup, MissReason, examine, follow, look_up
 from .memory import MemoryStore
 
 __all__ = [
-    "Claim",
-    "EntrySummary",
-    "Found",
-    "LocalCache",
-    "Lookup",
-    "MemoryStore",
-    "MissReason",
-    "Persistence",
-    "Reader",
-    "Removal",
-    "Removed",
-    "Row",
-    "ScanPage",
-    "Store",
-    "StoreInfo",
-    "StoredAs",
-    "SweepFilter",
-    "Write",
-    "codec",
-    "examine",
-    "follow",
-    "look_up",
-]
+    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Found", "LeaseStore", "LocalCache", "Lookup", "MemoryStore",
+    "MissReason", "Persistence", "Reader", "RecordStore", "Removal", "Removed", "Row", "ScanPage", "Store", "StoreInfo",
+    "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow", "look_up",
+]  # fmt: skip

@@ -21,7 +21,7 @@ import msgspec
 from .. import bans
 from ..bans import InvalidationRecord
 from ..keys import Slot
-from .base import Store
+from .base import RecordStore
 
 KEPT_SECONDS = 10.0
 """Greatest age of a copy, and so how long an answer may be served that another process has replaced by a newer one."""
@@ -74,7 +74,7 @@ class LocalCache:
 
     def __init__(
         self,
-        store: Store,
+        store: RecordStore,
         *,
         seconds: float,
         max_bytes: int,

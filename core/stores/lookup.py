@@ -6,9 +6,8 @@ its target's. Whatever does not pass is a miss with a reason, never an exception
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
 
 import msgspec
 
@@ -17,14 +16,7 @@ from ..errors import DecodeError
 from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
-
-
-class Reader(Protocol):
-    """What a lookup reads from: the store, or copies of what is there."""
-
-    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """As `Store.read`."""
-        ...
+from .base import Reader
 
 
 class MissReason(StrEnum):
