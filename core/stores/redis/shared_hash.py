@@ -74,13 +74,15 @@ class RedisHash:
     def fields(self) -> list[str]:
         """All fields, sorted."""
         with reading():
-            return sorted(field.decode() for field in cast("list[bytes]", self._client.hkeys(self._key)))
+            return sorted(
+                field.decode("utf-8", "replace") for field in cast("list[bytes]", self._client.hkeys(self._key))
+            )
 
     def all(self) -> dict[str, bytes]:
         """All fields with their values."""
         with reading():
             values = cast("dict[bytes, bytes]", self._client.hgetall(self._key))
-        return {field.decode(): value for field, value in values.items()}
+        return {field.decode("utf-8", "replace"): value for field, value in values.items()}
 
     def swap(self, field: str, before: bytes, after: bytes) -> bool:
         """Replaces a value by one script."""

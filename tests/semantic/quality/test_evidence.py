@@ -15,12 +15,13 @@ from core.semantic.judge.judge import ProviderJudge
 from core.semantic.judge.prompt import JudgeBudget
 from core.semantic.quality.evidence import Evidence
 from core.semantic.quality.records import pair_id
-from core.semantic.quality.rejected_pairs import COPY_SECONDS, RejectedPairs
+from core.semantic.quality.rejected_pairs import RejectedPairs
 from core.semantic.quality.sampling import judge_samples
 from core.semantic.quality.thresholds import Act, Threshold, Thresholds
 from core.semantic.results import Judgement, Neighbour, SemanticResult
 from core.stores.lookup import Found
 from core.stores.memory import MemoryStore
+from core.stores.redis.shared_hash import COPY_SECONDS
 from core.stores.redis.store import request_client
 from tests.fakes import CountingProvider, Outcomes, a_body
 from tests.samples import Clock, an_entry, digest_of

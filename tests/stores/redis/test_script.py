@@ -42,6 +42,11 @@ def test_a_server_loads_every_script(client: redis.Redis, script: Path):
     assert client.script_load(script.read_text())
 
 
+def test_no_script_is_written_in_python():
+    modules = [*(ROOT / "core").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
+    assert [module for module in modules if "redis.call(" in module.read_text()] == []
+
+
 def test_a_script_has_the_values_that_python_has(client: redis.Redis, tmp_path: Path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "all.lua").write_text("return {NUMBER, TEXT, LIST[1], LIST[2], #LIST}")
