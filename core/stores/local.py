@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import msgspec
+from cachetools import FIFOCache, LRUCache
 
 from .. import bans
 from ..bans import InvalidationRecord
@@ -83,21 +83,19 @@ class LocalCache:
     ) -> None:
         self._store = store
         self._seconds = seconds
-        self._max_bytes = max_bytes
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._seen: dict[bytes, _Seen] = {}
-        self._kept: OrderedDict[bytes, _Copy] = OrderedDict()
-        self._requested: dict[bytes, float] = {}
-        self._bytes = 0
+        self._seen: FIFOCache[bytes, _Seen] = FIFOCache(MAX_RECORDS)
+        self._kept: LRUCache[bytes, _Copy] = LRUCache(max_bytes, getsizeof=_size)
+        self._requested: FIFOCache[bytes, float] = FIFOCache(MAX_RECORDS)
         self._forgotten_at = -math.inf
         self.through = ReadThrough(self)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """Copies of the values and of the record; neither unless copies of all may be served now. Asks no store."""
         nothing: list[bytes | None] = [None] * len(digests)
-        seen = self._seen.get(slot.record)
+        seen = self._latest(slot)
         if seen is None:
             return nothing, None
         record, now = seen.record, self._monotonic()
@@ -111,9 +109,8 @@ class LocalCache:
                 if copy is None:
                     return nothing, None
                 if copy.record is not record or now - copy.asked_at >= KEPT_SECONDS:
-                    self._drop(digest)
+                    del self._kept[digest]
                     return nothing, None
-                self._kept.move_to_end(digest)
                 values.append(copy.value)
         return values, record
 
@@ -124,7 +121,7 @@ class LocalCache:
         self._see(slot, record, asked_at)
         if record is not None and any(value is not None for value in values):
             with self._lock:
-                seen = self._seen.get(slot.record)
+                seen = self._latest(slot)
                 # What was asked for before this process itself wrote may be what it has replaced.
                 if seen is not None and seen.record == record and asked_at > self._forgotten_at:
                     for digest, value in zip(digests, values, strict=True):
@@ -133,7 +130,7 @@ class LocalCache:
 
     def _see(self, slot: Slot, record: InvalidationRecord | None, asked_at: float) -> None:
         with self._lock:
-            seen = self._seen.get(slot.record)
+            seen = self._latest(slot)
             if seen is not None and asked_at < seen.asked_at:
                 return  # another thread has asked later, and was faster
             if record is None:
@@ -141,37 +138,31 @@ class LocalCache:
                 return
             if seen is not None and seen.record == record:
                 record = seen.record  # copies are compared with it by identity
-            elif len(self._seen) >= MAX_RECORDS:
-                self._seen.clear()
             self._seen[slot.record] = _Seen(record, asked_at)
 
-    def _keep(self, digest: bytes, copy: _Copy) -> None:
-        self._drop(digest)
-        size = _size(copy)
-        if size > self._max_bytes:
-            return
-        self._kept[digest] = copy
-        self._bytes += size
-        while self._bytes > self._max_bytes:
-            self._bytes -= _size(self._kept.popitem(last=False)[1])
+    def _latest(self, slot: Slot) -> _Seen | None:
+        try:
+            return self._seen[slot.record]  # one step, so that it needs no lock; `get` takes two
+        except KeyError:
+            return None
 
-    def _drop(self, digest: bytes) -> None:
-        copy = self._kept.pop(digest, None)
-        if copy is not None:
-            self._bytes -= _size(copy)
+    def _keep(self, digest: bytes, copy: _Copy) -> None:
+        self._kept.pop(digest, None)
+        if _size(copy) <= self._kept.maxsize:
+            self._kept[digest] = copy
 
     def forget(self, *digests: bytes) -> None:
         """Drops copies of these digests, which this process has just written."""
         with self._lock:
             self._forgotten_at = self._monotonic()
             for digest in digests:
-                self._drop(digest)
+                self._kept.pop(digest, None)
 
     # Grants
 
     def needs_grant(self, slot: Slot) -> bool:
         """Whether a grant should be requested now. True at most once a second for a bucket: a request may fail."""
-        seen = self._seen.get(slot.record)
+        seen = self._latest(slot)
         if seen is None:
             return False
         record = seen.record
@@ -181,8 +172,6 @@ class LocalCache:
         with self._lock:
             if now < self._requested.get(slot.record, -math.inf) + RETRY_SECONDS:
                 return False
-            if len(self._requested) >= MAX_RECORDS:
-                self._requested.clear()
             self._requested[slot.record] = now
         return True
 

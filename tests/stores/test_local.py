@@ -452,7 +452,7 @@ def test_the_least_recently_used_leave_when_memory_is_full(namespace: str):
     _write(store, slot, digests[0], b"v" * 10_000, stamp)
     copies.fetch(slot, digests[:1])
     assert copies.read(slot, digests[:1]) == ([None], None), "larger than all the memory there is"
-    assert copies._bytes == sum(OVERHEAD_BYTES + len(copy.value or b"") for copy in copies._kept.values())
+    assert copies._kept.currsize == sum(OVERHEAD_BYTES + len(copy.value or b"") for copy in copies._kept.values())
 
 
 def _write(store: Store, slot: Slot, digest: bytes, value: bytes, stamp: Stamp) -> None:
