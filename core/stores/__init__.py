@@ -13,6 +13,7 @@ from .base import (
     Removed,
     Row,
     ScanPage,
+    Seen,
     Store,
     StoredAs,
     StoreInfo,
@@ -21,11 +22,12 @@ from .base import (
 )
 from .codec import EntrySummary
 from .local import LocalCache
-from .lookup import Found, Lookup, MissReason, examine, follow, look_up
+from .lookup import Examined, Found, Looking, Lookup, MissReason, examine, follow, look_up, looking
 from .memory import MemoryStore
 
 __all__ = [
-    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Found", "LeaseStore", "LocalCache", "Lookup", "MemoryStore",
-    "MissReason", "Persistence", "Reader", "RecordStore", "Removal", "Removed", "Row", "ScanPage", "Store", "StoreInfo",
-    "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow", "look_up",
+    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "LeaseStore", "LocalCache", "Looking",
+    "Lookup", "MemoryStore", "MissReason", "Persistence", "Reader", "RecordStore", "Removal", "Removed", "Row",
+    "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow",
+    "look_up", "looking",
 ]  # fmt: skip

@@ -132,10 +132,14 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     writable: bool = True
 
 
+Seen = tuple[list[bytes | None], InvalidationRecord | None]
+"""What one read gives: the values at the digests, and the invalidation record of the same moment."""
+
+
 class Reader(Protocol):
     """Reads values: the store, or copies in this process of what is there."""
 
-    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> Seen:
         """The values at these digests, None where there is none, and the slot's record, as of one moment.
 
         One round trip.

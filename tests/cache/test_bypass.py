@@ -14,7 +14,8 @@ from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.cache.bypass import EVERYTHING, BypassSwitch
 from core.cache.cache import LLMCache
-from core.cache.flow import SWITCHED, CacheConfig
+from core.cache.config import CacheConfig
+from core.cache.flow import SWITCHED
 from core.doctor.diagnosis import diagnose
 from core.doctor.findings import Level
 from core.errors import AccessDenied, InvalidInput, NotCached, StoreUnavailable, WriteRefused
@@ -280,6 +281,7 @@ def test_no_copy_is_served_while_the_switch_cannot_be_asked_for(server, namespac
     assert process.counts.all[-1].copied
     process.time_passes()
     process.cache.breaker._next_probe = float("inf")
+    process.cache.breaker.is_settled = False
     assert process.ask().startswith("miss (store-down)")
     process.cache.close()
 
