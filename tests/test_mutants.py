@@ -11,7 +11,7 @@ QUICK = (
     "a key ban is pushed out without raising the floor",
     "no floor: a retired ban is forgotten by late stores",
     "what a sweep has begun to delete can be undone",
-    "a glance at a value sees another point in history",
+    "a summary of a value has another point in history",
 )
 
 

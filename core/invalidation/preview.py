@@ -15,7 +15,7 @@ from ..errors import DecodeError, InvalidInput
 from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts
 from ..models import CacheEntry
-from ..stores import Row, Store, codec
+from ..stores import EntryIndex, Row, codec
 
 EXACT_LIMIT = 20_000
 """Entries a preview reads before it estimates from those it has read."""
@@ -144,7 +144,7 @@ def _what(namespace: str, criteria: Criteria) -> str:
 
 
 def make_preview(
-    store: Store,
+    store: EntryIndex,
     slots: Sequence[Slot],
     criteria: Criteria,
     *,
@@ -184,7 +184,7 @@ def make_preview(
     )
 
 
-def _one(store: Store, slot: Slot, key: str) -> list[Row]:
+def _one(store: EntryIndex, slot: Slot, key: str) -> list[Row]:
     _, digest = parse_readable_key(key) or (0, b"")
     values, _ = store.read(slot, [digest])
     return [Row(digest=digest, value=value) for value in values if value is not None]

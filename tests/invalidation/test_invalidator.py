@@ -562,7 +562,11 @@ def test_what_a_lost_record_left_behind_is_deleted_too(world):
 
 @pytest.mark.parametrize(
     ("criteria", "way"),
-    [(Criteria(all=True), "sift"), (Criteria(keywords=("sky",)), "sift"), (Criteria(tags=("news",)), "walk")],
+    [
+        (Criteria(all=True), "scan_matching"),
+        (Criteria(keywords=("sky",)), "scan_matching"),
+        (Criteria(tags=("news",)), "walk"),
+    ],
     ids=str,
 )
 def test_a_record_lost_during_a_sweep_does_not_cost_the_new_ones_entries(world, monkeypatch, criteria, way):

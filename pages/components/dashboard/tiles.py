@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
 from core.models import HitDetail, OutcomeKind
-from core.stores import StoreFacts
+from core.stores import StoreInfo
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import REQUESTS, Way
@@ -158,7 +158,7 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
 
 
 def of_store(
-    count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket], namespace: str | None
+    count: int | None, facts: StoreInfo | None, buckets: Sequence[GaugeBucket], namespace: str | None
 ) -> list[Tile]:
     """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
 

@@ -130,7 +130,7 @@ def test_alerts_of_the_figures_and_the_parts_are_told(open_page, services, provi
 
 
 def test_an_alert_is_told_once(open_page, services):
-    used = services.store.facts().used_bytes
+    used = services.store.info().used_bytes
     services.redis.config_set("maxmemory", used + used // 50)
     try:
         told = [warning.value for warning in open_page("dashboard").warning]

@@ -10,8 +10,9 @@ from core.access.audit import AuditLog
 from core.bootstrap import configured_threshold
 from core.errors import InvalidInput, StoreUnavailable
 from core.models import SemanticMode
-from core.semantic.quality.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
+from core.semantic.quality.thresholds import Act, Threshold, Thresholds
 from core.settings import Settings
+from core.stores.redis.shared_hash import COPY_SECONDS
 from core.stores.redis.store import request_client
 from tests.samples import Clock
 

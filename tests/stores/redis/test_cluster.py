@@ -20,7 +20,7 @@ from core.errors import InvalidationRefused, InvalidSettings, OutcomeUnknown, St
 from core.keys.names import Slot
 from core.models import ChatRequest, Completion, OutcomeKind
 from core.settings import Settings
-from core.stores.local import Copies
+from core.stores.local import LocalCache
 from core.stores.redis import cluster as cluster_module
 from core.stores.redis.store import RedisStore, patient_client, request_client
 from tests.fakes import CountingProvider, a_body
@@ -161,10 +161,10 @@ def test_the_bypass_switch_reaches_all_processes_of_a_cluster(cluster, namespace
 
 def test_copies_on_a_cluster_end_with_the_record_of_their_own_bucket(cluster, namespace):
     store = RedisStore(patient_client(cluster.url))
-    copies = Copies(store, seconds=1, max_bytes=1_000_000, monotonic=lambda: 1000.0)
+    copies = LocalCache(store, seconds=1, max_bytes=1_000_000, monotonic=lambda: 1000.0)
     slots = [Slot(namespace, bucket) for bucket in (0, 1)]
     for slot in slots:
-        copies.take_leave(slot)
+        copies.request_grant(slot)
         put(store, slot, f"prompt {slot.bucket}")
         copies.fetch(slot, [digest_of(f"prompt {slot.bucket}")])
     store.change_record(slots[0], lambda record: append(record, "b", Criteria(all=True), now=NOW, hold_seconds=0))
