@@ -89,10 +89,14 @@ RedisFactory = Callable[..., RedisServer]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings from outside: neither variables nor a .env file, and no proxy before servers on the loopback."""
+    """No settings from outside: neither variables nor a .env file, and no proxy before servers on the loopback.
+
+    The one that is set: a Redis that is well may take longer to answer on a busy machine than operators want to wait.
+    """
     for name in list(os.environ):
         if name.startswith(ISOLATED) or name.lower() in PROXIES:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")
     monkeypatch.setitem(Settings.model_config, "env_file", None)
 
 

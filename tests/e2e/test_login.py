@@ -17,7 +17,7 @@ from tests.e2e.consoles import Console, variables
 from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PEOPLE = {
     "vera": {"email": "vera@example.org", "email_verified": True},

@@ -17,7 +17,7 @@ from tests.e2e.consoles import Console
 from tests.e2e.installation import free_port
 from tests.fakes import CountingProvider
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
 SESSIONS = 8
 RUNS = 5

@@ -12,7 +12,7 @@ from tests.e2e.consoles import Console, variables
 from tests.e2e.installation import free_port
 from tests.openai_server import OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PROMPT = "What does it take to close an account?"
 

@@ -88,7 +88,8 @@ def opened(client: redis.Redis) -> int:
     return client.info("stats")["total_connections_received"]
 
 
-def test_requests_wait_for_redis_as_long_as_the_settings_say_and_try_nothing_twice():
+def test_requests_wait_for_redis_as_long_as_the_settings_say_and_try_nothing_twice(monkeypatch):
+    monkeypatch.delenv("ENCORE_REDIS_TIMEOUT_SECONDS")
     with request_client("redis://127.0.0.1:1", Settings().redis_timeout_seconds) as client:
         options = client.connection_pool.connection_kwargs
         assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.05, 0.05)

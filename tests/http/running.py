@@ -24,7 +24,7 @@ from core.settings import Settings
 from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of servers without TLS: to load the certificates of the world takes longer than a test."""
 

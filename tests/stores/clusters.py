@@ -57,7 +57,7 @@ class RunningCluster:
 
     def wait(self) -> None:
         """Returns when every node says that all is well."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not all(self._is_well(node) for node in self.nodes):
             assert time.monotonic() < deadline, "the cluster does not come together"
             time.sleep(0.05)

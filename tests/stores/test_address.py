@@ -125,7 +125,7 @@ def has(server: RedisServer, slot: Slot, prompt: str) -> bool:
 
 
 def until(is_so) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             if is_so():

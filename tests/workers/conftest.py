@@ -101,7 +101,6 @@ def installation(redis_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
     monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
-    monkeypatch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")  # on a busy machine it may take longer than by default
     with bootstrap(Settings(), provider=CountingProvider()) as services:
         yield Installation(server.url, tmp_path, services, JobQueue(services.queue_redis))
 

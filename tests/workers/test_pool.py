@@ -211,7 +211,7 @@ print(current_task().should_stop())
 
 
 def test_a_horse_that_is_told_to_end_at_every_line_of_hearing_it_hears_it():
-    horse = subprocess.run([sys.executable, "-c", HORSE], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    horse = subprocess.run([sys.executable, "-c", HORSE], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (horse.stdout, horse.stderr) == ("True\n", "")
 
 
@@ -401,7 +401,7 @@ def burst(installation: Installation) -> subprocess.CompletedProcess:
         env={**os.environ, "ENCORE_REDIS_URL": installation.url},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
 
 
@@ -467,7 +467,7 @@ def start_and_fail(**environment: str) -> subprocess.CompletedProcess:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
 
 
