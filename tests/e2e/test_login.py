@@ -14,8 +14,8 @@ from core.providers import DemoProvider
 from core.settings import Settings
 from tests.e2e.conftest import PAGES, PATIENCE_MS, is_inside, settled
 from tests.e2e.consoles import Console, variables
-from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.consoles import Console, variables
-from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(900)
 

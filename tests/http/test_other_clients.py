@@ -21,7 +21,7 @@ from tests.http.running import PLAIN_HTTP
 from tests.openai_server import Behaviour, OpenAIServer
 
 NODE = Path(__file__).with_name("node")
-INSTALL_SECONDS = 50
+INSTALL_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,7 @@ def node_folder(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # the package may come from its registry first
 def test_the_javascript_sdk_gets_the_providers_answers_on_a_miss_and_on_a_hit(
     node_folder: Path, start_gateway, openai_server: OpenAIServer, namespace: str

@@ -14,7 +14,7 @@ from core.stores.address import Address, ServerKind, parse_address
 from core.stores.redis import RedisStore, patient_client
 from tests.conftest import RedisServer
 from tests.entries import digest_of
-from tests.stores.clusters import free_port
+from tests.ports import free_port
 from tests.stores.test_contract import put
 
 

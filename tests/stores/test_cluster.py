@@ -181,6 +181,7 @@ def test_a_queue_cannot_be_on_a_cluster():
 # The cluster in trouble
 
 
+@pytest.mark.slow
 def test_who_begins_while_the_cluster_is_away_begins_all_the_same(own_cluster):
     for node in own_cluster.nodes:
         node.kill()
@@ -196,6 +197,7 @@ def test_who_begins_while_the_cluster_is_away_begins_all_the_same(own_cluster):
     store.close()
 
 
+@pytest.mark.slow
 def test_one_server_that_dies_takes_its_answers_and_no_request(own_cluster):
     store = RedisStore(request_client(own_cluster.url, 2))
     world = a_world(store, AuditLog(None), "partly", buckets=BUCKETS)
@@ -239,6 +241,7 @@ class DiesBetween(RedisStore):
 
 
 @pytest.mark.parametrize("of_one_that", ["has it already", "has it not"])
+@pytest.mark.slow
 def test_a_server_that_dies_in_the_middle_of_an_invalidation(own_cluster, of_one_that):
     store = DiesBetween(own_cluster)
     world = a_world(store, AuditLog(None), "middle", buckets=BUCKETS)
@@ -290,6 +293,7 @@ class Move:
             client.close()
 
 
+@pytest.mark.slow
 def test_a_moved_slot_is_followed_and_a_moving_one_is_not_swept(own_cluster):
     store = RedisStore(patient_client(own_cluster.url, 2.0))
     slot = Slot("moving", 0)
@@ -306,6 +310,7 @@ def test_a_moved_slot_is_followed_and_a_moving_one_is_not_swept(own_cluster):
     store.close()
 
 
+@pytest.mark.slow
 def test_a_slot_that_moves_while_it_is_walked_has_not_been_walked(own_cluster):
     store = RedisStore(patient_client(own_cluster.url, 2.0))
     slot = Slot("moving", 0)

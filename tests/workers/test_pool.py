@@ -32,6 +32,8 @@ from tests.workers.conftest import DEADLINE_SECONDS, ROOT, Installation, eventua
 from workers.queue import JobState
 from workers.queue.jobs import QUEUE_NAME, job_id
 
+pytestmark = pytest.mark.slow
+
 MANY = 1000
 """Entries of several batches."""
 
@@ -418,8 +420,8 @@ def test_a_burst_does_what_is_there_and_ends(installation):
 
 def test_a_replay_sends_the_sample_through_the_cache(installation, start_pool):
     start_pool("--workers", "1").ready()
-    name = installation.queue.enqueue_replay("demo", seconds=3, rate=30).id
-    assert installation.queue.enqueue_replay("demo", seconds=3).id == name
+    name = installation.queue.enqueue_replay("demo", seconds=1, rate=30).id
+    assert installation.queue.enqueue_replay("demo", seconds=1).id == name
     job = eventually(lambda: (job := installation.queue.job(name)).state is JobState.FINISHED and job)
     assert job.result["misses"] > 0
     assert job.result["errors"] == 0
