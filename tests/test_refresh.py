@@ -15,6 +15,7 @@ from core.keys import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
 from core.refresh import RESTS_SECONDS, Refreshes, refresh
 from core.settings import Settings
+from core.stores.redis import request_client
 from tests.entries import Clock
 from tests.fakes import CountingProvider, Outcomes
 from workers import tasks
@@ -183,7 +184,7 @@ def test_without_refreshes_nothing_stale_is_served(client, namespace):
 
 
 def test_neither_a_redis_that_is_down_nor_the_end_of_the_process_is_told_to_a_request():
-    refreshes = Refreshes(Redis(port=1, socket_connect_timeout=0.1))
+    refreshes = Refreshes(request_client("redis://127.0.0.1:1", 5))
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
     refreshes(request, SHORT, "0-" + "ab" * 32)
     refreshes.close()
