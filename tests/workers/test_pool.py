@@ -109,6 +109,7 @@ def until_told(pid: int, number: int) -> Iterator[None]:
     Not for one that loses its parent: a stopped process that nobody could continue any more is ended by the kernel.
     """
     os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: status_of(pid)["State"].startswith("T"))
     yield
     eventually(lambda: number in pending(pid))
     os.kill(pid, signal.SIGCONT)
@@ -116,8 +117,14 @@ def until_told(pid: int, number: int) -> Iterator[None]:
 
 def pending(pid: int) -> set[int]:
     """The signals that a process was sent and has not heard yet."""
-    [mask] = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "ShdPnd" in line]
-    return {number for number in signal.valid_signals() if int(mask, 16) >> (number - 1) & 1}
+    mask = int(status_of(pid)["ShdPnd"], 16)
+    return {number for number in signal.valid_signals() if mask >> (number - 1) & 1}
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """What the kernel tells of a process, by name."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
 
 
 def is_swept(installation: Installation, namespace: str = "shop") -> bool:
