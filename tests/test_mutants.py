@@ -27,7 +27,8 @@ def test_every_mutant_has_a_name_of_its_own():
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", QUICK)
 def test_the_tests_notice_a_broken_promise(name: str):
     [mutant] = [mutant for mutant in MUTANTS if mutant.name == name]

@@ -143,7 +143,7 @@ def test_links_lead_to_the_requests_behind_the_tiles(open_page, services, traffi
 def test_values_that_cannot_be_read_again_are_grey(open_page, use, redis_server, provider, monkeypatch, ask_with):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=provider) as built:
         use(built)
         ask_with(built, "What is a cat?")
         built.metrics.record(an_outcome(seconds_ago=120))

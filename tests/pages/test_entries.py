@@ -368,7 +368,7 @@ def test_a_viewer_who_gets_at_an_action_all_the_same_is_refused(services, filled
 
 def test_without_redis_the_last_page_stays(open_page, provider, use, redis_server, ask_with):
     server = redis_server()
-    with bootstrap(Settings(redis_url=server.url), provider=provider, operator_timeout_seconds=1) as built:
+    with bootstrap(Settings(redis_url=server.url), provider=provider) as built:
         use(built)
         ask_with(built, "What stays?")
         at = open_page("entries")

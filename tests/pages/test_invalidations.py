@@ -294,7 +294,7 @@ def test_everything_is_an_admins_business(open_page, services, filled, monkeypat
 def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_server, provider, monkeypatch):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=provider) as built:
         use(built)
         done = built.invalidation.invalidate_by_model("gpt-4o", actor="anna")
         at = open_page("invalidations", pattern="*word*")

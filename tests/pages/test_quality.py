@@ -415,7 +415,7 @@ def test_the_last_figures_stay_when_redis_goes_away(open_page, use, redis_server
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
     monkeypatch.setenv("ENCORE_STRATEGY", "semantic")
     monkeypatch.setenv("ENCORE_SEMANTIC", "judge")
-    with bootstrap(Settings(), provider=OfferingProvider(), operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=OfferingProvider()) as built:
         use(built)
         label(built, 20)
         at = open_page("quality")

@@ -49,7 +49,7 @@ def test_a_page_without_redis_server_says_since_when_and_keeps_standing(
 ):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=provider) as built:
         use(built)
         server.kill()
         at = open_page(name)
@@ -63,7 +63,7 @@ def test_a_page_without_redis_server_says_since_when_and_keeps_standing(
 def test_the_last_values_stay_when_redis_goes_away(open_page, use, redis_server, provider, monkeypatch, ask_with):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=provider) as built:
         use(built)
         ask_with(built, "What is a cat?")
         ask_with(built, "What is a cat?")

@@ -421,7 +421,7 @@ class TestSampling:
 class TestOutbox:
     def test_what_redis_does_not_take_is_dropped_and_nobody_waits(self, redis_server, namespace):
         server = redis_server()
-        desk = Desk(request_client(server.url, 0.2), namespace)
+        desk = Desk(request_client(server.url, 5), namespace)
         desk.look_up()
         desk.evidence.flush()
         server.kill()

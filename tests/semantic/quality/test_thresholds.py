@@ -161,7 +161,7 @@ class TestCopies:
 
     def test_a_fresh_copy_asks_nobody_and_an_old_one_is_not_trusted_without_redis(self, redis_server, namespace):
         server = redis_server()
-        process = Process(request_client(server.url, 0.2))
+        process = Process(request_client(server.url, 5))
         process.thresholds.publish(namespace, SERVE, actor="ann")
         process.thresholds.current(namespace)
         server.kill()
