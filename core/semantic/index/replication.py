@@ -1,7 +1,7 @@
 """SharedVectors: keeps this process' index like the log of all processes.
 
-News are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests: they
-wait a moment for it, and then do without what is not there yet.
+Changes are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests:
+they wait a moment for it, and then do without what is not there yet.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SharedVectors:
         self._loaders: ThreadPoolExecutor | None = None
 
     def catch_up(self, partition: Partition) -> bool:
-        """Applies the news. False while the namespace is being loaded. Raises StoreUnavailable."""
+        """Applies the changes; False while the namespace is being loaded. Raises StoreUnavailable."""
         if self._process != os.getpid():
             self._begin()
         namespace = partition.namespace
@@ -101,7 +101,7 @@ class SharedVectors:
             return follower
 
     def _loaded(self, namespace: str, seconds: float | None) -> bool:
-        """Whether the namespace is loaded within so many seconds of the beginning of its loading; None waits for it."""
+        """Whether the namespace is loaded within `seconds` of the beginning of its loading; None waits to the end."""
         with self._lock:
             loading = self._loading.get(namespace)
             if loading is None:
