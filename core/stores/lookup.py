@@ -6,9 +6,9 @@ its target's. Whatever does not pass is a miss with a reason, never an exception
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -18,11 +18,15 @@ from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
 
+Result = TypeVar("Result")
+Seen = tuple[list[bytes | None], InvalidationRecord | None]
+"""What one read gives: the values at the digests, and the invalidation record of the same moment."""
+
 
 class Reader(Protocol):
     """What a lookup reads from: the store, or copies of what is there."""
 
-    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> Seen:
         """As `Store.read`."""
         ...
 
@@ -83,6 +87,10 @@ _TELLING = (
 )
 
 
+Looking = Generator[Sequence[bytes], Seen, Result]
+"""A lookup that touches no store: it yields the digests it wants to see and is sent what stands there."""
+
+
 def look_up(
     store: Reader,
     slot: Slot,
@@ -95,12 +103,24 @@ def look_up(
 ) -> Lookup:
     """Exact and, where the strategy allows and applies, normalized, in one round trip; an alias takes a second one.
 
-    A fresh answer is preferred to a stale one. Raises StoreUnavailable.
+    Raises StoreUnavailable.
     """
+    return _read_for(store, slot, looking(identity, strategy, now, max_age=max_age, on_corrupt=on_corrupt))
+
+
+def looking(
+    identity: Identity,
+    strategy: CacheStrategy,
+    now: float,
+    *,
+    max_age: float | None = None,
+    on_corrupt: Callable[[], None] = lambda: None,
+) -> Looking[Lookup]:
+    """The lookup itself: a fresh answer is preferred to a stale one."""
     digests = [identity.exact]
     if strategy is not CacheStrategy.EXACT and identity.normalized is not None:
         digests.append(identity.normalized)
-    values, record = store.read(slot, digests)
+    values, record = yield digests
     if record is None:
         # A namespace nobody has used yet, or a record that was lost: then no entry of it can be trusted.
         lost = any(value is not None for value in values)
@@ -113,7 +133,7 @@ def look_up(
         result = examine(value, digest, identity, record, now, max_age)
         if isinstance(result, Examined) and (target := result.entry.header.target) is not None:
             detail = HitDetail.NORMALIZED if digest == identity.normalized else HitDetail.ALIAS
-            result, record = follow(store, slot, identity, result.entry, target, now, max_age)
+            result, record = yield from _following(identity, result.entry, target, now, max_age)
             if record is None:
                 return Lookup(found=None, reason=MissReason.NO_RECORD, record=None)
         else:
@@ -132,6 +152,17 @@ def look_up(
             reasons.add(MissReason.EXPIRED)
     reason = next(reason for reason in _TELLING if reason in reasons)
     return Lookup(found=stale, reason=reason, record=record)
+
+
+def _read_for(store: Reader, slot: Slot, steps: Looking[Result]) -> Result:
+    """Carries a lookup out against a store."""
+    try:
+        digests = next(steps)
+        while True:
+            digests = steps.send(store.read(slot, digests))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
 
 
 def examine(
@@ -171,14 +202,19 @@ def follow(
     target: bytes,
     now: float,
     max_age: float | None,
-    *,
-    hops: int = 2,
 ) -> tuple[Examined | MissReason, InvalidationRecord | None]:
-    """The entry an alias names, both checked against the record as of the second read.
+    """The entry an alias names, both checked against the record as of the second read. Raises StoreUnavailable."""
+    return _read_for(store, slot, _following(identity, alias, target, now, max_age))
+
+
+def _following(
+    identity: Identity, alias: CacheEntry, target: bytes, now: float, max_age: float | None, *, hops: int = 2
+) -> Looking[tuple[Examined | MissReason, InvalidationRecord | None]]:
+    """Follows an alias.
 
     Another spelling of a near wording leads to that wording's alias, and from there to the entry: two hops, not more.
     """
-    values, record = store.read(slot, [target])
+    values, record = yield [target]
     if record is None:
         return MissReason.NO_RECORD, None
     if values[0] is None:
@@ -192,5 +228,5 @@ def follow(
     if isinstance(result, Examined) and (further := result.entry.header.target) is not None:
         if hops < 2:
             return MissReason.CORRUPT, record
-        return follow(store, slot, identity, result.entry, further, now, max_age, hops=hops - 1)
+        return (yield from _following(identity, result.entry, further, now, max_age, hops=hops - 1))
     return result, record
