@@ -28,7 +28,7 @@ from .guard import Guard
 from .leases import HeldLease, Leases
 
 if TYPE_CHECKING:
-    from ..semantic import SemanticResult
+    from ..semantic import Ask, Miss, Search, SemanticResult, Serve
     from .drivers import Run
     from .near import NearLookup
 
@@ -172,32 +172,39 @@ class ReadSwitch(Question, frozen=True):
 
 
 class LookNear(Question, frozen=True, kw_only=True):
-    """The nearest stored question that may be served; `hedged`: as far as no judge is needed.
-
-    None as well where near questions are not looked for.
-    """
+    """Begins a search for near questions; None as well where they are not looked for."""
 
     slot_of: Callable[[str, int], Slot]
     now: float
-    hedged: bool
 
-    def ask(self, world: World) -> SemanticResult | None:
-        """Looks, with an embedder and maybe a judge."""
+    def ask(self, world: World) -> Search | SemanticResult | None:
+        """Embeds the question and searches the index."""
         semantic, identity = world.semantic, self.call.identity
         if semantic is None or not semantic.applies(identity):
             return None
-        return semantic.find(world.store, self.slot_of, identity, self.call.controls, self.now, hedged=self.hedged)
+        return semantic.candidates(world.store, self.slot_of, identity, self.call.controls, self.now)
 
 
-class Judge(Question, frozen=True):
-    """The rest of a lookup that waits for a judge. `may_serve` says whether a yes still counts."""
+class Decide(Question, frozen=True):
+    """The next step of a search for near questions: what it needs is read from the store."""
 
-    rest: Callable[[Callable[[], bool]], SemanticResult]
-    may_serve: Callable[[], bool]
+    search: Search
 
-    def ask(self, world: World) -> SemanticResult:
-        """Asks the judge."""
-        return self.rest(self.may_serve)
+    def ask(self, world: World) -> Serve | Ask | Miss:
+        """Reads until something can be decided."""
+        return self.search.decide()
+
+
+class AskJudge(Question, frozen=True):
+    """Has the judge rule on the entry that a search has come to."""
+
+    search: Search
+    step: Ask
+
+    def ask(self, world: World) -> bool:
+        """Waits for the judge, up to its deadline."""
+        self.search.ask(self.step)
+        return True
 
 
 class Remember(Question, frozen=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import msgspec
 from cachetools import TTLCache
@@ -25,15 +25,12 @@ from .config import CacheConfig
 from .effects import Flow, ReadSwitch
 from .flights import FlightKey
 from .hedging import Hedge
-from .near import NearPart, missed
+from .near import Judging, NearPart
 from .reader import RequestReader, stamp_of
 from .recorder import OutcomeRecorder, answer_of
 from .singleflight import Lease, SingleFlight
 from .steps import Bypass, Fetched, Hit, Lead, Miss
 from .writer import OTHER_BUCKET, OTHER_SCOPE, SAME_WORDING, Writer
-
-if TYPE_CHECKING:
-    from ..semantic import SemanticResult
 
 SWITCHED = "bypass-switch"
 """Why a request bypasses the cache whose namespace an operator has switched off."""
@@ -173,29 +170,25 @@ class RequestFlow:
         """A hit by a near question, else the call to the provider, beside which a judge is asked when hedging is on."""
         if lease is None or not lease.looks_near:
             return Lead(call, miss, lease, self._outcomes)
-        looked = yield from self._near.begin(call, hedged=self._config.hedge)
         hedge = None
-        if looked is not None and looked.rest is not None:
-            hedge = Hedge(partial(self._judged, call, miss, lease, looked.rest), missed(miss, looked))
-        else:
-            near = yield from self._near.end(call, miss, looked)
-            if isinstance(near, Hit):
-                yield from lease.end(codec.encode_entry(near.entry))
-                return near
-            miss = near
-        return Lead(call, miss, lease.computes(), self._outcomes, hedge)
+        near = yield from self._near.begin(call, miss)
+        if isinstance(near, Judging):
+            if self._config.hedge:
+                hedge = Hedge(partial(self._judge_beside, call, miss, lease, near), near.waiting(miss))
+                near = miss
+            else:
+                near = yield from self._near.judge(call, miss, near)
+        if isinstance(near, Hit):
+            yield from lease.end(codec.encode_entry(near.entry))
+            return near
+        return Lead(call, near, lease.computes(), self._outcomes, hedge)
 
-    def _judged(
-        self,
-        call: Call,
-        miss: Miss,
-        lease: Lease,
-        rest: Callable[[Callable[[], bool]], SemanticResult],
-        may_serve: Callable[[], bool],
+    def _judge_beside(
+        self, call: Call, miss: Miss, lease: Lease, judging: Judging, may_serve: Callable[[], bool]
     ) -> Flow[Hit | Miss]:
-        """The judge's part of a race with the provider."""
+        """The judge's part of a race with the provider. `may_serve` says whether its yes still counts."""
         try:
-            near = yield from self._near.judged(call, miss, rest, may_serve)
+            near = yield from self._near.judge(call, miss, judging, may_serve)
             if isinstance(near, Hit):
                 yield from lease.end(codec.encode_entry(near.entry))
         except BaseException:

@@ -7,22 +7,22 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .assembly import assemble, build_embedder
     from .config import SemanticConfig
-    from .decision import Ask, Miss, Serve, overtaken
+    from .decision import OVERTAKEN, Ask, Miss, Serve, overtaken
     from .deferred import DeferredLookup
     from .lookup import SemanticLookup
     from .results import Neighbour, SemanticResult
     from .search import Search
 
 __all__ = [
-    "Ask", "DeferredLookup", "Miss", "Neighbour", "Search", "SemanticConfig", "SemanticLookup", "SemanticResult",
-    "Serve", "assemble", "build_embedder", "overtaken",
+    "OVERTAKEN", "Ask", "DeferredLookup", "Miss", "Neighbour", "Search", "SemanticConfig", "SemanticLookup",
+    "SemanticResult", "Serve", "assemble", "build_embedder", "overtaken",
 ]  # fmt: skip
 
 __getattr__ = lazily(
     __name__,
     assembly="assemble build_embedder",
     config="SemanticConfig",
-    decision="Ask Miss Serve overtaken",
+    decision="OVERTAKEN Ask Miss Serve overtaken",
     deferred="DeferredLookup",
     lookup="SemanticLookup",
     results="Neighbour SemanticResult",

@@ -86,22 +86,6 @@ class DeferredLookup:
         lookup = self._ready(self._wait_seconds)
         return lookup.candidates(store, slot_of, identity, controls, now) if lookup is not None else self._unavailable()
 
-    def find(
-        self,
-        store: Store,
-        slot_of: Callable[[str, int], Slot],
-        identity: Identity,
-        controls: Controls,
-        now: float,
-        *,
-        hedged: bool = False,
-    ) -> SemanticResult:
-        """The nearest entry that may be served, or why there is none: `SemanticLookup.find`."""
-        lookup = self._ready(self._wait_seconds)
-        if lookup is None:
-            return self._unavailable()
-        return lookup.find(store, slot_of, identity, controls, now, hedged=hedged)
-
     def explain(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, now: float, *, k: int = 5
     ) -> tuple[Neighbour, ...]:

@@ -18,7 +18,7 @@ from ..keys import Identity, Slot
 from ..models import NO_CONTROLS, CacheEntry, Controls, SemanticMode
 from ..stores import Store
 from ..stores.redis import reading, writing
-from .decision import OVERTAKEN, Ask, Candidates, Miss, NearEntry, Objection, Serve, bounds, neighbour, overtaken
+from .decision import Ask, Candidates, NearEntry, Objection, bounds, neighbour
 from .embedding import CheckedEmbedder, NoVector, Vector
 from .fetch import Query, live_entries, row_key
 from .guards import check
@@ -112,26 +112,15 @@ class SemanticLookup:
         )
 
     def find(
-        self,
-        store: Store,
-        slot_of: Callable[[str, int], Slot],
-        identity: Identity,
-        controls: Controls,
-        now: float,
-        *,
-        hedged: bool = False,
+        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
     ) -> SemanticResult:
-        """The nearest entry that may be served, or why there is none. Raises StoreUnavailable.
-
-        `hedged`: only as far as no judge is needed; the result's `rest` goes on from there.
-        """
+        """The nearest entry that may be served, or why there is none. Raises StoreUnavailable."""
         search = self.candidates(store, slot_of, identity, controls, now)
         if isinstance(search, SemanticResult):
             return search
-        step = search.decide()
-        if hedged and isinstance(step, Ask):  # to go with SemanticResult.rest, once the request path takes the steps
-            return SemanticResult(reason=OVERTAKEN, nearest=search.nearest, rest=partial(_finish, search, step))
-        return _finish(search, step, lambda: True)
+        while isinstance(step := search.decide(), Ask):
+            search.ask(step)
+        return search.report(step)
 
     def explain(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, now: float, *, k: int = 5
@@ -206,14 +195,3 @@ class SemanticLookup:
                 self.index.remove(partition, key)
         except StoreUnavailable:
             self._count("rows_not_removed")
-
-
-def _finish(search: Search, step: Serve | Ask | Miss, may_serve: Callable[[], bool]) -> SemanticResult:
-    """Carries a search on to its end. After a judge's yes `may_serve` is asked, once, whether it still counts."""
-    is_judged = isinstance(step, Ask)
-    while isinstance(step, Ask):
-        search.ask(step)
-        step = search.decide()
-    if is_judged and isinstance(step, Serve) and not may_serve():
-        step = overtaken(step)
-    return search.report(step)
