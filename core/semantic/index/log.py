@@ -1,8 +1,8 @@
-"""The rows of all processes in Redis, and the log of their changes, which keep an in-process index current.
+"""The rows of all processes in Redis, and their changes: what fills an in-process index and keeps it current.
 
-Per namespace: hashes of rows by embedder and hour of expiry, so that rows die with their key and nobody has to sweep;
-and a stream of what was added and removed. A writer appends to both in one pipeline. A reader asks for the changes
-since its last read, beside a lookup it makes anyway; it reads the hashes after a start, or when it was away too long.
+Per namespace: hashes of rows by embedder and hour of expiry, so that rows expire with their key and need no sweep; and
+a stream of what was added and removed. A writer appends to both in one pipeline. A reader asks for the changes since
+its last read, beside a lookup it makes anyway; it reads the hashes after a start, or when it was away too long.
 
 Rows hold no answer. A row too many costs a miss after the checked fetch, a row too few costs a miss.
 """
@@ -46,7 +46,6 @@ _HEADER = struct.Struct(">BQB")  # version, expiry in ms, length of the scope
 _EVENT = struct.Struct(">BB")  # kind, length of the row key
 _ADDED, _REMOVED = 1, 2
 _START = b"0-0"
-_STREAM = b"news"  # as stores that exist already have it
 
 _REMOVE_SCRIPT = """
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
@@ -144,7 +143,7 @@ class VectorLog:
         self.append_many([(partition, row)])
 
     def append_many(self, rows: Sequence[tuple[Partition, Row]]) -> None:
-        """Stores rows and announces them, in one round trip."""
+        """Stores and announces rows in order, all in one round trip."""
         with self._client.pipeline(transaction=False) as pipeline:
             for partition, row in rows:
                 for command in self.append_commands(partition, row):
@@ -170,7 +169,7 @@ class VectorLog:
         return (b"XREAD", b"COUNT", self._read_events, b"STREAMS", self._stream(namespace), position.last_id)
 
     def read_since(self, namespace: str, position: Position) -> Changes:
-        """The changes since a position, in one round trip, or two when there are many."""
+        """The changes since a position. One round trip, or two when there are many."""
         return self.changes(namespace, position, self._client.execute_command(*self.read_command(namespace, position)))
 
     def changes(self, namespace: str, position: Position, reply: Any) -> Changes:
@@ -223,7 +222,7 @@ class VectorLog:
         return self._prefix + b"{" + blake2b(namespace.encode(), digest_size=8).hexdigest().encode() + b"}:"
 
     def _stream(self, namespace: str) -> bytes:
-        return self._base(namespace) + _STREAM
+        return self._base(namespace) + b"news"
 
     def _spans(self, namespace: str) -> bytes:
         return self._base(namespace) + b"spans:" + self._embedder.digest.hex().encode()
@@ -281,7 +280,7 @@ class VectorLog:
 class IndexFollower:
     """Keeps one index like the log. Thread-safe; events that two threads read are applied once.
 
-    Writers need not touch the index: their own row comes back with the next changes, in the precision everyone has.
+    Writers need not touch the index: their own row comes back with the next changes, in the precision all have.
     """
 
     def __init__(self, log: VectorLog, index: SemanticIndex, *, clock: Callable[[], float] = time.time) -> None:

@@ -1,4 +1,4 @@
-"""Rows in Redis and the log of their changes: what one process stores, every other finds."""
+"""Rows in Redis and what has changed in them: what one process stores, every other finds."""
 
 from __future__ import annotations
 
