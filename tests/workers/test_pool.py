@@ -68,7 +68,7 @@ def fill_fast(installation: Installation, namespace: str, count: int) -> Stamp:
 class HeldSweep:
     """A sweep that has deleted one batch of many, and is held at a gate in the next.
 
-    Pools of this `environment` reach what is cached through a relay, where it is held, and their queue as always.
+    WorkerPools of this `environment` reach what is cached through a relay, where it is held, and their queue as always.
     """
 
     def __init__(self, installation: Installation, relay: Relay) -> None:
