@@ -110,10 +110,12 @@ def until_told(pid: int, number: int) -> Iterator[None]:
     Not for one that loses its parent: a stopped process that nobody could continue any more is ended by the kernel.
     """
     os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: status_of(pid)["State"].startswith("T"))
-    yield
-    eventually(lambda: number in pending(pid))
-    os.kill(pid, signal.SIGCONT)
+    try:
+        eventually(lambda: status_of(pid)["State"].startswith("T"))
+        yield
+        eventually(lambda: number in pending(pid))
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def pending(pid: int) -> set[int]:
