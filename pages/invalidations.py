@@ -21,7 +21,7 @@ from pages.components.display.text import literal, plain
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.criteria_form import Fields, effect, fill_from_link, form, now_criteria
 from pages.components.invalidations.states import STATES
-from pages.components.shell import bypass_banner as bypass
+from pages.components.shell import bypass_banner
 from pages.components.shell.confirmation import tell_of_no_worker, word_typed
 from pages.components.shell.frame import frame, nothing_yet, told
 from pages.components.shell.job_card import job_card
@@ -85,7 +85,7 @@ def builder() -> None:
         actions.show_last("invalidate")
         result = actions.last("invalidate")
         if plan is not None and result is not None and result.without_writes:
-            bypass.offer(plan.preview.namespace)
+            bypass_banner.offer(plan.preview.namespace)
 
 
 def take_preview(fields: Fields, criteria: Criteria | None) -> None:

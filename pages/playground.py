@@ -21,9 +21,9 @@ from pages.components.display import outcomes
 from pages.components.display.answers import show_answer
 from pages.components.display.text import literal, one_line, visible
 from pages.components.playground.comparison import side_by_side
+from pages.components.playground.conversation import MOST_TURNS, STOPPED, Ask, Received, Turn, receive
 from pages.components.playground.decision import decision
 from pages.components.playground.transcript import MOST_BYTES, dump, load
-from pages.components.playground.turns import MOST_TURNS, STOPPED, Ask, Received, Turn, receive
 from pages.components.playground.verdict import show_verdict, verdict_buttons
 from pages.components.shell.frame import frame
 from pages.components.shell.permissions import read_only

@@ -18,7 +18,7 @@ from core.monitoring import Pool, Pools
 from core.settings import Settings
 from pages.components.data import context
 from pages.components.data.readings import Reading, Readings
-from pages.components.server import exposure
+from pages.components.server import server_checks
 from workers.queue import JobQueue, JobView
 
 READ_SECONDS = 1.0
@@ -105,7 +105,7 @@ def actor() -> Actor:
 
     Asked anew for each action, so that a login that has ended does nothing more.
     """
-    if not exposure.has_login():
+    if not server_checks.has_login():
         return Actor(name="console", role=Role.ADMIN, local=True)
     told = claims()
     if not told:

@@ -10,8 +10,8 @@ from core.keys import Identity, Part, normalize, normalized_digest, parse_readab
 from pages.components.data import context
 from pages.components.display.figures import UNKNOWN, many
 from pages.components.entries import tables
-from pages.components.entries.neighbours import nearest_table
 from pages.components.shell.frame import told
+from pages.components.shell.neighbours import nearest_table
 
 SHOWN = 5
 

@@ -17,7 +17,7 @@ from pages.components.display import outcomes
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, duration, milliseconds, money, sentence
 from pages.components.display.text import literal, one_line
-from pages.components.playground.turns import Received, Turn
+from pages.components.playground.conversation import Received, Turn
 
 MOST_WORDS = 3000
 """Of longer answers so many words are compared."""

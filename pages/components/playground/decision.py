@@ -12,9 +12,9 @@ from pages.components.display import charts, outcomes
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
 from pages.components.display.text import literal, plain, visible
 from pages.components.entries import tables
-from pages.components.entries.neighbours import neighbours
-from pages.components.playground.turns import Turn
+from pages.components.playground.conversation import Turn
 from pages.components.shell.frame import told as told_error
+from pages.components.shell.neighbours import neighbours
 
 
 def decision(turn: Turn, answer: Answer) -> None:

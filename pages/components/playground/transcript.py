@@ -17,7 +17,7 @@ import msgspec
 from core.errors import InvalidInput
 from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN
 from core.models import Answer, CacheStrategy, Completion, Outcome
-from pages.components.playground.turns import MOST_TURNS, Ask, Turn
+from pages.components.playground.conversation import MOST_TURNS, Ask, Turn
 
 MOST_BYTES = 5_000_000
 FORMAT = "encore-transcript-1"

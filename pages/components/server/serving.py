@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose, WebSocketDisconnected
 
-from pages.components.server.exposure import CALLBACK, is_loopback
+from pages.components.server.server_checks import CALLBACK, is_loopback
 
 COOKIE = "encore_return"
 COOKIE_SECONDS = 600

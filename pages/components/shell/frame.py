@@ -17,10 +17,8 @@ from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many
 from pages.components.display.text import literal, plain
-from pages.components.server import exposure
-from pages.components.shell import alert_banner as alarm
-from pages.components.shell import bypass_banner as bypass
-from pages.components.shell import login
+from pages.components.server import server_checks
+from pages.components.shell import alert_banner, bypass_banner, login
 from pages.components.shell.alert_banner import START_WORKERS
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -96,7 +94,7 @@ def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
-    if reasons := exposure.found():
+    if reasons := server_checks.found():
         st.error("The console does not serve as it is set up.", icon=":material/gpp_bad:")
         st.code("\n".join(reasons), language=None, wrap_lines=True)
         return False
@@ -153,13 +151,13 @@ def _banner(told_by_page: Container[str]) -> None:
         told += "Requests go on to the provider, uncached. This page tries again every few seconds."
         st.error(told, icon=":material/cloud_off:")
         return
-    bypass.banner()
+    bypass_banner.banner()
     for problem in _problems(now):
         st.warning(problem, icon=":material/warning:")
     if not now.in_memory:
-        for alert in alarm.firing():
+        for alert in alert_banner.firing():
             if alert.name not in told_by_page:
-                alarm.draw(alert)
+                alert_banner.draw(alert)
 
 
 def _problems(now: State) -> list[str]:

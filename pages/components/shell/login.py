@@ -8,7 +8,7 @@ from core.access import LOG_IN, NO_ROLE, Actor, login_id
 from core.errors import CacheError
 from pages.components.data import context
 from pages.components.display.text import literal, plain
-from pages.components.server.exposure import login_section, providers
+from pages.components.server.server_checks import login_section, providers
 
 
 def gate(actor: Actor) -> None:

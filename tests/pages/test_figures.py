@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.components.display import figures as wording
+from pages.components.display import figures
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from pages.components.display import figures as wording
     ],
 )
 def test_money(usd, words):
-    assert wording.money(usd) == words
+    assert figures.money(usd) == words
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_money(usd, words):
     ],
 )
 def test_milliseconds(ms, words):
-    assert wording.milliseconds(ms) == words
+    assert figures.milliseconds(ms) == words
 
 
 @pytest.mark.parametrize(
@@ -59,21 +59,21 @@ def test_milliseconds(ms, words):
     ],
 )
 def test_duration(seconds, words):
-    assert wording.duration(seconds) == words
+    assert figures.duration(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-3, "0:00"), (0.2, "0:01"), (59, "0:59"), (271, "4:31"), (3720, "1:02:00")]
 )
 def test_countdown(seconds, words):
-    assert wording.countdown(seconds) == words
+    assert figures.countdown(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("amount", "words"), [(None, "–"), (812, "812 B"), (1400, "1.4 KB"), (12_000_000, "12 MB"), (3.2e12, "3.2 TB")]
 )
 def test_size(amount, words):
-    assert wording.size(amount) == words
+    assert figures.size(amount) == words
 
 
 @pytest.mark.parametrize(
@@ -81,35 +81,35 @@ def test_size(amount, words):
     [(None, "–"), (0, "0 %"), (1, "100 %"), (0.632, "63.2 %"), (0.0001, "< 0.1 %"), (0.99999, "99.9 %")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(part, words):
-    assert wording.share(part) == words
+    assert figures.share(part) == words
 
 
 @pytest.mark.parametrize(
     ("amount", "words"), [(None, "–"), (1204, "1,204"), (12_000, "12.0 K"), (3_400_000, "3.4 M"), (5e9, "5.0 G")]
 )
 def test_number(amount, words):
-    assert wording.number(amount) == words
+    assert figures.number(amount) == words
 
 
 def test_many():
-    assert wording.many(1, "entry", "entries") == "1 entry"
-    assert wording.many(1204, "entry", "entries") == "1,204 entries"
-    assert wording.many(0, "job") == "0 jobs"
+    assert figures.many(1, "entry", "entries") == "1 entry"
+    assert figures.many(1204, "entry", "entries") == "1,204 entries"
+    assert figures.many(0, "job") == "0 jobs"
 
 
 def test_a_dollar_sign_in_a_sentence_is_no_formula():
-    assert wording.sentence("$1 and $2") == "\\$1 and \\$2"
+    assert figures.sentence("$1 and $2") == "\\$1 and \\$2"
 
 
 @given(st.floats(0, 1e12))
 def test_every_amount_has_short_words(amount):
     for words in (
-        wording.money(amount),
-        wording.milliseconds(amount),
-        wording.duration(amount),
-        wording.size(amount),
-        wording.number(amount),
-        wording.countdown(min(amount, 1e9)),
+        figures.money(amount),
+        figures.milliseconds(amount),
+        figures.duration(amount),
+        figures.size(amount),
+        figures.number(amount),
+        figures.countdown(min(amount, 1e9)),
     ):
         assert 2 <= len(words) + 1 <= 24
         assert "e+" not in words
