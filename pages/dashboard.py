@@ -22,7 +22,9 @@ from pages.components.data.view import ON_DASHBOARD, ON_REQUESTS, View, choose_v
 from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
 from pages.components.display.figures import UNKNOWN, clock, duration, sentence
-from pages.components.shell.frame import START_WORKERS, frame, nothing_yet, state
+from pages.components.display.tiles import draw as draw_tile
+from pages.components.shell.alert_banner import START_WORKERS
+from pages.components.shell.frame import frame, nothing_yet, state
 from pages.components.shell.job_card import figures as figures_of_job
 from workers.queue.records import job_id
 
@@ -85,7 +87,7 @@ def figures(view: View, compare: bool) -> None:
                 *tiles.of_requests(reading.value, before, buckets),
                 *tiles.of_store(counted.value, state().facts, sampled, view.namespace),
             ):
-                tiles.draw(tile, stale=stale)
+                draw_tile(tile, stale=stale)
 
 
 def empty(view: View) -> None:

@@ -26,7 +26,7 @@ from core.keys import Slot, parse_readable_key
 from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import UNKNOWN, clock, duration, many
-from pages.components.display.text import literal, one_line
+from pages.components.display.text import error_sentence, literal, one_line
 from pages.components.entries.detail import (
     SNAPSHOT,
     ask_to_invalidate,
@@ -39,7 +39,7 @@ from pages.components.entries.detail import (
 )
 from pages.components.entries.filters import Filters, clear, fill_from_link, filters
 from pages.components.entries.intake import intake
-from pages.components.shell.frame import frame, nothing_yet, told
+from pages.components.shell.frame import frame, nothing_yet
 
 _column = st.column_config
 
@@ -85,7 +85,7 @@ def page() -> None:
     try:
         Slot(chosen.namespace, 0)
     except InvalidInput as error:
-        st.error(told(error), icon=":material/error:")
+        st.error(error_sentence(error), icon=":material/error:")
         return
     listing(chosen)
     intake(chosen.namespace)

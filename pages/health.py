@@ -15,11 +15,12 @@ from core.stores import Persistence, StoreFacts
 from pages.components.data import context
 from pages.components.data.checkup import SECONDS, Looked, checkup
 from pages.components.display.figures import UNKNOWN, clock, many, number, size
-from pages.components.display.text import plain, visible
-from pages.components.shell.frame import frame, state, told
+from pages.components.display.outcomes import Colour
+from pages.components.display.text import error_sentence, plain, visible
+from pages.components.shell.frame import frame, state
 from pages.components.shell.permissions import read_only
 
-LOOKS = {
+LOOKS: dict[Level, tuple[str, Colour, str]] = {
     Level.OK: (":material/check_circle:", "green", "in order"),
     Level.WARNING: (":material/warning:", "orange", "worth a look"),
     Level.ERROR: (":material/error:", "red", "wrong"),
@@ -201,7 +202,7 @@ def _run_self_test() -> None:
             context.services().store, now=time.time(), actor=context.actor()
         )
     except CacheError as error:
-        st.session_state["isolation"] = told(error)
+        st.session_state["isolation"] = error_sentence(error)
 
 
 def _settings(diagnosis: Diagnosis) -> None:

@@ -17,13 +17,13 @@ from pages.components.data import actions, context
 from pages.components.data.readings import Reading
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, clock, countdown, duration, many, money, sentence, share, size
-from pages.components.display.text import literal, plain
+from pages.components.display.text import error_sentence, literal, plain
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.criteria_form import Fields, effect, fill_from_link, form, now_criteria
 from pages.components.invalidations.states import STATES
 from pages.components.shell import bypass_banner
 from pages.components.shell.confirmation import tell_of_no_worker, word_typed
-from pages.components.shell.frame import frame, nothing_yet, told
+from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
 from workers.queue import JobView
@@ -98,7 +98,7 @@ def take_preview(fields: Fields, criteria: Criteria | None) -> None:
         with st.spinner("Looking through the entries…", show_time=True):
             preview = context.services().invalidation.preview(criteria)
     except CacheError as error:
-        st.error(f"**No preview.** {told(error)}", icon=":material/cloud_off:")
+        st.error(f"**No preview.** {error_sentence(error)}", icon=":material/cloud_off:")
         return
     st.session_state["plan"] = Plan(fields=fields, preview=preview, request_id=uuid4().hex[:16])
 
@@ -305,7 +305,7 @@ def _active_card(one: Invalidation) -> None:
     words, icon, colour = STATES[one.state]
     left = one.due_at - time.time()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+        st.badge(words, icon=icon, color=colour)
         st.markdown(literal(str(one.criteria), 120), width="content")
         st.caption(
             f"in {literal(one.namespace)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}", width="content"
@@ -402,7 +402,7 @@ def _linked_invalidation(chosen: str) -> None:
         one = reading.value[0]
         words, icon, colour = STATES[one.state]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.badge(words, icon=icon, color=colour)
             st.markdown(literal(str(one.criteria), 200), width="content")
         trail = context.readings().get(("trail", chosen), lambda: built.audit.records(limit=50, invalidation_id=chosen))
         st.dataframe(

@@ -15,7 +15,8 @@ from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, duration, many, number
 from pages.components.display.text import literal
 from pages.components.invalidations import tables as invalidation_tables
-from pages.components.shell.frame import START_WORKERS, frame, nothing_yet
+from pages.components.shell.alert_banner import START_WORKERS
+from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
 from workers.queue import JobState, JobView, QueueView, WorkerView

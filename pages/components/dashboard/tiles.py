@@ -1,12 +1,10 @@
-"""Tiles: figures of a window in words, with the change from the window before, the trend inside and the way behind."""
+"""The tiles of the dashboard: figures of a window, their change from the window before, and links to the requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Literal
 
-import msgspec
 import streamlit as st
 
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
@@ -16,34 +14,7 @@ from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import REQUESTS, Way
 from pages.components.display.text import literal
-
-
-class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `change` is "+3.1 %", 0 for none or None for nothing to compare with; `below` is Markdown."""
-
-    label: str
-    value: str
-    below: str
-    explained: str
-    change: str | int | None = None
-    more_is_better: bool = True
-    trend: tuple[float, ...] = ()
-
-
-def draw(tile: Tile, *, stale: bool = False) -> None:
-    """One tile; `stale` ones are greyed."""
-    with st.container(gap="xxsmall"):
-        colour: Literal["normal", "inverse", "off"] = "normal" if tile.more_is_better else "inverse"
-        st.metric(
-            tile.label,
-            f":gray[{sentence(tile.value)}]" if stale else sentence(tile.value),
-            delta=tile.change,
-            delta_color="off" if stale else colour,
-            chart_data=tile.trend if len(tile.trend) > 1 else None,
-            chart_type="area",
-            help=tile.explained,
-        )
-        st.caption(tile.below)
+from pages.components.display.tiles import Tile
 
 
 def ways(now: Summary) -> list[Way]:

@@ -16,7 +16,6 @@ from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.keys import Slot
 from core.monitoring import Pool, Pools
 from core.settings import Settings
-from pages.components.data import context
 from pages.components.data.readings import Reading, Readings
 from pages.components.server import server_checks
 from workers.queue import JobQueue, JobView
@@ -159,5 +158,5 @@ def settings_problems() -> str:
 
 def edits() -> Edits:
     """Edits in the name of whoever is looking."""
-    built = context.services()
-    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console", pins=built.pins)
+    built = services()
+    return Edits(built.cache, built.store, built.audit, actor=actor(), source="console", pins=built.pins)

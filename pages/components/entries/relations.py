@@ -8,9 +8,10 @@ from core.entries import Explanation, FoundEntry, Looked, Nearest, nearest_entri
 from core.errors import CacheError
 from core.keys import Identity, Part, normalize, normalized_digest, parse_readable_key, unpack
 from pages.components.data import context
+from pages.components.display import tables as shared_tables
 from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.text import error_sentence
 from pages.components.entries import tables
-from pages.components.shell.frame import told
 from pages.components.shell.neighbours import nearest_table
 
 SHOWN = 5
@@ -21,8 +22,8 @@ def scope_of(found: FoundEntry) -> None:
     st.markdown("**What the answer depends on, beside its prompt**")
     parts = parts_of_entry(found)
     st.dataframe(
-        tables.parts(parts),
-        column_config=tables.PART_COLUMNS,
+        shared_tables.parts(parts),
+        column_config=shared_tables.PART_COLUMNS,
         hide_index=True,
         key="entry-parts",
         placeholder=UNKNOWN,
@@ -55,7 +56,7 @@ def neighbours_of(found: FoundEntry) -> None:
             return
         looked = like_entries(found)
     except CacheError as error:
-        st.caption(f"The neighbours are not known. {told(error)}")
+        st.caption(f"The neighbours are not known. {error_sentence(error)}")
         return
     if not looked.nearest:
         st.caption(f"No question like it among the {looked.looked_at:,} newest entries.")

@@ -8,12 +8,11 @@ from core.entries import Explanation, Nearest, differences, explain, nearest_ent
 from core.errors import CacheError
 from core.models import Answer, OutcomeKind
 from pages.components.data import context
-from pages.components.display import charts, outcomes
+from pages.components.display import charts, outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
-from pages.components.display.text import literal, plain, visible
-from pages.components.entries import tables
+from pages.components.display.text import error_sentence, literal, plain, visible
+from pages.components.playground import tables as playground_tables
 from pages.components.playground.conversation import Turn
-from pages.components.shell.frame import told as told_error
 from pages.components.shell.neighbours import neighbours
 
 
@@ -168,7 +167,7 @@ def _why_no_hit(turn: Turn, told: Explanation) -> None:
             strip_stop_words=built.settings.strip_stop_words,
         )
     except CacheError as error:
-        st.caption(f"The nearest entry is not known. {told_error(error)}")
+        st.caption(f"The nearest entry is not known. {error_sentence(error)}")
         return
     if not looked.nearest:
         st.caption(
@@ -194,8 +193,8 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
         f"Looked at: the newest {many(looked_at, 'entry', 'entries')}."
     )
     st.dataframe(
-        tables.differences(nearest.differences),
-        column_config=tables.DIFFERENCE_COLUMNS,
+        playground_tables.differences(nearest.differences),
+        column_config=playground_tables.DIFFERENCE_COLUMNS,
         hide_index=True,
         key=f"differences-{turn.id}",
         placeholder=UNKNOWN,

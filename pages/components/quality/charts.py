@@ -8,12 +8,12 @@ import plotly.graph_objects as go
 
 from core.semantic.quality import CurvePoint, ReplayPoint
 from pages.components.display import outcomes
-from pages.components.display.charts import MARK_COLOUR, _blank
+from pages.components.display.charts import MARK_COLOUR, blank
 
 
 def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
     """How many near matches each threshold would serve, and how many of those rightly; one point a threshold."""
-    figure = _blank("")
+    figure = blank("")
     told = [point for point in points if point.labels]
     rates = [point.hit_rate for point in told]
     facts = [(point.threshold, point.labels, point.errors) for point in told]
@@ -58,7 +58,7 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
 
 def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float | None) -> go.Figure:
     """What recorded lookups would have come to at each threshold: answered, and of those wrong."""
-    figure = _blank("")
+    figure = blank("")
     rising = sorted(points, key=lambda point: point.threshold)
     for look, name, values in (
         (outcomes.HIT_EXACT, "would have hit", [point.hit_rate for point in rising]),

@@ -8,9 +8,10 @@ from core.models import CacheStrategy, SemanticMode
 from core.semantic.quality import Act, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import clock
+from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal, plain
 
-LOOKS = {
+LOOKS: dict[SemanticMode, tuple[str, Colour, str]] = {
     SemanticMode.OFF: (":material/block:", "gray", "off: near questions are misses"),
     SemanticMode.JUDGE: (":material/gavel:", "violet", "judge: a model is asked before a near answer is served"),
     SemanticMode.SERVE: (":material/verified:", "green", "serve: near answers are served from a cosine on"),
@@ -24,7 +25,7 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
     """The mode in force and where it comes from; what keeps it from working."""
     icon, colour, words = LOOKS[threshold.mode]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+        st.badge(words, icon=icon, color=colour)
         if threshold.mode is not SemanticMode.OFF:
             serve = "nothing served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
             st.badge(serve, icon=":material/bolt:", color="blue")

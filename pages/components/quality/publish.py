@@ -12,11 +12,10 @@ from core.models import SemanticMode
 from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
 from pages.components.data import actions, context
 from pages.components.display.figures import UNKNOWN, share
-from pages.components.display.text import literal, plain
+from pages.components.display.text import error_sentence, literal, plain
 from pages.components.quality import tables
 from pages.components.quality.mode import LOOKS
 from pages.components.quality.queries import View, read_state
-from pages.components.shell.frame import told
 from pages.components.shell.permissions import read_only
 
 WORD = "unproven"
@@ -179,7 +178,7 @@ def _support(change: Change, to: Threshold) -> bool:
     try:
         point = context.services().evidence.support(change.namespace, to.serve)
     except CacheError as error:
-        st.error(f"What labels say is not known. {told(error)}", icon=":material/cloud_off:")
+        st.error(f"What labels say is not known. {error_sentence(error)}", icon=":material/cloud_off:")
         return True
     words = f"Labels at or above {to.serve:.3f}: {point.labels}, of which {point.errors} wrong"
     words += f"; at most {share(point.bound)} wrong with 95 % confidence." if point.labels else "."

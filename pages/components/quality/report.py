@@ -7,12 +7,11 @@ import streamlit as st
 from core.metrics import Hedging
 from core.models import SemanticMode
 from core.semantic.quality import EvidenceReport, FalseHits, Threshold
-from pages.components.dashboard import tiles
-from pages.components.dashboard.tiles import Tile
 from pages.components.data import context
-from pages.components.display import charts
+from pages.components.display import charts, tiles
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
 from pages.components.display.text import plain
+from pages.components.display.tiles import Tile
 from pages.components.quality import charts as quality_charts
 from pages.components.quality import tables
 from pages.components.quality.queries import WINDOWS, View, read_hedging, read_report, read_reports

@@ -11,7 +11,6 @@ import msgspec
 import streamlit as st
 
 from core.access import Action
-from core.errors import CacheError
 from core.stores import StoreFacts
 from pages.components.data import context
 from pages.components.data.readings import Reading
@@ -199,9 +198,3 @@ def no_worker_notice(what: str) -> None:
     """Says that what was queued waits, and how to start a worker."""
     st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
     st.code(START_WORKERS, language="shell")
-
-
-def told(error: CacheError) -> str:
-    """An error of the project in a sentence; its messages hold no secret and no prompt."""
-    text = str(error)
-    return plain(f"{text[:1].upper()}{text[1:]}.")

@@ -13,9 +13,9 @@ from core.semantic import Neighbour
 from core.semantic.quality import Pair, Threshold, pair_id
 from pages.components.data import context
 from pages.components.data.queries import pairs_of
+from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN
-from pages.components.entries import tables
-from pages.components.shell.frame import told
+from pages.components.display.text import error_sentence
 
 SHOWN = 5
 
@@ -28,7 +28,7 @@ def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
     try:
         nearest_table(keyed.identity, key=key, heading="**Nearest stored questions**")
     except CacheError as error:
-        st.caption(f"The nearest stored questions are not known. {told(error)}")
+        st.caption(f"The nearest stored questions are not known. {error_sentence(error)}")
 
 
 def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
