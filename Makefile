@@ -26,7 +26,7 @@ test: setup ## Run all tests
 check: setup ## Formatting, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core workers
+	@$(BIN)/mypy core workers pages app.py
 
 fix: setup ## Format, and mend what lint can mend
 	@$(BIN)/ruff format .

@@ -87,9 +87,9 @@ def page() -> None:
         with receiving(watch), room:
             send(waiting, turns)
         st.rerun()
-    if compared and (turn := next((turn for turn in turns if turn.id == compared), None)):
+    if compared and (chosen := next((turn for turn in turns if turn.id == compared), None)):
         with receiving(watch), room:
-            compare_now(turn)
+            compare_now(chosen)
         st.rerun()
 
 
@@ -199,7 +199,7 @@ def controls() -> Ask:
         prompt="",
         model=model or "",
         temperature=temperature,
-        strategy=strategy,
+        strategy=strategy or settings.strategy,
         ttl_seconds=TTLS[time_to_live],
         past_cache=past_cache,
         namespace=namespace,

@@ -71,7 +71,11 @@ def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
 
 
 def _removable(name: str, words: str) -> None:
-    st.button(words, key=f"no-{name}", icon=":material/close:", on_click=lambda: st.query_params.pop(name, None))
+    st.button(words, key=f"no-{name}", icon=":material/close:", on_click=_remove, args=(name,))
+
+
+def _remove(name: str) -> None:
+    st.query_params.pop(name, None)
 
 
 def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> None:

@@ -23,12 +23,12 @@ from pages.components.display.figures import zone
 MAX_DRAWINGS = 128
 
 
-class Drawing(go.Figure):
+class Drawing(go.Figure):  # type: ignore[misc]  # Plotly carries no types
     """A finished chart. Streamlit asks for its plain form whenever it sends one: this one is made once."""
 
     def __init__(self, figure: go.Figure) -> None:
         super().__init__()
-        self._plain = json.loads(figure.to_json())
+        self._plain: dict[str, Any] = json.loads(figure.to_json())
 
     def to_dict(self) -> dict[str, Any]:
         """The plain form, which nobody changes."""

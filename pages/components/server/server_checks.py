@@ -62,7 +62,7 @@ def is_loopback(host: str | None) -> bool:
 
 def problems(option: Option, section: Mapping[str, Any], *, admits_somebody: bool) -> list[str]:
     """Why the console may not serve as it is set up, one sentence each; none when it may. Pure."""
-    found = []
+    found: list[str] = []
     if section:
         found += _login_problems(option, section)
         if not admits_somebody:

@@ -46,7 +46,7 @@ def _draw(switch: Bypassed) -> None:
             key=f"bypass-off-{switch.namespace}",
             icon=":material/undo:",
             disabled=not context.actor().may(Action.BYPASS),
-            on_click=actions.turn_bypass,
+            on_click=_turn,
             args=(switch.namespace, False),
         )
 
@@ -59,7 +59,11 @@ def offer(namespace: str) -> None:
             key="bypass-on",
             icon=":material/alt_route:",
             disabled=not context.actor().may(Action.BYPASS),
-            on_click=actions.turn_bypass,
+            on_click=_turn,
             args=(namespace, True),
         )
         st.caption("Works without writes. Until it is turned off again, nothing stored is served to them.")
+
+
+def _turn(namespace: str, on: bool) -> None:
+    actions.turn_bypass(namespace, on)
