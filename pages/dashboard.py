@@ -11,14 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.access import Action
-from core.metrics import RequestRecord, Summary
+from core.metrics import Summary
 from core.models import OutcomeKind
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tables, tiles
-from pages.components.data import actions, context
-from pages.components.data import queries as window
-from pages.components.data.readings import Reading
-from pages.components.data.view import ON_DASHBOARD, ON_REQUESTS, View, choose_view
+from pages.components.data import actions, context, queries
+from pages.components.data.view import ON_DASHBOARD, ON_REQUESTS, View
 from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
 from pages.components.display.figures import UNKNOWN, clock, duration, sentence
@@ -26,7 +24,7 @@ from pages.components.display.tiles import draw as draw_tile
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet, state
 from pages.components.shell.job_card import figures as figures_of_job
-from workers.queue.records import job_id
+from pages.components.shell.view_controls import choose_view
 
 TILE_SECONDS = 2
 CHART_SECONDS = 10
@@ -59,7 +57,7 @@ def tick(view: View, compare: bool) -> None:
 
 def figures(view: View, compare: bool) -> None:
     """The tiles, or what there is to do while there is nothing to show."""
-    reading = window.summary(view)
+    reading = queries.summary(view)
     if reading.value is None:
         nothing_yet(reading)
         return
@@ -68,14 +66,10 @@ def figures(view: View, compare: bool) -> None:
         return
     stale = bool(reading.error)
     said = f"Last {view.window.words}, updated {clock(reading.read_at)}"
-    before = window.previous(view) if compare else None
-    counted: Reading[int] = context.readings().get(
-        ("entries", view.namespace, view.model),
-        lambda: context.count_entries(view.namespace, view.model),
-        max_age=5,
-    )
-    sampled = () if view.model else window.gauges(view)
-    buckets, _ = window.series(view, compare)
+    before = queries.previous(view) if compare else None
+    counted = queries.entry_count(view.namespace, view.model)
+    sampled = () if view.model else queries.gauges(view)
+    buckets, _ = queries.series(view, compare)
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
             st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
@@ -92,19 +86,18 @@ def figures(view: View, compare: bool) -> None:
 
 def empty(view: View) -> None:
     """No request in the window: what to do first, or where to look instead."""
-    recent: Reading[list[RequestRecord]] = context.readings().get("any", lambda: context.services().metrics.recent(1))
-    if recent.value:
+    latest = queries.latest_request().value
+    if latest is not None:
         with st.container(border=True, horizontal_alignment="center"):
             st.space("small")
             st.markdown(f":material/hourglass_empty: **No requests in the last {view.window.words}**")
             st.caption(
-                f"The latest one was {duration(time.time() - recent.value[0].at)} ago. Choose a longer range, or other "
-                "filters.",
+                f"The latest one was {duration(time.time() - latest.at)} ago. Choose a longer range, or other filters.",
                 text_alignment="center",
             )
             st.space("small")
         return
-    workers = context.alive_workers().value
+    workers = queries.alive_workers().value
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown("### :material/rocket_launch: No requests yet", text_alignment="center")
@@ -136,24 +129,24 @@ def empty(view: View) -> None:
 
 def panels(view: View, compare: bool) -> None:
     """The charts: over time on closed buckets, and by name and by waiting."""
-    buckets, before = window.series(view, compare)
-    reading = window.summary(view)
+    buckets, before = queries.series(view, compare)
+    reading = queries.summary(view)
     if not any(bucket.summary.requests for bucket in buckets):
         if reading.value is not None and reading.value.requests:
             st.caption("The charts begin when their first step has ended, within a minute.")
         return
-    marks = window.marks(view)
+    marks = queries.marks(view)
     draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
         draw("Requests by outcome", "outcomes", dashboard_charts.outcomes_over_time, buckets, marks, before)
         draw("Hit rate", "hit-rate", dashboard_charts.hit_rate_over_time, buckets, marks, before)
         draw("Latency of hits and misses", "latency", dashboard_charts.latency_over_time, buckets, marks, before)
         draw("Money saved and spent", "savings", dashboard_charts.savings_over_time, buckets, marks, before)
-        sampled = () if view.model else window.gauges(view)
+        sampled = () if view.model else queries.gauges(view)
         if any(bucket.last is not None for bucket in sampled):
             gauges = (sampled, marks, view.namespace)
             draw("Entries, memory and evictions", "stored", dashboard_charts.stored_over_time, *gauges)
-        by_model = window.breakdown(view, "model")
+        by_model = queries.breakdown(view, "model")
         if any(one.hit_rate is not None for one in by_model.values()):
             draw("Hit rate by model", "by-model", dashboard_charts.hit_rate_by_name, by_model)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -224,21 +217,19 @@ _LEADING: dict[str, Callable[[Sequence[Mapping[str, Any]]], dict[str, str]]] = {
 
 def replay_progress() -> None:
     """How far the replay of sample questions has come, in every tab, while it runs."""
-    settings = context.services().settings
-    name = job_id("replay", settings.namespace)
-    job = context.job(name, max_age=TILE_SECONDS).value
+    job = queries.replay().value
     if job is None or not job.state.is_live:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         told = figures_of_job(job.kind, job.progress)
         words = f"Replaying sample questions: {told}" if told else "The replay begins."
         st.progress(job.share or 0.0, text=sentence(words))
-        st.button("Stop", key="stop-replay", icon=":material/stop:", on_click=actions.stop, args=(name,))
+        st.button("Stop", key="stop-replay", icon=":material/stop:", on_click=actions.stop, args=(job.id,))
 
 
 def behind(view: View) -> None:
     """What is asked most, and the figures by name."""
-    now = window.summary(view).value
+    now = queries.summary(view).value
     if now is None or not now.requests:
         return
     st.subheader("Behind the figures", anchor=False)
@@ -258,7 +249,7 @@ def behind(view: View) -> None:
 
 
 def _frequent(view: View, kind: OutcomeKind) -> None:
-    found = window.most_frequent(view, kind)
+    found = queries.frequent(kind, view.namespace, view.model).value
     if not found:
         st.caption("Nothing yet.")
         return
@@ -283,7 +274,7 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
 
 
 def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
-    found = window.breakdown(view, by)
+    found = queries.breakdown(view, by)
     if by == "namespace" and any(summary.hit_rate is not None for summary in found.values()):
         panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found)
     st.dataframe(
@@ -297,13 +288,13 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
 
 
 def _waiting(view: View) -> None:
-    if (now := window.slow_summary(view)) is not None:
+    if (now := queries.slow_summary(view).value) is not None:
         latencies = (now.hit_latency, now.miss_latency)
         panel(view, "How long callers waited", "distribution", dashboard_charts.latency_distribution, *latencies)
 
 
 def _ttl_classes(view: View) -> None:
-    now = window.slow_summary(view)
+    now = queries.slow_summary(view).value
     kinds = now.ttl_classes if now else {}
     if kinds:
         panel(view, "Requests by TTL class", "ttl-classes", dashboard_charts.ttl_class_mix, kinds)

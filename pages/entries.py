@@ -17,13 +17,11 @@ from core.entries import (
     EntryPage,
     FoundEntry,
     Place,
-    count_listed,
-    find_entry,
-    page_entries,
 )
 from core.errors import InvalidInput
 from core.keys import Slot, parse_readable_key
-from pages.components.data import actions, context
+from pages.components.data import actions, queries
+from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
 from pages.components.display.figures import UNKNOWN, clock, duration, many
 from pages.components.display.text import error_sentence, literal, one_line
@@ -37,7 +35,7 @@ from pages.components.entries.detail import (
     looks,
     may_edit,
 )
-from pages.components.entries.filters import Filters, clear, fill_from_link, filters
+from pages.components.entries.filters import clear, fill_from_link, filters
 from pages.components.entries.intake import intake
 from pages.components.shell.frame import frame, nothing_yet
 
@@ -134,9 +132,7 @@ def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[E
         is_held = st.session_state.get("entries-selected", False)
         if not kept.error and (is_held or now - kept.at < KEPT_SECONDS):
             return kept
-    found: Reading[tuple[EntryPage, int]] = context.readings().get(
-        ("entries-page", chosen, place), lambda: _read(chosen, place), max_age=2
-    )
+    found = queries.entry_page(chosen, place)
     if found.value is None:
         return found
     page, listed = found.value
@@ -145,24 +141,9 @@ def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[E
     return shown
 
 
-def _read(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
-    built = context.services()
-    slots = [Slot(chosen.namespace, bucket) for bucket in range(built.settings.buckets)]
-    where = chosen.where(time.time())
-    page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
-    return page, count_listed(built.store, slots, where)
-
-
-def _find(namespace: str, key: str) -> FoundEntry | None:
-    built = context.services()
-    return find_entry(built.store, namespace, key, hits=built.metrics.hits, pins=built.pins)
-
-
 def shown_by_key(namespace: str, key: str) -> None:
     """The entry that a link or the search field names."""
-    found: Reading[FoundEntry | None] = context.readings().get(
-        ("entry", namespace, key), lambda: _find(namespace, key), max_age=2
-    )
+    found = queries.entry(namespace, key)
     if found.value is not None:
         detail(found.value)
     elif found.error:
@@ -362,7 +343,7 @@ def nothing_found(chosen: Filters) -> None:
             st.button("Clear filters", key="entries-clear", icon=":material/filter_alt_off:", on_click=_clear)
         else:
             st.markdown(":material/database: **No entries yet**", text_alignment="center")
-            others = [name for name in context.namespaces() if name != chosen.namespace]
+            others = [name for name in queries.namespaces() if name != chosen.namespace]
             if others:
                 st.caption(
                     f"None in {literal(chosen.namespace)}. Other namespaces: "

@@ -13,8 +13,7 @@ from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Invalidation, InvalidationState, Preview, ending_hold, invalidating
-from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from pages.components.data import actions, context, queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, clock, countdown, duration, many, money, sentence, share, size
 from pages.components.display.text import error_sentence, literal, plain
@@ -30,8 +29,6 @@ from workers.queue import JobView
 from workers.queue.records import job_id
 
 SECONDS = 1
-HISTORY = 200
-"""So many invalidations are listed, the latest."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,14 +272,9 @@ def _follow(job: JobView | None) -> None:
 # What is active
 
 
-def invalidations() -> Reading[list[Invalidation]]:
-    """All of them, newest first."""
-    return context.readings().get("history", lambda: context.services().invalidation.history(limit=HISTORY), max_age=1)
-
-
 def active() -> None:
     """Invalidations that hide something now: undo, sweep now, how far the sweep is."""
-    found = invalidations().value or []
+    found = queries.invalidations(queries.MOST_INVALIDATIONS).value or []
     live = [
         one
         for one in found
@@ -334,7 +326,7 @@ def _active_card(one: Invalidation) -> None:
         st.caption(_what_next(one, left))
     if one.state is InvalidationState.SWEEPING or (one.state is InvalidationState.HELD and left <= 0):
         name = job_id("sweep", one.namespace)
-        job = context.job(name).value
+        job = queries.job(name).value
         # When the link names the job it is shown above already.
         if job is not None and job.state.is_live and st.query_params.get("job") != name:
             job_card(job)
@@ -345,7 +337,7 @@ def _what_next(one: Invalidation, left: float) -> str:
         case InvalidationState.HELD if left > 0:
             return "Hidden now. Nothing is deleted before the time to undo is over."
         case InvalidationState.HELD:
-            if context.alive_workers().value == 0:
+            if queries.alive_workers().value == 0:
                 return "The time to undo is over. No worker is alive to delete the hidden answers."
             return "Waiting for a worker to delete the hidden answers; until then it can still be undone."
         case InvalidationState.SWEEPING:
@@ -368,7 +360,7 @@ def linked() -> None:
 
 
 def _linked_job(name: str) -> None:
-    reading = context.job(name)
+    reading = queries.job(name)
     if reading.error:
         return
     if reading.value is None:
@@ -386,25 +378,22 @@ def _close_button(name: str) -> None:
 
 
 def _linked_invalidation(chosen: str) -> None:
-    built = context.services()
-    reading: Reading[list[Invalidation]] = context.readings().get(
-        ("invalidation", chosen), lambda: built.invalidation.history(invalidation_id=chosen)
-    )
+    reading = queries.invalidation(chosen)
     if reading.error and reading.value is None:
         return
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**Invalidation** {literal(chosen)}", width="content")
             _close_button("invalidation")
-        if not reading.value:
+        one = reading.value
+        if one is None:
             st.caption("There is none with this id.")
             return
-        one = reading.value[0]
         words, icon, colour = STATES[one.state]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(words, icon=icon, color=colour)
             st.markdown(literal(str(one.criteria), 200), width="content")
-        trail = context.readings().get(("trail", chosen), lambda: built.audit.records(limit=50, invalidation_id=chosen))
+        trail = queries.audit_trail(chosen)
         st.dataframe(
             invalidation_tables.trail(reversed(trail.value or [])),
             column_config=invalidation_tables.TRAIL_COLUMNS,
@@ -420,7 +409,7 @@ def _linked_invalidation(chosen: str) -> None:
 
 def history() -> None:
     """Everything that was ever asked for, with what became of it."""
-    reading = invalidations()
+    reading = queries.invalidations(queries.MOST_INVALIDATIONS)
     st.subheader("History", anchor=False)
     if reading.value is None:
         nothing_yet(reading)
@@ -461,8 +450,8 @@ def history() -> None:
         if rows and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
             st.query_params["invalidation"] = found[rows[0]].id
             st.rerun()
-    if len(reading.value) == HISTORY:
-        st.caption(f"The latest {HISTORY}. Older ones are in the audit log: `python -m core audit`.")
+    if len(reading.value) == queries.MOST_INVALIDATIONS:
+        st.caption(f"The latest {queries.MOST_INVALIDATIONS}. Older ones are in the audit log: `python -m core audit`.")
 
 
 def _filtered(every: list[Invalidation]) -> list[Invalidation]:

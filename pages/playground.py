@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.access import Action
 from core.errors import InvalidInput
 from core.models import Answer, CacheStrategy
-from pages.components.data import context
+from pages.components.data import context, queries
 from pages.components.display import outcomes
 from pages.components.display.answers import show_answer
 from pages.components.display.text import literal, one_line, visible
@@ -175,7 +175,7 @@ def controls() -> Ask:
         )
         with st.popover("Namespace, system prompt, parameters", icon=":material/tune:", type="tertiary"):
             namespace = st.selectbox(
-                "Namespace", context.namespaces(), key="playground-namespace", persist_state="session"
+                "Namespace", queries.namespaces(), key="playground-namespace", persist_state="session"
             )
             system = st.text_area(
                 "System prompt",
@@ -222,7 +222,7 @@ def fill_model_from_link() -> None:
         linked = st.query_params.get(name)
         if linked and st.session_state.get(f"filled-{name}") != linked:
             st.session_state[f"filled-{name}"] = linked
-            if name == "namespace" and linked not in context.namespaces():
+            if name == "namespace" and linked not in queries.namespaces():
                 continue
             st.session_state[f"playground-{name}"] = linked[:200]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -10,16 +9,16 @@ import streamlit as st
 
 from core.metrics import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
-from pages.components.data import context
+from pages.components.data import queries
 from pages.components.data.readings import Reading
-from pages.components.data.view import ON_REQUESTS, View, choose_view
+from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display import outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, sentence
 from pages.components.display.text import literal, visible
 from pages.components.shell.frame import frame, nothing_yet
+from pages.components.shell.view_controls import choose_view
 
 SECONDS = 5
-SHOWN = 500
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -107,7 +106,7 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
         st.download_button(
             "Download CSV", tables.csv(table), "requests.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
-        if len(records) == SHOWN:
+        if len(records) == queries.MOST_REQUESTS:
             st.button(
                 "Older ones", key="older", icon=":material/history:", on_click=_show_before, args=(records[-1].at,)
             )
@@ -134,14 +133,7 @@ def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, floa
         starts_at=numbers.get("since"),
         ends_at=numbers.get("until"),
     )
-    metrics = context.services().metrics
-
-    def look() -> list[RequestRecord]:
-        # A moment that a link names holds whatever the range is.
-        starts_at = time.time() - view.window.seconds if where.starts_at is None else where.starts_at
-        return metrics.recent(SHOWN, msgspec.structs.replace(where, starts_at=starts_at))
-
-    return context.readings().get(("requests", where, view.range), look)
+    return queries.requests(where, view.window.seconds)
 
 
 def nothing_found() -> None:

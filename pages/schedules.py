@@ -12,9 +12,8 @@ import streamlit as st
 from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation import LONGEST_NAME, Invalidation, Preview, Schedule, Schedules, scheduling
-from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from core.invalidation import LONGEST_NAME, Invalidation, Preview, Schedule, scheduling
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, share, size
 from pages.components.display.text import literal, plain, visible
 from pages.components.invalidations.criteria_form import Fields, effect, form, now_criteria
@@ -61,11 +60,10 @@ def page() -> None:
     lead = "Invalidations that run by themselves: what they hide, how often, and what the last run did."
     if not frame("Schedules", lead, tells=("no-worker",)):
         return
-    kept = context.services().schedules
-    if kept is None:
+    if context.services().schedules is None:
         without_redis()
         return
-    st.fragment(listing, run_every=SECONDS)(kept)
+    st.fragment(listing, run_every=SECONDS)()
     builder()
     asked: Asked | None = st.session_state.get("schedule-asked")
     if asked is None:
@@ -90,15 +88,15 @@ def without_redis() -> None:
 # What there is
 
 
-def listing(kept: Schedules) -> None:
+def listing() -> None:
     """All schedules, the next one first."""
-    reading: Reading[list[Schedule]] = context.readings().get("schedules", kept.all, max_age=1)
+    reading = queries.schedules()
     actions.show_last("schedule")
     if reading.value is None:
         nothing_yet(reading)
         return
     found = reading.value
-    if context.alive_workers().value == 0 and not state().error:
+    if queries.alive_workers().value == 0 and not state().error:
         no_worker_notice("nothing runs by itself; what was missed runs once when one is there.")
     if not found:
         empty()
@@ -112,15 +110,11 @@ def listing(kept: Schedules) -> None:
         found = [schedule for schedule in found if _has(schedule, text or "")]
         if not found:
             st.caption("None like this.")
-    latest = {one.id: one for one in _invalidations().value or ()}
+    latest = {one.id: one for one in queries.invalidations(queries.MOST_INVALIDATIONS).value or ()}
     for schedule in found[:SHOWN]:
         card(schedule, latest)
     if len(found) > SHOWN:
         st.caption(f"And {len(found) - SHOWN} more: narrow it down above.")
-
-
-def _invalidations() -> Reading[list[Invalidation]]:
-    return context.readings().get("history", lambda: context.services().invalidation.history(limit=200), max_age=1)
 
 
 def _has(schedule: Schedule, text: str) -> bool:

@@ -7,10 +7,7 @@ import time
 import streamlit as st
 
 from core.access import Action
-from core.invalidation import Schedule
-from core.monitoring import Pool
-from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from pages.components.data import actions, context, queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, duration, many, number
 from pages.components.display.text import literal
@@ -19,7 +16,7 @@ from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
-from workers.queue import JobState, JobView, QueueView, WorkerView
+from workers.queue import JobState, QueueView
 
 SECONDS = 2
 SLOW_SECONDS = 10
@@ -46,7 +43,7 @@ def page() -> None:
 
 def overview() -> None:
     """The queue in numbers and the workers one by one."""
-    queue: Reading[QueueView] = context.queue_readings().get("queue", lambda: context.queue().queue_view())
+    queue = queries.queue()
     if queue.value is None:
         nothing_yet(queue)
         return
@@ -64,7 +61,7 @@ def overview() -> None:
     if now.suspended:
         st.warning("Workers are told to take no new jobs.", icon=":material/pause_circle:")
     _controls(now)
-    found: Reading[list[WorkerView]] = context.queue_readings().get("workers", lambda: context.queue().workers())
+    found = queries.workers()
     if not found.value:
         with st.container(border=True, horizontal_alignment="center", gap="small"):
             st.space("small")
@@ -84,7 +81,7 @@ def overview() -> None:
         placeholder=UNKNOWN,
         alt="Workers with their heartbeat",
     )
-    pools: Reading[list[Pool]] = context.queue_readings().get("pools", context.pools)
+    pools = queries.pools()
     if pools.value:
         told = "; ".join(
             f"{literal(pool.host, 40)}, process {pool.pid}: {many(pool.workers, 'worker')}, "
@@ -131,9 +128,7 @@ def _controls(now: QueueView) -> None:
 def jobs() -> None:
     """Jobs, the latest first."""
     st.subheader("Jobs", anchor=False)
-    found: Reading[list[JobView]] = context.queue_readings().get(
-        "jobs", lambda: context.queue().jobs(limit=200), max_age=1
-    )
+    found = queries.jobs()
     if found.value is None:
         nothing_yet(found)
         return
@@ -161,11 +156,10 @@ def jobs() -> None:
 def schedules() -> None:
     """What the pools start by themselves, and when next."""
     st.subheader("Schedules", anchor=False)
-    kept = context.services().schedules
-    if kept is None:
+    if context.services().schedules is None:
         st.caption("There is no Redis, so there are no schedules.")
         return
-    found: Reading[list[Schedule]] = context.readings().get("schedules", kept.all)
+    found = queries.schedules()
     if found.value is None:
         nothing_yet(found)
         return

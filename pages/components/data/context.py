@@ -13,16 +13,13 @@ from core.access import LOG_IN, Actor, Role, actor_of, login_id
 from core.bootstrap import Services, bootstrap, role_rules
 from core.entries import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
-from core.keys import Slot
-from core.monitoring import Pool, Pools
 from core.settings import Settings
-from pages.components.data.readings import Reading, Readings
+from pages.components.data.readings import Readings, shared
 from pages.components.server import server_checks
-from workers.queue import JobQueue, JobView
+from workers.queue import JobQueue
 
 READ_SECONDS = 1.0
 """Longest wait for Redis while a page is drawn: a person waits, and the last values are there."""
-
 
 NO_QUEUE = "there is no Redis, so there are no jobs and no workers"
 
@@ -59,40 +56,6 @@ def queue() -> JobQueue:
     return built
 
 
-def alive_workers() -> Reading[int]:
-    """How many workers the pools that were heard of lately have: what alerts and Prometheus go by too."""
-    return queue_readings().get("alive", lambda: sum(pool.workers for pool in pools()))
-
-
-def pools() -> list[Pool]:
-    """The pools that were heard of lately. Raises StoreUnavailable."""
-    client = services().queue_redis
-    if client is None:
-        raise StoreUnavailable(NO_QUEUE)
-    return Pools(client).alive()
-
-
-def job(job_id: str, max_age: float = 0.4) -> Reading[JobView | None]:
-    """A job as it is now, or was `max_age` seconds ago."""
-    return queue_readings().get(("job", job_id), lambda: queue().job(job_id), max_age=max_age)
-
-
-def stored_models() -> list[str]:
-    """Models that have entries, in any namespace."""
-    built = services()
-
-    def read() -> list[str]:
-        slots = [Slot(name, bucket) for name in built.store.namespaces() for bucket in range(built.settings.buckets)]
-        return sorted({model for slot in slots for model in built.store.models(slot)})
-
-    return readings().get("stored-models", read, max_age=5).value or []
-
-
-def count_entries(namespace: str | None, model: str | None) -> int:
-    """Stored entries, by the index."""
-    return services().health.count_entries(namespace, model)
-
-
 def claims() -> dict[str, Any]:
     """What the login of this session says of who it is; empty without one."""
     told: dict[str, Any] = dict(st.user.to_dict())
@@ -122,16 +85,13 @@ def actor() -> Actor:
 def has_ended(told: Mapping[str, Any]) -> bool:
     """Whether somebody logged out of this login, in any window and any process. A second old at most."""
     name = login_id(told)
-    known: Reading[bool] = readings().get(("ended", name), lambda: services().logins.is_ended(name), max_age=1)
-    return bool(known.value) or services().logins.is_ended_here(name)
+    return bool(_is_ended(name).value) or services().logins.is_ended_here(name)
 
 
-def namespaces() -> list[str]:
-    """Namespaces to choose from, the configured one first."""
-    built = services()
-    known: Reading[list[str]] = readings().get("namespaces", built.store.namespaces, max_age=5)
-    first = built.settings.namespace
-    return [first, *(name for name in known.value or () if name != first)]
+@shared(readings, max_age=1)
+def _is_ended(name: str) -> bool:
+    """Whether Redis knows that this login has ended."""
+    return services().logins.is_ended(name)
 
 
 @st.cache_data(ttl=600, show_spinner=False)

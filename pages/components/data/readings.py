@@ -10,11 +10,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from core.errors import CacheError, OutcomeUnknown, StoreUnavailable, WriteRefused
 
 Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
 
 FAILURES = (StoreUnavailable, WriteRefused, OutcomeUnknown)
 
@@ -114,6 +116,27 @@ class Readings:
             self.failing_since = now
         self.error = str(error)
         self._pause_until = now + max(PAUSE_SECONDS, PAUSE_FACTOR * (now - began))
+
+
+def shared(
+    readings: Callable[[], Readings], *, max_age: float | Callable[..., float] = 2.0
+) -> Callable[[Callable[Arguments, Value]], Callable[Arguments, Reading[Value]]]:
+    """Makes a function that reads a server return a shared Reading of its value.
+
+    The reading is kept by the function itself and all its arguments, which must be hashable: no two reads share one.
+    It is at most `max_age` seconds old, a number or a function of the arguments.
+    """
+
+    def decorate(read: Callable[Arguments, Value]) -> Callable[Arguments, Reading[Value]]:
+        @wraps(read)
+        def reading(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
+            name = (read, args, tuple(sorted(kwargs.items())))
+            age = max_age(*args, **kwargs) if callable(max_age) else max_age
+            return readings().get(name, lambda: read(*args, **kwargs), age)
+
+        return reading
+
+    return decorate
 
 
 def _stale(kept: Reading[Any] | None, error: str) -> Reading[Any]:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.entries import Explanation, FoundEntry, Looked, Nearest, nearest_entries
 from core.errors import CacheError
 from core.keys import Identity, Part, normalize, normalized_digest, parse_readable_key, unpack
-from pages.components.data import context
+from pages.components.data import context, queries
 from pages.components.display import tables as shared_tables
 from pages.components.display.figures import UNKNOWN, many
 from pages.components.display.text import error_sentence
@@ -95,7 +95,7 @@ def like_entries(found: FoundEntry) -> Looked:
         ttl=None,
         scope=header.scope,
     )
-    others = [name for name in context.namespaces() if name != header.namespace]
+    others = [name for name in queries.namespaces() if name != header.namespace]
     return nearest_entries(
         built.store,
         [header.namespace, *others],

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.bans import Criteria
 from core.errors import InvalidInput
-from pages.components.data import context
+from pages.components.data import queries
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",
@@ -108,7 +108,7 @@ def form(*, without: Container[str] = ()) -> Fields:
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        namespaces = context.namespaces()
+        namespaces = queries.namespaces()
         values["namespace"] = st.selectbox("Namespace", namespaces, key="criteria-namespace")
         for name in selectors:
             if name in _FIELDS:
@@ -150,7 +150,7 @@ def _only_everything() -> None:
 def _model() -> dict[str, object]:
     model = st.selectbox(
         "Model",
-        context.stored_models(),
+        queries.stored_models(),
         index=None,
         key="criteria-model",
         accept_new_options=True,

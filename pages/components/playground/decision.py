@@ -7,7 +7,7 @@ import streamlit as st
 from core.entries import Explanation, Nearest, differences, explain, nearest_entries
 from core.errors import CacheError
 from core.models import Answer, OutcomeKind
-from pages.components.data import context
+from pages.components.data import context, queries
 from pages.components.display import charts, outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
 from pages.components.display.text import error_sentence, literal, plain, visible
@@ -68,8 +68,7 @@ def _reason(answer: Answer) -> str:
 
 def _beside_typical(latency_ms: float, kind: OutcomeKind) -> str:
     """A hit's latency beside what a miss typically takes."""
-    metrics = context.services().metrics
-    day = context.readings().get("day", lambda: metrics.summary(86_400), max_age=10).value
+    day = queries.last_day().value
     typical = day.miss_latency.p50_ms if day else None
     if not typical:
         return "no miss to compare with"
@@ -157,7 +156,7 @@ def _why_no_hit(turn: Turn, told: Explanation) -> None:
     if (asked_at := _asked_before(turn, told)) is not None:
         st.caption(f"It is the same request as the one of {clock(asked_at)}, whose answer is not there any more.")
         return
-    others = [name for name in context.namespaces() if name != turn.ask.namespace]
+    others = [name for name in queries.namespaces() if name != turn.ask.namespace]
     try:
         looked = nearest_entries(
             built.store,

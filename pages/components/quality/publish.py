@@ -10,12 +10,12 @@ from core.bootstrap import configured_threshold
 from core.errors import CacheError
 from core.models import SemanticMode
 from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
+from pages.components.data.view import EvidenceView
 from pages.components.display.figures import UNKNOWN, share
 from pages.components.display.text import error_sentence, literal, plain
 from pages.components.quality import tables
 from pages.components.quality.mode import LOOKS
-from pages.components.quality.queries import View, read_state
 from pages.components.shell.permissions import read_only
 
 WORD = "unproven"
@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -> None:
+def proposals(view: EvidenceView, threshold: Threshold, report: EvidenceReport | None) -> None:
     """What labels support, and the way to publish it or something else."""
     st.subheader("Threshold", anchor=False)
     may = context.actor().may(Action.PUBLISH_THRESHOLD)
@@ -47,7 +47,7 @@ def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -
         read_only(Action.PUBLISH_THRESHOLD)
 
 
-def _proposal(view: View, threshold: Threshold, proposal: Proposal, may: bool) -> None:
+def _proposal(view: EvidenceView, threshold: Threshold, proposal: Proposal, may: bool) -> None:
     st.markdown(f"**At most {share(proposal.budget, 0)} false hits**")
     if proposal.threshold is None:
         st.metric("Serve from", UNKNOWN)
@@ -87,7 +87,7 @@ def _close() -> None:
 @st.dialog("Put this threshold in force?", icon=":material/warning:", on_dismiss=_close)
 def confirm(change: Change) -> None:
     """The last question, with what labels say of it."""
-    if read_state(change.namespace).value is None:
+    if queries.threshold_state(change.namespace).value is None:
         st.error("Redis does not answer: nothing can be changed now.", icon=":material/cloud_off:")
         return
     st.markdown(f"Namespace {literal(change.namespace)}. In force now: {_words(change.seen)}.")

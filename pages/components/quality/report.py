@@ -7,20 +7,20 @@ import streamlit as st
 from core.metrics import Hedging
 from core.models import SemanticMode
 from core.semantic.quality import EvidenceReport, FalseHits, Threshold
-from pages.components.data import context
+from pages.components.data import context, queries
+from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tiles
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
 from pages.components.display.text import plain
 from pages.components.display.tiles import Tile
 from pages.components.quality import charts as quality_charts
 from pages.components.quality import tables
-from pages.components.quality.queries import WINDOWS, View, read_hedging, read_report, read_reports
 from pages.components.shell.frame import nothing_yet
 
 
-def figures(view: View) -> None:
+def figures(view: EvidenceView) -> None:
     """The tiles and the curve."""
-    reading = read_report(view)
+    reading = queries.evidence(view)
     report = reading.value
     if report is None:
         nothing_yet(reading)
@@ -28,7 +28,7 @@ def figures(view: View) -> None:
     budget = context.services().settings.false_hit_budget
     st.caption(
         f"{many(report.lookups, 'recorded lookup')} and {many(report.labels, 'labelled pair')}, "
-        f"{WINDOWS[view.window][0]}, read at {clock(reading.read_at)}"
+        f"{view.words}, read at {clock(reading.read_at)}"
     )
     with st.grid(3, min_column_width=200):
         for tile in (
@@ -37,7 +37,7 @@ def figures(view: View) -> None:
             agreement(report),
             labels(report),
             lookups(report),
-            judging(report, read_hedging(view).value),
+            judging(report, queries.hedging(view.window).value),
         ):
             with st.container(border=True, height="stretch"):
                 tiles.draw(tile)
@@ -57,9 +57,9 @@ def figures(view: View) -> None:
     all_namespaces(view)
 
 
-def all_namespaces(view: View) -> None:
+def all_namespaces(view: EvidenceView) -> None:
     """The false hits of every namespace side by side, where there is more than one."""
-    found = read_reports(view).value or []
+    found = queries.evidence_of_all(view.window).value or []
     if len(found) < 2:
         return
     with st.container(border=True, gap="small"):

@@ -6,9 +6,8 @@ import time
 
 import streamlit as st
 
-from core.monitoring import FRESH_SECONDS, Alert, Severity
-from pages.components.data import context
-from pages.components.data.readings import Reading
+from core.monitoring import Alert, Severity
+from pages.components.data import queries
 from pages.components.display.figures import clock, duration
 from pages.components.display.links import Way
 from pages.components.display.text import plain
@@ -29,14 +28,7 @@ WAYS = {
 
 def firing() -> list[Alert]:
     """The alerts that fire, looked at once every few seconds for all sessions together."""
-    built = context.services()
-
-    def look() -> list[Alert]:
-        recent = built.metrics.summary(built.alert_board.rules.window_seconds)
-        return built.alert_board.look(recent, built.health.check())
-
-    fresh: Reading[list[Alert]] = context.readings().get("alerts", look, max_age=FRESH_SECONDS)
-    return fresh.value or []
+    return queries.alerts().value or []
 
 
 def draw(alert: Alert) -> None:

@@ -6,12 +6,9 @@ import streamlit as st
 
 from core.access import Action
 from core.cache import EVERYTHING, Bypassed
-from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock
 from pages.components.display.text import literal
-
-LOOK_SECONDS = 4
 
 
 def whose(namespace: str) -> str:
@@ -21,10 +18,7 @@ def whose(namespace: str) -> str:
 
 def banner() -> None:
     """Says where requests bypass the cache; nothing where they do not."""
-    built = context.services()
-    found: Reading[list[Bypassed]] = context.readings().get(
-        "bypass", lambda: built.switch.all(built.store.namespaces()), max_age=LOOK_SECONDS
-    )
+    found = queries.bypassed()
     for switch in found.value or ():
         _draw(switch)
     if found.value or (last := actions.last("bypass")) is None or last.ending is not actions.Ending.DONE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.invalidation import WORD, Preview
-from pages.components.data import context
+from pages.components.data import queries
 from pages.components.shell.frame import no_worker_notice
 
 
@@ -19,5 +19,5 @@ def word_typed(preview: Preview) -> bool:
 
 def tell_of_no_worker() -> None:
     """Says what will not happen after an invalidation while nobody works; nothing when somebody does."""
-    if context.alive_workers().value == 0:
+    if queries.alive_workers().value == 0:
         no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")

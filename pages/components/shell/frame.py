@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.access import Action
 from core.stores import StoreFacts
-from pages.components.data import context
+from pages.components.data import context, queries
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many
 from pages.components.display.text import literal, plain
@@ -54,9 +54,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def state() -> State:
     """The state now, read at most every few seconds for all tabs together."""
-    built = context.services()
-    facts: Reading[StoreFacts] = context.readings().get("facts", built.store.facts, max_age=STATE_SECONDS - 1)
-    alive = context.alive_workers()
+    facts, alive = queries.store_facts(), queries.alive_workers()
     return State(
         facts=facts.value,
         facts_at=facts.read_at,

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.access import Action
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, money, number, sentence, share, size
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal
@@ -108,7 +108,7 @@ def _progress(job: JobView) -> str:
         return sentence(part + (figures(job.kind, job.progress) or "it begins"))
     if job.state is JobState.RETRYING:
         return f"failed, tried again soon; {job.retries_left} attempts left"
-    if context.alive_workers().value == 0:
+    if queries.alive_workers().value == 0:
         return "waiting: no worker is alive"
     return "waiting for a worker"
 
