@@ -11,7 +11,7 @@ from pages.components.data import actions, context, queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, duration, many, number
 from pages.components.display.text import literal
-from pages.components.invalidations import tables as invalidation_tables
+from pages.components.schedules import tables as schedule_tables
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
@@ -165,8 +165,8 @@ def schedules() -> None:
         return
     if found.value:
         st.dataframe(
-            invalidation_tables.schedules(found.value),
-            column_config=invalidation_tables.SCHEDULE_COLUMNS,
+            schedule_tables.schedules(found.value),
+            column_config=schedule_tables.SCHEDULE_COLUMNS,
             hide_index=True,
             key="schedules-of-workers",
             placeholder=UNKNOWN,

@@ -15,7 +15,7 @@ FLOORS = (
     ("display", "server"),
     ("data",),
     ("shell",),
-    ("dashboard", "entries", "invalidations", "playground", "quality"),
+    ("dashboard", "entries", "invalidations", "playground", "quality", "schedules"),
 )
 """From the bottom to the top: a folder imports from folders on lower floors, and nothing from its own floor."""
 

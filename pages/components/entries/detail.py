@@ -19,21 +19,12 @@ from pages.components.data import actions, context
 from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
-from pages.components.display.outcomes import Colour
 from pages.components.display.text import one_line, visible
 from pages.components.entries.relations import neighbours_of, scope_of
+from pages.components.entries.states import look_of
 from pages.components.shell.confirmation import tell_of_no_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
-
-STATES: dict[Visibility, tuple[str, str, Colour]] = {
-    Visibility.FRESH: ("served", ":material/check_circle:", "green"),
-    Visibility.STALE: ("marked stale", ":material/hourglass_bottom:", "violet"),
-    Visibility.HIDDEN: ("invalidated, hidden", ":material/visibility_off:", "orange"),
-    Visibility.FOREIGN: ("from another record, never served", ":material/block:", "red"),
-}
-"""Words, icon and colour of what the record says of an entry."""
-PAST_TTL: tuple[str, str, Colour] = ("past its TTL", ":material/timer_off:", "gray")
 
 TTLS = {"1 minute": 60, "1 hour": 3600, "1 day": 86_400, "7 days": 7 * 86_400, "30 days": 30 * 86_400}
 HOLD_SECONDS = 300
@@ -57,13 +48,6 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
 
-def looks(found: FoundEntry, now: float) -> tuple[str, str, Colour]:
-    """Words, icon and colour of an entry's state."""
-    if found.state is Visibility.FRESH and now >= found.entry.header.fresh_until:
-        return PAST_TTL
-    return STATES[found.state]
-
-
 def may_edit() -> bool:
     """Whether whoever is looking may change entries, and the store takes writes."""
     return context.actor().may(Action.EDIT_ENTRIES) and state().may_write
@@ -78,7 +62,7 @@ def detail(found: FoundEntry) -> None:
     """The entry with its answer as text; nothing of it is interpreted."""
     entry, header = found.entry, found.entry.header
     now = time.time()
-    words, icon, colour = looks(found, now)
+    words, icon, colour = look_of(found, now)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.subheader("Entry", anchor=False, width="content")

@@ -8,8 +8,27 @@ from typing import Any
 import pandas as pd
 from streamlit import column_config as column
 
-from core.entries import Nearest
+from core.entries import FoundEntry, Nearest
+from pages.components.display.figures import duration
 from pages.components.display.text import one_line
+from pages.components.entries.states import look_of
+
+ENTRY_COLUMNS: dict[str, Any] = {
+    "prompt": column.TextColumn("Prompt", width=300),
+    "state": column.TextColumn("State", width=95),
+    "hits": column.NumberColumn("Hits", format="localized", width=50),
+    "age": column.TextColumn("Age", width=92),
+    "left": column.TextColumn("TTL left", width=95),
+    "model": column.TextColumn("Model", width=145),
+    "last_hit": column.TextColumn("Last hit", width=105),
+    "bytes": column.NumberColumn("Bytes", format="localized", width=75),
+    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=90),
+    "ttl_class": column.TextColumn("TTL class", width=130),
+    "tags": column.ListColumn("Tags", width="small"),
+    "key": column.TextColumn("Key", width=130),
+}
+ENTRIES_SHOWN = ("prompt", "state", "hits", "age", "left", "model")
+"""What fits beside one another; the table's menu shows the others, and the detail all of them."""
 
 NEAREST_COLUMNS: dict[str, Any] = {
     "likeness": column.NumberColumn("Words in common", format="%.0f %%", width=140),
@@ -19,6 +38,43 @@ NEAREST_COLUMNS: dict[str, Any] = {
     "model": column.TextColumn("Model", width=130),
     "key": column.TextColumn("Key", width="small"),
 }
+
+
+def entries(found: Iterable[FoundEntry], now: float) -> pd.DataFrame:
+    """Entries with their state at `now`."""
+    return pd.DataFrame(
+        [
+            {
+                "prompt": one_line(one.entry.prompt, 300),
+                "state": look_of(one, now)[0],
+                "hits": one.hits.total if one.hits else None,
+                "last_hit": _last_hit(one, now),
+                "age": duration(max(0.0, now - one.entry.header.created_at)),
+                "left": _left(one, now),
+                "model": one_line(one.entry.header.model),
+                "bytes": one.bytes,
+                "cost_usd": one.entry.header.cost_usd,
+                "ttl_class": one_line(one.entry.ttl_class),
+                "tags": [one_line(tag, 60) for tag in one.entry.tags],
+                "key": one.key,
+            }
+            for one in found
+        ],
+        columns=list(ENTRY_COLUMNS),
+    )
+
+
+def _last_hit(one: FoundEntry, now: float) -> str:
+    if one.hits is None or one.hits.last_at is None:
+        return "never"
+    return f"{duration(max(0.0, now - one.hits.last_at))} ago"
+
+
+def _left(one: FoundEntry, now: float) -> str:
+    if one.pinned:
+        return "pinned"
+    left = one.entry.header.fresh_until - now
+    return duration(left) if left > 0 else "over"
 
 
 def nearest(found: Iterable[Nearest]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Rows and columns of the tables about invalidations and schedules."""
+"""Rows and columns of the tables about invalidations."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.access import AuditRecord
-from core.invalidation import Invalidation, InvalidationState, PreviewRow, Schedule
+from core.invalidation import Invalidation, InvalidationState, PreviewRow
 from pages.components.display.figures import duration, local
 from pages.components.display.text import one_line
-
-SCHEDULE_COLUMNS: dict[str, Any] = {
-    "name": column.TextColumn("Schedule", width=120),
-    "what": column.TextColumn("What", width=190),
-    "rhythm": column.TextColumn("How often", width=135),
-    "next": column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=110),
-    "state": column.TextColumn("State", width=70),
-    "last": column.TextColumn("Last run came to", width=185),
-}
-
 
 PREVIEW_COLUMNS: dict[str, Any] = {
     "prompt": column.TextColumn("Prompt", width="large"),
@@ -122,22 +112,4 @@ def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
             for record in records
         ],
         columns=list(TRAIL_COLUMNS),
-    )
-
-
-def schedules(found: Iterable[Schedule]) -> pd.DataFrame:
-    """Schedules, with when they run next."""
-    return pd.DataFrame(
-        [
-            {
-                "name": one_line(schedule.name or schedule.id, 60),
-                "what": f"{one_line(schedule.what, 100)} in {schedule.namespace}",
-                "rhythm": schedule.rhythm,
-                "next": local(schedule.next_run_at).replace(tzinfo=None) if schedule.enabled else None,
-                "state": "on" if schedule.enabled else "paused",
-                "last": one_line(schedule.last, 120) or "not run yet",
-            }
-            for schedule in found
-        ],
-        columns=list(SCHEDULE_COLUMNS),
     )
