@@ -34,7 +34,7 @@ def page() -> None:
                 value=True,
                 key="compare",
                 bind="query-params",
-                help="With the window before: as changes on the tiles, and as thin grey lines in the charts.",
+                help="Compares with the window before: as changes on the tiles, and as thin grey lines in the charts.",
             )
             live = st.toggle("Live", value=True, key="live", bind="query-params")
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
@@ -43,13 +43,13 @@ def page() -> None:
 
 
 def tick(view: View, compare: bool) -> None:
-    """What changes all the time: one part of the page, for each one costs a run of its own."""
+    """Draws all that ticks, in one fragment: each fragment costs a run of its own."""
     replay_progress()
     figures(view, compare)
 
 
 def figures(view: View, compare: bool) -> None:
-    """The tiles, or what there is to do while there is nothing to show."""
+    """Draws the tiles, or what to do while there is nothing to show."""
     reading = queries.summary(view)
     if reading.value is None:
         nothing_yet(reading)
@@ -78,7 +78,7 @@ def figures(view: View, compare: bool) -> None:
 
 
 def empty(view: View) -> None:
-    """No request in the window: what to do first, or where to look instead."""
+    """Draws the page without requests: what to do first, or where to look instead."""
     latest = queries.latest_request().value
     if latest is not None:
         with st.container(border=True, horizontal_alignment="center"):
@@ -121,13 +121,13 @@ def empty(view: View) -> None:
 
 
 def replay_progress() -> None:
-    """How far the replay of sample questions has come, in every tab, while it runs."""
+    """Draws how far the replay of sample questions has come, while it runs."""
     job = queries.replay().value
     if job is None or not job.state.is_live:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        told = figures_of_job(job.kind, job.progress)
-        words = f"Replaying sample questions: {told}" if told else "The replay begins."
+        progress = figures_of_job(job.kind, job.progress)
+        words = f"Replaying sample questions: {progress}" if progress else "The replay begins."
         st.progress(job.share or 0.0, text=sentence(words))
         st.button("Stop", key="stop-replay", icon=":material/stop:", on_click=actions.stop, args=(job.id,))
 

@@ -24,7 +24,7 @@ from pages.components.shell.frame import frame, nothing_yet
 
 
 def page() -> None:
-    if not frame("Entries", "What the cache has stored: search it, read it, take it out of service, put answers in."):
+    if not frame("Entries", "What the cache has stored: search, read, invalidate and add answers."):
         return
     fill_from_link()
     chosen = filters()
@@ -41,7 +41,7 @@ def page() -> None:
 
 
 def listing(chosen: Filters) -> None:
-    """One page of what is found, and the entry that is looked at."""
+    """Draws one page of the entries that match, and the selected entry."""
     if parse_readable_key(chosen.text):
         st.query_params["key"] = chosen.text
         shown_by_key(chosen.namespace, chosen.text)
@@ -75,7 +75,7 @@ def listing(chosen: Filters) -> None:
 
 
 def shown_by_key(namespace: str, key: str) -> None:
-    """The entry that a link or the search field names."""
+    """Draws the entry that a link or the search field names."""
     found = queries.entry(namespace, key)
     if found.value is not None:
         detail(found.value)
@@ -93,9 +93,9 @@ def shown_by_key(namespace: str, key: str) -> None:
 
 
 def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
-    """The page's entries; those that are selected."""
+    """Draws the page's entries; returns the selected ones."""
     if not entries:
-        st.info("Nothing among these. Go on with Continue.", icon=":material/search:")
+        st.info("None of these match. Go on with Continue.", icon=":material/search:")
         return []
     # A selection is of rows: with other rows it must be another table, or it would point at another entry.
     generation = st.session_state.get("entries-table-generation", 0)
@@ -116,7 +116,7 @@ def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
 
 
 def many_selected(chosen: Filters, selected: list[FoundEntry]) -> None:
-    """What can be done with several entries at once."""
+    """Draws the buttons for several selected entries."""
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{many(len(selected), 'entry', 'entries')} selected**", width="content")
         st.button(
@@ -132,12 +132,12 @@ def many_selected(chosen: Filters, selected: list[FoundEntry]) -> None:
 
 
 def nothing_found(chosen: Filters) -> None:
-    """Two different things: nothing is stored, or nothing matches."""
+    """Draws the page without entries: nothing is stored, or nothing matches."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         if chosen.choose:
             st.markdown(":material/search_off: **Nothing matches**", text_alignment="center")
-            st.caption("Nothing that is stored now is like this.", text_alignment="center")
+            st.caption("No stored entry matches the filters.", text_alignment="center")
             st.button("Clear filters", key="entries-clear", icon=":material/filter_alt_off:", on_click=clear_all)
         else:
             st.markdown(":material/database: **No entries yet**", text_alignment="center")
@@ -149,8 +149,8 @@ def nothing_found(chosen: Filters) -> None:
                     text_alignment="center",
                 )
             st.caption(
-                "An entry appears when a request is answered by the provider and may be kept. Ask something, or put "
-                "answers in below.",
+                "An entry appears when a request is answered by the provider and may be kept. Ask something, or add "
+                "answers below.",
                 text_alignment="center",
             )
             st.button(

@@ -41,7 +41,7 @@ _SETTING_COLUMNS = {
 
 
 def page() -> None:
-    if not frame("Health", "What is configured and reachable, what is wrong and how to mend it."):
+    if not frame("Health", "What is configured, what can be reached, what is wrong and how to fix it."):
         return
     st.fragment(condition, run_every=SECONDS)()
     diagnosis = checkup().look(context.services()).diagnosis
@@ -50,7 +50,7 @@ def page() -> None:
 
 
 def condition() -> None:
-    """What was found, looked at again by itself."""
+    """Draws findings, store and self-test, renewed every few seconds."""
     looked = _look()
     _findings(looked)
     _server()
@@ -95,11 +95,11 @@ def _findings(looked: Looked) -> None:
 
 def _when(looked: Looked) -> str:
     at, outside_at = looked.diagnosis.at, looked.outside_at
-    told = f"Looked at {clock(at)}, and every {SECONDS:.0f} seconds"
+    words = f"Looked at {clock(at)}, and every {SECONDS:.0f} seconds"
     if at - outside_at > SECONDS:
         asked = "provider and embedder were" if context.services().semantic else "the provider was"
-        told += f"; {asked} asked at {clock(outside_at)}"
-    return f"{told}."
+        words += f"; {asked} asked at {clock(outside_at)}"
+    return f"{words}."
 
 
 def _finding(finding: Finding) -> None:
@@ -119,7 +119,7 @@ def _server() -> None:
     st.subheader("Store", anchor=False)
     facts: StoreFacts | None = state().facts
     if facts is None:
-        st.caption("Nothing is known of it: it has not answered yet.")
+        st.caption("Unknown: it has not answered yet.")
         return
     limit = f"of {size(facts.max_bytes)}" if facts.max_bytes else "no limit"
     with st.grid(4, min_column_width=150):
@@ -156,7 +156,7 @@ def _tile(label: str, value: str, below: str) -> None:
 
 def _self_test() -> None:
     st.subheader("Isolation self-test", anchor=False)
-    st.caption("Stores a canary in one scope, and looks for it there, from other scopes and after its invalidation.")
+    st.caption("Stores a test entry in one scope; looks for it there, from other scopes, and after its invalidation.")
     st.button(
         "Run the self-test",
         key="self_test",
@@ -207,7 +207,7 @@ def _run_self_test() -> None:
 
 def _settings(diagnosis: Diagnosis) -> None:
     st.subheader("Settings", anchor=False)
-    st.caption("As they are in force; secrets are masked. Set them as environment variables or in `.env`.")
+    st.caption("The values in force; secrets are masked. Set them as environment variables or in `.env`.")
     rows = [
         {
             "variable": setting.variable,

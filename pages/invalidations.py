@@ -21,8 +21,8 @@ SECONDS = 1
 
 
 def page() -> None:
-    lead = "Answers that shall no longer be served: hidden at once, deleted later by a worker."
-    if not frame("Invalidations", lead, tells=("no-worker",)):
+    lead = "Stop serving wrong or old answers: they are hidden at once, and a worker deletes them later."
+    if not frame("Invalidations", lead, explains=("no-worker",)):
         return
     fill_from_link()
     linked()
@@ -34,7 +34,7 @@ def page() -> None:
 
 
 def builder() -> None:
-    """Criteria, mode and hold; the preview under them."""
+    """Draws criteria, mode and hold, and the preview under them."""
     with st.container(border=True):
         st.subheader("New invalidation", anchor=False)
         fields = form()
@@ -52,7 +52,7 @@ def builder() -> None:
             if problem:
                 st.caption(f":material/info: {plain(problem)}")
             elif criteria is None:
-                st.caption("Choose at least one of the above. Nothing is changed by a preview.")
+                st.caption("Choose at least one of the above. A preview changes nothing.")
         read_only(Action.INVALIDATE)
         plan: Plan | None = st.session_state.get("plan")
         if plan is not None and criteria is not None:

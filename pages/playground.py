@@ -32,9 +32,9 @@ SUGGESTIONS: dict[str, tuple[str, bool]] = {
     "Ask a question": (EXAMPLE, False),
     "Ask it again": (EXAMPLE, False),
     "Change case and spaces": ("how do I   Activate my new Card", False),
-    "Ask past the cache": (EXAMPLE, True),
+    "Ask without the cache": (EXAMPLE, True),
 }
-"""What each suggestion sends, and whether past the cache: one for each outcome, in order."""
+"""What each suggestion sends, and whether without the cache: one for each outcome, in order."""
 
 
 def page() -> None:
@@ -83,7 +83,7 @@ def said(turns: list[Turn]) -> tuple[tuple[Literal["user", "assistant"], str], .
 
 
 def welcome() -> None:
-    """Before the first prompt."""
+    """Draws what stands before the first prompt."""
     settings = context.services().settings
     with st.container(border=True):
         st.markdown("**See the cache decide**")
@@ -96,7 +96,7 @@ def welcome() -> None:
 
 
 def suggestions(draft: Ask, turns: list[Turn]) -> None:
-    """One button for each outcome; the next in order stands out."""
+    """Draws a button for each outcome; the next in order stands out."""
     offered = dict(SUGGESTIONS)
     if draft.strategy is CacheStrategy.SEMANTIC and context.services().semantic is not None:
         offered["Ask it in other words"] = (OTHER_WORDS, False)
@@ -130,7 +130,7 @@ def _queue_comparison(turn_id: str) -> None:
 
 
 def show(turn: Turn) -> None:
-    """One prompt, its answer, and how it came about."""
+    """Draws one prompt, its answer, and how it came about."""
     show_prompt(turn)
     icon = ":material/cached:"
     if turn.answer is not None:
@@ -186,7 +186,7 @@ def _next_steps(turn: Turn, answer: Answer) -> None:
                 on_click=_queue_comparison,
                 args=(turn.id,),
                 disabled=not may,
-                help="Asks the model once more, past the cache, and shows both answers side by side.",
+                help="Asks the model once more, without the cache, and shows both answers side by side.",
             )
             if not turn.imported:
                 verdict_buttons(turn, answer)

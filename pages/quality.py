@@ -37,7 +37,7 @@ def page() -> None:
     else:
         st.fragment(figures, run_every=EVIDENCE_SECONDS)(view)
         st.subheader("Review", anchor=False)
-        st.caption("Each pair that you check counts for more than the judge's word, and says how far to trust it.")
+        st.caption("Each pair that you check outweighs the judge's label, and shows how far the judge can be trusted.")
         st.fragment(review)(view.namespace)
         lab(view, threshold)
     proposals(view, threshold, report.value)
@@ -47,7 +47,7 @@ def page() -> None:
 
 
 def controls() -> EvidenceView:
-    """Which namespace, how far back."""
+    """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         namespace = st.selectbox("Namespace", _namespaces(), key="quality_namespace", bind="query-params", width=220)
         window = st.segmented_control(
@@ -62,19 +62,19 @@ def controls() -> EvidenceView:
 
 
 def _namespaces() -> list[str]:
-    """Those that have entries, and those that a threshold was published for."""
+    """Namespaces that have entries, then those that a threshold was published for."""
     return list(dict.fromkeys([*queries.namespaces(), *(queries.namespaces_with_threshold().value or ())]))
 
 
 def empty(view: EvidenceView) -> None:
-    """No evidence: where it comes from."""
+    """Draws the page without evidence: where evidence comes from."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         if view.is_everything:
             st.markdown(":material/hourglass_empty: **No evidence yet**", text_alignment="center")
             st.caption(
-                "It comes with requests that nobody asked before to the letter. Ask the same thing in two wordings in "
-                "the playground: what was near, what the guards and the judge said is noted and shown here.",
+                "It comes from requests that were not asked before word for word. Ask one question in two wordings in "
+                "the playground: the near match, and what guards and judge said about it, appear here.",
                 text_alignment="center",
                 width=560,
             )

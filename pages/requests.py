@@ -48,7 +48,7 @@ def page() -> None:
 
 
 def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
-    """The filters that a link set, each with a way to be rid of it; what cannot be is left out."""
+    """Draws the filters that a link set, each with a button that removes it; returns texts and numbers by name."""
     texts = {name: st.query_params[name][:200] for name in TEXTS if st.query_params.get(name)}
     numbers: dict[str, float] = {}
     for name in NUMBERS:
@@ -78,7 +78,7 @@ def _remove(name: str) -> None:
 
 
 def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> None:
-    """The requests that match, and the one that is looked at."""
+    """Draws the requests that match, and the selected one."""
     reading = read(view, chosen, texts, numbers)
     if reading.value is None:
         nothing_yet(reading)
@@ -137,10 +137,10 @@ def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, floa
 
 
 def nothing_found() -> None:
-    """None matches: what to do instead."""
+    """Draws the page without a match: what to do instead."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
-        st.markdown(":material/search_off: **No request like this**", text_alignment="center")
+        st.markdown(":material/search_off: **No matching request**", text_alignment="center")
         st.caption(
             f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters.",
             text_alignment="center",
@@ -149,7 +149,7 @@ def nothing_found() -> None:
 
 
 def detail(record: RequestRecord) -> None:
-    """One request, and where to go from it."""
+    """Draws one request, with links to its entry and to the playground."""
     look = outcomes.look(record.kind, record.detail)
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

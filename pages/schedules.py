@@ -18,7 +18,7 @@ SHOWN = 20
 
 def page() -> None:
     lead = "Invalidations that run by themselves: what they hide, how often, and what the last run did."
-    if not frame("Schedules", lead, tells=("no-worker",)):
+    if not frame("Schedules", lead, explains=("no-worker",)):
         return
     if context.services().schedules is None:
         without_redis()
@@ -37,7 +37,7 @@ def page() -> None:
 
 
 def without_redis() -> None:
-    """Schedules outlive this console, so they are kept on Redis only."""
+    """Draws the page without Redis, where there are no schedules."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(":material/event_busy: **No schedules without Redis**", text_alignment="center")
@@ -46,7 +46,7 @@ def without_redis() -> None:
 
 
 def listing() -> None:
-    """All schedules, the next one first."""
+    """Draws all schedules, the next one first."""
     reading = queries.schedules()
     actions.show_last("schedule")
     if reading.value is None:
@@ -54,7 +54,7 @@ def listing() -> None:
         return
     found = reading.value
     if queries.alive_workers().value == 0 and not state().error:
-        no_worker_notice("nothing runs by itself; what was missed runs once when one is there.")
+        no_worker_notice("no schedule runs; a run that was missed happens once when a worker is back.")
     if not found:
         empty()
         return
@@ -66,7 +66,7 @@ def listing() -> None:
         )
         found = [schedule for schedule in found if _has(schedule, text or "")]
         if not found:
-            st.caption("None like this.")
+            st.caption("None match.")
     latest = {one.id: one for one in queries.invalidations(queries.MOST_INVALIDATIONS).value or ()}
     for schedule in found[:SHOWN]:
         card(schedule, latest)
@@ -79,13 +79,13 @@ def _has(schedule: Schedule, text: str) -> bool:
 
 
 def empty() -> None:
-    """Nothing is scheduled: what one is good for."""
+    """Draws the page without schedules: what one is for."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(":material/event_repeat: **Nothing runs by itself yet**", text_alignment="center")
         st.caption(
-            f"A schedule invalidates again and again, for example: {EXAMPLE}. Each run can be undone like any other "
-            "invalidation, and is in their history.",
+            f"A schedule repeats an invalidation, for example: {EXAMPLE}. Each run can be undone like any other "
+            "invalidation, and appears in the history.",
             text_alignment="center",
         )
         # The form is outside of this fragment: the whole page has to be drawn.

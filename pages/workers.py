@@ -33,8 +33,8 @@ FILTERS: dict[str, tuple[JobState, ...]] = {
 
 
 def page() -> None:
-    lead = "Background jobs give memory back, replay questions and tidy up. Requests never wait for them."
-    if not frame("Workers", lead, tells=("no-worker",)):
+    lead = "Background jobs free memory, replay questions and tidy up. Requests never wait for them."
+    if not frame("Workers", lead, explains=("no-worker",)):
         return
     st.fragment(overview, run_every=SECONDS)()
     st.fragment(jobs, run_every=SECONDS)()
@@ -42,24 +42,24 @@ def page() -> None:
 
 
 def overview() -> None:
-    """The queue in numbers and the workers one by one."""
+    """Draws the queue in numbers and the workers one by one."""
     queue = queries.queue()
     if queue.value is None:
         nothing_yet(queue)
         return
     now = queue.value
     with st.grid(4, min_column_width=150):
-        _tile("Workers alive", now.alive_workers, "heard of in the last 30 seconds")
+        _tile("Workers alive", now.alive_workers, "with a heartbeat in the last 30 seconds")
         waits = (
             f"the first for {duration(now.oldest_age_seconds)}"
             if now.oldest_age_seconds is not None
-            else "none in line"
+            else "nothing waits"
         )
         _tile("Waiting", now.waiting, waits)
         _tile("Running", now.running, f"{many(now.retrying, 'job')} will be tried again")
         _tile("Failed", now.failed, f"{number(now.finished)} finished, {number(now.stopped + now.cancelled)} stopped")
     if now.suspended:
-        st.warning("Workers are told to take no new jobs.", icon=":material/pause_circle:")
+        st.warning("Workers are paused: they take no new jobs.", icon=":material/pause_circle:")
     _controls(now)
     found = queries.workers()
     if not found.value:
@@ -67,8 +67,8 @@ def overview() -> None:
             st.space("small")
             st.markdown(":material/engineering: **No worker**", text_alignment="center")
             st.caption(
-                "Lookups and invalidations work without one: hidden answers stay hidden, only their memory is not "
-                "given back. Start a pool with this command:",
+                "Lookups and invalidations work without one: hidden answers stay hidden, but their memory is not "
+                "freed. Start a pool with this command:",
                 text_alignment="center",
             )
             st.code(START_WORKERS, language="shell", width="content")
@@ -83,16 +83,16 @@ def overview() -> None:
     )
     pools = queries.pools()
     if pools.value:
-        told = "; ".join(
+        words = "; ".join(
             f"{literal(pool.host, 40)}, process {pool.pid}: {many(pool.workers, 'worker')}, "
-            f"heard of {duration(max(0.0, time.time() - pool.at))} ago"
+            f"heartbeat {duration(max(0.0, time.time() - pool.at))} ago"
             for pool in pools.value
         )
-        st.caption(f"{many(len(pools.value), 'pool')}: {told}.")
+        st.caption(f"{many(len(pools.value), 'pool')}: {words}.")
     if any(worker.lost for worker in found.value):
         st.caption(
-            "A worker that is not heard of for 30 seconds may have been killed. Its job comes back by itself within "
-            "two minutes."
+            "A worker without a heartbeat for 30 seconds may have been killed. Its job is started again within two "
+            "minutes."
         )
 
 
@@ -119,14 +119,14 @@ def _controls(now: QueueView) -> None:
             icon=":material/pause:",
             disabled=not may,
             on_click=actions.suspend,
-            help="They finish what they do and take nothing new.",
+            help="Each finishes its current job and takes no new one.",
         )
     read_only(Action.MANAGE_WORKERS)
     actions.show_last("workers")
 
 
 def jobs() -> None:
-    """Jobs, the latest first."""
+    """Draws the jobs, the latest first."""
     st.subheader("Jobs", anchor=False)
     found = queries.jobs()
     if found.value is None:
@@ -146,7 +146,7 @@ def jobs() -> None:
     chosen = st.pills("Show", list(FILTERS), default="all", key="jobs-state", required=True)
     shown = [job for job in found.value if job.state in FILTERS[chosen or "all"]]
     if not shown:
-        st.caption("None like this.")
+        st.caption("None match.")
     for job in shown[:SHOWN]:
         job_card(job)
     if len(shown) > SHOWN:
@@ -154,7 +154,7 @@ def jobs() -> None:
 
 
 def schedules() -> None:
-    """What the pools start by themselves, and when next."""
+    """Draws the schedules with their next run."""
     st.subheader("Schedules", anchor=False)
     if context.services().schedules is None:
         st.caption("There is no Redis, so there are no schedules.")
@@ -173,7 +173,7 @@ def schedules() -> None:
             alt="Schedules with their next run",
         )
     else:
-        st.caption("No schedule: nothing is invalidated by itself.")
+        st.caption("No schedule.")
     if st.button("Open Schedules", key="to-schedules", icon=":material/event_repeat:"):
         st.switch_page("pages/schedules.py", query_params={})
 

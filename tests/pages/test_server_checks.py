@@ -156,6 +156,6 @@ def test_a_login_that_vanishes_opens_no_door(open_page, services):
     assert [title.value for title in at.title] == ["Encore"]
     at.secrets = {}
     at.run()
-    assert "There is a login no more" in at.code[0].value
+    assert "The login configuration is gone" in at.code[0].value
     assert not at.title
-    assert "There is a login no more" in everything_said(at)
+    assert "The login configuration is gone" in everything_said(at)

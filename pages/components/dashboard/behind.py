@@ -18,7 +18,7 @@ from pages.components.display.figures import UNKNOWN
 
 
 def behind(view: View) -> None:
-    """What is asked most, and the figures by name."""
+    """Draws, in tabs, the most frequent prompts and the figures by name."""
     now = queries.summary(view).value
     if now is None or not now.requests:
         return
@@ -53,10 +53,10 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
         on_select="rerun",
         selection_mode="single-row",
     )
-    told = "Counted among the latest requests, whatever the range. Select a row to see its requests."
+    note = "Counted among the latest requests, whatever the range. Select a row to see its requests."
     if not context.services().settings.record_prompts:
-        told += " Prompts are not shown: `ENCORE_RECORD_PROMPTS` is off."
-    st.caption(told)
+        note += " Prompts are not shown: `ENCORE_RECORD_PROMPTS` is off."
+    st.caption(note)
     if (rows := event.selection.rows) and (key := found[rows[0]].key):
         st.switch_page(
             "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), ON_REQUESTS.range: "30d", "key": key}

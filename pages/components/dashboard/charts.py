@@ -46,7 +46,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
             )
     _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
     figure.update_annotations(hovertext=None)  # with words to show, a mark would catch the clicks on what is behind it
-    # Of all that lies at one time a click takes whichever is nearest: each of them tells the same.
+    # Of all that lies at one time a click takes the nearest: each of them carries one and the same data.
     figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
     figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
     return figure

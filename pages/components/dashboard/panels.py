@@ -18,12 +18,12 @@ from pages.components.display.chart_cache import drawings
 
 
 def panels(view: View, compare: bool) -> None:
-    """The charts: over time on closed buckets, and by name and by waiting."""
+    """Draws the charts over time, on closed buckets, and the hit rate by model."""
     buckets, before = queries.series(view, compare)
     reading = queries.summary(view)
     if not any(bucket.summary.requests for bucket in buckets):
         if reading.value is not None and reading.value.requests:
-            st.caption("The charts begin when their first step has ended, within a minute.")
+            st.caption("The charts begin after their first step, within a minute.")
         return
     marks = queries.marks(view)
     draw = partial(panel, view, stale=bool(reading.error))
@@ -58,7 +58,7 @@ def panels(view: View, compare: bool) -> None:
 def panel(
     view: View, title: str, key: str, draw: Callable[..., go.Figure], *values: object, stale: bool = False
 ) -> None:
-    """A chart of values as a card; a bar that stands for requests leads to them."""
+    """Draws a chart as a card; a bar that stands for requests leads to them."""
     name = f"chart-{key}"
     # Asked before it is drawn: a chart of other values is another one, and knows nothing of a click on the one before.
     chosen: Any = st.session_state.get(name) if key in _LEADING else None

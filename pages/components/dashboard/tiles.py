@@ -18,7 +18,7 @@ from pages.components.display.tiles import Tile
 
 
 def ways(now: Summary) -> list[Way]:
-    """To the requests behind the figures of a window."""
+    """Links to the requests behind the figures of a window."""
     found = [Way("All requests")]
     if now.hits:
         found.append(Way("Hits", parameters={"outcome": "hit"}))
@@ -38,7 +38,7 @@ def ways(now: Summary) -> list[Way]:
 
 
 def lead(way: Way, view: View) -> None:
-    """A link to what is behind a figure, of the same view where it leads to requests."""
+    """Draws a link; one to requests carries the view."""
     seen = view.parameters(ON_REQUESTS) if way.page == REQUESTS else {}
     st.page_link(way.page, label=f":small[:blue[{way.words}]]", query_params={**seen, **way.parameters})
 
@@ -88,7 +88,7 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
             below=f"{number(now.saved_tokens)} tokens not spent",
             change=change(lambda summary: summary.saved_seconds),
             trend=tuple(accumulate(trend(lambda summary: summary.saved_seconds))),
-            explained="What callers did not wait, because the answer was there. The line adds it up.",
+            explained="How much longer callers would have waited without the stored answers. The line adds it up.",
         ),
         Tile(
             label="Requests",
@@ -133,7 +133,7 @@ def of_store(
 ) -> list[Tile]:
     """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
 
-    `buckets` are empty where nobody samples.
+    `buckets` are empty without Redis, where nothing is sampled.
     """
     samples = [bucket.last for bucket in buckets if bucket.last is not None]
     full = facts.used_bytes / facts.max_bytes if facts and facts.used_bytes and facts.max_bytes else None
@@ -156,8 +156,8 @@ def of_store(
             below=" · ".join(parts),
             more_is_better=False,
             trend=tuple(float(sample.used_bytes) for sample in samples if sample.used_bytes is not None),
-            explained="Memory of the whole Redis server, with everything else that is in it. Evicted are keys that it "
-            "gave up because its memory was full.",
+            explained="Memory of the whole Redis server, with everything else that is in it. It evicts keys when "
+            "its memory is full.",
         ),
     ]
 
@@ -211,5 +211,5 @@ def _request_parts(now: Summary) -> str:
 def _error_parts(now: Summary) -> str:
     reasons = now.reasons.get(OutcomeKind.ERROR, {})
     return " · ".join(f"{literal(name, 30)} {count}" for name, count in list(reasons.items())[:2]) or (
-        "every request got its answer"
+        "every request was answered"
     )

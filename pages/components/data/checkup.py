@@ -31,7 +31,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkup:
-    """Looks when somebody wants to know and the last look is old. Threads share it: one looks, the others wait."""
+    """The doctor's latest diagnosis, renewed when it is asked for and old. Threads share it: one looks, others wait."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -52,8 +52,8 @@ class Checkup:
             if latest is None or afresh:
                 self._outside = tuple(outside_findings(services))
                 outside_at = self._clock()
-            elif (told := self._told(services, now - latest.outside_at)) is not None:
-                self._outside, outside_at = told, now
+            elif (answer := self._answer(services, now - latest.outside_at)) is not None:
+                self._outside, outside_at = answer, now
             elif now - latest.diagnosis.at < SECONDS * 0.9:  # those who look every SECONDS find a new one
                 return latest
             else:
@@ -62,7 +62,7 @@ class Checkup:
             self._latest = Looked(diagnosis=diagnosis, outside_at=outside_at)
             return self._latest
 
-    def _told(self, services: Services, age: float) -> tuple[Finding, ...] | None:
+    def _answer(self, services: Services, age: float) -> tuple[Finding, ...] | None:
         """What provider and embedder have said since; has them asked when that is old."""
         if self._asking is not None and self._asking.done():
             asked, self._asking = self._asking, None
@@ -75,5 +75,5 @@ class Checkup:
 
 @st.cache_resource(show_spinner=False)
 def checkup() -> Checkup:
-    """The one of this console."""
+    """The instance of this console."""
     return Checkup()

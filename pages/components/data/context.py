@@ -58,33 +58,33 @@ def queue() -> JobQueue:
 
 def claims() -> dict[str, Any]:
     """What the login of this session says of who it is; empty without one."""
-    told: dict[str, Any] = dict(st.user.to_dict())
-    return told if told.get("is_logged_in") is True else {}
+    found: dict[str, Any] = dict(st.user.to_dict())
+    return found if found.get("is_logged_in") is True else {}
 
 
 def actor() -> Actor:
-    """Who is looking at this page: an admin on this machine where there is no login, else whom the login says.
+    """The viewer of this page: an admin on this machine where there is no login, else the person of the login.
 
     Asked anew for each action, so that a login that has ended does nothing more.
     """
     if not server_checks.has_login():
         return Actor(name="console", role=Role.ADMIN, local=True)
-    told = claims()
-    if not told:
+    login = claims()
+    if not login:
         return Actor(name="nobody", role=Role.NONE, refusal=LOG_IN)
     try:
         built = services()
     except InvalidSettings:
         return Actor(name="nobody", role=Role.NONE, refusal="The settings cannot be used; the console's log says why")
-    who = actor_of(told, role_rules(built.settings), now=time.time())
-    if who.role and has_ended(told):
+    who = actor_of(login, role_rules(built.settings), now=time.time())
+    if who.role and has_ended(login):
         return Actor(name=who.name, role=Role.NONE, refusal="You have logged out: log in again")
     return who
 
 
-def has_ended(told: Mapping[str, Any]) -> bool:
-    """Whether somebody logged out of this login, in any window and any process. A second old at most."""
-    name = login_id(told)
+def has_ended(login: Mapping[str, Any]) -> bool:
+    """Whether this login was ended, in any window and any process. At most a second old."""
+    name = login_id(login)
     return bool(_is_ended(name).value) or services().logins.is_ended_here(name)
 
 
@@ -117,6 +117,6 @@ def settings_problems() -> str:
 
 
 def edits() -> Edits:
-    """Edits in the name of whoever is looking."""
+    """Edits of entries in the name of the viewer."""
     built = services()
     return Edits(built.cache, built.store, built.audit, actor=actor(), source="console", pins=built.pins)

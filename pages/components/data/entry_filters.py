@@ -18,12 +18,12 @@ AGES: dict[str, tuple[float | None, float | None]] = {
     "more than 1 day ago": (86_400, None),
     "more than 7 days ago": (7 * 86_400, None),
 }
-"""What an age is called: at least, and at most so many seconds ago."""
+"""Words for an age, and its bounds in seconds: at least, at most."""
 
 ANY_HITS = "any number"
 NEVER_HIT = "never served"
 HITS: dict[str, int] = {ANY_HITS: 0, "once or more": 1, "10 times or more": 10, "100 times or more": 100, NEVER_HIT: 0}
-"""What a number of hits is called, and how many that are at least."""
+"""Words for a number of hits, and the least number of them."""
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,9 +22,9 @@ FAILURES = (StoreUnavailable, WriteRefused, OutcomeUnknown)
 
 MAX_READINGS = 256
 PAUSE_SECONDS = 1.0
-"""After a failed read nothing is read for so long: a page of ten figures waits for a dead server once."""
+"""Pause in seconds after a failed read: a page of ten figures waits for a dead server once."""
 PAUSE_FACTOR = 4.0
-"""And at least for so many times as long as the failure took: a server that hangs costs a fifth of the time."""
+"""The pause is at least this many times as long as the failure took: a server that hangs costs a fifth of the time."""
 
 
 class Reading(Generic[Value]):

@@ -1,7 +1,7 @@
 """Drawings: a chart is drawn once for all sessions that see the same values in the same time zone.
 
 Drawing costs tens of milliseconds, and open dashboards all draw at once whenever a bucket closes. What is shared goes
-by the values alone: whoever may see less has other values, and so other drawings.
+by the values alone: a viewer who may see less has other values, and so other drawings.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Drawing(go.Figure):  # type: ignore[misc]  # Plotly carries no types
         self._plain: dict[str, Any] = json.loads(figure.to_json())
 
     def to_dict(self) -> dict[str, Any]:
-        """The plain form, which nobody changes."""
+        """The plain form; must not be changed."""
         return self._plain
 
 
@@ -65,5 +65,5 @@ class Drawings:
 
 @st.cache_resource(show_spinner=False)
 def drawings() -> Drawings:
-    """Those of this console."""
+    """The drawings of this console."""
     return Drawings()

@@ -33,7 +33,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def faded(figure: go.Figure) -> go.Figure:
-    """The same in the look of values that could not be read again."""
+    """A copy in pale colours: the look of values that could not be read again."""
     return go.Figure(figure).update_traces(opacity=0.35)
 
 
@@ -78,7 +78,7 @@ def bars() -> go.Figure:
 
 
 def thickness(count: int) -> float:
-    """Of each of so many bars by name, as a share of its place: a single one would fill the chart."""
+    """Thickness of each of `count` bars, as a share of its place: a single thick one would fill the chart."""
     return min(0.65, 0.16 * (1 + count))
 
 

@@ -42,7 +42,7 @@ REQUESTS_SHOWN = ("outcome", "prompt", "why", "latency", "time")
 WORKER_COLUMNS: dict[str, Any] = {
     "name": column.TextColumn("Worker", width=170),
     "state": column.TextColumn("State", width=65),
-    "heartbeat": column.NumberColumn("Heard of, s ago", format="%.0f", width=110),
+    "heartbeat": column.NumberColumn("Heartbeat, s ago", format="%.0f", width=110),
     "job": column.TextColumn("Works on", width=125),
     "done": column.NumberColumn("Done", width=55),
     "failed": column.NumberColumn("Failed", width=55),

@@ -25,13 +25,13 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 120) -> str:
-    """The same on one line, cut to `limit` characters, for tables."""
+    """The visible text on one line, cut to `limit` characters, for tables."""
     line = visible(" ⏎ ".join(text[: limit * 2].split("\n"))).replace("\t", " ")
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def literal(text: str, limit: int = 80) -> str:
-    """The same as Markdown that shows exactly this text: a code span, in which nothing is interpreted."""
+    """One line of the text as Markdown that shows exactly this text: a code span, in which nothing is interpreted."""
     return _code_span(one_line(text, limit).strip() or " ")
 
 

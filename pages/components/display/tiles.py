@@ -23,7 +23,7 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw(tile: Tile, *, stale: bool = False) -> None:
-    """One tile; `stale` ones are greyed."""
+    """Draws one tile; a `stale` one is grey."""
     with st.container(gap="xxsmall"):
         colour: Literal["normal", "inverse", "off"] = "normal" if tile.more_is_better else "inverse"
         st.metric(

@@ -22,7 +22,7 @@ from pages.components.display.figures import UNKNOWN, clock, duration, many, mil
 from pages.components.display.text import one_line, visible
 from pages.components.entries.relations import neighbours_of, scope_of
 from pages.components.entries.states import look_of
-from pages.components.shell.confirmation import tell_of_no_worker
+from pages.components.shell.confirmation import warn_without_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
 
@@ -35,8 +35,8 @@ SHOWN_CHARACTERS = 100_000
 
 
 PINNED = (
-    "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation hides it all the "
-    "same, a newer answer to the same request takes its place, and a Redis whose memory is full may evict it."
+    "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation still hides it, a "
+    "newer answer to the same request replaces it, and Redis may evict it when memory is full."
 )
 
 
@@ -49,7 +49,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def may_edit() -> bool:
-    """Whether whoever is looking may change entries, and the store takes writes."""
+    """Whether the viewer may change entries, and the store takes writes."""
     return context.actor().may(Action.EDIT_ENTRIES) and state().may_write
 
 
@@ -129,7 +129,7 @@ def _served(found: FoundEntry, now: float) -> str:
 
 
 def _further(found: FoundEntry) -> None:
-    """What is looked for only when somebody asks: what the answer depends on, and questions like it."""
+    """Draws, when unfolded, what the answer depends on and similar questions."""
     folded = st.expander("Scope and neighbours", icon=":material/hub:", key="entry-further", on_change="rerun")
     if folded.open:
         with folded:
@@ -156,7 +156,7 @@ def _actions(found: FoundEntry) -> None:
                 disabled=not may or found.pinned or found.state is not Visibility.FRESH,
             ):
                 st.selectbox("Fresh from now on for", list(TTLS), index=1, key="entry-ttl")
-                st.caption("Its age stays, and invalidations count for it as before.")
+                st.caption("Its age stays, and invalidations still apply to it.")
                 st.button(
                     "Apply",
                     key="entry-keep",
@@ -286,7 +286,7 @@ def _close_dialog() -> None:
 
 @st.dialog("Invalidate these answers?", icon=":material/warning:", on_dismiss=_close_dialog)
 def confirm(pending: Pending) -> None:
-    """The last question before it is done."""
+    """Asks before entries are invalidated, with what it costs."""
     there = [preview for preview in pending.previews if preview.count]
     st.markdown(f"**{many(len(there), 'entry', 'entries')}** will be hidden from every lookup at once.")
     for preview in there[:5]:
@@ -299,7 +299,7 @@ def confirm(pending: Pending) -> None:
     st.caption(f"Can be undone for {duration(HOLD_SECONDS)} under Invalidations; then a worker deletes them.")
     if len(there) < len(pending.previews):
         st.caption(f"{len(pending.previews) - len(there)} of them are hidden or gone already.")
-    tell_of_no_worker()
+    warn_without_worker()
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="entries-cancel"):
             _close_dialog()

@@ -54,8 +54,8 @@ def why(reason: str) -> str:
 
 def _import(namespace: str) -> None:
     st.caption(
-        "JSON Lines, a request with its answer each: to warm up a cache, or to bring exported entries back. All rules "
-        f"of storing hold. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
+        "JSON Lines, one request with its answer a line: to warm up a cache, or to bring exported entries back. The "
+        f"rules for storing apply. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
     )
     st.code(EXAMPLE, language=None, wrap_lines=True)
     given = st.file_uploader(
@@ -163,4 +163,4 @@ def _asked(
 
 
 def _written(stored: Answer | str) -> str:
-    return "Stored: the next such request is a hit." if isinstance(stored, Answer) else ""
+    return "Stored: the next identical request is a hit." if isinstance(stored, Answer) else ""

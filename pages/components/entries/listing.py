@@ -27,7 +27,7 @@ from pages.components.entries.detail import (
 from pages.components.entries.filters import clear
 
 KEPT_SECONDS = 30
-"""A page stays as it was read while rows are selected, else for so long: rows must not move under the pointer."""
+"""How long a page of entries stays as it was read, without a selection: rows must not move under the pointer."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,13 +84,13 @@ def clear_all() -> None:
 
 
 def order(chosen: Filters) -> str:
-    """What comes first."""
+    """The order of the entries in words."""
     where = chosen.where(0.0)
     return "the last pinned first" if where.pinned else "most served first" if where.fewest_hits else "newest first"
 
 
 def page_buttons(chosen: Filters, result: EntryPage) -> None:
-    """Next and previous, when there is more than one page."""
+    """Draws Next and Previous, when there is more than one page."""
     number = len(st.session_state["entries-places"]) + 1
     if number == 1 and result.last is None:
         return
@@ -111,7 +111,7 @@ def page_buttons(chosen: Filters, result: EntryPage) -> None:
 
 
 def summary(shown: Snapshot) -> None:
-    """How many there are, as far as is known, and as of when."""
+    """Draws how many entries there are, as far as is known, and as of when."""
     chosen, result = shown.chosen, shown.page
     listed = many(shown.listed, "entry", "entries")
     where = chosen.where(shown.at)
@@ -127,13 +127,13 @@ def summary(shown: Snapshot) -> None:
     if result.last is not None and len(result.entries) < PAGE_SIZE:
         words += f". A page looks through {LOOKED_THROUGH:,} at most, for {LOOKING_SECONDS:g} s: go on with Continue"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{words}.", help="It may still list some that have expired within the last hour.", width="content")
+        st.caption(f"{words}.", help="It may still list entries that expired within the last hour.", width="content")
         st.button(
             f"Read at {clock(shown.at)}",
             key="entries-refresh",
             icon=":material/refresh:",
             type="tertiary",
-            help="Reads it again.",
+            help="Reads the page again.",
             on_click=look_again,
         )
         if chosen.choose:

@@ -18,8 +18,8 @@ SHOWN = 5
 
 
 def scope_of(found: FoundEntry) -> None:
-    """The parts of the scope, as far as the entry tells them."""
-    st.markdown("**What the answer depends on, beside its prompt**")
+    """Draws the parts of the scope that the entry holds."""
+    st.markdown("**What the answer depends on besides its prompt**")
     parts = parts_of_entry(found)
     st.dataframe(
         shared_tables.parts(parts),
@@ -34,7 +34,7 @@ def scope_of(found: FoundEntry) -> None:
 
 
 def parts_of_entry(found: FoundEntry) -> list[Part]:
-    """What header and entry tell of the scope. Texts are told by their digest only: an entry does not keep them."""
+    """The parts of the scope that header and entry hold. Of texts that is a digest: an entry does not keep them."""
     header = found.entry.header
     kept = unpack(found.entry.parts).values()
     return [

@@ -64,7 +64,7 @@ def _active_card(one: Invalidation) -> None:
             key=f"sweep-{one.id}",
             icon=":material/cleaning_services:",
             disabled=not actor.may(ending_hold(one.criteria)),
-            help="Deletes the hidden answers now. They cannot be brought back then.",
+            help="Deletes the hidden answers now. This cannot be undone.",
         ):
             follow(actions.sweep_now(one.id))
             st.rerun()
@@ -86,6 +86,6 @@ def _what_next(one: Invalidation, left: float) -> str:
                 return "The time to undo is over. No worker is alive to delete the hidden answers."
             return "Waiting for a worker to delete the hidden answers; until then it can still be undone."
         case InvalidationState.SWEEPING:
-            return "Answers are being deleted: no undo any more."
+            return "Answers are being deleted: this can no longer be undone."
         case _:
-            return "Served only if the provider fails; the next request for each asks anew."
+            return "Served only if the provider fails; the next request for each asks the provider again."

@@ -9,7 +9,7 @@ from core.errors import CacheError
 from core.invalidation import InvalidationState, Preview
 from pages.components.data import actions, context
 from pages.components.display.figures import clock, duration, many, money, sentence, share
-from pages.components.shell.confirmation import tell_of_no_worker, word_typed
+from pages.components.shell.confirmation import warn_without_worker, word_typed
 from pages.components.shell.criteria_form import Fields
 from workers.queue import JobView
 
@@ -46,7 +46,7 @@ def _close() -> None:
 
 @st.dialog("Invalidate these answers?", icon=":material/warning:", on_dismiss=_close)
 def confirm(pending: Pending) -> None:
-    """The last question before it is done."""
+    """Asks before entries are invalidated, with what it costs."""
     preview = pending.now
     effect = "marked stale" if pending.soft else "hidden from every lookup at once"
     st.markdown(
@@ -65,9 +65,9 @@ def confirm(pending: Pending) -> None:
     elif pending.hold_seconds:
         st.caption(f"Can be undone for {duration(pending.hold_seconds)}; then a worker deletes them.")
     else:
-        st.caption("Can not be undone: a worker deletes them right away.")
+        st.caption("Cannot be undone: a worker deletes them at once.")
     if not pending.soft:
-        tell_of_no_worker()
+        warn_without_worker()
     is_confirmed = word_typed(preview)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="cancel"):
@@ -85,7 +85,7 @@ def confirm(pending: Pending) -> None:
 
 
 def apply_single(plan: Plan, soft: bool, hold_seconds: float) -> None:
-    """One key takes one click."""
+    """Applies an invalidation of one key without a dialog."""
     _do(plan, soft, hold_seconds, plan.preview)
 
 

@@ -1,4 +1,4 @@
-"""All invalidations, with what became of each."""
+"""The history of invalidations, with the outcome of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pages.components.shell.frame import nothing_yet
 
 
 def history() -> None:
-    """Everything that was ever asked for, with what became of it."""
+    """Draws the latest invalidations, with the outcome of each."""
     reading = queries.invalidations(queries.MOST_INVALIDATIONS)
     st.subheader("History", anchor=False)
     if reading.value is None:
@@ -29,7 +29,7 @@ def history() -> None:
         return
     found = _filtered(reading.value)
     if not found:
-        st.caption("None like this. Clear the filters to see all.")
+        st.caption("None match. Clear the filters to see all.")
         return
     table = invalidation_tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
     chosen = st.dataframe(
@@ -61,7 +61,7 @@ def history() -> None:
 
 
 def _filtered(every: list[Invalidation]) -> list[Invalidation]:
-    """Those that fit what is chosen above the list, which the address keeps."""
+    """Draws the filters, kept in the URL, and returns the invalidations that match."""
     with st.grid(4, min_column_width=150, gap="small"):
         text = st.text_input(
             "Find", key="history_find", bind="query-params", placeholder="What, id or reason", live=True

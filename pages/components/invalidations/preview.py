@@ -15,13 +15,13 @@ from pages.components.display.figures import UNKNOWN, clock, duration, many, mon
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.apply import Plan, apply_single, ask
-from pages.components.shell.confirmation import tell_of_no_worker
+from pages.components.shell.confirmation import warn_without_worker
 from pages.components.shell.criteria_form import Fields
 from pages.components.shell.permissions import read_only
 
 
 def take_preview(fields: Fields, criteria: Criteria | None) -> None:
-    """Looks what the criteria match, and keeps it for this session."""
+    """Counts what the criteria match, and keeps the preview for this session."""
     st.session_state.pop("plan", None)
     actions.forget_last("invalidate")
     if criteria is None:
@@ -36,7 +36,7 @@ def take_preview(fields: Fields, criteria: Criteria | None) -> None:
 
 
 def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float) -> None:
-    """What would be hit, what it would cost, a sample; and the button that asks for confirmation."""
+    """Draws what would be hidden, what that costs, a sample; and the button that asks for confirmation."""
     preview = plan.preview
     if outdated:
         st.info("The criteria have changed since the preview. Preview again.", icon=":material/history:")
@@ -57,14 +57,14 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             st.caption(f"A sample: the first {len(preview.rows)} of {_count(preview)}.")
     else:
         st.info(
-            "Nothing that is stored matches now. Applied all the same, it also keeps out answers that are being "
-            "generated at this moment.",
+            "Nothing that is stored matches now. You can still apply it: it also keeps out answers that are being "
+            "generated now.",
             icon=":material/search_off:",
         )
     needed = invalidating(preview.criteria)
     verb = "Mark stale" if soft else "Invalidate"
     single = preview.criteria.key is not None
-    label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply all the same"
+    label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply anyway"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             label + ("" if single else "…"),
@@ -78,7 +78,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
         if needed is not Action.INVALIDATE:
             read_only(needed)
     if not soft:
-        tell_of_no_worker()
+        warn_without_worker()
 
 
 def _figures(preview: Preview) -> None:

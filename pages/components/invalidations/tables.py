@@ -32,7 +32,7 @@ INVALIDATION_COLUMNS: dict[str, Any] = {
     "actor": column.TextColumn("By", width=135),
     "previewed": column.NumberColumn("Previewed", width=80),
     "deleted": column.NumberColumn("Deleted", width=70),
-    "freed": column.NumberColumn("Given back", format="bytes", width=90),
+    "freed": column.NumberColumn("Freed", format="bytes", width=90),
     "namespace": column.TextColumn("Namespace", width="small"),
     "reason": column.TextColumn("Reason", width="small"),
     "id": column.TextColumn("Id", width="small"),

@@ -22,7 +22,7 @@ DEMO_MODEL = (
 
 
 def controls() -> Ask:
-    """What the next prompt is sent with."""
+    """Draws the controls; returns the request they describe, without a prompt."""
     settings = context.services().settings
     with st.grid(4, min_column_width=150, gap="small"):
         model = st.selectbox(
@@ -40,8 +40,8 @@ def controls() -> Ask:
             format_func=lambda choice: choice.value,
             key="playground-strategy",
             persist_state="session",
-            help="The dearest lookup this request may use. Cheaper ones are always tried first; a request can lower "
-            "the configured ceiling, never raise it.",
+            help="The most expensive lookup this request may use. Cheaper ones are always tried first; a request can "
+            "lower the configured limit, never raise it.",
         )
         time_to_live = st.selectbox(
             "TTL",
@@ -63,10 +63,10 @@ def controls() -> Ask:
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         past_cache = st.toggle(
-            "Past the cache",
+            "Bypass the cache",
             key="playground-bypass",
             persist_state="session",
-            help="Neither answer from the cache nor store: Cache-Control: no-store.",
+            help="Neither answers from the cache nor stores the answer: Cache-Control: no-store.",
         )
         st.toggle(
             "With history",

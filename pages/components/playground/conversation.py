@@ -20,7 +20,7 @@ from pages.components.display.text import one_line
 
 STOPPED = "Stopped before the answer was complete. Nothing was stored."
 MOST_TURNS = 200
-"""A session keeps so many, and lets go of the oldest."""
+"""Turns that a session keeps; beyond them it drops the oldest."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ def receive(ask: Ask, into: Received, draw: Callable[[str], object]) -> None:
         background().run(arriving, lambda: draw(into.text))
         if into.answer is not None and not into.text:
             into.text = answer_text(into.answer.completion.body)  # it calls tools, or says nothing
-        into.problem = "" if into.answer else "The answer did not come to its proper end. Nothing was stored."
+        into.problem = "" if into.answer else "The answer was incomplete. Nothing was stored."
     except InvalidInput as error:
         into.problem = f"{error}."
     except (openai.OpenAIError, CacheError) as error:

@@ -17,13 +17,13 @@ from pages.components.shell.neighbours import neighbours
 
 
 def decision(turn: Turn, answer: Answer) -> None:
-    """The card under an answer."""
+    """Draws the card under an answer."""
     outcome = answer.outcome
     look = outcomes.look(outcome.kind, outcome.detail)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(look.words, icon=look.icon, color=look.colour)
         if turn.imported:
-            st.badge("imported", icon=":material/upload_file:", color="gray", help="As its file tells it.")
+            st.badge("imported", icon=":material/upload_file:", color="gray", help="As recorded in its file.")
         st.caption(sentence(_headline(answer)), width="content")
     st.caption(_reason(answer))
     is_hit = outcome.kind is OutcomeKind.HIT
@@ -60,10 +60,10 @@ def _headline(answer: Answer) -> str:
 
 def _reason(answer: Answer) -> str:
     outcome = answer.outcome
-    told = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
+    words = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
     if outcome.not_stored:
-        told += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
-    return told
+        words += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
+    return words
 
 
 def _beside_typical(latency_ms: float, kind: OutcomeKind) -> str:
@@ -92,30 +92,32 @@ def _figure(label: str, value: str, below: str) -> None:
 def _details(turn: Turn, answer: Answer) -> None:
     """What keeps a miss from the nearest entry, what the request is made of, its TTL, and where the time went."""
     cache = context.services().cache
-    told = explain(cache, turn.ask.request(), turn.ask.controls())
+    explanation = explain(cache, turn.ask.request(), turn.ask.controls())
     if answer.outcome.kind is OutcomeKind.MISS:
-        _why_no_hit(turn, told)
+        _why_no_hit(turn, explanation)
     neighbours(turn.ask.request(), turn.ask.controls(), key=turn.id)
     if answer.similarity is not None:
         st.caption(f"Cosine of the nearest question at the time: {answer.similarity:.3f}.")
-    st.markdown("**What makes this request the one it is**")
+    st.markdown("**What identifies this request**")
     st.dataframe(
-        tables.parts(told.parts),
+        tables.parts(explanation.parts),
         column_config=tables.PART_COLUMNS,
         hide_index=True,
         key=f"parts-{turn.id}",
         placeholder=UNKNOWN,
         alt="Parts of the request with the digest of each",
     )
-    if told.normal:
+    if explanation.normal:
         st.caption("A normalized lookup compares this text, inside the same scope:")
-        st.code(visible(told.normal), language=None, wrap_lines=True)
+        st.code(visible(explanation.normal), language=None, wrap_lines=True)
     else:
         st.caption("A normalized lookup does not apply to this prompt.")
-    if told.ttl is not None:
-        saw = f", because of {literal(told.ttl.matched, 60)}" if told.ttl.matched else ""
-        lasts = f"fresh for {duration(told.ttl.seconds)}" if told.ttl.seconds else "not stored"
-        st.caption(f"TTL class {literal(told.ttl.ttl_class)} by the rule {literal(told.ttl.rule)}{saw}: {lasts}.")
+    if explanation.ttl is not None:
+        saw = f", because of {literal(explanation.ttl.matched, 60)}" if explanation.ttl.matched else ""
+        lasts = f"fresh for {duration(explanation.ttl.seconds)}" if explanation.ttl.seconds else "not stored"
+        st.caption(
+            f"TTL class {literal(explanation.ttl.ttl_class)} by the rule {literal(explanation.ttl.rule)}{saw}: {lasts}."
+        )
     st.markdown("**Where the time went**")
     st.plotly_chart(
         charts.steps(_steps(answer)),
@@ -149,19 +151,19 @@ def _costs(answer: Answer) -> str:
     return f"Cost: {price} ({tokens})."
 
 
-def _why_no_hit(turn: Turn, told: Explanation) -> None:
+def _why_no_hit(turn: Turn, explanation: Explanation) -> None:
     """Compares a miss with the stored entry that is most like it, part by part."""
     built = context.services()
     st.markdown("**Compared with the nearest entry**")
-    if (asked_at := _asked_before(turn, told)) is not None:
-        st.caption(f"It is the same request as the one of {clock(asked_at)}, whose answer is not there any more.")
+    if (asked_at := _asked_before(turn, explanation)) is not None:
+        st.caption(f"The request of {clock(asked_at)} was identical; its answer is no longer stored.")
         return
     others = [name for name in queries.namespaces() if name != turn.ask.namespace]
     try:
         looked = nearest_entries(
             built.store,
             [turn.ask.namespace, *others],
-            told,
+            explanation,
             buckets=built.settings.buckets,
             strip_stop_words=built.settings.strip_stop_words,
         )
@@ -207,12 +209,12 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
     )
 
 
-def _asked_before(turn: Turn, told: Explanation) -> float | None:
+def _asked_before(turn: Turn, explanation: Explanation) -> float | None:
     """When this very request was answered in this session before; None when it was not."""
     cache = context.services().cache
     turns: list[Turn] = st.session_state["turns"]
     for other in reversed(turns[: turns.index(turn)]):
         is_answered = other.answer is not None and other.answer.key and not other.imported
-        if is_answered and not differences(told, explain(cache, other.ask.request(), other.ask.controls())):
+        if is_answered and not differences(explanation, explain(cache, other.ask.request(), other.ask.controls())):
             return other.asked_at
     return None

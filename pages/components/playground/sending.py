@@ -54,10 +54,10 @@ def send(ask: Ask, turns: list[Turn]) -> None:
 
 
 def compare_now(turn: Turn) -> None:
-    """Asks the model past the cache, to be shown beside the stored answer."""
+    """Asks the model without the cache and keeps the answer, to be shown beside the stored one."""
     turn.fresh = Received()
     with st.chat_message("assistant", avatar=outcomes.BYPASS.icon):
-        drawing = Drawing("Asking the model past the cache")
+        drawing = Drawing("Asking the model without the cache")
         receive(msgspec.structs.replace(turn.ask, past_cache=True), turn.fresh, drawing)
     context.readings().renew()
 

@@ -11,7 +11,7 @@ from pages.components.playground.transcript import MOST_BYTES, dump, load
 
 
 def transcript_menu(turns: list[Turn]) -> None:
-    """Turns to a file, and back."""
+    """Draws the buttons that save, clear and load the turns."""
     if turns:
         st.download_button(
             "Transcript",
@@ -30,7 +30,7 @@ def transcript_menu(turns: list[Turn]) -> None:
             type="json",
             key=f"transcript-{st.session_state.get('imports', 0)}",
             max_upload_size=MOST_BYTES // 1_000_000,
-            help="Shown as it is: nothing of it is sent, and nothing is stored.",
+            help="Only shown: nothing is sent and nothing is stored.",
         )
         if given is not None:
             st.button(

@@ -18,7 +18,7 @@ from pages.components.quality.report import judged_from, served_from
 def lab(view: EvidenceView, threshold: Threshold) -> None:
     """What recorded lookups would have come to at another threshold."""
     st.subheader("What if", anchor=False)
-    st.caption("Recorded lookups, replayed with another cosine to serve from and without a judge.")
+    st.caption("Recorded lookups, replayed without a judge and with another cosine to serve from.")
     st.fragment(what_if)(view, threshold)
 
 

@@ -47,7 +47,7 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
 
 
 def problems(threshold: Threshold) -> list[str]:
-    """Why a mode that is on does nothing, as far as this console can tell."""
+    """Why a mode that is on has no effect, as far as this console knows."""
     services = context.services()
     found = []
     if services.settings.strategy is not CacheStrategy.SEMANTIC:
@@ -75,8 +75,8 @@ def off() -> None:
                 st.markdown(":material/gavel: **judge**, the way to begin")
                 st.caption(
                     "A near match is shown to a small model of yours first. Its yes serves the stored answer, and the "
-                    "same wording again is then a plain hit; its no, or no word within a second, is a miss. Costs a "
-                    "call for each near match, within an hourly budget."
+                    "same wording is then an exact hit the next time; a no, or no answer within a second, is a miss. "
+                    "Costs a call for each near match, within an hourly budget."
                 )
             with st.container(border=True, height="stretch"):
                 st.markdown(":material/verified: **serve**, when labels support it")
@@ -84,12 +84,12 @@ def off() -> None:
                     "A near match at or above a cosine is served without asking. A share of those hits is judged "
                     "afterwards; when they show more wrong ones than the budget, the cosine rises by itself."
                 )
-        st.markdown("**What to expect, honestly**")
+        st.markdown("**What to expect**")
         st.markdown(
             "- On open questions no embedder that was measured keeps false hits under 1 % by cosine alone; on "
             "questions like those of an FAQ one does.\n"
-            "- No cosine tells opposites apart. Guards refuse other numbers, units and negations; a judge sees more, "
-            "and errs too: its yeses are to be checked, here.\n"
+            "- No cosine separates opposites. Guards refuse other numbers, units and negations; a judge sees more, but "
+            "makes mistakes too: check its yeses here.\n"
             "- To prove at most 1 %, 2 % or 5 % false hits takes 299, 149 or 59 labelled near matches without an error."
         )
         st.markdown("**To switch it on**, start with these settings:")

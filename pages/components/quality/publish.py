@@ -33,7 +33,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def proposals(view: EvidenceView, threshold: Threshold, report: EvidenceReport | None) -> None:
-    """What labels support, and the way to publish it or something else."""
+    """Draws what labels support, with buttons that publish it or another threshold."""
     st.subheader("Threshold", anchor=False)
     may = context.actor().may(Action.PUBLISH_THRESHOLD)
     if report is not None and report.labels:
@@ -86,7 +86,7 @@ def _close() -> None:
 
 @st.dialog("Put this threshold in force?", icon=":material/warning:", on_dismiss=_close)
 def confirm(change: Change) -> None:
-    """The last question, with what labels say of it."""
+    """Asks before a threshold is published, with what labels say about it."""
     if queries.threshold_state(change.namespace).value is None:
         st.error("Redis does not answer: nothing can be changed now.", icon=":material/cloud_off:")
         return
@@ -106,7 +106,7 @@ def confirm(change: Change) -> None:
     if unproven and not may_unproven:
         read_only(Action.PUBLISH_UNSUPPORTED)
     elif unproven:
-        typed = st.text_input(f"Type {WORD} to do it all the same", key="change-typed", live=True, autocomplete="off")
+        typed = st.text_input(f"Type {WORD} to publish anyway", key="change-typed", live=True, autocomplete="off")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="change-cancel"):
             _close()
@@ -200,7 +200,7 @@ def _support(change: Change, to: Threshold) -> bool:
 
 
 def history(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
-    """All versions, and the way back to one of them."""
+    """Draws all versions, and a button that rolls back to one of them."""
     if not versions:
         st.caption("No threshold was published for this namespace: what is configured is in force.")
         return

@@ -19,7 +19,7 @@ from pages.components.shell.frame import nothing_yet
 
 
 def figures(view: EvidenceView) -> None:
-    """The tiles and the curve."""
+    """Draws the tiles and the curve."""
     reading = queries.evidence(view)
     report = reading.value
     if report is None:
@@ -86,7 +86,7 @@ def judged_from(threshold: Threshold) -> float | None:
 
 
 def false_hits(report: EvidenceReport, budget: float) -> Tile:
-    """Wrong ones of the near answers that are served, with their bound."""
+    """The tile of wrong answers among the near answers served, with their bound."""
     found = report.false_hits
     if found is not None:
         whose = "yeses of the judge" if found.judged else "labels"
@@ -120,7 +120,7 @@ def verdict(found: FalseHits, budget: float) -> str:
 
 
 def still_needed(report: EvidenceReport, budget: float) -> Tile:
-    """How many more labels prove what."""
+    """The tile that says how many more labels prove which budget."""
     names = list(report.still_needed)
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
     others = (f"{report.still_needed[name]} for {_spaced(name)}" for name in names if name != chosen)
@@ -128,8 +128,8 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
         label=f"Labels to prove {_spaced(chosen)}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
-        explained="Still needed: so many more labels at or above the cosine served from prove that budget, if none of "
-        "them is an error.",
+        explained="Labels still needed at or above the cosine served from to prove that budget, if none of them is an "
+        "error.",
     )
 
 
@@ -138,7 +138,7 @@ def _spaced(percent: str) -> str:
 
 
 def agreement(report: EvidenceReport) -> Tile:
-    """How far the judge can be trusted."""
+    """The tile of how often the judge agrees with operators."""
     found = report.agreement
     return Tile(
         label="Judge agreement",
@@ -152,7 +152,7 @@ def agreement(report: EvidenceReport) -> Tile:
 
 
 def labels(report: EvidenceReport) -> Tile:
-    """Who labelled."""
+    """The tile of labels, by operators and by the judge."""
     return Tile(
         label="Labels",
         value=number(report.labels),
@@ -163,7 +163,7 @@ def labels(report: EvidenceReport) -> Tile:
 
 
 def lookups(report: EvidenceReport) -> Tile:
-    """What became of the lookups."""
+    """The tile of near hits: the share of semantic lookups that found something."""
     return Tile(
         label="Near hits",
         value=share(report.hits / report.lookups) if report.lookups else UNKNOWN,
@@ -173,7 +173,7 @@ def lookups(report: EvidenceReport) -> Tile:
 
 
 def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
-    """What judging cost and saved, and what hedging it cost."""
+    """The tile of what judging cost and saved, and what hedging cost."""
     found = report.judging
     hedged = ""
     if hedging is not None and hedging.dropped:
@@ -186,6 +186,6 @@ def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
             f"saved {money(found.saved_usd)}, cost {money(found.cost_usd)} · {rulings} · "
             f"p95 {milliseconds(found.p95_ms)}{hedged}"
         ),
-        explained="What the answers it let through had cost, less what its calls cost. Repeats of a wording that it "
-        "approved are plain hits and come on top.",
+        explained="What the answers that it approved had cost, less what its calls cost. Repeats of a wording that it "
+        "approved are exact hits and are not counted here.",
     )

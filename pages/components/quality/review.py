@@ -43,7 +43,7 @@ def kind_of(pair: Pair) -> str:
 
 
 def review(namespace: str) -> None:
-    """One pair at a time, with the keys Y, N and S."""
+    """Draws one pair at a time, with the keys Y, N and S."""
     reading = queries.pairs(namespace)
     if reading.value is None:
         st.caption("The near matches appear here when Redis answers.")
@@ -70,7 +70,7 @@ def review(namespace: str) -> None:
         place = st.number_input("Checked pair, the latest first", 1, len(waiting), 1, key="review-place", width=220)
         pair = waiting[place - 1]
     else:
-        # What somebody reads stays where it is while others come in.
+        # The pair on screen stays while others come in.
         shown = st.session_state.get(_SHOWN)
         pair = next((one for one in waiting if one.id == shown), waiting[0])
         st.session_state[_SHOWN] = pair.id

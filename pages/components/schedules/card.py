@@ -17,7 +17,7 @@ from pages.components.shell.permissions import read_only
 
 
 def card(schedule: Schedule, latest: dict[str, Invalidation]) -> None:
-    """One schedule: what, when, what it did last, by whom; and what can be done with it."""
+    """Draws one schedule: what, when, by whom, what its last run did; and its buttons."""
     now = time.time()
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -55,7 +55,7 @@ def _fact(label: str, value: str, below: str) -> None:
 
 
 def _moment(at: float) -> str:
-    """In the viewer's time, since rhythms are told in UTC."""
+    """A time in the viewer's zone; rhythms are in UTC."""
     return f"{clock(at)} your time"
 
 
@@ -79,7 +79,7 @@ def _came_to(schedule: Schedule, latest: dict[str, Invalidation]) -> str:
     words = STATES[one.state][0]
     if one.deleted is None:
         return words
-    freed = f", {size(one.freed_bytes)} given back" if one.freed_bytes else ""
+    freed = f", {size(one.freed_bytes)} freed" if one.freed_bytes else ""
     return f"{words}: {many(one.deleted, 'entry', 'entries')} deleted{freed}"
 
 
@@ -108,7 +108,7 @@ def _buttons(schedule: Schedule) -> None:
                 disabled=not may_start,
                 on_click=actions.resume_schedule,
                 args=(schedule,),
-                help="It runs at its next time; what was missed meanwhile stays missed.",
+                help="It runs at its next time; runs that were missed meanwhile are not made up for.",
             )
         if st.button(
             "Remove…", key=f"remove-{schedule.id}", icon=":material/delete:", type="tertiary", disabled=not may_change

@@ -30,7 +30,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rhythm(self) -> str:
-        """For people."""
+        """The rhythm in words."""
         return f"daily at {self.daily_at} UTC" if self.daily_at else f"every {duration(self.every_seconds)}"
 
 
@@ -45,7 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask(asked: Asked, criteria_at: Callable[[float], Criteria], namespace: str) -> None:
-    """Has the dialog opened, with what would be hidden at this moment or why that cannot be told."""
+    """Opens the dialog with a preview of this moment, or with the reason why there is none."""
     try:
         criteria = msgspec.structs.replace(criteria_at(time.time()), namespace=namespace)
         preview = context.services().invalidation.preview(criteria)
@@ -61,7 +61,7 @@ def _close() -> None:
 
 @st.dialog("Add this schedule?", icon=":material/event_repeat:", on_dismiss=_close)
 def confirm_adding(asked: Asked) -> None:
-    """What it will do, before it is added."""
+    """Asks before a schedule is added, with what it would hide now."""
     draft, preview = asked.draft, asked.now
     if draft is None:
         return
@@ -96,7 +96,7 @@ def _selected(draft: Draft) -> str:
 
 @st.dialog("Run this schedule now?", icon=":material/warning:", on_dismiss=_close)
 def confirm_running(asked: Asked) -> None:
-    """What it would hide at this moment."""
+    """Asks before a schedule is run, with what it would hide now."""
     schedule = asked.run
     if schedule is None:
         return
@@ -104,7 +104,7 @@ def confirm_running(asked: Asked) -> None:
     _would_hide(asked, "It marks stale" if schedule.soft else "It hides at once")
     st.caption(_undo_words(schedule.soft, schedule.hold_seconds))
     if schedule.every_seconds is not None:
-        st.caption("The time to its next run begins anew.")
+        st.caption("The interval to its next run starts again.")
     if _confirmed("Run now", asked):
         actions.run_schedule(schedule)
         st.rerun()
@@ -112,13 +112,13 @@ def confirm_running(asked: Asked) -> None:
 
 @st.dialog("Remove this schedule?", icon=":material/delete:", on_dismiss=_close)
 def confirm_removing(asked: Asked) -> None:
-    """Removing cannot be undone; pausing can."""
+    """Asks before a schedule is removed, which cannot be undone."""
     schedule = asked.remove
     if schedule is None:
         return
     words = f"{schedule.name or schedule.id}: {schedule.what} in {schedule.namespace}"
     st.code(visible(words), language=None, wrap_lines=True)
-    st.caption("What it has invalidated stays so. To keep it without running it, pause it instead.")
+    st.caption("What it has invalidated stays invalidated. To keep the schedule without running it, pause it instead.")
     if _confirmed("Remove", asked):
         actions.remove_schedule(schedule)
         st.rerun()
@@ -128,7 +128,7 @@ def _undo_words(soft: bool, hold_seconds: float | None) -> str:
     if soft:
         return "A run marks answers stale: they are served only if the provider fails. It can be undone."
     if hold_seconds == 0:
-        return "A run cannot be undone: a worker deletes the answers right away."
+        return "A run cannot be undone: a worker deletes the answers at once."
     hold = context.services().settings.hold_seconds if hold_seconds is None else hold_seconds
     return f"A run can be undone for {duration(hold)}; then a worker deletes the answers."
 

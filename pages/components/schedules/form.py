@@ -15,12 +15,12 @@ from pages.components.shell.criteria_form import UNITS, effect, form, now_criter
 from pages.components.shell.permissions import read_only
 
 DAILY = "Daily at"
-EVERY = "Every so often"
+EVERY = "At an interval"
 EXAMPLE = "older than 7 days, every night at 03:00 UTC"
 
 
 def fill_example() -> None:
-    """Puts the example into the form and adds nothing."""
+    """Fills the form with the example; adds nothing."""
     st.session_state.update(
         {
             "schedule-name": "Nightly",
@@ -34,7 +34,7 @@ def fill_example() -> None:
 
 
 def builder() -> None:
-    """What, how often, and with which effect."""
+    """Draws the form: what, how often, and with which effect."""
     with st.container(border=True):
         st.subheader("New schedule", anchor=False)
         if st.session_state.pop("schedule-added", False):
@@ -75,7 +75,7 @@ def builder() -> None:
 
 
 def rhythm() -> tuple[float | None, str | None]:
-    """Every so many seconds, or the time of day in UTC: one of them is None."""
+    """Draws the rhythm; returns the interval in seconds, or the time of day in UTC: one of them is None."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         chosen = st.segmented_control("How often", [DAILY, EVERY], default=DAILY, key="schedule-rhythm", required=True)
         if chosen == EVERY:
@@ -89,7 +89,7 @@ def rhythm() -> tuple[float | None, str | None]:
 def _missing(draft: Draft, criteria: Criteria | None) -> str:
     """What the form still lacks, in one sentence."""
     if criteria is None:
-        return "Choose what shall no longer be served. It is asked once more before anything is added."
+        return "Choose what should no longer be served. You are asked to confirm before anything is added."
     if draft.fields.age_seconds == 0:
         return "Say how old an answer has to be."
     return "" if draft.name else "Give it a name, for the list and for the audit log."

@@ -18,7 +18,7 @@ SCHEDULE_COLUMNS: dict[str, Any] = {
     "rhythm": column.TextColumn("How often", width=135),
     "next": column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=110),
     "state": column.TextColumn("State", width=70),
-    "last": column.TextColumn("Last run came to", width=185),
+    "last": column.TextColumn("Last run", width=185),
 }
 
 

@@ -25,11 +25,11 @@ _PAGE = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?/?(?:\?[\x21-\x7e]*
 
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",
-    "X-Frame-Options": "SAMEORIGIN",  # the same for older browsers
+    "X-Frame-Options": "SAMEORIGIN",  # for older browsers
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-"""Added to every answer: the console is shown in no frame of another site, and its addresses are told to none."""
+"""Added to every answer: no other site shows the console in a frame, or gets its addresses."""
 
 
 class Doorway:
@@ -44,7 +44,7 @@ class Doorway:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # However the server was told to listen, this is where the connection came in.
+        # Whatever the server listens on, this is where the connection came in.
         came_in_at = (scope.get("server") or ("", None))[0]
         if not is_loopback(came_in_at) and not self._has_login():
             refusal = WebSocketClose(1008) if scope["type"] == "websocket" else PlainTextResponse(ELSEWHERE, 403)

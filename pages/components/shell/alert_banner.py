@@ -23,7 +23,7 @@ WAYS = {
     "memory": Way("Open Health", "pages/health.py"),
     "bans": Way("Open Invalidations", "pages/invalidations.py"),
 }
-"""By alert. That Redis is down the banner tells by itself."""
+"""By alert. The banner of the page itself says when Redis is down."""
 
 
 def firing() -> list[Alert]:

@@ -49,14 +49,14 @@ def offer(namespace: str) -> None:
     """The way out when an invalidation was refused because Redis takes no writes."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            f"Have requests of {whose(namespace)} bypass the cache",
+            f"Let requests of {whose(namespace)} bypass the cache",
             key="bypass-on",
             icon=":material/alt_route:",
             disabled=not context.actor().may(Action.BYPASS),
             on_click=_turn,
             args=(namespace, True),
         )
-        st.caption("Works without writes. Until it is turned off again, nothing stored is served to them.")
+        st.caption("Works without writes. Until it is turned off, they get no stored answers.")
 
 
 def _turn(namespace: str, on: bool) -> None:

@@ -1,4 +1,4 @@
-"""What an operator is told and asked before much is hidden."""
+"""What an operator reads and confirms before entries are hidden."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def word_typed(preview: Preview) -> bool:
     return typed.strip().lower() == WORD
 
 
-def tell_of_no_worker() -> None:
-    """Says what will not happen after an invalidation while nobody works; nothing when somebody does."""
+def warn_without_worker() -> None:
+    """Warns, while no worker is alive, that invalidated entries are not deleted."""
     if queries.alive_workers().value == 0:
-        no_worker_notice("answers are hidden at once all the same, but nobody gives their memory back.")
+        no_worker_notice("answers are still hidden at once, but their memory is not freed.")

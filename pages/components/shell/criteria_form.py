@@ -98,7 +98,7 @@ def fill_from_link() -> None:
 def form(*, without: Container[str] = ()) -> Fields:
     """Draws the builder, `without` these selectors."""
     selectors = st.pills(
-        "What shall no longer be served? Everything chosen must match.",
+        "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
         selection_mode="multi",
         format_func=SELECTORS.__getitem__,
@@ -126,8 +126,8 @@ def effect() -> tuple[bool, float]:
             format_func=MODES.__getitem__,
             key="soft",
             required=True,
-            help="Hide: never served again. Mark stale: served only if the provider fails, and asked anew by the next "
-            "request.",
+            help="Hide: never served again. Mark stale: served only if the provider fails; the next request asks the "
+            "provider again.",
         )
         hold = st.selectbox(
             "Can be undone for",
@@ -141,7 +141,7 @@ def effect() -> tuple[bool, float]:
 
 
 def _only_everything() -> None:
-    """Everything stands alone: whichever was chosen last wins."""
+    """Everything excludes the others: the one chosen last wins."""
     chosen = st.session_state["criteria-selectors"]
     if "all" in chosen and len(chosen) > 1:
         st.session_state["criteria-selectors"] = ["all"] if chosen[-1] == "all" else [n for n in chosen if n != "all"]

@@ -83,10 +83,10 @@ def _enter_by_app(title: str) -> None:
         st.rerun()
 
 
-def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
+def frame(title: str, lead: str, *, explains: Container[str] = ()) -> bool:
     """Draws the frame. False when the settings cannot be used: there is nothing else to draw then.
 
-    `tells` names the alerts that the page speaks of itself, with what to do about them.
+    `explains` names the alerts that the page itself shows, with what to do about them.
     """
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
@@ -108,7 +108,7 @@ def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
     with st.sidebar:
         _connection()
         login.who(actor)
-    _banner(tells)
+    _banner(explains)
     return True
 
 
@@ -139,21 +139,21 @@ def _connection() -> None:
 
 
 @st.fragment(run_every=STATE_SECONDS)
-def _banner(told_by_page: Container[str]) -> None:
+def _banner(explained_by_page: Container[str]) -> None:
     now = state()
     if now.error:
-        told = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
+        words = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
         if now.facts is not None:
-            told += f"You see the last values, read at {clock(now.facts_at)}. "
-        told += "Requests go on to the provider, uncached. This page tries again every few seconds."
-        st.error(told, icon=":material/cloud_off:")
+            words += f"You see the last values, read at {clock(now.facts_at)}. "
+        words += "Requests go on to the provider, uncached. This page tries again every few seconds."
+        st.error(words, icon=":material/cloud_off:")
         return
     bypass_banner.banner()
     for problem in _problems(now):
         st.warning(problem, icon=":material/warning:")
     if not now.in_memory:
         for alert in alert_banner.firing():
-            if alert.name not in told_by_page:
+            if alert.name not in explained_by_page:
                 alert_banner.draw(alert)
 
 

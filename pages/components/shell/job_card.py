@@ -86,7 +86,7 @@ def _buttons(job: JobView) -> None:
             disabled=not may,
             on_click=actions.delete,
             args=(job.id,),
-            help="Forgets the job's record; what it has done stays done.",
+            help="Deletes the job's record; its effects stay.",
         )
 
 
@@ -113,24 +113,25 @@ def _progress(job: JobView) -> str:
     return "waiting for a worker"
 
 
-def figures(kind: str, told: Mapping[str, Any]) -> str:
-    """What a job has done, in words; empty when it has told nothing yet."""
-    if not told:
+def figures(kind: str, progress: Mapping[str, Any]) -> str:
+    """What a job of a kind has done, in words, from its progress or result; empty while it has reported none."""
+    if not progress:
         return ""
     match kind:
         case "sweep":
             return (
-                f"{number(told.get('scanned'))} entries looked at, {number(told.get('deleted'))} deleted, "
-                f"{size(told.get('freed_bytes'))} given back"
+                f"{number(progress.get('scanned'))} entries looked at, {number(progress.get('deleted'))} deleted, "
+                f"{size(progress.get('freed_bytes'))} freed"
             )
         case "replay":
             return (
-                f"{number(told.get('sent'))} sent, {number(told.get('hits'))} hits ({share(told.get('hit_rate'))}), "
-                f"{number(told.get('errors'))} errors, {money(told.get('saved_usd'))} saved"
+                f"{number(progress.get('sent'))} sent, "
+                f"{number(progress.get('hits'))} hits ({share(progress.get('hit_rate'))}), "
+                f"{number(progress.get('errors'))} errors, {money(progress.get('saved_usd'))} saved"
             )
         case "prune":
-            return f"{number(told.get('dropped'))} rows of expired entries dropped"
+            return f"{number(progress.get('dropped'))} rows of expired entries dropped"
         case "judge":
-            return f"{number(told.get('judged'))} hits judged, {number(told.get('wrong'))} of them wrong"
+            return f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong"
         case _:
             return ""

@@ -23,7 +23,7 @@ def gate(actor: Actor) -> None:
             st.button("Log out", key="log_out", icon=":material/logout:", on_click=log_out)
             return
         else:
-            st.warning(f"{plain(actor.refusal)}. What you did since then was not done.", icon=":material/lock_clock:")
+            st.warning(f"{plain(actor.refusal)}. Nothing was changed since then.", icon=":material/lock_clock:")
         for provider in providers(login_section()):
             st.button(
                 "Log in" if provider is None else f"Log in with {literal(provider, 40)}",
@@ -59,5 +59,5 @@ def log_out() -> None:
         built = context.services()
         built.logins.end(login_id(claims), seconds=built.settings.login_hours * 3600)
     except CacheError:
-        pass  # this process knows; the cookie of this browser goes all the same
+        pass  # this process knows, and the cookie of this browser goes in any case
     st.logout()

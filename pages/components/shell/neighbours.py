@@ -31,7 +31,7 @@ def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
 
 
 def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
-    """The questions of the same scope that are nearest by embedding; False where nobody looks for those.
+    """The questions of the same scope that are nearest by embedding; False where semantic lookup is off.
 
     Raises StoreUnavailable.
     """

@@ -1,4 +1,4 @@
-"""The words for what somebody may not do. Nothing is enforced here: that is done where it is written."""
+"""Says which role an action takes. Nothing is enforced here: that happens where the change is made."""
 
 from __future__ import annotations
 
