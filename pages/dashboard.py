@@ -1,4 +1,4 @@
-"""Dashboard: what the cache does and saves, live. The figures of the tiles tick, charts are drawn on closed buckets."""
+"""Dashboard: what the cache does and saves, live. Tiles are renewed every two seconds, charts when a bucket closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.access import Action
 from pages.components.dashboard import tiles
-from pages.components.dashboard.behind import behind
+from pages.components.dashboard.breakdowns import breakdowns
 from pages.components.dashboard.panels import panels
 from pages.components.data import actions, context, queries
 from pages.components.data.view import ON_DASHBOARD, View
@@ -39,7 +39,7 @@ def page() -> None:
             live = st.toggle("Live", value=True, key="live", bind="query-params")
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
-    st.fragment(behind, run_every=CHART_SECONDS if live else None)(view)
+    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view)
 
 
 def tick(view: View, compare: bool) -> None:
@@ -67,8 +67,8 @@ def figures(view: View, compare: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
             st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
             st.space("stretch")
-            for way in tiles.ways(reading.value):
-                tiles.lead(way, view)
+            for link in tiles.links_to_requests(reading.value):
+                tiles.draw_link(link, view)
         with st.grid(5, min_column_width=130, gap=("xsmall", "small")):
             for tile in (
                 *tiles.of_requests(reading.value, before, buckets),

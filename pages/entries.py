@@ -1,4 +1,4 @@
-"""Entries: what is stored, to be searched, read, exported, imported and mended."""
+"""Entries: search, read, export, import and change what is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invalidations: choose, preview, confirm; undo while it can be undone; follow the sweep; look back."""
+"""Invalidations: choose, preview, confirm; undo; follow the sweep; the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playground: send a prompt through the cache, see the answer and why it came from where it came from."""
+"""Playground: send a prompt through the cache, see the answer, and why it was a hit or a miss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests: the latest ones one by one, what became of each and why; behind every figure of the dashboard."""
+"""Requests: the latest ones one by one, with the outcome of each and its reason."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def detail(record: RequestRecord) -> None:
             if record.stale:
                 st.badge("stale", icon=":material/history:", color="orange")
             st.caption(clock(record.at), width="stretch")
-            _ways(record)
+            _links(record)
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
         if record.not_stored and (why := outcomes.why_not_stored(record.not_stored)):
             st.markdown(f"The answer was not stored. {why}")
@@ -192,7 +192,7 @@ def _facts(record: RequestRecord) -> list[str]:
     return facts
 
 
-def _ways(record: RequestRecord) -> None:
+def _links(record: RequestRecord) -> None:
     # A miss that was stored stands at its key, a hit by other words at the key of what it found.
     is_stored = record.kind is OutcomeKind.HIT or record.stored
     if record.key and is_stored and st.button("Open the entry", key="to-entry", icon=":material/database:"):

@@ -1,4 +1,4 @@
-"""Schedules: invalidations that run by themselves; what each did last, when it runs next, and how to stop it."""
+"""Schedules: invalidations that run by themselves, with the last and the next run of each."""
 
 from __future__ import annotations
 

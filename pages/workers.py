@@ -1,4 +1,4 @@
-"""Workers: who works, what waits, what failed and why."""
+"""Workers: which are alive, which jobs wait or run, what failed and why."""
 
 from __future__ import annotations
 

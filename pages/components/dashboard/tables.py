@@ -55,7 +55,7 @@ REASON_COLUMNS: dict[str, Any] = {
 
 
 def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
-    """Prompts that came again and again."""
+    """The most frequent prompts."""
     return pd.DataFrame(
         [
             {

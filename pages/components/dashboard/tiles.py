@@ -12,20 +12,20 @@ from core.models import HitDetail, OutcomeKind
 from core.stores import StoreFacts
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
-from pages.components.display.links import REQUESTS, Way
+from pages.components.display.links import REQUESTS, Link
 from pages.components.display.text import literal
 from pages.components.display.tiles import Tile
 
 
-def ways(now: Summary) -> list[Way]:
+def links_to_requests(now: Summary) -> list[Link]:
     """Links to the requests behind the figures of a window."""
-    found = [Way("All requests")]
+    found = [Link("All requests")]
     if now.hits:
-        found.append(Way("Hits", parameters={"outcome": "hit"}))
+        found.append(Link("Hits", parameters={"outcome": "hit"}))
     if now.misses:
-        found.append(Way("Misses", parameters={"outcome": "miss"}))
+        found.append(Link("Misses", parameters={"outcome": "miss"}))
     if now.errors:
-        found.append(Way("Failed", parameters={"outcome": "error"}))
+        found.append(Link("Failed", parameters={"outcome": "error"}))
     for words, outcome, latency in (
         ("Slowest hits", "hit", now.hit_latency),
         ("Slowest misses", "miss", now.miss_latency),
@@ -33,14 +33,14 @@ def ways(now: Summary) -> list[Way]:
         if latency.p95_ms is not None:
             # A percentile is up to a quarter off: rather a few requests too many than none.
             slower = f"{latency.p95_ms / 1.25:.3f}"
-            found.append(Way(words, parameters={"outcome": outcome, "slower": slower}))
+            found.append(Link(words, parameters={"outcome": outcome, "slower": slower}))
     return found
 
 
-def lead(way: Way, view: View) -> None:
+def draw_link(link: Link, view: View) -> None:
     """Draws a link; one to requests carries the view."""
-    seen = view.parameters(ON_REQUESTS) if way.page == REQUESTS else {}
-    st.page_link(way.page, label=f":small[:blue[{way.words}]]", query_params={**seen, **way.parameters})
+    seen = view.parameters(ON_REQUESTS) if link.page == REQUESTS else {}
+    st.page_link(link.page, label=f":small[:blue[{link.words}]]", query_params={**seen, **link.parameters})
 
 
 def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket]) -> list[Tile]:

@@ -1,4 +1,4 @@
-"""What every page stands on: the services, built once, the shared readings, and who is looking."""
+"""What every page uses: the services, built once, the shared readings, and the viewer."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def services() -> Services:
 
 @st.cache_resource(show_spinner=False)
 def readings() -> Readings:
-    """What was last read from the cache's Redis."""
+    """Shared readings of the cache's Redis."""
     return Readings(probe=services().store.ping)
 
 
 @st.cache_resource(show_spinner=False)
 def queue_readings() -> Readings:
-    """What was last read from the job queue's Redis, which may be another one."""
+    """Shared readings of the job queue's Redis, which may be another server."""
     return Readings(probe=lambda: queue().ping())
 
 
@@ -57,7 +57,7 @@ def queue() -> JobQueue:
 
 
 def claims() -> dict[str, Any]:
-    """What the login of this session says of who it is; empty without one."""
+    """The claims of this session's login; empty without one."""
     found: dict[str, Any] = dict(st.user.to_dict())
     return found if found.get("is_logged_in") is True else {}
 

@@ -1,4 +1,4 @@
-"""One stored answer, whole: what was asked and answered, what is known of it, and what can be done with it."""
+"""One stored answer: prompt, answer, facts, and the buttons that change it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PINNED = (
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """Entries that the dialog asks about, each with a preview of the moment it opened."""
+    """Entries that the dialog asks about, each with a preview taken when it opened."""
 
     namespace: str
     previews: tuple[Preview, ...]
@@ -54,12 +54,12 @@ def may_edit() -> bool:
 
 
 def read_only_note() -> None:
-    """Says why the buttons are grey, if they are."""
+    """Draws the reason why the buttons are disabled, if they are."""
     read_only(Action.EDIT_ENTRIES)
 
 
 def detail(found: FoundEntry) -> None:
-    """The entry with its answer as text; nothing of it is interpreted."""
+    """Draws the entry with its answer as text; nothing of it is interpreted."""
     entry, header = found.entry, found.entry.header
     now = time.time()
     words, icon, colour = look_of(found, now)
@@ -218,19 +218,19 @@ def _unpin(found: FoundEntry) -> None:
 
 
 def look_again() -> None:
-    """Has the page read anew."""
+    """Reads the page again on the next run."""
     st.session_state.pop(SNAPSHOT, None)
     context.readings().renew()
 
 
 def close() -> None:
-    """Shows no detail any more."""
+    """Closes the detail."""
     st.query_params.pop("key", None)
     st.session_state["entries-table-generation"] = st.session_state.get("entries-table-generation", 0) + 1
 
 
 def export_button(found: list[FoundEntry], *, key: str) -> None:
-    """Gives entries away as JSON Lines."""
+    """Draws a button that downloads entries as JSON Lines."""
     st.download_button(
         f"Export {many(len(found), 'entry', 'entries')}",
         export(found),
@@ -274,7 +274,7 @@ def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
 
 
 def dialog() -> None:
-    """Asks, if there is anything to be asked."""
+    """Draws the dialog if one is open."""
     actions.show_last("entry-look")
     if pending := st.session_state.get("entries-pending"):
         confirm(pending)

@@ -35,13 +35,13 @@ def fill_from_link() -> None:
 
 
 def clear() -> None:
-    """Empties all of them; the namespace stays."""
+    """Clears all filters but the namespace."""
     for key, value in CLEARED.items():
         st.session_state[key] = value
 
 
 def filters() -> Filters:
-    """Draws the controls."""
+    """Draws the controls; returns the filters they choose."""
     with st.grid(5, min_column_width=130, gap="small"):
         text = st.text_input(
             "Text",

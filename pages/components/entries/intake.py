@@ -1,4 +1,4 @@
-"""Putting answers in: from a file of JSON Lines, or written by hand."""
+"""Adding answers: from a file of JSON Lines, or written by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REASONS = {
 
 
 def intake(namespace: str) -> None:
-    """Both ways, folded away."""
+    """Draws both forms, folded."""
     with st.expander("Import answers", icon=":material/upload:", key="entries-import", on_change="rerun") as importing:
         if importing.open:
             _import(namespace)
@@ -47,7 +47,7 @@ def intake(namespace: str) -> None:
 
 
 def why(reason: str) -> str:
-    """One sentence: why something was not stored."""
+    """One sentence: why an answer was not stored."""
     known = _REASONS.get(reason) or outcomes.why_not_stored(reason) or outcomes.why(OutcomeKind.BYPASS, None, reason)
     return known or one_line(f"{reason[:1].upper()}{reason[1:]}.", 300)
 

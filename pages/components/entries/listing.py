@@ -1,4 +1,4 @@
-"""A page of entries as this session sees it: read once, turned page by page, summed up in a line."""
+"""Pages of entries: the page of this session, its summary, and the buttons to the next one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[EntryPage, int]]:
-    """The page to be shown; a reading without a value when there is none."""
+    """The page to show; a reading without a value when there is none."""
     now = time.time()
     kept: Snapshot | None = st.session_state.get(SNAPSHOT)
     if kept is not None and (kept.chosen, kept.place) == (chosen, place):
@@ -62,7 +62,7 @@ def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[E
 
 
 def place_of(chosen: Filters) -> Place | None:
-    """Where the page begins; at the head again when the filters have changed."""
+    """The place after which the page begins; None for the first page, also when the filters have changed."""
     if st.session_state.get("entries-listed") != chosen:
         st.session_state["entries-listed"] = chosen
         st.session_state["entries-places"] = []

@@ -1,4 +1,4 @@
-"""What an entry's answer depends on, and the stored questions that are like its own."""
+"""What an entry's answer depends on, and stored questions similar to its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def parts_of_entry(found: FoundEntry) -> list[Part]:
 
 
 def neighbours_of(found: FoundEntry) -> None:
-    """The nearest questions of the same scope by embedding where that is on, else those with like words."""
+    """Draws the nearest questions of the scope by embedding, or those with similar words where that is off."""
     st.markdown("**Neighbours**")
     identity = identity_of(found)
     try:
@@ -66,7 +66,7 @@ def neighbours_of(found: FoundEntry) -> None:
 
 
 def identity_of(found: FoundEntry) -> Identity:
-    """What the entry's own request is found by."""
+    """The identity of the request that the entry answers."""
     entry, header = found.entry, found.entry.header
     bucket, digest = parse_readable_key(found.key) or (0, header.digest)
     folds = context.services().settings.strip_stop_words
@@ -83,7 +83,7 @@ def identity_of(found: FoundEntry) -> Identity:
 
 
 def like_entries(found: FoundEntry) -> Looked:
-    """Entries whose questions have like words, of all namespaces, with what keeps each apart."""
+    """Entries of all namespaces whose questions have similar words, with what differs from each."""
     built = context.services()
     entry, header = found.entry, found.entry.header
     request = Explanation(
@@ -107,7 +107,7 @@ def like_entries(found: FoundEntry) -> Looked:
 
 
 def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
-    """A table of entries with what keeps each apart."""
+    """Draws a table of entries with what differs from each."""
     st.dataframe(
         tables.nearest(nearest),
         column_config=tables.NEAREST_COLUMNS,

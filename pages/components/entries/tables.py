@@ -78,7 +78,7 @@ def _left(one: FoundEntry, now: float) -> str:
 
 
 def nearest(found: Iterable[Nearest]) -> pd.DataFrame:
-    """Stored questions with like words, the nearest first."""
+    """Stored questions with similar words, the nearest first."""
     return pd.DataFrame(
         [
             {

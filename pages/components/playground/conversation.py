@@ -1,4 +1,4 @@
-"""Turns of the playground: what was asked with which controls, and what came of it."""
+"""Turns of the playground: each request, and its answer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Received(msgspec.Struct, kw_only=True):
-    """What came of asking: the text so far, and the answer or the problem that there is none."""
+    """The answer so far: its text, then the whole answer or the problem."""
 
     text: str = ""
     answer: Answer | None = None
@@ -69,10 +69,10 @@ class Received(msgspec.Struct, kw_only=True):
 
 
 class Turn(msgspec.Struct, kw_only=True):
-    """One prompt and what came of it. `problem` is set when no answer came.
+    """One prompt and its answer. `problem` is set when no answer came.
 
     `fresh` is what the model says now, asked beside a stored answer. `hidden_by` is the id of the invalidation that
-    takes the answer out of service. `imported`: it comes from a file, which may say what it likes.
+    takes the answer out of service. `imported`: it comes from a file, which may hold anything.
     """
 
     id: str

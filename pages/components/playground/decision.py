@@ -1,4 +1,4 @@
-"""How an answer came about: the outcome in words and figures, and on demand every part of the decision."""
+"""The card under an answer: its outcome in words and figures, and on demand every part of the decision."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _figure(label: str, value: str, below: str) -> None:
 
 
 def _details(turn: Turn, answer: Answer) -> None:
-    """What keeps a miss from the nearest entry, what the request is made of, its TTL, and where the time went."""
+    """Draws how a miss differs from the nearest entry, the parts of the request, its TTL, and its timing."""
     cache = context.services().cache
     explanation = explain(cache, turn.ask.request(), turn.ask.controls())
     if answer.outcome.kind is OutcomeKind.MISS:
@@ -181,7 +181,7 @@ def _why_no_hit(turn: Turn, explanation: Explanation) -> None:
 
 
 def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
-    """What a hit would have taken."""
+    """Draws what differs from the nearest entry."""
     entry = nearest.found.entry
     st.text(visible(entry.prompt[:500]), width="stretch")
     age = clock(entry.header.created_at)
@@ -210,7 +210,7 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
 
 
 def _asked_before(turn: Turn, explanation: Explanation) -> float | None:
-    """When this very request was answered in this session before; None when it was not."""
+    """When an identical request was last answered in this session; None if never."""
     cache = context.services().cache
     turns: list[Turn] = st.session_state["turns"]
     for other in reversed(turns[: turns.index(turn)]):

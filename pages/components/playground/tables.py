@@ -19,6 +19,6 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
 
 
 def differences(found: Iterable[Difference]) -> pd.DataFrame:
-    """What two requests do not share."""
+    """The parts in which two requests differ."""
     rows = [{"name": one.name, "here": one_line(one.here, 200), "there": one_line(one.there, 200)} for one in found]
     return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))

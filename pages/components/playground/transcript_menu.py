@@ -1,4 +1,4 @@
-"""The conversation to a file, and back."""
+"""Buttons that save, clear and load the conversation."""
 
 from __future__ import annotations
 

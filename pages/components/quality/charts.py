@@ -12,7 +12,7 @@ from pages.components.display.charts import MARK_COLOUR, blank
 
 
 def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
-    """How many near matches each threshold would serve, and how many of those rightly; one point a threshold."""
+    """Share of near matches each threshold would serve, and share of those right; one point a threshold."""
     figure = blank("")
     labelled = [point for point in points if point.labels]
     rates = [point.hit_rate for point in labelled]
@@ -57,7 +57,7 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
 
 
 def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float | None) -> go.Figure:
-    """What recorded lookups would have come to at each threshold: answered, and of those wrong."""
+    """Outcomes of recorded lookups at each threshold: answered, and of those wrong."""
     figure = blank("")
     rising = sorted(points, key=lambda point: point.threshold)
     for look, name, values in (

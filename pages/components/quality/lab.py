@@ -1,4 +1,4 @@
-"""Trying other thresholds on what was recorded."""
+"""The threshold lab: recorded lookups replayed at other thresholds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pages.components.quality.report import judged_from, served_from
 
 
 def lab(view: EvidenceView, threshold: Threshold) -> None:
-    """What recorded lookups would have come to at another threshold."""
+    """Draws what recorded lookups would have given at another threshold."""
     st.subheader("What if", anchor=False)
     st.caption("Recorded lookups, replayed without a judge and with another cosine to serve from.")
     st.fragment(what_if)(view, threshold)
 
 
 def what_if(view: EvidenceView, threshold: Threshold) -> None:
-    """The slider, its figures, the curve over all thresholds and the table."""
+    """Draws the slider, its figures, the curve over all thresholds and the table."""
     points = queries.replay_at_thresholds(view).value
     if not points or not points[0].lookups:
         st.caption("No lookup was recorded in this range.")

@@ -1,4 +1,4 @@
-"""The semantic mode of a namespace, and what stands in the way of another one."""
+"""The semantic mode of a namespace, and what keeps it from working."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACTS = {Act.PUBLISHED: "published", Act.ROLLED_BACK: "rolled back to", Act.TIGHT
 
 
 def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
-    """The mode in force and where it comes from; what keeps it from working."""
+    """Draws the mode in force, where it comes from, and what keeps it from working."""
     icon, colour, words = LOOKS[threshold.mode]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(words, icon=icon, color=colour)
@@ -63,7 +63,7 @@ def problems(threshold: Threshold) -> list[str]:
 
 
 def off() -> None:
-    """What semantic lookup would do, what it can not, and how to switch it on."""
+    """Draws what semantic lookup can and cannot do, and how to switch it on."""
     with st.container(border=True):
         st.markdown("### :material/hub: Semantic lookup is off")
         st.markdown(

@@ -95,7 +95,7 @@ def namespaces(found: Iterable[EvidenceReport], budget: float) -> pd.DataFrame:
 
 
 def replayed(points: Iterable[ReplayPoint]) -> pd.DataFrame:
-    """What recorded lookups would have come to, the strictest threshold first."""
+    """Outcomes of recorded lookups, the strictest threshold first."""
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""Who can reach the console, and whether it is set up for that: what must be so before it serves anyone.
+"""Who can reach the console, and what its configuration needs before it serves anyone.
 
 Without a login everyone who reaches the console is an admin, so only this machine may reach it. Streamlit's own
 protections must be on in any case: a configuration that weakens one is refused by name and not corrected, because it
@@ -28,7 +28,7 @@ NEEDED_OF_PROVIDER = ("client_id", "client_secret", "server_metadata_url")
 
 
 def login_secrets(settings: Settings) -> dict[str, Any]:
-    """The `[auth]` section that the settings come to; empty without a provider in them."""
+    """The `[auth]` section made from the settings; empty without a provider in them."""
     if settings.oidc_metadata_url is None or settings.oidc_client_secret is None or settings.oidc_cookie_secret is None:
         return {}
     return {
@@ -136,7 +136,7 @@ def _weakened(option: Option) -> Iterator[str]:
 
 @st.cache_resource(show_spinner=False)
 def has_login() -> bool:
-    """Whether there is a login. It stays as it was at the first look: a file that vanishes opens no door."""
+    """Whether there is a login, as at the first look: a file that vanishes later gives no access."""
     try:
         configured = login_secrets(Settings())
     except InvalidSettings:

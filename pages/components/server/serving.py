@@ -1,4 +1,4 @@
-"""What stands between the network and the pages: who may connect at all, headers, and the way back after a login."""
+"""The middleware before the pages: who may connect, security headers, and the return to a page after a login."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Doorway:
 
 
 def _lead_back(path: str, request: Headers, answer: MutableHeaders) -> None:
-    """Remembers the page that a login began on, and leads there when it has ended: the provider knows one address."""
+    """Remembers the page that a login began on, and returns there afterwards: the provider knows one address."""
     if path.endswith(LOGIN):
         page = page_of(request.get("referer", ""), request.get("host", ""))
         answer.append("Set-Cookie", _cookie(quote(page, safe=""), COOKIE_SECONDS))

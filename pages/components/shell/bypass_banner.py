@@ -1,4 +1,4 @@
-"""The bypass switch on every page: where it is on, and the way to turn it off; offered when writes are refused."""
+"""The bypass switch on every page: where it is on, and buttons that turn it off or, when writes are refused, on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pages.components.display.text import literal
 
 
 def whose(namespace: str) -> str:
-    """Whose requests: for the middle of a sentence."""
+    """A namespace, or all of them, as Markdown for the middle of a sentence."""
     return "all namespaces" if namespace == EVERYTHING else literal(namespace, 70)
 
 
 def banner() -> None:
-    """Says where requests bypass the cache; nothing where they do not."""
+    """Draws a warning for each namespace whose requests bypass the cache."""
     found = queries.bypassed()
     for switch in found.value or ():
         _draw(switch)
@@ -46,7 +46,7 @@ def _draw(switch: Bypassed) -> None:
 
 
 def offer(namespace: str) -> None:
-    """The way out when an invalidation was refused because Redis takes no writes."""
+    """Draws a button that turns the bypass on, for when Redis refuses the writes of an invalidation."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             f"Let requests of {whose(namespace)} bypass the cache",

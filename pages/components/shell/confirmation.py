@@ -10,7 +10,7 @@ from pages.components.shell.frame import no_worker_notice
 
 
 def word_typed(preview: Preview) -> bool:
-    """Asks for the word where the preview takes it; whether nothing is missing."""
+    """Asks for a typed word where much would be hidden; returns whether nothing is missing."""
     if not preview.is_large:
         return True
     typed = st.text_input(f"Type {WORD} to confirm", key="typed", live=True, autocomplete="off") or ""

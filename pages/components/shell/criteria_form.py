@@ -28,7 +28,7 @@ LINKED = ("model", "pattern", "keywords", "tags", "key")
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
-    """The builder as it stands: not yet criteria, since an age has no cut-off before it is used."""
+    """The values of the builder. They are no criteria yet: an age has no cut-off before it is used."""
 
     selectors: tuple[str, ...]
     namespace: str
@@ -96,7 +96,7 @@ def fill_from_link() -> None:
 
 
 def form(*, without: Container[str] = ()) -> Fields:
-    """Draws the builder, `without` these selectors."""
+    """Draws the builder, `without` some selectors; returns its values."""
     selectors = st.pills(
         "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
@@ -117,7 +117,7 @@ def form(*, without: Container[str] = ()) -> Fields:
 
 
 def effect() -> tuple[bool, float]:
-    """Asks whether answers are hidden or (True) marked stale, and for how many seconds that can be undone."""
+    """Draws the controls; returns whether answers are marked stale (else hidden), and the seconds to undo it."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         soft = st.segmented_control(
             "Effect",

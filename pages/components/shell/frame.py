@@ -32,7 +32,7 @@ NO_REDIS = (
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """How the parts around the cache are. `workers` is None when the queue cannot be read."""
+    """The state of Redis and of the workers. `workers` is None when the queue cannot be read."""
 
     facts: StoreFacts | None
     facts_at: float
@@ -53,7 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def state() -> State:
-    """The state now, read at most every few seconds for all tabs together."""
+    """The state now, at most a few seconds old."""
     facts, alive = queries.store_facts(), queries.alive_workers()
     return State(
         facts=facts.value,
@@ -66,7 +66,7 @@ def state() -> State:
 
 
 def entered() -> None:
-    """Says that this session came in by `app.py`."""
+    """Notes that `app.py` has run in this session."""
     st.session_state["entered"] = True
 
 
@@ -158,7 +158,7 @@ def _banner(explained_by_page: Container[str]) -> None:
 
 
 def _problems(now: State) -> list[str]:
-    """What an operator should know of before it hurts."""
+    """Problems that an operator should know about, one sentence each."""
     facts = now.facts
     if facts is None:
         return []
@@ -182,7 +182,7 @@ def _version(facts: StoreFacts) -> str:
 
 
 def nothing_yet(reading: Reading[Any]) -> None:
-    """In place of a part whose values have never been read."""
+    """Draws a note in place of a part whose values have never been read."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(":material/cloud_off: **No values yet**", text_alignment="center")
@@ -193,6 +193,6 @@ def nothing_yet(reading: Reading[Any]) -> None:
 
 
 def no_worker_notice(what: str) -> None:
-    """Says that what was queued waits, and how to start a worker."""
+    """Warns that no worker is alive, with what that means and how to start one."""
     st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
     st.code(START_WORKERS, language="shell")

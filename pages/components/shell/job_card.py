@@ -38,7 +38,7 @@ KINDS = {
 
 
 def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
-    """One job with its progress and buttons; `more` draws further buttons."""
+    """Draws one job with its progress and buttons; `more` draws further buttons."""
     icon, colour = STATES[job.state]
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

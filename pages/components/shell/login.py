@@ -1,4 +1,4 @@
-"""Logging in and out, and who is there: what the console shows of logins."""
+"""Login and logout on screen, and the viewer's name and role."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pages.components.server.server_checks import login_section, providers
 
 
 def gate(actor: Actor) -> None:
-    """In place of a page, for one who may not look at it: the way in, or why there is none."""
+    """Draws, in place of a page that the viewer may not see, the login or the reason why there is none."""
     with st.container(horizontal_alignment="center"), st.container(border=True, width=440, gap="medium"):
         st.title("Encore", anchor=False)
         st.caption("The operations console of a response cache.")
@@ -37,7 +37,7 @@ def gate(actor: Actor) -> None:
 
 
 def who(actor: Actor) -> None:
-    """In the sidebar: who is there, with which role, and the way out."""
+    """Draws, in the sidebar, the viewer, the role and the logout button."""
     with st.container(gap="xsmall"):
         st.caption("Access")
         if actor.local:
@@ -53,7 +53,7 @@ def _log_in(provider: str | None) -> None:
 
 
 def log_out() -> None:
-    """Ends this login in all windows and wherever else its cookie is."""
+    """Ends this login in all windows, and wherever else its cookie is used."""
     claims = context.claims()
     try:
         built = context.services()

@@ -20,7 +20,7 @@ SHOWN = 5
 
 
 def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
-    """The table, where near questions are looked for; nothing elsewhere. Judges and counts nothing."""
+    """Draws the nearest stored questions, where semantic lookup is on. Judges and counts nothing."""
     _, keyed = context.services().cache.decider.prepared(request, controls)
     if keyed is None:
         return
@@ -31,7 +31,7 @@ def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
 
 
 def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
-    """The questions of the same scope that are nearest by embedding; False where semantic lookup is off.
+    """Draws the questions of the scope that are nearest by embedding; returns False where semantic lookup is off.
 
     Raises StoreUnavailable.
     """

@@ -9,7 +9,7 @@ from pages.components.data import context
 
 
 def read_only(action: Action) -> None:
-    """Says why an action is not offered; nothing when it is."""
+    """Draws the reason why the viewer may not do something; nothing when the viewer may."""
     actor = context.actor()
     if not actor.may(action):
         st.caption(

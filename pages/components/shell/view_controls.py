@@ -12,7 +12,7 @@ ALL = "all"
 
 
 def choose_view(names: Names) -> View:
-    """The controls, one beside the other: inside a horizontal container."""
+    """Draws the controls, inside a horizontal container; returns the view they choose."""
     chosen = st.segmented_control(
         "Range", list(RANGES), default="15m", key=names.range, bind="query-params", required=True
     )

@@ -1,4 +1,4 @@
-"""What is asked most, and the figures by name, by waiting, by TTL class and by reason."""
+"""The figures of the dashboard in detail: frequent prompts, and by name, waiting, TTL class and reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import UNKNOWN
 
 
-def behind(view: View) -> None:
+def breakdowns(view: View) -> None:
     """Draws, in tabs, the most frequent prompts and the figures by name."""
     now = queries.summary(view).value
     if now is None or not now.requests:
