@@ -14,7 +14,7 @@ from core.settings import Settings
 from pages.components.data import queries
 from pages.components.data.view import EvidenceView, View
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
+PAGES = Path(__file__).resolve().parents[3] / "pages"
 
 
 def test_two_lists_of_different_length_read_in_the_same_second_are_both_whole(services):
