@@ -13,10 +13,11 @@ from pages.components.dashboard.panels import panels
 from pages.components.data import actions, context, queries
 from pages.components.data.view import ON_DASHBOARD, View
 from pages.components.display.figures import clock, duration, sentence
+from pages.components.display.placeholder import placeholder
 from pages.components.display.tiles import draw as draw_tile
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet, state
-from pages.components.shell.job_card import figures as figures_of_job
+from pages.components.shell.job_card import progress_in_words
 from pages.components.shell.view_controls import choose_view
 
 TILE_SECONDS = 2
@@ -81,43 +82,37 @@ def empty(view: View) -> None:
     """Draws the page without requests: what to do first, or where to look instead."""
     latest = queries.latest_request().value
     if latest is not None:
-        with st.container(border=True, horizontal_alignment="center"):
-            st.space("small")
-            st.markdown(f":material/hourglass_empty: **No requests in the last {view.window.words}**")
-            st.caption(
-                f"The latest one was {duration(time.time() - latest.at)} ago. Choose a longer range, or other filters.",
-                text_alignment="center",
-            )
-            st.space("small")
-        return
-    workers = queries.alive_workers().value
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown("### :material/rocket_launch: No requests yet", text_alignment="center")
-        st.caption(
-            "Send a prompt twice in the playground: first a miss, then a hit. Or replay real questions that customers "
-            "asked their bank, and watch the cache fill.",
-            text_alignment="center",
-            width=560,
+        placeholder(
+            f":material/hourglass_empty: **No requests in the last {view.window.words}**",
+            f"The latest one was {duration(time.time() - latest.at)} ago. Choose a longer range, or other filters.",
         )
-        with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
-            if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-                st.switch_page("pages/playground.py", query_params={})
-            st.button(
-                "Replay sample questions",
-                key="replay",
-                icon=":material/play_arrow:",
-                type="primary",
-                on_click=actions.replay_sample,
-                disabled=not workers or not context.actor().may(Action.ASK),
-            )
-        if not workers:
-            st.caption(
-                f"The replay runs on a worker, and none is alive. Start a pool: `{START_WORKERS}`",
-                text_alignment="center",
-            )
-        actions.show_last("replay")
-        st.space("small")
+        return
+    placeholder(
+        "### :material/rocket_launch: No requests yet",
+        "Send a prompt twice in the playground: first a miss, then a hit. Or replay real questions that customers "
+        "asked their bank, and watch the cache fill.",
+        _first_steps,
+    )
+
+
+def _first_steps() -> None:
+    workers = queries.alive_workers().value
+    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
+        if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
+            st.switch_page("pages/playground.py", query_params={})
+        st.button(
+            "Replay sample questions",
+            key="replay",
+            icon=":material/play_arrow:",
+            type="primary",
+            on_click=actions.replay_sample,
+            disabled=not workers or not context.actor().may(Action.ASK),
+        )
+    if not workers:
+        st.caption(
+            f"The replay runs on a worker, and none is alive. Start a pool: `{START_WORKERS}`", text_alignment="center"
+        )
+    actions.show_last("replay")
 
 
 def replay_progress() -> None:
@@ -126,7 +121,7 @@ def replay_progress() -> None:
     if job is None or not job.state.is_live:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        progress = figures_of_job(job.kind, job.progress)
+        progress = progress_in_words(job.kind, job.progress)
         words = f"Replaying sample questions: {progress}" if progress else "The replay begins."
         st.progress(job.share or 0.0, text=sentence(words))
         st.button("Stop", key="stop-replay", icon=":material/stop:", on_click=actions.stop, args=(job.id,))

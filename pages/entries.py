@@ -14,6 +14,7 @@ from pages.components.data import actions, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
 from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import error_sentence, literal
 from pages.components.entries import tables
 from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
@@ -82,14 +83,11 @@ def shown_by_key(namespace: str, key: str) -> None:
     elif found.error:
         nothing_yet(found)
     else:
-        with st.container(border=True, horizontal_alignment="center"):
-            st.space("small")
-            st.markdown(":material/key_off: **No entry has this key**", text_alignment="center")
-            st.caption(
-                "It may have expired, been evicted or deleted, or be in another namespace.", text_alignment="center"
-            )
-            st.button("Show all entries", key="entries-clear", on_click=clear_all)
-            st.space("small")
+        placeholder(
+            ":material/key_off: **No entry has this key**",
+            "It may have expired, been evicted or deleted, or be in another namespace.",
+            lambda: _clear_button("Show all entries"),
+        )
 
 
 def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
@@ -133,35 +131,37 @@ def many_selected(chosen: Filters, selected: list[FoundEntry]) -> None:
 
 def nothing_found(chosen: Filters) -> None:
     """Draws the page without entries: nothing is stored, or nothing matches."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        if chosen.choose:
-            st.markdown(":material/search_off: **Nothing matches**", text_alignment="center")
-            st.caption("No stored entry matches the filters.", text_alignment="center")
-            st.button("Clear filters", key="entries-clear", icon=":material/filter_alt_off:", on_click=clear_all)
-        else:
-            st.markdown(":material/database: **No entries yet**", text_alignment="center")
-            others = [name for name in queries.namespaces() if name != chosen.namespace]
-            if others:
-                st.caption(
-                    f"None in {literal(chosen.namespace)}. Other namespaces: "
-                    + ", ".join(literal(name) for name in others[:8]),
-                    text_alignment="center",
-                )
-            st.caption(
-                "An entry appears when a request is answered by the provider and may be kept. Ask something, or add "
-                "answers below.",
-                text_alignment="center",
-            )
-            st.button(
-                "Open the playground",
-                key="entries-playground",
-                icon=":material/chat:",
-                type="primary",
-                on_click=leave_for,
-                args=("pages/playground.py", {}),
-            )
-        st.space("small")
+    if chosen.choose:
+        placeholder(
+            ":material/search_off: **Nothing matches**",
+            "No stored entry matches the filters.",
+            lambda: _clear_button("Clear filters"),
+        )
+        return
+    text = (
+        "An entry appears when a request is answered by the provider and may be kept. Ask something, or add answers "
+        "below."
+    )
+    others = [name for name in queries.namespaces() if name != chosen.namespace]
+    if others:
+        named = ", ".join(literal(name) for name in others[:8])
+        text = f"None in {literal(chosen.namespace)}. Other namespaces: {named}. {text}"
+    placeholder(":material/database: **No entries yet**", text, _playground_button)
+
+
+def _clear_button(words: str) -> None:
+    st.button(words, key="entries-clear", icon=":material/filter_alt_off:", on_click=clear_all)
+
+
+def _playground_button() -> None:
+    st.button(
+        "Open the playground",
+        key="entries-playground",
+        icon=":material/chat:",
+        type="primary",
+        on_click=leave_for,
+        args=("pages/playground.py", {}),
+    )
 
 
 page()

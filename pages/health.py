@@ -17,6 +17,7 @@ from pages.components.data.checkup import SECONDS, Looked, checkup
 from pages.components.display.figures import UNKNOWN, clock, many, number, size
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import error_sentence, plain, visible
+from pages.components.display.tiles import draw_boxed
 from pages.components.shell.frame import frame, state
 from pages.components.shell.permissions import read_only
 
@@ -123,10 +124,10 @@ def _server() -> None:
         return
     limit = f"of {size(facts.max_bytes)}" if facts.max_bytes else "no limit"
     with st.grid(4, min_column_width=150):
-        _tile("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
-        _tile("Memory", size(facts.used_bytes), limit)
-        _tile("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
-        _tile(
+        draw_boxed("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
+        draw_boxed("Memory", size(facts.used_bytes), limit)
+        draw_boxed("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
+        draw_boxed(
             "Writes",
             "taken" if facts.writable else "refused",
             _KEPT[facts.persistence],
@@ -146,12 +147,6 @@ def _replication(facts: StoreFacts) -> str:
     if facts.role != "master":
         return "replica: takes no writes"
     return f"primary, {many(facts.replicas, 'replica')}" if facts.replicas else "primary, no replica"
-
-
-def _tile(label: str, value: str, below: str) -> None:
-    with st.container(border=True, gap=None, height="stretch"):
-        st.metric(label, value)
-        st.caption(below)
 
 
 def _self_test() -> None:

@@ -8,6 +8,7 @@ from core.models import SemanticMode
 from pages.components.data import actions, context, queries
 from pages.components.data.queries import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
+from pages.components.display.placeholder import placeholder
 from pages.components.quality.lab import lab
 from pages.components.quality.mode import mode, off
 from pages.components.quality.publish import confirm, history, proposals
@@ -68,25 +69,20 @@ def _namespaces() -> list[str]:
 
 def empty(view: EvidenceView) -> None:
     """Draws the page without evidence: where evidence comes from."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        if view.is_everything:
-            st.markdown(":material/hourglass_empty: **No evidence yet**", text_alignment="center")
-            st.caption(
-                "It comes from requests that were not asked before word for word. Ask one question in two wordings in "
-                "the playground: the near match, and what guards and judge said about it, appear here.",
-                text_alignment="center",
-                width=560,
-            )
-            if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-                st.switch_page("pages/playground.py", query_params={})
-        else:
-            st.markdown(
-                f":material/hourglass_empty: **No evidence in the {view.words}**",
-                text_alignment="center",
-            )
-            st.caption("Choose a longer range.", text_alignment="center")
-        st.space("small")
+    if view.is_everything:
+        placeholder(
+            ":material/hourglass_empty: **No evidence yet**",
+            "It comes from requests that were not asked before word for word. Ask one question in two wordings in the "
+            "playground: the near match, and what guards and judge said about it, appear here.",
+            _playground_button,
+        )
+    else:
+        placeholder(f":material/hourglass_empty: **No evidence in the {view.words}**", "Choose a longer range.")
+
+
+def _playground_button() -> None:
+    if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
+        st.switch_page("pages/playground.py", query_params={})
 
 
 page()

@@ -14,6 +14,7 @@ from pages.components.data.readings import Reading
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display import outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, sentence
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, visible
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.view_controls import choose_view
@@ -138,14 +139,8 @@ def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, floa
 
 def nothing_found() -> None:
     """Draws the page without a match: what to do instead."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown(":material/search_off: **No matching request**", text_alignment="center")
-        st.caption(
-            f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters.",
-            text_alignment="center",
-        )
-        st.space("small")
+    text = f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters."
+    placeholder(":material/search_off: **No matching request**", text)
 
 
 def detail(record: RequestRecord) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from core.invalidation import Schedule
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import many
+from pages.components.display.placeholder import placeholder
 from pages.components.schedules.card import card
 from pages.components.schedules.dialogs import Asked, confirm_adding, confirm_removing, confirm_running
 from pages.components.schedules.form import EXAMPLE, builder, fill_example
@@ -38,11 +39,7 @@ def page() -> None:
 
 def without_redis() -> None:
     """Draws the page without Redis, where there are no schedules."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown(":material/event_busy: **No schedules without Redis**", text_alignment="center")
-        st.caption(NO_REDIS, text_alignment="center")
-        st.space("small")
+    placeholder(":material/event_busy: **No schedules without Redis**", NO_REDIS)
 
 
 def listing() -> None:
@@ -80,18 +77,18 @@ def _has(schedule: Schedule, text: str) -> bool:
 
 def empty() -> None:
     """Draws the page without schedules: what one is for."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown(":material/event_repeat: **Nothing runs by itself yet**", text_alignment="center")
-        st.caption(
-            f"A schedule repeats an invalidation, for example: {EXAMPLE}. Each run can be undone like any other "
-            "invalidation, and appears in the history.",
-            text_alignment="center",
-        )
-        # The form is outside of this fragment: the whole page has to be drawn.
-        if st.button("Fill in this example", key="schedule-example", icon=":material/edit:", on_click=fill_example):
-            st.rerun()
-        st.space("small")
+    placeholder(
+        ":material/event_repeat: **Nothing runs by itself yet**",
+        f"A schedule repeats an invalidation, for example: {EXAMPLE}. Each run can be undone like any other "
+        "invalidation, and appears in the history.",
+        _example_button,
+    )
+
+
+def _example_button() -> None:
+    # The form is outside of this fragment: the whole page has to be drawn.
+    if st.button("Fill in this example", key="schedule-example", icon=":material/edit:", on_click=fill_example):
+        st.rerun()
 
 
 page()

@@ -10,7 +10,9 @@ from core.access import Action
 from pages.components.data import actions, context, queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, duration, many, number
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal
+from pages.components.display.tiles import draw_boxed
 from pages.components.schedules import tables as schedule_tables
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet
@@ -49,29 +51,27 @@ def overview() -> None:
         return
     now = queue.value
     with st.grid(4, min_column_width=150):
-        _tile("Workers alive", now.alive_workers, "with a heartbeat in the last 30 seconds")
+        draw_boxed("Workers alive", number(now.alive_workers), "with a heartbeat in the last 30 seconds")
         waits = (
             f"the first for {duration(now.oldest_age_seconds)}"
             if now.oldest_age_seconds is not None
             else "nothing waits"
         )
-        _tile("Waiting", now.waiting, waits)
-        _tile("Running", now.running, f"{many(now.retrying, 'job')} will be tried again")
-        _tile("Failed", now.failed, f"{number(now.finished)} finished, {number(now.stopped + now.cancelled)} stopped")
+        draw_boxed("Waiting", number(now.waiting), waits)
+        draw_boxed("Running", number(now.running), f"{many(now.retrying, 'job')} will be tried again")
+        ended = f"{number(now.finished)} finished, {number(now.stopped + now.cancelled)} stopped"
+        draw_boxed("Failed", number(now.failed), ended)
     if now.suspended:
         st.warning("Workers are paused: they take no new jobs.", icon=":material/pause_circle:")
     _controls(now)
     found = queries.workers()
     if not found.value:
-        with st.container(border=True, horizontal_alignment="center", gap="small"):
-            st.space("small")
-            st.markdown(":material/engineering: **No worker**", text_alignment="center")
-            st.caption(
-                "Lookups and invalidations work without one: hidden answers stay hidden, but their memory is not "
-                "freed. Start a pool with this command:",
-                text_alignment="center",
-            )
-            st.code(START_WORKERS, language="shell", width="content")
+        placeholder(
+            ":material/engineering: **No worker**",
+            "Lookups and invalidations work without one: hidden answers stay hidden, but their memory is not freed. "
+            "Start a pool with this command:",
+            _start_command,
+        )
         return
     st.dataframe(
         tables.workers(found.value, time.time()),
@@ -96,10 +96,8 @@ def overview() -> None:
         )
 
 
-def _tile(label: str, amount: int, below: str) -> None:
-    with st.container(border=True, gap=None, height="stretch"):
-        st.metric(label, number(amount))
-        st.caption(below)
+def _start_command() -> None:
+    st.code(START_WORKERS, language="shell", width="content")
 
 
 def _controls(now: QueueView) -> None:
@@ -134,14 +132,8 @@ def jobs() -> None:
         return
     actions.show_last("job")
     if not found.value:
-        with st.container(border=True, horizontal_alignment="center"):
-            st.space("small")
-            st.markdown(":material/inbox: **No jobs**", text_alignment="center")
-            st.caption(
-                "A job appears when an invalidation is swept, and when sample questions are replayed.",
-                text_alignment="center",
-            )
-            st.space("small")
+        text = "A job appears when an invalidation is swept, and when sample questions are replayed."
+        placeholder(":material/inbox: **No jobs**", text)
         return
     chosen = st.pills("Show", list(FILTERS), default="all", key="jobs-state", required=True)
     shown = [job for job in found.value if job.state in FILTERS[chosen or "all"]]

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import WriteRefused
 from pages.components.data import context
-from pages.components.shell.job_card import KINDS, STATES, figures
+from pages.components.shell.job_card import KINDS, STATES, progress_in_words
 from tests.pages.conftest import everything_said
 from workers.queue import JobState
 from workers.queue.job import KINDS as TASKS
@@ -153,7 +153,7 @@ def test_every_state_and_every_kind_has_words():
     ],
 )
 def test_progress_in_words(kind, told, words):
-    assert figures(kind, told) == words
+    assert progress_in_words(kind, told) == words
 
 
 def test_pools_and_schedules_are_told(open_page, services, a_worker):

@@ -36,3 +36,10 @@ def draw(tile: Tile, *, stale: bool = False) -> None:
             help=tile.explained,
         )
         st.caption(tile.below)
+
+
+def draw_boxed(label: str, value: str, below: str) -> None:
+    """Draws a figure in a frame; `below` is Markdown."""
+    with st.container(border=True, gap=None, height="stretch"):
+        st.metric(label, value)
+        st.caption(below)

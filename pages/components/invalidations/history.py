@@ -9,6 +9,7 @@ from pages.components.data import queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.placeholder import placeholder
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.shell.frame import nothing_yet
 
@@ -21,11 +22,8 @@ def history() -> None:
         nothing_yet(reading)
         return
     if not reading.value:
-        with st.container(border=True, horizontal_alignment="center"):
-            st.space("small")
-            st.markdown(":material/history: **No invalidation yet**", text_alignment="center")
-            st.caption("Each one stays in this list: who, when, what, and what became of it.", text_alignment="center")
-            st.space("small")
+        text = "Each one stays in this list: who, when, what, and its outcome."
+        placeholder(":material/history: **No invalidation yet**", text)
         return
     found = _filtered(reading.value)
     if not found:

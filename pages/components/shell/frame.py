@@ -15,6 +15,7 @@ from core.stores import StoreFacts
 from pages.components.data import context, queries
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
 from pages.components.server import server_checks
 from pages.components.shell import alert_banner, bypass_banner, login
@@ -183,13 +184,8 @@ def _version(facts: StoreFacts) -> str:
 
 def nothing_yet(reading: Reading[Any]) -> None:
     """Draws a note in place of a part whose values have never been read."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown(":material/cloud_off: **No values yet**", text_alignment="center")
-        st.caption(
-            f"{plain(reading.error or 'Nothing was read')}. They appear when Redis answers.", text_alignment="center"
-        )
-        st.space("small")
+    reason = plain(reading.error or "Nothing was read")
+    placeholder(":material/cloud_off: **No values yet**", f"{reason}. They appear when Redis answers.")
 
 
 def no_worker_notice(what: str) -> None:

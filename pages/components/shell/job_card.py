@@ -51,7 +51,7 @@ def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
             more()
         if job.state.is_live:
             st.progress(job.share or 0.0, text=_progress(job))
-        elif done := figures(job.kind, job.result or job.progress):
+        elif done := progress_in_words(job.kind, job.result or job.progress):
             st.caption(sentence(done))
         if job.error:
             st.error(literal(job.error, 400), icon=":material/error:")
@@ -105,7 +105,7 @@ def _when(job: JobView) -> str:
 def _progress(job: JobView) -> str:
     if job.state is JobState.RUNNING:
         part = f"{share(job.share, 0)}: " if job.share is not None else ""
-        return sentence(part + (figures(job.kind, job.progress) or "it begins"))
+        return sentence(part + (progress_in_words(job.kind, job.progress) or "it begins"))
     if job.state is JobState.RETRYING:
         return f"failed, tried again soon; {job.retries_left} attempts left"
     if queries.alive_workers().value == 0:
@@ -113,7 +113,7 @@ def _progress(job: JobView) -> str:
     return "waiting for a worker"
 
 
-def figures(kind: str, progress: Mapping[str, Any]) -> str:
+def progress_in_words(kind: str, progress: Mapping[str, Any]) -> str:
     """What a job of a kind has done, in words, from its progress or result; empty while it has reported none."""
     if not progress:
         return ""
