@@ -129,7 +129,7 @@ def _server() -> None:
         draw_boxed("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
         draw_boxed(
             "Writes",
-            "taken" if facts.writable else "refused",
+            "accepted" if facts.writable else "refused",
             _KEPT[facts.persistence],
         )
 

@@ -45,7 +45,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a moved record is not checked before the store is tried again",
-        file="core/cache/flow.py",
+        file="core/cache/writer.py",
         old="if not may_store(entry, record):",
         new="if False:",
         tests="tests/cache/test_cache.py",
@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         name="the stamp is taken when the answer is stored",
         file="core/cache/flow.py",
-        old="sequence=miss.stamp.sequence,",
-        new="sequence=self.store_.ensure_record(keyed.slot).sequence,",
+        old="self._writer.entry(call, miss.stamp, ",
+        new="self._writer.entry(call, (yield __import__('core.cache.effects', fromlist=['']).MakeRecord(call)).stamp, ",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(
@@ -235,7 +235,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an audit log that cannot be written keeps an answer alive",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/history.py",
         old="    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:\n        logger",
         new="    except KeyboardInterrupt as error:\n        logger",
         tests="tests/invalidation/test_invalidator.py",
@@ -530,7 +530,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a pattern that matches everything is taken",
-        file="core/bans/record.py",
+        file="core/bans/criteria.py",
         old='    if not pattern.strip("*? "):',
         new="    if False:",
         tests="tests/bans/test_record.py",

@@ -83,7 +83,7 @@ def _apart(turn: Turn, answer: Answer) -> None:
         if stored is None:
             raise InvalidInput("key", "the stored answer is gone already")
         told = _label(turn, stored.entry.prompt, needed=True)
-        _, keyed = built.cache.decider.prepared(turn.ask.request(), turn.ask.controls())
+        keyed = built.cache.identify(turn.ask.request(), turn.ask.controls()).keyed
         if keyed is not None and keyed.identity.key != answer.key:
             turn.hidden_by = _hide(turn, keyed.identity.key).id
         return told
