@@ -99,11 +99,11 @@ else:
     from starlette.middleware import Middleware
 
     from pages.components.server import server_checks
-    from pages.components.server.serving import Doorway
+    from pages.components.server.serving import AccessMiddleware
 
     settings = server_checks.refuse_to_serve()
     app = st.App(
         __file__,
         secrets=server_checks.login_secrets(settings) if settings else {},
-        middleware=[Middleware(Doorway, has_login=server_checks.has_login)],
+        middleware=[Middleware(AccessMiddleware, has_login=server_checks.has_login)],
     )

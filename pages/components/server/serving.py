@@ -32,8 +32,8 @@ HEADERS = {
 """Added to every answer: no other site shows the console in a frame, or gets its addresses."""
 
 
-class Doorway:
-    """Wraps the console's server. `has_login` is asked at each connection."""
+class AccessMiddleware:
+    """Refuses connections from elsewhere without a login, and adds headers. `has_login` is asked at each connection."""
 
     def __init__(self, app: ASGIApp, *, has_login: Callable[[], bool]) -> None:
         self._app = app
@@ -62,13 +62,13 @@ class Doorway:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                _lead_back(scope["path"], request, headers)
+                _return_to_page(scope["path"], request, headers)
             await send(message)
 
         await self._app(scope, receive, completed)
 
 
-def _lead_back(path: str, request: Headers, answer: MutableHeaders) -> None:
+def _return_to_page(path: str, request: Headers, answer: MutableHeaders) -> None:
     """Remembers the page that a login began on, and returns there afterwards: the provider knows one address."""
     if path.endswith(LOGIN):
         page = page_of(request.get("referer", ""), request.get("host", ""))
