@@ -11,7 +11,7 @@ import msgspec
 from redis import Redis
 
 from .access import AuditLog, EndedLogins, Role, RoleRules
-from .cache import BypassSwitch, CacheConfig, LLMCache, Refreshes
+from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .entries import RELEASED_SECONDS, Pins
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
@@ -58,7 +58,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
     pins: Pins | None = None
-    refreshes: Refreshes | None = None
+    refreshes: RefreshQueue | None = None
     schedules: Schedules | None = None
     gauges: Gauges | None = None
     redis: Redis | None = None
@@ -105,7 +105,7 @@ def bootstrap(
     semantic = _semantic(base, provider, thresholds, refusals, evidence, judge)
     invalidation = _invalidation(base)
     switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
-    refresher = Refreshes(base.queue_redis) if base.queue_redis is not None else None
+    refresher = RefreshQueue(base.queue_redis) if base.queue_redis is not None else None
     gauges = Gauges(base.redis, clock=clock) if base.redis is not None else None
     return Services(
         settings=settings,
@@ -183,7 +183,7 @@ def _cache(
     semantic: DeferredLookup | None,
     invalidation: CacheInvalidator,
     switch: BypassSwitch,
-    refresher: Refreshes | None,
+    refresher: RefreshQueue | None,
 ) -> LLMCache:
     return LLMCache(
         base.config,

@@ -711,6 +711,20 @@ MUTANTS = (
         new="elseif false then",
         tests="tests/stores/test_contract.py tests/cache/test_leases.py",
     ),
+    Mutant(
+        name="a forked child goes on with the locks and threads of its parent",
+        file="core/concurrency/background.py",
+        old="        begin(owner)\n",
+        new="        pass\n",
+        tests="tests/concurrency/test_background.py",
+    ),
+    Mutant(
+        name="a forked child takes apart what its parent made",
+        file="core/concurrency/background.py",
+        old="        _inherited.append(dict(vars(owner)))\n",
+        new="",
+        tests="tests/concurrency/test_background.py",
+    ),
 )
 
 

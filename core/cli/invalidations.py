@@ -12,7 +12,7 @@ import msgspec
 from ..bans import Criteria
 from ..errors import InvalidationRefused, InvalidInput, WriteRefused
 from ..invalidation import WORD, Invalidation, InvalidationState, Preview, Previewed
-from ..monitoring import Pools
+from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
 from .shell import Command, Exit, Shell, cli, command, namespace_option
@@ -190,7 +190,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
 def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
     """The invalidation when a worker has swept it, or when the time is up."""
     services = shell.shared
-    if services.queue_redis is not None and not Pools(services.queue_redis).alive_workers():
+    if services.queue_redis is not None and not WorkerPools(services.queue_redis).alive_workers():
         shell.say("No worker is alive, so nothing is swept until one is: python -m workers")
     deadline = time.monotonic() + timeout
     while True:

@@ -82,6 +82,7 @@ class HitCounts:
         self._client = client
         self._clock = clock
         self._waiting: dict[tuple[str, str], _Waiting] = {}
+        # Plain dicts: they are read without a lock while the thread that flushes adds and removes.
         self._here: dict[tuple[str, int], dict[bytes, _Waiting]] = {}
         self._parts_here: dict[tuple[str, int, int], dict[bytes, int]] = {}
         if client is not None:

@@ -147,7 +147,7 @@ def _table(values: Mapping[Any, Any]) -> Table:
 
 
 class MemoryLedger:
-    """Counts of this process, gone with it. The same slots, kept as long."""
+    """Counts of this process, gone with it. Slots are as long, and kept as long, as in Redis."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -17,7 +17,7 @@ from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store
 from .alerts import HealthFacts
-from .worker_pools import Pools
+from .worker_pools import WorkerPools
 
 FRESH_SECONDS = 5.0
 """How long facts count as those of now."""
@@ -57,7 +57,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         if self.queue is None:
             return None
         try:
-            return Pools(self.queue).alive_workers()
+            return WorkerPools(self.queue).alive_workers()
         except StoreUnavailable:
             return None
 

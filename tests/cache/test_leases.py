@@ -20,6 +20,7 @@ from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider, Outcomes
+from tests.processes import in_child
 
 SHORT = 0.6
 DIGEST = b"d" * 32
@@ -133,7 +134,7 @@ def test_all_that_is_held_is_given_back_at_the_end_and_the_thread_ends(store, sl
     leases = Leases(store, 60)
     for sequence in range(3):
         take(leases, slot, sequence)
-    thread = leases._thread
+    thread = leases._worker.thread
     leases.close()
     assert not any(store.leased(slot, DIGEST, sequence) for sequence in range(3))
     assert not thread.is_alive()
@@ -142,10 +143,28 @@ def test_all_that_is_held_is_given_back_at_the_end_and_the_thread_ends(store, sl
 def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(store, slot):
     leases = Leases(store, 60, lease_seconds=0.03)
     leases.give_back(take(leases, slot))
-    until(lambda: leases._thread is None)
+    until(lambda: leases._worker.thread is None)
     take(leases, slot)
-    assert leases._thread.is_alive()
+    assert leases._worker.thread.is_alive()
     leases.close()
+
+
+def test_a_forked_child_holds_none_of_its_parents_leases_and_renews_its_own(leases, store, slot):
+    take(leases, slot, 1)
+
+    def check() -> None:
+        assert leases.take(slot, DIGEST, 1) is None
+        own = take(leases, slot, 2)
+        pause, end = threading.Event(), time.monotonic() + 2 * SHORT
+        while time.monotonic() < end:
+            assert store.leased(slot, DIGEST, 2)
+            pause.wait(0.02)
+        assert list(leases._held) == [own.claim.token]
+        leases.close()
+
+    in_child(check)
+    assert store.leased(slot, DIGEST, 1), "the end of the child does not end its parent's"
+    assert not store.leased(slot, DIGEST, 2)
 
 
 class RacingStore(MemoryStore):

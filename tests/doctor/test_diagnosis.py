@@ -21,7 +21,7 @@ from core.doctor.queue import queue_findings
 from core.doctor.redis import facts_findings
 from core.doctor.semantic import semantic_findings
 from core.models import ChatRequest
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from core.stores.base import Persistence, StoreFacts
 
@@ -220,7 +220,7 @@ def test_workers_are_counted_by_what_their_pools_say(redis_server, monkeypatch):
     monkeypatch.setenv("ENCORE_REDIS_URL", redis_server().url)
     with bootstrap(Settings()) as services:
         assert the_only(queue_findings(services)).level is Level.WARNING
-        pools = Pools(services.queue_redis)
+        pools = WorkerPools(services.queue_redis)
         pools.beat("a", host="h", pid=1, workers=2)
         pools.beat("b", host="h", pid=2, workers=1)
         assert found(queue_findings(services)) == {"3 workers are alive.": Level.OK}

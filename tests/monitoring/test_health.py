@@ -15,7 +15,7 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.monitoring.alerts import HealthFacts, alerts
 from core.monitoring.health import FRESH_SECONDS, RecentHealth
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from core.stores.memory import MemoryStore
 from tests.fakes import CountingProvider
@@ -37,7 +37,7 @@ def ask(services: Services, prompt: str, *, model: str = "gpt-4o", namespace: st
 
 
 def beat(services: Services, workers: int) -> None:
-    Pools(services.queue_redis).beat("pool", host=socket.gethostname(), pid=os.getpid(), workers=workers)
+    WorkerPools(services.queue_redis).beat("pool", host=socket.gethostname(), pid=os.getpid(), workers=workers)
 
 
 def test_facts_are_those_of_the_parts(services):

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core.access.roles import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.models import Answer, ChatRequest, Controls
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from pages.components.data import context
 from tests.conftest import RedisServer
@@ -94,7 +94,7 @@ def queue(services: Services) -> JobQueue:
 @pytest.fixture
 def a_worker(services: Services) -> Iterator[SimpleWorker]:
     """A worker that is registered, in a pool that is heard of, and does nothing."""
-    pools = Pools(services.queue_redis)
+    pools = WorkerPools(services.queue_redis)
     pools.beat("pool", host="localhost", pid=os.getpid(), workers=1)
     worker = SimpleWorker([queue_on(services.queue_redis)], connection=services.queue_redis, serializer=JSONSerializer)
     worker.register_birth()

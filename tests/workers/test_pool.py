@@ -17,7 +17,7 @@ from core.bans.criteria import Criteria
 from core.bans.record import BanState
 from core.invalidation.schedules import Schedules
 from core.keys.names import Slot, readable_key
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.stores import codec
 from core.stores.base import Write
 from tests.metrics.outcomes import a_hit
@@ -86,14 +86,14 @@ def test_what_is_due_is_swept_by_itself_and_the_pool_ends_without_a_trace(instal
     assert (job.state, job.namespace, job.share) == (JobState.FINISHED, "shop", 1.0)
     assert (job.result["deleted"], job.result["scanned"], job.result["finished"]) == (50, 60, True)
     assert installation.entries("shop") == 20, "entries and aliases of the other model"
-    assert Pools(installation.services.queue_redis).alive_workers() == 2
+    assert WorkerPools(installation.services.queue_redis).alive_workers() == 2
 
     processes = descendants(pool.process.pid)
     assert len(processes) >= 2
     assert pool.stop() == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
     assert installation.queue.workers() == []
-    assert Pools(installation.services.queue_redis).alive() == []
+    assert WorkerPools(installation.services.queue_redis).alive() == []
     assert pool.said() == ""
 
 

@@ -20,7 +20,7 @@ from core.invalidation import Invalidation, InvalidationState, Schedule
 from core.keys import Slot
 from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
 from core.models import OutcomeKind
-from core.monitoring import FRESH_SECONDS, Alert, Pool, Pools
+from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
 from core.stores import StoreFacts
 from pages.components.data import context
@@ -336,7 +336,7 @@ def _pools() -> list[Pool]:
     client = context.services().queue_redis
     if client is None:
         raise StoreUnavailable(NO_QUEUE)
-    return Pools(client).alive()
+    return WorkerPools(client).alive()
 
 
 @shared(queue_readings)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
+
+from cachetools import LRUCache
 
 from core.errors import CacheError, OutcomeUnknown, StoreUnavailable, WriteRefused
 
@@ -39,6 +40,14 @@ class Reading(Generic[Value]):
         self.error = error
 
 
+class _Place:
+    """The latest reading of one name, and the lock of the thread that reads it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reading: Reading[Any] | None = None
+
+
 class Readings:
     """The latest readings by name from one server. Threads share it; one of them reads, the others wait for it.
 
@@ -50,8 +59,7 @@ class Readings:
         self._clock = clock
         self._lock = threading.Lock()
         self._probing = threading.Lock()
-        self._kept: OrderedDict[Hashable, Reading[Any]] = OrderedDict()
-        self._turns: dict[Hashable, threading.Lock] = {}
+        self._places: LRUCache[Hashable, _Place] = LRUCache(MAX_READINGS)
         self._generation = 0
         self._pause_until = 0.0
         self.error = ""
@@ -62,11 +70,9 @@ class Readings:
     def get(self, name: Hashable, read: Callable[[], Value], max_age: float = 2.0) -> Reading[Value]:
         """The value not older than `max_age` seconds if it can be had, else the last one with the error."""
         with self._lock:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
-            with self._lock:
-                kept = self._kept.get(name)
-                generation = self._generation
+            place = self._places.setdefault(name, _Place())
+        with place.lock:
+            kept, generation = place.reading, self._generation
             now = self._clock()
             if kept is not None and kept.generation == generation and 0 <= now - kept.read_at < max_age:
                 return kept
@@ -77,7 +83,7 @@ class Readings:
             except FAILURES as error:
                 self._failed(error, now)
                 return _stale(kept, str(error))
-            self._keep(name, fresh)
+            place.reading = fresh
             return fresh
 
     def _is_back(self) -> bool:
@@ -101,14 +107,6 @@ class Readings:
         with self._lock:
             self._generation += 1
             self._pause_until = 0.0
-
-    def _keep(self, name: Hashable, reading: Reading[Any]) -> None:
-        with self._lock:
-            self._kept[name] = reading
-            self._kept.move_to_end(name)
-            while len(self._kept) > MAX_READINGS:
-                oldest, _ = self._kept.popitem(last=False)
-                self._turns.pop(oldest, None)
 
     def _failed(self, error: CacheError, began: float) -> None:
         now = self._clock()

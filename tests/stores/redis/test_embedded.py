@@ -156,7 +156,7 @@ def test_a_paused_server_times_out_and_answers_again_when_resumed(redis_server):
 
 OWNER = """
 import pathlib, sys
-from core.embedded import EmbeddedRedis
+from core.stores.redis import EmbeddedRedis
 server = EmbeddedRedis(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.process.pid, flush=True)
