@@ -97,35 +97,37 @@ def confirm(change: Change) -> None:
         chosen, why = change.to, ""
         name = f"version {change.version}" if change.version else "what is configured"
         st.markdown(f"Back to **{name}**: {_words(chosen)}.")
-    problem = "grey" if chosen.serve is not None and chosen.grey > chosen.serve else ""
-    if problem:
+    is_upside_down = chosen.serve is not None and chosen.grey > chosen.serve
+    if is_upside_down:
         st.error("The cosine to judge from is above the one to serve from: nothing would be judged.")
-    unproven = not problem and _support(change, chosen)
-    may_unproven = change.version is not None or context.actor().may(Action.PUBLISH_UNSUPPORTED)
-    typed = ""
-    if unproven and not may_unproven:
-        read_only(Action.PUBLISH_UNSUPPORTED)
-    elif unproven:
-        typed = st.text_input(f"Type {WORD} to publish anyway", key="change-typed", live=True, autocomplete="off")
+    is_unproven = not is_upside_down and _support(change, chosen)
+    is_allowed = not is_upside_down and (not is_unproven or _allowed_unproven(change))
+    is_change = change.version is not None or not _same(chosen, change.seen)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="change-cancel"):
             _close()
             st.rerun()
-        same = change.version is None and _same(chosen, change.seen)
         if st.button(
-            "Roll back" if change.version is not None else "Publish",
+            "Publish" if change.version is None else "Roll back",
             key="change-confirm",
             type="primary",
-            disabled=bool(problem)
-            or same
-            or (unproven and (not may_unproven or (typed or "").strip().lower() != WORD)),
+            disabled=not (is_allowed and is_change),
         ):
             _close()
             if change.version is not None:
                 actions.roll_back_threshold(change.namespace, change.version)
             else:
-                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=unproven)
+                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=is_unproven)
             st.rerun()
+
+
+def _allowed_unproven(change: Change) -> bool:
+    """Asks for the word where labels do not support a change; whether the viewer may make it and has typed the word."""
+    if change.version is None and not context.actor().may(Action.PUBLISH_UNSUPPORTED):
+        read_only(Action.PUBLISH_UNSUPPORTED)
+        return False
+    typed = st.text_input(f"Type {WORD} to publish anyway", key="change-typed", live=True, autocomplete="off")
+    return (typed or "").strip().lower() == WORD
 
 
 def _edited(change: Change) -> tuple[Threshold, str]:
