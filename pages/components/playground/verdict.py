@@ -14,7 +14,7 @@ from core.invalidation import Invalidation
 from core.models import Answer, HitDetail
 from core.semantic.quality import pair_id
 from pages.components.data import actions, context
-from pages.components.playground.turns import Turn
+from pages.components.playground.conversation import Turn
 
 NEAR = (HitDetail.SEMANTIC, HitDetail.ALIAS)
 """Hits by another question's answer."""
