@@ -24,8 +24,7 @@ from core.errors import StoreUnavailable
 from core.monitoring import WorkerPools
 from workers import tasks
 from workers.periodic import Schedule
-from workers.queue import JobQueue
-from workers.queue.worker import STOP_SIGNALS, run_worker
+from workers.queue import STOP_SIGNALS, JobQueue, run_worker
 
 logger = logging.getLogger("encore.workers")
 

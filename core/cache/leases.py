@@ -19,7 +19,7 @@ from cachetools import FIFOCache
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import Slot
-from ..stores import Claim, Store
+from ..stores import Claim, LeaseStore
 
 logger = logging.getLogger("encore.leases")
 
@@ -49,7 +49,7 @@ class Leases:
     A lease is renewed for `longest_seconds` at most: no caller waits longer than that for the one that computes.
     """
 
-    def __init__(self, store: Store, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, store: LeaseStore, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._store = store
         self._longest_seconds = longest_seconds
         self._lease_seconds = min(lease_seconds, longest_seconds)

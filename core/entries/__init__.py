@@ -10,7 +10,6 @@ from .listing import (
     EntryPage,
     FoundEntry,
     Place,
-    answer_text,
     count_listed,
     find_entries,
     find_entry,
@@ -24,6 +23,6 @@ from .transfer import MOST_BYTES, MOST_LINES, export
 __all__ = [
     "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
     "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
-    "Pins", "Place", "SeedReport", "answer_text", "count_listed", "differences", "explain", "export", "find_entries",
+    "Pins", "Place", "SeedReport", "count_listed", "differences", "explain", "export", "find_entries",
     "find_entry", "nearest_entries", "page_entries", "read_seeds", "record_seeding", "sow",
 ]  # fmt: skip

@@ -42,7 +42,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def store_health(self) -> HealthFacts:
         """How the store is, the workers unknown: a few round trips a namespace. Raises StoreUnavailable."""
-        found = self.store.facts()
+        found = self.store.info()
         per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
         return HealthFacts(
             memory_bytes=found.used_bytes,
@@ -73,7 +73,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def sample(self, now: float) -> Sample:
         """How much is stored and in use, for the series of gauges. Raises StoreUnavailable."""
-        found = self.store.facts()
+        found = self.store.info()
         counts = Counter({name: self.count_entries(name) for name in self.store.namespaces()})
         return Sample(
             at=now,

@@ -16,6 +16,7 @@ from core.errors import ProviderUnavailable
 from core.keys.names import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
 from core.settings import Settings
+from core.stores.redis.store import request_client
 from tests.fakes import CountingProvider, Outcomes
 from tests.processes import in_child
 from tests.samples import Clock
@@ -185,7 +186,7 @@ def test_without_refreshes_nothing_stale_is_served(client, namespace):
 
 
 def test_neither_a_redis_that_is_down_nor_the_end_of_the_process_is_told_to_a_request():
-    refreshes = RefreshQueue(Redis(port=1, socket_connect_timeout=0.1))
+    refreshes = RefreshQueue(request_client("redis://127.0.0.1:1", 5))
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
     refreshes(request, SHORT, "0-" + "ab" * 32)
     refreshes.close()

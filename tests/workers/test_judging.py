@@ -21,7 +21,6 @@ SETTINGS = {
     "ENCORE_SEMANTIC_THRESHOLD": "0.8",
     "ENCORE_JUDGE_MODEL": "encore-demo-small",
     "ENCORE_JUDGE_SAMPLE": "1",
-    "ENCORE_REDIS_TIMEOUT_SECONDS": "5",
 }
 
 

@@ -2,11 +2,13 @@
 
 from workers.queue.job import Interrupted, Task, current_task
 from workers.queue.jobs import JobNotFound, JobQueue, JobRefused
-from workers.queue.records import QUEUE_NAME
+from workers.queue.records import QUEUE_NAME, job_id
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
+from workers.queue.worker import STOP_SIGNALS, run_worker
 
 __all__ = [
     "QUEUE_NAME",
+    "STOP_SIGNALS",
     "Interrupted",
     "JobNotFound",
     "JobQueue",
@@ -17,4 +19,6 @@ __all__ = [
     "Task",
     "WorkerView",
     "current_task",
+    "job_id",
+    "run_worker",
 ]

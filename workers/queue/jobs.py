@@ -21,7 +21,7 @@ from rq.worker_registration import get_keys
 
 from core.access import Action, Actor, allowed
 from core.errors import CacheError
-from core.stores.redis import reading, writing
+from core.stores.redis import load_script, reading, writing
 from core.text import printable
 from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob
 from workers.queue.records import (
@@ -56,28 +56,7 @@ PRUNE_REST_SECONDS = dict.fromkeys(JobState, 3600.0)
 MAX_LISTED = 1000
 
 
-# KEYS: a job's record, the queue, what workers are taking from it, the registries of jobs that run, wait for their
-# time, finished, failed and were cancelled, and what else is kept of the job. ARGV: its id, the time, and the states in
-# which it stays if it is where such a job is: after a crash or a lost queue a record may be all that is left.
-_FORGET = """
-local id, now = ARGV[1], ARGV[2]
-local status = redis.call('HGET', KEYS[1], 'status')
-local function is_somewhere()
-  if redis.call('LPOS', KEYS[2], id) or redis.call('LPOS', KEYS[3], id) or redis.call('ZSCORE', KEYS[5], id) then
-    return true
-  end
-  for _, execution in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], now, '+inf')) do
-    if string.sub(execution, 1, #id + 1) == id .. ':' then return true end
-  end
-end
-for i = 3, #ARGV do
-  if ARGV[i] == status and is_somewhere() then return 0 end
-end
-redis.call('LREM', KEYS[2], 0, id)
-for i = 5, 8 do redis.call('ZREM', KEYS[i], id) end
-redis.call('DEL', KEYS[1], unpack(KEYS, 9))
-return 1
-"""
+_FORGET = load_script(__file__, "forget_job")
 
 
 class JobNotFound(CacheError):

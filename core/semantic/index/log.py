@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import redis
 
+from ...stores.redis import load_script
 from ..embedding import EmbedderIdentity
 from .numpy_index import Partition, Row, SemanticIndex
 
@@ -47,14 +48,7 @@ _EVENT = struct.Struct(">BB")  # kind, length of the row key
 _ADDED, _REMOVED = 1, 2
 _START = b"0-0"
 
-_REMOVE_SCRIPT = """
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if not stored or string.sub(stored, 1, 9) ~= ARGV[2] then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[3])
-redis.call('EXPIRE', KEYS[2], ARGV[5])
-return 1
-"""
+_REMOVE_SCRIPT = load_script(__file__, "remove_row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,7 +118,7 @@ class ProviderJudge:
     ) -> Judgement:
         """Whether a stored answer may be given to a question. Costs nothing when the texts cannot be judged."""
         began = time.perf_counter()
-        answer = answer_text(stored.body or {})
+        answer = Completion(body=stored.body or {}).text
         asked = build_messages(question, stored.prompt, answer) if answer.strip() else None
         if asked is None:
             return self._judgement("no", "these texts are not shown to a judge")
@@ -190,21 +190,3 @@ class ProviderJudge:
             logger.warning("the judge does not answer as it should: near matches are misses, one probe a second")
         else:
             logger.warning("the judge answers again")
-
-
-def answer_text(body: Mapping[str, Any]) -> str:
-    """The words of a stored answer, whatever its endpoint; empty when it has none (or another shape)."""
-    try:
-        if body.get("object") == "response":
-            contents = [item["content"] for item in body["output"] if item["type"] == "message"]
-        else:
-            contents = [body["choices"][0]["message"]["content"]]
-        return "\n".join(text for content in contents for text in _texts(content))
-    except (AttributeError, LookupError, TypeError):
-        return ""
-
-
-def _texts(content: Any) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    return [part["text"] for part in content if isinstance(part.get("text"), str)]
