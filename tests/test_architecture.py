@@ -82,7 +82,6 @@ KNOWN: dict[str, set[str]] = {
         "core/invalidation/invalidator.py: CacheInvalidator",
         "core/metrics/recorder.py: CacheMetrics",
         "core/settings.py: Settings",
-        "core/stores/redis/store.py: RedisStore",
         "workers/queue/jobs.py: JobQueue",
     },
     "circle of modules": {
