@@ -29,8 +29,7 @@ from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
 from pages.components.data.view import EVIDENCE_WINDOWS, RANGES, EvidenceView, View, evidence_since
 from pages.components.display.charts import Mark
-from workers.queue import JobView, QueueView, WorkerView
-from workers.queue.records import job_id
+from workers.queue import JobView, QueueView, WorkerView, job_id
 
 CLOSED_SECONDS = 9
 """Closed buckets are read at most this often, a little more often than charts are drawn."""

@@ -14,7 +14,7 @@ from pages.components.display.invalidation_states import STATES
 from pages.components.display.text import literal
 from pages.components.invalidations.apply import follow
 from pages.components.shell.job_card import job_card
-from workers.queue.records import job_id
+from workers.queue import job_id
 
 
 def active() -> None:
