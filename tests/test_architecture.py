@@ -78,7 +78,6 @@ KNOWN: dict[str, set[str]] = {
     },
     "long class": {
         "core/invalidation/invalidator.py: CacheInvalidator",
-        "core/metrics/recorder.py: CacheMetrics",
         "core/settings.py: Settings",
         "workers/queue/jobs.py: JobQueue",
     },

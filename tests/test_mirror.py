@@ -64,7 +64,7 @@ ELSEWHERE = {
     "core/keys/normalization.py": "tests/keys/test_identity.py",
     "core/keys/parts.py": "tests/entries/test_explanation.py",
     "core/lazy.py": "tests/test_architecture.py",
-    "core/metrics/summary.py": "tests/metrics/test_recorder.py",
+    "core/metrics/summary.py": "tests/metrics/test_cache_metrics.py",
     "core/providers/base.py": "tests/providers/test_providers.py",
     "core/providers/openai.py": "tests/providers/test_providers.py",
     "core/semantic/assembly.py": "tests/semantic/test_bootstrap.py",
