@@ -35,7 +35,7 @@ TOWERS = {
         access metrics
         invalidation semantic
         cache monitoring settings
-        entries demo launcher
+        entries demo function launcher
         bootstrap
         doctor
         http cli
@@ -43,7 +43,7 @@ TOWERS = {
     """,
     "core.stores": """
         base codec
-        lookup local memory
+        leases lookup local memory
         redis
     """,
     "core.semantic": """
@@ -82,13 +82,6 @@ KNOWN: dict[str, set[str]] = {
         "core/settings.py: Settings",
         "workers/queue/jobs.py: JobQueue",
     },
-    "circle of modules": {
-        " ".join(
-            f"core.cache.{name}"
-            for name in ("drivers", "effects", "hedging", "near", "reader", "singleflight", "steps", "writer")
-        )
-    },
-    "big folder": {"core/cache"},
     "AuditRecord(": {
         "core/access/audit.py",
         "core/cache/bypass.py",
