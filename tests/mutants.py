@@ -235,10 +235,10 @@ MUTANTS = (
     ),
     Mutant(
         name="an audit log that cannot be written keeps an answer alive",
-        file="core/invalidation/invalidator.py",
-        old="    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:\n        logger",
-        new="    except KeyboardInterrupt as error:\n        logger",
-        tests="tests/invalidation/test_invalidator.py",
+        file="core/access/audit.py",
+        old="        except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:\n            logger",
+        new="        except KeyboardInterrupt as error:\n            logger",
+        tests="tests/access/test_audit.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="a ban is retired before a full pass",
@@ -391,7 +391,7 @@ MUTANTS = (
     Mutant(
         name="what an operator asked for is not on record before it is done",
         file="core/invalidation/invalidator.py",
-        old='        note("invalidate.requested", now, details)\n',
+        old='        self._record(trail, "invalidate.requested", ban_id, namespace, criteria, now, details)\n',
         new="",
         tests="tests/invalidation/test_invalidator.py",
     ),
@@ -530,7 +530,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a pattern that matches everything is taken",
-        file="core/bans/record.py",
+        file="core/bans/criteria.py",
         old='    if not pattern.strip("*? "):',
         new="    if False:",
         tests="tests/bans/test_record.py",

@@ -12,7 +12,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
-from ..access import Actor, AuditLog
+from ..access import Acting, AuditLog
 from ..bans import Criteria
 from ..concurrency import CircuitBreaker, in_thread
 from ..errors import ProviderUnavailable
@@ -191,7 +191,7 @@ class LLMCache:
     # The cache as a whole
 
     def invalidate(
-        self, criteria: Criteria, *, actor: Actor | str = "api", soft: bool = False, hold_seconds: float | None = None
+        self, criteria: Criteria, *, actor: Acting = "api", soft: bool = False, hold_seconds: float | None = None
     ) -> Invalidation:
         """Hides all that matches, effective when it returns. `CacheInvalidator.invalidate` says what it raises."""
         return self.invalidator.invalidate(criteria, actor=actor, soft=soft, hold_seconds=hold_seconds)

@@ -124,11 +124,10 @@ def invalidate(
     try:
         done = invalidation.invalidate(
             criteria,
-            actor=shell.actor,
+            actor=shell.trail,
             soft=soft,
             hold_seconds=hold,
             request_id=request_id,
-            source="cli",
             preview=preview,
         )
     except WriteRefused as error:
@@ -244,7 +243,7 @@ def applied_words(done: Invalidation) -> str:
 @click.argument("invalidation_id")
 def undo(shell: Shell, invalidation_id: str) -> int:
     """Bring back what an invalidation hid, with the remaining TTLs. Refused once its sweep has begun."""
-    undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.actor, source="cli")
+    undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.trail)
     shell.answer(plain_invalidation(undone), f"Undone: {_what(undone)}.")
     return Exit.OK
 

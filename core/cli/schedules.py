@@ -106,7 +106,7 @@ def add(
     defaults = {field.name: field.default for field in msgspec.structs.fields(Criteria)}
     added = _kept(shell).add(
         namespace=namespace or shell.services.settings.namespace,
-        actor=shell.actor,
+        actor=shell.trail,
         name=name,
         criteria={field: value for field, value in given.items() if value != defaults[field]},
         older_than_seconds=older_than,
@@ -114,7 +114,6 @@ def add(
         daily_at=daily_at,
         soft=soft,
         hold_seconds=hold,
-        source="cli",
     )
     shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
@@ -127,7 +126,7 @@ def add(
 @click.argument("schedule_id", metavar="ID")
 def pause(shell: Shell, schedule_id: str) -> int:
     """Keep one without running it."""
-    paused = _kept(shell).pause(schedule_id, actor=shell.actor, source="cli")
+    paused = _kept(shell).pause(schedule_id, actor=shell.trail)
     shell.answer(_plain(paused), f"Paused: {_what(paused)}.")
     return Exit.OK
 
@@ -136,7 +135,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 @click.argument("schedule_id", metavar="ID")
 def resume(shell: Shell, schedule_id: str) -> int:
     """Run one again; what was missed meanwhile stays missed."""
-    resumed = _kept(shell).resume(schedule_id, actor=shell.actor, source="cli")
+    resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
     shell.answer(_plain(resumed), f"Resumed: {_what(resumed)}. {_next(resumed)}")
     return Exit.OK
 
@@ -145,7 +144,7 @@ def resume(shell: Shell, schedule_id: str) -> int:
 @click.argument("schedule_id", metavar="ID")
 def remove(shell: Shell, schedule_id: str) -> int:
     """Forget one; what it has invalidated stays so."""
-    _kept(shell).remove(schedule_id, actor=shell.actor, source="cli")
+    _kept(shell).remove(schedule_id, actor=shell.trail)
     shell.answer({"removed": schedule_id}, "Removed.")
     return Exit.OK
 
@@ -154,7 +153,7 @@ def remove(shell: Shell, schedule_id: str) -> int:
 @click.argument("schedule_id", metavar="ID")
 def run(shell: Shell, schedule_id: str) -> int:
     """Run one now, whether it is due, paused or neither."""
-    done = _kept(shell).run_now(schedule_id, actor=shell.actor, source="cli")
+    done = _kept(shell).run_now(schedule_id, actor=shell.trail)
     shell.answer(plain_invalidation(done), applied_words(done))
     return Exit.OK
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ..access import Actor
+from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
 from ..errors import CacheError, InvalidationNotFound, InvalidInput, InvalidSettings, OutcomeUnknown, StoreUnavailable
 from ..settings import Settings
@@ -123,6 +123,11 @@ class Shell:
         except (KeyError, OSError):
             name = "unknown"
         return Actor(name=name, role=self.services.settings.cli_role, local=True)
+
+    @property
+    def trail(self) -> AuditTrail:
+        """What they do, on record as done from the command line."""
+        return self.services.audit.by(self.actor, source="cli")
 
     def answer(self, plain: Mapping[str, Any] | list[Any], words: str) -> None:
         """Prints the result: JSON for programs, words for people."""

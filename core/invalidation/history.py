@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
-from ..access import AuditLog, AuditRecord
+from ..access import AuditRecord
 from ..bans import Ban, BanState, Criteria
-from ..errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
-
-logger = logging.getLogger("encore.invalidation")
-
+from ..errors import InvalidInput
 
 RECORDS_EACH = 6
 """Audit records that one invalidation leaves, at most as a rule."""
@@ -57,41 +52,6 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     def effective(self) -> bool:
         """Whether matching answers are hidden (or marked stale) by it."""
         return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
-
-
-class _Note:
-    """Writes the audit records of one invalidation. A log that did not answer is not waited for again."""
-
-    def __init__(
-        self, audit: AuditLog, ban_id: str, namespace: str, criteria: Criteria, actor: str, source: str
-    ) -> None:
-        self._audit = audit
-        self._fields: dict[str, Any] = {
-            "invalidation_id": ban_id,
-            "namespace": namespace,
-            "criteria": criteria.to_dict(),
-            "actor": actor,
-            "source": source,
-        }
-        self._answers = True
-
-    def __call__(self, action: str, at: float, details: Mapping[str, Any]) -> None:
-        if self._answers:
-            record = AuditRecord(at=at, action=action, details=details, **self._fields)
-            self._answers = _write(self._audit, record)
-
-
-def _write(audit: AuditLog, record: AuditRecord) -> bool:
-    """Appends a record; False when the log did not answer.
-
-    What an operator asked for counts more than the note of it: a failure is logged, not raised.
-    """
-    try:
-        audit.append(record)
-    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
-        logger.warning("%s of %s is not in the audit log: %s", record.action, record.invalidation_id, error)
-        return isinstance(error, WriteRefused)
-    return True
 
 
 _ENDINGS = (

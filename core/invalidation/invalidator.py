@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from .. import bans
-from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..access import Acting, Action, AuditLog, AuditRecord, AuditTrail
 from ..bans import Ban, Criteria, InvalidationRecord
 from ..errors import (
     CacheError,
@@ -29,7 +29,7 @@ from ..errors import (
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Store
-from .history import _OVER, RECORDS_EACH, Invalidation, InvalidationState, _Note, _told, _untold, _write
+from .history import _OVER, RECORDS_EACH, Invalidation, InvalidationState, _told, _untold
 from .preview import EXACT_LIMIT, Preview, PreviewRow, make_preview
 from .sweep import Sweep, SweepProgress
 
@@ -123,11 +123,10 @@ class CacheInvalidator:
         self,
         criteria: Criteria,
         *,
-        actor: Actor | str,
+        actor: Acting,
         soft: bool = False,
         hold_seconds: float | None = None,
         request_id: str | None = None,
-        source: str = "api",
         preview: Preview | None = None,
     ) -> Invalidation:
         """Hides everything that matches, as of now: effective when this returns, in every process.
@@ -138,7 +137,8 @@ class CacheInvalidator:
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
         StoreUnavailable, AccessDenied.
         """
-        name = allowed(actor, invalidating(criteria))
+        trail = self.audit.by(actor)
+        name = trail.require(invalidating(criteria))
         namespace = criteria.namespace or self._namespace
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= LONGEST_HOLD_SECONDS:
@@ -157,8 +157,7 @@ class CacheInvalidator:
             "hold_seconds": hold,
             "preview_count": preview.count if preview else None,
         }
-        note = _Note(self.audit, ban_id, namespace, criteria, name, source)
-        note("invalidate.requested", now, details)
+        self._record(trail, "invalidate.requested", ban_id, namespace, criteria, now, details)
 
         def change(record: InvalidationRecord) -> InvalidationRecord:
             return bans.append(
@@ -174,13 +173,15 @@ class CacheInvalidator:
         try:
             records = self._append(slots, ban_id, change, digest)
         except OutcomeUnknown as error:
-            note("invalidate.unknown", self._clock(), {**details, "reason": str(error)})
+            reason = {"reason": str(error)}
+            self._record(trail, "invalidate.unknown", ban_id, namespace, criteria, self._clock(), details | reason)
             raise
         except CacheError as error:
-            note("invalidate.refused", self._clock(), {**details, "reason": str(error)})
+            reason = {"reason": str(error)}
+            self._record(trail, "invalidate.refused", ban_id, namespace, criteria, self._clock(), details | reason)
             raise
         self._outwait_copies(records)
-        note("invalidate.applied", self._clock(), details)
+        self._record(trail, "invalidate.applied", ban_id, namespace, criteria, self._clock(), details)
         self._count(_kind(criteria))
         self._outwait_servers(slots)
         return Invalidation(
@@ -283,12 +284,32 @@ class CacheInvalidator:
             self._outwait_servers(slots)
         return known
 
-    def undo(self, invalidation_id: str, *, actor: Actor | str = "api", source: str = "api") -> Invalidation:
+    @staticmethod
+    def _record(
+        trail: AuditTrail,
+        action: str,
+        ban_id: str,
+        namespace: str,
+        criteria: Criteria,
+        at: float,
+        details: dict[str, Any],
+    ) -> None:
+        trail.try_record(
+            action,
+            at=at,
+            invalidation_id=ban_id,
+            namespace=namespace,
+            criteria=criteria.to_dict(),
+            details=details,
+        )
+
+    def undo(self, invalidation_id: str, *, actor: Acting = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
 
         Raises InvalidationNotFound, AccessDenied, or InvalidationRefused when deleting has begun.
         """
-        name = allowed(actor, Action.UNDO)
+        trail = self.audit.by(actor)
+        trail.require(Action.UNDO)
         known = self.get(invalidation_id)
         slots = [slot for slot, _ in self._holding(known)]
         if not slots:
@@ -296,22 +317,21 @@ class CacheInvalidator:
         for slot in slots:
             self._store.change_record(slot, lambda record: bans.lift(record, invalidation_id))
         now = self._clock()
-        _Note(self.audit, invalidation_id, known.namespace, known.criteria, name, source)("invalidate.undone", now, {})
+        self._record(trail, "invalidate.undone", invalidation_id, known.namespace, known.criteria, now, {})
         return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=now)
 
-    def end_hold(self, invalidation_id: str, *, actor: Actor | str, source: str = "api") -> Invalidation:
+    def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Makes it due now ("sweep now"); there is no undo once its sweep has begun. Raises as `undo` does."""
-        name = allowed(actor, Action.END_HOLD)
+        trail = self.audit.by(actor)
+        trail.require(Action.END_HOLD)
         known = self.get(invalidation_id)
-        allowed(actor, ending_hold(known.criteria))
+        trail.require(ending_hold(known.criteria))
         if known.state is InvalidationState.SOFT:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
         for slot, _ in self._holding(known):
             self._store.change_record(slot, lambda record: bans.expire_holds(record, [invalidation_id], now))
-        _Note(self.audit, invalidation_id, known.namespace, known.criteria, name, source)(
-            "invalidate.hold-ended", now, {}
-        )
+        self._record(trail, "invalidate.hold-ended", invalidation_id, known.namespace, known.criteria, now, {})
         return msgspec.structs.replace(known, due_at=min(known.due_at, now))
 
     def _holding(self, known: Invalidation) -> list[tuple[Slot, Ban]]:
@@ -444,43 +464,35 @@ class CacheInvalidator:
         details: dict[str, Any] = {} if action == "invalidate.sweeping" else counts
         if reason:
             details["reason"] = reason
+        trail = self.audit.by("worker", source="worker")
         for ban_id in ids:
-            _write(
-                self.audit,
-                AuditRecord(
-                    at=self._clock(),
-                    actor="worker",
-                    source="worker",
-                    action=action,
-                    invalidation_id=ban_id,
-                    namespace=progress.namespace,
-                    details=details,
-                ),
+            trail.try_record(
+                action, at=self._clock(), invalidation_id=ban_id, namespace=progress.namespace, details=details
             )
 
     # The short forms
 
-    def invalidate_by_model(self, model: str, *, actor: Actor | str = "api") -> Invalidation:
+    def invalidate_by_model(self, model: str, *, actor: Acting = "api") -> Invalidation:
         """Everything a model answered, by its exact name."""
         return self.invalidate(Criteria(model=model), actor=actor)
 
-    def invalidate_by_age(self, older_than_seconds: float, *, actor: Actor | str = "api") -> Invalidation:
+    def invalidate_by_age(self, older_than_seconds: float, *, actor: Acting = "api") -> Invalidation:
         """Everything stored longer ago than so many seconds."""
         return self.invalidate(Criteria(created_before=self._clock() - older_than_seconds), actor=actor)
 
     def invalidate_by_keywords(
-        self, keywords: Sequence[str], *, match_all: bool = False, actor: Actor | str = "api"
+        self, keywords: Sequence[str], *, match_all: bool = False, actor: Acting = "api"
     ) -> Invalidation:
         """Prompts with any (or all) of these words."""
         return self.invalidate(
             Criteria(keywords=tuple(keywords), keyword_mode="all" if match_all else "any"), actor=actor
         )
 
-    def invalidate_by_pattern(self, pattern: str, *, actor: Actor | str = "api") -> Invalidation:
+    def invalidate_by_pattern(self, pattern: str, *, actor: Acting = "api") -> Invalidation:
         """Prompts or keys that match a glob."""
         return self.invalidate(Criteria(pattern=pattern), actor=actor)
 
-    def invalidate_all(self, *, actor: Actor | str = "api") -> Invalidation:
+    def invalidate_all(self, *, actor: Acting = "api") -> Invalidation:
         """Everything in the configured namespace."""
         return self.invalidate(Criteria(all=True), actor=actor)
 

@@ -210,7 +210,7 @@ def test_a_paused_one_does_not_run_and_a_resumed_one_does_not_catch_up(schedules
 def test_running_one_now_runs_it_whenever(schedules, clock):
     schedule = add(schedules)
     schedules.pause(schedule.id, actor="ben")
-    done = schedules.run_now(schedule.id, actor="ben", source="console")
+    done = schedules.run_now(schedule.id, actor="ben")
     assert (done.actor, done.effective) == ("ben", True)
     assert schedules.get(schedule.id).last == f"applied: {done.id}"
     assert schedules.run_now(schedule.id, actor="ben").id != done.id
@@ -256,8 +256,9 @@ def test_they_are_listed_by_what_comes_next(schedules, clock):
 
 
 def test_every_change_is_audited(schedules, clock):
-    schedule = add(schedules, source="console")
-    schedules.pause(schedule.id, actor="ben", source="cli")
+    audit = schedules._invalidation.audit
+    schedule = add(schedules, actor=audit.by("anna", source="console"))
+    schedules.pause(schedule.id, actor=audit.by("ben", source="cli"))
     schedules.resume(schedule.id, actor="ben")
     schedules.remove(schedule.id, actor="carl")
     records = schedules._invalidation.audit.records(action="schedule.")[::-1]

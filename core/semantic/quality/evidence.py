@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import redis
 
-from ...access import Action, Actor, allowed
+from ...access import Acting, Action
 from ...concurrency import Outbox
 from ...errors import InvalidInput, OutcomeUnknown, ThresholdRefused
 from ...keys import Identity, names
@@ -29,7 +29,7 @@ from .journal import Journal
 from .records import MAX_TEXT, LookupRecord, Pair, PairRecord, Sample, Seen, decoder, encode, merged, pair_id
 from .rejected_pairs import Refusals
 from .report import EvidenceReport, ReplayPoint
-from .thresholds import Act, Published, Threshold, Thresholds
+from .thresholds import Published, Threshold, ThresholdAction, Thresholds, check_expected
 
 if TYPE_CHECKING:
     from ...models import CacheEntry
@@ -245,14 +245,14 @@ class Evidence:
 
     # Operators
 
-    def label(self, pair: str, equivalent: bool, *, actor: Actor | str) -> Pair:
+    def label(self, pair: str, equivalent: bool, *, actor: Acting) -> Pair:
         """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
 
         What is called different is not served again, and the threshold is tightened when that shows it to be too low.
         Raises InvalidInput for a pair that is not kept,
         OutcomeUnknown when the label may not have been: give it again.
         """
-        by = allowed(actor, Action.LABEL)
+        by = self._thresholds.audit.by(actor).require(Action.LABEL)
         known = self.pair(pair)
         if equivalent:
             self._refusals.allow(known.namespace, known.id)
@@ -286,7 +286,7 @@ class Evidence:
         self.tighten(known.namespace)
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
-    def call_different(self, namespace: str, pair: str, *, actor: Actor | str) -> Pair | None:
+    def call_different(self, namespace: str, pair: str, *, actor: Acting) -> Pair | None:
         """An operator says that a stored answer does not answer a question: as `label`, also for a pair not kept.
 
         Such a pair is never served again and is no evidence: None. Raises as `label`, but for InvalidInput.
@@ -377,22 +377,24 @@ class Evidence:
         namespace: str,
         threshold: Threshold,
         *,
-        actor: Actor | str,
-        source: str = "api",
+        actor: Acting,
         note: str = "",
         unsupported: bool = False,
+        expected: int | None = None,
     ) -> Published:
         """Puts a threshold in force that labels support within the budget; what they say is in the audit record.
 
-        A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. Raises
-        ThresholdRefused, InvalidInput, AccessDenied.
+        A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. `expected` is
+        the version that it is to follow. Raises ThresholdRefused, InvalidInput, AccessDenied.
         """
-        allowed(actor, Action.PUBLISH_THRESHOLD)
+        trail = self._thresholds.audit.by(actor)
+        trail.require(Action.PUBLISH_THRESHOLD)
+        in_force = self._thresholds.current(namespace)
+        check_expected(in_force, expected)
         evidence: dict[str, Any] = {}
         if threshold.mode is not SemanticMode.OFF and threshold.serve is not None:
             point = self.support(namespace, threshold.serve)
             evidence = {"labels": point.labels, "errors": point.errors, "bound": round(point.bound, 5)}
-            in_force = self._thresholds.current(namespace)
             is_stricter = (
                 in_force.mode is not SemanticMode.OFF
                 and in_force.serve is not None
@@ -400,7 +402,7 @@ class Evidence:
             )
             is_supported = point.bound <= self._budget or is_stricter
             if not is_supported and unsupported:
-                allowed(actor, Action.PUBLISH_UNSUPPORTED)
+                trail.require(Action.PUBLISH_UNSUPPORTED)
             if not is_supported and not unsupported:
                 needed = labels_still_needed(point.errors, point.labels, self._budget)
                 raise ThresholdRefused(
@@ -408,7 +410,9 @@ class Evidence:
                     f"{point.labels} at or above it {point.errors} are wrong; {needed} more without an error would do"
                 )
             evidence["supported"] = point.bound <= self._budget
-        return self._thresholds.publish(namespace, threshold, actor=actor, source=source, note=note, evidence=evidence)
+        return self._thresholds.publish(
+            namespace, threshold, actor=trail, note=note, expected=expected, evidence=evidence
+        )
 
     def tighten(self, namespace: str) -> Published | None:
         """Raises the threshold when recent labels show more false hits than the budget; None when they do not.
@@ -419,8 +423,9 @@ class Evidence:
         if seen.mode is SemanticMode.OFF or seen.serve is None:
             return None
         since = self._clock() - RECENT_SECONDS
-        acts = (known.at for known in self._thresholds.versions(namespace) if known.act is not Act.TIGHTENED)
-        records = list(self._records(namespace, max(since, next(acts, since))))
+        versions = self._thresholds.versions(namespace)
+        by_people = (known.at for known in versions if known.act is not ThresholdAction.TIGHTENED)
+        records = list(self._records(namespace, max(since, next(by_people, since))))
         embedder = _latest_embedder(records, [])
         pairs = reports.fair_sample(record for record in records if record.embedder == embedder)
         tighter = tighten(pairs, seen.serve, self._budget)

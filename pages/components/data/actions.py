@@ -111,11 +111,10 @@ def invalidate(
     def act() -> Invalidation:
         return context.services().invalidation.invalidate(
             criteria,
-            actor=context.actor(),
+            actor=context.trail(),
             soft=soft,
             hold_seconds=hold_seconds,
             request_id=request_id,
-            source="console",
             preview=preview,
         )
 
@@ -131,7 +130,7 @@ def undo(invalidation_id: str) -> None:
     """Brings back what an invalidation hid."""
     perform(
         "undo",
-        lambda: context.services().invalidation.undo(invalidation_id, actor=context.actor(), source="console"),
+        lambda: context.services().invalidation.undo(invalidation_id, actor=context.trail()),
         lambda done: "Undone: the answers are back, with their own remaining TTL.",
         Action.UNDO,
     )
@@ -141,7 +140,7 @@ def sweep_now(invalidation_id: str) -> JobView | None:
     """Ends the hold and queues the sweep that gives the memory back."""
 
     def act() -> JobView:
-        known = context.services().invalidation.end_hold(invalidation_id, actor=context.actor(), source="console")
+        known = context.services().invalidation.end_hold(invalidation_id, actor=context.trail())
         return context.queue().enqueue_sweep(known.namespace, actor=context.actor())
 
     return perform("sweep", act, lambda job: "The sweep is queued.", Action.END_HOLD)
@@ -165,7 +164,7 @@ def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
     effect = "bypass the cache" if on else "use the cache again"
     return perform(
         "bypass",
-        lambda: context.services().switch.turn(namespace, on, actor=context.actor(), source="console"),
+        lambda: context.services().switch.turn(namespace, on, actor=context.trail()),
         lambda turned: f"Requests {effect}, in every process.",
         Action.BYPASS,
     )
@@ -193,7 +192,7 @@ def add_schedule(
         "schedule",
         lambda: _schedules().add(
             namespace=namespace,
-            actor=context.actor(),
+            actor=context.trail(),
             name=name,
             criteria=fields,
             older_than_seconds=older_than_seconds,
@@ -201,7 +200,6 @@ def add_schedule(
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
-            source="console",
         ),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
         scheduling(fields),
@@ -212,7 +210,7 @@ def pause_schedule(schedule: Schedule) -> None:
     """Keeps it without running it."""
     perform(
         "schedule",
-        lambda: _schedules().pause(schedule.id, actor=context.actor(), source="console"),
+        lambda: _schedules().pause(schedule.id, actor=context.trail()),
         lambda paused: "Paused: it does not run until it is resumed.",
         Action.SCHEDULE,
     )
@@ -222,7 +220,7 @@ def resume_schedule(schedule: Schedule) -> None:
     """Has it run again."""
     perform(
         "schedule",
-        lambda: _schedules().resume(schedule.id, actor=context.actor(), source="console"),
+        lambda: _schedules().resume(schedule.id, actor=context.trail()),
         lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
         schedule.starting,
     )
@@ -232,7 +230,7 @@ def remove_schedule(schedule: Schedule) -> None:
     """Forgets it."""
     perform(
         "schedule",
-        lambda: _schedules().remove(schedule.id, actor=context.actor(), source="console"),
+        lambda: _schedules().remove(schedule.id, actor=context.trail()),
         lambda done: "Removed. What it has invalidated stays so.",
         Action.SCHEDULE,
     )
@@ -244,7 +242,7 @@ def run_schedule(schedule: Schedule) -> Invalidation | None:
     def act() -> Invalidation:
         if _schedules().get(schedule.id).last_run_at != schedule.last_run_at:
             raise InvalidationRefused("it has run since; look at what came of it first")
-        return _schedules().run_now(schedule.id, actor=context.actor(), source="console")
+        return _schedules().run_now(schedule.id, actor=context.trail())
 
     effect = "marked stale" if schedule.soft else "hidden from every lookup"
     return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", schedule.starting)
@@ -352,8 +350,7 @@ def publish_threshold(
         return context.services().evidence.publish(
             namespace,
             threshold,
-            actor=context.actor(),
-            source="console",
+            actor=context.trail(),
             note=note,
             unsupported=unsupported,
         )
@@ -365,7 +362,7 @@ def roll_back_threshold(namespace: str, version: int) -> Published | None:
     """Puts an earlier version in force again; 0 is what is configured."""
     return perform(
         "threshold",
-        lambda: context.services().thresholds.roll_back(namespace, version, actor=context.actor(), source="console"),
+        lambda: context.services().thresholds.roll_back(namespace, version, actor=context.trail()),
         _in_force,
         Action.PUBLISH_THRESHOLD,
     )

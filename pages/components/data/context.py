@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import streamlit as st
 
-from core.access import LOG_IN, Actor, Role, actor_of, login_id
+from core.access import LOG_IN, Actor, AuditTrail, Role, actor_of, login_id
 from core.bootstrap import Services, bootstrap, role_rules
 from core.entries import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
@@ -120,6 +120,11 @@ def actor() -> Actor:
     return who
 
 
+def trail() -> AuditTrail:
+    """What they do on this page, on record as done from the console."""
+    return context.services().audit.by(context.actor(), source="console")
+
+
 def has_ended(told: Mapping[str, Any]) -> bool:
     """Whether somebody logged out of this login, in any window and any process. A second old at most."""
     name = login_id(told)
@@ -160,4 +165,4 @@ def settings_problems() -> str:
 def edits() -> Edits:
     """Edits in the name of whoever is looking."""
     built = context.services()
-    return Edits(built.cache, built.store, built.audit, actor=context.actor(), source="console", pins=built.pins)
+    return Edits(built.cache, built.store, context.trail(), pins=built.pins)

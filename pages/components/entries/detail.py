@@ -215,7 +215,7 @@ def _pin(found: FoundEntry) -> None:
     header = found.entry.header
     actions.perform(
         "entry",
-        lambda: _pins().pin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda: _pins().pin(header.namespace, found.key, actor=context.trail()),
         lambda pin: "Pinned: a worker keeps it fresh until it is unpinned or invalidated.",
         Action.EDIT_ENTRIES,
     )
@@ -226,7 +226,7 @@ def _unpin(found: FoundEntry) -> None:
     header = found.entry.header
     actions.perform(
         "entry",
-        lambda: _pins().unpin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda: _pins().unpin(header.namespace, found.key, actor=context.trail()),
         lambda nothing: "Unpinned: it has the TTL of its class again, from now on.",
         Action.EDIT_ENTRIES,
     )

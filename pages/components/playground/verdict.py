@@ -94,9 +94,8 @@ def _apart(turn: Turn, answer: Answer) -> None:
 def _hide(turn: Turn, key: str) -> Invalidation:
     return context.services().invalidation.invalidate(
         Criteria(namespace=turn.ask.namespace, key=key),
-        actor=context.actor(),
+        actor=context.trail(),
         request_id=uuid4().hex[:16],
-        source="console",
     )
 
 
@@ -116,7 +115,7 @@ def _label(turn: Turn, stored_prompt: str, *, needed: bool = False) -> str:
 def _undo(turn: Turn) -> None:
     done = actions.perform(
         _name(turn),
-        lambda: context.services().invalidation.undo(turn.hidden_by, actor=context.actor(), source="console"),
+        lambda: context.services().invalidation.undo(turn.hidden_by, actor=context.trail()),
         lambda undone: "Undone: the answer is back, with its own remaining TTL.",
         Action.UNDO,
     )

@@ -10,7 +10,7 @@ from core.access.audit import AuditLog
 from core.bootstrap import configured_threshold
 from core.errors import InvalidInput, StoreUnavailable
 from core.models import SemanticMode
-from core.semantic.quality.thresholds import COPY_SECONDS, Act, Threshold, Thresholds
+from core.semantic.quality.thresholds import COPY_SECONDS, Threshold, ThresholdAction, Thresholds
 from core.settings import Settings
 from core.stores.redis.store import request_client
 from tests.samples import Clock
@@ -43,7 +43,7 @@ def test_until_one_is_published_the_configured_one_is_in_force(process, namespac
 def test_a_published_one_is_in_force_at_once_and_in_its_namespace_alone(process, namespace):
     process.thresholds.current(namespace)
     published = process.thresholds.publish(namespace, SERVE, actor="ann", note="298 labels")
-    assert (published.version, published.act, published.actor) == (1, Act.PUBLISHED, "ann")
+    assert (published.version, published.act, published.actor) == (1, ThresholdAction.PUBLISHED, "ann")
     current = process.thresholds.current(namespace)
     assert (current.mode, current.serve, current.version) == (SemanticMode.SERVE, 0.9, 1)
     assert process.thresholds.current(namespace + "-b") == CONFIGURED
@@ -51,7 +51,8 @@ def test_a_published_one_is_in_force_at_once_and_in_its_namespace_alone(process,
 
 
 def test_it_is_on_record_with_what_was_before_and_what_labels_said(process, namespace):
-    process.thresholds.publish(namespace, SERVE, actor="ann", source="cli", note="why", evidence={"labels": 298})
+    ann = process.audit.by("ann", source="cli")
+    process.thresholds.publish(namespace, SERVE, actor=ann, note="why", evidence={"labels": 298})
     [record] = [record for record in process.audit.records() if record.namespace == namespace]
     assert (record.action, record.actor, record.source) == ("threshold.published", "ann", "cli")
     assert record.details == {
@@ -67,7 +68,7 @@ def test_an_earlier_version_comes_back_as_a_new_one(process, namespace):
     process.thresholds.publish(namespace, SERVE, actor="ann")
     process.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.8), actor="ann")
     back = process.thresholds.roll_back(namespace, 1, actor="bob")
-    assert (back.version, back.act) == (3, Act.ROLLED_BACK)
+    assert (back.version, back.act) == (3, ThresholdAction.ROLLED_BACK)
     assert process.thresholds.current(namespace).serve == 0.9
     assert [version.version for version in process.thresholds.versions(namespace)] == [3, 2, 1]
     assert process.audit.records(action="threshold.rolled-back")[0].details["restored"] == 1
@@ -114,7 +115,7 @@ class TestTightening:
         tighter = process.thresholds.tighten(namespace, 0.95, seen=seen, note="3 of 60 were wrong")
         assert (tighter.version, tighter.act, tighter.actor, tighter.note) == (
             2,
-            Act.TIGHTENED,
+            ThresholdAction.TIGHTENED,
             "encore",
             "3 of 60 were wrong",
         )
