@@ -116,14 +116,14 @@ MUTANTS = (
     Mutant(
         name="an invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="        self._outwait_copies(records)\n",
+        old="        self._durability.await_local_expiry(records)\n",
         new="",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._outwait_copies(in_force)  #",
+        old="            self._durability.await_local_expiry(in_force)  #",
         new="            pass  #",
         tests="tests/stores/test_local.py",
     ),
@@ -222,15 +222,15 @@ MUTANTS = (
     Mutant(
         name="a key ban with further criteria deletes what they do not match",
         file="core/invalidation/invalidator.py",
-        old="at_once = is_key and hold == 0 and not soft",
-        new="at_once = criteria.key is not None and hold == 0 and not soft",
+        old="at_once=is_key and hold == 0 and not soft",
+        new="at_once=criteria.key is not None and hold == 0 and not soft",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="a bucket that refuses leaves the others invalidated",
         file="core/invalidation/invalidator.py",
-        old="                for slot in done:\n",
-        new="                for slot in []:\n",
+        old="            for slot in done:\n",
+        new="            for slot in []:\n",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -356,8 +356,8 @@ MUTANTS = (
     Mutant(
         name="an invalidation is acknowledged before all buckets have it",
         file="core/invalidation/invalidator.py",
-        old="for slot in slots:\n                records.append(self._store.change_record(",
-        new="for slot in slots[:1]:\n                records.append(self._store.change_record(",
+        old="        for slot in plan.slots:\n",
+        new="        for slot in plan.slots[:1]:\n",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -384,14 +384,14 @@ MUTANTS = (
     Mutant(
         name="a key ban without a hold leaves the entry",
         file="core/invalidation/invalidator.py",
-        old="criteria.digest if at_once else None",
+        old="plan.criteria.digest if plan.at_once else None",
         new="None",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="what an operator asked for is not on record before it is done",
         file="core/invalidation/invalidator.py",
-        old='        self._record(trail, "invalidate.requested", ban_id, namespace, criteria, now, details)\n',
+        old='        _record(trail, "requested", plan, plan.at, plan.details)\n',
         new="",
         tests="tests/invalidation/test_invalidator.py",
     ),
@@ -439,7 +439,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an invalidation is acknowledged before its replicas have it",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/durability.py",
         old="if have < self._replicas:",
         new="if have < 0:",
         tests="tests/stores/redis/test_replicas.py",

@@ -17,17 +17,18 @@ from .record import (
     due,
     encode_record,
     expire_holds,
+    expired_tombstones,
     lift,
     may_have_copies,
     may_store,
     new_record,
     retire,
-    spent,
     visibility,
 )
 
 __all__ = [
     "COPIES_SECONDS", "MAX_ACTIVE_BANS", "Ban", "BanState", "Criteria", "InvalidationRecord", "Visibility",
-    "allow_copies", "append", "begin_sweep", "decode_record", "due", "encode_record", "expire_holds", "lift",
-    "may_have_copies", "may_store", "needles", "new_record", "prefilter", "retire", "spent", "visibility",
+    "allow_copies", "append", "begin_sweep", "decode_record", "due", "encode_record", "expire_holds",
+    "expired_tombstones", "lift", "may_have_copies", "may_store", "needles", "new_record", "prefilter", "retire",
+    "visibility",
 ]  # fmt: skip

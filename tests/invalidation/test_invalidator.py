@@ -398,7 +398,7 @@ def test_the_ban_of_a_deleted_key_is_dropped_when_no_writer_can_be_left(world):
     before = world.record()
     sweep(world)
     assert world.record() == before
-    world.clock.forward(bans.SPENT_SECONDS)
+    world.clock.forward(bans.TOMBSTONE_SECONDS)
     assert world.namespace in world.invalidator.due_namespaces()
     assert sweep(world).finished
     assert world.record().bans == ()
