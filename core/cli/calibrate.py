@@ -233,6 +233,7 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
 @click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Else the one in force.")
 @click.option("--note", default="", help="Why, for the audit log.")
 @click.option("--unsupported", is_flag=True, help="Publish it though labels do not support it.")
+@click.option("--expected", type=click.IntRange(min=0), help="Only if this version is in force; 0: what is configured.")
 def publish(
     shell: Shell,
     namespace: str | None,
@@ -241,6 +242,7 @@ def publish(
     mode: str | None,
     note: str,
     unsupported: bool,
+    expected: int | None,
 ) -> int:
     """Put a threshold in force. Without --threshold nothing is served unjudged."""
     services = shell.shared
@@ -258,6 +260,7 @@ def publish(
         actor=shell.trail,
         note=note,
         unsupported=unsupported,
+        expected=expected,
     )
     shell.answer(msgspec.to_builtins(published), _published_words(name, published))
     return Exit.OK

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.bans.record import MAX_ACTIVE_BANS
-from core.errors import InvalidationNotFound, InvalidInput, StoreUnavailable, WriteRefused
+from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules
 from core.stores.redis.store import RedisStore, patient_client
@@ -214,6 +214,16 @@ def test_running_one_now_runs_it_whenever(schedules, clock):
     assert (done.actor, done.effective) == ("ben", True)
     assert schedules.get(schedule.id).last == f"applied: {done.id}"
     assert schedules.run_now(schedule.id, actor="ben").id != done.id
+
+
+def test_one_is_run_only_if_it_has_not_run_since_it_was_seen(schedules, clock):
+    seen = add(schedules)
+    schedules.run_now(seen.id, actor="ben", expected=seen)
+    with pytest.raises(InvalidationRefused, match="has run since"):
+        schedules.run_now(seen.id, actor="anna", expected=seen)
+    clock.forward(1)
+    schedules.run_now(seen.id, actor="anna", expected=schedules.get(seen.id))
+    assert len(applied(schedules)) == 2
 
 
 def test_what_a_run_hides_can_be_undone_for_as_long_as_was_said(schedules, clock):

@@ -15,10 +15,8 @@ from core.bans import Criteria
 from core.cache import Bypassed
 from core.errors import (
     CacheError,
-    InvalidationRefused,
     OutcomeUnknown,
     StoreUnavailable,
-    ThresholdRefused,
     WriteRefused,
 )
 from core.invalidation import Invalidation, Preview, Schedule, Schedules, invalidating, scheduling
@@ -239,13 +237,13 @@ def remove_schedule(schedule: Schedule) -> None:
 def run_schedule(schedule: Schedule) -> Invalidation | None:
     """Runs it once, unless it has run since it was looked at."""
 
-    def act() -> Invalidation:
-        if _schedules().get(schedule.id).last_run_at != schedule.last_run_at:
-            raise InvalidationRefused("it has run since; look at what came of it first")
-        return _schedules().run_now(schedule.id, actor=context.trail())
-
     effect = "marked stale" if schedule.soft else "hidden from every lookup"
-    return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", schedule.starting)
+    return perform(
+        "schedule",
+        lambda: _schedules().run_now(schedule.id, actor=context.trail(), expected=schedule),
+        lambda done: f"What matches is {effect} as of now.",
+        schedule.starting,
+    )
 
 
 def _schedules() -> Schedules:
@@ -345,14 +343,13 @@ def publish_threshold(
     """Puts a threshold in force, unless another one than the one `seen` is by now."""
 
     def act() -> Published:
-        if context.services().thresholds.current(namespace) != seen:
-            raise ThresholdRefused("another threshold has come into force since; look at it first")
         return context.services().evidence.publish(
             namespace,
             threshold,
             actor=context.trail(),
             note=note,
             unsupported=unsupported,
+            expected=seen.version,
         )
 
     return perform("threshold", act, _in_force, Action.PUBLISH_UNSUPPORTED if unsupported else Action.PUBLISH_THRESHOLD)

@@ -8,7 +8,7 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.bootstrap import configured_threshold
-from core.errors import InvalidInput, StoreUnavailable
+from core.errors import InvalidInput, StoreUnavailable, ThresholdRefused
 from core.models import SemanticMode
 from core.semantic.quality.thresholds import COPY_SECONDS, Threshold, ThresholdAction, Thresholds
 from core.settings import Settings
@@ -196,3 +196,13 @@ def test_of_many_publishers_each_gets_a_version_of_its_own(redis_url, namespace)
 def test_in_mode_judge_nothing_is_sure_until_a_threshold_is_published():
     assert configured_threshold(Settings(semantic="judge", semantic_threshold=0.8)).serve is None
     assert configured_threshold(Settings(semantic="serve", semantic_threshold=0.8)).serve == 0.8
+
+
+def test_one_may_be_published_over_the_version_that_somebody_saw_only(process, namespace):
+    process.thresholds.publish(namespace, SERVE, actor="ann", expected=0)
+    for stale in (0, 2):
+        with pytest.raises(ThresholdRefused, match="has come into force since"):
+            process.thresholds.publish(namespace, SERVE, actor="ben", expected=stale)
+    process.thresholds.publish(namespace, SERVE, actor="ben", expected=1)
+    process.thresholds.publish(namespace, SERVE, actor="ann")
+    assert [version.actor for version in process.thresholds.versions(namespace)] == ["ann", "ben", "ann"]
