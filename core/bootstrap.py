@@ -11,7 +11,7 @@ from redis import Redis
 
 from .access import AuditLog, EndedLogins, Role, RoleRules
 from .cache import BypassSwitch, CacheConfig, LLMCache, Refreshes
-from .entries import RELEASED_SECONDS, Pins
+from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
 from .models import CacheStrategy, SemanticMode, Usage
@@ -48,6 +48,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     switch: BypassSwitch
     thresholds: Thresholds
     evidence: Evidence
+    verdicts: Verdicts
     logins: EndedLogins
     alert_board: AlertBoard
     health: HealthReader
@@ -285,6 +286,7 @@ def bootstrap(settings: Settings, **overrides: Any) -> Services:
         switch=switch,
         thresholds=thresholds,
         evidence=evidence,
+        verdicts=Verdicts(cache, operator_store, invalidation, evidence),
         alert_board=AlertBoard(client, alert_rules(settings), **clock),
         judge=judge,
         semantic=semantic,

@@ -7,6 +7,7 @@ from . import inspect as looking
 from . import invalidations as invalidating
 from . import replay as sending
 from . import schedules as scheduling
+from . import verdicts as judging
 from .shell import cli
 
-__all__ = ["auditing", "bypassing", "calibrating", "cli", "invalidating", "looking", "scheduling", "sending"]
+__all__ = ["auditing", "bypassing", "calibrating", "cli", "invalidating", "judging", "looking", "scheduling", "sending"]

@@ -20,10 +20,11 @@ from .nearest import Looked, Nearest, nearest_entries
 from .pins import RELEASED_SECONDS, Pins
 from .seeding import SeedReport, import_seeds, read_seeds
 from .transfer import MOST_BYTES, MOST_LINES, export
+from .verdicts import Verdict, Verdicts
 
 __all__ = [
     "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
     "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
-    "Pins", "Place", "SeedReport", "answer_text", "count_listed", "differences", "explain", "export", "find_entries",
-    "find_entry", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
+    "Pins", "Place", "SeedReport", "Verdict", "Verdicts", "answer_text", "count_listed", "differences", "explain",
+    "export", "find_entries", "find_entry", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
 ]  # fmt: skip
