@@ -102,7 +102,7 @@ def installation(redis_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
     monkeypatch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")  # on a busy machine it may take longer than by default
     with bootstrap(Settings(), provider=CountingProvider()) as services:
-        yield Installation(server.url, tmp_path, services, JobQueue(services.queue_redis))
+        yield Installation(server.url, tmp_path, services, JobQueue(services.queue_redis, services.audit))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from core.access import Action, AuditRecord
+from core.access import Action, AuditTrail
 from core.bans import Criteria
 from core.cache import Bypassed
 from core.errors import (
@@ -258,60 +258,44 @@ def _schedules() -> Schedules:
 
 def stop(job_id: str) -> None:
     """Ends a job that runs, takes one that waits out of the queue."""
-    _on_record("job.stopped", lambda: context.queue().stop(job_id, actor=context.actor()), "Stopped.")
+    _manage("job", lambda trail: context.queue().stop(job_id, actor=trail), "Stopped.", Action.MANAGE_JOBS)
 
 
 def retry(job_id: str) -> None:
     """Queues a job again."""
-    _on_record("job.retried", lambda: context.queue().retry(job_id, actor=context.actor()), "Queued again.")
+    _manage("job", lambda trail: context.queue().retry(job_id, actor=trail), "Queued again.", Action.MANAGE_JOBS)
 
 
 def delete(job_id: str) -> None:
     """Forgets a job that has ended."""
-
-    def act() -> JobView | None:
-        job = context.queue().job(job_id)
-        context.queue().delete(job_id, actor=context.actor())
-        return job
-
-    _on_record("job.deleted", act, "Deleted.")
+    _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.", Action.MANAGE_JOBS)
 
 
 def suspend() -> None:
     """Lets all workers finish what they do and take nothing new."""
-    _on_record("workers.suspended", lambda: context.queue().suspend(actor=context.actor()), "Workers take no new jobs.")
+    _manage(
+        "workers",
+        lambda trail: context.queue().suspend(actor=trail),
+        "Workers take no new jobs.",
+        Action.MANAGE_WORKERS,
+    )
 
 
 def resume() -> None:
     """Lets workers take jobs again."""
-    _on_record("workers.resumed", lambda: context.queue().resume(actor=context.actor()), "Workers take jobs again.")
-
-
-def _on_record(action: str, act: Callable[[], JobView | None], done: str) -> None:
-    """Does something to a job or to all workers, and writes the audit record of it."""
-
-    def acted() -> str:
-        job = act()
-        record = AuditRecord(
-            at=time.time(),
-            actor=context.actor().name,
-            source="console",
-            action=action,
-            namespace=job.namespace or None if job else None,
-            details={"job": job.id, "kind": job.kind} if job else {},
-        )
-        try:
-            context.services().audit.append(record)
-        except CacheError as error:  # it is done all the same
-            return f"{done} The audit record could not be written: {error}."
-        return done
-
-    perform(
-        action.partition(".")[0],
-        acted,
-        lambda words: words,
-        Action.MANAGE_WORKERS if action.startswith("workers.") else Action.MANAGE_JOBS,
+    _manage(
+        "workers", lambda trail: context.queue().resume(actor=trail), "Workers take jobs again.", Action.MANAGE_WORKERS
     )
+
+
+def _manage(name: str, act: Callable[[AuditTrail], object], done: str, needed: Action) -> None:
+    """Does something to a job or to all workers; says also when it could not be put on record."""
+    trail = context.trail()
+
+    def words(_: object) -> str:
+        return done if trail.problem is None else f"{done} The audit record could not be written: {trail.problem}."
+
+    perform(name, lambda: act(trail), words, needed)
 
 
 def replay_sample() -> None:

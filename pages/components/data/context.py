@@ -48,8 +48,8 @@ def queue_readings() -> Readings:
 
 @st.cache_resource(show_spinner=False)
 def _queue() -> JobQueue | None:
-    connection = services().queue_redis
-    return JobQueue(connection) if connection is not None else None
+    built = services()
+    return JobQueue(built.queue_redis, built.audit) if built.queue_redis is not None else None
 
 
 def queue() -> JobQueue:
