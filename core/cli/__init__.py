@@ -8,6 +8,20 @@ from . import invalidations as invalidating
 from . import replay as sending
 from . import schedules as scheduling
 from . import verdicts as judging
-from .shell import cli
+from .shell import EXIT_HELP, Exit, Shell, cli, command
 
-__all__ = ["auditing", "bypassing", "calibrating", "cli", "invalidating", "judging", "looking", "scheduling", "sending"]
+__all__ = [
+    "EXIT_HELP",
+    "Exit",
+    "Shell",
+    "auditing",
+    "bypassing",
+    "calibrating",
+    "cli",
+    "command",
+    "invalidating",
+    "judging",
+    "looking",
+    "scheduling",
+    "sending",
+]

@@ -15,7 +15,7 @@ import click
 
 from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
-from ..errors import CacheError, InvalidationNotFound, InvalidInput, InvalidSettings, OutcomeUnknown, StoreUnavailable
+from ..errors import CacheError, InvalidInput, InvalidSettings, NotFound, OutcomeUnknown, StoreUnavailable
 from ..settings import Settings
 
 OPERATOR_SECONDS = 5.0
@@ -143,7 +143,7 @@ class Shell:
         match error:
             case OutcomeUnknown():
                 status = Exit.UNKNOWN
-            case InvalidationNotFound():
+            case NotFound():
                 status = Exit.NOTHING
             case InvalidSettings():
                 status = Exit.FAILED
