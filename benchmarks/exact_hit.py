@@ -58,7 +58,7 @@ def fill(services: Services, characters: int) -> list[tuple[bytes, bytes]]:
         stored = services.cache.put(request_for(number), Completion(body=body))
         if isinstance(stored, str):
             raise SystemExit(f"the answer was not stored: {stored}")
-        slot = services.cache.decider.slot("default", 0)
+        slot = services.cache.slot("default")
         digest = bytes.fromhex(stored.key.partition("-")[2])
         names.append((slot.entry(digest), slot.record))
     return names

@@ -149,7 +149,7 @@ class Questions:
     def find(self, lookup: SemanticLookup, number: int) -> None:
         """One whole hit."""
         identity = self.asked[number % len(self.asked)]
-        result = lookup.find(self.store, self.cache.decider.slot, identity, NO_CONTROLS, time.time())
+        result = lookup.find(self.store, self.cache.slot, identity, NO_CONTROLS, time.time())
         assert result.found is not None, result.reason
 
     def followed(self, index: NumpyIndex) -> SharedVectors:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from redis import Redis
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .providers import Provider
     from .semantic import SemanticLookup
     from .semantic.index import SharedVectors
+
+Clock = Callable[[], float]
+"""The time now, in seconds since 1970."""
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +84,262 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         self.close()
 
 
+def bootstrap(
+    settings: Settings,
+    *,
+    provider: Provider | None = None,
+    store: Store | None = None,
+    clock: Clock = time.time,
+    operator_timeout_seconds: float = 5.0,
+    refreshes: bool = True,
+) -> Services:
+    """All parts, built from the settings and connected. A given `provider` or `store` is used in place of the
+    configured one; beside a given store no Redis is used.
+
+    `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
+    served stale while a worker refreshes it: for callers whose credentials the workers do not have.
+    """
+    base = _base(settings, store, clock, operator_timeout_seconds)
+    judge = _judge(base, provider)
+    provider = provider or _provider(settings, on_embedding=partial(_count_embedding, base.metrics))
+    thresholds, refusals, evidence = _quality(base)
+    semantic = _semantic(base, provider, thresholds, refusals, evidence, judge)
+    invalidation = _invalidation(base)
+    switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
+    refresher = Refreshes(base.queue_redis) if base.queue_redis is not None else None
+    gauges = Gauges(base.redis, clock=clock) if base.redis is not None else None
+    cache = _cache(base, provider, semantic, invalidation, switch, refresher if refreshes else None)
+    return Services(
+        settings=settings,
+        cache=cache,
+        store=base.operator_store,
+        provider=provider,
+        metrics=base.metrics,
+        audit=base.audit,
+        invalidation=invalidation,
+        switch=switch,
+        thresholds=thresholds,
+        evidence=evidence,
+        verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
+        logins=EndedLogins(base.redis, clock=clock),
+        alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
+        health=_health(base, invalidation, gauges),
+        judge=judge,
+        semantic=semantic,
+        pins=_pins(base),
+        refreshes=refresher,
+        schedules=Schedules(base.redis, invalidation, clock=clock) if base.redis is not None else None,
+        gauges=gauges,
+        redis=base.redis,
+        queue_redis=base.queue_redis,
+    )
+
+
+class _Base(msgspec.Struct, frozen=True, kw_only=True):
+    """What the other parts are built on. `request_redis` and `store` wait for milliseconds, the others for seconds."""
+
+    settings: Settings
+    clock: Clock
+    config: CacheConfig
+    ttls: TTLPolicy
+    store: Store
+    operator_store: Store
+    metrics: CacheMetrics
+    audit: AuditLog
+    request_redis: Redis | None = None
+    redis: Redis | None = None
+    queue_redis: Redis | None = None
+
+
+def _base(settings: Settings, store: Store | None, clock: Clock, operator_timeout_seconds: float) -> _Base:
+    config = cache_config(settings)
+    url = redis_url(settings) if store is None else None
+    request_redis = redis = queue_redis = None
+    operator_store = store
+    if url is not None:
+        request_redis = request_client(url, settings.redis_timeout_seconds)
+        redis = patient_client(url, operator_timeout_seconds)
+        store, operator_store = RedisStore(request_redis), RedisStore(redis)
+        jobs_url = queue_url(settings)
+        queue_redis = patient_client(jobs_url, operator_timeout_seconds) if jobs_url is not None else None
+    elif store is None:
+        store = MemoryStore(settings.max_size)
+        config = msgspec.structs.replace(config, l1_seconds=0)  # copies of what this process holds would be of no use
+    return _Base(
+        settings=settings,
+        clock=clock,
+        config=config,
+        ttls=ttl_policy(settings),
+        store=store,
+        operator_store=operator_store or store,
+        metrics=CacheMetrics(redis, record_prompts=settings.record_prompts, clock=clock),
+        audit=AuditLog(redis, clock=clock),
+        request_redis=request_redis,
+        redis=redis,
+        queue_redis=queue_redis,
+    )
+
+
+def _cache(
+    base: _Base,
+    provider: Provider,
+    semantic: DeferredLookup | None,
+    invalidation: CacheInvalidator,
+    switch: BypassSwitch,
+    refresher: Refreshes | None,
+) -> LLMCache:
+    return LLMCache(
+        base.config,
+        store=base.store,
+        provider=provider,
+        metrics=base.metrics,
+        ttl_policy=base.ttls,
+        price=price,
+        refresher=refresher,
+        semantic=semantic,
+        invalidator=invalidation,
+        switch=switch,
+        clock=base.clock,
+    )
+
+
+def _invalidation(base: _Base) -> CacheInvalidator:
+    metrics, settings = base.metrics, base.settings
+    return CacheInvalidator(
+        base.operator_store,
+        base.audit,
+        namespace=settings.namespace,
+        buckets=settings.buckets,
+        hold_seconds=settings.hold_seconds,
+        replicas=settings.invalidation_replicas,
+        synced=settings.invalidation_synced,
+        copies_seconds=base.config.l1_seconds,
+        count=lambda kind: metrics.count(f"invalidations_{kind}"),
+        hits=lambda: metrics.hits,
+        clock=base.clock,
+    )
+
+
+def _health(base: _Base, invalidation: CacheInvalidator, gauges: Gauges | None) -> HealthReader:
+    return HealthReader(
+        store=base.operator_store,
+        invalidation=invalidation,
+        queue=base.queue_redis,
+        gauges=gauges,
+        buckets=base.settings.buckets,
+    )
+
+
+def _pins(base: _Base) -> Pins | None:
+    if base.redis is None:
+        return None
+    settings = base.settings
+    classes = base.ttls.classes()
+    return Pins(
+        base.redis,
+        base.operator_store,
+        base.audit,
+        release_seconds=lambda name: settings.ttl_seconds or classes.get(name) or RELEASED_SECONDS,
+        stale_seconds=settings.stale_seconds,
+        strip_stop_words=settings.strip_stop_words,
+        clock=base.clock,
+    )
+
+
+def _quality(base: _Base) -> tuple[Thresholds, Refusals, Evidence]:
+    settings = base.settings
+    thresholds = Thresholds(
+        base.redis, base.audit, configured_threshold(settings), reader=base.request_redis, clock=base.clock
+    )
+    refusals = Refusals(base.redis, reader=base.request_redis)
+    evidence = Evidence(
+        base.redis,
+        thresholds,
+        refusals,
+        keep_prompts=settings.record_prompts,
+        budget=settings.false_hit_budget,
+        sample_share=settings.judge_sample if settings.judge_model else 0.0,
+        clock=base.clock,
+    )
+    return thresholds, refusals, evidence
+
+
+def _semantic(
+    base: _Base,
+    provider: Provider,
+    thresholds: Thresholds,
+    refusals: Refusals,
+    evidence: Evidence,
+    judge: ProviderJudge | None,
+) -> DeferredLookup | None:
+    if base.settings.strategy is not CacheStrategy.SEMANTIC:  # a request may only lower it
+        return None
+
+    def build() -> tuple[SemanticLookup, SharedVectors | None]:
+        from .semantic import assemble
+
+        return assemble(
+            semantic_config(base.settings),
+            provider,
+            base.request_redis,
+            thresholds=thresholds.current,
+            refused=refusals.current,
+            judge=judge,
+            observer=evidence.observe,
+            count=base.metrics.count,
+            clock=base.clock,
+        )
+
+    return DeferredLookup(thresholds.current, build, count=base.metrics.count)
+
+
+def _judge(base: _Base, provider: Provider | None) -> ProviderJudge | None:
+    settings, redis = base.settings, base.request_redis
+    if settings.judge_model is None:
+        return None
+    calls_per_hour = settings.judge_budget_per_hour
+    return ProviderJudge(
+        provider or _provider(settings, max_retries=0),  # a second try would come after the deadline
+        settings.judge_model,
+        deadline_seconds=settings.judge_deadline_seconds,
+        budget=SharedBudget(redis, calls_per_hour, clock=base.clock)
+        if redis is not None
+        else JudgeBudget(calls_per_hour, clock=base.clock),
+        parameters=settings.judge_parameters,
+        price=price,
+        count=base.metrics.count,
+    )
+
+
+def _provider(
+    settings: Settings, *, max_retries: int = 2, on_embedding: Callable[[str, int], None] | None = None
+) -> Provider:
+    # The SDK takes most of a second to import: only when there is something to ask.
+    from .demo import DemoProvider
+    from .providers import OpenAIProvider
+
+    if settings.uses_demo_model:
+        return DemoProvider()
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    return OpenAIProvider(
+        api_key=key,
+        base_url=settings.openai_base_url,
+        timeout_seconds=settings.provider_timeout_seconds,
+        max_retries=max_retries,
+        on_embedding=on_embedding,
+    )
+
+
+def _count_embedding(metrics: CacheMetrics, model: str, tokens: int) -> None:
+    """What the cache itself spends on embeddings; what has no price is counted too."""
+    metrics.count("embedding_tokens", tokens)
+    usd = price(model, Usage(input_tokens=tokens))
+    if usd is None:
+        metrics.count("embedding_unpriced_calls")
+    else:
+        metrics.count(f"embedding{OVERHEAD}", round(usd * USD_SCALE))
+
+
 def redis_url(settings: Settings) -> str | None:
     """The configured Redis, or the embedded one that `make run` has running in the home folder; None for neither."""
     if settings.redis_url is not None:
@@ -101,7 +361,6 @@ def cache_config(settings: Settings) -> CacheConfig:
         strategy=settings.strategy,
         ttl=settings.ttl_seconds,
         max_size=settings.max_size,
-        similarity_threshold=settings.semantic_threshold,
         cache_errors=settings.cache_errors,
         log_hits=settings.log_hits,
         namespace=settings.namespace,
@@ -171,183 +430,4 @@ def role_rules(settings: Settings) -> RoleRules:
         addresses={address: role for addresses, role in lists for address in addresses},
         default=settings.default_role,
         login_seconds=settings.login_hours * 3600,
-    )
-
-
-def bootstrap(settings: Settings, **overrides: Any) -> Services:
-    """All parts, built and connected. `overrides` replace a part by name: `provider`, `store`, `clock`.
-
-    `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
-    served stale while a worker refreshes it: for callers whose credentials the workers do not have.
-    """
-    url = redis_url(settings)
-    patience = overrides.get("operator_timeout_seconds", 5.0)
-    clock = {"clock": overrides["clock"]} if "clock" in overrides else {}
-    client = path_client = queue_client = None
-    config = cache_config(settings)
-    store: Store
-    operator_store: Store
-    if "store" in overrides:
-        store = operator_store = overrides["store"]
-    elif url is None:
-        store = operator_store = MemoryStore(settings.max_size)
-        config = msgspec.structs.replace(config, l1_seconds=0)  # it is in this process already
-    else:
-        path_client = request_client(url, settings.redis_timeout_seconds)
-        store = RedisStore(path_client)
-        client = patient_client(url, patience)
-        operator_store = RedisStore(client)
-        jobs_url = queue_url(settings)
-        queue_client = patient_client(jobs_url, patience) if jobs_url is not None else None
-    refreshes = Refreshes(queue_client) if queue_client is not None else None
-    metrics = CacheMetrics(client, record_prompts=settings.record_prompts, **clock)
-    provider = overrides.get("provider") or _provider(settings, on_embedding=partial(_count_embedding, metrics))
-    audit = AuditLog(client, **clock)
-    thresholds = Thresholds(client, audit, configured_threshold(settings), reader=path_client, **clock)
-    refusals = Refusals(client, reader=path_client)
-    evidence = Evidence(
-        client,
-        thresholds,
-        refusals,
-        keep_prompts=settings.record_prompts,
-        budget=settings.false_hit_budget,
-        sample_share=settings.judge_sample if settings.judge_model else 0.0,
-        **clock,
-    )
-    judge = _judge(settings, overrides.get("provider"), path_client, metrics, clock)
-
-    def build_semantic() -> tuple[SemanticLookup, SharedVectors | None]:
-        from .semantic import assemble
-
-        return assemble(
-            semantic_config(settings),
-            provider,
-            path_client,
-            thresholds=thresholds.current,
-            refused=refusals.current,
-            judge=judge,
-            observer=evidence.observe,
-            count=metrics.count,
-            **clock,
-        )
-
-    semantic = None
-    if settings.strategy is CacheStrategy.SEMANTIC:  # a request may only lower it: else nobody ever asks
-        semantic = DeferredLookup(thresholds.current, build_semantic, count=metrics.count)
-    invalidation = CacheInvalidator(
-        operator_store,
-        audit,
-        namespace=settings.namespace,
-        buckets=settings.buckets,
-        hold_seconds=settings.hold_seconds,
-        replicas=settings.invalidation_replicas,
-        synced=settings.invalidation_synced,
-        copies_seconds=config.l1_seconds,
-        count=lambda kind: metrics.count(f"invalidations_{kind}"),
-        hits=lambda: metrics.hits,
-        **clock,
-    )
-    ttls = ttl_policy(settings)
-    pins = None
-    if client is not None:
-        classes = ttls.classes()
-        pins = Pins(
-            client,
-            operator_store,
-            audit,
-            release_seconds=lambda name: settings.ttl_seconds or classes.get(name) or RELEASED_SECONDS,
-            stale_seconds=settings.stale_seconds,
-            strip_stop_words=settings.strip_stop_words,
-            **clock,
-        )
-    switch = BypassSwitch(client, audit, reader=path_client, **clock)
-    cache = LLMCache(
-        config,
-        store=store,
-        provider=provider,
-        metrics=metrics,
-        ttl_policy=ttls,
-        price=price,
-        refresher=refreshes if overrides.get("refreshes", True) else None,
-        semantic=semantic,
-        invalidator=invalidation,
-        switch=switch,
-        **clock,
-    )
-    gauges = Gauges(client, **clock) if client is not None else None
-    return Services(
-        settings=settings,
-        cache=cache,
-        store=operator_store,
-        provider=provider,
-        metrics=metrics,
-        audit=audit,
-        invalidation=invalidation,
-        switch=switch,
-        thresholds=thresholds,
-        evidence=evidence,
-        verdicts=Verdicts(cache, operator_store, invalidation, evidence),
-        alert_board=AlertBoard(client, alert_rules(settings), **clock),
-        judge=judge,
-        semantic=semantic,
-        pins=pins,
-        refreshes=refreshes,
-        schedules=Schedules(client, invalidation, **clock) if client is not None else None,
-        logins=EndedLogins(client, **clock),
-        gauges=gauges,
-        health=HealthReader(
-            store=operator_store,
-            invalidation=invalidation,
-            queue=queue_client,
-            gauges=gauges,
-            buckets=settings.buckets,
-        ),
-        redis=client,
-        queue_redis=queue_client,
-    )
-
-
-def _judge(
-    settings: Settings, provider: Provider | None, client: Redis | None, metrics: CacheMetrics, clock: dict[str, Any]
-) -> ProviderJudge | None:
-    if settings.judge_model is None:
-        return None
-    calls_per_hour = settings.judge_budget_per_hour
-    return ProviderJudge(
-        provider or _provider(settings, max_retries=0),  # a second try would come after the deadline
-        settings.judge_model,
-        deadline_seconds=settings.judge_deadline_seconds,
-        budget=SharedBudget(client, calls_per_hour, **clock) if client else JudgeBudget(calls_per_hour, **clock),
-        parameters=settings.judge_parameters,
-        price=price,
-        count=metrics.count,
-    )
-
-
-def _count_embedding(metrics: CacheMetrics, model: str, tokens: int) -> None:
-    """What the cache itself spends on embeddings; what has no price is counted too."""
-    metrics.count("embedding_tokens", tokens)
-    usd = price(model, Usage(input_tokens=tokens))
-    if usd is None:
-        metrics.count("embedding_unpriced_calls")
-    else:
-        metrics.count(f"embedding{OVERHEAD}", round(usd * USD_SCALE))
-
-
-def _provider(
-    settings: Settings, *, max_retries: int = 2, on_embedding: Callable[[str, int], None] | None = None
-) -> Provider:
-    # The SDK takes most of a second to import: only when there is something to ask.
-    from .demo import DemoProvider
-    from .providers import OpenAIProvider
-
-    if settings.uses_demo_model:
-        return DemoProvider()
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
-    return OpenAIProvider(
-        api_key=key,
-        base_url=settings.openai_base_url,
-        timeout_seconds=settings.provider_timeout_seconds,
-        max_retries=max_retries,
-        on_embedding=on_embedding,
     )

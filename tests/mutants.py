@@ -45,7 +45,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a moved record is not checked before the store is tried again",
-        file="core/cache/flow.py",
+        file="core/cache/writer.py",
         old="if not may_store(entry, record):",
         new="if False:",
         tests="tests/cache/test_cache.py",
@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         name="the stamp is taken when the answer is stored",
         file="core/cache/flow.py",
-        old="sequence=miss.stamp.sequence,",
-        new="sequence=self.store_.ensure_record(keyed.slot).sequence,",
+        old="self._writer.entry(call, miss.stamp, ",
+        new="self._writer.entry(call, (yield __import__('core.cache.effects', fromlist=['']).MakeRecord(call)).stamp, ",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(

@@ -2,32 +2,20 @@
 
 from .bypass import EVERYTHING, Bypassed, BypassSwitch
 from .cache import LLMCache
-from .drivers import Hedge, race, race_async
-from .flow import OTHER_BUCKET, SAME_WORDING, CacheConfig
+from .call import Prepared
+from .config import CacheConfig
+from .drivers import Run, drive_async
+from .effects import Effect
 from .function import cached_llm_call
+from .hedging import Hedge, race, race_async
 from .revalidation import Refreshes, refresh
-from .steps import Bypass, Follow, Hit, Lead, Step, give_up
+from .steps import Asking, Bypass, Follow, Hit, Lead, Step, give_up, settle, settle_async
 from .streams import wants_usage
+from .writer import OTHER_BUCKET, SAME_WORDING
 
 __all__ = [
-    "EVERYTHING",
-    "OTHER_BUCKET",
-    "SAME_WORDING",
-    "Bypass",
-    "BypassSwitch",
-    "Bypassed",
-    "CacheConfig",
-    "Follow",
-    "Hedge",
-    "Hit",
-    "LLMCache",
-    "Lead",
-    "Refreshes",
-    "Step",
-    "cached_llm_call",
-    "give_up",
-    "race",
-    "race_async",
-    "refresh",
+    "EVERYTHING", "OTHER_BUCKET", "SAME_WORDING", "Asking", "Bypass", "BypassSwitch", "Bypassed", "CacheConfig",
+    "Effect", "Follow", "Hedge", "Hit", "LLMCache", "Lead", "Prepared", "Refreshes", "Run", "Step",
+    "cached_llm_call", "drive_async", "give_up", "race", "race_async", "refresh", "settle", "settle_async",
     "wants_usage",
-]
+]  # fmt: skip

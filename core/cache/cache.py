@@ -1,34 +1,48 @@
 """LLMCache: answers repeats from a store, asks the provider for the rest.
 
-The drivers here are thin loops over the steps of `core.cache.steps`; every decision is in `core.cache.flow`.
+What becomes of a request is decided in `flow`; the drivers carry it out. Here the parts are put together.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from copy import copy
-from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..access import Acting, AuditLog
 from ..bans import Criteria
-from ..concurrency import CircuitBreaker, in_thread
+from ..concurrency import CircuitBreaker
 from ..errors import ProviderUnavailable
 from ..invalidation import CacheInvalidator, Invalidation
+from ..keys import Slot
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy import TTLPolicy
-from ..stores import MemoryStore, Store
+from ..stores import Copies, Lookup, MemoryStore, Store
 from .bypass import BypassSwitch
-from .drivers import race, race_async
-from .flow import CacheConfig, Decider, NearLookup, Recorder, Refresher
-from .steps import Bypass, Follow, Hit, Lead, Step, give_up
+from .call import Call, Prepared, Recorder
+from .config import CacheConfig
+from .drivers import Run, drive
+from .effects import Flow, World
+from .flights import Flights
+from .flow import Refresher, RequestFlow
+from .guard import Guard
+from .hedging import ask, ask_async
+from .leases import Leases
+from .near import NearLookup, NearPart
+from .preparation import Preparation
+from .reader import RequestReader
+from .recorder import OutcomeRecorder
+from .singleflight import SingleFlight
+from .steps import Hit, Step, first_step, settle, settle_async
 from .streams import AsyncStream, Stream
+from .writer import Writer
 
 if TYPE_CHECKING:
     from ..providers import Provider
+
+Result = TypeVar("Result")
 
 
 class LLMCache:
@@ -53,131 +67,129 @@ class LLMCache:
         invalidator: CacheInvalidator | None = None,
         switch: BypassSwitch | None = None,
     ) -> None:
-        self.config = config or CacheConfig()
-        self.store: Store = store or MemoryStore(self.config.max_size)
+        self.config = config = config or CacheConfig()
+        self.store: Store = store or MemoryStore(config.max_size)
         self.provider = provider
         self.metrics: Recorder = metrics or CacheMetrics(None)
         self.invalidator = invalidator or CacheInvalidator(
-            self.store, AuditLog(None), namespace=self.config.namespace, buckets=self.config.buckets, clock=clock
+            self.store, AuditLog(None), namespace=config.namespace, buckets=config.buckets, clock=clock
         )
-        self.decider = Decider(
-            self.config,
-            self.store,
-            self.metrics,
-            ttl_policy or TTLPolicy(),
-            price,
-            clock,
-            refresher,
-            base_url=provider.base_url if provider is not None else "",
+        self.copies: Copies | None = None
+        if config.l1_seconds:
+            max_bytes = config.l1_megabytes * 1_000_000
+            self.copies = Copies(self.store, seconds=config.l1_seconds, max_bytes=max_bytes, clock=clock)
+        self.flights = Flights(config.lease_seconds)
+        self._preparation = Preparation(
+            config, ttl_policy or TTLPolicy(), base_url=provider.base_url if provider is not None else ""
+        )
+        self._world = World(
+            guard=Guard(self.metrics),
+            store=self.store,
+            reader=self.store if self.copies is None else self.copies.through,
+            leases=Leases(self.store, config.lease_seconds),
+            copies=self.copies,
             semantic=semantic,
             switch=switch,
+        )
+        outcomes = OutcomeRecorder(price, clock, log_hits=config.log_hits)
+        self._reader = RequestReader(self.copies, clock)
+        writer = Writer(config, outcomes, clock)
+        self._flow = RequestFlow(
+            config,
+            reader=self._reader,
+            writer=writer,
+            near=NearPart(self._preparation.slot, writer, outcomes, clock),
+            single_flight=SingleFlight(self.flights, self._world.leases, self._reader, outcomes),
+            outcomes=outcomes,
+            clock=clock,
+            refresher=refresher,
         )
 
     @property
     def breaker(self) -> CircuitBreaker:
-        """Tells whether the store is being asked at the moment."""
-        return self.decider.breaker
+        """Says whether the store is being asked at the moment."""
+        return self._world.guard.breaker
 
     def counted_by(self, metrics: Recorder) -> LLMCache:
-        """The same cache, but what is done through it is counted elsewhere."""
+        """This cache, but what is done through the result is counted elsewhere."""
         twin = copy(self)
         twin.metrics = metrics
-        twin.decider = copy(self.decider)
-        twin.decider.metrics = metrics
         return twin
 
+    # A request
+
+    def run(
+        self, request: ChatRequest, controls: Controls = NO_CONTROLS, *, patience_seconds: float = 0.0, bypass: str = ""
+    ) -> Run[Hit | Answer]:
+        """A request that has not begun, for the drivers. Raises InvalidInput (a namespace that cannot be).
+
+        `patience_seconds` is how long it waits for another caller's answer (0: for as long as that may take); `bypass`
+        a reason of the caller's own why it may not use the cache.
+        """
+        call = self._call(request, controls)
+        if patience_seconds:
+            call.until = time.monotonic() + patience_seconds
+        if bypass:
+            call.pass_by(bypass)
+        return Run(self._flow.answer(call), self._world)
+
     def begin(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Step:
-        """The first step of a request, for drivers of one's own."""
-        return self.decider.begin(request, controls)
+        """The first step of a request, for drivers of one's own. Raises NotCached (`only-if-cached`), InvalidInput."""
+        return first_step(self.run(request, controls))
 
     def complete(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer:
         """The answer, from the cache or the provider.
 
         Raises what the provider raises, NotCached (`only-if-cached`), InvalidInput, ProviderUnavailable.
         """
-        step = self._settle(request, controls)
-        match step:
-            case Hit():
-                return step.answer
-            case Bypass():
-                try:
-                    completion = self._provider().complete(request)
-                except BaseException as error:
-                    step.fail(error)
-                    raise
-                return step.finish(completion)
-            case Lead():
-                try:
-                    fetched = race(step, lambda: self._provider().complete(request), step.dropped)
-                except BaseException as error:
-                    if stale := step.fail(error):
-                        return stale.answer
-                    raise
-                return fetched.answer if isinstance(fetched, Hit) else step.store(fetched)
-            case _:
-                assert_never(step)
+        step = settle(self.run(request, controls))
+        if isinstance(step, Hit):
+            return step.answer
+        return ask(step, lambda: self._provider().complete(request))
 
     async def acomplete(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer:
-        """The same on an event loop; a caller's cancellation never fails the others."""
-        step = await self._settle_async(request, controls)
-        match step:
-            case Hit():
-                return step.answer
-            case Bypass():
-                try:
-                    completion = await self._provider().acomplete(request)
-                except BaseException as error:
-                    step.fail(error)
-                    raise
-                return step.finish(completion)
-            case Lead():
-                try:
-                    fetched = await race_async(step, lambda: self._provider().acomplete(request), step.dropped)
-                except BaseException as error:
-                    if stale := await asyncio.to_thread(step.fail, error):
-                        return stale.answer
-                    raise
-                if isinstance(fetched, Hit):
-                    return fetched.answer
-                return await asyncio.to_thread(step.store, fetched)
-            case _:
-                assert_never(step)
+        """The answer, on an event loop; a caller's cancellation never fails the others. Raises what `complete` does."""
+        step = await settle_async(self.run(request, controls))
+        if isinstance(step, Hit):
+            return step.answer
+        return await ask_async(step, lambda: self._provider().acomplete(request))
 
     def stream(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Stream:
         """The answer as chunks, passed on as they arrive, stored only when the stream ends properly."""
-        return Stream(self._settle(request, controls), request, self._provider)
+        return Stream(settle(self.run(request, controls)), request, self._provider)
 
     async def astream(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> AsyncStream:
-        """The same on an event loop."""
-        return AsyncStream(await self._settle_async(request, controls), request, self._provider)
-
-    def _settle(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
-        step = self.begin(request, controls)
-        while isinstance(step, Follow):
-            follow = step
-            try:
-                step = follow.wait()
-            except (KeyboardInterrupt, SystemExit):
-                follow.abandon()
-                raise
-        return step
-
-    async def _settle_async(self, request: ChatRequest, controls: Controls) -> Hit | Bypass | Lead:
-        step = await in_thread(partial(self.begin, request, controls), give_up)
-        while isinstance(step, Follow):
-            step = await step.wait_async()
-        return step
+        """The answer as chunks on an event loop, passed on as they arrive."""
+        return AsyncStream(await settle_async(self.run(request, controls)), request, self._provider)
 
     def _provider(self) -> Provider:
         if self.provider is None:
             raise ProviderUnavailable("this cache has no provider: give one, or use begin() and call it yourself")
         return self.provider
 
+    # What is known of a request
+
+    def identify(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Prepared:
+        """Namespace, strategy, identity and TTL of a request, or why it bypasses. Asks and counts nothing.
+
+        Raises InvalidInput for a namespace that cannot be.
+        """
+        return self._preparation.prepare(request, controls)
+
+    def slot(self, namespace: str, bucket: int = 0) -> Slot:
+        """The key names of a bucket. Raises InvalidInput for a namespace that cannot be."""
+        return self._preparation.slot(namespace, bucket)
+
     # One entry by hand
+
+    def look_up(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Lookup | None:
+        """What a lookup sees, stale answers too; None when the store cannot be asked, and for a bypass. Not counted."""
+        call = self._call(request, controls)
+        return None if call.bypass else self._drive(self._reader.look_up(call))
 
     def get(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer | None:
         """The stored answer or None; the provider is not asked. Counted as a hit or a miss."""
-        hit = self.decider.find(request, controls)
+        hit = self._drive(self._flow.find(self._call(request, controls)))
         return hit.answer if hit else None
 
     def set(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> bool:
@@ -185,8 +197,24 @@ class LLMCache:
         return isinstance(self.put(request, completion, controls), Answer)
 
     def put(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> Answer | str:
-        """The same: the answer as stored, or the reason."""
-        return self.decider.put(request, completion, controls)
+        """Stores an answer that was got elsewhere: the answer as stored, or the reason why it may not be."""
+        return self._drive(self._flow.put(self._call(request, controls), completion))
+
+    def alias(self, wording: ChatRequest, of: ChatRequest, controls: Controls = NO_CONTROLS) -> str:
+        """Lets another wording lead to the stored answer of a request; "" or why it does not. Not counted.
+
+        They must differ in nothing but the last message, and their buckets must be the same one.
+        """
+        return self._drive(self._flow.alias(self._call(wording, controls), self._call(of, controls)))
+
+    def _call(self, request: ChatRequest, controls: Controls) -> Call:
+        call = Call(request, controls, self._preparation.prepare(request, controls), self.metrics)
+        if self._world.switch is not None:
+            call.is_switched = self._world.switch.known(call.namespace)
+        return call
+
+    def _drive(self, flow: Flow[Result]) -> Result:
+        return cast("Result", drive(Run(flow, self._world)))
 
     # The cache as a whole
 
@@ -197,10 +225,10 @@ class LLMCache:
         return self.invalidator.invalidate(criteria, actor=actor, soft=soft, hold_seconds=hold_seconds)
 
     def get_stats(self, window_seconds: float = 86_400) -> Summary | None:
-        """Requests, hits, savings and latencies of the last so many seconds; None when another recorder keeps them."""
+        """Requests, hits, savings and latencies of a window of seconds; None when another recorder keeps them."""
         return self.metrics.summary(window_seconds) if isinstance(self.metrics, CacheMetrics) else None
 
     def close(self) -> None:
         """Gives back what is held in the store, and lets go of its connections."""
-        self.decider.close()
+        self._world.leases.close()
         self.store.close()

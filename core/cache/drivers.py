@@ -1,154 +1,127 @@
-"""Hedging: a judge is asked beside the provider, and whichever answers first is served; the other is dropped.
+"""The two drivers of the request path, blocking and awaited: the only loops that perform effects.
 
-The race is decided in one place, once: a judge's yes and a provider's answer each ask whether they may still be the
-one. Whoever calls a provider for a step does so by `race`, which without a hedge is the call itself.
+A driver goes on until the flow ends, or until it stands at a `Stop`: then its caller has something to do, and goes on
+with the flow later. Whatever happens, the flow is run to its end: one that is abandoned is told so where it stands, and
+cleans up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from ..concurrency import beside
-from .steps import Bypass, Hit, Lead, Miss
+from .effects import Effect, Flow, Stop, Wait, World
 
 Result = TypeVar("Result")
-Call = Future[Result] | asyncio.Future[Result]
 
 
-class Hedge:
-    """A judge's verdict that is waited for beside the provider's answer.
+class Run(Generic[Result]):
+    """A flow on its way, and what its effects act on."""
 
-    `judge` is given a function that says whether a yes may still be served; it returns the hit that it then has
-    recorded and handed on, or why there is none. `waiting` is the miss as long as it has not returned.
-    """
+    __slots__ = ("flow", "world")
 
-    def __init__(self, judge: Callable[[Callable[[], bool]], Hit | Miss], waiting: Miss) -> None:
-        self._judge = judge
-        self._waiting = waiting
-        self._lock = threading.Lock()
-        self._winner = ""
-        self.verdict: Future[Hit | Miss] = Future()
-
-    def start(self) -> None:
-        """Asks the judge on a thread of its own."""
-        self.verdict.set_running_or_notify_cancel()  # from here on nobody can cancel it
-        beside(self._run)
-
-    def claim(self) -> bool:
-        """Whether the provider, or a caller who goes away, may end the request; then a later yes is not served."""
-        return self._wins("provider")
-
-    def overruled(self) -> Hit | None:
-        """As `claim`, for whoever can wait while a hit that came first is being recorded: that hit, if there is one."""
-        if self.claim():
-            return None
-        ended = self.verdict.result()
-        return ended if isinstance(ended, Hit) else None
-
-    @property
-    def miss(self) -> Miss:
-        """Why there was nothing to serve, as far as the judge has said by now."""
-        ended = self.verdict.result() if self.verdict.done() else self._waiting
-        return ended if isinstance(ended, Miss) else self._waiting
-
-    def _wins(self, name: str) -> bool:
-        with self._lock:
-            self._winner = self._winner or name
-            return self._winner == name
-
-    def _run(self) -> None:
-        ended: Hit | Miss = self._waiting
-        try:
-            ended = self._judge(lambda: self._wins("judge"))
-        except BaseException:
-            self._winner = ""
-            raise
-        finally:
-            # Whatever went wrong, those who wait go on with the provider.
-            self.verdict.set_result(ended)
+    def __init__(self, flow: Flow[Result], world: World) -> None:
+        self.flow = flow
+        self.world = world
 
 
-def race(
-    step: Bypass | Lead,
-    call: Callable[[], Result],
-    drop: Callable[[Result | None], object],
+def drive(
+    run: Run[Result],
+    reply: Any = None,
+    error: BaseException | None = None,
     *,
-    is_answer: Callable[[Result], bool] = lambda result: True,
-) -> Result | Hit:
-    """What the call returns, or the hit that a judge's yes came first with. Raises what the call raises.
+    at: Effect | None = None,
+    waits: bool = True,
+) -> Result | Effect:
+    """Goes on with a flow, blocking: with the reply to the effect it stands at, or an error there, or by performing it.
 
-    A result that is no answer, and an error, wait for the judge. A blocking call cannot be cancelled: it goes on, on a
-    thread of its own, and `drop` gets what it returns, or None when it fails.
+    Returns what the flow comes to, or the Stop it stands at; with `waits` off also a Wait, which is the caller's to
+    perform then. Raises what the flow raises.
     """
-    hedge = step.hedge
-    if hedge is None:
-        return call()
-    calling = beside(call)
+    flow, world = run.flow, run.world
     try:
-        first: list[Future[Any]] = [calling, hedge.verdict]
-        wait(first, return_when=FIRST_COMPLETED)
-        if _has_answer(calling, is_answer):
-            hit = hedge.overruled()
+        effect = at or (flow.send(reply) if error is None else flow.throw(error))
+        while not isinstance(effect, Stop):
+            if not waits and isinstance(effect, Wait):
+                return effect
+            try:
+                reply = effect.perform(world)
+            except BaseException as raised:  # noqa: BLE001 - the flow decides
+                effect = flow.throw(raised)
+            else:
+                effect = flow.send(reply)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    effect.reached(run)
+    return effect
+
+
+async def drive_async(
+    run: Run[Result],
+    reply: Any = None,
+    error: BaseException | None = None,
+    *,
+    at: Effect | None = None,
+    waits: bool = True,
+) -> Result | Effect:
+    """Goes on with a flow on an event loop, as `drive` does: waits are awaited, other effects performed on threads.
+
+    A caller who is cancelled is let go at once; what is under way on a thread is ended behind the scenes.
+    """
+    flow, world = run.flow, run.world
+    loop = asyncio.get_running_loop()
+    try:
+        effect = at or (flow.send(reply) if error is None else flow.throw(error))
+        while not isinstance(effect, Stop):
+            if not waits and isinstance(effect, Wait):
+                return effect
+            working: asyncio.Future[Any] | None = None
+            try:
+                if isinstance(effect, Wait):
+                    reply = await effect.perform_async(world)
+                else:
+                    working = loop.run_in_executor(None, effect.perform, world)
+                    reply = await asyncio.shield(working)
+            except BaseException as raised:
+                if working is not None and not working.done():
+                    working.add_done_callback(partial(_end_later, loop, run))
+                    raise
+                effect = flow.throw(raised)
+            else:
+                effect = flow.send(reply)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    effect.reached(run)
+    return effect
+
+
+def abandon(run: Run[Any]) -> None:
+    """Ends a flow whose caller has gone away. Raises nothing."""
+    with suppress(Exception, asyncio.CancelledError):  # it has been recorded, and nobody is there to hear of it
+        drive(run, error=asyncio.CancelledError())
+
+
+def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any], done: asyncio.Future[Any]) -> None:
+    """Ends an abandoned flow now that its effect has been performed, away from the event loop."""
+    try:
+        loop.run_in_executor(None, _end, run, done)
+    except RuntimeError:  # the loop is ending
+        _end(run, done)
+
+
+def _end(run: Run[Any], done: asyncio.Future[Any]) -> None:
+    """Tells the flow what came of its effect (a lease taken must be given back), then that the caller has gone."""
+    try:
+        if done.cancelled():
+            run.flow.throw(asyncio.CancelledError())
+        elif (error := done.exception()) is not None:
+            run.flow.throw(error)
         else:
-            ended = hedge.verdict.result()
-            hit = ended if isinstance(ended, Hit) else None
-        if hit is None:
-            return calling.result()
-    except BaseException:
-        calling.add_done_callback(lambda done: _abandon(done, drop))
-        raise
-    calling.add_done_callback(lambda done: drop(_result(done)))
-    return hit
-
-
-async def race_async(
-    step: Bypass | Lead,
-    call: Callable[[], Awaitable[Result]],
-    drop: Callable[[Result | None], object],
-    *,
-    is_answer: Callable[[Result], bool] = lambda result: True,
-) -> Result | Hit:
-    """The same on an event loop, where the call is cancelled that came second: mostly `drop` gets None."""
-    hedge = step.hedge
-    if hedge is None:
-        return await call()
-    calling = asyncio.ensure_future(call())
-    verdict = asyncio.wrap_future(hedge.verdict)
-    try:
-        first: list[asyncio.Future[Any]] = [calling, verdict]
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        hit: Hit | None = None
-        if not (_has_answer(calling, is_answer) and hedge.claim()):
-            await asyncio.wait([verdict])
-            ended = verdict.result()
-            hit = ended if isinstance(ended, Hit) else None
-        if hit is None:
-            return await calling
-    except BaseException:
-        calling.add_done_callback(lambda done: _abandon(done, drop))
-        calling.cancel()
-        raise
-    finally:
-        verdict.cancel()  # this loop's view of it; the judge goes on
-    calling.add_done_callback(lambda done: drop(_result(done)))
-    calling.cancel()
-    return hit
-
-
-def _has_answer(calling: Call[Result], is_answer: Callable[[Result], bool]) -> bool:
-    return calling.done() and not calling.cancelled() and calling.exception() is None and is_answer(calling.result())
-
-
-def _result(done: Call[Result]) -> Result | None:
-    return None if done.cancelled() or done.exception() is not None else done.result()
-
-
-def _abandon(done: Call[Result], drop: Callable[[Result | None], object]) -> None:
-    """The caller went away, or the call failed: there is nothing to drop but an answer that came all the same."""
-    result = _result(done)
-    if result is not None:
-        drop(result)
+            run.flow.send(done.result())
+    except (StopIteration, Exception, asyncio.CancelledError):  # noqa: BLE001 - the flow has ended by itself
+        return
+    abandon(run)

@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from ..concurrency import in_thread
-from ..models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, ChatRequest, Completion, Controls
-from .drivers import race, race_async
-from .steps import Bypass, Follow, Hit, Lead, Step, give_up
+from ..models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
+from .hedging import ask, ask_async
+from .steps import Hit, settle, settle_async
 
 if TYPE_CHECKING:
     from .cache import LLMCache
@@ -73,77 +72,44 @@ def cached_llm_call(
 
 
 def _call(cache: LLMCache, call: Callable[[], Any], request: ChatRequest, controls: Controls) -> Any:
-    step: Step = cache.begin(request, controls)
-    while isinstance(step, Follow):
-        follow = step
-        try:
-            step = follow.wait()
-        except (KeyboardInterrupt, SystemExit):
-            follow.abandon()
-            raise
+    step = settle(cache.run(request, controls))
     if isinstance(step, Hit):
         return step.answer.completion.text
-    answering = step
-    try:
-        result = race(answering, call, lambda result: _drop(answering, request, result))
-    except BaseException as error:
-        if stale := _failed(step, error):
-            return stale.answer.completion.text
-        raise
-    if isinstance(result, Hit):
-        return result.answer.completion.text
-    _end(step, request, result)
-    return result
+    returned = _Returned(request)
+    return returned.by(ask(step, lambda: returned.completion(call())))
 
 
 async def _call_async(cache: LLMCache, call: Callable[[], Any], request: ChatRequest, controls: Controls) -> Any:
-    step: Step = await in_thread(lambda: cache.begin(request, controls), give_up)
-    while isinstance(step, Follow):
-        step = await step.wait_async()
+    step = await settle_async(cache.run(request, controls))
     if isinstance(step, Hit):
         return step.answer.completion.text
-    answering = step
-    try:
-        result = await race_async(answering, call, lambda result: _drop(answering, request, result))
-    except Exception as error:
-        failure = error
-        if stale := await in_thread(lambda: _failed(answering, failure)):
-            return stale.answer.completion.text
-        raise
-    except BaseException as error:
-        _failed(step, error)
-        raise
-    if isinstance(result, Hit):
-        return result.answer.completion.text
-    await in_thread(lambda: _end(answering, request, result))
-    return result
+    returned = _Returned(request)
+
+    async def asking() -> Completion:
+        return returned.completion(await call())
+
+    return returned.by(await ask_async(step, asking))
 
 
-def _failed(step: Lead | Bypass, error: BaseException) -> Hit | None:
-    if isinstance(step, Bypass):
-        step.fail(error)
-        return None
-    return step.fail(error)
+class _Returned:
+    """What the function returned, and the completion that it is kept as."""
 
+    def __init__(self, request: ChatRequest) -> None:
+        self._request = request
+        self._result: Any = None
+        self._completion: Completion | None = None
 
-def _completion(request: ChatRequest, result: Any) -> Completion:
-    """Of a text; whatever else a function returns has no answer in it that could be kept."""
-    message = {"role": "assistant", "content": result if isinstance(result, str) else None}
-    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    return Completion(body={"object": "chat.completion", "model": request.model, "choices": choices})
+    def completion(self, result: Any) -> Completion:
+        """A text's completion; whatever else a function returns has no answer in it that could be kept."""
+        message = {"role": "assistant", "content": result if isinstance(result, str) else None}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        body = {"object": "chat.completion", "model": self._request.model, "choices": choices}
+        self._result, self._completion = result, Completion(body=body)
+        return self._completion
 
-
-def _drop(step: Lead | Bypass, request: ChatRequest, result: Any) -> None:
-    if isinstance(step, Lead):
-        step.dropped(None if result is None else _completion(request, result))
-
-
-def _end(step: Lead | Bypass, request: ChatRequest, result: Any) -> None:
-    completion = _completion(request, result)
-    if isinstance(step, Lead):
-        step.store(completion)
-    else:
-        step.finish(completion)
+    def by(self, answer: Answer) -> Any:
+        """The function's own result, unless a stored answer was served in its place."""
+        return self._result if answer.completion is self._completion else answer.completion.text
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -5,40 +5,21 @@ Pure in the request, its controls and the configuration; hits repeat their reque
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from .. import policy
-from ..keys import Identity, Slot, Unkeyable, identify, pack, parts_of, scope_parts
-from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
-from ..policy import TTLDecision, TTLPolicy
-
-if TYPE_CHECKING:
-    from .flow import CacheConfig
+from ..keys import Slot, Unkeyable, identify
+from ..models import NO_CONTROLS, ChatRequest, Controls
+from ..policy import TTLPolicy
+from .call import Keyed, Prepared
+from .config import CacheConfig
 
 REMEMBERED = 4096
+"""Requests that are remembered in the process."""
 REMEMBERED_BYTES = 4000
-"""So many requests of at most this size are remembered in the process."""
+"""The largest of them."""
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Keyed(msgspec.Struct, frozen=True):
-    """A request that has an identity: where its answer is, how long it will stay."""
-
-    identity: Identity
-    slot: Slot
-    decision: TTLDecision
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known beforehand. `keyed` is None when the request must bypass; `reason` says why."""
-
-    namespace: str
-    strategy: CacheStrategy
-    keyed: Keyed | None
-    reason: str = ""
 
 
 class Preparation:
@@ -83,13 +64,15 @@ class Preparation:
 
     def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
         config = self._config
-        decision = self._ttl_policy.explain(policy.last_user_text(request))
-        user = policy.user_of(request, controls) if decision.personal else None
-        if decision.personal and not user:
+        ttl = self._ttl_policy.explain(policy.last_user_text(request))
+        user = policy.user_of(request, controls) if ttl.personal else None
+        if ttl.personal and not user:
             return policy.PERSONAL_WITHOUT_USER
+        if not request.base_url:
+            request = msgspec.structs.replace(request, base_url=self._base_url)
         try:
             identity = identify(
-                self._with_server(request),
+                request,
                 namespace,
                 user=user,
                 buckets=config.buckets,
@@ -98,19 +81,10 @@ class Preparation:
             )
         except Unkeyable as error:
             return error.reason
-        return Keyed(identity, self.slot(namespace, identity.bucket), decision)
-
-    def parts(self, request: ChatRequest, controls: Controls, keyed: Keyed) -> bytes:
-        """What the request's scope is made of, as its entry keeps it."""
-        user = policy.user_of(request, controls) if keyed.decision.personal else None
-        _, _, values = scope_parts(self._with_server(request), keyed.identity.namespace, user)
-        return pack(parts_of(values))
-
-    def _with_server(self, request: ChatRequest) -> ChatRequest:
-        return request if request.base_url else msgspec.structs.replace(request, base_url=self._base_url)
+        return Keyed(identity, self.slot(namespace, identity.bucket), ttl)
 
     def slot(self, namespace: str, bucket: int) -> Slot:
-        """The key names of a bucket."""
+        """The key names of a bucket. Raises InvalidInput for a namespace that cannot be."""
         slot = self._slots.get((namespace, bucket))
         if slot is None:
             slot = self._slots[namespace, bucket] = Slot(namespace, bucket)

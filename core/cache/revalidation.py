@@ -22,7 +22,7 @@ from ..stores.redis import reading, writing
 
 if TYPE_CHECKING:
     from .cache import LLMCache
-    from .flow import Recorder
+    from .call import Recorder
 
 logger = logging.getLogger("encore.refresh")
 

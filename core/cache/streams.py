@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..concurrency import in_thread
 from ..models import Answer, ChatRequest
 from ..wire import without_usage
-from .drivers import race, race_async
-from .steps import Bypass, Hit, Lead
+from .hedging import race, race_async
+from .steps import Asking, Hit
 
 if TYPE_CHECKING:
     from ..providers import Provider
-
-Settled = Hit | Bypass | Lead
 
 
 def wants_usage(request: ChatRequest) -> bool:
@@ -40,58 +39,51 @@ def asking_for_usage(request: ChatRequest) -> ChatRequest:
 class _Ending:
     """What both kinds of stream share: the chunks so far, and how the step is ended."""
 
-    def __init__(self, step: Settled, request: ChatRequest) -> None:
-        self.step = step
+    def __init__(self, step: Asking | Hit, request: ChatRequest) -> None:
+        self._step = None if isinstance(step, Hit) else step
         self.request = request
         self.include_usage = wants_usage(request)
         self.answer: Answer | None = step.answer if isinstance(step, Hit) else None
         """How it came about: at once for a hit, after the last chunk otherwise."""
         self.chunks: list[dict[str, Any]] = []
-        self.ended = isinstance(step, Hit)
+        self._ended = False
 
     def shown(self, chunk: dict[str, Any]) -> dict[str, Any] | None:
         """Keeps a chunk; as the caller shall see it, None for one the caller did not ask for."""
         self.chunks.append(chunk)
         return chunk if self.include_usage else without_usage(chunk)
 
-    def finish(self) -> None:
-        self.ended = True
-        if isinstance(self.step, Lead):
-            self.answer = self.step.store_stream(self.chunks)
-        elif isinstance(self.step, Bypass):
-            self.answer = self.step.finish_stream(self.chunks)
-
-    def overruled(self, hit: Hit) -> list[dict[str, Any]]:
-        """A judge's yes came before the first chunk: the chunks to show instead."""
-        self.ended = True
+    def served(self, hit: Hit) -> list[dict[str, Any]]:
+        """The chunks of a stored answer that is served."""
+        self._ended = True
         self.answer = hit.answer
         return hit.chunks(include_usage=self.include_usage)
+
+    def finish(self) -> None:
+        self._ended = True
+        if self._step is not None:
+            self.answer = self._step.finish_stream(self.chunks)
 
     def drop(self, stream: object) -> None:
         """The provider's stream is not read: what it cost is not known."""
         if isinstance(stream, Generator):
             stream.close()
-        if isinstance(self.step, Lead):
-            self.step.dropped(None)
+        if self._step is not None:
+            self._step.drop(None)
 
     def fail(self, error: BaseException) -> Hit | None:
         """An old answer to serve instead, when nothing has been shown yet and one may be served."""
-        if self.ended:
+        if self._ended or self._step is None:
             return None
-        self.ended = True
-        if isinstance(self.step, Bypass):
-            self.step.fail(error)
-        elif isinstance(self.step, Lead):
-            stale = self.step.fail(error, may_serve_stale=not self.chunks)
-            self.answer = stale.answer if stale else None
-            return stale
-        return None
+        self._ended = True
+        return self._step.fail(error, may_serve_stale=not self.chunks)
 
 
 class Stream:
     """Iterate once over the chunks; `answer` says how it came about. Close it if you stop early."""
 
-    def __init__(self, step: Settled, request: ChatRequest, provider: Callable[[], Provider]) -> None:
+    def __init__(self, step: Asking | Hit, request: ChatRequest, provider: Callable[[], Provider]) -> None:
+        self._step = step
         self._ending = _Ending(step, request)
         self._provider = provider
         self._chunks = self._run()
@@ -105,15 +97,15 @@ class Stream:
         return self._chunks
 
     def _run(self) -> Iterator[dict[str, Any]]:
-        ending = self._ending
-        if isinstance(ending.step, Hit):
-            yield from ending.step.chunks(include_usage=ending.include_usage)
+        ending, step = self._ending, self._step
+        if isinstance(step, Hit):
+            yield from ending.served(step)
             return
         try:
             stream = iter(self._provider().stream(asking_for_usage(ending.request)))
-            first = race(ending.step, lambda: next(stream, None), lambda chunk: ending.drop(stream))
+            first = race(step, lambda: next(stream, None), lambda chunk: ending.drop(stream))
             if isinstance(first, Hit):
-                yield from ending.overruled(first)
+                yield from ending.served(first)
                 return
             for chunk in stream if first is None else chain((first,), stream):
                 shown = ending.shown(chunk)
@@ -123,7 +115,7 @@ class Stream:
             stale = ending.fail(error)
             if stale is None:
                 raise
-            yield from stale.chunks(include_usage=ending.include_usage)
+            yield from ending.served(stale)
             return
         ending.finish()
 
@@ -144,32 +136,33 @@ async def _next(stream: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 class AsyncStream:
-    """The same on an event loop."""
+    """A stream on an event loop. Iterate once over the chunks; close it if you stop early."""
 
-    def __init__(self, step: Settled, request: ChatRequest, provider: Callable[[], Provider]) -> None:
+    def __init__(self, step: Asking | Hit, request: ChatRequest, provider: Callable[[], Provider]) -> None:
+        self._step = step
         self._ending = _Ending(step, request)
         self._provider = provider
         self._chunks = self._run()
 
     @property
     def answer(self) -> Answer | None:
-        """As `Stream.answer`."""
+        """At once for a hit, after the last chunk otherwise; None while running, or when nothing came of it."""
         return self._ending.answer
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         return self._chunks
 
     async def _run(self) -> AsyncIterator[dict[str, Any]]:
-        ending = self._ending
-        if isinstance(ending.step, Hit):
-            for chunk in ending.step.chunks(include_usage=ending.include_usage):
+        ending, step = self._ending, self._step
+        if isinstance(step, Hit):
+            for chunk in ending.served(step):
                 yield chunk
             return
         try:
             stream = aiter(self._provider().astream(asking_for_usage(ending.request)))
-            first = await race_async(ending.step, partial(_next, stream), lambda chunk: ending.drop(None))
+            first = await race_async(step, partial(_next, stream), lambda chunk: ending.drop(None))
             if isinstance(first, Hit):
-                for chunk in ending.overruled(first):
+                for chunk in ending.served(first):
                     yield chunk
                 return
             if first is not None and (shown := ending.shown(first)) is not None:
@@ -182,13 +175,13 @@ class AsyncStream:
             stale = ending.fail(error)
             if stale is None:
                 raise
-            for chunk in stale.chunks(include_usage=ending.include_usage):
+            for chunk in ending.served(stale):
                 yield chunk
             return
-        await asyncio.to_thread(ending.finish)
+        await in_thread(ending.finish)
 
     async def aclose(self) -> None:
-        """As `Stream.close`."""
+        """Ends it early: nothing is stored, and one of those who wait takes over."""
         await self._chunks.aclose()  # type: ignore[attr-defined]
         self._ending.fail(asyncio.CancelledError())
 

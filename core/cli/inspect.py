@@ -112,14 +112,19 @@ def get(
         model=model or shell.model(), messages=[*messages, {"role": "user", "content": prompt}]
     )
     controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
-    call, keyed = services.cache.decider.prepared(request, controls)
-    told: dict[str, Any] = {"model": request.model, "namespace": call.namespace, "strategy": call.strategy.value}
+    prepared = services.cache.identify(request, controls)
+    keyed = prepared.keyed
+    told: dict[str, Any] = {
+        "model": request.model,
+        "namespace": prepared.namespace,
+        "strategy": prepared.strategy.value,
+    }
     if keyed is None:
-        told |= {"hit": False, "reason": f"bypass: {call.bypass}"}
+        told |= {"hit": False, "reason": f"bypass: {prepared.reason}"}
         shell.answer(told, _pairs(told))
         return Exit.NOTHING
     now = time.time()
-    lookup = look_up(services.store, keyed.slot, keyed.identity, call.strategy, now)
+    lookup = look_up(services.store, keyed.slot, keyed.identity, prepared.strategy, now)
     found = lookup.found if lookup.found is not None and not lookup.found.stale else None
     told |= {
         "hit": found is not None,
@@ -129,9 +134,9 @@ def get(
         "normalized": normalize(keyed.identity.prompt, strip_stop_words=services.settings.strip_stop_words)
         if keyed.identity.normalized
         else None,
-        "ttl_class": keyed.decision.ttl_class,
-        "ttl_rule": keyed.decision.rule,
-        "ttl_seconds": keyed.decision.seconds,
+        "ttl_class": keyed.ttl.ttl_class,
+        "ttl_rule": keyed.ttl.rule,
+        "ttl_seconds": keyed.ttl.seconds,
     }
     if lookup.found is not None:
         header = lookup.found.entry.header

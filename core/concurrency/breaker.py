@@ -28,6 +28,8 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._next_probe: float | None = None
+        self.is_settled = True
+        """Closed, and the last call went well: then neither `allows` nor `succeeded` has anything to say."""
         self.open_since: float | None = None
         """Wall-clock time of the opening, for people; None while closed."""
 
@@ -58,12 +60,14 @@ class CircuitBreaker:
             self._failures = 0
             self._next_probe = None
             self.open_since = None
+            self.is_settled = True
         if was_open:
             self._on_change(False)
 
     def failed(self) -> None:
         """The store did not answer."""
         with self._lock:
+            self.is_settled = False
             self._failures += 1
             opens = self._next_probe is None and self._failures >= self._limit
             if opens:

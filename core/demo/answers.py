@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 import msgspec
+
+from .arithmetic import answer_sum
+from .units import answer_conversion
 
 _STOCK = Path(__file__).with_name("demo_stock.toml")
 
@@ -80,7 +82,7 @@ def answer(question: str, variation: int) -> str:
 
 def facts(question: str) -> tuple[str, ...]:
     """What it has to say on the matter, in all its wordings; empty when it knows nothing of it."""
-    for find in (_sum, _conversion, _capital, _definition, _topic):
+    for find in (answer_sum, answer_conversion, _capital, _definition, _topic):
         if bodies := find(question[:_LONGEST_QUESTION]):
             return tuple(bodies)
     return ()
@@ -120,220 +122,6 @@ def _greeting(question: str) -> Sequence[str]:
             "I am no language model. I am the demo model that comes with Encore, and answer from a small stock.",
         )
     return ()
-
-
-# Sums
-
-_STRENGTHS = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 4}
-_SIGN_STRENGTH = 3
-_SUM_TOKEN = re.compile(r"\s*((?:0|[1-9]\d*)(?:\.\d+)?(?!\d)|\.\d+|[-+*/^()])")
-_SPOKEN_OPERATORS = (
-    (r"(\d)\s*%\s*of\s*(?=\d)", r"\1 / 100 * "),
-    (r"(\d)\s*percent of\s*(?=\d)", r"\1 / 100 * "),
-    (r"\bmultiplied by\b|\btimes\b|×", "*"),
-    (r"(?<=\d)\s*x\s*(?=\d)", "*"),
-    (r"\bdivided by\b|÷", "/"),
-    (r"\bplus\b", "+"),
-    (r"\bminus\b|−", "-"),
-    (r"\bsquared\b|²", "^2"),
-    (r"\bcubed\b|³", "^3"),
-    (r"\bto the power of\b|\*\*", "^"),
-)
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_SUM = re.compile(
-    r"^(?:(?:so|and|please|hey|can you|could you|tell me)[, ]+)*"
-    r"(?:what(?:'s|’s| is| are)|how much is|calculate|compute|solve|evaluate|work out)?\s*"
-    r"([-+*/^().\d\s]*\d[-+*/^().\d\s]*?)\s*(?:=|equals?|equal to)?\s*(?:please)?[?.!=\s]*$"
-)
-
-
-def _sum(question: str) -> Sequence[str]:
-    text = _THOUSANDS.sub("", question.casefold().strip())
-    for pattern, symbol in _SPOKEN_OPERATORS:
-        text = re.sub(pattern, symbol, text)
-    found = _SUM.match(text)
-    if found is None:
-        return ()
-    expression = found[1].strip()
-    try:
-        tokens = _tokens(expression)
-        if len(tokens) < 3:
-            return ()
-        value = _evaluate(tokens)
-        if tokens:
-            return ()
-        shown, sign = _number(value)
-    except ZeroDivisionError:
-        return (
-            "Dividing by zero has no result.",
-            "There is no answer to that one: it divides by zero.",
-        )
-    except (IndexError, OverflowError, RecursionError, ValueError):
-        return ()
-    asked = _readable(expression)
-    return (f"{asked} {sign} {shown}.", f"The result is {shown}: {asked} {sign} {shown}.", f"That makes {shown}.")
-
-
-def _tokens(expression: str) -> list[str]:
-    """The tokens of a sum, the first one last. Raises ValueError for anything else, such as a date (2024-01-02)."""
-    tokens = []
-    place = 0
-    while place < len(expression):
-        found = _SUM_TOKEN.match(expression, place)
-        if found is None:
-            raise ValueError("not a sum")
-        tokens.append(found[1])
-        place = found.end()
-    return tokens[::-1]
-
-
-def _evaluate(tokens: list[str], least: int = 0) -> Fraction:
-    """The value of what comes first in the tokens, as far as its operators bind at least so strongly; takes it off."""
-    first = tokens.pop()
-    if first == "(":
-        value = _evaluate(tokens)
-        if tokens.pop() != ")":
-            raise ValueError("not a sum")
-    elif first in ("+", "-"):
-        value = _evaluate(tokens, _SIGN_STRENGTH)
-        value = -value if first == "-" else value
-    else:
-        value = Fraction(first)
-    while tokens and tokens[-1] in _STRENGTHS and _STRENGTHS[tokens[-1]] >= least:
-        sign = tokens.pop()
-        # Powers group from the right, everything else from the left.
-        right = _evaluate(tokens, _STRENGTHS[sign] + (sign != "^"))
-        value = _applied(value, sign, right)
-    return value
-
-
-def _applied(left: Fraction, sign: str, right: Fraction) -> Fraction:
-    match sign:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case "/":
-            return left / right
-        case _:
-            if right.denominator != 1 or abs(right) > 64 or abs(left) > 10**9:
-                raise ValueError("too large a power")
-            return left ** int(right)
-
-
-def _number(value: Fraction) -> tuple[str, str]:
-    """The number as people write it, and the sign that says whether it is exact."""
-    if value.denominator == 1:
-        return str(value.numerator), "="
-    if abs(value) < Fraction(1, 1000):
-        return f"{float(value):.4g}", "≈"
-    rounded = round(value, 6)
-    shown = f"{float(rounded):f}".rstrip("0").rstrip(".")
-    return shown, "=" if rounded == value else "≈"
-
-
-def _readable(expression: str) -> str:
-    spaced = re.sub(r"\s*([-+*/^])\s*", r" \1 ", expression)
-    spaced = re.sub(r"(^|[(*/^+-] )\s*- (?=[\d(])", r"\1-", spaced)
-    return spaced.replace("*", "×").replace("/", "÷").strip()
-
-
-# Units; cups, pints and gallons are those of the United States
-
-_UNITS: dict[str, tuple[str, Fraction]] = {
-    name: (kind, Fraction(factor))
-    for kind, table in {
-        "length": {
-            "mm millimeter millimetre": "0.001",
-            "cm centimeter centimetre": "0.01",
-            "m meter metre": "1",
-            "km kilometer kilometre": "1000",
-            "inch inche": "0.0254",
-            "ft foot feet": "0.3048",
-            "yd yard": "0.9144",
-            "mi mile": "1609.344",
-        },
-        "mass": {
-            "g gram gramme": "0.001",
-            "kg kilo kilogram kilogramme": "1",
-            "t tonne": "1000",
-            "oz ounce": "0.028349523125",
-            "lb pound": "0.45359237",
-            "stone": "6.35029318",
-        },
-        "volume": {
-            "ml milliliter millilitre": "0.001",
-            "l liter litre": "1",
-            "cup": "0.2365882365",
-            "pint": "0.473176473",
-            "gallon": "3.785411784",
-        },
-        "time": {
-            "second sec": "1",
-            "minute min": "60",
-            "hour": "3600",
-            "day": "86400",
-            "week": "604800",
-        },
-        "data": {
-            "byte": "1",
-            "kb kilobyte": "1000",
-            "mb megabyte": "1000000",
-            "gb gigabyte": "1000000000",
-            "tb terabyte": "1000000000000",
-        },
-        "temperature": {"c celsius": "1", "f fahrenheit": "1", "k kelvin": "1"},
-    }.items()
-    for names, factor in table.items()
-    for name in names.split()
-}
-_QUANTITY = r"(-?\d+(?:[.,]\d+)?|an?|one)\s*(?:°|degrees?\s+)?\s*([a-z]+)"
-_FORWARD = re.compile(_QUANTITY + r"\s+(?:in|to|into|as|equals? how many)\s+(?:°|degrees?\s+)?([a-z]+)")
-_BACKWARD = re.compile(r"how many\s+([a-z]+)\s+(?:are\s+|is\s+)?(?:there\s+)?(?:in|make)\s+" + _QUANTITY)
-
-
-def _conversion(question: str) -> Sequence[str]:
-    text = _THOUSANDS.sub("", question.casefold())
-    if found := _BACKWARD.search(text):
-        to, amount, unit = found.groups()
-    elif found := _FORWARD.search(text):
-        amount, unit, to = found.groups()
-    else:
-        return ()
-    source, target = _unit(unit), _unit(to)
-    if source is None or target is None or source[0] != target[0]:
-        return ()
-    value = Fraction(1) if amount in ("a", "an", "one") else Fraction(amount.replace(",", "."))
-    if source[0] == "temperature":
-        converted = _from_kelvin(_to_kelvin(value, unit[0]), to[0])
-    else:
-        converted = value * source[1] / target[1]
-    shown, sign = _number(round(converted, 4))
-    word = "is" if sign == "=" and round(converted, 4) == converted else "is about"
-    given = _number(value)[0]
-    return (
-        f"{given} {unit} {word} {shown} {to}.",
-        f"That {word} {shown} {to}.",
-        f"Converted to {to}, {given} {unit} {word} {shown}.",
-    )
-
-
-def _unit(name: str) -> tuple[str, Fraction] | None:
-    return _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
-
-
-def _to_kelvin(value: Fraction, scale: str) -> Fraction:
-    if scale == "c":
-        return value + Fraction("273.15")
-    return (value + Fraction("459.67")) * Fraction(5, 9) if scale == "f" else value
-
-
-def _from_kelvin(value: Fraction, scale: str) -> Fraction:
-    if scale == "c":
-        return value - Fraction("273.15")
-    return value * Fraction(9, 5) - Fraction("459.67") if scale == "f" else value
 
 
 # What no demo can know

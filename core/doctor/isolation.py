@@ -60,7 +60,7 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
         Check(name="another system prompt", expected="miss", seen=seen(_request(question, system="Be rude."))),
         Check(name="another parameter", expected="miss", seen=seen(_request(question, seed=1))),
     ]
-    slot = cache.decider.slot(HOME, 0)
+    slot = cache.slot(HOME)
     store.change_record(
         slot, lambda record: append(record, canary, Criteria(all=True), now=now, hold_seconds=TTL_SECONDS)
     )

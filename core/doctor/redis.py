@@ -12,14 +12,9 @@ from ..stores.redis import OLDEST_VERSION
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9
-
-
 SYNCED_VERSION = (7, 2, 0)
 """The first that can be asked what is on its disk."""
-
-
 SKEW_SECONDS = 5.0
-
 
 HOLES = (
     ("CVE-2024-31228", "a long pattern ends the server", {(6, 2): 16, (7, 2): 6, (7, 4): 1}),
@@ -29,7 +24,7 @@ HOLES = (
 
 
 def cache_findings(services: Services, now: float) -> Iterator[Finding]:
-    """What the cache's Redis says of itself. Raises StoreUnavailable."""
+    """Whether the cache's Redis answers, and what is wrong with it. Raises StoreUnavailable."""
     if services.redis is None:
         yield Finding(
             area="redis",
@@ -57,13 +52,20 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
 
 
 def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
-    """What is wrong with a Redis that describes itself so. Pure.
+    """What is wrong with a Redis, given its facts. Pure.
 
-    So many `replicas` are to have each invalidation, and its disk when `synced`.
+    `replicas` is the number of replicas that must have each invalidation; `synced`: its disk must have it too.
     """
     version = _version(facts.version)
     if version is not None:
         yield from _version_findings(facts.version, version)
+    yield from _memory_findings(facts)
+    yield from _write_findings(facts)
+    yield from _promise_findings(facts, version, replicas=replicas, synced=synced)
+    yield from _persistence_findings(facts)
+
+
+def _memory_findings(facts: StoreFacts) -> Iterator[Finding]:
     if facts.policy.startswith("allkeys"):
         yield Finding(
             area="redis",
@@ -79,6 +81,9 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False
             text=f"Its memory is {facts.used_bytes / facts.max_bytes:.0%} full.",
             remedy="Give it more, shorten TTLs, or set maxmemory-policy to volatile-lru.",
         )
+
+
+def _write_findings(facts: StoreFacts) -> Iterator[Finding]:
     if facts.role not in ("", "master"):
         yield Finding(
             area="redis",
@@ -93,6 +98,12 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False
             text="It takes no writes, because its last save failed: nothing can be stored or invalidated.",
             remedy="Give it room on its disk, or set stop-writes-on-bgsave-error to no.",
         )
+
+
+def _promise_findings(
+    facts: StoreFacts, version: tuple[int, int, int] | None, *, replicas: int, synced: bool
+) -> Iterator[Finding]:
+    """Settings of what must have an invalidation before it is acknowledged, which this server cannot keep."""
     if facts.replicas < replicas:
         yield Finding(
             area="redis",
@@ -109,6 +120,9 @@ def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False
             "invalidation is reported as unknown.",
             remedy="Set appendonly to yes on Redis 7.2 or later, or unset it.",
         )
+
+
+def _persistence_findings(facts: StoreFacts) -> Iterator[Finding]:
     if facts.persistence is Persistence.SNAPSHOTS:
         yield Finding(
             area="redis",

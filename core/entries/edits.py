@@ -168,13 +168,13 @@ class Edits:
 
     def _is_of(self, line: Line, request: ChatRequest) -> bool:
         """Whether the request is the one that an exported entry answered, to the last parameter."""
-        _, keyed = self._cache.decider.prepared(request, Controls(namespace=line.namespace, user=line.user))
+        keyed = self._cache.identify(request, Controls(namespace=line.namespace, user=line.user)).keyed
         exported = parse_readable_key(line.key or "")
         return keyed is not None and exported is not None and keyed.identity.exact == exported[1]
 
     def _invalidated_since(self, line: Line, request: ChatRequest, controls: Controls, completion: Completion) -> bool:
         """Whether an invalidation that came after the answer was generated would hide it here."""
-        _, keyed = self._cache.decider.prepared(request, controls)
+        keyed = self._cache.identify(request, controls).keyed
         if keyed is None or line.created_at is None:
             return False  # `put` refuses it with the reason
         _, record = self._store.read(keyed.slot, [])

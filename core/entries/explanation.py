@@ -46,14 +46,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Explanation:
     """What makes this request the one it is. Changes, counts and asks nothing."""
-    call, keyed = cache.decider.prepared(request, controls)
+    prepared = cache.identify(request, controls)
+    keyed = prepared.keyed
     server = request.base_url or (cache.provider.base_url if cache.provider is not None else "")
-    ttl = keyed.decision if keyed is not None else None
+    ttl = keyed.ttl if keyed is not None else None
     user = policy.user_of(request, controls) if ttl is not None and ttl.personal else None
-    text, shape, values = scope_parts(msgspec.structs.replace(request, base_url=server), call.namespace, user)
+    text, shape, values = scope_parts(msgspec.structs.replace(request, base_url=server), prepared.namespace, user)
     return Explanation(
         key=keyed.identity.key if keyed is not None else "",
-        bypass=call.bypass,
+        bypass=prepared.reason,
         parts=tuple(parts_of(values)),
         prompt=text,
         normal=normalize(text, strip_stop_words=cache.config.strip_stop_words) if shape else "",

@@ -161,7 +161,7 @@ class _Seeding:
 
     def _meet(self, request: ChatRequest, seed: Seed, controls: Controls) -> _Met:
         """Whether an earlier line had this wording, and with which answer."""
-        _, keyed = self._cache.decider.prepared(request, controls)
+        keyed = self._cache.identify(request, controls).keyed
         if keyed is None:
             return _Met.NEW  # storing it will say why not
         wording = keyed.identity.normalized or keyed.identity.exact
@@ -191,14 +191,13 @@ class _Seeding:
         return True
 
     def _stored_answer(self, question: ChatRequest, controls: Controls) -> str | None:
-        call, keyed = self._cache.decider.prepared(question, controls)
-        lookup = self._cache.decider.look_up(call, keyed) if keyed is not None else None
+        lookup = self._cache.look_up(question, controls)
         if lookup is None or lookup.found is None or lookup.found.stale:
             return None
         return Completion(body=lookup.found.entry.body or {}).text
 
     def _lead(self, wording: ChatRequest, question: ChatRequest, seed: Seed, controls: Controls) -> None:
-        reason = self._cache.decider.alias(wording, question, controls)
+        reason = self._cache.alias(wording, question, controls)
         if reason == OTHER_BUCKET:
             copied = self._cache.put(wording, _completion(wording, seed.answer), controls)
             if isinstance(copied, Answer):

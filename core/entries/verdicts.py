@@ -72,7 +72,7 @@ class Verdicts:
         if stored is None:
             raise InvalidInput("key", "the stored answer is gone already")
         controls = msgspec.structs.replace(controls, namespace=namespace)
-        _, keyed = self._cache.decider.prepared(request, controls)
+        keyed = self._cache.identify(request, controls).keyed
         if keyed is None:
             raise InvalidInput("request", "bypasses the cache: no stored answer is served for it")
         identity = keyed.identity

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from itertools import chain
+from typing import NamedTuple, cast
 
 import httpx2
 import msgspec
 
-from ..cache import Bypass, Follow, Hedge, Hit, Lead, LLMCache, Step, give_up, race, race_async
+from ..cache import Asking, Effect, Hedge, Hit, LLMCache, Run, drive_async, race, race_async, settle, settle_async
 from ..concurrency import in_thread
+from ..models import Answer
 from .exchange import Exchange
 from .inbound import Inbound
 from .reply import Headers, Reply, from_error, from_hit, of_the_answer
@@ -109,10 +110,10 @@ class AsyncStreamed(msgspec.Struct, frozen=True, kw_only=True):
 def answer(cache: LLMCache, inbound: Inbound, send: Send, *, patience_seconds: float = math.inf) -> Reply | Streamed:
     """Answers a request, from the cache or by `send`, whose errors pass through.
 
-    Waits at most so long for another caller's answer, and raises TimeoutError then.
+    Waits for another caller's answer for `patience_seconds` at most, and raises TimeoutError then.
     """
     try:
-        step = _settle(cache, inbound, patience_seconds)
+        step = settle(cache.run(inbound.request, inbound.controls, patience_seconds=patience_seconds))
     except Exception as error:
         if (reply := from_error(error)) is None:
             raise
@@ -170,7 +171,7 @@ def _is_answer(fetched: Whole | Streamed | AsyncStreamed) -> bool:
 
 
 class AsyncAnswering:
-    """The same on an event loop, in two parts: `begin` answers what needs no provider, `run` the rest.
+    """Answers a request on an event loop, in two parts: `begin` gives what can be had at once, `run` the rest.
 
     `bypass` is a reason of the caller's own why the request may not touch the cache.
     """
@@ -184,45 +185,43 @@ class AsyncAnswering:
         patience_seconds: float = math.inf,
         bypass: str = "",
     ) -> None:
-        self._cache = cache
         self._inbound = inbound
         self._send = send
-        self._until = time.monotonic() + patience_seconds
-        self._bypass = bypass
         self._exchange: Exchange | None = None
+        self._begin = partial(
+            cache.run, inbound.request, inbound.controls, patience_seconds=patience_seconds, bypass=bypass
+        )
 
     @property
     def is_awaited(self) -> bool:
         """Whether others wait for this answer too, so that it is worth having though the caller went away."""
         return self._exchange is not None and self._exchange.is_awaited
 
-    async def begin(self) -> Reply | Bypass | Lead | Follow:
-        """The reply, if one can be given at once, else the step to `run`."""
-        return await in_thread(self._begin, _give_up)
-
-    def _begin(self) -> Reply | Bypass | Lead | Follow:
-        request, controls = self._inbound.request, self._inbound.controls
+    async def begin(self) -> Reply | Pending:
+        """The reply, if one can be given at once, else what to `run`. Raises what is no answer of the cache's own."""
         try:
-            if self._bypass:
-                step: Step = self._cache.decider.bypass(request, controls, self._bypass)
-            else:
-                step = self._cache.begin(request, controls)
+            run = self._begin()
+            found = await drive_async(run, waits=False)
         except Exception as error:
             if (reply := from_error(error)) is None:
                 raise
             return reply
-        return from_hit(step, self._inbound) if isinstance(step, Hit) else step
+        return from_hit(found, self._inbound) if isinstance(found, Hit) else Pending(run, cast("Effect", found))
 
-    async def run(self, first: Bypass | Lead | Follow) -> Reply | AsyncStreamed:
-        """The answer from that step on. Raises what `send` raises, and TimeoutError."""
+    async def run(self, pending: Pending) -> Reply | AsyncStreamed:
+        """The answer from there on. Raises what `send` raises, and TimeoutError."""
         try:
-            step = await self._settled(first)
+            at = pending.at
+            step: Asking | Hit = at if isinstance(at, Asking) else await settle_async(pending.run, at=at)
         except Exception as error:
             if (reply := from_error(error)) is None:
                 raise
             return reply
         if isinstance(step, Hit):
             return from_hit(step, self._inbound)
+        return await self._ask(step)
+
+    async def _ask(self, step: Asking) -> Reply | AsyncStreamed:
         exchange = self._exchange = Exchange(step, self._inbound)
         try:
             fetched = await race_async(
@@ -246,16 +245,12 @@ class AsyncAnswering:
             exchange.fail(error)
             raise
 
-    async def _settled(self, step: Step) -> Hit | Bypass | Lead:
-        while isinstance(step, Follow):
-            follow = step
-            try:
-                left = _left(self._until)
-            except TimeoutError:
-                follow.abandon()
-                raise
-            step = await follow.wait_async(left)
-        return step
+
+class Pending(NamedTuple):
+    """A request that is not answered yet: it waits for another caller, or the provider is to be asked."""
+
+    run: Run[Hit | Answer]
+    at: Effect
 
 
 async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None) -> Whole | AsyncStreamed:
@@ -292,31 +287,6 @@ def _drop_async(exchange: Exchange, fetched: Whole | AsyncStreamed | None) -> No
     exchange.drop(fetched.content if isinstance(fetched, Whole) else None)
 
 
-def _give_up(begun: Reply | Bypass | Lead | Follow) -> None:
-    if not isinstance(begun, Reply):
-        give_up(begun)
-
-
 def _is_stream(response: httpx2.Response) -> bool:
     kind: str = response.headers.get("content-type", "")
     return response.status_code == 200 and kind.lower().startswith("text/event-stream")
-
-
-def _settle(cache: LLMCache, inbound: Inbound, patience_seconds: float) -> Hit | Bypass | Lead:
-    step = cache.begin(inbound.request, inbound.controls)
-    until = time.monotonic() + patience_seconds
-    while isinstance(step, Follow):
-        follow = step
-        try:
-            step = follow.wait(_left(until))
-        except (KeyboardInterrupt, SystemExit, TimeoutError):
-            follow.abandon()
-            raise
-    return step
-
-
-def _left(until: float) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("another caller's answer to the same question did not come in time")
-    return left

@@ -23,7 +23,7 @@ from openai import (
     UnprocessableEntityError,
 )
 
-from ..cache import Bypass, Hit, Lead
+from ..cache import Asking, Hit
 from ..errors import IncompleteStream
 from ..models import Completion
 from ..wire import EventReader, assemble, encode_event, without_usage
@@ -57,7 +57,7 @@ def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusEr
 class Exchange:
     """A call to the provider: what is sent, and what becomes of what comes back. Ends its step, once."""
 
-    def __init__(self, step: Lead | Bypass, inbound: Inbound) -> None:
+    def __init__(self, step: Asking, inbound: Inbound) -> None:
         self._step = step
         self._inbound = inbound
         self._adds_usage = inbound.adds_usage
@@ -67,8 +67,8 @@ class Exchange:
         self._chunks: list[dict[str, Any]] = []
         self._reader: EventReader | None = EventReader()
         self._rest = b""
-        self._status = bypass_status(step.reason) if isinstance(step, Bypass) else miss_status(step.reason)
-        self._key = step.key if isinstance(step, Lead) else ""
+        self._status = bypass_status(step.reason) if step.is_bypass else miss_status(step.reason)
+        self._key = step.key
 
     @property
     def outgoing(self) -> bytes:
@@ -78,7 +78,7 @@ class Exchange:
     @property
     def is_awaited(self) -> bool:
         """Whether others wait for the answer too."""
-        return not self._ended and isinstance(self._step, Lead) and self._step.is_awaited
+        return not self._ended and self._step.is_awaited
 
     # A judge beside it
 
@@ -89,9 +89,8 @@ class Exchange:
 
     def drop(self, content: bytes | None) -> None:
         """What the provider answered after that; None when it was not read to the end."""
-        if isinstance(self._step, Lead):
-            body = decode_json(content) if content is not None and len(content) <= MOST_COLLECTED_BYTES else None
-            self._step.dropped(None if body is None else Completion(body=body))
+        body = decode_json(content) if content is not None and len(content) <= MOST_COLLECTED_BYTES else None
+        self._step.drop(None if body is None else Completion(body=body))
 
     # A whole answer
 
@@ -164,19 +163,13 @@ class Exchange:
         """The provider failed, or the caller went away: an older answer if one may be served and nothing was shown."""
         if not self._claim_end():
             return None
-        if isinstance(self._step, Bypass):
-            self._step.fail(error)
-            return None
         stale = self._step.fail(error, may_serve_stale=not self._collected)
         return from_hit(stale, self._inbound) if stale else None
 
     def _end(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> None:
         if not self._claim_end():
             return
-        if isinstance(self._step, Lead):
-            self._status = cache_status(self._step.store(completion, chunks).outcome)
-        else:
-            self._step.finish(completion)
+        self._status = cache_status(self._step.finish(completion, chunks).outcome)
 
     def _claim_end(self) -> bool:
         # The caller may go away on one thread while the answer is being stored on another.

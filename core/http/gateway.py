@@ -23,13 +23,12 @@ from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
 from ..bootstrap import Services
-from ..cache import Bypass, Follow, Lead
 from ..concurrency import in_thread
 from ..errors import InvalidInput, StoreUnavailable
 from ..monitoring import RecentHealth, prometheus
 from .callers import CREDENTIALS, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
-from .driver import AsyncAnswering, AsyncStreamed
+from .driver import AsyncAnswering, AsyncStreamed, Pending
 from .inbound import OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
 from .reply import Reply, error_reply, of_the_answer, passed_on
 from .upstream import upstream_client, upstream_url
@@ -153,9 +152,9 @@ class Gateway:
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
         return inbound
 
-    async def _answer(self, connection: Connection, answering: AsyncAnswering, step: Bypass | Lead | Follow) -> None:
+    async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending) -> None:
         try:
-            answer = await answering.run(step)
+            answer = await answering.run(pending)
         except (httpx2.RequestError, TimeoutError) as error:
             answer = _unreachable(error)
         if isinstance(answer, Reply):

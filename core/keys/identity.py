@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -54,7 +54,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     `scope`: everything but the last user message's text. `exact`: the whole request. `normalized`: scope and normal
     form, None where that strategy does not apply. `prompt` is the text, empty when the last message is not plain text.
-    `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it.
+    `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it. `parts` are what the scope is made
+    of, in the order of `SCOPE_PARTS`.
     """
 
     namespace: str
@@ -65,6 +66,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     fuzzy: bool
     key: str
+    parts: tuple[Any, ...] = ()
 
 
 def identify(
@@ -106,6 +108,7 @@ def identify(
         prompt=text,
         fuzzy=shape is not None,
         key=readable_key(bucket, exact),
+        parts=parts,
     )
 
 
@@ -114,6 +117,8 @@ def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False
     normal = normalize(text, strip_stop_words=strip_stop_words)
     return sha256(b"normal" + scope + normal.encode()).digest() if normal else None
 
+
+PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (
     *("namespace", "endpoint", "server", "model", "user", "earlier messages", "last message"),
@@ -141,12 +146,15 @@ def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple
     return text, shape, parts
 
 
-def part_digest(part: Any) -> str:
-    """What tells one value of a part from another: the first 12 digits of its canonical form's SHA-256.
-
-    Raises what `identify` turns into Unkeyable: TypeError, ValueError and their like.
-    """
-    return sha256(_encode(part)).hexdigest()[:12]
+def part_digests(values: Iterable[Any]) -> list[bytes | None]:
+    """What tells one value of a part from another: 6 bytes of its canonical form's SHA-256, None if it has none."""
+    digests: list[bytes | None] = []
+    for value in values:
+        try:
+            digests.append(sha256(_encode(value)).digest()[:PART_DIGEST_BYTES])
+        except (TypeError, ValueError, AttributeError, RecursionError, OverflowError, NotImplementedError):
+            digests.append(None)
+    return digests
 
 
 def _fuzzy_text(message: Mapping[str, Any]) -> tuple[str, Any]:

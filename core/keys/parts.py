@@ -7,21 +7,21 @@ later request what keeps the two apart. Texts of the request are never among the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ..text import printable
-from .identity import SCOPE_PARTS, part_digest
+from .identity import PART_DIGEST_BYTES, SCOPE_PARTS, part_digests
 
 MAX_WORDS = 200
 KEPT_PARTS = 40
 KEPT_WORDS = 24
 """Parts that an entry keeps at most, and the longest value of a parameter that it keeps in words."""
 
-_DIGEST_BYTES = 6
 _PARAMETER = "parameter "
+_HEADER = "header "
 _IN_HEADER = ("namespace", "model")
 _SYSTEM_ROLES = ("system", "developer")
 
@@ -39,38 +39,44 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parts_of(values: Sequence[Any]) -> list[Part]:
-    """The parts of a scope, given as `core.keys.identity.scope_parts` gives them."""
-    found = []
-    for name, value in zip(SCOPE_PARTS, values, strict=True):
-        if name == "parameters":
-            found += [_part(_parameter(key), item) for key, item in sorted((value or {}).items())]
-        elif name == "headers":
-            # A header may be a secret: its name and digest tell enough.
-            found += [
-                Part(name=f"header {printable(key, 60)}", words="(not shown)", digest=_digest(item))
-                for key, item in value or ()
-            ]
-        elif name == "earlier messages":
-            leading = _leading_instructions(value)
-            found.append(_part("system prompt", value[:leading]))
-            found.append(_part(name, value[leading:]))
-        else:
-            found.append(_part(name, value))
-    return found
+    """The parts of a scope, given in the order of `SCOPE_PARTS`."""
+    named = _named(values)
+    digests = part_digests(value for _, value in named)
+    return [
+        Part(
+            name=name,
+            words="(not shown)" if name.startswith(_HEADER) else shown(value),
+            digest=digest.hex() if digest is not None else NONE,
+            absent=_is_absent(value) and not name.startswith(_HEADER),
+        )
+        for (name, value), digest in zip(named, digests, strict=True)
+    ]
 
 
-def pack(parts: Iterable[Part]) -> bytes:
-    """Parts as an entry keeps them: what is none, and what its header tells, is left out."""
-    kept = [part for part in parts if not part.absent and part.name not in _IN_HEADER][:KEPT_PARTS]
-    return msgspec.msgpack.encode({part.name: _kept(part) for part in kept}) if kept else b""
+def pack(values: Sequence[Any]) -> bytes:
+    """The parts of a scope as an entry keeps them: what is absent, and what its header says, is left out."""
+    kept = [
+        (name, value)
+        for name, value in _named(values)
+        if name not in _IN_HEADER and (name.startswith(_HEADER) or not _is_absent(value))
+    ][:KEPT_PARTS]
+    if not kept:
+        return b""
+    digests = part_digests(value for _, value in kept)
+    return msgspec.msgpack.encode(
+        {
+            name: (digest or bytes(PART_DIGEST_BYTES)) + _kept_words(name, value)
+            for (name, value), digest in zip(kept, digests, strict=True)
+        }
+    )
 
 
 def unpack(packed: bytes) -> dict[str, Part]:
-    """The same by name; empty for what cannot be read."""
+    """What `pack` has made, by name; empty for what cannot be read."""
     try:
         kept = _decode(packed) if packed else {}
         return {
-            name: Part(name=name, words=value[_DIGEST_BYTES:].decode(), digest=value[:_DIGEST_BYTES].hex())
+            name: Part(name=name, words=value[PART_DIGEST_BYTES:].decode(), digest=value[:PART_DIGEST_BYTES].hex())
             for name, value in kept.items()
         }
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -97,18 +103,32 @@ def shown(value: Any) -> str:
 _decode = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 
 
-def _kept(part: Part) -> bytes:
-    try:
-        digest = bytes.fromhex(part.digest)
-    except ValueError:  # it has none
-        digest = bytes(_DIGEST_BYTES)
-    may_be_read = part.name == "endpoint" or part.name.startswith(_PARAMETER)
-    is_kept = may_be_read and len(part.words) <= KEPT_WORDS
-    return digest + (part.words.encode("utf-8", "replace") if is_kept else b"")
+def _named(values: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Each part's name and value: parameters and headers one by one, instructions apart from what was said since."""
+    found: list[tuple[str, Any]] = []
+    for name, value in zip(SCOPE_PARTS, values, strict=True):
+        if name == "parameters":
+            found += [(_parameter(key), item) for key, item in sorted((value or {}).items())]
+        elif name == "headers":
+            # A header may be a secret: its name and digest say enough.
+            found += [(_HEADER + printable(key, 60), item) for key, item in value or ()]
+        elif name == "earlier messages":
+            leading = _leading_instructions(value)
+            found += [("system prompt", value[:leading]), (name, value[leading:])]
+        else:
+            found.append((name, value))
+    return found
+
+
+def _kept_words(name: str, value: Any) -> bytes:
+    if name != "endpoint" and not name.startswith(_PARAMETER):
+        return b""
+    words = shown(value)
+    return words.encode("utf-8", "replace") if len(words) <= KEPT_WORDS else b""
 
 
 def _parameter(name: str) -> str:
-    return name if name == "tools" else _PARAMETER + name
+    return name if name == "tools" else printable(_PARAMETER + name, 80)
 
 
 def _leading_instructions(messages: Sequence[Any]) -> int:
@@ -119,16 +139,5 @@ def _leading_instructions(messages: Sequence[Any]) -> int:
     return len(messages)
 
 
-def _part(name: str, value: Any) -> Part:
-    return Part(name=printable(name, 80), words=shown(value), digest=_digest(value), absent=_is_absent(value))
-
-
 def _is_absent(value: Any) -> bool:
     return value is None or value == [] or value == ()
-
-
-def _digest(value: Any) -> str:
-    try:
-        return part_digest(value)
-    except (TypeError, ValueError, AttributeError, RecursionError, OverflowError, NotImplementedError):
-        return NONE

@@ -1,4 +1,4 @@
-"""None"""
+"""Stored questions near a new one: looked for, guarded, judged, and measured."""
 
 from typing import TYPE_CHECKING
 
@@ -7,25 +7,24 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .assembly import assemble, build_embedder
     from .config import SemanticConfig
+    from .decision import OVERTAKEN, Ask, Miss, Serve, overtaken
     from .deferred import DeferredLookup
     from .lookup import SemanticLookup
     from .results import Neighbour, SemanticResult
+    from .search import Search
 
 __all__ = [
-    "DeferredLookup",
-    "Neighbour",
-    "SemanticConfig",
-    "SemanticLookup",
-    "SemanticResult",
-    "assemble",
-    "build_embedder",
-]
+    "OVERTAKEN", "Ask", "DeferredLookup", "Miss", "Neighbour", "Search", "SemanticConfig", "SemanticLookup",
+    "SemanticResult", "Serve", "assemble", "build_embedder", "overtaken",
+]  # fmt: skip
 
 __getattr__ = lazily(
     __name__,
     assembly="assemble build_embedder",
     config="SemanticConfig",
+    decision="OVERTAKEN Ask Miss Serve overtaken",
     deferred="DeferredLookup",
     lookup="SemanticLookup",
     results="Neighbour SemanticResult",
+    search="Search",
 )

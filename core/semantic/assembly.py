@@ -14,8 +14,9 @@ from ..stores.redis import reading
 from .config import SemanticConfig
 from .embedding import CheckedEmbedder, OnnxEmbedder, OpenAIEmbedder, SentenceTransformersEmbedder, WordLlamaEmbedder
 from .index import NumpyIndex, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
-from .lookup import Judge, Observer, SemanticLookup
+from .lookup import SemanticLookup
 from .quality import Threshold
+from .search import Judge, Observer
 
 logger = logging.getLogger("encore.semantic")
 

@@ -24,6 +24,7 @@ from .results import Neighbour, SemanticResult
 if TYPE_CHECKING:
     from .index import SharedVectors
     from .lookup import SemanticLookup
+    from .search import Search
 
 logger = logging.getLogger("encore.semantic")
 
@@ -75,31 +76,31 @@ class DeferredLookup:
             return False
         return self._thresholds(identity.namespace).mode is not SemanticMode.OFF
 
-    def find(
-        self,
-        store: Store,
-        slot_of: Callable[[str, int], Slot],
-        identity: Identity,
-        controls: Controls,
-        now: float,
-        *,
-        hedged: bool = False,
-    ) -> SemanticResult:
-        """As `SemanticLookup.find`; nothing while it is being built."""
+    def candidates(
+        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
+    ) -> Search | SemanticResult:
+        """A search that has begun (see `search`), or the end of it: no usable vector, or no lookup yet.
+
+        Waits for the lookup at most as long as its building may keep requests. Raises StoreUnavailable.
+        """
         lookup = self._ready(self._wait_seconds)
-        if lookup is None:
-            return SemanticResult(reason="no-embedder" if self.problem else "loading")
-        return lookup.find(store, slot_of, identity, controls, now, hedged=hedged)
+        return lookup.candidates(store, slot_of, identity, controls, now) if lookup is not None else self._unavailable()
 
     def explain(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, now: float, *, k: int = 5
     ) -> tuple[Neighbour, ...]:
-        """As `SemanticLookup.explain`, once it is built. Raises StoreUnavailable."""
+        """The `k` nearest entries whatever their similarity, with the guards' verdicts; nothing is judged or counted.
+
+        Waits until the lookup is built; empty when it cannot be. Raises StoreUnavailable.
+        """
         lookup = self._ready(None)
         return lookup.explain(store, slot_of, identity, now, k=k) if lookup is not None else ()
 
     def remember(self, identity: Identity, expires_at: float) -> None:
-        """As `SemanticLookup.remember`; what comes during the building is remembered after it."""
+        """Adds a stored question to the index until `expires_at` (Unix seconds); during the building, after it.
+
+        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
         if not self.applies(identity):
             return
         lookup = self._ready(0.0)
@@ -128,8 +129,11 @@ class DeferredLookup:
         if self._built is not None:
             self._built[0].close()
 
+    def _unavailable(self) -> SemanticResult:
+        return SemanticResult(reason="no-embedder" if self.problem else "loading")
+
     def _ready(self, seconds: float | None) -> SemanticLookup | None:
-        """The lookup, built by now or within so many seconds of the beginning; None waits for as long as it takes."""
+        """The lookup if it is built within `seconds` of the beginning, else None. Without a limit it waits for it."""
         if self._process != os.getpid():
             self._begin()
         if self._built is not None:

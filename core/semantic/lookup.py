@@ -2,52 +2,37 @@
 
 Candidates come from the index, answers only through the checked lookup. In mode `serve` an entry at or above the
 namespace's threshold is served; in mode `judge` one between the grey and the threshold is shown to the judge first.
+
+A lookup is a `Search`, begun by `SemanticLookup.candidates` and carried on by its caller (see `search`). What it
+decides is in `decision`, what it reads in `fetch`; `find` is the plain loop over its steps.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import StoreUnavailable
-from ..keys import Identity, Slot, readable_key
-from ..models import CacheEntry, Controls, HitDetail, SemanticMode
-from ..stores import Found, MissReason, Store, examine, follow
+from ..keys import Identity, Slot
+from ..models import NO_CONTROLS, CacheEntry, Controls, SemanticMode
+from ..stores import Store
 from ..stores.redis import reading, writing
+from .decision import Ask, Candidates, NearEntry, Objection, bounds, neighbour
 from .embedding import CheckedEmbedder, NoVector, Vector
+from .fetch import Query, live_entries, row_key
 from .guards import check
 from .index import Candidate, Partition, SemanticIndex
 from .quality import Threshold, pair_id
-from .results import Judgement, Neighbour, SemanticResult
+from .results import Neighbour, SemanticResult
+from .search import Judge, Observer, Search
 
 CANDIDATES = 8
 """Rows taken from the index: an expired or invalidated first must not hide a live second."""
-JUDGED = 3
-"""Candidates shown to the judge, best first; and of those that are too far, as many are noted."""
 NEAREST_FROM = 0.5
 """A nearest question farther than this is not worth a mention."""
-OVERTAKEN = "judge-overtaken"
-"""Why a lookup found nothing whose judge has not ruled yet, or said yes too late."""
 LABEL = "label"
-"""Beside the guards' names: what a pair is refused by that an operator, or a judge afterwards, called different."""
-
-
-class Objection(NamedTuple):
-    """The name of what refuses a pair, empty when nothing does, and its reason in words."""
-
-    guard: str
-    reason: str
-
-
-class Judge(Protocol):
-    """Says whether a stored answer answers the new question too."""
-
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
-        """Within its deadline and budget; never raises."""
-        ...
+"""Beside the guards' names: what refuses a pair that an operator, or a judge afterwards, called different."""
 
 
 class Vectors(Protocol):
@@ -58,23 +43,15 @@ class Vectors(Protocol):
         ...
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
-        """Tells the other processes of a row."""
+        """Lets the other processes know of a row."""
         ...
 
     def remove(self, partition: Partition, row_key: bytes) -> None:
-        """Tells them that it leads nowhere; it is still in the index."""
+        """Lets them know that a row leads nowhere; it is still in the index."""
         ...
 
     def close(self) -> None:
         """Ends what runs beside the requests."""
-        ...
-
-
-class Observer(Protocol):
-    """Hears of every lookup: the evidence a threshold is certified by."""
-
-    def __call__(self, identity: Identity, threshold: Threshold, result: SemanticResult) -> None:
-        """Must not raise and must not take long."""
         ...
 
 
@@ -106,113 +83,61 @@ class SemanticLookup:
         """Whether near questions are looked for: the mode allows it and the last message is plain text."""
         return identity.fuzzy and self.thresholds(identity.namespace).mode is not SemanticMode.OFF
 
-    def find(
-        self,
-        store: Store,
-        slot_of: Callable[[str, int], Slot],
-        identity: Identity,
-        controls: Controls,
-        now: float,
-        *,
-        hedged: bool = False,
-    ) -> SemanticResult:
-        """The nearest entry that may be served. `hedged`: as far as no judge is needed. Raises StoreUnavailable."""
-        looking = self._look(store, slot_of, identity, controls, now)
-        try:
-            nearest = next(looking)
-        except StopIteration as end:
-            result: SemanticResult = end.value
-            return result
-        if hedged:
-            return SemanticResult(reason=OVERTAKEN, nearest=nearest, rest=partial(_ended, looking))
-        return _ended(looking, lambda: True)
+    def candidates(
+        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
+    ) -> Search | SemanticResult:
+        """Embeds the question and searches the index; the entries are read by the search's steps.
 
-    def _look(
-        self,
-        store: Store,
-        slot_of: Callable[[str, int], Slot],
-        identity: Identity,
-        controls: Controls,
-        now: float,
-    ) -> Generator[float, Callable[[], bool], SemanticResult]:
-        """The lookup. Yields the nearest cosine before a judge is asked, and is told then how to know whether a yes may
-        still be served.
+        A `SemanticResult` is the end of it: the question has no usable vector. Raises StoreUnavailable.
         """
         threshold = self.thresholds(identity.namespace)
         vector = self.embedder.vector(identity.prompt)
         if isinstance(vector, NoVector):
             self._count(f"no_vector_{vector.value.replace('-', '_')}")
             return SemanticResult(reason=f"no-vector-{vector}")
-        asked = controls.threshold or 0.0
-        sure = max(math.inf if threshold.serve is None else threshold.serve, asked)
-        judge = self._judge if threshold.mode is SemanticMode.JUDGE else None
-        lowest = sure if judge is None else min(sure, max(threshold.grey, asked))
+        limits = bounds(threshold, controls.threshold, has_judge=self._judge is not None)
         partition = self._partition(identity)
-        is_complete = self._vectors is None or self._vectors.catch_up(partition)
-        noted_from = min(lowest, threshold.grey)
-        candidates = self._search(partition, vector, CANDIDATES, min(noted_from, NEAREST_FROM))
-        neighbours: list[Neighbour] = []
-        reason = "far" if is_complete else "loading"
-        rulings = far = 0
-        may_serve: Callable[[], bool] | None = None
-        found: tuple[int, CacheEntry, float] | None = None
-        near = [candidate for candidate in candidates if candidate.similarity >= noted_from]
-        for candidate, bucket, entry in self._live(store, slot_of, partition, near, identity, controls, now):
-            objection = self._objection(identity, entry)
-            is_far = candidate.similarity < lowest
-            judgement = None
-            if is_far:
-                far += 1
-                if far > JUDGED:
-                    break
-            elif objection.guard:
-                self._count(f"guard_{objection.guard}")
-                reason = f"guard-{objection.guard}"
-            elif judge is not None and candidate.similarity < sure:
-                if rulings == JUDGED:
-                    break
-                if may_serve is None:
-                    may_serve = yield candidates[0].similarity
-                rulings += 1
-                judgement = judge.rule(identity.namespace, identity.prompt, entry)
-                self._count(f"judge_{judgement.word.replace('-', '_')}")
-                reason = f"judge-{judgement.word}"
-            neighbours.append(_neighbour(bucket, candidate, entry, objection, judgement, is_far=is_far))
-            if not is_far and not objection.guard and (judgement is None or judgement.word == "yes"):
-                found = (bucket, entry, candidate.similarity)
-                break
-            if judgement is not None and judgement.word != "no":
-                break  # late, over budget or broken: so would the next one be
-        if found is not None and may_serve is not None and not may_serve():
-            found, reason = None, OVERTAKEN
-        result = SemanticResult(
-            found=Found(entry=found[1], detail=HitDetail.SEMANTIC) if found else None,
-            bucket=found[0] if found else 0,
-            similarity=found[2] if found else None,
-            judged=found is not None and neighbours[-1].judgement is not None,
-            neighbours=tuple(neighbours),
-            reason="" if found else reason,
-            nearest=candidates[0].similarity if candidates else None,
+        is_loaded = self._vectors is None or self._vectors.catch_up(partition)
+        rows = self._search(partition, vector, CANDIDATES, min(limits.noted, NEAREST_FROM))
+        query = Query(store=store, slot_of=slot_of, identity=identity, controls=controls, now=now)
+        return Search(
+            identity,
+            threshold,
+            Candidates(bounds=limits, nearest=rows[0].similarity if rows else None, is_loaded=is_loaded),
+            self._near(query, partition, [row for row in rows if row.similarity >= limits.noted]),
             embedder=self.embedder.identity.digest.hex(),
+            judge=self._judge,
+            count=self._count,
+            observer=self._observer,
         )
-        self._observer(identity, threshold, result)
-        return result
+
+    def find(
+        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
+    ) -> SemanticResult:
+        """The nearest entry that may be served, or why there is none. Raises StoreUnavailable."""
+        search = self.candidates(store, slot_of, identity, controls, now)
+        if isinstance(search, SemanticResult):
+            return search
+        while isinstance(step := search.decide(), Ask):
+            search.ask(step)
+        return search.report(step)
 
     def explain(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, now: float, *, k: int = 5
     ) -> tuple[Neighbour, ...]:
-        """The nearest entries whatever their similarity, with the guards' verdicts; nothing is judged or counted."""
+        """The `k` nearest entries whatever their similarity, with the guards' verdicts; nothing is judged or counted.
+
+        Empty when the question has no usable vector. Raises StoreUnavailable.
+        """
         vector = self.embedder.vector(identity.prompt)
         if isinstance(vector, NoVector):
             return ()
         partition = self._partition(identity)
         if self._vectors is not None:
             self._vectors.catch_up(partition)
-        candidates = self._search(partition, vector, k, -1.0)
-        return tuple(
-            _neighbour(bucket, candidate, entry, self._objection(identity, entry), None)
-            for candidate, bucket, entry in self._live(store, slot_of, partition, candidates, identity, Controls(), now)
-        )
+        rows = self._search(partition, vector, k, -1.0)
+        query = Query(store=store, slot_of=slot_of, identity=identity, controls=NO_CONTROLS, now=now)
+        return tuple(neighbour(near) for near in self._near(query, partition, rows))
 
     def remember(self, identity: Identity, expires_at: float) -> None:
         """Adds a stored question to the index; nothing when the mode is off or it has no usable vector.
@@ -225,11 +150,11 @@ class SemanticLookup:
         if isinstance(vector, NoVector):
             return
         partition = self._partition(identity)
-        row_key = _packed(identity.bucket, identity.exact)
+        key = row_key(identity.bucket, identity.exact)
         with writing():
-            self.index.add(partition, row_key, vector, expires_at)
+            self.index.add(partition, key, vector, expires_at)
         if self._vectors is not None:
-            self._vectors.add(partition, row_key, vector, expires_at)
+            self._vectors.add(partition, key, vector, expires_at)
 
     def close(self) -> None:
         """Ends what runs beside the requests."""
@@ -252,112 +177,21 @@ class SemanticLookup:
         with reading():
             return self.index.search(partition, vector, k, minimum_similarity)
 
-    def _live(
-        self,
-        store: Store,
-        slot_of: Callable[[str, int], Slot],
-        partition: Partition,
-        candidates: Sequence[Candidate],
-        identity: Identity,
-        controls: Controls,
-        now: float,
-    ) -> Iterator[tuple[Candidate, int, CacheEntry]]:
-        """(candidate, bucket, entry) of each entry that candidates lead to: once, nearest first, by the checked lookup.
+    def _near(self, query: Query, partition: Partition, rows: Sequence[Candidate]) -> Iterator[NearEntry]:
+        """The fresh entries that rows lead to, with what stands against serving each; read as they are needed."""
+        for live in live_entries(query, rows, partial(self._forget, partition)):
+            yield NearEntry(
+                entry=live.entry,
+                bucket=live.bucket,
+                similarity=live.similarity,
+                objection=self._objection(query.identity, live.entry),
+            )
 
-        The nearest is mostly the one: it is read alone, the others together. Rows that lead nowhere go away.
-        """
-        met: set[bytes] = set()
-        for group in (candidates[:1], candidates[1:]):
-            values = _read(store, slot_of, identity.namespace, group)
-            for candidate in group:
-                bucket, digest = _unpacked(candidate.key)
-                value, record = values[candidate.key]
-                if record is None:
-                    continue
-                if value is None:
-                    self._forget(partition, candidate.key)
-                    continue
-                entry = examine(value, digest, identity, record, now, controls.max_age)
-                if isinstance(entry, CacheEntry) and (target := entry.header.target) is not None:
-                    slot = slot_of(identity.namespace, bucket)
-                    entry, after = follow(store, slot, identity, entry, target, now, controls.max_age)
-                    if after is None:
-                        continue
-                    record = after
-                if isinstance(entry, MissReason):
-                    # An invalidated one may come back by an undo, until it is swept.
-                    if entry in (MissReason.INCARNATION, MissReason.CORRUPT, MissReason.ABSENT):
-                        self._forget(partition, candidate.key)
-                    continue
-                is_fresh = now < entry.header.fresh_until and visibility(entry, record) is Visibility.FRESH
-                if is_fresh and entry.header.digest not in met:
-                    met.add(entry.header.digest)
-                    yield candidate, bucket, entry
-
-    def _forget(self, partition: Partition, row_key: bytes) -> None:
+    def _forget(self, partition: Partition, key: bytes) -> None:
         try:
             if self._vectors is not None:
-                self._vectors.remove(partition, row_key)
+                self._vectors.remove(partition, key)
             with reading():
-                self.index.remove(partition, row_key)
+                self.index.remove(partition, key)
         except StoreUnavailable:
             self._count("rows_not_removed")
-
-
-def _ended(
-    looking: Generator[float, Callable[[], bool], SemanticResult], may_serve: Callable[[], bool]
-) -> SemanticResult:
-    """Carries a lookup on from where it waits for a judge."""
-    try:
-        looking.send(may_serve)
-    except StopIteration as end:
-        result: SemanticResult = end.value
-        return result
-    raise AssertionError("a lookup waits once")
-
-
-_Values = dict[bytes, tuple[bytes | None, InvalidationRecord | None]]
-
-
-def _read(
-    store: Store, slot_of: Callable[[str, int], Slot], namespace: str, candidates: Sequence[Candidate]
-) -> _Values:
-    """What stands at the candidates' keys, with their bucket's record: one round trip a bucket."""
-    by_bucket: dict[int, list[bytes]] = {}
-    for candidate in candidates:
-        by_bucket.setdefault(_unpacked(candidate.key)[0], []).append(candidate.key)
-    found: _Values = {}
-    for bucket, keys in by_bucket.items():
-        values, record = store.read(slot_of(namespace, bucket), [_unpacked(key)[1] for key in keys])
-        found |= {key: (value, record) for key, value in zip(keys, values, strict=True)}
-    return found
-
-
-def _packed(bucket: int, digest: bytes) -> bytes:
-    return bucket.to_bytes(2, "big") + digest
-
-
-def _unpacked(row_key: bytes) -> tuple[int, bytes]:
-    return int.from_bytes(row_key[:2], "big"), row_key[2:]
-
-
-def _neighbour(
-    bucket: int,
-    candidate: Candidate,
-    entry: CacheEntry,
-    objection: Objection,
-    judgement: Judgement | None,
-    *,
-    is_far: bool = False,
-) -> Neighbour:
-    return Neighbour(
-        key=readable_key(bucket, entry.header.digest),
-        model=entry.header.model,
-        prompt=entry.prompt,
-        similarity=math.floor(candidate.similarity * 1e6) / 1e6,
-        guard=objection.guard,
-        reason=objection.reason,
-        ruling=judgement.word if judgement is not None else "",
-        judgement=judgement,
-        far=is_far,
-    )

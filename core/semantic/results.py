@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from ..stores import Found
@@ -47,8 +45,7 @@ class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a semantic lookup came to. `reason` is one word of a bounded vocabulary when nothing was found.
 
     `nearest` is the cosine of the nearest row, served or not; None when none was near at all. `embedder` is the
-    identity's digest in hex. `rest` is what is left of a lookup that a judge must decide: given whether its yes may
-    still be served, asked once and only after a yes, it comes to the end. Raises StoreUnavailable.
+    identity's digest in hex.
     """
 
     found: Found | None = None
@@ -59,4 +56,3 @@ class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     nearest: float | None = None
     embedder: str = ""
-    rest: Callable[[Callable[[], bool]], SemanticResult] | None = None

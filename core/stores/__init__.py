@@ -1,18 +1,20 @@
-"""None"""
+"""Where entries are kept: one protocol, its implementations, and the only way an answer leaves them."""
 
 from . import codec
 from .base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, Store, StoredAs, StoreFacts, Write
 from .codec import Glance
 from .local import Copies
-from .lookup import Found, Lookup, MissReason, Reader, examine, follow, look_up
+from .lookup import Examined, Found, Looking, Lookup, MissReason, Reader, Seen, examine, follow, look_up, looking
 from .memory import MemoryStore
 
 __all__ = [
     "Claim",
     "Copies",
     "Doom",
+    "Examined",
     "Found",
     "Glance",
+    "Looking",
     "Lookup",
     "MemoryStore",
     "MissReason",
@@ -21,6 +23,7 @@ __all__ = [
     "Removal",
     "Removed",
     "Row",
+    "Seen",
     "Sifted",
     "Store",
     "StoreFacts",
@@ -30,4 +33,5 @@ __all__ = [
     "examine",
     "follow",
     "look_up",
+    "looking",
 ]

@@ -6,9 +6,9 @@ its target's. Whatever does not pass is a miss with a reason, never an exception
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -18,11 +18,15 @@ from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
 
+Result = TypeVar("Result")
+Seen = tuple[list[bytes | None], InvalidationRecord | None]
+"""What one read gives: the values at the digests, and the invalidation record of the same moment."""
+
 
 class Reader(Protocol):
     """What a lookup reads from: the store, or copies of what is there."""
 
-    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> Seen:
         """As `Store.read`."""
         ...
 
@@ -42,21 +46,27 @@ class MissReason(StrEnum):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that may be served. `expired`: past its freshness. `soft`: an operator marked it stale.
+    """An entry that may be served; a `stale` one only by `stale-if-error` or `stale-while-revalidate`.
 
-    `copied`: it is a copy of this process' own.
+    It is stale past its freshness, and while an operator has marked it: then it is `soft` too. `copied`: it is a copy
+    of this process' own.
     """
 
     entry: CacheEntry
     detail: HitDetail
-    expired: bool = False
+    stale: bool = False
     soft: bool = False
     copied: bool = False
 
-    @property
-    def stale(self) -> bool:
-        """Whether only `stale-if-error` or `stale-while-revalidate` may serve it."""
-        return self.expired or self.soft
+
+class Examined(NamedTuple):
+    """An entry that passed all checks, and what the invalidation record says of it: FRESH or STALE.
+
+    How old it is has not been looked at, but for a request's own `max_age`.
+    """
+
+    entry: CacheEntry
+    visibility: Visibility
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +87,10 @@ _TELLING = (
 )
 
 
+Looking = Generator[Sequence[bytes], Seen, Result]
+"""A lookup that touches no store: it yields the digests it wants to see and is sent what stands there."""
+
+
 def look_up(
     store: Reader,
     slot: Slot,
@@ -89,12 +103,24 @@ def look_up(
 ) -> Lookup:
     """Exact and, where the strategy allows and applies, normalized, in one round trip; an alias takes a second one.
 
-    A fresh answer is preferred to a stale one. Raises StoreUnavailable.
+    Raises StoreUnavailable.
     """
+    return _read_for(store, slot, looking(identity, strategy, now, max_age=max_age, on_corrupt=on_corrupt))
+
+
+def looking(
+    identity: Identity,
+    strategy: CacheStrategy,
+    now: float,
+    *,
+    max_age: float | None = None,
+    on_corrupt: Callable[[], None] = lambda: None,
+) -> Looking[Lookup]:
+    """The lookup itself: a fresh answer is preferred to a stale one."""
     digests = [identity.exact]
     if strategy is not CacheStrategy.EXACT and identity.normalized is not None:
         digests.append(identity.normalized)
-    values, record = store.read(slot, digests)
+    values, record = yield digests
     if record is None:
         # A namespace nobody has used yet, or a record that was lost: then no entry of it can be trusted.
         lost = any(value is not None for value in values)
@@ -105,9 +131,9 @@ def look_up(
         if value is None:
             continue
         result = examine(value, digest, identity, record, now, max_age)
-        if isinstance(result, CacheEntry) and (target := result.header.target) is not None:
+        if isinstance(result, Examined) and (target := result.entry.header.target) is not None:
             detail = HitDetail.NORMALIZED if digest == identity.normalized else HitDetail.ALIAS
-            result, record = follow(store, slot, identity, result, target, now, max_age)
+            result, record = yield from _following(identity, result.entry, target, now, max_age)
             if record is None:
                 return Lookup(found=None, reason=MissReason.NO_RECORD, record=None)
         else:
@@ -117,18 +143,26 @@ def look_up(
             if result is MissReason.CORRUPT:
                 on_corrupt()
         else:
-            found = Found(
-                entry=result,
-                detail=detail,
-                expired=now >= result.header.fresh_until,
-                soft=visibility(result, record) is Visibility.STALE,
-            )
-            if not found.stale:
+            soft = result.visibility is Visibility.STALE
+            is_stale = soft or now >= result.entry.header.fresh_until
+            found = Found(entry=result.entry, detail=detail, stale=is_stale, soft=soft)
+            if not is_stale:
                 return Lookup(found=found, reason=MissReason.ABSENT, record=record)
             stale = stale or found
             reasons.add(MissReason.EXPIRED)
     reason = next(reason for reason in _TELLING if reason in reasons)
     return Lookup(found=stale, reason=reason, record=record)
+
+
+def _read_for(store: Reader, slot: Slot, steps: Looking[Result]) -> Result:
+    """Carries a lookup out against a store."""
+    try:
+        digests = next(steps)
+        while True:
+            digests = steps.send(store.read(slot, digests))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
 
 
 def examine(
@@ -138,8 +172,11 @@ def examine(
     record: InvalidationRecord,
     now: float,
     max_age: float | None = None,
-) -> CacheEntry | MissReason:
-    """The entry a value holds, if it is the one asked for and the record does not hide it."""
+) -> Examined | MissReason:
+    """The entry a value holds, if it is the one asked for and the record does not hide it; else why not.
+
+    The record's bans are matched here, once; a caller reads from the result whether the entry is stale.
+    """
     try:
         entry = codec.decode_entry(value)
     except DecodeError:
@@ -154,7 +191,7 @@ def examine(
         return MissReason.INCARNATION
     if max_age is not None and now - header.created_at > max_age:
         return MissReason.MAX_AGE
-    return entry
+    return Examined(entry, seen)
 
 
 def follow(
@@ -165,14 +202,19 @@ def follow(
     target: bytes,
     now: float,
     max_age: float | None,
-    *,
-    hops: int = 2,
-) -> tuple[CacheEntry | MissReason, InvalidationRecord | None]:
-    """The entry an alias names, both checked against the record as of the second read.
+) -> tuple[Examined | MissReason, InvalidationRecord | None]:
+    """The entry an alias names, both checked against the record as of the second read. Raises StoreUnavailable."""
+    return _read_for(store, slot, _following(identity, alias, target, now, max_age))
+
+
+def _following(
+    identity: Identity, alias: CacheEntry, target: bytes, now: float, max_age: float | None, *, hops: int = 2
+) -> Looking[tuple[Examined | MissReason, InvalidationRecord | None]]:
+    """Follows an alias.
 
     Another spelling of a near wording leads to that wording's alias, and from there to the entry: two hops, not more.
     """
-    values, record = store.read(slot, [target])
+    values, record = yield [target]
     if record is None:
         return MissReason.NO_RECORD, None
     if values[0] is None:
@@ -182,9 +224,9 @@ def follow(
         return MissReason.INVALIDATED, record
     if seen is Visibility.FOREIGN:
         return MissReason.INCARNATION, record
-    entry = examine(values[0], target, identity, record, now, max_age)
-    if isinstance(entry, CacheEntry) and (further := entry.header.target) is not None:
+    result = examine(values[0], target, identity, record, now, max_age)
+    if isinstance(result, Examined) and (further := result.entry.header.target) is not None:
         if hops < 2:
             return MissReason.CORRUPT, record
-        return follow(store, slot, identity, entry, further, now, max_age, hops=hops - 1)
-    return entry, record
+        return (yield from _following(identity, result.entry, further, now, max_age, hops=hops - 1))
+    return result, record

@@ -14,7 +14,8 @@ from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.cache.bypass import COPY_SECONDS, EVERYTHING, MARKS, BypassSwitch
 from core.cache.cache import LLMCache
-from core.cache.flow import SWITCHED, CacheConfig
+from core.cache.config import CacheConfig
+from core.cache.flow import SWITCHED
 from core.doctor.diagnosis import diagnose
 from core.doctor.findings import Level
 from core.errors import AccessDenied, InvalidInput, NotCached, StoreUnavailable, WriteRefused

@@ -9,7 +9,7 @@ import pytest
 from core.bans.criteria import Criteria
 from core.bans.record import append
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.errors import InvalidInput, NotCached, ProviderUnavailable
 from core.models import Answer, CacheStrategy, ChatRequest, Completion, Controls, For, NoStore, OutcomeKind
 from core.stores.base import Store
@@ -48,7 +48,7 @@ class Setup:
         return self.cache.complete(ask(question, **arguments), controls or Controls())
 
     def invalidate(self, criteria: Criteria, *, soft: bool = False) -> None:
-        slot = self.cache.decider.slot(self.namespace, 0)
+        slot = self.cache.slot(self.namespace, 0)
         self.store.change_record(
             slot,
             lambda record: append(record, "b", criteria, now=self.clock(), hold_seconds=300, soft=soft),
@@ -267,7 +267,7 @@ def test_a_store_is_not_refused_by_an_invalidation_of_something_else(store, name
 
 def test_a_lost_record_makes_everything_a_miss(setup, store):
     setup.ask()
-    slot = setup.cache.decider.slot(setup.namespace, 0)
+    slot = setup.cache.slot(setup.namespace, 0)
     if isinstance(store, MemoryStore):
         store._records.clear()
     else:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.cache.function import cached_llm_call
 from core.models import Controls, OutcomeKind
 from tests.fakes import CountingProvider, Outcomes

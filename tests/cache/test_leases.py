@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.cache.leases import LEASE_SECONDS, HeldLease, Leases
 from core.errors import OutcomeUnknown
 from core.keys.names import Slot

@@ -12,7 +12,7 @@ import pytest
 from core.bans.criteria import Criteria
 from core.bans.record import append
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Controls
 from core.stores.redis.store import RedisStore, request_client
@@ -54,7 +54,7 @@ def make(redis_url: str, namespace: str) -> Iterator[Callable[..., LLMCache]]:
 
 def waiting(cache: LLMCache) -> int:
     """How many requests of a cache wait for its flights."""
-    futures = [flight.landed for flight in list(cache.decider._flights._flights.values())]
+    futures = [flight.landed for flight in list(cache.flights._flights.values())]
     return sum(len(future._waiters) + len(future._done_callbacks) for future in futures)
 
 
@@ -247,4 +247,4 @@ def test_no_flight_is_left_behind(make):
     for question in ("a question", "another question"):
         cache.complete(ask(question))
     cache.begin(ask("one more question")).abandon()
-    assert len(cache.decider._flights) == 0
+    assert len(cache.flights) == 0

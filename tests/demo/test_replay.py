@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.demo.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay_questions, sample
 from core.errors import InvalidInput
 from core.keys.normalization import normalize

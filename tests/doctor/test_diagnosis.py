@@ -13,10 +13,13 @@ import pytest
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.doctor.configuration import effective_settings
-from core.doctor.diagnosis import MANY_BANS, diagnose, invalidation_findings, queue_findings
+from core.doctor.diagnosis import diagnose
 from core.doctor.findings import Level
-from core.doctor.provider import provider_findings, semantic_findings
+from core.doctor.invalidations import MANY_BANS, invalidation_findings
+from core.doctor.provider import provider_findings
+from core.doctor.queue import queue_findings
 from core.doctor.redis import facts_findings
+from core.doctor.semantic import semantic_findings
 from core.models import ChatRequest
 from core.monitoring.worker_pools import Pools
 from core.settings import Settings
@@ -262,7 +265,7 @@ def test_a_provider_that_is_not_there_is_an_error(monkeypatch):
 
 
 def test_a_silent_provider_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("core.doctor.diagnosis.PROVIDER_SECONDS", 0.3)
+    monkeypatch.setattr("core.doctor.probe.PROBE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         finding = provider_finding(monkeypatch, OPENAI_BASE_URL=address)

@@ -8,7 +8,7 @@ import pytest
 from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.entries.edits import ANOTHER_REQUEST, INVALIDATED, Edits
 from core.entries.listing import EntryFilter, find_entries, find_entry
 from core.entries.transfer import Line, export

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.entries.explanation import SOMETHING, differences, differences_from_entry, explain
 from core.entries.listing import find_entry
 from core.keys.identity import identify

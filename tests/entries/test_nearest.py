@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.entries.explanation import explain
 from core.entries.nearest import nearest_entries
 from core.models import ChatRequest, Completion, Controls

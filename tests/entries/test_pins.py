@@ -8,7 +8,7 @@ import pytest
 from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.entries import pins as pins_module
 from core.entries.edits import Edits
 from core.entries.listing import find_entry

@@ -154,7 +154,7 @@ class AskingOn(Asking):
         match step:
             case Lead():
                 assert completion is not None
-                self._note(number, began, step.store(completion))
+                self._note(number, began, step.finish(completion))
             case Bypass():
                 assert completion is not None
                 self._note(number, began, step.finish(completion))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.models import ChatRequest, Controls
 
 NAMESPACES = ("tenant-a", "tenant-b")
@@ -60,10 +60,10 @@ def popular(chance: float) -> int:
 
 def keys() -> list[str]:
     """The readable key of each."""
-    decider = LLMCache(CONFIG).decider
+    cache = LLMCache(CONFIG)
     found = []
     for request in REQUESTS:
-        _, keyed = decider.prepared(*request.as_sent())
+        keyed = cache.identify(*request.as_sent()).keyed
         assert keyed is not None
         found.append(keyed.identity.key)
     return found

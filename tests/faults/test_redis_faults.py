@@ -10,7 +10,7 @@ import pytest
 from core.bans.criteria import Criteria
 from core.bans.record import append
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.keys.names import Slot
 from core.models import NO_CONTROLS, ChatRequest, OutcomeKind
 from core.stores.redis.store import RedisStore, request_client
@@ -110,7 +110,7 @@ def test_a_flushed_redis_costs_hits_and_nothing_else(setup, server):
 
 
 def test_a_value_of_the_wrong_type_is_a_miss(setup, server):
-    identity = setup.cache.decider.prepared(ask(0), NO_CONTROLS)[1].identity
+    identity = setup.cache.identify(ask(0), NO_CONTROLS).keyed.identity
     name = Slot("faults", 0).entry(identity.exact)
     with server.client() as client:
         client.delete(name)

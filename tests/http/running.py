@@ -31,7 +31,7 @@ PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 def followers(cache: LLMCache) -> int:
     """How many callers of this process wait for others' answers."""
-    return sum(flight.followers for flight in list(cache.decider._flights._flights.values()))
+    return sum(flight.followers for flight in list(cache.flights._flights.values()))
 
 
 def until(condition: Callable[[], bool]) -> None:

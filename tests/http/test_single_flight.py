@@ -13,7 +13,7 @@ import pytest
 from openai import APITimeoutError, AsyncOpenAI, OpenAI
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.http import encore_async_client, encore_client
 from core.stores.redis.store import RedisStore, request_client
 from tests.http.running import PATIENCE_SECONDS, PLAIN_HTTP, followers, until
@@ -175,7 +175,7 @@ async def test_cancelled_at_any_moment_nobody_waits_for_ever(cache, openai_serve
             answers = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), PATIENCE_SECONDS)
             texts = {answer.choices[0].message.content for answer in answers if not isinstance(answer, BaseException)}
             assert len(texts) == 1, "those who were not cancelled have one answer"
-    await asyncio.to_thread(until, lambda: not len(cache.decider._flights))
+    await asyncio.to_thread(until, lambda: not len(cache.flights))
 
 
 def test_who_waits_keeps_his_own_deadline(cache, openai_server):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.cache.steps import Hit, Lead
 from core.http.exchange import Exchange
 from core.http.inbound import Target, read

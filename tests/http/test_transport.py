@@ -18,7 +18,7 @@ from openai import (
 )
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.http import encore_async_client, encore_client
 from core.http.transport import AsyncCachingTransport, CachingTransport
 from core.keys.names import Slot, parse_readable_key

@@ -17,7 +17,7 @@ from core.bans.criteria import Criteria
 from core.bans.record import MAX_ACTIVE_BANS, BanState
 from core.bootstrap import bootstrap
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.cache.steps import Lead
 from core.errors import (
     InvalidationNotFound,
@@ -282,7 +282,7 @@ def test_an_answer_that_was_begun_before_is_not_stored_after(world):
     lead = world.cache.begin(request)
     assert isinstance(lead, Lead)
     world.invalidator.invalidate(Criteria(model="gpt-4o"), actor="anna")
-    answer = lead.store(world.provider.complete(request))
+    answer = lead.finish(world.provider.complete(request))
     assert (answer.outcome.stored, answer.outcome.not_stored) == (False, "refused-invalidated")
     assert not world.is_cached("Why is the sky blue?")
 
@@ -295,7 +295,7 @@ def test_an_answer_that_was_begun_before_is_refused_after_the_sweep_too(world):
     world.invalidator.invalidate(Criteria(model="gpt-4o"), actor="anna", hold_seconds=0)
     assert sweep(world).finished
     assert world.record().bans == ()
-    answer = lead.store(world.provider.complete(request))
+    answer = lead.finish(world.provider.complete(request))
     assert (answer.outcome.stored, answer.outcome.not_stored) == (False, "refused-floor")
 
 

@@ -16,7 +16,6 @@ from core.metrics.gauges import GaugeBucket, Sample
 from core.metrics.histogram import Histogram
 from core.metrics.summary import Bucket, Kinds, Summary, summarize
 from core.models import CacheStrategy, Outcome, OutcomeKind
-from core.monitoring import health as facts
 from core.settings import Settings
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tiles
@@ -123,7 +122,7 @@ def test_charts_begin_when_their_first_step_has_ended(open_page, services, ask):
     at.segmented_control(key="range").set_value("15m").run()
     assert len(at.get("plotly_chart")) == 5
     assert not at.exception
-    services.gauges.write(facts.sample(services, time.time() - 60))
+    services.gauges.write(services.health.sample(time.time() - 60))
     context.readings().renew()
     at.run()
     assert len(at.get("plotly_chart")) == 6, "what is stored is drawn where workers sample it"
@@ -177,7 +176,7 @@ def test_someone_who_may_only_look_is_not_offered_a_replay(open_page, services, 
 
 def test_the_series_can_be_had_for_a_spreadsheet(services, ask):
     services.metrics.record(an_outcome(seconds_ago=90))
-    services.gauges.write(facts.sample(services, time.time() - 90))
+    services.gauges.write(services.health.sample(time.time() - 90))
     buckets_of_window = services.metrics.series(300, 60)
     sampled = services.gauges.series(300, 60, ends_at=time.time())
     rows = list(DictReader(StringIO(series_table.csv(buckets_of_window, sampled, None).decode())))

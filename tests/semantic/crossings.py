@@ -20,7 +20,7 @@ from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.invalidation.invalidator import CacheInvalidator
 from core.keys.identity import identify
 from core.models import CacheStrategy, ChatRequest, Completion, SemanticMode

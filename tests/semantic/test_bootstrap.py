@@ -269,8 +269,8 @@ class TestWarming:
             def remember(self, identity, expires_at):
                 remembered.append(identity.prompt)
 
-            def find(self, *arguments, hedged):
-                return "found"
+            def candidates(self, *arguments):
+                return "search"
 
             def close(self):
                 pass
@@ -282,13 +282,13 @@ class TestWarming:
         deferred = DeferredLookup(lambda namespace: Threshold(mode=SemanticMode.SERVE), build, wait_seconds=0.01)
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
         identity = identify(request, namespace)
-        find = (MemoryStore(), None, identity, Controls(), 0.0)
-        assert deferred.find(*find).reason == "loading"
+        search = (MemoryStore(), None, identity, Controls(), 0.0)
+        assert deferred.candidates(*search).reason == "loading"
         deferred.remember(identity, 1.0)
         assert remembered == []
         gate.set()
         deferred.warm()
-        assert deferred.find(*find) == "found"
+        assert deferred.candidates(*search) == "search"
         deferred.remember(identity, 1.0)
         assert remembered == [QUESTION, QUESTION], "what came meanwhile, and what comes now"
 

@@ -49,7 +49,7 @@ def test_a_value_put_under_another_tenants_key_is_not_served(redis_url, namespac
     evil, good = (crossings.cache_of(f"{name}-{namespace[:20]}", store, embedder, index) for name in ("evil", "good"))
     request = crossings.request_of(Random(1))
     evil.complete(request)
-    slots = [cache.decider.prepared(request, NO_CONTROLS)[1] for cache in (evil, good)]
+    slots = [cache.identify(request, NO_CONTROLS).keyed for cache in (evil, good)]
     names = [keyed.slot.entry(keyed.identity.exact) for keyed in slots]
     good.complete(request)  # creates the record
     client.set(names[1], client.get(names[0]), ex=60)

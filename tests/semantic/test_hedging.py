@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.cache.function import cached_llm_call
 from core.cache.steps import Follow, Hit, Lead
 from core.models import CacheEntry, CacheStrategy, ChatRequest, Controls, SemanticMode
@@ -116,7 +116,7 @@ class Setup:
         assert not isinstance(step, Follow)
         if isinstance(step, Lead):
             step.abandon()
-        assert len(self.cache.decider._flights) == 0
+        assert len(self.cache.flights) == 0
 
 
 def request(question: str) -> ChatRequest:
@@ -265,7 +265,7 @@ def test_those_who_wait_for_the_same_answer_get_the_judges(setup):
     assert setup.called.wait(PATIENCE_SECONDS)
     follower = threading.Thread(target=lambda: answers.append(complete(setup)))
     follower.start()
-    until(lambda: any(flight.followers for flight in list(setup.cache.decider._flights._flights.values())))
+    until(lambda: any(flight.followers for flight in list(setup.cache.flights._flights.values())))
     setup.judge.may_rule.set()
     for thread in (leader, follower):
         thread.join(PATIENCE_SECONDS)
@@ -307,7 +307,7 @@ def test_a_driver_that_does_not_race_gets_the_judges_answer_at_its_end(setup):
     assert isinstance(step, Lead)
     setup.judge.may_rule.set()
     assert isinstance(step.hedge.verdict.result(PATIENCE_SECONDS), Hit)
-    answer = step.store(setup.stored.completion)
+    answer = step.finish(setup.stored.completion)
     assert str(answer.outcome) == "hit (semantic)"
     assert setup.outcomes.words() == ["hit (semantic)"]
     assert setup.outcomes.counts["hedge_dropped"] == 1

@@ -9,7 +9,7 @@ import pytest
 from core.bans.criteria import Criteria
 from core.bans.record import append
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.errors import NotCached
 from core.models import Answer, CacheEntry, CacheStrategy, ChatRequest, Controls, For, OutcomeKind, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
@@ -176,7 +176,7 @@ def test_a_request_cannot_loosen_the_threshold(setup):
 
 def test_an_invalidated_answer_is_not_served_to_a_near_question(setup):
     setup.ask()
-    slot = setup.cache.decider.slot(setup.namespace, 0)
+    slot = setup.cache.slot(setup.namespace, 0)
     setup.store.change_record(
         slot, lambda record: append(record, "b", Criteria(model="gpt-4o"), now=setup.clock(), hold_seconds=60)
     )
@@ -185,7 +185,7 @@ def test_an_invalidated_answer_is_not_served_to_a_near_question(setup):
 
 def test_an_invalidated_first_does_not_hide_a_live_second(setup):
     setup.ask()
-    slot = setup.cache.decider.slot(setup.namespace, 0)
+    slot = setup.cache.slot(setup.namespace, 0)
     setup.store.change_record(
         slot, lambda record: append(record, "b", Criteria(keywords=("reset my",)), now=setup.clock(), hold_seconds=60)
     )
@@ -203,7 +203,7 @@ def test_an_expired_answer_is_not_served_to_a_near_question(setup):
 
 def test_a_row_whose_entry_is_gone_goes_away(setup):
     answer = setup.ask()
-    slot = setup.cache.decider.slot(setup.namespace, 0)
+    slot = setup.cache.slot(setup.namespace, 0)
     setup.store.change_record(slot, lambda record: record, remove=bytes.fromhex(answer.key[2:]))
     assert setup.semantic.index.counts().rows == 1
     assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
@@ -308,7 +308,7 @@ def test_an_invalidation_hides_a_judged_alias_by_either_wording(setup):
     setup.ask()
     setup.ask(PARAPHRASE)
     setup.judge.word = "no"
-    slot = setup.cache.decider.slot(setup.namespace, 0)
+    slot = setup.cache.slot(setup.namespace, 0)
     setup.store.change_record(
         slot,
         lambda record: append(record, "b", Criteria(keywords=("password of my",)), now=setup.clock(), hold_seconds=60),
@@ -323,8 +323,8 @@ def test_an_invalidation_by_an_aliass_key_hides_every_spelling_of_it(setup):
     setup.ask(PARAPHRASE)
     assert str(setup.ask(PARAPHRASE.lower()).outcome) == "hit (normalized)"
     setup.judge.word = "no"
-    _, keyed = setup.cache.decider.prepared(setup.request(PARAPHRASE), Controls())
-    slot = setup.cache.decider.slot(setup.namespace, 0)
+    keyed = setup.cache.identify(setup.request(PARAPHRASE), Controls()).keyed
+    slot = setup.cache.slot(setup.namespace, 0)
     setup.store.change_record(
         slot,
         lambda record: append(record, "b", Criteria(key=keyed.identity.key), now=setup.clock(), hold_seconds=60),
@@ -342,7 +342,7 @@ def test_only_if_cached_takes_a_near_answer_too(setup):
 
 def test_neighbours_are_explained_without_judging_or_counting(setup):
     setup.ask()
-    _, keyed = setup.cache.decider.prepared(
+    keyed = setup.cache.identify(
         ChatRequest.from_openai(
             model="gpt-4o",
             messages=[
@@ -351,7 +351,7 @@ def test_neighbours_are_explained_without_judging_or_counting(setup):
             ],
         ),
         Controls(),
-    )
-    neighbours = setup.semantic.explain(setup.store, setup.cache.decider.slot, keyed.identity, setup.clock())
+    ).keyed
+    neighbours = setup.semantic.explain(setup.store, setup.cache.slot, keyed.identity, setup.clock())
     assert [neighbour.prompt for neighbour in neighbours] == [QUESTION]
     assert setup.judge.asked == []

@@ -8,7 +8,7 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.entries.seeding import SeedReport, import_seeds, read_seeds
 from core.errors import InvalidInput
 from core.models import Answer, CacheStrategy, ChatRequest, Controls, SemanticMode
@@ -142,7 +142,7 @@ def test_an_invalidation_of_the_question_hides_its_variants(shop):
 
     shop.seed(PIN | {"tags": ["faq"]})
     shop.cache.store.change_record(
-        shop.cache.decider.slot(shop.namespace, 0),
+        shop.cache.slot(shop.namespace, 0),
         lambda record: append(record, "b", Criteria(tags=("faq",)), now=shop.clock(), hold_seconds=60),
     )
     assert shop.ask("I want another PIN").outcome.kind == "miss"
@@ -215,7 +215,7 @@ def test_alias_needs_the_same_scope_and_a_stored_answer(namespace):
         return ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": question}])
 
     def alias(wording: ChatRequest, of: ChatRequest) -> str:
-        return shop.cache.decider.alias(wording, of, Controls())
+        return shop.cache.alias(wording, of, Controls())
 
     pin = request("How do I change my PIN?")
     assert alias(request("New PIN?", "gpt-4o-mini"), pin) == "other-scope"

@@ -11,7 +11,7 @@ from core.access.audit import AuditLog
 from core.bans import record as bans
 from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
-from core.cache.flow import CacheConfig
+from core.cache.config import CacheConfig
 from core.errors import StoreUnavailable, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.keys.names import Slot
@@ -68,7 +68,7 @@ class Process:
             metrics=self.counts,
             clock=clock,
         )
-        copies = self.cache.decider._copies
+        copies = self.cache.copies
         if copies is not None:
             copies._monotonic = self.elapsed
             copies._forgotten_at = 0.0
@@ -313,9 +313,7 @@ def test_leave_of_others_is_good_for_no_longer_than_they_took_it(world: World, n
 def test_leave_that_is_refused_is_asked_for_once_a_second(world: World):
     asked = []
     world.here.store.refuses = WriteRefused("Redis takes no writes now (READONLY)")
-    world.here.cache.decider.metrics = type(
-        "Counts", (Outcomes,), {"count": lambda self, name, n=1: asked.append(name)}
-    )()
+    world.here.cache.metrics = type("Counts", (Outcomes,), {"count": lambda self, name, n=1: asked.append(name)})()
     for _ in range(5):
         world.here.ask(no_cache=True, no_store=False)
     assert asked.count("writes_refused") == 1
@@ -336,7 +334,7 @@ def test_by_leave_that_has_ended_nothing_is_served(world: World):
     world.here.elapsed.forward(0.001)
     world.clock.forward(LEAVE_SECONDS + 1)
     world.here.store.refuses = StoreUnavailable("Redis does not answer")
-    copies = world.here.cache.decider._copies
+    copies = world.here.cache.copies
     assert copies is not None
     assert copies.read(world.slot, [digest_of("any")]) == ([None], None)
     assert not world.here.serves_copy(ttl=For(10_000))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.bans.criteria import Criteria
-from core.bans.record import append
+from core.bans.record import InvalidationRecord, Visibility, append, visibility
 from core.keys.identity import identify
 from core.keys.names import Slot
 from core.models import CacheEntry, CacheStrategy, ChatRequest, HitDetail
@@ -160,10 +160,28 @@ def test_an_expired_answer_is_found_as_stale(shelf):
     shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry(fresh_until=NOW)))
     lookup = shelf.look_up()
     assert lookup.reason is MissReason.EXPIRED
-    assert lookup.found.expired
+    assert lookup.found.stale
+    assert not lookup.found.soft
 
 
 def test_an_answer_older_than_max_age_is_not_found(shelf):
     shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry(created_at=NOW - 100)))
     assert shelf.look_up(max_age=100).found
     assert shelf.look_up(max_age=99).reason is MissReason.MAX_AGE
+
+
+def test_the_bans_are_matched_once_for_an_entry(shelf, monkeypatch):
+    matched: list[CacheEntry] = []
+
+    def counted(entry: CacheEntry, record: InvalidationRecord) -> Visibility:
+        matched.append(entry)
+        return visibility(entry, record)
+
+    monkeypatch.setattr("core.stores.lookup.visibility", counted)
+    shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry()))
+    shelf.store.change_record(
+        SLOT, lambda record: append(record, "b", Criteria(all=True), now=NOW, hold_seconds=60, soft=True)
+    )
+    found = shelf.look_up().found
+    assert (found.stale, found.soft) == (True, True)
+    assert len(matched) == 1

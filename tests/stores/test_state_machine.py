@@ -199,7 +199,7 @@ class History(RuleBasedStateMachine):
     def end(self, asked: Asked) -> None:
         lead, generation = self.pending.pop(asked)
         generation.created_at = self.world.clock()
-        answer = lead.store(Completion(body=a_body(f"answer {generation.number}")))
+        answer = lead.finish(Completion(body=a_body(f"answer {generation.number}")))
         assert answer.outcome.stored is self.may_be_stored(generation), answer.outcome.not_stored
         if answer.outcome.stored:
             self.entries[asked[0], generation.prompt] = generation
@@ -245,7 +245,7 @@ class History(RuleBasedStateMachine):
                 return Kind(Criteria(created_before=cutoff), lambda value, target: value.created_at < cutoff)
             case "key":
                 asked = data.draw(type(self).asked)
-                keyed = self.world.cache.decider.prepared(self.request(asked), NO_CONTROLS)[1]
+                keyed = self.world.cache.identify(self.request(asked), NO_CONTROLS).keyed
                 assert keyed is not None
                 key = keyed.identity.key
                 return Kind(Criteria(key=key), lambda value, target: value.key == key)
@@ -323,7 +323,7 @@ class History(RuleBasedStateMachine):
         )
         place = data.draw(st.sampled_from(sorted(where)))
         generation = where.pop(place)
-        keyed = self.world.cache.decider.prepared(self.request(generation.asked), NO_CONTROLS)[1]
+        keyed = self.world.cache.identify(self.request(generation.asked), NO_CONTROLS).keyed
         assert keyed is not None
         digest = keyed.identity.exact if where is self.entries else keyed.identity.normalized
         assert digest is not None

@@ -8,48 +8,34 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import redis
 
 from ...access import Acting, Action
 from ...concurrency import Outbox
-from ...errors import InvalidInput, OutcomeUnknown, ThresholdRefused
-from ...keys import Identity, names
+from ...errors import InvalidInput, OutcomeUnknown
+from ...keys import Identity
 from ...models import SemanticMode
-from ...stores.redis import reading
-from ...text import printable
-from ..results import Judgement, Neighbour, SemanticResult
+from ..results import Judgement, SemanticResult
+from . import certification
 from . import report as reports
-from .calibration import GRID, CurvePoint, Labeller, curve, labels_needed, labels_still_needed, tighten
-from .journal import Journal
-from .records import MAX_TEXT, LookupRecord, Pair, PairRecord, Sample, Seen, decoder, encode, merged, pair_id
+from .archive import Archive
+from .calibration import GRID, CurvePoint
+from .notes import Notes, operator_label, sample_of
+from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_embedder
 from .rejected_pairs import Refusals
 from .report import EvidenceReport, ReplayPoint
+from .sample_queue import SampleQueue
 from .thresholds import Published, Threshold, ThresholdAction, Thresholds, check_expected
 
 if TYPE_CHECKING:
     from ...models import CacheEntry
 
-KEPT_LABELS = 50_000
-KEPT_LOOKUPS = 20_000
-LOOKUP_SECONDS = 30 * 86_400
-KEPT_SAMPLES = 1_000
-SAMPLE_SECONDS = 3_600
-"""How long a hit waits to be judged. Its question is in Redis meanwhile, whole."""
-
-FEWEST_ERRORS = 3
-"""Of few labels so many must be wrong before anything tightens: who labels begins with what looks wrong."""
-
 RECENT_SECONDS = 7 * 86_400
 """What counts as recent traffic, as far as nobody has published a threshold since."""
-
-_read_label = decoder(PairRecord)
-_read_lookup = decoder(LookupRecord)
-_read_sample = decoder(Sample)
 
 
 class Evidence:
@@ -71,144 +57,50 @@ class Evidence:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._client = client
         self._thresholds = thresholds
         self._refusals = refusals
-        self._keep_prompts = keep_prompts
         self._budget = budget
-        self._sample_share = sample_share
+        self._sample_share = sample_share if keep_prompts else 0.0  # a sample holds its question
         self._clock = clock
         self._chance = chance
-        self._outbox = Outbox(client) if client is not None else None
-        # Labels stay however long nobody asks: they are work. 50,000 of them take about 20 MB.
-        self._labels = Journal(client, self._outbox, names.EVIDENCE, keep=KEPT_LABELS)
-        self._lookups = Journal(client, self._outbox, names.LOOKUPS, keep=KEPT_LOOKUPS, ttl_seconds=LOOKUP_SECONDS)
-        self._samples: deque[bytes] = deque(maxlen=KEPT_SAMPLES)
+        outbox = Outbox(client) if client is not None else None
+        self._notes = Notes(keep_prompts=keep_prompts)
+        self._archive = Archive(client, outbox)
+        self._samples = SampleQueue(client, outbox)
 
     # Taking notes
 
     def observe(self, identity: Identity, threshold: Threshold, result: SemanticResult) -> None:
         """Notes a lookup, the judge's labels in it, and perhaps that its hit is to be judged. Takes microseconds."""
         now = self._clock()
-        hit = result.found is not None
-        seen = tuple(self._seen(identity, neighbour) for neighbour in result.neighbours)
-        first = next((place for place, neighbour in enumerate(result.neighbours) if not neighbour.guard), -1)
-        for place, neighbour in enumerate(result.neighbours):
-            judgement = neighbour.judgement
-            if judgement is None or judgement.word not in ("yes", "no"):
-                continue
-            is_served = hit and place == len(seen) - 1
-            self.add(
-                PairRecord(
-                    pair=seen[place].pair,
-                    at=now,
-                    namespace=identity.namespace,
-                    embedder=result.embedder,
-                    similarity=neighbour.similarity,
-                    equivalent=judgement.word == "yes",
-                    labeller=Labeller.JUDGE,
-                    labelled_by=judgement.judge,
-                    mode=threshold.mode,
-                    version=threshold.version,
-                    first=place == first,
-                    served=is_served,
-                    question=self._text(identity.prompt),
-                    stored=seen[place].stored,
-                    question_key=identity.key,
-                    key=neighbour.key,
-                    saved_usd=_saved_usd(result) if is_served else 0.0,
-                    **self._of(judgement),
-                )
-            )
-        self._lookups.add(
-            encode(
-                LookupRecord(
-                    at=now,
-                    namespace=identity.namespace,
-                    embedder=result.embedder,
-                    mode=threshold.mode,
-                    version=threshold.version,
-                    question_key=identity.key,
-                    question=self._text(identity.prompt),
-                    hit=hit,
-                    judged=result.judged,
-                    reason=result.reason,
-                    nearest=result.nearest,
-                    seen=seen,
-                )
-            )
-        )
-        if hit and not result.judged and self._keep_prompts and self._chance() < self._sample_share:
-            self._sample(identity, threshold, result, now)
+        for label in self._notes.judge_labels(identity, threshold, result, now):
+            self.add(label)
+        self._archive.add_lookup(self._notes.lookup(identity, threshold, result, now))
+        is_unjudged_hit = result.found is not None and not result.judged
+        if is_unjudged_hit and self._sample_share and self._chance() < self._sample_share:
+            self._samples.put(sample_of(identity, threshold, result, now))
 
     def add(self, record: PairRecord) -> None:
         """Notes a label."""
-        self._labels.add(encode(record))
+        self._archive.add_label(record)
 
-    def _seen(self, identity: Identity, neighbour: Neighbour) -> Seen:
-        return Seen(
-            pair=pair_id(identity.namespace, identity.prompt, neighbour.prompt),
-            key=neighbour.key,
-            similarity=neighbour.similarity,
-            guard=neighbour.guard,
-            ruling=neighbour.ruling,
-            stored=self._text(neighbour.prompt),
-        )
+    def flush(self) -> None:
+        """Writes what was noted so far."""
+        self._archive.flush()
 
-    def _of(self, judgement: Judgement) -> dict[str, Any]:
-        return {
-            "reason": (self._text(judgement.reason) or "") if judgement.reason else "",
-            "latency_ms": judgement.latency_ms,
-            "input_tokens": judgement.input_tokens,
-            "output_tokens": judgement.output_tokens,
-            "cost_usd": judgement.cost_usd,
-        }
-
-    def _text(self, text: str) -> str | None:
-        return printable(text, MAX_TEXT) if self._keep_prompts else None
+    def close(self) -> None:
+        """Writes what was noted and ends the thread."""
+        self._archive.close()
 
     # Judging afterwards
 
-    def _sample(self, identity: Identity, threshold: Threshold, result: SemanticResult, now: float) -> None:
-        value = encode(
-            Sample(
-                at=now,
-                namespace=identity.namespace,
-                embedder=result.embedder,
-                mode=threshold.mode,
-                version=threshold.version,
-                question=identity.prompt,
-                question_key=identity.key,
-                key=result.neighbours[-1].key,
-                similarity=result.neighbours[-1].similarity,
-                saved_usd=_saved_usd(result),
-            )
-        )
-        if self._outbox is None:
-            self._samples.append(value)
-            return
-        self._outbox.put(
-            (b"RPUSH", names.SAMPLES, value),
-            (b"LTRIM", names.SAMPLES, -KEPT_SAMPLES, -1),
-            (b"EXPIRE", names.SAMPLES, SAMPLE_SECONDS),
-        )
-
     def samples_waiting(self) -> int:
-        """Hits that wait to be judged."""
-        if self._client is None:
-            return len(self._samples)
-        with reading():
-            return self._client.llen(names.SAMPLES.decode())
+        """The number of hits that wait to be judged."""
+        return len(self._samples)
 
     def take_samples(self, most: int = 20) -> list[Sample]:
-        """Hits to be judged; each is given to one caller only."""
-        values: list[bytes]
-        if self._client is None:
-            values = [self._samples.popleft() for _ in range(min(most, len(self._samples)))]
-        else:
-            with reading():
-                values = cast("list[bytes] | None", self._client.lpop(names.SAMPLES.decode(), most)) or []
-        return [sample for value in values if (sample := _read_sample(value)) is not None]
+        """Up to `most` hits to be judged, the oldest first; each is given to one caller only."""
+        return self._samples.take(most)
 
     def add_sample(self, sample: Sample, stored: CacheEntry, judgement: Judgement) -> None:
         """Notes what a judge said of a hit afterwards; a word that is neither yes nor no is no label.
@@ -217,31 +109,10 @@ class Evidence:
         """
         if judgement.word not in ("yes", "no"):
             return
-        pair = pair_id(sample.namespace, sample.question, stored.prompt)
-        if judgement.word == "no":
-            self._refusals.refuse(sample.namespace, pair)
-        self.add(
-            PairRecord(
-                pair=pair,
-                at=self._clock(),
-                namespace=sample.namespace,
-                embedder=sample.embedder,
-                similarity=sample.similarity,
-                equivalent=judgement.word == "yes",
-                labeller=Labeller.JUDGE,
-                labelled_by=judgement.judge,
-                mode=sample.mode,
-                version=sample.version,
-                first=True,
-                served=True,
-                question=self._text(sample.question),
-                stored=self._text(stored.prompt),
-                question_key=sample.question_key,
-                key=sample.key,
-                saved_usd=sample.saved_usd if judgement.word == "yes" else 0.0,
-                **self._of(judgement),
-            )
-        )
+        label = self._notes.sample_label(sample, stored, judgement, self._clock())
+        if not label.equivalent:
+            self._refusals.refuse(sample.namespace, label.pair)
+        self.add(label)
 
     # Operators
 
@@ -249,8 +120,7 @@ class Evidence:
         """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
 
         What is called different is not served again, and the threshold is tightened when that shows it to be too low.
-        Raises InvalidInput for a pair that is not kept,
-        OutcomeUnknown when the label may not have been: give it again.
+        Raises InvalidInput for a pair that is not kept, OutcomeUnknown when the label may be lost: give it again.
         """
         by = self._thresholds.audit.by(actor).require(Action.LABEL)
         known = self.pair(pair)
@@ -258,38 +128,19 @@ class Evidence:
             self._refusals.allow(known.namespace, known.id)
         else:
             self._refusals.refuse(known.namespace, known.id)
-        dropped = self._outbox.dropped if self._outbox is not None else 0
-        self.add(
-            PairRecord(
-                pair=known.id,
-                at=self._clock(),
-                namespace=known.namespace,
-                embedder=known.embedder,
-                similarity=known.similarity,
-                equivalent=equivalent,
-                labeller=Labeller.OPERATOR,
-                labelled_by=printable(by, 200),
-                mode=known.mode,
-                version=known.version,
-                guard=known.guard,
-                first=known.first,
-                served=known.served,
-                question=known.question,
-                stored=known.stored,
-                question_key=known.question_key,
-                key=known.key,
-            )
-        )
+        dropped = self._archive.dropped
+        self.add(operator_label(known, equivalent, by, self._clock()))
         self.flush()
-        if self._outbox is not None and self._outbox.dropped > dropped:
+        if self._archive.dropped > dropped:
             raise OutcomeUnknown("Redis did not take what was to be written: the label may be lost; give it again")
         self.tighten(known.namespace)
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
     def call_different(self, namespace: str, pair: str, *, actor: Acting) -> Pair | None:
-        """An operator says that a stored answer does not answer a question: as `label`, also for a pair not kept.
+        """An operator says that a stored answer does not answer a question: it is not served again.
 
-        Such a pair is never served again and is no evidence: None. Raises as `label`, but for InvalidInput.
+        The pair as it is then labelled; None when it is not kept, so that this is no evidence. Raises AccessDenied,
+        StoreUnavailable, WriteRefused, and OutcomeUnknown when the label may be lost: give it again.
         """
         try:
             return self.label(pair, False, actor=actor)
@@ -299,7 +150,7 @@ class Evidence:
 
     def pair(self, pair: str) -> Pair:
         """A pair by its id. Raises InvalidInput when it is not kept (any more)."""
-        known = merged(self._records(), self._lookup_records()).get(pair)
+        known = merged(self._archive.labels(), self._archive.lookups()).get(pair)
         if known is None:
             raise InvalidInput("pair", "no pair with this id is kept")
         return known
@@ -313,7 +164,7 @@ class Evidence:
         is_labelled: bool | None = None,
     ) -> list[Pair]:
         """Pairs of a namespace, the latest first: all, the labelled ones, or those that nobody labelled yet."""
-        known = merged(self._records(namespace, since), self._lookup_records(namespace, since)).values()
+        known = merged(self._archive.labels(namespace, since), self._archive.lookups(namespace, since)).values()
         chosen = [pair for pair in known if is_labelled is None or (pair.label is not None) == is_labelled]
         return sorted(chosen, key=lambda pair: pair.at, reverse=True)[:limit]
 
@@ -321,34 +172,30 @@ class Evidence:
 
     def report(self, namespace: str, *, since: float | None = None) -> EvidenceReport:
         """What is known of a namespace's near matches, of the embedder that was used last."""
-        records, lookups = list(self._records(namespace, since)), list(self._lookup_records(namespace, since))
-        return self._report(namespace, records, lookups, since)
+        labels = list(self._archive.labels(namespace, since))
+        return self._report(namespace, labels, list(self._archive.lookups(namespace, since)), since)
 
     def reports(self, *, since: float | None = None) -> list[EvidenceReport]:
-        """The same of every namespace of which anything is known, by name; everything is read once."""
-        records: dict[str, list[PairRecord]] = {}
+        """A report on every namespace of which anything is known, by name; everything is read once."""
+        labels: dict[str, list[PairRecord]] = {}
         lookups: dict[str, list[LookupRecord]] = {}
-        for record in self._records(None, since):
-            records.setdefault(record.namespace, []).append(record)
-        for lookup in self._lookup_records(None, since):
+        for label in self._archive.labels(since=since):
+            labels.setdefault(label.namespace, []).append(label)
+        for lookup in self._archive.lookups(since=since):
             lookups.setdefault(lookup.namespace, []).append(lookup)
-        return [
-            self._report(name, records.get(name, []), lookups.get(name, []), since)
-            for name in sorted({*records, *lookups})
-        ]
+        names = sorted({*labels, *lookups})
+        return [self._report(name, labels.get(name, []), lookups.get(name, []), since) for name in names]
 
     def _report(
-        self, namespace: str, records: list[PairRecord], lookups: list[LookupRecord], since: float | None
+        self, namespace: str, all_labels: list[PairRecord], all_lookups: list[LookupRecord], since: float | None
     ) -> EvidenceReport:
-        embedder = _latest_embedder(records, lookups)
-        records = [record for record in records if record.embedder == embedder]
-        lookups = [lookup for lookup in lookups if lookup.embedder == embedder]
+        labels, lookups, embedder = of_latest_embedder(all_labels, all_lookups)
         return reports.report(
             namespace,
             self._thresholds.current(namespace),
-            records,
+            labels,
             lookups,
-            merged(records, lookups).values(),
+            merged(labels, lookups).values(),
             embedder=embedder,
             since=since,
         )
@@ -360,17 +207,14 @@ class Evidence:
 
         Thresholds below what was looked at find no more than that: `grey` is the lowest.
         """
-        records = list(self._records(namespace, since))
-        lookups = list(self._lookup_records(namespace, since))
-        embedder = _latest_embedder(records, lookups)
-        labels = {pair.id: pair.label for pair in merged(records, ()).values() if pair.label is not None}
-        return reports.replay([lookup for lookup in lookups if lookup.embedder == embedder], labels, thresholds)
+        all_labels = list(self._archive.labels(namespace, since))
+        _, lookups, _ = of_latest_embedder(all_labels, list(self._archive.lookups(namespace, since)))
+        labels = {pair.id: pair.label for pair in merged(all_labels, ()).values() if pair.label is not None}
+        return reports.replay(lookups, labels, thresholds)
 
     def support(self, namespace: str, serve: float) -> CurvePoint:
         """What all labels say of a cosine to serve from: errors per hit, and their upper bound (1.0 without labels)."""
-        records = list(self._records(namespace))
-        embedder = _latest_embedder(records, [])
-        return curve(reports.fair_sample(record for record in records if record.embedder == embedder), (serve,))[0]
+        return certification.support(list(self._archive.labels(namespace)), serve)
 
     def publish(
         self,
@@ -391,25 +235,15 @@ class Evidence:
         trail.require(Action.PUBLISH_THRESHOLD)
         in_force = self._thresholds.current(namespace)
         check_expected(in_force, expected)
-        evidence: dict[str, Any] = {}
+        evidence: dict[str, float] = {}
         if threshold.mode is not SemanticMode.OFF and threshold.serve is not None:
             point = self.support(namespace, threshold.serve)
-            evidence = {"labels": point.labels, "errors": point.errors, "bound": round(point.bound, 5)}
-            is_stricter = (
-                in_force.mode is not SemanticMode.OFF
-                and in_force.serve is not None
-                and threshold.serve >= in_force.serve
-            )
-            is_supported = point.bound <= self._budget or is_stricter
-            if not is_supported and unsupported:
+            is_supported = point.bound <= self._budget
+            if not is_supported and not certification.is_stricter(threshold, in_force):
+                if not unsupported:
+                    raise certification.refusal(point, threshold.serve, self._budget)
                 trail.require(Action.PUBLISH_UNSUPPORTED)
-            if not is_supported and not unsupported:
-                needed = labels_still_needed(point.errors, point.labels, self._budget)
-                raise ThresholdRefused(
-                    f"labels do not support {threshold.serve:.3f} within {self._budget:.0%} false hits: of "
-                    f"{point.labels} at or above it {point.errors} are wrong; {needed} more without an error would do"
-                )
-            evidence["supported"] = point.bound <= self._budget
+            evidence = {**certification.figures(point), "supported": is_supported}
         return self._thresholds.publish(
             namespace, threshold, actor=trail, note=note, expected=expected, evidence=evidence
         )
@@ -425,60 +259,10 @@ class Evidence:
         since = self._clock() - RECENT_SECONDS
         versions = self._thresholds.versions(namespace)
         by_people = (known.at for known in versions if known.act is not ThresholdAction.TIGHTENED)
-        records = list(self._records(namespace, max(since, next(by_people, since))))
-        embedder = _latest_embedder(records, [])
-        pairs = reports.fair_sample(record for record in records if record.embedder == embedder)
-        tighter = tighten(pairs, seen.serve, self._budget)
-        if tighter is None or (tighter.errors < FEWEST_ERRORS and tighter.labels < labels_needed(self._budget)):
+        labels = list(self._archive.labels(namespace, max(since, next(by_people, since))))
+        tighter = certification.tighter(labels, seen.serve, self._budget)
+        if tighter is None:
             return None
         return self._thresholds.tighten(
-            namespace,
-            tighter.threshold,
-            seen=seen,
-            note=tighter.reason,
-            evidence={"labels": tighter.labels, "errors": tighter.errors, "bound": round(tighter.bound, 5)},
+            namespace, tighter.threshold, seen=seen, note=tighter.reason, evidence=certification.figures(tighter)
         )
-
-    # The journals
-
-    def _records(self, namespace: str | None = None, since: float | None = None) -> Iterable[PairRecord]:
-        """Labels of a namespace or of all, newest first."""
-        self.flush()
-        for value in self._labels.newest_first():
-            record = _read_label(value)
-            if record is None or (namespace is not None and record.namespace != namespace):
-                continue
-            if since is not None and record.at < since:
-                return
-            yield record
-
-    def _lookup_records(self, namespace: str | None = None, since: float | None = None) -> Iterable[LookupRecord]:
-        self.flush()
-        for value in self._lookups.newest_first():
-            record = _read_lookup(value)
-            if record is None or (namespace is not None and record.namespace != namespace):
-                continue
-            if since is not None and record.at < since:
-                return
-            yield record
-
-    def flush(self) -> None:
-        """Writes what was noted so far."""
-        if self._outbox is not None:
-            self._outbox.flush()
-
-    def close(self) -> None:
-        """Writes what was noted and ends the thread."""
-        if self._outbox is not None:
-            self._outbox.close()
-
-
-def _latest_embedder(records: Sequence[PairRecord], lookups: Sequence[LookupRecord]) -> str:
-    """Cosines of different embedders say nothing about each other: the one used last counts."""
-    latest = [(record.at, record.embedder) for record in records[:1]]
-    latest += [(lookup.at, lookup.embedder) for lookup in lookups[:1]]
-    return max(latest, default=(0.0, ""))[1]
-
-
-def _saved_usd(result: SemanticResult) -> float | None:
-    return result.found.entry.header.cost_usd if result.found is not None else 0.0

@@ -5,7 +5,7 @@ Texts are in them only where prompts may be kept; their pair's digest is in them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -52,7 +52,7 @@ class PairRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     saved_usd: float | None = 0.0
 
     def labelled(self) -> LabelledPair:
-        """The same for calibration, which needs to know pairs apart and not to read them."""
+        """The label as calibration needs it: the pair's digest in place of its texts."""
         return LabelledPair(
             namespace=self.namespace,
             embedder=self.embedder,
@@ -161,6 +161,23 @@ def merged(labels: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> dic
                 is_served = lookup.hit and place == len(lookup.seen) - 1
                 pairs[seen.pair] = _unlabelled(lookup, seen, first=seen.pair == first_passed, served=is_served)
     return pairs
+
+
+def of_latest_embedder(
+    labels: Sequence[PairRecord], lookups: Sequence[LookupRecord]
+) -> tuple[list[PairRecord], list[LookupRecord], str]:
+    """The labels and lookups of the embedder that was used last, and that embedder's digest in hex ("" without any).
+
+    Cosines of different embedders say nothing about each other. Both are given newest first.
+    """
+    latest = [(record.at, record.embedder) for record in labels[:1]]
+    latest += [(lookup.at, lookup.embedder) for lookup in lookups[:1]]
+    embedder = max(latest, default=(0.0, ""))[1]
+    return (
+        [record for record in labels if record.embedder == embedder],
+        [lookup for lookup in lookups if lookup.embedder == embedder],
+        embedder,
+    )
 
 
 def _bare(record: PairRecord) -> Pair:

@@ -22,7 +22,7 @@ SHOWN = 5
 
 def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
     """The table, where near questions are looked for; nothing elsewhere. Judges and counts nothing."""
-    _, keyed = context.services().cache.decider.prepared(request, controls)
+    keyed = context.services().cache.identify(request, controls).keyed
     if keyed is None:
         return
     try:
@@ -41,7 +41,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
         return False
     threshold = built.thresholds.current(identity.namespace)
     with st.spinner("Looking for the nearest questions…"):
-        found = built.semantic.explain(built.store, built.cache.decider.slot, identity, time.time(), k=SHOWN + 1)
+        found = built.semantic.explain(built.store, built.cache.slot, identity, time.time(), k=SHOWN + 1)
     if heading:
         st.markdown(heading)
     near = [neighbour for neighbour in found if neighbour.key != identity.key][:SHOWN]

@@ -12,12 +12,12 @@ from core.semantic.guards.checks import (
     MAX_WORDS,
     MAX_WORDS_COMPARED,
     MAX_WORDS_CONTRAST,
-    Contrasts,
     Guard,
     GuardVerdict,
     check,
     check_each,
 )
+from core.semantic.guards.contrasts import Contrasts
 
 REFUSED = [
     # numbers

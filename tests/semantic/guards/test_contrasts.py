@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.semantic.guards.checks import _lines
-from core.semantic.guards.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES
+from core.semantic.guards.contrasts import EXCLUSIVE, OPPOSITES, PARTICLES, sets_of
 
 LINES = [
-    *(("opposites", line) for line in _lines(OPPOSITES)),
+    *(("opposites", line) for line in sets_of(OPPOSITES)),
     *(("particles", line) for line in PARTICLES.values()),
-    *((name, line) for name, text in EXCLUSIVE.items() for line in _lines(text)),
+    *((name, line) for name, text in EXCLUSIVE.items() for line in sets_of(text)),
 ]
 
 

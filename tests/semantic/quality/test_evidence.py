@@ -353,7 +353,7 @@ class TestSampling:
     def store(self, desk: Desk, prompt: str = STORED) -> MemoryStore:
         """A store with the entry that was served."""
         from core.cache.cache import LLMCache
-        from core.cache.flow import CacheConfig
+        from core.cache.config import CacheConfig
         from core.models import Completion, Controls
 
         store = MemoryStore()

@@ -1,0 +1,124 @@
+"""One request on its way: what was asked, where its answer is, and what the way has cost so far."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import Protocol
+
+import msgspec
+
+from ..keys import Identity, Slot
+from ..models import CacheStrategy, ChatRequest, Controls, Outcome
+from ..policy import TTLDecision
+
+
+class Recorder(Protocol):
+    """What the cache reports to the metrics."""
+
+    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
+        """Counts one request."""
+        ...
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Counts an event that is not a request."""
+        ...
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A request that has an identity: where its answer is, and how long it will stay."""
+
+    identity: Identity
+    slot: Slot
+    ttl: TTLDecision
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a request before the store is asked. `keyed` is None when it must bypass; `reason` says why."""
+
+    namespace: str
+    strategy: CacheStrategy
+    keyed: Keyed | None
+    reason: str = ""
+
+
+class Call:
+    """One request on its way. Times are milliseconds.
+
+    `bypass` says why the cache may not be used, empty when it may: only then are `identity`, `slot` and `ttl` set.
+    """
+
+    __slots__ = (
+        "bypass",
+        "controls",
+        "identity",
+        "is_switched",
+        "key",
+        "lookup_ms",
+        "may_serve_stale",
+        "metrics",
+        "namespace",
+        "prompt",
+        "provider_began",
+        "recorded",
+        "request",
+        "slot",
+        "started",
+        "store_failed",
+        "strategy",
+        "ttl",
+        "until",
+    )
+    identity: Identity
+    slot: Slot
+    ttl: TTLDecision
+
+    def __init__(self, request: ChatRequest, controls: Controls, prepared: Prepared, metrics: Recorder) -> None:
+        self.started = time.perf_counter()
+        self.request = request
+        self.controls = controls
+        self.metrics = metrics
+        self.namespace = prepared.namespace
+        self.strategy = prepared.strategy
+        self.bypass = prepared.reason
+        self.key = ""
+        """The readable key that the answer has or will have; empty for a bypass."""
+        self.prompt: str | None = None
+        keyed = prepared.keyed
+        if keyed is not None:
+            self.identity, self.slot, self.ttl = keyed.identity, keyed.slot, keyed.ttl
+            self.key, self.prompt = keyed.identity.key, keyed.identity.prompt
+        self.is_switched: bool | None = False
+        """Whether an operator has the namespace bypass the cache; None: that has to be asked."""
+        self.lookup_ms = 0.0
+        self.provider_began = 0.0
+        self.recorded = False
+        """Whether the outcome has been counted: it is counted once."""
+        self.store_failed = False
+        """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
+        self.until = math.inf
+        """How long the caller waits for another caller's answer (monotonic clock)."""
+        self.may_serve_stale = True
+        """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
+
+    def pass_by(self, reason: str) -> None:
+        """Has the request go past the cache: it has no key then."""
+        self.bypass, self.key, self.prompt = reason, "", None
+
+    def elapsed_ms(self) -> float:
+        """Time since the request began."""
+        return (time.perf_counter() - self.started) * 1000
+
+    def provider_ms(self) -> float:
+        """Time since the provider was called; 0 when it was not."""
+        return (time.perf_counter() - self.provider_began) * 1000 if self.provider_began else 0.0
+
+
+class OutOfPatience(TimeoutError):
+    """Raised when a caller waits no longer for another caller's answer."""
+
+
+def went_away(error: BaseException) -> bool:
+    """Whether it is the caller who ended it, and not the provider."""
+    return not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError | OutOfPatience)

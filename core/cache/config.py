@@ -1,0 +1,30 @@
+"""How a cache behaves."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..models import CacheStrategy
+from ..policy import PolicyLimits
+
+
+class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cache behaves; `core.settings` says what each means. Durations are seconds."""
+
+    strategy: CacheStrategy = CacheStrategy.NORMALIZED
+    ttl: float | None = None
+    max_size: int = 10_000
+    cache_errors: bool = False
+    log_hits: bool = False
+    namespace: str = "default"
+    buckets: int = 1
+    ttl_jitter: float = 0.05
+    stale_seconds: float = 3600
+    stale_if_error_seconds: float = 0
+    stale_while_revalidate_seconds: float = 0
+    strip_stop_words: bool = False
+    lease_seconds: float = 60
+    l1_seconds: float = 0
+    l1_megabytes: int = 64
+    hedge: bool = False
+    limits: PolicyLimits = PolicyLimits()

@@ -1,0 +1,301 @@
+"""Effects: everything that the path of a request wants done outside of it, each a small value.
+
+The path is a generator (`Flow`) that yields effects and is sent what came of them; it decides, and touches nothing. A
+driver performs them, blocking or awaited. A question to the store is answered by None when the store cannot be asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent import futures
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from ..bans import InvalidationRecord
+from ..concurrency import in_thread
+from ..keys import Slot
+from ..models import Stamp
+from ..stores import Copies, Reader, Seen, Store, StoredAs, Write
+from .bypass import BypassSwitch
+from .call import Call, OutOfPatience
+from .flights import Flight, Landing
+from .guard import Guard
+from .leases import HeldLease, Leases
+
+if TYPE_CHECKING:
+    from ..semantic import Ask, Miss, Search, SemanticResult, Serve
+    from .drivers import Run
+    from .near import NearLookup
+
+Result = TypeVar("Result")
+POLL_SECONDS = 0.02
+"""How often a process looks whether another process' leader has finished."""
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What effects act on. `reader` is the store, or what keeps copies of what it reads there."""
+
+    guard: Guard
+    store: Store
+    reader: Reader
+    leases: Leases
+    copies: Copies | None = None
+    semantic: NearLookup | None = None
+    switch: BypassSwitch | None = None
+
+
+class Effect:
+    """Something to be done for a request."""
+
+    __slots__ = ()
+
+    def perform(self, world: World) -> Any:
+        """Does it, blocking, and gives what the flow is sent. What it raises is thrown into the flow."""
+        raise NotImplementedError
+
+    async def perform_async(self, world: World) -> Any:
+        """Does it without blocking the event loop: on a thread, unless it knows better."""
+        return await in_thread(partial(self.perform, world))
+
+
+Flow = Generator[Effect, Any, Result]
+"""A part of the path of a request, and what it comes to."""
+
+
+class Question(Effect, msgspec.Struct, frozen=True):
+    """Something asked of the store or of the semantic part: None when it cannot be had."""
+
+    call: Call
+
+    def perform(self, world: World) -> Any:
+        """Asks under the guard."""
+        return world.guard.ask(self.call, partial(self.ask, world))
+
+    def ask(self, world: World) -> Any:
+        """The question itself. Raises the store's errors."""
+        raise NotImplementedError
+
+
+class Read(Question, frozen=True):
+    """Values and record, in one round trip: `Seen`."""
+
+    digests: Sequence[bytes]
+
+    def ask(self, world: World) -> Seen:
+        """The digests' values in the call's bucket."""
+        return world.reader.read(self.call.slot, self.digests)
+
+
+class MakeRecord(Question, frozen=True):
+    """The bucket's invalidation record, made if there is none."""
+
+    def ask(self, world: World) -> InvalidationRecord:
+        """The record as it stands."""
+        return world.store.ensure_record(self.call.slot)
+
+
+class GrantCopies(Question, frozen=True):
+    """Has invalidations of the bucket wait for this process' copies, when that is due."""
+
+    def ask(self, world: World) -> None:
+        """Writes it into the record."""
+        if world.copies is not None:
+            world.copies.take_leave(self.call.slot)
+
+
+class Keep(Question, frozen=True):
+    """Writes an entry and its alias through the fence: how that ended, and the record when it has moved on."""
+
+    write: Write
+    stamp: Stamp
+    expected: int
+
+    def ask(self, world: World) -> tuple[StoredAs, InvalidationRecord | None]:
+        """Writes; copies of what it replaces are forgotten."""
+        result = world.store.write(self.call.slot, self.write, self.stamp, self.expected)
+        if result[0] is StoredAs.STORED and world.copies is not None:
+            world.copies.forget(self.write.digest, *(self.write.alias or ())[:1])
+        return result
+
+
+class TakeLease(Question, frozen=True):
+    """The lease for an answer as of a stamp; False when another process has it."""
+
+    sequence: int
+
+    def ask(self, world: World) -> HeldLease | bool:
+        """Takes it, and has it kept alive until it is given back."""
+        return world.leases.take(self.call.slot, self.call.identity.exact, self.sequence) or False
+
+
+class IsLeased(Question, frozen=True):
+    """Whether some process has the lease."""
+
+    sequence: int
+
+    def ask(self, world: World) -> bool:
+        """Looks without taking it."""
+        return world.store.leased(self.call.slot, self.call.identity.exact, self.sequence)
+
+
+class GiveBack(Question, frozen=True):
+    """Ends a lease: at once when the store answers, else behind the scenes."""
+
+    lease: HeldLease
+
+    def perform(self, world: World) -> None:
+        """Asks under the guard; whatever goes wrong, the lease is not forgotten."""
+        is_given_back: bool | None = None
+        try:
+            is_given_back = super().perform(world)
+        finally:
+            if not is_given_back:
+                world.leases.give_back_later(self.lease)
+
+    def ask(self, world: World) -> bool:
+        """Ends it in the store."""
+        world.leases.give_back(self.lease)
+        return True
+
+
+class ReadSwitch(Question, frozen=True):
+    """Whether an operator has the namespace bypass the cache."""
+
+    def ask(self, world: World) -> bool:
+        """Reads the switch."""
+        return world.switch is not None and world.switch.read(self.call.namespace)
+
+
+class LookNear(Question, frozen=True, kw_only=True):
+    """Begins a search for near questions; None as well where they are not looked for."""
+
+    slot_of: Callable[[str, int], Slot]
+    now: float
+
+    def ask(self, world: World) -> Search | SemanticResult | None:
+        """Embeds the question and searches the index."""
+        semantic, identity = world.semantic, self.call.identity
+        if semantic is None or not semantic.applies(identity):
+            return None
+        return semantic.candidates(world.store, self.slot_of, identity, self.call.controls, self.now)
+
+
+class Decide(Question, frozen=True):
+    """The next step of a search for near questions: what it needs is read from the store."""
+
+    search: Search
+
+    def ask(self, world: World) -> Serve | Ask | Miss:
+        """Reads until something can be decided."""
+        return self.search.decide()
+
+
+class AskJudge(Question, frozen=True):
+    """Has the judge rule on the entry that a search has come to."""
+
+    search: Search
+    step: Ask
+
+    def ask(self, world: World) -> bool:
+        """Waits for the judge, up to its deadline."""
+        self.search.ask(self.step)
+        return True
+
+
+class Remember(Question, frozen=True):
+    """Lets near questions find a wording that was just stored."""
+
+    expires_at: float
+
+    def ask(self, world: World) -> None:
+        """Adds it to the index."""
+        if world.semantic is not None:
+            world.semantic.remember(self.call.identity, self.expires_at)
+
+
+class Wait(Effect, msgspec.Struct, frozen=True):
+    """A wait that needs no thread of its own."""
+
+    call: Call
+
+    def perform(self, world: World) -> Any:
+        """Waits as long as the caller does. Raises OutOfPatience."""
+        return self.within(self.call.until - time.monotonic())
+
+    async def perform_async(self, world: World) -> Any:
+        """Waits without blocking the event loop."""
+        return await self.within_async(self.call.until - time.monotonic())
+
+    def within(self, seconds: float) -> Any:
+        """Waits for at most `seconds`. Raises OutOfPatience when that was too short."""
+        raise NotImplementedError
+
+    async def within_async(self, seconds: float) -> Any:
+        """Waits for at most `seconds`, awaited. Raises OutOfPatience when that was too short."""
+        raise NotImplementedError
+
+
+class Landed(Wait, frozen=True):
+    """Another caller of this process computes the answer: how that ended, None when it took too long."""
+
+    flight: Flight
+
+    def within(self, seconds: float) -> Landing | None:
+        """Blocks."""
+        give_up_at = time.monotonic() + seconds
+        while self._goes_on(give_up_at):
+            futures.wait([self.flight.landed], timeout=self._left(give_up_at))
+        return self._landing()
+
+    async def within_async(self, seconds: float) -> Landing | None:
+        """Awaits; the flight goes on when the caller is cancelled."""
+        give_up_at = time.monotonic() + seconds
+        landed = asyncio.shield(asyncio.wrap_future(self.flight.landed))
+        while self._goes_on(give_up_at):
+            await asyncio.wait([landed], timeout=self._left(give_up_at))
+        return self._landing()
+
+    def _left(self, give_up_at: float) -> float:
+        return max(0.0, min(give_up_at, self.flight.deadline(of_first=False)) - time.monotonic())
+
+    def _goes_on(self, give_up_at: float) -> bool:
+        """Whether to wait (again): the deadline moves when the first caller begins to compute."""
+        if self.flight.landed.done() or time.monotonic() >= self.flight.deadline(of_first=False):
+            return False
+        if time.monotonic() >= give_up_at:
+            raise OutOfPatience("another caller's answer to the same question did not come in time")
+        return True
+
+    def _landing(self) -> Landing | None:
+        return self.flight.landed.result() if self.flight.landed.done() else None
+
+
+class Pause(Wait, frozen=True):
+    """Another process computes the answer: a moment until it is looked again whether it has."""
+
+    def within(self, seconds: float) -> None:
+        """Blocks."""
+        threading.Event().wait(self._seconds(seconds))
+
+    async def within_async(self, seconds: float) -> None:
+        """Awaits."""
+        await asyncio.sleep(self._seconds(seconds))
+
+    @staticmethod
+    def _seconds(seconds: float) -> float:
+        if seconds <= 0:
+            raise OutOfPatience("another caller's answer to the same question did not come in time")
+        return min(POLL_SECONDS, seconds)
+
+
+class Stop(Effect):
+    """Where a driver hands over to its caller, who goes on with the flow later."""
+
+    def reached(self, run: Run[Any]) -> None:
+        """Learns of the flow that stands here."""
+        raise NotImplementedError

@@ -1,0 +1,156 @@
+"""One outcome a request: what is counted, and what of it the caller is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..keys import readable_key
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Usage
+from ..stores import Found
+from .call import Call, went_away
+
+logger = logging.getLogger("encore.cache")
+
+NANO_USD = 1_000_000_000
+
+
+class OutcomeRecorder:
+    """Counts what has become of requests. `price` gives US dollars for a model and its tokens, None if unknown."""
+
+    def __init__(
+        self, price: Callable[[str, Usage], float | None], clock: Callable[[], float], *, log_hits: bool = False
+    ) -> None:
+        self._price = price
+        self._clock = clock
+        self._log_hits = log_hits
+
+    def hit(
+        self, call: Call, found: Found, reason: str = "", *, bucket: int | None = None, similarity: float | None = None
+    ) -> Answer:
+        """A stored answer is served. `bucket` is the entry's where it is another than the request's."""
+        header = found.entry.header
+        now = self._clock()
+        key = call.key
+        if header.digest != call.identity.exact:
+            # Found by another spelling: the key is the entry's own, by which it can be invalidated.
+            key = readable_key(call.slot.bucket if bucket is None else bucket, header.digest)
+        latency_ms = call.elapsed_ms()
+        outcome = Outcome(
+            kind=OutcomeKind.HIT,
+            namespace=call.namespace,
+            model=call.request.model,
+            strategy=call.strategy,
+            detail=found.detail,
+            stale=found.stale,
+            copied=found.copied,
+            reason=reason,
+            ttl_class=found.entry.ttl_class,
+            latency_ms=latency_ms,
+            lookup_ms=call.lookup_ms,
+            saved_input_tokens=header.input_tokens,
+            saved_output_tokens=header.output_tokens,
+            saved_cost_usd=header.cost_usd,
+            saved_ms=max(0.0, header.latency_ms - latency_ms),
+            similarity=similarity,
+            key=key,
+            at=now,
+        )
+        call.recorded = True
+        call.metrics.record(outcome, call.prompt)
+        if self._log_hits:
+            logger.info("hit %s key=%s model=%s", found.detail, key, call.request.model)
+        return answer_of(found.entry, outcome, now)
+
+    def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
+        """The answer that another caller has computed meanwhile is served."""
+        outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
+        return answer_of(entry, outcome, self._clock())
+
+    def passed(self, call: Call, completion: Completion) -> Answer:
+        """A bypass ended well."""
+        outcome = self.record(
+            call,
+            OutcomeKind.BYPASS,
+            reason=call.bypass,
+            provider_ms=call.provider_ms(),
+            tokens=completion.tokens,
+            cost_usd=self.cost(call.request, completion),
+        )
+        return Answer(completion=completion, outcome=outcome)
+
+    def failed(self, call: Call, error: BaseException) -> None:
+        """The request ended without an answer."""
+        word = "cancelled" if went_away(error) else type(error).__name__
+        self.record(call, OutcomeKind.ERROR, reason=word, provider_ms=call.provider_ms())
+
+    def dropped(self, call: Call, completion: Completion | None) -> None:
+        """Counts a provider's call that a judge's yes has overtaken; None: what it cost is not known."""
+        count = call.metrics.count
+        count("hedge_dropped")
+        if completion is None:
+            return
+        tokens, cost_usd = completion.tokens, self.cost(call.request, completion)
+        count("hedge_input_tokens", tokens.input_tokens)
+        count("hedge_output_tokens", tokens.output_tokens)
+        if cost_usd is None:
+            count("hedge_unpriced_calls")
+        else:
+            count("hedge_cost_nano_usd", round(cost_usd * NANO_USD))
+
+    def cost(self, request: ChatRequest, completion: Completion) -> float | None:
+        """US dollars for the model that answered, which may be another than the one asked for."""
+        model = completion.body.get("model")
+        return self._price(model if isinstance(model, str) and model else request.model, completion.tokens)
+
+    def record(
+        self,
+        call: Call,
+        kind: OutcomeKind,
+        *,
+        reason: str = "",
+        stored: bool = False,
+        not_stored: str = "",
+        collapsed: bool = False,
+        ttl_class: str = "",
+        similarity: float | None = None,
+        provider_ms: float = 0.0,
+        tokens: Usage | None = None,
+        cost_usd: float | None = None,
+    ) -> Outcome:
+        """Counts a request that was no hit."""
+        outcome = Outcome(
+            kind=kind,
+            namespace=call.namespace,
+            model=call.request.model,
+            strategy=call.strategy,
+            stored=stored,
+            collapsed=collapsed,
+            reason=reason,
+            not_stored=not_stored,
+            ttl_class=ttl_class,
+            similarity=similarity,
+            latency_ms=call.elapsed_ms(),
+            lookup_ms=call.lookup_ms,
+            provider_ms=provider_ms,
+            input_tokens=tokens.input_tokens if tokens else 0,
+            output_tokens=tokens.output_tokens if tokens else 0,
+            cost_usd=cost_usd,
+            key=call.key,
+            at=self._clock(),
+        )
+        call.recorded = True
+        call.metrics.record(outcome, call.prompt)
+        return outcome
+
+
+def answer_of(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
+    """A stored answer as a caller gets it. `now` is Unix seconds."""
+    return Answer(
+        completion=Completion(body=entry.body or {}),
+        outcome=outcome,
+        key=outcome.key,
+        age_seconds=max(0.0, now - entry.header.created_at),
+        ttl_seconds=max(0.0, entry.header.fresh_until - now),
+        similarity=outcome.similarity,
+    )

@@ -1,0 +1,150 @@
+"""Single-flight on the path of a request: who computes, who waits, who takes over."""
+
+from __future__ import annotations
+
+import time
+
+from ..models import CacheEntry
+from ..stores import codec
+from .call import Call
+from .effects import Flow, GiveBack, IsLeased, Landed, Pause, TakeLease
+from .flights import Flight, FlightKey, Flights, Landing
+from .leases import HeldLease, Leases
+from .reader import RequestReader
+from .recorder import OutcomeRecorder
+from .steps import Hit
+
+
+class Lease:
+    """The right to compute an answer: a flight in this process, and `held` in the store when that could be had.
+
+    `looks_near`: a near question may still spare the call to the provider.
+    """
+
+    def __init__(self, call: Call, flight: Flight, leases: Leases) -> None:
+        self._call = call
+        self._flight = flight
+        self._leases = leases
+        self.held: HeldLease | None = None
+        self.looks_near = True
+
+    @property
+    def key(self) -> FlightKey:
+        """Which answer, as of which stamp."""
+        return self._flight.key
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether others of this process wait for the answer."""
+        return self._flight.followers > 0
+
+    def computes(self) -> Lease:
+        """From now on this caller computes; until now it may have waited for another process."""
+        self._flight.computes()
+        return self
+
+    def end(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> Flow[None]:
+        """Wakes those who wait, here and elsewhere."""
+        self._flight.land(value, error, alone=alone)
+        held, self.held = self.held, None
+        if held is None:
+            return
+        try:
+            yield GiveBack(self._call, held)
+        except BaseException:
+            self._leases.give_back_later(held)
+            raise
+
+    def drop(self) -> None:
+        """Ends it without asking the store anything: one of those who wait takes over."""
+        self._flight.land()
+        held, self.held = self.held, None
+        if held is not None:
+            self._leases.give_back_later(held)
+
+
+class SingleFlight:
+    """Joins the callers who ask for an answer at the same time."""
+
+    def __init__(self, flights: Flights, leases: Leases, reader: RequestReader, outcomes: OutcomeRecorder) -> None:
+        self.flights = flights
+        self._leases = leases
+        self._reader = reader
+        self._outcomes = outcomes
+
+    def join(self, call: Call, key: FlightKey) -> Flow[Hit | Lease | BaseException | None]:
+        """Leads with a lease, or waits for another caller: its answer, or the error that all who wait are handed.
+
+        None: this caller asks for itself alone.
+        """
+        while True:
+            flight, leads = self.flights.join(key)
+            if leads:
+                return (yield from self._lead(call, flight))
+            try:
+                landing: Landing | None = yield Landed(call, flight)
+            except BaseException:
+                flight.leave()
+                raise
+            if landing is None:
+                flight.leave()
+                return None
+            if landing.value is not None:
+                return self._collapsed(call, codec.decode_entry(landing.value))
+            if landing.alone:
+                return None
+            if error := landing.error or self.flights.shared_error(key):
+                return error
+            call.metrics.count("takeovers")
+
+    def _lead(self, call: Call, flight: Flight) -> Flow[Hit | Lease]:
+        """Leads if no other process does, else waits until it has stored or is gone; then looks again first."""
+        lease = Lease(call, flight, self._leases)
+        sequence = lease.key.stamp.sequence
+        try:
+            while True:
+                held: HeldLease | bool | None = yield TakeLease(call, sequence)
+                if isinstance(held, HeldLease):
+                    lease.held = held
+                    return (yield from self._look_again(call, lease))
+                if held is None:
+                    return lease  # the store does not answer: those of this process are joined all the same
+                if met := (yield from self._await_other(call, lease, flight)):
+                    return met
+        except BaseException:
+            lease.drop()
+            raise
+
+    def _look_again(self, call: Call, lease: Lease) -> Flow[Hit | Lease]:
+        lookup = yield from self._reader.look_up(call)
+        if lookup is None or lookup.found is None or lookup.found.stale:
+            return lease
+        entry = lookup.found.entry
+        yield from lease.end(codec.encode_entry(entry))
+        return Hit(self._outcomes.hit(call, lookup.found), entry)
+
+    def _await_other(self, call: Call, lease: Lease, flight: Flight) -> Flow[Hit | Lease | None]:
+        """What another process' leader has stored; a lease to lead with when it takes too long; None when it has
+        gone.
+        """
+        while True:
+            yield Pause(call)
+            if time.monotonic() >= flight.deadline(of_first=True):
+                return self._alone(lease)
+            lookup = yield from self._reader.look_up(call)
+            if lookup is None:
+                return self._alone(lease)
+            if lookup.found is not None and not lookup.found.stale:
+                flight.land(codec.encode_entry(lookup.found.entry))
+                return self._collapsed(call, lookup.found.entry)
+            if not (yield IsLeased(call, lease.key.stamp.sequence)):
+                return None
+
+    @staticmethod
+    def _alone(lease: Lease) -> Lease:
+        """Waits no longer for another process; those of this process wait for this caller."""
+        lease.looks_near = False
+        return lease.computes()
+
+    def _collapsed(self, call: Call, entry: CacheEntry) -> Hit:
+        return Hit(self._outcomes.collapsed(call, entry), entry)

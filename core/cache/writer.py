@@ -1,0 +1,173 @@
+"""What of an answer may be kept, and the fenced write of it with its aliases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .. import policy
+from ..bans import may_store
+from ..errors import DecodeError
+from ..keys import pack
+from ..models import CacheEntry, CacheStrategy, Completion, EntryHeader, For, NoStore, Stamp
+from ..stores import MissReason, StoredAs, Write, codec
+from .call import Call
+from .config import CacheConfig
+from .effects import Flow, Keep, Remember
+from .recorder import OutcomeRecorder
+
+SAME_WORDING = "same-wording"
+OTHER_BUCKET = "other-bucket"
+OTHER_SCOPE = "other-scope"
+"""Why a wording needs, or gets, no alias."""
+MOVED_TRIES = 16
+"""How often a store is tried again when invalidations come between: each of them is checked first."""
+
+
+class Writer:
+    """Keeps answers. `clock` gives Unix seconds."""
+
+    def __init__(self, config: CacheConfig, outcomes: OutcomeRecorder, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._outcomes = outcomes
+        self._clock = clock
+        self._random = random.Random()
+
+    def entry(
+        self,
+        call: Call,
+        stamp: Stamp | None,
+        completion: Completion,
+        chunks: list[dict[str, Any]] | None,
+        *,
+        unstamped: str,
+    ) -> CacheEntry | str:
+        """The entry an answer would be stored as, or why it must not be: `unstamped` when there is no stamp."""
+        if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
+            return not_stored
+        seconds = self._fresh_seconds(call)
+        if seconds is None:
+            return "no-store"
+        if stamp is None:
+            return unstamped
+        now = self._clock()
+        tokens = completion.tokens
+        identity = call.identity
+        header = EntryHeader(
+            digest=identity.exact,
+            scope=identity.scope,
+            namespace=call.namespace,
+            model=call.request.model,
+            incarnation=stamp.incarnation,
+            sequence=stamp.sequence,
+            created_at=now,
+            fresh_until=now + seconds,
+            input_tokens=tokens.input_tokens,
+            output_tokens=tokens.output_tokens,
+            cost_usd=self._outcomes.cost(call.request, completion),
+            latency_ms=call.provider_ms(),
+        )
+        return CacheEntry(
+            header=header,
+            prompt=identity.prompt,
+            tags=call.controls.tags,
+            ttl_class=call.ttl.ttl_class,
+            body=completion.body,
+            chunks=chunks,
+            parts=pack(identity.parts),
+        )
+
+    def _fresh_seconds(self, call: Call) -> float | None:
+        """How long the answer will be fresh; None for not at all."""
+        ttl = call.controls.ttl
+        if isinstance(ttl, NoStore):
+            return None
+        if isinstance(ttl, For):
+            return ttl.seconds
+        # One TTL for all is for what may be kept at all: the rules' 0 stays 0.
+        configured = self._config.ttl
+        seconds = call.ttl.seconds if configured is None or not call.ttl.seconds else configured
+        return policy.jitter(seconds, self._config.ttl_jitter, self._random) if seconds else None
+
+    def keep(self, call: Call, entry: CacheEntry) -> Flow[tuple[bytes | None, str]]:
+        """Writes an entry and its alias through the fence: (stored form, ""), or why it was not stored.
+
+        The form is given also when only the store failed: those who wait may have it.
+        """
+        header = entry.header
+        try:
+            value = codec.encode_entry(entry)
+            normalized = call.identity.normalized
+            alias = None if normalized is None else (normalized, _encode_alias(entry, normalized, header.digest))
+        except DecodeError:
+            return None, "unencodable"
+        if len(value) > self._config.limits.max_entry_bytes:
+            return None, "too-large"
+        seconds = header.fresh_until - header.created_at + self._config.stale_seconds
+        write = Write(
+            digest=header.digest,
+            value=value,
+            ttl_ms=int(seconds * 1000),
+            model=header.model,
+            created_at=header.created_at,
+            alias=alias,
+        )
+        not_stored = yield from self._write(call, entry, write)
+        return (value if not_stored in ("", MissReason.STORE_DOWN) else None), not_stored
+
+    def keep_alias(self, call: Call, stamp: Stamp, entry: CacheEntry) -> Flow[str]:
+        """Makes every repeat of this wording a plain hit, without embedding or judge; "" or why it was refused."""
+        identity = call.identity
+        if identity.exact == entry.header.digest:
+            return SAME_WORDING  # the entry itself stands there
+        header = msgspec.structs.replace(
+            entry.header,
+            digest=identity.exact,
+            target=entry.header.digest,
+            incarnation=stamp.incarnation,
+            sequence=stamp.sequence,
+        )
+        alias = CacheEntry(header=header, prompt=identity.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        folded = identity.normalized
+        write = Write(
+            digest=header.digest,
+            value=codec.encode_entry(alias),
+            ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
+            model=header.model,
+            created_at=header.created_at,
+            # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
+            alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
+            indexed=False,
+        )
+        return (yield from self._write(call, alias, write))
+
+    def _write(self, call: Call, entry: CacheEntry, write: Write) -> Flow[str]:
+        """Writes through the fence; "" or why it was refused."""
+        stamp = Stamp(entry.header.incarnation, entry.header.sequence)
+        expected = stamp.sequence
+        for _ in range(MOVED_TRIES):
+            reply = yield Keep(call, write, stamp, expected)
+            if reply is None:
+                return MissReason.STORE_DOWN
+            result, record = reply
+            if result is StoredAs.STORED:
+                if call.strategy is CacheStrategy.SEMANTIC:
+                    yield Remember(call, entry.header.fresh_until)
+                return ""
+            if result is not StoredAs.MOVED or record is None:
+                return f"refused-{result}"
+            if not may_store(entry, record):
+                return "refused-invalidated"
+            expected = record.sequence
+        return "refused-moved"
+
+
+def _encode_alias(entry: CacheEntry, digest: bytes, target: bytes) -> bytes:
+    """The stored form of an alias that stands at `digest`, names `target` and carries the entry's prompt and tags."""
+    header = msgspec.structs.replace(entry.header, digest=digest, target=target)
+    return codec.encode_entry(
+        CacheEntry(header=header, prompt=entry.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+    )

@@ -1,0 +1,38 @@
+"""Checks of the job queue and its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..bootstrap import Services
+from ..monitoring import Pools
+from .findings import Finding, Level
+
+
+def queue_findings(services: Services) -> Iterator[Finding]:
+    """Whether there is a job queue, and whether workers are alive. Raises StoreUnavailable."""
+    if services.queue_redis is None:
+        if services.redis is not None:
+            yield Finding(
+                area="queue",
+                level=Level.WARNING,
+                text="Beside a cluster there is no job queue: invalidations are in force all the same, but memory is "
+                "not given back and schedules do not run.",
+                remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
+            )
+        return
+    workers = Pools(services.queue_redis).alive_workers()
+    if services.settings.queue_redis_url is not None:
+        yield Finding(area="queue", level=Level.OK, text="The queue's own Redis answers.")
+    if workers:
+        yield Finding(
+            area="workers", level=Level.OK, text=f"{workers} {'worker is' if workers == 1 else 'workers are'} alive."
+        )
+    else:
+        yield Finding(
+            area="workers",
+            level=Level.WARNING,
+            text="No worker is alive: invalidations are in force all the same, but memory is not given back and "
+            "schedules do not run.",
+            remedy="Start workers: python -m workers",
+        )

@@ -1,0 +1,71 @@
+"""Checks of the semantic part: the embedder, and settings that do not do what they seem to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from ..bootstrap import Services, semantic_config
+from ..errors import CacheError, EmbedderError
+from ..models import CacheStrategy, SemanticMode
+from ..settings import Settings
+from .findings import Finding, Level
+from .probe import probe
+
+PROBE = "Is anybody there?"
+
+
+def embedder_findings(services: Services) -> Iterator[Finding]:
+    """Whether the embedder embeds, if near questions are looked for. Costs a request, or the loading of a model."""
+    if services.semantic is None:
+        return
+    name = services.settings.embedder
+
+    def embed() -> float:
+        from ..semantic import build_embedder
+
+        embedder = build_embedder(semantic_config(services.settings), services.provider)
+        began = time.perf_counter()
+        vector = embedder.vector(PROBE)
+        if isinstance(vector, str):
+            raise EmbedderError(vector)
+        return (time.perf_counter() - began) * 1000
+
+    probed = probe(embed)
+    if probed.value is not None:
+        yield Finding(area="embedder", level=Level.OK, text=f"{name} embeds a question in {probed.value:.1f} ms.")
+        return
+    problem = str(probed.failure) if isinstance(probed.failure, CacheError) else probed.problem
+    yield Finding(
+        area="embedder",
+        level=Level.ERROR,
+        text=f"{name} embeds nothing ({problem}): near questions are misses.",
+        remedy="Correct ENCORE_EMBEDDER, or see to its server.",
+    )
+
+
+def semantic_findings(settings: Settings) -> Iterator[Finding]:
+    """Whether semantic lookup does what the settings seem to say. Pure."""
+    is_asked_for = settings.strategy is CacheStrategy.SEMANTIC
+    if is_asked_for and settings.semantic is SemanticMode.OFF:
+        yield Finding(
+            area="semantic",
+            level=Level.WARNING,
+            text="ENCORE_STRATEGY is semantic, but ENCORE_SEMANTIC is off: it acts as normalized.",
+            remedy="Set ENCORE_SEMANTIC to judge or serve, or ENCORE_STRATEGY to normalized.",
+        )
+    elif not is_asked_for and settings.semantic is not SemanticMode.OFF:
+        yield Finding(
+            area="semantic",
+            level=Level.WARNING,
+            text=f"ENCORE_SEMANTIC is {settings.semantic.value}, but ENCORE_STRATEGY is {settings.strategy.value}: "
+            "only requests that ask for it are looked up semantically.",
+            remedy="Set ENCORE_STRATEGY to semantic.",
+        )
+    if settings.semantic is SemanticMode.JUDGE and settings.judge_model is None:
+        yield Finding(
+            area="semantic",
+            level=Level.WARNING,
+            text="ENCORE_SEMANTIC is judge, but there is no judge: near matches are misses.",
+            remedy="Set ENCORE_JUDGE_MODEL to a small model.",
+        )

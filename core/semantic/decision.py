@@ -1,0 +1,166 @@
+"""What a semantic lookup does next: serve an entry, ask the judge about one, fetch more, or give up.
+
+`decide` is pure. It is given the near entries fetched so far, nearest first, and the judge's rulings in the order in
+which they were asked for; it knows no index, no store and no judge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from ..keys import readable_key
+from ..models import CacheEntry, SemanticMode
+from .results import Judgement, Neighbour
+
+if TYPE_CHECKING:
+    from .quality import Threshold
+
+JUDGED = 3
+"""Entries shown to the judge in one lookup; and of those that are too far, as many are noted."""
+OVERTAKEN = "judge-overtaken"
+"""Why nothing is served while a judge is still being asked, or when its yes came too late."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Cosines that decide what becomes of a near entry.
+
+    From `serve` on it is served as it is (infinite: never), from `lowest` on it is shown to the judge; what is farther
+    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`.
+    """
+
+    serve: float
+    lowest: float
+    noted: float
+
+
+class Objection(NamedTuple):
+    """The name of what refuses a pair of questions, empty when nothing does, and its reason in words."""
+
+    guard: str
+    reason: str
+
+
+class NearEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored entry that passed the checked lookup, and what a guard or a label has against serving it."""
+
+    entry: CacheEntry
+    bucket: int
+    similarity: float
+    objection: Objection
+
+
+class Candidates(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known so far: the entries fetched, nearest first, and whether there may be more of them.
+
+    `nearest` is the cosine of the nearest row of the index, None without any. `is_loaded`: the index held every row.
+    """
+
+    bounds: Bounds
+    nearest: float | None
+    entries: tuple[NearEntry, ...] = ()
+    has_more: bool = True
+    is_loaded: bool = True
+
+    def is_far(self, near: NearEntry) -> bool:
+        """Whether an entry is too far to be served whatever a judge says."""
+        return near.similarity < self.bounds.lowest
+
+    def needs_judge(self, near: NearEntry) -> bool:
+        """Whether only a judge's yes may serve an entry."""
+        return not near.objection.guard and self.bounds.lowest <= near.similarity < self.bounds.serve
+
+
+class Serve(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry at this place may be served."""
+
+    place: int
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """The judge must rule on the entry at this place."""
+
+    place: int
+
+
+class More(msgspec.Struct, frozen=True):
+    """Nothing is decided by the entries fetched so far: the next one is needed."""
+
+
+class Miss(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing may be served. `reason` is one word; the first `looked_at` entries were looked at."""
+
+    reason: str
+    looked_at: int
+
+
+def bounds(threshold: Threshold, asked: float | None, *, has_judge: bool) -> Bounds:
+    """The bounds of one lookup. A request's own threshold (`asked`) can only tighten the namespace's."""
+    at_least = asked or 0.0
+    serve = max(math.inf if threshold.serve is None else threshold.serve, at_least)
+    is_judged = has_judge and threshold.mode is SemanticMode.JUDGE
+    lowest = min(serve, max(threshold.grey, at_least)) if is_judged else serve
+    return Bounds(serve=serve, lowest=lowest, noted=min(lowest, threshold.grey))
+
+
+def decide(found: Candidates, rulings: Sequence[Judgement]) -> Serve | Ask | More | Miss:
+    """The next step. After a yes the entry is served, after a no the next is tried, anything else ends the lookup:
+    a judge that was late, broken or over its budget would be so again.
+    """
+    reason = "far" if found.is_loaded else "loading"
+    ruled = far = 0
+    for place, near in enumerate(found.entries):
+        if found.is_far(near):
+            far += 1
+            if far > JUDGED:
+                return Miss(reason=reason, looked_at=place)
+        elif near.objection.guard:
+            reason = f"guard-{near.objection.guard}"
+        elif not found.needs_judge(near):
+            return Serve(place=place)
+        elif ruled < len(rulings):
+            word = rulings[ruled].word
+            ruled += 1
+            if word == "yes":
+                return Serve(place=place)
+            reason = f"judge-{word}"
+            if word != "no":
+                return Miss(reason=reason, looked_at=place + 1)
+        elif ruled == JUDGED:
+            return Miss(reason=reason, looked_at=place)
+        else:
+            return Ask(place=place)
+    return More() if found.has_more else Miss(reason=reason, looked_at=len(found.entries))
+
+
+def overtaken(step: Serve) -> Miss:
+    """What becomes of a judge's yes when another answer has been served meanwhile."""
+    return Miss(reason=OVERTAKEN, looked_at=step.place + 1)
+
+
+def neighbours(found: Candidates, rulings: Sequence[Judgement], looked_at: int) -> tuple[Neighbour, ...]:
+    """The first `looked_at` entries with the ruling on each, as they are reported."""
+    left = iter(rulings)
+    return tuple(
+        neighbour(near, next(left, None) if found.needs_judge(near) else None, is_far=found.is_far(near))
+        for near in found.entries[:looked_at]
+    )
+
+
+def neighbour(near: NearEntry, judgement: Judgement | None = None, *, is_far: bool = False) -> Neighbour:
+    """One near entry as it is reported; its similarity is rounded down to six decimals."""
+    header = near.entry.header
+    return Neighbour(
+        key=readable_key(near.bucket, header.digest),
+        model=header.model,
+        prompt=near.entry.prompt,
+        similarity=math.floor(near.similarity * 1e6) / 1e6,
+        guard=near.objection.guard,
+        reason=near.objection.reason,
+        ruling=judgement.word if judgement is not None else "",
+        judgement=judgement,
+        far=is_far,
+    )

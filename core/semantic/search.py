@@ -1,0 +1,119 @@
+"""Search: one semantic lookup under way, carried on step by step by its caller.
+
+    step = search.decide()             # reads from the store
+    while isinstance(step, Ask):
+        search.ask(step)               # calls the judge: slow
+        step = search.decide()
+    result = search.report(step)       # SemanticResult; counts and observes
+
+Each step blocks; nothing is held between two of them, so a search may be dropped after any. A caller that served
+another answer while the judge was asked reports `overtaken(step)` in place of a `Serve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from ..keys import Identity
+from ..models import CacheEntry, HitDetail
+from ..stores import Found
+from .decision import Ask, Candidates, Miss, More, NearEntry, Serve, decide, neighbours
+from .results import Judgement, SemanticResult
+
+if TYPE_CHECKING:
+    from .quality import Threshold
+
+
+class Judge(Protocol):
+    """Says whether a stored answer answers the new question too."""
+
+    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
+        """A judgement within the judge's deadline and budget; never raises."""
+        ...
+
+
+class Observer(Protocol):
+    """Gets the result of every lookup: the evidence by which a threshold is certified."""
+
+    def __call__(self, identity: Identity, threshold: Threshold, result: SemanticResult) -> None:
+        """Must not raise and must not take long."""
+        ...
+
+
+class Search:
+    """One lookup under way. Its steps follow one another, on any thread; it is for one request.
+
+    `entries` yields what the index found near, nearest first, and reads from the store as it goes on. `embedder` is the
+    identity's digest in hex.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        threshold: Threshold,
+        found: Candidates,
+        entries: Iterator[NearEntry],
+        *,
+        embedder: str,
+        judge: Judge | None,
+        count: Callable[[str], None],
+        observer: Observer,
+    ) -> None:
+        self._identity = identity
+        self._threshold = threshold
+        self._found = found
+        self._entries = entries
+        self._embedder = embedder
+        self._judge = judge
+        self._count = count
+        self._observer = observer
+        self._rulings: tuple[Judgement, ...] = ()
+
+    @property
+    def nearest(self) -> float | None:
+        """The cosine of the nearest row, served or not; None when none was near at all."""
+        return self._found.nearest
+
+    def decide(self) -> Serve | Ask | Miss:
+        """What to do next. Reads as many entries as that takes: mostly one. Raises StoreUnavailable."""
+        while isinstance(step := decide(self._found, self._rulings), More):
+            self._fetch()
+        return step
+
+    def ask(self, step: Ask) -> None:
+        """Asks the judge about the entry of a step: up to the judge's deadline."""
+        if self._judge is None:
+            raise AssertionError("no step asks a judge where there is none")
+        entry = self._found.entries[step.place].entry
+        ruling = self._judge.rule(self._identity.namespace, self._identity.prompt, entry)
+        self._count(f"judge_{ruling.word.replace('-', '_')}")
+        self._rulings = (*self._rulings, ruling)
+
+    def report(self, step: Serve | Miss) -> SemanticResult:
+        """The result of the lookup, which the observer gets too. Once, at its end."""
+        served = self._found.entries[step.place] if isinstance(step, Serve) else None
+        looked_at = step.place + 1 if isinstance(step, Serve) else step.looked_at
+        result = SemanticResult(
+            found=Found(entry=served.entry, detail=HitDetail.SEMANTIC) if served is not None else None,
+            bucket=served.bucket if served is not None else 0,
+            similarity=served.similarity if served is not None else None,
+            judged=served is not None and self._found.needs_judge(served),
+            neighbours=neighbours(self._found, self._rulings, looked_at),
+            reason=step.reason if isinstance(step, Miss) else "",
+            nearest=self._found.nearest,
+            embedder=self._embedder,
+        )
+        self._observer(self._identity, self._threshold, result)
+        return result
+
+    def _fetch(self) -> None:
+        near = next(self._entries, None)
+        if near is None:
+            self._found = msgspec.structs.replace(self._found, has_more=False)
+            return
+        self._found = msgspec.structs.replace(self._found, entries=(*self._found.entries, near))
+        if near.objection.guard and not self._found.is_far(near):
+            self._count(f"guard_{near.objection.guard}")
