@@ -1,4 +1,4 @@
-"""Everything the console changes: each action checks the actor's role, is done once, and says what became of it."""
+"""Everything the console changes: one call each, to what checks the actor's role, and what became of it in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from core.access import Action, AuditTrail
+from core.access import AuditTrail
 from core.bans import Criteria
 from core.cache import Bypassed
 from core.errors import (
@@ -19,7 +19,7 @@ from core.errors import (
     StoreUnavailable,
     WriteRefused,
 )
-from core.invalidation import Invalidation, Preview, Schedule, Schedules, invalidating, scheduling
+from core.invalidation import Invalidation, Preview, Schedule, Schedules
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
@@ -52,12 +52,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     without_writes: bool = False
 
 
-def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action) -> Value | None:
-    """Does it if the actor may; what became of it is shown where `show_last(name)` stands. None when it failed."""
+def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str]) -> Value | None:
+    """Does it; what became of it is shown where `show_last(name)` stands. None when it failed."""
     value: Value | None = None
     now = time.time()
     try:
-        context.actor().require(needed)
         value = act()
     except OutcomeUnknown as error:
         result = Result(ending=Ending.UNKNOWN, words=f"{error}. Trying again is safe: it is never done twice.", at=now)
@@ -116,7 +115,7 @@ def invalidate(
             preview=preview,
         )
 
-    return perform(name, act, lambda done: _applied(preview, soft=soft), invalidating(criteria))
+    return perform(name, act, lambda done: _applied(preview, soft=soft))
 
 
 def _applied(preview: Preview | None, *, soft: bool) -> str:
@@ -130,7 +129,6 @@ def undo(invalidation_id: str) -> None:
         "undo",
         lambda: context.services().invalidation.undo(invalidation_id, actor=context.trail()),
         lambda done: "Undone: the answers are back, with their own remaining TTL.",
-        Action.UNDO,
     )
 
 
@@ -141,7 +139,7 @@ def sweep_now(invalidation_id: str) -> JobView | None:
         known = context.services().invalidation.end_hold(invalidation_id, actor=context.trail())
         return context.queue().enqueue_sweep(known.namespace, actor=context.actor())
 
-    return perform("sweep", act, lambda job: "The sweep is queued.", Action.END_HOLD)
+    return perform("sweep", act, lambda job: "The sweep is queued.")
 
 
 def enqueue_sweep(namespace: str) -> JobView | None:
@@ -150,7 +148,6 @@ def enqueue_sweep(namespace: str) -> JobView | None:
         "sweep",
         lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
         lambda job: "The sweep is queued.",
-        Action.SWEEP,
     )
 
 
@@ -164,7 +161,6 @@ def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
         "bypass",
         lambda: context.services().switch.turn(namespace, on, actor=context.trail()),
         lambda turned: f"Requests {effect}, in every process.",
-        Action.BYPASS,
     )
 
 
@@ -200,7 +196,6 @@ def add_schedule(
             hold_seconds=hold_seconds,
         ),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
-        scheduling(fields),
     )
 
 
@@ -210,7 +205,6 @@ def pause_schedule(schedule: Schedule) -> None:
         "schedule",
         lambda: _schedules().pause(schedule.id, actor=context.trail()),
         lambda paused: "Paused: it does not run until it is resumed.",
-        Action.SCHEDULE,
     )
 
 
@@ -220,7 +214,6 @@ def resume_schedule(schedule: Schedule) -> None:
         "schedule",
         lambda: _schedules().resume(schedule.id, actor=context.trail()),
         lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
-        schedule.starting,
     )
 
 
@@ -230,7 +223,6 @@ def remove_schedule(schedule: Schedule) -> None:
         "schedule",
         lambda: _schedules().remove(schedule.id, actor=context.trail()),
         lambda done: "Removed. What it has invalidated stays so.",
-        Action.SCHEDULE,
     )
 
 
@@ -242,7 +234,6 @@ def run_schedule(schedule: Schedule) -> Invalidation | None:
         "schedule",
         lambda: _schedules().run_now(schedule.id, actor=context.trail(), expected=schedule),
         lambda done: f"What matches is {effect} as of now.",
-        schedule.starting,
     )
 
 
@@ -258,17 +249,17 @@ def _schedules() -> Schedules:
 
 def stop(job_id: str) -> None:
     """Ends a job that runs, takes one that waits out of the queue."""
-    _manage("job", lambda trail: context.queue().stop(job_id, actor=trail), "Stopped.", Action.MANAGE_JOBS)
+    _manage("job", lambda trail: context.queue().stop(job_id, actor=trail), "Stopped.")
 
 
 def retry(job_id: str) -> None:
     """Queues a job again."""
-    _manage("job", lambda trail: context.queue().retry(job_id, actor=trail), "Queued again.", Action.MANAGE_JOBS)
+    _manage("job", lambda trail: context.queue().retry(job_id, actor=trail), "Queued again.")
 
 
 def delete(job_id: str) -> None:
     """Forgets a job that has ended."""
-    _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.", Action.MANAGE_JOBS)
+    _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.")
 
 
 def suspend() -> None:
@@ -277,25 +268,22 @@ def suspend() -> None:
         "workers",
         lambda trail: context.queue().suspend(actor=trail),
         "Workers take no new jobs.",
-        Action.MANAGE_WORKERS,
     )
 
 
 def resume() -> None:
     """Lets workers take jobs again."""
-    _manage(
-        "workers", lambda trail: context.queue().resume(actor=trail), "Workers take jobs again.", Action.MANAGE_WORKERS
-    )
+    _manage("workers", lambda trail: context.queue().resume(actor=trail), "Workers take jobs again.")
 
 
-def _manage(name: str, act: Callable[[AuditTrail], object], done: str, needed: Action) -> None:
+def _manage(name: str, act: Callable[[AuditTrail], object], done: str) -> None:
     """Does something to a job or to all workers; says also when it could not be put on record."""
     trail = context.trail()
 
     def words(_: object) -> str:
         return done if trail.problem is None else f"{done} The audit record could not be written: {trail.problem}."
 
-    perform(name, lambda: act(trail), words, needed)
+    perform(name, lambda: act(trail), words)
 
 
 def replay_sample() -> None:
@@ -304,7 +292,6 @@ def replay_sample() -> None:
         "replay",
         lambda: context.queue().enqueue_replay(context.services().settings.namespace, actor=context.actor()),
         lambda job: "The replay is queued: figures appear within seconds.",
-        Action.ASK,
     )
 
 
@@ -317,7 +304,6 @@ def label(pair: str, equivalent: bool) -> Pair | None:
         "label",
         lambda: context.services().evidence.label(pair, equivalent, actor=context.actor()),
         lambda pair: "Noted: the stored answer fits." if equivalent else "Noted: the stored answer does not fit.",
-        Action.LABEL,
     )
 
 
@@ -336,7 +322,7 @@ def publish_threshold(
             expected=seen.version,
         )
 
-    return perform("threshold", act, _in_force, Action.PUBLISH_UNSUPPORTED if unsupported else Action.PUBLISH_THRESHOLD)
+    return perform("threshold", act, _in_force)
 
 
 def roll_back_threshold(namespace: str, version: int) -> Published | None:
@@ -345,7 +331,6 @@ def roll_back_threshold(namespace: str, version: int) -> Published | None:
         "threshold",
         lambda: context.services().thresholds.roll_back(namespace, version, actor=context.trail()),
         _in_force,
-        Action.PUBLISH_THRESHOLD,
     )
 
 

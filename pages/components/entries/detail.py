@@ -217,7 +217,6 @@ def _pin(found: FoundEntry) -> None:
         "entry",
         lambda: _pins().pin(header.namespace, found.key, actor=context.trail()),
         lambda pin: "Pinned: a worker keeps it fresh until it is unpinned or invalidated.",
-        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -228,7 +227,6 @@ def _unpin(found: FoundEntry) -> None:
         "entry",
         lambda: _pins().unpin(header.namespace, found.key, actor=context.trail()),
         lambda nothing: "Unpinned: it has the TTL of its class again, from now on.",
-        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -266,7 +264,6 @@ def _keep_for(found: FoundEntry) -> None:
         "entry",
         lambda: edits().keep_for(header.namespace, found.key, TTLS[name]),
         lambda entry: f"It is fresh for {name} from now on.",
-        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -278,12 +275,13 @@ def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
     """Opens the dialog, with a preview of each."""
 
     def look() -> Pending:
+        context.actor().require(Action.INVALIDATE)  # a preview alone would ask for no role
         invalidation = context.services().invalidation
         previews = tuple(invalidation.preview(Criteria(namespace=namespace, key=key)) for key in keys)
         return Pending(namespace=namespace, previews=previews, request_id=uuid4().hex[:16])
 
     actions.forget_last("entry")
-    pending = actions.perform("entry-look", look, lambda pending: "", Action.INVALIDATE)
+    pending = actions.perform("entry-look", look, lambda pending: "")
     if pending is not None:
         actions.forget_last("entry-look")
         st.session_state["entries-pending"] = pending
@@ -344,5 +342,4 @@ def _invalidate(pending: Pending, there: list[Preview]) -> None:
             "entry",
             lambda: None,
             lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup as of now.",
-            Action.INVALIDATE,
         )

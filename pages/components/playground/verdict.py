@@ -61,7 +61,7 @@ def _wrong(turn: Turn, answer: Answer) -> None:
             turn.ask.namespace, answer.key, actor=context.trail(), question=question
         )
 
-    _remember(turn, actions.perform(_name(turn), act, _hidden, Action.INVALIDATE))
+    _remember(turn, actions.perform(_name(turn), act, _hidden))
 
 
 def _apart(turn: Turn, answer: Answer) -> None:
@@ -70,7 +70,7 @@ def _apart(turn: Turn, answer: Answer) -> None:
             turn.ask.namespace, answer.key, turn.ask.request(), turn.ask.controls(), actor=context.trail()
         )
 
-    _remember(turn, actions.perform(_name(turn), act, lambda verdict: LABELLED, Action.INVALIDATE))
+    _remember(turn, actions.perform(_name(turn), act, lambda verdict: LABELLED))
 
 
 def _remember(turn: Turn, verdict: Verdict | None) -> None:
@@ -90,7 +90,6 @@ def _undo(turn: Turn) -> None:
         _name(turn),
         lambda: context.services().invalidation.undo(turn.hidden_by, actor=context.trail()),
         lambda undone: "Undone: the answer is back, with its own remaining TTL.",
-        Action.UNDO,
     )
     if done is not None:
         turn.hidden_by = ""
