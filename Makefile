@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 # Recipes shared with a parent make must not pass its flags on to the programs they start.
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup run test check fix bench pictures soak lock clean
+.PHONY: help setup run test test-fast check fix bench pictures soak lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
 setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
 	@:
@@ -23,6 +23,10 @@ run: $(VENV)/.ready-run ## Start Redis, a worker, the gateway and the console; C
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+test-fast: setup ## Most tests in a fraction of the time: no browser, no faults
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	  -m "not e2e and not faults and not slow and not soak and not pictures"
+
 check: setup ## Formatting, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -32,7 +36,7 @@ fix: setup ## Format, and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Measure what the README claims about speed
+bench: setup ## Measure what docs/architecture.md says about speed
 	@$(BIN)/python -m benchmarks
 
 pictures: setup ## Pictures of every page, state, width and theme, into tests/e2e/screenshots

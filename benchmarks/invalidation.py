@@ -379,7 +379,7 @@ def main() -> None:
             for name, row in (measure_listed(snapshots, entries) | everything).items():
                 listed.setdefault(name, []).append(row)
         tell_sweeps(listed, "loop", 1.6)
-        say(f"memory left after sweeping everything {left:.1%} (goal 5 %)")
+        say(f"memory left after sweeping everything {left:.1%} (goal 5%)")
         measure_readers(snapshots, entries, options.turns)
         measure_start(snapshots, min(entries, 10_000), 15)
 

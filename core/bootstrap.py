@@ -11,7 +11,7 @@ import msgspec
 from redis import Redis
 
 from .access import AuditLog, EndedLogins, Role, RoleRules
-from .cache import BypassSwitch, CacheConfig, LLMCache, Refreshes
+from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
@@ -21,7 +21,7 @@ from .policy import PolicyLimits, TTLPolicy
 from .providers import price
 from .semantic import DeferredLookup, SemanticConfig
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
-from .semantic.quality import Evidence, Refusals, Threshold, Thresholds
+from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
 from .settings import Settings
 from .stores import MemoryStore, Store
 from .stores.redis import RedisStore, ServerKind, embedded, parse_address, patient_client, request_client
@@ -59,7 +59,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     judge: ProviderJudge | None = None
     semantic: DeferredLookup | None = None
     pins: Pins | None = None
-    refreshes: Refreshes | None = None
+    refreshes: RefreshQueue | None = None
     schedules: Schedules | None = None
     gauges: Gauges | None = None
     redis: Redis | None = None
@@ -102,11 +102,11 @@ def bootstrap(
     base = _base(settings, store, clock, operator_timeout_seconds)
     judge = _judge(base, provider)
     provider = provider or _provider(settings, on_embedding=partial(_count_embedding, base.metrics))
-    thresholds, refusals, evidence = _quality(base)
-    semantic = _semantic(base, provider, thresholds, refusals, evidence, judge)
+    thresholds, rejected, evidence = _quality(base)
+    semantic = _semantic(base, provider, thresholds, rejected, evidence, judge)
     invalidation = _invalidation(base)
     switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
-    refresher = Refreshes(base.queue_redis) if base.queue_redis is not None else None
+    refresher = RefreshQueue(base.queue_redis) if base.queue_redis is not None else None
     gauges = Gauges(base.redis, clock=clock) if base.redis is not None else None
     cache = _cache(base, provider, semantic, invalidation, switch, refresher if refreshes else None)
     return Services(
@@ -186,7 +186,7 @@ def _cache(
     semantic: DeferredLookup | None,
     invalidation: CacheInvalidator,
     switch: BypassSwitch,
-    refresher: Refreshes | None,
+    refresher: RefreshQueue | None,
 ) -> LLMCache:
     return LLMCache(
         base.config,
@@ -246,29 +246,29 @@ def _pins(base: _Base) -> Pins | None:
     )
 
 
-def _quality(base: _Base) -> tuple[Thresholds, Refusals, Evidence]:
+def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
     settings = base.settings
     thresholds = Thresholds(
         base.redis, base.audit, configured_threshold(settings), reader=base.request_redis, clock=base.clock
     )
-    refusals = Refusals(base.redis, reader=base.request_redis)
+    rejected = RejectedPairs(base.redis, reader=base.request_redis)
     evidence = Evidence(
         base.redis,
         thresholds,
-        refusals,
+        rejected,
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
         clock=base.clock,
     )
-    return thresholds, refusals, evidence
+    return thresholds, rejected, evidence
 
 
 def _semantic(
     base: _Base,
     provider: Provider,
     thresholds: Thresholds,
-    refusals: Refusals,
+    rejected: RejectedPairs,
     evidence: Evidence,
     judge: ProviderJudge | None,
 ) -> DeferredLookup | None:
@@ -283,7 +283,7 @@ def _semantic(
             provider,
             base.request_redis,
             thresholds=thresholds.current,
-            refused=refusals.current,
+            refused=rejected.current,
             judge=judge,
             observer=evidence.observe,
             count=base.metrics.count,

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from .errors import InvalidInput
+from .wire import answer_text
 
 UNKEYED_PARAMETERS = frozenset(
     {
@@ -200,12 +201,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def text(self) -> str:
-        """The first choice's text; empty when it has none (a tool call, an image)."""
-        try:
-            content = self.body["choices"][0]["message"]["content"]
-        except (LookupError, TypeError):
-            return ""
-        return content if isinstance(content, str) else ""
+        """What it says in words, of any endpoint; empty when it has none (a tool call, an image, an embedding)."""
+        return answer_text(self.body)
 
     @property
     def tokens(self) -> Usage:

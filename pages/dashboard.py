@@ -24,7 +24,7 @@ from pages.components.display.chart_cache import drawings
 from pages.components.display.figures import UNKNOWN, clock, duration, sentence
 from pages.components.shell.frame import START_WORKERS, frame, nothing_yet, state
 from pages.components.shell.job_card import figures as figures_of_job
-from workers.queue.records import job_id
+from workers.queue import job_id
 
 TILE_SECONDS = 2
 CHART_SECONDS = 10

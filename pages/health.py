@@ -11,7 +11,7 @@ import streamlit as st
 from core.access import Action
 from core.doctor import Check, Diagnosis, Finding, Level, check_isolation
 from core.errors import CacheError
-from core.stores import Persistence, StoreFacts
+from core.stores import Persistence, StoreInfo
 from pages.components.data import context
 from pages.components.data.checkup import SECONDS, Looked, checkup
 from pages.components.display.figures import UNKNOWN, clock, many, number, size
@@ -116,7 +116,7 @@ def _finding(finding: Finding) -> None:
 
 def _server() -> None:
     st.subheader("Store", anchor=False)
-    facts: StoreFacts | None = state().facts
+    facts: StoreInfo | None = state().facts
     if facts is None:
         st.caption("Nothing is known of it: it has not answered yet.")
         return
@@ -139,7 +139,7 @@ _KEPT = {
 }
 
 
-def _replication(facts: StoreFacts) -> str:
+def _replication(facts: StoreInfo) -> str:
     if not facts.role:
         return "this process"
     if facts.role != "master":

@@ -26,8 +26,7 @@ from pages.components.shell.confirmation import tell_of_no_worker, word_typed
 from pages.components.shell.frame import frame, nothing_yet, told
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
-from workers.queue import JobView
-from workers.queue.records import job_id
+from workers.queue import JobView, job_id
 
 SECONDS = 1
 HISTORY = 200

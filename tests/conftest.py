@@ -31,11 +31,21 @@ MINILM = os.environ.get("ENCORE_TEST_MINILM", "sentence-transformers/all-MiniLM-
 CHROMIUM = os.environ.get("CHROMIUM")
 ISOLATED = ("ENCORE_", "OPENAI_", "STREAMLIT_")
 BROWSER_TESTS = "tests/e2e/"
+KINDS = {BROWSER_TESTS: "e2e", "tests/faults/": "faults"}
+"""Marks of all tests in a folder."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 # No deadline per example: on a busy machine a slow example says nothing about the code.
 hypothesis_settings.register_profile("encore", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("encore")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for folder, kind in KINDS.items():
+            if item.nodeid.startswith(folder):
+                item.add_marker(kind)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -87,13 +97,19 @@ class RedisServer(EmbeddedRedis):
 RedisFactory = Callable[..., RedisServer]
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings from outside: neither variables nor a .env file, and no proxy before servers on the loopback."""
-    for name in list(os.environ):
-        if name.startswith(ISOLATED) or name.lower() in PROXIES:
-            monkeypatch.delenv(name)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+@pytest.fixture(scope="session", autouse=True)
+def environment() -> Iterator[None]:
+    """No settings from outside: neither variables nor a .env file, and no proxy before servers on the loopback.
+
+    The one that is set: a Redis that is well may take longer to answer on a busy machine than operators want to wait.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(ISOLATED) or name.lower() in PROXIES:
+                patch.delenv(name)
+        patch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")
+        patch.setitem(Settings.model_config, "env_file", None)
+        yield
 
 
 @pytest.fixture(scope="session")

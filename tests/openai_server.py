@@ -30,7 +30,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 MODELS = ("gpt-4o", "gpt-4o-mini", "text-embedding-3-small")
 CREATED = 1_750_000_000
 

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+CHILD_SECONDS = 30
+
+
+def in_child(check: Callable[[], object]) -> None:
+    """Checks something in a fork of this process, which fails when an assertion does, or when it hangs."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(CHILD_SECONDS)
+            check()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @contextmanager

@@ -1,8 +1,14 @@
-"""What may import what, and what must not be in the tree at all: read from the source itself."""
+"""The rooms of the house and what may import what: tables, and tests that read the source itself.
+
+`docs/architecture.md` says in one line each what a room is for.
+"""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +22,97 @@ SOURCES = sorted(
     for path in ([ROOT / f"{name}.py"] if name == "app" else (ROOT / name).rglob("*.py"))
     if path.exists()
 )
+
+
+TOWERS = {
+    "core": """
+        errors lazy text concurrency
+        wire
+        models
+        keys policy providers
+        bans
+        stores
+        access metrics
+        invalidation semantic
+        cache monitoring settings
+        entries demo launcher
+        bootstrap
+        doctor
+        http cli
+        __main__
+    """,
+    "core.stores": """
+        base codec
+        lookup local memory
+        redis
+    """,
+    "core.semantic": """
+        results config
+        embedding guards judge
+        index quality
+        decision fetch
+        search
+        lookup
+        deferred assembly
+    """,
+    "pages.components": """
+        display server
+        data
+        shell dashboard invalidations
+        entries
+        playground quality
+    """,
+}
+"""Rooms from the ground floor up, a floor a line. A room imports from lower floors only, never from its own.
+
+`models` stands on `wire`: what an answer says depends on its wire form. `launcher` starts processes by their command
+lines, so it may stand low; `settings` knows no part that it configures, and only entry points and `bootstrap` read it.
+"""
+
+SETTINGS_READERS = ("core.bootstrap", "core.doctor", "core.http", "core.cli", "core.launcher", "workers", "pages")
+
+MOST_FILES, MOST_LINES, MOST_CLASS_LINES, MOST_FACE_LINES = 20, 450, 300, 40
+
+KNOWN: dict[str, set[str]] = {
+    "long module": {
+        "pages/invalidations.py",
+    },
+    "long class": {
+        "core/metrics/recorder.py: CacheMetrics",
+        "core/settings.py: Settings",
+    },
+    "circle of modules": {
+        " ".join(
+            f"core.cache.{name}"
+            for name in ("drivers", "effects", "hedging", "near", "reader", "singleflight", "steps", "writer")
+        )
+    },
+    "big folder": {"core/cache"},
+    "readings().get(": {
+        "pages/components/data/context.py",
+        "pages/components/data/queries.py",
+        "pages/components/data/view.py",
+        "pages/components/playground/decision.py",
+        "pages/components/quality/queries.py",
+        "pages/components/shell/alert_banner.py",
+        "pages/components/shell/bypass_banner.py",
+        "pages/components/shell/frame.py",
+        "pages/dashboard.py",
+        "pages/entries.py",
+        "pages/invalidations.py",
+        "pages/requests.py",
+        "pages/schedules.py",
+        "pages/workers.py",
+    },
+}
+"""What breaks a rule today. It may only shrink: what is mended must leave this table in the same commit."""
+
+
+def known(rule: str, found: Iterable[str]) -> None:
+    """Fails unless exactly the known violations are found."""
+    found, listed = set(found), KNOWN.get(rule, set())
+    assert found <= listed, f"{rule}: {sorted(found - listed)}"
+    assert listed <= found, f"mended, so take it out of KNOWN[{rule!r}]: {sorted(listed - found)}"
 
 
 def name_of(path: Path) -> str:
@@ -45,6 +142,197 @@ def imported(path: Path) -> set[str]:
 
 def imports(path: Path, package: str) -> set[str]:
     return {name for name in imported(path) if name == package or name.startswith(package + ".")}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module by its dotted name; a package is named by its face."""
+    names = {}
+    for path in SOURCES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+@cache
+def imported_modules(path: Path) -> dict[str, set[str]]:
+    """The modules of ours that a file imports, each with the names it takes from it; none: the module itself."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found: dict[str, set[str]] = {}
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found.setdefault(alias.name, set())
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, node.module or "")).strip(".")
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                # From outside a name that the face lists is the face's, a module or not.
+                if whole in modules() and (within(".".join(package), module) or alias.name not in listed(module)):
+                    found.setdefault(whole, set())
+                else:
+                    found.setdefault(module, set()).add(alias.name)
+    return {name: names for name, names in found.items() if name in modules()}
+
+
+@cache
+def listed(module: str) -> list[str]:
+    """The names in a module's `__all__`."""
+    for node in ast.iter_child_nodes(ast.parse(modules()[module].read_text())) if module in modules() else ():
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                return list(ast.literal_eval(value))
+    return []
+
+
+def faces() -> list[str]:
+    """The packages that have a face, but `core` itself, whose names are for people outside."""
+    return [name for name, path in modules().items() if path.name == "__init__.py" and "." in name]
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def floors(tower: str) -> dict[str, int]:
+    return {room: number for number, floor in enumerate(TOWERS[tower].strip().splitlines()) for room in floor.split()}
+
+
+def room_of(module: str, tower: str) -> str:
+    return module.removeprefix(tower + ".").partition(".")[0]
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_imports_go_down_only(tower):
+    floor = floors(tower)
+    inside = {module: path for module, path in modules().items() if module.startswith(tower + ".")}
+    assert {room_of(module, tower) for module in inside} == set(floor), "the table lists the rooms of the tree"
+    up = [
+        f"{module} imports {target}"
+        for module, path in inside.items()
+        for target in imported_modules(path)
+        if within(target, tower)
+        and (here := room_of(module, tower)) != (there := room_of(target, tower))
+        and (target == tower or floor[there] >= floor[here])
+    ]
+    assert up == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """In core: whatever order a walk takes, an imported module is complete. Imports for the type checker count too."""
+    graph = {
+        module: {target for target in imported_modules(path) if modules()[target].name != "__init__.py"}
+        for module, path in modules().items()
+        if module.startswith("core.") and path.name != "__init__.py"
+    }
+    known("circle of modules", circles(graph))
+
+
+def circles(graph: dict[str, set[str]]) -> Iterator[str]:
+    """The groups of nodes that can each be reached from all others of the group."""
+    reached = {node: reachable(graph, node) for node in graph}
+    groups = {frozenset(other for other in reached[node] if node in reached.get(other, ())) for node in graph}
+    yield from (" ".join(sorted(group)) for group in groups if group)
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    ahead = [*graph[start]]
+    while ahead:
+        node = ahead.pop()
+        if node not in seen:
+            seen.add(node)
+            ahead += graph.get(node, ())
+    return seen
+
+
+def test_outside_a_package_only_its_face_is_imported():
+    """A package inside a package (`core.stores.redis`) has a face of its own; a listed module counts as a name."""
+    wrong = []
+    for module, path in modules().items():
+        for target, names in imported_modules(path).items():
+            strange = [face for face in faces() if within(target, face) and not within(module, face)]
+            if not strange:
+                continue
+            nearest = max(strange, key=len)
+            if target != nearest or not names <= set(listed(nearest)):
+                wrong.append(f"{module} imports {sorted(names)} from {target}")
+    assert wrong == []
+
+
+def test_imports_inside_core_are_relative():
+    wrong = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "core")
+        for node in nodes(path)
+        if (isinstance(node, ast.ImportFrom) and not node.level and within(node.module or "", "core"))
+        or (isinstance(node, ast.Import) and any(within(alias.name, "core") for alias in node.names))
+    ]
+    assert wrong == [], "so that the folder can be installed under another name"
+
+
+@pytest.mark.parametrize("face", faces())
+def test_a_face_is_short_and_sorted(face):
+    path = modules()[face]
+    assert len(path.read_text().splitlines()) < MOST_FACE_LINES
+    names = listed(face)
+    # Constants first, then classes, then functions, as ruff sorts.
+    assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert names
+    assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 20
+
+
+def test_a_face_loads_nothing_heavy():
+    script = (
+        "import importlib, sys\n"
+        "for face in sys.argv[1:]:\n"
+        "    importlib.import_module(face)\n"
+        "    if heavy := {'numpy', 'openai'} & set(sys.modules): sys.exit(f'{face} loads {heavy}')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, "core", *faces()], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_folder_has_few_files():
+    folders = {path.parent for path in SOURCES}
+    counts = {name_of(folder): sum(1 for path in folder.iterdir() if path.is_file()) for folder in folders - {ROOT}}
+    known("big folder", (name for name, count in counts.items() if count > MOST_FILES))
+
+
+def test_modules_and_classes_are_short():
+    known("long module", {name_of(path) for path in SOURCES if len(path.read_text().splitlines()) > MOST_LINES})
+    known(
+        "long class",
+        {
+            f"{name_of(path)}: {node.name}"
+            for path in SOURCES
+            for node in nodes(path)
+            if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno >= MOST_CLASS_LINES
+        },
+    )
+
+
+def test_settings_are_read_where_things_are_built_or_begin():
+    readers = {
+        module
+        for module, path in modules().items()
+        if "Settings" in imported_modules(path).get("core.settings", set()) | imported_modules(path).get("core", set())
+    }
+    assert {name for name in readers if not any(within(name, allowed) for allowed in SETTINGS_READERS)} <= {"core"}
+
+
+@pytest.mark.parametrize(("words", "most"), [("AuditRecord(", 2), ("readings().get(", 1)])
+def test_what_is_written_in_few_places_stays_there(words, most):
+    """Two build an audit record, one reads through the console's readings: all others ask them."""
+    found = {name_of(path) for path in SOURCES if words in path.read_text().replace(f"class {words}", "")}
+    if len(found) > most:
+        known(words, found)
+    else:
+        assert words not in KNOWN, f"mended, so take {words!r} out of KNOWN"
 
 
 @pytest.mark.parametrize(

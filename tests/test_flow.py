@@ -30,7 +30,7 @@ def run_workers(url: str, home: Path) -> None:
     """One pool that ends when its queue is empty."""
     environment = {**os.environ, "ENCORE_REDIS_URL": url, "ENCORE_HOME": str(home)}
     command = [sys.executable, "-m", "workers", "--workers", "1", "--burst"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -23,7 +23,7 @@ from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("workers:serve", "gateway:serve", "console:serve")
-SECONDS = 30
+SECONDS = 120
 
 
 class Run:
@@ -254,7 +254,7 @@ def status_of(url: str) -> int:
         return answer.status
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(home, redis_binary):
     run = Run(
         home, "-m", "core.launcher", ENCORE_HOME=str(home), ENCORE_CONSOLE_PORT="28501", ENCORE_GATEWAY_PORT="28090"

@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from core.access import AuditTrail
-from core.cli import EXIT_HELP, Exit, Shell, command
-from core.cli import formats as words
+from core.cli import EXIT_HELP, Exit, Shell, command, moment, table, text
 from core.errors import StoreUnavailable
+from core.text import share
 from workers.queue import JobQueue, JobState, JobView
 
 
@@ -43,16 +43,16 @@ def listing(shell: Shell, state: str | None, limit: int) -> int:
         (
             job.id,
             job.kind,
-            words.text(job.namespace, 30) or "-",
+            text(job.namespace, 30) or "-",
             job.state.value,
-            words.moment(job.enqueued_at),
-            words.share(job.share) if job.share is not None else "-",
-            words.text(job.error, 80) or "-",
+            moment(job.enqueued_at),
+            share(job.share) if job.share is not None else "-",
+            text(job.error, 80) or "-",
         )
         for job in found
     ]
     header = ("Id", "Kind", "Namespace", "State", "Enqueued", "Done", "Error")
-    shell.answer([_plain(job) for job in found], words.table(rows, header=header) if rows else "There are no jobs.")
+    shell.answer([_plain(job) for job in found], table(rows, header=header) if rows else "There are no jobs.")
     return Exit.OK
 
 
@@ -111,8 +111,8 @@ def sweep(shell: Shell, namespace: str) -> int:
 def _answer(shell: Shell, trail: AuditTrail, plain: dict[str, Any], done: str) -> int:
     """It is done; whether it is on record is part of the answer."""
     problem = None if trail.problem is None else str(trail.problem)
-    text = done if problem is None else f"{done} The audit record could not be written: {problem}."
-    shell.answer(plain | {"audit_problem": problem}, text)
+    words = done if problem is None else f"{done} The audit record could not be written: {problem}."
+    shell.answer(plain | {"audit_problem": problem}, words)
     return Exit.OK
 
 

@@ -12,11 +12,11 @@ import socket
 import time
 from collections.abc import Callable
 
-from core.cache import Refreshes
+from core.cache import RefreshQueue
 from core.entries import Pins
 from core.errors import CacheError
 from core.invalidation import CacheInvalidator, Schedules
-from core.monitoring import BEAT_SECONDS, Pools
+from core.monitoring import BEAT_SECONDS, WorkerPools
 from core.semantic.quality import Evidence
 from core.text import without_text
 from workers.queue import JobQueue
@@ -46,8 +46,8 @@ class Schedule:
         queue: JobQueue,
         invalidation: CacheInvalidator,
         schedules: Schedules,
-        pools: Pools,
-        refreshes: Refreshes,
+        pools: WorkerPools,
+        refreshes: RefreshQueue,
         evidence: Evidence,
         pins: Pins,
         *,

@@ -19,13 +19,12 @@ from types import FrameType
 import click
 
 from core.bootstrap import Services
-from core.cache import Refreshes
+from core.cache import RefreshQueue
 from core.errors import StoreUnavailable
-from core.monitoring import Pools
+from core.monitoring import WorkerPools
 from workers import tasks
 from workers.periodic import Schedule
-from workers.queue import JobQueue
-from workers.queue.worker import STOP_SIGNALS, run_worker
+from workers.queue import STOP_SIGNALS, JobQueue, run_worker
 
 logger = logging.getLogger("encore.workers")
 
@@ -57,8 +56,8 @@ class Pool:
             self._queue,
             services.invalidation,
             services.schedules,
-            Pools(services.queue_redis),
-            Refreshes(services.queue_redis),
+            WorkerPools(services.queue_redis),
+            RefreshQueue(services.queue_redis),
             services.evidence,
             services.pins,
             count_workers=self._count,

@@ -15,7 +15,7 @@ import redis
 
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import names
-from ..stores.redis import reading, writing
+from ..stores.redis import load_script, reading, writing
 from ..text import printable, to_csv, to_json_lines
 from .roles import Action, Actor, allowed
 
@@ -30,12 +30,7 @@ _ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}")
 _COLUMNS = ("id", "at", "actor", "source", "action", "invalidation_id", "namespace", "criteria", "details")
 
 
-# KEYS: the log. ARGV: the oldest millisecond to keep, field and value of each.
-# A script that has trimmed may write even when the server is out of memory: an invalidation made then is on record too.
-_APPEND = """
-redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
-return redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
-"""
+_APPEND = load_script(__file__, "append_audit")
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,7 @@
 """Invalidations as data: criteria, the record that a lookup reads, the one rule of what is visible. Pure."""
 
-from . import prefilter
 from .criteria import Criteria
-from .prefilter import needles
+from .prefilter import ASCII_FOLDING, FOLDING_LEADS, required_substrings
 from .record import (
     COPIES_SECONDS,
     MAX_ACTIVE_BANS,
@@ -27,8 +26,8 @@ from .record import (
 )
 
 __all__ = [
-    "COPIES_SECONDS", "MAX_ACTIVE_BANS", "Ban", "BanState", "Criteria", "InvalidationRecord", "Visibility",
-    "allow_copies", "append", "begin_sweep", "decode_record", "due", "encode_record", "expire_holds",
-    "expired_tombstones", "lift", "may_have_copies", "may_store", "needles", "new_record", "prefilter", "retire",
-    "visibility",
+    "ASCII_FOLDING", "COPIES_SECONDS", "FOLDING_LEADS", "MAX_ACTIVE_BANS", "Ban", "BanState", "Criteria",
+    "InvalidationRecord", "Visibility", "allow_copies", "append", "begin_sweep", "decode_record", "due",
+    "encode_record", "expire_holds", "expired_tombstones", "lift", "may_have_copies", "may_store", "new_record",
+    "required_substrings", "retire", "visibility",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """What a prompt must contain to be selected by its text: lets a server leave out most prompts without knowing Unicode.
 
-Keywords are compared without case and patterns as they are, both in NFC (see core.bans). A server compares bytes. So a
-needle is a run of ASCII in lower case that stands in what the criteria select, once the prompt's own ASCII letters are
-in lower case, unless the prompt has one of MAKERS: the only other characters that become ASCII.
+Keywords are compared without case and patterns as they are, both in NFC (see core.bans.criteria). A server compares
+bytes. So a required substring is a run of lower-case ASCII. A prompt that the criteria select contains it once the
+prompt's own ASCII letters are in lower case, unless it has one of ASCII_FOLDING, the only other characters that become
+ASCII.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ from itertools import chain
 
 from .criteria import Criteria, fold
 
-MAKERS = tuple(
+ASCII_FOLDING = tuple(
     character.encode()
     for character in "\u00df\u0130\u0149\u017f\u01f0\u037e\u1e96\u1e97\u1e98\u1e99\u1e9a\u1e9e\u1fef\u212a"
     "\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06"
 )
 """All characters of which NFC and case folding make ASCII, in UTF-8: ß, the Kelvin sign, ligatures and a few more."""
-LEADS = min(MAKERS)[:1], max(MAKERS)[:1]
-"""The lowest and the highest byte that MAKERS begin with: of ASCII none is between them."""
+FOLDING_LEADS = min(ASCII_FOLDING)[:1], max(ASCII_FOLDING)[:1]
+"""The lowest and the highest byte that ASCII_FOLDING begin with: of ASCII none is between them."""
 
 _ASCII_RUN = re.compile(r"[\x20-\x7e]+")
 _WILDCARD = re.compile(r"[*?]|\[.*", re.DOTALL)
 
 
-def needles(criteria: Criteria) -> frozenset[frozenset[bytes]] | None:
-    """All needles of one of these groups are in a prompt that the criteria select, or one of MAKERS is.
+def required_substrings(criteria: Criteria) -> frozenset[frozenset[bytes]] | None:
+    """Groups of lower-case ASCII: a prompt that the criteria select has all of one group, or one of ASCII_FOLDING.
 
-    None when nothing can be said.
+    None when the criteria require no text.
     """
     of_pattern = _of_pattern(criteria)
     of_keywords = [_runs(fold(word)) for word in criteria.keywords]

@@ -205,9 +205,10 @@ def retire(record: InvalidationRecord, ban_ids: Iterable[str]) -> InvalidationRe
 
 
 def allow_copies(record: InvalidationRecord, seconds: float, *, now: float, until: float) -> InvalidationRecord:
-    """The record with leave to serve copies for so long after a look at it, until then.
+    """The record with a grant: processes may serve copies for `seconds` after they read the record, until `until`.
 
-    What is in force is only ever extended: who has seen it goes by it.
+    A grant in force is only ever extended, because processes that have seen it act on it. `now` and `until` are Unix
+    seconds.
     """
     if may_have_copies(record, now):
         seconds, until = max(seconds, record.copies_seconds), max(until, record.copies_until)
@@ -215,7 +216,7 @@ def allow_copies(record: InvalidationRecord, seconds: float, *, now: float, unti
 
 
 def may_have_copies(record: InvalidationRecord, now: float) -> bool:
-    """Whether some process, by its own clock, may still serve copies by leave of this record or an earlier one."""
+    """Whether some process, by its own clock, may still serve copies by the grant of this record or an earlier one."""
     return bool(record.copies_seconds) and now < record.copies_until + CLOCKS_SECONDS
 
 
@@ -239,7 +240,7 @@ def expired_tombstones(record: InvalidationRecord, now: float) -> tuple[Ban, ...
 
 
 # Stored form: a line of text that scripts can compare without parsing numbers (a Lua number would lose digits), then
-# the bans in msgpack, which only Python reads. The leave for copies (milliseconds, Unix seconds) ends the line, if any.
+# the bans in msgpack, which only Python reads. The grant for copies (milliseconds, Unix seconds) ends the line, if any.
 
 _LINE = re.compile(rb"([0-9a-f]{32}) (\d{20}) (\d{20})(?: (\d{1,4}) (\d{1,12}))?\n")
 _bans_decoder = msgspec.msgpack.Decoder(tuple[Ban, ...])

@@ -1,41 +1,37 @@
 """The bypass switch: while it is on, requests of a namespace, or of all, go straight to the provider.
 
 It is for the moment in which an invalidation is refused because Redis takes no writes, and must itself work then. It is
-kept in a hash where that can be written. Where nothing can, it is marked by scripts: a server that is full, a replica
-or one whose last save failed still learns scripts and tells whether it knows one. An odd number of marks is on. What is
-only marked is lost when the server restarts, so every process that knows of it writes it down as soon as it can.
+kept in a hash where that can be written. Where nothing can, it is a mark (see core.stores.redis.script_marks): an odd
+number of marks is on. What is only marked is lost when the server restarts, so every process that knows of it writes it
+down as soon as it can.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import cast
 
 import msgspec
 import redis
+from cachetools import FIFOCache
 
 from ..access import Acting, Action, AuditLog
 from ..errors import CacheError, InvalidInput, WriteRefused
 from ..keys import NAMESPACE_PATTERN, names
-from ..stores.redis import reading, writing
+from ..stores.redis import COPY_SECONDS, MOST_MARKS, RecentReads, ScriptMarks, SharedHash, shared_hash
 from ..text import printable
 
 logger = logging.getLogger("encore.bypass")
 
-COPY_SECONDS = 1.0
-"""How old what a process knows of the switch may be: a request that finds it older asks first."""
 CLOCK_RATES_SECONDS = 0.02
 EVERYTHING = "*"
 """In place of a namespace: all of them."""
-MARKS = 16
-"""How often it can be turned while Redis takes no writes."""
-MAX_COPIES = 10_000
+MARK = "requests of {name} bypass the cache: turned {number}"
+"""The sentence of a mark. Processes of another version read it too: it must stay as it is."""
+MAX_READINGS = 10_000
 MAX_NOTE = 200
 PAGE = 50
 """Namespaces that are looked at in one command."""
@@ -95,41 +91,17 @@ class _Reading(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class _Copy(msgspec.Struct, frozen=True):
-    """What a process knows, and since when."""
+class _Server(msgspec.Struct, frozen=True):
+    """Where the switches are: written down in a hash, and marked, which needs no writes (None: never needed)."""
 
-    on: bool
-    read_at: float
-
-
-# KEYS: the hash. ARGV: namespace, its value as read (empty: none), its value as it shall be.
-# A script that has deleted may write even when the server is out of memory.
-_SWAP = """
-if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1
-"""
-
-
-def _mark(namespace: str, number: int) -> str:
-    """The script that is the mark of this number."""
-    return f"return 'requests of {namespace} bypass the cache: turned {number}'"
-
-
-@lru_cache(maxsize=1024)
-def _marks(namespace: str) -> list[str]:
-    """The digests of all marks."""
-    return [
-        hashlib.sha1(_mark(namespace, number).encode(), usedforsecurity=False).hexdigest()
-        for number in range(1, MARKS + 1)
-    ]
+    hash: SharedHash
+    marks: ScriptMarks | None
 
 
 class BypassSwitch:
     """The switches of all namespaces: of all processes with a client, of this one without.
 
-    `reader` is the client of the request path. `monotonic` gives seconds, `pause` waits so many.
+    `reader` is the client of the request path. `monotonic` gives seconds on a clock that does not jump; `pause` waits.
     """
 
     def __init__(
@@ -142,75 +114,55 @@ class BypassSwitch:
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._client = client
-        self._reader = reader or client
+        self._server = _server(client)
+        self._path_server = _server(reader) if reader is not None else self._server
         self._audit = audit
         self._clock = clock
-        self._monotonic = monotonic
         self._pause = pause
-        self._here: dict[str, Bypassed] = {}
-        self._copies: dict[str, _Copy] = {}
-        self._readings: dict[str, _Reading] = {}
+        self._recent: RecentReads[bool] = RecentReads(monotonic)
+        self._readings: FIFOCache[str, _Reading] = FIFOCache(MAX_READINGS)
         self._lock = threading.Lock()
 
     # On the request path
 
     def known(self, namespace: str) -> bool | None:
         """Whether requests of a namespace bypass the cache; None when that must be read first."""
-        if self._client is None:
-            return any(self._here[name].on for name in (namespace, EVERYTHING) if name in self._here)
-        copy = self._copies.get(namespace)
-        if copy is None or self._monotonic() - copy.read_at >= COPY_SECONDS:
-            return None
-        return copy.on
+        known = self._recent.get(namespace)
+        return self.read(namespace) if known is None and self._path_server.marks is None else known
 
     def read(self, namespace: str) -> bool:
-        """The same, asked now. Raises StoreUnavailable."""
-        if self._reader is None:
-            return bool(self.known(namespace))
-        read_at = self._monotonic()
-        on = any(found.on for found in self._now(self._reader, (namespace, EVERYTHING)))
-        if len(self._copies) >= MAX_COPIES:
-            self._copies = {}
-        self._copies[namespace] = _Copy(on, read_at)
-        return on
+        """Whether requests of a namespace bypass the cache now. Two round trips. Raises StoreUnavailable."""
+        return self._recent.read(
+            namespace, lambda: any(found.on for found in self._now(self._path_server, (namespace, EVERYTHING)))
+        )
 
-    def _now(self, client: redis.Redis, namespaces: Sequence[str]) -> list[_Reading]:
+    def _now(self, server: _Server, namespaces: Sequence[str]) -> list[_Reading]:
         """What is so now, in two round trips."""
-        with reading():
-            values = cast("list[bytes | None]", client.hmget(names.BYPASS.decode(), list(namespaces)))
-            exist = cast(
-                "Sequence[bool]", client.script_exists(*(mark for name in namespaces for mark in _marks(name)))
-            )
-        return [
-            self._settled(client, name, value or b"", _leading(exist[at * MARKS : (at + 1) * MARKS]))
-            for at, (name, value) in enumerate(zip(namespaces, values, strict=True))
-        ]
+        values = server.hash.get_many(namespaces)
+        marks = server.marks.numbers(namespaces) if server.marks is not None else [0] * len(namespaces)
+        return [self._settled(server, *found) for found in zip(namespaces, values, marks, strict=True)]
 
-    def _settled(self, client: redis.Redis, namespace: str, value: bytes, marks: int) -> _Reading:
+    def _settled(self, server: _Server, namespace: str, value: bytes, marks: int) -> _Reading:
         """What a value and marks say. What is only marked, or was and is not any more, is written down if possible."""
         found = _Reading(value=value, marks=marks, line=_decode(value))
         with self._lock:
             before = self._readings.get(namespace)
             if before is not None and before.value == found.value and before.marks > found.marks:
                 found = before  # Redis was started again: nobody has turned it since
-            if before is None and len(self._readings) >= MAX_COPIES:
-                self._readings.clear()
             self._readings[namespace] = found
         if found.kept or not found.marks:
             return found
         line = _Line(on=found.on, marks=found.marks, at=self._clock(), actor="encore", note="marked before")
         try:
-            return self._write(client, namespace, found, line) or found
+            return self._write(server, namespace, found, line) or found
         except CacheError:
             return found
 
-    def _write(self, client: redis.Redis, namespace: str, seen: _Reading, line: _Line) -> _Reading | None:
+    def _write(self, server: _Server, namespace: str, seen: _Reading, line: _Line) -> _Reading | None:
         """Writes it down; None when another has come first. Raises WriteRefused."""
         value = msgspec.json.encode(line)
-        with writing():
-            if not client.register_script(_SWAP)(keys=[names.BYPASS], args=[namespace, seen.value, value]):
-                return None
+        if not server.hash.swap(namespace, seen.value, value):
+            return None
         written = _Reading(value=value, marks=seen.marks, line=line)
         with self._lock:
             self._readings[namespace] = written
@@ -223,17 +175,12 @@ class BypassSwitch:
 
         Raises StoreUnavailable.
         """
-        if self._client is None:
-            return [switch for _, switch in sorted(self._here.items()) if switch.on]
-        with reading():
-            written = [name.decode() for name in cast("list[bytes]", self._client.hkeys(names.BYPASS.decode()))]
-        every = sorted({EVERYTHING, *written, *namespaces})
+        every = sorted({EVERYTHING, *self._server.hash.fields(), *namespaces})
+        pages = (every[start : start + PAGE] for start in range(0, len(every), PAGE))
         return [
             found.told(name)
-            for start in range(0, len(every), PAGE)
-            for name, found in zip(
-                every[start : start + PAGE], self._now(self._client, every[start : start + PAGE]), strict=True
-            )
+            for page in pages
+            for name, found in zip(page, self._now(self._server, page), strict=True)
             if found.on
         ]
 
@@ -248,11 +195,9 @@ class BypassSwitch:
         if namespace != EVERYTHING and not re.fullmatch(NAMESPACE_PATTERN, namespace):
             raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
         at, note = self._clock(), printable(note, MAX_NOTE)
-        if self._client is None:
-            turned = self._here[namespace] = Bypassed(namespace=namespace, on=on, at=at, actor=by, note=note)
-        else:
-            turned = self._turn(self._client, namespace, on, at, by, note)
-            self._copies = {}
+        turned = self._turn(namespace, on, at, by, note)
+        self._recent.forget()
+        if self._server.marks is not None:  # other processes have copies
             self._pause(COPY_SECONDS + CLOCK_RATES_SECONDS)
         trail.try_record(
             "bypass.on" if on else "bypass.off",
@@ -262,30 +207,28 @@ class BypassSwitch:
         )
         return turned
 
-    def _turn(self, client: redis.Redis, namespace: str, on: bool, at: float, by: str, note: str) -> Bypassed:
+    def _turn(self, namespace: str, on: bool, at: float, by: str, note: str) -> Bypassed:
+        server = self._server
         while True:
-            [seen] = self._now(client, [namespace])
+            [seen] = self._now(server, [namespace])
             line = _Line(on=on, marks=seen.last_mark, at=at, actor=by, note=note)
+            mark = _mark_for(seen, on=on)
             try:
-                if seen.marks and seen.marks % 2 != on and _mark_for(seen, on=on) <= MARKS:
+                if server.marks and seen.marks and seen.marks % 2 != on and mark <= MOST_MARKS:
                     # Should the hash be flushed, marks that say otherwise would stay.
-                    self._mark(client, namespace, seen, on=on)
-                    line = msgspec.structs.replace(line, marks=_mark_for(seen, on=on))
-                if written := self._write(client, namespace, seen, line):
+                    server.marks.raise_to(namespace, mark)
+                    line = msgspec.structs.replace(line, marks=mark)
+                if written := self._write(server, namespace, seen, line):
                     return written.told(namespace)
             except WriteRefused as error:
-                if seen.on != on and _mark_for(seen, on=on) > MARKS:
-                    raise WriteRefused(f"{error}, and this was turned too often since: start Redis again") from error
-                if seen.on != on:
-                    self._mark(client, namespace, seen, on=on)
+                if server.marks and seen.on != on:
+                    if mark > MOST_MARKS:
+                        raise WriteRefused(
+                            f"{error}, and this was turned too often since: start Redis again"
+                        ) from error
+                    server.marks.raise_to(namespace, mark)
                 logger.warning("the bypass switch of %s is only marked: %s", namespace, error)
                 return Bypassed(namespace=namespace, on=on, at=at, actor=by, note=note, kept=False)
-
-    @staticmethod
-    def _mark(client: redis.Redis, namespace: str, seen: _Reading, *, on: bool) -> None:
-        with writing():
-            for number in range(1, _mark_for(seen, on=on) + 1):
-                client.script_load(_mark(namespace, number))
 
 
 def _mark_for(seen: _Reading, *, on: bool) -> int:
@@ -294,9 +237,9 @@ def _mark_for(seen: _Reading, *, on: bool) -> int:
     return number if number % 2 == on else number + 1
 
 
-def _leading(exist: Sequence[bool]) -> int:
-    """How many marks there are: they are made one after the other."""
-    return next((number for number, is_there in enumerate(exist) if not is_there), len(exist))
+def _server(client: redis.Redis | None) -> _Server:
+    marks = ScriptMarks(client, MARK) if client is not None else None
+    return _Server(shared_hash(client, names.BYPASS), marks)
 
 
 def _decode(value: bytes) -> _Line | None:

@@ -19,7 +19,7 @@ from ..keys import Slot
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy import TTLPolicy
-from ..stores import Copies, Lookup, MemoryStore, Store
+from ..stores import LocalCache, Lookup, MemoryStore, Store
 from .bypass import BypassSwitch
 from .call import Call, Prepared, Recorder
 from .config import CacheConfig
@@ -74,10 +74,10 @@ class LLMCache:
         self.invalidator = invalidator or CacheInvalidator(
             self.store, AuditLog(None), namespace=config.namespace, buckets=config.buckets, clock=clock
         )
-        self.copies: Copies | None = None
+        self.copies: LocalCache | None = None
         if config.l1_seconds:
             max_bytes = config.l1_megabytes * 1_000_000
-            self.copies = Copies(self.store, seconds=config.l1_seconds, max_bytes=max_bytes, clock=clock)
+            self.copies = LocalCache(self.store, seconds=config.l1_seconds, max_bytes=max_bytes, clock=clock)
         self.flights = Flights(config.lease_seconds)
         self._preparation = Preparation(
             config, ttl_policy or TTLPolicy(), base_url=provider.base_url if provider is not None else ""

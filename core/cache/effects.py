@@ -20,7 +20,7 @@ from ..bans import InvalidationRecord
 from ..concurrency import in_thread
 from ..keys import Slot
 from ..models import Stamp
-from ..stores import Copies, Reader, Seen, Store, StoredAs, Write
+from ..stores import LocalCache, Reader, Seen, Store, StoredAs, Write
 from .bypass import BypassSwitch
 from .call import Call, OutOfPatience
 from .flights import Flight, Landing
@@ -44,7 +44,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     reader: Reader
     leases: Leases
-    copies: Copies | None = None
+    copies: LocalCache | None = None
     semantic: NearLookup | None = None
     switch: BypassSwitch | None = None
 
@@ -105,7 +105,7 @@ class GrantCopies(Question, frozen=True):
     def ask(self, world: World) -> None:
         """Writes it into the record."""
         if world.copies is not None:
-            world.copies.take_leave(self.call.slot)
+            world.copies.request_grant(self.call.slot)
 
 
 class Keep(Question, frozen=True):

@@ -16,7 +16,7 @@ import msgspec
 from ..models import Stamp
 
 MAX_TAKEOVERS = 2
-"""After so many failed leaders all who wait are handed the error, instead of failing one after the other."""
+"""Failed leaders in a row after which all who wait are handed the error, instead of failing one after the other."""
 
 SHARED_SECONDS = 5.0
 """How late one of those who wait may be and still be handed it: a thread may not run for a while."""
@@ -31,7 +31,7 @@ class FlightKey(msgspec.Struct, frozen=True):
 
 class Landing(msgspec.Struct, frozen=True):
     """How a flight ended: with an answer to share (in its stored form, so that nobody shares an object), with an error
-    to share, with an answer nobody may share (`alone`: everyone asks for himself), or with nothing (one takes over).
+    to share, with an answer nobody may share (`alone`: each caller asks for itself), or with nothing (one takes over).
     """
 
     value: bytes | None = None
@@ -53,13 +53,13 @@ class Flight:
         self.landed: Future[Landing] = Future()
 
     def computes(self) -> None:
-        """From now on the first caller computes; before he may have waited for another process."""
+        """From now on the first caller computes; until now it may have waited for another process."""
         self._began, self._computes = time.monotonic(), True
 
     def deadline(self, *, of_first: bool) -> float:
-        """Until when the first caller waits for another process, or the others for him (monotonic clock).
+        """Until when the first caller waits for another process, or the others for it (seconds, monotonic clock).
 
-        They wait longer than he: what he finds, or computes then, is for them too.
+        They wait longer than it does: what it finds, or computes then, is for them too.
         """
         waits = 1 if of_first or self._computes else 2
         return self._began + waits * self._flights.lease_seconds
@@ -78,7 +78,7 @@ class Flight:
 
 
 class Flights:
-    """The flights of one process. Others wait `lease_seconds` at most for whoever computes."""
+    """The flights of one process. Others wait `lease_seconds` at most for the caller that computes."""
 
     def __init__(self, lease_seconds: float) -> None:
         self.lease_seconds = lease_seconds
@@ -104,7 +104,7 @@ class Flights:
             flight.followers -= 1
 
     def remove(self, flight: Flight, failures: int, shared: BaseException | None) -> None:
-        """Forgets a landed flight; its failures are passed on to whoever takes over, a shared error to who is late."""
+        """Forgets a landed flight; failures are passed on to the one that takes over, a shared error to late ones."""
         with self._lock:
             if shared is not None:
                 self._shared[flight.key] = (time.monotonic() + SHARED_SECONDS, shared)

@@ -1,29 +1,30 @@
 """The single-flight leases that this process holds in the store: taken, kept alive, given back.
 
-A lease is short, so that a leader that died, or a lease that nobody knows he has, holds up others for seconds only. One
-thread renews all leases of the process while their answers are being computed, and gives back those that could not be
-given back at once. It does not touch event loops, and nothing waits for it.
+A lease is short, so that a leader that died, or a lease that no caller knows it has, holds up others for seconds only.
+One thread renews all leases of the process while their answers are being computed, and gives back those that could not
+be given back at once. It does not touch event loops, and nothing waits for it.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 import time
 from typing import Final
 
 import msgspec
+from cachetools import FIFOCache
 
+from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import Slot
-from ..stores import Claim, Store
+from ..stores import Claim, LeaseStore
 
 logger = logging.getLogger("encore.leases")
 
 LEASE_SECONDS: Final = 3.0
-"""How long a lease lasts that nobody renews: as long do others wait for a leader that is no more."""
+"""How long a lease lasts that is not renewed, which is how long others wait for a leader that died."""
 RENEWALS: Final = 3
 """How often a lease is renewed in that time, so that one renewal or two may fail."""
 MOST_OWED: Final = 10_000
@@ -32,12 +33,10 @@ MOST_FAILURES: Final = 3
 """Slots that may fail in one round before the rest is left to the next: each may cost the store's time-out."""
 CLOSE_SECONDS: Final = 2.0
 """Longest wait for the thread at the end: it may be waiting for the store."""
-IDLE_ROUNDS: Final = 10
-"""Rounds without work after which the thread ends; the next lease starts another."""
 
 
 class HeldLease(msgspec.Struct, frozen=True):
-    """A lease of this process, and until when it is renewed (monotonic clock)."""
+    """A lease of this process, and until when it is renewed (seconds of the monotonic clock)."""
 
     slot: Slot
     claim: Claim
@@ -47,22 +46,22 @@ class HeldLease(msgspec.Struct, frozen=True):
 class Leases:
     """All leases of one process on one store. Thread-safe; a forked child begins with none.
 
-    A lease is renewed for `longest_seconds` at most: nobody waits longer than that for whoever computes.
+    A lease is renewed for `longest_seconds` at most: no caller waits longer than that for the one that computes.
     """
 
-    def __init__(self, store: Store, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, store: LeaseStore, longest_seconds: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._store = store
         self._longest_seconds = longest_seconds
         self._lease_seconds = min(lease_seconds, longest_seconds)
-        self._begin()
+        self._worker = BackgroundWorker(
+            self._renew_and_give_back, name="encore-leases", every_seconds=self._lease_seconds / RENEWALS
+        )
+        begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
         self._lock = threading.Lock()
         self._held: dict[bytes, HeldLease] = {}
-        self._owed: dict[bytes, HeldLease] = {}
-        self._thread: threading.Thread | None = None
-        self._is_closed = threading.Event()
+        self._owed: FIFOCache[bytes, HeldLease] = FIFOCache(MOST_OWED)
 
     @property
     def _lease_ms(self) -> int:
@@ -81,57 +80,37 @@ class Leases:
         except OutcomeUnknown:
             self.give_back_later(lease)
             raise
-        with self._lock_of_this_process():
+        with self._lock:
             self._held[claim.token] = lease
-            self._start()
+        self._worker.start()
         return lease
 
     def give_back(self, lease: HeldLease) -> None:
         """Ends a lease. Raises the store's errors: then it is to be given back later."""
-        with self._lock_of_this_process():
+        with self._lock:
             self._held.pop(lease.claim.token, None)
         self._store.release(lease.slot, lease.claim)
 
     def give_back_later(self, lease: HeldLease) -> None:
         """Ends a lease as soon as the store answers. Returns at once."""
-        with self._lock_of_this_process():
+        with self._lock:
             self._held.pop(lease.claim.token, None)
             self._owed[lease.claim.token] = lease
-            while len(self._owed) > MOST_OWED:
-                del self._owed[next(iter(self._owed))]
-            self._start()
+        self._worker.start()
 
     def close(self) -> None:
         """Renews nothing any more, and gives back what it can at once."""
-        with self._lock_of_this_process():
-            self._is_closed.set()
-            self._owed |= self._held
+        with self._lock:
+            self._owed.update(self._held)
             self._held.clear()
-            thread = self._thread
-        if thread is not None:
-            thread.join(CLOSE_SECONDS)
+        self._worker.stop(CLOSE_SECONDS)
         self._give_back_owed()
 
-    def _lock_of_this_process(self) -> threading.Lock:
-        if self._process != os.getpid():
-            self._begin()
-        return self._lock
-
-    def _start(self) -> None:
-        if self._thread is None and not self._is_closed.is_set():
-            self._thread = threading.Thread(target=self._keep, name="encore-leases", daemon=True)
-            self._thread.start()
-
-    def _keep(self) -> None:
-        idle = 0
-        while not self._is_closed.wait(self._lease_seconds / RENEWALS):
-            self._renew_held()
-            self._give_back_owed()
-            with self._lock:
-                idle = 0 if self._held or self._owed else idle + 1
-                if idle >= IDLE_ROUNDS:
-                    self._thread = None
-                    return
+    def _renew_and_give_back(self) -> bool:
+        self._renew_held()
+        self._give_back_owed()
+        with self._lock:
+            return bool(self._held or self._owed)
 
     def _renew_held(self) -> None:
         now = time.monotonic()

@@ -8,7 +8,7 @@ import msgspec
 
 from ..bans import InvalidationRecord
 from ..models import Stamp
-from ..stores import Copies, Looking, Lookup, look_up, looking
+from ..stores import LocalCache, Looking, Lookup, look_up, looking
 from .call import Call
 from .effects import Flow, GrantCopies, MakeRecord, Read
 
@@ -16,7 +16,7 @@ from .effects import Flow, GrantCopies, MakeRecord, Read
 class RequestReader:
     """Looks up requests. `copies` are None where the process keeps none; `clock` gives Unix seconds."""
 
-    def __init__(self, copies: Copies | None, clock: Callable[[], float]) -> None:
+    def __init__(self, copies: LocalCache | None, clock: Callable[[], float]) -> None:
         self._copies = copies
         self._clock = clock
 
@@ -35,7 +35,7 @@ class RequestReader:
     def look_up(self, call: Call) -> Flow[Lookup | None]:
         """The checked lookup; None when the store cannot be asked."""
         lookup = yield from self._look_up(call)
-        if lookup is not None and self._copies is not None and self._copies.lacks_leave(call.slot):
+        if lookup is not None and self._copies is not None and self._copies.needs_grant(call.slot):
             yield GrantCopies(call)
         call.lookup_ms = call.elapsed_ms()
         return lookup

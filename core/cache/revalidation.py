@@ -1,20 +1,21 @@
-"""Stale answers generated anew behind the scenes: who serves one leaves its request, a worker takes it up.
+"""Stale answers generated anew behind the scenes: the process that serves one queues its request, a worker repeats it.
 
-The request waits in Redis for some minutes under a name that says nothing; a job is told that name only. One refresh
-per key at a time, whoever asks.
+The request waits in Redis for some minutes under the key of its answer, and the job is given that key only. One refresh
+per key at a time, however many processes serve the stale answer.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import redis
+from cachetools import TTLCache
 
+from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..keys import names, parse_readable_key
 from ..models import CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
@@ -27,16 +28,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("encore.refresh")
 
 WAITS_SECONDS: Final = 600
-"""How long a request waits for a worker. Meanwhile nobody asks for the same again."""
+"""How long a request waits for a worker. Until then its key is not queued again."""
 RESTS_SECONDS: Final = 30
 """How long a key is left alone after its refresh has failed: an outage must not make a crowd of jobs."""
 REPEAT_SECONDS: Final = 5.0
+"""How long a process does not queue a key again that it has just queued."""
 MOST_WAITING: Final = 1000
+"""Requests that wait to be written to Redis, and keys that are remembered as just queued."""
+EVERY_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 5.0
 _SECRETS: Final = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is needed to ask again: the request, and the controls that say how its answer is kept."""
+class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that is to be sent again, and the controls that say how its answer is stored."""
 
     request: ChatRequest
     namespace: str | None = None
@@ -47,33 +52,48 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Asked).decode
+_decode = msgspec.msgpack.Decoder(RefreshRequest).decode
 
 
-class Refreshes:
-    """The requests that wait for a worker. As a Refresher it returns at once and never raises."""
+class RefreshQueue:
+    """The requests that wait in Redis for a worker to send them again. Thread-safe; a forked child begins with none.
+
+    A thread writes them, so that the request that found a stale answer does not wait for Redis.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encore-refresh")
-        self._room = threading.BoundedSemaphore(MOST_WAITING)
-        self._asked: dict[str, float] = {}
+        self._worker = BackgroundWorker(self._write_waiting, name="encore-refresh", every_seconds=EVERY_SECONDS)
+        begin_in_each_process(self._begin)
+
+    def _begin(self) -> None:
+        self._waiting: deque[tuple[ChatRequest, Controls, str]] = deque()
+        self._lock = threading.Lock()
+        self._queued: TTLCache[str, bool, float] = TTLCache(MOST_WAITING, REPEAT_SECONDS)
 
     def __call__(self, request: ChatRequest, controls: Controls, key: str) -> None:
-        """Leaves a request to be asked again, unless that was done a moment ago."""
-        now = time.monotonic()
-        if now < self._asked.get(key, now) or not _may_be_kept(request) or not self._room.acquire(blocking=False):
+        """Queues a request, unless its key was queued a moment ago or too many wait. Returns at once, never raises."""
+        if not _may_be_kept(request):
             return
-        if len(self._asked) >= MOST_WAITING:
-            self._asked = {}
-        self._asked[key] = now + REPEAT_SECONDS
-        try:
-            self._thread.submit(self._leave, request, controls, key)
-        except RuntimeError:  # closed: the process is ending
-            self._room.release()
+        with self._lock:
+            if key in self._queued or len(self._waiting) >= MOST_WAITING:
+                return
+            self._queued[key] = True
+            self._waiting.append((request, controls, key))
+        self._worker.wake()
 
-    def _leave(self, request: ChatRequest, controls: Controls, key: str) -> None:
-        asked = Asked(
+    def _write_waiting(self) -> bool:
+        found = False
+        while self._waiting:
+            try:
+                self._write(*self._waiting.popleft())
+            except IndexError:
+                break  # another thread took the last
+            found = True
+        return found
+
+    def _write(self, request: ChatRequest, controls: Controls, key: str) -> None:
+        asked = RefreshRequest(
             request=request,
             namespace=controls.namespace,
             strategy=controls.strategy,
@@ -87,17 +107,15 @@ class Refreshes:
                 self._client.expire(names.REFRESHES, WAITS_SECONDS)
         except (redis.RedisError, TypeError, ValueError) as error:
             logger.debug("a refresh is not asked for: %s", type(error).__name__)
-        finally:
-            self._room.release()
 
     def take(self, most: int = 100) -> list[str]:
-        """Keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
+        """At most `most` keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
         with reading():
             taken = cast("list[bytes] | None", self._client.lpop(names.REFRESHES, most))
         return [name.decode() for name in taken or ()]
 
-    def asked(self, key: str) -> Asked | None:
-        """What to ask again, None when it has waited too long or cannot be read. Raises StoreUnavailable."""
+    def asked(self, key: str) -> RefreshRequest | None:
+        """The request of a key, None when it has waited too long or cannot be read. Raises StoreUnavailable."""
         if parse_readable_key(key) is None:
             return None
         with reading():
@@ -108,7 +126,10 @@ class Refreshes:
             return None
 
     def ended(self, key: str, *, well: bool) -> None:
-        """Lets the key be refreshed again: at once, or after a rest when it went wrong."""
+        """Lets a key be refreshed again: at once, or RESTS_SECONDS after a refresh that did not go `well`.
+
+        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
         with writing():
             if well:
                 self._client.delete(names.REFRESH + key.encode())
@@ -116,12 +137,13 @@ class Refreshes:
                 self._client.expire(names.REFRESH + key.encode(), RESTS_SECONDS)
 
     def close(self) -> None:
-        """Leaves what is on its way and ends the thread."""
-        self._thread.shutdown(wait=True)
+        """Writes what waits and ends the thread."""
+        self._worker.stop(CLOSE_SECONDS)
+        self._write_waiting()
 
 
-def refresh(cache: LLMCache, refreshes: Refreshes, key: str) -> str:
-    """Asks the provider anew and stores the answer; what came of it in a word or two.
+def refresh(cache: LLMCache, refreshes: RefreshQueue, key: str) -> str:
+    """Sends a queued request to the provider and stores the answer; returns the outcome in a few words.
 
     Counted as a refresh and not as a request. Raises what the provider raises.
     """

@@ -8,6 +8,7 @@ from . import invalidations as invalidating
 from . import replay as sending
 from . import schedules as scheduling
 from . import verdicts as judging
+from .formats import moment, table, text
 from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
     "invalidating",
     "judging",
     "looking",
+    "moment",
     "scheduling",
     "sending",
+    "table",
+    "text",
 ]

@@ -14,6 +14,7 @@ from ..errors import InvalidInput
 from ..metrics import Hedging
 from ..models import SemanticMode
 from ..semantic.quality import EvidenceReport, Pair, Published, Threshold
+from ..text import milliseconds, money, share
 from . import formats as words
 from .formats import DURATION
 from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
@@ -64,15 +65,15 @@ def _report_words(found: EvidenceReport, hedging: Hedging) -> str:
         ("Unlabelled", f"{found.unlabelled} pairs"),
         ("False hits", _false_hits(found)),
         ("More labels", f"{needed}, if none of them is an error"),
-        ("Judge", f"{rulings or 'never asked'}; p95 {words.milliseconds(judging.p95_ms)}"),
+        ("Judge", f"{rulings or 'never asked'}; p95 {milliseconds(judging.p95_ms)}"),
         (
             "Judging cost",
-            f"{words.money(judging.cost_usd)}, saved {words.money(judging.saved_usd)} at first hits alone",
+            f"{money(judging.cost_usd)}, saved {money(judging.saved_usd)} at first hits alone",
         ),
         (
             "Hedging",
             (
-                f"{hedging.dropped} provider calls dropped for a judge's yes, {words.money(hedging.cost_usd)} (of all "
+                f"{hedging.dropped} provider calls dropped for a judge's yes, {money(hedging.cost_usd)} (of all "
                 "namespaces, in 30 days at most)"
             ),
         ),
@@ -84,14 +85,14 @@ def _report_words(found: EvidenceReport, hedging: Hedging) -> str:
         table = [
             (
                 f"{point.threshold:.3f}",
-                words.share(point.hit_rate),
+                share(point.hit_rate),
                 str(point.labels),
                 str(point.errors),
-                words.share(point.bound),
+                share(point.bound),
             )
             for point in points
         ]
-        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95 %)")
+        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95%)")
         lines += [words.table(table, header=header), ""]
     for proposal in found.proposals:
         proposed = "no threshold" if proposal.threshold is None else f"{proposal.threshold:.3f}"
@@ -105,7 +106,7 @@ def _false_hits(found: EvidenceReport) -> str:
         return "nothing is served without the judge"
     if not point.labels:
         return "unknown: no label at or above the threshold"
-    return f"{point.errors} of {point.labels} labelled hits; at most {words.share(point.bound)} with 95 % confidence"
+    return f"{point.errors} of {point.labels} labelled hits; at most {share(point.bound)} with 95% confidence"
 
 
 def _agreement(found: EvidenceReport) -> str:
@@ -114,7 +115,7 @@ def _agreement(found: EvidenceReport) -> str:
         return "unknown: no pair has a label of both"
     return (
         f"{agreement.agreed} of {agreement.pairs} pairs; {agreement.false_yes} times the judge said yes wrongly, "
-        f"at most {words.share(agreement.bound)} of its yeses"
+        f"at most {share(agreement.bound)} of its yeses"
     )
 
 
@@ -213,14 +214,14 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
     rows = [
         (
             f"{point.threshold:.3f}",
-            f"{point.hits} ({words.share(point.hit_rate)})",
+            f"{point.hits} ({share(point.hit_rate)})",
             str(point.labelled),
             str(point.errors),
-            words.share(point.bound),
+            share(point.bound),
         )
         for point in points
     ]
-    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95 %)")
+    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95%)")
     plain = [msgspec.to_builtins(point) | {"hit_rate": point.hit_rate} for point in points]
     shell.answer(plain, words.table(rows, header=header))
     return Exit.OK if points and points[0].lookups else Exit.NOTHING

@@ -1,4 +1,4 @@
-"""How the command line writes figures and texts from outside, and reads durations."""
+"""How the command line writes times, tables and texts from outside, and reads durations."""
 
 from __future__ import annotations
 
@@ -45,46 +45,9 @@ def text(value: str, limit: int) -> str:
     return shown if len(value) <= limit else shown[:-1] + "…"
 
 
-def duration(seconds: float) -> str:
-    """The largest unit that fits, at most one decimal: `45 s`, `3.5 min`, `2 d`."""
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if abs(seconds) >= length:
-            return f"{_short(seconds / length)} {unit}"
-    return f"{_short(seconds)} s"
-
-
-def size(count: int | None) -> str:
-    """Bytes in the unit that fits."""
-    if count is None:
-        return "unknown"
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{_short(amount)} {unit}"
-        amount /= 1000
-    return f"{_short(amount)} TB"
-
-
-def money(usd: float | None) -> str:
-    """US dollars, cents and below where they matter."""
-    if usd is None:
-        return "unknown"
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
-
-
-def share(part: float | None) -> str:
-    """A share of 1 in percent."""
-    return "none yet" if part is None else f"{part:.1%}"
-
-
 def moment(at: float | None) -> str:
     """A time in UTC."""
     return "" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def milliseconds(value: float | None) -> str:
-    """A latency."""
-    return "none yet" if value is None else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
 
 def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> str:
@@ -97,7 +60,3 @@ def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> s
         "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
         for line in lines
     )
-
-
-def _short(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

@@ -15,6 +15,7 @@ from ..keys import Slot, normalize, readable_key
 from ..metrics import Summary
 from ..models import CacheStrategy, ChatRequest, Controls
 from ..stores import look_up
+from ..text import duration, milliseconds, money, share, size
 from . import formats as words
 from .formats import DURATION
 from .shell import Exit, Shell, cli, command, namespace_option
@@ -57,7 +58,7 @@ def stats(
     if by is not None:
         parts = metrics.breakdown(window, by, namespace=namespace, model=model)
         rows = [
-            (words.text(name, 40), str(part.requests), words.share(part.hit_rate), words.money(part.saved_cost_usd))
+            (words.text(name, 40), str(part.requests), share(part.hit_rate), money(part.saved_cost_usd))
             for name, part in parts.items()
         ]
         header = (by.capitalize(), "Requests", "Hit rate", "Saved")
@@ -71,20 +72,20 @@ def stats(
 def _summary_words(summary: Summary, window: float) -> str:
     details = ", ".join(f"{count} {name}" for name, count in summary.details.items())
     rows = [
-        ("Window", f"the last {words.duration(window)}"),
+        ("Window", f"the last {duration(window)}"),
         ("Requests", str(summary.requests)),
         ("Hits", f"{summary.hits}" + (f" ({details})" if details else "")),
         ("Misses", f"{summary.misses} ({summary.stored} stored, {summary.collapsed} collapsed)"),
         ("Bypasses", str(summary.bypasses)),
         ("Errors", str(summary.errors)),
-        ("Hit rate", words.share(summary.hit_rate)),
-        ("Money saved", words.money(summary.saved_cost_usd)),
-        ("Money spent", words.money(summary.cost_usd)),
-        ("Time saved", words.duration(summary.saved_seconds)),
+        ("Hit rate", share(summary.hit_rate)),
+        ("Money saved", money(summary.saved_cost_usd)),
+        ("Money spent", money(summary.cost_usd)),
+        ("Time saved", duration(summary.saved_seconds)),
         ("Tokens saved", f"{summary.saved_tokens:,}"),
     ]
     for name, histogram in (("Hit latency", summary.hit_latency), ("Miss latency", summary.miss_latency)):
-        p50, p95, p99 = (words.milliseconds(value) for value in (histogram.p50_ms, histogram.p95_ms, histogram.p99_ms))
+        p50, p95, p99 = (milliseconds(value) for value in (histogram.p50_ms, histogram.p95_ms, histogram.p99_ms))
         rows.append((name, f"p50 {p50}, p95 {p95}, p99 {p99}" if histogram.count else "none yet"))
     return words.table(rows)
 
@@ -227,9 +228,9 @@ def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
             (
                 plain["key"][:14] + "…",
                 words.text(plain["model"], 24),
-                words.duration(plain["age_seconds"]),
-                plain["state"] if plain["state"] != "fresh" else words.duration(plain["fresh_seconds"]) + " left",
-                words.size(plain["bytes"]),
+                duration(plain["age_seconds"]),
+                plain["state"] if plain["state"] != "fresh" else duration(plain["fresh_seconds"]) + " left",
+                size(plain["bytes"]),
                 words.text(plain["prompt"], 80),
             )
         )

@@ -13,7 +13,8 @@ import msgspec
 from ..bans import Criteria
 from ..errors import WriteRefused
 from ..invalidation import WORD, Invalidation, InvalidationState, Preview, Previewed
-from ..monitoring import Pools
+from ..monitoring import WorkerPools
+from ..text import duration, money, share, size
 from . import formats as words
 from .formats import DURATION
 from .shell import Command, Exit, Shell, cli, command, namespace_option
@@ -194,7 +195,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
         plain: dict[str, Any] = {"applied": True, "invalidation": plain_invalidation(known)}
         shell.answer(plain | ({"preview": _plain_preview(preview)} if preview else {}), "")
     elif timeout is not None:
-        late = f"It is in force, but its sweep has not ended within {words.duration(timeout)}."
+        late = f"It is in force, but its sweep has not ended within {duration(timeout)}."
         click.echo(late if is_late else _invalidation_words(known))
     if is_late or known.state in (InvalidationState.UNDONE, InvalidationState.REFUSED):
         return Exit.FAILED
@@ -204,7 +205,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
 def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
     """The invalidation when a worker has swept it, or when the time is up."""
     services = shell.shared
-    if services.queue_redis is not None and not Pools(services.queue_redis).alive_workers():
+    if services.queue_redis is not None and not WorkerPools(services.queue_redis).alive_workers():
         shell.say("No worker is alive, so nothing is swept until one is: python -m workers")
     deadline = time.monotonic() + timeout
     while True:
@@ -221,19 +222,19 @@ def _plain_preview(preview: Preview) -> dict[str, Any]:
 
 def _preview_words(preview: Preview) -> str:
     count = f"{preview.count:,}" if preview.exact else f"about {preview.count:,} ({preview.low:,} to {preview.high:,})"
-    unknown = f" and {preview.unknown_prices} of unknown price" if preview.unknown_prices else ""
+    cost = money(preview.cost_usd)
+    if preview.unknown_prices:
+        cost += f" and {preview.unknown_prices} of unknown price"
     what = words.text(f"{preview.criteria} in {preview.namespace}", 400)
-    share, size = words.share(preview.share), words.size(preview.bytes)
-    money, waiting = words.money(preview.cost_usd), words.duration(preview.refetch_seconds)
     if not preview.count:
         return f"{what}: none of {preview.total:,} entries."
     served = "" if preview.hits_last_day is None else f" They were served {preview.hits_last_day:,} times in a day."
     lines = [
-        f"{what}: {count} of {preview.total:,} entries ({share}), {size}.{served}",
-        f"To fetch them again: {money}{unknown}, {preview.tokens:,} tokens, {waiting} of waiting.",
+        f"{what}: {count} of {preview.total:,} entries ({share(preview.share)}), {size(preview.bytes)}.{served}",
+        f"To fetch them again: {cost}, {preview.tokens:,} tokens, {duration(preview.refetch_seconds)} of waiting.",
     ]
     for row in preview.rows[:SHOWN_ROWS]:
-        model, age = words.text(row.model, 24), words.duration(row.age_seconds)
+        model, age = words.text(row.model, 24), duration(row.age_seconds)
         lines.append(f"  {row.key[:14]}…  {model}  {age} old  {words.text(row.prompt, 70)}")
     if preview.count > SHOWN_ROWS:
         lines.append("  …")
@@ -248,7 +249,7 @@ def applied_words(done: Invalidation) -> str:
         case InvalidationState.SWEPT:
             return "Deleted."
         case _ if done.due_at > done.applied_at:
-            left = words.duration(done.due_at - done.applied_at)
+            left = duration(done.due_at - done.applied_at)
             return f"Hidden. For {left} it can be undone: python -m core undo {done.id}"
         case _:
             return f"Hidden. The sweep of {done.id} begins at once."
@@ -314,7 +315,7 @@ def plain_invalidation(known: Invalidation) -> dict[str, Any]:
 
 def _invalidation_words(known: Invalidation) -> str:
     swept = f", {known.deleted:,} deleted" if known.deleted is not None else ""
-    freed = f", {words.size(known.freed_bytes)} freed" if known.freed_bytes is not None else ""
+    freed = f", {size(known.freed_bytes)} freed" if known.freed_bytes is not None else ""
     return f"{_what(known)}: {known.state.value}{swept}{freed}."
 
 

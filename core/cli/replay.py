@@ -12,6 +12,7 @@ import click
 from ..access import Action
 from ..demo import Question, ReplayProgress, popular, read_questions, replay_questions, sample
 from ..errors import InvalidInput
+from ..text import duration, money, share
 from . import formats as words
 from .shell import Exit, Shell, cli, command
 
@@ -74,12 +75,12 @@ def replay(
 def _replay_words(last: ReplayProgress) -> str:
     details = ", ".join(f"{count} {name}" for name, count in sorted(last.details.items()))
     rows = [
-        ("Requests", f"{last.sent} in {words.duration(last.elapsed_seconds)}"),
-        ("Hit rate", words.share(last.hit_rate)),
+        ("Requests", f"{last.sent} in {duration(last.elapsed_seconds)}"),
+        ("Hit rate", share(last.hit_rate)),
         ("Answers", details or "none"),
         ("Errors", f"{last.errors}" + (f" ({last.problem})" if last.problem else "")),
-        ("Money saved", words.money(last.saved_usd)),
-        ("Time saved", words.duration(last.saved_seconds)),
+        ("Money saved", money(last.saved_usd)),
+        ("Time saved", duration(last.saved_seconds)),
     ]
     if last.gave_up:
         rows.append(("Given up", "nothing but errors came back"))

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import StoreUnavailable
 from ..invalidation import Schedule, Schedules
-from ..monitoring import Pools
+from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
 from .invalidations import Selection, applied_words, plain_invalidation, selecting
@@ -101,7 +101,7 @@ def add(
     )
     shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
-    if queue is not None and not Pools(queue).alive_workers():
+    if queue is not None and not WorkerPools(queue).alive_workers():
         shell.say("No worker is alive, so nothing runs by itself until one is: python -m workers")
     return Exit.OK
 

@@ -1,19 +1,20 @@
-"""Calls that may take too long: made on another thread, waited for so long and no longer."""
+"""Calls that may take too long: made on another thread, and waited for until a deadline."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from enum import Enum
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import Literal, TypeVar
+
+from .background import begin_in_each_process
 
 Result = TypeVar("Result")
 
 
 class Late(Enum):
-    """What a call comes to that is not done in time."""
+    """The result of a call that was not done in time."""
 
     LATE = "late"
 
@@ -22,50 +23,41 @@ LATE: Literal[Late.LATE] = Late.LATE
 
 
 class TimedCalls:
-    """At most `places` calls at once, late ones that still run included: one more is refused at once, as late.
+    """At most `count` calls at once, late ones that still run included: one more is refused at once, as late.
 
-    Thread-safe. After a fork the child has threads of its own.
+    Thread-safe. A forked child has threads of its own.
     """
 
-    def __init__(self, places: int, name: str) -> None:
-        self._places = places
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
         self._name = name
-        self._lock = Lock()
-        self._workers: _Workers | None = None
+        begin_in_each_process(self._begin)
+
+    def _begin(self) -> None:
+        # One value, so that a call never takes a place beside the threads of another pool. The pool starts its threads
+        # with the calls.
+        pool = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
+        self._threads = (pool, BoundedSemaphore(self._count))
 
     def call(self, function: Callable[[], Result], seconds: float) -> Result | Literal[Late.LATE]:
-        """What the function returns, or LATE; then it goes on by itself. Raises what the function raises in time."""
-        workers = self._own_workers()
-        if not workers.places.acquire(blocking=False):
+        """What the function returns, or LATE, when it goes on by itself. Raises what the function raises in time.
+
+        Blocks for at most `seconds`.
+        """
+        pool, places = self._threads
+        if not places.acquire(blocking=False):
             return LATE
         try:
-            future = workers.pool.submit(function)
-        except RuntimeError:  # closed, or the interpreter is shutting down
-            workers.places.release()
+            future = pool.submit(function)
+        except RuntimeError:  # closed meanwhile, or the interpreter is shutting down
+            places.release()
             return LATE
-        future.add_done_callback(lambda _: workers.places.release())
+        future.add_done_callback(lambda _: places.release())
         done, _ = wait([future], timeout=max(0.0, seconds))
         return future.result() if done and not future.cancelled() else LATE
 
     def close(self) -> None:
-        """Ends the threads, without waiting for what is under way."""
-        with self._lock:
-            workers, self._workers = self._workers, None
-        if workers is not None and workers.process == os.getpid():
-            workers.pool.shutdown(wait=False, cancel_futures=True)
-
-    def _own_workers(self) -> _Workers:
-        process = os.getpid()
-        with self._lock:
-            if self._workers is None or self._workers.process != process:
-                self._workers = _Workers(process, self._places, self._name)
-            return self._workers
-
-
-class _Workers:
-    """Threads of one process, and as many places as there are threads."""
-
-    def __init__(self, process: int, count: int, name: str) -> None:
-        self.process = process
-        self.pool = ThreadPoolExecutor(count, thread_name_prefix=name)
-        self.places = BoundedSemaphore(count)
+        """Ends the threads, without waiting for what is under way. Later calls get new ones."""
+        pool, _ = self._threads
+        self._begin()
+        pool.shutdown(wait=False, cancel_futures=True)

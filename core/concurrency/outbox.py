@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from typing import TypeAlias
 
 import redis
+
+from .background import BackgroundWorker, begin_in_each_process
 
 logger = logging.getLogger("encore.outbox")
 
@@ -17,72 +18,53 @@ Command: TypeAlias = tuple[str | bytes | int | float, ...]
 MAX_WAITING = 2_000
 MAX_PIPELINE = 200
 CLOSE_SECONDS = 5.0
+EVERY_SECONDS = 1.0
+"""How often the thread looks whether it can end; what is put wakes it at once."""
 
 
 class Outbox:
     """Sends what it is given, in order, at most once: what Redis does not take is dropped and counted.
 
-    `put` returns at once and never raises. The thread starts with the first command; a forked child begins with
-    nothing.
+    `put` returns at once and never raises. A forked child begins with nothing.
     """
 
     def __init__(self, client: redis.Redis, *, max_waiting: int = MAX_WAITING) -> None:
         self._client = client
         self._max_waiting = max_waiting
-        self._begin()
+        self._worker = BackgroundWorker(self._send_waiting, name="encore-outbox", every_seconds=EVERY_SECONDS)
+        begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
         self._waiting: deque[Command] = deque()
         self._sending = threading.Lock()
-        self._starting = threading.Lock()
-        self._is_due = threading.Event()
-        self._is_closed = threading.Event()
-        self._thread: threading.Thread | None = None
         self._is_failing = False
         self.dropped = 0
         """Commands that were never sent, or not taken."""
 
     def put(self, *commands: Command) -> None:
         """Takes commands; drops them when too many wait already."""
-        if self._process != os.getpid():
-            self._begin()
         if len(self._waiting) + len(commands) > self._max_waiting:
             self.dropped += len(commands)
             return
         self._waiting.extend(commands)
-        self._is_due.set()
-        if self._thread is None:
-            self._start()
+        self._worker.wake()
 
     def flush(self) -> None:
         """Sends all that was put so far; returns when Redis has it, or has refused it."""
-        if self._process != os.getpid():
-            self._begin()
-        with self._sending:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(MAX_PIPELINE, len(self._waiting)))]
-                self._send(batch)
+        self._send_waiting()
 
     def close(self) -> None:
         """Sends what waits and ends the thread."""
-        self._is_closed.set()
-        self._is_due.set()
-        if self._thread is not None and self._process == os.getpid():
-            self._thread.join(CLOSE_SECONDS)
+        self._worker.stop(CLOSE_SECONDS)
         self.flush()
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None and not self._is_closed.is_set():
-                self._thread = threading.Thread(target=self._keep_sending, name="encore-outbox", daemon=True)
-                self._thread.start()
-
-    def _keep_sending(self) -> None:
-        while not self._is_closed.is_set():
-            self._is_due.wait()
-            self._is_due.clear()
-            self.flush()
+    def _send_waiting(self) -> bool:
+        found = False
+        with self._sending:
+            while self._waiting:
+                found = True
+                self._send([self._waiting.popleft() for _ in range(min(MAX_PIPELINE, len(self._waiting)))])
+        return found
 
     def _send(self, batch: list[Command]) -> None:
         try:

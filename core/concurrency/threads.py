@@ -33,7 +33,7 @@ def beside(work: Callable[[], Result]) -> Future[Result]:
     def run() -> None:
         try:
             result = context.run(work)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+        except BaseException as error:  # noqa: BLE001 - handed to the caller that asks for the result
             done.set_exception(error)
         else:
             done.set_result(result)

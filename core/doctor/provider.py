@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import openai
-
 from ..bootstrap import Services
 from ..settings import ProviderChoice
 from ..text import masked
@@ -36,6 +34,8 @@ def provider_findings(services: Services) -> Iterator[Finding]:
 
 
 def _provider_finding(services: Services) -> Finding:
+    import openai  # takes most of a second, which commands that ask no provider need not wait
+
     address = masked(services.provider.base_url)
     probed = probe(services.provider.models)
     if probed.value is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..bootstrap import Services
-from ..monitoring import Pools
+from ..monitoring import WorkerPools
 from .findings import Finding, Level
 
 
@@ -21,7 +21,7 @@ def queue_findings(services: Services) -> Iterator[Finding]:
                 remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
             )
         return
-    workers = Pools(services.queue_redis).alive_workers()
+    workers = WorkerPools(services.queue_redis).alive_workers()
     if services.settings.queue_redis_url is not None:
         yield Finding(area="queue", level=Level.OK, text="The queue's own Redis answers.")
     if workers:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 
 from ..bootstrap import Services
-from ..stores import Persistence, StoreFacts
+from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION
+from ..text import share
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9
@@ -36,10 +37,10 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
     began = time.perf_counter()
     services.store.ping()
     milliseconds = (time.perf_counter() - began) * 1000
-    facts = services.store.facts()
-    yield Finding(area="redis", level=Level.OK, text=f"Redis {facts.version} answers in {milliseconds:.1f} ms.")
+    info = services.store.info()
+    yield Finding(area="redis", level=Level.OK, text=f"Redis {info.version} answers in {milliseconds:.1f} ms.")
     settings = services.settings
-    yield from facts_findings(facts, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
     seconds, microseconds = services.redis.time()
     skew = now - (seconds + microseconds / 1e6)
     if abs(skew) > SKEW_SECONDS:
@@ -51,47 +52,47 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
         )
 
 
-def facts_findings(facts: StoreFacts, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
-    """What is wrong with a Redis, given its facts. Pure.
+def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
+    """What is wrong with a Redis, given its info. Pure.
 
     `replicas` is the number of replicas that must have each invalidation; `synced`: its disk must have it too.
     """
-    version = _version(facts.version)
+    version = _version(info.version)
     if version is not None:
-        yield from _version_findings(facts.version, version)
-    yield from _memory_findings(facts)
-    yield from _write_findings(facts)
-    yield from _promise_findings(facts, version, replicas=replicas, synced=synced)
-    yield from _persistence_findings(facts)
+        yield from _version_findings(info.version, version)
+    yield from _memory_findings(info)
+    yield from _write_findings(info)
+    yield from _promise_findings(info, version, replicas=replicas, synced=synced)
+    yield from _persistence_findings(info)
 
 
-def _memory_findings(facts: StoreFacts) -> Iterator[Finding]:
-    if facts.policy.startswith("allkeys"):
+def _memory_findings(info: StoreInfo) -> Iterator[Finding]:
+    if info.policy.startswith("allkeys"):
         yield Finding(
             area="redis",
-            level=Level.ERROR if facts.max_bytes else Level.WARNING,
-            text=f"Its eviction policy is {facts.policy}: when memory is full, invalidation records, the audit log and "
+            level=Level.ERROR if info.max_bytes else Level.WARNING,
+            text=f"Its eviction policy is {info.policy}: when memory is full, invalidation records, the audit log and "
             "jobs are evicted like any entry.",
             remedy="Set maxmemory-policy to volatile-lru, volatile-lfu or noeviction.",
         )
-    if facts.max_bytes and facts.used_bytes is not None and facts.used_bytes > FULL_SHARE * facts.max_bytes:
+    if info.max_bytes and info.used_bytes is not None and info.used_bytes > FULL_SHARE * info.max_bytes:
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text=f"Its memory is {facts.used_bytes / facts.max_bytes:.0%} full.",
+            text=f"Its memory is {share(info.used_bytes / info.max_bytes, 0)} full.",
             remedy="Give it more, shorten TTLs, or set maxmemory-policy to volatile-lru.",
         )
 
 
-def _write_findings(facts: StoreFacts) -> Iterator[Finding]:
-    if facts.role not in ("", "master"):
+def _write_findings(info: StoreInfo) -> Iterator[Finding]:
+    if info.role not in ("", "master"):
         yield Finding(
             area="redis",
             level=Level.ERROR,
             text="It is a replica: nothing can be stored or invalidated.",
             remedy="Name the primary in ENCORE_REDIS_URL.",
         )
-    elif not facts.writable:
+    elif not info.writable:
         yield Finding(
             area="redis",
             level=Level.ERROR,
@@ -101,18 +102,18 @@ def _write_findings(facts: StoreFacts) -> Iterator[Finding]:
 
 
 def _promise_findings(
-    facts: StoreFacts, version: tuple[int, int, int] | None, *, replicas: int, synced: bool
+    info: StoreInfo, version: tuple[int, int, int] | None, *, replicas: int, synced: bool
 ) -> Iterator[Finding]:
     """Settings of what must have an invalidation before it is acknowledged, which this server cannot keep."""
-    if facts.replicas < replicas:
+    if info.replicas < replicas:
         yield Finding(
             area="redis",
             level=Level.ERROR,
-            text=f"Its replicas are {facts.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
+            text=f"Its replicas are {info.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
             "every invalidation is reported as unknown.",
             remedy="Connect replicas, or ask for fewer.",
         )
-    if synced and (facts.persistence is not Persistence.LOG or (version is not None and version < SYNCED_VERSION)):
+    if synced and (info.persistence is not Persistence.LOG or (version is not None and version < SYNCED_VERSION)):
         yield Finding(
             area="redis",
             level=Level.ERROR,
@@ -122,8 +123,8 @@ def _promise_findings(
         )
 
 
-def _persistence_findings(facts: StoreFacts) -> Iterator[Finding]:
-    if facts.persistence is Persistence.SNAPSHOTS:
+def _persistence_findings(info: StoreInfo) -> Iterator[Finding]:
+    if info.persistence is Persistence.SNAPSHOTS:
         yield Finding(
             area="redis",
             level=Level.WARNING,
@@ -131,7 +132,7 @@ def _persistence_findings(facts: StoreFacts) -> Iterator[Finding]:
             "invalidated since.",
             remedy="Set appendonly to yes.",
         )
-    elif facts.persistence is Persistence.NOTHING:
+    elif info.persistence is Persistence.NOTHING:
         yield Finding(
             area="redis",
             level=Level.WARNING,

@@ -10,7 +10,6 @@ from .listing import (
     EntryPage,
     FoundEntry,
     Place,
-    answer_text,
     count_listed,
     find_entries,
     find_entry,
@@ -25,6 +24,6 @@ from .verdicts import Verdict, Verdicts
 __all__ = [
     "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
     "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
-    "Pins", "Place", "SeedReport", "Verdict", "Verdicts", "answer_text", "count_listed", "differences", "explain",
-    "export", "find_entries", "find_entry", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
+    "Pins", "Place", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences", "explain", "export",
+    "find_entries", "find_entry", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
 ]  # fmt: skip

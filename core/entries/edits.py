@@ -18,7 +18,7 @@ from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
 from ..keys import parse_readable_key, readable_key
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
-from ..stores import MissReason, Store
+from ..stores import EntryStore, MissReason
 from .expiry import keep_until, place_of, served_entry
 from .pins import Pins
 from .transfer import Line, read_lines, written
@@ -58,7 +58,7 @@ class Edits:
     def __init__(
         self,
         cache: LLMCache,
-        store: Store,
+        store: EntryStore,
         trail: AuditTrail,
         *,
         pins: Pins | None = None,

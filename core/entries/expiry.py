@@ -12,7 +12,7 @@ from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError, InvalidInput
 from ..keys import Slot, normalized_digest, parse_readable_key
 from ..models import CacheEntry
-from ..stores import Store, codec
+from ..stores import EntryStore, codec
 
 TRIES = 5
 
@@ -25,14 +25,14 @@ def place_of(namespace: str, key: str) -> tuple[Slot, bytes]:
     return Slot(namespace, parsed[0]), parsed[1]
 
 
-def served_entry(store: Store, slot: Slot, digest: bytes) -> CacheEntry:
+def served_entry(store: EntryStore, slot: Slot, digest: bytes) -> CacheEntry:
     """An entry that no invalidation touches. Raises InvalidInput for one that is not there or not such."""
     entry, _, _ = _served(store, slot, digest)
     return entry
 
 
 def keep_until(
-    store: Store,
+    store: EntryStore,
     slot: Slot,
     digest: bytes,
     fresh_until: float,
@@ -56,7 +56,7 @@ def keep_until(
     raise InvalidInput("key", "the entry changes all the time; look again")
 
 
-def _keep_alias(store: Store, slot: Slot, entry: CacheEntry, stays_ms: int, *, strip_stop_words: bool) -> None:
+def _keep_alias(store: EntryStore, slot: Slot, entry: CacheEntry, stays_ms: int, *, strip_stop_words: bool) -> None:
     """The same for the alias, if there is one that leads to this very entry."""
     digest = normalized_digest(entry.header.scope, entry.prompt, strip_stop_words=strip_stop_words)
     if digest is None:
@@ -78,7 +78,7 @@ def _fresh_until(entry: CacheEntry, fresh_until: float) -> CacheEntry:
     return msgspec.structs.replace(entry, header=header)
 
 
-def _served(store: Store, slot: Slot, digest: bytes) -> tuple[CacheEntry, bytes, InvalidationRecord]:
+def _served(store: EntryStore, slot: Slot, digest: bytes) -> tuple[CacheEntry, bytes, InvalidationRecord]:
     """The entry, as it is stored, and the record that shows it."""
     [value], record = store.read(slot, [digest])
     try:

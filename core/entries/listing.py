@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -21,7 +20,8 @@ from ..errors import DecodeError
 from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
-from ..stores import Row, Store, codec
+from ..stores import EntryIndex, Row, codec
+from ..wire import readable
 from .pins import Pins
 
 PAGE_SIZE = 50
@@ -73,7 +73,7 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _has_text(self, entry: CacheEntry) -> bool:
         text = _fold(self.text)
-        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(answer_text(entry.body)))
+        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(readable(entry.body)))
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +106,7 @@ class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def page_entries(
-    store: Store,
+    store: EntryIndex,
     slots: Sequence[Slot],
     where: EntryFilter,
     *,
@@ -162,7 +162,7 @@ def _counts(hits: HitCounts | None, places: Sequence[tuple[Slot, bytes]]) -> lis
     return [known[slot][digest] for slot, digest in places]
 
 
-def count_listed(store: Store, slots: Sequence[Slot], where: EntryFilter) -> int:
+def count_listed(store: EntryIndex, slots: Sequence[Slot], where: EntryFilter) -> int:
     """How many entries the indexes list for a filter's model and times; some of them may have expired lately."""
     count = 0
     for slot in slots:
@@ -174,7 +174,7 @@ def count_listed(store: Store, slots: Sequence[Slot], where: EntryFilter) -> int
 
 
 def find_entry(
-    store: Store, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
+    store: EntryIndex, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
 ) -> FoundEntry | None:
     """The entry, or alias, with a key as people paste it; None when it is not there. Raises StoreUnavailable."""
     parsed = parse_readable_key(key.strip())
@@ -189,7 +189,7 @@ def find_entry(
     return msgspec.structs.replace(one, hits=count, pinned=pins is not None and pins.is_pinned(namespace, one.key))
 
 
-def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
+def find_entries(store: EntryIndex, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
     """Up to `limit` entries, in no order: the first that a walk meets. Raises StoreUnavailable."""
     found: list[FoundEntry] = []
     for slot in slots:
@@ -209,29 +209,8 @@ def find_entries(store: Store, slots: list[Slot], where: EntryFilter, limit: int
     return found
 
 
-def answer_text(body: Mapping[str, Any] | None) -> str:
-    """A stored answer as text: what its choices say, or for anything else the JSON as it came."""
-    if body is None:
-        return ""
-    match body:
-        case {"choices": [*choices]} if choices and all(map(_says, choices)):
-            return "\n\n".join(_says(choice) for choice in choices)
-        case _:
-            return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()
-
-
-def _says(choice: Any) -> str:
-    match choice:
-        case {"message": {"tool_calls": [_, *_]}}:
-            return ""
-        case {"message": {"content": str(text)}}:
-            return text
-        case _:
-            return ""
-
-
 def _newest_first(
-    store: Store, slots: Sequence[Slot], where: EntryFilter, after: Place | None
+    store: EntryIndex, slots: Sequence[Slot], where: EntryFilter, after: Place | None
 ) -> Iterator[tuple[Place, Slot]]:
     """The index rows of all models and buckets in one order, read as they are wanted."""
     before = after
@@ -274,7 +253,7 @@ def _pinned_last(
     return iter([row for row in places if after is None or row[0] < after])
 
 
-def _rows(store: Store, slot: Slot, model: str, before: Place | None) -> Iterator[tuple[Place, Slot]]:
+def _rows(store: EntryIndex, slot: Slot, model: str, before: Place | None) -> Iterator[tuple[Place, Slot]]:
     while True:
         places = store.recent(slot, model, before=before, limit=_BATCH)
         yield from ((place, slot) for place in places)
@@ -283,11 +262,11 @@ def _rows(store: Store, slot: Slot, model: str, before: Place | None) -> Iterato
         before = places[-1]
 
 
-def _models(store: Store, slot: Slot, where: EntryFilter) -> list[str]:
+def _models(store: EntryIndex, slot: Slot, where: EntryFilter) -> list[str]:
     return list(store.models(slot)) if where.model is None else [where.model]
 
 
-def _read(store: Store, wanted: Sequence[tuple[Slot, bytes]]) -> list[tuple[Row, InvalidationRecord] | None]:
+def _read(store: EntryIndex, wanted: Sequence[tuple[Slot, bytes]]) -> list[tuple[Row, InvalidationRecord] | None]:
     """What is at these places now, each with the record as of the same moment: a round trip for each bucket."""
     by_slot: dict[Slot, list[bytes]] = {}
     for slot, digest in wanted:
@@ -325,7 +304,7 @@ def _found(slot: Slot, row: Row, record: InvalidationRecord) -> FoundEntry | Non
     )
 
 
-def _batches(store: Store, slot: Slot, where: EntryFilter) -> Iterator[list[Row]]:
+def _batches(store: EntryIndex, slot: Slot, where: EntryFilter) -> Iterator[list[Row]]:
     if where.model is not None:
         return store.walk_model(slot, where.model, created_before=where.created_before, whole=True)
     return store.walk(slot, whole=True)

@@ -20,7 +20,7 @@ from ..access import Acting, Action, AuditLog
 from ..bans import Visibility, visibility
 from ..errors import DecodeError, InvalidInput
 from ..keys import names, readable_key
-from ..stores import Store, codec
+from ..stores import EntryStore, codec
 from ..stores.redis import reading, writing
 from .expiry import keep_until, place_of, served_entry
 
@@ -61,7 +61,7 @@ class Pins:
     def __init__(
         self,
         client: redis.Redis,
-        store: Store,
+        store: EntryStore,
         audit: AuditLog,
         *,
         release_seconds: Callable[[str], float],

@@ -8,7 +8,7 @@ from .. import bans
 from ..bans import InvalidationRecord
 from ..errors import OutcomeUnknown, StoreUnavailable
 from ..keys import Slot
-from ..stores import Store
+from ..stores import RecordStore
 
 REPLICAS_SECONDS = 1.0
 DISK_SECONDS = 3.0
@@ -27,7 +27,7 @@ class Durability:
 
     def __init__(
         self,
-        store: Store,
+        store: RecordStore,
         *,
         replicas: int,
         synced: bool,

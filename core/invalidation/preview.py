@@ -15,7 +15,7 @@ from ..errors import DecodeError, InvalidationRefused, InvalidInput
 from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts
 from ..models import CacheEntry
-from ..stores import Row, Store, codec
+from ..stores import EntryIndex, Row, codec
 
 EXACT_LIMIT = 20_000
 """Entries a preview reads before it estimates from those it has read."""
@@ -47,7 +47,7 @@ class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What an invalidation would do now. Nothing has been changed.
 
-    `count` is exact, or (with `exact` False) an estimate with its 95 % interval `low`..`high` from `scanned` entries of
+    `count` is exact, or (with `exact` False) an estimate with its 95% interval `low`..`high` from `scanned` entries of
     `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
     expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often those that match were served in the last day, None where nobody counts. `sequence` is
@@ -149,7 +149,7 @@ def _what(namespace: str, criteria: Criteria) -> str:
 
 
 def make_preview(
-    store: Store,
+    store: EntryIndex,
     slots: Sequence[Slot],
     criteria: Criteria,
     *,
@@ -189,7 +189,7 @@ def make_preview(
     )
 
 
-def _one(store: Store, slot: Slot, key: str) -> list[Row]:
+def _one(store: EntryIndex, slot: Slot, key: str) -> list[Row]:
     _, digest = parse_readable_key(key) or (0, b"")
     values, _ = store.read(slot, [digest])
     return [Row(digest=digest, value=value) for value in values if value is not None]
@@ -309,7 +309,7 @@ def _readable(row: Row) -> CacheEntry | None:
 
 
 def _interval(found: int, scanned: int, total: int) -> tuple[int, int]:
-    """The 95 % Wilson interval of a share, as entries of the total."""
+    """The 95% Wilson interval of a share, as entries of the total."""
     z = 1.96
     share = found / scanned
     centre = share + z * z / (2 * scanned)

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import redis
@@ -19,8 +19,8 @@ from ..access import Acting, Action, AuditTrail
 from ..bans import Criteria
 from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
 from ..keys import names
-from ..stores.redis import reading, writing
-from ..text import printable
+from ..stores.redis import lock, shared_hash
+from ..text import exact_duration, printable
 from .history import Invalidation
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
 
@@ -32,15 +32,6 @@ LOCK_MS = 30_000
 
 _DAILY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _LOCK = names.SCHEDULES + b":lock"
-
-# KEYS: the schedules. ARGV: id, the value as read (empty: none), the value as it shall be (empty: removed).
-_SWAP = """
-local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if current ~= ARGV[2] then return 0 end
-if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
-return 1
-"""
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +87,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         """For people: `daily at 03:30 UTC`, `every 6 h`."""
         if self.daily_at is not None:
             return f"daily at {self.daily_at} UTC"
-        return f"every {_length(self.every_seconds or 0)}"
+        return f"every {exact_duration(self.every_seconds or 0)}"
 
     @property
     def what(self) -> str:
@@ -108,7 +99,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
             except InvalidInput as error:  # of another version
                 words.append(f"cannot be run: {error}")
         if self.older_than_seconds is not None:
-            words.append(f"older than {_length(self.older_than_seconds)}")
+            words.append(f"older than {exact_duration(self.older_than_seconds)}")
         return ", ".join(words)
 
 
@@ -119,21 +110,18 @@ class Schedules:
         self, client: redis.Redis, invalidation: CacheInvalidator, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._client = client
+        self._hash = shared_hash(client, names.SCHEDULES)
         self._invalidation = invalidation
         self._clock = clock
-        self._swap = client.register_script(_SWAP)
-        self._release = client.register_script(_RELEASE)
 
     def all(self) -> list[Schedule]:
         """All of them, the next one due first."""
-        with reading():
-            values = cast("dict[bytes, bytes]", self._client.hgetall(names.SCHEDULES.decode()))
-        found = [schedule for value in values.values() if (schedule := _decode(value))]
+        found = [schedule for value in self._hash.all().values() if (schedule := _decode(value))]
         return sorted(found, key=lambda schedule: (not schedule.enabled, schedule.next_run_at))
 
     def get(self, schedule_id: str) -> Schedule:
         """One by its id. Raises InvalidationNotFound."""
-        schedule = _decode(self._value(schedule_id))
+        schedule = _decode(self._hash.get(schedule_id))
         if schedule is None:
             raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
         return schedule
@@ -218,7 +206,7 @@ class Schedules:
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
         while True:
-            value = self._value(schedule_id)
+            value = self._hash.get(schedule_id)
             schedule = _decode(value)
             if schedule is None:
                 raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
@@ -255,20 +243,13 @@ class Schedules:
         now = self._clock()
         if not any(schedule.enabled and schedule.next_run_at <= now for schedule in self.all()):
             return []
-        token = secrets.token_bytes(16)
-        with writing():
-            if not self._client.set(_LOCK, token, nx=True, px=LOCK_MS):
-                return []
-        try:
+        with lock(self._client, _LOCK, LOCK_MS) as is_held:
             # Looked at again under the lock: another process may just have run it.
             return [
                 done
-                for schedule in self.all()
+                for schedule in (self.all() if is_held else ())
                 if schedule.enabled and schedule.next_run_at <= now and (done := self._run(schedule, now))
             ]
-        finally:
-            with writing():
-                self._release(keys=[_LOCK], args=[token])
 
     def _run(self, schedule: Schedule, now: float) -> Invalidation | None:
         """One run. Its request id names its due time: should this process die before noting it, nothing doubles.
@@ -291,7 +272,7 @@ class Schedules:
 
     def _change(self, schedule_id: str, **fields: Any) -> Schedule:
         while True:
-            value = self._value(schedule_id)
+            value = self._hash.get(schedule_id)
             schedule = _decode(value)
             if schedule is None:
                 raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
@@ -299,14 +280,8 @@ class Schedules:
             if self._write(schedule_id, value, changed):
                 return changed
 
-    def _value(self, schedule_id: str) -> bytes:
-        with reading():
-            return cast("bytes | None", self._client.hget(names.SCHEDULES.decode(), schedule_id)) or b""
-
     def _write(self, schedule_id: str, before: bytes, after: Schedule | None) -> bool:
-        value = msgspec.json.encode(after) if after else b""
-        with writing():
-            return bool(self._swap(keys=[names.SCHEDULES], args=[schedule_id, before, value]))
+        return self._hash.swap(schedule_id, before, msgspec.json.encode(after) if after else b"")
 
     def _record(self, trail: AuditTrail, action: str, schedule: Schedule) -> None:
         trail.record(
@@ -327,15 +302,6 @@ class Schedules:
 def scheduling(criteria: Mapping[str, Any]) -> Action:
     """What it is to have so much invalidated by itself."""
     return Action.SCHEDULE_ALL if criteria.get("all") else Action.SCHEDULE
-
-
-def _length(seconds: float) -> str:
-    """In the largest unit that divides it: `90 min`, `7 d`."""
-    whole = int(seconds)
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if whole % length == 0:
-            return f"{whole // length} {unit}"
-    return f"{whole} s"
 
 
 def _decode(value: bytes) -> Schedule | None:

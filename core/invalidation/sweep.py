@@ -15,11 +15,11 @@ import msgspec
 
 from .. import bans
 from ..access import AuditTrail
-from ..bans import Ban, BanState, InvalidationRecord, needles
+from ..bans import Ban, BanState, InvalidationRecord, required_substrings
 from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
-from ..stores import Doom, Glance, Removal, Removed, Row, Sifted, Store, codec
+from ..stores import EntrySummary, Removal, Removed, Row, ScanPage, Store, SweepFilter, codec
 
 BATCH = 1000
 """Names that the server looks at in one step."""
@@ -144,9 +144,9 @@ class Sweep:
             if self._should_stop():
                 return False
             doomed = []
-            progress.scanned += page.others
+            progress.scanned += page.left_out
             for row in page.rows:
-                seen = self._glance(slot, row, whole)
+                seen = self._summary(slot, row, whole)
                 if seen is None:
                     continue
                 progress.scanned += seen.target is None
@@ -160,42 +160,42 @@ class Sweep:
             if doomed:
                 self._delete(slot, doomed, progress)
             self._on_batch(progress)
-            if page.rows or page.others:
+            if page.rows or page.left_out:
                 self._rest_after(began)
             began = time.monotonic()
         return True
 
-    def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[Sifted]:
+    def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[ScanPage]:
         """All that a ban may select, and perhaps more."""
-        dooms = [
-            Doom(
+        filters = [
+            SweepFilter(
                 sequence=ban.sequence,
                 created_before=ban.criteria.created_before,
                 model=ban.criteria.model,
                 digest=ban.criteria.digest,
-                needles=needles(ban.criteria),
+                substrings=required_substrings(ban.criteria),
             )
             for ban in swept
         ]
-        if any(doom.is_blunt and not ban.criteria.is_listed for doom, ban in zip(dooms, swept, strict=True)):
-            return map(Sifted, self._store.walk(slot, whole=whole))  # it would leave out little
-        return self._store.sift(slot, record.incarnation, dooms, whole=whole, batch=self._batch)
+        if any(each.matches_all and not ban.criteria.is_listed for each, ban in zip(filters, swept, strict=True)):
+            return map(ScanPage, self._store.walk(slot, whole=whole))  # it would leave out little
+        return self._store.scan_matching(slot, record.incarnation, filters, whole=whole, batch=self._batch)
 
-    def _glance(self, slot: Slot, row: Row, whole: bool) -> Glance | None:
-        """What the bans look at; None for bytes that no lookup would serve either."""
+    def _summary(self, slot: Slot, row: Row, whole: bool) -> EntrySummary | None:
+        """What criteria are compared with; None for bytes that no lookup would serve either."""
         try:
-            return codec.glance(row.value, with_text=whole)
+            return codec.summarize(row.value, with_text=whole)
         except DecodeError:
             if whole:
                 return None
         # Not enough of it was read, if the model's name is very long.
         [value], _ = self._store.read(slot, [row.digest])
         try:
-            return codec.glance(value, with_text=False) if value is not None else None
+            return codec.summarize(value, with_text=False) if value is not None else None
         except DecodeError:
             return None
 
-    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, Glance]], progress: SweepProgress) -> None:
+    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> None:
         removals = [
             Removal(
                 digest=digest,
@@ -234,6 +234,6 @@ def record_sweep(
         )
 
 
-def selects(swept: Sequence[Ban], seen: Glance) -> bool:
+def selects(swept: Sequence[Ban], seen: EntrySummary) -> bool:
     """Whether one of these bans matches what was stored before it."""
     return any(ban.sequence > seen.sequence and ban.criteria.matches(seen, seen.prompt, seen.tags) for ban in swept)

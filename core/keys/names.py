@@ -142,4 +142,4 @@ SAMPLES = b"encore:samples"
 JUDGE_BUDGET = b"encore:judge:"
 
 
-REFUSALS = "encore:refused:"
+REJECTED_PAIRS = "encore:refused:"

@@ -15,7 +15,7 @@ import redis
 
 from ..keys import Slot, parse_readable_key
 from ..models import Outcome
-from ..stores.redis import reading, writing
+from ..stores.redis import load_script, reading, writing
 
 PART_SECONDS = 3 * 3600
 PARTS = 9
@@ -45,30 +45,9 @@ class _Waiting(msgspec.Struct):
     last_at: float
 
 
-# KEYS: totals, times, the part of the day. ARGV: TTL of the first two, TTL of the part, then triples of digest, hits
-# and time.
-_ADD = """
-for a = 3, #ARGV, 3 do
-  redis.call('ZINCRBY', KEYS[1], ARGV[a + 1], ARGV[a])
-  redis.call('ZADD', KEYS[2], 'GT', ARGV[a + 2], ARGV[a])
-  redis.call('HINCRBY', KEYS[3], ARGV[a], ARGV[a + 1])
-end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[2], ARGV[1])
-redis.call('EXPIRE', KEYS[3], ARGV[2])
-"""
+_ADD = load_script(__file__, "add_hits")
 
-# KEYS: totals, times, then entries. ARGV: their digests.
-_PRUNE = """
-local dropped = 0
-for i = 3, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then
-    dropped = dropped + redis.call('ZREM', KEYS[1], ARGV[i - 2])
-    redis.call('ZREM', KEYS[2], ARGV[i - 2])
-  end
-end
-return dropped
-"""
+_PRUNE = load_script(__file__, "prune_hits")
 
 
 class HitCounts:
@@ -82,6 +61,7 @@ class HitCounts:
         self._client = client
         self._clock = clock
         self._waiting: dict[tuple[str, str], _Waiting] = {}
+        # Plain dicts: they are read without a lock while the thread that flushes adds and removes.
         self._here: dict[tuple[str, int], dict[bytes, _Waiting]] = {}
         self._parts_here: dict[tuple[str, int, int], dict[bytes, int]] = {}
         if client is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import secrets
 import threading
 import time
@@ -22,6 +21,7 @@ from typing import Literal, Self
 import msgspec
 import redis
 
+from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import CacheError, InvalidInput
 from ..models import Outcome, OutcomeKind
 from .hits import HitCounts
@@ -76,14 +76,14 @@ class CacheMetrics:
         self._flush_seconds = flush_seconds
         self._record_prompts = record_prompts
         self._clock = clock
-        self._begin()
+        self._worker = BackgroundWorker(self._flush_again, name="metrics", every_seconds=flush_seconds)
+        begin_in_each_process(self._begin)
         reference = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _begin_again(reference))
         self._at_exit = lambda: _close(reference)
         atexit.register(self._at_exit)
 
     def _begin(self) -> None:
-        """The state of a process that has counted nothing. Locks too: at a fork, another thread may hold one."""
+        """The state of a process that has counted nothing."""
         self._ledger: Ledger = MemoryLedger() if self._client is None else RedisLedger(self._client)
         self._requests = RequestLog(self._client)
         self._hits = HitCounts(self._client, clock=self._clock)
@@ -95,8 +95,6 @@ class CacheMetrics:
         self._sending: Batch | None = None
         self._sender = secrets.token_hex(8)
         self._sequence = 0
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
         self.flush_error = ""
         """Why the latest flush failed; empty when it did not."""
 
@@ -107,8 +105,8 @@ class CacheMetrics:
         if prompt is not None:
             prompt = prompt[:MAX_PROMPT] if self._record_prompts else None
         self._queue.append((outcome, prompt))
-        if self._thread is None:
-            self._start()
+        if self._worker.thread is None:
+            self._worker.start()
         if len(self._queue) >= MAX_QUEUED and self._counting.acquire(blocking=False):
             try:
                 self._count_queued()
@@ -123,8 +121,8 @@ class CacheMetrics:
         if amount >= 1:
             with self._counting:
                 self._tally.count(self._clock(), name, amount)
-            if self._thread is None:
-                self._start()
+            if self._worker.thread is None:
+                self._worker.start()
 
     def _count_queued(self) -> None:
         now = self._clock()
@@ -144,12 +142,10 @@ class CacheMetrics:
 
     # Flushing
 
-    def _start(self) -> None:
-        with self._counting:
-            if self._thread is None and not self._stop.is_set():
-                arguments = (weakref.ref(self), self._stop, self._flush_seconds)
-                self._thread = threading.Thread(target=_keep_flushing, args=arguments, name="metrics", daemon=True)
-                self._thread.start()
+    def _flush_again(self) -> bool:
+        """A round of the thread. It is never idle: `record` only looks whether there is a thread, without a lock."""
+        self.flush()
+        return True
 
     def flush(self) -> bool:
         """Writes all that was counted so far; False when the store did not take it: then it is kept."""
@@ -202,11 +198,8 @@ class CacheMetrics:
 
     def close(self) -> None:
         """Ends the thread and writes what waits. What is recorded later is counted by the next `flush`."""
-        self._stop.set()
         atexit.unregister(self._at_exit)
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=CLOSE_SECONDS)
+        self._worker.stop(CLOSE_SECONDS)
         self.flush()
 
     def __enter__(self) -> Self:
@@ -238,7 +231,10 @@ class CacheMetrics:
         namespace: str | None = None,
         model: str | None = None,
     ) -> dict[str, Summary]:
-        """The same by model or by namespace, the one with the most requests first."""
+        """Summaries of the last `window_seconds` by model or by namespace, the one with the most requests first.
+
+        Begins and raises as `summary` does. Costs one read of the window.
+        """
         now = self._now(window_seconds)
         window = (aligned(now - window_seconds, now), inf)
         [table] = self._read([window], now)
@@ -318,7 +314,7 @@ class CacheMetrics:
     def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
         """The latest requests of all processes, newest first.
 
-        Where prompts may not be kept, those that another process kept, or this one before, are not told either.
+        Where prompts may not be kept, the records have none, even if another process kept them or this one before.
         """
         self.flush()
         records = self._requests.recent(limit, where)
@@ -381,26 +377,6 @@ def _summary(
     return summarize(
         counts, starts_at=window[0], ends_at=min(window[1], now), events=table.get(EVENTS, {}) if is_all else {}
     )
-
-
-def _keep_flushing(reference: weakref.ref[CacheMetrics], stop: threading.Event, seconds: float) -> None:
-    """The thread. Holds its recorder only while it flushes, so that one nobody uses any more can go."""
-    try:
-        while not stop.wait(seconds):
-            metrics = reference()
-            if metrics is None:
-                return
-            metrics.flush()
-            del metrics
-    finally:
-        # Should it ever die of a mistake in the code, the next request starts another.
-        if (metrics := reference()) is not None:
-            metrics._thread = None
-
-
-def _begin_again(reference: weakref.ref[CacheMetrics]) -> None:
-    if (metrics := reference()) is not None:
-        metrics._begin()
 
 
 def _close(reference: weakref.ref[CacheMetrics]) -> None:

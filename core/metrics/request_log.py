@@ -13,7 +13,7 @@ import redis
 
 from ..keys import names
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
-from ..stores.redis import reading, writing
+from ..stores.redis import load_script, reading, writing
 from ..text import printable
 
 KEEP = 5000
@@ -25,11 +25,7 @@ _TTL_SECONDS = 7 * 86_400
 _PAGE = 500
 _FIELD = b"r"
 
-# KEYS: the log. ARGV: rows to keep, TTL, the packed records. One command costs this process a seventh of a pipeline.
-_APPEND = """
-for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'r', ARGV[i]) end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-"""
+_APPEND = load_script(__file__, "append_requests")
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

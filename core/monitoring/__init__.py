@@ -4,7 +4,7 @@ from . import prometheus
 from .alert_board import AlertBoard
 from .alerts import Alert, AlertRules, Severity
 from .health import FRESH_SECONDS, HealthReader, RecentHealth
-from .worker_pools import BEAT_SECONDS, Pool, Pools
+from .worker_pools import BEAT_SECONDS, Pool, WorkerPools
 
 __all__ = [
     "BEAT_SECONDS",
@@ -14,8 +14,8 @@ __all__ = [
     "AlertRules",
     "HealthReader",
     "Pool",
-    "Pools",
     "RecentHealth",
     "Severity",
+    "WorkerPools",
     "prometheus",
 ]

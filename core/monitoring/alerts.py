@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from ..metrics import Summary
+from ..text import share
 
 
 class Severity(StrEnum):
@@ -99,7 +100,7 @@ def _of_parts(facts: HealthFacts, rules: AlertRules, firing: Container[str]) -> 
         yield Alert(
             name="memory",
             severity=Severity.WARNING,
-            sentence=f"Redis uses {memory:.0%} of its memory limit: entries will be evicted or no longer stored.",
+            sentence=f"Redis uses {share(memory, 0)} of its memory limit: entries will be evicted or no longer stored.",
         )
     bans = _share(facts.active_bans, facts.ban_limit)
     if bans is not None and _is_above(bans, rules.max_ban_share, "bans" in firing):
@@ -124,7 +125,7 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
         yield Alert(
             name="error-rate",
             severity=Severity.CRITICAL,
-            sentence=f"{errors:.1%} of requests failed" + (f", most with {reason}." if reason else "."),
+            sentence=f"{share(errors)} of requests failed" + (f", most with {reason}." if reason else "."),
         )
     hits = summary.hit_rate
     if (
@@ -136,7 +137,7 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
         yield Alert(
             name="hit-rate",
             severity=Severity.WARNING,
-            sentence=f"Only {hits:.1%} of lookups found an answer, the aim is {rules.min_hit_rate:.0%}"
+            sentence=f"Only {share(hits)} of lookups found an answer, the aim is {share(rules.min_hit_rate, 0)}"
             + (f"; most misses: {reason}." if reason else "."),
         )
 

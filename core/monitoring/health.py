@@ -17,7 +17,7 @@ from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store
 from .alerts import HealthFacts
-from .worker_pools import Pools
+from .worker_pools import WorkerPools
 
 FRESH_SECONDS = 5.0
 """How long facts count as those of now."""
@@ -42,7 +42,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def store_health(self) -> HealthFacts:
         """How the store is, the workers unknown: a few round trips a namespace. Raises StoreUnavailable."""
-        found = self.store.facts()
+        found = self.store.info()
         per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
         return HealthFacts(
             memory_bytes=found.used_bytes,
@@ -57,7 +57,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         if self.queue is None:
             return None
         try:
-            return Pools(self.queue).alive_workers()
+            return WorkerPools(self.queue).alive_workers()
         except StoreUnavailable:
             return None
 
@@ -73,7 +73,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def sample(self, now: float) -> Sample:
         """How much is stored and in use, for the series of gauges. Raises StoreUnavailable."""
-        found = self.store.facts()
+        found = self.store.info()
         counts = Counter({name: self.count_entries(name) for name in self.store.namespaces()})
         return Sample(
             at=now,

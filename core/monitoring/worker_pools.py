@@ -1,4 +1,4 @@
-"""Which pools of workers are alive: each says so every few seconds. Knows nothing of what their workers do."""
+"""Which pools of workers are alive: each pool writes a beat every few seconds. Knows nothing of what workers do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..stores.redis import reading, writing
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 20.0
-"""A pool that has not been heard of for so long counts as gone."""
+"""A pool counts as gone when its last beat is longer ago."""
 
 _FORGET_SECONDS = 86_400.0
 
@@ -29,7 +29,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
-class Pools:
+class WorkerPools:
     """The pools of a queue's Redis."""
 
     def __init__(self, client: redis.Redis, *, clock: Callable[[], float] = time.time) -> None:
@@ -47,18 +47,18 @@ class Pools:
                 self._client.hdel(names.POOLS.decode(), *gone)
 
     def leave(self, pool_id: str) -> None:
-        """Says that a pool has ended."""
+        """Says that a pool has ended. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         with writing():
             self._client.hdel(names.POOLS.decode(), pool_id)
 
     def alive(self) -> list[Pool]:
-        """The pools heard of lately. Raises StoreUnavailable."""
+        """The pools whose last beat is at most SILENT_SECONDS old, by id. Raises StoreUnavailable."""
         now = self._clock()
         with reading():
             return [pool for pool in self._known() if now - pool.at <= SILENT_SECONDS]
 
     def alive_workers(self) -> int:
-        """How many worker processes they have together."""
+        """Number of worker processes of all pools that are alive. Raises StoreUnavailable."""
         return sum(pool.workers for pool in self.alive())
 
     def _known(self) -> list[Pool]:

@@ -32,7 +32,7 @@ class Provider(Protocol):
         """Chunks exactly as received. The request is sent by the first `next`; close it to stop early."""
 
     def astream(self, request: ChatRequest, timeout_seconds: float | None = None) -> AsyncIterator[dict[str, Any]]:
-        """The same on an event loop; `aclose` stops it early."""
+        """Chunks exactly as received, on an event loop. Sent by the first `anext`; `aclose` stops it early."""
 
     def models(self) -> list[str]:
         """The models on offer."""

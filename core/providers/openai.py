@@ -7,7 +7,6 @@ that parameters and fields which this SDK does not know yet survive.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, cast
@@ -24,6 +23,7 @@ from openai import (
     Timeout,
 )
 
+from ..concurrency import begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..models import ChatRequest, Completion
 
@@ -56,14 +56,18 @@ class OpenAIProvider:
         max_retries: int = 2,
         on_embedding: Callable[[str, int], None] | None = None,
     ) -> None:
-        """`on_embedding` is told the model and the tokens of each call for embeddings."""
+        """`on_embedding` is called with the model and the number of tokens of each call for embeddings."""
         self.base_url = (base_url or OPENAI_URL).rstrip("/")
         self._api_key = api_key or None
         self._timeout_seconds = timeout_seconds
         self._max_retries = max_retries
         self._on_embedding = on_embedding
+        begin_in_each_process(self._begin)
+
+    def _begin(self) -> None:
+        # A forked child opens its own connections: two processes on one would read each other's answers.
         self._lock = Lock()
-        self._client: tuple[int, OpenAI] | None = None
+        self._client: OpenAI | None = None
         self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
 
     def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
@@ -73,7 +77,7 @@ class OpenAIProvider:
         return _completion(response)
 
     async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
-        """As `complete`."""
+        """The whole answer, awaited: exactly the JSON object that the server sent."""
         path, body, options = self._prepare(request, timeout_seconds)
         response = await self._async_client().post(path, body=body, options=options, cast_to=httpx2.Response)
         return _completion(response)
@@ -93,7 +97,10 @@ class OpenAIProvider:
     async def astream(
         self, request: ChatRequest, timeout_seconds: float | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """As `stream`."""
+        """The chunks (events, for the responses API) exactly as received, on an event loop.
+
+        That the last one arrived does not say that the answer is whole: `core.wire.chat.assemble` does.
+        """
         path, body, options = self._prepare(request, timeout_seconds)
         body |= _streaming_fields(request)
         chunks = await self._async_client().post(
@@ -120,9 +127,9 @@ class OpenAIProvider:
     def close(self) -> None:
         """Ends the connections of threads. The provider can be used again."""
         with self._lock:
-            built, self._client = self._client, None
-        if built is not None:
-            built[1].close()
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     async def aclose(self) -> None:
         """Ends the connections of threads and of the running event loop."""
@@ -164,13 +171,12 @@ class OpenAIProvider:
         return Timeout(longest, connect=min(longest, CONNECT_SECONDS))
 
     def _sync_client(self) -> OpenAI:
-        # A forked child opens its own connections: two processes on one would read each other's answers.
-        process = os.getpid()
         with self._lock:
-            if self._client is None or self._client[0] != process:
-                client = OpenAI(api_key=self._api_key or _NO_KEY, base_url=self.base_url, max_retries=self._max_retries)
-                self._client = (process, client)
-            return self._client[1]
+            if self._client is None:
+                self._client = OpenAI(
+                    api_key=self._api_key or _NO_KEY, base_url=self.base_url, max_retries=self._max_retries
+                )
+            return self._client
 
     def _async_client(self) -> AsyncOpenAI:
         loop = asyncio.get_running_loop()

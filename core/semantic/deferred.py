@@ -7,13 +7,13 @@ questions pays for neither.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from ..concurrency import begin_in_each_process
 from ..errors import CacheError
 from ..keys import Identity, Slot
 from ..models import Controls, SemanticMode
@@ -53,10 +53,9 @@ class DeferredLookup:
         self._build = build
         self._wait_seconds = wait_seconds
         self._count = count
-        self._begin()
+        begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._began = 0.0
@@ -122,8 +121,6 @@ class DeferredLookup:
 
     def close(self) -> None:
         """Ends what was built; what waits to be remembered still is, if the building ends soon."""
-        if self._process != os.getpid():
-            return
         if self._thread is not None and self._waiting:
             self._thread.join(CLOSE_SECONDS)
         if self._built is not None:
@@ -134,8 +131,6 @@ class DeferredLookup:
 
     def _ready(self, seconds: float | None) -> SemanticLookup | None:
         """The lookup if it is built within `seconds` of the beginning, else None. Without a limit it waits for it."""
-        if self._process != os.getpid():
-            self._begin()
         if self._built is not None:
             return self._built[0]
         with self._lock:

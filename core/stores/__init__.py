@@ -1,37 +1,33 @@
-"""Where entries are kept: one protocol, its implementations, and the only way an answer leaves them."""
+"""Where entries, invalidation records and leases live: roles of a store, stored form, checked lookup, local copies."""
 
 from . import codec
-from .base import Claim, Doom, Persistence, Removal, Removed, Row, Sifted, Store, StoredAs, StoreFacts, Write
-from .codec import Glance
-from .local import Copies
-from .lookup import Examined, Found, Looking, Lookup, MissReason, Reader, Seen, examine, follow, look_up, looking
+from .base import (
+    Claim,
+    EntryIndex,
+    EntryStore,
+    LeaseStore,
+    Persistence,
+    Reader,
+    RecordStore,
+    Removal,
+    Removed,
+    Row,
+    ScanPage,
+    Seen,
+    Store,
+    StoredAs,
+    StoreInfo,
+    SweepFilter,
+    Write,
+)
+from .codec import EntrySummary
+from .local import LocalCache
+from .lookup import Examined, Found, Looking, Lookup, MissReason, examine, follow, look_up, looking
 from .memory import MemoryStore
 
 __all__ = [
-    "Claim",
-    "Copies",
-    "Doom",
-    "Examined",
-    "Found",
-    "Glance",
-    "Looking",
-    "Lookup",
-    "MemoryStore",
-    "MissReason",
-    "Persistence",
-    "Reader",
-    "Removal",
-    "Removed",
-    "Row",
-    "Seen",
-    "Sifted",
-    "Store",
-    "StoreFacts",
-    "StoredAs",
-    "Write",
-    "codec",
-    "examine",
-    "follow",
-    "look_up",
-    "looking",
-]
+    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "LeaseStore", "LocalCache", "Looking",
+    "Lookup", "MemoryStore", "MissReason", "Persistence", "Reader", "RecordStore", "Removal", "Removed", "Row",
+    "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow",
+    "look_up", "looking",
+]  # fmt: skip

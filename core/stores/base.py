@@ -1,4 +1,4 @@
-"""The Store protocol: bytes in named places, in as few round trips as the work allows.
+"""What a store does, in four roles: bytes in named places, in as few round trips as the work allows.
 
 A store moves bytes and compares them; it decides nothing. What an entry means, whether a record hides it and what a
 record becomes are pure functions in `core.stores` and `core.bans`. All methods raise StoreUnavailable when the store
@@ -46,7 +46,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """One caller's claim to compute the answer at a digest, as of a point in the history of invalidations.
 
-    `token` is his own: a lease is prolonged and given back by nobody else.
+    `token` is the caller's own: nobody else prolongs or gives back the lease.
     """
 
     digest: bytes
@@ -83,30 +83,30 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Doom(msgspec.Struct, frozen=True, kw_only=True):
-    """What one ban hits: what was stored before a sequence.
+class SweepFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What one invalidation selects in a sweep: values stored before `sequence`, narrowed by each field that is given.
 
-    Where given, only what was created before a time (Unix seconds), what this model answered, the entry with this
-    digest and its aliases, and what has all needles of one of the groups in its prompt, or may have (see core.bans).
+    `created_before` is Unix seconds; `model` is who answered; `digest` names one entry and its aliases; `substrings`
+    are groups of lower-case ASCII, and a prompt must contain all of one group, or may (see core.bans.prefilter).
     """
 
     sequence: int
     created_before: float | None = None
     model: str | None = None
     digest: bytes | None = None
-    needles: frozenset[frozenset[bytes]] | None = None
+    substrings: frozenset[frozenset[bytes]] | None = None
 
     @property
-    def is_blunt(self) -> bool:
-        """Whether it may hit all that was stored before."""
-        return all(each is None for each in (self.created_before, self.model, self.digest, self.needles))
+    def matches_all(self) -> bool:
+        """Whether it may select everything stored before `sequence`."""
+        return all(each is None for each in (self.created_before, self.model, self.digest, self.substrings))
 
 
-class Sifted(msgspec.Struct, frozen=True):
-    """A page of a pass: values that may be hit, and how many entries are not and were left out."""
+class ScanPage(msgspec.Struct, frozen=True):
+    """One page of a scan: the rows that may match, and how many entries certainly do not and were left out."""
 
     rows: list[Row]
-    others: int = 0
+    left_out: int = 0
 
 
 class Persistence(StrEnum):
@@ -117,8 +117,8 @@ class Persistence(StrEnum):
     LOG = "log"
 
 
-class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store says of itself. Bytes are of the whole server; None where it has no such thing."""
+class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """State and configuration of a store. Bytes are of the whole server; None where it has no such limit or figure."""
 
     kind: str
     version: str = ""
@@ -132,16 +132,23 @@ class StoreFacts(msgspec.Struct, frozen=True, kw_only=True):
     writable: bool = True
 
 
-class Store(Protocol):
-    """Where entries and records live: RedisStore over processes, MemoryStore inside one."""
+Seen = tuple[list[bytes | None], InvalidationRecord | None]
+"""What one read gives: the values at the digests, and the invalidation record of the same moment."""
 
-    def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """The values at these digests and the slot's record, as of one moment. One round trip."""
+
+class Reader(Protocol):
+    """Reads values: the store, or copies in this process of what is there."""
+
+    def read(self, slot: Slot, digests: Sequence[bytes]) -> Seen:
+        """The values at these digests, None where there is none, and the slot's record, as of one moment.
+
+        One round trip.
+        """
         ...
 
-    def ensure_record(self, slot: Slot) -> InvalidationRecord:
-        """The slot's record, made with a new random incarnation when there is none."""
-        ...
+
+class EntryStore(Reader, Protocol):
+    """Entries and aliases by their digests: written through the fence, replaced and removed if still as they were."""
 
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
@@ -153,35 +160,58 @@ class Store(Protocol):
         ...
 
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
-        """Puts a value in another's place if that is still `seen` and the record still at this point of its history.
+        """Puts `value` in the place of `seen` if that is still there and the record still has this stamp.
 
         False when either has changed: nothing was written then.
         """
         ...
 
+    def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
+        """Deletes each value that still carries the stamp its removal names, and its index row."""
+        ...
+
+    def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
+        """Seconds until the store deletes the value at a digest; None when there is none."""
+        ...
+
+
+class RecordStore(Reader, Protocol):
+    """The invalidation record of each slot, and how safely a change of it is kept."""
+
+    def ensure_record(self, slot: Slot) -> InvalidationRecord:
+        """The slot's record, made with a new random incarnation when there is none."""
+        ...
+
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
     ) -> InvalidationRecord:
-        """Applies a pure change by compare-and-swap, again and again until no one came between; the new record.
+        """Applies a pure change by compare-and-swap, repeated until no other change came between; the new record.
 
         Works when the store is full. `remove`: a digest deleted in the same step. What `change` raises passes through.
         """
         ...
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
-        """How many replicas have all that the slot's server has now; it waits so long for so many."""
+        """Number of replicas that have acknowledged all writes so far.
+
+        Blocks up to `timeout_seconds` for `replicas` of them.
+        """
         ...
 
     def synced(self, slot: Slot, timeout_seconds: float) -> bool:
-        """Whether all that the slot's server has now is on its disk; it waits so long for it."""
+        """Whether all writes so far are on the disk of the slot's server. Blocks up to `timeout_seconds` for that."""
         ...
 
+
+class LeaseStore(Protocol):
+    """Single-flight leases: who computes the answer at a digest, as of a sequence of the record."""
+
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
-        """Takes the single-flight lease for an answer; False when another caller holds it."""
+        """Takes the lease for an answer; False when another caller holds it."""
         ...
 
     def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
-        """Prolongs leases, and takes those again that have lapsed; False for each that another caller holds now."""
+        """Prolongs leases, and takes again those that have lapsed; False for each that another caller holds now."""
         ...
 
     def release(self, slot: Slot, claim: Claim) -> None:
@@ -192,70 +222,76 @@ class Store(Protocol):
         """Whether anyone holds the lease."""
         ...
 
+
+class EntryIndex(Reader, Protocol):
+    """Which entries there are: full passes over a slot, and an index by model that is fast and only a hint.
+
+    The index may list entries that are gone, and may lack some that are there.
+    """
+
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
-        """All entries of a slot in batches: everything present from start to end is met at least once."""
+        """All entries and aliases of a slot in batches: everything present from start to end is met at least once.
+
+        Without `whole`, values are cut to HEADER_BYTES.
+        """
         ...
 
-    def sift(
-        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
-    ) -> Iterator[Sifted]:
-        """A full pass as by `walk`, `batch` at a time, for what another incarnation stored or one of the dooms hits.
+    def scan_matching(
+        self, slot: Slot, incarnation: bytes, filters: Sequence[SweepFilter], *, whole: bool, batch: int = 500
+    ) -> Iterator[ScanPage]:
+        """A full pass over a slot for values of another incarnation and values that one of the filters selects.
 
-        It may leave out what certainly is not.
+        Looks at `batch` names at a time. Values that certainly do not match may be left out; all others are given.
         """
         ...
 
     def walk_model(
         self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
     ) -> Iterator[list[Row]]:
-        """Entries of a model, oldest first, by the index: fast, and only a hint (rows may be missing or gone)."""
+        """Entries of a model in batches, oldest first, by the index. `created_before` is Unix seconds."""
         ...
 
     def recent(
         self, slot: Slot, model: str, *, before: tuple[float, bytes] | None = None, limit: int = 200
     ) -> list[tuple[float, bytes]]:
-        """(creation time, digest) of a model's entries, newest first, by the index: `limit` of those after `before`.
+        """(creation time, digest) of a model's entries, newest first, by the index: up to `limit` after `before`.
 
-        Only a hint, as in `walk_model`. Fewer than `limit` says that there are no more.
+        Fewer than `limit` means that there are no more.
         """
         ...
 
     def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
-        """How many entries the index lists for a model."""
+        """Number of entries that the index lists for a model, all or those created before a time (Unix seconds)."""
         ...
 
     def models(self, slot: Slot) -> dict[str, int]:
-        """Models the index knows, by name, with how many entries it lists for each."""
-        ...
-
-    def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
-        """Deletes those that still carry the stamp that was seen."""
+        """Models that the index knows, in the order of their names, with the number of entries listed for each."""
         ...
 
     def remove_model(
         self, slot: Slot, model: str, before: Stamp, *, created_before: float | None = None, batch: int = 200
     ) -> Iterator[Removed]:
-        """Deletes a model's entries, created before a time and stored before a stamp, and their aliases, in batches.
+        """Deletes entries that the index lists for a model, and their aliases, in batches, oldest first.
 
-        Stored before: with the same incarnation and a lower sequence. It goes by the index, oldest first: fast, and
-        only a hint, so that something may be left.
+        Only those stored before a stamp, that is with its incarnation and a lower sequence, and created before a time
+        (Unix seconds) if one is given. Some may be left: the index is a hint.
         """
         ...
 
     def prune_index(self, slot: Slot) -> int:
-        """Drops index rows whose entries are gone; how many."""
-        ...
-
-    def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
-        """Seconds until an entry is deleted by the store; None when it is not there."""
+        """Drops index rows whose entries are gone; the number of them."""
         ...
 
     def namespaces(self) -> list[str]:
         """Namespaces that were ever written to."""
         ...
 
-    def facts(self) -> StoreFacts:
-        """Version, memory, policy."""
+
+class Store(EntryStore, RecordStore, LeaseStore, EntryIndex, Protocol):
+    """All roles of one store: RedisStore for many processes, MemoryStore inside one."""
+
+    def info(self) -> StoreInfo:
+        """Version, memory, eviction policy, role and persistence. One round trip for each server."""
         ...
 
     def ping(self) -> None:
@@ -263,5 +299,5 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Closes its connections."""
         ...

@@ -42,8 +42,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _threads = threading.local()
 
 
-class Glance(msgspec.Struct, frozen=True, gc=False):
-    """What a ban looks at in an entry or alias, and no more: a sweep reads a great many."""
+class EntrySummary(msgspec.Struct, frozen=True, gc=False):
+    """The fields of an entry or alias that criteria are compared with. A sweep reads a great many."""
 
     digest: bytes
     model: str
@@ -73,7 +73,7 @@ class _Payload(msgspec.Struct, array_like=True, frozen=True):
 
 _decode = msgspec.msgpack.Decoder(_Payload).decode
 _decode_words = msgspec.msgpack.Decoder(_Words).decode
-_GLANCED = struct.Struct(">BB4x16sQ32s32xd32xBH")
+_SUMMARY = struct.Struct(">BB4x16sQ32s32xd32xBH")
 
 
 def encode_entry(entry: CacheEntry) -> bytes:
@@ -138,13 +138,13 @@ def decode_entry(value: bytes) -> CacheEntry:
     )
 
 
-def glance(value: bytes, *, with_text: bool) -> Glance:
-    """What a ban looks at; without the text the first HEADER_BYTES of a value do. Raises DecodeError.
+def summarize(value: bytes, *, with_text: bool) -> EntrySummary:
+    """The summary of a value; without the text its first HEADER_BYTES are enough. Raises DecodeError.
 
     The checksum is not verified: whether bytes are sound is for a lookup to say.
     """
     try:
-        schema, flags, incarnation, sequence, digest, created_at, namespace_length, model_length = _GLANCED.unpack_from(
+        schema, flags, incarnation, sequence, digest, created_at, namespace_length, model_length = _SUMMARY.unpack_from(
             value
         )
         if schema != SCHEMA:
@@ -157,9 +157,9 @@ def glance(value: bytes, *, with_text: bool) -> Glance:
         model = value[model_at:target_at].decode()
         target = value[target_at:start] if flags & _ALIAS else None
         if not with_text:
-            return Glance(digest, model, incarnation, sequence, created_at, target)
+            return EntrySummary(digest, model, incarnation, sequence, created_at, target)
         words = _decode_words(_decompressed(value[start:]) if flags & _COMPRESSED else value[start:])
-        return Glance(digest, model, incarnation, sequence, created_at, target, words.prompt, words.tags)
+        return EntrySummary(digest, model, incarnation, sequence, created_at, target, words.prompt, words.tags)
     except (struct.error, ValueError, IndexError, zstandard.ZstdError, msgspec.MsgspecError, RecursionError) as error:
         raise DecodeError("not an entry") from error
 

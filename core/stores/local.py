@@ -1,11 +1,11 @@
-"""In-process copies (L1): what this process has read lately, given again without asking the store.
+"""LocalCache (L1): copies in this process of values it has read lately, served again without asking the store.
 
-A copy is given only while its bucket's record is known to be the one it was read with: this process has read that very
+A copy is served only while its bucket's record is known to be the one it was read with: this process has read that very
 record, and asked for it less than `seconds` ago. Whatever changes the record ends all copies of its bucket. To look at
 an old copy again with a newer record would be wrong: a ban that hid it may have come and retired in between.
 
-An invalidation counts on it: it is acknowledged only after that time, when the record gives leave for copies. So a
-process takes that leave, in the record itself, before it gives any.
+Invalidations rely on this: where the record holds a grant for copies, one is acknowledged only after the granted time.
+So a process requests the grant, in the record itself, before it serves any copy.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import msgspec
+from cachetools import FIFOCache, LRUCache
 
 from .. import bans
 from ..bans import InvalidationRecord
 from ..keys import Slot
-from .base import Store
+from .base import RecordStore
 
 KEPT_SECONDS = 10.0
-"""How old a copy may be: so long may an answer be given that another process has replaced by a newer one."""
-LEAVE_SECONDS = 600.0
-"""For how long a process takes leave; it takes it again when half of it is over."""
+"""Greatest age of a copy, and so how long an answer may be served that another process has replaced by a newer one."""
+GRANT_SECONDS = 600.0
+"""How long a grant lasts; a process requests the next one when half of it is over."""
 RETRY_SECONDS = 1.0
-"""The shortest time between two tries to take it."""
+"""The shortest time between two requests for a grant."""
 OVERHEAD_BYTES = 300
-"""Memory that a copy takes beside its value."""
+"""Memory that a copy takes in addition to its value."""
 MAX_RECORDS = 10_000
 
 
@@ -54,26 +54,27 @@ class _Copy(msgspec.Struct, frozen=True):
     asked_at: float
 
 
-class Through:
-    """Reads from the store, and keeps copies of what is there."""
+class ReadThrough:
+    """A `Reader` that asks the store and keeps copies of what it returns."""
 
-    def __init__(self, copies: Copies) -> None:
-        self._copies = copies
+    def __init__(self, local: LocalCache) -> None:
+        self._local = local
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """As `Store.read`."""
-        return self._copies.fetch(slot, digests)
+        """Values and record from the store, as of one moment. One round trip. Raises StoreUnavailable."""
+        return self._local.fetch(slot, digests)
 
 
-class Copies:
-    """The copies of one process, at most `max_bytes` of them: the least recently used leave. Threads may share them.
+class LocalCache:
+    """Copies of values in this process: at most `max_bytes`, the least recently used are dropped first. Thread-safe.
 
-    `clock` gives Unix seconds, `monotonic` seconds on a clock that does not jump.
+    `seconds` is how long after reading a record its copies may be served. `clock` gives Unix seconds, `monotonic`
+    seconds on a clock that does not jump.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: RecordStore,
         *,
         seconds: float,
         max_bytes: int,
@@ -82,26 +83,24 @@ class Copies:
     ) -> None:
         self._store = store
         self._seconds = seconds
-        self._max_bytes = max_bytes
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._seen: dict[bytes, _Seen] = {}
-        self._kept: OrderedDict[bytes, _Copy] = OrderedDict()
-        self._tried: dict[bytes, float] = {}
-        self._bytes = 0
+        self._seen: FIFOCache[bytes, _Seen] = FIFOCache(MAX_RECORDS)
+        self._kept: LRUCache[bytes, _Copy] = LRUCache(max_bytes, getsizeof=_size)
+        self._requested: FIFOCache[bytes, float] = FIFOCache(MAX_RECORDS)
         self._forgotten_at = -math.inf
-        self.through = Through(self)
+        self.through = ReadThrough(self)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """As `Store.read`, without asking it: no record, and no values, unless copies of all may be given now."""
+        """Copies of the values and of the record; neither unless copies of all may be served now. Asks no store."""
         nothing: list[bytes | None] = [None] * len(digests)
-        seen = self._seen.get(slot.record)
+        seen = self._latest(slot)
         if seen is None:
             return nothing, None
         record, now = seen.record, self._monotonic()
-        may_give = min(self._seconds, record.copies_seconds)
-        if now - seen.asked_at >= may_give or self._clock() >= record.copies_until:
+        may_serve = min(self._seconds, record.copies_seconds)
+        if now - seen.asked_at >= may_serve or self._clock() >= record.copies_until:
             return nothing, None
         values = []
         with self._lock:
@@ -110,20 +109,19 @@ class Copies:
                 if copy is None:
                     return nothing, None
                 if copy.record is not record or now - copy.asked_at >= KEPT_SECONDS:
-                    self._drop(digest)
+                    del self._kept[digest]
                     return nothing, None
-                self._kept.move_to_end(digest)
                 values.append(copy.value)
         return values, record
 
     def fetch(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """What the store gives, kept if there is anything to keep. Raises StoreUnavailable."""
+        """Values and record from the store; copies are kept if any value is there. Raises StoreUnavailable."""
         asked_at = self._monotonic()
         values, record = self._store.read(slot, digests)
         self._see(slot, record, asked_at)
         if record is not None and any(value is not None for value in values):
             with self._lock:
-                seen = self._seen.get(slot.record)
+                seen = self._latest(slot)
                 # What was asked for before this process itself wrote may be what it has replaced.
                 if seen is not None and seen.record == record and asked_at > self._forgotten_at:
                     for digest, value in zip(digests, values, strict=True):
@@ -132,7 +130,7 @@ class Copies:
 
     def _see(self, slot: Slot, record: InvalidationRecord | None, asked_at: float) -> None:
         with self._lock:
-            seen = self._seen.get(slot.record)
+            seen = self._latest(slot)
             if seen is not None and asked_at < seen.asked_at:
                 return  # another thread has asked later, and was faster
             if record is None:
@@ -140,55 +138,50 @@ class Copies:
                 return
             if seen is not None and seen.record == record:
                 record = seen.record  # copies are compared with it by identity
-            elif len(self._seen) >= MAX_RECORDS:
-                self._seen.clear()
             self._seen[slot.record] = _Seen(record, asked_at)
 
-    def _keep(self, digest: bytes, copy: _Copy) -> None:
-        self._drop(digest)
-        size = _size(copy)
-        if size > self._max_bytes:
-            return
-        self._kept[digest] = copy
-        self._bytes += size
-        while self._bytes > self._max_bytes:
-            self._bytes -= _size(self._kept.popitem(last=False)[1])
+    def _latest(self, slot: Slot) -> _Seen | None:
+        try:
+            return self._seen[slot.record]  # one step, so that it needs no lock; `get` takes two
+        except KeyError:
+            return None
 
-    def _drop(self, digest: bytes) -> None:
-        copy = self._kept.pop(digest, None)
-        if copy is not None:
-            self._bytes -= _size(copy)
+    def _keep(self, digest: bytes, copy: _Copy) -> None:
+        self._kept.pop(digest, None)
+        if _size(copy) <= self._kept.maxsize:
+            self._kept[digest] = copy
 
     def forget(self, *digests: bytes) -> None:
-        """Has these asked for again: this process has just written them."""
+        """Drops copies of these digests, which this process has just written."""
         with self._lock:
             self._forgotten_at = self._monotonic()
             for digest in digests:
-                self._drop(digest)
+                self._kept.pop(digest, None)
 
-    # Leave
+    # Grants
 
-    def lacks_leave(self, slot: Slot) -> bool:
-        """Whether leave should be taken now. At most once a second says so: it may be refused."""
-        seen = self._seen.get(slot.record)
+    def needs_grant(self, slot: Slot) -> bool:
+        """Whether a grant should be requested now. True at most once a second for a bucket: a request may fail."""
+        seen = self._latest(slot)
         if seen is None:
             return False
         record = seen.record
-        if record.copies_seconds >= self._seconds and self._clock() < record.copies_until - LEAVE_SECONDS / 2:
+        if record.copies_seconds >= self._seconds and self._clock() < record.copies_until - GRANT_SECONDS / 2:
             return False
         now = self._monotonic()
         with self._lock:
-            if now < self._tried.get(slot.record, -math.inf) + RETRY_SECONDS:
+            if now < self._requested.get(slot.record, -math.inf) + RETRY_SECONDS:
                 return False
-            if len(self._tried) >= MAX_RECORDS:
-                self._tried.clear()
-            self._tried[slot.record] = now
+            self._requested[slot.record] = now
         return True
 
-    def take_leave(self, slot: Slot) -> None:
-        """Has invalidations of this bucket wait for copies. Raises what `Store.change_record` raises."""
+    def request_grant(self, slot: Slot) -> None:
+        """Writes a grant into the record: from then on invalidations of this bucket wait for copies to end.
+
+        One compare-and-swap. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
         now = self._clock()
-        until = float(math.ceil(now + LEAVE_SECONDS))
+        until = float(math.ceil(now + GRANT_SECONDS))
         asked_at = self._monotonic()
         record = self._store.change_record(
             slot, lambda record: bans.allow_copies(record, self._seconds, now=now, until=until)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,18 +17,9 @@ from ..errors import DecodeError
 from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
+from .base import Reader, Seen
 
 Result = TypeVar("Result")
-Seen = tuple[list[bytes | None], InvalidationRecord | None]
-"""What one read gives: the values at the digests, and the invalidation record of the same moment."""
-
-
-class Reader(Protocol):
-    """What a lookup reads from: the store, or copies of what is there."""
-
-    def read(self, slot: Slot, digests: Sequence[bytes]) -> Seen:
-        """As `Store.read`."""
-        ...
 
 
 class MissReason(StrEnum):

@@ -15,7 +15,7 @@ from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
 from . import codec
-from .base import Claim, Doom, Removal, Removed, Row, Sifted, StoredAs, StoreFacts, Write
+from .base import Claim, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,11 +167,11 @@ class MemoryStore:
         """All live entries of a slot in batches."""
         yield from self._batches(slot, lambda cell: True, whole, batch)
 
-    def sift(
-        self, slot: Slot, incarnation: bytes, dooms: Sequence[Doom], *, whole: bool, batch: int = 500
-    ) -> Iterator[Sifted]:
+    def scan_matching(
+        self, slot: Slot, incarnation: bytes, filters: Sequence[SweepFilter], *, whole: bool, batch: int = 500
+    ) -> Iterator[ScanPage]:
         """All: nothing has to be fetched."""
-        yield from map(Sifted, self.walk(slot, whole=whole, batch=batch))
+        yield from map(ScanPage, self.walk(slot, whole=whole, batch=batch))
 
     def walk_model(
         self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
@@ -257,7 +257,7 @@ class MemoryStore:
         if cell is None or (created_before is not None and cell.created_at >= created_before):
             return Removed()
         try:
-            seen = codec.glance(cell.value, with_text=False)
+            seen = codec.summarize(cell.value, with_text=False)
         except DecodeError:
             return Removed()
         if not is_doomed(Stamp(seen.incarnation, seen.sequence)):
@@ -300,11 +300,11 @@ class MemoryStore:
                 max_size=self._max_size,
             )
 
-    def facts(self) -> StoreFacts:
+    def info(self) -> StoreInfo:
         """Bytes held and entries evicted."""
         with self._lock:
             used = sum(len(cell.value) for cell in self._cells.values())
-            return StoreFacts(kind="memory", used_bytes=used, evicted=self._evicted, policy="lru")
+            return StoreInfo(kind="memory", used_bytes=used, evicted=self._evicted, policy="lru")
 
     def ping(self) -> None:
         """Always answers."""
@@ -322,6 +322,6 @@ def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], boo
 
 def _is_entry(value: bytes) -> bool:
     try:
-        return codec.glance(value, with_text=False).target is None
+        return codec.summarize(value, with_text=False).target is None
     except DecodeError:
         return False

@@ -1,6 +1,23 @@
-"""Text and figures as people see them: what is safe to print, tables to export."""
+"""Text and figures as people see them: what is safe to print, one way to write each figure, tables to export."""
 
 from .export import to_csv, to_json_lines
+from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
 from .printable import masked, printable, without_text
 
-__all__ = ["masked", "printable", "to_csv", "to_json_lines", "without_text"]
+__all__ = [
+    "UNKNOWN",
+    "countdown",
+    "duration",
+    "exact_duration",
+    "many",
+    "masked",
+    "milliseconds",
+    "money",
+    "number",
+    "printable",
+    "share",
+    "size",
+    "to_csv",
+    "to_json_lines",
+    "without_text",
+]

@@ -159,7 +159,7 @@ def test_a_server_without_memory_still_takes_records(redis_server: RedisFactory)
 
 def test_a_log_that_cannot_be_written_or_read_says_so(redis_server: RedisFactory) -> None:
     server = redis_server()
-    with server.client(socket_timeout=0.05, retry=None) as client:
+    with server.client(socket_timeout=0.5, retry=None) as client:
         log = AuditLog(client)
         client.replicaof("127.0.0.1", "1")
         with pytest.raises(WriteRefused):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from core.bans.criteria import Criteria, fold
-from core.bans.prefilter import LEADS, MAKERS, needles
+from core.bans.prefilter import ASCII_FOLDING, FOLDING_LEADS, required_substrings
 
 
 def test_no_other_character_becomes_ascii_when_it_is_folded():
@@ -16,8 +16,8 @@ def test_no_other_character_becomes_ascii_when_it_is_folded():
         for character in map(chr, range(0x80, sys.maxunicode + 1))
         if not 0xD800 <= ord(character) < 0xE000 and any(each.isascii() for each in fold(character))
     )
-    assert made == MAKERS
-    assert all(LEADS[0] <= maker[:1] <= LEADS[1] for maker in MAKERS)
+    assert made == ASCII_FOLDING
+    assert all(FOLDING_LEADS[0] <= maker[:1] <= FOLDING_LEADS[1] for maker in ASCII_FOLDING)
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_no_other_character_becomes_ascii_when_it_is_folded():
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
 def test_what_must_be_in_a_prompt(criteria, expected):
-    found = needles(Criteria(**criteria))
+    found = required_substrings(Criteria(**criteria))
     assert found == (None if expected is None else {frozenset(map(str.encode, group)) for group in expected})

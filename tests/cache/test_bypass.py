@@ -12,7 +12,7 @@ from core.access.audit import AuditLog
 from core.access.roles import Actor, Role
 from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
-from core.cache.bypass import COPY_SECONDS, EVERYTHING, MARKS, BypassSwitch
+from core.cache.bypass import EVERYTHING, BypassSwitch
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.flow import SWITCHED
@@ -22,6 +22,8 @@ from core.errors import AccessDenied, InvalidInput, NotCached, StoreUnavailable,
 from core.keys.names import BYPASS
 from core.models import ChatRequest, Controls, For, OutcomeKind
 from core.settings import Settings
+from core.stores.redis.script_marks import MOST_MARKS
+from core.stores.redis.shared_hash import COPY_SECONDS
 from core.stores.redis.store import RedisStore, patient_client
 from tests.cli.test_commands import Terminal
 from tests.conftest import RedisServer
@@ -249,7 +251,7 @@ def test_a_flush_does_not_bring_back_what_was_turned_off(processes, namespace):
 def test_it_can_be_turned_often_but_not_for_ever_without_writes(processes, namespace):
     here, _ = processes
     is_a_replica(here.client)
-    for number in range(MARKS):
+    for number in range(MOST_MARKS):
         assert here.switch.turn(namespace, number % 2 == 0).on == (number % 2 == 0)
         assert here.switch.read(namespace) == (number % 2 == 0)
     with pytest.raises(WriteRefused, match="too often"):
@@ -279,6 +281,7 @@ def test_no_copy_is_served_while_the_switch_cannot_be_asked_for(server, namespac
     assert process.counts.all[-1].copied
     process.time_passes()
     process.cache.breaker._next_probe = float("inf")
+    process.cache.breaker.is_settled = False
     assert process.ask().startswith("miss (store-down)")
     process.cache.close()
 
@@ -337,7 +340,7 @@ def test_an_invalidation_that_is_refused_offers_it_on_the_command_line(services,
     told = terminal.run("bypass", "--on", "--namespace", namespace, "--note", "wrong prices")
     assert "bypass the cache, in every process" in told
     assert "in memory only" in told
-    services.switch._copies.clear()
+    services.switch._recent.forget()
     assert outcome(services) is OutcomeKind.BYPASS
     assert namespace in terminal.run("bypass")
     can_save(services.redis)

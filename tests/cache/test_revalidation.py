@@ -11,12 +11,15 @@ from redis import Redis
 
 from core.access.audit import AuditLog
 from core.bootstrap import Services, bootstrap
-from core.cache.revalidation import RESTS_SECONDS, Refreshes, refresh
+from core.cache.revalidation import RESTS_SECONDS, RefreshQueue, refresh
+from core.concurrency.background import BackgroundWorker
 from core.errors import ProviderUnavailable
 from core.keys.names import REFRESH, REFRESHES
 from core.models import ChatRequest, Controls, For
 from core.settings import Settings
+from core.stores.redis.store import request_client
 from tests.fakes import CountingProvider, Outcomes
+from tests.processes import in_child
 from tests.samples import Clock
 from workers import tasks
 from workers.pool import Pool
@@ -39,7 +42,7 @@ class Part:
         self.outcomes = Outcomes()
         self.cache = self.services.cache.counted_by(self.outcomes)
         assert self.services.refreshes is not None
-        self.refreshes: Refreshes = self.services.refreshes
+        self.refreshes: RefreshQueue = self.services.refreshes
 
     def ask(self, controls: Controls = SHORT, **fields: Any) -> str:
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}], **fields)
@@ -184,11 +187,28 @@ def test_without_refreshes_nothing_stale_is_served(client, namespace):
 
 
 def test_neither_a_redis_that_is_down_nor_the_end_of_the_process_is_told_to_a_request():
-    refreshes = Refreshes(Redis(port=1, socket_connect_timeout=0.1))
+    refreshes = RefreshQueue(request_client("redis://127.0.0.1:1", 5))
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
     refreshes(request, SHORT, "0-" + "ab" * 32)
     refreshes.close()
     refreshes(request, SHORT, "0-" + "cd" * 32)
+
+
+def test_a_forked_child_queues_its_own_and_not_what_waits_in_its_parent(client, monkeypatch):
+    monkeypatch.setattr(BackgroundWorker, "start", lambda worker: None)  # nothing is written before the end
+    refreshes = RefreshQueue(client)
+    request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
+    parents, childs = "0-" + "ab" * 32, "0-" + "cd" * 32
+    refreshes(request, SHORT, parents)
+
+    def work() -> None:
+        refreshes(request, SHORT, childs)
+        refreshes.close()
+
+    in_child(work)
+    assert refreshes.take() == [childs]
+    refreshes.close()
+    assert refreshes.take() == [parents]
 
 
 def test_the_job_is_told_the_key_and_does_the_rest(part, client, monkeypatch):

@@ -34,7 +34,7 @@ class Gate:
 
     def __call__(self, call: int) -> None:
         self.entered.set()
-        assert self.opened.wait(30)
+        assert self.opened.wait(120)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def until(condition: Callable[[], bool]) -> None:
     pause, tries = threading.Event(), 0
     while not condition():
         tries += 1
-        assert tries < 3000, "it never came about"
+        assert tries < 12_000, "it never came about"
         pause.wait(0.01)
 
 
@@ -78,10 +78,10 @@ def test_equal_concurrent_misses_make_one_call(make):
     cache = make(provider)
     pool, calls = crowd(cache)
     with pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         until(lambda: waiting(cache) == CALLERS - 1)
         gate.opened.set()
-        answers = [call.result(30) for call in calls]
+        answers = [call.result(120) for call in calls]
     assert provider.calls == 1
     assert {answer.completion.text for answer in answers} == {"answer 1"}
     assert sum(answer.outcome.collapsed for answer in answers) == CALLERS - 1
@@ -95,10 +95,10 @@ def test_two_processes_make_one_call(make):
     pool, calls = crowd(first, 5)
     other_pool, other_calls = crowd(second, 5)
     with pool, other_pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         until(lambda: waiting(first) + waiting(second) >= 8)
         gate.opened.set()
-        answers = [call.result(30) for call in (*calls, *other_calls)]
+        answers = [call.result(120) for call in (*calls, *other_calls)]
     assert provider.calls == 1
     assert {answer.completion.text for answer in answers} == {"answer 1"}
 
@@ -109,7 +109,7 @@ def test_different_requests_do_not_wait_for_each_other(make, namespace):
     cache = make(provider)
     pool, _ = crowd(cache, 1)
     with pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         assert cache.complete(ask("And of Italy?")).completion.text == "answer 2"
         assert cache.complete(ask(), Controls(namespace=namespace + "-b")).completion.text == "answer 3"
         assert cache.complete(ask(temperature=0.5)).completion.text == "answer 4"
@@ -128,10 +128,10 @@ def test_one_follower_takes_over_when_the_leader_fails(make):
     cache = make(provider)
     pool, calls = crowd(cache)
     with pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         until(lambda: waiting(cache) == CALLERS - 1)
         gate.opened.set()
-        failures = [call for call in calls if call.exception(30)]
+        failures = [call for call in calls if call.exception(120)]
     assert len(failures) == 1
     assert provider.calls == 2
 
@@ -148,10 +148,10 @@ def test_a_provider_that_keeps_failing_is_not_asked_once_per_follower(make):
     cache = make(provider)
     pool, calls = crowd(cache)
     with pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         until(lambda: waiting(cache) == CALLERS - 1)
         gate.opened.set()
-        assert all(isinstance(call.exception(30), ConnectionError) for call in calls)
+        assert all(isinstance(call.exception(120), ConnectionError) for call in calls)
     assert provider.calls <= 4
 
 
@@ -161,10 +161,10 @@ def test_an_answer_that_may_not_be_shared_lets_everyone_ask(make):
     cache = make(provider)
     pool, calls = crowd(cache, 6)
     with pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         until(lambda: waiting(cache) == 5)
         gate.opened.set()
-        texts = {call.result(30).completion.text for call in calls}
+        texts = {call.result(120).completion.text for call in calls}
     assert texts == {f"answer {number}" for number in range(1, 7)}
 
 
@@ -174,14 +174,14 @@ def test_nobody_who_asks_after_an_invalidation_gets_the_answer_begun_before_it(m
     cache = make(provider)
     pool, calls = crowd(cache, 1)
     with pool:
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         cache.store.change_record(
             Slot(namespace, 0),
             lambda record: append(record, "b", Criteria(all=True), now=1.0, hold_seconds=60),
         )
         assert cache.complete(ask()).completion.text == "answer 2"
         gate.opened.set()
-        assert calls[0].result(30).completion.text == "answer 1"
+        assert calls[0].result(120).completion.text == "answer 1"
     assert cache.complete(ask()).completion.text == "answer 2"
 
 
@@ -202,7 +202,7 @@ async def test_a_cancelled_leader_passes_the_lead_on(make):
     provider = CountingProvider(before=lambda call: gate(call) if call == 1 else None)
     cache = make(provider)
     leader = asyncio.create_task(cache.acomplete(ask()))
-    await asyncio.to_thread(gate.entered.wait, 30)
+    await asyncio.to_thread(gate.entered.wait, 120)
     followers = [asyncio.create_task(cache.acomplete(ask())) for _ in range(5)]
     await asyncio.to_thread(until, lambda: waiting(cache) >= 1)
     leader.cancel()
@@ -218,7 +218,7 @@ async def test_a_cancelled_follower_disturbs_nobody(make):
     provider = CountingProvider(before=gate)
     cache = make(provider)
     tasks = [asyncio.create_task(cache.acomplete(ask())) for _ in range(6)]
-    await asyncio.to_thread(gate.entered.wait, 30)
+    await asyncio.to_thread(gate.entered.wait, 120)
     await asyncio.to_thread(until, lambda: waiting(cache) >= 1)
     for _ in range(3):
         await asyncio.sleep(0)
@@ -234,10 +234,10 @@ def test_a_stream_s_followers_get_the_answer_when_it_has_ended(make):
     cache = make(provider)
     with ThreadPoolExecutor(4) as pool:
         streams = [pool.submit(lambda: list(cache.stream(ask(stream=True)))) for _ in range(4)]
-        assert gate.entered.wait(30)
+        assert gate.entered.wait(120)
         until(lambda: waiting(cache) == 3)
         gate.opened.set()
-        chunks = [stream.result(30) for stream in streams]
+        chunks = [stream.result(120) for stream in streams]
     assert provider.calls == 1
     assert all(stream == chunks[0] for stream in chunks)
 

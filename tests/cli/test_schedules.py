@@ -8,7 +8,7 @@ import pytest
 
 from core.bootstrap import Services, bootstrap
 from core.demo.model import DemoProvider
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from tests.cli.test_commands import Terminal, ask
 
@@ -64,7 +64,7 @@ def test_one_is_added_and_listed(terminal, services):
 
 
 def test_with_a_worker_nothing_is_warned_of(terminal, services):
-    Pools(services.queue_redis).beat("pool", host="here", pid=1, workers=2)
+    WorkerPools(services.queue_redis).beat("pool", host="here", pid=1, workers=2)
     assert "No worker" not in terminal.run(*NIGHTLY)
 
 

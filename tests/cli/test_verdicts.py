@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import Terminal, filled, services, terminal
+from tests.cli.test_commands import Terminal, cli_url, filled, services, terminal
 
-__all__ = ["filled", "services", "terminal"]
+__all__ = ["cli_url", "filled", "services", "terminal"]
 
 PIN = {"question": "How do I change my PIN?", "answer": "At any cash machine.", "variants": ["I want another PIN"]}
 

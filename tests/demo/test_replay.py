@@ -153,7 +153,7 @@ def test_no_more_than_so_many_are_on_their_way_at_once():
         with lock:
             under_way += 1
             most = max(most, under_way)
-        together.wait(10)
+        together.wait(120)
         with lock:
             under_way -= 1
 

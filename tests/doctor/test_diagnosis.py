@@ -18,12 +18,12 @@ from core.doctor.findings import Level
 from core.doctor.invalidations import MANY_BANS, invalidation_findings
 from core.doctor.provider import provider_findings
 from core.doctor.queue import queue_findings
-from core.doctor.redis import facts_findings
+from core.doctor.redis import info_findings
 from core.doctor.semantic import semantic_findings
 from core.models import ChatRequest
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
-from core.stores.base import Persistence, StoreFacts
+from core.stores.base import Persistence, StoreInfo
 
 SOUND = {
     "kind": "redis",
@@ -45,12 +45,12 @@ def the_only(findings):
 
 
 def test_a_sound_redis_has_nothing_wrong_with_it():
-    assert list(facts_findings(StoreFacts(**SOUND))) == []
-    assert list(facts_findings(StoreFacts(**SOUND, replicas=1), replicas=1)) == []
+    assert list(info_findings(StoreInfo(**SOUND))) == []
+    assert list(info_findings(StoreInfo(**SOUND, replicas=1), replicas=1)) == []
 
 
 def test_fewer_replicas_than_an_invalidation_waits_for_are_told():
-    finding = the_only(facts_findings(StoreFacts(**SOUND, replicas=1), replicas=2))
+    finding = the_only(info_findings(StoreInfo(**SOUND, replicas=1), replicas=2))
     assert finding.level is Level.ERROR
     assert "Its replicas are 1 and ENCORE_INVALIDATION_REPLICAS is 2" in finding.text
 
@@ -60,7 +60,7 @@ def test_fewer_replicas_than_an_invalidation_waits_for_are_told():
     [({}, True), ({"version": "7.0.15"}, False), ({"persistence": Persistence.SNAPSHOTS}, False)],
 )
 def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
-    found = facts_findings(StoreFacts(**(SOUND | facts)), synced=True)
+    found = info_findings(StoreInfo(**(SOUND | facts)), synced=True)
     told = [finding for finding in found if "ENCORE_INVALIDATION_SYNCED" in finding.text]
     assert [finding.level for finding in told] == ([] if is_fine else [Level.ERROR])
 
@@ -80,7 +80,7 @@ def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
     ],
 )
 def test_what_is_wrong_with_a_redis_is_said_with_its_remedy(facts, level, word):
-    finding = the_only(facts_findings(StoreFacts(**(SOUND | facts))))
+    finding = the_only(info_findings(StoreInfo(**(SOUND | facts))))
     assert (finding.level, word in finding.text) == (level, True)
     assert finding.remedy
 
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_redis_is_said_with_its_remedy(facts, level, word):
     ],
 )
 def test_versions_with_known_holes_are_named(version, holes):
-    text = " ".join(finding.text for finding in facts_findings(StoreFacts(**(SOUND | {"version": version}))))
+    text = " ".join(finding.text for finding in info_findings(StoreInfo(**(SOUND | {"version": version}))))
     assert [hole for hole in ("CVE-2024-31228", "CVE-2025-49844") if hole in text] == holes
 
 
@@ -220,7 +220,7 @@ def test_workers_are_counted_by_what_their_pools_say(redis_server, monkeypatch):
     monkeypatch.setenv("ENCORE_REDIS_URL", redis_server().url)
     with bootstrap(Settings()) as services:
         assert the_only(queue_findings(services)).level is Level.WARNING
-        pools = Pools(services.queue_redis)
+        pools = WorkerPools(services.queue_redis)
         pools.beat("a", host="h", pid=1, workers=2)
         pools.beat("b", host="h", pid=2, workers=1)
         assert found(queue_findings(services)) == {"3 workers are alive.": Level.OK}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 
 
 class Console:
@@ -29,7 +29,8 @@ class Console:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options],
                 cwd=ROOT,
-                env=inherited | {"ENCORE_HOME": str(home)} | environment,
+                # On a busy machine Redis may take longer than operators want to wait.
+                env=inherited | {"ENCORE_HOME": str(home), "ENCORE_REDIS_TIMEOUT_SECONDS": "5"} | environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -64,7 +65,7 @@ class Console:
     def stop(self) -> None:
         """Ends it, if it has not ended."""
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(READY_SECONDS)
 
 
 def variables(values: Mapping[str, object]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,8 +11,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 
 SEMANTIC = {"ENCORE_STRATEGY": "semantic", "ENCORE_SEMANTIC": "judge", "ENCORE_JUDGE_MODEL": "encore-demo-small"}
 """Settings with which near questions are looked for, and shown to the demo judge."""
@@ -80,15 +81,8 @@ class Installation:
     def stop(self) -> int:
         """Stops all of it; the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
-        self._listener.join(10)
+        status = self.process.wait(READY_SECONDS)
+        self._listener.join(READY_SECONDS)
         assert self.process.stdout
         self.process.stdout.close()
         return status
-
-
-def free_port() -> int:
-    """A port of the loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

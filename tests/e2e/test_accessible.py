@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import PAGES, settled
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 WORKED = True
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()

@@ -30,7 +30,7 @@ from tests.fakes import CountingProvider, a_body
 from workers.queue.records import queue_on
 
 SETTINGS = SEMANTIC
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ACTS = [
     "<script>window.hurt=1</script>",

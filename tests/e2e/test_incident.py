@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import answers, metric, send, settled, visit
 from tests.e2e.traffic import ask, beside
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 WORKED = True
 QUESTION = "How long does parcel zebra-4711 take to arrive?"

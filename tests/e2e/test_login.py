@@ -14,10 +14,10 @@ from core.models import ChatRequest
 from core.settings import Settings
 from tests.e2e.conftest import PAGES, PATIENCE_MS, is_inside, settled
 from tests.e2e.consoles import Console, variables
-from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
+from tests.ports import free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PEOPLE = {
     "vera": {"email": "vera@example.org", "email_verified": True},

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.consoles import Console, variables
-from tests.e2e.installation import free_port
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET
+from tests.ports import free_port
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(900)
 
 OPEN = "There is no login, so the console may only listen on this machine: set server.address to 127.0.0.1"
 LOGIN = {

@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import answers, send, settled
 from tests.e2e.consoles import Console, variables
-from tests.e2e.installation import free_port
 from tests.openai_server import OpenAIServer
+from tests.ports import free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PROMPT = "What does it take to close an account?"
 

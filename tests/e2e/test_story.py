@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import PAGES, answers, metric, send, settled, visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PROMPT = "How do I activate my new card?"
 OTHER_PROMPT = "What is a contactless payment?"

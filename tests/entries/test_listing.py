@@ -13,7 +13,7 @@ from core.access.audit import AuditLog
 from core.bans import record as bans
 from core.bans.criteria import Criteria
 from core.bans.record import Visibility
-from core.entries.listing import EntryFilter, answer_text, count_listed, find_entries, find_entry, page_entries
+from core.entries.listing import EntryFilter, count_listed, find_entries, find_entry, page_entries
 from core.entries.pins import Pins
 from core.keys.names import Slot, readable_key
 from core.metrics import CacheMetrics
@@ -193,21 +193,6 @@ def test_one_entry_is_found_by_its_key_whatever_its_state(store, slots):
     assert alias.entry.header.target == digest_of("Straße")
     assert find_entry(store, slots[1].namespace, readable_key(1, digest_of("other"))) is None
     assert find_entry(store, slots[1].namespace, "no key") is None
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        (None, ""),
-        ({"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]}, "a\n\nb"),
-        ({"choices": [{"message": {"content": "x", "tool_calls": [1]}}]}, '"tool_calls"'),
-        ({"choices": [{"message": {"content": None}}]}, '"content": null'),
-        ({"data": [{"embedding": [1.5]}]}, "1.5"),
-        ({"choices": []}, '"choices": []'),
-    ],
-)
-def test_an_answer_is_text_where_it_is_one_and_json_otherwise(body, text):
-    assert text in answer_text(body)
 
 
 # By hits and pins

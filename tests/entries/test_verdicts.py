@@ -41,7 +41,7 @@ class Shop:
         return str(found.outcome) if found else "miss"
 
     def is_apart(self, question: str, stored: str) -> bool:
-        refused = self.services.evidence._refusals.current(self.namespace)
+        refused = self.services.evidence._rejected.current(self.namespace)
         return pair_id(self.namespace, question, stored) in refused
 
 

@@ -232,7 +232,7 @@ class Faults:
 
 
 def run(seconds: float, home: Path, *, every: float, slow_seconds: float = SLOW_SECONDS, tell: bool = False) -> Verdict:
-    """Load for so long, with a fault each `every` seconds; some answers take `slow_seconds`."""
+    """Load for so long, and until each fault has struck, one each `every` seconds; some answers take `slow_seconds`."""
     with ExitStack() as running:
         redis = running.enter_context(RedisServer(home / "redis", durable=False))
         provider = running.enter_context(OpenAIServer())
@@ -256,7 +256,7 @@ def run(seconds: float, home: Path, *, every: float, slow_seconds: float = SLOW_
         sizes: list[list[int]] = []
         began = time.monotonic()
         fault_at, tell_at = began + every, began + 60
-        while (now := time.monotonic()) < began + seconds:
+        while (now := time.monotonic()) < began + seconds or set(faults.struck) != set(FAULTS):
             load.ended.wait(min(1.0, every / 3))
             sizes.append([memory(gateway) for gateway in gateways])
             if now >= fault_at:

@@ -21,10 +21,11 @@ from core.bootstrap import Services, bootstrap
 from core.cache.cache import LLMCache
 from core.http.gateway import build
 from core.settings import Settings
+from tests.ports import free_port
 from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of servers without TLS: to load the certificates of the world takes longer than a test."""
 
@@ -84,9 +85,7 @@ class GatewayProcess:
     """A gateway in a process of its own."""
 
     def __init__(self, home: Path, environment: dict[str, str]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/v1"
         self.log = home / "gateway.log"

@@ -25,7 +25,7 @@ UNSET_TTL = {"X-Encore-TTL": "60"}
 
 @pytest.fixture
 def http() -> Iterator[httpx2.Client]:
-    with httpx2.Client(verify=PLAIN_HTTP, timeout=20) as client:
+    with httpx2.Client(verify=PLAIN_HTTP, timeout=120) as client:
         yield client
 
 
@@ -333,7 +333,7 @@ def test_a_request_too_large_is_refused(start_gateway, http, openai_server):
 @pytest.mark.parametrize("drips", [False, True])
 def test_a_request_that_does_not_arrive_is_refused(start_gateway, openai_server, drips):
     gateway = start_gateway(gateway_body_seconds=0.5)
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=120) as client:
         client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
         client.settimeout(0.1)
         answer = b""
@@ -343,7 +343,7 @@ def test_a_request_that_does_not_arrive_is_refused(start_gateway, openai_server,
             except TimeoutError:
                 if drips:
                     client.sendall(b" ")
-        client.settimeout(20)
+        client.settimeout(120)
         while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
             answer += client.recv(4096)
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -543,7 +543,7 @@ def test_without_its_store_the_gateway_is_ready_and_says_so(
     redis_server, openai_server, namespace, http, start_gateway
 ):
     server = redis_server()
-    gateway = start_gateway(redis_url=server.url, redis_timeout_seconds=0.05)
+    gateway = start_gateway(redis_url=server.url)
     ask = Asking(http, gateway)
     ask()
     server.kill()

@@ -21,6 +21,7 @@ def check(verdict: Verdict) -> None:
     assert set(verdict.faults) == set(FAULTS)
 
 
+@pytest.mark.slow
 def test_seconds_of_load_with_faults(tmp_path: Path):
     check(run(6, tmp_path, every=0.8, slow_seconds=0.5))
 

@@ -151,7 +151,7 @@ def test_servers_do_not_share_answers(make, openai_server):
 
 def test_without_a_store_that_answers_everything_goes_on(make, openai_server, redis_server, namespace):
     server = redis_server()
-    store = RedisStore(request_client(server.url, 0.05))
+    store = RedisStore(request_client(server.url, 5))
     client = make(cache=LLMCache(CacheConfig(namespace=namespace), store=store))
     client.chat.completions.create(**ASK)
     server.kill()

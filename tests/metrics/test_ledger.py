@@ -107,7 +107,7 @@ def test_a_value_of_anothers_making_is_passed_over_and_replaced(client: redis.Re
 
 def test_a_full_or_stopped_server_is_told_in_the_projects_errors(redis_server: RedisFactory) -> None:
     server = redis_server()
-    with server.client(socket_timeout=0.05, retry=None) as client:
+    with server.client(socket_timeout=0.5, retry=None) as client:
         ledger = RedisLedger(client)
         client.config_set("maxmemory", 1)
         with pytest.raises(WriteRefused):

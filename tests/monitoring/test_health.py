@@ -15,7 +15,7 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.monitoring.alerts import HealthFacts, alerts
 from core.monitoring.health import FRESH_SECONDS, RecentHealth
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from core.stores.memory import MemoryStore
 from tests.fakes import CountingProvider
@@ -25,9 +25,7 @@ from tests.samples import Clock
 @pytest.fixture
 def services(redis_server) -> Iterator[Services]:
     server = redis_server("maxmemory 100mb")
-    with bootstrap(
-        Settings(redis_url=server.url), provider=CountingProvider(), operator_timeout_seconds=0.3
-    ) as services:
+    with bootstrap(Settings(redis_url=server.url), provider=CountingProvider()) as services:
         yield services
 
 
@@ -37,7 +35,7 @@ def ask(services: Services, prompt: str, *, model: str = "gpt-4o", namespace: st
 
 
 def beat(services: Services, workers: int) -> None:
-    Pools(services.queue_redis).beat("pool", host=socket.gethostname(), pid=os.getpid(), workers=workers)
+    WorkerPools(services.queue_redis).beat("pool", host=socket.gethostname(), pid=os.getpid(), workers=workers)
 
 
 def test_facts_are_those_of_the_parts(services):
@@ -76,7 +74,7 @@ def test_entries_are_counted_by_namespace_and_model(services):
 def test_a_store_that_does_not_answer_is_down_and_the_rest_is_unknown(services, redis_server):
     queue = redis_server()
     settings = Settings(redis_url=services.settings.redis_url, queue_redis_url=queue.url)
-    with bootstrap(settings, provider=CountingProvider(), operator_timeout_seconds=0.3) as split:
+    with bootstrap(settings, provider=CountingProvider()) as split:
         beat(split, 3)
         services.redis.shutdown(nosave=True)
         assert split.health.check() == HealthFacts(store_up=False, workers=3)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.monitoring.worker_pools import SILENT_SECONDS, Pools
+from core.monitoring.worker_pools import SILENT_SECONDS, WorkerPools
 from core.stores.redis.store import patient_client
 from tests.samples import Clock
 
@@ -13,8 +13,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def pools(redis_server, clock) -> Pools:
-    return Pools(patient_client(redis_server().url), clock=clock)
+def pools(redis_server, clock) -> WorkerPools:
+    return WorkerPools(patient_client(redis_server().url), clock=clock)
 
 
 def test_pools_are_alive_as_long_as_they_say_so(pools, clock):

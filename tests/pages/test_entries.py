@@ -353,8 +353,8 @@ def test_operators_and_admins_change_entries_in_their_own_name(open_page, servic
 
 
 def test_a_redis_that_takes_no_writes_is_told_and_nothing_can_be_changed(open_page, services, filled, monkeypatch):
-    real = services.store.facts
-    monkeypatch.setattr(services.store, "facts", lambda: msgspec.structs.replace(real(), writable=False))
+    real = services.store.info
+    monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), writable=False))
     at = open_page("entries", key=filled["What does word 2 mean?"])
     assert "takes no writes" in everything_said(at)
     for key in ("entry-invalidate", "entry-pin"):
@@ -368,7 +368,7 @@ def test_a_viewer_who_gets_at_an_action_all_the_same_is_refused(services, filled
 
 def test_without_redis_the_last_page_stays(open_page, provider, use, redis_server, ask_with):
     server = redis_server()
-    with bootstrap(Settings(redis_url=server.url), provider=provider, operator_timeout_seconds=1) as built:
+    with bootstrap(Settings(redis_url=server.url), provider=provider) as built:
         use(built)
         ask_with(built, "What stays?")
         at = open_page("entries")

@@ -12,7 +12,7 @@ from core.doctor.configuration import EffectiveSetting
 from core.doctor.diagnosis import Diagnosis
 from core.doctor.findings import Finding, Level
 from core.errors import ProviderUnavailable
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from core.stores import lookup
 from pages.components.data import checkup
@@ -76,7 +76,7 @@ def badges(at):
 
 def test_a_problem_that_is_gone_is_not_told_any_more(open_page, services, a_worker, monkeypatch):
     problem = "No worker is alive: invalidations are in force"  # the alert above says it in other words
-    pools = Pools(services.queue_redis)
+    pools = WorkerPools(services.queue_redis)
     pools.leave("pool")
     at = open_page("health")
     assert problem in everything_said(at)

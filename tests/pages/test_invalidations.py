@@ -61,7 +61,7 @@ def test_a_link_fills_the_form_and_previews_and_applies_nothing(open_page, servi
 def test_a_preview_tells_count_cost_and_sample_and_changes_nothing(open_page, services, filled):
     at = previewed(open_page, model="gpt-4o-mini")
     assert figure(at, "Entries") == "2"
-    assert "14.3 % of 14 entries" in everything_said(at)
+    assert "14.3% of 14 entries" in everything_said(at)
     assert sorted(at.dataframe[0].value["prompt"]) == ["What does word 0 mean?", "What does word 1 mean?"]
     assert services.invalidation.history() == []
 
@@ -294,7 +294,7 @@ def test_everything_is_an_admins_business(open_page, services, filled, monkeypat
 def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_server, provider, monkeypatch):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=provider) as built:
         use(built)
         done = built.invalidation.invalidate_by_model("gpt-4o", actor="anna")
         at = open_page("invalidations", pattern="*word*")

@@ -470,7 +470,7 @@ def test_operators_and_admins_send_and_judge(open_page, services, monkeypatch, r
 
 def test_without_redis_answers_come_from_the_provider_and_the_page_says_so(open_page, provider, use, redis_server):
     server = redis_server()
-    with bootstrap(Settings(redis_url=server.url), provider=provider, operator_timeout_seconds=0.5) as built:
+    with bootstrap(Settings(redis_url=server.url), provider=provider) as built:
         use(built)
         at = send(open_page("playground"), "What is a cat?")
         server.kill()

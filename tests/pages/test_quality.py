@@ -100,7 +100,7 @@ def test_off_it_says_what_it_would_take_and_what_not_to_expect(open_page, servic
     assert "Semantic lookup is off" in said
     assert "ENCORE_SEMANTIC=judge" in said
     assert "ENCORE_JUDGE_MODEL" in said
-    assert "no embedder that was measured keeps false hits under 1 %" in said
+    assert "no embedder that was measured keeps false hits under 1%" in said
     assert "299, 149 or 59 labelled" in said
     assert not at.metric
 
@@ -150,7 +150,7 @@ def test_a_near_match_that_was_served_is_counted_and_waits_to_be_checked(open_pa
     at = open_page("quality")
     assert not at.exception
     said = everything_said(at)
-    assert "Near hits 50.0 %" in said
+    assert "Near hits 50.0%" in said
     assert ASKED in said
     assert STORED in said
     assert "answer 1" in said  # the stored answer itself
@@ -162,13 +162,13 @@ def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page
     semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
     label(semantic, 400, wrong=2, operator=20)
     said = everything_said(open_page("quality")).replace("\\", "")
-    assert "False hits per hit 0.5 %" in said
-    assert "2 wrong of 400 labels · at most 1.6 %" in said
-    assert "within the budget of 2 %" in said
-    assert "Labels to prove 2 % 0" in said
-    assert "228 for 1 %" in said
+    assert "False hits per hit 0.5%" in said
+    assert "2 wrong of 400 labels · at most 1.6%" in said
+    assert "within the budget of 2%" in said
+    assert "Labels to prove 2% 0" in said
+    assert "228 for 1%" in said
     assert "20 by operators · 380 by the judge" in said
-    assert "Judge agreement 100 %" in said
+    assert "Judge agreement 100%" in said
     assert "saved $1.19, cost $0.40" in said.replace("\\", "")
     assert "Judging saved, net $0.79" in said
     assert "hedging" not in said
@@ -184,7 +184,7 @@ def test_what_hedging_cost_is_told_beside_what_judging_cost(open_page, semantic,
 
 
 @pytest.mark.parametrize(
-    ("labels", "wrong", "words"), [(100, 0, "2 % not proved yet"), (100, 5, "over the budget of 2 %")]
+    ("labels", "wrong", "words"), [(100, 0, "2% not proved yet"), (100, 5, "over the budget of 2%")]
 )
 def test_few_labels_prove_nothing_and_many_wrong_ones_are_told(open_page, semantic, label, labels, wrong, words):
     semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
@@ -197,9 +197,9 @@ def test_the_judge_is_measured_by_its_yeses_that_an_operator_checked(open_page, 
     for pair in semantic.evidence.pairs(NAMESPACE, limit=40)[-3:]:
         semantic.evidence.label(pair.id, False, actor="olga")
     at = open_page("quality")
-    assert next(one.value for one in at.metric if one.label == "False hits per hit") == "10.0 %"
+    assert next(one.value for one in at.metric if one.label == "False hits per hit") == "10.0%"
     assert "3 wrong of 30 yeses of the judge" in everything_said(at)
-    assert "over the budget of 2 %" in everything_said(at)
+    assert "over the budget of 2%" in everything_said(at)
 
 
 def test_namespaces_stand_side_by_side_those_over_the_budget_first(open_page, semantic, label):
@@ -231,8 +231,8 @@ def test_what_if_tells_what_another_threshold_would_have_meant(open_page, semant
     at.select_slider(key="what-if").set_value(0.99).run()
     higher = {metric.label: metric.value for metric in at.metric}
     assert "Would have hit" in figures
-    assert (lower["Would have hit"], higher["Would have hit"]) == ("50.0 %", "0 %")
-    assert (lower["Wrong, of those labelled"], higher["Wrong, of those labelled"]) == ("0 %", "–")
+    assert (lower["Would have hit"], higher["Would have hit"]) == ("50.0%", "0%")
+    assert (lower["Wrong, of those labelled"], higher["Wrong, of those labelled"]) == ("0%", "–")
 
 
 # Review
@@ -308,7 +308,7 @@ def test_a_threshold_that_labels_support_is_published_on_confirmation(open_page,
     assert semantic.thresholds.versions(NAMESPACE) == []
     at.button(key="publish-0.02").click().run()
     assert semantic.thresholds.versions(NAMESPACE) == []
-    assert any("Within the budget of 2 %" in success.value for success in at.success)
+    assert any("Within the budget of 2%" in success.value for success in at.success)
     at.button(key="change-confirm").click().run()
     in_force = semantic.thresholds.versions(NAMESPACE)[0]
     assert in_force.threshold.serve <= 0.95
@@ -415,7 +415,7 @@ def test_the_last_figures_stay_when_redis_goes_away(open_page, use, redis_server
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
     monkeypatch.setenv("ENCORE_STRATEGY", "semantic")
     monkeypatch.setenv("ENCORE_SEMANTIC", "judge")
-    with bootstrap(Settings(), provider=OfferingProvider(), operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=OfferingProvider()) as built:
         use(built)
         label(built, 20)
         at = open_page("quality")

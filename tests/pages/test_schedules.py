@@ -241,7 +241,7 @@ def test_running_one_now_shows_what_it_hides_and_does_it(open_page, services, as
     schedule = add(services, criteria={"model": "gpt-4o"})
     at = open_page("schedules")
     at.button(key=f"run-{schedule.id}").click().run()
-    assert "It hides at once **1 entry**: 100 % of the namespace." in said(at)
+    assert "It hides at once **1 entry**: 100% of the namespace." in said(at)
     assert "A run can be undone for 5 min" in said(at)
     assert services.invalidation.history() == []
     confirmed(at)
@@ -334,7 +334,7 @@ def test_without_redis_it_says_that_schedules_need_one(open_page, use, provider,
 def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_server, provider, monkeypatch):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
-    with bootstrap(Settings(), provider=provider, operator_timeout_seconds=0.2) as built:
+    with bootstrap(Settings(), provider=provider) as built:
         use(built)
         schedule = add(built)
         at = open_page("schedules")

@@ -140,12 +140,12 @@ def test_every_state_and_every_kind_has_words():
         (
             "sweep",
             {"scanned": 233, "deleted": 137, "freed_bytes": 79_160},
-            "233 entries looked at, 137 deleted, 79 KB given back",
+            "233 entries looked at, 137 deleted, 79 kB given back",
         ),
         (
             "replay",
             {"sent": 20, "hits": 10, "hit_rate": 0.5, "errors": 0, "saved_usd": 0.01},
-            "20 sent, 10 hits (50.0 %), 0 errors, $0.010 saved",
+            "20 sent, 10 hits (50.0%), 0 errors, $0.010 saved",
         ),
         ("prune", {"dropped": 3}, "3 rows of expired entries dropped"),
         ("sweep", {}, ""),

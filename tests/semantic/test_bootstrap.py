@@ -365,7 +365,7 @@ def test_rows_that_lead_nowhere_go_away_for_all(start, redis_url, namespace):
 
 def test_with_redis_away_requests_go_on_and_come_back(start, redis_server, namespace):
     server = redis_server()
-    services = start(redis_url=server.url, namespace=namespace, provider=CountingProvider(), redis_timeout_seconds=0.5)
+    services = start(redis_url=server.url, namespace=namespace, provider=CountingProvider())
     ask(services)
     assert ask(services, PARAPHRASE).outcome.kind == "hit"
     server.kill()

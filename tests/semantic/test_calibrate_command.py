@@ -26,7 +26,6 @@ def terminal(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch) ->
         "SEMANTIC": "judge",
         "JUDGE_MODEL": "encore-demo-small",
         "JUDGE_DEADLINE_SECONDS": "30",
-        "REDIS_TIMEOUT_SECONDS": "5",
     }.items():
         monkeypatch.setenv(f"ENCORE_{name}", value)
     monkeypatch.setenv("LOGNAME", "anna")

@@ -27,7 +27,7 @@ from tests.http.running import until
 QUESTION = "How do I reset my online banking password?"
 PARAPHRASE = "How can I reset the password of my online banking?"
 FAR = "Which planets have rings?"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 
 
 class Judge:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ import redis
 
 from core.stores.redis.embedded import ServerBinary
 from tests.conftest import RedisServer
+from tests.ports import free_port
 
 SLOTS = 16_384
 BUS = 10_000
@@ -57,7 +57,7 @@ class RunningCluster:
 
     def wait(self) -> None:
         """Returns when every node says that all is well."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not all(self._is_well(node) for node in self.nodes):
             assert time.monotonic() < deadline, "the cluster does not come together"
             time.sleep(0.05)
@@ -78,27 +78,7 @@ def a_cluster(home: Path, binary: ServerBinary, size: int = 3) -> Iterator[Runni
         nodes = []
         for number in range(size):
             (home / str(number)).mkdir()
-            nodes.append(running.enter_context(ClusterNode(home / str(number), free_port(), binary=binary)))
+            nodes.append(running.enter_context(ClusterNode(home / str(number), free_port(fellow=BUS), binary=binary)))
         cluster = RunningCluster(nodes)
         cluster.join()
         yield cluster
-
-
-def free_port() -> int:
-    """A port that is free, and the one for fellows too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port: int = probe.getsockname()[1]
-        if port + BUS < 65_536:
-            try:
-                with socket.create_server(("127.0.0.1", port + BUS)):
-                    return port
-            except OSError:
-                continue
-        # Ports that the system gives away are high: take one that leaves room above.
-        lower = port - 2 * BUS
-        try:
-            with socket.create_server(("127.0.0.1", lower)), socket.create_server(("127.0.0.1", lower + BUS)):
-                return lower
-        except OSError:
-            continue

@@ -77,29 +77,29 @@ def test_a_payload_that_unpacks_to_too_much_is_refused(monkeypatch):
         codec.decode_entry(value)
 
 
-def seen_by_a_ban(entry: CacheEntry, *, with_text: bool) -> codec.Glance:
+def seen_by_a_ban(entry: CacheEntry, *, with_text: bool) -> codec.EntrySummary:
     header = entry.header
     fields = (header.digest, header.model, header.incarnation, header.sequence, header.created_at, header.target)
-    return codec.Glance(*fields, entry.prompt, entry.tags) if with_text else codec.Glance(*fields)
+    return codec.EntrySummary(*fields, entry.prompt, entry.tags) if with_text else codec.EntrySummary(*fields)
 
 
 @pytest.mark.parametrize("body", [{"text": "short"}, {"text": "a b " * 5000}, None])
 @pytest.mark.parametrize("target", [None, digest_of("target")])
 def test_what_a_ban_looks_at_is_read_without_the_answer(body, target):
     entry = an_entry("Why?", tags=("doc:1",), target=target, body=body)
-    assert codec.glance(codec.encode_entry(entry), with_text=True) == seen_by_a_ban(entry, with_text=True)
+    assert codec.summarize(codec.encode_entry(entry), with_text=True) == seen_by_a_ban(entry, with_text=True)
 
 
 def test_what_a_ban_looks_at_beside_the_text_is_in_the_first_bytes():
     entry = an_entry(model="m" * 80, namespace="n" * 64, target=digest_of("target"), body={"text": "a b " * 5000})
     start = codec.encode_entry(entry)[: codec.HEADER_BYTES]
-    assert codec.glance(start, with_text=False) == seen_by_a_ban(entry, with_text=False)
+    assert codec.summarize(start, with_text=False) == seen_by_a_ban(entry, with_text=False)
 
 
 @given(st.binary(max_size=600), st.booleans())
 def test_a_glance_at_bytes_that_are_no_entry_raises_nothing_else(value, with_text):
     with pytest.raises(DecodeError):
-        codec.glance(value, with_text=with_text)
+        codec.summarize(value, with_text=with_text)
 
 
 def test_the_creation_time_stands_where_a_sweep_looks_for_it():

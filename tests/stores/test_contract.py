@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from core.bans import record as bans
 from core.bans.criteria import Criteria
-from core.bans.prefilter import MAKERS, needles
+from core.bans.prefilter import ASCII_FOLDING, required_substrings
 from core.bans.record import InvalidationRecord
 from core.errors import InvalidationRefused, InvalidInput
 from core.keys.names import Slot
 from core.models import Stamp
 from core.stores import codec
-from core.stores.base import Claim, Doom, Removal, Removed, Store, StoredAs, Write
+from core.stores.base import Claim, Removal, Removed, Store, StoredAs, SweepFilter, Write
 from core.stores.memory import MemoryStore
 from core.stores.redis.servers import OneServer
 from core.stores.redis.store import RedisStore, request_client
@@ -215,7 +215,7 @@ def criteria_of(keywords: list[str], pattern: str | None, mode: str) -> Criteria
 
 LONG_NAME = "a-model-with-a-name-of-many-parts/" * 20
 
-DOOMS = (
+FILTERS = (
     [{"sequence": 3}],
     [{"sequence": 2}],
     [{"sequence": 3, "created_before": NOW + 1}],
@@ -224,14 +224,14 @@ DOOMS = (
     [{"sequence": 2, "model": "mm", "created_before": NOW + 1}, {"sequence": 3, "model": "o"}],
     [{"sequence": 3, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF {LONG_NAME} {NOW}")}],
     [{"sequence": 2, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF mm {NOW}")}, {"sequence": 2, "model": "m"}],
-    [{"sequence": 2, "needles": frozenset({frozenset({b"of mm", b"alias"}), frozenset({b"mo"})})}, {"sequence": 1}],
+    [{"sequence": 2, "substrings": frozenset({frozenset({b"of mm", b"alias"}), frozenset({b"mo"})})}, {"sequence": 1}],
 )
 
 
-@pytest.mark.parametrize("wanted", DOOMS)
+@pytest.mark.parametrize("wanted", FILTERS)
 def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
     ours, lost = b"i" * 16, b"o" * 16
-    dooms = [Doom(**fields) for fields in wanted]
+    filters = [SweepFilter(**fields) for fields in wanted]
     doomed, others, aliases = set(), set(), set()
     for incarnation, sequence in product((lost, ours), (1, 2, 3)):
         record = InvalidationRecord(incarnation=incarnation, sequence=sequence, floor=0)
@@ -242,24 +242,27 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
             aliases.add(digest_of(f"Alias of {prompt}"))
             for text in (prompt, f"Alias of {prompt}"):
                 is_doomed = incarnation == lost or any(
-                    sequence < doom.sequence
-                    and model == (doom.model or model)
-                    and created_at < (doom.created_before or NOW + 2)
-                    and doom.digest in (None, digest_of(prompt))
-                    and (doom.needles is None or any(all(has(text, each) for each in group) for group in doom.needles))
-                    for doom in dooms
+                    sequence < each.sequence
+                    and model == (each.model or model)
+                    and created_at < (each.created_before or NOW + 2)
+                    and each.digest in (None, digest_of(prompt))
+                    and (
+                        each.substrings is None
+                        or any(all(has(text, run) for run in group) for group in each.substrings)
+                    )
+                    for each in filters
                 )
                 (doomed if is_doomed else others).add(digest_of(text))
-    pages = list(store.sift(slot, ours, dooms, whole=False))
+    pages = list(store.scan_matching(slot, ours, filters, whole=False))
     met = {row.digest for page in pages for row in page.rows}
     assert met >= doomed
-    assert sum(page.others for page in pages) + len(met - aliases) == len(aliases)
+    assert sum(page.left_out for page in pages) + len(met - aliases) == len(aliases)
     if isinstance(store, RedisStore) and isinstance(store._servers, OneServer):
         assert met == doomed, "what is left out is not fetched"
 
 
-def has(text: str, needle: bytes) -> bool:
-    return needle.decode() in text.lower()
+def has(text: str, wanted: bytes) -> bool:
+    return wanted.decode() in text.lower()
 
 
 @pytest.mark.parametrize(
@@ -276,16 +279,20 @@ def has(text: str, needle: bytes) -> bool:
 )
 def test_a_pass_leaves_out_no_prompt_however_it_is_written(store, slot, criteria, prompt):
     criteria = Criteria(**criteria)
-    assert needles(criteria)
+    assert required_substrings(criteria)
     assert criteria.matches(an_entry(prompt).header, prompt, ())
     put(store, slot, prompt)
     put(store, slot, "How do refunds work?")
     incarnation = store.ensure_record(slot).incarnation
-    pages = list(store.sift(slot, incarnation, [Doom(sequence=9, needles=needles(criteria))], whole=True))
+    pages = list(
+        store.scan_matching(
+            slot, incarnation, [SweepFilter(sequence=9, substrings=required_substrings(criteria))], whole=True
+        )
+    )
     assert prompt in {codec.decode_entry(row.value).prompt for page in pages for row in page.rows}
 
 
-LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in MAKERS) + "\u0301\u0307\u030c漢“x9"
+LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in ASCII_FOLDING) + "\u0301\u0307\u030c漢“x9"
 
 
 @settings(max_examples=40)
@@ -303,11 +310,11 @@ LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in MAKERS) + "
 )
 def test_a_pass_leaves_out_no_prompt_that_words_or_a_pattern_select(redis_url, prompts, padding, criteria):
     store = RedisStore(request_client(redis_url, 5))
-    slot = Slot(f"needles-{uuid4().hex}", 0)
-    doom = Doom(sequence=9, needles=needles(criteria))
+    slot = Slot(f"substrings-{uuid4().hex}", 0)
+    sweep_filter = SweepFilter(sequence=9, substrings=required_substrings(criteria))
     for prompt in prompts:
         put(store, slot, prompt + padding)
-    pages = list(store.sift(slot, store.ensure_record(slot).incarnation, [doom], whole=True))
+    pages = list(store.scan_matching(slot, store.ensure_record(slot).incarnation, [sweep_filter], whole=True))
     found = {codec.decode_entry(row.value).prompt for page in pages for row in page.rows}
     selected = {
         prompt + padding
@@ -426,9 +433,9 @@ def test_an_empty_removal_does_nothing(store, slot):
     assert store.remove(slot, []) == Removed()
 
 
-def test_facts_and_ping(store, slot):
+def test_info_and_ping(store, slot):
     store.ping()
-    assert store.facts().kind in ("memory", "redis")
+    assert store.info().kind in ("memory", "redis")
 
 
 def test_the_newest_come_first_and_a_list_goes_on_where_it_ended(store, slot):

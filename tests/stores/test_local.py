@@ -17,7 +17,7 @@ from core.invalidation.invalidator import CacheInvalidator
 from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Controls, For, Stamp
 from core.stores.base import Store, Write
-from core.stores.local import KEPT_SECONDS, LEAVE_SECONDS, OVERHEAD_BYTES, Copies
+from core.stores.local import GRANT_SECONDS, KEPT_SECONDS, OVERHEAD_BYTES, LocalCache
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.fakes import CountingProvider, Outcomes
@@ -286,22 +286,22 @@ def test_a_repeated_request_waits_like_the_first_one(world: World):
     assert len(world.record().bans) == 1
 
 
-# Leave
+# Grants
 
 
-def test_no_copy_is_served_without_leave(world: World):
+def test_no_copy_is_served_without_a_grant(world: World):
     world.here.store.refuses = WriteRefused("Redis takes no writes now (MISCONF)")
     world.here.ask()
     for _ in range(3):
         assert not world.here.serves_copy()
     world.here.store.refuses = None
     world.time_passes(1.0)
-    assert not world.here.serves_copy(), "leave is taken by this request"
+    assert not world.here.serves_copy(), "the grant is requested by this request"
     assert not world.here.serves_copy(), "which changed the record"
     assert world.here.serves_copy()
 
 
-def test_leave_of_others_is_good_for_no_longer_than_they_took_it(world: World, namespace: str):
+def test_a_grant_of_others_is_good_for_no_longer_than_they_took_it(world: World, namespace: str):
     Process(world.here.store._store, namespace, world.clock, l1_seconds=0.1).ask()
     world.here.store.refuses = WriteRefused("Redis takes no writes now (MISCONF)")
     world.here.warm()
@@ -310,7 +310,7 @@ def test_leave_of_others_is_good_for_no_longer_than_they_took_it(world: World, n
     assert not world.here.serves_copy()
 
 
-def test_leave_that_is_refused_is_asked_for_once_a_second(world: World):
+def test_a_grant_that_is_refused_is_requested_once_a_second(world: World):
     asked = []
     world.here.store.refuses = WriteRefused("Redis takes no writes now (READONLY)")
     world.here.cache.metrics = type("Counts", (Outcomes,), {"count": lambda self, name, n=1: asked.append(name)})()
@@ -319,20 +319,20 @@ def test_leave_that_is_refused_is_asked_for_once_a_second(world: World):
     assert asked.count("writes_refused") == 1
 
 
-def test_leave_ends_and_is_taken_again(world: World):
+def test_a_grant_ends_and_is_requested_again(world: World):
     world.here.warm()
     first = world.record()
     assert first.copies_seconds == SECONDS
-    world.time_passes(LEAVE_SECONDS / 2 + 1)
+    world.time_passes(GRANT_SECONDS / 2 + 1)
     world.here.ask()
     assert world.record().copies_until > first.copies_until
     assert world.record().stamp == first.stamp, "in-flight answers may still be stored"
 
 
-def test_by_leave_that_has_ended_nothing_is_served(world: World):
+def test_by_a_grant_that_has_ended_nothing_is_served(world: World):
     world.here.warm()
     world.here.elapsed.forward(0.001)
-    world.clock.forward(LEAVE_SECONDS + 1)
+    world.clock.forward(GRANT_SECONDS + 1)
     world.here.store.refuses = StoreUnavailable("Redis does not answer")
     copies = world.here.cache.copies
     assert copies is not None
@@ -340,7 +340,7 @@ def test_by_leave_that_has_ended_nothing_is_served(world: World):
     assert not world.here.serves_copy(ttl=For(10_000))
 
 
-def test_operators_wait_until_the_leave_has_ended_by_any_clock():
+def test_operators_wait_until_the_grant_has_ended_by_any_clock():
     record = bans.allow_copies(a_record(), 0.5, now=NOW, until=NOW + 600)
     assert bans.may_have_copies(record, NOW)
     assert bans.may_have_copies(record, NOW + 600 + bans.CLOCKS_SECONDS - 1)
@@ -348,7 +348,7 @@ def test_operators_wait_until_the_leave_has_ended_by_any_clock():
     assert not bans.may_have_copies(a_record(), NOW)
 
 
-def test_leave_in_force_is_extended_and_never_cut():
+def test_a_grant_in_force_is_extended_and_never_cut():
     record = bans.allow_copies(a_record(), 0.5, now=NOW, until=NOW + 600)
     shorter = bans.allow_copies(record, 0.1, now=NOW, until=NOW + 60)
     assert (shorter.copies_seconds, shorter.copies_until) == (0.5, NOW + 600)
@@ -356,7 +356,7 @@ def test_leave_in_force_is_extended_and_never_cut():
     assert (later.copies_seconds, later.copies_until) == (0.1, NOW + 1600)
 
 
-def test_leave_is_stored_and_kept_by_all_changes_of_the_record():
+def test_a_grant_is_stored_and_kept_by_all_changes_of_the_record():
     record = bans.allow_copies(a_record(), 0.25, now=NOW, until=NOW + 600)
     assert bans.decode_record(bans.encode_record(record)) == record
     banned = bans.append(record, "b", Criteria(all=True), now=NOW, hold_seconds=0)
@@ -436,12 +436,12 @@ def test_callers_get_a_body_of_their_own(world: World):
 
 def test_the_least_recently_used_leave_when_memory_is_full(namespace: str):
     store, slot, elapsed = MemoryStore(), Slot(namespace, 0), Clock(1000.0)
-    copies = Copies(store, seconds=1, max_bytes=3 * (OVERHEAD_BYTES + 1000), monotonic=elapsed)
+    copies = LocalCache(store, seconds=1, max_bytes=3 * (OVERHEAD_BYTES + 1000), monotonic=elapsed)
     stamp = store.ensure_record(slot).stamp
     digests = [digest_of(f"entry {number}") for number in range(4)]
     for digest in digests:
         _write(store, slot, digest, b"v" * 1000, stamp)
-    copies.take_leave(slot)
+    copies.request_grant(slot)
     for digest in digests[:3]:
         copies.fetch(slot, [digest])
     assert copies.read(slot, digests[:1])[1] is not None
@@ -450,7 +450,7 @@ def test_the_least_recently_used_leave_when_memory_is_full(namespace: str):
     _write(store, slot, digests[0], b"v" * 10_000, stamp)
     copies.fetch(slot, digests[:1])
     assert copies.read(slot, digests[:1]) == ([None], None), "larger than all the memory there is"
-    assert copies._bytes == sum(OVERHEAD_BYTES + len(copy.value or b"") for copy in copies._kept.values())
+    assert copies._kept.currsize == sum(OVERHEAD_BYTES + len(copy.value or b"") for copy in copies._kept.values())
 
 
 def _write(store: Store, slot: Slot, digest: bytes, value: bytes, stamp: Stamp) -> None:

@@ -364,12 +364,12 @@ def in_memory() -> tuple[Store, AuditLog]:
     return MemoryStore(), AuditLog(None)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_histories_in_memory_go_as_foretold():
     check(type("InMemory", (History,), {"make_store": staticmethod(in_memory)}), examples=100)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_histories_in_redis_go_as_foretold(redis_url: str):
     def in_redis() -> tuple[Store, AuditLog]:
         return RedisStore(patient_client(redis_url)), AuditLog(None)

@@ -20,7 +20,8 @@ from tests.processes import descendants, hearing_signals
 from workers.queue import JobQueue
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
+"""Far more than any step takes on a busy machine: it ends a test that hangs, and decides nothing else."""
 
 
 def eventually(what: Callable[[], object], *, seconds: float = DEADLINE_SECONDS) -> object:
@@ -100,7 +101,6 @@ def installation(redis_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
     monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
-    monkeypatch.setenv("ENCORE_REDIS_TIMEOUT_SECONDS", "5")  # on a busy machine it may take longer than by default
     with bootstrap(Settings(), provider=CountingProvider()) as services:
         yield Installation(server.url, tmp_path, services, JobQueue(services.queue_redis, services.audit))
 

@@ -6,11 +6,11 @@ import json
 import zlib
 
 from core.bootstrap import bootstrap
-from core.cache.revalidation import Refreshes
+from core.cache.revalidation import RefreshQueue
 from core.demo.model import DemoProvider
 from core.invalidation.schedules import Schedules
 from core.models import ChatRequest, Controls
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from tests.workers.conftest import eventually
 from workers.periodic import Schedule
@@ -21,7 +21,6 @@ SETTINGS = {
     "ENCORE_SEMANTIC_THRESHOLD": "0.8",
     "ENCORE_JUDGE_MODEL": "encore-demo-small",
     "ENCORE_JUDGE_SAMPLE": "1",
-    "ENCORE_REDIS_TIMEOUT_SECONDS": "5",
 }
 
 
@@ -56,8 +55,8 @@ def test_nothing_is_enqueued_while_nothing_waits(installation):
         installation.queue,
         services.invalidation,
         Schedules(services.redis, services.invalidation),
-        Pools(services.queue_redis),
-        Refreshes(services.queue_redis),
+        WorkerPools(services.queue_redis),
+        RefreshQueue(services.queue_redis),
         services.evidence,
         services.pins,
         count_workers=lambda: 0,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.cache.revalidation import Refreshes
+from core.cache.revalidation import RefreshQueue
 from core.invalidation.schedules import Schedules
-from core.monitoring.worker_pools import Pools
+from core.monitoring.worker_pools import WorkerPools
 from workers.periodic import Schedule
 
 
@@ -19,13 +19,13 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         raise LookupError("a secret prompt")
 
     now = 0.0
-    pools = Pools(services.queue_redis)
+    pools = WorkerPools(services.queue_redis)
     schedule = Schedule(
         installation.queue,
         services.invalidation,
         Schedules(services.redis, services.invalidation),
         pools,
-        Refreshes(services.queue_redis),
+        RefreshQueue(services.queue_redis),
         services.evidence,
         services.pins,
         count_workers=lambda: 3,
@@ -36,7 +36,7 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         schedule.tick()
         now += 1000
     assert taken == ["sample"] * 3
-    assert "gauges: LookupError in test_schedule.py:" in caplog.text
+    assert "gauges: LookupError in test_periodic.py:" in caplog.text
     assert caplog.text.count("LookupError") == 1
     assert "secret" not in caplog.text
     assert pools.alive_workers() == 3

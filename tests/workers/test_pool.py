@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,50 +18,114 @@ import pytest
 from core.bans.criteria import Criteria
 from core.bans.record import BanState
 from core.invalidation.schedules import Schedules
+from core.invalidation.sweep import GENTLE_BATCH
 from core.keys.names import Slot, readable_key
-from core.monitoring.worker_pools import Pools
+from core.models import Stamp
+from core.monitoring.worker_pools import WorkerPools
 from core.stores import codec
 from core.stores.base import Write
+from core.stores.redis.connection import packed
 from tests.metrics.outcomes import a_hit
 from tests.processes import descendants
+from tests.relay import Relay, relay_to
 from tests.samples import an_entry, digest_of
-from tests.workers.conftest import ROOT, Installation, eventually
+from tests.workers.conftest import DEADLINE_SECONDS, ROOT, Installation, eventually
 from workers.queue import JobState
 from workers.queue.records import QUEUE_NAME, job_id
 
-MANY = 10_000
+pytestmark = pytest.mark.slow
+
+MANY = 1000
+"""Entries of several batches."""
 
 
-def fill_fast(installation: Installation, namespace: str, count: int) -> None:
-    """Stores many entries without going through a cache."""
-    services = installation.services
+def fill_fast(installation: Installation, namespace: str, count: int) -> Stamp:
+    """Stores many entries without going through a cache; the stamp that they carry."""
+    store = installation.services.store
     slot = Slot(namespace, 0)
-    record = services.store.ensure_record(slot)
-    assert services.redis is not None
-    with services.redis.pipeline(transaction=False) as pipeline:
-        for number in range(count):
-            entry = an_entry(
-                f"p{number}",
-                namespace=namespace,
-                incarnation=record.incarnation,
-                sequence=record.sequence,
-                created_at=time.time(),
-                fresh_until=time.time() + 3600,
-            )
-            pipeline.set(slot.entry(entry.header.digest), codec.encode_entry(entry), px=600_000)
-        pipeline.execute()
+    record = store.ensure_record(slot)
+    for number in range(count):
+        entry = an_entry(
+            f"p{number}",
+            namespace=namespace,
+            incarnation=record.incarnation,
+            sequence=record.sequence,
+            created_at=time.time(),
+            fresh_until=time.time() + 3600,
+        )
+        header = entry.header
+        write = Write(
+            digest=header.digest,
+            value=codec.encode_entry(entry),
+            ttl_ms=600_000,
+            model=header.model,
+            created_at=header.created_at,
+        )
+        assert store.write(slot, write, record.stamp, record.sequence)
+    return record.stamp
 
 
-def begin_a_long_sweep(installation: Installation, namespace: str = "shop") -> str:
-    """Invalidates so much that its sweep takes seconds, and waits until it deletes; the job's id."""
-    fill_fast(installation, namespace, MANY)
-    done = installation.services.invalidation.invalidate(
-        Criteria(namespace=namespace, pattern="p*"), actor="anna", hold_seconds=0
-    )
-    assert done.effective
-    name = installation.queue.enqueue_sweep(namespace).id
-    eventually(lambda: installation.queue.job(name).progress.get("deleted"))
-    return name
+class HeldSweep:
+    """A sweep that has deleted one batch of many, and is held at a gate in the next.
+
+    Pools of this `environment` reach what is cached through a relay, where it is held, and their queue as always.
+    """
+
+    def __init__(self, installation: Installation, relay: Relay) -> None:
+        self._installation = installation
+        self._relay = relay
+        self.environment = {"ENCORE_REDIS_URL": relay.url, "ENCORE_QUEUE_REDIS_URL": installation.url}
+
+    def begin(self, namespace: str = "shop", **criteria: str) -> str:
+        """Invalidates, and returns when the sweep is held; the job's id."""
+        stamp = fill_fast(self._installation, namespace, MANY)
+        # Only who deletes names the stamp that was seen, or what entries begin with together with their incarnation.
+        _, _, by_model = packed([Slot(namespace, 0).entries, stamp.incarnation]).partition(b"\r\n")
+        self._gate = self._relay.hold_after(codec.stamp_bytes(stamp.incarnation, stamp.sequence), by_model)
+        done = self._installation.services.invalidation.invalidate(
+            Criteria(namespace=namespace, **(criteria or {"pattern": "p*"})), actor="anna", hold_seconds=0
+        )
+        assert done.effective
+        name = self._installation.queue.enqueue_sweep(namespace).id
+        self._gate.wait_for()
+        self.left = self._installation.entries(namespace)
+        assert 0 < self.left < MANY
+        return name
+
+    def open(self) -> None:
+        """Lets it go on, and every other sweep."""
+        self._gate.open()
+
+
+@pytest.fixture
+def held_sweep(installation: Installation) -> Iterator[HeldSweep]:
+    with relay_to(installation.url) as relay:
+        yield HeldSweep(installation, relay)
+
+
+@contextmanager
+def until_told(pid: int, number: int) -> Iterator[None]:
+    """At the end the process has been sent this signal, and has done nothing meanwhile: it hears it before all else.
+
+    Not for one that loses its parent: a stopped process that nobody could continue any more is ended by the kernel.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: status_of(pid)["State"].startswith("T"))
+    yield
+    eventually(lambda: number in pending(pid))
+    os.kill(pid, signal.SIGCONT)
+
+
+def pending(pid: int) -> set[int]:
+    """The signals that a process was sent and has not heard yet."""
+    mask = int(status_of(pid)["ShdPnd"], 16)
+    return {number for number in signal.valid_signals() if mask >> (number - 1) & 1}
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """What the kernel tells of a process, by name."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
 
 
 def is_swept(installation: Installation, namespace: str = "shop") -> bool:
@@ -86,20 +152,20 @@ def test_what_is_due_is_swept_by_itself_and_the_pool_ends_without_a_trace(instal
     assert (job.state, job.namespace, job.share) == (JobState.FINISHED, "shop", 1.0)
     assert (job.result["deleted"], job.result["scanned"], job.result["finished"]) == (50, 60, True)
     assert installation.entries("shop") == 20, "entries and aliases of the other model"
-    assert Pools(installation.services.queue_redis).alive_workers() == 2
+    assert WorkerPools(installation.services.queue_redis).alive_workers() == 2
 
     processes = descendants(pool.process.pid)
     assert len(processes) >= 2
     assert pool.stop() == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
     assert installation.queue.workers() == []
-    assert Pools(installation.services.queue_redis).alive() == []
+    assert WorkerPools(installation.services.queue_redis).alive() == []
     assert pool.said() == ""
 
 
-def test_progress_is_seen_while_a_sweep_runs_and_stopping_ends_it(installation, start_pool):
-    start_pool().ready()
-    name = begin_a_long_sweep(installation)
+def test_progress_is_seen_while_a_sweep_runs_and_stopping_ends_it(installation, start_pool, held_sweep):
+    start_pool(**held_sweep.environment).ready()
+    name = held_sweep.begin(model="gpt-4o")  # its first batch is what is told first
     running = installation.queue.job(name)
     assert running.state is JobState.RUNNING
     assert 0 < running.progress["deleted"] <= running.progress["scanned"]
@@ -107,32 +173,35 @@ def test_progress_is_seen_while_a_sweep_runs_and_stopping_ends_it(installation, 
     installation.queue.stop(name)
     stopped = eventually(lambda: (job := installation.queue.job(name)).state is not JobState.RUNNING and job)
     assert (stopped.state, stopped.kind) == (JobState.STOPPED, "sweep")
-    left = installation.entries("shop")
-    assert 0 < left < MANY
+    assert installation.entries("shop") == held_sweep.left
     [(_, ban)] = installation.services.invalidation.active("shop")
     assert ban.state is BanState.SWEEPING, "hidden all the same"
     assert installation.queue.reconcile_sweep("shop") is None
-    assert installation.entries("shop") == left
+    assert installation.entries("shop") == held_sweep.left
 
+    held_sweep.open()
     installation.queue.retry(name)
     eventually(lambda: is_swept(installation))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_pool_that_is_asked_to_end_ends_between_two_batches_and_puts_the_job_back(installation, start_pool, number):
-    pool = start_pool("--workers", "1")
+def test_a_pool_that_is_asked_to_end_ends_between_two_batches_and_puts_the_job_back(
+    installation, start_pool, held_sweep, number
+):
+    pool = start_pool("--workers", "1", **held_sweep.environment)
     pool.ready()
-    name = begin_a_long_sweep(installation)
-    began = time.monotonic()
-    if number == signal.SIGINT:
-        os.killpg(pool.process.pid, signal.SIGINT)  # as a terminal does, to all of them
-        assert pool.process.wait(20) == 0
-    else:
-        assert pool.stop() == 0
-    assert time.monotonic() - began < 5
+    name = held_sweep.begin()
+    [horse] = descendants(the_worker_of(installation, name))
+    with until_told(horse, signal.SIGTERM):
+        if number == signal.SIGINT:
+            os.killpg(pool.process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        else:
+            pool.process.send_signal(number)
+    held_sweep.open()
+    assert pool.process.wait(DEADLINE_SECONDS) == 0
     assert pool.said() == ""
     assert installation.queue.job(name).state is JobState.QUEUED
-    assert installation.entries("shop") > 0
+    assert held_sweep.left - GENTLE_BATCH <= installation.entries("shop"), "no more than what it was about to delete"
     start_pool("--workers", "1").ready()
     eventually(lambda: is_swept(installation))
 
@@ -155,34 +224,40 @@ print(current_task().should_stop())
 
 
 def test_a_horse_that_is_told_to_end_at_every_line_of_hearing_it_hears_it():
-    horse = subprocess.run([sys.executable, "-c", HORSE], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    horse = subprocess.run([sys.executable, "-c", HORSE], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (horse.stdout, horse.stderr) == ("True\n", "")
 
 
-def test_a_killed_horse_is_replaced(installation, start_pool):
-    start_pool("--workers", "1").ready()
-    name = begin_a_long_sweep(installation)
+def test_a_killed_horse_is_replaced(installation, start_pool, held_sweep):
+    start_pool("--workers", "1", **held_sweep.environment).ready()
+    name = held_sweep.begin()
     [horse] = descendants(the_worker_of(installation, name))
+    tries = installation.queue.job(name).retries_left
     os.kill(horse, signal.SIGKILL)
-    eventually(lambda: installation.queue.job(name).state is JobState.RETRYING)
+    eventually(lambda: installation.queue.job(name).retries_left == tries - 1)  # it is `retrying` for a second only
+    held_sweep.open()
     eventually(lambda: is_swept(installation))
 
 
-def test_a_killed_worker_is_replaced_and_its_horse_puts_the_job_back(installation, start_pool):
-    pool = start_pool("--workers", "1")
+def test_a_killed_worker_is_replaced_and_its_horse_puts_the_job_back(installation, start_pool, held_sweep):
+    pool = start_pool("--workers", "1", **held_sweep.environment)
     pool.ready()
-    worker = the_worker_of(installation, begin_a_long_sweep(installation))
+    name = held_sweep.begin()
+    worker = the_worker_of(installation, name)
+    [horse] = descendants(worker)
     os.kill(worker, signal.SIGKILL)
+    eventually(lambda: horse not in descendants(worker))  # it has been told, as the last thing that its parent did
+    held_sweep.open()
     eventually(lambda: is_swept(installation))
     assert "another one follows" in pool.said()
 
 
-def test_the_reconciler_starts_a_sweep_again_whose_worker_and_horse_were_killed(installation, start_pool):
-    start_pool("--workers", "1").ready()
-    name = begin_a_long_sweep(installation)
-    worker = the_worker_of(installation, name)
+def test_the_reconciler_starts_a_sweep_again_whose_worker_and_horse_were_killed(installation, start_pool, held_sweep):
+    start_pool("--workers", "1", **held_sweep.environment).ready()
+    worker = the_worker_of(installation, held_sweep.begin())
     for pid in (*descendants(worker), worker):
         os.kill(pid, signal.SIGKILL)
+    held_sweep.open()
     # What the library waits a minute for: nobody has heard of this execution.
     client = installation.services.queue_redis
     for execution in client.zrange(f"rq:wip:{QUEUE_NAME}", 0, -1):
@@ -339,7 +414,7 @@ def burst(installation: Installation) -> subprocess.CompletedProcess:
         env={**os.environ, "ENCORE_REDIS_URL": installation.url},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
 
 
@@ -356,8 +431,8 @@ def test_a_burst_does_what_is_there_and_ends(installation):
 
 def test_a_replay_sends_the_sample_through_the_cache(installation, start_pool):
     start_pool("--workers", "1").ready()
-    name = installation.queue.enqueue_replay("demo", seconds=3, rate=30).id
-    assert installation.queue.enqueue_replay("demo", seconds=3).id == name
+    name = installation.queue.enqueue_replay("demo", seconds=1, rate=30).id
+    assert installation.queue.enqueue_replay("demo", seconds=1).id == name
     job = eventually(lambda: (job := installation.queue.job(name)).state is JobState.FINISHED and job)
     assert job.result["misses"] > 0
     assert job.result["errors"] == 0
@@ -405,7 +480,7 @@ def start_and_fail(**environment: str) -> subprocess.CompletedProcess:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
     )
 
 

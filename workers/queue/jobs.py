@@ -18,7 +18,7 @@ from rq.suspension import resume, suspend
 
 from core.access import Acting, Action, Actor, AuditLog, AuditTrail, allowed
 from core.errors import CacheError
-from core.stores.redis import writing
+from core.stores.redis import load_script, writing
 from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob
 from workers.queue.reader import FAILURE_SECONDS, JobNotFound, QueueReader
 from workers.queue.records import _LIVE, _RUNNING, _state, job_id
@@ -38,28 +38,7 @@ REST_SECONDS = {JobState.FAILED: 600.0, JobState.STOPPED: 3600.0, JobState.CANCE
 PRUNE_REST_SECONDS = dict.fromkeys(JobState, 3600.0)
 
 
-# KEYS: a job's record, the queue, what workers are taking from it, the registries of jobs that run, wait for their
-# time, finished, failed and were cancelled, and what else is kept of the job. ARGV: its id, the time, and the states in
-# which it stays if it is where such a job is: after a crash or a lost queue a record may be all that is left.
-_FORGET = """
-local id, now = ARGV[1], ARGV[2]
-local status = redis.call('HGET', KEYS[1], 'status')
-local function is_somewhere()
-  if redis.call('LPOS', KEYS[2], id) or redis.call('LPOS', KEYS[3], id) or redis.call('ZSCORE', KEYS[5], id) then
-    return true
-  end
-  for _, execution in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], now, '+inf')) do
-    if string.sub(execution, 1, #id + 1) == id .. ':' then return true end
-  end
-end
-for i = 3, #ARGV do
-  if ARGV[i] == status and is_somewhere() then return 0 end
-end
-redis.call('LREM', KEYS[2], 0, id)
-for i = 5, 8 do redis.call('ZREM', KEYS[i], id) end
-redis.call('DEL', KEYS[1], unpack(KEYS, 9))
-return 1
-"""
+_FORGET = load_script(__file__, "forget_job")
 
 
 class JobRefused(CacheError):

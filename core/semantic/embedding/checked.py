@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from hashlib import blake2b
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 
 import numpy as np
+from cachetools import LRUCache
 
+from ...concurrency import LATE, TimedCalls, begin_in_each_process
 from ...errors import EmbedderError
 from .embedders import Embedder, EmbedderIdentity, NoVector, Vector
 
@@ -35,9 +34,13 @@ class CheckedEmbedder:
     def __init__(self, embedder: Embedder, *, deadline_seconds: float | None = None, remembered: int = 4096) -> None:
         self._embedder = embedder
         self._deadline_seconds = deadline_seconds
-        self._recent = _RecentVectors(remembered)
-        self._workers: _Workers | None = None
+        self._remembered = remembered
+        self._calls = TimedCalls(self.WORKERS, "encore-embed")
+        begin_in_each_process(self._begin)
+
+    def _begin(self) -> None:
         self._lock = Lock()
+        self._recent: LRUCache[bytes, Vector] = LRUCache(self._remembered)
 
     @property
     def identity(self) -> EmbedderIdentity:
@@ -60,10 +63,7 @@ class CheckedEmbedder:
 
     def close(self) -> None:
         """Ends the threads, without waiting for what is under way."""
-        with self._lock:
-            workers, self._workers = self._workers, None
-        if workers is not None and workers.process == os.getpid():
-            workers.pool.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
 
     def _known(self, text: str) -> Vector | NoVector | None:
         """A remembered vector, a refusal that needs no embedding, or None."""
@@ -73,7 +73,9 @@ class CheckedEmbedder:
             digest = _digest(text)
         except UnicodeEncodeError:  # half of a surrogate pair
             return NoVector.UNREADABLE
-        if (vector := self._recent.get(digest)) is not None:
+        with self._lock:
+            vector = self._recent.get(digest)
+        if vector is not None:
             return vector
         try:
             return self._embedder.objection(text)
@@ -84,25 +86,8 @@ class CheckedEmbedder:
     def _in_time(self, batch: Sequence[str]) -> Sequence[Vector | NoVector]:
         if self._deadline_seconds is None:
             return self._embed(batch)
-        workers = self._own_workers()
-        if not workers.places.acquire(blocking=False):
-            return [NoVector.LATE] * len(batch)
-        try:
-            future = workers.pool.submit(self._embed, batch)
-        except RuntimeError:  # closed, or the interpreter is shutting down
-            workers.places.release()
-            return [NoVector.FAILED] * len(batch)
-        future.add_done_callback(lambda _: workers.places.release())
-        done, _ = wait([future], timeout=self._deadline_seconds)
-        return future.result() if done and not future.cancelled() else [NoVector.LATE] * len(batch)
-
-    def _own_workers(self) -> _Workers:
-        # After a fork the parent's threads are gone, and with them whatever they held.
-        process = os.getpid()
-        with self._lock:
-            if self._workers is None or self._workers.process != process:
-                self._workers = _Workers(process, self.WORKERS)
-            return self._workers
+        answers = self._calls.call(lambda: self._embed(batch), self._deadline_seconds)
+        return [NoVector.LATE] * len(batch) if answers is LATE else answers
 
     def _embed(self, batch: Sequence[str]) -> list[Vector | NoVector]:
         try:
@@ -117,17 +102,10 @@ class CheckedEmbedder:
         answers = [_checked(row) for row in rows]
         for text, answer in zip(batch, answers, strict=True):
             if not isinstance(answer, NoVector):
-                self._recent.put(_digest(text), answer)
+                digest = _digest(text)
+                with self._lock:
+                    self._recent[digest] = answer
         return answers
-
-
-class _Workers:
-    """Threads of one process, and as many places as there are threads."""
-
-    def __init__(self, process: int, count: int) -> None:
-        self.process = process
-        self.pool = ThreadPoolExecutor(count, thread_name_prefix="encore-embed")
-        self.places = BoundedSemaphore(count)
 
 
 def _checked(row: Vector) -> Vector | NoVector:
@@ -144,26 +122,3 @@ def _checked(row: Vector) -> Vector | NoVector:
 
 def _digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
-
-
-class _RecentVectors:
-    """The last vectors by digest of their text, least recently used first out."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, digest: bytes) -> Vector | None:
-        with self._lock:
-            vector = self._vectors.get(digest)
-            if vector is not None:
-                self._vectors.move_to_end(digest)
-            return vector
-
-    def put(self, digest: bytes, vector: Vector) -> None:
-        with self._lock:
-            self._vectors[digest] = vector
-            self._vectors.move_to_end(digest)
-            while len(self._vectors) > self._limit:
-                self._vectors.popitem(last=False)

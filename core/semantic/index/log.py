@@ -1,8 +1,8 @@
-"""The rows of all processes in Redis, and the news of them: what fills an in-process index and keeps it current.
+"""The rows of all processes in Redis, and their changes: what fills an in-process index and keeps it current.
 
-Per namespace: hashes of rows by embedder and hour of expiry, so that rows die with their key and nobody has to sweep;
-and a stream of what was added and removed. A writer appends to both in one pipeline. A reader asks for news since its
-last one, beside a lookup it makes anyway; it reads the hashes after a start, or when it was away too long.
+Per namespace: hashes of rows by embedder and hour of expiry, so that rows expire with their key and need no sweep; and
+a stream of what was added and removed. A writer appends to both in one pipeline. A reader asks for the changes since
+its last read, beside a lookup it makes anyway; it reads the hashes after a start, or when it was away too long.
 
 Rows hold no answer. A row too many costs a miss after the checked fetch, a row too few costs a miss.
 """
@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import redis
 
+from ...stores.redis import load_script
 from ..embedding import EmbedderIdentity
 from .numpy_index import Partition, Row, SemanticIndex
 
@@ -47,14 +48,7 @@ _EVENT = struct.Struct(">BB")  # kind, length of the row key
 _ADDED, _REMOVED = 1, 2
 _START = b"0-0"
 
-_REMOVE_SCRIPT = """
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if not stored or string.sub(stored, 1, 9) ~= ARGV[2] then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[3])
-redis.call('EXPIRE', KEYS[2], ARGV[5])
-return 1
-"""
+_REMOVE_SCRIPT = load_script(__file__, "remove_row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +76,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class Changes:
     """Events in order, and the position after them. `complete` False: some were missed, read the rows again.
 
     `more` says that further events were waiting when this was read.
@@ -143,7 +137,7 @@ class VectorLog:
         self.append_many([(partition, row)])
 
     def append_many(self, rows: Sequence[tuple[Partition, Row]]) -> None:
-        """The same for many."""
+        """Stores and announces rows in order, all in one round trip."""
         with self._client.pipeline(transaction=False) as pipeline:
             for partition, row in rows:
                 for command in self.append_commands(partition, row):
@@ -165,26 +159,26 @@ class VectorLog:
     # Reading
 
     def read_command(self, namespace: str, position: Position) -> Command:
-        """What a reader sends beside its lookup; `news` reads the reply. It never blocks."""
+        """What a reader sends beside its lookup; `changes` reads the reply. It never blocks."""
         return (b"XREAD", b"COUNT", self._read_events, b"STREAMS", self._stream(namespace), position.last_id)
 
-    def read_since(self, namespace: str, position: Position) -> News:
-        """The news since a position, in one round trip, or two when there are many."""
-        return self.news(namespace, position, self._client.execute_command(*self.read_command(namespace, position)))
+    def read_since(self, namespace: str, position: Position) -> Changes:
+        """The changes since a position. One round trip, or two when there are many."""
+        return self.changes(namespace, position, self._client.execute_command(*self.read_command(namespace, position)))
 
-    def news(self, namespace: str, position: Position, reply: Any) -> News:
+    def changes(self, namespace: str, position: Position, reply: Any) -> Changes:
         """Reads the reply to `read_command`, raw or as redis-py parsed it. A full one costs one more round trip."""
         now = self._clock()
         entries = _entries(reply)
         last_id = entries[-1][0] if entries else position.last_id
         after = Position(last_id=last_id, read_at=now)
         if now - position.read_at > STREAM_SECONDS / 2:
-            return News(events=(), position=after, complete=False, more=False)
+            return Changes(events=(), position=after, complete=False, more=False)
         is_full = len(entries) >= self._read_events
         if is_full and self._is_behind(namespace, position):
-            return News(events=(), position=after, complete=False, more=False)
+            return Changes(events=(), position=after, complete=False, more=False)
         events = (self._event(namespace, fields) for _, fields in entries)
-        return News(
+        return Changes(
             events=tuple(event for event in events if event is not None), position=after, complete=True, more=is_full
         )
 
@@ -280,7 +274,7 @@ class VectorLog:
 class IndexFollower:
     """Keeps one index like the log. Thread-safe; events that two threads read are applied once.
 
-    Writers need not touch the index: their own row comes back with the next news, in the precision everyone has.
+    Writers need not touch the index: their own row comes back with the next changes, in the precision all have.
     """
 
     def __init__(self, log: VectorLog, index: SemanticIndex, *, clock: Callable[[], float] = time.time) -> None:
@@ -306,14 +300,14 @@ class IndexFollower:
             return self._apply(namespace, reply)
 
     def catch_up(self, namespace: str) -> None:
-        """Loads a namespace, or reads all its news. Raises redis.RedisError."""
+        """Loads a namespace, or reads all its changes. Raises redis.RedisError."""
         with self._lock:
             while (position := self._positions.get(namespace)) is not None:
-                news = self._log.read_since(namespace, position)
-                if not news.complete:
+                changes = self._log.read_since(namespace, position)
+                if not changes.complete:
                     break
-                self._take(namespace, position, news)
-                if not news.more:
+                self._take(namespace, position, changes)
+                if not changes.more:
                     return
             self._load(namespace)
 
@@ -330,23 +324,23 @@ class IndexFollower:
         position = self._positions.get(namespace)
         if position is None:
             return False
-        news = self._log.news(namespace, position, reply)
-        if not news.complete:
+        changes = self._log.changes(namespace, position, reply)
+        if not changes.complete:
             del self._positions[namespace]
             return False
-        self._take(namespace, position, news)
+        self._take(namespace, position, changes)
         return True
 
-    def _take(self, namespace: str, position: Position, news: News) -> None:
-        if _id(news.position.last_id) < _id(position.last_id):
+    def _take(self, namespace: str, position: Position, changes: Changes) -> None:
+        if _id(changes.position.last_id) < _id(position.last_id):
             return
-        for event in news.events:
+        for event in changes.events:
             match event:
                 case Addition(partition=partition, row=row):
                     self._index.add(partition, row.key, row.vector, row.expires_at)
                 case Removal(partition=partition, key=key):
                     self._index.remove(partition, key)
-        self._positions[namespace] = news.position
+        self._positions[namespace] = changes.position
 
     def _load(self, namespace: str) -> None:
         position = self._log.begin(namespace)

@@ -23,7 +23,7 @@ RERANKED = 128
 """Rows that the second stage computes. On 100,000 real questions 64 lost no nearest neighbour."""
 
 SIGN_DIMENSIONS = 512
-"""Of an embedder whose leading dimensions carry the meaning, so many are enough for the first stage."""
+"""Leading dimensions that the first stage compares, for an embedder whose leading ones carry the meaning."""
 
 ROUNDING = 1e-6
 """What float32 may take from the similarity of two equal vectors."""
@@ -179,7 +179,7 @@ class Matrix:
         return np.ascontiguousarray(padded.view(np.uint64).T)
 
     def _show(self, used: int) -> None:
-        """From here on readers see so many rows."""
+        """Lets readers see the first `used` rows from now on."""
         self.used = used
         if self._arrays.signs is None and used >= TWO_STAGES_FROM:
             self._resize(len(self._arrays.keys))
@@ -246,7 +246,7 @@ def _likely(signs: npt.NDArray[np.uint64], wanted: npt.NDArray[np.uint64]) -> np
 
 
 def _largest(values: npt.NDArray[np.uint16], count: int) -> npt.NDArray[np.intp]:
-    """Places of the `count` largest values, in no order. A sample tells where to cut: ten times a partition's speed."""
+    """Places of the `count` largest values, in no order. A sample says where to cut: ten times a partition's speed."""
     if len(values) <= count:
         return np.arange(len(values))
     sample = values[:: max(1, len(values) // _SAMPLE)]

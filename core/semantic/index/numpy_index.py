@@ -1,7 +1,7 @@
 """Which stored questions are near a new one: the index protocol, and the index in this process.
 
 Partitions are hard: a search sees one namespace, one scope and one embedder, and nothing else. Rows hold a vector, the
-key of an entry and an expiry; never an answer. Whoever gets a candidate fetches its entry through the checked lookup.
+key of an entry and an expiry; never an answer. The entry of a candidate is fetched through the checked lookup.
 
 A similarity is a cosine: 1 for the same direction, 0 for unrelated, -1 for opposite; larger is nearer.
 """
@@ -71,7 +71,7 @@ class SemanticIndex(Protocol):
         """Adds a row, or replaces the one with this key. One whose time has come is not added."""
 
     def add_many(self, partition: Partition, rows: Iterable[Row]) -> None:
-        """The same for many at once."""
+        """Adds rows, or replaces those with their keys. Rows whose time has come are not added."""
 
     def remove(self, partition: Partition, row_key: bytes) -> bool:
         """Drops a row; False when there was none."""

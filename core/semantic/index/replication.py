@@ -1,13 +1,12 @@
 """SharedVectors: keeps this process' index like the log of all processes.
 
-News are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests: they
-wait a moment for it, and then do without what is not there yet.
+Changes are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests:
+they wait a moment for it, and then do without what is not there yet.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +14,7 @@ from threading import Lock
 
 import redis
 
+from ...concurrency import begin_in_each_process
 from ...errors import CacheError
 from ...stores.redis import reading, writing
 from ..embedding import Vector
@@ -46,20 +46,17 @@ class SharedVectors:
         self._index = index
         self._wait_seconds = wait_seconds
         self._monotonic = monotonic
-        self._begin()
+        begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
         self._lock = Lock()
         # One a namespace: while one is loaded, lookups in the others go on.
         self._followers: dict[str, IndexFollower] = {}
         self._loading: dict[str, tuple[Future[None], float]] = {}
-        self._loaders: ThreadPoolExecutor | None = None
+        self._loaders = _new_loaders()
 
     def catch_up(self, partition: Partition) -> bool:
-        """Applies the news. False while the namespace is being loaded. Raises StoreUnavailable."""
-        if self._process != os.getpid():
-            self._begin()
+        """Applies what other processes changed. False while the namespace is being loaded. Raises StoreUnavailable."""
         namespace = partition.namespace
         follower = self._follower(namespace)
         command = follower.command(namespace)
@@ -89,9 +86,8 @@ class SharedVectors:
     def close(self) -> None:
         """Ends the loaders, without waiting for what they load."""
         with self._lock:
-            loaders, self._loaders = self._loaders, None
-        if loaders is not None and self._process == os.getpid():
-            loaders.shutdown(wait=False, cancel_futures=True)
+            loaders, self._loaders = self._loaders, _new_loaders()
+        loaders.shutdown(wait=False, cancel_futures=True)
 
     def _follower(self, namespace: str) -> IndexFollower:
         with self._lock:
@@ -101,12 +97,10 @@ class SharedVectors:
             return follower
 
     def _loaded(self, namespace: str, seconds: float | None) -> bool:
-        """Whether the namespace is loaded within so many seconds of the beginning of its loading; None waits for it."""
+        """Whether the namespace is loaded within `seconds` of when its loading began; None has no limit."""
         with self._lock:
             loading = self._loading.get(namespace)
             if loading is None:
-                if self._loaders is None:
-                    self._loaders = ThreadPoolExecutor(LOADERS, thread_name_prefix="encore-vectors")
                 loading = (self._loaders.submit(self._load, namespace), self._monotonic())
                 self._loading[namespace] = loading
         future, began = loading
@@ -128,3 +122,8 @@ class SharedVectors:
         finally:
             with self._lock:
                 self._loading.pop(namespace, None)
+
+
+def _new_loaders() -> ThreadPoolExecutor:
+    """A pool that starts its threads with the first loading."""
+    return ThreadPoolExecutor(LOADERS, thread_name_prefix="encore-vectors")

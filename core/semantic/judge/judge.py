@@ -7,11 +7,13 @@ in time is no yes.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import redis
+from cachetools import LRUCache
 
 from ...concurrency import LATE, CircuitBreaker, TimedCalls
 from ...keys import names
@@ -35,6 +37,8 @@ CALLS = 8
 """Calls under way at once, late ones included."""
 
 HOUR_SECONDS = 3600
+MAX_SPENT = 10_000
+"""Namespaces whose budget is known to be spent; others are counted in Redis once more."""
 NANO_USD = 1_000_000_000
 
 
@@ -53,12 +57,15 @@ class SharedBudget:
         self._client = client
         self._calls_per_hour = calls_per_hour
         self._clock = clock
-        self._spent: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._spent: LRUCache[str, int] = LRUCache(MAX_SPENT)
 
     def take(self, namespace: str) -> bool:
         """One round trip, none once the hour's budget is known to be spent."""
         hour = int(self._clock() // HOUR_SECONDS)
-        if self._calls_per_hour < 1 or self._spent.get(namespace) == hour:
+        with self._lock:
+            is_spent = self._spent.get(namespace) == hour
+        if is_spent or self._calls_per_hour < 1:
             return False
         name = names.JUDGE_BUDGET + f"{namespace}:{hour}".encode()
         try:
@@ -71,9 +78,8 @@ class SharedBudget:
             return False
         if taken <= self._calls_per_hour:
             return True
-        if len(self._spent) >= 10_000:
-            self._spent = {}
-        self._spent[namespace] = hour
+        with self._lock:
+            self._spent[namespace] = hour
         return False
 
 
@@ -112,7 +118,7 @@ class ProviderJudge:
     ) -> Judgement:
         """Whether a stored answer may be given to a question. Costs nothing when the texts cannot be judged."""
         began = time.perf_counter()
-        answer = answer_text(stored.body or {})
+        answer = Completion(body=stored.body or {}).text
         asked = build_messages(question, stored.prompt, answer) if answer.strip() else None
         if asked is None:
             return self._told("no", "these texts are not shown to a judge")
@@ -125,7 +131,7 @@ class ProviderJudge:
         judgement = self._calls.call(lambda: self._ask(asked, left), left) if left > 0 else LATE
         if judgement is LATE:
             judgement = self._told("late")
-        # A reply that cannot be read is a reply: whoever words a question must not be able to switch the judge off.
+        # A reply that cannot be read is a reply: the wording of a question must not be able to switch the judge off.
         if judgement.latency_ms:
             self._breaker.succeeded()
         else:
@@ -184,21 +190,3 @@ class ProviderJudge:
             logger.warning("the judge does not answer as it should: near matches are misses, one probe a second")
         else:
             logger.warning("the judge answers again")
-
-
-def answer_text(body: Mapping[str, Any]) -> str:
-    """The words of a stored answer, whatever its endpoint; empty when it has none (or another shape)."""
-    try:
-        if body.get("object") == "response":
-            contents = [item["content"] for item in body["output"] if item["type"] == "message"]
-        else:
-            contents = [body["choices"][0]["message"]["content"]]
-        return "\n".join(text for content in contents for text in _texts(content))
-    except (AttributeError, LookupError, TypeError):
-        return ""
-
-
-def _texts(content: Any) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    return [part["text"] for part in content if isinstance(part.get("text"), str)]

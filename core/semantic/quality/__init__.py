@@ -3,7 +3,7 @@
 from .calibration import BUDGETS, CurvePoint, Proposal
 from .evidence import Evidence
 from .records import Pair, pair_id
-from .rejected_pairs import Refusals
+from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, FalseHits, ReplayPoint
 from .sampling import judge_samples
 from .thresholds import Published, Threshold, ThresholdAction, Thresholds
@@ -17,7 +17,7 @@ __all__ = [
     "Pair",
     "Proposal",
     "Published",
-    "Refusals",
+    "RejectedPairs",
     "ReplayPoint",
     "Threshold",
     "ThresholdAction",

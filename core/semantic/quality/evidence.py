@@ -26,7 +26,7 @@ from .archive import Archive
 from .calibration import GRID, CurvePoint
 from .notes import Notes, operator_label, sample_of
 from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_embedder
-from .rejected_pairs import Refusals
+from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, ReplayPoint
 from .sample_queue import SampleQueue
 from .thresholds import Published, Threshold, ThresholdAction, Thresholds, check_expected
@@ -49,7 +49,7 @@ class Evidence:
         self,
         client: redis.Redis | None,
         thresholds: Thresholds,
-        refusals: Refusals,
+        rejected: RejectedPairs,
         *,
         keep_prompts: bool = True,
         budget: float = 0.02,
@@ -58,7 +58,7 @@ class Evidence:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._thresholds = thresholds
-        self._refusals = refusals
+        self._rejected = rejected
         self._budget = budget
         self._sample_share = sample_share if keep_prompts else 0.0  # a sample holds its question
         self._clock = clock
@@ -111,7 +111,7 @@ class Evidence:
             return
         label = self._notes.sample_label(sample, stored, judgement, self._clock())
         if not label.equivalent:
-            self._refusals.refuse(sample.namespace, label.pair)
+            self._rejected.reject(sample.namespace, label.pair)
         self.add(label)
 
     # Operators
@@ -125,9 +125,9 @@ class Evidence:
         by = self._thresholds.audit.by(actor).require(Action.LABEL)
         known = self.pair(pair)
         if equivalent:
-            self._refusals.allow(known.namespace, known.id)
+            self._rejected.allow(known.namespace, known.id)
         else:
-            self._refusals.refuse(known.namespace, known.id)
+            self._rejected.reject(known.namespace, known.id)
         dropped = self._archive.dropped
         self.add(operator_label(known, equivalent, by, self._clock()))
         self.flush()
@@ -145,7 +145,7 @@ class Evidence:
         try:
             return self.label(pair, False, actor=actor)
         except InvalidInput:
-            self._refusals.refuse(namespace, pair)
+            self._rejected.reject(namespace, pair)
             return None
 
     def pair(self, pair: str) -> Pair:

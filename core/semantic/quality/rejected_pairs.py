@@ -1,4 +1,4 @@
-"""Refusals: pairs that an operator, or a judge afterwards, has called different. They are not served again."""
+"""Rejected pairs: questions that an operator, or a judge afterwards, called different. They are not served again."""
 
 from __future__ import annotations
 
@@ -6,25 +6,14 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-import msgspec
 import redis
 
 from ...keys import names
-from ...stores.redis import reading, writing
-
-COPY_SECONDS = 1.0
-"""How old a process' copy may be."""
-
-MAX_COPIES = 10_000
+from ...stores.redis import RecentReads, reading, writing
 
 
-class _Copy(msgspec.Struct, frozen=True):
-    read_at: float
-    pairs: frozenset[str]
-
-
-class Refusals:
-    """The refused pairs by namespace: of all processes with a client, of this one without.
+class RejectedPairs:
+    """Rejected pairs by namespace, shared by all processes through Redis, or kept in this process without a client.
 
     `reader` is the client of the request path. The sets have no TTL: what was called wrong stays so.
     """
@@ -38,44 +27,38 @@ class Refusals:
     ) -> None:
         self._client = client
         self._reader = reader or client
-        self._monotonic = monotonic
         self._here: dict[str, frozenset[str]] = {}
-        self._copies: dict[str, _Copy] = {}
+        self._recent: RecentReads[frozenset[str]] = RecentReads(monotonic)
 
-    def refuse(self, namespace: str, pair: str) -> None:
-        """From now on this pair is not served. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+    def reject(self, namespace: str, pair: str) -> None:
+        """Adds a pair: from now on it is not served. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         if self._client is None:
             self._here[namespace] = self._here.get(namespace, frozenset()) | {pair}
-            return
-        with writing():
-            self._client.sadd(_name(namespace), bytes.fromhex(pair))
-        self._copies.pop(namespace, None)
+        else:
+            with writing():
+                self._client.sadd(_name(namespace), bytes.fromhex(pair))
+        self._recent.forget(namespace)
 
     def allow(self, namespace: str, pair: str) -> None:
-        """Takes it back. Raises as `refuse`."""
+        """Removes a pair: it may be served again. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         if self._client is None:
             self._here[namespace] = self._here.get(namespace, frozenset()) - {pair}
-            return
-        with writing():
-            self._client.srem(_name(namespace), bytes.fromhex(pair))
-        self._copies.pop(namespace, None)
+        else:
+            with writing():
+                self._client.srem(_name(namespace), bytes.fromhex(pair))
+        self._recent.forget(namespace)
 
     def current(self, namespace: str) -> frozenset[str]:
-        """The refused pairs, at most `COPY_SECONDS` old. Raises StoreUnavailable."""
+        """The rejected pairs of a namespace, at most COPY_SECONDS old. Raises StoreUnavailable."""
+        return self._recent.current(namespace, lambda: self._read(namespace))
+
+    def _read(self, namespace: str) -> frozenset[str]:
         if self._reader is None:
             return self._here.get(namespace, frozenset())
-        now = self._monotonic()
-        known = self._copies.get(namespace)
-        if known is not None and now < known.read_at + COPY_SECONDS:
-            return known.pairs
         with reading():
             members = cast("set[bytes]", self._reader.smembers(_name(namespace)))
-        pairs = frozenset(member.hex() for member in members)
-        if len(self._copies) >= MAX_COPIES:
-            self._copies = {}
-        self._copies[namespace] = _Copy(now, pairs)
-        return pairs
+        return frozenset(member.hex() for member in members)
 
 
 def _name(namespace: str) -> str:
-    return f"{names.REFUSALS}{namespace}"
+    return f"{names.REJECTED_PAIRS}{namespace}"

@@ -9,7 +9,7 @@ import msgspec
 from ...errors import DecodeError
 from ...keys import Slot, parse_readable_key
 from ...models import CacheEntry
-from ...stores import Store, codec
+from ...stores import Reader, codec
 from ..judge import ProviderJudge
 from .evidence import Evidence
 from .records import Sample
@@ -34,7 +34,7 @@ class SampleProgress(msgspec.Struct, kw_only=True):
 def judge_samples(
     evidence: Evidence,
     judge: ProviderJudge,
-    store: Store,
+    store: Reader,
     *,
     on_sample: Callable[[SampleProgress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -65,7 +65,7 @@ def judge_samples(
     return progress
 
 
-def _stored(store: Store, sample: Sample) -> CacheEntry | None:
+def _stored(store: Reader, sample: Sample) -> CacheEntry | None:
     """The entry that was served, None when it is gone."""
     place = parse_readable_key(sample.key)
     if place is None:

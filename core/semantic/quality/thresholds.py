@@ -7,11 +7,10 @@ is at most a second old, and only when they look for near questions. Nothing her
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import redis
@@ -20,13 +19,9 @@ from ...access import Acting, Action, AuditLog, AuditTrail
 from ...errors import InvalidInput, ThresholdRefused
 from ...keys import NAMESPACE_PATTERN, names
 from ...models import SemanticMode
-from ...stores.redis import reading, writing
-
-COPY_SECONDS = 1.0
-"""How old a process' copy may be: so long may another process still serve at a threshold that was just raised."""
+from ...stores.redis import RecentReads, shared_hash
 
 KEPT_VERSIONS = 100
-MAX_COPIES = 10_000
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,22 +62,6 @@ class _Overtaken(Exception):
 
 _decode = msgspec.json.Decoder(list[Published]).decode
 
-# KEYS: the thresholds. ARGV: namespace, its versions as read (empty: none), its versions as they shall be.
-_SWAP = """
-local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if current ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1
-"""
-
-
-class _Copy(msgspec.Struct, frozen=True):
-    """What a namespace's threshold was when it was read last."""
-
-    read_at: float
-    value: bytes
-    threshold: Threshold
-
 
 class Thresholds:
     """The thresholds of all namespaces: of all processes with a client, of this one without.
@@ -100,40 +79,24 @@ class Thresholds:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
-        self._reader = reader or client
+        self._hash = shared_hash(client, names.THRESHOLDS)
+        self._path_hash = shared_hash(reader, names.THRESHOLDS) if reader is not None else self._hash
         self.audit = audit
         self._configured = configured
         self._clock = clock
-        self._monotonic = monotonic
-        self._swap = client.register_script(_SWAP) if client is not None else None
-        self._copies: dict[str, _Copy] = {}
-        self._values: dict[str, bytes] = {}
-        self._lock = threading.Lock()
+        self._recent: RecentReads[Threshold] = RecentReads(monotonic)
 
     def current(self, namespace: str) -> Threshold:
-        """The threshold in force, at most `COPY_SECONDS` old. Raises StoreUnavailable."""
-        now = self._monotonic()
-        known = self._copies.get(namespace)
-        if known is not None and now < known.read_at + COPY_SECONDS:
-            return known.threshold
-        value = self._read(self._reader, namespace)
-        threshold = known.threshold if known is not None and known.value == value else self._in_force(value)
-        if len(self._copies) >= MAX_COPIES:
-            self._copies = {}
-        self._copies[namespace] = _Copy(now, value, threshold)
-        return threshold
+        """The threshold in force, at most COPY_SECONDS old. Raises StoreUnavailable."""
+        return self._recent.current(namespace, lambda: self._in_force(self._path_hash.get(namespace)))
 
     def versions(self, namespace: str) -> list[Published]:
         """All versions that are kept, the latest first. Raises StoreUnavailable."""
-        return _versions(self._read(self._client, namespace))[::-1]
+        return _versions(self._hash.get(namespace))[::-1]
 
     def namespaces(self) -> list[str]:
         """Namespaces that a threshold was ever published for. Raises StoreUnavailable."""
-        if self._client is None:
-            return sorted(self._values)
-        with reading():
-            return sorted(name.decode() for name in cast("list[bytes]", self._client.hkeys(names.THRESHOLDS.decode())))
+        return self._hash.fields()
 
     def publish(
         self,
@@ -221,12 +184,12 @@ class Thresholds:
     ) -> Published:
         """Appends what comes after the versions there are, by compare-and-swap; audited."""
         while True:
-            before = self._read(self._client, namespace)
+            before = self._hash.get(namespace)
             versions = _versions(before)
             added = next_version(versions)
-            if self._write(namespace, before, msgspec.json.encode([*versions, added][-KEPT_VERSIONS:])):
+            if self._hash.swap(namespace, before, msgspec.json.encode([*versions, added][-KEPT_VERSIONS:])):
                 break
-        self._copies.pop(namespace, None)
+        self._recent.forget(namespace)
         trail.record(
             f"threshold.{added.act.value}",
             at=added.at,
@@ -253,22 +216,6 @@ class Thresholds:
         except msgspec.MsgspecError:
             # Another version's: whatever it says, serving on a guess is wrong.
             return Threshold(mode=SemanticMode.OFF)
-
-    def _read(self, client: redis.Redis | None, namespace: str) -> bytes:
-        if client is None:
-            return self._values.get(namespace, b"")
-        with reading():
-            return cast("bytes | None", client.hget(names.THRESHOLDS.decode(), namespace)) or b""
-
-    def _write(self, namespace: str, before: bytes, after: bytes) -> bool:
-        if self._swap is None:
-            with self._lock:
-                if self._values.get(namespace, b"") != before:
-                    return False
-                self._values[namespace] = after
-                return True
-        with writing():
-            return bool(self._swap(keys=[names.THRESHOLDS], args=[namespace, before, after]))
 
 
 def _versions(value: bytes) -> list[Published]:

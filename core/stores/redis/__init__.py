@@ -5,20 +5,14 @@ from .address import ServerKind, parse_address
 from .clients import open_client
 from .embedded import OLDEST_VERSION, EmbeddedRedis, ServerBinary, server_at
 from .failures import reading, writing
+from .lock import lock
+from .script import load_script
+from .script_marks import MOST_MARKS, ScriptMarks
+from .shared_hash import COPY_SECONDS, RecentReads, SharedHash, shared_hash
 from .store import RedisStore, patient_client, request_client
 
 __all__ = [
-    "OLDEST_VERSION",
-    "EmbeddedRedis",
-    "RedisStore",
-    "ServerBinary",
-    "ServerKind",
-    "embedded",
-    "open_client",
-    "parse_address",
-    "patient_client",
-    "reading",
-    "request_client",
-    "server_at",
-    "writing",
-]
+    "COPY_SECONDS", "MOST_MARKS", "OLDEST_VERSION", "EmbeddedRedis", "RecentReads", "RedisStore", "ScriptMarks",
+    "ServerBinary", "ServerKind", "SharedHash", "embedded", "load_script", "lock", "open_client", "parse_address",
+    "patient_client", "reading", "request_client", "server_at", "shared_hash", "writing",
+]  # fmt: skip

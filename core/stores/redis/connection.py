@@ -7,12 +7,13 @@ all that. Whatever goes wrong, the connection is dropped, so that no one can rea
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import redis
+
+from ...concurrency import begin_in_each_process
 
 
 def packed(words: Sequence[bytes]) -> bytes:
@@ -21,12 +22,18 @@ def packed(words: Sequence[bytes]) -> bytes:
 
 
 class ThreadConnections:
-    """Commands over a connection of the calling thread's own. Made from a client's settings; forks are noticed."""
+    """Commands over a connection of the calling thread's own, made from a client's settings.
+
+    A forked child opens its own: two processes on one connection would read each other's replies.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         pool = client.connection_pool
         self._class = pool.connection_class
         self._settings = pool.connection_kwargs
+        begin_in_each_process(self._begin)
+
+    def _begin(self) -> None:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._all: list[Any] = []
@@ -64,13 +71,11 @@ class ThreadConnections:
             raise unanswered from None
 
     def _connection(self) -> tuple[Any, bool]:
-        local = self._local
-        process = os.getpid()
-        if getattr(local, "process", None) == process:
-            return local.connection, local.connection._sock is None
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            return connection, connection._sock is None
         connection = self._class(**self._settings)
-        local.connection = connection
-        local.process = process
+        self._local.connection = connection
         with self._lock:
             self._all.append(connection)
         return connection, True

@@ -8,28 +8,29 @@ from typing import Any
 import msgspec
 import redis
 
-from ..base import Persistence, StoreFacts
+from ..base import Persistence, StoreInfo
 
 
-def _facts(server: redis.Redis) -> StoreFacts:
-    info = server.info("everything")
-    return StoreFacts(
+def server_info(server: redis.Redis) -> StoreInfo:
+    """What one server says of itself. Two round trips. Raises redis.RedisError."""
+    reply = server.info("everything")
+    return StoreInfo(
         kind="redis",
-        version=str(info.get("redis_version", "")),
-        used_bytes=info.get("used_memory"),
-        max_bytes=info.get("maxmemory") or None,
-        policy=str(info.get("maxmemory_policy", "")),
-        evicted=int(info.get("evicted_keys", 0)),
-        role=str(info.get("role", "")),
-        replicas=int(info.get("connected_slaves", 0)),
-        persistence=_persistence(server, info),
-        writable=info.get("role") == "master"
-        and (info.get("rdb_last_bgsave_status") == "ok" or not _stops_when_it_cannot_save(server)),
+        version=str(reply.get("redis_version", "")),
+        used_bytes=reply.get("used_memory"),
+        max_bytes=reply.get("maxmemory") or None,
+        policy=str(reply.get("maxmemory_policy", "")),
+        evicted=int(reply.get("evicted_keys", 0)),
+        role=str(reply.get("role", "")),
+        replicas=int(reply.get("connected_slaves", 0)),
+        persistence=_persistence(server, reply),
+        writable=reply.get("role") == "master"
+        and (reply.get("rdb_last_bgsave_status") == "ok" or not _stops_when_it_cannot_save(server)),
     )
 
 
-def _persistence(server: redis.Redis, info: dict[str, Any]) -> Persistence:
-    if info.get("aof_enabled"):
+def _persistence(server: redis.Redis, reply: dict[str, Any]) -> Persistence:
+    if reply.get("aof_enabled"):
         return Persistence.LOG
     return Persistence.SNAPSHOTS if _saves(server) else Persistence.NOTHING
 
@@ -51,17 +52,17 @@ def _stops_when_it_cannot_save(server: redis.Redis) -> bool:
     return not goes_on and _saves(server)
 
 
-def _together(all_facts: Sequence[StoreFacts]) -> StoreFacts:
+def combined_info(infos: Sequence[StoreInfo]) -> StoreInfo:
     """Sums, and of the rest the worst: a cluster is as good as the least of its servers."""
-    first = min(all_facts, key=lambda facts: [int(part) for part in facts.version.split(".") if part.isdecimal()])
-    limits = [facts.max_bytes for facts in all_facts]
-    policies = [facts.policy for facts in all_facts]
+    first = min(infos, key=lambda info: [int(part) for part in info.version.split(".") if part.isdecimal()])
+    limits = [info.max_bytes for info in infos]
+    policies = [info.policy for info in infos]
     return msgspec.structs.replace(
         first,
-        used_bytes=sum(facts.used_bytes or 0 for facts in all_facts),
+        used_bytes=sum(info.used_bytes or 0 for info in infos),
         max_bytes=None if None in limits else sum(limit or 0 for limit in limits),
         policy=next((policy for policy in policies if policy.startswith("allkeys")), policies[0]),
-        evicted=sum(facts.evicted for facts in all_facts),
-        persistence=min((facts.persistence for facts in all_facts), key=list(Persistence).index),
-        writable=all(facts.writable for facts in all_facts),
+        evicted=sum(info.evicted for info in infos),
+        persistence=min((info.persistence for info in infos), key=list(Persistence).index),
+        writable=all(info.writable for info in infos),
     )

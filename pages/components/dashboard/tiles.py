@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
 from core.models import HitDetail, OutcomeKind
-from core.stores import StoreFacts
+from core.stores import StoreInfo
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import REQUESTS, Way
@@ -19,7 +19,7 @@ from pages.components.display.text import literal
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `change` is "+3.1 %", 0 for none or None for nothing to compare with; `below` is Markdown."""
+    """One figure. `change` is "+3.1%", 0 for none or None for nothing to compare with; `below` is Markdown."""
 
     label: str
     value: str
@@ -158,7 +158,7 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
 
 
 def of_store(
-    count: int | None, facts: StoreFacts | None, buckets: Sequence[GaugeBucket], namespace: str | None
+    count: int | None, facts: StoreInfo | None, buckets: Sequence[GaugeBucket], namespace: str | None
 ) -> list[Tile]:
     """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
 
@@ -206,7 +206,7 @@ def relative(now: float | None, before: float | None) -> str | int | None:
     change = (now - before) / before * 100
     if abs(change) < 0.5:
         return 0
-    return f"{change:+.0f} %" if abs(change) < 1000 else None
+    return f"{change:+.0f}%" if abs(change) < 1000 else None
 
 
 def _money_parts(now: Summary) -> str:

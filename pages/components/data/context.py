@@ -14,7 +14,7 @@ from core.bootstrap import Services, bootstrap, role_rules
 from core.entries import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.keys import Slot
-from core.monitoring import Pool, Pools
+from core.monitoring import Pool, WorkerPools
 from core.settings import Settings
 from pages.components.data import context
 from pages.components.data.readings import Reading, Readings
@@ -70,7 +70,7 @@ def pools() -> list[Pool]:
     client = services().queue_redis
     if client is None:
         raise StoreUnavailable(NO_QUEUE)
-    return Pools(client).alive()
+    return WorkerPools(client).alive()
 
 
 def job(job_id: str, max_age: float = 0.4) -> Reading[JobView | None]:

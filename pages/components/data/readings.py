@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
+
+from cachetools import LRUCache
 
 from core.errors import CacheError, OutcomeUnknown, StoreUnavailable, WriteRefused
 
@@ -37,6 +38,14 @@ class Reading(Generic[Value]):
         self.error = error
 
 
+class _Place:
+    """The latest reading of one name, and the lock of the thread that reads it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reading: Reading[Any] | None = None
+
+
 class Readings:
     """The latest readings by name from one server. Threads share it; one of them reads, the others wait for it.
 
@@ -48,8 +57,7 @@ class Readings:
         self._clock = clock
         self._lock = threading.Lock()
         self._probing = threading.Lock()
-        self._kept: OrderedDict[Hashable, Reading[Any]] = OrderedDict()
-        self._turns: dict[Hashable, threading.Lock] = {}
+        self._places: LRUCache[Hashable, _Place] = LRUCache(MAX_READINGS)
         self._generation = 0
         self._pause_until = 0.0
         self.error = ""
@@ -60,11 +68,9 @@ class Readings:
     def get(self, name: Hashable, read: Callable[[], Value], max_age: float = 2.0) -> Reading[Value]:
         """The value not older than `max_age` seconds if it can be had, else the last one with the error."""
         with self._lock:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
-            with self._lock:
-                kept = self._kept.get(name)
-                generation = self._generation
+            place = self._places.setdefault(name, _Place())
+        with place.lock:
+            kept, generation = place.reading, self._generation
             now = self._clock()
             if kept is not None and kept.generation == generation and 0 <= now - kept.read_at < max_age:
                 return kept
@@ -75,7 +81,7 @@ class Readings:
             except FAILURES as error:
                 self._failed(error, now)
                 return _stale(kept, str(error))
-            self._keep(name, fresh)
+            place.reading = fresh
             return fresh
 
     def _is_back(self) -> bool:
@@ -99,14 +105,6 @@ class Readings:
         with self._lock:
             self._generation += 1
             self._pause_until = 0.0
-
-    def _keep(self, name: Hashable, reading: Reading[Any]) -> None:
-        with self._lock:
-            self._kept[name] = reading
-            self._kept.move_to_end(name)
-            while len(self._kept) > MAX_READINGS:
-                oldest, _ = self._kept.popitem(last=False)
-                self._turns.pop(oldest, None)
 
     def _failed(self, error: CacheError, began: float) -> None:
         now = self._clock()

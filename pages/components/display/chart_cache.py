@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 import streamlit as st
+from cachetools import LRUCache
 
 from pages.components.display.charts import faded
 from pages.components.display.figures import zone
@@ -40,27 +40,26 @@ class Drawings:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, Drawing] = OrderedDict()
-        self._turns: dict[bytes, threading.Lock] = {}
+        self._places: LRUCache[bytes, _Place] = LRUCache(MAX_DRAWINGS)
 
     def get(self, draw: Callable[..., go.Figure], *values: object, stale: bool = False) -> Drawing:
         """What `draw` makes of the values, which msgspec must know how to encode; faded if they are stale."""
         name = sha256(msgspec.msgpack.encode((draw.__qualname__, stale, str(zone()), values))).digest()
         with self._lock:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
-            with self._lock:
-                if name in self._kept:
-                    self._kept.move_to_end(name)
-                    return self._kept[name]
-            figure = draw(*values)
-            drawn = Drawing(faded(figure) if stale else figure)
-            with self._lock:
-                self._kept[name] = drawn
-                while len(self._kept) > MAX_DRAWINGS:
-                    oldest, _ = self._kept.popitem(last=False)
-                    self._turns.pop(oldest, None)
-        return drawn
+            place = self._places.setdefault(name, _Place())
+        with place.lock:
+            if place.drawing is None:
+                figure = draw(*values)
+                place.drawing = Drawing(faded(figure) if stale else figure)
+            return place.drawing
+
+
+class _Place:
+    """One chart, and the lock of the thread that draws it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.drawing: Drawing | None = None
 
 
 @st.cache_resource(show_spinner=False)

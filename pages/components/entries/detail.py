@@ -12,9 +12,10 @@ import streamlit as st
 
 from core.access import Action
 from core.bans import Criteria, Visibility
-from core.entries import FoundEntry, Pins, answer_text, export
+from core.entries import FoundEntry, Pins, export
 from core.errors import StoreUnavailable
 from core.invalidation import Preview
+from core.wire import readable
 from pages.components.data import actions, context
 from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
@@ -93,7 +94,7 @@ def detail(found: FoundEntry) -> None:
         if header.target is not None:
             _text("Stands for the entry", f"{found.key.partition('-')[0]}-{header.target.hex()}", st.text)
         else:
-            _text("Answer", answer_text(entry.body), show_answer)
+            _text("Answer", readable(entry.body), show_answer)
         _actions(found)
         actions.show_last("entry")
         _facts(found, now)

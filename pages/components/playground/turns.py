@@ -10,9 +10,9 @@ import openai
 
 from core.access import Action
 from core.cache import LLMCache
-from core.entries import answer_text
 from core.errors import CacheError, InvalidInput
 from core.models import TTL, Answer, CacheStrategy, ChatRequest, Controls, OutcomeKind, ttl
+from core.wire import readable
 from pages.components.data import context
 from pages.components.data.background import background
 from pages.components.data.parameters import given_parameters
@@ -102,7 +102,7 @@ def receive(ask: Ask, into: Received, draw: Callable[[str], object]) -> None:
         arriving = _arriving(context.services().cache, ask.request(), ask.controls(), into)
         background().run(arriving, lambda: draw(into.text))
         if into.answer is not None and not into.text:
-            into.text = answer_text(into.answer.completion.body)  # it calls tools, or says nothing
+            into.text = readable(into.answer.completion.body)  # it calls tools, or says nothing
         into.problem = "" if into.answer else "The answer did not come to its proper end. Nothing was stored."
     except InvalidInput as error:
         into.problem = f"{error}."

@@ -89,11 +89,11 @@ def off() -> None:
                 )
         st.markdown("**What to expect, honestly**")
         st.markdown(
-            "- On open questions no embedder that was measured keeps false hits under 1 % by cosine alone; on "
+            "- On open questions no embedder that was measured keeps false hits under 1% by cosine alone; on "
             "questions like those of an FAQ one does.\n"
             "- No cosine tells opposites apart. Guards refuse other numbers, units and negations; a judge sees more, "
             "and errs too: its yeses are to be checked, here.\n"
-            "- To prove at most 1 %, 2 % or 5 % false hits takes 299, 149 or 59 labelled near matches without an error."
+            "- To prove at most 1%, 2% or 5% false hits takes 299, 149 or 59 labelled near matches without an error."
         )
         st.markdown("**To switch it on**, start with these settings:")
         st.code(

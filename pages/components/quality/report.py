@@ -104,7 +104,7 @@ def false_hits(report: EvidenceReport, budget: float) -> Tile:
         label="False hits per hit",
         value=share(found.share) if found is not None else UNKNOWN,
         below=below,
-        explained="Wrong answers of the near answers served. The bound is one-sided, 95 % (Clopper-Pearson): the true "
+        explained="Wrong answers of the near answers served. The bound is one-sided, 95% (Clopper-Pearson): the true "
         "share is not above it, with that confidence.",
     )
 
@@ -124,18 +124,14 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
     """How many more labels prove what."""
     names = list(report.still_needed)
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
-    others = (f"{report.still_needed[name]} for {_spaced(name)}" for name in names if name != chosen)
+    others = (f"{report.still_needed[name]} for {name}" for name in names if name != chosen)
     return Tile(
-        label=f"Labels to prove {_spaced(chosen)}",
+        label=f"Labels to prove {chosen}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
         explained="Still needed: so many more labels at or above the cosine served from prove that budget, if none of "
         "them is an error.",
     )
-
-
-def _spaced(percent: str) -> str:
-    return percent.replace("%", " %")
 
 
 def agreement(report: EvidenceReport) -> Tile:

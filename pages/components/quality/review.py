@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.access import Action
-from core.entries import FoundEntry, answer_text, find_entry
+from core.entries import FoundEntry, find_entry
 from core.models import CacheEntry
 from core.semantic.quality import Pair
+from core.wire import readable
 from pages.components.data import actions, context
 from pages.components.data.queries import pairs_of
 from pages.components.display.figures import clock, many
@@ -138,7 +139,7 @@ def _answer(title: str, pair: Pair, key: str) -> None:
     entry = _entry(pair, key)
     st.caption(title if entry is not None else f"{title}: no longer stored")
     if entry is not None:
-        text = visible(answer_text(entry.body))
+        text = visible(readable(entry.body))
         st.text(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…", width="stretch")
 
 

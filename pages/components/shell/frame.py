@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.access import Action
 from core.errors import CacheError
-from core.stores import StoreFacts
+from core.stores import StoreInfo
 from pages.components.data import context
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many
@@ -37,7 +37,7 @@ NO_REDIS = (
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """How the parts around the cache are. `workers` is None when the queue cannot be read."""
 
-    facts: StoreFacts | None
+    facts: StoreInfo | None
     facts_at: float
     error: str
     failing_since: float
@@ -58,7 +58,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 def state() -> State:
     """The state now, read at most every few seconds for all tabs together."""
     built = context.services()
-    facts: Reading[StoreFacts] = context.readings().get("facts", built.store.facts, max_age=STATE_SECONDS - 1)
+    facts: Reading[StoreInfo] = context.readings().get("facts", built.store.info, max_age=STATE_SECONDS - 1)
     alive = context.alive_workers()
     return State(
         facts=facts.value,
@@ -182,7 +182,7 @@ def _problems(now: State) -> list[str]:
     return problems
 
 
-def _version(facts: StoreFacts) -> str:
+def _version(facts: StoreInfo) -> str:
     return "".join(character for character in facts.version if character in "0123456789.")
 
 

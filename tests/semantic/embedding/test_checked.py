@@ -34,7 +34,7 @@ class ScriptedEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         self.batches.append(list(texts))
         if self.gate is not None:
-            self.gate.wait(20)
+            self.gate.wait(120)
         if isinstance(self.answer, Exception):
             raise self.answer
         if callable(self.answer):
@@ -189,7 +189,7 @@ def test_a_forked_child_embeds_on_threads_of_its_own():
     answers = context.SimpleQueue()
     process = context.Process(target=child, args=(answers,))
     process.start()
-    process.join(30)
+    process.join(120)
     assert process.exitcode == 0
     assert answers.get()
     checked.close()

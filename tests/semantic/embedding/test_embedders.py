@@ -125,7 +125,7 @@ def test_word_vectors_load_without_touching_the_applications_logging_or_the_netw
         "assert WordLlamaEmbedder().embed(['hello']).shape == (1, 256)\n"
         "assert not logging.getLogger().handlers and 'wordllama' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_two_processes_agree_on_a_vector(wordllama):
@@ -133,7 +133,7 @@ def test_two_processes_agree_on_a_vector(wordllama):
         "from core.semantic.embedding.embedders import *\n"
         "print(WordLlamaEmbedder().embed(['red apples']).tobytes().hex())"
     )
-    there = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True).stdout
+    there = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True).stdout
     assert there.strip() == wordllama.embed(["red apples"]).tobytes().hex()
 
 

@@ -1,4 +1,4 @@
-"""Rows in Redis and the news of them: what one process stores, every other finds."""
+"""Rows in Redis and what has changed in them: what one process stores, every other finds."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def test_what_is_stored_while_a_process_loads_is_not_missed(log, namespace, part
 
 def test_a_reader_further_behind_than_the_stream_reaches_loads_again(log, namespace, partition, process):
     log.append_many([(partition, row(number)) for number in range(700)])
-    news = log.read_since(namespace, process.follower._positions[namespace])
-    assert not news.complete
+    changes = log.read_since(namespace, process.follower._positions[namespace])
+    assert not changes.complete
     process.follower.catch_up(namespace)
     assert len(process.found()) == 700
 
@@ -206,8 +206,8 @@ def test_a_full_reply_from_a_trimmed_stream_is_refused_by_absorb(log, client, na
 
 def test_a_reader_away_for_longer_than_a_stream_lives_loads_again(log, namespace, partition, process, clock):
     clock.ahead = STREAM_SECONDS / 2 + 1
-    news = log.read_since(namespace, process.follower._positions[namespace])
-    assert not news.complete
+    changes = log.read_since(namespace, process.follower._positions[namespace])
+    assert not changes.complete
 
 
 def test_a_namespace_can_be_forgotten_and_loaded_again(log, namespace, partition, process):
@@ -336,6 +336,6 @@ def test_no_bytes_in_a_stream_can_raise(data):
     log = VectorLog(redis.Redis(), EMBEDDER)
     before = Position(last_id=b"0-0", read_at=time.time())
     for event in (data, b"\x01\x03" + EMBEDDER.digest + data, b"\x02\x03" + EMBEDDER.digest + data):
-        news = log.news("n", before, [[b"stream", [[b"1-1", [b"e", event]]]]])
-        assert all(isinstance(event, Addition | Removal) for event in news.events)
-        assert news.position.last_id == b"1-1"
+        changes = log.changes("n", before, [[b"stream", [[b"1-1", [b"e", event]]]]])
+        assert all(isinstance(event, Addition | Removal) for event in changes.events)
+        assert changes.position.last_id == b"1-1"

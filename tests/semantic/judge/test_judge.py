@@ -8,10 +8,10 @@ import re
 import pytest
 
 from core.demo.model import DemoProvider
-from core.models import CacheEntry, Completion
+from core.models import CacheEntry
 from core.providers.openai import OpenAIProvider
 from core.providers.prices import price
-from core.semantic.judge.judge import ProviderJudge, SharedBudget, answer_text
+from core.semantic.judge.judge import ProviderJudge, SharedBudget
 from core.semantic.judge.prompt import JudgeBudget
 from core.stores.redis.store import request_client
 from tests.fakes import Outcomes, a_body
@@ -218,28 +218,3 @@ class TestBudget:
         judge = ProviderJudge(provider, "gpt-4o-mini", deadline_seconds=10, budget=JudgeBudget(0))
         assert judge.rule("shop", QUESTION, stored()).word == "over-budget"
         assert openai_server.calls == 0
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        (a_body("Call us."), "Call us."),
-        ({"choices": [{"message": {"content": [{"type": "text", "text": "Call"}, {"text": "us."}]}}]}, "Call\nus."),
-        (
-            {
-                "object": "response",
-                "output": [
-                    {"type": "reasoning", "content": None},
-                    {"type": "message", "content": [{"type": "output_text", "text": "Call us."}]},
-                ],
-            },
-            "Call us.",
-        ),
-        ({"choices": [{"message": {"content": None, "tool_calls": []}}]}, ""),
-        ({"object": "response", "output": 3}, ""),
-        ({}, ""),
-    ],
-)
-def test_the_words_of_an_answer_are_found_in_any_shape(body, text):
-    assert answer_text(body) == text
-    assert answer_text(Completion(body=body).body) == text

@@ -15,12 +15,13 @@ from core.semantic.judge.judge import ProviderJudge
 from core.semantic.judge.prompt import JudgeBudget
 from core.semantic.quality.evidence import Evidence
 from core.semantic.quality.records import pair_id
-from core.semantic.quality.rejected_pairs import COPY_SECONDS, Refusals
+from core.semantic.quality.rejected_pairs import RejectedPairs
 from core.semantic.quality.sampling import judge_samples
 from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
 from core.semantic.results import Judgement, Neighbour, SemanticResult
 from core.stores.lookup import Found
 from core.stores.memory import MemoryStore
+from core.stores.redis.shared_hash import COPY_SECONDS
 from core.stores.redis.store import request_client
 from tests.fakes import CountingProvider, Outcomes, a_body
 from tests.samples import Clock, an_entry, digest_of
@@ -41,8 +42,8 @@ class Desk:
         self.thresholds = Thresholds(
             client, self.audit, Threshold(mode=SemanticMode.JUDGE, serve=None), clock=self.clock, monotonic=self.clock
         )
-        self.refusals = Refusals(client, monotonic=self.clock)
-        self.evidence = Evidence(client, self.thresholds, self.refusals, clock=self.clock, **options)
+        self.rejected = RejectedPairs(client, monotonic=self.clock)
+        self.evidence = Evidence(client, self.thresholds, self.rejected, clock=self.clock, **options)
 
     def look_up(
         self,
@@ -170,17 +171,17 @@ def test_an_operator_counts_for_more_than_the_judge_and_may_change_his_mind(desk
 def test_what_an_operator_calls_different_is_refused_until_he_takes_it_back(desk):
     pair = desk.look_up("How can I reset it?", neighbour(0.83, "yes"))
     desk.evidence.label(pair, False, actor="ann")
-    assert desk.refusals.current(desk.namespace) == {pair}
-    assert desk.refusals.current(desk.namespace + "-b") == set()
+    assert desk.rejected.current(desk.namespace) == {pair}
+    assert desk.rejected.current(desk.namespace + "-b") == set()
     desk.evidence.label(pair, True, actor="ann")
-    assert desk.refusals.current(desk.namespace) == set()
+    assert desk.rejected.current(desk.namespace) == set()
 
 
 def test_a_refusal_is_known_to_other_processes_within_a_second(redis_url, namespace):
     clock = Clock()
-    ann, bob = (Refusals(request_client(redis_url, 5), monotonic=clock) for _ in range(2))
+    ann, bob = (RejectedPairs(request_client(redis_url, 5), monotonic=clock) for _ in range(2))
     assert bob.current(namespace) == set()
-    ann.refuse(namespace, "0" * 32)
+    ann.reject(namespace, "0" * 32)
     assert ann.current(namespace) == {"0" * 32}
     clock.forward(COPY_SECONDS)
     assert bob.current(namespace) == {"0" * 32}
@@ -390,7 +391,7 @@ class TestSampling:
         openai_server.always(verdict(False))
         progress = judge_samples(desk.evidence, judge, store)
         assert (progress.wrong, progress.tightened) == (5, [desk.namespace])
-        assert len(desk.refusals.current(desk.namespace)) == 5, "they are not served again"
+        assert len(desk.rejected.current(desk.namespace)) == 5, "they are not served again"
         assert desk.thresholds.current(desk.namespace).serve is None
 
     def test_a_sample_whose_entry_is_gone_is_dropped(self, desk, judge, openai_server):
@@ -420,7 +421,7 @@ class TestSampling:
 class TestOutbox:
     def test_what_redis_does_not_take_is_dropped_and_nobody_waits(self, redis_server, namespace):
         server = redis_server()
-        desk = Desk(request_client(server.url, 0.2), namespace)
+        desk = Desk(request_client(server.url, 5), namespace)
         desk.look_up()
         desk.evidence.flush()
         server.kill()

@@ -10,8 +10,9 @@ from core.access.audit import AuditLog
 from core.bootstrap import configured_threshold
 from core.errors import InvalidInput, StoreUnavailable, ThresholdRefused
 from core.models import SemanticMode
-from core.semantic.quality.thresholds import COPY_SECONDS, Threshold, ThresholdAction, Thresholds
+from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
 from core.settings import Settings
+from core.stores.redis.shared_hash import COPY_SECONDS
 from core.stores.redis.store import request_client
 from tests.samples import Clock
 
@@ -161,7 +162,7 @@ class TestCopies:
 
     def test_a_fresh_copy_asks_nobody_and_an_old_one_is_not_trusted_without_redis(self, redis_server, namespace):
         server = redis_server()
-        process = Process(request_client(server.url, 0.2))
+        process = Process(request_client(server.url, 5))
         process.thresholds.publish(namespace, SERVE, actor="ann")
         process.thresholds.current(namespace)
         server.kill()

@@ -13,8 +13,8 @@ from core.stores.redis.address import Address, ServerKind, parse_address
 from core.stores.redis.embedded import ServerBinary
 from core.stores.redis.store import RedisStore, patient_client
 from tests.conftest import RedisServer
+from tests.ports import free_port
 from tests.samples import digest_of
-from tests.stores.clusters import free_port
 from tests.stores.test_contract import put
 
 
@@ -125,7 +125,7 @@ def has(server: RedisServer, slot: Slot, prompt: str) -> bool:
 
 
 def until(is_so) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             if is_so():

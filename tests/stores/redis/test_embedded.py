@@ -145,7 +145,7 @@ def test_a_killed_server_comes_back_under_the_same_url(redis_server):
 
 def test_a_paused_server_times_out_and_answers_again_when_resumed(redis_server):
     server = redis_server()
-    with redis.Redis.from_url(server.url, socket_timeout=0.05, retry=None) as client:
+    with redis.Redis.from_url(server.url, socket_timeout=0.5, retry=None) as client:
         client.ping()
         server.pause()
         with pytest.raises(redis.TimeoutError):
@@ -156,7 +156,7 @@ def test_a_paused_server_times_out_and_answers_again_when_resumed(redis_server):
 
 OWNER = """
 import pathlib, sys
-from core.embedded import EmbeddedRedis
+from core.stores.redis import EmbeddedRedis
 server = EmbeddedRedis(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.process.pid, flush=True)

@@ -131,11 +131,11 @@ def test_what_the_index_does_not_list_is_swept_all_the_same(store, namespace):
 def test_a_server_that_cannot_save_is_writable_when_it_was_told_to_go_on(redis_server):
     server = redis_server()
     store = RedisStore(patient_client(server.url))
-    assert store.facts().writable
+    assert store.info().writable
     with server.client() as client:
         cannot_save(client)
-        assert not store.facts().writable
+        assert not store.info().writable
         can_save(client)
-        assert store.facts().writable
+        assert store.info().writable
         client.config_set("save", "")  # else it would not end before it has saved
     store.close()

@@ -51,7 +51,7 @@ def later(checkup, asked, seconds):
     asked.now += seconds
     checkup.look(None)
     if checkup._asking is not None:
-        checkup._asking.result(10)
+        checkup._asking.result(120)
     return told(checkup)
 
 

@@ -64,18 +64,18 @@ def test_threads_that_want_the_same_wait_for_one_read(readings):
     def slow() -> str:
         reads.append(1)
         begun.set()
-        assert go.wait(10)
+        assert go.wait(120)
         return "value"
 
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(readings.get("a", slow).value)) for _ in range(8)]
     threads[0].start()
-    assert begun.wait(10)
+    assert begun.wait(120)
     for thread in threads[1:]:
         thread.start()
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
     assert found == ["value"] * 8
     assert len(reads) == 1
 

@@ -74,8 +74,8 @@ def test_work_that_was_not_looked_after_ends_with_the_console(background):
 
     script = threading.Thread(target=run)
     script.start()
-    assert begun.wait(10)
+    assert begun.wait(120)
     background.close()
-    assert ended.wait(10)
-    script.join(10)
+    assert ended.wait(120)
+    script.join(120)
     assert not script.is_alive()

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.components.display import figures as wording
+from core.cli import formats
+from core.text import figures as wording
+from pages.components.display import figures as of_pages
 
 
 @pytest.mark.parametrize(
@@ -14,6 +16,9 @@ from pages.components.display import figures as wording
     [
         (None, "unknown"),
         (0, "$0"),
+        (0.5, "$0.50"),
+        (1234.5, "$1,234"),
+        (0.00123, "$0.0012"),
         (12_345.6, "$12,346"),
         (12.345, "$12.35"),
         (0.29, "$0.29"),
@@ -50,6 +55,9 @@ def test_milliseconds(ms, words):
         (None, "–"),
         (0, "0 s"),
         (1.92, "1.9 s"),
+        (5, "5 s"),
+        (45, "45 s"),
+        (90, "1 min 30 s"),
         (42.3, "42 s"),
         (60, "1 min"),
         (125, "2 min 5 s"),
@@ -63,6 +71,21 @@ def test_duration(seconds, words):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (61, "1 min 1 s"),
+        (5400, "1 h 30 min"),
+        (7 * 86_400, "7 d"),
+        (86_405, "1 d 5 s"),
+        (93_780, "1 d 2 h 3 min"),
+    ],
+)
+def test_a_duration_that_is_a_rule_is_written_to_the_last_second(seconds, words):
+    assert wording.exact_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"), [(-3, "0:00"), (0.2, "0:01"), (59, "0:59"), (271, "4:31"), (3720, "1:02:00")]
 )
 def test_countdown(seconds, words):
@@ -70,7 +93,16 @@ def test_countdown(seconds, words):
 
 
 @pytest.mark.parametrize(
-    ("amount", "words"), [(None, "–"), (812, "812 B"), (1400, "1.4 KB"), (12_000_000, "12 MB"), (3.2e12, "3.2 TB")]
+    ("amount", "words"),
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (812, "812 B"),
+        (999, "999 B"),
+        (1400, "1.4 kB"),
+        (12_000_000, "12 MB"),
+        (3.2e12, "3.2 TB"),
+    ],
 )
 def test_size(amount, words):
     assert wording.size(amount) == words
@@ -78,7 +110,7 @@ def test_size(amount, words):
 
 @pytest.mark.parametrize(
     ("part", "words"),
-    [(None, "–"), (0, "0 %"), (1, "100 %"), (0.632, "63.2 %"), (0.0001, "< 0.1 %"), (0.99999, "99.9 %")],
+    [(None, "–"), (0, "0%"), (1, "100%"), (0.632, "63.2%"), (0.0001, "< 0.1%"), (0.99999, "99.9%")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(part, words):
     assert wording.share(part) == words
@@ -98,7 +130,7 @@ def test_many():
 
 
 def test_a_dollar_sign_in_a_sentence_is_no_formula():
-    assert wording.sentence("$1 and $2") == "\\$1 and \\$2"
+    assert of_pages.sentence("$1 and $2") == "\\$1 and \\$2"
 
 
 @given(st.floats(0, 1e12))
@@ -113,3 +145,10 @@ def test_every_amount_has_short_words(amount):
     ):
         assert 2 <= len(words) + 1 <= 24
         assert "e+" not in words
+
+
+def test_there_is_one_way_to_write_a_figure():
+    """The console hands on the figures of core; the command line has none of its own."""
+    for name in ("money", "milliseconds", "duration", "countdown", "size", "share", "number", "many"):
+        assert getattr(of_pages, name) is getattr(wording, name)
+        assert not hasattr(formats, name)

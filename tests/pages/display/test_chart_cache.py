@@ -37,18 +37,18 @@ def test_threads_that_want_the_same_chart_wait_for_one_of_them():
     def slow() -> go.Figure:
         drawn.append(1)
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(120)
         return go.Figure()
 
     kept = Drawings()
     threads = [threading.Thread(target=lambda: found.append(kept.get(slow))) for _ in range(4)]
     threads[0].start()
-    assert begun.wait(10)
+    assert begun.wait(120)
     for thread in threads[1:]:
         thread.start()
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
     assert len(drawn) == 1
     assert found == [found[0]] * 4
 

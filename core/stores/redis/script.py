@@ -1,0 +1,58 @@
+"""Lua scripts: each is one step that nothing comes between, kept in a file of its own and called by its digest.
+
+A script stands in the folder `scripts` beside the module that uses it. Numbers are written to commands as text: a
+script would turn each into digits anew for every call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from .connection import packed
+from .servers import Servers
+
+Constant = int | bytes | Sequence[bytes]
+
+
+def load_script(module_file: str, name: str, **constants: Constant) -> str:
+    """Text of `scripts/{name}.lua` in the folder of a module, given by its `__file__`.
+
+    `constants` are values that Python and the script share: a line in front defines them as Lua locals.
+    """
+    text = (Path(module_file).parent / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+    if not constants:
+        return text
+    return f"local {', '.join(constants)} = {', '.join(map(_lua, constants.values()))}\n{text}"
+
+
+def _lua(value: Constant) -> str:
+    """A literal of the language; bytes by their decimal numbers, whatever they are."""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return "'" + "".join(f"\\{byte:03d}" for byte in value) + "'"
+    return f"{{{', '.join(map(_lua, value))}}}"
+
+
+class Script:
+    """A Lua script, called by its digest and sent whole to a server that does not know it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+        self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
+
+    def __call__(self, servers: Servers, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """Runs it on the server that has the keys: all of them have one hash tag. One round trip.
+
+        Raises redis.RedisError.
+        """
+        words = [b"%d" % len(keys), *keys, *arguments]
+        try:
+            return servers.ask(keys[0], packed([b"EVALSHA", self._digest, *words]))
+        except redis.exceptions.NoScriptError:
+            return servers.ask(keys[0], packed([b"EVAL", self._text, *words]))

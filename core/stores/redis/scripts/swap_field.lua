@@ -1,0 +1,10 @@
+-- Replaces a field of a hash by compare-and-swap.
+-- A script that has deleted may write even when the server is out of memory: hence the HDEL first.
+-- KEYS: the hash.
+-- ARGV: field, its value as read (empty: none), its new value (empty: removed).
+-- Reply: 1, or 0 when the value was another by then.
+
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return 1

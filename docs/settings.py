@@ -1,0 +1,58 @@
+"""Writes docs/settings.md from core/settings.py: `python -m docs.settings`. A test keeps the two equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core import Settings
+
+PAGE = Path(__file__).with_suffix(".md")
+
+SECTIONS = {
+    "redis_url": "Where things are",
+    "namespace": "What the cache does",
+    "semantic": "Near questions",
+    "provider": "The provider",
+    "gateway_host": "The gateway",
+    "console_url": "Logins and roles",
+    "redis_timeout_seconds": "Patience",
+    "alert_hit_rate": "Alerts",
+    "workers": "Workers",
+}
+"""The first setting of each section and the section's title, in the order of `Settings`."""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}"
+
+
+def default(field: Any) -> str:
+    """The default as one would write it, empty for none."""
+    value = field.get_default(call_default_factory=True)
+    word = getattr(value, "word", None) or getattr(value, "value", value)
+    return "" if value in (None, (), {}) else f"`{word}`"
+
+
+def lines() -> Iterator[str]:
+    """The lines of the page."""
+    yield "# Settings"
+    yield ""
+    yield "Environment variables, or lines of a `.env` file in the folder that Encore is started in; an empty one is"
+    yield "unset. Durations are seconds. `python -m core doctor` shows the values in effect, and all that is wrong with"
+    yield "them. This page is written by `python -m docs.settings`."
+    for name, field in Settings.model_fields.items():
+        if title := SECTIONS.get(name):
+            yield from ("", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|")
+        yield f"| `{variable(name)}` | {default(field)} | {field.description} |"
+
+
+def page() -> str:
+    """The text of docs/settings.md."""
+    return "\n".join(lines()) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
