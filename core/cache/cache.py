@@ -10,7 +10,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..access import Actor, AuditLog
+from ..access import Acting, AuditLog
 from ..bans import Criteria
 from ..concurrency import CircuitBreaker
 from ..errors import ProviderUnavailable
@@ -218,7 +218,7 @@ class LLMCache:
     # The cache as a whole
 
     def invalidate(
-        self, criteria: Criteria, *, actor: Actor | str = "api", soft: bool = False, hold_seconds: float | None = None
+        self, criteria: Criteria, *, actor: Acting = "api", soft: bool = False, hold_seconds: float | None = None
     ) -> Invalidation:
         """Hides all that matches, effective when it returns. `CacheInvalidator.invalidate` says what it raises."""
         return self.invalidator.invalidate(criteria, actor=actor, soft=soft, hold_seconds=hold_seconds)
