@@ -31,6 +31,7 @@ from rq import Queue
 
 from benchmarks import _noop
 from benchmarks._snapshots import APART_SECONDS, MODELS, PATIENCE_SECONDS, SLOT, Setup, Snapshots, model_of
+from core.access.audit import AuditLog
 from core.bans import Criteria
 from core.invalidation import SweepProgress
 from core.stores.redis import patient_client
@@ -331,7 +332,8 @@ def measure_start(snapshots: Snapshots, entries: int, times: int) -> None:
         process("workers", "--workers", "1", ENCORE_REDIS_URL=setup.url),
         process("benchmarks._noop", setup.url),
     ):
-        deletions, queue, noop = Deletions(setup), JobQueue(setup.client), Queue("noop", connection=setup.client)
+        deletions, noop = Deletions(setup), Queue("noop", connection=setup.client)
+        queue = JobQueue(setup.client, AuditLog(setup.client))
         deletions.wait(_noop.KEY, lambda: noop.enqueue(_noop.start))
         while not queue.alive_workers():
             time.sleep(0.05)

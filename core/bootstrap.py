@@ -12,7 +12,7 @@ from redis import Redis
 
 from .access import AuditLog, EndedLogins, Role, RoleRules
 from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
-from .entries import RELEASED_SECONDS, Pins
+from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
 from .models import CacheStrategy, SemanticMode, Usage
@@ -52,6 +52,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     switch: BypassSwitch
     thresholds: Thresholds
     evidence: Evidence
+    verdicts: Verdicts
     logins: EndedLogins
     alert_board: AlertBoard
     health: HealthReader
@@ -107,9 +108,10 @@ def bootstrap(
     switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
     refresher = RefreshQueue(base.queue_redis) if base.queue_redis is not None else None
     gauges = Gauges(base.redis, clock=clock) if base.redis is not None else None
+    cache = _cache(base, provider, semantic, invalidation, switch, refresher if refreshes else None)
     return Services(
         settings=settings,
-        cache=_cache(base, provider, semantic, invalidation, switch, refresher if refreshes else None),
+        cache=cache,
         store=base.operator_store,
         provider=provider,
         metrics=base.metrics,
@@ -118,6 +120,7 @@ def bootstrap(
         switch=switch,
         thresholds=thresholds,
         evidence=evidence,
+        verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
         logins=EndedLogins(base.redis, clock=clock),
         alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
         health=_health(base, invalidation, gauges),

@@ -25,6 +25,10 @@ class InvalidInput(CacheError, ValueError):
         self.problem = problem
 
 
+class NotFound(CacheError):
+    """Raised when what was named does not exist, or no longer."""
+
+
 class InvalidSettings(CacheError, ValueError):
     """Raised at start when settings cannot be used; lists every problem at once, secrets masked."""
 
@@ -59,7 +63,7 @@ class InvalidationRefused(CacheError):
     """Raised when an invalidation or an undo is understood and cannot be done; the message says the way out."""
 
 
-class InvalidationNotFound(InvalidationRefused):
+class InvalidationNotFound(InvalidationRefused, NotFound):
     """Raised when no active invalidation has the given id."""
 
 

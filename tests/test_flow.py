@@ -70,7 +70,7 @@ def test_from_the_first_prompt_to_the_memory_given_back(redis_server, openai_ser
         slot = Slot("default", 0)
         digest = bytes.fromhex(miss.key.partition("-")[2])
         assert services.store.read(slot, [digest])[0] != [None]
-        queue = JobQueue(services.queue_redis)
+        queue = JobQueue(services.queue_redis, services.audit)
         job = queue.enqueue_sweep("default")
         run_workers(url, tmp_path)
         assert services.store.read(slot, [digest])[0] == [None]

@@ -13,15 +13,33 @@ from core.settings import Settings
 from workers.pool import Pool
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Loads the commands of the queue when one is asked for: a pool is to start quickly and to stay small."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["jobs"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "jobs":
+            return None
+        from workers.cli import jobs
+
+        return jobs
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes; else ENCORE_WORKERS (2).")
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
 @click.option("--verbose", is_flag=True, help="Say more of what happens.")
-def main(workers: int | None, burst: bool, verbose: bool) -> None:
-    """Run the pool of workers that sweeps invalidated answers and runs what is scheduled.
+@click.pass_context
+def main(context: click.Context, workers: int | None, burst: bool, verbose: bool) -> None:
+    """Run the pool of workers that sweeps invalidated answers and runs what is scheduled. With `jobs`: look at the
+    queue and change it.
 
-    SIGTERM or Ctrl-C ends it after the running batches; what is left of a job goes back into the queue.
+    SIGTERM or Ctrl-C ends the pool after the running batches; what is left of a job goes back into the queue.
     """
+    if context.invoked_subcommand is not None:
+        return
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

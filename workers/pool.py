@@ -51,7 +51,7 @@ class Pool:
         self._url = url
         self._size = size
         self._burst = burst
-        self._queue = JobQueue(services.queue_redis)
+        self._queue = JobQueue(services.queue_redis, services.audit)
         self._schedule = Schedule(
             self._queue,
             services.invalidation,

@@ -1,6 +1,6 @@
 """Who may do what, logins, and the audit trail of what was done."""
 
-from .audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
+from .audit import Acting, AuditLog, AuditRecord, AuditTrail, audit_csv, audit_json_lines
 from .logins import LOG_IN, NO_ROLE, EndedLogins, RoleRules, actor_of, login_id
 from .roles import REQUIRED, Action, Actor, Role, allowed
 
@@ -8,10 +8,12 @@ __all__ = [
     "LOG_IN",
     "NO_ROLE",
     "REQUIRED",
+    "Acting",
     "Action",
     "Actor",
     "AuditLog",
     "AuditRecord",
+    "AuditTrail",
     "EndedLogins",
     "Role",
     "RoleRules",

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 import redis
 
-from ..errors import InvalidInput
+from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import names
 from ..stores.redis import load_script, reading, writing
 from ..text import printable, to_csv, to_json_lines
+from .roles import Action, Actor, allowed
+
+logger = logging.getLogger("encore.audit")
 
 MAX_NAME = 200
+SILENT_SECONDS = 30.0
+"""How long a log that did not answer is left alone by records that nothing depends on."""
 
 _PAGE = 500
 _ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}")
@@ -48,6 +54,15 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     details: Mapping[str, Any] = {}
 
 
+class RecordFields(TypedDict, total=False):
+    """What a record says beside who, whence and what: the fields of `AuditRecord` of the same names."""
+
+    invalidation_id: str
+    namespace: str | None
+    criteria: Mapping[str, Any]
+    details: Mapping[str, Any]
+
+
 class AuditLog:
     """The audit log of all processes, or of this one without a client.
 
@@ -65,6 +80,10 @@ class AuditLog:
         self._lock = threading.Lock()
         self._records: list[AuditRecord] = []
         self._count = 0
+
+    def by(self, actor: Acting, *, source: str = "api") -> AuditTrail:
+        """The trail of an actor who acts from `source`; a trail is returned as it is."""
+        return actor if isinstance(actor, AuditTrail) else AuditTrail(self, actor, source, clock=self._clock)
 
     def append(self, record: AuditRecord) -> AuditRecord:
         """Adds a record; it comes back as it was stored, with its id.
@@ -133,6 +152,70 @@ class AuditLog:
             if len(rows) < _PAGE:
                 return
             before = f"({_text(rows[-1][0])}"
+
+
+class AuditTrail:
+    """The acts of one actor from one source: checks the actor's role and puts on record what is done.
+
+    `AuditLog.by` makes one. `source` is console, cli, gateway, schedule, worker or api.
+    """
+
+    def __init__(self, log: AuditLog, actor: Actor | str, source: str, *, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._clock = clock
+        self._silent_until = 0.0
+        self.actor = actor
+        self.source = source
+        self.problem: CacheError | None = None
+        """Why the latest `try_record` is not in the log; None when it is."""
+
+    @property
+    def name(self) -> str:
+        """The actor's name, as records keep it."""
+        return self.actor if isinstance(self.actor, str) else self.actor.name
+
+    def require(self, *actions: Action) -> str:
+        """The actor's name. Raises AccessDenied unless the actor's role allows all these actions."""
+        for action in actions:
+            allowed(self.actor, action)
+        return self.name
+
+    def record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> AuditRecord:
+        """Appends a record of an act; `at` is Unix seconds, now by default.
+
+        For an act that must not happen without its record: call it first. Raises what `AuditLog.append` raises.
+        """
+        return self._log.append(
+            AuditRecord(
+                at=self._clock() if at is None else at, actor=self.name, source=self.source, action=action, **fields
+            )
+        )
+
+    def try_record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> None:
+        """Appends a record of an act that counts more than its record: a failure is logged and kept in `problem`.
+
+        Takes as long as one wait for the log: when it did not answer, the next records are given up at once.
+        """
+        if self.problem is not None and time.monotonic() < self._silent_until:
+            return
+        try:
+            self.record(action, at=at, **fields)
+        except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
+            logger.warning(
+                "%s of %s is not in the audit log: %s",
+                action,
+                fields.get("invalidation_id") or fields.get("namespace") or self.name,
+                error,
+            )
+            self.problem = error
+            if not isinstance(error, WriteRefused):
+                self._silent_until = time.monotonic() + SILENT_SECONDS
+        else:
+            self.problem = None
+
+
+Acting = AuditTrail | Actor | str
+"""Who acts: a trail, or an actor or a name alone, whose source is then `api`."""
 
 
 def audit_json_lines(records: Iterable[AuditRecord]) -> str:

@@ -16,18 +16,18 @@ from .record import (
     due,
     encode_record,
     expire_holds,
+    expired_tombstones,
     lift,
     may_have_copies,
     may_store,
     new_record,
     retire,
-    spent,
     visibility,
 )
 
 __all__ = [
     "ASCII_FOLDING", "COPIES_SECONDS", "FOLDING_LEADS", "MAX_ACTIVE_BANS", "Ban", "BanState", "Criteria",
     "InvalidationRecord", "Visibility", "allow_copies", "append", "begin_sweep", "decode_record", "due",
-    "encode_record", "expire_holds", "lift", "may_have_copies", "may_store", "new_record", "required_substrings",
-    "retire", "spent", "visibility",
+    "encode_record", "expire_holds", "expired_tombstones", "lift", "may_have_copies", "may_store", "new_record",
+    "required_substrings", "retire", "visibility",
 ]  # fmt: skip

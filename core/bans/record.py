@@ -21,7 +21,7 @@ from ..models import CacheEntry, Stamp
 from .criteria import Criteria
 
 MAX_ACTIVE_BANS = 64
-SPENT_SECONDS = 7200.0
+TOMBSTONE_SECONDS = 7200.0
 """Longer than any answer takes; should one take longer still, the floor refuses it."""
 COPIES_SECONDS = 1.0
 """The longest time a process may serve its own copies without looking at the record again."""
@@ -30,12 +30,15 @@ CLOCKS_SECONDS = 60.0
 
 
 class BanState(StrEnum):
-    """`held`: can be undone. `sweeping`: being deleted, no undo. `soft`: marks stale. `swept`: for late writers."""
+    """`held`: can be undone. `sweeping`: being deleted, no undo. `soft`: marks stale.
+
+    A tombstone stands for one entry that was deleted at once, and stops those who are still writing it.
+    """
 
     HELD = "held"
     SWEEPING = "sweeping"
     SOFT = "soft"
-    SWEPT = "swept"
+    TOMBSTONE = "swept"
 
 
 class Ban(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +137,7 @@ def append(
         return record
     bans, floor = record.bans, record.floor
     if len(bans) >= MAX_ACTIVE_BANS:
-        oldest = next((ban for ban in bans if ban.state is BanState.SWEPT), None)
+        oldest = next((ban for ban in bans if ban.state is BanState.TOMBSTONE), None)
         if oldest is None:
             raise InvalidationRefused(
                 f"{MAX_ACTIVE_BANS} invalidations are active in this namespace; sweep the due ones now, or undo one"
@@ -142,7 +145,7 @@ def append(
         bans = tuple(ban for ban in bans if ban is not oldest)
         floor = max(floor, oldest.sequence)
     sequence = max(record.sequence + 1, int(now * 1e6))
-    state = BanState.SOFT if soft else BanState.SWEPT if removed else BanState.HELD
+    state = BanState.SOFT if soft else BanState.TOMBSTONE if removed else BanState.HELD
     ban = Ban(sequence=sequence, id=ban_id, criteria=criteria, state=state, created_at=now, due_at=now + hold_seconds)
     return msgspec.structs.replace(record, sequence=sequence, floor=floor, bans=(*bans, ban))
 
@@ -157,7 +160,7 @@ def lift(record: InvalidationRecord, ban_id: str) -> InvalidationRecord:
         raise InvalidationNotFound(f"no active invalidation has the id {ban_id}")
     if ban.state is BanState.SWEEPING:
         raise InvalidationRefused("the sweep has begun: answers are being deleted and cannot be brought back")
-    if ban.state is BanState.SWEPT:
+    if ban.state is BanState.TOMBSTONE:
         raise InvalidationRefused("the answer was deleted at once and cannot be brought back")
     return msgspec.structs.replace(record, bans=tuple(other for other in record.bans if other is not ban))
 
@@ -229,9 +232,11 @@ def due(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
     )
 
 
-def spent(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
-    """Bans of single entries that were deleted at once, so old that no writer they stop is still on its way."""
-    return tuple(ban for ban in record.bans if ban.state is BanState.SWEPT and ban.created_at <= now - SPENT_SECONDS)
+def expired_tombstones(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
+    """Tombstones so old that no writer they stop is still on its way."""
+    return tuple(
+        ban for ban in record.bans if ban.state is BanState.TOMBSTONE and ban.created_at <= now - TOMBSTONE_SECONDS
+    )
 
 
 # Stored form: a line of text that scripts can compare without parsing numbers (a Lua number would lose digits), then

@@ -18,7 +18,7 @@ import msgspec
 import redis
 from cachetools import FIFOCache
 
-from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..access import Acting, Action, AuditLog
 from ..errors import CacheError, InvalidInput, WriteRefused
 from ..keys import NAMESPACE_PATTERN, names
 from ..stores.redis import COPY_SECONDS, MOST_MARKS, RecentReads, ScriptMarks, SharedHash, shared_hash
@@ -184,15 +184,14 @@ class BypassSwitch:
             if found.on
         ]
 
-    def turn(
-        self, namespace: str, on: bool, *, actor: Actor | str = "api", source: str = "api", note: str = ""
-    ) -> Bypassed:
+    def turn(self, namespace: str, on: bool, *, actor: Acting = "api", note: str = "") -> Bypassed:
         """Turns it on or off for a namespace, or for EVERYTHING; every process obeys when this returns.
 
         That takes a second. Raises AccessDenied, InvalidInput, StoreUnavailable, OutcomeUnknown (repeat it), and
         WriteRefused when Redis has taken no writes for so long that all marks are used up.
         """
-        by = allowed(actor, Action.BYPASS)
+        trail = self._audit.by(actor)
+        by = trail.require(Action.BYPASS)
         if namespace != EVERYTHING and not re.fullmatch(NAMESPACE_PATTERN, namespace):
             raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
         at, note = self._clock(), printable(note, MAX_NOTE)
@@ -200,7 +199,12 @@ class BypassSwitch:
         self._recent.forget()
         if self._server.marks is not None:  # other processes have copies
             self._pause(COPY_SECONDS + CLOCK_RATES_SECONDS)
-        self._tell(turned, by, source)
+        trail.try_record(
+            "bypass.on" if on else "bypass.off",
+            at=turned.at or self._clock(),
+            namespace=None if namespace == EVERYTHING else namespace,
+            details={"kept": turned.kept, "note": turned.note},
+        )
         return turned
 
     def _turn(self, namespace: str, on: bool, at: float, by: str, note: str) -> Bypassed:
@@ -225,20 +229,6 @@ class BypassSwitch:
                     server.marks.raise_to(namespace, mark)
                 logger.warning("the bypass switch of %s is only marked: %s", namespace, error)
                 return Bypassed(namespace=namespace, on=on, at=at, actor=by, note=note, kept=False)
-
-    def _tell(self, turned: Bypassed, by: str, source: str) -> None:
-        record = AuditRecord(
-            at=turned.at or self._clock(),
-            actor=by,
-            source=source,
-            action="bypass.on" if turned.on else "bypass.off",
-            namespace=None if turned.namespace == EVERYTHING else turned.namespace,
-            details={"kept": turned.kept, "note": turned.note},
-        )
-        try:
-            self._audit.append(record)
-        except CacheError as error:  # it is done all the same
-            logger.warning("%s of %s is not in the audit log: %s", record.action, turned.namespace, error)
 
 
 def _mark_for(seen: _Reading, *, on: bool) -> int:

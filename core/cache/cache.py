@@ -10,7 +10,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..access import Actor, AuditLog
+from ..access import Acting, AuditLog
 from ..bans import Criteria
 from ..concurrency import CircuitBreaker
 from ..errors import ProviderUnavailable
@@ -19,18 +19,17 @@ from ..keys import Slot
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy import TTLPolicy
-from ..stores import LocalCache, Lookup, MemoryStore, Store
+from ..stores import Leases, LocalCache, Lookup, MemoryStore, Store
 from .bypass import BypassSwitch
 from .call import Call, Prepared, Recorder
 from .config import CacheConfig
-from .drivers import Run, drive
-from .effects import Flow, World
+from .drivers import drive
+from .effects import Flow, NearLookup, Run, World
 from .flights import Flights
 from .flow import Refresher, RequestFlow
 from .guard import Guard
 from .hedging import ask, ask_async
-from .leases import Leases
-from .near import NearLookup, NearPart
+from .near import NearPart
 from .preparation import Preparation
 from .reader import RequestReader
 from .recorder import OutcomeRecorder
@@ -219,7 +218,7 @@ class LLMCache:
     # The cache as a whole
 
     def invalidate(
-        self, criteria: Criteria, *, actor: Actor | str = "api", soft: bool = False, hold_seconds: float | None = None
+        self, criteria: Criteria, *, actor: Acting = "api", soft: bool = False, hold_seconds: float | None = None
     ) -> Invalidation:
         """Hides all that matches, effective when it returns. `CacheInvalidator.invalidate` says what it raises."""
         return self.invalidator.invalidate(criteria, actor=actor, soft=soft, hold_seconds=hold_seconds)

@@ -7,6 +7,25 @@ from . import inspect as looking
 from . import invalidations as invalidating
 from . import replay as sending
 from . import schedules as scheduling
-from .shell import cli
+from . import verdicts as judging
+from .formats import moment, table, text
+from .shell import EXIT_HELP, Exit, Shell, cli, command
 
-__all__ = ["auditing", "bypassing", "calibrating", "cli", "invalidating", "looking", "scheduling", "sending"]
+__all__ = [
+    "EXIT_HELP",
+    "Exit",
+    "Shell",
+    "auditing",
+    "bypassing",
+    "calibrating",
+    "cli",
+    "command",
+    "invalidating",
+    "judging",
+    "looking",
+    "moment",
+    "scheduling",
+    "sending",
+    "table",
+    "text",
+]

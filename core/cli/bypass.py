@@ -43,7 +43,7 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
         )
         return Exit.OK
     target = EVERYTHING if everything else namespace or shell.services.settings.namespace
-    turned = switch.turn(target, on, actor=shell.actor, source="cli", note=note)
+    turned = switch.turn(target, on, actor=shell.trail, note=note)
     text = f"Requests of {_whose(turned)} {'bypass' if on else 'use'} the cache, in every process."
     if not turned.kept:
         text += (

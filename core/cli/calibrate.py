@@ -9,7 +9,7 @@ from typing import IO
 import click
 import msgspec
 
-from ..entries import SeedReport, read_seeds, record_seeding, sow
+from ..entries import SeedReport, import_seeds, read_seeds
 from ..errors import InvalidInput
 from ..metrics import Hedging
 from ..models import SemanticMode
@@ -176,7 +176,7 @@ def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | No
     if pair is not None:
         if same is None:
             raise click.UsageError("Say --same or --different.")
-        known = services.evidence.label(pair, same, actor=shell.actor)
+        known = services.evidence.label(pair, same, actor=shell.trail)
         shell.answer(msgspec.to_builtins(known), _labelled_words(known))
         return Exit.OK
     if shell.as_json:
@@ -188,7 +188,7 @@ def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | No
         if told == "end":
             break
         if told != "skip":
-            shell.say(_labelled_words(services.evidence.label(waiting.id, told == "y", actor=shell.actor)))
+            shell.say(_labelled_words(services.evidence.label(waiting.id, told == "y", actor=shell.trail)))
             count += 1
     shell.say(f"{count} labelled.")
     return Exit.OK if count else Exit.NOTHING
@@ -234,6 +234,7 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
 @click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Else the one in force.")
 @click.option("--note", default="", help="Why, for the audit log.")
 @click.option("--unsupported", is_flag=True, help="Publish it though labels do not support it.")
+@click.option("--expected", type=click.IntRange(min=0), help="Only if this version is in force; 0: what is configured.")
 def publish(
     shell: Shell,
     namespace: str | None,
@@ -242,6 +243,7 @@ def publish(
     mode: str | None,
     note: str,
     unsupported: bool,
+    expected: int | None,
 ) -> int:
     """Put a threshold in force. Without --threshold nothing is served unjudged."""
     services = shell.shared
@@ -256,10 +258,10 @@ def publish(
     published = services.evidence.publish(
         name,
         Threshold(mode=chosen, grey=lowest, serve=threshold),
-        actor=shell.actor,
-        source="cli",
+        actor=shell.trail,
         note=note,
         unsupported=unsupported,
+        expected=expected,
     )
     shell.answer(msgspec.to_builtins(published), _published_words(name, published))
     return Exit.OK
@@ -295,7 +297,7 @@ def versions(shell: Shell, namespace: str | None) -> int:
 def rollback(shell: Shell, version: int, namespace: str | None) -> int:
     """Put an earlier version in force again; 0 is what is configured."""
     name = _namespace(shell, namespace)
-    published = shell.shared.thresholds.roll_back(name, version, actor=shell.actor, source="cli")
+    published = shell.shared.thresholds.roll_back(name, version, actor=shell.trail)
     shell.answer(msgspec.to_builtins(published), _published_words(name, published))
     return Exit.OK
 
@@ -327,19 +329,18 @@ def seed(
     if services.semantic is not None:
         services.semantic.warm([name])
     last = SeedReport()
-    sown = sow(
+    stored = import_seeds(
         services.cache,
         seeds,
         namespace=name,
         model=model or shell.model(),
         system=system,
         ttl_seconds=ttl,
-        actor=shell.actor,
+        trail=shell.trail,
     )
-    with click.progressbar(sown, length=len(seeds), label="Storing", file=sys.stderr, hidden=shell.as_json) as bar:
+    with click.progressbar(stored, length=len(seeds), label="Storing", file=sys.stderr, hidden=shell.as_json) as bar:
         for so_far in bar:
             last = so_far
-    record_seeding(services.audit, last, namespace=name, actor=shell.actor, source="cli")
     shell.answer(last.to_dict(), _seed_words(last))
     return Exit.OK if last.stored or last.replaced or last.renewed else Exit.FAILED
 

@@ -1,16 +1,17 @@
-"""Commands about invalidations: invalidate, undo, invalidations."""
+"""Commands about invalidations: invalidate, undo, sweep, invalidations."""
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import click
 import msgspec
 
 from ..bans import Criteria
-from ..errors import InvalidationRefused, InvalidInput, WriteRefused
+from ..errors import WriteRefused
 from ..invalidation import WORD, Invalidation, InvalidationState, Preview, Previewed
 from ..monitoring import WorkerPools
 from ..text import duration, money, share, size
@@ -22,28 +23,93 @@ WAIT_POLL_SECONDS = 0.25
 SHOWN_ROWS = 5
 
 
-def criteria_options(function: Command) -> Command:
-    """What is selected, as all commands spell it: everything that is given must match."""
-    for option in reversed(
-        (
-            click.option("--model", help="The exact name of a model."),
-            click.option("--older-than", type=DURATION, help="Stored longer ago, e.g. 7d."),
-            click.option("--pattern", help="A glob over the prompt or the key, e.g. '*refund*'."),
-            click.option("--keyword", "keywords", multiple=True, help="A word or phrase in the prompt; repeatable."),
-            click.option(
-                "--any-keyword/--all-keywords", "is_any", default=True, show_default=True, help="One of them, or all."
-            ),
-            click.option("--tag", "tags", multiple=True, help="A tag that was given with the request; repeatable."),
-            click.option("--everything", is_flag=True, help="Everything in the namespace."),
-        )
-    ):
-        function = option(function)
-    return function
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What is selected, as all commands spell it. `older_than` is in seconds."""
+
+    model: str | None
+    older_than: float | None
+    pattern: str | None
+    keywords: tuple[str, ...]
+    is_any: bool
+    tags: tuple[str, ...]
+    everything: bool
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The criteria as `Criteria.from_dict` reads them; without an age, which counts from when they are applied."""
+        given = {
+            "model": self.model,
+            "pattern": self.pattern,
+            "keywords": self.keywords,
+            "keyword_mode": "any" if self.is_any else "all",
+            "tags": self.tags,
+            "all": self.everything,
+        }
+        defaults = {field.name: field.default for field in msgspec.structs.fields(Criteria)}
+        return {name: value for name, value in given.items() if value != defaults[name]}
+
+
+_SELECTING = (
+    click.option("--model", help="The exact name of a model."),
+    click.option("--older-than", type=DURATION, help="Stored longer ago, e.g. 7d."),
+    click.option("--pattern", help="A glob over the prompt or the key, e.g. '*refund*'."),
+    click.option("--keyword", "keywords", multiple=True, help="A word or phrase in the prompt; repeatable."),
+    click.option(
+        "--any-keyword/--all-keywords", "is_any", default=True, show_default=True, help="One of them, or all."
+    ),
+    click.option("--tag", "tags", multiple=True, help="A tag that was given with the request; repeatable."),
+    click.option("--everything", is_flag=True, help="Everything in the namespace."),
+)
+
+
+def selecting(function: Command) -> Command:
+    """The options of a selection, given to the command as one value: everything that is given must match."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        given = {name: options.pop(name) for name in Selection.__struct_fields__}
+        return function(*arguments, selection=Selection(**given), **options)
+
+    for option in reversed(_SELECTING):
+        run = option(run)
+    return cast("Command", run)
+
+
+class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a selection is invalidated. `hold` and `timeout` are in seconds, `token` is that of an earlier preview."""
+
+    namespace: str | None
+    key: str | None
+    dry_run: bool
+    yes: bool
+    soft: bool
+    hold: float | None
+    wait: bool
+    timeout: float
+    request_id: str | None
+    token: str | None
+
+    def check(self, selection: Selection) -> None:
+        """Raises UsageError for what cannot be meant together."""
+        if self.dry_run and self.yes:
+            raise click.UsageError("Give --dry-run or --yes, not both.")
+        if self.wait and self.soft:
+            raise click.UsageError("--soft deletes nothing: there is no sweep to --wait for.")
+        if selection.older_than == 0:
+            raise click.UsageError("--older-than 0 is everything: say --everything.")
+
+    def criteria(self, selection: Selection, previewed: Previewed | None) -> Criteria:
+        """What is selected now; with an earlier preview an age counts from then."""
+        fields: dict[str, Any] = selection.fields | {"namespace": self.namespace, "key": self.key}
+        if selection.older_than is not None:
+            cutoff = previewed.created_before if previewed is not None else time.time() - selection.older_than
+            fields["created_before"] = cutoff
+        return Criteria(**fields)
 
 
 @command(cli)
 @namespace_option
-@criteria_options
+@selecting
 @click.option("--key", help="One entry, by its key.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be hidden.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
@@ -53,26 +119,7 @@ def criteria_options(function: Command) -> Command:
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
 @click.option("--request-id", help="The same id again does nothing new: for retries.")
 @click.option("--preview", "token", help="Token of a --dry-run --json: refused if other entries match by now.")
-def invalidate(
-    shell: Shell,
-    namespace: str | None,
-    model: str | None,
-    older_than: float | None,
-    pattern: str | None,
-    keywords: tuple[str, ...],
-    is_any: bool,
-    tags: tuple[str, ...],
-    key: str | None,
-    everything: bool,
-    dry_run: bool,
-    yes: bool,
-    soft: bool,
-    hold: float | None,
-    wait: bool,
-    timeout: float,
-    request_id: str | None,
-    token: str | None,
-) -> int:
+def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     """Hide all answers that match every option given. In force when it returns, whatever their number.
 
     Shows a preview first. On a terminal it then asks, for a typed word where it hides everything or more than a tenth;
@@ -80,56 +127,44 @@ def invalidate(
     even then: an answer that is being made now is kept out too. With --preview an age counts from the earlier dry run,
     and the status is 1 when something has changed since.
     """
-    if dry_run and yes:
-        raise click.UsageError("Give --dry-run or --yes, not both.")
-    if wait and soft:
-        raise click.UsageError("--soft deletes nothing: there is no sweep to --wait for.")
-    if older_than == 0:
-        raise click.UsageError("--older-than 0 is everything: say --everything.")
-    previewed = Previewed.parse(token) if token is not None else None
-    services = shell.shared
-    invalidation = services.invalidation
-    cutoff = None if older_than is None else time.time() - older_than
-    if previewed is not None and cutoff is not None:
-        cutoff = previewed.created_before
-    criteria = Criteria(
-        namespace=namespace,
-        model=model,
-        pattern=pattern,
-        created_before=cutoff,
-        keywords=keywords,
-        keyword_mode="any" if is_any else "all",
-        tags=tags,
-        key=key,
-        all=everything,
-    )
-    if request_id and not dry_run and (known := _known(shell, request_id)):
-        if _without_age(known.criteria, known.namespace) != _without_age(criteria, shell.namespace(namespace)):
-            raise InvalidInput("request_id", f"was used for another invalidation: {known.criteria}; give a new one")
-        shell.say(f"Applied before: {_invalidation_words(known)}")
-        return _finish(shell, None, known, timeout if wait else None)
+    options = InvalidateOptions(**given)
+    options.check(selection)
+    previewed = Previewed.parse(options.token) if options.token is not None else None
+    invalidation = shell.shared.invalidation
+    criteria = options.criteria(selection, previewed)
+    timeout = options.timeout if options.wait else None
+    if options.request_id and not options.dry_run:
+        known = invalidation.repeated(options.request_id, criteria)
+        if known is not None:
+            shell.say(f"Applied before: {_invalidation_words(known)}")
+            return _finish(shell, None, known, timeout)
     preview = invalidation.preview(criteria)
     shell.say(_preview_words(preview))
-    if previewed is not None and (drift := previewed.drift(preview)):
-        raise InvalidationRefused(f"not applied, since it has changed since the preview: {drift}")
-    if dry_run:
+    if previewed is not None:
+        previewed.require(preview)
+    if options.dry_run:
         if shell.as_json:
             shell.answer({"preview": _plain_preview(preview), "applied": False}, "")
         return Exit.OK if preview.count else Exit.NOTHING
-    if not yes:
+    if not options.yes:
         if shell.as_json or not is_terminal():
             raise click.UsageError("Not on a terminal: give --yes to apply it, or --dry-run.")
         if not _confirmed(preview):
             shell.say("Not applied.")
             return Exit.FAILED
+    done = _apply(shell, criteria, options, preview)
+    shell.say(applied_words(done))
+    return _finish(shell, preview, done, timeout)
+
+
+def _apply(shell: Shell, criteria: Criteria, options: InvalidateOptions, preview: Preview) -> Invalidation:
     try:
-        done = invalidation.invalidate(
+        return shell.shared.invalidation.invalidate(
             criteria,
-            actor=shell.actor,
-            soft=soft,
-            hold_seconds=hold,
-            request_id=request_id,
-            source="cli",
+            actor=shell.trail,
+            soft=options.soft,
+            hold_seconds=options.hold,
+            request_id=options.request_id,
             preview=preview,
         )
     except WriteRefused as error:
@@ -137,8 +172,6 @@ def invalidate(
             f"{error}: the invalidation is NOT applied. Until it is, requests can be kept from these answers: "
             f"python -m core bypass --on --namespace {preview.namespace}"
         ) from error
-    shell.say(applied_words(done))
-    return _finish(shell, preview, done, timeout if wait else None)
 
 
 def _confirmed(preview: Preview) -> bool:
@@ -152,25 +185,6 @@ def _confirmed(preview: Preview) -> bool:
 def is_terminal() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin.isatty()
-
-
-def _known(shell: Shell, request_id: str) -> Invalidation | None:
-    """What this request id was applied as: ages are relative to now, so a repetition cannot be compared."""
-    return next(
-        (
-            known
-            for known in shell.shared.invalidation.history()
-            if known.id == request_id and known.state not in (InvalidationState.UNKNOWN, InvalidationState.REFUSED)
-        ),
-        None,
-    )
-
-
-def _without_age(criteria: Criteria, namespace: str) -> Criteria:
-    """For comparing: an age's cut-off is another one each time."""
-    return msgspec.structs.replace(
-        criteria, namespace=namespace, created_before=1.0 if criteria.created_before is not None else None
-    )
 
 
 def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: float | None) -> int:
@@ -245,9 +259,20 @@ def applied_words(done: Invalidation) -> str:
 @click.argument("invalidation_id")
 def undo(shell: Shell, invalidation_id: str) -> int:
     """Bring back what an invalidation hid, with the remaining TTLs. Refused once its sweep has begun."""
-    undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.actor, source="cli")
+    undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.trail)
     shell.answer(plain_invalidation(undone), f"Undone: {_what(undone)}.")
     return Exit.OK
+
+
+@command(cli)
+@click.argument("invalidation_id")
+@click.option("--wait", is_flag=True, help="Wait until the sweep has deleted what is hidden.")
+@click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
+def sweep(shell: Shell, invalidation_id: str, wait: bool, timeout: float) -> int:
+    """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
+    due = shell.shared.invalidation.end_hold(invalidation_id, actor=shell.trail)
+    shell.say(f"Due now: {_what(due)}.")
+    return _finish(shell, None, due, timeout if wait else None)
 
 
 @command(cli)

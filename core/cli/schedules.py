@@ -7,13 +7,12 @@ from typing import Any
 import click
 import msgspec
 
-from ..bans import Criteria
 from ..errors import StoreUnavailable
 from ..invalidation import Schedule, Schedules
 from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
-from .invalidations import applied_words, criteria_options, plain_invalidation
+from .invalidations import Selection, applied_words, plain_invalidation, selecting
 from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
 
 
@@ -68,7 +67,7 @@ def listing(shell: Shell, namespace: str | None) -> int:
 @click.option("--name", required=True, help="What people know it by; no two have the same.")
 @click.option("--every", type=DURATION, help="How often, e.g. 1h: first so long from now.")
 @click.option("--daily-at", metavar="HH:MM", help="At which time of day, in UTC.")
-@criteria_options
+@selecting
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
 @click.option("--hold", type=DURATION, help="How long each run can be undone; else ENCORE_HOLD_SECONDS.")
 def add(
@@ -77,13 +76,7 @@ def add(
     name: str,
     every: float | None,
     daily_at: str | None,
-    model: str | None,
-    older_than: float | None,
-    pattern: str | None,
-    keywords: tuple[str, ...],
-    is_any: bool,
-    tags: tuple[str, ...],
-    everything: bool,
+    selection: Selection,
     soft: bool,
     hold: float | None,
 ) -> int:
@@ -93,28 +86,18 @@ def add(
     """
     if (every is None) == (daily_at is None):
         raise click.UsageError("Give either --every or --daily-at.")
-    if everything and older_than is not None:
+    if selection.everything and selection.older_than is not None:
         raise click.UsageError("--everything stands alone.")
-    given: dict[str, Any] = {
-        "model": model,
-        "pattern": pattern,
-        "keywords": keywords,
-        "keyword_mode": "any" if is_any else "all",
-        "tags": tags,
-        "all": everything,
-    }
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Criteria)}
     added = _kept(shell).add(
         namespace=namespace or shell.services.settings.namespace,
-        actor=shell.actor,
+        actor=shell.trail,
         name=name,
-        criteria={field: value for field, value in given.items() if value != defaults[field]},
-        older_than_seconds=older_than,
+        criteria=selection.fields,
+        older_than_seconds=selection.older_than,
         every_seconds=every,
         daily_at=daily_at,
         soft=soft,
         hold_seconds=hold,
-        source="cli",
     )
     shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
@@ -127,7 +110,7 @@ def add(
 @click.argument("schedule_id", metavar="ID")
 def pause(shell: Shell, schedule_id: str) -> int:
     """Keep one without running it."""
-    paused = _kept(shell).pause(schedule_id, actor=shell.actor, source="cli")
+    paused = _kept(shell).pause(schedule_id, actor=shell.trail)
     shell.answer(_plain(paused), f"Paused: {_what(paused)}.")
     return Exit.OK
 
@@ -136,7 +119,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 @click.argument("schedule_id", metavar="ID")
 def resume(shell: Shell, schedule_id: str) -> int:
     """Run one again; what was missed meanwhile stays missed."""
-    resumed = _kept(shell).resume(schedule_id, actor=shell.actor, source="cli")
+    resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
     shell.answer(_plain(resumed), f"Resumed: {_what(resumed)}. {_next(resumed)}")
     return Exit.OK
 
@@ -145,7 +128,7 @@ def resume(shell: Shell, schedule_id: str) -> int:
 @click.argument("schedule_id", metavar="ID")
 def remove(shell: Shell, schedule_id: str) -> int:
     """Forget one; what it has invalidated stays so."""
-    _kept(shell).remove(schedule_id, actor=shell.actor, source="cli")
+    _kept(shell).remove(schedule_id, actor=shell.trail)
     shell.answer({"removed": schedule_id}, "Removed.")
     return Exit.OK
 
@@ -154,7 +137,7 @@ def remove(shell: Shell, schedule_id: str) -> int:
 @click.argument("schedule_id", metavar="ID")
 def run(shell: Shell, schedule_id: str) -> int:
     """Run one now, whether it is due, paused or neither."""
-    done = _kept(shell).run_now(schedule_id, actor=shell.actor, source="cli")
+    done = _kept(shell).run_now(schedule_id, actor=shell.trail)
     shell.answer(plain_invalidation(done), applied_words(done))
     return Exit.OK
 

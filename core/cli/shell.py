@@ -13,9 +13,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ..access import Actor
+from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
-from ..errors import CacheError, InvalidationNotFound, InvalidInput, InvalidSettings, OutcomeUnknown, StoreUnavailable
+from ..errors import CacheError, InvalidInput, InvalidSettings, NotFound, OutcomeUnknown, StoreUnavailable
 from ..settings import Settings
 
 OPERATOR_SECONDS = 5.0
@@ -124,6 +124,11 @@ class Shell:
             name = "unknown"
         return Actor(name=name, role=self.services.settings.cli_role, local=True)
 
+    @property
+    def trail(self) -> AuditTrail:
+        """What they do, on record as done from the command line."""
+        return self.services.audit.by(self.actor, source="cli")
+
     def answer(self, plain: Mapping[str, Any] | list[Any], words: str) -> None:
         """Prints the result: JSON for programs, words for people."""
         click.echo(json.dumps(plain, ensure_ascii=False, default=str) if self.as_json else words)
@@ -138,7 +143,7 @@ class Shell:
         match error:
             case OutcomeUnknown():
                 status = Exit.UNKNOWN
-            case InvalidationNotFound():
+            case NotFound():
                 status = Exit.NOTHING
             case InvalidSettings():
                 status = Exit.FAILED

@@ -7,13 +7,12 @@ own stamp and only in the entry that was looked at, so that no invalidation is e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..access import Action, AuditTrail
 from ..bans import may_store
 from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
@@ -50,7 +49,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edits:
-    """Edits of one actor, from one `source`. `clock` gives Unix seconds.
+    """Edits by the actor of a trail. `clock` gives Unix seconds.
 
     A record is written before anything is changed: what cannot be put on record is not done. All methods raise
     StoreUnavailable, WriteRefused, OutcomeUnknown and AccessDenied.
@@ -60,18 +59,14 @@ class Edits:
         self,
         cache: LLMCache,
         store: EntryStore,
-        audit: AuditLog,
+        trail: AuditTrail,
         *,
-        actor: Actor | str,
-        source: str,
         pins: Pins | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cache = cache
         self._store = store
-        self._audit = audit
-        self._actor = actor
-        self._source = source
+        self._trail = trail
         self._pins = pins
         self._clock = clock
 
@@ -80,6 +75,7 @@ class Edits:
 
         Raises InvalidInput for an entry that is not there, not to be served, or pinned.
         """
+        self._trail.require(Action.EDIT_ENTRIES)
         if not 1 <= seconds <= LONGEST_SECONDS:
             raise InvalidInput("ttl", f"give seconds between 1 and {LONGEST_SECONDS} (ten years)")
         slot, digest = place_of(namespace, key)
@@ -87,12 +83,12 @@ class Edits:
         if self._pins is not None and self._pins.is_pinned(namespace, readable_key(slot.bucket, digest)):
             raise InvalidInput("key", "this answer is pinned; unpin it first")
         now = self._clock()
-        details = {
+        details: dict[str, Any] = {
             "key": readable_key(slot.bucket, digest),
             "seconds_before": round(before.header.fresh_until - now),
             "seconds": round(seconds),
         }
-        self._note("entry.edited", namespace, details)
+        self._trail.record("entry.edited", at=now, namespace=namespace, details=details)
         try:
             return keep_until(
                 self._store,
@@ -104,7 +100,8 @@ class Edits:
                 strip_stop_words=self._cache.config.strip_stop_words,
             )
         except CacheError as error:
-            self._note_also("entry.edited", namespace, {**details, "outcome": f"not known to be done: {error}"})
+            details["outcome"] = f"not known to be done: {error}"
+            self._trail.try_record("entry.edited", at=self._clock(), namespace=namespace, details=details)
             raise
 
     def write(self, request: ChatRequest, text: str, controls: Controls) -> Answer | str:
@@ -117,14 +114,16 @@ class Edits:
         return self._put("entry.kept", request, completion, controls, {})
 
     def _put(
-        self, action: str, request: ChatRequest, completion: Completion, controls: Controls, details: Mapping[str, Any]
+        self, action: str, request: ChatRequest, completion: Completion, controls: Controls, details: dict[str, Any]
     ) -> Answer | str:
+        self._trail.require(Action.EDIT_ENTRIES)
         namespace = controls.namespace or self._cache.config.namespace
         details = {"model": request.model, **details}
-        self._note(action, namespace, details)
+        self._trail.record(action, at=self._clock(), namespace=namespace, details=details)
         result = self._cache.put(request, completion, controls)
         if isinstance(result, str):
-            self._note_also(action, namespace, {**details, "outcome": f"not stored: {result}"})
+            details["outcome"] = f"not stored: {result}"
+            self._trail.try_record(action, at=self._clock(), namespace=namespace, details=details)
         return result
 
     def import_lines(self, text: bytes, namespace: str) -> Imported:
@@ -132,8 +131,10 @@ class Edits:
 
         Raises InvalidInput for a file that is too large.
         """
+        self._trail.require(Action.EDIT_ENTRIES)
         lines = list(read_lines(text))
-        self._note("entry.imported", namespace, {"lines": len(lines), "outcome": "begun"})
+        details: dict[str, Any] = {"lines": len(lines), "outcome": "begun"}
+        self._trail.record("entry.imported", at=self._clock(), namespace=namespace, details=details)
         stored = 0
         refusals: list[Refusal] = []
         for number, line in lines:
@@ -143,7 +144,8 @@ class Edits:
             elif len(refusals) < MOST_REFUSALS:
                 refusals.append(Refusal(line=number, reason=reason))
         try:
-            self._note("entry.imported", namespace, {"lines": len(lines), "stored": stored, "outcome": "ended"})
+            details = {"lines": len(lines), "stored": stored, "outcome": "ended"}
+            self._trail.record("entry.imported", at=self._clock(), namespace=namespace, details=details)
         except CacheError as error:
             raise OutcomeUnknown(f"{stored} of {len(lines)} lines were stored, then {error}") from error
         return Imported(lines=len(lines), stored=stored, refusals=tuple(refusals))
@@ -190,23 +192,6 @@ class Edits:
         )
         entry = CacheEntry(header=header, prompt=keyed.identity.prompt, tags=line.tags, body=completion.body)
         return not may_store(entry, record)
-
-    def _note_also(self, action: str, namespace: str, details: Mapping[str, Any]) -> None:
-        """Adds how something went wrong to what is on record already; that it cannot be added must not hide it."""
-        with suppress(CacheError):
-            self._note(action, namespace, details)
-
-    def _note(self, action: str, namespace: str, details: Mapping[str, Any]) -> None:
-        self._audit.append(
-            AuditRecord(
-                at=self._clock(),
-                actor=allowed(self._actor, Action.EDIT_ENTRIES),
-                source=self._source,
-                action=action,
-                namespace=namespace,
-                details=details,
-            )
-        )
 
 
 def _sequence_at(at: float) -> int:

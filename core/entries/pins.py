@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
 import msgspec
 import redis
 
-from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..access import Acting, Action, AuditLog
 from ..bans import Visibility, visibility
 from ..errors import DecodeError, InvalidInput
 from ..keys import names, readable_key
@@ -51,7 +51,8 @@ _decode = msgspec.msgpack.Decoder(Pin).decode
 class Pins:
     """The pins of all processes. All methods raise StoreUnavailable, WriteRefused and OutcomeUnknown.
 
-    Those that change something raise AccessDenied to an actor who may not.
+    Those that change something raise AccessDenied to an actor who may not, and put on record what they do before they
+    do it: what cannot be put on record is not done.
 
     `release_seconds` tells the TTL of a class: what an answer has left when it is unpinned. `stale_seconds` and
     `strip_stop_words` are the cache's.
@@ -85,30 +86,32 @@ class Pins:
         with reading():
             return bool(self._client.hexists(names.PINS.decode(), _field(namespace, key)))
 
-    def pin(self, namespace: str, key: str, *, actor: Actor | str, source: str) -> Pin:
+    def pin(self, namespace: str, key: str, *, actor: Acting) -> Pin:
         """Pins the answer that is served at a key now. Raises InvalidInput when there is none, or too many pins."""
-        name = allowed(actor, Action.EDIT_ENTRIES)
+        trail = self._audit.by(actor)
+        name = trail.require(Action.EDIT_ENTRIES)
         slot, digest = place_of(namespace, key)
         key = readable_key(slot.bucket, digest)
         entry = served_entry(self._store, slot, digest)
         now = self._clock()
         if len(self._all()) >= MOST_PINS:
             raise InvalidInput("key", f"{MOST_PINS:,} answers are pinned already; unpin some first")
-        self._note("entry.pinned", namespace, {"key": key}, name, source)
+        trail.record("entry.pinned", at=now, namespace=namespace, details={"key": key})
         pin = Pin(namespace=namespace, key=key, created_at=entry.header.created_at, actor=name, at=now)
         with writing():
             self._client.hset(names.PINS.decode(), _field(namespace, key), _encode(pin))
         self._keep(pin, PIN_SECONDS)
         return pin
 
-    def unpin(self, namespace: str, key: str, *, actor: Actor | str, source: str) -> None:
+    def unpin(self, namespace: str, key: str, *, actor: Acting) -> None:
         """Gives an answer the TTL of its class again, from now on. Raises InvalidInput when it is not pinned."""
-        name = allowed(actor, Action.EDIT_ENTRIES)
+        trail = self._audit.by(actor)
+        name = trail.require(Action.EDIT_ENTRIES)
         slot, digest = place_of(namespace, key)
         key = readable_key(slot.bucket, digest)
         if not self.is_pinned(namespace, key):
             raise InvalidInput("key", "this answer is not pinned")
-        self._note("entry.unpinned", namespace, {"key": key}, name, source)
+        trail.record("entry.unpinned", at=self._clock(), namespace=namespace, details={"key": key})
         self._forget(namespace, key)
         try:
             entry = served_entry(self._store, slot, digest)
@@ -132,7 +135,12 @@ class Pins:
                 entry = None
             if entry is None or record is None or entry.header.created_at != pin.created_at:
                 reason = "the answer is gone" if entry is None or record is None else "another answer is in its place"
-                self._note("entry.pin-ended", pin.namespace, {"key": pin.key, "reason": reason}, "encore", "worker")
+                self._audit.by("encore", source="worker").record(
+                    "entry.pin-ended",
+                    at=self._clock(),
+                    namespace=pin.namespace,
+                    details={"key": pin.key, "reason": reason},
+                )
                 self._forget(pin.namespace, pin.key)
             elif (
                 visibility(entry, record) is Visibility.FRESH
@@ -172,14 +180,6 @@ class Pins:
     def _forget(self, namespace: str, key: str) -> None:
         with writing():
             self._client.hdel(names.PINS.decode(), _field(namespace, key))
-
-    def _note(self, action: str, namespace: str, details: Mapping[str, Any], actor: str, source: str) -> None:
-        """Puts it on record before it is done: what cannot be put on record is not done."""
-        self._audit.append(
-            AuditRecord(
-                at=self._clock(), actor=actor, source=source, action=action, namespace=namespace, details=details
-            )
-        )
 
 
 def _field(namespace: str, key: str) -> str:

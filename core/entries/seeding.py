@@ -5,7 +5,6 @@ The lines are read and checked before anything is stored. Seeded answers obey th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from hashlib import sha256
@@ -13,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..access import Action, Actor, AuditLog, AuditRecord, allowed
+from ..access import Action, AuditTrail
 from ..cache import OTHER_BUCKET, SAME_WORDING, LLMCache
 from ..errors import InvalidInput
 from ..models import Answer, ChatRequest, Completion, Controls, ttl
@@ -97,36 +96,27 @@ def read_seeds(lines: Iterable[str]) -> list[Seed]:
     return seeds
 
 
-def sow(
+def import_seeds(
     cache: LLMCache,
     seeds: Iterable[Seed],
     *,
     namespace: str,
     model: str,
+    trail: AuditTrail,
     system: str | None = None,
     ttl_seconds: float | None = None,
-    actor: Actor | str = "api",
 ) -> Iterator[SeedReport]:
-    """Stores seeds, and gives the report so far after each. Nothing of it is counted as a request.
+    """Stores seeds, and gives the report so far after each; the counts of the last one are put on record at the end.
 
-    Raises AccessDenied.
+    Nothing of it is counted as a request. Raises AccessDenied, and what every write to the audit log raises.
     """
-    allowed(actor, Action.EDIT_ENTRIES)
-    sowing = _Sowing(cache, namespace, model, system, ttl_seconds)
+    trail.require(Action.EDIT_ENTRIES)
+    seeding = _Seeding(cache, namespace, model, system, ttl_seconds)
     for seed in seeds:
-        sowing.sow(seed)
-        yield sowing.report
-
-
-def record_seeding(audit: AuditLog, report: SeedReport, *, namespace: str, actor: Actor | str, source: str) -> None:
-    """Puts on record who stored how many known answers where. Raises as every write to the audit log."""
-    by = allowed(actor, Action.EDIT_ENTRIES)
-    counts = {name: count for name, count in report.to_dict().items() if name != "notes"}
-    audit.append(
-        AuditRecord(
-            at=time.time(), actor=by, source=source, action="seed.imported", namespace=namespace, details=counts
-        )
-    )
+        seeding.store(seed)
+        yield seeding.report
+    counts = {name: count for name, count in seeding.report.to_dict().items() if name != "notes"}
+    trail.record("seed.imported", namespace=namespace, details=counts)
 
 
 class _Met(Enum):
@@ -135,7 +125,7 @@ class _Met(Enum):
     CONFLICT = "conflict"
 
 
-class _Sowing:
+class _Seeding:
     """One file on its way into the cache."""
 
     def __init__(
@@ -149,7 +139,7 @@ class _Sowing:
         self._answers: dict[bytes, str] = {}
         self.report = SeedReport()
 
-    def sow(self, seed: Seed) -> None:
+    def store(self, seed: Seed) -> None:
         """Stores the answer at its question, and lets the variants lead there."""
         self.report.read += 1
         seconds = self._ttl_seconds if seed.ttl is None else seed.ttl

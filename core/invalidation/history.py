@@ -1,23 +1,25 @@
-"""Invalidations as they were: states, and how they are read from the audit trail and the records."""
+"""Invalidations in force and past: their states, and how they are read from the records and the audit log."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from ..access import AuditLog, AuditRecord
-from ..bans import Ban, BanState, Criteria
-from ..errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
-
-logger = logging.getLogger("encore.invalidation")
-
+from ..bans import Ban, BanState, Criteria, InvalidationRecord
+from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
+from ..keys import Slot
+from ..stores import Store
 
 RECORDS_EACH = 6
 """Audit records that one invalidation leaves, at most as a rule."""
+REPEATS = 100
+"""Among how many of the latest invalidations a repeated request id is recognized."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
 
 class InvalidationState(StrEnum):
@@ -33,7 +35,7 @@ class InvalidationState(StrEnum):
 
 
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
-    """One invalidation, as the record and the audit log tell it. Times are Unix seconds."""
+    """One invalidation, out of the record and the audit log. Times are Unix seconds."""
 
     id: str
     namespace: str
@@ -59,41 +61,6 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
         return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
 
 
-class _Note:
-    """Writes the audit records of one invalidation. A log that did not answer is not waited for again."""
-
-    def __init__(
-        self, audit: AuditLog, ban_id: str, namespace: str, criteria: Criteria, actor: str, source: str
-    ) -> None:
-        self._audit = audit
-        self._fields: dict[str, Any] = {
-            "invalidation_id": ban_id,
-            "namespace": namespace,
-            "criteria": criteria.to_dict(),
-            "actor": actor,
-            "source": source,
-        }
-        self._answers = True
-
-    def __call__(self, action: str, at: float, details: Mapping[str, Any]) -> None:
-        if self._answers:
-            record = AuditRecord(at=at, action=action, details=details, **self._fields)
-            self._answers = _write(self._audit, record)
-
-
-def _write(audit: AuditLog, record: AuditRecord) -> bool:
-    """Appends a record; False when the log did not answer.
-
-    What an operator asked for counts more than the note of it: a failure is logged, not raised.
-    """
-    try:
-        audit.append(record)
-    except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
-        logger.warning("%s of %s is not in the audit log: %s", record.action, record.invalidation_id, error)
-        return isinstance(error, WriteRefused)
-    return True
-
-
 _ENDINGS = (
     ("invalidate.undone", InvalidationState.UNDONE),
     ("invalidate.swept", InvalidationState.SWEPT),
@@ -110,10 +77,106 @@ _OVER = {
 }
 
 
-def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
-    """One invalidation out of its audit records (newest first) and its ban, if it is still active.
+class History:
+    """The invalidations of an installation: those in force, from the records; those that are over, from the audit log.
 
-    None when the records at hand do not tell what it selected: the first of them are older than what was read.
+    `buckets` is the number of slots of each namespace. All methods raise StoreUnavailable.
+    """
+
+    def __init__(self, store: Store, audit: AuditLog, *, buckets: int) -> None:
+        self._store = store
+        self._audit = audit
+        self._buckets = buckets
+
+    def records(self, namespace: str | None = None) -> Iterator[tuple[str, InvalidationRecord]]:
+        """(namespace, record) of every bucket of one namespace or of all. One read for each."""
+        for name in [namespace] if namespace else self._store.namespaces():
+            for bucket in range(self._buckets):
+                _, record = self._store.read(Slot(name, bucket), [])
+                if record is not None:
+                    yield name, record
+
+    def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
+        """(namespace, ban) of every active ban, newest first."""
+        found = {(name, ban.id): ban for name, record in self.records(namespace) for ban in record.bans}
+        return sorted(
+            ((name, ban) for (name, _), ban in found.items()), key=lambda item: item[1].sequence, reverse=True
+        )
+
+    def latest(
+        self, *, limit: int = 100, invalidation_id: str | None = None, namespace: str | None = None
+    ) -> list[Invalidation]:
+        """The latest invalidations, newest first: of all namespaces, of one, or the one with an id."""
+        audited: dict[str, list[AuditRecord]] = {}
+        for record in self._audit.records(
+            limit=limit * RECORDS_EACH, action="invalidate.", invalidation_id=invalidation_id
+        ):
+            if record.invalidation_id:
+                audited.setdefault(record.invalidation_id, []).append(record)
+        active = {ban.id: (home, ban) for home, ban in self.active(namespace)}
+        found = [
+            known
+            for ban_id, records in audited.items()
+            if (known := from_audit(records, active.get(ban_id, ("", None))[1]))
+            and namespace in (None, known.namespace)
+        ]
+        # What is in force is shown, even if the audit log could not be written when it was applied.
+        found += [
+            from_ban(home, ban)
+            for ban_id, (home, ban) in active.items()
+            if ban_id not in audited and invalidation_id in (None, ban_id)
+        ]
+        return sorted(found, key=lambda known: known.applied_at, reverse=True)[:limit]
+
+    def get(self, invalidation_id: str) -> Invalidation:
+        """An active invalidation. Raises InvalidationNotFound, or InvalidationRefused for one that is over."""
+        for namespace, ban in self.active():
+            if ban.id == invalidation_id:
+                return from_ban(namespace, ban)
+        for known in self.latest(invalidation_id=invalidation_id):
+            raise InvalidationRefused(_OVER.get(known.state, "this invalidation is over"))
+        raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
+
+    def repeated(
+        self, request_id: str, criteria: Criteria, slots: Sequence[Slot]
+    ) -> tuple[Invalidation, list[InvalidationRecord | None]] | None:
+        """The invalidation that this request id was applied as, with the records of its buckets while it is in force.
+
+        None for an id that is new or was not applied in all these buckets: it is applied now. The cut-off of an age is
+        not compared, since "older than a day" is another moment at each repetition. Raises InvalidInput for an id that
+        cannot be one, or was that of another invalidation.
+        """
+        if not _REQUEST_ID.fullmatch(request_id):
+            raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
+        records = [self._store.read(slot, [])[1] for slot in slots]
+        found = [ban for record in records if record and (ban := record.find(request_id))]
+        try:
+            latest = self._audit.records(limit=RECORDS_EACH * REPEATS, action="invalidate.")
+        except StoreUnavailable:
+            latest = []
+        audited = [record for record in latest if record.invalidation_id == request_id]
+        known = None
+        if any(record.action == "invalidate.applied" for record in audited):
+            known = from_audit(audited, found[0] if found else None)
+        elif found and len(found) == len(slots):
+            known = from_ban(slots[0].namespace, found[0])
+        if known is None:
+            return None
+        if _comparable(known.criteria, known.namespace) != _comparable(criteria, slots[0].namespace):
+            raise InvalidInput("request_id", f"was used for another invalidation ({known.criteria}): give a new one")
+        return known, records if found else []
+
+
+def _comparable(criteria: Criteria, namespace: str) -> Criteria:
+    return msgspec.structs.replace(
+        criteria, namespace=namespace, created_before=None if criteria.created_before is None else 1.0
+    )
+
+
+def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
+    """One invalidation out of its audit records (newest first) and its ban, None when that is no longer active.
+
+    None when the records do not say what it selected: the first of them are older than what was read.
     """
     first = records[-1]
     by_action = {record.action: record for record in reversed(records)}
@@ -125,7 +188,7 @@ def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | Non
     requested = by_action.get("invalidate.requested", first)
     if ban is not None:
         state = InvalidationState(ban.state.value)
-        finished = ban.created_at if ban.state is BanState.SWEPT else None
+        finished = ban.created_at if ban.state is BanState.TOMBSTONE else None
     try:
         criteria = ban.criteria if ban else Criteria.from_dict(dict(requested.criteria))
     except InvalidInput:
@@ -147,8 +210,8 @@ def _told(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | Non
     )
 
 
-def _untold(namespace: str, ban: Ban) -> Invalidation:
-    """One that is in force, as its ban alone tells it."""
+def from_ban(namespace: str, ban: Ban) -> Invalidation:
+    """One that is in force, from its ban alone: who applied it is not known."""
     return Invalidation(
         id=ban.id,
         namespace=namespace,
@@ -157,5 +220,5 @@ def _untold(namespace: str, ban: Ban) -> Invalidation:
         actor="",
         applied_at=ban.created_at,
         due_at=ban.due_at,
-        finished_at=ban.created_at if ban.state is BanState.SWEPT else None,
+        finished_at=ban.created_at if ban.state is BanState.TOMBSTONE else None,
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from .. import bans
 from ..bans import Criteria, InvalidationRecord, Visibility
-from ..errors import DecodeError, InvalidInput
+from ..errors import DecodeError, InvalidationRefused, InvalidInput
 from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts
 from ..models import CacheEntry
@@ -133,6 +133,11 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
         if now.sequence != self.sequence:
             changes.append("other invalidations came in between")
         return ", ".join(changes)
+
+    def require(self, now: Preview) -> None:
+        """Raises InvalidationRefused when something has changed since, InvalidInput for another preview's token."""
+        if drift := self.drift(now):
+            raise InvalidationRefused(f"not applied, since it has changed since the preview: {drift}")
 
 
 _TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})-(\d{1,20})(?:-(\d{1,12}(?:\.\d{1,9})?))?")

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import redis
 
-from ..access import Action, Actor, AuditRecord, allowed
+from ..access import Acting, Action, AuditTrail
 from ..bans import Criteria
 from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
 from ..keys import names
@@ -130,7 +130,7 @@ class Schedules:
         self,
         *,
         namespace: str,
-        actor: Actor | str,
+        actor: Acting,
         name: str = "",
         criteria: Mapping[str, Any] | None = None,
         older_than_seconds: float | None = None,
@@ -138,13 +138,13 @@ class Schedules:
         daily_at: str | None = None,
         soft: bool = False,
         hold_seconds: float | None = None,
-        source: str = "api",
     ) -> Schedule:
         """A new one, enabled. Raises AccessDenied, and InvalidInput, which names the field.
 
         No two have the same name: repeated after an unknown outcome, it is refused rather than there twice.
         """
-        by = allowed(actor, scheduling(criteria or {}))
+        trail = self._invalidation.audit.by(actor)
+        by = trail.require(scheduling(criteria or {}))
         if (every_seconds is None) == (daily_at is None):
             raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
         if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
@@ -181,48 +181,56 @@ class Schedules:
         )
         schedule.criteria_at(now)
         self._write(schedule.id, b"", schedule)
-        self._audit("schedule.created", schedule, by, source)
+        self._record(trail, "schedule.created", schedule)
         return schedule
 
-    def pause(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Schedule:
+    def pause(self, schedule_id: str, *, actor: Acting) -> Schedule:
         """Keeps it, and does not run it."""
-        by = allowed(actor, Action.SCHEDULE)
+        trail = self._invalidation.audit.by(actor)
+        trail.require(Action.SCHEDULE)
         paused = self._change(schedule_id, enabled=False)
-        self._audit("schedule.paused", paused, by, source)
+        self._record(trail, "schedule.paused", paused)
         return paused
 
-    def resume(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Schedule:
+    def resume(self, schedule_id: str, *, actor: Acting) -> Schedule:
         """Runs it again; what was missed meanwhile stays missed."""
-        by = allowed(actor, Action.SCHEDULE)
-        allowed(actor, self.get(schedule_id).starting)
+        trail = self._invalidation.audit.by(actor)
+        trail.require(Action.SCHEDULE)
+        trail.require(self.get(schedule_id).starting)
         resumed = self._change(schedule_id, enabled=True, resumed_at=self._clock())
-        self._audit("schedule.resumed", resumed, by, source)
+        self._record(trail, "schedule.resumed", resumed)
         return resumed
 
-    def remove(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> None:
+    def remove(self, schedule_id: str, *, actor: Acting) -> None:
         """Forgets it; what it has invalidated stays so."""
-        by = allowed(actor, Action.SCHEDULE)
+        trail = self._invalidation.audit.by(actor)
+        trail.require(Action.SCHEDULE)
         while True:
             value = self._hash.get(schedule_id)
             schedule = _decode(value)
             if schedule is None:
                 raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
             if self._write(schedule_id, value, None):
-                self._audit("schedule.removed", schedule, by, source)
+                self._record(trail, "schedule.removed", schedule)
                 return
 
-    def run_now(self, schedule_id: str, *, actor: Actor | str, source: str = "api") -> Invalidation:
-        """Runs it once, whether it is due, paused or neither. Raises what `CacheInvalidator.invalidate` raises."""
-        allowed(actor, Action.SCHEDULE)
+    def run_now(self, schedule_id: str, *, actor: Acting, expected: Schedule | None = None) -> Invalidation:
+        """Runs it once, whether it is due, paused or neither. Raises what `CacheInvalidator.invalidate` raises.
+
+        `expected` is the schedule as somebody saw it: InvalidationRefused when it has run since.
+        """
+        trail = self._invalidation.audit.by(actor)
+        trail.require(Action.SCHEDULE)
         schedule = self.get(schedule_id)
-        allowed(actor, schedule.starting)
+        trail.require(schedule.starting)
+        if expected is not None and schedule.last_run_at != expected.last_run_at:
+            raise InvalidationRefused("it has run since; look at what came of it first")
         now = self._clock()
         done = self._invalidation.invalidate(
             schedule.criteria_at(now),
-            actor=actor,
+            actor=trail,
             soft=schedule.soft,
             hold_seconds=schedule.hold_seconds,
-            source=source,
         )
         self._change(schedule_id, last_run_at=now, last=f"applied: {done.id}")
         return done
@@ -251,10 +259,9 @@ class Schedules:
         try:
             done = self._invalidation.invalidate(
                 schedule.criteria_at(now),
-                actor=schedule.actor,
+                actor=self._invalidation.audit.by(schedule.actor, source="schedule"),
                 soft=schedule.soft,
                 hold_seconds=schedule.hold_seconds,
-                source="schedule",
                 request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
             )
         except (InvalidInput, InvalidationRefused) as error:
@@ -276,23 +283,19 @@ class Schedules:
     def _write(self, schedule_id: str, before: bytes, after: Schedule | None) -> bool:
         return self._hash.swap(schedule_id, before, msgspec.json.encode(after) if after else b"")
 
-    def _audit(self, action: str, schedule: Schedule, actor: str, source: str) -> None:
-        self._invalidation.audit.append(
-            AuditRecord(
-                at=self._clock(),
-                actor=actor,
-                source=source,
-                action=action,
-                namespace=schedule.namespace,
-                criteria=schedule.criteria,
-                details={
-                    "schedule": schedule.id,
-                    "name": schedule.name,
-                    "older_than_seconds": schedule.older_than_seconds,
-                    "rhythm": schedule.rhythm,
-                    "mode": "soft" if schedule.soft else "hard",
-                },
-            )
+    def _record(self, trail: AuditTrail, action: str, schedule: Schedule) -> None:
+        trail.record(
+            action,
+            at=self._clock(),
+            namespace=schedule.namespace,
+            criteria=schedule.criteria,
+            details={
+                "schedule": schedule.id,
+                "name": schedule.name,
+                "older_than_seconds": schedule.older_than_seconds,
+                "rhythm": schedule.rhythm,
+                "mode": "soft" if schedule.soft else "hard",
+            },
         )
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
 from .. import bans
+from ..access import AuditTrail
 from ..bans import Ban, BanState, InvalidationRecord, required_substrings
 from ..errors import DecodeError
 from ..keys import Slot
@@ -44,7 +46,7 @@ class SweepProgress(msgspec.Struct, kw_only=True):
 class Sweep:
     """One sweep of a namespace's slots. `rest` is the time it rests for each second it works.
 
-    `on_begin` is told of the bans whose deleting begins now, before it does.
+    `on_begin` is called with the ids of the bans whose deleting begins now, before it does.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Sweep:
         store: Store,
         *,
         clock: Callable[[], float],
-        on_begin: Callable[[Sequence[Ban]], None],
+        on_begin: Callable[[Sequence[str]], None],
         on_batch: Callable[[SweepProgress], None],
         should_stop: Callable[[], bool],
         rest: float,
@@ -81,12 +83,12 @@ class Sweep:
         if record is None:
             return True
         now = self._clock()
-        if spent := [ban.id for ban in bans.spent(record, now)]:
-            self._store.change_record(slot, lambda record: bans.retire(record, spent))
+        if expired := [ban.id for ban in bans.expired_tombstones(record, now)]:
+            self._store.change_record(slot, lambda record: bans.retire(record, expired))
         ids = [ban.id for ban in bans.due(record, now)]
         if not ids:
             return True
-        self._on_begin([ban for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
+        self._on_begin([ban.id for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
         record = self._store.change_record(slot, lambda record: bans.begin_sweep(record, ids))
         swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
         if not swept:
@@ -209,6 +211,27 @@ class Sweep:
     def _count(removed: Removed, progress: SweepProgress) -> None:
         progress.deleted += removed.entries
         progress.freed_bytes += removed.bytes
+
+
+def record_sweep(
+    trail: AuditTrail, step: str, ids: Sequence[str], progress: SweepProgress, *, at: float, reason: str = ""
+) -> None:
+    """One audit record for each of these invalidations: how far their common sweep has come."""
+    details: dict[str, Any] = {}
+    if step != "sweeping":
+        details = {
+            "deleted": progress.deleted,
+            "freed_bytes": progress.freed_bytes,
+            "scanned": progress.scanned,
+            "duration_seconds": round(progress.duration_seconds, 3),
+            "shared_with": len(ids) - 1,
+        }
+    if reason:
+        details["reason"] = reason
+    for ban_id in ids:
+        trail.try_record(
+            f"invalidate.{step}", at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details
+        )
 
 
 def selects(swept: Sequence[Ban], seen: EntrySummary) -> bool:

@@ -177,7 +177,7 @@ def _is_indexed(item: Any) -> bool:
 
 # Chat completions: body to chunks, and stored chunks to what a caller asked for
 
-_WORDS = re.compile(r"\s*\S{1,24}|\s+")
+WORDS = re.compile(r"\s*\S{1,24}|\s+")
 _HEAD_FIELDS = ("id", "created", "model", "system_fingerprint", "service_tier")
 _GROWING_FIELDS = ("reasoning_content", "reasoning", "refusal", "content")
 
@@ -223,7 +223,7 @@ def _split_choice(choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             for entry in by_token:
                 yield part({"content": entry["token"]}, logprobs={**dict.fromkeys(log or ()), "content": [entry]})
         elif isinstance(message.get(name), str):
-            for word in _WORDS.findall(message[name]):
+            for word in WORDS.findall(message[name]):
                 yield part({name: word})
     for place, call in enumerate(calls):
         for fragment in _split_call(call):
@@ -249,7 +249,7 @@ def _split_call(call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {name: call[name] for name in call if name != "index"}
         return
     yield {name: call[name] for name in call if name != "index"} | {"function": {**function, "arguments": ""}}
-    for word in _WORDS.findall(function["arguments"]):
+    for word in WORDS.findall(function["arguments"]):
         yield {"function": {"arguments": word}}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import IncompleteStream
-from .chat import _WORDS
+from .chat import WORDS
 
 
 def is_complete(events: Sequence[Mapping[str, Any]]) -> bool:
@@ -50,7 +50,7 @@ def split_response(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _split_item(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if item.get("type") == "function_call" and isinstance(item.get("arguments"), str):
-        for word in _WORDS.findall(item["arguments"]):
+        for word in WORDS.findall(item["arguments"]):
             yield {"type": "response.function_call_arguments.delta", "delta": word}
         yield {
             "type": "response.function_call_arguments.done",
@@ -64,7 +64,7 @@ def _split_item(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         more = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
         opened = {**part, field: ""}
         yield {"type": "response.content_part.added", "content_index": place, "part": opened}
-        for word in _WORDS.findall(part.get(field) or ""):
+        for word in WORDS.findall(part.get(field) or ""):
             delta = {"delta": word, **({"logprobs": []} if more else {})}
             yield {"type": f"response.{kind}.delta", "content_index": place, **delta}
         yield {"type": f"response.{kind}.done", "content_index": place, field: part.get(field) or "", **more}

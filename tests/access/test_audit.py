@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core.access.audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
-from core.errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
+from core.access.roles import Action, Actor, Role
+from core.errors import AccessDenied, InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from tests.conftest import RedisFactory
 from tests.samples import NOW, Clock
 
@@ -203,3 +204,82 @@ def test_a_record_in_redis_can_be_read_without_this_program(redis_server: RedisF
         [(_, fields)] = client.xrange("encore:audit")
         assert fields[b"actor"] == b"ada"
         assert json.loads(fields[b"criteria"]) == {"model": "gpt-4o"}
+
+
+# Trails
+
+
+class Refusing(AuditLog):
+    """A log that fails as it is told to, and counts how often it was asked."""
+
+    def __init__(self, failure):
+        super().__init__(None, clock=Clock())
+        self.failure, self.asked = failure, 0
+
+    def append(self, record):
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return super().append(record)
+
+
+def test_a_trail_keeps_who_acts_from_where():
+    log = AuditLog(None, clock=Clock())
+    olga = log.by(Actor(name="olga", role=Role.OPERATOR), source="console")
+    olga.record("entry.pinned", namespace="shop", details={"key": "k"})
+    log.by("deploy").record("bypass.on", at=NOW + 1)
+    later, earlier = log.records()
+    assert (earlier.actor, earlier.source, earlier.action, earlier.at) == ("olga", "console", "entry.pinned", NOW)
+    assert (earlier.namespace, earlier.details, earlier.invalidation_id) == ("shop", {"key": "k"}, None)
+    assert (later.actor, later.source, later.at) == ("deploy", "api", NOW + 1)
+
+
+def test_a_trail_is_taken_where_an_actor_is():
+    log = AuditLog(None)
+    olga = log.by("olga", source="console")
+    assert log.by(olga) is olga
+    assert log.by(olga, source="cli").source == "console"
+
+
+def test_a_trail_refuses_what_the_role_does_not_allow():
+    log = AuditLog(None)
+    olga = log.by(Actor(name="olga", role=Role.OPERATOR))
+    assert olga.require(Action.INVALIDATE, Action.LABEL) == "olga"
+    with pytest.raises(AccessDenied, match="takes the role admin"):
+        olga.require(Action.INVALIDATE, Action.INVALIDATE_ALL)
+    assert log.by("a program").require(Action.INVALIDATE_ALL) == "a program"
+    assert log.records() == []
+
+
+def test_what_depends_on_its_record_fails_with_it():
+    with pytest.raises(WriteRefused):
+        Refusing(WriteRefused("full")).by("olga").record("entry.pinned")
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("gone"), OutcomeUnknown("no answer"), WriteRefused("full")])
+def test_what_counts_more_than_its_record_goes_on_without_it(failure, caplog):
+    log = Refusing(failure)
+    trail = log.by("olga")
+    trail.try_record("invalidate.applied", invalidation_id="one", namespace="shop")
+    assert trail.problem is failure
+    assert "invalidate.applied of one is not in the audit log" in caplog.text
+    log.failure = None
+    log.by("olga").try_record("invalidate.applied", invalidation_id="one")
+    assert [record.invalidation_id for record in log.records()] == ["one"]
+
+
+def test_a_log_that_did_not_answer_is_not_waited_for_twice():
+    log = Refusing(StoreUnavailable("gone"))
+    trail = log.by("olga")
+    for _ in range(3):
+        trail.try_record("invalidate.requested")
+    assert (log.asked, trail.problem) == (1, log.failure)
+
+
+def test_a_log_that_refused_is_asked_again():
+    log = Refusing(WriteRefused("full"))
+    trail = log.by("olga")
+    trail.try_record("invalidate.requested")
+    log.failure = None
+    trail.try_record("invalidate.applied")
+    assert (trail.problem, [record.action for record in log.records()]) == (None, ["invalidate.applied"])

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from core.access.audit import AuditTrail
 from core.access.roles import REQUIRED, Action, Actor, Role, allowed
 from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.demo.model import DemoProvider
 from core.doctor.isolation import check_isolation
 from core.entries.edits import Edits
-from core.entries.seeding import Seed, record_seeding, sow
+from core.entries.seeding import Seed, import_seeds
 from core.errors import AccessDenied
 from core.models import Answer, ChatRequest, Controls, SemanticMode
 from core.semantic.quality.records import Labeller, PairRecord, pair_id
@@ -89,14 +90,17 @@ class Desk:
         assert services.schedules
         assert services.queue_redis
         self.schedules = services.schedules
-        self.queue = JobQueue(services.queue_redis)
+        self.queue = JobQueue(services.queue_redis, services.audit)
         self.key = self.ask("What is a cat?").key
 
     def ask(self, prompt: str) -> Answer:
         return self.services.cache.complete(a_request(prompt))
 
+    def trail(self, actor: Actor) -> AuditTrail:
+        return self.services.audit.by(actor, source="console")
+
     def edits(self, actor: Actor) -> Edits:
-        return Edits(self.services.cache, self.services.store, self.services.audit, actor=actor, source="console")
+        return Edits(self.services.cache, self.services.store, self.trail(actor))
 
     def applied(self, **criteria: Any) -> str:
         return self.invalidation.invalidate(Criteria(**criteria), actor="test").id
@@ -126,10 +130,10 @@ class Desk:
         self.services.evidence.add(record)
         return record.pair
 
-    def sow(self, actor: Actor) -> None:
+    def seed(self, actor: Actor) -> None:
         seeds = [Seed(question="Where is the sun?", answer="Above.")]
-        [*_, last] = sow(self.services.cache, seeds, namespace=self.namespace, model="gpt-4o", actor=actor)
-        record_seeding(self.services.audit, last, namespace=self.namespace, actor=actor, source="cli")
+        trail = self.trail(actor)
+        list(import_seeds(self.services.cache, seeds, namespace=self.namespace, model="gpt-4o", trail=trail))
 
 
 def a_request(prompt: str) -> ChatRequest:
@@ -214,13 +218,13 @@ WRITES: dict[str, tuple[Action, Callable[[Desk, Actor], Any]]] = {
     ),
     "pin": (
         Action.EDIT_ENTRIES,
-        lambda desk, actor: desk.services.pins.pin(desk.namespace, desk.key, actor=actor, source="api"),
+        lambda desk, actor: desk.services.pins.pin(desk.namespace, desk.key, actor=actor),
     ),
     "unpin": (
         Action.EDIT_ENTRIES,
         lambda desk, actor: (
-            desk.services.pins.pin(desk.namespace, desk.key, actor="a program", source="api"),
-            desk.services.pins.unpin(desk.namespace, desk.key, actor=actor, source="api"),
+            desk.services.pins.pin(desk.namespace, desk.key, actor="a program"),
+            desk.services.pins.unpin(desk.namespace, desk.key, actor=actor),
         ),
     ),
     "write an entry": (
@@ -228,7 +232,7 @@ WRITES: dict[str, tuple[Action, Callable[[Desk, Actor], Any]]] = {
         lambda desk, actor: desk.edits(actor).write(a_request("What is a dog?"), "A friend.", Controls()),
     ),
     "import entries": (Action.EDIT_ENTRIES, lambda desk, actor: desk.edits(actor).import_lines(b"", desk.namespace)),
-    "sow": (Action.EDIT_ENTRIES, lambda desk, actor: desk.sow(actor)),
+    "seed": (Action.EDIT_ENTRIES, lambda desk, actor: desk.seed(actor)),
     "publish a threshold": (
         Action.PUBLISH_THRESHOLD,
         lambda desk, actor: desk.services.thresholds.publish(desk.namespace, SERVE, actor=actor),
@@ -310,9 +314,10 @@ GUARDED = re.compile(
     r"(queue\(\)|\bqueue)\.(enqueue_sweep|enqueue_replay|stop|retry|delete|suspend|resume)"
     r"|invalidation\.(invalidate\w*|undo|end_hold)"
     r"|(_schedules\(\)|_kept\(shell\)|schedules)\.(add|pause|resume|remove|run_now)"
+    r"|verdicts\.(wrong|apart)"
     r"|(evidence|thresholds)\.(label|publish|roll_back)"
     r"|switch\.turn"
-    r"|check_isolation|sow|record_seeding|Edits"
+    r"|check_isolation|import_seeds|Edits"
 )
 """What changes something, as pages and commands call it."""
 
@@ -322,14 +327,14 @@ def unguarded(source: str) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and re.search(rf"(?:{GUARDED.pattern})$", ast.unparse(node.func)):
-            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            if given.get("actor") not in ("context.actor()", "shell.actor", "actor"):
+            given = {ast.unparse(value) for value in (*node.args, *(keyword.value for keyword in node.keywords))}
+            if given.isdisjoint(("context.actor()", "context.trail()", "shell.actor", "shell.trail", "trail")):
                 found.append(ast.unparse(node))
     return found
 
 
 def test_pages_and_commands_act_in_the_name_of_a_person_with_a_role():
-    sources = [*(ROOT / "pages").rglob("*.py"), *(ROOT / "core/cli").glob("*.py")]
+    sources = [*(ROOT / "pages").rglob("*.py"), *(ROOT / "core/cli").glob("*.py"), ROOT / "workers/cli.py"]
     assert len(sources) > 20
     assert {path.name: found for path in sources if (found := unguarded(path.read_text()))} == {}
 
@@ -341,7 +346,7 @@ def test_pages_and_commands_act_in_the_name_of_a_person_with_a_role():
         "services.invalidation.invalidate(criteria, actor=context.actor().name)",
         "context.queue().stop(name, actor='console')",
         "services.thresholds.publish(name, it, actor=who)",
-        "Edits(cache, store, audit, actor=name, source='console')",
+        "Edits(cache, store, audit.by(name, source='console'))",
     ],
 )
 def test_the_check_sees_what_it_looks_for(source):

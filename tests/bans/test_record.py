@@ -135,7 +135,7 @@ def banned(criteria: Criteria, *, sequence: int = 5, state: BanState = BanState.
         ({}, banned(Criteria(model="other")), Visibility.FRESH),
         ({}, banned(Criteria(all=True), state=BanState.SOFT), Visibility.STALE),
         ({}, banned(Criteria(all=True), state=BanState.SWEEPING), Visibility.HIDDEN),
-        ({}, banned(Criteria(all=True), state=BanState.SWEPT), Visibility.HIDDEN),
+        ({}, banned(Criteria(all=True), state=BanState.TOMBSTONE), Visibility.HIDDEN),
     ],
 )
 def test_what_a_record_says_of_an_entry(fields, record, expected):

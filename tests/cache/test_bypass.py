@@ -122,7 +122,7 @@ HIT = "hit (exact)"
 def test_requests_bypass_while_it_is_on_and_find_everything_again_afterwards(processes, namespace):
     here, there = processes
     assert here.ask() == "miss (absent), stored"
-    turned = here.switch.turn(namespace, True, actor="anna", source="console", note="bad answers")
+    turned = here.switch.turn(namespace, True, actor="anna", note="bad answers")
     assert (turned.on, turned.kept, turned.actor, turned.note) == (True, True, "anna", "bad answers")
     there.time_passes()
     for process in processes:

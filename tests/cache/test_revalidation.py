@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from core.access.audit import AuditLog
 from core.bootstrap import Services, bootstrap
 from core.cache.revalidation import RESTS_SECONDS, RefreshQueue, refresh
 from core.concurrency.background import BackgroundWorker
@@ -150,7 +151,7 @@ def test_the_workers_schedule_makes_a_job_of_each(part, client):
     part.clock.forward(61)
     part.ask()
     part.refreshes.close()
-    queue = JobQueue(client)
+    queue = JobQueue(client, AuditLog(None))
     for _ in range(2):
         Pool(part.services, client.url, size=1)._schedule.enqueue_refreshes()
     assert [job.kind for job in queue.jobs()].count("refresh") == 1
@@ -215,7 +216,7 @@ def test_the_job_is_told_the_key_and_does_the_rest(part, client, monkeypatch):
     part.clock.forward(61)
     part.ask()
     (key,) = part.left()
-    queue = JobQueue(client)
+    queue = JobQueue(client, AuditLog(None))
     job = queue.enqueue_refresh(key)
     assert queue.enqueue_refresh(key).id == job.id
     assert (job.kind, job.namespace) == ("refresh", "")

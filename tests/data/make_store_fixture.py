@@ -282,13 +282,13 @@ def fill(url: str, clock: Clock, home: Path) -> dict[str, Any]:
         second.evidence.label(wrong.id, False, actor="operator")
 
         edits = Edits(
-            second.cache, second.store, second.audit, actor="operator", source="console", pins=second.pins, clock=clock
+            second.cache, second.store, second.audit.by("operator", source="console"), pins=second.pins, clock=clock
         )
         edits.keep_for("shop", keys["edited"], 20 * DAY)
         by_hand = next(case for case in CASES if case.name == "written by hand")
         edits.write(by_hand.request, "Ann is.", by_hand.given(ttl=10 * DAY))
         assert second.pins is not None
-        second.pins.pin("shop", keys["pinned"], actor="operator", source="console")
+        second.pins.pin("shop", keys["pinned"], actor=second.audit.by("operator", source="console"))
         second.switch.turn("closed", True, actor="operator", note="for the fixture")
         second.logins.end("ended-login", seconds=DAY)
         second.alert_board.look(None, HealthFacts(workers=0))

@@ -68,12 +68,13 @@ def labels(services: Services) -> None:
 def invalidations(services: Services) -> None:
     """One in each state that an operator can bring about."""
     acts = services.invalidation
-    undone = acts.invalidate(Criteria(keywords=("exchange",)), actor="olga@example.org", source="console")
-    acts.undo(undone.id, actor="olga@example.org", source="console")
-    acts.invalidate(Criteria(tags=("doc:1",)), actor="deploy", source="cli", hold_seconds=0)
+    olga = services.audit.by("olga@example.org", source="console")
+    undone = acts.invalidate(Criteria(keywords=("exchange",)), actor=olga)
+    acts.undo(undone.id, actor=olga)
+    acts.invalidate(Criteria(tags=("doc:1",)), actor=services.audit.by("deploy", source="cli"), hold_seconds=0)
     acts.sweep("default", rest=0)
-    acts.invalidate(Criteria(model="encore-demo-small"), actor="deploy", source="api", soft=True)
-    acts.invalidate(Criteria(pattern="*refund*"), actor="olga@example.org", source="console", hold_seconds=3600)
+    acts.invalidate(Criteria(model="encore-demo-small"), actor="deploy", soft=True)
+    acts.invalidate(Criteria(pattern="*refund*"), actor=olga, hold_seconds=3600)
 
 
 def schedules(services: Services) -> None:

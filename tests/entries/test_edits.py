@@ -27,7 +27,7 @@ class World:
         self.store, self.namespace, self.clock = store, namespace, clock
         self.audit = AuditLog(None, clock=clock)
         self.cache = LLMCache(CacheConfig(namespace=namespace, ttl_jitter=0), store=store, clock=clock)
-        self.edits = Edits(self.cache, store, self.audit, actor="olga", source="console", clock=clock)
+        self.edits = Edits(self.cache, store, self.audit.by("olga", source="console"), clock=clock)
 
     def put(self, prompt="What is a card?", answer="A card.", *, seconds=600, **parameters):
         return self.cache.put(request(prompt, **parameters), completion(answer), Controls(ttl=For(seconds)))
@@ -166,7 +166,7 @@ class Meddled:
 def test_a_newer_answer_is_not_lost_to_an_edit_of_the_older_one(world):
     key = world.put().key
     store = Meddled(world.store, lambda: world.put(answer="A better one."))
-    Edits(world.cache, store, world.audit, actor="o", source="cli", clock=world.clock).keep_for(
+    Edits(world.cache, store, world.audit.by("o", source="cli"), clock=world.clock).keep_for(
         world.namespace, key, 86_400
     )
     world.clock.forward(3600)
@@ -176,7 +176,7 @@ def test_a_newer_answer_is_not_lost_to_an_edit_of_the_older_one(world):
 def test_an_invalidation_that_comes_meanwhile_wins_over_the_edit(world):
     key = world.put().key
     store = Meddled(world.store, lambda: world.cache.invalidate(Criteria(key=key)))
-    edits = Edits(world.cache, store, world.audit, actor="o", source="cli", clock=world.clock)
+    edits = Edits(world.cache, store, world.audit.by("o", source="cli"), clock=world.clock)
     with pytest.raises(InvalidInput, match="invalidation"):
         edits.keep_for(world.namespace, key, 86_400)
     assert world.get() is None

@@ -259,7 +259,7 @@ def test_pinned_entries_are_listed_the_last_pinned_first(redis_url, namespace):
     for number in (2, 0, 1):
         clock.forward(1)
         key = readable_key(number % 2, digest_of(f"p{number}"))
-        pins.pin(namespace, key, actor="olga", source="console")
+        pins.pin(namespace, key, actor="olga")
     page = page_entries(store, slots, EntryFilter(pinned=True), pins=pins, size=2)
     assert prompts_in_order(page) == ["p1", "p0"]
     page = page_entries(store, slots, EntryFilter(pinned=True), pins=pins, after=page.last)

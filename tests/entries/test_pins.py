@@ -53,10 +53,10 @@ class World:
         return answer.completion.text if answer else None
 
     def pin(self, key):
-        return self.pins.pin(self.namespace, key, actor="olga", source="console")
+        return self.pins.pin(self.namespace, key, actor=self.audit.by("olga", source="console"))
 
     def unpin(self, key):
-        self.pins.unpin(self.namespace, key, actor="olga", source="console")
+        self.pins.unpin(self.namespace, key, actor=self.audit.by("olga", source="console"))
 
     def actions(self):
         return [(record.action, record.actor) for record in reversed(self.audit.records())]
@@ -138,7 +138,7 @@ def test_the_ttl_of_a_pinned_answer_cannot_be_changed(world):
     key = world.put()
     world.pin(key)
     edits = Edits(
-        world.cache, world.store, world.audit, actor="olga", source="console", pins=world.pins, clock=world.clock
+        world.cache, world.store, world.audit.by("olga", source="console"), pins=world.pins, clock=world.clock
     )
     with pytest.raises(InvalidInput, match="unpin it first"):
         edits.keep_for(world.namespace, key, 60)
@@ -179,4 +179,4 @@ def test_without_redis_nothing_is_pinned_and_that_is_told(world, redis_server):
     with pytest.raises(StoreUnavailable):
         pins.of("default")
     with pytest.raises(StoreUnavailable):
-        pins.pin("default", "0-" + "0" * 64, actor="olga", source="console")
+        pins.pin("default", "0-" + "0" * 64, actor="olga")

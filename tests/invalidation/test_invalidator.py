@@ -398,7 +398,7 @@ def test_the_ban_of_a_deleted_key_is_dropped_when_no_writer_can_be_left(world):
     before = world.record()
     sweep(world)
     assert world.record() == before
-    world.clock.forward(bans.SPENT_SECONDS)
+    world.clock.forward(bans.TOMBSTONE_SECONDS)
     assert world.namespace in world.invalidator.due_namespaces()
     assert sweep(world).finished
     assert world.record().bans == ()
@@ -711,8 +711,9 @@ def test_the_short_forms_select_what_they_say(world):
 
 def test_the_audit_log_has_every_step_in_order(world):
     world.ask("Why is the sky blue?")
-    done = world.invalidator.invalidate(Criteria(all=True), actor="anna", source="console")
-    world.invalidator.end_hold(done.id, actor="ben", source="cli")
+    audit = world.invalidator.audit
+    done = world.invalidator.invalidate(Criteria(all=True), actor=audit.by("anna", source="console"))
+    world.invalidator.end_hold(done.id, actor=audit.by("ben", source="cli"))
     sweep(world)
     steps = world.invalidator.audit.records(invalidation_id=done.id)[::-1]
     assert [(step.action.removeprefix("invalidate."), step.actor, step.source) for step in steps] == [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.bans.record import MAX_ACTIVE_BANS
-from core.errors import InvalidationNotFound, InvalidInput, StoreUnavailable, WriteRefused
+from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules
 from core.stores.redis.store import RedisStore, patient_client
@@ -210,10 +210,20 @@ def test_a_paused_one_does_not_run_and_a_resumed_one_does_not_catch_up(schedules
 def test_running_one_now_runs_it_whenever(schedules, clock):
     schedule = add(schedules)
     schedules.pause(schedule.id, actor="ben")
-    done = schedules.run_now(schedule.id, actor="ben", source="console")
+    done = schedules.run_now(schedule.id, actor="ben")
     assert (done.actor, done.effective) == ("ben", True)
     assert schedules.get(schedule.id).last == f"applied: {done.id}"
     assert schedules.run_now(schedule.id, actor="ben").id != done.id
+
+
+def test_one_is_run_only_if_it_has_not_run_since_it_was_seen(schedules, clock):
+    seen = add(schedules)
+    schedules.run_now(seen.id, actor="ben", expected=seen)
+    with pytest.raises(InvalidationRefused, match="has run since"):
+        schedules.run_now(seen.id, actor="anna", expected=seen)
+    clock.forward(1)
+    schedules.run_now(seen.id, actor="anna", expected=schedules.get(seen.id))
+    assert len(applied(schedules)) == 2
 
 
 def test_what_a_run_hides_can_be_undone_for_as_long_as_was_said(schedules, clock):
@@ -256,8 +266,9 @@ def test_they_are_listed_by_what_comes_next(schedules, clock):
 
 
 def test_every_change_is_audited(schedules, clock):
-    schedule = add(schedules, source="console")
-    schedules.pause(schedule.id, actor="ben", source="cli")
+    audit = schedules._invalidation.audit
+    schedule = add(schedules, actor=audit.by("anna", source="console"))
+    schedules.pause(schedule.id, actor=audit.by("ben", source="cli"))
     schedules.resume(schedule.id, actor="ben")
     schedules.remove(schedule.id, actor="carl")
     records = schedules._invalidation.audit.records(action="schedule.")[::-1]

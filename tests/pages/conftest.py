@@ -13,6 +13,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from streamlit.testing.v1 import AppTest
 
+from core.access.audit import AuditLog
 from core.access.roles import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.models import Answer, ChatRequest, Controls
@@ -82,7 +83,7 @@ def services(
 
 @pytest.fixture
 def queue(services: Services) -> JobQueue:
-    return JobQueue(services.queue_redis)
+    return JobQueue(services.queue_redis, AuditLog(None))
 
 
 @pytest.fixture

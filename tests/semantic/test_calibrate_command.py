@@ -162,3 +162,12 @@ def test_a_file_that_is_wrong_is_refused_as_a_whole(terminal, tmp_path):
     file = tmp_path / "faq.jsonl"
     file.write_text('{"question": "Why?"}\n')
     assert "line 1" in terminal.run("seed", str(file), status=2)
+
+
+def test_a_threshold_may_be_published_over_one_version_only(terminal, judged):
+    publish = ("calibrate", "publish", "--mode", "serve", "--unsupported", "--threshold")
+    assert terminal.data(*publish, "0.9", "--expected", "0")["version"] == 1
+    told = terminal.data(*publish, "0.95", "--expected", "0", status=1)
+    assert told["error"] == "ThresholdRefused"
+    assert "look at it first" in told["message"]
+    assert terminal.data(*publish, "0.95", "--expected", "1")["version"] == 2

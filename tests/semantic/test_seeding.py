@@ -9,7 +9,7 @@ import pytest
 from core.access.audit import AuditLog
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.entries.seeding import SeedReport, read_seeds, record_seeding, sow
+from core.entries.seeding import SeedReport, import_seeds, read_seeds
 from core.errors import InvalidInput
 from core.models import Answer, CacheStrategy, ChatRequest, Controls, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
@@ -31,6 +31,7 @@ class Shop:
         self.namespace = namespace
         self.provider = CountingProvider()
         self.outcomes = Outcomes()
+        self.audit = AuditLog(None)
         self.cache = LLMCache(
             CacheConfig(namespace=namespace, buckets=buckets, **config),
             store=store,
@@ -42,7 +43,9 @@ class Shop:
 
     def seed(self, *lines: dict, **options) -> SeedReport:
         seeds = read_seeds([json.dumps(line) for line in lines])
-        *_, report = sow(self.cache, seeds, **({"namespace": self.namespace, "model": "gpt-4o"} | options))
+        trail = self.audit.by("ann", source="cli")
+        given = {"namespace": self.namespace, "model": "gpt-4o", "trail": trail} | options
+        *_, report = import_seeds(self.cache, seeds, **given)
         return report
 
     def ask(self, question: str, *, model: str = "gpt-4o", system: str = "", **parameters) -> Answer:
@@ -167,7 +170,8 @@ def test_a_near_question_finds_a_variant(namespace):
         semantic=semantic,
     )
     line = {"question": "Is there a charge for cash?", "answer": "No.", "variants": ["Do I pay fees at cash machines?"]}
-    *_, report = sow(cache, read_seeds([json.dumps(line)]), namespace=namespace, model="gpt-4o")
+    trail = AuditLog(None).by("ann")
+    *_, report = import_seeds(cache, read_seeds([json.dumps(line)]), namespace=namespace, model="gpt-4o", trail=trail)
     assert report.aliases == 1
     messages = [{"role": "user", "content": "Do I pay any fees at cash machines?"}]
     answer = cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
@@ -194,11 +198,11 @@ def test_a_line_that_is_wrong_is_named_and_nothing_is_stored(line):
         read_seeds([json.dumps(PIN), "", line])
 
 
-def test_a_seeding_is_on_record():
-    audit = AuditLog(None)
-    record_seeding(audit, SeedReport(read=3, stored=2, refused=1), namespace="shop", actor="ann", source="cli")
-    [record] = audit.records()
-    assert (record.action, record.actor, record.namespace) == ("seed.imported", "ann", "shop")
+def test_a_seeding_is_on_record(shop):
+    shop.seed(PIN, {"question": "Where?", "answer": "Here."})
+    [record] = shop.audit.records()
+    assert (record.action, record.actor, record.namespace) == ("seed.imported", "ann", shop.namespace)
+    assert record.source == "cli"
     assert record.details["stored"] == 2
     assert "notes" not in record.details
 

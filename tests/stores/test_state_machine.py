@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
-from core.bans.record import SPENT_SECONDS
+from core.bans.record import TOMBSTONE_SECONDS
 from core.cache.steps import Lead
 from core.errors import InvalidationRefused
 from core.models import NO_CONTROLS, ChatRequest, Completion, Controls, For
@@ -278,7 +278,9 @@ class History(RuleBasedStateMachine):
     def sweep(self, batches: int) -> None:
         left = iter(range(batches))
         clock = self.world.clock()
-        spent = [ban for ban in self.bans if ban.state == "swept-at-once" and ban.applied_at <= clock - SPENT_SECONDS]
+        spent = [
+            ban for ban in self.bans if ban.state == "swept-at-once" and ban.applied_at <= clock - TOMBSTONE_SECONDS
+        ]
         due = [ban for ban in self.bans if ban.state == "sweeping" or (ban.state == "held" and ban.due_at <= clock)]
         progress = self.world.invalidator.sweep(
             self.world.namespace, should_stop=lambda: next(left, None) is None, pause=no_pause
@@ -309,7 +311,7 @@ class History(RuleBasedStateMachine):
 
     # Time and mishaps
 
-    @rule(seconds=st.sampled_from([1.0, 60.0, HOLD, HOLD, TTL_SECONDS, SPENT_SECONDS]))
+    @rule(seconds=st.sampled_from([1.0, 60.0, HOLD, HOLD, TTL_SECONDS, TOMBSTONE_SECONDS]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.forward(seconds)
 

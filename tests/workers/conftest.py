@@ -102,7 +102,7 @@ def installation(redis_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
     monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
     with bootstrap(Settings(), provider=CountingProvider()) as services:
-        yield Installation(server.url, tmp_path, services, JobQueue(services.queue_redis))
+        yield Installation(server.url, tmp_path, services, JobQueue(services.queue_redis, services.audit))
 
 
 @pytest.fixture

@@ -297,7 +297,7 @@ def test_workers_outlive_a_restart_of_redis_that_forgets_everything(redis_server
     try:
         pool.ready()
         with bootstrap(Settings()) as services:
-            queue = JobQueue(services.queue_redis)
+            queue = JobQueue(services.queue_redis, services.audit)
             # The pool's first job: one that Redis leaves half-way would fail, and say so.
             eventually(lambda: (job := queue.job(job_id("prune", None))) and job.state is JobState.FINISHED)
             before = set(descendants(pool.process.pid))

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from core.access.audit import AuditLog
 from core.errors import StoreUnavailable
 from workers.queue import JobNotFound, JobQueue, JobRefused, JobState
 from workers.queue.jobs import FAILURE_SECONDS, REST_SECONDS
@@ -269,7 +270,7 @@ def test_looking_does_not_change_how_long_a_page_waits(installation, queue):
 def test_without_redis_it_says_so(redis_server):
     server = redis_server()
     with server.client(retry=None) as client:
-        queue = JobQueue(client)
+        queue = JobQueue(client, AuditLog(None))
         server.kill()
         for look in (queue.workers, queue.queue_view, queue.jobs, queue.ping, lambda: queue.job("x")):
             with pytest.raises(StoreUnavailable):

@@ -1,7 +1,8 @@
 """The job queue: the only package that speaks RQ. What leaves it are plain values."""
 
 from workers.queue.job import Interrupted, Task, current_task
-from workers.queue.jobs import JobNotFound, JobQueue, JobRefused
+from workers.queue.jobs import JobQueue, JobRefused
+from workers.queue.reader import JobNotFound
 from workers.queue.records import QUEUE_NAME, job_id
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
 from workers.queue.worker import STOP_SIGNALS, run_worker

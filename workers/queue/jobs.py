@@ -1,43 +1,28 @@
-"""JobQueue: puts jobs into the queue, shows them, stops them. One queue of our own on one Redis."""
+"""JobQueue: puts jobs into the queue, stops, retries and deletes them. One queue of our own on one Redis."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import redis
 from rq import Retry
 from rq.command import PUBSUB_CHANNEL_TEMPLATE, send_stop_job_command
-from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
-from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
+from rq.exceptions import DuplicateJobError, InvalidJobOperation
 from rq.registry import BaseRegistry, CanceledJobRegistry, FailedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
-from rq.suspension import is_suspended, resume, suspend
-from rq.worker import BaseWorker
-from rq.worker_registration import get_keys
+from rq.suspension import resume, suspend
 
-from core.access import Action, Actor, allowed
+from core.access import Acting, Action, Actor, AuditLog, AuditTrail, allowed
 from core.errors import CacheError
-from core.stores.redis import load_script, reading, writing
-from core.text import printable
+from core.stores.redis import load_script, writing
 from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob
-from workers.queue.records import (
-    _LIVE,
-    _RUNNING,
-    _ended_at,
-    _error,
-    _latest,
-    _namespace,
-    _seconds,
-    _state,
-    _worker_view,
-    job_id,
-    queue_on,
-)
-from workers.queue.views import JobState, JobView, QueueView, WorkerView
+from workers.queue.reader import FAILURE_SECONDS, JobNotFound, QueueReader
+from workers.queue.records import LIVE_STATES, RUNNING, job_id, state_of
+from workers.queue.views import JobState, JobView
 
 ARGUMENTS_VERSION = 1
 RETRIES = Retry(max=5, interval=[1, 5, 15, 60, 300])
@@ -46,39 +31,31 @@ REPLAY_SECONDS = 3600
 REFRESH_SECONDS = 300
 JUDGE_SECONDS = 3600
 RESULT_SECONDS = 86_400
-FAILURE_SECONDS = 7 * 86_400
 
 
 REST_SECONDS = {JobState.FAILED: 600.0, JobState.STOPPED: 3600.0, JobState.CANCELLED: 3600.0}
 """How long the reconciler leaves a sweep alone that ended so: what an operator stopped stays stopped for an hour."""
 PRUNE_REST_SECONDS = dict.fromkeys(JobState, 3600.0)
 
-MAX_LISTED = 1000
-
 
 _FORGET = load_script(__file__, "forget_job")
-
-
-class JobNotFound(CacheError):
-    """Raised when there is no such job, or its record has expired."""
 
 
 class JobRefused(CacheError):
     """Raised when a job's state does not allow what was asked; says which state it is in."""
 
 
-class JobQueue:
-    """The job queue of a Redis. Raises StoreUnavailable, WriteRefused or OutcomeUnknown like everything on Redis."""
+class JobQueue(QueueReader):
+    """The job queue of a Redis. Raises StoreUnavailable, WriteRefused or OutcomeUnknown like everything on Redis.
 
-    def __init__(self, connection: redis.Redis) -> None:
-        self._connection = connection
-        self._queue = queue_on(connection)
+    What somebody does to a job or to the workers is put on record in `audit` after it is done, since a log that cannot
+    be written must not keep a job from being stopped; `AuditTrail.problem` then says why it is not there.
+    """
+
+    def __init__(self, connection: redis.Redis, audit: AuditLog) -> None:
+        super().__init__(connection)
+        self._audit = audit
         self._forgetting = connection.register_script(_FORGET)
-
-    def ping(self) -> None:
-        """Raises StoreUnavailable unless Redis answers."""
-        with reading():
-            self._connection.ping()
 
     # Into the queue
 
@@ -144,7 +121,7 @@ class JobQueue:
             given["namespace"] = namespace
         with writing():
             while True:
-                self._forget(name, unless_alive=_LIVE)
+                self._forget(name, unless_alive=LIVE_STATES)
                 with suppress(DuplicateJobError):
                     # The description is our own: the library's would quote the arguments.
                     self._queue.enqueue_call(
@@ -162,7 +139,7 @@ class JobQueue:
                     return self._view(self._fetch(name))
                 except JobNotFound:
                     # It ran and was deleted in between, or waits with a record that nobody can read.
-                    self._forget(name, unless_alive=_RUNNING)
+                    self._forget(name, unless_alive=RUNNING)
 
     def enqueue_due_retries(self) -> int:
         """Puts the jobs whose time to be tried again has come back into the queue; how many."""
@@ -180,136 +157,46 @@ class JobQueue:
                 count += 1
         return count
 
-    # Looking
-
-    def job(self, name: str) -> JobView | None:
-        """A job by its id; None when there is none (any more)."""
-        with reading():
-            try:
-                return self._view(self._fetch(name))
-            except JobNotFound:
-                return None
-
-    def jobs(self, state: JobState | None = None, limit: int = 100) -> list[JobView]:
-        """Jobs of one state or of all, the latest first."""
-        with reading():
-            names = dict.fromkeys(name.partition(":")[0] for names in self._names(state) for name in names)
-            with self._connection.pipeline(transaction=False) as pipeline:
-                for name in names:
-                    pipeline.hgetall(AllowedJob.key_for(name))
-                records = pipeline.execute()
-            found = [self._restored(name, record) for name, record in zip(names, records, strict=True) if record]
-            chosen = [job for job in found if job and state in (None, _state(job.get_status(refresh=False)))]
-            chosen.sort(key=_latest, reverse=True)
-            return [self._view(job) for job in chosen[:limit]]
-
-    def _names(self, state: JobState | None) -> Iterable[list[str]]:
-        queue = self._queue
-        registries: dict[JobState, BaseRegistry] = {
-            JobState.RUNNING: queue.started_job_registry,
-            JobState.RETRYING: queue.scheduled_job_registry,
-            JobState.FINISHED: queue.finished_job_registry,
-            JobState.FAILED: queue.failed_job_registry,
-            JobState.STOPPED: queue.failed_job_registry,
-            JobState.CANCELLED: queue.canceled_job_registry,
-        }
-        if state in (None, JobState.QUEUED):
-            yield queue.get_job_ids(0, MAX_LISTED)
-        for wanted, registry in registries.items():
-            if state in (None, wanted):
-                # Tidying up is the workers' business: a page only looks.
-                yield registry.get_job_ids(0, MAX_LISTED, desc=True, cleanup=False)
-
-    def queue_view(self) -> QueueView:
-        """The queue in numbers, as of now."""
-        queue = self._queue
-        now = time.time()
-        with reading():
-            failed = queue.failed_job_registry.get_job_ids(0, MAX_LISTED, cleanup=False)
-            with self._connection.pipeline(transaction=False) as pipeline:
-                pipeline.llen(queue.key)
-                pipeline.lindex(queue.key, 0)
-                pipeline.zcount(queue.started_job_registry.key, now, "+inf")
-                pipeline.zcard(queue.scheduled_job_registry.key)
-                pipeline.zcount(queue.canceled_job_registry.key, now - FAILURE_SECONDS, "+inf")
-                pipeline.zcount(queue.finished_job_registry.key, now, "+inf")
-                for name in failed:
-                    pipeline.hget(AllowedJob.key_for(name), "status")
-                waiting, first, running, retrying, cancelled, finished, *statuses = pipeline.execute()
-            oldest = self.job(first.decode()) if first else None
-            is_stopped = bool(is_suspended(self._connection))
-        states = [_state(status) for status in statuses]
-        return QueueView(
-            waiting=waiting,
-            oldest_age_seconds=now - oldest.enqueued_at if oldest and oldest.enqueued_at else None,
-            running=running,
-            retrying=retrying,
-            failed=states.count(JobState.FAILED),
-            stopped=states.count(JobState.STOPPED),
-            cancelled=cancelled,
-            finished=finished,
-            alive_workers=self.alive_workers(),
-            suspended=is_stopped,
-        )
-
-    def workers(self) -> list[WorkerView]:
-        """All worker processes that are registered, the ones that may be lost included."""
-        now = time.time()
-        with reading():
-            # Read as they stand: the library's own objects would change the time-outs of this connection.
-            keys = sorted(get_keys(queue=self._queue))
-            with self._connection.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.hgetall(key)
-                    name = key.removeprefix(BaseWorker.redis_worker_namespace_prefix)
-                    pipeline.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name))
-                replies = pipeline.execute()
-        return [
-            _worker_view(key, fields, executions, now)
-            for key, fields, executions in zip(keys, replies[::2], replies[1::2], strict=True)
-            if fields.get(b"birth") and not fields.get(b"death")
-        ]
-
-    def alive_workers(self) -> int:
-        """How many workers were heard of lately."""
-        return sum(not worker.lost for worker in self.workers())
-
     # Acting
 
-    def stop(self, name: str, *, actor: Actor | str = "api") -> JobView:
+    def stop(self, name: str, *, actor: Acting = "api") -> JobView:
         """Ends a job: a running one is killed between two commands, a waiting one is cancelled.
 
         Raises AccessDenied, JobNotFound, or JobRefused when it has ended already.
         """
-        allowed(actor, Action.MANAGE_JOBS)
+        trail = self._audit.by(actor)
+        trail.require(Action.MANAGE_JOBS)
         with writing():
             job = self._fetch(name)
             try:
-                if _state(job.get_status()) is JobState.RUNNING and self._is_listened_to(job):
+                if state_of(job.get_status()) is JobState.RUNNING and self._is_listened_to(job):
                     self._connection.hset(job.key, STOPPED_AT, repr(time.time()))
                     send_stop_job_command(self._connection, name, serializer=JSONSerializer)
-                elif _state(job.get_status()).is_live:
+                elif state_of(job.get_status()).is_live:
                     self._connection.hset(job.key, STOPPED_AT, repr(time.time()))
                     job.cancel()
                     self._connection.expire(job.key, FAILURE_SECONDS)
                 else:
-                    raise JobRefused(f"the job is {_state(job.get_status())} already")
+                    raise JobRefused(f"the job is {state_of(job.get_status())} already")
             except InvalidJobOperation:
                 raise JobRefused("the job ended at this moment") from None
-            return self._view(job)
+            stopped = self._view(job)
+        _record(trail, "job.stopped", stopped)
+        return stopped
 
     def _is_listened_to(self, job: AllowedJob) -> bool:
         """Whether its worker will hear a command: a killed one stays listed for a while."""
         channel = PUBSUB_CHANNEL_TEMPLATE % (job.worker_name or "")
         return any(count for _, count in self._connection.pubsub_numsub(channel))
 
-    def retry(self, name: str, *, actor: Actor | str = "api") -> JobView:
+    def retry(self, name: str, *, actor: Acting = "api") -> JobView:
         """Runs a job again that failed, was stopped or was cancelled. Raises AccessDenied, JobNotFound, JobRefused."""
-        allowed(actor, Action.MANAGE_JOBS)
+        trail = self._audit.by(actor)
+        trail.require(Action.MANAGE_JOBS)
         with writing():
             job = self._fetch(name)
             registry: BaseRegistry
-            match _state(job.get_status(refresh=False)):
+            match state_of(job.get_status(refresh=False)):
                 case JobState.FAILED | JobState.STOPPED:
                     registry = FailedJobRegistry(queue=self._queue, job_class=AllowedJob)
                 case JobState.CANCELLED:
@@ -325,30 +212,38 @@ class JobQueue:
                 registry.requeue(job)
             except InvalidJobOperation:
                 raise JobRefused("the job is being run again already") from None
-            return self._view(job)
+            again = self._view(job)
+        _record(trail, "job.retried", again)
+        return again
 
-    def delete(self, name: str, *, actor: Actor | str = "api") -> None:
+    def delete(self, name: str, *, actor: Acting = "api") -> None:
         """Forgets a job that does not run. Raises AccessDenied, JobNotFound or JobRefused."""
-        allowed(actor, Action.MANAGE_JOBS)
+        trail = self._audit.by(actor)
+        trail.require(Action.MANAGE_JOBS)
         with writing():
-            self._fetch(name)
-            if not self._forget(name, unless_alive=_RUNNING):
+            job = self._view(self._fetch(name))
+            if not self._forget(name, unless_alive=RUNNING):
                 raise JobRefused("the job is running: stop it first")
+        _record(trail, "job.deleted", job)
 
-    def suspend(self, *, actor: Actor | str = "api") -> None:
+    def suspend(self, *, actor: Acting = "api") -> None:
         """Lets workers finish what they do and take nothing new: all workers of the library on this Redis.
 
         Raises AccessDenied.
         """
-        allowed(actor, Action.MANAGE_WORKERS)
+        trail = self._audit.by(actor)
+        trail.require(Action.MANAGE_WORKERS)
         with writing():
             suspend(self._connection)
+        trail.try_record("workers.suspended")
 
-    def resume(self, *, actor: Actor | str = "api") -> None:
+    def resume(self, *, actor: Acting = "api") -> None:
         """Lets workers take jobs again. Raises AccessDenied."""
-        allowed(actor, Action.MANAGE_WORKERS)
+        trail = self._audit.by(actor)
+        trail.require(Action.MANAGE_WORKERS)
         with writing():
             resume(self._connection)
+        trail.try_record("workers.resumed")
 
     def _forget(self, name: str, *, unless_alive: Iterable[str]) -> bool:
         """Deletes what is known of a job but if it is alive in one of these states: whether it is gone."""
@@ -370,36 +265,6 @@ class JobQueue:
         ]
         return bool(self._forgetting(keys=keys, args=[job.id, time.time(), *unless_alive]))
 
-    def _fetch(self, name: str) -> AllowedJob:
-        try:
-            return cast("AllowedJob", AllowedJob.fetch(name, connection=self._connection, serializer=JSONSerializer))
-        except (NoSuchJobError, ValueError, TypeError):
-            raise JobNotFound(f"there is no job {printable(str(name), 80)}") from None
 
-    def _restored(self, name: str, record: Mapping[bytes, bytes]) -> AllowedJob | None:
-        job = AllowedJob(name, connection=self._connection, serializer=JSONSerializer)
-        try:
-            job.restore(record)
-        except NoSuchJobError:
-            return None
-        return job
-
-    def _view(self, job: AllowedJob) -> JobView:
-        state = _state(job.get_status(refresh=False))
-        progress = job.meta.get("progress")
-        result = job.return_value() if state is JobState.FINISHED else None
-        ended = state not in (JobState.QUEUED, JobState.RUNNING)
-        return JobView(
-            id=job.id,
-            kind=job.kind,
-            namespace=_namespace(job),
-            state=state,
-            progress=progress if isinstance(progress, dict) else {},
-            result=result if isinstance(result, dict) else None,
-            error=_error(job) if state is JobState.FAILED else "",
-            worker=job.worker_name or "" if state is JobState.RUNNING else "",
-            retries_left=job.retries_left or 0,
-            enqueued_at=_seconds(job.enqueued_at),
-            started_at=_seconds(job.started_at),
-            ended_at=_ended_at(job) if ended else None,
-        )
+def _record(trail: AuditTrail, action: str, job: JobView) -> None:
+    trail.try_record(action, namespace=job.namespace or None, details={"job": job.id, "kind": job.kind})

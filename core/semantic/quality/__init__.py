@@ -6,11 +6,10 @@ from .records import Pair, pair_id
 from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, FalseHits, ReplayPoint
 from .sampling import judge_samples
-from .thresholds import Act, Published, Threshold, Thresholds
+from .thresholds import Published, Threshold, ThresholdAction, Thresholds
 
 __all__ = [
     "BUDGETS",
-    "Act",
     "CurvePoint",
     "Evidence",
     "EvidenceReport",
@@ -21,6 +20,7 @@ __all__ = [
     "RejectedPairs",
     "ReplayPoint",
     "Threshold",
+    "ThresholdAction",
     "Thresholds",
     "judge_samples",
     "pair_id",

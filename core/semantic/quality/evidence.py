@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import redis
 
-from ...access import Action, Actor, allowed
+from ...access import Acting, Action
 from ...concurrency import Outbox
 from ...errors import InvalidInput, OutcomeUnknown
 from ...keys import Identity
@@ -29,7 +29,7 @@ from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_e
 from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, ReplayPoint
 from .sample_queue import SampleQueue
-from .thresholds import Act, Published, Threshold, Thresholds
+from .thresholds import Published, Threshold, ThresholdAction, Thresholds, check_expected
 
 if TYPE_CHECKING:
     from ...models import CacheEntry
@@ -116,13 +116,13 @@ class Evidence:
 
     # Operators
 
-    def label(self, pair: str, equivalent: bool, *, actor: Actor | str) -> Pair:
+    def label(self, pair: str, equivalent: bool, *, actor: Acting) -> Pair:
         """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
 
         What is called different is not served again, and the threshold is tightened when that shows it to be too low.
         Raises InvalidInput for a pair that is not kept, OutcomeUnknown when the label may be lost: give it again.
         """
-        by = allowed(actor, Action.LABEL)
+        by = self._thresholds.audit.by(actor).require(Action.LABEL)
         known = self.pair(pair)
         if equivalent:
             self._rejected.allow(known.namespace, known.id)
@@ -136,7 +136,7 @@ class Evidence:
         self.tighten(known.namespace)
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
-    def call_different(self, namespace: str, pair: str, *, actor: Actor | str) -> Pair | None:
+    def call_different(self, namespace: str, pair: str, *, actor: Acting) -> Pair | None:
         """An operator says that a stored answer does not answer a question: it is not served again.
 
         The pair as it is then labelled; None when it is not kept, so that this is no evidence. Raises AccessDenied,
@@ -221,27 +221,32 @@ class Evidence:
         namespace: str,
         threshold: Threshold,
         *,
-        actor: Actor | str,
-        source: str = "api",
+        actor: Acting,
         note: str = "",
         unsupported: bool = False,
+        expected: int | None = None,
     ) -> Published:
         """Puts a threshold in force that labels support within the budget; what they say is in the audit record.
 
-        A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. Raises
-        ThresholdRefused, InvalidInput, AccessDenied.
+        A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. `expected` is
+        the version that it is to follow. Raises ThresholdRefused, InvalidInput, AccessDenied.
         """
-        allowed(actor, Action.PUBLISH_THRESHOLD)
+        trail = self._thresholds.audit.by(actor)
+        trail.require(Action.PUBLISH_THRESHOLD)
+        in_force = self._thresholds.current(namespace)
+        check_expected(in_force, expected)
         evidence: dict[str, float] = {}
         if threshold.mode is not SemanticMode.OFF and threshold.serve is not None:
             point = self.support(namespace, threshold.serve)
             is_supported = point.bound <= self._budget
-            if not is_supported and not certification.is_stricter(threshold, self._thresholds.current(namespace)):
+            if not is_supported and not certification.is_stricter(threshold, in_force):
                 if not unsupported:
                     raise certification.refusal(point, threshold.serve, self._budget)
-                allowed(actor, Action.PUBLISH_UNSUPPORTED)
+                trail.require(Action.PUBLISH_UNSUPPORTED)
             evidence = {**certification.figures(point), "supported": is_supported}
-        return self._thresholds.publish(namespace, threshold, actor=actor, source=source, note=note, evidence=evidence)
+        return self._thresholds.publish(
+            namespace, threshold, actor=trail, note=note, expected=expected, evidence=evidence
+        )
 
     def tighten(self, namespace: str) -> Published | None:
         """Raises the threshold when recent labels show more false hits than the budget; None when they do not.
@@ -252,8 +257,9 @@ class Evidence:
         if seen.mode is SemanticMode.OFF or seen.serve is None:
             return None
         since = self._clock() - RECENT_SECONDS
-        acts = (known.at for known in self._thresholds.versions(namespace) if known.act is not Act.TIGHTENED)
-        labels = list(self._archive.labels(namespace, max(since, next(acts, since))))
+        versions = self._thresholds.versions(namespace)
+        by_people = (known.at for known in versions if known.act is not ThresholdAction.TIGHTENED)
+        labels = list(self._archive.labels(namespace, max(since, next(by_people, since))))
         tighter = certification.tighter(labels, seen.serve, self._budget)
         if tighter is None:
             return None

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import redis
 
-from ...access import Action, Actor, AuditLog, AuditRecord, allowed
-from ...errors import InvalidInput
+from ...access import Acting, Action, AuditLog, AuditTrail
+from ...errors import InvalidInput, ThresholdRefused
 from ...keys import NAMESPACE_PATTERN, names
 from ...models import SemanticMode
 from ...stores.redis import RecentReads, shared_hash
@@ -37,7 +37,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
-class Act(StrEnum):
+class ThresholdAction(StrEnum):
     """How a version came about."""
 
     PUBLISHED = "published"
@@ -51,7 +51,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     at: float
     actor: str
-    act: Act
+    act: ThresholdAction
     threshold: Threshold | None = None
     note: str = ""
 
@@ -81,7 +81,7 @@ class Thresholds:
     ) -> None:
         self._hash = shared_hash(client, names.THRESHOLDS)
         self._path_hash = shared_hash(reader, names.THRESHOLDS) if reader is not None else self._hash
-        self._audit = audit
+        self.audit = audit
         self._configured = configured
         self._clock = clock
         self._recent: RecentReads[Threshold] = RecentReads(monotonic)
@@ -103,23 +103,30 @@ class Thresholds:
         namespace: str,
         threshold: Threshold,
         *,
-        actor: Actor | str,
-        source: str = "api",
+        actor: Acting,
         note: str = "",
+        expected: int | None = None,
         evidence: Mapping[str, Any] | None = None,
     ) -> Published:
-        """Puts a threshold in force. `evidence`: what labels say of it, for the audit record. Raises InvalidInput."""
-        by = allowed(actor, Action.PUBLISH_THRESHOLD)
+        """Puts a threshold in force. `evidence`: what labels say of it, for the audit record.
+
+        `expected` is the version that it is to follow: ThresholdRefused when another one is in force by then. Raises
+        InvalidInput, AccessDenied.
+        """
+        trail = self.audit.by(actor)
+        by = trail.require(Action.PUBLISH_THRESHOLD)
         _check(namespace, threshold)
 
         def next_version(versions: list[Published]) -> Published:
-            return self._version(versions, Act.PUBLISHED, threshold, by, note)
+            check_expected(self._latest(versions), expected)
+            return self._version(versions, ThresholdAction.PUBLISHED, threshold, by, note)
 
-        return self._add(namespace, next_version, source, evidence)
+        return self._add(namespace, next_version, trail, evidence)
 
-    def roll_back(self, namespace: str, version: int, *, actor: Actor | str, source: str = "api") -> Published:
+    def roll_back(self, namespace: str, version: int, *, actor: Acting) -> Published:
         """Puts an earlier version in force again, as a new one; 0 is what is configured. Raises InvalidInput."""
-        by = allowed(actor, Action.PUBLISH_THRESHOLD)
+        trail = self.audit.by(actor)
+        by = trail.require(Action.PUBLISH_THRESHOLD)
         _check_namespace(namespace)
 
         def next_version(versions: list[Published]) -> Published:
@@ -127,9 +134,9 @@ class Thresholds:
             if earlier is None and version != 0:
                 raise InvalidInput("version", f"{namespace} has no version {version}")
             threshold = earlier.threshold if earlier is not None else None
-            return self._version(versions, Act.ROLLED_BACK, threshold, by, f"version {version} again")
+            return self._version(versions, ThresholdAction.ROLLED_BACK, threshold, by, f"version {version} again")
 
-        return self._add(namespace, next_version, source, {"restored": version})
+        return self._add(namespace, next_version, trail, {"restored": version})
 
     def tighten(
         self,
@@ -153,15 +160,15 @@ class Thresholds:
         def next_version(versions: list[Published]) -> Published:
             if self._latest(versions) != seen:
                 raise _Overtaken
-            return self._version(versions, Act.TIGHTENED, tighter, "encore", note)
+            return self._version(versions, ThresholdAction.TIGHTENED, tighter, "encore", note)
 
         try:
-            return self._add(namespace, next_version, "worker", evidence)
+            return self._add(namespace, next_version, self.audit.by("encore", source="worker"), evidence)
         except _Overtaken:
             return None
 
     def _version(
-        self, versions: list[Published], act: Act, threshold: Threshold | None, actor: str, note: str
+        self, versions: list[Published], act: ThresholdAction, threshold: Threshold | None, actor: str, note: str
     ) -> Published:
         number = versions[-1].version + 1 if versions else 1
         if threshold is not None:
@@ -172,7 +179,7 @@ class Thresholds:
         self,
         namespace: str,
         next_version: Callable[[list[Published]], Published],
-        source: str,
+        trail: AuditTrail,
         evidence: Mapping[str, Any] | None,
     ) -> Published:
         """Appends what comes after the versions there are, by compare-and-swap; audited."""
@@ -183,21 +190,17 @@ class Thresholds:
             if self._hash.swap(namespace, before, msgspec.json.encode([*versions, added][-KEPT_VERSIONS:])):
                 break
         self._recent.forget(namespace)
-        self._audit.append(
-            AuditRecord(
-                at=added.at,
-                actor=added.actor,
-                source=source,
-                action=f"threshold.{added.act.value}",
-                namespace=namespace,
-                details={
-                    "version": added.version,
-                    "before": _told(self._latest(versions)),
-                    "after": _told(self._latest([*versions, added])),
-                    "note": added.note,
-                    **(evidence or {}),
-                },
-            )
+        trail.record(
+            f"threshold.{added.act.value}",
+            at=added.at,
+            namespace=namespace,
+            details={
+                "version": added.version,
+                "before": _plain(self._latest(versions)),
+                "after": _plain(self._latest([*versions, added])),
+                "note": added.note,
+                **(evidence or {}),
+            },
         )
         return added
 
@@ -222,8 +225,14 @@ def _versions(value: bytes) -> list[Published]:
         raise InvalidInput("thresholds", "were written by another version of this program") from None
 
 
-def _told(threshold: Threshold) -> dict[str, Any]:
+def _plain(threshold: Threshold) -> dict[str, Any]:
     return {"mode": threshold.mode.value, "grey": threshold.grey, "serve": threshold.serve}
+
+
+def check_expected(in_force: Threshold, version: int | None) -> None:
+    """Raises ThresholdRefused unless this version, or None for any, is in force."""
+    if version is not None and in_force.version != version:
+        raise ThresholdRefused("another threshold has come into force since; look at it first")
 
 
 def _check_namespace(namespace: str) -> None:

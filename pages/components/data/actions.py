@@ -1,4 +1,4 @@
-"""Everything the console changes: each action checks the actor's role, is done once, and says what became of it."""
+"""Everything the console changes: one call each, to what checks the actor's role, and what became of it in words."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
-from core.access import Action, AuditRecord
+from core.access import AuditTrail
 from core.bans import Criteria
 from core.cache import Bypassed
 from core.errors import (
     CacheError,
-    InvalidationRefused,
     OutcomeUnknown,
     StoreUnavailable,
-    ThresholdRefused,
     WriteRefused,
 )
-from core.invalidation import Invalidation, Preview, Schedule, Schedules, invalidating, scheduling
+from core.invalidation import Invalidation, Preview, Schedule, Schedules
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
@@ -54,12 +52,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     without_writes: bool = False
 
 
-def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str], needed: Action) -> Value | None:
-    """Does it if the actor may; what became of it is shown where `show_last(name)` stands. None when it failed."""
+def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str]) -> Value | None:
+    """Does it; what became of it is shown where `show_last(name)` stands. None when it failed."""
     value: Value | None = None
     now = time.time()
     try:
-        context.actor().require(needed)
         value = act()
     except OutcomeUnknown as error:
         result = Result(ending=Ending.UNKNOWN, words=f"{error}. Trying again is safe: it is never done twice.", at=now)
@@ -111,15 +108,14 @@ def invalidate(
     def act() -> Invalidation:
         return context.services().invalidation.invalidate(
             criteria,
-            actor=context.actor(),
+            actor=context.trail(),
             soft=soft,
             hold_seconds=hold_seconds,
             request_id=request_id,
-            source="console",
             preview=preview,
         )
 
-    return perform(name, act, lambda done: _applied(preview, soft=soft), invalidating(criteria))
+    return perform(name, act, lambda done: _applied(preview, soft=soft))
 
 
 def _applied(preview: Preview | None, *, soft: bool) -> str:
@@ -131,9 +127,8 @@ def undo(invalidation_id: str) -> None:
     """Brings back what an invalidation hid."""
     perform(
         "undo",
-        lambda: context.services().invalidation.undo(invalidation_id, actor=context.actor(), source="console"),
+        lambda: context.services().invalidation.undo(invalidation_id, actor=context.trail()),
         lambda done: "Undone: the answers are back, with their own remaining TTL.",
-        Action.UNDO,
     )
 
 
@@ -141,10 +136,10 @@ def sweep_now(invalidation_id: str) -> JobView | None:
     """Ends the hold and queues the sweep that gives the memory back."""
 
     def act() -> JobView:
-        known = context.services().invalidation.end_hold(invalidation_id, actor=context.actor(), source="console")
+        known = context.services().invalidation.end_hold(invalidation_id, actor=context.trail())
         return context.queue().enqueue_sweep(known.namespace, actor=context.actor())
 
-    return perform("sweep", act, lambda job: "The sweep is queued.", Action.END_HOLD)
+    return perform("sweep", act, lambda job: "The sweep is queued.")
 
 
 def enqueue_sweep(namespace: str) -> JobView | None:
@@ -153,7 +148,6 @@ def enqueue_sweep(namespace: str) -> JobView | None:
         "sweep",
         lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
         lambda job: "The sweep is queued.",
-        Action.SWEEP,
     )
 
 
@@ -165,9 +159,8 @@ def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
     effect = "bypass the cache" if on else "use the cache again"
     return perform(
         "bypass",
-        lambda: context.services().switch.turn(namespace, on, actor=context.actor(), source="console"),
+        lambda: context.services().switch.turn(namespace, on, actor=context.trail()),
         lambda turned: f"Requests {effect}, in every process.",
-        Action.BYPASS,
     )
 
 
@@ -193,7 +186,7 @@ def add_schedule(
         "schedule",
         lambda: _schedules().add(
             namespace=namespace,
-            actor=context.actor(),
+            actor=context.trail(),
             name=name,
             criteria=fields,
             older_than_seconds=older_than_seconds,
@@ -201,10 +194,8 @@ def add_schedule(
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
-            source="console",
         ),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
-        scheduling(fields),
     )
 
 
@@ -212,9 +203,8 @@ def pause_schedule(schedule: Schedule) -> None:
     """Keeps it without running it."""
     perform(
         "schedule",
-        lambda: _schedules().pause(schedule.id, actor=context.actor(), source="console"),
+        lambda: _schedules().pause(schedule.id, actor=context.trail()),
         lambda paused: "Paused: it does not run until it is resumed.",
-        Action.SCHEDULE,
     )
 
 
@@ -222,9 +212,8 @@ def resume_schedule(schedule: Schedule) -> None:
     """Has it run again."""
     perform(
         "schedule",
-        lambda: _schedules().resume(schedule.id, actor=context.actor(), source="console"),
+        lambda: _schedules().resume(schedule.id, actor=context.trail()),
         lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
-        schedule.starting,
     )
 
 
@@ -232,22 +221,20 @@ def remove_schedule(schedule: Schedule) -> None:
     """Forgets it."""
     perform(
         "schedule",
-        lambda: _schedules().remove(schedule.id, actor=context.actor(), source="console"),
+        lambda: _schedules().remove(schedule.id, actor=context.trail()),
         lambda done: "Removed. What it has invalidated stays so.",
-        Action.SCHEDULE,
     )
 
 
 def run_schedule(schedule: Schedule) -> Invalidation | None:
     """Runs it once, unless it has run since it was looked at."""
 
-    def act() -> Invalidation:
-        if _schedules().get(schedule.id).last_run_at != schedule.last_run_at:
-            raise InvalidationRefused("it has run since; look at what came of it first")
-        return _schedules().run_now(schedule.id, actor=context.actor(), source="console")
-
     effect = "marked stale" if schedule.soft else "hidden from every lookup"
-    return perform("schedule", act, lambda done: f"What matches is {effect} as of now.", schedule.starting)
+    return perform(
+        "schedule",
+        lambda: _schedules().run_now(schedule.id, actor=context.trail(), expected=schedule),
+        lambda done: f"What matches is {effect} as of now.",
+    )
 
 
 def _schedules() -> Schedules:
@@ -262,60 +249,41 @@ def _schedules() -> Schedules:
 
 def stop(job_id: str) -> None:
     """Ends a job that runs, takes one that waits out of the queue."""
-    _on_record("job.stopped", lambda: context.queue().stop(job_id, actor=context.actor()), "Stopped.")
+    _manage("job", lambda trail: context.queue().stop(job_id, actor=trail), "Stopped.")
 
 
 def retry(job_id: str) -> None:
     """Queues a job again."""
-    _on_record("job.retried", lambda: context.queue().retry(job_id, actor=context.actor()), "Queued again.")
+    _manage("job", lambda trail: context.queue().retry(job_id, actor=trail), "Queued again.")
 
 
 def delete(job_id: str) -> None:
     """Forgets a job that has ended."""
-
-    def act() -> JobView | None:
-        job = context.queue().job(job_id)
-        context.queue().delete(job_id, actor=context.actor())
-        return job
-
-    _on_record("job.deleted", act, "Deleted.")
+    _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.")
 
 
 def suspend() -> None:
     """Lets all workers finish what they do and take nothing new."""
-    _on_record("workers.suspended", lambda: context.queue().suspend(actor=context.actor()), "Workers take no new jobs.")
+    _manage(
+        "workers",
+        lambda trail: context.queue().suspend(actor=trail),
+        "Workers take no new jobs.",
+    )
 
 
 def resume() -> None:
     """Lets workers take jobs again."""
-    _on_record("workers.resumed", lambda: context.queue().resume(actor=context.actor()), "Workers take jobs again.")
+    _manage("workers", lambda trail: context.queue().resume(actor=trail), "Workers take jobs again.")
 
 
-def _on_record(action: str, act: Callable[[], JobView | None], done: str) -> None:
-    """Does something to a job or to all workers, and writes the audit record of it."""
+def _manage(name: str, act: Callable[[AuditTrail], object], done: str) -> None:
+    """Does something to a job or to all workers; says also when it could not be put on record."""
+    trail = context.trail()
 
-    def acted() -> str:
-        job = act()
-        record = AuditRecord(
-            at=time.time(),
-            actor=context.actor().name,
-            source="console",
-            action=action,
-            namespace=job.namespace or None if job else None,
-            details={"job": job.id, "kind": job.kind} if job else {},
-        )
-        try:
-            context.services().audit.append(record)
-        except CacheError as error:  # it is done all the same
-            return f"{done} The audit record could not be written: {error}."
-        return done
+    def words(_: object) -> str:
+        return done if trail.problem is None else f"{done} The audit record could not be written: {trail.problem}."
 
-    perform(
-        action.partition(".")[0],
-        acted,
-        lambda words: words,
-        Action.MANAGE_WORKERS if action.startswith("workers.") else Action.MANAGE_JOBS,
-    )
+    perform(name, lambda: act(trail), words)
 
 
 def replay_sample() -> None:
@@ -324,7 +292,6 @@ def replay_sample() -> None:
         "replay",
         lambda: context.queue().enqueue_replay(context.services().settings.namespace, actor=context.actor()),
         lambda job: "The replay is queued: figures appear within seconds.",
-        Action.ASK,
     )
 
 
@@ -337,7 +304,6 @@ def label(pair: str, equivalent: bool) -> Pair | None:
         "label",
         lambda: context.services().evidence.label(pair, equivalent, actor=context.actor()),
         lambda pair: "Noted: the stored answer fits." if equivalent else "Noted: the stored answer does not fit.",
-        Action.LABEL,
     )
 
 
@@ -347,27 +313,24 @@ def publish_threshold(
     """Puts a threshold in force, unless another one than the one `seen` is by now."""
 
     def act() -> Published:
-        if context.services().thresholds.current(namespace) != seen:
-            raise ThresholdRefused("another threshold has come into force since; look at it first")
         return context.services().evidence.publish(
             namespace,
             threshold,
-            actor=context.actor(),
-            source="console",
+            actor=context.trail(),
             note=note,
             unsupported=unsupported,
+            expected=seen.version,
         )
 
-    return perform("threshold", act, _in_force, Action.PUBLISH_UNSUPPORTED if unsupported else Action.PUBLISH_THRESHOLD)
+    return perform("threshold", act, _in_force)
 
 
 def roll_back_threshold(namespace: str, version: int) -> Published | None:
     """Puts an earlier version in force again; 0 is what is configured."""
     return perform(
         "threshold",
-        lambda: context.services().thresholds.roll_back(namespace, version, actor=context.actor(), source="console"),
+        lambda: context.services().thresholds.roll_back(namespace, version, actor=context.trail()),
         _in_force,
-        Action.PUBLISH_THRESHOLD,
     )
 
 

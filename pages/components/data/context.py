@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import streamlit as st
 
-from core.access import LOG_IN, Actor, Role, actor_of, login_id
+from core.access import LOG_IN, Actor, AuditTrail, Role, actor_of, login_id
 from core.bootstrap import Services, bootstrap, role_rules
 from core.entries import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
@@ -44,8 +44,8 @@ def queue_readings() -> Readings:
 
 @st.cache_resource(show_spinner=False)
 def _queue() -> JobQueue | None:
-    connection = services().queue_redis
-    return JobQueue(connection) if connection is not None else None
+    built = services()
+    return JobQueue(built.queue_redis, built.audit) if built.queue_redis is not None else None
 
 
 def queue() -> JobQueue:
@@ -80,6 +80,11 @@ def actor() -> Actor:
     if who.role and has_ended(login):
         return Actor(name=who.name, role=Role.NONE, refusal="You have logged out: log in again")
     return who
+
+
+def trail() -> AuditTrail:
+    """Puts on record what the viewer does, as done from the console."""
+    return services().audit.by(actor(), source="console")
 
 
 def has_ended(login: Mapping[str, Any]) -> bool:
@@ -119,4 +124,4 @@ def settings_problems() -> str:
 def edits() -> Edits:
     """Edits of entries in the name of the viewer."""
     built = services()
-    return Edits(built.cache, built.store, built.audit, actor=actor(), source="console", pins=built.pins)
+    return Edits(built.cache, built.store, trail(), pins=built.pins)

@@ -200,9 +200,8 @@ def _pin(found: FoundEntry) -> None:
     header = found.entry.header
     actions.perform(
         "entry",
-        lambda: _pins().pin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda: _pins().pin(header.namespace, found.key, actor=context.trail()),
         lambda pin: "Pinned: a worker keeps it fresh until it is unpinned or invalidated.",
-        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -211,9 +210,8 @@ def _unpin(found: FoundEntry) -> None:
     header = found.entry.header
     actions.perform(
         "entry",
-        lambda: _pins().unpin(header.namespace, found.key, actor=context.actor(), source="console"),
+        lambda: _pins().unpin(header.namespace, found.key, actor=context.trail()),
         lambda nothing: "Unpinned: it has the TTL of its class again, from now on.",
-        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -251,7 +249,6 @@ def _keep_for(found: FoundEntry) -> None:
         "entry",
         lambda: edits().keep_for(header.namespace, found.key, TTLS[name]),
         lambda entry: f"It is fresh for {name} from now on.",
-        Action.EDIT_ENTRIES,
     )
     look_again()
 
@@ -263,12 +260,13 @@ def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
     """Opens the dialog, with a preview of each."""
 
     def look() -> Pending:
+        context.actor().require(Action.INVALIDATE)  # a preview alone would ask for no role
         invalidation = context.services().invalidation
         previews = tuple(invalidation.preview(Criteria(namespace=namespace, key=key)) for key in keys)
         return Pending(namespace=namespace, previews=previews, request_id=uuid4().hex[:16])
 
     actions.forget_last("entry")
-    pending = actions.perform("entry-look", look, lambda pending: "", Action.INVALIDATE)
+    pending = actions.perform("entry-look", look, lambda pending: "")
     if pending is not None:
         actions.forget_last("entry-look")
         st.session_state["entries-pending"] = pending
@@ -329,5 +327,4 @@ def _invalidate(pending: Pending, there: list[Preview]) -> None:
             "entry",
             lambda: None,
             lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup as of now.",
-            Action.INVALIDATE,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.access import Action
 from core.entries import ANOTHER_REQUEST, MOST_BYTES, MOST_LINES, Imported
 from core.errors import InvalidInput
 from core.models import Answer, ChatRequest, Controls, OutcomeKind, ttl
@@ -74,7 +73,7 @@ def _import(namespace: str) -> None:
         with st.spinner("Storing…", show_time=True):
             text = given.getvalue()
             st.session_state["entries-imported"] = actions.perform(
-                "import", lambda: edits().import_lines(text, namespace), _imported, Action.EDIT_ENTRIES
+                "import", lambda: edits().import_lines(text, namespace), _imported
             )
             look_again()
         st.rerun()
@@ -139,7 +138,7 @@ def _write(namespace: str) -> None:
             request, controls = _asked(model, system, prompt, parameters, TTLS[time_to_live], namespace)
             return edits().write(request, answer, controls)
 
-        stored = actions.perform("written", store, _written, Action.EDIT_ENTRIES)
+        stored = actions.perform("written", store, _written)
         if isinstance(stored, str):
             actions.forget_last("written")
             st.error(f"**Not stored.** {plain(why(stored))}", icon=":material/block:")

@@ -117,7 +117,6 @@ def _keep(turn: Turn, completion: Completion) -> None:
         f"keep-{turn.id}",
         lambda: edits().keep(turn.ask.request(), completion, turn.ask.controls()),
         _kept,
-        Action.EDIT_ENTRIES,
     )
     if isinstance(stored, Answer):
         turn.hidden_by = ""

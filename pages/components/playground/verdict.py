@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import streamlit as st
 
 from core.access import Action
-from core.bans import Criteria
-from core.entries import find_entry
-from core.errors import CacheError, InvalidInput
-from core.invalidation import Invalidation
+from core.entries import Verdict
 from core.models import Answer, HitDetail
-from core.semantic.quality import pair_id
 from pages.components.data import actions, context
 from pages.components.playground.conversation import Turn
 
 NEAR = (HitDetail.SEMANTIC, HitDetail.ALIAS)
 """Hits by another question's answer."""
+
+LABELLED = "The pair is labelled as different: it is never served again."
 
 
 def verdict_buttons(turn: Turn, answer: Answer) -> None:
@@ -58,67 +54,42 @@ def verdict_buttons(turn: Turn, answer: Answer) -> None:
 
 
 def _wrong(turn: Turn, answer: Answer) -> None:
-    namespace, key = turn.ask.namespace, answer.key
+    question = turn.ask.prompt if answer.outcome.detail in NEAR else None
 
-    def act() -> tuple[Invalidation, str]:
-        stored = find_entry(context.services().store, namespace, key) if answer.outcome.detail in NEAR else None
-        hidden = _hide(turn, key)
-        turn.hidden_by = hidden.id
-        return hidden, _label(turn, stored.entry.prompt) if stored is not None else ""
+    def act() -> Verdict:
+        return context.services().verdicts.wrong(
+            turn.ask.namespace, answer.key, actor=context.trail(), question=question
+        )
 
-    actions.perform(
-        _name(turn),
-        act,
-        lambda done: f"The answer is hidden from every lookup as of now. {done[1]}".strip(),
-        Action.INVALIDATE,
-    )
+    _remember(turn, actions.perform(_name(turn), act, _hidden))
 
 
 def _apart(turn: Turn, answer: Answer) -> None:
-    """Labels the pair, and hides what leads from this wording to the answer."""
+    def act() -> Verdict:
+        return context.services().verdicts.apart(
+            turn.ask.namespace, answer.key, turn.ask.request(), turn.ask.controls(), actor=context.trail()
+        )
 
-    def act() -> str:
-        built = context.services()
-        stored = find_entry(built.store, turn.ask.namespace, answer.key)
-        if stored is None:
-            raise InvalidInput("key", "the stored answer is gone already")
-        told = _label(turn, stored.entry.prompt, needed=True)
-        keyed = built.cache.identify(turn.ask.request(), turn.ask.controls()).keyed
-        if keyed is not None and keyed.identity.key != answer.key:
-            turn.hidden_by = _hide(turn, keyed.identity.key).id
-        return told
-
-    actions.perform(_name(turn), act, lambda told: told, Action.INVALIDATE)
+    _remember(turn, actions.perform(_name(turn), act, lambda verdict: LABELLED))
 
 
-def _hide(turn: Turn, key: str) -> Invalidation:
-    return context.services().invalidation.invalidate(
-        Criteria(namespace=turn.ask.namespace, key=key),
-        actor=context.actor(),
-        request_id=uuid4().hex[:16],
-        source="console",
-    )
+def _remember(turn: Turn, verdict: Verdict | None) -> None:
+    if verdict is not None and verdict.hidden is not None:
+        turn.hidden_by = verdict.hidden.id
 
 
-def _label(turn: Turn, stored_prompt: str, *, needed: bool = False) -> str:
-    """Notes that question and stored question are different; what became of it."""
-    evidence = context.services().evidence
-    namespace = turn.ask.namespace
-    try:
-        evidence.call_different(namespace, pair_id(namespace, turn.ask.prompt, stored_prompt), actor=context.actor())
-    except CacheError as error:
-        if needed:
-            raise
-        return f"The pair could not be labelled: {error}."
-    return "The pair is labelled as different: it is never served again."
+def _hidden(verdict: Verdict) -> str:
+    words = "The answer is hidden from every lookup as of now."
+    if verdict.problem:
+        return f"{words} The pair could not be labelled: {verdict.problem}."
+    return f"{words} {LABELLED}" if verdict.labelled else words
 
 
 def _undo(turn: Turn) -> None:
     done = actions.perform(
         _name(turn),
-        lambda: context.services().invalidation.undo(turn.hidden_by, actor=context.actor(), source="console"),
+        lambda: context.services().invalidation.undo(turn.hidden_by, actor=context.trail()),
         lambda undone: "Undone: the answer is back, with its own remaining TTL.",
-        Action.UNDO,
     )
     if done is not None:
         turn.hidden_by = ""

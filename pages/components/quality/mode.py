@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import CacheStrategy, SemanticMode
-from core.semantic.quality import Act, Published, Threshold
+from core.semantic.quality import Published, Threshold, ThresholdAction
 from pages.components.data import context
 from pages.components.display.figures import clock
 from pages.components.display.outcomes import Colour
@@ -18,7 +18,11 @@ LOOKS: dict[SemanticMode, tuple[str, Colour, str]] = {
 }
 
 
-ACTS = {Act.PUBLISHED: "published", Act.ROLLED_BACK: "rolled back to", Act.TIGHTENED: "tightened by itself"}
+ACTS = {
+    ThresholdAction.PUBLISHED: "published",
+    ThresholdAction.ROLLED_BACK: "rolled back to",
+    ThresholdAction.TIGHTENED: "tightened by itself",
+}
 
 
 def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
@@ -39,7 +43,7 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
                 f"version {latest.version}, {ACTS[latest.act]} {clock(latest.at)}, by {literal(latest.actor, 40)}",
                 width="content",
             )
-    if latest is not None and latest.act is Act.TIGHTENED:
+    if latest is not None and latest.act is ThresholdAction.TIGHTENED:
         st.warning(f"**Tightened by itself.** {literal(latest.note, 200)}", icon=":material/trending_up:")
     if threshold.mode is not SemanticMode.OFF:
         for problem in problems(threshold):

@@ -17,7 +17,7 @@ from core.semantic.quality.evidence import Evidence
 from core.semantic.quality.records import pair_id
 from core.semantic.quality.rejected_pairs import RejectedPairs
 from core.semantic.quality.sampling import judge_samples
-from core.semantic.quality.thresholds import Act, Threshold, Thresholds
+from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
 from core.semantic.results import Judgement, Neighbour, SemanticResult
 from core.stores.lookup import Found
 from core.stores.memory import MemoryStore
@@ -271,7 +271,7 @@ class TestPublishing:
 
     def test_with_labels_it_is_published_and_they_are_on_record(self, desk):
         desk.label(149, 0.9)
-        desk.evidence.publish(desk.namespace, SERVE, actor="ann", source="cli")
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann")
         [record] = desk.audit.records(action="threshold.published")[:1]
         assert (record.details["labels"], record.details["errors"], record.details["supported"]) == (149, 0, True)
 
@@ -299,7 +299,7 @@ class TestTightening:
         for number in range(6):
             desk.look_up(f"question {number} low", neighbour(0.81, "no"))
         tighter = desk.evidence.tighten(desk.namespace)
-        assert tighter.act is Act.TIGHTENED
+        assert tighter.act is ThresholdAction.TIGHTENED
         assert 0.81 < tighter.threshold.serve <= 0.92
         assert "6 of 155 recent hits were wrong" in tighter.note
 

@@ -8,9 +8,9 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.bootstrap import configured_threshold
-from core.errors import InvalidInput, StoreUnavailable
+from core.errors import InvalidInput, StoreUnavailable, ThresholdRefused
 from core.models import SemanticMode
-from core.semantic.quality.thresholds import Act, Threshold, Thresholds
+from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
 from core.settings import Settings
 from core.stores.redis.shared_hash import COPY_SECONDS
 from core.stores.redis.store import request_client
@@ -44,7 +44,7 @@ def test_until_one_is_published_the_configured_one_is_in_force(process, namespac
 def test_a_published_one_is_in_force_at_once_and_in_its_namespace_alone(process, namespace):
     process.thresholds.current(namespace)
     published = process.thresholds.publish(namespace, SERVE, actor="ann", note="298 labels")
-    assert (published.version, published.act, published.actor) == (1, Act.PUBLISHED, "ann")
+    assert (published.version, published.act, published.actor) == (1, ThresholdAction.PUBLISHED, "ann")
     current = process.thresholds.current(namespace)
     assert (current.mode, current.serve, current.version) == (SemanticMode.SERVE, 0.9, 1)
     assert process.thresholds.current(namespace + "-b") == CONFIGURED
@@ -52,7 +52,8 @@ def test_a_published_one_is_in_force_at_once_and_in_its_namespace_alone(process,
 
 
 def test_it_is_on_record_with_what_was_before_and_what_labels_said(process, namespace):
-    process.thresholds.publish(namespace, SERVE, actor="ann", source="cli", note="why", evidence={"labels": 298})
+    ann = process.audit.by("ann", source="cli")
+    process.thresholds.publish(namespace, SERVE, actor=ann, note="why", evidence={"labels": 298})
     [record] = [record for record in process.audit.records() if record.namespace == namespace]
     assert (record.action, record.actor, record.source) == ("threshold.published", "ann", "cli")
     assert record.details == {
@@ -68,7 +69,7 @@ def test_an_earlier_version_comes_back_as_a_new_one(process, namespace):
     process.thresholds.publish(namespace, SERVE, actor="ann")
     process.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.8), actor="ann")
     back = process.thresholds.roll_back(namespace, 1, actor="bob")
-    assert (back.version, back.act) == (3, Act.ROLLED_BACK)
+    assert (back.version, back.act) == (3, ThresholdAction.ROLLED_BACK)
     assert process.thresholds.current(namespace).serve == 0.9
     assert [version.version for version in process.thresholds.versions(namespace)] == [3, 2, 1]
     assert process.audit.records(action="threshold.rolled-back")[0].details["restored"] == 1
@@ -115,7 +116,7 @@ class TestTightening:
         tighter = process.thresholds.tighten(namespace, 0.95, seen=seen, note="3 of 60 were wrong")
         assert (tighter.version, tighter.act, tighter.actor, tighter.note) == (
             2,
-            Act.TIGHTENED,
+            ThresholdAction.TIGHTENED,
             "encore",
             "3 of 60 were wrong",
         )
@@ -196,3 +197,13 @@ def test_of_many_publishers_each_gets_a_version_of_its_own(redis_url, namespace)
 def test_in_mode_judge_nothing_is_sure_until_a_threshold_is_published():
     assert configured_threshold(Settings(semantic="judge", semantic_threshold=0.8)).serve is None
     assert configured_threshold(Settings(semantic="serve", semantic_threshold=0.8)).serve == 0.8
+
+
+def test_one_may_be_published_over_the_version_that_somebody_saw_only(process, namespace):
+    process.thresholds.publish(namespace, SERVE, actor="ann", expected=0)
+    for stale in (0, 2):
+        with pytest.raises(ThresholdRefused, match="has come into force since"):
+            process.thresholds.publish(namespace, SERVE, actor="ben", expected=stale)
+    process.thresholds.publish(namespace, SERVE, actor="ben", expected=1)
+    process.thresholds.publish(namespace, SERVE, actor="ann")
+    assert [version.actor for version in process.thresholds.versions(namespace)] == ["ann", "ben", "ann"]

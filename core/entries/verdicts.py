@@ -1,0 +1,83 @@
+"""Verdicts: an operator calls a stored answer wrong, or wrong for one question only. In force when they return."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..access import Acting, Action
+from ..bans import Criteria
+from ..cache import LLMCache
+from ..errors import CacheError, InvalidInput
+from ..invalidation import CacheInvalidator, Invalidation
+from ..models import NO_CONTROLS, ChatRequest, Controls
+from ..semantic.quality import Evidence, pair_id
+from ..stores import Store
+from .listing import find_entry
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a verdict.
+
+    `hidden` is the invalidation that it made, to be undone by its id; None when there was nothing to hide. `labelled`:
+    the question and the stored one are labelled as different, and the answer is never served for the question again.
+    `problem` says why they could not be labelled.
+    """
+
+    hidden: Invalidation | None = None
+    labelled: bool = False
+    problem: str = ""
+
+
+class Verdicts:
+    """Takes verdicts. All methods raise AccessDenied, StoreUnavailable, WriteRefused and OutcomeUnknown."""
+
+    def __init__(self, cache: LLMCache, store: Store, invalidation: CacheInvalidator, evidence: Evidence) -> None:
+        self._cache = cache
+        self._store = store
+        self._invalidation = invalidation
+        self._evidence = evidence
+
+    def wrong(self, namespace: str, key: str, *, actor: Acting, question: str | None = None) -> Verdict:
+        """Hides the answer at a readable key from every lookup, as `CacheInvalidator.invalidate` does.
+
+        `question` is what it was served for when that was near the stored question: the two are labelled as different,
+        and stay so when the answer is brought back. A label that fails is in the verdict, since the answer is hidden.
+        """
+        trail = self._invalidation.audit.by(actor)
+        trail.require(Action.INVALIDATE)
+        stored = None
+        if question is not None:
+            trail.require(Action.LABEL)
+            stored = find_entry(self._store, namespace, key)
+        hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=key), actor=trail)
+        if question is None or stored is None or stored.entry.prompt == question:
+            return Verdict(hidden=hidden)
+        try:
+            self._evidence.call_different(namespace, pair_id(namespace, question, stored.entry.prompt), actor=trail)
+        except CacheError as error:
+            return Verdict(hidden=hidden, problem=str(error))
+        return Verdict(hidden=hidden, labelled=True)
+
+    def apart(
+        self, namespace: str, key: str, request: ChatRequest, controls: Controls = NO_CONTROLS, *, actor: Acting
+    ) -> Verdict:
+        """Labels a request's question and the one stored at a readable key as different; the answer stays.
+
+        What leads from the request's own wording to the answer is hidden. Raises InvalidInput when nothing is stored at
+        the key, when it is the request's own, and for a request that bypasses the cache.
+        """
+        trail = self._invalidation.audit.by(actor)
+        trail.require(Action.INVALIDATE, Action.LABEL)
+        stored = find_entry(self._store, namespace, key)
+        if stored is None:
+            raise InvalidInput("key", "the stored answer is gone already")
+        controls = msgspec.structs.replace(controls, namespace=namespace)
+        keyed = self._cache.identify(request, controls).keyed
+        if keyed is None:
+            raise InvalidInput("request", "bypasses the cache: no stored answer is served for it")
+        identity = keyed.identity
+        if identity.key == stored.key:
+            raise InvalidInput("key", "this answer was given to the question itself; call it wrong instead")
+        self._evidence.call_different(namespace, pair_id(namespace, identity.prompt, stored.entry.prompt), actor=trail)
+        hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=identity.key), actor=trail)
+        return Verdict(hidden=hidden, labelled=True)
