@@ -74,7 +74,7 @@ MOST_FILES, MOST_LINES, MOST_CLASS_LINES, MOST_FACE_LINES = 20, 450, 300, 40
 
 KNOWN: dict[str, set[str]] = {
     "long class": {
-        "core/settings.py: Settings",
+        "core/settings/settings.py: Settings",
     },
 }
 """What breaks a rule today. It may only shrink: what is mended must leave this table in the same commit."""

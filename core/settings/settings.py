@@ -24,13 +24,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .access import Role
-from .bans import COPIES_SECONDS
-from .errors import InvalidSettings
-from .keys import NAMESPACE_PATTERN
-from .models import CacheStrategy, IndexChoice, SemanticMode
-from .policy import TTLRule, class_problems, rule_problems
-from .stores.redis import ServerKind, parse_address
+from ..access import Role
+from ..bans import COPIES_SECONDS
+from ..errors import InvalidSettings
+from ..keys import NAMESPACE_PATTERN
+from ..models import CacheStrategy, IndexChoice, SemanticMode
+from ..policy import TTLRule, class_problems, rule_problems
+from ..stores.redis import ServerKind, parse_address
 
 
 class ProviderChoice(StrEnum):
