@@ -72,11 +72,7 @@ SETTINGS_READERS = ("core.bootstrap", "core.doctor", "core.http", "core.cli", "c
 
 MOST_FILES, MOST_LINES, MOST_CLASS_LINES, MOST_FACE_LINES = 20, 450, 300, 40
 
-KNOWN: dict[str, set[str]] = {
-    "long class": {
-        "core/settings/settings.py: Settings",
-    },
-}
+KNOWN: dict[str, set[str]] = {}
 """What breaks a rule today. It may only shrink: what is mended must leave this table in the same commit."""
 
 
