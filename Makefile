@@ -30,7 +30,7 @@ test-fast: setup ## Most tests in a fraction of the time: no browser, no faults
 check: setup ## Formatting, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy core workers
+	@$(BIN)/mypy core workers pages app.py
 
 fix: setup ## Format, and mend what lint can mend
 	@$(BIN)/ruff format .

@@ -11,7 +11,7 @@ import streamlit as st
 if __name__ == "__main__":
     from core.access import Action
     from pages.components.data import context
-    from pages.components.server import exposure
+    from pages.components.server import server_checks
     from pages.components.shell.frame import FAVICON, entered
 
     # Without an icon of our own the browser would fetch one for each page from outside.
@@ -93,17 +93,17 @@ if __name__ == "__main__":
                 ),
             ],
         },
-        position="sidebar" if context.actor().may(Action.LOOK) and not exposure.found() else "hidden",
+        position="sidebar" if context.actor().may(Action.LOOK) and not server_checks.found() else "hidden",
     ).run()
 else:
     from starlette.middleware import Middleware
 
-    from pages.components.server import exposure
-    from pages.components.server.serving import Doorway
+    from pages.components.server import server_checks
+    from pages.components.server.serving import AccessMiddleware
 
-    settings = exposure.refuse_to_serve()
+    settings = server_checks.refuse_to_serve()
     app = st.App(
         __file__,
-        secrets=exposure.login_secrets(settings) if settings else {},
-        middleware=[Middleware(Doorway, has_login=exposure.has_login)],
+        secrets=server_checks.login_secrets(settings) if settings else {},
+        middleware=[Middleware(AccessMiddleware, has_login=server_checks.has_login)],
     )

@@ -153,7 +153,7 @@ class Questions:
         assert result.found is not None, result.reason
 
     def followed(self, index: NumpyIndex) -> SharedVectors:
-        """What reads the news of other processes with each lookup; there are none now."""
+        """What reads the changes of other processes with each lookup; there are none now."""
         vectors = SharedVectors(self._client, VectorLog(self._client, self.partition.embedder), index)
         vectors.load(self.namespace)
         return vectors
@@ -238,7 +238,7 @@ def measure(size: tuple[int, int], turns: int, client: redis.Redis, server8: red
         "matrix @ vector, argmax": lambda number: int((vectors @ queries[number % QUERIES]).argmax()),
         "search": lambda number: index.search(partition, queries[number % QUERIES], CANDIDATES, THRESHOLD),
         "search and checked fetch": lambda number: questions.find(alone, number),
-        "the same with news": lambda number: questions.find(whole, number),
+        "with the changes of other processes": lambda number: questions.find(whole, number),
     }
     sets = None
     if server8 is not None:
@@ -254,7 +254,7 @@ def measure(size: tuple[int, int], turns: int, client: redis.Redis, server8: red
         print(f"  {name:30}{median:>10.0f} us   p95 {slow:>8.0f} us   {ratio:>6.2f}x")
     print(f"  in process: recall@1 {found}/{asked}, {held:.0f} bytes a row, {added:.1f} us to add one of many")
     remembered = [timed(lambda identity=identity: whole.remember(identity, EXPIRES_AT)) for identity in questions.asked]
-    print(f"  a store takes {statistics.median(remembered):.0f} us more, other processes' news included")
+    print(f"  a store takes {statistics.median(remembered):.0f} us more, the log of changes included")
     followed.close()
     if sets is not None:
         found, asked = recall(sets, partition, vectors, queries)

@@ -15,11 +15,13 @@ from core.stores import Persistence, StoreInfo
 from pages.components.data import context
 from pages.components.data.checkup import SECONDS, Looked, checkup
 from pages.components.display.figures import UNKNOWN, clock, many, number, size
-from pages.components.display.text import plain, visible
-from pages.components.shell.frame import frame, state, told
+from pages.components.display.outcomes import Colour
+from pages.components.display.text import error_sentence, plain, visible
+from pages.components.display.tiles import draw_boxed
+from pages.components.shell.frame import frame, state
 from pages.components.shell.permissions import read_only
 
-LOOKS = {
+LOOKS: dict[Level, tuple[str, Colour, str]] = {
     Level.OK: (":material/check_circle:", "green", "in order"),
     Level.WARNING: (":material/warning:", "orange", "worth a look"),
     Level.ERROR: (":material/error:", "red", "wrong"),
@@ -40,7 +42,7 @@ _SETTING_COLUMNS = {
 
 
 def page() -> None:
-    if not frame("Health", "What is configured and reachable, what is wrong and how to mend it."):
+    if not frame("Health", "What is configured, what can be reached, what is wrong and how to fix it."):
         return
     st.fragment(condition, run_every=SECONDS)()
     diagnosis = checkup().look(context.services()).diagnosis
@@ -49,7 +51,7 @@ def page() -> None:
 
 
 def condition() -> None:
-    """What was found, looked at again by itself."""
+    """Draws findings, store and self-test, renewed every few seconds."""
     looked = _look()
     _findings(looked)
     _server()
@@ -94,11 +96,11 @@ def _findings(looked: Looked) -> None:
 
 def _when(looked: Looked) -> str:
     at, outside_at = looked.diagnosis.at, looked.outside_at
-    told = f"Looked at {clock(at)}, and every {SECONDS:.0f} seconds"
+    words = f"Looked at {clock(at)}, and every {SECONDS:.0f} seconds"
     if at - outside_at > SECONDS:
         asked = "provider and embedder were" if context.services().semantic else "the provider was"
-        told += f"; {asked} asked at {clock(outside_at)}"
-    return f"{told}."
+        words += f"; {asked} asked at {clock(outside_at)}"
+    return f"{words}."
 
 
 def _finding(finding: Finding) -> None:
@@ -118,16 +120,16 @@ def _server() -> None:
     st.subheader("Store", anchor=False)
     facts: StoreInfo | None = state().facts
     if facts is None:
-        st.caption("Nothing is known of it: it has not answered yet.")
+        st.caption("Unknown: it has not answered yet.")
         return
     limit = f"of {size(facts.max_bytes)}" if facts.max_bytes else "no limit"
     with st.grid(4, min_column_width=150):
-        _tile("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
-        _tile("Memory", size(facts.used_bytes), limit)
-        _tile("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
-        _tile(
+        draw_boxed("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
+        draw_boxed("Memory", size(facts.used_bytes), limit)
+        draw_boxed("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
+        draw_boxed(
             "Writes",
-            "taken" if facts.writable else "refused",
+            "accepted" if facts.writable else "refused",
             _KEPT[facts.persistence],
         )
 
@@ -147,15 +149,9 @@ def _replication(facts: StoreInfo) -> str:
     return f"primary, {many(facts.replicas, 'replica')}" if facts.replicas else "primary, no replica"
 
 
-def _tile(label: str, value: str, below: str) -> None:
-    with st.container(border=True, gap=None, height="stretch"):
-        st.metric(label, value)
-        st.caption(below)
-
-
 def _self_test() -> None:
     st.subheader("Isolation self-test", anchor=False)
-    st.caption("Stores a canary in one scope, and looks for it there, from other scopes and after its invalidation.")
+    st.caption("Stores a test entry in one scope; looks for it there, from other scopes, and after its invalidation.")
     st.button(
         "Run the self-test",
         key="self_test",
@@ -201,12 +197,12 @@ def _run_self_test() -> None:
             context.services().store, now=time.time(), actor=context.actor()
         )
     except CacheError as error:
-        st.session_state["isolation"] = told(error)
+        st.session_state["isolation"] = error_sentence(error)
 
 
 def _settings(diagnosis: Diagnosis) -> None:
     st.subheader("Settings", anchor=False)
-    st.caption("As they are in force; secrets are masked. Set them as environment variables or in `.env`.")
+    st.caption("The values in force; secrets are masked. Set them as environment variables or in `.env`.")
     rows = [
         {
             "variable": setting.variable,

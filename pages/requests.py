@@ -1,8 +1,7 @@
-"""Requests: the latest ones one by one, what became of each and why; behind every figure of the dashboard."""
+"""Requests: the latest ones one by one, with the outcome of each and its reason."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -10,16 +9,17 @@ import streamlit as st
 
 from core.metrics import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
-from pages.components.data import context
+from pages.components.data import queries
 from pages.components.data.readings import Reading
-from pages.components.data.view import ON_REQUESTS, View, choose_view
+from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display import outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, sentence
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, visible
 from pages.components.shell.frame import frame, nothing_yet
+from pages.components.shell.view_controls import choose_view
 
 SECONDS = 5
-SHOWN = 500
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -49,7 +49,7 @@ def page() -> None:
 
 
 def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
-    """The filters that a link set, each with a way to be rid of it; what cannot be is left out."""
+    """Draws the filters that a link set, each with a button that removes it; returns texts and numbers by name."""
     texts = {name: st.query_params[name][:200] for name in TEXTS if st.query_params.get(name)}
     numbers: dict[str, float] = {}
     for name in NUMBERS:
@@ -71,11 +71,15 @@ def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
 
 
 def _removable(name: str, words: str) -> None:
-    st.button(words, key=f"no-{name}", icon=":material/close:", on_click=lambda: st.query_params.pop(name, None))
+    st.button(words, key=f"no-{name}", icon=":material/close:", on_click=_remove, args=(name,))
+
+
+def _remove(name: str) -> None:
+    st.query_params.pop(name, None)
 
 
 def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> None:
-    """The requests that match, and the one that is looked at."""
+    """Draws the requests that match, and the selected one."""
     reading = read(view, chosen, texts, numbers)
     if reading.value is None:
         nothing_yet(reading)
@@ -103,7 +107,7 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
         st.download_button(
             "Download CSV", tables.csv(table), "requests.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
-        if len(records) == SHOWN:
+        if len(records) == queries.MOST_REQUESTS:
             st.button(
                 "Older ones", key="older", icon=":material/history:", on_click=_show_before, args=(records[-1].at,)
             )
@@ -130,30 +134,17 @@ def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, floa
         starts_at=numbers.get("since"),
         ends_at=numbers.get("until"),
     )
-    metrics = context.services().metrics
-
-    def look() -> list[RequestRecord]:
-        # A moment that a link names holds whatever the range is.
-        starts_at = time.time() - view.window.seconds if where.starts_at is None else where.starts_at
-        return metrics.recent(SHOWN, msgspec.structs.replace(where, starts_at=starts_at))
-
-    return context.readings().get(("requests", where, view.range), look)
+    return queries.requests(where, view.window.seconds)
 
 
 def nothing_found() -> None:
-    """None matches: what to do instead."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown(":material/search_off: **No request like this**", text_alignment="center")
-        st.caption(
-            f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters.",
-            text_alignment="center",
-        )
-        st.space("small")
+    """Draws the page without a match: what to do instead."""
+    text = f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters."
+    placeholder(":material/search_off: **No matching request**", text)
 
 
 def detail(record: RequestRecord) -> None:
-    """One request, and where to go from it."""
+    """Draws one request, with links to its entry and to the playground."""
     look = outcomes.look(record.kind, record.detail)
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -161,7 +152,7 @@ def detail(record: RequestRecord) -> None:
             if record.stale:
                 st.badge("stale", icon=":material/history:", color="orange")
             st.caption(clock(record.at), width="stretch")
-            _ways(record)
+            _links(record)
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
         if record.not_stored and (why := outcomes.why_not_stored(record.not_stored)):
             st.markdown(f"The answer was not stored. {why}")
@@ -196,7 +187,7 @@ def _facts(record: RequestRecord) -> list[str]:
     return facts
 
 
-def _ways(record: RequestRecord) -> None:
+def _links(record: RequestRecord) -> None:
     # A miss that was stored stands at its key, a hit by other words at the key of what it found.
     is_stored = record.kind is OutcomeKind.HIT or record.stored
     if record.key and is_stored and st.button("Open the entry", key="to-entry", icon=":material/database:"):

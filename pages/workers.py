@@ -1,4 +1,4 @@
-"""Workers: who works, what waits, what failed and why."""
+"""Workers: which are alive, which jobs wait or run, what failed and why."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 import streamlit as st
 
 from core.access import Action
-from core.invalidation import Schedule
-from core.monitoring import Pool
-from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from pages.components.data import actions, context, queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN, duration, many, number
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal
-from pages.components.invalidations import tables as invalidation_tables
-from pages.components.shell.frame import START_WORKERS, frame, nothing_yet
+from pages.components.display.tiles import draw_boxed
+from pages.components.schedules import tables as schedule_tables
+from pages.components.shell.alert_banner import START_WORKERS
+from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
-from workers.queue import JobState, JobView, QueueView, WorkerView
+from workers.queue import JobState, QueueView
 
 SECONDS = 2
 SLOW_SECONDS = 10
@@ -35,8 +35,8 @@ FILTERS: dict[str, tuple[JobState, ...]] = {
 
 
 def page() -> None:
-    lead = "Background jobs give memory back, replay questions and tidy up. Requests never wait for them."
-    if not frame("Workers", lead, tells=("no-worker",)):
+    lead = "Background jobs free memory, replay questions and tidy up. Requests never wait for them."
+    if not frame("Workers", lead, explains=("no-worker",)):
         return
     st.fragment(overview, run_every=SECONDS)()
     st.fragment(jobs, run_every=SECONDS)()
@@ -44,36 +44,34 @@ def page() -> None:
 
 
 def overview() -> None:
-    """The queue in numbers and the workers one by one."""
-    queue: Reading[QueueView] = context.queue_readings().get("queue", lambda: context.queue().queue_view())
+    """Draws the queue in numbers and the workers one by one."""
+    queue = queries.queue()
     if queue.value is None:
         nothing_yet(queue)
         return
     now = queue.value
     with st.grid(4, min_column_width=150):
-        _tile("Workers alive", now.alive_workers, "heard of in the last 30 seconds")
+        draw_boxed("Workers alive", number(now.alive_workers), "with a heartbeat in the last 30 seconds")
         waits = (
             f"the first for {duration(now.oldest_age_seconds)}"
             if now.oldest_age_seconds is not None
-            else "none in line"
+            else "nothing waits"
         )
-        _tile("Waiting", now.waiting, waits)
-        _tile("Running", now.running, f"{many(now.retrying, 'job')} will be tried again")
-        _tile("Failed", now.failed, f"{number(now.finished)} finished, {number(now.stopped + now.cancelled)} stopped")
+        draw_boxed("Waiting", number(now.waiting), waits)
+        draw_boxed("Running", number(now.running), f"{many(now.retrying, 'job')} will be tried again")
+        ended = f"{number(now.finished)} finished, {number(now.stopped + now.cancelled)} stopped"
+        draw_boxed("Failed", number(now.failed), ended)
     if now.suspended:
-        st.warning("Workers are told to take no new jobs.", icon=":material/pause_circle:")
+        st.warning("Workers are paused: they take no new jobs.", icon=":material/pause_circle:")
     _controls(now)
-    found: Reading[list[WorkerView]] = context.queue_readings().get("workers", lambda: context.queue().workers())
+    found = queries.workers()
     if not found.value:
-        with st.container(border=True, horizontal_alignment="center", gap="small"):
-            st.space("small")
-            st.markdown(":material/engineering: **No worker**", text_alignment="center")
-            st.caption(
-                "Lookups and invalidations work without one: hidden answers stay hidden, only their memory is not "
-                "given back. Start a pool with this command:",
-                text_alignment="center",
-            )
-            st.code(START_WORKERS, language="shell", width="content")
+        placeholder(
+            ":material/engineering: **No worker**",
+            "Lookups and invalidations work without one: hidden answers stay hidden, but their memory is not freed. "
+            "Start a pool with this command:",
+            _start_command,
+        )
         return
     st.dataframe(
         tables.workers(found.value, time.time()),
@@ -83,25 +81,23 @@ def overview() -> None:
         placeholder=UNKNOWN,
         alt="Workers with their heartbeat",
     )
-    pools: Reading[list[Pool]] = context.queue_readings().get("pools", context.pools)
+    pools = queries.pools()
     if pools.value:
-        told = "; ".join(
+        words = "; ".join(
             f"{literal(pool.host, 40)}, process {pool.pid}: {many(pool.workers, 'worker')}, "
-            f"heard of {duration(max(0.0, time.time() - pool.at))} ago"
+            f"heartbeat {duration(max(0.0, time.time() - pool.at))} ago"
             for pool in pools.value
         )
-        st.caption(f"{many(len(pools.value), 'pool')}: {told}.")
+        st.caption(f"{many(len(pools.value), 'pool')}: {words}.")
     if any(worker.lost for worker in found.value):
         st.caption(
-            "A worker that is not heard of for 30 seconds may have been killed. Its job comes back by itself within "
-            "two minutes."
+            "A worker without a heartbeat for 30 seconds may have been killed. Its job is started again within two "
+            "minutes."
         )
 
 
-def _tile(label: str, amount: int, below: str) -> None:
-    with st.container(border=True, gap=None, height="stretch"):
-        st.metric(label, number(amount))
-        st.caption(below)
+def _start_command() -> None:
+    st.code(START_WORKERS, language="shell", width="content")
 
 
 def _controls(now: QueueView) -> None:
@@ -121,36 +117,28 @@ def _controls(now: QueueView) -> None:
             icon=":material/pause:",
             disabled=not may,
             on_click=actions.suspend,
-            help="They finish what they do and take nothing new.",
+            help="Each finishes its current job and takes no new one.",
         )
     read_only(Action.MANAGE_WORKERS)
     actions.show_last("workers")
 
 
 def jobs() -> None:
-    """Jobs, the latest first."""
+    """Draws the jobs, the latest first."""
     st.subheader("Jobs", anchor=False)
-    found: Reading[list[JobView]] = context.queue_readings().get(
-        "jobs", lambda: context.queue().jobs(limit=200), max_age=1
-    )
+    found = queries.jobs()
     if found.value is None:
         nothing_yet(found)
         return
     actions.show_last("job")
     if not found.value:
-        with st.container(border=True, horizontal_alignment="center"):
-            st.space("small")
-            st.markdown(":material/inbox: **No jobs**", text_alignment="center")
-            st.caption(
-                "A job appears when an invalidation is swept, and when sample questions are replayed.",
-                text_alignment="center",
-            )
-            st.space("small")
+        text = "A job appears when an invalidation is swept, and when sample questions are replayed."
+        placeholder(":material/inbox: **No jobs**", text)
         return
     chosen = st.pills("Show", list(FILTERS), default="all", key="jobs-state", required=True)
     shown = [job for job in found.value if job.state in FILTERS[chosen or "all"]]
     if not shown:
-        st.caption("None like this.")
+        st.caption("None match.")
     for job in shown[:SHOWN]:
         job_card(job)
     if len(shown) > SHOWN:
@@ -158,27 +146,26 @@ def jobs() -> None:
 
 
 def schedules() -> None:
-    """What the pools start by themselves, and when next."""
+    """Draws the schedules with their next run."""
     st.subheader("Schedules", anchor=False)
-    kept = context.services().schedules
-    if kept is None:
+    if context.services().schedules is None:
         st.caption("There is no Redis, so there are no schedules.")
         return
-    found: Reading[list[Schedule]] = context.readings().get("schedules", kept.all)
+    found = queries.schedules()
     if found.value is None:
         nothing_yet(found)
         return
     if found.value:
         st.dataframe(
-            invalidation_tables.schedules(found.value),
-            column_config=invalidation_tables.SCHEDULE_COLUMNS,
+            schedule_tables.schedules(found.value),
+            column_config=schedule_tables.SCHEDULE_COLUMNS,
             hide_index=True,
             key="schedules-of-workers",
             placeholder=UNKNOWN,
             alt="Schedules with their next run",
         )
     else:
-        st.caption("No schedule: nothing is invalidated by itself.")
+        st.caption("No schedule.")
     if st.button("Open Schedules", key="to-schedules", icon=":material/event_repeat:"):
         st.switch_page("pages/schedules.py", query_params={})
 

@@ -61,7 +61,7 @@ class DemoProvider:
         return Completion(body=_in_shape_of(request.endpoint, body))
 
     async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
-        """As `complete`."""
+        """The whole answer, after 0.3 to 1.5 seconds, awaited. Raises openai.APITimeoutError when that is too long."""
         is_quick = request.endpoint != "embeddings"  # these load an embedder first
         body = self._answer(request) if is_quick else await asyncio.to_thread(self._answer, request)
         wait, error = _bounded(self._seconds(request, body), timeout_seconds)
@@ -84,7 +84,7 @@ class DemoProvider:
     async def astream(
         self, request: ChatRequest, timeout_seconds: float | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """As `stream`."""
+        """The answer word by word, the first one after a third of the time; waits do not block the event loop."""
         chunks, first, later = self._paced(request)
         wait, error = _bounded(first, timeout_seconds)
         await asyncio.sleep(wait)

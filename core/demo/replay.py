@@ -1,4 +1,4 @@
-"""Replay: sends a file of questions through the cache, as fast as asked, and tells how it goes."""
+"""Replay: sends a file of questions through the cache, as fast as asked, and reports its progress."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def replay_questions(
                 progress.problem = type(error).__name__
 
     with ThreadPoolExecutor(concurrency, thread_name_prefix="replay") as pool:
-        told = started
+        reported_at = started
         while not is_over() and (planned is None or progress.sent < planned):
             now = time.monotonic()
             due = started + progress.sent / rate
@@ -243,8 +243,8 @@ def replay_questions(
                 take(0.0)
             else:
                 take(TICK_SECONDS if len(pending) >= concurrency else min(TICK_SECONDS, due - now))
-            if time.monotonic() - told >= TICK_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - reported_at >= TICK_SECONDS:
+                reported_at = time.monotonic()
                 yield progress
         while pending:
             take(TICK_SECONDS)

@@ -20,7 +20,7 @@ MOST_TEXTS: Final = 2048
 
 
 def embeddings(model: str, given: Any, parameters: Mapping[str, Any], tokens: int) -> dict[str, Any]:
-    """The answer to a request for embeddings that took so many tokens.
+    """The answer to a request for embeddings that took `tokens` tokens.
 
     Raises ValueError, saying why, for a request that it cannot answer, and ProviderUnavailable without an embedder.
     """

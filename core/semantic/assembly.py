@@ -1,4 +1,4 @@
-"""Puts the semantic part together: embedder, index, feed. Imported when a lookup needs it, and not before."""
+"""Puts the semantic part together: embedder, index, log. Imported when a lookup needs it, and not before."""
 
 from __future__ import annotations
 

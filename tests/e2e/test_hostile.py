@@ -191,5 +191,5 @@ def test_the_playground_runs_and_loads_nothing(open_console, poisoned):
     page.get_by_test_id("stChatInputTextArea").press("Enter")
     expect(answers(page)).to_have_count(1)
     page.get_by_text(re.compile(r"^Why, in detail$|^Why was this not a hit\?$")).click()
-    expect(page.get_by_text("What makes this request the one it is")).to_be_visible()
+    expect(page.get_by_text("What identifies this request")).to_be_visible()
     assert_harmless(page)

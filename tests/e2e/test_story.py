@@ -46,7 +46,7 @@ def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, 
     send(page, PROMPT)
     expect(answers(page)).to_have_count(2)
     expect(answers(page).last).to_contain_text("hit, exact")
-    expect(answers(page).last).to_contain_text("The same request was answered before, to the letter.")
+    expect(answers(page).last).to_contain_text("Exactly this request was answered before.")
     picture(page, "playground")
 
     send(page, OTHER_PROMPT)
@@ -123,7 +123,7 @@ def test_an_undone_invalidation_brings_the_answer_back(open_console):
 def test_a_dialog_is_closed_by_the_keyboard_and_stays_closed(open_console):
     page = open_console("invalidations?pattern=*card*")
     page.get_by_role("button", name="Preview").click()
-    page.get_by_role("button", name=re.compile(r"Invalidate \d+ entr|Apply all the same")).click()
+    page.get_by_role("button", name=re.compile(r"Invalidate \d+ entr|Apply anyway")).click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()

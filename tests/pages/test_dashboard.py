@@ -268,7 +268,7 @@ def test_tiles_compare_with_the_window_before():
     assert by_label["Hit rate"].change == "+30.0 points"
     assert by_label["Hit rate"].trend == (0.5, 0.8)
     assert by_label["Requests"].change == "-38%"
-    assert by_label["Errors"].below == "every request got its answer"
+    assert by_label["Errors"].below == "every request was answered"
 
 
 def test_a_window_of_nothing_has_tiles_without_figures():

@@ -25,4 +25,4 @@ def test_a_selected_bar_leads_to_its_requests(open_page, services, is_behind):
     assert at.query_params["since"] == str(int(since))
     assert "outcome" not in at.query_params
     assert len(at.dataframe[0].value if at.dataframe else []) == is_behind
-    assert is_behind or "No request like this" in everything_said(at)
+    assert is_behind or "No matching request" in everything_said(at)

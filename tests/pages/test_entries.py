@@ -276,7 +276,7 @@ def test_an_answer_is_written_by_hand_and_served(open_page, services, ask, provi
     at.text_area(key="written-answer").set_value("The bank.")
     at.button(key="written-go").click().run()
     assert not at.exception
-    assert "the next such request is a hit" in everything_said(at)
+    assert "the next identical request is a hit" in everything_said(at)
     assert ask("Who are we?").completion.text == "The bank."
     assert prompts(at) == {"Who are we?"}
     assert actions(services) == [("entry.written", "console")]

@@ -42,7 +42,7 @@ def test_a_prompt_sent_twice_is_a_miss_and_then_a_hit(playground, provider):
     assert "stored for the next time" in everything_said(at)
     at = send(at, "What is a cat?")
     assert str(last_outcome(at)) == "hit (exact)"
-    assert "The same request was answered before, to the letter." in everything_said(at)
+    assert "Exactly this request was answered before." in everything_said(at)
     assert provider.calls == 1
     assert [text.value for text in at.text].count("streamed answer 1") == 2
     assert not at.exception
@@ -205,7 +205,7 @@ def test_a_miss_for_the_same_request_says_that_the_answer_is_gone(playground, se
     at = send(playground, "What is a cat?")
     services.invalidation.invalidate_by_model("gpt-4o", actor="console")
     at = details_of(send(at, "What is a cat?"))
-    assert "whose answer is not there any more" in everything_said(at)
+    assert "its answer is no longer stored" in everything_said(at)
 
 
 def test_the_details_tell_parts_normal_form_ttl_and_time(playground):
@@ -261,7 +261,7 @@ def test_an_equal_answer_is_told_to_be_equal(playground, provider):
     provider.answer = lambda call: "Always the same."
     at = send(playground, "What is a cat?")
     at.button(key=f"compare-{at.session_state['turns'][-1].id}").click().run()
-    assert "Equal to the letter" in at.success[0].value
+    assert "Identical" in at.success[0].value
     assert not any(button.label == "Store the fresh answer instead" for button in at.button)
 
 

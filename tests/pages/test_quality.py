@@ -119,7 +119,7 @@ def test_on_and_without_evidence_it_says_where_evidence_comes_from(open_page, se
     assert not at.exception
     said = everything_said(at)
     assert "No evidence yet" in said
-    assert "Ask the same thing in two wordings" in said
+    assert "Ask one question in two wordings" in said
     assert "judge: a model is asked" in said
     assert "as configured" in said
 

@@ -39,7 +39,7 @@ def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffi
     at.pills(key="outcome").select("hit, normalized").run()
     assert list(at.dataframe[0].value["prompt"]) == ["what is a  cat"]
     at.pills(key="outcome").select("error").run()
-    assert "No request like this" in everything_said(at)
+    assert "No matching request" in everything_said(at)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_filter_of_a_link_is_told_and_can_be_removed(open_page, services, traf
 def test_a_request_leads_to_its_entry(open_page, services, traffic):
     at = select(open_page("requests"), 4)
     said = everything_said(at)
-    assert "The same request was answered before, to the letter." in said
+    assert "Exactly this request was answered before." in said
     assert "What is a cat?" in [code.value for code in at.code]
     key = at.dataframe[0].value["key"][4]
     at.button(key="to-entry").click().run()
@@ -114,7 +114,7 @@ def test_older_requests_follow(open_page, services, ask):
 
 
 def test_without_requests_it_says_so(open_page, services):
-    assert "No request like this" in everything_said(open_page("requests"))
+    assert "No matching request" in everything_said(open_page("requests"))
 
 
 def test_new_requests_appear_at_the_next_look(open_page, services, ask):

@@ -13,7 +13,7 @@ from core.bans.criteria import Criteria
 from core.bootstrap import Services
 from pages.components.data import context
 from tests.pages.conftest import everything_said
-from tests.pages.server.test_exposure import SECTION
+from tests.pages.server.test_server_checks import SECTION
 from workers.queue import JobQueue
 from workers.queue.records import job_id
 

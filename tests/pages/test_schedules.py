@@ -106,7 +106,7 @@ def test_a_missed_run_is_due_and_a_missing_worker_is_told(open_page, services):
     services.schedules._change(schedule.id, last_run_at=time.time() - 120)
     at = open_page("schedules")
     assert "due now" in said(at)
-    assert "No worker is alive: nothing runs by itself" in at.warning[0].value
+    assert "No worker is alive: no schedule runs" in at.warning[0].value
 
 
 def test_many_can_be_searched(open_page, services):
@@ -118,7 +118,7 @@ def test_many_can_be_searched(open_page, services):
     assert "`Job 24`" in said(at)
     assert "`Job 23`" not in said(at)
     at.text_input(key="schedule-find").input("nothing").run()
-    assert "None like this." in said(at)
+    assert "None match." in said(at)
 
 
 def test_text_from_outside_is_shown_as_text_only(open_page, services):
@@ -166,7 +166,7 @@ def test_a_rhythm_a_selection_and_an_effect_of_its_own(open_page, services, ask)
     at.selectbox(key="criteria-model").select("gpt-4o").run()
     assert "Say how old" in said(at)
     at.number_input(key="criteria-age").set_value(2).run()
-    at.segmented_control(key="schedule-rhythm").set_value("Every so often").run()
+    at.segmented_control(key="schedule-rhythm").set_value("At an interval").run()
     at.number_input(key="schedule-every").set_value(90).run()
     at.selectbox(key="schedule-unit").select("minutes").run()
     at.segmented_control(key="soft").set_value(True).run()

@@ -68,7 +68,7 @@ def fill_fast(installation: Installation, namespace: str, count: int) -> Stamp:
 class HeldSweep:
     """A sweep that has deleted one batch of many, and is held at a gate in the next.
 
-    Pools of this `environment` reach what is cached through a relay, where it is held, and their queue as always.
+    WorkerPools of this `environment` reach what is cached through a relay, where it is held, and their queue as always.
     """
 
     def __init__(self, installation: Installation, relay: Relay) -> None:
@@ -110,10 +110,12 @@ def until_told(pid: int, number: int) -> Iterator[None]:
     Not for one that loses its parent: a stopped process that nobody could continue any more is ended by the kernel.
     """
     os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: status_of(pid)["State"].startswith("T"))
-    yield
-    eventually(lambda: number in pending(pid))
-    os.kill(pid, signal.SIGCONT)
+    try:
+        eventually(lambda: status_of(pid)["State"].startswith("T"))
+        yield
+        eventually(lambda: number in pending(pid))
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def pending(pid: int) -> set[int]:

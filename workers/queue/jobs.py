@@ -21,7 +21,7 @@ from core.errors import CacheError
 from core.stores.redis import load_script, writing
 from workers.queue.job import STOPPED_AT, TASKS_MODULE, AllowedJob
 from workers.queue.reader import FAILURE_SECONDS, JobNotFound, QueueReader
-from workers.queue.records import _LIVE, _RUNNING, _state, job_id
+from workers.queue.records import LIVE, RUNNING, job_id, state_of
 from workers.queue.views import JobState, JobView
 
 ARGUMENTS_VERSION = 1
@@ -121,7 +121,7 @@ class JobQueue(QueueReader):
             given["namespace"] = namespace
         with writing():
             while True:
-                self._forget(name, unless_alive=_LIVE)
+                self._forget(name, unless_alive=LIVE)
                 with suppress(DuplicateJobError):
                     # The description is our own: the library's would quote the arguments.
                     self._queue.enqueue_call(
@@ -139,7 +139,7 @@ class JobQueue(QueueReader):
                     return self._view(self._fetch(name))
                 except JobNotFound:
                     # It ran and was deleted in between, or waits with a record that nobody can read.
-                    self._forget(name, unless_alive=_RUNNING)
+                    self._forget(name, unless_alive=RUNNING)
 
     def enqueue_due_retries(self) -> int:
         """Puts the jobs whose time to be tried again has come back into the queue; how many."""
@@ -169,15 +169,15 @@ class JobQueue(QueueReader):
         with writing():
             job = self._fetch(name)
             try:
-                if _state(job.get_status()) is JobState.RUNNING and self._is_listened_to(job):
+                if state_of(job.get_status()) is JobState.RUNNING and self._is_listened_to(job):
                     self._connection.hset(job.key, STOPPED_AT, repr(time.time()))
                     send_stop_job_command(self._connection, name, serializer=JSONSerializer)
-                elif _state(job.get_status()).is_live:
+                elif state_of(job.get_status()).is_live:
                     self._connection.hset(job.key, STOPPED_AT, repr(time.time()))
                     job.cancel()
                     self._connection.expire(job.key, FAILURE_SECONDS)
                 else:
-                    raise JobRefused(f"the job is {_state(job.get_status())} already")
+                    raise JobRefused(f"the job is {state_of(job.get_status())} already")
             except InvalidJobOperation:
                 raise JobRefused("the job ended at this moment") from None
             stopped = self._view(job)
@@ -196,7 +196,7 @@ class JobQueue(QueueReader):
         with writing():
             job = self._fetch(name)
             registry: BaseRegistry
-            match _state(job.get_status(refresh=False)):
+            match state_of(job.get_status(refresh=False)):
                 case JobState.FAILED | JobState.STOPPED:
                     registry = FailedJobRegistry(queue=self._queue, job_class=AllowedJob)
                 case JobState.CANCELLED:
@@ -222,7 +222,7 @@ class JobQueue(QueueReader):
         trail.require(Action.MANAGE_JOBS)
         with writing():
             job = self._view(self._fetch(name))
-            if not self._forget(name, unless_alive=_RUNNING):
+            if not self._forget(name, unless_alive=RUNNING):
                 raise JobRefused("the job is running: stop it first")
         _record(trail, "job.deleted", job)
 

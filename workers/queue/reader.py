@@ -19,7 +19,16 @@ from core.errors import NotFound
 from core.stores.redis import reading
 from core.text import printable
 from workers.queue.job import AllowedJob
-from workers.queue.records import _ended_at, _error, _latest, _namespace, _seconds, _state, _worker_view, queue_on
+from workers.queue.records import (
+    ended_at,
+    error_of,
+    latest_at,
+    namespace_of,
+    queue_on,
+    seconds_of,
+    state_of,
+    worker_view,
+)
 from workers.queue.views import JobState, JobView, QueueView, WorkerView
 
 FAILURE_SECONDS = 7 * 86_400
@@ -59,8 +68,8 @@ class QueueReader:
                     pipeline.hgetall(AllowedJob.key_for(name))
                 records = pipeline.execute()
             found = [self._restored(name, record) for name, record in zip(names, records, strict=True) if record]
-            chosen = [job for job in found if job and state in (None, _state(job.get_status(refresh=False)))]
-            chosen.sort(key=_latest, reverse=True)
+            chosen = [job for job in found if job and state in (None, state_of(job.get_status(refresh=False)))]
+            chosen.sort(key=latest_at, reverse=True)
             return [self._view(job) for job in chosen[:limit]]
 
     def _names(self, state: JobState | None) -> Iterable[list[str]]:
@@ -98,7 +107,7 @@ class QueueReader:
                 waiting, first, running, retrying, cancelled, finished, *statuses = pipeline.execute()
             oldest = self.job(first.decode()) if first else None
             is_stopped = bool(is_suspended(self._connection))
-        states = [_state(status) for status in statuses]
+        states = [state_of(status) for status in statuses]
         return QueueView(
             waiting=waiting,
             oldest_age_seconds=now - oldest.enqueued_at if oldest and oldest.enqueued_at else None,
@@ -125,7 +134,7 @@ class QueueReader:
                     pipeline.smembers(WORKER_EXECUTIONS_KEY_TEMPLATE.format(name))
                 replies = pipeline.execute()
         return [
-            _worker_view(key, fields, executions, now)
+            worker_view(key, fields, executions, now)
             for key, fields, executions in zip(keys, replies[::2], replies[1::2], strict=True)
             if fields.get(b"birth") and not fields.get(b"death")
         ]
@@ -149,21 +158,21 @@ class QueueReader:
         return job
 
     def _view(self, job: AllowedJob) -> JobView:
-        state = _state(job.get_status(refresh=False))
+        state = state_of(job.get_status(refresh=False))
         progress = job.meta.get("progress")
         result = job.return_value() if state is JobState.FINISHED else None
         ended = state not in (JobState.QUEUED, JobState.RUNNING)
         return JobView(
             id=job.id,
             kind=job.kind,
-            namespace=_namespace(job),
+            namespace=namespace_of(job),
             state=state,
             progress=progress if isinstance(progress, dict) else {},
             result=result if isinstance(result, dict) else None,
-            error=_error(job) if state is JobState.FAILED else "",
+            error=error_of(job) if state is JobState.FAILED else "",
             worker=job.worker_name or "" if state is JobState.RUNNING else "",
             retries_left=job.retries_left or 0,
-            enqueued_at=_seconds(job.enqueued_at),
-            started_at=_seconds(job.started_at),
-            ended_at=_ended_at(job) if ended else None,
+            enqueued_at=seconds_of(job.enqueued_at),
+            started_at=seconds_of(job.started_at),
+            ended_at=ended_at(job) if ended else None,
         )

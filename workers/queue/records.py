@@ -38,10 +38,10 @@ _STATES = {
 }
 
 
-_LIVE = [status for status, state in _STATES.items() if state.is_live]
+LIVE = [status for status, state in _STATES.items() if state.is_live]
 
 
-_RUNNING = [status for status, state in _STATES.items() if state is JobState.RUNNING]
+RUNNING = [status for status, state in _STATES.items() if state is JobState.RUNNING]
 
 
 def queue_on(connection: redis.Redis) -> Queue:
@@ -56,23 +56,27 @@ def job_id(kind: str, namespace: str | None) -> str:
     return f"{kind}-{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
 
 
-def _state(status: JobStatus | bytes | None) -> JobState:
+def state_of(status: JobStatus | bytes | None) -> JobState:
+    """The state that a status of the library stands for; UNKNOWN for any other."""
     text = status.decode() if isinstance(status, bytes) else status.value if status else ""
     return _STATES.get(text, JobState.UNKNOWN)
 
 
-def _ended_at(job: AllowedJob) -> float | None:
+def ended_at(job: AllowedJob) -> float | None:
+    """When a job ended or was stopped, in Unix seconds; None before."""
     # After a retry the library still has the end of the attempt before.
-    moments = [moment for moment in (_seconds(job.ended_at), job.stopped_at) if moment is not None]
+    moments = [moment for moment in (seconds_of(job.ended_at), job.stopped_at) if moment is not None]
     return max(moments, default=None)
 
 
-def _latest(job: AllowedJob) -> float:
-    moments = (_seconds(job.enqueued_at), _seconds(job.started_at), _ended_at(job))
+def latest_at(job: AllowedJob) -> float:
+    """When something last happened to a job, in Unix seconds; 0 for never."""
+    moments = (seconds_of(job.enqueued_at), seconds_of(job.started_at), ended_at(job))
     return max((moment for moment in moments if moment is not None), default=0.0)
 
 
-def _namespace(job: AllowedJob) -> str:
+def namespace_of(job: AllowedJob) -> str:
+    """The namespace in a job's arguments; empty without one."""
     try:
         value = job.kwargs.get("namespace", "")
     except Refused:
@@ -80,7 +84,7 @@ def _namespace(job: AllowedJob) -> str:
     return printable(value, 64) if isinstance(value, str) else ""
 
 
-def _error(job: AllowedJob) -> str:
+def error_of(job: AllowedJob) -> str:
     """The last line of what is recorded, without the class that said it."""
     latest = job.latest_result()
     lines = (latest.exc_string or "").strip().splitlines() if latest else []
@@ -91,7 +95,8 @@ def _error(job: AllowedJob) -> str:
     return printable(text if is_class else lines[-1], 300)
 
 
-def _worker_view(key: str, fields: Mapping[bytes, bytes], executions: Iterable[bytes], now: float) -> WorkerView:
+def worker_view(key: str, fields: Mapping[bytes, bytes], executions: Iterable[bytes], now: float) -> WorkerView:
+    """A worker out of its hash and its executions; `now` in Unix seconds tells how old its heartbeat is."""
     heartbeat = _moment(fields.get(b"last_heartbeat"))
     age = max(0.0, now - heartbeat) if heartbeat is not None else float("inf")
     running = next(iter(sorted(executions)), b"").decode().partition(":")[0]
@@ -110,7 +115,8 @@ def _worker_view(key: str, fields: Mapping[bytes, bytes], executions: Iterable[b
     )
 
 
-def _seconds(moment: datetime | None) -> float | None:
+def seconds_of(moment: datetime | None) -> float | None:
+    """A moment in Unix seconds."""
     return moment.timestamp() if moment else None
 
 

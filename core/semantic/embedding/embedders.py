@@ -119,7 +119,7 @@ class WordLlamaEmbedder:
         return self._identity
 
     def objection(self, text: str) -> NoVector | None:
-        """Too long for a mean to tell texts apart, or in a script it cannot read. ASCII prose is told at a glance."""
+        """TOO_LONG when a mean cannot keep texts apart, UNREADABLE for a script it does not know, else None."""
         if len(text) > 8 * self.MAX_TOKENS:
             return NoVector.TOO_LONG
         if text.isascii() and len(text) <= self.MAX_TOKENS:

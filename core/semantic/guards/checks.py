@@ -26,7 +26,7 @@ MAX_WORDS_CONTRAST = 24
 
 MAX_WORDS_COMPARED = 400
 MAX_CHARACTERS_COMPARED = 3_000
-"""Longer texts are refused: one detail among so many words hardly moves a cosine, and comparing all takes too long."""
+"""Longer texts are refused: one detail among their words hardly moves a cosine, and comparing all takes too long."""
 
 
 class Guard(StrEnum):

@@ -121,16 +121,16 @@ class ProviderJudge:
         answer = Completion(body=stored.body or {}).text
         asked = build_messages(question, stored.prompt, answer) if answer.strip() else None
         if asked is None:
-            return self._told("no", "these texts are not shown to a judge")
+            return self._judgement("no", "these texts are not shown to a judge")
         if not self._breaker.allows():
-            return self._told("broken", "the judge has failed lately")
+            return self._judgement("broken", "the judge has failed lately")
         if not self._budget.take(namespace):
-            return self._told("over-budget")
+            return self._judgement("over-budget")
         deadline = began + (deadline_seconds or self._deadline_seconds)
         left = deadline - time.perf_counter()
         judgement = self._calls.call(lambda: self._ask(asked, left), left) if left > 0 else LATE
         if judgement is LATE:
-            judgement = self._told("late")
+            judgement = self._judgement("late")
         # A reply that cannot be read is a reply: the wording of a question must not be able to switch the judge off.
         if judgement.latency_ms:
             self._breaker.succeeded()
@@ -151,10 +151,10 @@ class ProviderJudge:
             completion = self._provider.complete(request, timeout_seconds=seconds)
         except Exception as error:  # noqa: BLE001 - any provider's errors: a judge that fails is no reason to fail
             if type(error).__name__ == "APITimeoutError":  # by name: importing its package takes most of a second
-                return self._told("late")
+                return self._judgement("late")
             # Its text may quote the prompt: the class must do.
             logger.debug("the judge failed: %s", type(error).__name__)
-            return self._told("broken", type(error).__name__)
+            return self._judgement("broken", type(error).__name__)
         latency_ms = (time.perf_counter() - began) * 1000
         usage, cost_usd = self._paid(completion, latency_ms)
         verdict = parse_verdict(completion.text, asked.token)
@@ -181,7 +181,7 @@ class ProviderJudge:
             self._count("judge_cost_nano_usd", round(cost_usd * NANO_USD))
         return usage, cost_usd
 
-    def _told(self, word: str, reason: str = "") -> Judgement:
+    def _judgement(self, word: str, reason: str = "") -> Judgement:
         return Judgement(word=word, reason=reason, judge=self.name)
 
     def _breaker_changed(self, is_open: bool) -> None:

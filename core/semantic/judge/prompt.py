@@ -74,7 +74,7 @@ def build_messages(
 ) -> JudgeQuestion | None:
     """The messages for the judge; None where a text is too long to judge, or speaks to a judge.
 
-    The token is new each time and cannot be known to whoever wrote the texts.
+    The token is new each time and cannot be known to the writers of the texts.
     """
     if max(len(question), len(stored_question)) > MAX_QUESTION_CHARACTERS or len(stored_answer) > MAX_ANSWER_CHARACTERS:
         return None

@@ -51,7 +51,7 @@ class LabelledPair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> bytes:
-        """Stands for the two texts, whoever labelled them."""
+        """A digest of the two texts: equal for all labels of one pair."""
         texts = f"{len(self.question)}:{self.question}{self.stored}"
         return blake2b(texts.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
@@ -143,7 +143,7 @@ def _at_most(errors: int, labels: int, share: float) -> float:
 
 
 def labels_needed(budget: float, errors: int = 0, confidence: float = CONFIDENCE) -> int:
-    """How many labels with so many errors bound the share of errors by the budget.
+    """The number of labels that, with `errors` errors among them, bound the share of errors by the budget.
 
     >>> [labels_needed(budget) for budget in BUDGETS]
     [299, 149, 59]
@@ -319,7 +319,7 @@ def tighten(
 
 
 def _is_surely_over(errors: int, labels: int, budget: float, confidence: float) -> bool:
-    """Whether so many errors are implausible within the budget: the lower bound passes it."""
+    """Whether the number of errors is implausible within the budget: its lower bound is above it."""
     return labels > 0 and 1 - upper_bound(labels - errors, labels, confidence) > budget
 
 
@@ -334,8 +334,8 @@ def judge_agreement(pairs: Iterable[LabelledPair], confidence: float = CONFIDENC
         if digest in labels[Labeller.OPERATOR]
     ]
     yeses = sum(judged.equivalent for judged, _ in both)
-    false_yes = sum(judged.equivalent and not told.equivalent for judged, told in both)
-    false_no = sum(told.equivalent and not judged.equivalent for judged, told in both)
+    false_yes = sum(judged.equivalent and not asserted.equivalent for judged, asserted in both)
+    false_no = sum(asserted.equivalent and not judged.equivalent for judged, asserted in both)
     return Agreement(
         pairs=len(both),
         agreed=len(both) - false_yes - false_no,

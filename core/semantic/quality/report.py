@@ -198,16 +198,16 @@ def replay(
     points = []
     for threshold in sorted(thresholds, reverse=True):
         served = [seen for seen in nearest if seen.similarity >= threshold]
-        told = [labels[seen.pair] for seen in served if seen.pair in labels]
-        errors = told.count(False)
+        known = [labels[seen.pair] for seen in served if seen.pair in labels]
+        errors = known.count(False)
         points.append(
             ReplayPoint(
                 threshold=threshold,
                 lookups=len(lookups),
                 hits=len(served),
-                labelled=len(told),
+                labelled=len(known),
                 errors=errors,
-                bound=upper_bound(errors, len(told)) if told else 1.0,
+                bound=upper_bound(errors, len(known)) if known else 1.0,
             )
         )
     return points

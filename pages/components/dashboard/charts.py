@@ -10,27 +10,21 @@ import plotly.graph_objects as go
 from core.metrics import Bucket, GaugeBucket, Histogram, Kinds, Summary
 from core.models import HitDetail
 from pages.components.display import outcomes
-from pages.components.display.charts import (
-    BEFORE,
-    FEW,
-    HIT_P50,
-    HIT_P95,
-    LOW,
-    MISS_P50,
-    MISS_P95,
-    MOST_BARS,
-    Mark,
-    _bars,
-    _blank,
-    _detail,
-    _figure,
-    _label,
-    _line,
-    _share_of,
-    _thickness,
-)
+from pages.components.display.charts import MOST_BARS, Mark, add_line, bars, blank, label, over_time, thickness
 from pages.components.display.figures import local
 from pages.components.display.outcomes import Look
+
+LOW = 208
+"""Of the dashboard's first charts, which so have room on the first screen."""
+FEW = 4
+"""Entries up to which the axis counts one by one: there is no half of one."""
+
+HIT_P50 = Look("hit p50", "", "blue", "#0072B2")
+HIT_P95 = Look("hit p95", "", "blue", "#56B4E9", "dash")
+MISS_P50 = Look("miss p50", "", "orange", "#E69F00", "dashdot")
+MISS_P95 = Look("miss p95", "", "red", "#D55E00", "dot")
+BEFORE = Look("before", "", "gray", "#8A929C")
+"""The window before, drawn thin over the one that is shown."""
 
 
 def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
@@ -38,7 +32,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
 
     `before` are the buckets of the window before, one for each: so in all charts over time.
     """
-    figure = _figure(buckets, marks, "requests")
+    figure = over_time(buckets, marks, "requests")
     times = _times(buckets)
     for look, count in _KINDS:
         counts = [count(bucket.summary) for bucket in buckets]
@@ -52,7 +46,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
             )
     _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
     figure.update_annotations(hovertext=None)  # with words to show, a mark would catch the clicks on what is behind it
-    # Of all that lies at one time a click takes whichever is nearest: each of them tells the same.
+    # Of all that lies at one time a click takes the nearest: each of them carries one and the same data.
     figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
     figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
     return figure
@@ -60,11 +54,11 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
 
 def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """The share of lookups that found an answer, all hits and the exact ones alone."""
-    figure = _figure(buckets, marks, "")
+    figure = over_time(buckets, marks, "")
     times = _times(buckets)
-    _line(figure, times, [bucket.summary.hit_rate for bucket in buckets], outcomes.HIT_EXACT, "all hits", "%{y:.1%}")
+    add_line(figure, times, [bucket.summary.hit_rate for bucket in buckets], outcomes.HIT_EXACT, "all hits", "%{y:.1%}")
     exact = [_share_of(bucket.summary, HitDetail.EXACT) for bucket in buckets]
-    _line(figure, times, exact, outcomes.HIT_NORMALIZED, "exact hits alone", "%{y:.1%}")
+    add_line(figure, times, exact, outcomes.HIT_NORMALIZED, "exact hits alone", "%{y:.1%}")
     _ghost(figure, times, [bucket.summary.hit_rate for bucket in before], "all hits before", "%{y:.1%}")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", dtick=0.25)
     figure.update_layout(height=LOW)
@@ -73,16 +67,11 @@ def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
 
 def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """Percentiles of what callers waited, hits beside misses, on a logarithmic axis."""
-    figure = _figure(buckets, marks, "milliseconds")
+    figure = over_time(buckets, marks, "milliseconds")
     times = _times(buckets)
-    for look, measured, percentile in (
-        (MISS_P95, lambda summary: summary.miss_latency, 0.95),
-        (MISS_P50, lambda summary: summary.miss_latency, 0.50),
-        (HIT_P95, lambda summary: summary.hit_latency, 0.95),
-        (HIT_P50, lambda summary: summary.hit_latency, 0.50),
-    ):
+    for look, measured, percentile in _PERCENTILES:
         values = [measured(bucket.summary).percentile(percentile) for bucket in buckets]
-        _line(figure, times, values, look, look.words, "%{y:,.2~f} ms")
+        add_line(figure, times, values, look, look.words, "%{y:,.2~f} ms")
     for name, earlier in (
         ("miss p50 before", [bucket.summary.miss_latency.p50_ms for bucket in before]),
         ("hit p50 before", [bucket.summary.hit_latency.p50_ms for bucket in before]),
@@ -94,13 +83,13 @@ def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: 
 
 def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """Money saved, less what judging and embedding cost, added up over the window, and what misses did cost."""
-    figure = _figure(buckets, marks, "US dollars")
+    figure = over_time(buckets, marks, "US dollars")
     times = _times(buckets)
     saved = _running([bucket.summary.net_saved_usd or 0.0 for bucket in buckets])
     spent = _running([bucket.summary.cost_usd or 0.0 for bucket in buckets])
     name = "saved, net" if any(bucket.summary.overhead_usd for bucket in buckets) else "saved by hits"
-    _line(figure, times, saved, outcomes.HIT_SEMANTIC, name, "$%{y:,.4~f}", fill="tozeroy")
-    _line(figure, times, spent, outcomes.MISS, "spent on misses", "$%{y:,.4~f}")
+    add_line(figure, times, saved, outcomes.HIT_SEMANTIC, name, "$%{y:,.4~f}", fill="tozeroy")
+    add_line(figure, times, spent, outcomes.MISS, "spent on misses", "$%{y:,.4~f}")
     earlier = _running([bucket.summary.net_saved_usd or 0.0 for bucket in before])
     _ghost(figure, times, earlier, "saved before", "$%{y:,.4~f}")
     figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat="~g")
@@ -109,10 +98,10 @@ def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: 
 
 def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], namespace: str | None = None) -> go.Figure:
     """Entries of one namespace or of all, the memory of Redis on an axis of its own, and what was evicted as bars."""
-    figure = _figure(buckets, marks, "entries")
+    figure = over_time(buckets, marks, "entries")
     times = _times(buckets)
     entries = [bucket.last.entries_of(namespace) if bucket.last else None for bucket in buckets]
-    _line(figure, times, entries, outcomes.HIT_EXACT, "entries", "%{y:,}", fill="tozeroy")
+    add_line(figure, times, entries, outcomes.HIT_EXACT, "entries", "%{y:,}", fill="tozeroy")
     if any(bucket.evicted for bucket in buckets):
         figure.add_bar(
             x=times,
@@ -123,7 +112,7 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
         )
     memory = [bucket.last.used_bytes / 1e6 if bucket.last and bucket.last.used_bytes else None for bucket in buckets]
     if any(value is not None for value in memory):
-        _line(figure, times, memory, outcomes.MISS, "memory", "%{y:,.1f} MB")
+        add_line(figure, times, memory, outcomes.MISS, "memory", "%{y:,.1f} MB")
         figure.data[-1].update(yaxis="y2")
         figure.update_layout(
             yaxis2={
@@ -147,15 +136,15 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
 def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
     """Hit rates of models or namespaces, those with the most requests, the busiest on top."""
     shown = [(one, found) for one, found in summaries.items() if found.hit_rate is not None][:MOST_BARS]
-    figure = _bars()
+    figure = bars()
     figure.add_bar(
-        y=[_label(one) for one, _ in shown],
+        y=[label(one) for one, _ in shown],
         x=[found.hit_rate for _, found in shown],
         orientation="h",
         name="hit rate",
         showlegend=False,
         marker={"color": outcomes.HIT_EXACT.hexadecimal, "line": {"width": 0}},
-        width=_thickness(len(shown)),
+        width=thickness(len(shown)),
         text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
         textposition="auto",
         cliponaxis=False,
@@ -168,22 +157,17 @@ def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
 def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
     """Requests by TTL class, hits, misses and bypasses one after the other, the most frequent class on top."""
     shown = list(kinds.items())[:MOST_BARS]
-    figure = _bars()
-    for look, words, count in (
-        (outcomes.HIT_EXACT, "hits", lambda found: found.hits),
-        (outcomes.MISS, "misses", lambda found: found.misses),
-        (outcomes.BYPASS, "bypasses", lambda found: found.bypasses),
-        (outcomes.ERROR, "errors", lambda found: found.errors),
-    ):
+    figure = bars()
+    for look, words, count in _PARTS_OF_A_CLASS:
         counts = [count(found) for _, found in shown]
         if any(counts):
             figure.add_bar(
-                y=[_label(name.replace("_", " ")) for name, _ in shown],
+                y=[label(name.replace("_", " ")) for name, _ in shown],
                 x=counts,
                 orientation="h",
                 name=words,
                 marker={"color": look.hexadecimal, "line": {"width": 0}},
-                width=_thickness(len(shown)),
+                width=thickness(len(shown)),
                 customdata=[name for name, _ in shown],
                 hovertemplate="%{x:,}",
             )
@@ -194,7 +178,7 @@ def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
 
 def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
     """How many callers waited how long, hits beside misses."""
-    figure = _blank("requests")
+    figure = blank("requests")
     for look, name, histogram in ((outcomes.HIT_EXACT, "hits", hits), (outcomes.MISS, "misses", misses)):
         rows = [row for row in histogram.rows() if row[2]]
         figure.add_bar(
@@ -211,12 +195,36 @@ def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
     return figure
 
 
+def _detail(detail: HitDetail) -> Callable[[Summary], int]:
+    return lambda summary: summary.details.get(detail, 0)
+
+
 _KINDS: tuple[tuple[Look, Callable[[Summary], int]], ...] = (
     *((look, _detail(detail)) for detail, look in outcomes.HITS.items()),
     (outcomes.MISS, lambda summary: summary.misses),
     (outcomes.BYPASS, lambda summary: summary.bypasses),
     (outcomes.ERROR, lambda summary: summary.errors),
 )
+
+
+_PERCENTILES: tuple[tuple[Look, Callable[[Summary], Histogram], float], ...] = (
+    (MISS_P95, lambda summary: summary.miss_latency, 0.95),
+    (MISS_P50, lambda summary: summary.miss_latency, 0.50),
+    (HIT_P95, lambda summary: summary.hit_latency, 0.95),
+    (HIT_P50, lambda summary: summary.hit_latency, 0.50),
+)
+
+_PARTS_OF_A_CLASS: tuple[tuple[Look, str, Callable[[Kinds], int]], ...] = (
+    (outcomes.HIT_EXACT, "hits", lambda found: found.hits),
+    (outcomes.MISS, "misses", lambda found: found.misses),
+    (outcomes.BYPASS, "bypasses", lambda found: found.bypasses),
+    (outcomes.ERROR, "errors", lambda found: found.errors),
+)
+
+
+def _share_of(summary: Summary, detail: HitDetail) -> float | None:
+    lookups = summary.hits + summary.misses
+    return summary.details.get(detail, 0) / lookups if lookups else None
 
 
 def _times(buckets: Sequence[Bucket | GaugeBucket]) -> list[datetime]:

@@ -6,56 +6,56 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+from streamlit import column_config as column
 
 from core.metrics import Frequent, Kinds, Summary
 from core.models import OutcomeKind
 from pages.components.display import outcomes
-from pages.components.display.tables import _column
 from pages.components.display.text import one_line
 
 FREQUENT_COLUMNS: dict[str, Any] = {
-    "count": _column.NumberColumn("Times", width=80),
-    "prompt": _column.TextColumn("Prompt", width=330),
-    "latency": _column.NumberColumn("Waited in all, s", format="%.1f", width=130),
-    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=110),
-    "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=110),
-    "model": _column.TextColumn("Model", width="small"),
-    "key": _column.TextColumn("Key", width="medium"),
+    "count": column.NumberColumn("Times", width=80),
+    "prompt": column.TextColumn("Prompt", width=330),
+    "latency": column.NumberColumn("Waited in all, s", format="%.1f", width=130),
+    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=110),
+    "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=110),
+    "model": column.TextColumn("Model", width="small"),
+    "key": column.TextColumn("Key", width="medium"),
 }
 
 
 _BREAKDOWN_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Name", width="medium"),
-    "requests": _column.NumberColumn("Requests", format="localized"),
-    "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
-    "saved_usd": _column.NumberColumn("Saved, $", format="%.4f"),
-    "cost_usd": _column.NumberColumn("Spent, $", format="%.4f"),
-    "hit_ms": _column.NumberColumn("A hit takes, ms", format="%.2f"),
-    "miss_ms": _column.NumberColumn("A miss takes, ms", format="%.0f"),
-    "errors": _column.NumberColumn("Errors"),
+    "name": column.TextColumn("Name", width="medium"),
+    "requests": column.NumberColumn("Requests", format="localized"),
+    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "saved_usd": column.NumberColumn("Saved, $", format="%.4f"),
+    "cost_usd": column.NumberColumn("Spent, $", format="%.4f"),
+    "hit_ms": column.NumberColumn("A hit takes, ms", format="%.2f"),
+    "miss_ms": column.NumberColumn("A miss takes, ms", format="%.0f"),
+    "errors": column.NumberColumn("Errors"),
 }
 
 
 TTL_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("TTL class", width="medium"),
-    "requests": _column.NumberColumn("Requests", format="localized"),
-    "hit_rate": _column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
-    "hits": _column.NumberColumn("Hits", format="localized"),
-    "misses": _column.NumberColumn("Misses", format="localized"),
-    "bypasses": _column.NumberColumn("Bypasses", format="localized"),
+    "name": column.TextColumn("TTL class", width="medium"),
+    "requests": column.NumberColumn("Requests", format="localized"),
+    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "hits": column.NumberColumn("Hits", format="localized"),
+    "misses": column.NumberColumn("Misses", format="localized"),
+    "bypasses": column.NumberColumn("Bypasses", format="localized"),
 }
 
 
 REASON_COLUMNS: dict[str, Any] = {
-    "outcome": _column.TextColumn("Outcome", width=110),
-    "reason": _column.TextColumn("Reason", width="small"),
-    "count": _column.NumberColumn("Requests", format="localized", width=100),
-    "why": _column.TextColumn("What it means", width="large"),
+    "outcome": column.TextColumn("Outcome", width=110),
+    "reason": column.TextColumn("Reason", width="small"),
+    "count": column.NumberColumn("Requests", format="localized", width=100),
+    "why": column.TextColumn("What it means", width="large"),
 }
 
 
 def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
-    """Prompts that came again and again."""
+    """The most frequent prompts."""
     return pd.DataFrame(
         [
             {
@@ -75,12 +75,12 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
 
 def breakdown_columns(name: str) -> dict[str, Any]:
     """The columns of a breakdown by `name`."""
-    return _BREAKDOWN_COLUMNS | {"name": _column.TextColumn(name, width="medium")}
+    return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width="medium")}
 
 
 def reasons(summary: Summary) -> pd.DataFrame:
     """Why requests came to their outcome, and why fresh answers were not stored."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "outcome": kind,
             "reason": one_line(reason, 60),

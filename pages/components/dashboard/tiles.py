@@ -1,12 +1,10 @@
-"""Tiles: figures of a window in words, with the change from the window before, the trend inside and the way behind."""
+"""The tiles of the dashboard: figures of a window, their change from the window before, and links to the requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Literal
 
-import msgspec
 import streamlit as st
 
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
@@ -14,47 +12,20 @@ from core.models import HitDetail, OutcomeKind
 from core.stores import StoreInfo
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
-from pages.components.display.links import REQUESTS, Way
+from pages.components.display.links import REQUESTS, Link
 from pages.components.display.text import literal
+from pages.components.display.tiles import Tile
 
 
-class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `change` is "+3.1%", 0 for none or None for nothing to compare with; `below` is Markdown."""
-
-    label: str
-    value: str
-    below: str
-    explained: str
-    change: str | int | None = None
-    more_is_better: bool = True
-    trend: tuple[float, ...] = ()
-
-
-def draw(tile: Tile, *, stale: bool = False) -> None:
-    """One tile; `stale` ones are greyed."""
-    with st.container(gap="xxsmall"):
-        colour: Literal["normal", "inverse", "off"] = "normal" if tile.more_is_better else "inverse"
-        st.metric(
-            tile.label,
-            f":gray[{sentence(tile.value)}]" if stale else sentence(tile.value),
-            delta=tile.change,
-            delta_color="off" if stale else colour,
-            chart_data=tile.trend if len(tile.trend) > 1 else None,
-            chart_type="area",
-            help=tile.explained,
-        )
-        st.caption(tile.below)
-
-
-def ways(now: Summary) -> list[Way]:
-    """To the requests behind the figures of a window."""
-    found = [Way("All requests")]
+def links_to_requests(now: Summary) -> list[Link]:
+    """Links to the requests behind the figures of a window."""
+    found = [Link("All requests")]
     if now.hits:
-        found.append(Way("Hits", parameters={"outcome": "hit"}))
+        found.append(Link("Hits", parameters={"outcome": "hit"}))
     if now.misses:
-        found.append(Way("Misses", parameters={"outcome": "miss"}))
+        found.append(Link("Misses", parameters={"outcome": "miss"}))
     if now.errors:
-        found.append(Way("Failed", parameters={"outcome": "error"}))
+        found.append(Link("Failed", parameters={"outcome": "error"}))
     for words, outcome, latency in (
         ("Slowest hits", "hit", now.hit_latency),
         ("Slowest misses", "miss", now.miss_latency),
@@ -62,14 +33,14 @@ def ways(now: Summary) -> list[Way]:
         if latency.p95_ms is not None:
             # A percentile is up to a quarter off: rather a few requests too many than none.
             slower = f"{latency.p95_ms / 1.25:.3f}"
-            found.append(Way(words, parameters={"outcome": outcome, "slower": slower}))
+            found.append(Link(words, parameters={"outcome": outcome, "slower": slower}))
     return found
 
 
-def lead(way: Way, view: View) -> None:
-    """A link to what is behind a figure, of the same view where it leads to requests."""
-    seen = view.parameters(ON_REQUESTS) if way.page == REQUESTS else {}
-    st.page_link(way.page, label=f":small[:blue[{way.words}]]", query_params={**seen, **way.parameters})
+def draw_link(link: Link, view: View) -> None:
+    """Draws a link; one to requests carries the view."""
+    seen = view.parameters(ON_REQUESTS) if link.page == REQUESTS else {}
+    st.page_link(link.page, label=f":small[:blue[{link.words}]]", query_params={**seen, **link.parameters})
 
 
 def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket]) -> list[Tile]:
@@ -117,7 +88,7 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
             below=f"{number(now.saved_tokens)} tokens not spent",
             change=change(lambda summary: summary.saved_seconds),
             trend=tuple(accumulate(trend(lambda summary: summary.saved_seconds))),
-            explained="What callers did not wait, because the answer was there. The line adds it up.",
+            explained="How much longer callers would have waited without the stored answers. The line adds it up.",
         ),
         Tile(
             label="Requests",
@@ -162,7 +133,7 @@ def of_store(
 ) -> list[Tile]:
     """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
 
-    `buckets` are empty where nobody samples.
+    `buckets` are empty without Redis, where nothing is sampled.
     """
     samples = [bucket.last for bucket in buckets if bucket.last is not None]
     full = facts.used_bytes / facts.max_bytes if facts and facts.used_bytes and facts.max_bytes else None
@@ -185,8 +156,8 @@ def of_store(
             below=" · ".join(parts),
             more_is_better=False,
             trend=tuple(float(sample.used_bytes) for sample in samples if sample.used_bytes is not None),
-            explained="Memory of the whole Redis server, with everything else that is in it. Evicted are keys that it "
-            "gave up because its memory was full.",
+            explained="Memory of the whole Redis server, with everything else that is in it. It evicts keys when "
+            "its memory is full.",
         ),
     ]
 
@@ -240,5 +211,5 @@ def _request_parts(now: Summary) -> str:
 def _error_parts(now: Summary) -> str:
     reasons = now.reasons.get(OutcomeKind.ERROR, {})
     return " · ".join(f"{literal(name, 30)} {count}" for name, count in list(reasons.items())[:2]) or (
-        "every request got its answer"
+        "every request was answered"
     )

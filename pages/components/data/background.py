@@ -74,5 +74,5 @@ class Background:
 
 @st.cache_resource(show_spinner=False, on_release=lambda background: background.close())
 def background() -> Background:
-    """The one of this console."""
+    """The instance of this console."""
     return Background()

@@ -1,4 +1,4 @@
-"""The doctor's latest word, one for all sessions, and how fresh it is.
+"""The doctor's latest diagnosis, shared by all sessions.
 
 What is looked at here and in Redis takes milliseconds, and is looked at every few seconds. The provider and an embedder
 cost a request or the loading of a model: these are asked now and then, beside the page, and sooner while one is wrong.
@@ -24,14 +24,14 @@ WRONG_OUTSIDE_SECONDS = 30.0
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, and when the provider and the embedder were asked; all else was looked at at `diagnosis.at`."""
+    """What was found, and when the provider and the embedder were asked; all else was checked at `diagnosis.at`."""
 
     diagnosis: Diagnosis
     outside_at: float
 
 
 class Checkup:
-    """Looks when somebody wants to know and the last look is old. Threads share it: one looks, the others wait."""
+    """The doctor's latest diagnosis, renewed when it is asked for and old. Threads share it: one looks, others wait."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -42,18 +42,18 @@ class Checkup:
 
     @property
     def has_looked(self) -> bool:
-        """Whether there is a word already; without one `look` may take seconds."""
+        """Whether there is a diagnosis already; without one `look` may take seconds."""
         return self._latest is not None
 
     def look(self, services: Services, *, afresh: bool = False) -> Looked:
-        """The latest word, a few seconds old at most; `afresh`: everything is looked at now."""
+        """The latest diagnosis, at most a few seconds old; `afresh` checks everything now."""
         with self._lock:
             now, latest = self._clock(), self._latest
             if latest is None or afresh:
                 self._outside = tuple(outside_findings(services))
                 outside_at = self._clock()
-            elif (told := self._told(services, now - latest.outside_at)) is not None:
-                self._outside, outside_at = told, now
+            elif (answer := self._answer(services, now - latest.outside_at)) is not None:
+                self._outside, outside_at = answer, now
             elif now - latest.diagnosis.at < SECONDS * 0.9:  # those who look every SECONDS find a new one
                 return latest
             else:
@@ -62,8 +62,8 @@ class Checkup:
             self._latest = Looked(diagnosis=diagnosis, outside_at=outside_at)
             return self._latest
 
-    def _told(self, services: Services, age: float) -> tuple[Finding, ...] | None:
-        """What provider and embedder have said since; has them asked when that is old."""
+    def _answer(self, services: Services, age: float) -> tuple[Finding, ...] | None:
+        """New findings of provider and embedder, None if there are none; asks both in the background when old."""
         if self._asking is not None and self._asking.done():
             asked, self._asking = self._asking, None
             return asked.result()
@@ -75,5 +75,5 @@ class Checkup:
 
 @st.cache_resource(show_spinner=False)
 def checkup() -> Checkup:
-    """The one of this console."""
+    """The instance of this console."""
     return Checkup()

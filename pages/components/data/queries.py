@@ -1,4 +1,8 @@
-"""The figures of the window that the viewer looks at, each read once for all sessions that look at the same."""
+"""All that the console reads from its servers, one function a read, shared by the sessions that ask for the same.
+
+A read returns a `Reading`: its value, when it was read, and the error if it could not be read again. A function that
+returns a plain value is derived from a read.
+"""
 
 from __future__ import annotations
 
@@ -6,120 +10,359 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from core.invalidation import Invalidation, InvalidationState
-from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, RequestFilter, Summary
+import msgspec
+
+from core.access import AuditRecord
+from core.cache import Bypassed
+from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries
+from core.errors import StoreUnavailable
+from core.invalidation import Invalidation, InvalidationState, Schedule
+from core.keys import Slot
+from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
 from core.models import OutcomeKind
-from core.semantic.quality import Pair
+from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.stores import StoreInfo
 from pages.components.data import context
-from pages.components.data.readings import Reading
-from pages.components.data.view import View
+from pages.components.data.context import NO_QUEUE, queue_readings, readings
+from pages.components.data.entry_filters import Filters
+from pages.components.data.readings import shared
+from pages.components.data.view import EVIDENCE_WINDOWS, RANGES, EvidenceView, View, evidence_since
 from pages.components.display.charts import Mark
+from workers.queue import JobView, QueueView, WorkerView, job_id
 
 CLOSED_SECONDS = 9
-"""How long closed buckets count as the latest: just less than charts are drawn anew."""
+"""Closed buckets are read at most this often, a little more often than charts are drawn."""
 SLOW_SECONDS = 300
+EVIDENCE_SECONDS = 30
+"""Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
-MARKED = 100
+MOST_REQUESTS = 500
+MOST_PAIRS = 1000
+MOST_JOBS = 200
+MOST_INVALIDATIONS = 200
+MOST_MARKS = 100
+DAY_SECONDS = 86_400
 
 
-def summary(view: View) -> Reading[Summary]:
+# Figures of a window
+
+
+@shared(readings)
+def summary(view: View) -> Summary:
     """The figures of the window."""
+    return _summary(view)
+
+
+def _once_a_step(view: View, *_: object) -> float:
+    return min(SLOW_SECONDS, view.window.step)
+
+
+@shared(readings, max_age=_once_a_step)
+def slow_summary(view: View) -> Summary:
+    """The figures of the window, for charts without a time line: read once a step."""
+    return _summary(view)
+
+
+def _summary(view: View) -> Summary:
+    return context.services().metrics.summary(view.window.seconds, namespace=view.namespace, model=view.model)
+
+
+@shared(readings, max_age=10)
+def last_day() -> Summary:
+    """The figures of the last 24 hours, over all models and namespaces."""
+    return context.services().metrics.summary(DAY_SECONDS)
+
+
+@shared(readings, max_age=CLOSED_SECONDS)
+def comparison(view: View) -> Comparison:
+    """The figures of the window beside those of the window before it."""
     metrics = context.services().metrics
-    return context.readings().get(
-        ("summary", *view.name),
-        lambda: metrics.summary(view.window.seconds, namespace=view.namespace, model=view.model),
-    )
+    return metrics.comparison(view.window.seconds, namespace=view.namespace, model=view.model)
 
 
 def previous(view: View) -> Summary | None:
-    """The figures of the window before, if it had requests."""
-    metrics = context.services().metrics
-    compared: Reading[Comparison] = context.readings().get(
-        ("comparison", *view.name),
-        lambda: metrics.comparison(view.window.seconds, namespace=view.namespace, model=view.model),
-        max_age=CLOSED_SECONDS,
+    """The figures of the window before; None where it had no requests."""
+    compared = comparison(view).value
+    return compared.previous if compared and compared.previous.requests else None
+
+
+@shared(readings, max_age=CLOSED_SECONDS)
+def closed_buckets(view: View, windows: int) -> list[Bucket]:
+    """The closed buckets of the latest `windows` windows, the oldest first."""
+    window = view.window
+    return context.services().metrics.series(
+        window.seconds * windows, window.step, namespace=view.namespace, model=view.model, closed_only=True
     )
-    return compared.value.previous if compared.value and compared.value.previous.requests else None
 
 
 def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket]]:
     """The closed buckets of the window, and those of the window before (none without `compare`)."""
-    metrics = context.services().metrics
-    window, step = view.window.seconds, view.window.step
-    reading: Reading[list[Bucket]] = context.readings().get(
-        ("series", compare, *view.name),
-        lambda: metrics.series(
-            window * 2 if compare else window, step, namespace=view.namespace, model=view.model, closed_only=True
-        ),
-        max_age=CLOSED_SECONDS,
-    )
-    buckets = reading.value or []
-    count = window // step
+    buckets = closed_buckets(view, 2 if compare else 1).value or []
+    count = view.window.seconds // view.window.step
     return buckets[-count:], buckets[:-count]
 
 
+@shared(readings, max_age=CLOSED_SECONDS)
+def gauge_buckets(range_name: str) -> list[GaugeBucket]:
+    """What was stored and evicted during a range; empty without Redis, where nothing is sampled."""
+    kept, window = context.services().gauges, RANGES[range_name]
+    return kept.series(window.seconds, window.step, ends_at=time.time()) if kept is not None else []
+
+
 def gauges(view: View) -> Sequence[GaugeBucket]:
-    """What was stored and evicted during the window; nothing where nobody samples."""
-    kept = context.services().gauges
-    if kept is None:
-        return ()
-    reading: Reading[list[GaugeBucket]] = context.readings().get(
-        ("gauges", view.range),
-        lambda: kept.series(view.window.seconds, view.window.step, ends_at=time.time()),
-        max_age=CLOSED_SECONDS,
-    )
-    return reading.value or ()
+    """What was stored and evicted during the window; empty where nothing is sampled."""
+    return gauge_buckets(view.range).value or ()
+
+
+@shared(readings, max_age=_once_a_step)
+def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
+    """The figures by model or namespace, the busiest first. In long windows they are read less often."""
+    metrics = context.services().metrics
+    return metrics.breakdown(view.window.seconds, by, namespace=view.namespace, model=view.model)
 
 
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
-    """The figures by model or namespace, the busiest first. In long windows they are read less often."""
-    metrics = context.services().metrics
-    reading: Reading[dict[str, Summary]] = context.readings().get(
-        (by, *view.name),
-        lambda: metrics.breakdown(view.window.seconds, by, namespace=view.namespace, model=view.model),
-        max_age=min(SLOW_SECONDS, view.window.step),
-    )
-    return reading.value or {}
+    """The figures by model or namespace, the busiest first; empty while they cannot be read."""
+    return summaries_by(view, by).value or {}
 
 
-def slow_summary(view: View) -> Summary | None:
-    """The figures of the window as charts without a time line show them: read once a step."""
-    metrics = context.services().metrics
-    reading: Reading[Summary] = context.readings().get(
-        ("slow-summary", *view.name),
-        lambda: metrics.summary(view.window.seconds, namespace=view.namespace, model=view.model),
-        max_age=min(SLOW_SECONDS, view.window.step),
-    )
-    return reading.value
+@shared(readings, max_age=30)
+def models_of_month() -> list[str]:
+    """Models that had a request in the last thirty days, the busiest first."""
+    return list(context.services().metrics.breakdown(30 * DAY_SECONDS, "model"))
 
 
-def most_frequent(view: View, kind: OutcomeKind) -> list[Frequent]:
-    """What is hit or missed most among the latest requests."""
-    metrics = context.services().metrics
-    where = RequestFilter(namespace=view.namespace, model=view.model)
-    reading: Reading[list[Frequent]] = context.readings().get(
-        ("top", kind, view.namespace, view.model), lambda: metrics.top(kind, MOST_FREQUENT, where), max_age=10
-    )
-    return reading.value or []
+def known_models() -> list[str]:
+    """Models that had a request in the last thirty days; empty while they cannot be read."""
+    return models_of_month().value or []
+
+
+# Requests
+
+
+@shared(readings)
+def requests(where: RequestFilter, seconds: float) -> list[RequestRecord]:
+    """The latest requests that match, of the last `seconds` unless the filter names a moment itself."""
+    starts_at = time.time() - seconds if where.starts_at is None else where.starts_at
+    return context.services().metrics.recent(MOST_REQUESTS, msgspec.structs.replace(where, starts_at=starts_at))
+
+
+@shared(readings)
+def latest_request() -> RequestRecord | None:
+    """The latest request of all; None where there was none."""
+    return next(iter(context.services().metrics.recent(1)), None)
+
+
+@shared(readings, max_age=10)
+def frequent(kind: OutcomeKind, namespace: str | None, model: str | None) -> list[Frequent]:
+    """What has an outcome most often among the latest requests."""
+    where = RequestFilter(namespace=namespace, model=model)
+    return context.services().metrics.top(kind, MOST_FREQUENT, where)
+
+
+# Entries
+
+
+@shared(readings, max_age=5)
+def entry_count(namespace: str | None, model: str | None) -> int:
+    """Number of stored entries, by the index."""
+    return context.services().health.count_entries(namespace, model)
+
+
+@shared(readings)
+def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
+    """The page of entries after a place, and how many the index lists."""
+    built = context.services()
+    slots = [Slot(chosen.namespace, bucket) for bucket in range(built.settings.buckets)]
+    where = chosen.where(time.time())
+    page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
+    return page, count_listed(built.store, slots, where)
+
+
+@shared(readings)
+def entry(namespace: str, key: str) -> FoundEntry | None:
+    """The entry at a key, with its hits and its pin; None where there is none."""
+    built = context.services()
+    return find_entry(built.store, namespace, key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=5)
+def models_in_store() -> list[str]:
+    """Models that have entries, in any namespace, sorted."""
+    built = context.services()
+    slots = [Slot(name, bucket) for name in built.store.namespaces() for bucket in range(built.settings.buckets)]
+    return sorted({model for slot in slots for model in built.store.models(slot)})
+
+
+def stored_models() -> list[str]:
+    """Models that have entries; empty while they cannot be read."""
+    return models_in_store().value or []
+
+
+@shared(readings, max_age=5)
+def namespaces_in_store() -> list[str]:
+    """Namespaces that have entries or a record."""
+    return context.services().store.namespaces()
+
+
+def namespaces() -> list[str]:
+    """Namespaces to choose from, the configured one first."""
+    first = context.services().settings.namespace
+    return [first, *(name for name in namespaces_in_store().value or () if name != first)]
+
+
+# Invalidations and schedules
+
+
+@shared(readings, max_age=1)
+def invalidations(limit: int) -> list[Invalidation]:
+    """The latest `limit` invalidations, the newest first."""
+    return context.services().invalidation.history(limit=limit)
 
 
 def marks(view: View) -> list[Mark]:
-    """Invalidations as marks for time lines."""
-    history: Reading[list[Invalidation]] = context.readings().get(
-        "history", lambda: context.services().invalidation.history(limit=MARKED)
-    )
+    """The invalidations of the view's namespace as marks for time lines."""
     return [
         Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in history.value or ()
+        for done in invalidations(MOST_MARKS).value or ()
         if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
     ]
 
 
-PAIRS = 1000
-"""The latest near matches are looked through, so many at most."""
+@shared(readings)
+def invalidation(invalidation_id: str) -> Invalidation | None:
+    """One invalidation; None where there is none with this id."""
+    return next(iter(context.services().invalidation.history(invalidation_id=invalidation_id)), None)
 
 
-def pairs_of(namespace: str) -> Reading[list[Pair]]:
-    """The latest near matches of a namespace."""
-    evidence = context.services().evidence
-    return context.readings().get(("pairs", namespace), lambda: evidence.pairs(namespace, limit=PAIRS), max_age=5)
+@shared(readings)
+def audit_trail(invalidation_id: str) -> list[AuditRecord]:
+    """The latest audit records of an invalidation, the newest first."""
+    return context.services().audit.records(limit=50, invalidation_id=invalidation_id)
+
+
+@shared(readings, max_age=1)
+def schedules() -> list[Schedule]:
+    """All schedules, the next one first; empty without Redis."""
+    kept = context.services().schedules
+    return kept.all() if kept is not None else []
+
+
+# Near matches
+
+
+@shared(readings)
+def threshold_state(namespace: str) -> tuple[Threshold, list[Published]]:
+    """The threshold in force and all its versions."""
+    thresholds = context.services().thresholds
+    return thresholds.current(namespace), thresholds.versions(namespace)
+
+
+@shared(readings, max_age=5)
+def namespaces_with_threshold() -> list[str]:
+    """Namespaces that a threshold was published for."""
+    return context.services().thresholds.namespaces()
+
+
+@shared(readings, max_age=5)
+def pairs(namespace: str) -> list[Pair]:
+    """The latest near matches of a namespace, at most a thousand."""
+    return context.services().evidence.pairs(namespace, limit=MOST_PAIRS)
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def evidence(view: EvidenceView) -> EvidenceReport:
+    """What the evidence of a namespace says."""
+    return context.services().evidence.report(view.namespace, since=evidence_since(view.window, time.time()))
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def evidence_of_all(window: str) -> list[EvidenceReport]:
+    """What the evidence of each namespace says."""
+    return context.services().evidence.reports(since=evidence_since(window, time.time()))
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
+    """The recorded lookups of a namespace, replayed at all thresholds."""
+    return context.services().evidence.replay(view.namespace, since=evidence_since(view.window, time.time()))
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def hedging(window: str) -> Hedging:
+    """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
+    return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
+
+
+# The store, the queue and who works
+
+
+@shared(readings, max_age=4)
+def store_facts() -> StoreInfo:
+    """What the store says of itself."""
+    return context.services().store.info()
+
+
+@shared(readings, max_age=4)
+def bypassed() -> list[Bypassed]:
+    """The namespaces whose requests bypass the cache."""
+    built = context.services()
+    return built.switch.all(built.store.namespaces())
+
+
+@shared(readings, max_age=FRESH_SECONDS)
+def alerts() -> list[Alert]:
+    """The alerts that fire now."""
+    built = context.services()
+    recent = built.metrics.summary(built.alert_board.rules.window_seconds)
+    return built.alert_board.look(recent, built.health.check())
+
+
+@shared(queue_readings)
+def pools() -> list[Pool]:
+    """The pools of workers with a recent heartbeat."""
+    return _pools()
+
+
+@shared(queue_readings)
+def alive_workers() -> int:
+    """Number of workers in the pools with a recent heartbeat; alerts and Prometheus count the same way."""
+    return sum(pool.workers for pool in _pools())
+
+
+def _pools() -> list[Pool]:
+    client = context.services().queue_redis
+    if client is None:
+        raise StoreUnavailable(NO_QUEUE)
+    return WorkerPools(client).alive()
+
+
+@shared(queue_readings)
+def queue() -> QueueView:
+    """The queue in numbers."""
+    return context.queue().queue_view()
+
+
+@shared(queue_readings)
+def workers() -> list[WorkerView]:
+    """Worker processes, the ones that may be lost included."""
+    return context.queue().workers()
+
+
+@shared(queue_readings, max_age=1)
+def jobs() -> list[JobView]:
+    """The latest jobs, the newest first."""
+    return context.queue().jobs(limit=MOST_JOBS)
+
+
+@shared(queue_readings, max_age=0.4)
+def job(identifier: str) -> JobView | None:
+    """A job as it is now; None where it has no record."""
+    return context.queue().job(identifier)
+
+
+@shared(queue_readings)
+def replay() -> JobView | None:
+    """The replay of sample questions in the configured namespace; None where there is none."""
+    return context.queue().job(job_id("replay", context.services().settings.namespace))

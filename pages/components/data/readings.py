@@ -9,21 +9,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from cachetools import LRUCache
 
 from core.errors import CacheError, OutcomeUnknown, StoreUnavailable, WriteRefused
 
 Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
 
 FAILURES = (StoreUnavailable, WriteRefused, OutcomeUnknown)
 
 MAX_READINGS = 256
 PAUSE_SECONDS = 1.0
-"""After a failed read nothing is read for so long: a page of ten figures waits for a dead server once."""
+"""Pause in seconds after a failed read: a page of ten figures waits for a dead server once."""
 PAUSE_FACTOR = 4.0
-"""And at least for so many times as long as the failure took: a server that hangs costs a fifth of the time."""
+"""The pause is at least this many times as long as the failure took: a server that hangs costs a fifth of the time."""
 
 
 class Reading(Generic[Value]):
@@ -112,6 +114,27 @@ class Readings:
             self.failing_since = now
         self.error = str(error)
         self._pause_until = now + max(PAUSE_SECONDS, PAUSE_FACTOR * (now - began))
+
+
+def shared(
+    readings: Callable[[], Readings], *, max_age: float | Callable[..., float] = 2.0
+) -> Callable[[Callable[Arguments, Value]], Callable[Arguments, Reading[Value]]]:
+    """Makes a function that reads a server return a shared Reading of its value.
+
+    The reading is kept by the function itself and all its arguments, which must be hashable: no two reads share one.
+    It is at most `max_age` seconds old, a number or a function of the arguments.
+    """
+
+    def decorate(read: Callable[Arguments, Value]) -> Callable[Arguments, Reading[Value]]:
+        @wraps(read)
+        def reading(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
+            name = (read, args, tuple(sorted(kwargs.items())))
+            age = max_age(*args, **kwargs) if callable(max_age) else max_age
+            return readings().get(name, lambda: read(*args, **kwargs), age)
+
+        return reading
+
+    return decorate
 
 
 def _stale(kept: Reading[Any] | None, error: str) -> Reading[Any]:

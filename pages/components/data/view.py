@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import streamlit as st
-
-from core.metrics import Summary
-from pages.components.data import context
-from pages.components.data.readings import Reading
-from pages.components.display.text import one_line
-
-ALL = "all"
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -43,13 +35,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         """The window of time."""
         return RANGES[self.range]
 
-    @property
-    def name(self) -> tuple[object, ...]:
-        """For shared readings."""
-        return (self.range, self.namespace, self.model)
-
     def parameters(self, names: Names) -> dict[str, str]:
-        """The same for a link to a page whose controls have these names."""
+        """Query parameters of a link that shows this view on a page whose controls have these names."""
         chosen = {names.range: self.range, names.model: self.model, names.namespace: self.namespace}
         return {name: value for name, value in chosen.items() if value is not None}
 
@@ -69,36 +56,33 @@ ON_DASHBOARD = Names("range", "for_model", "for_namespace")
 ON_REQUESTS = Names("within", "of_model", "of_namespace")
 
 
-def choose_view(names: Names) -> View:
-    """The controls, one beside the other: inside a horizontal container."""
-    chosen = st.segmented_control(
-        "Range", list(RANGES), default="15m", key=names.range, bind="query-params", required=True
-    )
-    models = [ALL, *known_models()]
-    model = st.selectbox("Model", models, key=names.model, bind="query-params", width=125, format_func=_all_models)
-    namespaces = [ALL, *context.namespaces()]
-    namespace = st.selectbox(
-        "Namespace", namespaces, key=names.namespace, bind="query-params", width=145, format_func=_all_namespaces
-    )
-    return View(
-        range=chosen or "15m",
-        namespace=None if namespace == ALL else namespace,
-        model=None if model == ALL else model,
-    )
+EVIDENCE_WINDOWS: dict[str, tuple[str, float | None]] = {
+    "24h": ("last 24 hours", 86_400.0),
+    "7d": ("last 7 days", 7 * 86_400.0),
+    "30d": ("last 30 days", 30 * 86_400.0),
+    "all": ("all that is kept", None),
+}
+"""Words and seconds; None for everything."""
 
 
-def known_models() -> list[str]:
-    """Models that had a request in the last thirty days."""
-    metrics = context.services().metrics
-    known: Reading[dict[str, Summary]] = context.readings().get(
-        "models", lambda: metrics.breakdown(30 * 86_400, "model"), max_age=30
-    )
-    return list(known.value or ())
+class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
+    """The namespace and the window that the viewer chose on the Quality page; `window` is a key of EVIDENCE_WINDOWS."""
+
+    namespace: str
+    window: str
+
+    @property
+    def words(self) -> str:
+        """The window in words."""
+        return EVIDENCE_WINDOWS[self.window][0]
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether the window holds all evidence that is kept."""
+        return EVIDENCE_WINDOWS[self.window][1] is None
 
 
-def _all_models(name: str) -> str:
-    return "All models" if name == ALL else one_line(name, 60)
-
-
-def _all_namespaces(name: str) -> str:
-    return "All namespaces" if name == ALL else name
+def evidence_since(window: str, now: float) -> float | None:
+    """Where a window of evidence begins, in Unix seconds; None for everything."""
+    seconds = EVIDENCE_WINDOWS[window][1]
+    return None if seconds is None else now - seconds

@@ -16,7 +16,7 @@ _FENCED = re.compile(
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Some lines of an answer. `language` is None for text, and empty for code of which it is not told."""
+    """Some lines of an answer. `language` is None for text, and empty for code that names none."""
 
     text: str
     language: str | None = None
@@ -38,7 +38,7 @@ def pieces(answer: str) -> list[Piece]:
 
 
 def show_answer(answer: str) -> None:
-    """The whole answer."""
+    """Draws the whole answer: text as it is, fenced code as code."""
     for piece in pieces(answer):
         if piece.language is None:
             st.text(visible(piece.text), width="stretch")

@@ -1,7 +1,7 @@
 """Drawings: a chart is drawn once for all sessions that see the same values in the same time zone.
 
 Drawing costs tens of milliseconds, and open dashboards all draw at once whenever a bucket closes. What is shared goes
-by the values alone: whoever may see less has other values, and so other drawings.
+by the values alone: a viewer who may see less has other values, and so other drawings.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from pages.components.display.figures import zone
 MAX_DRAWINGS = 128
 
 
-class Drawing(go.Figure):
+class Drawing(go.Figure):  # type: ignore[misc]  # Plotly carries no types
     """A finished chart. Streamlit asks for its plain form whenever it sends one: this one is made once."""
 
     def __init__(self, figure: go.Figure) -> None:
         super().__init__()
-        self._plain = json.loads(figure.to_json())
+        self._plain: dict[str, Any] = json.loads(figure.to_json())
 
     def to_dict(self) -> dict[str, Any]:
-        """The plain form, which nobody changes."""
+        """The plain form; must not be changed."""
         return self._plain
 
 
@@ -64,5 +64,5 @@ class _Place:
 
 @st.cache_resource(show_spinner=False)
 def drawings() -> Drawings:
-    """Those of this console."""
+    """The drawings of this console."""
     return Drawings()

@@ -5,38 +5,24 @@ Equal buckets give an equal figure, so that a chart is drawn anew only when one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 
 import msgspec
 import plotly.graph_objects as go
 
-from core.metrics import Bucket, GaugeBucket, Summary
-from core.models import HitDetail
+from core.metrics import Bucket, GaugeBucket
 from pages.components.display import outcomes
 from pages.components.display.figures import local
 from pages.components.display.outcomes import Look
 from pages.components.display.text import one_line
 
 HEIGHT = 260
-LOW = 208
-"""Of the dashboard's first charts, which so have room on the first screen."""
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
-FEW = 4
-"""Entries up to which the axis counts one by one: there is no half of one."""
 MOST_BARS = 8
 """Bars by name in one chart: the rest is in the tables."""
-
-HIT_P50 = Look("hit p50", "", "blue", "#0072B2")
-HIT_P95 = Look("hit p95", "", "blue", "#56B4E9", "dash")
-MISS_P50 = Look("miss p50", "", "orange", "#E69F00", "dashdot")
-MISS_P95 = Look("miss p95", "", "red", "#D55E00", "dot")
-
-
-BEFORE = Look("before", "", "gray", "#8A929C")
-"""The window before, drawn thin over the one that is shown."""
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +33,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def faded(figure: go.Figure) -> go.Figure:
-    """The same in the look of values that could not be read again."""
+    """A copy in pale colours: the look of values that could not be read again."""
     return go.Figure(figure).update_traces(opacity=0.35)
 
 
@@ -79,33 +65,24 @@ def steps(taken: Mapping[str, float]) -> go.Figure:
     return figure
 
 
-def _share_of(summary: Summary, detail: HitDetail) -> float | None:
-    lookups = summary.hits + summary.misses
-    return summary.details.get(detail, 0) / lookups if lookups else None
-
-
-def _detail(detail: HitDetail) -> Callable[[Summary], int]:
-    return lambda summary: summary.details.get(detail, 0)
-
-
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """A name from outside as Plotly shows it literally: it takes some tags for formatting."""
     return escape(one_line(name, 24)) or "none"
 
 
-def _bars() -> go.Figure:
-    figure = _blank("")
+def bars() -> go.Figure:
+    figure = blank("")
     figure.update_layout(hovermode="closest", bargap=0.35)
     figure.update_yaxes(autorange="reversed", type="category", ticklabelstandoff=6)
     return figure
 
 
-def _thickness(count: int) -> float:
-    """Of each of so many bars by name, as a share of its place: a single one would fill the chart."""
+def thickness(count: int) -> float:
+    """Thickness of each of `count` bars, as a share of its place: a single thick one would fill the chart."""
     return min(0.65, 0.16 * (1 + count))
 
 
-def _line(
+def add_line(
     figure: go.Figure,
     times: Sequence[datetime],
     values: Sequence[float | None],
@@ -126,9 +103,9 @@ def _line(
     )
 
 
-def _figure(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], unit: str) -> go.Figure:
+def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], unit: str) -> go.Figure:
     """A figure over the window, with the marks that lie in it."""
-    figure = _blank(unit)
+    figure = blank(unit)
     if buckets:
         first, last = buckets[0], buckets[-1]
         starts, ends = first.starts_at, last.starts_at + last.seconds
@@ -159,7 +136,7 @@ def _figure(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], unit
     return figure
 
 
-def _blank(unit: str) -> go.Figure:
+def blank(unit: str) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=HEIGHT,

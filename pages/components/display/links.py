@@ -7,8 +7,8 @@ import msgspec
 REQUESTS = "pages/requests.py"
 
 
-class Way(msgspec.Struct, frozen=True):
-    """Where a click leads: the button's words, the page, and what it is to show."""
+class Link(msgspec.Struct, frozen=True):
+    """A link to a page: its words, the page, and the query parameters it opens with."""
 
     words: str
     page: str = REQUESTS

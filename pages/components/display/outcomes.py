@@ -23,11 +23,11 @@ class Look(msgspec.Struct, frozen=True):
 
     @property
     def short(self) -> str:
-        """For legends, where the hits stand together."""
+        """Words for a legend, where all hits stand together."""
         return self.words.removeprefix("hit, ")
 
 
-# Okabe and Ito's palette: told apart with every common kind of colour blindness, on white and on black.
+# Okabe and Ito's palette: distinct with every common kind of colour blindness, on white and on black.
 HIT_EXACT = Look("hit, exact", ":material/bolt:", "blue", "#0072B2")
 HIT_NORMALIZED = Look("hit, normalized", ":material/match_case:", "blue", "#56B4E9", "dash")
 HIT_SEMANTIC = Look("hit, semantic", ":material/hub:", "green", "#009E73", "dot")
@@ -51,7 +51,7 @@ def look(kind: OutcomeKind, detail: HitDetail | None) -> Look:
 
 
 _FOUND = {
-    HitDetail.EXACT: "The same request was answered before, to the letter.",
+    HitDetail.EXACT: "Exactly this request was answered before.",
     HitDetail.NORMALIZED: (
         "A request that differs only in case, white space or closing punctuation was answered before."
     ),
@@ -203,7 +203,7 @@ def why_not_stored(reason: str) -> str:
 
 
 def briefly(kind: OutcomeKind, detail: HitDetail | None, reason: str, not_stored: str = "") -> str:
-    """The same in a few words, for tables."""
+    """The reason for an outcome in a few words, for tables."""
     if kind is OutcomeKind.HIT:
         words = _BRIEFLY.get(reason) or _BRIEFLY_FOUND[detail or HitDetail.EXACT]
     else:

@@ -7,32 +7,32 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import streamlit as st
+from streamlit import column_config as column
 
+from core.keys import Part
 from core.metrics import RequestRecord
+from core.semantic import Neighbour
 from core.text import to_csv
 from pages.components.display import outcomes
 from pages.components.display.figures import duration, local
 from pages.components.display.text import one_line
 from workers.queue import WorkerView
 
-_column = st.column_config
-
 REQUEST_COLUMNS: dict[str, Any] = {
-    "outcome": _column.TextColumn("Outcome", width=112),
-    "prompt": _column.TextColumn("Prompt", width=300),
-    "why": _column.TextColumn("Why", width=200),
-    "latency": _column.NumberColumn("Waited, ms", format="%.1f", width=90),
-    "time": _column.DatetimeColumn("Time", format="HH:mm:ss", width=75),
-    "reason": _column.TextColumn("Reason", width="small"),
-    "not_stored": _column.TextColumn("Not stored", width="small"),
-    "saved": _column.NumberColumn("Saved, ms", format="%.0f", width=100),
-    "saved_usd": _column.NumberColumn("Saved, $", format="%.6f", width=100),
-    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=100),
-    "model": _column.TextColumn("Model", width="small"),
-    "namespace": _column.TextColumn("Namespace", width="small"),
-    "ttl_class": _column.TextColumn("TTL class", width="small"),
-    "key": _column.TextColumn("Key", width="medium"),
+    "outcome": column.TextColumn("Outcome", width=112),
+    "prompt": column.TextColumn("Prompt", width=300),
+    "why": column.TextColumn("Why", width=200),
+    "latency": column.NumberColumn("Waited, ms", format="%.1f", width=90),
+    "time": column.DatetimeColumn("Time", format="HH:mm:ss", width=75),
+    "reason": column.TextColumn("Reason", width="small"),
+    "not_stored": column.TextColumn("Not stored", width="small"),
+    "saved": column.NumberColumn("Saved, ms", format="%.0f", width=100),
+    "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=100),
+    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=100),
+    "model": column.TextColumn("Model", width="small"),
+    "namespace": column.TextColumn("Namespace", width="small"),
+    "ttl_class": column.TextColumn("TTL class", width="small"),
+    "key": column.TextColumn("Key", width="medium"),
 }
 
 REQUESTS_SHOWN = ("outcome", "prompt", "why", "latency", "time")
@@ -40,14 +40,28 @@ REQUESTS_SHOWN = ("outcome", "prompt", "why", "latency", "time")
 
 
 WORKER_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Worker", width=170),
-    "state": _column.TextColumn("State", width=65),
-    "heartbeat": _column.NumberColumn("Heard of, s ago", format="%.0f", width=110),
-    "job": _column.TextColumn("Works on", width=125),
-    "done": _column.NumberColumn("Done", width=55),
-    "failed": _column.NumberColumn("Failed", width=55),
-    "up": _column.TextColumn("Up for", width=95),
-    "process": _column.TextColumn("Host and process", width=135),
+    "name": column.TextColumn("Worker", width=170),
+    "state": column.TextColumn("State", width=65),
+    "heartbeat": column.NumberColumn("Heartbeat, s ago", format="%.0f", width=110),
+    "job": column.TextColumn("Works on", width=125),
+    "done": column.NumberColumn("Done", width=55),
+    "failed": column.NumberColumn("Failed", width=55),
+    "up": column.TextColumn("Up for", width=95),
+    "process": column.TextColumn("Host and process", width=135),
+}
+
+
+PART_COLUMNS: dict[str, Any] = {
+    "name": column.TextColumn("Part", width=180),
+    "value": column.TextColumn("Value", width="large"),
+    "digest": column.TextColumn("Digest", width=130),
+}
+
+NEIGHBOUR_COLUMNS: dict[str, Any] = {
+    "similarity": column.NumberColumn("Cosine", format="%.3f", width=80),
+    "verdict": column.TextColumn("What the lookup makes of it", width=300),
+    "prompt": column.TextColumn("Stored question", width=260),
+    "key": column.TextColumn("Key", width="small"),
 }
 
 
@@ -94,6 +108,28 @@ def workers(found: Iterable[WorkerView], now: float) -> pd.DataFrame:
             for worker in found
         ],
         columns=list(WORKER_COLUMNS),
+    )
+
+
+def parts(found: Iterable[Part]) -> pd.DataFrame:
+    """What a request is made of."""
+    rows = [{"name": part.name, "value": one_line(part.words, 200), "digest": part.digest} for part in found]
+    return pd.DataFrame(rows, columns=list(PART_COLUMNS))
+
+
+def neighbours(found: Iterable[tuple[Neighbour, str]]) -> pd.DataFrame:
+    """Near entries with what a lookup makes of each, the nearest first."""
+    return pd.DataFrame(
+        [
+            {
+                "similarity": one.similarity,
+                "verdict": one_line(verdict, 200),
+                "prompt": one_line(one.prompt, 300),
+                "key": one.key,
+            }
+            for one, verdict in found
+        ],
+        columns=list(NEIGHBOUR_COLUMNS),
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from unicodedata import category
 
+from core.errors import CacheError
+
 # Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
 _JOINERS = "\u200c\u200d"
 
@@ -23,13 +25,13 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 120) -> str:
-    """The same on one line, cut to `limit` characters, for tables."""
+    """The visible text on one line, cut to `limit` characters, for tables."""
     line = visible(" ⏎ ".join(text[: limit * 2].split("\n"))).replace("\t", " ")
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def literal(text: str, limit: int = 80) -> str:
-    """The same as Markdown that shows exactly this text: a code span, in which nothing is interpreted."""
+    """One line of the text as Markdown that shows exactly this text: a code span, in which nothing is interpreted."""
     return _code_span(one_line(text, limit).strip() or " ")
 
 
@@ -52,6 +54,12 @@ def plain(text: str) -> str:
     return _escaped(words) + "".join(
         _code_span(piece) if number % 2 == 0 else _escaped(piece) for number, piece in enumerate(rest)
     )
+
+
+def error_sentence(error: CacheError) -> str:
+    """An error of the project as a sentence in Markdown; its messages hold no secret and no prompt."""
+    text = str(error)
+    return plain(f"{text[:1].upper()}{text[1:]}.")
 
 
 def _escaped(text: str) -> str:

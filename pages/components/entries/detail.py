@@ -1,4 +1,4 @@
-"""One stored answer, whole: what was asked and answered, what is known of it, and what can be done with it."""
+"""One stored answer: prompt, answer, facts, and the buttons that change it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,12 @@ from pages.components.data import actions, context
 from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
-from pages.components.display.outcomes import Colour
 from pages.components.display.text import one_line, visible
 from pages.components.entries.relations import neighbours_of, scope_of
-from pages.components.shell.confirmation import tell_of_no_worker
+from pages.components.entries.states import look_of
+from pages.components.shell.confirmation import warn_without_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
-
-STATES: dict[Visibility, tuple[str, str, Colour]] = {
-    Visibility.FRESH: ("served", ":material/check_circle:", "green"),
-    Visibility.STALE: ("marked stale", ":material/hourglass_bottom:", "violet"),
-    Visibility.HIDDEN: ("invalidated, hidden", ":material/visibility_off:", "orange"),
-    Visibility.FOREIGN: ("from another record, never served", ":material/block:", "red"),
-}
-"""Words, icon and colour of what the record says of an entry."""
-PAST_TTL: tuple[str, str, Colour] = ("past its TTL", ":material/timer_off:", "gray")
 
 TTLS = {"1 minute": 60, "1 hour": 3600, "1 day": 86_400, "7 days": 7 * 86_400, "30 days": 30 * 86_400}
 HOLD_SECONDS = 300
@@ -45,41 +36,34 @@ SHOWN_CHARACTERS = 100_000
 
 
 PINNED = (
-    "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation hides it all the "
-    "same, a newer answer to the same request takes its place, and a Redis whose memory is full may evict it."
+    "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation still hides it, a "
+    "newer answer to the same request replaces it, and Redis may evict it when memory is full."
 )
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """Entries that the dialog asks about, each with a preview of the moment it opened."""
+    """Entries that the dialog asks about, each with a preview taken when it opened."""
 
     namespace: str
     previews: tuple[Preview, ...]
     request_id: str
 
 
-def looks(found: FoundEntry, now: float) -> tuple[str, str, Colour]:
-    """Words, icon and colour of an entry's state."""
-    if found.state is Visibility.FRESH and now >= found.entry.header.fresh_until:
-        return PAST_TTL
-    return STATES[found.state]
-
-
 def may_edit() -> bool:
-    """Whether whoever is looking may change entries, and the store takes writes."""
+    """Whether the viewer may change entries, and the store takes writes."""
     return context.actor().may(Action.EDIT_ENTRIES) and state().may_write
 
 
 def read_only_note() -> None:
-    """Says why the buttons are grey, if they are."""
+    """Draws the reason why the buttons are disabled, if they are."""
     read_only(Action.EDIT_ENTRIES)
 
 
 def detail(found: FoundEntry) -> None:
-    """The entry with its answer as text; nothing of it is interpreted."""
+    """Draws the entry with its answer as text; nothing of it is interpreted."""
     entry, header = found.entry, found.entry.header
     now = time.time()
-    words, icon, colour = looks(found, now)
+    words, icon, colour = look_of(found, now)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.subheader("Entry", anchor=False, width="content")
@@ -146,7 +130,7 @@ def _served(found: FoundEntry, now: float) -> str:
 
 
 def _further(found: FoundEntry) -> None:
-    """What is looked for only when somebody asks: what the answer depends on, and questions like it."""
+    """Draws, when unfolded, what the answer depends on and similar questions."""
     folded = st.expander("Scope and neighbours", icon=":material/hub:", key="entry-further", on_change="rerun")
     if folded.open:
         with folded:
@@ -173,7 +157,7 @@ def _actions(found: FoundEntry) -> None:
                 disabled=not may or found.pinned or found.state is not Visibility.FRESH,
             ):
                 st.selectbox("Fresh from now on for", list(TTLS), index=1, key="entry-ttl")
-                st.caption("Its age stays, and invalidations count for it as before.")
+                st.caption("Its age stays, and invalidations still apply to it.")
                 st.button(
                     "Apply",
                     key="entry-keep",
@@ -233,19 +217,19 @@ def _unpin(found: FoundEntry) -> None:
 
 
 def look_again() -> None:
-    """Has the page read anew."""
+    """Reads the page again on the next run."""
     st.session_state.pop(SNAPSHOT, None)
     context.readings().renew()
 
 
 def close() -> None:
-    """Shows no detail any more."""
+    """Closes the detail."""
     st.query_params.pop("key", None)
     st.session_state["entries-table-generation"] = st.session_state.get("entries-table-generation", 0) + 1
 
 
 def export_button(found: list[FoundEntry], *, key: str) -> None:
-    """Gives entries away as JSON Lines."""
+    """Draws a button that downloads entries as JSON Lines."""
     st.download_button(
         f"Export {many(len(found), 'entry', 'entries')}",
         export(found),
@@ -289,7 +273,7 @@ def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
 
 
 def dialog() -> None:
-    """Asks, if there is anything to be asked."""
+    """Draws the dialog if one is open."""
     actions.show_last("entry-look")
     if pending := st.session_state.get("entries-pending"):
         confirm(pending)
@@ -301,7 +285,7 @@ def _close_dialog() -> None:
 
 @st.dialog("Invalidate these answers?", icon=":material/warning:", on_dismiss=_close_dialog)
 def confirm(pending: Pending) -> None:
-    """The last question before it is done."""
+    """Asks before entries are invalidated, with what it costs."""
     there = [preview for preview in pending.previews if preview.count]
     st.markdown(f"**{many(len(there), 'entry', 'entries')}** will be hidden from every lookup at once.")
     for preview in there[:5]:
@@ -314,7 +298,7 @@ def confirm(pending: Pending) -> None:
     st.caption(f"Can be undone for {duration(HOLD_SECONDS)} under Invalidations; then a worker deletes them.")
     if len(there) < len(pending.previews):
         st.caption(f"{len(pending.previews) - len(there)} of them are hidden or gone already.")
-    tell_of_no_worker()
+    warn_without_worker()
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="entries-cancel"):
             _close_dialog()

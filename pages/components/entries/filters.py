@@ -1,32 +1,12 @@
-"""The filters of the Entries page: which entries are looked for, as the controls and the URL say it."""
+"""The controls that choose entries, kept in the URL for links."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import streamlit as st
 
 from core.bootstrap import ttl_policy
-from core.entries import EntryFilter
-from pages.components.data import context
-
-ANY_TIME = "any time"
-AGES: dict[str, tuple[float | None, float | None]] = {
-    ANY_TIME: (None, None),
-    "last hour": (None, 3600),
-    "last day": (None, 86_400),
-    "last 7 days": (None, 7 * 86_400),
-    "more than 1 hour ago": (3600, None),
-    "more than 1 day ago": (86_400, None),
-    "more than 7 days ago": (7 * 86_400, None),
-}
-"""What an age is called: at least, and at most so many seconds ago."""
-
-ANY_HITS = "any number"
-NEVER_HIT = "never served"
-HITS: dict[str, int] = {ANY_HITS: 0, "once or more": 1, "10 times or more": 10, "100 times or more": 100, NEVER_HIT: 0}
-"""What a number of hits is called, and how many that are at least."""
+from pages.components.data import context, queries
+from pages.components.data.entry_filters import AGES, ANY_HITS, ANY_TIME, HITS, Filters
 
 LINKED = {"model": "entries_model", "namespace": "entries_namespace", "tag": "entries_tag", "ttl_class": "entries_ttl"}
 """Short names that a link may use, and the control that each of them fills."""
@@ -45,67 +25,6 @@ CLEARED: dict[str, object] = {
 """Controls that choose among the entries of a namespace, and their values when nothing is chosen."""
 
 
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """The controls as they stand: an age has no cut-off before it is used."""
-
-    namespace: str
-    text: str = ""
-    in_answers: bool = False
-    model: str | None = None
-    age: str = ANY_TIME
-    ttl_class: str | None = None
-    tag: str = ""
-    hits: str = ANY_HITS
-    pinned: bool = False
-    hidden: bool = False
-
-    def where(self, now: float) -> EntryFilter:
-        """The filter as of now."""
-        at_least, at_most = AGES[self.age]
-        return EntryFilter(
-            text=self.text,
-            in_answers=self.in_answers,
-            model=self.model,
-            created_before=now - at_least if at_least is not None else None,
-            created_after=now - at_most if at_most is not None else None,
-            ttl_class=self.ttl_class,
-            tags=(self.tag,) if self.tag else (),
-            fewest_hits=HITS[self.hits],
-            never_hit=self.hits == NEVER_HIT,
-            pinned=self.pinned,
-            invalidated=self.hidden,
-        )
-
-    @property
-    def choose(self) -> bool:
-        """Whether anything but the namespace is chosen."""
-        return self != Filters(namespace=self.namespace, hidden=self.hidden, in_answers=self.in_answers)
-
-    def criteria(self) -> dict[str, Any] | None:
-        """The form of an invalidation that matches the same, by control; None where it knows no such criterion."""
-        at_least, at_most = AGES[self.age]
-        if not self.choose or at_most is not None or self.ttl_class or (self.text and self.in_answers):
-            return None
-        if self.pinned or self.hits != ANY_HITS:
-            return None
-        fields: dict[str, tuple[str, object]] = {}
-        if self.model:
-            fields["model"] = ("criteria-model", self.model)
-        if at_least is not None:
-            fields["age"] = ("criteria-age", at_least / 3600)
-        if self.text:
-            fields["keywords"] = ("criteria-keywords", [self.text])
-        if self.tag:
-            fields["tags"] = ("criteria-tags", [self.tag])
-        chosen: dict[str, Any] = dict(fields.values())
-        return chosen | {
-            "criteria-selectors": list(fields),
-            "criteria-namespace": self.namespace,
-            "criteria-unit": "hours",
-            "criteria-linked": True,
-        }
-
-
 def fill_from_link() -> None:
     """`?model=`, `?namespace=`, `?tag=` and `?ttl_class=` fill the controls, which have longer names in the URL."""
     for name, control in LINKED.items():
@@ -116,13 +35,13 @@ def fill_from_link() -> None:
 
 
 def clear() -> None:
-    """Empties all of them; the namespace stays."""
+    """Clears all filters but the namespace."""
     for key, value in CLEARED.items():
         st.session_state[key] = value
 
 
 def filters() -> Filters:
-    """Draws the controls."""
+    """Draws the controls; returns the filters they choose."""
     with st.grid(5, min_column_width=130, gap="small"):
         text = st.text_input(
             "Text",
@@ -136,7 +55,7 @@ def filters() -> Filters:
         )
         model = st.selectbox(
             "Model",
-            context.stored_models(),
+            queries.stored_models(),
             index=None,
             key="entries_model",
             bind="query-params",
@@ -150,7 +69,7 @@ def filters() -> Filters:
             bind="query-params",
         )
         namespace = st.selectbox(
-            "Namespace", context.namespaces(), key="entries_namespace", bind="query-params", accept_new_options=True
+            "Namespace", queries.namespaces(), key="entries_namespace", bind="query-params", accept_new_options=True
         )
         hits = st.selectbox(
             "Served",

@@ -1,4 +1,4 @@
-"""Putting answers in: from a file of JSON Lines, or written by hand."""
+"""Adding answers: from a file of JSON Lines, or written by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REASONS = {
 
 
 def intake(namespace: str) -> None:
-    """Both ways, folded away."""
+    """Draws both forms, folded."""
     with st.expander("Import answers", icon=":material/upload:", key="entries-import", on_change="rerun") as importing:
         if importing.open:
             _import(namespace)
@@ -46,15 +46,15 @@ def intake(namespace: str) -> None:
 
 
 def why(reason: str) -> str:
-    """One sentence: why something was not stored."""
+    """One sentence: why an answer was not stored."""
     known = _REASONS.get(reason) or outcomes.why_not_stored(reason) or outcomes.why(OutcomeKind.BYPASS, None, reason)
     return known or one_line(f"{reason[:1].upper()}{reason[1:]}.", 300)
 
 
 def _import(namespace: str) -> None:
     st.caption(
-        "JSON Lines, a request with its answer each: to warm up a cache, or to bring exported entries back. All rules "
-        f"of storing hold. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
+        "JSON Lines, one request with its answer a line: to warm up a cache, or to bring exported entries back. The "
+        f"rules for storing apply. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
     )
     st.code(EXAMPLE, language=None, wrap_lines=True)
     given = st.file_uploader(
@@ -162,4 +162,4 @@ def _asked(
 
 
 def _written(stored: Answer | str) -> str:
-    return "Stored: the next such request is a hit." if isinstance(stored, Answer) else ""
+    return "Stored: the next identical request is a hit." if isinstance(stored, Answer) else ""

@@ -1,4 +1,4 @@
-"""What an entry's answer depends on, and the stored questions that are like its own."""
+"""What an entry's answer depends on, and stored questions similar to its own."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import streamlit as st
 from core.entries import Explanation, FoundEntry, Looked, Nearest, nearest_entries
 from core.errors import CacheError
 from core.keys import Identity, Part, normalize, normalized_digest, parse_readable_key, unpack
-from pages.components.data import context
+from pages.components.data import context, queries
+from pages.components.display import tables as shared_tables
 from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.text import error_sentence
 from pages.components.entries import tables
-from pages.components.entries.neighbours import nearest_table
-from pages.components.shell.frame import told
+from pages.components.shell.neighbours import nearest_table
 
 SHOWN = 5
 
 
 def scope_of(found: FoundEntry) -> None:
-    """The parts of the scope, as far as the entry tells them."""
-    st.markdown("**What the answer depends on, beside its prompt**")
+    """Draws the parts of the scope that the entry holds."""
+    st.markdown("**What the answer depends on besides its prompt**")
     parts = parts_of_entry(found)
     st.dataframe(
-        tables.parts(parts),
-        column_config=tables.PART_COLUMNS,
+        shared_tables.parts(parts),
+        column_config=shared_tables.PART_COLUMNS,
         hide_index=True,
         key="entry-parts",
         placeholder=UNKNOWN,
@@ -33,7 +34,7 @@ def scope_of(found: FoundEntry) -> None:
 
 
 def parts_of_entry(found: FoundEntry) -> list[Part]:
-    """What header and entry tell of the scope. Texts are told by their digest only: an entry does not keep them."""
+    """The parts of the scope that header and entry hold. Of texts that is a digest: an entry does not keep them."""
     header = found.entry.header
     kept = unpack(found.entry.parts).values()
     return [
@@ -47,7 +48,7 @@ def parts_of_entry(found: FoundEntry) -> list[Part]:
 
 
 def neighbours_of(found: FoundEntry) -> None:
-    """The nearest questions of the same scope by embedding where that is on, else those with like words."""
+    """Draws the nearest questions of the scope by embedding, or those with similar words where that is off."""
     st.markdown("**Neighbours**")
     identity = identity_of(found)
     try:
@@ -55,7 +56,7 @@ def neighbours_of(found: FoundEntry) -> None:
             return
         looked = like_entries(found)
     except CacheError as error:
-        st.caption(f"The neighbours are not known. {told(error)}")
+        st.caption(f"The neighbours are not known. {error_sentence(error)}")
         return
     if not looked.nearest:
         st.caption(f"No question like it among the {looked.looked_at:,} newest entries.")
@@ -65,7 +66,7 @@ def neighbours_of(found: FoundEntry) -> None:
 
 
 def identity_of(found: FoundEntry) -> Identity:
-    """What the entry's own request is found by."""
+    """The identity of the request that the entry answers."""
     entry, header = found.entry, found.entry.header
     bucket, digest = parse_readable_key(found.key) or (0, header.digest)
     folds = context.services().settings.strip_stop_words
@@ -82,7 +83,7 @@ def identity_of(found: FoundEntry) -> Identity:
 
 
 def like_entries(found: FoundEntry) -> Looked:
-    """Entries whose questions have like words, of all namespaces, with what keeps each apart."""
+    """Entries of all namespaces whose questions have similar words, with what differs from each."""
     built = context.services()
     entry, header = found.entry, found.entry.header
     request = Explanation(
@@ -94,7 +95,7 @@ def like_entries(found: FoundEntry) -> Looked:
         ttl=None,
         scope=header.scope,
     )
-    others = [name for name in context.namespaces() if name != header.namespace]
+    others = [name for name in queries.namespaces() if name != header.namespace]
     return nearest_entries(
         built.store,
         [header.namespace, *others],
@@ -106,7 +107,7 @@ def like_entries(found: FoundEntry) -> Looked:
 
 
 def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
-    """A table of entries with what keeps each apart."""
+    """Draws a table of entries with what differs from each."""
     st.dataframe(
         tables.nearest(nearest),
         column_config=tables.NEAREST_COLUMNS,

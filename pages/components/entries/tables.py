@@ -6,75 +6,79 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
+from streamlit import column_config as column
 
-from core.entries import Difference, Nearest
-from core.keys import Part
-from core.semantic import Neighbour
-from pages.components.display.tables import _column
+from core.entries import FoundEntry, Nearest
+from pages.components.display.figures import duration
 from pages.components.display.text import one_line
+from pages.components.entries.states import look_of
 
-PART_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Part", width=180),
-    "value": _column.TextColumn("Value", width="large"),
-    "digest": _column.TextColumn("Digest", width=130),
+ENTRY_COLUMNS: dict[str, Any] = {
+    "prompt": column.TextColumn("Prompt", width=300),
+    "state": column.TextColumn("State", width=95),
+    "hits": column.NumberColumn("Hits", format="localized", width=50),
+    "age": column.TextColumn("Age", width=92),
+    "left": column.TextColumn("TTL left", width=95),
+    "model": column.TextColumn("Model", width=145),
+    "last_hit": column.TextColumn("Last hit", width=105),
+    "bytes": column.NumberColumn("Bytes", format="localized", width=75),
+    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=90),
+    "ttl_class": column.TextColumn("TTL class", width=130),
+    "tags": column.ListColumn("Tags", width="small"),
+    "key": column.TextColumn("Key", width=130),
 }
-
-
-DIFFERENCE_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Part", width=180),
-    "here": _column.TextColumn("Here", width="medium"),
-    "there": _column.TextColumn("There", width="medium"),
-}
-
-
-NEIGHBOUR_COLUMNS: dict[str, Any] = {
-    "similarity": _column.NumberColumn("Cosine", format="%.3f", width=80),
-    "verdict": _column.TextColumn("What the lookup makes of it", width=300),
-    "prompt": _column.TextColumn("Stored question", width=260),
-    "key": _column.TextColumn("Key", width="small"),
-}
-
+ENTRIES_SHOWN = ("prompt", "state", "hits", "age", "left", "model")
+"""What fits beside one another; the table's menu shows the others, and the detail all of them."""
 
 NEAREST_COLUMNS: dict[str, Any] = {
-    "likeness": _column.NumberColumn("Words in common", format="%.0f %%", width=140),
-    "prompt": _column.TextColumn("Stored question", width="large"),
-    "differs": _column.TextColumn("What differs", width="medium"),
-    "namespace": _column.TextColumn("Namespace", width=110),
-    "model": _column.TextColumn("Model", width=130),
-    "key": _column.TextColumn("Key", width="small"),
+    "likeness": column.NumberColumn("Words in common", format="%.0f %%", width=140),
+    "prompt": column.TextColumn("Stored question", width="large"),
+    "differs": column.TextColumn("What differs", width="medium"),
+    "namespace": column.TextColumn("Namespace", width=110),
+    "model": column.TextColumn("Model", width=130),
+    "key": column.TextColumn("Key", width="small"),
 }
 
 
-def parts(found: Iterable[Part]) -> pd.DataFrame:
-    """What a request is made of."""
-    rows = [{"name": part.name, "value": one_line(part.words, 200), "digest": part.digest} for part in found]
-    return pd.DataFrame(rows, columns=list(PART_COLUMNS))
-
-
-def differences(found: Iterable[Difference]) -> pd.DataFrame:
-    """What two requests do not share."""
-    rows = [{"name": one.name, "here": one_line(one.here, 200), "there": one_line(one.there, 200)} for one in found]
-    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
-
-
-def neighbours(found: Iterable[tuple[Neighbour, str]]) -> pd.DataFrame:
-    """Near entries with what a lookup makes of each, the nearest first."""
+def entries(found: Iterable[FoundEntry], now: float) -> pd.DataFrame:
+    """Entries with their state at `now`."""
     return pd.DataFrame(
         [
             {
-                "similarity": one.similarity,
-                "verdict": one_line(verdict, 200),
-                "prompt": one_line(one.prompt, 300),
+                "prompt": one_line(one.entry.prompt, 300),
+                "state": look_of(one, now)[0],
+                "hits": one.hits.total if one.hits else None,
+                "last_hit": _last_hit(one, now),
+                "age": duration(max(0.0, now - one.entry.header.created_at)),
+                "left": _left(one, now),
+                "model": one_line(one.entry.header.model),
+                "bytes": one.bytes,
+                "cost_usd": one.entry.header.cost_usd,
+                "ttl_class": one_line(one.entry.ttl_class),
+                "tags": [one_line(tag, 60) for tag in one.entry.tags],
                 "key": one.key,
             }
-            for one, verdict in found
+            for one in found
         ],
-        columns=list(NEIGHBOUR_COLUMNS),
+        columns=list(ENTRY_COLUMNS),
     )
 
 
+def _last_hit(one: FoundEntry, now: float) -> str:
+    if one.hits is None or one.hits.last_at is None:
+        return "never"
+    return f"{duration(max(0.0, now - one.hits.last_at))} ago"
+
+
+def _left(one: FoundEntry, now: float) -> str:
+    if one.pinned:
+        return "pinned"
+    left = one.entry.header.fresh_until - now
+    return duration(left) if left > 0 else "over"
+
+
 def nearest(found: Iterable[Nearest]) -> pd.DataFrame:
-    """Stored questions with like words, the nearest first."""
+    """Stored questions with similar words, the nearest first."""
     return pd.DataFrame(
         [
             {

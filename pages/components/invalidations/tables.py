@@ -1,4 +1,4 @@
-"""Rows and columns of the tables about invalidations and schedules."""
+"""Rows and columns of the tables about invalidations."""
 
 from __future__ import annotations
 
@@ -6,46 +6,36 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+from streamlit import column_config as column
 
 from core.access import AuditRecord
-from core.invalidation import Invalidation, InvalidationState, PreviewRow, Schedule
+from core.invalidation import Invalidation, InvalidationState, PreviewRow
 from pages.components.display.figures import duration, local
-from pages.components.display.tables import _column
 from pages.components.display.text import one_line
 
-SCHEDULE_COLUMNS: dict[str, Any] = {
-    "name": _column.TextColumn("Schedule", width=120),
-    "what": _column.TextColumn("What", width=190),
-    "rhythm": _column.TextColumn("How often", width=135),
-    "next": _column.DatetimeColumn("Next run", format="D MMM, HH:mm", width=110),
-    "state": _column.TextColumn("State", width=70),
-    "last": _column.TextColumn("Last run came to", width=185),
-}
-
-
 PREVIEW_COLUMNS: dict[str, Any] = {
-    "prompt": _column.TextColumn("Prompt", width="large"),
-    "model": _column.TextColumn("Model", width="small"),
-    "age": _column.TextColumn("Age", width=100),
-    "fresh": _column.TextColumn("Fresh for", width=110),
-    "bytes": _column.NumberColumn("Bytes", width=80),
-    "cost_usd": _column.NumberColumn("Cost, $", format="%.6f", width=100),
-    "tags": _column.ListColumn("Tags", width="small"),
-    "key": _column.TextColumn("Key", width="medium"),
+    "prompt": column.TextColumn("Prompt", width="large"),
+    "model": column.TextColumn("Model", width="small"),
+    "age": column.TextColumn("Age", width=100),
+    "fresh": column.TextColumn("Fresh for", width=110),
+    "bytes": column.NumberColumn("Bytes", width=80),
+    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=100),
+    "tags": column.ListColumn("Tags", width="small"),
+    "key": column.TextColumn("Key", width="medium"),
 }
 
 
 INVALIDATION_COLUMNS: dict[str, Any] = {
-    "time": _column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
-    "what": _column.TextColumn("What", width=220),
-    "state": _column.TextColumn("State", width=150),
-    "actor": _column.TextColumn("By", width=135),
-    "previewed": _column.NumberColumn("Previewed", width=80),
-    "deleted": _column.NumberColumn("Deleted", width=70),
-    "freed": _column.NumberColumn("Given back", format="bytes", width=90),
-    "namespace": _column.TextColumn("Namespace", width="small"),
-    "reason": _column.TextColumn("Reason", width="small"),
-    "id": _column.TextColumn("Id", width="small"),
+    "time": column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
+    "what": column.TextColumn("What", width=220),
+    "state": column.TextColumn("State", width=150),
+    "actor": column.TextColumn("By", width=135),
+    "previewed": column.NumberColumn("Previewed", width=80),
+    "deleted": column.NumberColumn("Deleted", width=70),
+    "freed": column.NumberColumn("Freed", format="bytes", width=90),
+    "namespace": column.TextColumn("Namespace", width="small"),
+    "reason": column.TextColumn("Reason", width="small"),
+    "id": column.TextColumn("Id", width="small"),
 }
 
 
@@ -54,11 +44,11 @@ INVALIDATIONS_SHOWN = ("time", "what", "state", "actor", "previewed", "deleted")
 
 
 TRAIL_COLUMNS: dict[str, Any] = {
-    "time": _column.DatetimeColumn("Time", format="D MMM, HH:mm:ss", width=130),
-    "action": _column.TextColumn("What", width=110),
-    "actor": _column.TextColumn("By", width=100),
-    "source": _column.TextColumn("From", width=90),
-    "details": _column.TextColumn("Details", width="large"),
+    "time": column.DatetimeColumn("Time", format="D MMM, HH:mm:ss", width=130),
+    "action": column.TextColumn("What", width=110),
+    "actor": column.TextColumn("By", width=100),
+    "source": column.TextColumn("From", width=90),
+    "details": column.TextColumn("Details", width="large"),
 }
 
 
@@ -122,22 +112,4 @@ def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
             for record in records
         ],
         columns=list(TRAIL_COLUMNS),
-    )
-
-
-def schedules(found: Iterable[Schedule]) -> pd.DataFrame:
-    """Schedules, with when they run next."""
-    return pd.DataFrame(
-        [
-            {
-                "name": one_line(schedule.name or schedule.id, 60),
-                "what": f"{one_line(schedule.what, 100)} in {schedule.namespace}",
-                "rhythm": schedule.rhythm,
-                "next": local(schedule.next_run_at).replace(tzinfo=None) if schedule.enabled else None,
-                "state": "on" if schedule.enabled else "paused",
-                "last": one_line(schedule.last, 120) or "not run yet",
-            }
-            for schedule in found
-        ],
-        columns=list(SCHEDULE_COLUMNS),
     )

@@ -17,10 +17,10 @@ from pages.components.display import outcomes
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, duration, milliseconds, money, sentence
 from pages.components.display.text import literal, one_line
-from pages.components.playground.turns import Received, Turn
+from pages.components.playground.conversation import Received, Turn
 
 MOST_WORDS = 3000
-"""Of longer answers so many words are compared."""
+"""Of a longer answer this many words are compared."""
 MOST_PLACES = 50
 
 COLUMNS = {
@@ -51,21 +51,21 @@ def compare(stored: str, fresh: str) -> Compared:
 
 
 def side_by_side(turn: Turn, fresh: Received) -> None:
-    """Both answers, and what differs."""
+    """Draws both answers, and what differs."""
     st.markdown("**Stored and fresh, side by side**")
     if fresh.answer is None:
         st.error(f"**No fresh answer.** {literal(fresh.problem, 400)}", icon=outcomes.ERROR.icon)
         return
     with st.grid(2, min_column_width=240):
         _column("Stored", ":material/cached:", turn.text, turn.answer)
-        _column("Fresh, past the cache", outcomes.BYPASS.icon, fresh.text, fresh.answer)
+        _column("Fresh, without the cache", outcomes.BYPASS.icon, fresh.text, fresh.answer)
     found = compare(turn.text, fresh.text)
     if found.equal:
-        st.success("Equal to the letter: the stored answer is what the model says now.", icon=":material/check_circle:")
+        st.success("Identical: the stored answer is what the model says now.", icon=":material/check_circle:")
     else:
         st.warning(
-            f"They differ: {found.likeness:.0%} of the words are in common. Other words need not be another meaning: "
-            "read both.",
+            f"They differ: {found.likeness:.0%} of the words are in common. Different words can still mean the "
+            "same: read both.",
             icon=":material/difference:",
         )
         rows = [{"stored": _seen(stored), "fresh": _seen(other)} for stored, other in found.places]
@@ -87,14 +87,14 @@ def _column(title: str, icon: str, text: str, answer: Answer | None) -> None:
         if answer is None:
             return
         outcome = answer.outcome
-        told = [f"took {milliseconds(outcome.latency_ms)}", f"cost {money(outcome.cost_usd or 0.0)}"]
+        facts = [f"took {milliseconds(outcome.latency_ms)}", f"cost {money(outcome.cost_usd or 0.0)}"]
         if outcome.saved_cost_usd is not None:
-            told[1] = f"cost $0, saved {money(outcome.saved_cost_usd)}"
+            facts[1] = f"cost $0, saved {money(outcome.saved_cost_usd)}"
         elif outcome.cost_usd is None and not answer.age_seconds:
-            told[1] = "cost unknown: no price for this model"
+            facts[1] = "cost unknown: no price for this model"
         if answer.age_seconds:
-            told.append(f"generated {duration(answer.age_seconds)} ago")
-        st.caption(sentence(", ".join(told)))
+            facts.append(f"generated {duration(answer.age_seconds)} ago")
+        st.caption(sentence(", ".join(facts)))
 
 
 def _keep_button(turn: Turn, answer: Answer, *, is_other: bool) -> None:
@@ -107,7 +107,7 @@ def _keep_button(turn: Turn, answer: Answer, *, is_other: bool) -> None:
         on_click=_keep,
         args=(turn, answer.completion),
         disabled=not context.actor().may(Action.EDIT_ENTRIES),
-        help="The next such request gets the fresh answer. All rules of storing hold.",
+        help="The next identical request gets the fresh answer. The rules for storing apply.",
     )
     actions.show_last(f"keep-{turn.id}")
 
@@ -124,7 +124,7 @@ def _keep(turn: Turn, completion: Completion) -> None:
 
 def _kept(stored: Answer | str) -> str:
     if isinstance(stored, Answer):
-        return "Stored: the next such request gets the fresh answer."
+        return "Stored: the next identical request gets the fresh answer."
     return f"Not stored. {outcomes.why_not_stored(stored)}"
 
 

@@ -1,4 +1,4 @@
-"""How an answer came about: the outcome in words and figures, and on demand every part of the decision."""
+"""The card under an answer: its outcome in words and figures, and on demand every part of the decision."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import streamlit as st
 from core.entries import Explanation, Nearest, differences, explain, nearest_entries
 from core.errors import CacheError
 from core.models import Answer, OutcomeKind
-from pages.components.data import context
-from pages.components.display import charts, outcomes
+from pages.components.data import context, queries
+from pages.components.display import charts, outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
-from pages.components.display.text import literal, plain, visible
-from pages.components.entries import tables
-from pages.components.entries.neighbours import neighbours
-from pages.components.playground.turns import Turn
-from pages.components.shell.frame import told as told_error
+from pages.components.display.text import error_sentence, literal, plain, visible
+from pages.components.playground import tables as playground_tables
+from pages.components.playground.conversation import Turn
+from pages.components.shell.neighbours import neighbours
 
 
 def decision(turn: Turn, answer: Answer) -> None:
-    """The card under an answer."""
+    """Draws the card under an answer."""
     outcome = answer.outcome
     look = outcomes.look(outcome.kind, outcome.detail)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(look.words, icon=look.icon, color=look.colour)
         if turn.imported:
-            st.badge("imported", icon=":material/upload_file:", color="gray", help="As its file tells it.")
+            st.badge("imported", icon=":material/upload_file:", color="gray", help="As recorded in its file.")
         st.caption(sentence(_headline(answer)), width="content")
     st.caption(_reason(answer))
     is_hit = outcome.kind is OutcomeKind.HIT
@@ -61,16 +60,15 @@ def _headline(answer: Answer) -> str:
 
 def _reason(answer: Answer) -> str:
     outcome = answer.outcome
-    told = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
+    words = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
     if outcome.not_stored:
-        told += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
-    return told
+        words += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
+    return words
 
 
 def _beside_typical(latency_ms: float, kind: OutcomeKind) -> str:
     """A hit's latency beside what a miss typically takes."""
-    metrics = context.services().metrics
-    day = context.readings().get("day", lambda: metrics.summary(86_400), max_age=10).value
+    day = queries.last_day().value
     typical = day.miss_latency.p50_ms if day else None
     if not typical:
         return "no miss to compare with"
@@ -92,32 +90,34 @@ def _figure(label: str, value: str, below: str) -> None:
 
 
 def _details(turn: Turn, answer: Answer) -> None:
-    """What keeps a miss from the nearest entry, what the request is made of, its TTL, and where the time went."""
+    """Draws how a miss differs from the nearest entry, the parts of the request, its TTL, and its timing."""
     cache = context.services().cache
-    told = explain(cache, turn.ask.request(), turn.ask.controls())
+    explanation = explain(cache, turn.ask.request(), turn.ask.controls())
     if answer.outcome.kind is OutcomeKind.MISS:
-        _why_no_hit(turn, told)
+        _why_no_hit(turn, explanation)
     neighbours(turn.ask.request(), turn.ask.controls(), key=turn.id)
     if answer.similarity is not None:
         st.caption(f"Cosine of the nearest question at the time: {answer.similarity:.3f}.")
-    st.markdown("**What makes this request the one it is**")
+    st.markdown("**What identifies this request**")
     st.dataframe(
-        tables.parts(told.parts),
+        tables.parts(explanation.parts),
         column_config=tables.PART_COLUMNS,
         hide_index=True,
         key=f"parts-{turn.id}",
         placeholder=UNKNOWN,
         alt="Parts of the request with the digest of each",
     )
-    if told.normal:
+    if explanation.normal:
         st.caption("A normalized lookup compares this text, inside the same scope:")
-        st.code(visible(told.normal), language=None, wrap_lines=True)
+        st.code(visible(explanation.normal), language=None, wrap_lines=True)
     else:
         st.caption("A normalized lookup does not apply to this prompt.")
-    if told.ttl is not None:
-        saw = f", because of {literal(told.ttl.matched, 60)}" if told.ttl.matched else ""
-        lasts = f"fresh for {duration(told.ttl.seconds)}" if told.ttl.seconds else "not stored"
-        st.caption(f"TTL class {literal(told.ttl.ttl_class)} by the rule {literal(told.ttl.rule)}{saw}: {lasts}.")
+    if explanation.ttl is not None:
+        saw = f", because of {literal(explanation.ttl.matched, 60)}" if explanation.ttl.matched else ""
+        lasts = f"fresh for {duration(explanation.ttl.seconds)}" if explanation.ttl.seconds else "not stored"
+        st.caption(
+            f"TTL class {literal(explanation.ttl.ttl_class)} by the rule {literal(explanation.ttl.rule)}{saw}: {lasts}."
+        )
     st.markdown("**Where the time went**")
     st.plotly_chart(
         charts.steps(_steps(answer)),
@@ -151,24 +151,24 @@ def _costs(answer: Answer) -> str:
     return f"Cost: {price} ({tokens})."
 
 
-def _why_no_hit(turn: Turn, told: Explanation) -> None:
+def _why_no_hit(turn: Turn, explanation: Explanation) -> None:
     """Compares a miss with the stored entry that is most like it, part by part."""
     built = context.services()
     st.markdown("**Compared with the nearest entry**")
-    if (asked_at := _asked_before(turn, told)) is not None:
-        st.caption(f"It is the same request as the one of {clock(asked_at)}, whose answer is not there any more.")
+    if (asked_at := _asked_before(turn, explanation)) is not None:
+        st.caption(f"The request of {clock(asked_at)} was identical; its answer is no longer stored.")
         return
-    others = [name for name in context.namespaces() if name != turn.ask.namespace]
+    others = [name for name in queries.namespaces() if name != turn.ask.namespace]
     try:
         looked = nearest_entries(
             built.store,
             [turn.ask.namespace, *others],
-            told,
+            explanation,
             buckets=built.settings.buckets,
             strip_stop_words=built.settings.strip_stop_words,
         )
     except CacheError as error:
-        st.caption(f"The nearest entry is not known. {told_error(error)}")
+        st.caption(f"The nearest entry is not known. {error_sentence(error)}")
         return
     if not looked.nearest:
         st.caption(
@@ -181,7 +181,7 @@ def _why_no_hit(turn: Turn, told: Explanation) -> None:
 
 
 def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
-    """What a hit would have taken."""
+    """Draws what differs from the nearest entry."""
     entry = nearest.found.entry
     st.text(visible(entry.prompt[:500]), width="stretch")
     age = clock(entry.header.created_at)
@@ -194,8 +194,8 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
         f"Looked at: the newest {many(looked_at, 'entry', 'entries')}."
     )
     st.dataframe(
-        tables.differences(nearest.differences),
-        column_config=tables.DIFFERENCE_COLUMNS,
+        playground_tables.differences(nearest.differences),
+        column_config=playground_tables.DIFFERENCE_COLUMNS,
         hide_index=True,
         key=f"differences-{turn.id}",
         placeholder=UNKNOWN,
@@ -209,12 +209,12 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
     )
 
 
-def _asked_before(turn: Turn, told: Explanation) -> float | None:
-    """When this very request was answered in this session before; None when it was not."""
+def _asked_before(turn: Turn, explanation: Explanation) -> float | None:
+    """When an identical request was last answered in this session; None if never."""
     cache = context.services().cache
     turns: list[Turn] = st.session_state["turns"]
     for other in reversed(turns[: turns.index(turn)]):
         is_answered = other.answer is not None and other.answer.key and not other.imported
-        if is_answered and not differences(told, explain(cache, other.ask.request(), other.ask.controls())):
+        if is_answered and not differences(explanation, explain(cache, other.ask.request(), other.ask.controls())):
             return other.asked_at
     return None

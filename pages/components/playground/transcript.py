@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
 import msgspec
@@ -17,10 +17,10 @@ import msgspec
 from core.errors import InvalidInput
 from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN
 from core.models import Answer, CacheStrategy, Completion, Outcome
-from pages.components.playground.turns import MOST_TURNS, Ask, Turn
+from pages.components.playground.conversation import MOST_TURNS, Ask, Turn
 
 MOST_BYTES = 5_000_000
-FORMAT = "encore-transcript-1"
+FORMAT: Final = "encore-transcript-1"
 _WORD = re.compile(r"[A-Za-z0-9_ .-]{0,64}")
 _LARGEST = 1e11
 """Larger figures cannot be: it is more than three thousand years in seconds."""

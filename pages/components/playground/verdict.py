@@ -8,7 +8,7 @@ from core.access import Action
 from core.entries import Verdict
 from core.models import Answer, HitDetail
 from pages.components.data import actions, context
-from pages.components.playground.turns import Turn
+from pages.components.playground.conversation import Turn
 
 NEAR = (HitDetail.SEMANTIC, HitDetail.ALIAS)
 """Hits by another question's answer."""

@@ -8,24 +8,24 @@ import plotly.graph_objects as go
 
 from core.semantic.quality import CurvePoint, ReplayPoint
 from pages.components.display import outcomes
-from pages.components.display.charts import MARK_COLOUR, _blank
+from pages.components.display.charts import MARK_COLOUR, blank
 
 
 def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
-    """How many near matches each threshold would serve, and how many of those rightly; one point a threshold."""
-    figure = _blank("")
-    told = [point for point in points if point.labels]
-    rates = [point.hit_rate for point in told]
-    facts = [(point.threshold, point.labels, point.errors) for point in told]
+    """Share of near matches each threshold would serve, and share of those right; one point a threshold."""
+    figure = blank("")
+    labelled = [point for point in points if point.labels]
+    rates = [point.hit_rate for point in labelled]
+    facts = [(point.threshold, point.labels, point.errors) for point in labelled]
     for look, name, values in (
-        (outcomes.HIT_EXACT, "right, of those labelled", [point.precision for point in told]),
-        (outcomes.MISS, "right, at least (95 % sure)", [1 - point.bound for point in told]),
+        (outcomes.HIT_EXACT, "right, of those labelled", [point.precision for point in labelled]),
+        (outcomes.MISS, "right, at least (95 % sure)", [1 - point.bound for point in labelled]),
     ):
         figure.add_scatter(
             x=rates,
             y=values,
             name=name,
-            mode="lines+markers" if len(told) < 3 else "lines",
+            mode="lines+markers" if len(labelled) < 3 else "lines",
             line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
             customdata=facts,
             hovertemplate="%{y:.1%} from %{customdata[0]:.3f} on: %{customdata[2]} wrong of %{customdata[1]}",
@@ -36,7 +36,7 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
         annotation={"text": f"budget {budget:.0%}", "font": {"size": 11, "color": MARK_COLOUR}},
         annotation_position="top right",
     )
-    served = next((point for point in told if in_force is not None and point.threshold <= in_force), None)
+    served = next((point for point in labelled if in_force is not None and point.threshold <= in_force), None)
     if served is not None:
         figure.add_scatter(
             x=[served.hit_rate],
@@ -46,7 +46,7 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
             marker={"color": outcomes.ERROR.hexadecimal, "size": 11, "symbol": "diamond"},
             hoverinfo="skip",
         )
-    lowest = min((1 - point.bound for point in told if point.labels > 9), default=0.5)
+    lowest = min((1 - point.bound for point in labelled if point.labels > 9), default=0.5)
     figure.update_xaxes(
         title={"text": "near matches that would be served", "standoff": 6},
         tickformat=".0%",
@@ -57,8 +57,8 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
 
 
 def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float | None) -> go.Figure:
-    """What recorded lookups would have come to at each threshold: answered, and of those wrong."""
-    figure = _blank("")
+    """Outcomes of recorded lookups at each threshold: answered, and of those wrong."""
+    figure = blank("")
     rising = sorted(points, key=lambda point: point.threshold)
     for look, name, values in (
         (outcomes.HIT_EXACT, "would have hit", [point.hit_rate for point in rising]),

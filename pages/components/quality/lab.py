@@ -1,4 +1,4 @@
-"""Trying other thresholds on what was recorded."""
+"""The threshold lab: recorded lookups replayed at other thresholds."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import streamlit as st
 
 from core.models import SemanticMode
 from core.semantic.quality import Threshold
+from pages.components.data import queries
+from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tables
 from pages.components.display.figures import UNKNOWN, many, number, share
 from pages.components.quality import charts as quality_charts
 from pages.components.quality import tables as quality_tables
-from pages.components.quality.queries import View, read_replay
 from pages.components.quality.report import judged_from, served_from
 
 
-def lab(view: View, threshold: Threshold) -> None:
-    """What recorded lookups would have come to at another threshold."""
+def lab(view: EvidenceView, threshold: Threshold) -> None:
+    """Draws what recorded lookups would have given at another threshold."""
     st.subheader("What if", anchor=False)
-    st.caption("Recorded lookups, replayed with another cosine to serve from and without a judge.")
+    st.caption("Recorded lookups, replayed without a judge and with another cosine to serve from.")
     st.fragment(what_if)(view, threshold)
 
 
-def what_if(view: View, threshold: Threshold) -> None:
-    """The slider, its figures, the curve over all thresholds and the table."""
-    points = read_replay(view).value
+def what_if(view: EvidenceView, threshold: Threshold) -> None:
+    """Draws the slider, its figures, the curve over all thresholds and the table."""
+    points = queries.replay_at_thresholds(view).value
     if not points or not points[0].lookups:
         st.caption("No lookup was recorded in this range.")
         return

@@ -1,4 +1,4 @@
-"""The semantic mode of a namespace, and what stands in the way of another one."""
+"""The semantic mode of a namespace, and what keeps it from working."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from core.models import CacheStrategy, SemanticMode
 from core.semantic.quality import Published, Threshold, ThresholdAction
 from pages.components.data import context
 from pages.components.display.figures import clock
+from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal, plain
 
-LOOKS = {
+LOOKS: dict[SemanticMode, tuple[str, Colour, str]] = {
     SemanticMode.OFF: (":material/block:", "gray", "off: near questions are misses"),
     SemanticMode.JUDGE: (":material/gavel:", "violet", "judge: a model is asked before a near answer is served"),
     SemanticMode.SERVE: (":material/verified:", "green", "serve: near answers are served from a cosine on"),
@@ -25,10 +26,10 @@ ACTS = {
 
 
 def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
-    """The mode in force and where it comes from; what keeps it from working."""
+    """Draws the mode in force, where it comes from, and what keeps it from working."""
     icon, colour, words = LOOKS[threshold.mode]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+        st.badge(words, icon=icon, color=colour)
         if threshold.mode is not SemanticMode.OFF:
             serve = "nothing served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
             st.badge(serve, icon=":material/bolt:", color="blue")
@@ -50,7 +51,7 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
 
 
 def problems(threshold: Threshold) -> list[str]:
-    """Why a mode that is on does nothing, as far as this console can tell."""
+    """Why a mode that is on has no effect, as far as this console knows."""
     services = context.services()
     found = []
     if services.settings.strategy is not CacheStrategy.SEMANTIC:
@@ -66,7 +67,7 @@ def problems(threshold: Threshold) -> list[str]:
 
 
 def off() -> None:
-    """What semantic lookup would do, what it can not, and how to switch it on."""
+    """Draws what semantic lookup can and cannot do, and how to switch it on."""
     with st.container(border=True):
         st.markdown("### :material/hub: Semantic lookup is off")
         st.markdown(
@@ -78,8 +79,8 @@ def off() -> None:
                 st.markdown(":material/gavel: **judge**, the way to begin")
                 st.caption(
                     "A near match is shown to a small model of yours first. Its yes serves the stored answer, and the "
-                    "same wording again is then a plain hit; its no, or no word within a second, is a miss. Costs a "
-                    "call for each near match, within an hourly budget."
+                    "same wording is then an exact hit the next time; a no, or no answer within a second, is a miss. "
+                    "Costs a call for each near match, within an hourly budget."
                 )
             with st.container(border=True, height="stretch"):
                 st.markdown(":material/verified: **serve**, when labels support it")
@@ -87,12 +88,12 @@ def off() -> None:
                     "A near match at or above a cosine is served without asking. A share of those hits is judged "
                     "afterwards; when they show more wrong ones than the budget, the cosine rises by itself."
                 )
-        st.markdown("**What to expect, honestly**")
+        st.markdown("**What to expect**")
         st.markdown(
             "- On open questions no embedder that was measured keeps false hits under 1% by cosine alone; on "
             "questions like those of an FAQ one does.\n"
-            "- No cosine tells opposites apart. Guards refuse other numbers, units and negations; a judge sees more, "
-            "and errs too: its yeses are to be checked, here.\n"
+            "- No cosine separates opposites. Guards refuse other numbers, units and negations; a judge sees more, but "
+            "makes mistakes too: check its yeses here.\n"
             "- To prove at most 1%, 2% or 5% false hits takes 299, 149 or 59 labelled near matches without an error."
         )
         st.markdown("**To switch it on**, start with these settings:")

@@ -10,13 +10,12 @@ from core.bootstrap import configured_threshold
 from core.errors import CacheError
 from core.models import SemanticMode
 from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
+from pages.components.data.view import EvidenceView
 from pages.components.display.figures import UNKNOWN, share
-from pages.components.display.text import literal, plain
+from pages.components.display.text import error_sentence, literal, plain
 from pages.components.quality import tables
 from pages.components.quality.mode import LOOKS
-from pages.components.quality.queries import View, read_state
-from pages.components.shell.frame import told
 from pages.components.shell.permissions import read_only
 
 WORD = "unproven"
@@ -33,8 +32,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -> None:
-    """What labels support, and the way to publish it or something else."""
+def proposals(view: EvidenceView, threshold: Threshold, report: EvidenceReport | None) -> None:
+    """Draws what labels support, with buttons that publish it or another threshold."""
     st.subheader("Threshold", anchor=False)
     may = context.actor().may(Action.PUBLISH_THRESHOLD)
     if report is not None and report.labels:
@@ -48,7 +47,7 @@ def proposals(view: View, threshold: Threshold, report: EvidenceReport | None) -
         read_only(Action.PUBLISH_THRESHOLD)
 
 
-def _proposal(view: View, threshold: Threshold, proposal: Proposal, may: bool) -> None:
+def _proposal(view: EvidenceView, threshold: Threshold, proposal: Proposal, may: bool) -> None:
     st.markdown(f"**At most {share(proposal.budget, 0)} false hits**")
     if proposal.threshold is None:
         st.metric("Serve from", UNKNOWN)
@@ -87,8 +86,8 @@ def _close() -> None:
 
 @st.dialog("Put this threshold in force?", icon=":material/warning:", on_dismiss=_close)
 def confirm(change: Change) -> None:
-    """The last question, with what labels say of it."""
-    if read_state(change.namespace).value is None:
+    """Asks before a threshold is published, with what labels say about it."""
+    if queries.threshold_state(change.namespace).value is None:
         st.error("Redis does not answer: nothing can be changed now.", icon=":material/cloud_off:")
         return
     st.markdown(f"Namespace {literal(change.namespace)}. In force now: {_words(change.seen)}.")
@@ -98,35 +97,37 @@ def confirm(change: Change) -> None:
         chosen, why = change.to, ""
         name = f"version {change.version}" if change.version else "what is configured"
         st.markdown(f"Back to **{name}**: {_words(chosen)}.")
-    problem = "grey" if chosen.serve is not None and chosen.grey > chosen.serve else ""
-    if problem:
+    is_upside_down = chosen.serve is not None and chosen.grey > chosen.serve
+    if is_upside_down:
         st.error("The cosine to judge from is above the one to serve from: nothing would be judged.")
-    unproven = not problem and _support(change, chosen)
-    may_unproven = change.version is not None or context.actor().may(Action.PUBLISH_UNSUPPORTED)
-    typed = ""
-    if unproven and not may_unproven:
-        read_only(Action.PUBLISH_UNSUPPORTED)
-    elif unproven:
-        typed = st.text_input(f"Type {WORD} to do it all the same", key="change-typed", live=True, autocomplete="off")
+    is_unproven = not is_upside_down and _support(change, chosen)
+    is_allowed = not is_upside_down and (not is_unproven or _allowed_unproven(change))
+    is_change = change.version is not None or not _same(chosen, change.seen)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="change-cancel"):
             _close()
             st.rerun()
-        same = change.version is None and _same(chosen, change.seen)
         if st.button(
-            "Roll back" if change.version is not None else "Publish",
+            "Publish" if change.version is None else "Roll back",
             key="change-confirm",
             type="primary",
-            disabled=bool(problem)
-            or same
-            or (unproven and (not may_unproven or (typed or "").strip().lower() != WORD)),
+            disabled=not (is_allowed and is_change),
         ):
             _close()
             if change.version is not None:
                 actions.roll_back_threshold(change.namespace, change.version)
             else:
-                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=unproven)
+                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=is_unproven)
             st.rerun()
+
+
+def _allowed_unproven(change: Change) -> bool:
+    """Asks for the word where labels do not support a change; whether the viewer may make it and has typed the word."""
+    if change.version is None and not context.actor().may(Action.PUBLISH_UNSUPPORTED):
+        read_only(Action.PUBLISH_UNSUPPORTED)
+        return False
+    typed = st.text_input(f"Type {WORD} to publish anyway", key="change-typed", live=True, autocomplete="off")
+    return (typed or "").strip().lower() == WORD
 
 
 def _edited(change: Change) -> tuple[Threshold, str]:
@@ -179,7 +180,7 @@ def _support(change: Change, to: Threshold) -> bool:
     try:
         point = context.services().evidence.support(change.namespace, to.serve)
     except CacheError as error:
-        st.error(f"What labels say is not known. {told(error)}", icon=":material/cloud_off:")
+        st.error(f"What labels say is not known. {error_sentence(error)}", icon=":material/cloud_off:")
         return True
     words = f"Labels at or above {to.serve:.3f}: {point.labels}, of which {point.errors} wrong"
     words += f"; at most {share(point.bound)} wrong with 95 % confidence." if point.labels else "."
@@ -201,7 +202,7 @@ def _support(change: Change, to: Threshold) -> bool:
 
 
 def history(namespace: str, threshold: Threshold, versions: list[Published]) -> None:
-    """All versions, and the way back to one of them."""
+    """Draws all versions, and a button that rolls back to one of them."""
     if not versions:
         st.caption("No threshold was published for this namespace: what is configured is in force.")
         return

@@ -7,21 +7,20 @@ import streamlit as st
 from core.metrics import Hedging
 from core.models import SemanticMode
 from core.semantic.quality import EvidenceReport, FalseHits, Threshold
-from pages.components.dashboard import tiles
-from pages.components.dashboard.tiles import Tile
-from pages.components.data import context
-from pages.components.display import charts
+from pages.components.data import context, queries
+from pages.components.data.view import EvidenceView
+from pages.components.display import charts, tiles
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
 from pages.components.display.text import plain
+from pages.components.display.tiles import Tile
 from pages.components.quality import charts as quality_charts
 from pages.components.quality import tables
-from pages.components.quality.queries import WINDOWS, View, read_hedging, read_report, read_reports
 from pages.components.shell.frame import nothing_yet
 
 
-def figures(view: View) -> None:
-    """The tiles and the curve."""
-    reading = read_report(view)
+def figures(view: EvidenceView) -> None:
+    """Draws the tiles and the curve."""
+    reading = queries.evidence(view)
     report = reading.value
     if report is None:
         nothing_yet(reading)
@@ -29,7 +28,7 @@ def figures(view: View) -> None:
     budget = context.services().settings.false_hit_budget
     st.caption(
         f"{many(report.lookups, 'recorded lookup')} and {many(report.labels, 'labelled pair')}, "
-        f"{WINDOWS[view.window][0]}, read at {clock(reading.read_at)}"
+        f"{view.words}, read at {clock(reading.read_at)}"
     )
     with st.grid(3, min_column_width=200):
         for tile in (
@@ -38,7 +37,7 @@ def figures(view: View) -> None:
             agreement(report),
             labels(report),
             lookups(report),
-            judging(report, read_hedging(view).value),
+            judging(report, queries.hedging(view.window).value),
         ):
             with st.container(border=True, height="stretch"):
                 tiles.draw(tile)
@@ -58,9 +57,9 @@ def figures(view: View) -> None:
     all_namespaces(view)
 
 
-def all_namespaces(view: View) -> None:
+def all_namespaces(view: EvidenceView) -> None:
     """The false hits of every namespace side by side, where there is more than one."""
-    found = read_reports(view).value or []
+    found = queries.evidence_of_all(view.window).value or []
     if len(found) < 2:
         return
     with st.container(border=True, gap="small"):
@@ -87,7 +86,7 @@ def judged_from(threshold: Threshold) -> float | None:
 
 
 def false_hits(report: EvidenceReport, budget: float) -> Tile:
-    """Wrong ones of the near answers that are served, with their bound."""
+    """The tile of wrong answers among the near answers served, with their bound."""
     found = report.false_hits
     if found is not None:
         whose = "yeses of the judge" if found.judged else "labels"
@@ -121,7 +120,7 @@ def verdict(found: FalseHits, budget: float) -> str:
 
 
 def still_needed(report: EvidenceReport, budget: float) -> Tile:
-    """How many more labels prove what."""
+    """The tile that says how many more labels prove which budget."""
     names = list(report.still_needed)
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
     others = (f"{report.still_needed[name]} for {name}" for name in names if name != chosen)
@@ -129,13 +128,13 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
         label=f"Labels to prove {chosen}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
-        explained="Still needed: so many more labels at or above the cosine served from prove that budget, if none of "
-        "them is an error.",
+        explained="Labels still needed at or above the cosine served from to prove that budget, if none of them is an "
+        "error.",
     )
 
 
 def agreement(report: EvidenceReport) -> Tile:
-    """How far the judge can be trusted."""
+    """The tile of how often the judge agrees with operators."""
     found = report.agreement
     return Tile(
         label="Judge agreement",
@@ -149,7 +148,7 @@ def agreement(report: EvidenceReport) -> Tile:
 
 
 def labels(report: EvidenceReport) -> Tile:
-    """Who labelled."""
+    """The tile of labels, by operators and by the judge."""
     return Tile(
         label="Labels",
         value=number(report.labels),
@@ -160,7 +159,7 @@ def labels(report: EvidenceReport) -> Tile:
 
 
 def lookups(report: EvidenceReport) -> Tile:
-    """What became of the lookups."""
+    """The tile of near hits: the share of semantic lookups that found something."""
     return Tile(
         label="Near hits",
         value=share(report.hits / report.lookups) if report.lookups else UNKNOWN,
@@ -170,7 +169,7 @@ def lookups(report: EvidenceReport) -> Tile:
 
 
 def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
-    """What judging cost and saved, and what hedging it cost."""
+    """The tile of what judging cost and saved, and what hedging cost."""
     found = report.judging
     hedged = ""
     if hedging is not None and hedging.dropped:
@@ -183,6 +182,6 @@ def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
             f"saved {money(found.saved_usd)}, cost {money(found.cost_usd)} · {rulings} · "
             f"p95 {milliseconds(found.p95_ms)}{hedged}"
         ),
-        explained="What the answers it let through had cost, less what its calls cost. Repeats of a wording that it "
-        "approved are plain hits and come on top.",
+        explained="What the answers that it approved had cost, less what its calls cost. Repeats of a wording that it "
+        "approved are exact hits and are not counted here.",
     )

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.access import Action
-from core.entries import FoundEntry, find_entry
 from core.models import CacheEntry
 from core.semantic.quality import Pair
 from core.wire import readable
-from pages.components.data import actions, context
-from pages.components.data.queries import pairs_of
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, many
 from pages.components.display.text import literal, visible
 from pages.components.shell.permissions import read_only
@@ -45,8 +43,8 @@ def kind_of(pair: Pair) -> str:
 
 
 def review(namespace: str) -> None:
-    """One pair at a time, with the keys Y, N and S."""
-    reading = pairs_of(namespace)
+    """Draws one pair at a time, with the keys Y, N and S."""
+    reading = queries.pairs(namespace)
     if reading.value is None:
         st.caption("The near matches appear here when Redis answers.")
         return
@@ -72,7 +70,7 @@ def review(namespace: str) -> None:
         place = st.number_input("Checked pair, the latest first", 1, len(waiting), 1, key="review-place", width=220)
         pair = waiting[place - 1]
     else:
-        # What somebody reads stays where it is while others come in.
+        # The pair on screen stays while others come in.
         shown = st.session_state.get(_SHOWN)
         pair = next((one for one in waiting if one.id == shown), waiting[0])
         st.session_state[_SHOWN] = pair.id
@@ -147,12 +145,7 @@ def _entry(pair: Pair, key: str) -> CacheEntry | None:
     """What stands at a key now, an alias' entry for an alias."""
     if not key:
         return None
-    store = context.services().store
-    found: FoundEntry | None = (
-        context.readings()
-        .get(("entry", pair.namespace, key), lambda: find_entry(store, pair.namespace, key), max_age=5)
-        .value
-    )
+    found = queries.entry(pair.namespace, key).value
     return found.entry if found is not None and found.entry.header.target is None else None
 
 

@@ -6,45 +6,45 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
+from streamlit import column_config as column
 
 from core.semantic.quality import EvidenceReport, Published, ReplayPoint, Threshold
 from pages.components.display.figures import local
-from pages.components.display.tables import _column
 from pages.components.display.text import one_line
 
 VERSION_COLUMNS: dict[str, Any] = {
-    "version": _column.NumberColumn("Version", width=75),
-    "time": _column.DatetimeColumn("When", format="D MMM, HH:mm:ss", width=130),
-    "act": _column.TextColumn("How", width=100),
-    "actor": _column.TextColumn("By", width=150),
-    "mode": _column.TextColumn("Mode", width=80),
-    "serve": _column.NumberColumn("Served from", format="%.3f", width=100),
-    "grey": _column.NumberColumn("Judged from", format="%.3f", width=100),
-    "note": _column.TextColumn("Why", width="medium"),
+    "version": column.NumberColumn("Version", width=75),
+    "time": column.DatetimeColumn("When", format="D MMM, HH:mm:ss", width=130),
+    "act": column.TextColumn("How", width=100),
+    "actor": column.TextColumn("By", width=150),
+    "mode": column.TextColumn("Mode", width=80),
+    "serve": column.NumberColumn("Served from", format="%.3f", width=100),
+    "grey": column.NumberColumn("Judged from", format="%.3f", width=100),
+    "note": column.TextColumn("Why", width="medium"),
 }
 
 
 NAMESPACE_COLUMNS: dict[str, Any] = {
-    "namespace": _column.TextColumn("Namespace", width=130),
-    "mode": _column.TextColumn("Mode", width=70),
-    "verdict": _column.TextColumn("Budget", width=120),
-    "false_hits": _column.NumberColumn("False hits per hit", format="percent", width=120),
-    "bound": _column.NumberColumn("At most (95 % sure)", format="percent", width=130),
-    "checked": _column.NumberColumn("Checked", width=80),
-    "wrong": _column.NumberColumn("Wrong", width=70),
-    "lookups": _column.NumberColumn("Lookups", format="localized", width=80),
-    "near_hits": _column.NumberColumn("Near hits", format="localized", width=80),
-    "labels": _column.NumberColumn("Labels", format="localized", width=80),
+    "namespace": column.TextColumn("Namespace", width=130),
+    "mode": column.TextColumn("Mode", width=70),
+    "verdict": column.TextColumn("Budget", width=120),
+    "false_hits": column.NumberColumn("False hits per hit", format="percent", width=120),
+    "bound": column.NumberColumn("At most (95 % sure)", format="percent", width=130),
+    "checked": column.NumberColumn("Checked", width=80),
+    "wrong": column.NumberColumn("Wrong", width=70),
+    "lookups": column.NumberColumn("Lookups", format="localized", width=80),
+    "near_hits": column.NumberColumn("Near hits", format="localized", width=80),
+    "labels": column.NumberColumn("Labels", format="localized", width=80),
 }
 
 
 REPLAY_COLUMNS: dict[str, Any] = {
-    "threshold": _column.NumberColumn("Served from", format="%.3f"),
-    "hits": _column.NumberColumn("Would have hit"),
-    "rate": _column.NumberColumn("Of all lookups", format="percent"),
-    "labelled": _column.NumberColumn("Have a label"),
-    "errors": _column.NumberColumn("Wrong"),
-    "bound": _column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
+    "threshold": column.NumberColumn("Served from", format="%.3f"),
+    "hits": column.NumberColumn("Would have hit"),
+    "rate": column.NumberColumn("Of all lookups", format="percent"),
+    "labelled": column.NumberColumn("Have a label"),
+    "errors": column.NumberColumn("Wrong"),
+    "bound": column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
 }
 
 
@@ -95,7 +95,7 @@ def namespaces(found: Iterable[EvidenceReport], budget: float) -> pd.DataFrame:
 
 
 def replayed(points: Iterable[ReplayPoint]) -> pd.DataFrame:
-    """What recorded lookups would have come to, the strictest threshold first."""
+    """Outcomes of recorded lookups, the strictest threshold first."""
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""What stands between the network and the pages: who may connect at all, headers, and the way back after a login."""
+"""The middleware before the pages: who may connect, security headers, and the return to a page after a login."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose, WebSocketDisconnected
 
-from pages.components.server.exposure import CALLBACK, is_loopback
+from pages.components.server.server_checks import CALLBACK, is_loopback
 
 COOKIE = "encore_return"
 COOKIE_SECONDS = 600
@@ -25,15 +25,15 @@ _PAGE = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?/?(?:\?[\x21-\x7e]*
 
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",
-    "X-Frame-Options": "SAMEORIGIN",  # the same for older browsers
+    "X-Frame-Options": "SAMEORIGIN",  # for older browsers
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-"""Added to every answer: the console is shown in no frame of another site, and its addresses are told to none."""
+"""Added to every answer: no other site shows the console in a frame, or gets its addresses."""
 
 
-class Doorway:
-    """Wraps the console's server. `has_login` is asked at each connection."""
+class AccessMiddleware:
+    """Refuses connections from elsewhere without a login, and adds headers. `has_login` is asked at each connection."""
 
     def __init__(self, app: ASGIApp, *, has_login: Callable[[], bool]) -> None:
         self._app = app
@@ -44,7 +44,7 @@ class Doorway:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # However the server was told to listen, this is where the connection came in.
+        # Whatever the server listens on, this is where the connection came in.
         came_in_at = (scope.get("server") or ("", None))[0]
         if not is_loopback(came_in_at) and not self._has_login():
             refusal = WebSocketClose(1008) if scope["type"] == "websocket" else PlainTextResponse(ELSEWHERE, 403)
@@ -62,14 +62,14 @@ class Doorway:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                _lead_back(scope["path"], request, headers)
+                _return_to_page(scope["path"], request, headers)
             await send(message)
 
         await self._app(scope, receive, completed)
 
 
-def _lead_back(path: str, request: Headers, answer: MutableHeaders) -> None:
-    """Remembers the page that a login began on, and leads there when it has ended: the provider knows one address."""
+def _return_to_page(path: str, request: Headers, answer: MutableHeaders) -> None:
+    """Remembers the page that a login began on, and returns there afterwards: the provider knows one address."""
     if path.endswith(LOGIN):
         page = page_of(request.get("referer", ""), request.get("host", ""))
         answer.append("Set-Cookie", _cookie(quote(page, safe=""), COOKIE_SECONDS))

@@ -1,4 +1,4 @@
-"""The alerts that fire, as every page shows them: in words, since when, and with the way to what can be done."""
+"""The alerts that fire, on every page: what, since when, and a link to the page that helps."""
 
 from __future__ import annotations
 
@@ -6,41 +6,33 @@ import time
 
 import streamlit as st
 
-from core.monitoring import FRESH_SECONDS, Alert, Severity
-from pages.components.data import context
-from pages.components.data.readings import Reading
+from core.monitoring import Alert, Severity
+from pages.components.data import queries
 from pages.components.display.figures import clock, duration
-from pages.components.display.links import Way
+from pages.components.display.links import Link
 from pages.components.display.text import plain
 
 START_WORKERS = "python -m workers"
 """The command that starts a pool of workers."""
 
 
-WAYS = {
-    "error-rate": Way("Show failed requests", parameters={"outcome": "error"}),
-    "hit-rate": Way("Show misses", parameters={"outcome": "miss"}),
-    "no-worker": Way("Open Workers", "pages/workers.py"),
-    "memory": Way("Open Health", "pages/health.py"),
-    "bans": Way("Open Invalidations", "pages/invalidations.py"),
+LINKS = {
+    "error-rate": Link("Show failed requests", parameters={"outcome": "error"}),
+    "hit-rate": Link("Show misses", parameters={"outcome": "miss"}),
+    "no-worker": Link("Open Workers", "pages/workers.py"),
+    "memory": Link("Open Health", "pages/health.py"),
+    "bans": Link("Open Invalidations", "pages/invalidations.py"),
 }
-"""By alert. That Redis is down the banner tells by itself."""
+"""By alert. The banner of the page itself says when Redis is down."""
 
 
 def firing() -> list[Alert]:
-    """The alerts that fire, looked at once every few seconds for all sessions together."""
-    built = context.services()
-
-    def look() -> list[Alert]:
-        recent = built.metrics.summary(built.alert_board.rules.window_seconds)
-        return built.alert_board.look(recent, built.health.check())
-
-    fresh: Reading[list[Alert]] = context.readings().get("alerts", look, max_age=FRESH_SECONDS)
-    return fresh.value or []
+    """The alerts that fire now; empty while they cannot be read."""
+    return queries.alerts().value or []
 
 
 def draw(alert: Alert) -> None:
-    """One alert."""
+    """Draws an alert, with a link to the page that helps."""
     since = f"Since {clock(alert.since)} ({duration(max(0.0, time.time() - alert.since))})."
     words = f"**Alert.** {plain(alert.sentence)} {since}"
     if alert.name == "no-worker":
@@ -48,6 +40,6 @@ def draw(alert: Alert) -> None:
     show = st.error if alert.severity is Severity.CRITICAL else st.warning
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         show(words, icon=":material/notification_important:", width="stretch")
-        way = WAYS.get(alert.name)
-        if way is not None and st.button(way.words, key=f"alert-{alert.name}", icon=":material/arrow_forward:"):
-            st.switch_page(way.page, query_params=way.parameters)
+        link = LINKS.get(alert.name)
+        if link is not None and st.button(link.words, key=f"alert-{alert.name}", icon=":material/arrow_forward:"):
+            st.switch_page(link.page, query_params=link.parameters)

@@ -1,4 +1,4 @@
-"""The bypass switch on every page: where it is on, and the way to turn it off; offered when writes are refused."""
+"""The bypass switch on every page: where it is on, and buttons that turn it off or, when writes are refused, on."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ import streamlit as st
 
 from core.access import Action
 from core.cache import EVERYTHING, Bypassed
-from pages.components.data import actions, context
-from pages.components.data.readings import Reading
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock
 from pages.components.display.text import literal
 
-LOOK_SECONDS = 4
-
 
 def whose(namespace: str) -> str:
-    """Whose requests: for the middle of a sentence."""
+    """A namespace, or all of them, as Markdown for the middle of a sentence."""
     return "all namespaces" if namespace == EVERYTHING else literal(namespace, 70)
 
 
 def banner() -> None:
-    """Says where requests bypass the cache; nothing where they do not."""
-    built = context.services()
-    found: Reading[list[Bypassed]] = context.readings().get(
-        "bypass", lambda: built.switch.all(built.store.namespaces()), max_age=LOOK_SECONDS
-    )
+    """Draws a warning for each namespace whose requests bypass the cache."""
+    found = queries.bypassed()
     for switch in found.value or ():
         _draw(switch)
     if found.value or (last := actions.last("bypass")) is None or last.ending is not actions.Ending.DONE:
@@ -46,20 +40,24 @@ def _draw(switch: Bypassed) -> None:
             key=f"bypass-off-{switch.namespace}",
             icon=":material/undo:",
             disabled=not context.actor().may(Action.BYPASS),
-            on_click=actions.turn_bypass,
+            on_click=_turn,
             args=(switch.namespace, False),
         )
 
 
 def offer(namespace: str) -> None:
-    """The way out when an invalidation was refused because Redis takes no writes."""
+    """Draws a button that turns the bypass on, for when Redis refuses the writes of an invalidation."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            f"Have requests of {whose(namespace)} bypass the cache",
+            f"Let requests of {whose(namespace)} bypass the cache",
             key="bypass-on",
             icon=":material/alt_route:",
             disabled=not context.actor().may(Action.BYPASS),
-            on_click=actions.turn_bypass,
+            on_click=_turn,
             args=(namespace, True),
         )
-        st.caption("Works without writes. Until it is turned off again, nothing stored is served to them.")
+        st.caption("Works without writes. Until it is turned off, they get no stored answers.")
+
+
+def _turn(namespace: str, on: bool) -> None:
+    actions.turn_bypass(namespace, on)

@@ -11,16 +11,14 @@ import msgspec
 import streamlit as st
 
 from core.access import Action
-from core.errors import CacheError
 from core.stores import StoreInfo
-from pages.components.data import context
+from pages.components.data import context, queries
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many
+from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
-from pages.components.server import exposure
-from pages.components.shell import alert_banner as alarm
-from pages.components.shell import bypass_banner as bypass
-from pages.components.shell import login
+from pages.components.server import server_checks
+from pages.components.shell import alert_banner, bypass_banner, login
 from pages.components.shell.alert_banner import START_WORKERS
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -35,7 +33,7 @@ NO_REDIS = (
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """How the parts around the cache are. `workers` is None when the queue cannot be read."""
+    """The state of Redis and of the workers. `workers` is None when the queue cannot be read."""
 
     facts: StoreInfo | None
     facts_at: float
@@ -56,10 +54,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def state() -> State:
-    """The state now, read at most every few seconds for all tabs together."""
-    built = context.services()
-    facts: Reading[StoreInfo] = context.readings().get("facts", built.store.info, max_age=STATE_SECONDS - 1)
-    alive = context.alive_workers()
+    """The state now, at most a few seconds old."""
+    facts, alive = queries.store_facts(), queries.alive_workers()
     return State(
         facts=facts.value,
         facts_at=facts.read_at,
@@ -71,7 +67,7 @@ def state() -> State:
 
 
 def entered() -> None:
-    """Says that this session came in by `app.py`."""
+    """Notes that `app.py` has run in this session."""
     st.session_state["entered"] = True
 
 
@@ -88,15 +84,15 @@ def _enter_by_app(title: str) -> None:
         st.rerun()
 
 
-def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
+def frame(title: str, lead: str, *, explains: Container[str] = ()) -> bool:
     """Draws the frame. False when the settings cannot be used: there is nothing else to draw then.
 
-    `tells` names the alerts that the page speaks of itself, with what to do about them.
+    `explains` names the alerts that the page itself shows, with what to do about them.
     """
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
-    if reasons := exposure.found():
+    if reasons := server_checks.found():
         st.error("The console does not serve as it is set up.", icon=":material/gpp_bad:")
         st.code("\n".join(reasons), language=None, wrap_lines=True)
         return False
@@ -113,7 +109,7 @@ def frame(title: str, lead: str, *, tells: Container[str] = ()) -> bool:
     with st.sidebar:
         _connection()
         login.who(actor)
-    _banner(tells)
+    _banner(explains)
     return True
 
 
@@ -144,26 +140,26 @@ def _connection() -> None:
 
 
 @st.fragment(run_every=STATE_SECONDS)
-def _banner(told_by_page: Container[str]) -> None:
+def _banner(explained_by_page: Container[str]) -> None:
     now = state()
     if now.error:
-        told = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
+        words = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
         if now.facts is not None:
-            told += f"You see the last values, read at {clock(now.facts_at)}. "
-        told += "Requests go on to the provider, uncached. This page tries again every few seconds."
-        st.error(told, icon=":material/cloud_off:")
+            words += f"You see the last values, read at {clock(now.facts_at)}. "
+        words += "Requests go on to the provider, uncached. This page tries again every few seconds."
+        st.error(words, icon=":material/cloud_off:")
         return
-    bypass.banner()
+    bypass_banner.banner()
     for problem in _problems(now):
         st.warning(problem, icon=":material/warning:")
     if not now.in_memory:
-        for alert in alarm.firing():
-            if alert.name not in told_by_page:
-                alarm.draw(alert)
+        for alert in alert_banner.firing():
+            if alert.name not in explained_by_page:
+                alert_banner.draw(alert)
 
 
 def _problems(now: State) -> list[str]:
-    """What an operator should know of before it hurts."""
+    """Problems that an operator should know about, one sentence each."""
     facts = now.facts
     if facts is None:
         return []
@@ -187,23 +183,12 @@ def _version(facts: StoreInfo) -> str:
 
 
 def nothing_yet(reading: Reading[Any]) -> None:
-    """In place of a part whose values have never been read."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.space("small")
-        st.markdown(":material/cloud_off: **No values yet**", text_alignment="center")
-        st.caption(
-            f"{plain(reading.error or 'Nothing was read')}. They appear when Redis answers.", text_alignment="center"
-        )
-        st.space("small")
+    """Draws a note in place of a part whose values have never been read."""
+    reason = plain(reading.error or "Nothing was read")
+    placeholder(":material/cloud_off: **No values yet**", f"{reason}. They appear when Redis answers.")
 
 
 def no_worker_notice(what: str) -> None:
-    """Says that what was queued waits, and how to start a worker."""
+    """Warns that no worker is alive, with what that means and how to start one."""
     st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
     st.code(START_WORKERS, language="shell")
-
-
-def told(error: CacheError) -> str:
-    """An error of the project in a sentence; its messages hold no secret and no prompt."""
-    text = str(error)
-    return plain(f"{text[:1].upper()}{text[1:]}.")

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.access import Action
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, money, number, sentence, share, size
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal
@@ -38,7 +38,7 @@ KINDS = {
 
 
 def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
-    """One job with its progress and buttons; `more` draws further buttons."""
+    """Draws one job with its progress and buttons; `more` draws further buttons."""
     icon, colour = STATES[job.state]
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -51,7 +51,7 @@ def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
             more()
         if job.state.is_live:
             st.progress(job.share or 0.0, text=_progress(job))
-        elif done := figures(job.kind, job.result or job.progress):
+        elif done := progress_in_words(job.kind, job.result or job.progress):
             st.caption(sentence(done))
         if job.error:
             st.error(literal(job.error, 400), icon=":material/error:")
@@ -86,7 +86,7 @@ def _buttons(job: JobView) -> None:
             disabled=not may,
             on_click=actions.delete,
             args=(job.id,),
-            help="Forgets the job's record; what it has done stays done.",
+            help="Deletes the job's record; its effects stay.",
         )
 
 
@@ -105,32 +105,33 @@ def _when(job: JobView) -> str:
 def _progress(job: JobView) -> str:
     if job.state is JobState.RUNNING:
         part = f"{share(job.share, 0)}: " if job.share is not None else ""
-        return sentence(part + (figures(job.kind, job.progress) or "it begins"))
+        return sentence(part + (progress_in_words(job.kind, job.progress) or "it begins"))
     if job.state is JobState.RETRYING:
         return f"failed, tried again soon; {job.retries_left} attempts left"
-    if context.alive_workers().value == 0:
+    if queries.alive_workers().value == 0:
         return "waiting: no worker is alive"
     return "waiting for a worker"
 
 
-def figures(kind: str, told: Mapping[str, Any]) -> str:
-    """What a job has done, in words; empty when it has told nothing yet."""
-    if not told:
+def progress_in_words(kind: str, progress: Mapping[str, Any]) -> str:
+    """What a job of a kind has done, in words, from its progress or result; empty while it has reported none."""
+    if not progress:
         return ""
     match kind:
         case "sweep":
             return (
-                f"{number(told.get('scanned'))} entries looked at, {number(told.get('deleted'))} deleted, "
-                f"{size(told.get('freed_bytes'))} given back"
+                f"{number(progress.get('scanned'))} entries looked at, {number(progress.get('deleted'))} deleted, "
+                f"{size(progress.get('freed_bytes'))} freed"
             )
         case "replay":
             return (
-                f"{number(told.get('sent'))} sent, {number(told.get('hits'))} hits ({share(told.get('hit_rate'))}), "
-                f"{number(told.get('errors'))} errors, {money(told.get('saved_usd'))} saved"
+                f"{number(progress.get('sent'))} sent, "
+                f"{number(progress.get('hits'))} hits ({share(progress.get('hit_rate'))}), "
+                f"{number(progress.get('errors'))} errors, {money(progress.get('saved_usd'))} saved"
             )
         case "prune":
-            return f"{number(told.get('dropped'))} rows of expired entries dropped"
+            return f"{number(progress.get('dropped'))} rows of expired entries dropped"
         case "judge":
-            return f"{number(told.get('judged'))} hits judged, {number(told.get('wrong'))} of them wrong"
+            return f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong"
         case _:
             return ""

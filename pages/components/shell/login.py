@@ -1,4 +1,4 @@
-"""Logging in and out, and who is there: what the console shows of logins."""
+"""Login and logout on screen, and the viewer's name and role."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from core.access import LOG_IN, NO_ROLE, Actor, login_id
 from core.errors import CacheError
 from pages.components.data import context
 from pages.components.display.text import literal, plain
-from pages.components.server.exposure import login_section, providers
+from pages.components.server.server_checks import login_section, providers
 
 
 def gate(actor: Actor) -> None:
-    """In place of a page, for one who may not look at it: the way in, or why there is none."""
+    """Draws, in place of a page that the viewer may not see, the login or the reason why there is none."""
     with st.container(horizontal_alignment="center"), st.container(border=True, width=440, gap="medium"):
         st.title("Encore", anchor=False)
         st.caption("The operations console of a response cache.")
@@ -23,7 +23,7 @@ def gate(actor: Actor) -> None:
             st.button("Log out", key="log_out", icon=":material/logout:", on_click=log_out)
             return
         else:
-            st.warning(f"{plain(actor.refusal)}. What you did since then was not done.", icon=":material/lock_clock:")
+            st.warning(f"{plain(actor.refusal)}. Nothing was changed since then.", icon=":material/lock_clock:")
         for provider in providers(login_section()):
             st.button(
                 "Log in" if provider is None else f"Log in with {literal(provider, 40)}",
@@ -37,7 +37,7 @@ def gate(actor: Actor) -> None:
 
 
 def who(actor: Actor) -> None:
-    """In the sidebar: who is there, with which role, and the way out."""
+    """Draws, in the sidebar, the viewer, the role and the logout button."""
     with st.container(gap="xsmall"):
         st.caption("Access")
         if actor.local:
@@ -53,11 +53,11 @@ def _log_in(provider: str | None) -> None:
 
 
 def log_out() -> None:
-    """Ends this login in all windows and wherever else its cookie is."""
+    """Ends this login in all windows, and wherever else its cookie is used."""
     claims = context.claims()
     try:
         built = context.services()
         built.logins.end(login_id(claims), seconds=built.settings.login_hours * 3600)
     except CacheError:
-        pass  # this process knows; the cookie of this browser goes all the same
+        pass  # this process knows, and the cookie of this browser goes in any case
     st.logout()

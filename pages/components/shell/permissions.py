@@ -1,4 +1,4 @@
-"""The words for what somebody may not do. Nothing is enforced here: that is done where it is written."""
+"""Says which role an action takes. Nothing is enforced here: that happens where the change is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pages.components.data import context
 
 
 def read_only(action: Action) -> None:
-    """Says why an action is not offered; nothing when it is."""
+    """Draws the reason why the viewer may not do something; nothing when the viewer may."""
     actor = context.actor()
     if not actor.may(action):
         st.caption(

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from core.errors import InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
-from pages.components.data.readings import MAX_READINGS, PAUSE_SECONDS, Readings
+from pages.components.data.readings import MAX_READINGS, PAUSE_SECONDS, Readings, shared
 from tests.samples import Clock
 
 
@@ -166,3 +166,33 @@ def test_only_so_many_readings_are_kept(readings, server):
         readings.get(name, server.read, 1000)
     assert readings.get(MAX_READINGS + 9, server.read, 1000).value == MAX_READINGS + 10
     assert readings.get(0, server.read, 1000).value == MAX_READINGS + 11
+
+
+def test_functions_with_the_same_arguments_share_no_reading(readings, server):
+    @shared(lambda: readings)
+    def one(number: int) -> tuple[str, int]:
+        return "one", server.read()
+
+    @shared(lambda: readings)
+    def other(number: int) -> tuple[str, int]:
+        return "other", server.read()
+
+    assert (one(1).value, other(1).value, one(1).value) == (("one", 1), ("other", 2), ("one", 1))
+
+
+def test_each_set_of_arguments_has_a_reading_of_its_own(readings, server):
+    @shared(lambda: readings)
+    def read(*numbers: int, last: int = 0) -> int:
+        return server.read()
+
+    assert [reading.value for reading in (read(1), read(2), read(1, 2), read(1, last=3), read(1))] == [1, 2, 3, 4, 1]
+
+
+def test_how_old_a_reading_may_be_can_depend_on_the_arguments(readings, server, clock):
+    @shared(lambda: readings, max_age=lambda seconds: seconds)
+    def read(seconds: int) -> int:
+        return server.read()
+
+    read(5), read(50)
+    clock.forward(10)
+    assert (read(50).value, read(5).value) == (2, 3)

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.websockets import WebSocket
 
-from pages.components.server.serving import COOKIE, LONGEST, Doorway, is_page, page_of
+from pages.components.server.serving import COOKIE, LONGEST, AccessMiddleware, is_page, page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def ask(
         "client": ("127.0.0.1", 50_000),
         "headers": [(name.encode(), value.encode()) for name, value in {"host": "encore", **headers}.items()],
     }
-    await Doorway(console, has_login=lambda: has_login)(scope, receive, send)
+    await AccessMiddleware(console, has_login=lambda: has_login)(scope, receive, send)
     for message in said:
         message["headers"] = {name.decode(): value.decode() for name, value in message.get("headers", ())}
     return said

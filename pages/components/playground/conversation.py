@@ -1,4 +1,4 @@
-"""Turns of the playground: what was asked with which controls, and what came of it."""
+"""Turns of the playground: each request, and its answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pages.components.display.text import one_line
 
 STOPPED = "Stopped before the answer was complete. Nothing was stored."
 MOST_TURNS = 200
-"""A session keeps so many, and lets go of the oldest."""
+"""Turns that a session keeps; beyond them it drops the oldest."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Received(msgspec.Struct, kw_only=True):
-    """What came of asking: the text so far, and the answer or the problem that there is none."""
+    """The answer so far: its text, then the whole answer or the problem."""
 
     text: str = ""
     answer: Answer | None = None
@@ -69,10 +69,10 @@ class Received(msgspec.Struct, kw_only=True):
 
 
 class Turn(msgspec.Struct, kw_only=True):
-    """One prompt and what came of it. `problem` is set when no answer came.
+    """One prompt and its answer. `problem` is set when no answer came.
 
     `fresh` is what the model says now, asked beside a stored answer. `hidden_by` is the id of the invalidation that
-    takes the answer out of service. `imported`: it comes from a file, which may say what it likes.
+    takes the answer out of service. `imported`: it comes from a file, which may hold anything.
     """
 
     id: str
@@ -103,7 +103,7 @@ def receive(ask: Ask, into: Received, draw: Callable[[str], object]) -> None:
         background().run(arriving, lambda: draw(into.text))
         if into.answer is not None and not into.text:
             into.text = readable(into.answer.completion.body)  # it calls tools, or says nothing
-        into.problem = "" if into.answer else "The answer did not come to its proper end. Nothing was stored."
+        into.problem = "" if into.answer else "The answer was incomplete. Nothing was stored."
     except InvalidInput as error:
         into.problem = f"{error}."
     except (openai.OpenAIError, CacheError) as error:

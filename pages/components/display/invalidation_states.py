@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.invalidation import InvalidationState
+from pages.components.display.outcomes import Colour
 
-STATES: dict[InvalidationState, tuple[str, str, str]] = {
+STATES: dict[InvalidationState, tuple[str, str, Colour]] = {
     InvalidationState.HELD: ("hidden, can be undone", ":material/visibility_off:", "orange"),
     InvalidationState.SWEEPING: ("being swept", ":material/cleaning_services:", "blue"),
     InvalidationState.SOFT: ("marked stale", ":material/hourglass_bottom:", "violet"),

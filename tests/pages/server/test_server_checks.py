@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from core.settings import Settings
-from pages.components.server import exposure
+from pages.components.server import server_checks
 from tests.pages.conftest import everything_said
 
 SOUND: dict[str, Any] = {
@@ -24,7 +24,7 @@ SOUND: dict[str, Any] = {
     "global.developmentMode": False,
     "browser.gatherUsageStats": False,
     "theme.fontFaces": None,
-    **dict.fromkeys(exposure.FONTS),
+    **dict.fromkeys(server_checks.FONTS),
 }
 SECTION = {
     "redirect_uri": "https://encore.example.org/oauth2callback",
@@ -38,11 +38,11 @@ HOSTS = {"server.allowedHosts": ["encore.example.org"]}
 
 def problems(options: dict[str, Any] | None = None, section: dict[str, Any] | None = None, *, admits: bool = True):
     given = SOUND | (options or {})
-    return exposure.problems(given.__getitem__, section or {}, admits_somebody=admits)
+    return server_checks.problems(given.__getitem__, section or {}, admits_somebody=admits)
 
 
 def test_as_it_is_shipped_nothing_is_wrong():
-    assert exposure.problems(st.get_option, {}, admits_somebody=True) == []
+    assert server_checks.problems(st.get_option, {}, admits_somebody=True) == []
     assert problems() == []
 
 
@@ -84,12 +84,14 @@ def test_without_a_login_nobody_else_may(address):
 def test_a_weakened_protection_is_refused_by_its_name(name, value):
     [problem] = problems({name: value})
     assert problem.startswith(f"{name}: must ")
-    assert name in exposure_options()
+    assert name in checked_options()
 
 
-def exposure_options() -> set[str]:
+def checked_options() -> set[str]:
     """Names that Streamlit knows."""
-    return {name for name in SOUND if st.get_option(name) is not None or name in (*exposure.FONTS, "theme.fontFaces")}
+    return {
+        name for name in SOUND if st.get_option(name) is not None or name in (*server_checks.FONTS, "theme.fontFaces")
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,10 +115,10 @@ def test_a_login_that_lets_nobody_in_is_refused():
 
 
 def test_providers_have_names_or_none():
-    named = {"google": dict.fromkeys(exposure.NEEDED_OF_PROVIDER, "x"), "half": {"client_id": "x"}}
-    assert exposure.providers(SECTION) == [None]
-    assert exposure.providers(SECTION | named) == [None, "google"]
-    assert exposure.providers({"redirect_uri": "x"} | named) == ["google"]
+    named = {"google": dict.fromkeys(server_checks.NEEDED_OF_PROVIDER, "x"), "half": {"client_id": "x"}}
+    assert server_checks.providers(SECTION) == [None]
+    assert server_checks.providers(SECTION | named) == [None, "google"]
+    assert server_checks.providers({"redirect_uri": "x"} | named) == ["google"]
 
 
 def test_settings_are_a_login_section():
@@ -127,12 +129,12 @@ def test_settings_are_a_login_section():
         oidc_client_secret="s",
         oidc_cookie_secret=SECTION["cookie_secret"],
     )
-    assert exposure.login_secrets(settings) == {"auth": SECTION}
-    assert exposure.login_secrets(Settings()) == {}
+    assert server_checks.login_secrets(settings) == {"auth": SECTION}
+    assert server_checks.login_secrets(Settings()) == {}
 
 
 def test_a_page_that_may_not_be_served_shows_why_and_nothing_else(open_page, services, monkeypatch):
-    monkeypatch.setattr(exposure, "found", lambda: ["server.enableCORS: must be true."])
+    monkeypatch.setattr(server_checks, "found", lambda: ["server.enableCORS: must be true."])
     for alone in (True, False):
         at = open_page("entries", alone=alone)
         assert not at.exception
@@ -154,6 +156,6 @@ def test_a_login_that_vanishes_opens_no_door(open_page, services):
     assert [title.value for title in at.title] == ["Encore"]
     at.secrets = {}
     at.run()
-    assert "There is a login no more" in at.code[0].value
+    assert "The login configuration is gone" in at.code[0].value
     assert not at.title
-    assert "There is a login no more" in everything_said(at)
+    assert "The login configuration is gone" in everything_said(at)

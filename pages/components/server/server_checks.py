@@ -1,7 +1,8 @@
-"""Who can reach the console, and whether it is set up for that: what must be so before it serves anyone.
+"""Who can reach the console, and what its configuration needs before it serves anyone.
 
-Without a login whoever reaches the console is an admin, so that only this machine may. Streamlit's own protections must
-be on in any case: a configuration that weakens one is refused by its name, not mended, for somebody meant something.
+Without a login everyone who reaches the console is an admin, so only this machine may reach it. Streamlit's own
+protections must be on in any case: a configuration that weakens one is refused by name and not corrected, because it
+was set on purpose.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NEEDED_OF_PROVIDER = ("client_id", "client_secret", "server_metadata_url")
 
 
 def login_secrets(settings: Settings) -> dict[str, Any]:
-    """The `[auth]` section that the settings come to; empty without a provider in them."""
+    """The `[auth]` section made from the settings; empty without a provider in them."""
     if settings.oidc_metadata_url is None or settings.oidc_client_secret is None or settings.oidc_cookie_secret is None:
         return {}
     return {
@@ -62,7 +63,7 @@ def is_loopback(host: str | None) -> bool:
 
 def problems(option: Option, section: Mapping[str, Any], *, admits_somebody: bool) -> list[str]:
     """Why the console may not serve as it is set up, one sentence each; none when it may. Pure."""
-    found = []
+    found: list[str] = []
     if section:
         found += _login_problems(option, section)
         if not admits_somebody:
@@ -80,12 +81,13 @@ def problems(option: Option, section: Mapping[str, Any], *, admits_somebody: boo
 
 def _login_problems(option: Option, section: Mapping[str, Any]) -> Iterator[str]:
     if len(str(section.get("cookie_secret", ""))) < SHORTEST_SECRET:
-        yield f"auth.cookie_secret: give {SHORTEST_SECRET} random characters or more: who guesses it can be anyone."
+        needed = f"give {SHORTEST_SECRET} random characters or more"
+        yield f"auth.cookie_secret: {needed}: anyone who guesses it can pose as any user."
     address = urlsplit(str(section.get("redirect_uri", "")))
     if not address.path.endswith(CALLBACK) or not address.hostname:
         yield f"auth.redirect_uri: give the console's address with {CALLBACK} at its end."
     elif address.scheme != "https" and not is_loopback(address.hostname):
-        yield "auth.redirect_uri: must begin with https://: a login must not pass a network in the clear."
+        yield "auth.redirect_uri: must begin with https://: a login must not cross a network unencrypted."
     elif not _is_allowed(address.hostname, option("server.allowedHosts") or ()):
         yield f"server.allowedHosts: add {address.hostname}, the host of the console's address."
     if not providers(section):
@@ -107,7 +109,7 @@ def _is_allowed(host: str, allowed: list[str] | tuple[str, ...]) -> bool:
 
 
 def _weakened(option: Option) -> Iterator[str]:
-    """Protections that somebody has taken off."""
+    """Protections of Streamlit that the configuration weakens."""
     if option("client.showErrorDetails") != "none":
         yield "client.showErrorDetails: must be none: errors may quote what only an operator should read."
     for name in ("server.enableXsrfProtection", "server.enableCORS"):
@@ -121,20 +123,20 @@ def _weakened(option: Option) -> Iterator[str]:
     if option("server.xsrfCookieSameSite") == "none":
         yield "server.xsrfCookieSameSite: must not be none: other web sites would get the cookie sent."
     if option("server.trustedUserHeaders") not in ({}, None, "", "{}"):
-        yield "server.trustedUserHeaders: must be unset: who can send a header could be anyone."
+        yield "server.trustedUserHeaders: must be unset: anyone who can send a header could pose as any user."
     for name in ("server.enableAgentApi", "global.developmentMode", "browser.gatherUsageStats"):
         if option(name) is not False:
             yield f"{name}: must be false."
     for name in FONTS:
         if "//" in str(option(name) or ""):
-            yield f"{name}: must not be loaded from elsewhere: every visitor would be told of there."
+            yield f"{name}: must not be loaded from another server: it would see every visitor."
     if option("theme.fontFaces"):
         yield "theme.fontFaces: must be unset: fonts are the system's."
 
 
 @st.cache_resource(show_spinner=False)
 def has_login() -> bool:
-    """Whether there is a login. It stays as it was at the first look: a file that vanishes opens no door."""
+    """Whether there is a login, as at the first look: a file that vanishes later gives no access."""
     try:
         configured = login_secrets(Settings())
     except InvalidSettings:
@@ -146,7 +148,7 @@ def found() -> list[str]:
     """What is wrong with the configuration now, for pages; the server has looked at it before."""
     section = login_section()
     if has_login() and not section:
-        return ["There is a login no more: start the console again with `streamlit run app.py`."]
+        return ["The login configuration is gone: start the console again with `streamlit run app.py`."]
     if config.get_option("global.appTest"):  # no server, so nobody can reach it
         return []
     return problems(st.get_option, section, admits_somebody=True)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.bans import Criteria
 from core.errors import InvalidInput
-from pages.components.data import context
+from pages.components.data import queries
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",
@@ -28,7 +28,7 @@ LINKED = ("model", "pattern", "keywords", "tags", "key")
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
-    """The builder as it stands: not yet criteria, since an age has no cut-off before it is used."""
+    """The values of the builder. They are no criteria yet: an age has no cut-off before it is used."""
 
     selectors: tuple[str, ...]
     namespace: str
@@ -96,9 +96,9 @@ def fill_from_link() -> None:
 
 
 def form(*, without: Container[str] = ()) -> Fields:
-    """Draws the builder, `without` these selectors."""
+    """Draws the builder, `without` some selectors; returns its values."""
     selectors = st.pills(
-        "What shall no longer be served? Everything chosen must match.",
+        "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
         selection_mode="multi",
         format_func=SELECTORS.__getitem__,
@@ -108,7 +108,7 @@ def form(*, without: Container[str] = ()) -> Fields:
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        namespaces = context.namespaces()
+        namespaces = queries.namespaces()
         values["namespace"] = st.selectbox("Namespace", namespaces, key="criteria-namespace")
         for name in selectors:
             if name in _FIELDS:
@@ -117,7 +117,7 @@ def form(*, without: Container[str] = ()) -> Fields:
 
 
 def effect() -> tuple[bool, float]:
-    """Asks whether answers are hidden or (True) marked stale, and for how many seconds that can be undone."""
+    """Draws the controls; returns whether answers are marked stale (else hidden), and the seconds to undo it."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         soft = st.segmented_control(
             "Effect",
@@ -126,8 +126,8 @@ def effect() -> tuple[bool, float]:
             format_func=MODES.__getitem__,
             key="soft",
             required=True,
-            help="Hide: never served again. Mark stale: served only if the provider fails, and asked anew by the next "
-            "request.",
+            help="Hide: never served again. Mark stale: served only if the provider fails; the next request asks the "
+            "provider again.",
         )
         hold = st.selectbox(
             "Can be undone for",
@@ -141,7 +141,7 @@ def effect() -> tuple[bool, float]:
 
 
 def _only_everything() -> None:
-    """Everything stands alone: whichever was chosen last wins."""
+    """Everything excludes the others: the one chosen last wins."""
     chosen = st.session_state["criteria-selectors"]
     if "all" in chosen and len(chosen) > 1:
         st.session_state["criteria-selectors"] = ["all"] if chosen[-1] == "all" else [n for n in chosen if n != "all"]
@@ -150,7 +150,7 @@ def _only_everything() -> None:
 def _model() -> dict[str, object]:
     model = st.selectbox(
         "Model",
-        context.stored_models(),
+        queries.stored_models(),
         index=None,
         key="criteria-model",
         accept_new_options=True,

@@ -11,28 +11,27 @@ from core.keys import Identity
 from core.models import ChatRequest, Controls, SemanticMode
 from core.semantic import Neighbour
 from core.semantic.quality import Pair, Threshold, pair_id
-from pages.components.data import context
-from pages.components.data.queries import pairs_of
+from pages.components.data import context, queries
+from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN
-from pages.components.entries import tables
-from pages.components.shell.frame import told
+from pages.components.display.text import error_sentence
 
 SHOWN = 5
 
 
 def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
-    """The table, where near questions are looked for; nothing elsewhere. Judges and counts nothing."""
+    """Draws the nearest stored questions, where semantic lookup is on. Judges and counts nothing."""
     keyed = context.services().cache.identify(request, controls).keyed
     if keyed is None:
         return
     try:
         nearest_table(keyed.identity, key=key, heading="**Nearest stored questions**")
     except CacheError as error:
-        st.caption(f"The nearest stored questions are not known. {told(error)}")
+        st.caption(f"The nearest stored questions are not known. {error_sentence(error)}")
 
 
 def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
-    """The questions of the same scope that are nearest by embedding; False where nobody looks for those.
+    """Draws the questions of the scope that are nearest by embedding; returns False where semantic lookup is off.
 
     Raises StoreUnavailable.
     """
@@ -48,7 +47,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
     if not near:
         st.caption("No other question is stored in this scope.")
         return True
-    known = {pair.id: pair for pair in pairs_of(identity.namespace).value or ()}
+    known = {pair.id: pair for pair in queries.pairs(identity.namespace).value or ()}
     st.dataframe(
         tables.neighbours((one, _verdict(identity, one, threshold, known)) for one in near),
         column_config=tables.NEIGHBOUR_COLUMNS,

@@ -1,0 +1,117 @@
+"""The figures of the dashboard in detail: frequent prompts, and by name, waiting, TTL class and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import streamlit as st
+
+from core.metrics import Summary
+from core.models import OutcomeKind
+from pages.components.dashboard import charts as dashboard_charts
+from pages.components.dashboard import tables
+from pages.components.dashboard.panels import panel
+from pages.components.data import context, queries
+from pages.components.data.view import ON_REQUESTS, View
+from pages.components.display.figures import UNKNOWN
+
+
+def breakdowns(view: View) -> None:
+    """Draws, in tabs, the most frequent prompts and the figures by name."""
+    now = queries.summary(view).value
+    if now is None or not now.requests:
+        return
+    st.subheader("Behind the figures", anchor=False)
+    parts: dict[str, Callable[[], None]] = {
+        "Missed most": lambda: _frequent(view, OutcomeKind.MISS),
+        "Hit most": lambda: _frequent(view, OutcomeKind.HIT),
+        "By model": lambda: _breakdown(view, "model"),
+        "By namespace": lambda: _breakdown(view, "namespace"),
+        "Waiting": lambda: _waiting(view),
+        "TTL classes": lambda: _ttl_classes(view),
+        "Reasons": lambda: _reasons(view, now),
+    }
+    for tab, draw in zip(st.tabs(list(parts), key="behind", on_change="rerun"), parts.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
+
+def _frequent(view: View, kind: OutcomeKind) -> None:
+    found = queries.frequent(kind, view.namespace, view.model).value
+    if not found:
+        st.caption("Nothing yet.")
+        return
+    event: Any = st.dataframe(
+        tables.frequent(found),
+        column_config=tables.FREQUENT_COLUMNS,
+        hide_index=True,
+        key=f"top-{kind}",
+        placeholder=UNKNOWN,
+        alt="Most frequent prompts among the latest requests",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    note = "Counted among the latest requests, whatever the range. Select a row to see its requests."
+    if not context.services().settings.record_prompts:
+        note += " Prompts are not shown: `ENCORE_RECORD_PROMPTS` is off."
+    st.caption(note)
+    if (rows := event.selection.rows) and (key := found[rows[0]].key):
+        st.switch_page(
+            "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), ON_REQUESTS.range: "30d", "key": key}
+        )
+
+
+def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
+    found = queries.breakdown(view, by)
+    if by == "namespace" and any(summary.hit_rate is not None for summary in found.values()):
+        panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found)
+    st.dataframe(
+        tables.breakdown(found),
+        column_config=tables.breakdown_columns(by.capitalize()),
+        hide_index=True,
+        key=f"by-{by}",
+        placeholder=UNKNOWN,
+        alt=f"Figures by {by}",
+    )
+
+
+def _waiting(view: View) -> None:
+    if (now := queries.slow_summary(view).value) is not None:
+        latencies = (now.hit_latency, now.miss_latency)
+        panel(view, "How long callers waited", "distribution", dashboard_charts.latency_distribution, *latencies)
+
+
+def _ttl_classes(view: View) -> None:
+    now = queries.slow_summary(view).value
+    kinds = now.ttl_classes if now else {}
+    if kinds:
+        panel(view, "Requests by TTL class", "ttl-classes", dashboard_charts.ttl_class_mix, kinds)
+    st.dataframe(
+        tables.ttl_classes(kinds),
+        column_config=tables.TTL_COLUMNS,
+        hide_index=True,
+        key="ttl-classes",
+        placeholder=UNKNOWN,
+        alt="Requests by TTL class",
+    )
+
+
+def _reasons(view: View, now: Summary) -> None:
+    rows = tables.reasons(now)
+    event: Any = st.dataframe(
+        rows,
+        column_config=tables.REASON_COLUMNS,
+        hide_index=True,
+        key="reasons",
+        placeholder=UNKNOWN,
+        alt="Why requests were not hits, and why answers were not stored",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    st.caption("Select a row to see its requests.")
+    if chosen := event.selection.rows:
+        st.switch_page(
+            "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), "reason": rows["reason"].iloc[chosen[0]]}
+        )

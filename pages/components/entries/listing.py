@@ -1,0 +1,166 @@
+"""Pages of entries: the page of this session, its summary, and the buttons to the next one."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import streamlit as st
+
+from core.entries import (
+    LOOKED_THROUGH,
+    LOOKING_SECONDS,
+    PAGE_SIZE,
+    EntryPage,
+    Place,
+)
+from pages.components.data import queries
+from pages.components.data.entry_filters import Filters
+from pages.components.data.readings import Reading
+from pages.components.display.figures import clock, many
+from pages.components.entries.detail import (
+    SNAPSHOT,
+    look_again,
+    may_edit,
+)
+from pages.components.entries.filters import clear
+
+KEPT_SECONDS = 30
+"""How long a page of entries stays as it was read, without a selection: rows must not move under the pointer."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A page as this session sees it, and when it was read."""
+
+    chosen: Filters
+    place: Place | None
+    page: EntryPage
+    listed: int
+    at: float
+    error: str = ""
+
+
+def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[EntryPage, int]]:
+    """The page to show; a reading without a value when there is none."""
+    now = time.time()
+    kept: Snapshot | None = st.session_state.get(SNAPSHOT)
+    if kept is not None and (kept.chosen, kept.place) == (chosen, place):
+        is_held = st.session_state.get("entries-selected", False)
+        if not kept.error and (is_held or now - kept.at < KEPT_SECONDS):
+            return kept
+    found = queries.entry_page(chosen, place)
+    if found.value is None:
+        return found
+    page, listed = found.value
+    shown = Snapshot(chosen=chosen, place=place, page=page, listed=listed, at=found.read_at, error=found.error)
+    st.session_state[SNAPSHOT] = shown
+    return shown
+
+
+# Paging is a stack of places: a list that grows at its head has no page numbers.
+
+
+def place_of(chosen: Filters) -> Place | None:
+    """The place after which the page begins; None for the first page, also when the filters have changed."""
+    if st.session_state.get("entries-listed") != chosen:
+        st.session_state["entries-listed"] = chosen
+        st.session_state["entries-places"] = []
+    places: list[Place] = st.session_state["entries-places"]
+    return places[-1] if places else None
+
+
+def _next(place: Place) -> None:
+    st.session_state["entries-places"] = [*st.session_state["entries-places"], place]
+
+
+def _previous() -> None:
+    st.session_state["entries-places"] = st.session_state["entries-places"][:-1]
+
+
+def clear_all() -> None:
+    clear()
+    st.query_params.pop("key", None)
+
+
+def order(chosen: Filters) -> str:
+    """The order of the entries in words."""
+    where = chosen.where(0.0)
+    return "the last pinned first" if where.pinned else "most served first" if where.fewest_hits else "newest first"
+
+
+def page_buttons(chosen: Filters, result: EntryPage) -> None:
+    """Draws Next and Previous, when there is more than one page."""
+    number = len(st.session_state["entries-places"]) + 1
+    if number == 1 and result.last is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Previous", key="entries-previous", icon=":material/chevron_left:", disabled=number == 1, on_click=_previous
+        )
+        st.button(
+            "Continue" if result.last is not None and len(result.entries) < PAGE_SIZE else "Next",
+            key="entries-next",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            disabled=result.last is None,
+            on_click=_next,
+            args=(result.last,),
+        )
+        st.caption(f"Page {number}, {order(chosen)}" + ("" if result.last else ", the last one"))
+
+
+def summary(shown: Snapshot) -> None:
+    """Draws how many entries there are, as far as is known, and as of when."""
+    chosen, result = shown.chosen, shown.page
+    listed = many(shown.listed, "entry", "entries")
+    where = chosen.where(shown.at)
+    if where.by_index:
+        words = f"The index lists {listed}" + (" like this" if chosen.choose else " in this namespace")
+    elif where.pinned or where.fewest_hits:
+        words = f"{len(result.entries)} of the {result.scanned:,} looked at for this page match"
+    else:
+        words = (
+            f"{len(result.entries)} of the {result.scanned:,} looked through for this page match; the index lists "
+            f"{listed} of this model and age"
+        )
+    if result.last is not None and len(result.entries) < PAGE_SIZE:
+        words += f". A page looks through {LOOKED_THROUGH:,} at most, for {LOOKING_SECONDS:g} s: go on with Continue"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"{words}.", help="It may still list entries that expired within the last hour.", width="content")
+        st.button(
+            f"Read at {clock(shown.at)}",
+            key="entries-refresh",
+            icon=":material/refresh:",
+            type="tertiary",
+            help="Reads the page again.",
+            on_click=look_again,
+        )
+        if chosen.choose:
+            st.button(
+                "Clear filters",
+                key="entries-clear",
+                icon=":material/filter_alt_off:",
+                type="tertiary",
+                on_click=clear_all,
+            )
+        criteria = chosen.criteria()
+        if criteria is not None:
+            st.button(
+                "Invalidate all that match…",
+                key="entries-invalidate-all",
+                icon=":material/block:",
+                type="tertiary",
+                disabled=not may_edit(),
+                help="Opens Invalidations with these criteria filled in. Nothing is changed before you confirm there.",
+                on_click=leave_for,
+                args=("pages/invalidations.py", criteria),
+            )
+
+
+def leave_for(page_path: str, values: dict[str, Any]) -> None:
+    """Goes to another page, with values for its controls; what is in the URL belongs to this page and stays behind."""
+    clear()
+    for name, value in values.items():
+        st.session_state[name] = value
+    st.session_state["entries-leave-for"] = page_path

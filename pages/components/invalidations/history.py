@@ -1,0 +1,94 @@
+"""The history of invalidations, with the outcome of each."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.invalidation import Invalidation, InvalidationState
+from pages.components.data import queries
+from pages.components.display import tables
+from pages.components.display.figures import UNKNOWN
+from pages.components.display.invalidation_states import STATES
+from pages.components.display.placeholder import placeholder
+from pages.components.invalidations import tables as invalidation_tables
+from pages.components.shell.frame import nothing_yet
+
+
+def history() -> None:
+    """Draws the latest invalidations, with the outcome of each."""
+    reading = queries.invalidations(queries.MOST_INVALIDATIONS)
+    st.subheader("History", anchor=False)
+    if reading.value is None:
+        nothing_yet(reading)
+        return
+    if not reading.value:
+        text = "Each one stays in this list: who, when, what, and its outcome."
+        placeholder(":material/history: **No invalidation yet**", text)
+        return
+    found = _filtered(reading.value)
+    if not found:
+        st.caption("None match. Clear the filters to see all.")
+        return
+    table = invalidation_tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
+    chosen = st.dataframe(
+        table,
+        column_config=invalidation_tables.INVALIDATION_COLUMNS,
+        column_order=invalidation_tables.INVALIDATIONS_SHOWN,
+        hide_index=True,
+        key="history",
+        on_select="rerun",
+        selection_mode="single-row",
+        placeholder=UNKNOWN,
+        alt="Invalidations, newest first",
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "Download CSV",
+            tables.csv(table),
+            "invalidations.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        rows = chosen.selection.rows
+        if rows and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
+            st.query_params["invalidation"] = found[rows[0]].id
+            st.rerun()
+    if len(reading.value) == queries.MOST_INVALIDATIONS:
+        st.caption(f"The latest {queries.MOST_INVALIDATIONS}. Older ones are in the audit log: `python -m core audit`.")
+
+
+def _filtered(every: list[Invalidation]) -> list[Invalidation]:
+    """Draws the filters, kept in the URL, and returns the invalidations that match."""
+    with st.grid(4, min_column_width=150, gap="small"):
+        text = st.text_input(
+            "Find", key="history_find", bind="query-params", placeholder="What, id or reason", live=True
+        )
+        state = st.selectbox(
+            "State",
+            [state.value for state in STATES],
+            index=None,
+            format_func=lambda choice: STATES[InvalidationState(choice)][0],
+            placeholder="any",
+            key="history_state",
+            bind="query-params",
+        )
+        actor = st.selectbox(
+            "By", sorted({one.actor for one in every}), index=None, placeholder="everyone", key="history-actor"
+        )
+        namespace = st.selectbox(
+            "Namespace",
+            sorted({one.namespace for one in every}),
+            index=None,
+            placeholder="all",
+            key="history-namespace",
+        )
+    wanted = (text or "").strip().casefold()
+    return [
+        one
+        for one in every
+        if state in (None, one.state.value)
+        and actor in (None, one.actor)
+        and namespace in (None, one.namespace)
+        and wanted in f"{one.criteria} {one.id} {one.reason}".casefold()
+    ]

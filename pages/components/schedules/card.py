@@ -1,0 +1,121 @@
+"""A schedule as a card: what it does, when, what its last run did, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from core.access import Action
+from core.invalidation import Invalidation, Schedule
+from pages.components.data import actions, context
+from pages.components.display.figures import clock, duration, many, size
+from pages.components.display.invalidation_states import STATES
+from pages.components.display.text import literal, plain, visible
+from pages.components.schedules.dialogs import Asked, ask
+from pages.components.shell.permissions import read_only
+
+
+def card(schedule: Schedule, latest: dict[str, Invalidation]) -> None:
+    """Draws one schedule: what, when, by whom, what its last run did; and its buttons."""
+    now = time.time()
+    with st.container(border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if not schedule.enabled:
+                st.badge("paused", icon=":material/pause_circle:", color="gray")
+            elif schedule.next_run_at <= now:
+                st.badge("due", icon=":material/pending:", color="orange")
+            else:
+                st.badge("on", icon=":material/event_repeat:", color="green")
+            if schedule.name:
+                st.markdown(f"**{literal(schedule.name)}**", width="content")
+            st.markdown(literal(schedule.what, 200), width="content")
+            st.caption(f"in {literal(schedule.namespace)}, by {literal(schedule.actor, 40)}", width="content")
+        with st.grid(3, min_column_width=200):
+            _fact("Runs", schedule.rhythm, _effect_words(schedule))
+            if schedule.enabled:
+                left = schedule.next_run_at - now
+                _fact("Next run", f"in {duration(left)}" if left > 0 else "due now", _moment(schedule.next_run_at))
+            else:
+                _fact("Next run", "paused", "it does not run until it is resumed")
+            if schedule.last_run_at is None:
+                _fact("Last run", "never", "")
+            else:
+                ago = f"{duration(max(0.0, now - schedule.last_run_at))} ago, {_moment(schedule.last_run_at)}"
+                _fact("Last run", _came_to(schedule, latest), ago)
+        _buttons(schedule)
+
+
+def _fact(label: str, value: str, below: str) -> None:
+    with st.container(gap=None):
+        st.caption(label)
+        st.text(visible(value))
+        if below:
+            st.caption(plain(below))
+
+
+def _moment(at: float) -> str:
+    """A time in the viewer's zone; rhythms are in UTC."""
+    return f"{clock(at)} your time"
+
+
+def _effect_words(schedule: Schedule) -> str:
+    if schedule.soft:
+        return "marks stale"
+    if schedule.hold_seconds == 0:
+        return "hides; cannot be undone"
+    hold = context.services().settings.hold_seconds if schedule.hold_seconds is None else schedule.hold_seconds
+    return f"hides; can be undone for {duration(hold)}"
+
+
+def _came_to(schedule: Schedule, latest: dict[str, Invalidation]) -> str:
+    """What the last run did, as far as it is known by now."""
+    verdict, _, done = schedule.last.partition(": ")
+    if verdict != "applied":
+        return schedule.last or "not known"
+    one = latest.get(done)
+    if one is None:
+        return "applied"
+    words = STATES[one.state][0]
+    if one.deleted is None:
+        return words
+    freed = f", {size(one.freed_bytes)} freed" if one.freed_bytes else ""
+    return f"{words}: {many(one.deleted, 'entry', 'entries')} deleted{freed}"
+
+
+def _buttons(schedule: Schedule) -> None:
+    may_start = context.actor().may(schedule.starting)
+    may_change = context.actor().may(Action.SCHEDULE)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        # A dialog is opened by the whole page, not by this fragment.
+        if st.button("Run now…", key=f"run-{schedule.id}", icon=":material/play_arrow:", disabled=not may_start):
+            ask(Asked(run=schedule), schedule.criteria_at, schedule.namespace)
+            st.rerun()
+        if schedule.enabled:
+            st.button(
+                "Pause",
+                key=f"pause-{schedule.id}",
+                icon=":material/pause:",
+                disabled=not may_change,
+                on_click=actions.pause_schedule,
+                args=(schedule,),
+            )
+        else:
+            st.button(
+                "Resume",
+                key=f"resume-{schedule.id}",
+                icon=":material/event_repeat:",
+                disabled=not may_start,
+                on_click=actions.resume_schedule,
+                args=(schedule,),
+                help="It runs at its next time; runs that were missed meanwhile are not made up for.",
+            )
+        if st.button(
+            "Remove…", key=f"remove-{schedule.id}", icon=":material/delete:", type="tertiary", disabled=not may_change
+        ):
+            st.session_state["schedule-asked"] = Asked(remove=schedule)
+            st.rerun()
+        done = schedule.last.partition("applied: ")[2]
+        if done and st.button("Last run", key=f"last-{schedule.id}", icon=":material/open_in_full:", type="tertiary"):
+            st.switch_page("pages/invalidations.py", query_params={"invalidation": done})
+        read_only(schedule.starting)

@@ -1,0 +1,157 @@
+"""The dialogs that ask before a schedule is added, run or removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import streamlit as st
+
+from core.bans import Criteria
+from core.errors import CacheError
+from core.invalidation import Preview, Schedule
+from pages.components.data import actions, context
+from pages.components.display.figures import duration, many, share
+from pages.components.display.text import literal, plain, visible
+from pages.components.shell.confirmation import word_typed
+from pages.components.shell.criteria_form import Fields
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as the form has it. `daily_at` is UTC; exactly one of it and `every_seconds` is given."""
+
+    fields: Fields
+    name: str
+    every_seconds: float | None
+    daily_at: str | None
+    soft: bool
+    hold_seconds: float
+
+    @property
+    def rhythm(self) -> str:
+        """The rhythm in words."""
+        return f"daily at {self.daily_at} UTC" if self.daily_at else f"every {duration(self.every_seconds)}"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialog asks about: adding a draft, or running or removing a schedule; and what it would hide now."""
+
+    draft: Draft | None = None
+    run: Schedule | None = None
+    remove: Schedule | None = None
+    now: Preview | None = None
+    problem: str = ""
+
+
+def ask(asked: Asked, criteria_at: Callable[[float], Criteria], namespace: str) -> None:
+    """Opens the dialog with a preview of this moment, or with the reason why there is none."""
+    try:
+        criteria = msgspec.structs.replace(criteria_at(time.time()), namespace=namespace)
+        preview = context.services().invalidation.preview(criteria)
+    except CacheError as error:
+        st.session_state["schedule-asked"] = msgspec.structs.replace(asked, problem=str(error))
+    else:
+        st.session_state["schedule-asked"] = msgspec.structs.replace(asked, now=preview)
+
+
+def _close() -> None:
+    st.session_state.pop("schedule-asked", None)
+
+
+@st.dialog("Add this schedule?", icon=":material/event_repeat:", on_dismiss=_close)
+def confirm_adding(asked: Asked) -> None:
+    """Asks before a schedule is added, with what it would hide now."""
+    draft, preview = asked.draft, asked.now
+    if draft is None:
+        return
+    st.markdown(f"**{literal(draft.name)}** runs {plain(draft.rhythm)}.")
+    st.code(visible(_selected(draft)), language=None, wrap_lines=True)
+    _would_hide(asked, "Now it would hide")
+    st.caption(_undo_words(draft.soft, draft.hold_seconds))
+    if _confirmed("Add", asked) and preview is not None:
+        added = actions.add_schedule(
+            preview.criteria,
+            name=draft.name,
+            namespace=draft.fields.namespace,
+            older_than_seconds=draft.fields.age_seconds,
+            every_seconds=draft.every_seconds,
+            daily_at=draft.daily_at,
+            soft=draft.soft,
+            hold_seconds=draft.hold_seconds,
+        )
+        st.session_state["schedule-added"] = added is not None
+        st.rerun()
+
+
+def _selected(draft: Draft) -> str:
+    """What it selects, with the age as such: its cut-off moves with each run."""
+    fields = draft.fields
+    words = [f"older than {fields.age:g} {fields.unit}"] if fields.age_seconds is not None else []
+    rest = tuple(name for name in fields.selectors if name != "age")
+    if rest:
+        words.insert(0, str(msgspec.structs.replace(fields, selectors=rest).criteria(time.time())))
+    return f"{', '.join(words)} in {fields.namespace}"
+
+
+@st.dialog("Run this schedule now?", icon=":material/warning:", on_dismiss=_close)
+def confirm_running(asked: Asked) -> None:
+    """Asks before a schedule is run, with what it would hide now."""
+    schedule = asked.run
+    if schedule is None:
+        return
+    st.code(visible(f"{schedule.what} in {schedule.namespace}"), language=None, wrap_lines=True)
+    _would_hide(asked, "It marks stale" if schedule.soft else "It hides at once")
+    st.caption(_undo_words(schedule.soft, schedule.hold_seconds))
+    if schedule.every_seconds is not None:
+        st.caption("The interval to its next run starts again.")
+    if _confirmed("Run now", asked):
+        actions.run_schedule(schedule)
+        st.rerun()
+
+
+@st.dialog("Remove this schedule?", icon=":material/delete:", on_dismiss=_close)
+def confirm_removing(asked: Asked) -> None:
+    """Asks before a schedule is removed, which cannot be undone."""
+    schedule = asked.remove
+    if schedule is None:
+        return
+    words = f"{schedule.name or schedule.id}: {schedule.what} in {schedule.namespace}"
+    st.code(visible(words), language=None, wrap_lines=True)
+    st.caption("What it has invalidated stays invalidated. To keep the schedule without running it, pause it instead.")
+    if _confirmed("Remove", asked):
+        actions.remove_schedule(schedule)
+        st.rerun()
+
+
+def _undo_words(soft: bool, hold_seconds: float | None) -> str:
+    if soft:
+        return "A run marks answers stale: they are served only if the provider fails. It can be undone."
+    if hold_seconds == 0:
+        return "A run cannot be undone: a worker deletes the answers at once."
+    hold = context.services().settings.hold_seconds if hold_seconds is None else hold_seconds
+    return f"A run can be undone for {duration(hold)}; then a worker deletes the answers."
+
+
+def _would_hide(asked: Asked, lead: str) -> None:
+    preview = asked.now
+    if preview is None:
+        st.error(f"**No preview.** {plain(asked.problem)}.", icon=":material/cloud_off:")
+        return
+    about = "" if preview.exact else "about "
+    st.markdown(
+        f"{lead} **{about}{many(preview.count, 'entry', 'entries')}**: {share(preview.share)} of the namespace."
+    )
+
+
+def _confirmed(verb: str, asked: Asked) -> bool:
+    """The buttons of a dialog; whether it was confirmed."""
+    is_complete = not asked.problem and (asked.now is None or word_typed(asked.now))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Cancel", key="schedule-cancel"):
+            _close()
+            st.rerun()
+        if st.button(verb, key="schedule-confirm", type="primary", disabled=not is_complete):
+            _close()
+            return True
+    return False

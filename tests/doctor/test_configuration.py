@@ -1,0 +1,23 @@
+"""The settings as the doctor shows them."""
+
+from __future__ import annotations
+
+from core.doctor.configuration import effective_settings
+from core.settings import Settings
+
+
+def test_settings_are_shown_with_where_they_come_from_and_without_secrets(monkeypatch):
+    monkeypatch.setenv("ENCORE_REDIS_URL", "redis://anna:canary-1@cache.example:6380/2")
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-2")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:canary-3@llm.example/v1")
+    monkeypatch.setenv("ENCORE_GATEWAY_KEYS", "canary-4,canary-5")
+    monkeypatch.setenv("ENCORE_TTL_CLASSES", '{"code": 60}')
+    shown = {setting.variable: setting for setting in effective_settings(Settings())}
+    assert len(shown) == len(Settings.model_fields)
+    assert "canary" not in " ".join(setting.value for setting in shown.values())
+    assert shown["ENCORE_REDIS_URL"].value == "redis://anna:***@cache.example:6380/2"
+    assert (shown["OPENAI_API_KEY"].value, shown["OPENAI_API_KEY"].is_set) == ("********", True)
+    assert shown["ENCORE_GATEWAY_KEYS"].value == "2 set"
+    assert shown["ENCORE_TTL_CLASSES"].value == '{"code":60.0}'
+    assert (shown["ENCORE_STRATEGY"].value, shown["ENCORE_STRATEGY"].is_set) == ("normalized", False)
+    assert all(setting.description for setting in shown.values())
