@@ -2,7 +2,8 @@
 
 from .bans import Criteria
 from .bootstrap import Services, bootstrap
-from .cache import CacheConfig, LLMCache, cached_llm_call
+from .cache import CacheConfig, LLMCache
+from .function import cached_llm_call
 from .invalidation import CacheInvalidator
 from .metrics import CacheMetrics
 from .models import Answer, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, Outcome

@@ -19,18 +19,17 @@ from ..keys import Slot
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy import TTLPolicy
-from ..stores import LocalCache, Lookup, MemoryStore, Store
+from ..stores import Leases, LocalCache, Lookup, MemoryStore, Store
 from .bypass import BypassSwitch
 from .call import Call, Prepared, Recorder
 from .config import CacheConfig
-from .drivers import Run, drive
-from .effects import Flow, World
+from .drivers import drive
+from .effects import Flow, NearLookup, Run, World
 from .flights import Flights
 from .flow import Refresher, RequestFlow
 from .guard import Guard
 from .hedging import ask, ask_async
-from .leases import Leases
-from .near import NearLookup, NearPart
+from .near import NearPart
 from .preparation import Preparation
 from .reader import RequestReader
 from .recorder import OutcomeRecorder

@@ -10,21 +10,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from .effects import Effect, Flow, Stop, Wait, World
+from .effects import Effect, Run, Stop, Wait
 
 Result = TypeVar("Result")
-
-
-class Run(Generic[Result]):
-    """A flow on its way, and what its effects act on."""
-
-    __slots__ = ("flow", "world")
-
-    def __init__(self, flow: Flow[Result], world: World) -> None:
-        self.flow = flow
-        self.world = world
 
 
 def drive(

@@ -12,29 +12,44 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent import futures
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from ..bans import InvalidationRecord
 from ..concurrency import in_thread
-from ..keys import Slot
-from ..models import Stamp
-from ..stores import LocalCache, Reader, Seen, Store, StoredAs, Write
+from ..keys import Identity, Slot
+from ..models import Controls, Stamp
+from ..stores import HeldLease, Leases, LocalCache, Reader, Seen, Store, StoredAs, Write
 from .bypass import BypassSwitch
 from .call import Call, OutOfPatience
 from .flights import Flight, Landing
 from .guard import Guard
-from .leases import HeldLease, Leases
 
 if TYPE_CHECKING:
     from ..semantic import Ask, Miss, Search, SemanticResult, Serve
-    from .drivers import Run
-    from .near import NearLookup
 
 Result = TypeVar("Result")
 POLL_SECONDS = 0.02
 """How often a process looks whether another process' leader has finished."""
+
+
+class NearLookup(Protocol):
+    """Looks for stored questions that are near a new one. Raises StoreUnavailable."""
+
+    def applies(self, identity: Identity) -> bool:
+        """Whether it is done at all for this request."""
+        ...
+
+    def candidates(
+        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
+    ) -> Search | SemanticResult:
+        """A search that has begun, or the end of it when the question has no usable vector."""
+        ...
+
+    def remember(self, identity: Identity, expires_at: float) -> None:
+        """Adds a question that was just stored, and until when it counts (Unix seconds)."""
+        ...
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +80,16 @@ class Effect:
 
 Flow = Generator[Effect, Any, Result]
 """A part of the path of a request, and what it comes to."""
+
+
+class Run(Generic[Result]):
+    """A flow on its way, and what its effects act on."""
+
+    __slots__ = ("flow", "world")
+
+    def __init__(self, flow: Flow[Result], world: World) -> None:
+        self.flow = flow
+        self.world = world
 
 
 class Question(Effect, msgspec.Struct, frozen=True):

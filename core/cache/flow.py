@@ -24,12 +24,11 @@ from .call import Call, went_away
 from .config import CacheConfig
 from .effects import Flow, ReadSwitch
 from .flights import FlightKey
-from .hedging import Hedge
 from .near import Judging, NearPart
 from .reader import RequestReader, stamp_of
 from .recorder import OutcomeRecorder, answer_of
-from .singleflight import Lease, SingleFlight
-from .steps import Bypass, Fetched, Hit, Lead, Miss
+from .singleflight import SingleFlight
+from .steps import Bypass, Fetched, Hedge, Hit, Lead, Lease, Miss
 from .writer import OTHER_BUCKET, OTHER_SCOPE, SAME_WORDING, Writer
 
 SWITCHED = "bypass-switch"

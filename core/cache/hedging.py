@@ -7,73 +7,16 @@ one. Whoever calls a provider for a step does so by `race`, which without a hedg
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from ..concurrency import beside
 from ..models import Answer, Completion
-from .drivers import Run, drive
-from .effects import Flow, World
-from .steps import Asking, Hit, Miss
+from .steps import Asking, Hit
 
 Result = TypeVar("Result")
 Calling = Future[Result] | asyncio.Future[Result]
-
-
-class Hedge:
-    """A judge's verdict that is waited for beside the provider's answer.
-
-    `judging` is given a function that says whether a yes may still be served; the flow comes to the hit that it then
-    has recorded and handed on, or why there is none. `waiting` is the miss as long as it has not ended.
-    """
-
-    def __init__(self, judging: Callable[[Callable[[], bool]], Flow[Hit | Miss]], waiting: Miss) -> None:
-        self._judging = judging
-        self._waiting = waiting
-        self._lock = threading.Lock()
-        self._winner = ""
-        self.verdict: Future[Hit | Miss] = Future()
-
-    def start(self, world: World) -> None:
-        """Asks the judge on a thread of its own."""
-        self.verdict.set_running_or_notify_cancel()  # from here on nobody can cancel it
-        beside(partial(self._run, world))
-
-    def claim(self) -> bool:
-        """Whether the provider, or a caller who goes away, may end the request; then a later yes is not served."""
-        return self._wins("provider")
-
-    def overruled(self) -> Hit | None:
-        """The hit that came first, once it has been recorded; None when the provider may end the request."""
-        if self.claim():
-            return None
-        ended = self.verdict.result()
-        return ended if isinstance(ended, Hit) else None
-
-    @property
-    def miss(self) -> Miss:
-        """Why there was nothing to serve, as far as the judge has said by now."""
-        ended = self.verdict.result() if self.verdict.done() else self._waiting
-        return ended if isinstance(ended, Miss) else self._waiting
-
-    def _wins(self, name: str) -> bool:
-        with self._lock:
-            self._winner = self._winner or name
-            return self._winner == name
-
-    def _run(self, world: World) -> None:
-        ended: Hit | Miss = self._waiting
-        try:
-            ended = cast("Hit | Miss", drive(Run(self._judging(lambda: self._wins("judge")), world)))
-        except BaseException:
-            self._winner = ""
-            raise
-        finally:
-            # Whatever went wrong, those who wait go on with the provider.
-            self.verdict.set_result(ended)
 
 
 def race(

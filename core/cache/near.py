@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..keys import Identity, Slot
-from ..models import CacheStrategy, Controls
+from ..keys import Slot
+from ..models import CacheStrategy
 from ..semantic import OVERTAKEN, Ask, Search, SemanticResult, Serve, overtaken
-from ..stores import MissReason, Store
+from ..stores import MissReason
 from .call import Call
 from .effects import AskJudge, Decide, Flow, LookNear
 from .recorder import OutcomeRecorder
@@ -17,24 +17,6 @@ from .writer import Writer
 
 if TYPE_CHECKING:
     from ..semantic import Miss as NearMiss
-
-
-class NearLookup(Protocol):
-    """Looks for stored questions that are near a new one. Raises StoreUnavailable."""
-
-    def applies(self, identity: Identity) -> bool:
-        """Whether it is done at all for this request."""
-        ...
-
-    def candidates(
-        self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
-    ) -> Search | SemanticResult:
-        """A search that has begun, or the end of it when the question has no usable vector."""
-        ...
-
-    def remember(self, identity: Identity, expires_at: float) -> None:
-        """Adds a question that was just stored, and until when it counts (Unix seconds)."""
-        ...
 
 
 class Judging(NamedTuple):

@@ -5,62 +5,13 @@ from __future__ import annotations
 import time
 
 from ..models import CacheEntry
-from ..stores import codec
+from ..stores import HeldLease, Leases, codec
 from .call import Call
-from .effects import Flow, GiveBack, IsLeased, Landed, Pause, TakeLease
+from .effects import Flow, IsLeased, Landed, Pause, TakeLease
 from .flights import Flight, FlightKey, Flights, Landing
-from .leases import HeldLease, Leases
 from .reader import RequestReader
 from .recorder import OutcomeRecorder
-from .steps import Hit
-
-
-class Lease:
-    """The right to compute an answer: a flight in this process, and `held` in the store when that could be had.
-
-    `looks_near`: a near question may still spare the call to the provider.
-    """
-
-    def __init__(self, call: Call, flight: Flight, leases: Leases) -> None:
-        self._call = call
-        self._flight = flight
-        self._leases = leases
-        self.held: HeldLease | None = None
-        self.looks_near = True
-
-    @property
-    def key(self) -> FlightKey:
-        """Which answer, as of which stamp."""
-        return self._flight.key
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether others of this process wait for the answer."""
-        return self._flight.followers > 0
-
-    def computes(self) -> Lease:
-        """From now on this caller computes; until now it may have waited for another process."""
-        self._flight.computes()
-        return self
-
-    def end(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> Flow[None]:
-        """Wakes those who wait, here and elsewhere."""
-        self._flight.land(value, error, alone=alone)
-        held, self.held = self.held, None
-        if held is None:
-            return
-        try:
-            yield GiveBack(self._call, held)
-        except BaseException:
-            self._leases.give_back_later(held)
-            raise
-
-    def drop(self) -> None:
-        """Ends it without asking the store anything: one of those who wait takes over."""
-        self._flight.land()
-        held, self.held = self.held, None
-        if held is not None:
-            self._leases.give_back_later(held)
+from .steps import Hit, Lease
 
 
 class SingleFlight:

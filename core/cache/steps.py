@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import msgspec
 
-from ..concurrency import in_thread
+from ..concurrency import beside, in_thread
 from ..errors import IncompleteStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
+from ..stores import HeldLease, Leases
 from ..wire import assemble, assemble_response, replay, split, split_response
 from .call import Call, OutOfPatience, went_away
-from .drivers import Run, abandon, drive, drive_async
-from .effects import Effect, Stop, Wait
+from .drivers import abandon, drive, drive_async
+from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
+from .flights import Flight, FlightKey
 from .recorder import OutcomeRecorder
-
-if TYPE_CHECKING:
-    from .hedging import Hedge
-    from .singleflight import Lease
 
 
 class Miss(msgspec.Struct, frozen=True):
@@ -66,6 +67,107 @@ class Hit(msgspec.Struct, frozen=True):
         if self.entry.chunks is not None:
             return self.entry.chunks if is_response else replay(self.entry.chunks, include_usage=include_usage)
         return split_response(body) if is_response else split(body, include_usage=include_usage)
+
+
+class Lease:
+    """The right to compute an answer: a flight in this process, and `held` in the store when that could be had.
+
+    `looks_near`: a near question may still spare the call to the provider.
+    """
+
+    def __init__(self, call: Call, flight: Flight, leases: Leases) -> None:
+        self._call = call
+        self._flight = flight
+        self._leases = leases
+        self.held: HeldLease | None = None
+        self.looks_near = True
+
+    @property
+    def key(self) -> FlightKey:
+        """Which answer, as of which stamp."""
+        return self._flight.key
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether others of this process wait for the answer."""
+        return self._flight.followers > 0
+
+    def computes(self) -> Lease:
+        """From now on this caller computes; until now it may have waited for another process."""
+        self._flight.computes()
+        return self
+
+    def end(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> Flow[None]:
+        """Wakes those who wait, here and elsewhere."""
+        self._flight.land(value, error, alone=alone)
+        held, self.held = self.held, None
+        if held is None:
+            return
+        try:
+            yield GiveBack(self._call, held)
+        except BaseException:
+            self._leases.give_back_later(held)
+            raise
+
+    def drop(self) -> None:
+        """Ends it without asking the store anything: one of those who wait takes over."""
+        self._flight.land()
+        held, self.held = self.held, None
+        if held is not None:
+            self._leases.give_back_later(held)
+
+
+class Hedge:
+    """A judge's verdict that is waited for beside the provider's answer.
+
+    `judging` is given a function that says whether a yes may still be served; the flow comes to the hit that it then
+    has recorded and handed on, or why there is none. `waiting` is the miss as long as it has not ended.
+    """
+
+    def __init__(self, judging: Callable[[Callable[[], bool]], Flow[Hit | Miss]], waiting: Miss) -> None:
+        self._judging = judging
+        self._waiting = waiting
+        self._lock = threading.Lock()
+        self._winner = ""
+        self.verdict: Future[Hit | Miss] = Future()
+
+    def start(self, world: World) -> None:
+        """Asks the judge on a thread of its own."""
+        self.verdict.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        beside(partial(self._run, world))
+
+    def claim(self) -> bool:
+        """Whether the provider, or a caller who goes away, may end the request; then a later yes is not served."""
+        return self._wins("provider")
+
+    def overruled(self) -> Hit | None:
+        """The hit that came first, once it has been recorded; None when the provider may end the request."""
+        if self.claim():
+            return None
+        ended = self.verdict.result()
+        return ended if isinstance(ended, Hit) else None
+
+    @property
+    def miss(self) -> Miss:
+        """Why there was nothing to serve, as far as the judge has said by now."""
+        ended = self.verdict.result() if self.verdict.done() else self._waiting
+        return ended if isinstance(ended, Miss) else self._waiting
+
+    def _wins(self, name: str) -> bool:
+        with self._lock:
+            self._winner = self._winner or name
+            return self._winner == name
+
+    def _run(self, world: World) -> None:
+        ended: Hit | Miss = self._waiting
+        try:
+            ended = cast("Hit | Miss", drive(Run(self._judging(lambda: self._wins("judge")), world)))
+        except BaseException:
+            self._winner = ""
+            raise
+        finally:
+            # Whatever went wrong, those who wait go on with the provider.
+            self.verdict.set_result(ended)
 
 
 class Asking(Stop):

@@ -21,13 +21,14 @@ from .base import (
     Write,
 )
 from .codec import EntrySummary
+from .leases import HeldLease, Leases
 from .local import LocalCache
 from .lookup import Examined, Found, Looking, Lookup, MissReason, examine, follow, look_up, looking
 from .memory import MemoryStore
 
 __all__ = [
-    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "LeaseStore", "LocalCache", "Looking",
-    "Lookup", "MemoryStore", "MissReason", "Persistence", "Reader", "RecordStore", "Removal", "Removed", "Row",
-    "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow",
-    "look_up", "looking",
+    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "HeldLease", "LeaseStore", "Leases",
+    "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason", "Persistence", "Reader", "RecordStore", "Removal",
+    "Removed", "Row", "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine",
+    "follow", "look_up", "looking",
 ]  # fmt: skip

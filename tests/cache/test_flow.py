@@ -11,12 +11,12 @@ import pytest
 from core.bans.record import InvalidationRecord
 from core.cache.cache import LLMCache
 from core.cache.effects import Effect, GiveBack, IsLeased, Keep, MakeRecord, Pause, Read, ReadSwitch, TakeLease
-from core.cache.leases import HeldLease
 from core.cache.steps import Bypass, Fetched, Hit, Lead
 from core.errors import NotCached
 from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Completion, Controls
 from core.stores.base import Claim, StoredAs
+from core.stores.leases import HeldLease
 from core.stores.memory import MemoryStore
 from tests.fakes import CountingProvider, Outcomes, a_body
 from tests.samples import INCARNATION

@@ -381,5 +381,5 @@ def test_an_invalidation_that_is_refused_without_writes_offers_the_bypass_switch
     name = services.settings.namespace
     at = at.button(key=f"bypass-off-{name}").click().run()
     assert services.switch.all([name]) == []
-    services.switch._copies.clear()
+    services.switch._recent.forget()
     assert is_hit(ask, "What does word 0 mean?")

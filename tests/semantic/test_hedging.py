@@ -11,8 +11,8 @@ import pytest
 
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.cache.function import cached_llm_call
 from core.cache.steps import Follow, Hit, Lead
+from core.function import cached_llm_call
 from core.models import CacheEntry, CacheStrategy, ChatRequest, Controls, SemanticMode
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder

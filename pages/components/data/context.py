@@ -83,7 +83,7 @@ def actor() -> Actor:
 
 
 def trail() -> AuditTrail:
-    """The audit trail of the viewer's acts on this page."""
+    """Puts on record what the viewer does, as done from the console."""
     return services().audit.by(actor(), source="console")
 
 

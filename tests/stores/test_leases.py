@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.cache import leases as leases_module
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.cache.leases import LEASE_SECONDS, HeldLease, Leases
 from core.errors import OutcomeUnknown
 from core.keys.names import Slot
 from core.models import ChatRequest
+from core.stores import leases as leases_module
 from core.stores.base import Claim
+from core.stores.leases import LEASE_SECONDS, HeldLease, Leases
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
 from tests.conftest import RedisServer

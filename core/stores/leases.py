@@ -19,7 +19,7 @@ from cachetools import FIFOCache
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import Slot
-from ..stores import Claim, LeaseStore
+from .base import Claim, LeaseStore
 
 logger = logging.getLogger("encore.leases")
 

@@ -6,9 +6,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from ..models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
-from .hedging import ask, ask_async
-from .steps import Hit, settle, settle_async
+from .cache import Hit, ask, ask_async, settle, settle_async
+from .models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
 
 if TYPE_CHECKING:
     from .cache import LLMCache

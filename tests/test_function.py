@@ -11,7 +11,7 @@ import pytest
 
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.cache.function import cached_llm_call
+from core.function import cached_llm_call
 from core.models import Controls, OutcomeKind
 from tests.fakes import CountingProvider, Outcomes
 
