@@ -322,13 +322,19 @@ GUARDED = re.compile(
 """What changes something, as pages and commands call it."""
 
 
+NAMED = ("context.actor()", "context.trail()", "shell.actor", "shell.trail", "trail", "trail()")
+"""How they name who acts."""
+
+
 def unguarded(source: str) -> list[str]:
     """Calls that change something in the name of nobody, or of somebody without a role."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and re.search(rf"(?:{GUARDED.pattern})$", ast.unparse(node.func)):
             given = {ast.unparse(value) for value in (*node.args, *(keyword.value for keyword in node.keywords))}
-            if given.isdisjoint(("context.actor()", "context.trail()", "shell.actor", "shell.trail", "trail")):
+            if given.isdisjoint(
+                ("context.actor()", "context.trail()", "shell.actor", "shell.trail", "trail", "trail()")
+            ):
                 found.append(ast.unparse(node))
     return found
 
