@@ -50,7 +50,8 @@ class CacheMetrics(MetricsRecorder):
     ) -> dict[str, Summary]:
         """Summaries of the last `window_seconds` by model or by namespace, the one with the most requests first.
 
-        Begins and raises as `summary` does. Costs one read of the window.
+        Begins at the start of a slot, as a summary does, and costs one read of the window. Raises InvalidInput for a
+        window that is not within ninety days.
         """
         now = self._now(window_seconds)
         window = (aligned(now - window_seconds, now), inf)
@@ -65,7 +66,10 @@ class CacheMetrics(MetricsRecorder):
     def comparison(
         self, window_seconds: float, *, namespace: str | None = None, model: str | None = None
     ) -> Comparison:
-        """A window and the one before it, both ended and of the same length, without a slot in common."""
+        """A closed window of `window_seconds` and the one before it, which share no slot.
+
+        Raises InvalidInput for a window that is not within forty-five days.
+        """
         now = self._now(window_seconds, windows=2)
         end = aligned(self._closed(now), now)
         windows = [
@@ -87,7 +91,7 @@ class CacheMetrics(MetricsRecorder):
         model: str | None = None,
         closed_only: bool = True,
     ) -> list[Bucket]:
-        """The window in steps, oldest first: always as many, empty ones too, begun at multiples of the step.
+        """The window in steps, oldest first, empty ones included. Steps begin at multiples of `step_seconds`.
 
         A closed bucket does not change any more, so equal buckets draw equal charts; without `closed_only` the one that
         is still filling comes last. Raises InvalidInput for a step that is not a multiple of what is kept that far back
@@ -115,7 +119,7 @@ class CacheMetrics(MetricsRecorder):
         ]
 
     def totals(self) -> Totals:
-        """All counts since the beginning: they only grow."""
+        """All counts since the beginning, by namespace and model: they only grow."""
         self.flush()
         table = self._ledger.total()
         now = self._clock()
@@ -145,7 +149,7 @@ class CacheMetrics(MetricsRecorder):
 
     @property
     def hits(self) -> HitCounts:
-        """Hits of each stored answer, those that this process counted until now included if they can be written."""
+        """Hits of each stored answer. Those that this process counted are written before, if they can be."""
         self.flush()
         return self._hits
 

@@ -38,14 +38,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """Adds batches up, and tells the sums. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+    """Adds up batches and returns sums. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
 
     def write(self, sender: str, batch: Batch) -> None:
         """Adds a batch to its slots and to the total, once per sender and number, however often it is called."""
         ...
 
     def read(self, slots: Sequence[Slot]) -> list[Table]:
-        """The counts of each slot; empty where nothing happened or that is no longer kept."""
+        """The counts of each slot, in the order of `slots`; empty when nothing happened or the slot is gone."""
         ...
 
     def total(self) -> Table:
@@ -116,7 +116,7 @@ def _table(values: Mapping[Any, Any]) -> Table:
 
 
 class MemoryLedger:
-    """Counts of this process, gone with it. Slots are as long, and kept as long, as in Redis."""
+    """Counts of this process, gone with it. Slots have the lengths and times to live that they have in Redis."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -125,7 +125,7 @@ class MemoryLedger:
         self._newest = 0
 
     def write(self, sender: str, batch: Batch) -> None:
-        """Adds a batch; it cannot fail, so none comes twice."""
+        """Adds a batch. Never fails, so no batch is sent again."""
         with self._lock:
             for resolution in RESOLUTIONS:
                 slot = resolution.slot(batch.at)

@@ -41,7 +41,7 @@ Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_addresses
 
 
 class AccessSettings(BaseModel):
-    """Who may log in, and who may do what."""
+    """The login provider, and the role of each person."""
 
     console_url: str | None = Field(
         None, description="Address of the console in browsers, e.g. https://encore.example.org; needed for a login."

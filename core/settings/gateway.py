@@ -11,7 +11,7 @@ from .fields import NamespaceName
 
 
 class GatewaySettings(BaseModel):
-    """Where the gateway listens, and whose requests of which size it takes."""
+    """Where the gateway listens, and which requests it takes."""
 
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on; others need gateway keys.")
     gateway_namespace: NamespaceName | None = Field(

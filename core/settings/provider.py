@@ -1,4 +1,4 @@
-"""ProviderSettings: who answers what the cache cannot."""
+"""ProviderSettings: the provider of answers that the cache does not have."""
 
 from __future__ import annotations
 

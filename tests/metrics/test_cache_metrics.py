@@ -20,7 +20,7 @@ from tests.samples import NOW, Clock
 HOUR, DAY = 3600, 86_400
 
 
-def test_a_summary_tells_what_became_of_requests(metrics: CacheMetrics) -> None:
+def test_a_summary_counts_requests_by_outcome(metrics: CacheMetrics) -> None:
     metrics.record(a_hit(ttl_class="code", copied=True))
     metrics.record(a_hit(detail=HitDetail.ALIAS, stale=True, reason="stale-if-error"))
     metrics.record(a_miss(stored=True, ttl_class="code"))
@@ -46,7 +46,7 @@ def test_a_summary_tells_what_became_of_requests(metrics: CacheMetrics) -> None:
     assert summary.strategies["normalized"].requests == 6
 
 
-def test_a_summary_tells_what_was_spent_and_saved(metrics: CacheMetrics) -> None:
+def test_a_summary_has_what_was_spent_and_saved(metrics: CacheMetrics) -> None:
     metrics.record(a_hit(saved_input_tokens=10, saved_output_tokens=20, saved_cost_usd=0.003, saved_ms=1500.0))
     metrics.record(a_miss(input_tokens=1, output_tokens=2, cost_usd=0.0001, provider_ms=900.0))
     metrics.record(a_miss(provider_ms=900.0))
@@ -64,7 +64,7 @@ def test_a_cost_is_unknown_when_all_its_prices_are(metrics: CacheMetrics) -> Non
     assert (summary.cost_usd, summary.unpriced_requests) == (None, 1)
 
 
-def test_without_requests_there_is_nothing_to_tell_and_nothing_was_spent(metrics: CacheMetrics) -> None:
+def test_without_requests_rates_are_unknown_and_nothing_was_spent(metrics: CacheMetrics) -> None:
     summary = metrics.summary(60)
     assert (summary.requests, summary.hit_rate, summary.error_rate) == (0, None, None)
     assert (summary.cost_usd, summary.saved_cost_usd) == (0.0, 0.0)
@@ -83,7 +83,7 @@ def test_latencies_of_hits_and_misses_are_kept_apart(metrics: CacheMetrics) -> N
     assert summary.miss_latency.total_ms == pytest.approx(90_000)
 
 
-def test_waiting_with_the_cache_is_told_beside_what_it_would_have_been_without(metrics: CacheMetrics) -> None:
+def test_latencies_with_the_cache_stand_beside_those_without_it(metrics: CacheMetrics) -> None:
     metrics.record(a_hit(latency_ms=1.0, saved_ms=999.0))
     metrics.record(a_miss(latency_ms=510.0, provider_ms=500.0))
     metrics.record(a_miss(latency_ms=400.0, provider_ms=0.0, collapsed=True))
@@ -94,7 +94,7 @@ def test_waiting_with_the_cache_is_told_beside_what_it_would_have_been_without(m
     assert (summary.without_cache.count, summary.without_cache.total_ms) == (4, pytest.approx(2200))
 
 
-def test_savings_are_told_net_of_what_the_cache_spent_itself(metrics: CacheMetrics) -> None:
+def test_net_savings_are_less_what_the_cache_spent_itself(metrics: CacheMetrics) -> None:
     metrics.record(a_hit(saved_cost_usd=0.5))
     metrics.count("judge_cost_nano_usd", 100_000_000)
     metrics.count("embedding_cost_nano_usd", 50_000_000)
@@ -276,7 +276,7 @@ def test_recent_requests_come_newest_first_and_by_filter(metrics: CacheMetrics) 
     assert [record.prompt for record in hits] == [f"question {number}" for number in (4, 3, 2, 1, 0)]
 
 
-def test_the_most_frequent_misses_are_told(metrics: CacheMetrics) -> None:
+def test_the_most_frequent_misses_are_found(metrics: CacheMetrics) -> None:
     for prompt, times in (("rare", 1), ("often", 3)):
         for _ in range(times):
             metrics.record(a_miss(key=f"0-{prompt}", cost_usd=0.5), prompt=prompt)

@@ -111,9 +111,9 @@ def test_requests_are_hits_misses_bypasses_and_errors_over_processes_restarts_an
         each.close()
     with CacheMetrics(client, flush_seconds=1000, clock=clock) as reader:
         for summary in (reader.summary(6500), *reader.totals().cells.values()):
-            told = (summary.hits, summary.misses, summary.bypasses, summary.errors)
-            assert told == tuple(recorded[kind] for kind in OutcomeKind)
-            assert summary.requests == sum(told)
+            counted = (summary.hits, summary.misses, summary.bypasses, summary.errors)
+            assert counted == tuple(recorded[kind] for kind in OutcomeKind)
+            assert summary.requests == sum(counted)
         assert reader.totals().events.get("takeovers", 0) == recorded["takeovers"]
 
 
@@ -309,7 +309,7 @@ def test_prompts_are_kept_only_where_they_may_be(client: redis.Redis, clock: Clo
         assert (CANARY.encode() in everything) is record_prompts
 
 
-def test_prompts_that_another_process_kept_are_not_told_where_they_may_not_be(
+def test_prompts_that_another_process_kept_are_left_out_where_they_may_not_be(
     client: redis.Redis, clock: Clock
 ) -> None:
     with CacheMetrics(client, flush_seconds=1000, clock=clock) as keeping:
