@@ -298,10 +298,8 @@ class Lead(Asking):
         return super().finish(completion, chunks)
 
     async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Finishes on an event loop; on a thread when a judge may have to be waited for."""
-        if self.hedge is not None:
-            return await in_thread(partial(self.finish, completion, chunks))
-        return await super().finish_async(completion, chunks)
+        """Finishes on an event loop: on one thread, to the end though the caller goes away meanwhile."""
+        return await in_thread(partial(self.finish, completion, chunks))
 
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
         """The provider failed, or the caller went away: an older answer if one may be served, else None: raise."""
@@ -312,15 +310,14 @@ class Lead(Asking):
                 hit = self.hedge.overruled()
                 is_over = hit is not None
             if is_over:
-                self._run.flow.close()
+                # A hit that came first may be on its way still: the flow ends behind it, so that it is counted once.
+                self.hedge.verdict.add_done_callback(lambda ended: self._run.flow.close())
                 return hit
         return super().fail(error, may_serve_stale=may_serve_stale)
 
     async def fail_async(self, error: BaseException) -> Hit | None:
-        """Fails on an event loop; on a thread when a judge may have to be waited for."""
-        if self.hedge is not None:
-            return await in_thread(partial(self.fail, error))
-        return await super().fail_async(error)
+        """Fails on an event loop: on one thread, to the end though the caller goes away meanwhile."""
+        return await in_thread(partial(self.fail, error))
 
     def drop(self, completion: Completion | None) -> None:
         """Counts a provider's call that a judge's yes has overtaken."""
