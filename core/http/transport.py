@@ -19,9 +19,6 @@ from .driver import AsyncAnswering, answer
 from .inbound import OWN_HEADERS, Inbound, read, target_of
 from .reply import Reply, from_error
 
-AT_ONCE_SECONDS = 1e-9
-"""The patience of a caller who does not wait at all: none given means for as long as it may take."""
-
 
 class CachingTransport(httpx2.BaseTransport):
     """Answers from the cache; `upstream` does the rest."""
@@ -153,4 +150,4 @@ def _whole(reply: Reply) -> httpx2.Response:
 def _patience(request: httpx2.Request) -> float:
     """How long the caller waits for an answer to begin."""
     seconds = request.extensions.get("timeout", {}).get("read")
-    return math.inf if seconds is None else seconds or AT_ONCE_SECONDS
+    return math.inf if seconds is None else seconds
