@@ -20,11 +20,11 @@ from ..stores.redis import reading, writing
 from .timeline import RESOLUTIONS, Resolution, finest
 
 MAX_NAMESPACES = 100
-"""Most namespaces told apart in a sample: those with the most entries."""
+"""Most namespaces with a figure of their own in a sample: those with the most entries."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How it was `at` (Unix seconds). Bytes are Redis', None where it has no limit; `evicted` counts since its start.
+    """One sample, taken `at` (Unix seconds). Bytes are Redis', None without a limit; `evicted` counts since its start.
 
     `entries` is the sum of all namespaces, those left out of `namespaces` too.
     """
@@ -79,7 +79,7 @@ class Gauges:
         end = int(ends_at // step_seconds) * step_seconds
         start = end - ceil(window_seconds / step_seconds) * step_seconds
         resolution = finest(start, self._clock())
-        # One step more, so that the first one's evictions can be told.
+        # One step more, so that the evictions of the first one are known.
         first, last = (start - step_seconds) // resolution.seconds, end // resolution.seconds
         with reading():
             rows = cast("list[bytes]", self._client.zrangebyscore(_key(resolution), first, last))

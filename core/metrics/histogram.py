@@ -26,29 +26,29 @@ bucket_of: Callable[[float], int] = partial(bisect_left, BOUNDS_MS)
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
-    """How long something took, how often: counts by bucket index, and the sum of all in milliseconds."""
+    """A distribution of durations: counts by bucket index, and their sum in milliseconds."""
 
     counts: Mapping[int, int] = {}
     total_ms: float = 0.0
 
     @property
     def count(self) -> int:
-        """How many were measured."""
+        """Number of measurements."""
         return sum(self.counts.values())
 
     @property
     def p50_ms(self) -> float | None:
-        """Half took at most this."""
+        """Median, in milliseconds; None when nothing was measured."""
         return self.percentile(0.50)
 
     @property
     def p95_ms(self) -> float | None:
-        """19 of 20 took at most this."""
+        """95th percentile, in milliseconds; None when nothing was measured."""
         return self.percentile(0.95)
 
     @property
     def p99_ms(self) -> float | None:
-        """99 of 100 took at most this."""
+        """99th percentile, in milliseconds; None when nothing was measured."""
         return self.percentile(0.99)
 
     def percentile(self, share: float) -> float | None:
@@ -89,7 +89,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """All of them as one."""
+    """The sum of several histograms."""
     counts: dict[int, int] = {}
     total_ms = 0.0
     for histogram in histograms:

@@ -81,7 +81,7 @@ class HitCounts:
             self._waiting[name] = _Waiting(1, at)
 
     def take(self) -> dict[tuple[str, str], _Waiting]:
-        """What waits; the caller writes it."""
+        """Takes the counts that wait; the caller writes them."""
         waiting, self._waiting = self._waiting, {}
         return waiting
 
@@ -122,7 +122,7 @@ class HitCounts:
     # Reading
 
     def of(self, slot: Slot, digests: Sequence[bytes]) -> list[Hits]:
-        """The hits of each of these answers."""
+        """The hits of each of these answers, in their order. Raises StoreUnavailable."""
         if not digests:
             return []
         if self._client is None:
@@ -194,7 +194,10 @@ class HitCounts:
         return found[:limit]
 
     def count(self, slot: Slot, *, fewest: int = 1) -> int:
-        """How many answers of a bucket have so many hits at least; some of them may be gone."""
+        """Number of a bucket's answers with at least `fewest` hits; some of them may be gone.
+
+        Raises StoreUnavailable.
+        """
         if self._client is None:
             return sum(one.count >= fewest for one in self._here.get((slot.namespace, slot.bucket), {}).values())
         with reading():
@@ -203,7 +206,10 @@ class HitCounts:
     # Forgetting
 
     def prune(self, slot: Slot) -> int:
-        """Forgets the hits of answers that are gone; how many of them. Without a client they are bounded anyway."""
+        """Drops the hits of answers that are gone. Returns their number.
+
+        Without a client the counts are bounded anyway.
+        """
         if self._client is None:
             return 0
         dropped = cursor = 0

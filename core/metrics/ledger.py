@@ -38,7 +38,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """Adds batches up, and tells the sums. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+    """Adds up batches of counts. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
 
     def write(self, sender: str, batch: Batch) -> None:
         """Adds a batch to its slots and to the total, once per sender and number, however often it is called."""
@@ -69,7 +69,7 @@ class RedisLedger:
         self._add = client.register_script(_ADD)
 
     def write(self, sender: str, batch: Batch) -> None:
-        """Adds a batch: one round trip."""
+        """Adds a batch, once per sender and number. One round trip."""
         slots = [resolution.slot(batch.at) for resolution in RESOLUTIONS]
         # The total has no TTL: counters for Prometheus never go down.
         keys = [f"{_PREFIX}sent:{sender}", f"{_PREFIX}{TOTAL}", *(_PREFIX + slot.name for slot in slots)]
@@ -81,7 +81,7 @@ class RedisLedger:
             self._add(keys=keys, args=arguments)
 
     def read(self, slots: Sequence[Slot]) -> list[Table]:
-        """The counts of each slot."""
+        """The counts of each slot, in order; empty where nothing happened or the slot has expired."""
         tables: list[Table] = []
         for start in range(0, len(slots), PAGE):
             with reading(), self._client.pipeline(transaction=False) as pipeline:
@@ -144,7 +144,7 @@ class MemoryLedger:
             del self._slots[slot]
 
     def read(self, slots: Sequence[Slot]) -> list[Table]:
-        """The counts of each slot."""
+        """The counts of each slot, in order; empty where nothing happened or the slot has expired."""
         with self._lock:
             return [_copy(self._slots.get(slot, {})) for slot in slots]
 

@@ -92,7 +92,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which records to show: all that is given must match. Times are Unix seconds, `ends_at` is exclusive.
 
-    `slower_than_ms`: callers who waited at least so long.
+    `slower_than_ms`: the caller waited at least this many milliseconds.
     """
 
     kind: OutcomeKind | None = None
@@ -148,7 +148,7 @@ class RequestLog:
         return self._added - self._kept - len(self._waiting)
 
     def take(self) -> list[tuple[float, Outcome, str | None]]:
-        """What waits; the caller writes it. Under the same lock as `add`."""
+        """Takes the records that wait; the caller writes them. Call it under the lock used for `add`."""
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
@@ -227,7 +227,7 @@ class Frequent(msgspec.Struct, frozen=True, kw_only=True):
 def frequent(records: Iterable[RequestRecord], kind: OutcomeKind, limit: int = 10) -> list[Frequent]:
     """The most frequent misses or hits among records given newest first: by key, most often first.
 
-    Requests without a key (bypasses) are told apart by their prompt, and left out when that is not kept either.
+    Requests without a key (bypasses) are grouped by prompt, and left out when prompts are not kept.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     latest: dict[tuple[str, str, str], RequestRecord] = {}

@@ -25,7 +25,7 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def requests(self) -> int:
-        """All of them."""
+        """Number of requests."""
         return self.hits + self.misses + self.bypasses + self.errors
 
     @property
@@ -121,7 +121,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        """Tokens spent."""
+        """Tokens spent at the provider, input and output."""
         return self.input_tokens + self.output_tokens
 
     @property
@@ -130,7 +130,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
         return self.saved_input_tokens + self.saved_output_tokens
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON, histograms as percentiles."""
+        """The figures as plain JSON, histograms as percentiles."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         plain |= {
             "requests": self.requests,

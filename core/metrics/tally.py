@@ -32,7 +32,7 @@ Counts = dict[str, int]
 
 
 class CellName(msgspec.Struct, frozen=True):
-    """Whose counts: a namespace and a model. EVENTS has neither."""
+    """The namespace and model that counts belong to; EVENTS has neither."""
 
     namespace: str
     model: str
@@ -72,7 +72,7 @@ class Vocabulary:
 
 
 class Shape(NamedTuple):
-    """What tells requests apart for counting."""
+    """The properties by which requests are counted separately."""
 
     namespace: str
     model: str
@@ -144,7 +144,7 @@ class Tally:
         return self._sums.setdefault(shape, _Sums())
 
     def take(self) -> dict[int, dict[CellName, Counts]]:
-        """All counts, by start of their ten seconds and by whose they are; begins anew."""
+        """All counts by the start of their ten-second slot and by cell. The tally is empty afterwards."""
         taken: dict[int, dict[CellName, Counts]] = {}
         for slot, by_shape in self._slots.items():
             cells = taken.setdefault(slot * FINEST_SECONDS, {})

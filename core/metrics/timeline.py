@@ -15,7 +15,7 @@ class Resolution(msgspec.Struct, frozen=True):
     keep_seconds: int
 
     def slot(self, at: float) -> Slot:
-        """The slot a time lies in."""
+        """The slot that contains a time (Unix seconds)."""
         return Slot(self.letter, int(at // self.seconds))
 
     @property
@@ -32,7 +32,7 @@ class Slot(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """As in key names: `m:29384756`."""
+        """The slot in key names: `m:29384756`."""
         return f"{self.letter}:{self.index}"
 
 
@@ -43,7 +43,7 @@ RESOLUTIONS = (
 )
 """Finest first. All of them are written with each flush, so that none depends on another's being there in time."""
 
-# A day and the day before it, both ended a moment ago, are told in the same slots.
+# A day and the day before it, both ended a moment ago, are covered by slots of one length.
 _MARGIN_SECONDS = 900
 
 FINEST_SECONDS = RESOLUTIONS[0].seconds
