@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from core/settings.py: `python -m docs.settings`. A test keeps the two equal."""
+"""Writes docs/settings.md from core/settings: `python -m docs.settings`. A test keeps the two equal."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
+from .cache_metrics import CacheMetrics
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
 from .histogram import Histogram, merged
 from .hits import HitCounts, Hits
-from .recorder import CacheMetrics
 from .request_log import KEEP, MAX_PROMPT, Frequent, RequestFilter, RequestRecord
 from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Totals
 from .tally import USD_SCALE, CellName

@@ -20,13 +20,14 @@ from ..stores.redis import reading, writing
 from .timeline import RESOLUTIONS, Resolution, finest
 
 MAX_NAMESPACES = 100
-"""Most namespaces with a figure of their own in a sample: those with the most entries."""
+"""Most namespaces counted one by one in a sample: those with the most entries."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One sample, taken `at` (Unix seconds). Bytes are Redis', None without a limit; `evicted` counts since its start.
+    """The gauges `at` a time (Unix seconds).
 
-    `entries` is the sum of all namespaces, those left out of `namespaces` too.
+    Bytes are Redis', None where it has no limit; `evicted` counts since its start. `entries` is the sum of all
+    namespaces, those left out of `namespaces` too.
     """
 
     at: float
@@ -42,7 +43,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class GaugeBucket(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a series: the last sample in it, None when nobody sampled, and what was evicted during it."""
+    """One step of a series: the last sample in it, None without one, and what was evicted during it."""
 
     starts_at: int
     seconds: int
@@ -75,11 +76,11 @@ class Gauges:
             pipeline.execute()
 
     def series(self, window_seconds: float, step_seconds: int, *, ends_at: float) -> list[GaugeBucket]:
-        """The steps of a window until `ends_at`, oldest first, those that nobody sampled too: one round trip."""
+        """The steps of a window until `ends_at`, oldest first, those without a sample included: one round trip."""
         end = int(ends_at // step_seconds) * step_seconds
         start = end - ceil(window_seconds / step_seconds) * step_seconds
         resolution = finest(start, self._clock())
-        # One step more, so that the evictions of the first one are known.
+        # One step more, so that the first one's evictions can be counted.
         first, last = (start - step_seconds) // resolution.seconds, end // resolution.seconds
         with reading():
             rows = cast("list[bytes]", self._client.zrangebyscore(_key(resolution), first, last))

@@ -1,4 +1,4 @@
-"""Latency histograms with bounds that are the same everywhere, and percentiles read from them. Pure."""
+"""Latency histograms with fixed bounds, and percentiles read from them. Pure."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ bucket_of: Callable[[float], int] = partial(bisect_left, BOUNDS_MS)
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution of durations: counts by bucket index, and their sum in milliseconds."""
+    """Latencies: counts by bucket index, and the sum of all in milliseconds."""
 
     counts: Mapping[int, int] = {}
     total_ms: float = 0.0
 
     @property
     def count(self) -> int:
-        """Number of measurements."""
+        """Number of latencies."""
         return sum(self.counts.values())
 
     @property
     def p50_ms(self) -> float | None:
-        """Median, in milliseconds; None when nothing was measured."""
+        """The median in milliseconds; None when nothing was measured."""
         return self.percentile(0.50)
 
     @property
     def p95_ms(self) -> float | None:
-        """95th percentile, in milliseconds; None when nothing was measured."""
+        """The latency in milliseconds that 95 % stayed below; None when nothing was measured."""
         return self.percentile(0.95)
 
     @property
     def p99_ms(self) -> float | None:
-        """99th percentile, in milliseconds; None when nothing was measured."""
+        """The latency in milliseconds that 99 % stayed below; None when nothing was measured."""
         return self.percentile(0.99)
 
     def percentile(self, share: float) -> float | None:
@@ -76,7 +76,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
         return [(*_edges(index), self.counts.get(index, 0)) for index in indexes]
 
     def cumulative(self) -> list[tuple[float, int]]:
-        """(upper bound in ms, how many took at most that) for the coarse bounds."""
+        """(upper bound in ms, number of latencies up to it) for the coarse bounds."""
         rows = []
         running = 0
         position = 0
@@ -89,7 +89,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """The sum of several histograms."""
+    """One histogram with the latencies of all of them."""
     counts: dict[int, int] = {}
     total_ms = 0.0
     for histogram in histograms:

@@ -22,7 +22,7 @@ PARTS = 9
 """Hits of the last day are kept by parts of it: nine of three hours reach back 24 to 27 hours."""
 
 KEPT_SECONDS = 90 * 86_400
-"""How long totals of a namespace are kept that nobody uses any more."""
+"""How long the totals of an unused namespace are kept."""
 MAX_WAITING = 20_000
 """Answers with hits that wait to be written; hits of further ones are not counted until then."""
 MAX_IN_MEMORY = 50_000
@@ -81,7 +81,7 @@ class HitCounts:
             self._waiting[name] = _Waiting(1, at)
 
     def take(self) -> dict[tuple[str, str], _Waiting]:
-        """Takes the counts that wait; the caller writes them."""
+        """Takes the hits that wait, by namespace and key; the caller writes them."""
         waiting, self._waiting = self._waiting, {}
         return waiting
 
@@ -122,7 +122,7 @@ class HitCounts:
     # Reading
 
     def of(self, slot: Slot, digests: Sequence[bytes]) -> list[Hits]:
-        """The hits of each of these answers, in their order. Raises StoreUnavailable."""
+        """The hits of each of these answers, in their order: one round trip."""
         if not digests:
             return []
         if self._client is None:
@@ -194,10 +194,7 @@ class HitCounts:
         return found[:limit]
 
     def count(self, slot: Slot, *, fewest: int = 1) -> int:
-        """Number of a bucket's answers with at least `fewest` hits; some of them may be gone.
-
-        Raises StoreUnavailable.
-        """
+        """Number of answers of a bucket with `fewest` hits or more; some of them may be gone."""
         if self._client is None:
             return sum(one.count >= fewest for one in self._here.get((slot.namespace, slot.bucket), {}).values())
         with reading():
@@ -206,10 +203,7 @@ class HitCounts:
     # Forgetting
 
     def prune(self, slot: Slot) -> int:
-        """Drops the hits of answers that are gone. Returns their number.
-
-        Without a client the counts are bounded anyway.
-        """
+        """Forgets the hits of answers that are gone, and returns the number of these. Does nothing without a client."""
         if self._client is None:
             return 0
         dropped = cursor = 0

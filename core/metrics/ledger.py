@@ -38,14 +38,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """Adds up batches of counts. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+    """Adds up batches and returns sums. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
 
     def write(self, sender: str, batch: Batch) -> None:
         """Adds a batch to its slots and to the total, once per sender and number, however often it is called."""
         ...
 
     def read(self, slots: Sequence[Slot]) -> list[Table]:
-        """The counts of each slot; empty where nothing happened or that is no longer kept."""
+        """The counts of each slot, in the order of `slots`; empty when nothing happened or the slot is gone."""
         ...
 
     def total(self) -> Table:
@@ -69,7 +69,7 @@ class RedisLedger:
         self._add = client.register_script(_ADD)
 
     def write(self, sender: str, batch: Batch) -> None:
-        """Adds a batch, once per sender and number. One round trip."""
+        """Adds a batch: one round trip."""
         slots = [resolution.slot(batch.at) for resolution in RESOLUTIONS]
         # The total has no TTL: counters for Prometheus never go down.
         keys = [f"{_PREFIX}sent:{sender}", f"{_PREFIX}{TOTAL}", *(_PREFIX + slot.name for slot in slots)]
@@ -81,7 +81,7 @@ class RedisLedger:
             self._add(keys=keys, args=arguments)
 
     def read(self, slots: Sequence[Slot]) -> list[Table]:
-        """The counts of each slot, in order; empty where nothing happened or the slot has expired."""
+        """The counts of each slot."""
         tables: list[Table] = []
         for start in range(0, len(slots), PAGE):
             with reading(), self._client.pipeline(transaction=False) as pipeline:
@@ -116,7 +116,7 @@ def _table(values: Mapping[Any, Any]) -> Table:
 
 
 class MemoryLedger:
-    """Counts of this process, gone with it. Slots are as long, and kept as long, as in Redis."""
+    """Counts of this process, gone with it. Slots have the lengths and times to live that they have in Redis."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -125,7 +125,7 @@ class MemoryLedger:
         self._newest = 0
 
     def write(self, sender: str, batch: Batch) -> None:
-        """Adds a batch; it cannot fail, so none comes twice."""
+        """Adds a batch. Never fails, so no batch is sent again."""
         with self._lock:
             for resolution in RESOLUTIONS:
                 slot = resolution.slot(batch.at)
@@ -144,7 +144,7 @@ class MemoryLedger:
             del self._slots[slot]
 
     def read(self, slots: Sequence[Slot]) -> list[Table]:
-        """The counts of each slot, in order; empty where nothing happened or the slot has expired."""
+        """The counts of each slot."""
         with self._lock:
             return [_copy(self._slots.get(slot, {})) for slot in slots]
 

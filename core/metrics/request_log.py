@@ -90,9 +90,9 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records to show: all that is given must match. Times are Unix seconds, `ends_at` is exclusive.
+    """Which records to show: every field that is not None must match. Times are Unix seconds, `ends_at` is exclusive.
 
-    `slower_than_ms`: the caller waited at least this many milliseconds.
+    `slower_than_ms`: requests that took at least this many milliseconds.
     """
 
     kind: OutcomeKind | None = None
@@ -148,7 +148,7 @@ class RequestLog:
         return self._added - self._kept - len(self._waiting)
 
     def take(self) -> list[tuple[float, Outcome, str | None]]:
-        """Takes the records that wait; the caller writes them. Call it under the lock used for `add`."""
+        """Takes the requests that wait; the caller writes them, and holds the lock that it holds for `add`."""
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
@@ -209,7 +209,7 @@ def _decode(row_id: bytes | str | None, fields: object) -> RequestRecord | None:
 
 
 class Frequent(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that came again and again: the same entry's key, or without one the same prompt.
+    """Requests with one entry's key, or without a key one prompt.
 
     `prompt` is that of the latest; None when prompts are not kept. Sums are over `count` requests.
     """
@@ -227,7 +227,7 @@ class Frequent(msgspec.Struct, frozen=True, kw_only=True):
 def frequent(records: Iterable[RequestRecord], kind: OutcomeKind, limit: int = 10) -> list[Frequent]:
     """The most frequent misses or hits among records given newest first: by key, most often first.
 
-    Requests without a key (bypasses) are grouped by prompt, and left out when prompts are not kept.
+    Requests without a key (bypasses) are grouped by their prompt, and left out when that is not kept either.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     latest: dict[tuple[str, str, str], RequestRecord] = {}

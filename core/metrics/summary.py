@@ -1,4 +1,4 @@
-"""What counts say: the figures of a window, and of each bucket of a series. Pure."""
+"""The figures of a window, and of each bucket of a series, computed from counts. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OVERHEAD = "_cost_nano_usd"
 
 
 class Kinds(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests by what became of them."""
+    """Numbers of requests by kind of outcome."""
 
     hits: int = 0
     misses: int = 0
@@ -25,7 +25,7 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def requests(self) -> int:
-        """Number of requests."""
+        """Number of all requests."""
         return self.hits + self.misses + self.bypasses + self.errors
 
     @property
@@ -44,7 +44,7 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hedging(msgspec.Struct, frozen=True, kw_only=True):
-    """Provider's calls that were begun beside a judge and dropped for its yes: how many, and what they cost.
+    """Calls of the provider that were begun beside the judge and dropped because it accepted: number and cost.
 
     `cost_usd` is of known prices: neither `unpriced` calls are in it nor those that were given up before their end.
     """
@@ -57,12 +57,12 @@ class Hedging(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(Kinds, frozen=True, kw_only=True):
     """The figures of one window. Times are Unix seconds, money is US dollars, tokens are the provider's.
 
-    Savings are what the served entries had cost, for hits only, stale ones among them (`stale_hits` says how many, and
-    `copied_hits` how many were served from a process' own copies). A
-    cost is None when every price in it is unknown; otherwise it is the known part, and `unpriced_...` counts requests
-    whose price is not in it. `collapsed` requests got the answer that another one was waiting for: misses that cost
-    nothing. The maps are by name, the largest first: `reasons` by outcome kind and then reason; `events` are what
-    `CacheMetrics.count` counted, known only for all namespaces together.
+    Savings are what the served entries had cost, for hits only, stale ones among them (`stale_hits` counts these, and
+    `copied_hits` those served from a process' own copies). A cost is None when every price in it is unknown; otherwise
+    it is the known part, and `unpriced_...` counts requests whose price is not in it. `collapsed` requests got the
+    answer that another one was waiting for: misses that cost nothing. The maps are by name, the largest first:
+    `reasons` by outcome kind and then reason; `events` are what `CacheMetrics.count` counted, known only for all
+    namespaces together.
     """
 
     starts_at: float
@@ -96,8 +96,8 @@ class Summary(Kinds, frozen=True, kw_only=True):
 
     @property
     def with_cache(self) -> Histogram:
-        """What callers waited, whatever became of their requests, failures apart; `without_cache` is its counterpart:
-        what they would have waited, by the latency of the stored answers and of the provider."""
+        """Latencies of all requests that did not fail. `without_cache` has those they would have had without the cache,
+        by the latencies of the stored answers and of the provider."""
         return merged((self.hit_latency, self.miss_latency, self.bypass_latency))
 
     @property
@@ -107,7 +107,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
 
     @property
     def hedging(self) -> Hedging:
-        """What hedging the judge cost; known only for all namespaces together, else nothing."""
+        """What hedging the judge cost; known only for all namespaces together, else zeros."""
         return Hedging(
             dropped=self.events.get("hedge_dropped", 0),
             cost_usd=self.events.get(f"hedge{OVERHEAD}", 0) / USD_SCALE,
@@ -121,7 +121,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        """Tokens spent at the provider, input and output."""
+        """Tokens spent."""
         return self.input_tokens + self.output_tokens
 
     @property
@@ -130,7 +130,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
         return self.saved_input_tokens + self.saved_output_tokens
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as plain JSON, histograms as percentiles."""
+        """Plain JSON, histograms as percentiles."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         plain |= {
             "requests": self.requests,
@@ -167,7 +167,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A window and the one of the same length before it, both closed, so that they compare like with like."""
+    """A window and the one of the same length before it, both closed, so that they can be compared."""
 
     current: Summary
     previous: Summary
@@ -189,7 +189,7 @@ _FIELD_OF_KIND = {
 
 
 def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, events: Mapping[str, int]) -> Summary:
-    """The figures that counts (as `core.metrics.tally` names them) stand for."""
+    """The figures of counts that are named as `core.metrics.tally` names them; times are Unix seconds."""
     kinds: Counts = {}
     details: Counts = {}
     not_stored: Counts = {}

@@ -18,7 +18,7 @@ from .histogram import BUCKETS, bucket_of
 from .timeline import FINEST_SECONDS
 
 OTHER = "other"
-"""What is counted together once there are too many different names."""
+"""The name that stands for all others once there are too many."""
 
 MAX_MODELS = 100
 MAX_NAMESPACES = 100
@@ -32,7 +32,7 @@ Counts = dict[str, int]
 
 
 class CellName(msgspec.Struct, frozen=True):
-    """The namespace and model that counts belong to; EVENTS has neither."""
+    """A namespace and a model that are counted together. EVENTS has neither."""
 
     namespace: str
     model: str
@@ -72,7 +72,7 @@ class Vocabulary:
 
 
 class Shape(NamedTuple):
-    """The properties by which requests are counted separately."""
+    """The properties of a request by which it is counted."""
 
     namespace: str
     model: str
@@ -144,7 +144,7 @@ class Tally:
         return self._sums.setdefault(shape, _Sums())
 
     def take(self) -> dict[int, dict[CellName, Counts]]:
-        """All counts by the start of their ten-second slot and by cell. The tally is empty afterwards."""
+        """Takes all counts, by start of their ten seconds (Unix seconds) and by cell; begins anew."""
         taken: dict[int, dict[CellName, Counts]] = {}
         for slot, by_shape in self._slots.items():
             cells = taken.setdefault(slot * FINEST_SECONDS, {})
@@ -211,7 +211,7 @@ class _Sums:
                 self.saved_cost += outcome.saved_cost_usd
             without_ms = outcome.saved_ms + latency_ms
         else:
-            # Who waited for another's call would have waited as long for one of its own.
+            # A caller that waited for another's call would have waited as long for one of its own.
             without_ms = outcome.provider_ms or latency_ms
         self.without_ms += without_ms
         self.without[bucket_of(without_ms)] += 1

@@ -15,12 +15,12 @@ class Resolution(msgspec.Struct, frozen=True):
     keep_seconds: int
 
     def slot(self, at: float) -> Slot:
-        """The slot that contains a time (Unix seconds)."""
+        """The slot a time lies in."""
         return Slot(self.letter, int(at // self.seconds))
 
     @property
     def ttl_seconds(self) -> int:
-        """How long Redis keeps a slot: two hours more, so that every slot of a window is still there."""
+        """How long Redis keeps a slot: two hours beyond `keep_seconds`, so that a window finds all its slots."""
         return self.keep_seconds + 7200
 
 
@@ -32,7 +32,7 @@ class Slot(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The slot in key names: `m:29384756`."""
+        """The slot in names of keys: `m:29384756`."""
         return f"{self.letter}:{self.index}"
 
 
@@ -43,7 +43,7 @@ RESOLUTIONS = (
 )
 """Finest first. All of them are written with each flush, so that none depends on another's being there in time."""
 
-# A day and the day before it, both ended a moment ago, are covered by slots of one length.
+# A day and the day before it, both ended a moment ago, are read in slots of one length.
 _MARGIN_SECONDS = 900
 
 FINEST_SECONDS = RESOLUTIONS[0].seconds

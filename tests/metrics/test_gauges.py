@@ -69,7 +69,7 @@ def test_evictions_are_those_of_a_step_over_a_restart_of_the_server(gauges):
     assert [bucket.evicted for bucket in gauges.series(180, 60, ends_at=NOW + 180)] == [15, 5, 0]
 
 
-def test_a_longer_window_is_told_in_longer_slots(gauges, client, clock):
+def test_a_longer_window_is_read_in_longer_slots(gauges, client, clock):
     for hours in range(72):
         gauges.write(a_sample(NOW - hours * 3600, hours))
     clock.now = NOW + 3600
@@ -94,7 +94,7 @@ def test_without_samples_there_are_steps_without_figures():
     assert [bucket.last for bucket in buckets([], range(0, 60, 20))] == [None] * 3
 
 
-def test_a_sample_is_of_the_parts_and_tells_the_largest_namespaces_apart(client, redis_server, monkeypatch):
+def test_a_sample_is_of_the_parts_and_counts_the_largest_namespaces_one_by_one(client, redis_server, monkeypatch):
     server = redis_server("maxmemory 100mb")
     monkeypatch.setattr("core.monitoring.health.MAX_NAMESPACES", 1)
     with bootstrap(Settings(redis_url=server.url), provider=CountingProvider()) as services:

@@ -105,7 +105,7 @@ def test_a_value_of_anothers_making_is_passed_over_and_replaced(client: redis.Re
     assert ledger.total() == {EVENTS: {"takeovers": 1}, CELL: {"hits": 2}}
 
 
-def test_a_full_or_stopped_server_is_told_in_the_projects_errors(redis_server: RedisFactory) -> None:
+def test_a_full_or_stopped_server_raises_the_projects_errors(redis_server: RedisFactory) -> None:
     server = redis_server()
     with server.client(socket_timeout=0.5, retry=None) as client:
         ledger = RedisLedger(client)

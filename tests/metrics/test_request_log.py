@@ -27,7 +27,7 @@ def written(log: RequestLog, *outcomes: object, prompt: str | None = None) -> No
     log.write(log.take())
 
 
-def test_a_record_tells_what_the_outcome_told(client: redis.Redis | None) -> None:
+def test_a_record_has_what_the_outcome_has(client: redis.Redis | None) -> None:
     log = RequestLog(client)
     outcome = a_hit(
         key="0-ab", similarity=0.98, detail=HitDetail.SEMANTIC, lookup_ms=0.5, saved_input_tokens=3, saved_cost_usd=0.01

@@ -54,6 +54,6 @@ def test_a_day_takes_few_slots() -> None:
     assert len(list(cover(NOW - 86_400, math.inf, NOW))) < 90
 
 
-def test_two_days_side_by_side_are_told_in_minutes() -> None:
+def test_two_days_side_by_side_are_read_in_minutes() -> None:
     start = NOW + 7 - 10 - 2 * 86_400
     assert start - aligned(start, NOW + 7) < 60

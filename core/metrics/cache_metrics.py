@@ -1,0 +1,200 @@
+"""CacheMetrics: answers with summaries, series and recent requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, inf
+from typing import Literal
+
+import msgspec
+
+from ..errors import InvalidInput
+from ..models import OutcomeKind
+from .hits import HitCounts
+from .ledger import Table, add_cells
+from .recorder import MetricsRecorder
+from .request_log import Frequent, RequestFilter, RequestRecord, frequent
+from .summary import Bucket, Comparison, Summary, Totals, summarize
+from .tally import EVENTS, CellName, Counts, add
+from .timeline import RESOLUTIONS, aligned, cover, finest
+
+MAX_BUCKETS = 3000
+MAX_TOP = 5000
+LONGEST_SECONDS = RESOLUTIONS[-1].keep_seconds
+
+
+class CacheMetrics(MetricsRecorder):
+    """Counts requests and events, and answers questions about them: of all processes with a client, else of this one.
+
+    Every question first flushes what this process counted, and raises StoreUnavailable when the counts cannot be read.
+    """
+
+    def summary(self, window_seconds: float, *, namespace: str | None = None, model: str | None = None) -> Summary:
+        """The last `window_seconds` until now, of one namespace or model or of all.
+
+        Begins at the start of a slot (ten seconds; a minute beyond two hours; an hour beyond two days), so it may
+        reach back a little further. Raises InvalidInput for a window that is not within ninety days.
+        """
+        now = self._now(window_seconds)
+        window = (aligned(now - window_seconds, now), inf)
+        [table] = self._read([window], now)
+        return _summary(table, window, now, namespace, model)
+
+    def breakdown(
+        self,
+        window_seconds: float,
+        by: Literal["model", "namespace"],
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+    ) -> dict[str, Summary]:
+        """Summaries of the last `window_seconds` by model or by namespace, the one with the most requests first.
+
+        Begins at the start of a slot, as a summary does, and costs one read of the window. Raises InvalidInput for a
+        window that is not within ninety days.
+        """
+        now = self._now(window_seconds)
+        window = (aligned(now - window_seconds, now), inf)
+        [table] = self._read([window], now)
+        groups: dict[str, Table] = {}
+        for cell, counts in table.items():
+            if cell != EVENTS and _selected(cell, namespace, model):
+                groups.setdefault(getattr(cell, by), {})[cell] = counts
+        summaries = {name: _summary(cells, window, now, None, None) for name, cells in groups.items()}
+        return dict(sorted(summaries.items(), key=lambda item: (-item[1].requests, item[0])))
+
+    def comparison(
+        self, window_seconds: float, *, namespace: str | None = None, model: str | None = None
+    ) -> Comparison:
+        """A closed window of `window_seconds` and the one before it, which share no slot.
+
+        Raises InvalidInput for a window that is not within forty-five days.
+        """
+        now = self._now(window_seconds, windows=2)
+        end = aligned(self._closed(now), now)
+        windows = [
+            (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
+            for past in (0, 1)
+        ]
+        current, previous = (
+            _summary(table, window, now, namespace, model)
+            for table, window in zip(self._read(windows, now), windows, strict=True)
+        )
+        return Comparison(current=current, previous=previous)
+
+    def series(
+        self,
+        window_seconds: float,
+        step_seconds: int,
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+        closed_only: bool = True,
+    ) -> list[Bucket]:
+        """The window in steps, oldest first, empty ones included. Steps begin at multiples of `step_seconds`.
+
+        A closed bucket does not change any more, so equal buckets draw equal charts; without `closed_only` the one that
+        is still filling comes last. Raises InvalidInput for a step that is not a multiple of what is kept that far back
+        (ten seconds; a minute beyond two hours; an hour beyond two days).
+        """
+        now = self._now(window_seconds)
+        if step_seconds < 1 or window_seconds / step_seconds > MAX_BUCKETS:
+            raise InvalidInput("step", f"give seconds that make at most {MAX_BUCKETS} steps")
+        end = int(self._closed(now) // step_seconds) * step_seconds
+        start = end - ceil(window_seconds / step_seconds) * step_seconds
+        shortest = finest(start, now).seconds
+        if step_seconds % shortest:
+            raise InvalidInput("step", f"give a multiple of {shortest} seconds for a window that far back")
+        starts = list(range(start, end, step_seconds))
+        if not closed_only:
+            starts += range(end, int(now) + 1, step_seconds)
+        windows = [(at, at + step_seconds) for at in starts]
+        return [
+            Bucket(
+                starts_at=window[0],
+                seconds=step_seconds,
+                summary=_summary(table, window, window[1], namespace, model),
+            )
+            for table, window in zip(self._read(windows, now), windows, strict=True)
+        ]
+
+    def totals(self) -> Totals:
+        """All counts since the beginning, by namespace and model: they only grow."""
+        self.flush()
+        table = self._ledger.total()
+        now = self._clock()
+        return Totals(
+            cells={
+                cell: summarize(counts, starts_at=0.0, ends_at=now, events={})
+                for cell, counts in table.items()
+                if cell != EVENTS
+            },
+            events=table.get(EVENTS, {}),
+        )
+
+    def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
+        """The latest requests of all processes, newest first.
+
+        Where prompts may not be kept, the records have none, even if another process kept them or this one before.
+        """
+        self.flush()
+        records = self._requests.recent(limit, where)
+        if self._record_prompts:
+            return records
+        return [msgspec.structs.replace(record, prompt=None) for record in records]
+
+    def top(self, kind: OutcomeKind, limit: int = 10, where: RequestFilter | None = None) -> list[Frequent]:
+        """The most frequent hits or misses among the recent requests."""
+        return frequent(self.recent(MAX_TOP, where), kind, limit)
+
+    @property
+    def hits(self) -> HitCounts:
+        """Hits of each stored answer. Those that this process counted are written before, if they can be."""
+        self.flush()
+        return self._hits
+
+    @property
+    def dropped_requests(self) -> int:
+        """Requests of this process that are counted but not in the request log."""
+        return self._requests.dropped
+
+    def _now(self, window_seconds: float, windows: int = 1) -> float:
+        """The time, after everything this process counted has been written if that is possible."""
+        longest = LONGEST_SECONDS // windows
+        if not 1 <= window_seconds <= longest:
+            raise InvalidInput("window", f"give seconds between 1 and {longest}")
+        self.flush()
+        return self._clock()
+
+    def _closed(self, now: float) -> float:
+        """The time up to which all processes that can write have written."""
+        return now - 2 * self._flush_seconds
+
+    def _read(self, windows: Sequence[tuple[float, float]], now: float) -> list[Table]:
+        """One table a window, all read together."""
+        slots = [list(cover(start, end, now)) for start, end in windows]
+        tables = iter(self._ledger.read([slot for of_window in slots for slot in of_window]))
+        merged = []
+        for of_window in slots:
+            sums: Table = {}
+            for _ in of_window:
+                add_cells(sums, next(tables))
+            merged.append(sums)
+        return merged
+
+
+def _selected(cell: CellName, namespace: str | None, model: str | None) -> bool:
+    return (namespace is None or cell.namespace == namespace) and (model is None or cell.model == model)
+
+
+def _summary(
+    table: Table, window: tuple[float, float], now: float, namespace: str | None, model: str | None
+) -> Summary:
+    counts: Counts = {}
+    for cell, of_cell in table.items():
+        if cell != EVENTS and _selected(cell, namespace, model):
+            add(counts, of_cell)
+    is_all = namespace is None and model is None
+    return summarize(
+        counts, starts_at=window[0], ends_at=min(window[1], now), events=table.get(EVENTS, {}) if is_all else {}
+    )

@@ -1,0 +1,60 @@
+"""SemanticSettings: near questions, from the embedding to the judge."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, field_validator
+from pydantic_settings import NoDecode
+
+from ..models import IndexChoice, SemanticMode
+from .fields import FROM_JSON
+
+
+class SemanticSettings(BaseModel):
+    """How near questions are found, judged and served."""
+
+    semantic: SemanticMode = Field(SemanticMode.OFF, description="off, judge or serve.")
+    semantic_threshold: float = Field(
+        0.97, gt=0, le=1, description="Cosine from which mode serve serves, until a threshold is published."
+    )
+    semantic_grey: float = Field(0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge.")
+    semantic_index: IndexChoice = Field(
+        IndexChoice.NUMPY,
+        description="numpy: in each process; redis: vector sets (Redis 8), for 200,000 rows and more.",
+    )
+    semantic_index_megabytes: int = Field(
+        512, ge=1, le=1_000_000, description="Memory of the index in a process; beyond it the oldest rows leave."
+    )
+    embedder: str = Field(
+        "wordllama", description="wordllama, openai:MODEL, sentence-transformers:MODEL or onnx:FOLDER."
+    )
+    embedder_dimension: int | None = Field(
+        None, ge=1, le=65_536, description="Dimension of an openai:MODEL that is not OpenAI's own."
+    )
+    embedder_deadline_seconds: float = Field(
+        1.0, gt=0, le=30, description="Longest wait for an embedding; wordllama takes microseconds."
+    )
+    judge_model: str | None = Field(None, description="Model that judges near matches; unset: none, judge mode misses.")
+    judge_parameters: Annotated[dict[str, Any], NoDecode, FROM_JSON] = Field(
+        {}, description='Parameters of the judge\'s calls, as JSON: {"temperature": null, "reasoning_effort": "low"}.'
+    )
+    judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A verdict later than this is a no.")
+    judge_hedge: bool = Field(
+        False, description="Call the provider beside the judge, and serve what comes first; costs more, waits less."
+    )
+    judge_budget_per_hour: int = Field(1000, ge=0, description="Judge calls per namespace and hour.")
+    judge_sample: float = Field(
+        0.05, ge=0, le=1, description="Share of unjudged semantic hits that a worker has judged afterwards."
+    )
+    false_hit_budget: float = Field(
+        0.02, gt=0, lt=1, description="Share of false hits per hit beyond which a threshold tightens by itself."
+    )
+
+    @field_validator("embedder")
+    @classmethod
+    def _check_embedder(cls, value: str) -> str:
+        if not re.fullmatch(r"wordllama|(?:openai|sentence-transformers):\S+|onnx:\S.*", value):
+            raise ValueError("use wordllama, openai:MODEL, sentence-transformers:MODEL or onnx:FOLDER")
+        return value

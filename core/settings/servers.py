@@ -1,0 +1,36 @@
+"""ServerSettings: the Redis servers, the folder of data and the ports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
+
+from ..stores.redis import ServerKind, parse_address
+
+
+class ServerSettings(BaseModel):
+    """Where the data is, and which ports are listened on."""
+
+    redis_url: SecretStr | None = Field(
+        None,
+        description="The cache's Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service`, "
+        "`redis+cluster://host:port,…`; unset: `make run` starts its own.",
+    )
+    queue_redis_url: SecretStr | None = Field(
+        None, description="Redis of the job queue, no cluster; unset: the cache's, if that is none."
+    )
+    home: Path = Field(Path(".encore"), description="Folder of the embedded Redis and its data.")
+    console_port: int = Field(8501, ge=1, le=65535, description="Port of the console.")
+    gateway_port: int = Field(8090, ge=1, le=65535, description="Port of the OpenAI-compatible gateway.")
+    buckets: int = Field(1, ge=1, le=256, description="Slots per namespace: 1 on one server, 16 or more on a cluster.")
+
+    @field_validator("redis_url", "queue_redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        address = parse_address(value.get_secret_value())
+        if info.field_name == "queue_redis_url" and address.kind is ServerKind.CLUSTER:
+            raise ValueError("the job queue needs a single primary, not a cluster")
+        return value
