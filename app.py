@@ -52,7 +52,7 @@ if __name__ == "__main__":
                     title="Entries",
                     icon=":material/database:",
                     url_path="entries",
-                    help="Search what is stored, read it, mend it",
+                    help="Search, read and change stored answers",
                 ),
                 st.Page(
                     "pages/invalidations.py",
@@ -66,7 +66,7 @@ if __name__ == "__main__":
                     title="Schedules",
                     icon=":material/event_repeat:",
                     url_path="schedules",
-                    help="Invalidations that run by themselves",
+                    help="Invalidations that run on a schedule",
                 ),
                 st.Page(
                     "pages/quality.py",
@@ -82,7 +82,7 @@ if __name__ == "__main__":
                     title="Workers",
                     icon=":material/engineering:",
                     url_path="workers",
-                    help="Background jobs and who works on them",
+                    help="Background jobs and the workers that run them",
                 ),
                 st.Page(
                     "pages/health.py",

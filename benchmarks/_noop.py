@@ -11,7 +11,7 @@ KEY = b"noop-began"
 
 
 def start() -> None:
-    """Begins: deletes a key, which others hear of."""
+    """Deletes a key, which shows the benchmark that the job has begun."""
     job = get_current_job()
     assert job is not None
     job.connection.set(KEY, 1)

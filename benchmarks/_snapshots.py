@@ -45,12 +45,12 @@ class Setup:
         self.invalidator = CacheInvalidator(self.store, AuditLog(self.client))
 
     def used_bytes(self) -> int:
-        """What the server holds, once what it was told to free is free."""
+        """Bytes that the server uses, after lazily freed memory has been returned."""
         time.sleep(0.2)
         return int(self.client.info("memory")["used_memory"])
 
     def names(self, is_chosen: Callable[[int], bool] = lambda number: True) -> list[bytes]:
-        """The names of all entries and aliases whose number is chosen, oldest first."""
+        """Names in Redis of the entries, and their aliases, whose numbers are chosen, oldest first."""
         numbers = filter(is_chosen, range(self.entries))
         return [SLOT.entry(digest) for number in numbers for digest in digests(number)]
 
@@ -60,7 +60,7 @@ class Setup:
 
 
 class Snapshots:
-    """Snapshots of so many entries, each made once, and servers that begin with one."""
+    """Snapshots by number of entries, each made once, and servers that start from one."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -70,7 +70,7 @@ class Snapshots:
 
     @contextmanager
     def server(self, entries: int) -> Iterator[Setup]:
-        """A fresh server with so many entries."""
+        """A fresh server with `entries` entries."""
         if entries not in self._made:
             self._made[entries] = self._make(entries)
         with self._start(entries, self._made[entries]) as setup:
@@ -122,7 +122,10 @@ def digests(number: int) -> tuple[bytes, bytes]:
 
 
 def model_of(number: int) -> str:
-    """Its model. Not by parity, by which the writers share the numbers: both models grow at the same time."""
+    """The model of an entry.
+
+    Not by parity, by which the writers share the numbers: both models grow at the same time.
+    """
     return MODELS[number // WRITERS % len(MODELS)]
 
 

@@ -2,8 +2,8 @@
 
 A console of its own on a Redis of its own, with steady traffic through the cache. Then sessions join that do what a
 browser does: each opens the dashboard over a websocket, takes what the server sends, and asks for every part again when
-its time has come. They share one reading of Redis: its commands a second are told with one session and with many,
-beside those of the traffic alone. A console that cannot keep up is told by sessions that do not open in time, or by
+its time has come. They share one reading of Redis: its commands a second are printed with one session and with many,
+beside those of the traffic alone. A console that cannot keep up shows in sessions that do not open in time, or in
 much fewer runs than ticks (one run may do for two ticks of a session).
 """
 
@@ -38,7 +38,7 @@ from tests.fakes import CountingProvider
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 60.0
 OPENING_SECONDS = 60.0
-"""All sessions together may take so long until each has its tiles."""
+"""Most seconds until every session has its tiles."""
 SETTLE_SECONDS = 5.0
 TILES = 10
 TICK = os.sysconf("SC_CLK_TCK")
@@ -52,7 +52,7 @@ class Session:
         self.seen: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Looks on until it is cancelled."""
+        """Keeps the dashboard open until it is cancelled."""
         async with (
             websockets.connect(
                 self._url, subprotocols=["streamlit"], max_size=None, ping_interval=None, open_timeout=OPENING_SECONDS
@@ -95,7 +95,7 @@ class Session:
 
 
 class Process:
-    """What a process has used so far, by the kernel's books."""
+    """Processor time and memory of a process, from /proc."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
@@ -157,7 +157,7 @@ def traffic(redis_url: str, rate: float) -> Iterator[None]:
 
 
 async def watch(url: str, count: int, seconds: float, redis_url: str, process: Process) -> None:
-    """So many sessions for so long; prints what they cost, or how many of them have not opened the page in time."""
+    """Runs a number of sessions for some seconds; prints their cost, or how many did not open the page in time."""
     sessions = [Session(f"ws://{url}/_stcore/stream") for _ in range(count)]
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -181,7 +181,7 @@ async def watch(url: str, count: int, seconds: float, redis_url: str, process: P
 
 
 async def measure(sessions: list[Session], seconds: float, redis_url: str, process: Process) -> None:
-    """Prints what open sessions cost for so long."""
+    """Prints what open sessions cost, each number of them for `seconds`."""
 
     def total(kind: str) -> int:
         return sum(session.seen[kind] for session in sessions)

@@ -90,7 +90,7 @@ def compare(cases: dict[str, Callable[[int], object]], turns: int) -> dict[str, 
 
 
 def throughput(call: Callable[[int], object], threads: int, seconds: float) -> float:
-    """Calls per second of so many threads."""
+    """Calls per second of a number of threads."""
     barrier = threading.Barrier(threads + 1)
     counts = [0] * threads
     end = [0.0]

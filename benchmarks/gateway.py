@@ -5,7 +5,7 @@ gateway with questions it does not know (misses), and with one it knows (hits). 
 their median is printed. The server answers at once, so that all that is measured is what stands before it. Server,
 proxy, gateway, Redis and clients share the machine: with few cores the rates are low, the ratios are what counts.
 
-Then so many clients at once read one stored stream, and the gateway's memory is looked at.
+Then many clients at once read one stored stream, and the gateway's memory is measured.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HEAD = (
 
 
 def upstream(delay_seconds: float) -> Starlette:
-    """Answers every chat request with the same text, after so many seconds; counts them."""
+    """Answers every chat request with the same text after `delay_seconds`, and counts the requests."""
     calls = count(1)
     seen = {"calls": 0}
 
@@ -175,7 +175,7 @@ def fields_of(head: bytes) -> dict[bytes, bytes]:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Header and body."""
+    """Header and body of the next answer on the connection."""
     head = await reader.readuntil(b"\r\n\r\n")
     fields = fields_of(head)
     if b"content-length" in fields:
@@ -229,7 +229,7 @@ class Way:
 
 
 async def compare(ways: list[Way], clients: int, requests: int, turns: int) -> None:
-    """Prints rates, times and ratios to the bare proxy for so many clients at once."""
+    """Prints rates, times and ratios to the bare proxy for a number of concurrent clients."""
     rates: dict[str, list[float]] = {way.name: [] for way in ways}
     times: dict[str, list[float]] = {way.name: [] for way in ways}
     for turn in range(turns + 1):
@@ -279,7 +279,7 @@ async def replay(port: int, opened: asyncio.Semaphore, all_open: asyncio.Event, 
 
 
 async def replays(pid: int, port: int, clients: int) -> None:
-    """Prints what the gateway's memory does while so many clients have asked for one stored stream."""
+    """Prints the gateway's memory while a number of clients read one stored stream."""
     await first_stream(port)
     before, _ = memory(pid)
     opened, all_open, counts = asyncio.Semaphore(200), asyncio.Event(), {"asked": 0}

@@ -79,7 +79,7 @@ class Spent:
         self.seconds = self.processor = 0.0
 
     def stop(self) -> Spent:
-        """The same, with the seconds until now."""
+        """Stops the clocks. Returns the object with the seconds until now."""
         self.seconds = time.perf_counter() - self._began
         self.processor = self._processor() - self._processor_began
         return self
@@ -149,7 +149,7 @@ def measure_listed(snapshots: Snapshots, entries: int) -> dict[str, Ratios]:
 
 
 def measure_everything(snapshots: Snapshots, entries: int) -> tuple[dict[str, Ratios], float]:
-    """The same of everything, and the share of its memory that is left then."""
+    """One turn of sweeps of everything, and the share of its memory that is left afterwards."""
     with snapshots.server(0) as setup:
         empty = setup.used_bytes()
     with snapshots.server(entries) as setup:
@@ -177,8 +177,8 @@ def measure_worded(setup: Setup, turns: int) -> dict[str, list[Ratios]]:
     return found
 
 
-def tell_sweeps(results: dict[str, list[Ratios]], against: str, goal: float) -> None:
-    """The medians."""
+def print_sweeps(results: dict[str, list[Ratios]], against: str, goal: float) -> None:
+    """Prints the medians of the sweeps."""
     for name, rows in results.items():
         time_ratio, processor_ratio, gone_ratio, rate = map(statistics.median, zip(*rows, strict=True))
         say(
@@ -355,7 +355,7 @@ def measure_start(snapshots: Snapshots, entries: int, times: int) -> None:
 
 
 def say(line: str) -> None:
-    """One result, as soon as it is known."""
+    """Prints one result at once."""
     print(line, flush=True)
 
 
@@ -372,13 +372,13 @@ def main() -> None:
         with snapshots.server(entries) as setup:
             measure_acknowledgement(setup, 300)
             measure_previews(setup)
-            tell_sweeps(measure_worded(setup, options.turns), "pass", 2.5)
+            print_sweeps(measure_worded(setup, options.turns), "pass", 2.5)
         listed: dict[str, list[Ratios]] = {}
         for _ in range(options.turns):
             everything, left = measure_everything(snapshots, entries)
             for name, row in (measure_listed(snapshots, entries) | everything).items():
                 listed.setdefault(name, []).append(row)
-        tell_sweeps(listed, "loop", 1.6)
+        print_sweeps(listed, "loop", 1.6)
         say(f"memory left after sweeping everything {left:.1%} (goal 5%)")
         measure_readers(snapshots, entries, options.turns)
         measure_start(snapshots, min(entries, 10_000), 15)

@@ -112,7 +112,7 @@ class Answering:
     base_url = "http://provider.test/v1"
 
     def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
-        """The same answer to everything."""
+        """One fixed answer to every request."""
         message = {"role": "assistant", "content": "It is a city."}
         return Completion(
             body={
@@ -171,14 +171,14 @@ def main() -> None:
             parser.error(f"there is no file {driver}")
     with caches() as known:
         found = {f"{name} {store}": steps for store, cache in known.items() for name, steps in walks(cache)}
-    told = {name: figures(steps, options.driver) for name, steps in found.items()}
-    print(f"{'':28}" + "".join(f"{name:>13}" for name in told))
+    walked = {name: figures(steps, options.driver) for name, steps in found.items()}
+    print(f"{'':28}" + "".join(f"{name:>13}" for name in walked))
     for figure in ("calls", "resumes", "functions", "files", "moves"):
-        print(f"{figure:28}" + "".join(f"{getattr(those, figure):13}" for those in told.values()))
+        print(f"{figure:28}" + "".join(f"{getattr(those, figure):13}" for those in walked.values()))
     print("entered")
-    total = sum((those.entered for those in told.values()), Counter[str]())
+    total = sum((those.entered for those in walked.values()), Counter[str]())
     for file, _ in total.most_common():
-        print(f"  {file:26}" + "".join(f"{those.entered[file] or '-':>13}" for those in told.values()))
+        print(f"  {file:26}" + "".join(f"{those.entered[file] or '-':>13}" for those in walked.values()))
     if options.path:
         for name, steps in found.items():
             print(f"\n{name}")

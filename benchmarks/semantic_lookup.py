@@ -147,7 +147,7 @@ class Questions:
         return SemanticLookup(self.embedder, index, thresholds=lambda namespace: threshold, vectors=vectors)
 
     def find(self, lookup: SemanticLookup, number: int) -> None:
-        """One whole hit."""
+        """Runs one whole lookup, which hits."""
         identity = self.asked[number % len(self.asked)]
         result = lookup.find(self.store, self.cache.slot, identity, NO_CONTROLS, time.time())
         assert result.found is not None, result.reason
@@ -264,7 +264,7 @@ def measure(size: tuple[int, int], turns: int, client: redis.Redis, server8: red
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Microseconds."""
+    """Microseconds that a call takes."""
     began = time.perf_counter()
     call()
     return (time.perf_counter() - began) * 1e6
@@ -342,7 +342,7 @@ def started(servers: ExitStack, binary: ServerBinary | None = None) -> str:
 
 
 def run(client: redis.Redis, server8: redis.Redis | None, arguments: argparse.Namespace) -> None:
-    """All measurements."""
+    """Runs all measurements."""
     if server8 is not None and not has_vector_sets(server8):
         raise SystemExit("this server has no vector sets: it takes Redis 8")
     for size in SIZES:

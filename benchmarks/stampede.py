@@ -52,7 +52,7 @@ def threads(clients: list[OpenAI], crowd: int) -> list[float]:
 
 
 async def tasks(clients: list[AsyncOpenAI], crowd: int) -> list[float]:
-    """The same as tasks of one event loop."""
+    """Seconds until each of the crowd has its answer, as tasks of one event loop."""
     ask = question()
     began = time.perf_counter()
 

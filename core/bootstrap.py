@@ -66,7 +66,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     queue_redis: Redis | None = None
 
     def close(self) -> None:
-        """Flushes the metrics and lets go of all connections."""
+        """Flushes the metrics and closes all connections."""
         for part in (self.refreshes, self.semantic, self.judge, self.evidence, self.metrics):
             if part is not None:
                 part.close()
@@ -97,7 +97,7 @@ def bootstrap(
     configured one; beside a given store no Redis is used.
 
     `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
-    served stale while a worker refreshes it: for callers whose credentials the workers do not have.
+    served stale while a worker refreshes it: for callers with credentials that the workers do not have.
     """
     base = _base(settings, store, clock, operator_timeout_seconds)
     judge = _judge(base, provider)
@@ -356,7 +356,7 @@ def queue_url(settings: Settings) -> str | None:
 
 
 def cache_config(settings: Settings) -> CacheConfig:
-    """The settings a cache acts by."""
+    """The `CacheConfig` that the settings describe."""
     return CacheConfig(
         strategy=settings.strategy,
         ttl=settings.ttl_seconds,
@@ -384,12 +384,12 @@ def cache_config(settings: Settings) -> CacheConfig:
 
 
 def ttl_policy(settings: Settings) -> TTLPolicy:
-    """The policy with the operator's classes and rules."""
+    """The TTL policy with the operator's classes and rules over the default ones."""
     return TTLPolicy(settings.ttl_classes, settings.ttl_rules)
 
 
 def configured_threshold(settings: Settings) -> Threshold:
-    """What counts until a threshold is published. In mode `judge` nothing is sure before that."""
+    """The thresholds in force until one is published. In mode `judge` nothing is served unjudged before that."""
     is_judged = settings.semantic is SemanticMode.JUDGE
     return Threshold(
         mode=settings.semantic,
@@ -399,7 +399,7 @@ def configured_threshold(settings: Settings) -> Threshold:
 
 
 def semantic_config(settings: Settings) -> SemanticConfig:
-    """The settings that the semantic part is made of."""
+    """The `SemanticConfig` that the settings describe."""
     return SemanticConfig(
         embedder=settings.embedder,
         embedder_dimension=settings.embedder_dimension,
@@ -422,7 +422,7 @@ def alert_rules(settings: Settings) -> AlertRules:
 
 
 def role_rules(settings: Settings) -> RoleRules:
-    """Which role a login gets."""
+    """The rules that give a login its role, from the settings."""
     lists = ((settings.viewers, Role.VIEWER), (settings.operators, Role.OPERATOR), (settings.admins, Role.ADMIN))
     return RoleRules(
         claim=settings.role_claim,

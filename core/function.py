@@ -46,9 +46,9 @@ def cached_llm_call(
     controls: Controls = NO_CONTROLS,
     **kwargs: Any,
 ) -> Any:
-    """What `llm_function(prompt, model=model, **kwargs)` returns, from the cache when it has answered that before.
+    """The result of `llm_function(prompt, model=model, **kwargs)`, from the cache when that call was answered before.
 
-    The function's name, prompt, model and `kwargs` (as far as they change an answer) make two calls the same; functions
+    Two calls are equal when function name, prompt, model and `kwargs` (as far as they change an answer) are; functions
     without a name of their own (lambdas) that answer differently need different namespaces (`controls`). What the
     function raises passes through, and only text is kept: None, an empty text and other values are returned as they
     are. For a coroutine function the result is awaited.

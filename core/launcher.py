@@ -174,7 +174,7 @@ class Launcher:
 
 
 def main() -> int:
-    """Runs Encore as the settings say. Returns the exit status."""
+    """Runs Redis, workers, gateway and console by the settings. Blocks until they end. Returns the exit status."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to stop: end without a traceback
     try:
@@ -227,7 +227,7 @@ def free_port(preferred: int, *, name: str, taken: Container[int] = ()) -> int:
 
 
 def is_impatient(number: int, *, after_seconds: float) -> bool:
-    """Whether a signal so long after the first request to stop means: at once. A repeated SIGTERM never does."""
+    """Whether a signal, this many seconds after the first one, asks to stop at once. A repeated SIGTERM never does."""
     return number == signal.SIGINT and after_seconds > IMPATIENCE_SECONDS
 
 

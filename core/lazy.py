@@ -10,7 +10,7 @@ from importlib import import_module
 
 
 def lazily(package: str, **modules: str) -> Callable[[str], object]:
-    """The `__getattr__` of a package. `modules`: the names that each provides, with spaces between."""
+    """The `__getattr__` of a package. `modules` maps each module to the names it provides, separated by spaces."""
     home = {name: module for module, names in modules.items() for name in names.split()}
 
     def find(name: str) -> object:

@@ -44,7 +44,7 @@ FUNCTION_ENDPOINT = "function"
 
 
 class CacheStrategy(StrEnum):
-    """The dearest lookup a request may use; the cheaper ones are always tried first."""
+    """The most costly lookup a request may use; cheaper ones are always tried first."""
 
     EXACT = "exact"
     NORMALIZED = "normalized"
@@ -60,7 +60,7 @@ class SemanticMode(StrEnum):
 
 
 class IndexChoice(StrEnum):
-    """Where the rows are searched: in each process, or by Redis."""
+    """Where vectors are searched: in each process, or by Redis."""
 
     NUMPY = "numpy"
     REDIS = "redis"
@@ -137,7 +137,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.unkeyed.get("stream"))
 
     def to_openai(self) -> dict[str, Any]:
-        """The arguments again, as `client.chat.completions.create` takes them, without `stream`."""
+        """The arguments of `client.chat.completions.create` for this request, without `stream`."""
         return {"model": self.model, "messages": list(self.messages), **self.parameters} | {
             name: value for name, value in self.unkeyed.items() if name not in ("stream", "stream_options")
         }
@@ -201,7 +201,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def text(self) -> str:
-        """What it says in words, of any endpoint; empty when it has none (a tool call, an image, an embedding)."""
+        """The text of the answer, for every endpoint; empty when it has none (a tool call, an image, an embedding)."""
         return answer_text(self.body)
 
     @property
@@ -275,7 +275,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stored answer, or (with `header.target` set) an alias that names one.
 
     `prompt` is the last user message, `tags` what the answer depends on. `chunks` is set when the answer arrived as a
-    stream: `body` is then what they assemble to. `parts` tells what the scope is made of, as `core.keys` packs it.
+    stream: `body` is then what they assemble to. `parts` holds the parts of the scope, packed by `core.keys`.
     """
 
     header: EntryHeader
@@ -296,7 +296,7 @@ class NoStore(msgspec.Struct, frozen=True):
 
 
 class For(msgspec.Struct, frozen=True):
-    """Store, and answer from it for so many seconds. Raises InvalidInput unless 1 <= seconds <= ten years."""
+    """Store, and serve for this many seconds. Raises InvalidInput unless 1 <= seconds <= ten years."""
 
     seconds: float
 
@@ -309,7 +309,10 @@ TTL = Default | NoStore | For
 
 
 def ttl(seconds: float | None) -> TTL:
-    """None is the policy's own TTL, 0 is no storing, a number is so many seconds; anything else raises InvalidInput."""
+    """The typed TTL of a value: None is the policy's own, 0 is no storing, a number is seconds.
+
+    Else raises InvalidInput.
+    """
     if seconds is None:
         return Default()
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -318,7 +321,7 @@ def ttl(seconds: float | None) -> TTL:
 
 
 class Controls(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request asks of the cache, in HTTP's words (RFC 9111, RFC 5861) and a few of its own.
+    """What one request asks of the cache, in terms of HTTP (RFC 9111, RFC 5861) and a few of its own.
 
     `no_cache`: do not answer from the cache, do store. `no_store`: neither. `max_age`: oldest acceptable answer, in
     seconds. `stale_if_error`: seconds past freshness an old answer may be served when the provider fails.
@@ -372,7 +375,7 @@ class HitDetail(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one request, and why. Recorded once, whatever happened.
+    """The result of one request, and the reason for it. Recorded once, failures included.
 
     `detail` is set for hits, `copied` for those that the process served from its own memory. `reason` is one word of a
     bounded vocabulary: why it was a miss (`absent`, `invalidated`, `expired`, `corrupt`, `no-cache`, `max-age`,

@@ -73,7 +73,7 @@ def figures(view: View, compare: bool) -> None:
         with st.grid(5, min_column_width=130, gap=("xsmall", "small")):
             for tile in (
                 *tiles.of_requests(reading.value, before, buckets),
-                *tiles.of_store(counted.value, state().facts, sampled, view.namespace),
+                *tiles.of_store(counted.value, state().store, sampled, view.namespace),
             ):
                 draw_tile(tile, stale=stale)
 

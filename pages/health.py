@@ -62,7 +62,7 @@ def _look() -> Looked:
     afresh = st.session_state.pop("health-look-again", False)
     if checkup().has_looked and not afresh:
         return checkup().look(context.services())
-    with st.spinner("Looking at everything…"):  # seconds, where something does not answer
+    with st.spinner("Checking everything…"):  # seconds, where something does not answer
         return checkup().look(context.services(), afresh=afresh)
 
 
@@ -118,19 +118,19 @@ def _finding(finding: Finding) -> None:
 
 def _server() -> None:
     st.subheader("Store", anchor=False)
-    facts: StoreInfo | None = state().facts
-    if facts is None:
+    store: StoreInfo | None = state().store
+    if store is None:
         st.caption("Unknown: it has not answered yet.")
         return
-    limit = f"of {size(facts.max_bytes)}" if facts.max_bytes else "no limit"
+    limit = f"of {size(store.max_bytes)}" if store.max_bytes else "no limit"
     with st.grid(4, min_column_width=150):
-        draw_boxed("Kind", f"{facts.kind} {facts.version}".strip().capitalize(), _replication(facts))
-        draw_boxed("Memory", size(facts.used_bytes), limit)
-        draw_boxed("Evicted", number(facts.evicted), facts.policy or "nothing is evicted")
+        draw_boxed("Kind", f"{store.kind} {store.version}".strip().capitalize(), _replication(store))
+        draw_boxed("Memory", size(store.used_bytes), limit)
+        draw_boxed("Evicted", number(store.evicted), store.policy or "nothing is evicted")
         draw_boxed(
             "Writes",
-            "accepted" if facts.writable else "refused",
-            _KEPT[facts.persistence],
+            "accepted" if store.writable else "refused",
+            _KEPT[store.persistence],
         )
 
 
@@ -141,12 +141,12 @@ _KEPT = {
 }
 
 
-def _replication(facts: StoreInfo) -> str:
-    if not facts.role:
+def _replication(store: StoreInfo) -> str:
+    if not store.role:
         return "this process"
-    if facts.role != "master":
+    if store.role != "master":
         return "replica: takes no writes"
-    return f"primary, {many(facts.replicas, 'replica')}" if facts.replicas else "primary, no replica"
+    return f"primary, {many(store.replicas, 'replica')}" if store.replicas else "primary, no replica"
 
 
 def _self_test() -> None:

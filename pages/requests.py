@@ -36,7 +36,7 @@ NUMBERS = {"slower": "Waited at least", "since": "From", "until": "Until"}
 
 
 def page() -> None:
-    if not frame("Requests", "The latest requests one by one: what became of each, and why."):
+    if not frame("Requests", "The latest requests one by one: the outcome of each, and why."):
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = choose_view(ON_REQUESTS)

@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def page() -> None:
-    lead = "Invalidations that run by themselves: what they hide, how often, and what the last run did."
+    lead = "Invalidations that run on a schedule: what they hide, how often, and what the last run did."
     if not frame("Schedules", lead, explains=("no-worker",)):
         return
     if context.services().schedules is None:
@@ -78,7 +78,7 @@ def _has(schedule: Schedule, text: str) -> bool:
 def empty() -> None:
     """Draws the page without schedules: what one is for."""
     placeholder(
-        ":material/event_repeat: **Nothing runs by itself yet**",
+        ":material/event_repeat: **No schedules yet**",
         f"A schedule repeats an invalidation, for example: {EXAMPLE}. Each run can be undone like any other "
         "invalidation, and appears in the history.",
         _example_button,

@@ -1,4 +1,4 @@
-"""python -m workers: runs a pool of workers until it is told to stop."""
+"""python -m workers: runs a pool of workers until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes; else ENCORE_WORKERS (2).")
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
-@click.option("--verbose", is_flag=True, help="Say more of what happens.")
+@click.option("--verbose", is_flag=True, help="Log more.")
 @click.pass_context
 def main(context: click.Context, workers: int | None, burst: bool, verbose: bool) -> None:
     """Run the pool of workers that sweeps invalidated answers and runs what is scheduled. With `jobs`: look at the

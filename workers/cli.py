@@ -18,7 +18,7 @@ from workers.queue import JobQueue, JobState, JobView
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.pass_context
 def jobs(context: click.Context, as_json: bool) -> None:
-    """List jobs, stop, retry or delete one, suspend or resume all workers. Alone: the list."""
+    """List jobs; stop, retry or delete one; suspend or resume all workers. Without a subcommand: the list."""
     if context.invoked_subcommand is not None:
         if as_json:
             raise click.UsageError("Put options after the subcommand they are for.")
@@ -37,7 +37,7 @@ def _queue(shell: Shell) -> JobQueue:
 @click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def listing(shell: Shell, state: str | None, limit: int) -> int:
-    """Show jobs, the latest first."""
+    """List the jobs, the latest first."""
     found = _queue(shell).jobs(JobState(state) if state else None, limit)
     rows = [
         (
@@ -59,7 +59,7 @@ def listing(shell: Shell, state: str | None, limit: int) -> int:
 @command(jobs)
 @click.argument("job_id", metavar="ID")
 def stop(shell: Shell, job_id: str) -> int:
-    """End a job that runs, or take one that waits out of the queue."""
+    """Stop a running job, or cancel a waiting one."""
     queue, trail = _queue(shell), shell.trail
     stopped = queue.stop(job_id, actor=trail)
     return _answer(shell, trail, _plain(stopped), "Stopped.")
@@ -68,7 +68,7 @@ def stop(shell: Shell, job_id: str) -> int:
 @command(jobs)
 @click.argument("job_id", metavar="ID")
 def retry(shell: Shell, job_id: str) -> int:
-    """Run a job again that failed, was stopped or was cancelled."""
+    """Retry a job that failed, was stopped or was cancelled."""
     queue, trail = _queue(shell), shell.trail
     again = queue.retry(job_id, actor=trail)
     return _answer(shell, trail, _plain(again), "Queued again.")
@@ -77,7 +77,7 @@ def retry(shell: Shell, job_id: str) -> int:
 @command(jobs)
 @click.argument("job_id", metavar="ID")
 def delete(shell: Shell, job_id: str) -> int:
-    """Forget a job that does not run; what it has done stays done."""
+    """Delete a job that does not run. What it has done is not undone."""
     queue, trail = _queue(shell), shell.trail
     queue.delete(job_id, actor=trail)
     return _answer(shell, trail, {"deleted": job_id}, "Deleted.")
@@ -85,7 +85,7 @@ def delete(shell: Shell, job_id: str) -> int:
 
 @command(jobs)
 def suspend(shell: Shell) -> int:
-    """Let all workers finish what they do and take nothing new."""
+    """Suspend all workers: they finish their jobs and take no new ones."""
     queue, trail = _queue(shell), shell.trail
     queue.suspend(actor=trail)
     return _answer(shell, trail, {"suspended": True}, "Workers take no new jobs.")
@@ -93,7 +93,7 @@ def suspend(shell: Shell) -> int:
 
 @command(jobs)
 def resume(shell: Shell) -> int:
-    """Let workers take jobs again."""
+    """Let suspended workers take jobs again."""
     queue, trail = _queue(shell), shell.trail
     queue.resume(actor=trail)
     return _answer(shell, trail, {"suspended": False}, "Workers take jobs again.")

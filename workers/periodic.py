@@ -1,6 +1,6 @@
-"""What happens by itself: due sweeps, retries, scheduled invalidations, pins, tidying. One look every few seconds.
+"""Periodic work: due sweeps, retries, scheduled invalidations, pins, pruning. One look every few seconds.
 
-Several pools may run at the same time: every step is done once whoever looks.
+Several pools may run at the same time: every step is done once, by the pool that looks first.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Schedule:
         self._failing: dict[str, str] = {}
 
     def tick(self) -> None:
-        """Does what is due by now."""
+        """Runs the steps that are due by now. What a step raises is logged."""
         self._every(BEAT_SECONDS, "beat", self._beat)
         self._every(RETRY_LOOK_SECONDS, "retries", self._queue.enqueue_due_retries)
         self._every(REFRESH_LOOK_SECONDS, "refreshes", self.enqueue_refreshes)
@@ -97,11 +97,11 @@ class Schedule:
             self._queue.enqueue_judging()
 
     def close(self) -> None:
-        """Says that this pool has ended."""
+        """Removes this pool from the list of living pools."""
         try:
             self._pools.leave(self._pool_id)
         except CacheError as error:
-            logger.warning("the pool cannot say goodbye: %s", error)
+            logger.warning("the pool could not be removed from the list of pools: %s", error)
 
     def _beat(self) -> None:
         self._pools.beat(self._pool_id, host=socket.gethostname(), pid=os.getpid(), workers=self._count_workers())
@@ -127,5 +127,5 @@ class Schedule:
             if problem:
                 logger.warning("%s: %s", name, problem)
             else:
-                logger.warning("%s: goes on again", name)
+                logger.warning("%s: works again", name)
             self._failing[name] = problem

@@ -70,7 +70,7 @@ class Pool:
         self._start_again_at = 0.0
 
     def run(self) -> int:
-        """Works until SIGTERM or SIGINT, then lets every worker end its batch."""
+        """Runs workers until SIGTERM or SIGINT, then lets each end its batch. Returns the exit status."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._ask_to_stop)
         tasks.inherited.set(self._services)  # every worker, being a fork of this process, has all of this already
@@ -105,14 +105,14 @@ class Pool:
 
     def _wait_for_redis(self) -> bool:
         """Waits until Redis answers; False when asked to stop first."""
-        told = False
+        has_warned = False
         while self._stopping_since is None:
             try:
                 self._queue.ping()
             except StoreUnavailable as error:
-                if not told:
+                if not has_warned:
                     logger.warning("%s: waiting for it", error)
-                told = True
+                has_warned = True
                 time.sleep(LOOP_SECONDS)
             else:
                 return True
@@ -152,7 +152,7 @@ class Pool:
                 0.0 if lived >= STABLE_SECONDS else min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.5)
             )
             self._start_again_at = time.monotonic() + self._pause_seconds
-            logger.warning("worker %s ended (%s): another one follows", name, process.exitcode)
+            logger.warning("worker %s ended (%s): another one is started", name, process.exitcode)
 
     def _count(self) -> int:
         return len(self._children)

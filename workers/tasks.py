@@ -28,14 +28,14 @@ Arguments = TypeVar("Arguments", bound=msgspec.Struct)
 
 
 class SweepArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of `sweep`: whose due bans. Criteria are read from the invalidation record, never from the job."""
+    """Arguments of `sweep`: the namespace. Criteria are read from the invalidation record, never from the job."""
 
     version: Literal[1]
     namespace: Namespace
 
 
 class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of `replay`: which sample, for how many seconds, how many requests a second."""
+    """Arguments of `replay`: the sample, its duration in seconds, requests a second."""
 
     version: Literal[1]
     namespace: Namespace
@@ -45,20 +45,20 @@ class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class PruneArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of `prune`."""
+    """Arguments of `prune`."""
 
     version: Literal[1]
 
 
 class RefreshArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of `refresh`: the readable key of the answer."""
+    """Arguments of `refresh`: the readable key of the answer."""
 
     version: Literal[1]
     key: Annotated[str, msgspec.Meta(pattern=rf"^{READABLE_KEY_PATTERN.pattern}\Z")]
 
 
 class JudgeArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of `judge`."""
+    """Arguments of `judge`."""
 
     version: Literal[1]
 
@@ -70,13 +70,13 @@ def sweep(**arguments: object) -> dict[str, Any]:
     with _services() as services:
         progress = services.invalidation.sweep(
             given.namespace,
-            on_batch=lambda so_far: task.report(_told(so_far)),
+            on_batch=lambda so_far: task.report(_as_report(so_far)),
             should_stop=task.should_stop,
         )
-    task.report(_told(progress))
+    task.report(_as_report(progress))
     if not progress.finished:
         raise Interrupted("the worker is ending")
-    return _told(progress)
+    return _as_report(progress)
 
 
 def replay(**arguments: object) -> dict[str, Any]:
@@ -94,8 +94,8 @@ def replay(**arguments: object) -> dict[str, Any]:
             seconds=given.seconds,
             should_stop=task.should_stop,
         ):
-            told = progress.to_dict()
-            task.report(told | {"done": min(progress.elapsed_seconds, given.seconds), "total": given.seconds})
+            report = progress.to_dict()
+            task.report(report | {"done": min(progress.elapsed_seconds, given.seconds), "total": given.seconds})
     if progress is None or progress.gave_up:
         raise ProviderUnavailable(
             f"the provider answered with errors only ({progress.problem if progress else 'none'})"
@@ -104,7 +104,7 @@ def replay(**arguments: object) -> dict[str, Any]:
 
 
 def prune(**arguments: object) -> dict[str, Any]:
-    """Drops index rows and hit counts of entries that have expired: Redis deletes an entry without telling of it."""
+    """Drops index rows and hit counts of expired entries, which Redis deletes without updating these."""
     _parse(PruneArguments, arguments)
     task = current_task()
     dropped = 0
@@ -131,7 +131,7 @@ def refresh(**arguments: object) -> dict[str, Any]:
 
 
 def judge(**arguments: object) -> dict[str, Any]:
-    """Has a judge look at hits that were served without one. They wait in Redis; the job knows nothing of them."""
+    """Has the judge label hits that were served unjudged. They wait in Redis; the job does not name them."""
     _parse(JudgeArguments, arguments)
     task = current_task()
     with _services() as services:
@@ -145,12 +145,12 @@ def judge(**arguments: object) -> dict[str, Any]:
             should_stop=task.should_stop,
             count=services.metrics.count,
         )
-    told: dict[str, Any] = msgspec.to_builtins(progress)
-    return told
+    plain: dict[str, Any] = msgspec.to_builtins(progress)
+    return plain
 
 
 def warm_up() -> None:
-    """Makes what parsing needs, which each work horse would have to make for itself."""
+    """Builds the decoders of the arguments, which each work horse would otherwise build itself."""
     for kind in (SweepArguments, ReplayArguments, PruneArguments, RefreshArguments, JudgeArguments):
         with suppress(msgspec.ValidationError):
             msgspec.convert({}, kind)
@@ -168,7 +168,7 @@ def _services() -> Services:
     return inherited.get() or bootstrap(Settings())
 
 
-def _told(progress: SweepProgress) -> dict[str, Any]:
+def _as_report(progress: SweepProgress) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(progress)
     return plain | {"done": progress.scanned}
 

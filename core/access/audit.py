@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, from where, and what came of it. Append-only, bounded by age."""
+"""The audit log: who did what, when, from where, and with which result. Append-only, bounded by age."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordFields(TypedDict, total=False):
-    """What a record says beside who, whence and what: the fields of `AuditRecord` of the same names."""
+    """Optional fields of an `AuditRecord` beside actor, source and action, as keyword arguments."""
 
     invalidation_id: str
     namespace: str | None
@@ -66,7 +66,7 @@ class RecordFields(TypedDict, total=False):
 class AuditLog:
     """The audit log of all processes, or of this one without a client.
 
-    In Redis it is a stream without a TTL, since it must outlive what it tells of: each append cuts off what is older
+    In Redis it is a stream without a TTL, since it must outlive what it describes: each append cuts off what is older
     than `keep_days`.
     """
 
@@ -82,13 +82,13 @@ class AuditLog:
         self._count = 0
 
     def by(self, actor: Acting, *, source: str = "api") -> AuditTrail:
-        """The trail of an actor who acts from `source`; a trail is returned as it is."""
+        """The `AuditTrail` of an actor acting from `source`. A trail that is passed in is returned unchanged."""
         return actor if isinstance(actor, AuditTrail) else AuditTrail(self, actor, source, clock=self._clock)
 
     def append(self, record: AuditRecord) -> AuditRecord:
-        """Adds a record; it comes back as it was stored, with its id.
+        """Adds a record. Returns it as stored, with its id. One round trip.
 
-        Raises StoreUnavailable, WriteRefused, or OutcomeUnknown when it may have been added all the same.
+        Raises StoreUnavailable, WriteRefused, or OutcomeUnknown when it may have been added.
         """
         cleaned = _cleaned(record)
         oldest_ms = max(0, int((self._clock() - self._keep_seconds) * 1000))
@@ -155,7 +155,7 @@ class AuditLog:
 
 
 class AuditTrail:
-    """The acts of one actor from one source: checks the actor's role and puts on record what is done.
+    """Checks the role of one actor and records what that actor does from one source.
 
     `AuditLog.by` makes one. `source` is console, cli, gateway, schedule, worker or api.
     """
@@ -183,7 +183,8 @@ class AuditTrail:
     def record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> AuditRecord:
         """Appends a record of an act; `at` is Unix seconds, now by default.
 
-        For an act that must not happen without its record: call it first. Raises what `AuditLog.append` raises.
+        For an act that must not happen without its record: call it first. Raises StoreUnavailable, WriteRefused or
+        OutcomeUnknown.
         """
         return self._log.append(
             AuditRecord(
@@ -192,7 +193,8 @@ class AuditTrail:
         )
 
     def try_record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> None:
-        """Appends a record of an act that counts more than its record: a failure is logged and kept in `problem`.
+        """Appends a record of an act that matters more than its record. Never raises: a failure is logged and kept in
+        `problem`.
 
         Takes as long as one wait for the log: when it did not answer, the next records are given up at once.
         """

@@ -1,6 +1,6 @@
-"""Logins: who one whom a provider vouches for is here, with which role and for how long, and which logins have ended.
+"""Logins: from a provider's claims to an actor with a role, and which logins have ended.
 
-What a provider says are the claims of its ID token, checked already. An e-mail address counts only when the provider
+The claims are those of an ID token whose signature has been checked. An e-mail address counts only when the provider
 says that it is verified: else anybody could take an admin's.
 """
 
@@ -26,7 +26,7 @@ SKEW_SECONDS = 300
 """How far ahead the provider's clock may be."""
 
 LOG_IN = "Log in first"
-NO_ROLE = "has no role here: ask whoever runs this console for one"
+NO_ROLE = "has no role here: ask the person who runs this console for one"
 
 
 class RoleRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class RoleRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def admits_somebody(self) -> bool:
-        """Whether anyone at all can get a role."""
+        """Whether some login can get a role by these rules."""
         return bool(self.claim or self.addresses or self.default)
 
 
@@ -67,7 +67,7 @@ def actor_of(claims: Mapping[str, Any], rules: RoleRules, *, now: float) -> Acto
 
 
 def login_id(claims: Mapping[str, Any]) -> str:
-    """What tells one login from all others, those of the same person included."""
+    """An id that differs between any two logins, also of the same person."""
     parts = [str(claims.get(name, "")) for name in ("iss", "sub", "iat", "nonce", "sid", "jti")]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
@@ -102,10 +102,10 @@ def _values(claims: Mapping[str, Any], claim: str | None) -> list[str]:
 
 
 class EndedLogins:
-    """Logins that somebody ended before their time, in all processes, or in this one without a client.
+    """Logins that were ended before they expired, in all processes, or in this process without a client.
 
     The cookie of a login stays valid wherever it is kept; this is what makes logging out end it. A server that cannot
-    be reached when somebody logs out does not learn of it: the process where it happened knows all the same.
+    be reached during a logout does not learn of it, but the process where it happened does.
     """
 
     def __init__(self, client: redis.Redis | None, *, clock: Callable[[], float] = time.time) -> None:
@@ -115,7 +115,10 @@ class EndedLogins:
         self._lock = threading.Lock()
 
     def end(self, name: str, *, seconds: float) -> None:
-        """Ends a login by its id; it is remembered for so many seconds. Raises StoreUnavailable, WriteRefused."""
+        """Ends a login by its id and remembers that for the given number of seconds.
+
+        Raises StoreUnavailable, WriteRefused.
+        """
         now = self._clock()
         with self._lock:
             self._here = {known: until for known, until in self._here.items() if until > now} | {name: now + seconds}

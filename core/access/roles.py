@@ -1,6 +1,6 @@
 """Who may do what: four roles, each with the rights of the one before, and the role that each action takes.
 
-Pure. Every method that changes something asks `allowed` before it does, whoever calls it; who somebody is is the
+Pure. Every method that changes something calls `allowed` first, for every caller; identifying the actor is the
 business of the edges (logins in `core.access.logins`, the command line in `core.cli.shell`).
 """
 
@@ -24,12 +24,12 @@ class Role(IntEnum):
 
     @property
     def word(self) -> str:
-        """As on screen, in settings and in messages."""
+        """The role's name on screens, in settings and in messages."""
         return self.name.lower()
 
 
 class Action(StrEnum):
-    """What takes a role, in the words of "… takes the role operator"."""
+    """An act that needs a role. The value completes the sentence "… takes the role operator"."""
 
     LOOK = "looking at the console"
     ASK = "sending prompts"
@@ -38,7 +38,7 @@ class Action(StrEnum):
     INVALIDATE_ALL = "invalidating everything"
     UNDO = "undoing an invalidation"
     BYPASS = "turning the bypass switch"
-    SWEEP = "having memory given back"
+    SWEEP = "starting a sweep"
     END_HOLD = "ending the time for undo"
     END_HOLD_ALL = "ending the time for undo of everything"
     SCHEDULE = "changing schedules"
@@ -100,7 +100,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def allowed(actor: Actor | str, action: Action) -> str:
-    """The name for the audit record, of one who may. Raises AccessDenied.
+    """The actor's name for the audit record. Raises AccessDenied unless the actor's role allows the action.
 
     A plain name is that of a program which calls Encore from its own code: it holds the address of Redis, and with it
     every right there is.

@@ -27,7 +27,7 @@ MAX_TAGS = 32
 
 
 class Selectable(Protocol):
-    """What criteria look at beside the text: a whole header, or no more than that."""
+    """The fields that criteria compare beside the text: an entry's header, or a summary of it."""
 
     @property
     def digest(self) -> bytes: ...
@@ -144,13 +144,13 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def digest(self) -> bytes | None:
-        """The digest in the key; None without one."""
+        """The entry's digest (32 bytes) in the `key` criterion; None without that criterion."""
         parsed = parse_readable_key(self.key) if self.key is not None else None
         return parsed[1] if parsed is not None else None
 
     @property
     def needs_text(self) -> bool:
-        """Whether the header alone cannot tell: the prompt or the tags are needed."""
+        """Whether matching needs the prompt or the tags, and not the header alone."""
         return self.pattern is not None or bool(self.keywords) or bool(self.tags)
 
     @property
@@ -160,7 +160,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_listed(self) -> bool:
-        """Whether the index of models tells: nothing but a model or an age is asked for, or everything."""
+        """Whether the index by model lists exactly what matches: criteria of a model or an age only, or everything."""
         return self.key is None and not self.needs_text
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def from_dict(cls, plain: object) -> Criteria:
-        """The other way. Raises InvalidInput for unknown fields or wrong types."""
+        """Criteria from plain JSON, as `to_dict` gives it. Raises InvalidInput for unknown fields or wrong types."""
         if isinstance(plain, dict) and (
             unknown := plain.keys() - {field.name for field in msgspec.structs.fields(cls)}
         ):
@@ -270,5 +270,5 @@ def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def fold(text: str) -> str:
-    """As keywords and prompts are compared: without case, composed."""
+    """The text as keywords and prompts are compared: NFC, case folded."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()

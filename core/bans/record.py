@@ -52,7 +52,7 @@ class Ban(msgspec.Struct, frozen=True, kw_only=True):
     due_at: float
 
     def matches(self, entry: CacheEntry) -> bool:
-        """Whether it selects this entry or alias."""
+        """Whether the ban selects this entry or alias: stored before it, and matched by its criteria."""
         return self.criteria.matches(entry.header, entry.prompt, entry.tags)
 
 
@@ -71,16 +71,16 @@ class InvalidationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stamp(self) -> Stamp:
-        """This moment, to be remembered before the provider is called."""
+        """The record's present incarnation and sequence: take it before the provider is called."""
         return Stamp(self.incarnation, self.sequence)
 
     def find(self, ban_id: str) -> Ban | None:
-        """The active ban with this id."""
+        """The active ban with this id; None when there is none."""
         return next((ban for ban in self.bans if ban.id == ban_id), None)
 
 
 class Visibility(StrEnum):
-    """What a record says of an entry."""
+    """Whether an invalidation record lets an entry be served."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -247,7 +247,7 @@ _bans_decoder = msgspec.msgpack.Decoder(tuple[Ban, ...])
 
 
 def encode_record(record: InvalidationRecord) -> bytes:
-    """The stored form of a record."""
+    """The record as bytes, as it is stored in Redis."""
     line = f"{record.incarnation.hex()} {record.sequence:020d} {record.floor:020d}"
     if record.copies_seconds:
         line += f" {math.ceil(record.copies_seconds * 1000)} {math.ceil(record.copies_until)}"
@@ -255,7 +255,7 @@ def encode_record(record: InvalidationRecord) -> bytes:
 
 
 def decode_record(value: bytes) -> InvalidationRecord:
-    """The record. Raises DecodeError for anything else."""
+    """The record in bytes that `encode_record` made. Raises DecodeError for anything else."""
     match = _LINE.match(value)
     if match is None:
         raise DecodeError("not an invalidation record")

@@ -38,7 +38,7 @@ PAGE = 50
 
 
 class Bypassed(msgspec.Struct, frozen=True, kw_only=True):
-    """The switch of one namespace (EVERYTHING: of all). `at` is Unix seconds, 0 where it is not known, as `actor` is.
+    """The switch of one namespace, or of all (EVERYTHING). `at` is Unix seconds; 0 and an empty `actor` are unknown.
 
     `kept`: written down; else it is only marked, and lost should Redis restart before anyone could write it down.
     """
@@ -83,7 +83,7 @@ class _Reading(msgspec.Struct, frozen=True, kw_only=True):
     def kept(self) -> bool:
         return self.line is not None and self.marks <= self.line.marks
 
-    def told(self, namespace: str) -> Bypassed:
+    def as_bypassed(self, namespace: str) -> Bypassed:
         if self.line is None or not self.kept:
             return Bypassed(namespace=namespace, on=self.on, kept=not self.on)
         return Bypassed(
@@ -126,7 +126,7 @@ class BypassSwitch:
     # On the request path
 
     def known(self, namespace: str) -> bool | None:
-        """Whether requests of a namespace bypass the cache; None when that must be read first."""
+        """Whether requests of a namespace bypass the cache, by a copy at most COPY_SECONDS old; None without one."""
         known = self._recent.get(namespace)
         return self.read(namespace) if known is None and self._path_server.marks is None else known
 
@@ -178,7 +178,7 @@ class BypassSwitch:
         every = sorted({EVERYTHING, *self._server.hash.fields(), *namespaces})
         pages = (every[start : start + PAGE] for start in range(0, len(every), PAGE))
         return [
-            found.told(name)
+            found.as_bypassed(name)
             for page in pages
             for name, found in zip(page, self._now(self._server, page), strict=True)
             if found.on
@@ -188,7 +188,7 @@ class BypassSwitch:
         """Turns it on or off for a namespace, or for EVERYTHING; every process obeys when this returns.
 
         That takes a second. Raises AccessDenied, InvalidInput, StoreUnavailable, OutcomeUnknown (repeat it), and
-        WriteRefused when Redis has taken no writes for so long that all marks are used up.
+        WriteRefused when Redis takes no writes and all marks are used up.
         """
         trail = self._audit.by(actor)
         by = trail.require(Action.BYPASS)
@@ -219,12 +219,12 @@ class BypassSwitch:
                     server.marks.raise_to(namespace, mark)
                     line = msgspec.structs.replace(line, marks=mark)
                 if written := self._write(server, namespace, seen, line):
-                    return written.told(namespace)
+                    return written.as_bypassed(namespace)
             except WriteRefused as error:
                 if server.marks and seen.on != on:
                     if mark > MOST_MARKS:
                         raise WriteRefused(
-                            f"{error}, and this was turned too often since: start Redis again"
+                            f"{error}, and the switch was turned too often meanwhile: restart Redis"
                         ) from error
                     server.marks.raise_to(namespace, mark)
                 logger.warning("the bypass switch of %s is only marked: %s", namespace, error)

@@ -1,4 +1,4 @@
-"""LLMCache: answers repeats from a store, asks the provider for the rest.
+"""LLMCache: answers repeated requests from a store and asks the provider for the others.
 
 What becomes of a request is decided in `flow`; the drivers carry it out. Here the parts are put together.
 """
@@ -107,11 +107,11 @@ class LLMCache:
 
     @property
     def breaker(self) -> CircuitBreaker:
-        """Says whether the store is being asked at the moment."""
+        """The circuit breaker of the store: open while the store is not asked."""
         return self._world.guard.breaker
 
     def counted_by(self, metrics: Recorder) -> LLMCache:
-        """This cache, but what is done through the result is counted elsewhere."""
+        """A cache that shares all parts with this one but counts into other metrics."""
         twin = copy(self)
         twin.metrics = metrics
         return twin
@@ -126,7 +126,7 @@ class LLMCache:
         patience_seconds: float = math.inf,
         bypass: str = "",
     ) -> Run[Hit | Answer]:
-        """A request that has not begun, for the drivers. Raises InvalidInput (a namespace that cannot be).
+        """A request that has not begun, for the drivers. Raises InvalidInput for a namespace that is not a valid name.
 
         `patience_seconds` is how long it waits for another caller's answer; `bypass` a reason of the caller's own why
         it may not use the cache.
@@ -142,7 +142,7 @@ class LLMCache:
         return first_step(self.run(request, controls))
 
     def complete(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer:
-        """The answer, from the cache or the provider.
+        """The answer, from the cache or the provider. Blocks.
 
         Raises what the provider raises, NotCached (`only-if-cached`), InvalidInput, ProviderUnavailable.
         """
@@ -152,7 +152,9 @@ class LLMCache:
         return ask(step, lambda: self._provider().complete(request))
 
     async def acomplete(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer:
-        """The answer, on an event loop; a caller's cancellation never fails the others. Raises what `complete` does."""
+        """The answer, from the cache or the provider, awaited. A cancelled caller never fails the others.
+
+        Raises what the provider raises, NotCached (`only-if-cached`), InvalidInput, ProviderUnavailable."""
         step = await settle_async(self.run(request, controls))
         if isinstance(step, Hit):
             return step.answer
@@ -176,7 +178,7 @@ class LLMCache:
     def identify(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Prepared:
         """Namespace, strategy, identity and TTL of a request, or why it bypasses. Asks and counts nothing.
 
-        Raises InvalidInput for a namespace that cannot be.
+        Raises InvalidInput for a namespace that is not a valid name.
         """
         return self._preparation.prepare(request, controls)
 
@@ -192,20 +194,23 @@ class LLMCache:
         return None if call.bypass else self._drive(self._reader.look_up(call))
 
     def get(self, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Answer | None:
-        """The stored answer or None; the provider is not asked. Counted as a hit or a miss."""
+        """The stored answer, or None. Counted as a hit or a miss. Never asks the provider."""
         hit = self._drive(self._flow.find(self._call(request, controls)))
         return hit.answer if hit else None
 
     def set(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> bool:
-        """Stores an answer that was got elsewhere; False when it may not be stored. `put` says why."""
+        """Stores an answer that was obtained elsewhere; False when it may not be stored (`put` gives the reason)."""
         return isinstance(self.put(request, completion, controls), Answer)
 
     def put(self, request: ChatRequest, completion: Completion, controls: Controls = NO_CONTROLS) -> Answer | str:
-        """Stores an answer that was got elsewhere: the answer as stored, or the reason why it may not be."""
+        """Stores an answer that was obtained elsewhere.
+
+        Returns the stored answer, or the reason why it may not be stored.
+        """
         return self._drive(self._flow.put(self._call(request, controls), completion))
 
     def alias(self, wording: ChatRequest, of: ChatRequest, controls: Controls = NO_CONTROLS) -> str:
-        """Lets another wording lead to the stored answer of a request; "" or why it does not. Not counted.
+        """Stores another wording as an alias of a request's answer. Returns "" or why it was not stored. Not counted.
 
         They must differ in nothing but the last message, and their buckets must be the same one.
         """
@@ -233,6 +238,6 @@ class LLMCache:
         return self.metrics.summary(window_seconds) if isinstance(self.metrics, CacheMetrics) else None
 
     def close(self) -> None:
-        """Gives back what is held in the store, and lets go of its connections."""
+        """Gives back all leases and closes the store's connections."""
         self._world.leases.close()
         self.store.close()

@@ -1,4 +1,4 @@
-"""One request on its way: what was asked, where its answer is, and what the way has cost so far."""
+"""One request under way: what was asked, where its answer is stored, and the time spent so far."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Recorder(Protocol):
 
 
 class Keyed(msgspec.Struct, frozen=True):
-    """A request that has an identity: where its answer is, and how long it will stay."""
+    """A request with an identity: the key of its answer and the TTL."""
 
     identity: Identity
     slot: Slot
@@ -44,7 +44,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call:
-    """One request on its way. Times are milliseconds.
+    """One request under way. Times are milliseconds.
 
     `bypass` says why the cache may not be used, empty when it may: only then are `identity`, `slot` and `ttl` set.
     """
@@ -103,22 +103,22 @@ class Call:
         """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
 
     def pass_by(self, reason: str) -> None:
-        """Has the request go past the cache: it has no key then."""
+        """Makes the request a bypass, which has no key."""
         self.bypass, self.key, self.prompt = reason, "", None
 
     def elapsed_ms(self) -> float:
-        """Time since the request began."""
+        """Milliseconds since the request began."""
         return (time.perf_counter() - self.started) * 1000
 
     def provider_ms(self) -> float:
-        """Time since the provider was called; 0 when it was not."""
+        """Milliseconds since the provider was called; 0 when it was not."""
         return (time.perf_counter() - self.provider_began) * 1000 if self.provider_began else 0.0
 
 
 class OutOfPatience(TimeoutError):
-    """Raised when a caller waits no longer for another caller's answer."""
+    """Raised when a caller's patience for another caller's answer has run out."""
 
 
 def went_away(error: BaseException) -> bool:
-    """Whether it is the caller who ended it, and not the provider."""
+    """Whether an error means that the caller ended the request, not that the provider failed."""
     return not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError | OutOfPatience)

@@ -1,8 +1,7 @@
 """The two drivers of the request path, blocking and awaited: the only loops that perform effects.
 
 A driver goes on until the flow ends, or until it stands at a `Stop`: then its caller has something to do, and goes on
-with the flow later. Whatever happens, the flow is run to its end: one that is abandoned is told so where it stands, and
-cleans up.
+with the flow later. Every flow is run to its end: an abandoned one gets an error where it stands, and cleans up.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ def drive(
     at: Effect | None = None,
     waits: bool = True,
 ) -> Result | Effect:
-    """Goes on with a flow, blocking: with the reply to the effect it stands at, or an error there, or by performing it.
+    """Runs a flow, blocking: sends it the reply or the error for the effect it stands at, or performs that effect.
 
-    Returns what the flow comes to, or the Stop it stands at; with `waits` off also a Wait, which is the caller's to
-    perform then. Raises what the flow raises.
+    Returns the flow's result, or the Stop it stands at; with `waits` off also a Wait, which the caller then performs.
+    Raises what the flow raises.
     """
     flow, world = run.flow, run.world
     try:
@@ -57,9 +56,10 @@ async def drive_async(
     at: Effect | None = None,
     waits: bool = True,
 ) -> Result | Effect:
-    """Goes on with a flow on an event loop, as `drive` does: waits are awaited, other effects performed on threads.
+    """Runs a flow on an event loop: waits are awaited, other effects are performed on threads.
 
-    A caller who is cancelled is let go at once; what is under way on a thread is ended behind the scenes.
+    Returns the flow's result, or the Stop it stands at. Raises what the flow raises. A cancelled caller is released at
+    once; an effect under way on a thread is ended in the background.
     """
     flow, world = run.flow, run.world
     loop = asyncio.get_running_loop()
@@ -110,7 +110,7 @@ def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any], done: asyncio.Fut
 
 
 def _end(run: Run[Any], done: asyncio.Future[Any]) -> None:
-    """Tells the flow what came of its effect (a lease taken must be given back), then that the caller has gone."""
+    """Sends the flow the result of its effect (a lease taken must be given back), then the caller's departure."""
     try:
         if done.cancelled():
             run.flow.throw(asyncio.CancelledError())

@@ -1,6 +1,6 @@
 """Effects: everything that the path of a request wants done outside of it, each a small value.
 
-The path is a generator (`Flow`) that yields effects and is sent what came of them; it decides, and touches nothing. A
+The path is a generator (`Flow`) that yields effects and is sent their results; it decides, and does no I/O. A
 driver performs them, blocking or awaited. A question to the store is answered by None when the store cannot be asked.
 """
 
@@ -23,7 +23,7 @@ from ..models import Controls, Stamp
 from ..stores import HeldLease, Leases, LocalCache, Reader, Seen, Store, StoredAs, Write
 from .bypass import BypassSwitch
 from .call import Call, OutOfPatience
-from .flights import Flight, Landing
+from .flights import Flight, FlightResult
 from .guard import Guard
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ class NearLookup(Protocol):
     def candidates(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
     ) -> Search | SemanticResult:
-        """A search that has begun, or the end of it when the question has no usable vector."""
+        """A search that has begun, or its result when the question has no usable vector."""
         ...
 
     def remember(self, identity: Identity, expires_at: float) -> None:
-        """Adds a question that was just stored, and until when it counts (Unix seconds)."""
+        """Adds a question that was just stored to the index, until `expires_at` (Unix seconds)."""
         ...
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What effects act on. `reader` is the store, or what keeps copies of what it reads there."""
+    """What effects act on. `reader` is the store, or a `ReadThrough` that keeps local copies."""
 
     guard: Guard
     store: Store
@@ -65,16 +65,16 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Effect:
-    """Something to be done for a request."""
+    """One thing outside of the flow to be done for a request."""
 
     __slots__ = ()
 
     def perform(self, world: World) -> Any:
-        """Does it, blocking, and gives what the flow is sent. What it raises is thrown into the flow."""
+        """Performs the effect, blocking. The result is sent to the flow; an error is thrown into it."""
         raise NotImplementedError
 
     async def perform_async(self, world: World) -> Any:
-        """Does it without blocking the event loop: on a thread, unless it knows better."""
+        """Performs the effect without blocking the event loop: on a thread, unless the effect can be awaited."""
         return await in_thread(partial(self.perform, world))
 
 
@@ -83,7 +83,7 @@ Flow = Generator[Effect, Any, Result]
 
 
 class Run(Generic[Result]):
-    """A flow on its way, and what its effects act on."""
+    """A flow under way, and what its effects act on."""
 
     __slots__ = ("flow", "world")
 
@@ -93,16 +93,16 @@ class Run(Generic[Result]):
 
 
 class Question(Effect, msgspec.Struct, frozen=True):
-    """Something asked of the store or of the semantic part: None when it cannot be had."""
+    """An effect that asks the store or the semantic part; its result is None when that part does not answer."""
 
     call: Call
 
     def perform(self, world: World) -> Any:
-        """Asks under the guard."""
+        """Asks under the circuit breaker; None when the store does not answer."""
         return world.guard.ask(self.call, partial(self.ask, world))
 
     def ask(self, world: World) -> Any:
-        """The question itself. Raises the store's errors."""
+        """Asks the store. Raises the store's errors."""
         raise NotImplementedError
 
 
@@ -112,7 +112,7 @@ class Read(Question, frozen=True):
     digests: Sequence[bytes]
 
     def ask(self, world: World) -> Seen:
-        """The digests' values in the call's bucket."""
+        """Reads the values at the digests and the record of the call's bucket."""
         return world.reader.read(self.call.slot, self.digests)
 
 
@@ -120,7 +120,7 @@ class MakeRecord(Question, frozen=True):
     """The bucket's invalidation record, made if there is none."""
 
     def ask(self, world: World) -> InvalidationRecord:
-        """The record as it stands."""
+        """Returns the bucket's record, made if there is none."""
         return world.store.ensure_record(self.call.slot)
 
 
@@ -128,7 +128,7 @@ class GrantCopies(Question, frozen=True):
     """Has invalidations of the bucket wait for this process' copies, when that is due."""
 
     def ask(self, world: World) -> None:
-        """Writes it into the record."""
+        """Writes the grant for local copies into the record."""
         if world.copies is not None:
             world.copies.request_grant(self.call.slot)
 
@@ -141,7 +141,7 @@ class Keep(Question, frozen=True):
     expected: int
 
     def ask(self, world: World) -> tuple[StoredAs, InvalidationRecord | None]:
-        """Writes; copies of what it replaces are forgotten."""
+        """Writes entry and alias, and drops the local copies they replace."""
         result = world.store.write(self.call.slot, self.write, self.stamp, self.expected)
         if result[0] is StoredAs.STORED and world.copies is not None:
             world.copies.forget(self.write.digest, *(self.write.alias or ())[:1])
@@ -154,7 +154,7 @@ class TakeLease(Question, frozen=True):
     sequence: int
 
     def ask(self, world: World) -> HeldLease | bool:
-        """Takes it, and has it kept alive until it is given back."""
+        """Takes the lease, which is then renewed until it is given back."""
         return world.leases.take(self.call.slot, self.call.identity.exact, self.sequence) or False
 
 
@@ -164,17 +164,17 @@ class IsLeased(Question, frozen=True):
     sequence: int
 
     def ask(self, world: World) -> bool:
-        """Looks without taking it."""
+        """Returns whether the lease is held, without taking it."""
         return world.store.leased(self.call.slot, self.call.identity.exact, self.sequence)
 
 
 class GiveBack(Question, frozen=True):
-    """Ends a lease: at once when the store answers, else behind the scenes."""
+    """Gives back a lease: at once when the store answers, else in the background."""
 
     lease: HeldLease
 
     def perform(self, world: World) -> None:
-        """Asks under the guard; whatever goes wrong, the lease is not forgotten."""
+        """Gives the lease back under the circuit breaker; after a failure it is given back later."""
         is_given_back: bool | None = None
         try:
             is_given_back = super().perform(world)
@@ -183,7 +183,7 @@ class GiveBack(Question, frozen=True):
                 world.leases.give_back_later(self.lease)
 
     def ask(self, world: World) -> bool:
-        """Ends it in the store."""
+        """Gives the lease back in the store."""
         world.leases.give_back(self.lease)
         return True
 
@@ -192,12 +192,12 @@ class ReadSwitch(Question, frozen=True):
     """Whether an operator has the namespace bypass the cache."""
 
     def ask(self, world: World) -> bool:
-        """Reads the switch."""
+        """Returns whether the bypass switch is on for the call's namespace."""
         return world.switch is not None and world.switch.read(self.call.namespace)
 
 
 class LookNear(Question, frozen=True, kw_only=True):
-    """Begins a search for near questions; None as well where they are not looked for."""
+    """Begins a search for near questions; None where semantic lookup does not apply."""
 
     slot_of: Callable[[str, int], Slot]
     now: float
@@ -211,12 +211,12 @@ class LookNear(Question, frozen=True, kw_only=True):
 
 
 class Decide(Question, frozen=True):
-    """The next step of a search for near questions: what it needs is read from the store."""
+    """The next step of a search for near questions; reads the entries that the decision needs."""
 
     search: Search
 
     def ask(self, world: World) -> Serve | Ask | Miss:
-        """Reads until something can be decided."""
+        """Reads entries until the search can decide its next step."""
         return self.search.decide()
 
 
@@ -227,18 +227,18 @@ class AskJudge(Question, frozen=True):
     step: Ask
 
     def ask(self, world: World) -> bool:
-        """Waits for the judge, up to its deadline."""
+        """Asks the judge. Blocks up to the judge's deadline."""
         self.search.ask(self.step)
         return True
 
 
 class Remember(Question, frozen=True):
-    """Lets near questions find a wording that was just stored."""
+    """Adds a wording that was just stored to the semantic index."""
 
     expires_at: float
 
     def ask(self, world: World) -> None:
-        """Adds it to the index."""
+        """Adds the wording to the index."""
         if world.semantic is not None:
             world.semantic.remember(self.call.identity, self.expires_at)
 
@@ -249,11 +249,11 @@ class Wait(Effect, msgspec.Struct, frozen=True):
     call: Call
 
     def perform(self, world: World) -> Any:
-        """Waits as long as the caller does. Raises OutOfPatience."""
+        """Waits until the caller's patience runs out. Raises OutOfPatience then."""
         return self.within(self.call.until - time.monotonic())
 
     async def perform_async(self, world: World) -> Any:
-        """Waits without blocking the event loop."""
+        """Waits, without blocking the event loop, until the caller's patience runs out. Raises OutOfPatience then."""
         return await self.within_async(self.call.until - time.monotonic())
 
     def within(self, seconds: float) -> Any:
@@ -265,50 +265,53 @@ class Wait(Effect, msgspec.Struct, frozen=True):
         raise NotImplementedError
 
 
-class Landed(Wait, frozen=True):
-    """Another caller of this process computes the answer: how that ended, None when it took too long."""
+class AwaitFlight(Wait, frozen=True):
+    """Waits for another caller of this process that computes the answer: its result, None when it took too long."""
 
     flight: Flight
 
-    def within(self, seconds: float) -> Landing | None:
-        """Blocks."""
+    def within(self, seconds: float) -> FlightResult | None:
+        """Blocks for at most `seconds`, or until the flight's deadline. Raises OutOfPatience after `seconds`."""
         give_up_at = time.monotonic() + seconds
         while self._goes_on(give_up_at):
-            futures.wait([self.flight.landed], timeout=self._left(give_up_at))
-        return self._landing()
+            futures.wait([self.flight.result], timeout=self._left(give_up_at))
+        return self._result()
 
-    async def within_async(self, seconds: float) -> Landing | None:
-        """Awaits; the flight goes on when the caller is cancelled."""
+    async def within_async(self, seconds: float) -> FlightResult | None:
+        """Awaits the flight for at most `seconds`; a cancelled caller does not end it. Raises OutOfPatience."""
         give_up_at = time.monotonic() + seconds
-        landed = asyncio.shield(asyncio.wrap_future(self.flight.landed))
+        ended = asyncio.shield(asyncio.wrap_future(self.flight.result))
         while self._goes_on(give_up_at):
-            await asyncio.wait([landed], timeout=self._left(give_up_at))
-        return self._landing()
+            await asyncio.wait([ended], timeout=self._left(give_up_at))
+        return self._result()
 
     def _left(self, give_up_at: float) -> float:
         return max(0.0, min(give_up_at, self.flight.deadline(of_first=False)) - time.monotonic())
 
     def _goes_on(self, give_up_at: float) -> bool:
         """Whether to wait (again): the deadline moves when the first caller begins to compute."""
-        if self.flight.landed.done() or time.monotonic() >= self.flight.deadline(of_first=False):
+        if self.flight.result.done() or time.monotonic() >= self.flight.deadline(of_first=False):
             return False
         if time.monotonic() >= give_up_at:
             raise OutOfPatience("another caller's answer to the same question did not come in time")
         return True
 
-    def _landing(self) -> Landing | None:
-        return self.flight.landed.result() if self.flight.landed.done() else None
+    def _result(self) -> FlightResult | None:
+        return self.flight.result.result() if self.flight.result.done() else None
 
 
 class Pause(Wait, frozen=True):
-    """Another process computes the answer: a moment until it is looked again whether it has."""
+    """A pause of POLL_SECONDS while another process computes the answer."""
 
     def within(self, seconds: float) -> None:
-        """Blocks."""
+        """Blocks for POLL_SECONDS or `seconds`, whichever is less. Raises OutOfPatience when no time is left."""
         threading.Event().wait(self._seconds(seconds))
 
     async def within_async(self, seconds: float) -> None:
-        """Awaits."""
+        """Sleeps for POLL_SECONDS or `seconds`, whichever is less, awaited.
+
+        Raises OutOfPatience when no time is left.
+        """
         await asyncio.sleep(self._seconds(seconds))
 
     @staticmethod
@@ -322,5 +325,5 @@ class Stop(Effect):
     """Where a driver hands over to its caller, who goes on with the flow later."""
 
     def reached(self, run: Run[Any]) -> None:
-        """Learns of the flow that stands here."""
+        """Receives the flow that has stopped here."""
         raise NotImplementedError

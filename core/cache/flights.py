@@ -19,7 +19,7 @@ MAX_TAKEOVERS = 2
 """Failed leaders in a row after which all who wait are handed the error, instead of failing one after the other."""
 
 SHARED_SECONDS = 5.0
-"""How late one of those who wait may be and still be handed it: a thread may not run for a while."""
+"""Seconds for which a late follower still gets the shared error: its thread may not have run for a while."""
 
 
 class FlightKey(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class FlightKey(msgspec.Struct, frozen=True):
     stamp: Stamp
 
 
-class Landing(msgspec.Struct, frozen=True):
+class FlightResult(msgspec.Struct, frozen=True):
     """How a flight ended: with an answer to share (in its stored form, so that nobody shares an object), with an error
     to share, with an answer nobody may share (`alone`: each caller asks for itself), or with nothing (one takes over).
     """
@@ -50,14 +50,14 @@ class Flight:
         self._computes = False
         self.followers = 0
         """Callers of this process who wait for it."""
-        self.landed: Future[Landing] = Future()
+        self.result: Future[FlightResult] = Future()
 
     def computes(self) -> None:
-        """From now on the first caller computes; until now it may have waited for another process."""
+        """Notes that the first caller computes from now on: the deadline begins anew."""
         self._began, self._computes = time.monotonic(), True
 
     def deadline(self, *, of_first: bool) -> float:
-        """Until when the first caller waits for another process, or the others for it (seconds, monotonic clock).
+        """Until when the first caller waits for another process, or the others wait for it (monotonic seconds).
 
         They wait longer than it does: what it finds, or computes then, is for them too.
         """
@@ -65,16 +65,16 @@ class Flight:
         return self._began + waits * self._flights.lease_seconds
 
     def leave(self) -> None:
-        """A follower waits no longer."""
+        """Counts one follower less: it waits no longer."""
         self._flights.leave(self)
 
-    def land(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> None:
+    def finish(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> None:
         """Ends the flight, once: the first call counts. An error is shared only after MAX_TAKEOVERS."""
         failures = self.failures + 1 if error is not None else 0
         shared = error if failures > MAX_TAKEOVERS else None
         self._flights.remove(self, failures if shared is None else 0, shared)
-        if not self.landed.done():
-            self.landed.set_result(Landing(value, shared, alone))
+        if not self.result.done():
+            self.result.set_result(FlightResult(value, shared, alone))
 
 
 class Flights:
@@ -90,7 +90,7 @@ class Flights:
         self._shared: dict[FlightKey, tuple[float, BaseException]] = {}
 
     def join(self, key: FlightKey) -> tuple[Flight, bool]:
-        """The flight for a key, and whether the caller leads it."""
+        """The flight for a key, begun if there is none, and whether the caller leads it."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None:
@@ -101,12 +101,12 @@ class Flights:
             return flight, True
 
     def leave(self, flight: Flight) -> None:
-        """A follower waits no longer."""
+        """Counts one follower of a flight less: it waits no longer."""
         with self._lock:
             flight.followers -= 1
 
     def remove(self, flight: Flight, failures: int, shared: BaseException | None) -> None:
-        """Forgets a landed flight; failures are passed on to the one that takes over, a shared error to late ones."""
+        """Forgets a finished flight; failures are passed on to the one that takes over, a shared error to late ones."""
         with self._lock:
             if shared is not None:
                 self._shared[flight.key] = (time.monotonic() + SHARED_SECONDS, shared)
@@ -121,7 +121,7 @@ class Flights:
                         del self._failures[next(iter(self._failures))]
 
     def shared_error(self, key: FlightKey) -> BaseException | None:
-        """The error that was handed to all who wait, for one of them who looks only now."""
+        """The error that was shared with all followers at most SHARED_SECONDS ago, for one that is late; else None."""
         until, error = self._shared.get(key, (0.0, None))
         return error if time.monotonic() < until else None
 

@@ -2,7 +2,7 @@
 
 request -> bypass? -> copy or lookup -> join those who ask the same -> near question -> provider -> kept -> outcome
 
-Everything here decides and touches nothing: what is to be read, waited for, asked or written is yielded as an effect,
+Everything here decides and does no I/O: what is to be read, waited for, asked or written is yielded as an effect,
 and the drivers (`drivers.py`) do it. The outcome is recorded once, whatever happens.
 """
 
@@ -39,10 +39,10 @@ MOST_ERRORS = 1000
 
 
 class Refresher(Protocol):
-    """Has an answer that was served stale generated anew, behind the scenes."""
+    """Has an answer that was served stale generated anew, in the background."""
 
     def __call__(self, request: ChatRequest, controls: Controls, key: str) -> None:
-        """Returns at once; one refresh per key at a time."""
+        """Queues a refresh. Returns at once; at most one refresh per key at a time."""
         ...
 
 
@@ -73,7 +73,7 @@ class RequestFlow:
         self._errors_lock = threading.Lock()
 
     def answer(self, call: Call) -> Flow[Hit | Answer]:
-        """From the first look to the served answer. Raises what the provider raises, and NotCached."""
+        """The flow of a request, from the lookup to the answer. Raises what the provider raises, and NotCached."""
         try:
             if (yield from self._bypasses(call)):
                 return (yield from self._pass(call))
@@ -260,7 +260,7 @@ class RequestFlow:
     # One entry by hand
 
     def find(self, call: Call) -> Flow[Hit | None]:
-        """A lookup and nothing else; recorded as a hit or a miss."""
+        """The flow of a lookup without a call to the provider; recorded as a hit or a miss."""
         reason = ""
         if (yield from self._bypasses(call)):
             reason = call.bypass
@@ -273,7 +273,10 @@ class RequestFlow:
         return None
 
     def put(self, call: Call, completion: Completion) -> Flow[Answer | str]:
-        """Stores an answer that was got elsewhere; else the reason why it may not be stored. Not a request."""
+        """The flow that stores an answer obtained elsewhere. Not counted as a request.
+
+        Returns the answer as stored, or the reason why it may not be stored.
+        """
         if call.bypass:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
@@ -296,7 +299,7 @@ class RequestFlow:
         return answer_of(entry, outcome, entry.header.created_at)
 
     def alias(self, wording: Call, of: Call) -> Flow[str]:
-        """Lets another wording lead to a stored answer; "" or why it does not. Not a request.
+        """The flow that stores another wording as an alias of a stored answer; "" or why not. Not counted as a request.
 
         They must differ in nothing but the last message, and their buckets must be the same one.
         """

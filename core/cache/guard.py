@@ -23,7 +23,7 @@ class Guard:
         self.breaker = CircuitBreaker(on_change=self._changed)
 
     def ask(self, call: Call, question: Callable[[], Result]) -> Result | None:
-        """The store's answer, or None when it cannot be had. Raises nothing of the store's."""
+        """The store's answer, or None when it does not answer or the breaker is open. Never raises a store error."""
         breaker = self.breaker
         if call.store_failed or not (breaker.is_settled or breaker.allows()):
             return None

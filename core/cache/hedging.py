@@ -1,7 +1,7 @@
 """Hedging: a judge is asked beside the provider, and whichever answers first is served; the other is dropped.
 
 The race is decided in one place, once: a judge's yes and a provider's answer each ask whether they may still be the
-one. Whoever calls a provider for a step does so by `race`, which without a hedge is the call itself.
+one. Every caller of a provider for a step uses `race`, which without a hedge is the call itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def race(
     *,
     is_answer: Callable[[Result], bool] = lambda result: True,
 ) -> Result | Hit:
-    """What the call returns, or the hit that a judge's yes came first with. Raises what the call raises.
+    """The result of the call, or the hit when a judge's yes came first. Raises what the call raises.
 
     A result that is no answer, and an error, wait for the judge. A blocking call cannot be cancelled: it goes on, on a
     thread of its own, and `drop` gets what it returns, or None when it fails.
@@ -59,7 +59,9 @@ async def race_async(
     *,
     is_answer: Callable[[Result], bool] = lambda result: True,
 ) -> Result | Hit:
-    """Races on an event loop, where the call that came second is cancelled: mostly `drop` gets None then."""
+    """The result of the call, or the hit when a judge's yes came first, awaited. Raises what the call raises.
+
+    The call that came second is cancelled, so that `drop` mostly gets None."""
     hedge = step.hedge
     if hedge is None:
         return await call()
@@ -95,14 +97,14 @@ def _result(done: Calling[Result]) -> Result | None:
 
 
 def _abandon(done: Calling[Result], drop: Callable[[Result | None], object]) -> None:
-    """The caller went away, or the call failed: there is nothing to drop but an answer that came all the same."""
+    """Drops the answer of a call that has ended, after the caller went away or the call failed."""
     result = _result(done)
     if result is not None:
         drop(result)
 
 
 def ask(step: Asking, call: Callable[[], Completion]) -> Answer:
-    """Asks the provider for a step, and ends it: the answer. Raises what the call raises."""
+    """Calls the provider for a step and ends the step. Returns the answer. Raises what the call raises."""
     try:
         fetched = race(step, call, step.drop)
     except BaseException as error:
@@ -113,7 +115,10 @@ def ask(step: Asking, call: Callable[[], Completion]) -> Answer:
 
 
 async def ask_async(step: Asking, call: Callable[[], Awaitable[Completion]]) -> Answer:
-    """Asks the provider for a step on an event loop, and ends it: the answer. Raises what the call raises."""
+    """Calls the provider for a step on an event loop and ends the step. Returns the answer.
+
+    Raises what the call raises.
+    """
     try:
         fetched = await race_async(step, call, step.drop)
     except BaseException as error:

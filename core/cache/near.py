@@ -26,7 +26,7 @@ class Judging(NamedTuple):
     step: Ask
 
     def waiting(self, miss: Miss) -> Miss:
-        """The miss as long as the judge has not ruled."""
+        """The miss that holds while the judge has not ruled."""
         return _missed(miss, OVERTAKEN, self.search.nearest)
 
 
@@ -46,12 +46,12 @@ class NearPart:
         self._clock = clock
 
     def look(self, call: Call, miss: Miss) -> Flow[Hit | Miss]:
-        """A hit by a near question, or the miss, now that near ones were looked at too."""
+        """The flow of a semantic lookup, judge included: a hit by a near question, or the miss with its similarity."""
         met = yield from self.begin(call, miss)
         return (yield from self.judge(call, miss, met)) if isinstance(met, Judging) else met
 
     def begin(self, call: Call, miss: Miss) -> Flow[Hit | Miss | Judging]:
-        """Looks as far as no judge is needed."""
+        """The flow of a semantic lookup up to the point where a judge is needed: a hit, the miss, or a `Judging`."""
         if call.strategy is not CacheStrategy.SEMANTIC:
             return miss
         search: Search | SemanticResult | None = yield LookNear(call, slot_of=self._slot_of, now=self._clock())
@@ -71,7 +71,7 @@ class NearPart:
     def judge(
         self, call: Call, miss: Miss, judging: Judging, may_serve: Callable[[], bool] = lambda: True
     ) -> Flow[Hit | Miss]:
-        """Goes on with the judge. After its yes `may_serve` is asked, once, whether it still counts."""
+        """The flow that asks the judge. After a yes `may_serve` is called, once, to see whether it still counts."""
         search = judging.search
         step: Serve | Ask | NearMiss | None = judging.step
         while isinstance(step, Ask):

@@ -1,4 +1,4 @@
-"""What is known of a request before the store is asked: may it use the cache, under which identity, for how long.
+"""Everything about a request that needs no store: whether it may use the cache, its identity, its TTL.
 
 Pure in the request, its controls and the configuration; hits repeat their requests, so it is remembered.
 """
@@ -23,7 +23,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Preparation:
-    """Prepares the requests of one cache. Raises InvalidInput for a namespace that cannot be.
+    """Prepares the requests of one cache. Raises InvalidInput for a namespace that is not a valid name.
 
     Requests that name no server go to `base_url`: another server's answer is another answer.
     """
@@ -36,7 +36,7 @@ class Preparation:
         self._remembered: dict[object, Prepared] = {}
 
     def prepare(self, request: ChatRequest, controls: Controls) -> Prepared:
-        """What is known of a request. A repeated one takes about a microsecond."""
+        """Bypass reason, namespace, strategy, identity and TTL of a request. About a microsecond for a repeated one."""
         try:
             form = _encode(request)
         except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
@@ -84,7 +84,7 @@ class Preparation:
         return Keyed(identity, self.slot(namespace, identity.bucket), ttl)
 
     def slot(self, namespace: str, bucket: int) -> Slot:
-        """The key names of a bucket. Raises InvalidInput for a namespace that cannot be."""
+        """The key names of a bucket. Raises InvalidInput for a namespace that is not a valid name."""
         slot = self._slots.get((namespace, bucket))
         if slot is None:
             slot = self._slots[namespace, bucket] = Slot(namespace, bucket)

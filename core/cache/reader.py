@@ -21,7 +21,7 @@ class RequestReader:
         self._clock = clock
 
     def look(self, call: Call) -> Flow[Lookup | None]:
-        """A fresh answer that this process has a copy of, else the checked lookup."""
+        """The flow of a read: a fresh local copy if there is one, else the checked lookup in the store."""
         copies = self._copies
         if copies is not None and not call.controls.no_cache and not call.store_failed:
             copied = look_up(
@@ -33,7 +33,7 @@ class RequestReader:
         return (yield from self.look_up(call))
 
     def look_up(self, call: Call) -> Flow[Lookup | None]:
-        """The checked lookup; None when the store cannot be asked."""
+        """The flow of the checked lookup; None when the store does not answer."""
         lookup = yield from self._look_up(call)
         if lookup is not None and self._copies is not None and self._copies.needs_grant(call.slot):
             yield GrantCopies(call)
@@ -62,7 +62,7 @@ class RequestReader:
 
 
 def stamp_of(call: Call, lookup: Lookup) -> Flow[Stamp | None]:
-    """The stamp that an answer generated from now on has; a record is made where there is none."""
+    """The flow that gives the stamp of an answer generated from now on; makes the record where there is none."""
     record: InvalidationRecord | None = lookup.record
     if record is None:
         record = yield MakeRecord(call)

@@ -1,4 +1,4 @@
-"""One outcome a request: what is counted, and what of it the caller is told."""
+"""One outcome per request: what is counted, and what the caller's answer says of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OutcomeRecorder:
     def hit(
         self, call: Call, found: Found, reason: str = "", *, bucket: int | None = None, similarity: float | None = None
     ) -> Answer:
-        """A stored answer is served. `bucket` is the entry's where it is another than the request's."""
+        """Records a hit and returns the answer. `bucket` is the entry's when it differs from the request's."""
         header = found.entry.header
         now = self._clock()
         key = call.key
@@ -63,12 +63,12 @@ class OutcomeRecorder:
         return answer_of(found.entry, outcome, now)
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
-        """The answer that another caller has computed meanwhile is served."""
+        """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
         return answer_of(entry, outcome, self._clock())
 
     def passed(self, call: Call, completion: Completion) -> Answer:
-        """A bypass ended well."""
+        """Records a bypass that got an answer from the provider, and returns that answer."""
         outcome = self.record(
             call,
             OutcomeKind.BYPASS,
@@ -80,7 +80,7 @@ class OutcomeRecorder:
         return Answer(completion=completion, outcome=outcome)
 
     def failed(self, call: Call, error: BaseException) -> None:
-        """The request ended without an answer."""
+        """Records a request that ended without an answer."""
         word = "cancelled" if went_away(error) else type(error).__name__
         self.record(call, OutcomeKind.ERROR, reason=word, provider_ms=call.provider_ms())
 
@@ -99,7 +99,7 @@ class OutcomeRecorder:
             count("hedge_cost_nano_usd", round(cost_usd * NANO_USD))
 
     def cost(self, request: ChatRequest, completion: Completion) -> float | None:
-        """US dollars for the model that answered, which may be another than the one asked for."""
+        """Cost in US dollars at the price of the model that answered, or of the requested one; None if unknown."""
         model = completion.body.get("model")
         return self._price(model if isinstance(model, str) and model else request.model, completion.tokens)
 
@@ -145,7 +145,7 @@ class OutcomeRecorder:
 
 
 def answer_of(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
-    """A stored answer as a caller gets it. `now` is Unix seconds."""
+    """The `Answer` a caller gets for a stored entry. `now` is Unix seconds."""
     return Answer(
         completion=Completion(body=entry.body or {}),
         outcome=outcome,

@@ -1,4 +1,4 @@
-"""Stale answers generated anew behind the scenes: the process that serves one queues its request, a worker repeats it.
+"""Stale answers generated anew in the background: the process that serves one queues its request, a worker repeats it.
 
 The request waits in Redis for some minutes under the key of its answer, and the job is given that key only. One refresh
 per key at a time, however many processes serve the stale answer.
@@ -106,10 +106,10 @@ class RefreshQueue:
                 self._client.rpush(names.REFRESHES, key)
                 self._client.expire(names.REFRESHES, WAITS_SECONDS)
         except (redis.RedisError, TypeError, ValueError) as error:
-            logger.debug("a refresh is not asked for: %s", type(error).__name__)
+            logger.debug("a refresh is not queued: %s", type(error).__name__)
 
     def take(self, most: int = 100) -> list[str]:
-        """At most `most` keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
+        """Takes up to `most` keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
         with reading():
             taken = cast("list[bytes] | None", self._client.lpop(names.REFRESHES, most))
         return [name.decode() for name in taken or ()]
@@ -137,13 +137,13 @@ class RefreshQueue:
                 self._client.expire(names.REFRESH + key.encode(), RESTS_SECONDS)
 
     def close(self) -> None:
-        """Writes what waits and ends the thread."""
+        """Writes the requests that wait and ends the thread."""
         self._worker.stop(CLOSE_SECONDS)
         self._write_waiting()
 
 
 def refresh(cache: LLMCache, refreshes: RefreshQueue, key: str) -> str:
-    """Sends a queued request to the provider and stores the answer; returns the outcome in a few words.
+    """Sends a queued request to the provider and stores the answer. Returns the outcome in a few words.
 
     Counted as a refresh and not as a request. Raises what the provider raises.
     """
@@ -182,7 +182,7 @@ class RefreshCounts:
         self._metrics.count("refreshes" if outcome.stored else "refreshes_failed")
 
     def count(self, name: str, amount: int = 1) -> None:
-        """Counts an event."""
+        """Counts an event that is not a request."""
         self._metrics.count(name, amount)
 
 

@@ -7,8 +7,8 @@ import time
 from ..models import CacheEntry
 from ..stores import HeldLease, Leases, codec
 from .call import Call
-from .effects import Flow, IsLeased, Landed, Pause, TakeLease
-from .flights import Flight, FlightKey, Flights, Landing
+from .effects import AwaitFlight, Flow, IsLeased, Pause, TakeLease
+from .flights import Flight, FlightKey, FlightResult, Flights
 from .reader import RequestReader
 from .recorder import OutcomeRecorder
 from .steps import Hit, Lease
@@ -24,7 +24,7 @@ class SingleFlight:
         self._outcomes = outcomes
 
     def join(self, call: Call, key: FlightKey) -> Flow[Hit | Lease | BaseException | None]:
-        """Leads with a lease, or waits for another caller: its answer, or the error that all who wait are handed.
+        """The flow that leads or waits for another caller: a lease, that caller's answer, or the shared error.
 
         None: this caller asks for itself alone.
         """
@@ -33,18 +33,18 @@ class SingleFlight:
             if leads:
                 return (yield from self._lead(call, flight))
             try:
-                landing: Landing | None = yield Landed(call, flight)
+                result: FlightResult | None = yield AwaitFlight(call, flight)
             except BaseException:
                 flight.leave()
                 raise
-            if landing is None:
+            if result is None:
                 flight.leave()
                 return None
-            if landing.value is not None:
-                return self._collapsed(call, codec.decode_entry(landing.value))
-            if landing.alone:
+            if result.value is not None:
+                return self._collapsed(call, codec.decode_entry(result.value))
+            if result.alone:
                 return None
-            if error := landing.error or self.flights.shared_error(key):
+            if error := result.error or self.flights.shared_error(key):
                 return error
             call.metrics.count("takeovers")
 
@@ -86,7 +86,7 @@ class SingleFlight:
             if lookup is None:
                 return self._alone(lease)
             if lookup.found is not None and not lookup.found.stale:
-                flight.land(codec.encode_entry(lookup.found.entry))
+                flight.finish(codec.encode_entry(lookup.found.entry))
                 return self._collapsed(call, lookup.found.entry)
             if not (yield IsLeased(call, lease.key.stamp.sequence)):
                 return None

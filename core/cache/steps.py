@@ -1,7 +1,7 @@
-"""What a request has come to: a hit, a call to the provider that is the caller's to make, or a wait for another caller.
+"""The steps of a request: a hit, a call to the provider that the caller makes, or a wait for another caller.
 
-For drivers of one's own (streams, a transport, the gateway): hold the step, do what it stands for, and end it. Lead and
-Bypass end alike. Every ending records the request's outcome, once.
+For callers that make the provider call themselves (streams, a transport, the gateway): hold the step, end it. Lead and
+Bypass end in equal ways. Every ending records the request's outcome, once.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 def assembled(request: ChatRequest, chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the whole stream of an answer to this request amounts to. Raises IncompleteStream."""
+    """The completion that the chunks of a whole stream amount to. Raises IncompleteStream."""
     if request.endpoint == "responses":
         return assemble_response(chunks)
     return assemble(chunks, choices=request.parameters.get("n") or 1)
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """The answer was found. Already recorded; nothing is left to do but to serve it."""
+    """The answer was found and its outcome is recorded; only serving is left."""
 
     answer: Answer
     entry: CacheEntry
@@ -84,7 +84,7 @@ class Lease:
 
     @property
     def key(self) -> FlightKey:
-        """Which answer, as of which stamp."""
+        """The key of the flight: which answer, as of which stamp."""
         return self._flight.key
 
     @property
@@ -93,13 +93,13 @@ class Lease:
         return self._flight.followers > 0
 
     def computes(self) -> Lease:
-        """From now on this caller computes; until now it may have waited for another process."""
+        """Notes that this caller computes from now on. Returns the lease."""
         self._flight.computes()
         return self
 
     def end(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> Flow[None]:
-        """Wakes those who wait, here and elsewhere."""
-        self._flight.land(value, error, alone=alone)
+        """The flow that ends the lease: wakes those who wait, in this process and in others."""
+        self._flight.finish(value, error, alone=alone)
         held, self.held = self.held, None
         if held is None:
             return
@@ -110,8 +110,8 @@ class Lease:
             raise
 
     def drop(self) -> None:
-        """Ends it without asking the store anything: one of those who wait takes over."""
-        self._flight.land()
+        """Ends the lease without asking the store: one of those who wait takes over."""
+        self._flight.finish()
         held, self.held = self.held, None
         if held is not None:
             self._leases.give_back_later(held)
@@ -132,12 +132,15 @@ class Hedge:
         self.verdict: Future[Hit | Miss] = Future()
 
     def start(self, world: World) -> None:
-        """Asks the judge on a thread of its own."""
+        """Starts asking the judge on a thread of its own. Returns at once."""
         self.verdict.set_running_or_notify_cancel()  # from here on nobody can cancel it
         beside(partial(self._run, world))
 
     def claim(self) -> bool:
-        """Whether the provider, or a caller who goes away, may end the request; then a later yes is not served."""
+        """Claims the request for the provider or a leaving caller.
+
+        True when it may end it; a later yes is not served.
+        """
         return self._wins("provider")
 
     def overruled(self) -> Hit | None:
@@ -149,7 +152,7 @@ class Hedge:
 
     @property
     def miss(self) -> Miss:
-        """Why there was nothing to serve, as far as the judge has said by now."""
+        """The miss, with the judge's ruling if there is one by now."""
         ended = self.verdict.result() if self.verdict.done() else self._waiting
         return ended if isinstance(ended, Miss) else self._waiting
 
@@ -171,7 +174,7 @@ class Hedge:
 
 
 class Asking(Stop):
-    """The provider is to be asked: the flow stands here until it learns the answer, or what went wrong."""
+    """The provider is to be asked: the flow stands here until it gets the answer or the error."""
 
     hedge: Hedge | None = None
     is_bypass = False
@@ -181,7 +184,7 @@ class Asking(Stop):
         self._reason = reason
 
     def reached(self, run: Run[Any]) -> None:
-        """A driver has come here: the call to the provider begins."""
+        """Notes that the call to the provider begins."""
         self._run = run
         self._call.provider_began = time.perf_counter()
 
@@ -197,19 +200,19 @@ class Asking(Stop):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether others of this process wait for the answer: then it is worth having though the caller went away."""
+        """Whether others of this process wait for the answer: it is then worth having without the caller."""
         return False
 
     def finish(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """The provider answered: the answer is kept if it may be, and handed to those who wait."""
+        """Ends the step with the provider's answer: stores it if that is allowed, and hands it to those who wait."""
         return cast("Answer", drive(self._run, Fetched(completion, chunks)))
 
     async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Finishes on an event loop."""
+        """Ends the step with the provider's answer, on an event loop."""
         return cast("Answer", await drive_async(self._run, Fetched(completion, chunks)))
 
     def finish_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
-        """The stream ended. None, and nothing kept, when it did not end properly."""
+        """Ends the step with the chunks of a stream. None, and nothing stored, when the stream is incomplete."""
         try:
             body = assembled(self._call.request, chunks)
         except IncompleteStream as error:
@@ -217,7 +220,10 @@ class Asking(Stop):
         return self.finish(Completion(body=body), chunks)
 
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
-        """The provider failed, or the caller went away: an older answer if one may be served, else None: raise."""
+        """Ends the step with an error, a cancellation included.
+
+        An older answer if one may be served, else None: raise.
+        """
         self._call.may_serve_stale = may_serve_stale
         try:
             return cast("Hit", drive(self._run, error=error))
@@ -226,7 +232,7 @@ class Asking(Stop):
             return None
 
     async def fail_async(self, error: BaseException) -> Hit | None:
-        """Fails on an event loop."""
+        """Ends the step with an error, on an event loop: an older answer if one may be served, else None: raise."""
         try:
             return cast("Hit", await drive_async(self._run, error=error))
         except BaseException as raised:  # noqa: BLE001 - looked at, and raised again unless it is the error itself
@@ -234,18 +240,21 @@ class Asking(Stop):
             return None
 
     def abandon(self) -> None:
-        """The caller went away: one of those who wait takes over."""
+        """Ends the step of a caller that has gone away: one of those who wait takes over."""
         self.fail(asyncio.CancelledError())
 
     def drop(self, completion: Completion | None) -> None:
-        """A judge's yes came first, and this is what the provider said; None when it was not heard to the end."""
+        """Ends the step after a judge's yes.
+
+        `completion` is the provider's answer, None when it was not read to the end.
+        """
 
     def _broke_off(self, error: IncompleteStream) -> Answer | None:
         raise NotImplementedError
 
 
 class Bypass(Asking):
-    """The request does not touch the cache."""
+    """The request goes past the cache; the caller asks the provider."""
 
     is_bypass = True
 
@@ -269,19 +278,19 @@ class Lead(Asking):
         self.hedge = hedge
 
     def reached(self, run: Run[Any]) -> None:
-        """A driver has come here: the call to the provider begins, and the judge is asked."""
+        """Notes that the call to the provider begins, and starts asking the judge."""
         super().reached(run)
         if self.hedge is not None:
             self.hedge.start(run.world)
 
     @property
     def miss(self) -> Miss:
-        """Why it was a miss, as far as is known by now."""
+        """The miss, with what is known of it by now."""
         return self._miss if self.hedge is None else self.hedge.miss
 
     @property
     def reason(self) -> str:
-        """Why it was a miss, in a word."""
+        """The reason for the miss, one word."""
         return self.miss.reason
 
     @property
@@ -290,7 +299,7 @@ class Lead(Asking):
         return self._lease is not None and self._lease.is_awaited
 
     def finish(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Keeps the answer if it may be kept, and hands it to those who wait."""
+        """Ends the step with the provider's answer: stores it if that is allowed, and hands it to those who wait."""
         if self.hedge is not None and (hit := self.hedge.overruled()):
             self.drop(completion)
             self._run.flow.close()
@@ -298,11 +307,14 @@ class Lead(Asking):
         return super().finish(completion, chunks)
 
     async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Finishes on an event loop: on one thread, to the end though the caller goes away meanwhile."""
+        """Ends the step with the provider's answer, on a thread: to the end though the caller goes away meanwhile."""
         return await in_thread(partial(self.finish, completion, chunks))
 
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
-        """The provider failed, or the caller went away: an older answer if one may be served, else None: raise."""
+        """Ends the step with an error, a cancellation included.
+
+        An older answer if one may be served, else None: raise.
+        """
         if self.hedge is not None:
             if went_away(error) or not may_serve_stale:
                 hit, is_over = None, not self.hedge.claim()  # served already
@@ -316,11 +328,11 @@ class Lead(Asking):
         return super().fail(error, may_serve_stale=may_serve_stale)
 
     async def fail_async(self, error: BaseException) -> Hit | None:
-        """Fails on an event loop: on one thread, to the end though the caller goes away meanwhile."""
+        """Ends the step with an error, on a thread: to the end though the caller goes away meanwhile."""
         return await in_thread(partial(self.fail, error))
 
     def drop(self, completion: Completion | None) -> None:
-        """Counts a provider's call that a judge's yes has overtaken."""
+        """Counts a provider call that a judge's yes has overtaken."""
         self._outcomes.dropped(self._call, completion)
 
     def _broke_off(self, error: IncompleteStream) -> None:
@@ -335,7 +347,7 @@ class Follow:
         self._effect = effect
 
     def wait(self, seconds: float = math.inf) -> Step:
-        """Blocks until something may have changed, for at most `seconds`."""
+        """The next step. Blocks until something may have changed, for at most `seconds`."""
         try:
             reply = self._effect.within(seconds)
         except OutOfPatience:
@@ -343,7 +355,7 @@ class Follow:
         return first_step(self._run, reply)
 
     async def wait_async(self, seconds: float = math.inf) -> Step:
-        """Waits without blocking the event loop. A caller who is cancelled has abandoned the wait."""
+        """The next step, awaited for at most `seconds`. A cancelled caller has abandoned the wait."""
         try:
             reply = await self._effect.within_async(seconds)
         except OutOfPatience:
@@ -354,7 +366,7 @@ class Follow:
         return await in_thread(partial(first_step, self._run, reply), give_up)
 
     def abandon(self) -> None:
-        """The caller waits no longer; if others of this process wait behind it, one of them takes over."""
+        """Ends the wait of a caller that has gone away; another one that waits behind it takes over."""
         abandon(self._run)
 
 
@@ -362,28 +374,34 @@ Step = Hit | Bypass | Lead | Follow
 
 
 def first_step(run: Run[Any], reply: Any = None) -> Step:
-    """Goes on with a request until its caller has something to do or to wait for. Raises what the request raises."""
+    """Runs a request until its caller has something to do or to wait for. Returns that step.
+
+    Raises what the flow raises.
+    """
     found = drive(run, reply, waits=False)
     return Follow(run, found) if isinstance(found, Wait) else cast("Step", found)
 
 
 def settle(run: Run[Any]) -> Hit | Bypass | Lead:
-    """Goes on with a request until it is answered or the provider is to be asked. Raises what the request raises."""
+    """Runs a request until it is answered or the provider is to be asked. Returns that step.
+
+    Raises what the flow raises.
+    """
     return cast("Hit | Bypass | Lead", drive(run))
 
 
 async def settle_async(run: Run[Any], *, at: Effect | None = None) -> Hit | Bypass | Lead:
-    """Settles a request on an event loop, from the effect it stands at if it has begun."""
+    """Runs a request, awaited, until it is answered or the provider is to be asked. Raises what the flow raises."""
     return cast("Hit | Bypass | Lead", await drive_async(run, at=at))
 
 
 def give_up(step: Step) -> None:
-    """Ends a step that nobody will carry out."""
+    """Ends a step that no caller will carry out."""
     if not isinstance(step, Hit):
         step.abandon()
 
 
 def _reraise(raised: BaseException, error: BaseException) -> None:
-    """Lets pass what a flow raises that is not the error it was told of (a StopIteration comes back wrapped)."""
+    """Re-raises an error of the flow unless it was thrown into it (a StopIteration comes back wrapped)."""
     if raised is not error and raised.__cause__ is not error:
         raise raised

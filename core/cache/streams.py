@@ -37,7 +37,7 @@ def asking_for_usage(request: ChatRequest) -> ChatRequest:
 
 
 class _Ending:
-    """What both kinds of stream share: the chunks so far, and how the step is ended."""
+    """The part that both kinds of stream share: the chunks so far, and the end of the step."""
 
     def __init__(self, step: Asking | Hit, request: ChatRequest) -> None:
         self._step = None if isinstance(step, Hit) else step
@@ -49,7 +49,7 @@ class _Ending:
         self._ended = False
 
     def shown(self, chunk: dict[str, Any]) -> dict[str, Any] | None:
-        """Keeps a chunk; as the caller shall see it, None for one the caller did not ask for."""
+        """Keeps a chunk. Returns it as the caller gets it; None for one the caller did not ask for."""
         self.chunks.append(chunk)
         return chunk if self.include_usage else without_usage(chunk)
 
@@ -65,7 +65,7 @@ class _Ending:
             self.answer = self._step.finish_stream(self.chunks)
 
     def drop(self, stream: object) -> None:
-        """The provider's stream is not read: what it cost is not known."""
+        """Ends the step without reading the provider's stream, whose cost is then unknown."""
         if isinstance(stream, Generator):
             stream.close()
         if self._step is not None:
@@ -90,7 +90,10 @@ class Stream:
 
     @property
     def answer(self) -> Answer | None:
-        """At once for a hit, after the last chunk otherwise; None while running, or when nothing came of it."""
+        """The answer: at once for a hit, else after the last chunk.
+
+        None while the stream runs, or when it was not completed.
+        """
         return self._ending.answer
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -120,7 +123,7 @@ class Stream:
         ending.finish()
 
     def close(self) -> None:
-        """Ends it early: nothing is stored, and one of those who wait takes over."""
+        """Ends the stream early: nothing is stored, and one of those who wait takes over."""
         # First, while there is a caller who can wait for the store: a GeneratorExit gives the lease back later only.
         self._ending.fail(asyncio.CancelledError())
         self._chunks.close()  # type: ignore[attr-defined]
@@ -147,7 +150,10 @@ class AsyncStream:
 
     @property
     def answer(self) -> Answer | None:
-        """At once for a hit, after the last chunk otherwise; None while running, or when nothing came of it."""
+        """The answer: at once for a hit, else after the last chunk.
+
+        None while the stream runs, or when it was not completed.
+        """
         return self._ending.answer
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -182,7 +188,7 @@ class AsyncStream:
         await in_thread(ending.finish)
 
     async def aclose(self) -> None:
-        """Ends it early: nothing is stored, and one of those who wait takes over."""
+        """Ends the stream early: nothing is stored, and one of those who wait takes over."""
         self._ending.fail(asyncio.CancelledError())
         await self._chunks.aclose()  # type: ignore[attr-defined]
 

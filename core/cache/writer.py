@@ -1,4 +1,4 @@
-"""What of an answer may be kept, and the fenced write of it with its aliases."""
+"""Decides what may be stored of an answer, and writes it with its aliases through the fence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOVED_TRIES = 16
 
 
 class Writer:
-    """Keeps answers. `clock` gives Unix seconds."""
+    """Stores answers. `clock` gives Unix seconds."""
 
     def __init__(self, config: CacheConfig, outcomes: OutcomeRecorder, clock: Callable[[], float]) -> None:
         self._config = config
@@ -45,7 +45,7 @@ class Writer:
         *,
         unstamped: str,
     ) -> CacheEntry | str:
-        """The entry an answer would be stored as, or why it must not be: `unstamped` when there is no stamp."""
+        """The entry that stores an answer, or the reason why it must not be stored: `unstamped` without a stamp."""
         if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
             return not_stored
         seconds = self._fresh_seconds(call)
@@ -93,9 +93,9 @@ class Writer:
         return policy.jitter(seconds, self._config.ttl_jitter, self._random) if seconds else None
 
     def keep(self, call: Call, entry: CacheEntry) -> Flow[tuple[bytes | None, str]]:
-        """Writes an entry and its alias through the fence: (stored form, ""), or why it was not stored.
+        """The flow that writes an entry and its alias through the fence: (stored form, "" or why it was not stored).
 
-        The form is given also when only the store failed: those who wait may have it.
+        The stored form is also returned when only the store failed, for those who wait.
         """
         header = entry.header
         try:
@@ -119,7 +119,7 @@ class Writer:
         return (value if not_stored in ("", MissReason.STORE_DOWN) else None), not_stored
 
     def keep_alias(self, call: Call, stamp: Stamp, entry: CacheEntry) -> Flow[str]:
-        """Makes every repeat of this wording a plain hit, without embedding or judge; "" or why it was refused."""
+        """The flow that stores an alias for a wording, so that each repeat is a plain hit; "" or why it was refused."""
         identity = call.identity
         if identity.exact == entry.header.digest:
             return SAME_WORDING  # the entry itself stands there

@@ -1,4 +1,4 @@
-"""The audit log on the command line: who did what, when, and what came of it; for people, programs and spreadsheets."""
+"""The audit log on the command line: who did what, when, and the result; for people, programs and spreadsheets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from .shell import Exit, Shell, cli, command
 
 
 @command(cli)
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Newest so many.")
-@click.option("--actor", help="Only what this one did.")
-@click.option("--action", help="One action, or all of a thing: invalidate., schedule., threshold., entry., job.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=50,
+    show_default=True,
+    help="Number of records, the latest first.",
+)
+@click.option("--actor", help="Only records of this actor.")
+@click.option("--action", help="One action, or all of a kind: invalidate., schedule., threshold., entry., job.")
 @click.option("--export", type=click.Choice(["csv", "jsonl"]), help="All fields, for spreadsheets or programs.")
 def audit(shell: Shell, limit: int, actor: str | None, action: str | None, export: str | None) -> int:
-    """Show who did what, when, and what came of it, the latest first."""
+    """Show who did what, when, and with which result, the latest first."""
     found = shell.shared.audit.records(limit, actor=actor, action=action)
     if export is not None:
         click.echo(audit_csv(found) if export == "csv" else audit_json_lines(found), nl=False)

@@ -13,12 +13,12 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @command(cli)
 @namespace_option
 @click.option("--everything", is_flag=True, help="All namespaces instead of one.")
-@click.option("--on/--off", "on", default=None, help="Turn it; without either: list what is on.")
-@click.option("--note", default="", help="Why, for those who find it on.")
+@click.option("--on/--off", "on", default=None, help="Turn it on or off; with neither, list where it is on.")
+@click.option("--note", default="", help="The reason, shown to other operators.")
 def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | None, note: str) -> int:
     """Have requests of a namespace go straight to the provider, or list where they do.
 
-    For when an invalidation is refused because Redis takes no writes: this works all the same. Every process obeys when
+    For when an invalidation is refused because Redis takes no writes: this works even then. Every process obeys when
     it returns, which takes a second. Nothing is deleted: turned off, what is stored is served again.
     """
     switch = shell.shared.switch
@@ -26,7 +26,7 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
         raise click.UsageError("Give --namespace or --everything, not both.")
     if on is None:
         if everything or note:
-            raise click.UsageError("Say --on or --off.")
+            raise click.UsageError("Give --on or --off.")
         found = [
             one
             for one in switch.all([*shell.shared.store.namespaces(), *([namespace] if namespace else [])])
@@ -47,8 +47,8 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
     text = f"Requests of {_whose(turned)} {'bypass' if on else 'use'} the cache, in every process."
     if not turned.kept:
         text += (
-            "\nRedis takes no writes, so it keeps this in memory only for now. Should it be started again while "
-            "nothing else runs, say it again."
+            "\nRedis takes no writes, so it keeps this in memory only for now. If it restarts while no other "
+            "process of Encore runs, turn the switch again."
         )
     shell.answer(msgspec.to_builtins(turned), text)
     return Exit.OK

@@ -28,7 +28,7 @@ SHOWN_THRESHOLDS = (0.99, 0.97, 0.95, 0.925, 0.9, 0.875, 0.85, 0.8, 0.75, 0.7)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.pass_context
 def calibrate(context: click.Context, namespace: str | None, as_json: bool) -> None:
-    """Show how often near matches are wrong, label them, and publish thresholds. Alone: the report."""
+    """Show how often near matches are wrong, label them, and publish thresholds. Without a subcommand: the report."""
     if context.invoked_subcommand is not None:
         if namespace or as_json:
             raise click.UsageError("Put options after the subcommand they are for.")
@@ -48,8 +48,8 @@ def report(shell: Shell, namespace: str | None, since: float | None) -> int:
     begin = None if since is None else time.time() - since
     found = shell.shared.evidence.report(_namespace(shell, namespace), since=begin)
     hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
-    told = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
-    shell.answer(told, _report_words(found, hedging))
+    plain = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
+    shell.answer(plain, _report_words(found, hedging))
     return Exit.OK if found.lookups or found.labels else Exit.NOTHING
 
 
@@ -154,12 +154,12 @@ def pairs(shell: Shell, namespace: str | None, labelled: bool | None, limit: int
 
 
 def _label_words(pair: Pair) -> str:
-    told = [
+    labels = [
         f"{who}: {'same' if label else 'different'}"
         for who, label in (("operator", pair.operator_label), ("judge", pair.judge_label))
         if label is not None
     ]
-    return told[0] if told else "-"
+    return labels[0] if labels else "-"
 
 
 def _shown(text: str | None) -> str:
@@ -171,11 +171,11 @@ def _shown(text: str | None) -> str:
 @click.option("--same/--different", default=None, help="Whether the stored answer answers both questions.")
 @namespace_option
 def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | None) -> int:
-    """Say whether a stored answer may be given to a question. Without PAIR: go through those without a label."""
+    """Label a pair: may the stored answer be given to the question? Without PAIR: go through the unlabelled pairs."""
     services = shell.shared
     if pair is not None:
         if same is None:
-            raise click.UsageError("Say --same or --different.")
+            raise click.UsageError("Give --same or --different.")
         known = services.evidence.label(pair, same, actor=shell.trail)
         shell.answer(msgspec.to_builtins(known), _labelled_words(known))
         return Exit.OK
@@ -184,11 +184,11 @@ def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | No
     count = 0
     for waiting in services.evidence.pairs(_namespace(shell, namespace), limit=200, is_labelled=False):
         shell.say(f"\nasked:  {_shown(waiting.question)}\nstored: {_shown(waiting.stored)}")
-        told = click.prompt("Same answer?", type=click.Choice(["y", "n", "skip", "end"]), default="skip")
-        if told == "end":
+        choice = click.prompt("Same answer?", type=click.Choice(["y", "n", "skip", "end"]), default="skip")
+        if choice == "end":
             break
-        if told != "skip":
-            shell.say(_labelled_words(services.evidence.label(waiting.id, told == "y", actor=shell.trail)))
+        if choice != "skip":
+            shell.say(_labelled_words(services.evidence.label(waiting.id, choice == "y", actor=shell.trail)))
             count += 1
     shell.say(f"{count} labelled.")
     return Exit.OK if count else Exit.NOTHING
@@ -233,7 +233,7 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
 @click.option("--grey", type=click.FloatRange(0, 1, min_open=True), help="Cosine to ask the judge from.")
 @click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Else the one in force.")
 @click.option("--note", default="", help="Why, for the audit log.")
-@click.option("--unsupported", is_flag=True, help="Publish it though labels do not support it.")
+@click.option("--unsupported", is_flag=True, help="Publish it even if labels do not support it.")
 @click.option("--expected", type=click.IntRange(min=0), help="Only if this version is in force; 0: what is configured.")
 def publish(
     shell: Shell,
@@ -251,7 +251,7 @@ def publish(
     in_force = services.thresholds.current(name)
     chosen = SemanticMode(mode) if mode else in_force.mode
     if chosen is SemanticMode.OFF and not mode:
-        raise click.UsageError("The mode in force is off: say --mode judge or --mode serve.")
+        raise click.UsageError("The mode in force is off: give --mode judge or --mode serve.")
     if chosen is SemanticMode.SERVE and threshold is None:
         raise click.UsageError("Mode serve takes a --threshold.")
     lowest = grey if grey is not None else min(in_force.grey, threshold or 1.0)
@@ -270,7 +270,7 @@ def publish(
 @command(calibrate)
 @namespace_option
 def versions(shell: Shell, namespace: str | None) -> int:
-    """List the thresholds that were ever in force, the latest first."""
+    """List all thresholds ever published, the latest first."""
     found = shell.shared.thresholds.versions(_namespace(shell, namespace))
     rows = [
         (
@@ -295,7 +295,7 @@ def versions(shell: Shell, namespace: str | None) -> int:
 @click.argument("version", type=click.IntRange(min=0))
 @namespace_option
 def rollback(shell: Shell, version: int, namespace: str | None) -> int:
-    """Put an earlier version in force again; 0 is what is configured."""
+    """Put an earlier version in force again; version 0 is the configured threshold."""
     name = _namespace(shell, namespace)
     published = shell.shared.thresholds.roll_back(name, version, actor=shell.trail)
     shell.answer(msgspec.to_builtins(published), _published_words(name, published))

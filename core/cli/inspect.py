@@ -23,7 +23,7 @@ from .shell import Exit, Shell, cli, command, namespace_option
 
 @command(cli)
 def doctor(shell: Shell) -> int:
-    """Show the effective settings, what is reachable and what is wrong. Status 1 if there is an error."""
+    """Show the effective settings, what is reachable and what is wrong. Exit status 1 if there is an error."""
     try:
         diagnosis = diagnose(shell.services)
     except InvalidSettings as error:
@@ -115,19 +115,19 @@ def get(
     controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
     prepared = services.cache.identify(request, controls)
     keyed = prepared.keyed
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "model": request.model,
         "namespace": prepared.namespace,
         "strategy": prepared.strategy.value,
     }
     if keyed is None:
-        told |= {"hit": False, "reason": f"bypass: {prepared.reason}"}
-        shell.answer(told, _pairs(told))
+        shown |= {"hit": False, "reason": f"bypass: {prepared.reason}"}
+        shell.answer(shown, _pairs(shown))
         return Exit.NOTHING
     now = time.time()
     lookup = look_up(services.store, keyed.slot, keyed.identity, prepared.strategy, now)
     found = lookup.found if lookup.found is not None and not lookup.found.stale else None
-    told |= {
+    shown |= {
         "hit": found is not None,
         "reason": found.detail.value if found else lookup.reason.value,
         "key": keyed.identity.key,
@@ -141,14 +141,14 @@ def get(
     }
     if lookup.found is not None:
         header = lookup.found.entry.header
-        told |= {
+        shown |= {
             "entry": readable_key(keyed.slot.bucket, header.digest),
             "age_seconds": round(now - header.created_at, 1),
             "fresh_seconds": round(header.fresh_until - now, 1),
             "saved_usd": header.cost_usd,
             "answer": _answer(lookup.found.entry.body),
         }
-    shell.answer(told, _pairs(told))
+    shell.answer(shown, _pairs(shown))
     return Exit.OK if found else Exit.NOTHING
 
 
@@ -158,8 +158,8 @@ def _answer(body: dict[str, Any] | None) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _pairs(told: dict[str, Any]) -> str:
-    return words.table([(name.replace("_", " "), _word(value)) for name, value in told.items()])
+def _pairs(shown: dict[str, Any]) -> str:
+    return words.table([(name.replace("_", " "), _word(value)) for name, value in shown.items()])
 
 
 def _word(value: Any) -> str:
@@ -186,7 +186,7 @@ def entries(
     invalidated: bool,
     limit: int,
 ) -> int:
-    """List stored answers, or search them. Status 3 when there is none."""
+    """List stored answers, or search them. Exit status 3 when there are none."""
     services = shell.shared
     now = time.time()
     where = EntryFilter(

@@ -24,7 +24,7 @@ SHOWN_ROWS = 5
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What is selected, as all commands spell it. `older_than` is in seconds."""
+    """The options of a selection, spelled alike by all commands. `older_than` is in seconds."""
 
     model: str | None
     older_than: float | None
@@ -90,16 +90,16 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None
 
     def check(self, selection: Selection) -> None:
-        """Raises UsageError for what cannot be meant together."""
+        """Raises UsageError for options that exclude each other."""
         if self.dry_run and self.yes:
             raise click.UsageError("Give --dry-run or --yes, not both.")
         if self.wait and self.soft:
             raise click.UsageError("--soft deletes nothing: there is no sweep to --wait for.")
         if selection.older_than == 0:
-            raise click.UsageError("--older-than 0 is everything: say --everything.")
+            raise click.UsageError("--older-than 0 is everything: give --everything.")
 
     def criteria(self, selection: Selection, previewed: Previewed | None) -> Criteria:
-        """What is selected now; with an earlier preview an age counts from then."""
+        """The criteria as of now; with an earlier preview, an age counts from that preview."""
         fields: dict[str, Any] = selection.fields | {"namespace": self.namespace, "key": self.key}
         if selection.older_than is not None:
             cutoff = previewed.created_before if previewed is not None else time.time() - selection.older_than
@@ -112,12 +112,12 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
 @selecting
 @click.option("--key", help="One entry, by its key.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be hidden.")
-@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--yes", is_flag=True, help="Apply it without asking.")
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
 @click.option("--hold", type=DURATION, help="How long it can be undone; 0: sweep at once. Else ENCORE_HOLD_SECONDS.")
 @click.option("--wait", is_flag=True, help="Wait until the sweep has deleted what is hidden.")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
-@click.option("--request-id", help="The same id again does nothing new: for retries.")
+@click.option("--request-id", help="An id for retries: repeating it changes nothing.")
 @click.option("--preview", "token", help="Token of a --dry-run --json: refused if other entries match by now.")
 def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     """Hide all answers that match every option given. In force when it returns, whatever their number.
@@ -188,7 +188,7 @@ def is_terminal() -> bool:
 
 
 def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: float | None) -> int:
-    """Waits for the sweep if that was asked for, and says what came of it."""
+    """Waits for the sweep if requested, and prints the result."""
     known = done if timeout is None else _wait(shell, done, timeout)
     is_late = timeout is not None and known.finished_at is None
     if shell.as_json:
@@ -206,7 +206,7 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
     """The invalidation when a worker has swept it, or when the time is up."""
     services = shell.shared
     if services.queue_redis is not None and not WorkerPools(services.queue_redis).alive_workers():
-        shell.say("No worker is alive, so nothing is swept until one is: python -m workers")
+        shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
     deadline = time.monotonic() + timeout
     while True:
         known = next(iter(services.invalidation.history(invalidation_id=done.id)), done)
@@ -242,7 +242,7 @@ def _preview_words(preview: Preview) -> str:
 
 
 def applied_words(done: Invalidation) -> str:
-    """What became of it, and how it is undone."""
+    """The result of an invalidation in words, and how to undo it."""
     match done.state:
         case InvalidationState.SOFT:
             return f"Marked stale. Undo: python -m core undo {done.id}"
@@ -280,7 +280,7 @@ def sweep(shell: Shell, invalidation_id: str, wait: bool, timeout: float) -> int
 @click.option("--active", is_flag=True, help="Only those that are in force.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int) -> int:
-    """List the latest invalidations: who, what, when and what came of it."""
+    """List the latest invalidations: who, what, when, and the result."""
     known = shell.shared.invalidation.history(limit=limit, namespace=namespace)
     if active:
         known = [one for one in known if one.effective and one.finished_at is None]
@@ -304,7 +304,7 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
 
 
 def plain_invalidation(known: Invalidation) -> dict[str, Any]:
-    """As JSON."""
+    """An invalidation as plain JSON."""
     plain: dict[str, Any] = msgspec.to_builtins(known)
     return plain | {
         "criteria": known.criteria.to_dict(),

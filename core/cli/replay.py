@@ -19,12 +19,14 @@ from .shell import Exit, Shell, cli, command
 
 @command(cli)
 @click.argument("file", type=click.File(encoding="utf-8"), required=False)
-@click.option("--namespace", default="demo", show_default=True, help="Where the answers go.")
+@click.option("--namespace", default="demo", show_default=True, help="The namespace to store the answers in.")
 @click.option("--model", help="For questions that name none; else ENCORE_DEFAULT_MODEL.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True, max=10_000), default=20, show_default=True)
-@click.option("--repeat", type=click.Choice(["zipf"]), help="Ask some again and again, as people do.")
+@click.option("--repeat", type=click.Choice(["zipf"]), help="Repeat some questions, as people do.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many requests; with --repeat three times the file.")
-@click.option("--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="At the same time.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Requests at the same time."
+)
 def replay(
     shell: Shell,
     file: IO[str] | None,

@@ -21,7 +21,7 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.pass_context
 def schedules(context: click.Context, namespace: str | None, as_json: bool) -> None:
-    """List invalidations that run by themselves, and add, pause, resume, remove or run one. Alone: the list."""
+    """List scheduled invalidations; add, pause, resume, remove or run one. Without a subcommand: the list."""
     if context.invoked_subcommand is not None:
         if namespace or as_json:
             raise click.UsageError("Put options after the subcommand they are for.")
@@ -39,7 +39,7 @@ def _kept(shell: Shell) -> Schedules:
 @command(schedules, name="list")
 @namespace_option
 def listing(shell: Shell, namespace: str | None) -> int:
-    """Show what runs when, the next one first, and what the last run came to."""
+    """List the schedules, the next one first, with the result of the last run."""
     found = [one for one in _kept(shell).all() if namespace in (None, one.namespace)]
     rows = [
         (
@@ -64,9 +64,9 @@ def listing(shell: Shell, namespace: str | None) -> int:
 
 @command(schedules)
 @namespace_option
-@click.option("--name", required=True, help="What people know it by; no two have the same.")
-@click.option("--every", type=DURATION, help="How often, e.g. 1h: first so long from now.")
-@click.option("--daily-at", metavar="HH:MM", help="At which time of day, in UTC.")
+@click.option("--name", required=True, help="Its name, which no other schedule may have.")
+@click.option("--every", type=DURATION, help="How often, e.g. 1h; the first run is after that time.")
+@click.option("--daily-at", metavar="HH:MM", help="Time of day, in UTC.")
 @selecting
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
 @click.option("--hold", type=DURATION, help="How long each run can be undone; else ENCORE_HOLD_SECONDS.")
@@ -80,14 +80,14 @@ def add(
     soft: bool,
     hold: float | None,
 ) -> int:
-    """Hide again and again all answers that match every option given; an age is reckoned from each run.
+    """Add a schedule that hides all answers matching every option given. An age counts from each run.
 
     Try the options with invalidate --dry-run first.
     """
     if (every is None) == (daily_at is None):
         raise click.UsageError("Give either --every or --daily-at.")
     if selection.everything and selection.older_than is not None:
-        raise click.UsageError("--everything stands alone.")
+        raise click.UsageError("--everything takes no other criteria.")
     added = _kept(shell).add(
         namespace=namespace or shell.services.settings.namespace,
         actor=shell.trail,
@@ -102,14 +102,14 @@ def add(
     shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
     if queue is not None and not WorkerPools(queue).alive_workers():
-        shell.say("No worker is alive, so nothing runs by itself until one is: python -m workers")
+        shell.say("No worker is alive, so schedules do not run. Start one: python -m workers")
     return Exit.OK
 
 
 @command(schedules)
 @click.argument("schedule_id", metavar="ID")
 def pause(shell: Shell, schedule_id: str) -> int:
-    """Keep one without running it."""
+    """Pause a schedule."""
     paused = _kept(shell).pause(schedule_id, actor=shell.trail)
     shell.answer(_plain(paused), f"Paused: {_what(paused)}.")
     return Exit.OK
@@ -118,7 +118,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 @command(schedules)
 @click.argument("schedule_id", metavar="ID")
 def resume(shell: Shell, schedule_id: str) -> int:
-    """Run one again; what was missed meanwhile stays missed."""
+    """Resume a schedule. Runs missed meanwhile are not made up for."""
     resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
     shell.answer(_plain(resumed), f"Resumed: {_what(resumed)}. {_next(resumed)}")
     return Exit.OK
@@ -127,7 +127,7 @@ def resume(shell: Shell, schedule_id: str) -> int:
 @command(schedules)
 @click.argument("schedule_id", metavar="ID")
 def remove(shell: Shell, schedule_id: str) -> int:
-    """Forget one; what it has invalidated stays so."""
+    """Remove a schedule. What it has invalidated stays invalidated."""
     _kept(shell).remove(schedule_id, actor=shell.trail)
     shell.answer({"removed": schedule_id}, "Removed.")
     return Exit.OK
@@ -136,7 +136,7 @@ def remove(shell: Shell, schedule_id: str) -> int:
 @command(schedules)
 @click.argument("schedule_id", metavar="ID")
 def run(shell: Shell, schedule_id: str) -> int:
-    """Run one now, whether it is due, paused or neither."""
+    """Run a schedule now, also when it is paused or not due."""
     done = _kept(shell).run_now(schedule_id, actor=shell.trail)
     shell.answer(plain_invalidation(done), applied_words(done))
     return Exit.OK

@@ -49,7 +49,7 @@ def cli() -> None:
 
 
 def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """A command of a group, with --json, whose errors become exit statuses and never tracebacks."""
+    """Declares a command of a group, with --json. Its errors become exit statuses and never tracebacks."""
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
@@ -69,8 +69,8 @@ def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., An
 
 
 def namespace_option(function: Command) -> Command:
-    """--namespace, as all commands spell it."""
-    return click.option("--namespace", help="Whose entries; else ENCORE_NAMESPACE.")(function)
+    """Declares the option --namespace of a command."""
+    return click.option("--namespace", help="The namespace; else ENCORE_NAMESPACE.")(function)
 
 
 class Shell:
@@ -90,34 +90,34 @@ class Shell:
 
     @property
     def services(self) -> Services:
-        """All parts; they may live in this process alone. Raises InvalidSettings."""
+        """All services, built at first use; without Redis they live in this process. Raises InvalidSettings."""
         if self._services is None:
             self._services = bootstrap(Settings(), operator_timeout_seconds=OPERATOR_SECONDS)
         return self._services
 
     @property
     def shared(self) -> Services:
-        """The same, on Redis: a process of its own has nothing to show. Raises StoreUnavailable without one."""
+        """All services, on Redis. Raises InvalidSettings, and StoreUnavailable when no Redis is configured."""
         if self.services.redis is None:
             raise StoreUnavailable("there is no Redis: set ENCORE_REDIS_URL, or start everything with `make run`")
         return self.services
 
     def model(self) -> str:
-        """The model of requests that name none."""
+        """The model for requests that name none."""
         settings = self.services.settings
         if settings.default_model:
             return settings.default_model
         if settings.uses_demo_model:
             return DEMO_MODEL
-        raise click.UsageError("Say which --model, or set ENCORE_DEFAULT_MODEL.")
+        raise click.UsageError("Give a --model, or set ENCORE_DEFAULT_MODEL.")
 
     def namespace(self, given: str | None) -> str:
-        """The one that was given, else the configured one."""
+        """The namespace given on the command line, else the configured one."""
         return given or self.services.settings.namespace
 
     @property
     def actor(self) -> Actor:
-        """Who is at the keyboard: the user of the machine, with the role that the settings give the command line."""
+        """The actor: the user of this machine, with the role that the settings give to the command line."""
         try:
             name = getpass.getuser()
         except (KeyError, OSError):
@@ -126,7 +126,7 @@ class Shell:
 
     @property
     def trail(self) -> AuditTrail:
-        """What they do, on record as done from the command line."""
+        """The audit trail of the actor, with the command line as its source."""
         return self.services.audit.by(self.actor, source="cli")
 
     def answer(self, plain: Mapping[str, Any] | list[Any], words: str) -> None:
@@ -134,12 +134,12 @@ class Shell:
         click.echo(json.dumps(plain, ensure_ascii=False, default=str) if self.as_json else words)
 
     def say(self, words: str) -> None:
-        """Prints what is no part of the result: not at all in JSON."""
+        """Prints text that is not part of the result; nothing with --json."""
         if not self.as_json:
             click.echo(words)
 
     def fail(self, error: CacheError) -> NoReturn:
-        """Ends with the status of an error."""
+        """Prints an error and ends the command with its exit status."""
         match error:
             case OutcomeUnknown():
                 status = Exit.UNKNOWN

@@ -71,7 +71,7 @@ class BackgroundWorker:
         """The thread while there is one."""
 
     def start(self) -> None:
-        """Sees to it that there is a thread, unless the worker has been stopped. Returns at once."""
+        """Starts the thread unless it runs or the worker has been stopped. Returns at once."""
         with self._lock:
             self._idle_rounds = 0
             if self.thread is None and not self._is_stopped:

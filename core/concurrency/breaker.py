@@ -52,7 +52,7 @@ class CircuitBreaker:
             return True
 
     def succeeded(self) -> None:
-        """The store answered."""
+        """Notes a success: closes the breaker."""
         if self._failures == 0 and self._next_probe is None:
             return
         with self._lock:
@@ -65,7 +65,7 @@ class CircuitBreaker:
             self._on_change(False)
 
     def failed(self) -> None:
-        """The store did not answer."""
+        """Notes a failure; opens the breaker after `failures` in a row."""
         with self._lock:
             self.is_settled = False
             self._failures += 1

@@ -40,7 +40,9 @@ class TimedCalls:
         self._threads = (pool, BoundedSemaphore(self._count))
 
     def call(self, function: Callable[[], Result], seconds: float) -> Result | Literal[Late.LATE]:
-        """What the function returns, or LATE, when it goes on by itself. Raises what the function raises in time.
+        """The function's result; LATE when it takes longer, and then it goes on by itself.
+
+        Raises what it raises in time.
 
         Blocks for at most `seconds`.
         """
@@ -57,7 +59,7 @@ class TimedCalls:
         return future.result() if done and not future.cancelled() else LATE
 
     def close(self) -> None:
-        """Ends the threads, without waiting for what is under way. Later calls get new ones."""
+        """Ends the threads without waiting for calls under way. Later calls get new threads."""
         pool, _ = self._threads
         self._begin()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Commands that can wait: a thread sends them to Redis in pipelines, so that nobody else waits for them."""
+"""Commands that can wait: a thread sends them to Redis in pipelines, so that no request waits for them."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Outbox:
         self._worker.wake()
 
     def flush(self) -> None:
-        """Sends all that was put so far; returns when Redis has it, or has refused it."""
+        """Sends all commands put so far. Returns when Redis has taken or refused them."""
         self._send_waiting()
 
     def close(self) -> None:
-        """Sends what waits and ends the thread."""
+        """Sends the commands that wait and ends the thread."""
         self._worker.stop(CLOSE_SECONDS)
         self.flush()
 
@@ -83,4 +83,6 @@ class Outbox:
         self.dropped += dropped
         if bool(problem) != self._is_failing:
             self._is_failing = bool(problem)
-            logger.warning("%s", f"notes are dropped: {problem}" if problem else "notes are taken again")
+            logger.warning(
+                "%s", f"queued commands are dropped: {problem}" if problem else "queued commands are sent again"
+            )

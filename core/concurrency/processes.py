@@ -50,9 +50,9 @@ def spawn(
 
 
 def wait(process: subprocess.Popen[bytes], *, grace_seconds: float) -> bool:
-    """Waits for a child that was asked to stop, and kills it when it does not. Says whether it stopped itself.
+    """Waits for a child that was asked to stop, and kills it when it does not. Returns whether it stopped by itself.
 
-    Asking is left to the caller, once: many programs take a second SIGTERM as leave to drop what they are doing.
+    The caller asks, once: many programs take a second SIGTERM as permission to abandon their work.
     """
     try:
         process.wait(grace_seconds)

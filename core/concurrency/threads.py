@@ -1,4 +1,4 @@
-"""Blocking work beside an event loop or a thread, without losing what it began when the caller goes away."""
+"""Blocking work on threads, without losing its result when the caller goes away."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def in_thread(work: Callable[[], Result], unclaimed: Callable[[Result], ob
 
 
 def beside(work: Callable[[], Result]) -> Future[Result]:
-    """Begins the work on a thread of its own, with the caller's context variables; it ends with the process."""
+    """Starts the work on a daemon thread of its own, with the caller's context variables. Returns at once."""
     done: Future[Result] = Future()
 
     def run() -> None:

@@ -81,7 +81,7 @@ def answer(question: str, variation: int) -> str:
 
 
 def facts(question: str) -> tuple[str, ...]:
-    """What it has to say on the matter, in all its wordings; empty when it knows nothing of it."""
+    """The facts that answer the question, in all their wordings; empty when the demo model knows none."""
     for find in (answer_sum, answer_conversion, _capital, _definition, _topic):
         if bodies := find(question[:_LONGEST_QUESTION]):
             return tuple(bodies)

@@ -103,7 +103,7 @@ def _applied(left: Fraction, sign: str, right: Fraction) -> Fraction:
 
 
 def written(value: Fraction) -> tuple[str, str]:
-    """The number as people write it, and the sign that says whether it is exact."""
+    """The number in plain notation, after "=" when that is exact and "≈" when it is rounded."""
     if value.denominator == 1:
         return str(value.numerator), "="
     if abs(value) < Fraction(1, 1000):

@@ -95,18 +95,18 @@ class DemoProvider:
             await asyncio.sleep(later)
 
     def models(self) -> list[str]:
-        """The two sizes of the demo model."""
+        """The names of the two demo models."""
         return list(MODELS)
 
     def embed(self, texts: Sequence[str], model: str, timeout_seconds: float | None = None) -> list[list[float]]:
-        """Raises ProviderUnavailable: near questions are looked for with the embedder in the box itself."""
+        """Raises ProviderUnavailable: the demo model gives no embeddings; semantic lookup uses the local embedder."""
         raise ProviderUnavailable("the demo model is no embedder: set OPENAI_API_KEY, or OPENAI_BASE_URL")
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: the demo model keeps no connections."""
 
     async def aclose(self) -> None:
-        """Nothing to end."""
+        """Does nothing: the demo model keeps no connections."""
 
     def _paced(self, request: ChatRequest) -> tuple[list[dict[str, Any]], float, float]:
         if request.endpoint == "embeddings":
@@ -178,7 +178,7 @@ class DemoProvider:
 
 
 def model_name(asked: str) -> str:
-    """The name every answer bears: "encore-demo-small", or that with the model it stands in for."""
+    """The model name in every answer: "encore-demo-small", or that followed by the requested model."""
     known = asked.split(" ", 1)[0]
     if known in MODELS:
         return known
@@ -266,7 +266,7 @@ def _forced_tool(parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _filled(schema: Mapping[str, Any], text: str, depth: int = 0) -> Any:
-    """The plainest value that fits a JSON schema, with the text where it asks for text."""
+    """The simplest value that fits a JSON schema, with the text in place of strings."""
     if choices := schema.get("enum"):
         return choices[0]
     if "const" in schema:

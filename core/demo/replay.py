@@ -44,7 +44,7 @@ _PARAMETERS = (
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to ask: messages, and the parameters and the model that its line names."""
+    """One question: messages, and the parameters and the model that its line names."""
 
     messages: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any] = {}
@@ -85,12 +85,12 @@ class ReplayProgress(msgspec.Struct, kw_only=True):
         return self.hits / lookups if lookups else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """The progress as plain JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain | {"answered": self.answered, "hit_rate": self.hit_rate}
 
     def add(self, answer: Answer) -> None:
-        """Counts an answer."""
+        """Counts an answer by its outcome."""
         outcome = answer.outcome
         match outcome.kind:
             case OutcomeKind.HIT:
@@ -149,7 +149,7 @@ def _question(record: Any, number: int) -> Question:
 
 
 def sample(name: str) -> list[Question]:
-    """The questions of a sample that ships with the project. Raises InvalidInput for a name that is none."""
+    """The questions of a sample that ships with the project. Raises InvalidInput for an unknown name."""
     path = SAMPLES.get(name)
     if path is None:
         raise InvalidInput("sample", f"is one of: {', '.join(SAMPLES)}")
@@ -194,7 +194,7 @@ def replay_questions(
     seconds: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[ReplayProgress]:
-    """Asks them, `rate` a second, and yields one progress value again and again: several a second, and at the end.
+    """Sends the questions, `rate` a second; yields its progress several times a second and at the end.
 
     Ends after `planned` requests, after `seconds`, when asked to stop, or when only errors came back. Errors of the
     provider are counted and not raised. Closing the generator waits for the requests that are on their way.

@@ -33,13 +33,13 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return max((finding.level for finding in self.findings), key=list(Level).index, default=Level.OK)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """The diagnosis as plain JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain | {"worst": self.worst.value}
 
 
 def diagnose(services: Services, *, now: float | None = None, outside: Iterable[Finding] | None = None) -> Diagnosis:
-    """Checks everything; takes seconds where something does not answer, and never raises a CacheError.
+    """Checks the whole installation. Takes seconds where something does not answer. Never raises a CacheError.
 
     `outside` are earlier results of `outside_findings`: with them the provider and the embedder are not asked again.
     """

@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing looked at: what was found, and what to do about it."""
+    """One result of a check: what was found, and what to do about it."""
 
     area: str
     level: Level

@@ -33,7 +33,7 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
             area="invalidations",
             level=Level.WARNING,
             text=f"{len(overdue)} of them should have been swept, the first {waiting / 60:.0f} minutes ago.",
-            remedy="See that workers are alive, and why sweeps fail: the Workers page lists the jobs.",
+            remedy="Check that workers are alive, and why sweeps fail: the Workers page lists the jobs.",
         )
     for namespace, count in _counted(namespace for namespace, _ in active):
         if count >= MANY_BANS:
@@ -79,8 +79,8 @@ def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
         yield Finding(
             area="invalidations",
             level=Level.OK,
-            text=f"Processes may serve copies of their own for {own:g} s: an invalidation returns as much later, and "
-            "is effective everywhere then.",
+            text=f"Processes may serve local copies for {own:g} s: an invalidation returns that much later, and is "
+            "then effective everywhere.",
         )
 
 

@@ -21,7 +21,7 @@ TTL_SECONDS = 60
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing tried: `expected` and `seen` are "hit" or "miss"."""
+    """One check of the self-test: `expected` and `seen` are "hit" or "miss"."""
 
     name: str
     expected: str
@@ -29,7 +29,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Whether the cache did as it promises."""
+        """Whether the result was the expected one."""
         return self.expected == self.seen
 
 

@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 class Probed(msgspec.Struct, Generic[Value]):
-    """What came of asking something outside: its answer, its failure, or neither when it was silent."""
+    """The result of a probe: an answer, an error, or neither when nothing came in time."""
 
     value: Value | None = None
     failure: Exception | None = None
@@ -23,12 +23,12 @@ class Probed(msgspec.Struct, Generic[Value]):
 
     @property
     def problem(self) -> str:
-        """Why there is no answer, in a word or two: the failure's class, or the silence."""
+        """Why there is no answer: the class of the error, or that it was silent."""
         return type(self.failure).__name__ if self.failure else f"silent for {PROBE_SECONDS:.0f} s"
 
 
 def probe(ask: Callable[[], Value]) -> Probed[Value]:
-    """Asks on a thread of its own and waits for PROBE_SECONDS: what is silent may be so for minutes. Never raises."""
+    """Calls a function on a thread of its own and waits for at most PROBE_SECONDS. Never raises."""
     probed: Probed[Value] = Probed()
 
     def run() -> None:

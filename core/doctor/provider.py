@@ -57,5 +57,5 @@ def _provider_finding(services: Services) -> Finding:
         area="provider",
         level=Level.ERROR,
         text=f"{address} cannot be asked ({probed.problem}).",
-        remedy="Correct OPENAI_BASE_URL, or see to the network.",
+        remedy="Correct OPENAI_BASE_URL, or check the network.",
     )

@@ -16,7 +16,7 @@ def queue_findings(services: Services) -> Iterator[Finding]:
             yield Finding(
                 area="queue",
                 level=Level.WARNING,
-                text="Beside a cluster there is no job queue: invalidations are in force all the same, but memory is "
+                text="Beside a cluster there is no job queue: invalidations are still in force, but memory is "
                 "not given back and schedules do not run.",
                 remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
             )
@@ -32,7 +32,7 @@ def queue_findings(services: Services) -> Iterator[Finding]:
         yield Finding(
             area="workers",
             level=Level.WARNING,
-            text="No worker is alive: invalidations are in force all the same, but memory is not given back and "
+            text="No worker is alive: invalidations are still in force, but memory is not given back and "
             "schedules do not run.",
             remedy="Start workers: python -m workers",
         )

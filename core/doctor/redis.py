@@ -80,7 +80,7 @@ def _memory_findings(info: StoreInfo) -> Iterator[Finding]:
             area="redis",
             level=Level.WARNING,
             text=f"Its memory is {share(info.used_bytes / info.max_bytes, 0)} full.",
-            remedy="Give it more, shorten TTLs, or set maxmemory-policy to volatile-lru.",
+            remedy="Give it more memory, shorten TTLs, or set maxmemory-policy to volatile-lru.",
         )
 
 
@@ -97,7 +97,7 @@ def _write_findings(info: StoreInfo) -> Iterator[Finding]:
             area="redis",
             level=Level.ERROR,
             text="It takes no writes, because its last save failed: nothing can be stored or invalidated.",
-            remedy="Give it room on its disk, or set stop-writes-on-bgsave-error to no.",
+            remedy="Free space on its disk, or set stop-writes-on-bgsave-error to no.",
         )
 
 
@@ -109,15 +109,15 @@ def _promise_findings(
         yield Finding(
             area="redis",
             level=Level.ERROR,
-            text=f"Its replicas are {info.replicas} and ENCORE_INVALIDATION_REPLICAS is {replicas}: the outcome of "
-            "every invalidation is reported as unknown.",
+            text=f"It has {info.replicas} of the {replicas} replicas that ENCORE_INVALIDATION_REPLICAS asks for: the "
+            "outcome of every invalidation is reported as unknown.",
             remedy="Connect replicas, or ask for fewer.",
         )
     if synced and (info.persistence is not Persistence.LOG or (version is not None and version < SYNCED_VERSION)):
         yield Finding(
             area="redis",
             level=Level.ERROR,
-            text="ENCORE_INVALIDATION_SYNCED is set, and it cannot say what is on its disk: the outcome of every "
+            text="ENCORE_INVALIDATION_SYNCED is set, and it cannot report what is on its disk: the outcome of every "
             "invalidation is reported as unknown.",
             remedy="Set appendonly to yes on Redis 7.2 or later, or unset it.",
         )
@@ -128,8 +128,8 @@ def _persistence_findings(info: StoreInfo) -> Iterator[Finding]:
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text="It keeps snapshots alone: after a crash it is as of the latest one, and serves again what was "
-            "invalidated since.",
+            text="It keeps snapshots only: after a crash answers that were invalidated since the latest one are "
+            "served again.",
             remedy="Set appendonly to yes.",
         )
     elif info.persistence is Persistence.NOTHING:

@@ -40,7 +40,7 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
         area="embedder",
         level=Level.ERROR,
         text=f"{name} embeds nothing ({problem}): near questions are misses.",
-        remedy="Correct ENCORE_EMBEDDER, or see to its server.",
+        remedy="Correct ENCORE_EMBEDDER, or check its server.",
     )
 
 

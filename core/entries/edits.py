@@ -36,7 +36,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an import. `refusals` are the first of those that were not stored."""
+    """The result of an import. `refusals` are the first of the lines that were not stored."""
 
     lines: int
     stored: int
@@ -71,9 +71,9 @@ class Edits:
         self._clock = clock
 
     def keep_for(self, namespace: str, key: str, seconds: float) -> CacheEntry:
-        """Has an entry, and its normalized form, stay fresh for so many seconds from now; the entry as it is then.
+        """Keeps an entry, and its normalized alias, fresh for `seconds` from now. Returns the changed entry.
 
-        Raises InvalidInput for an entry that is not there, not to be served, or pinned.
+        Raises InvalidInput for an entry that does not exist, must not be served, or is pinned.
         """
         self._trail.require(Action.EDIT_ENTRIES)
         if not 1 <= seconds <= LONGEST_SECONDS:
@@ -105,12 +105,15 @@ class Edits:
             raise
 
     def write(self, request: ChatRequest, text: str, controls: Controls) -> Answer | str:
-        """Stores an answer that somebody wrote; else the reason why it may not be stored."""
+        """Stores an answer written by hand. Returns the stored answer, or the reason why it may not be stored."""
         completion = written(request.model, text, self._clock())
         return self._put("entry.written", request, completion, controls, {"characters": len(text)})
 
     def keep(self, request: ChatRequest, completion: Completion, controls: Controls) -> Answer | str:
-        """Stores an answer of the provider's that somebody has chosen; else the reason why it may not be stored."""
+        """Stores an answer of the provider that the operator chose.
+
+        Returns the stored answer, or why it may not be stored.
+        """
         return self._put("entry.kept", request, completion, controls, {})
 
     def _put(
@@ -127,7 +130,7 @@ class Edits:
         return result
 
     def import_lines(self, text: bytes, namespace: str) -> Imported:
-        """Stores what the lines of a file hold, and tells of each line that was not stored.
+        """Stores the entries in the lines of a file. Returns counts, and the reason for each line that was not stored.
 
         Raises InvalidInput for a file that is too large.
         """

@@ -1,4 +1,4 @@
-"""Lifetimes: how long a stored answer stays fresh, changed in place.
+"""Expiry: how long a stored answer stays fresh, changed in place.
 
 The entry keeps its own stamp, and is changed only while it is the one that was looked at: no invalidation is evaded and
 no newer answer lost.
@@ -26,7 +26,7 @@ def place_of(namespace: str, key: str) -> tuple[Slot, bytes]:
 
 
 def served_entry(store: EntryStore, slot: Slot, digest: bytes) -> CacheEntry:
-    """An entry that no invalidation touches. Raises InvalidInput for one that is not there or not such."""
+    """The entry at a place. Raises InvalidInput when there is none, or when an invalidation hides or marks it."""
     entry, _, _ = _served(store, slot, digest)
     return entry
 
@@ -41,9 +41,10 @@ def keep_until(
     stale_seconds: float,
     strip_stop_words: bool = False,
 ) -> CacheEntry:
-    """Has an entry, and the alias at its normal form, stay fresh until a time (Unix seconds); the entry as it is then.
+    """Keeps an entry, and its normalized alias, fresh until a time (Unix seconds). Returns the changed entry.
 
-    Both stay `stale_seconds` longer in the store. Raises as `served_entry`.
+    Both stay `stale_seconds` longer in the store. Raises InvalidInput when there is no entry, or when an invalidation
+    hides or marks it.
     """
     stays_ms = int((fresh_until - now + stale_seconds) * 1000)
     for _ in range(TRIES):
@@ -57,7 +58,7 @@ def keep_until(
 
 
 def _keep_alias(store: EntryStore, slot: Slot, entry: CacheEntry, stays_ms: int, *, strip_stop_words: bool) -> None:
-    """The same for the alias, if there is one that leads to this very entry."""
+    """Changes the expiry of the normalized alias too, if it leads to this very entry."""
     digest = normalized_digest(entry.header.scope, entry.prompt, strip_stop_words=strip_stop_words)
     if digest is None:
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..cache import LLMCache
 
 SOMETHING = "something else of the request"
-"""What differs where an entry does not tell what its scope is made of."""
+"""The name of the difference where an entry does not hold the parts of its scope."""
 NOT_NAMED = ("namespace", "model")
 
 
@@ -45,7 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Explanation:
-    """What makes this request the one it is. Changes, counts and asks nothing."""
+    """The parts of a request's identity, its TTL or its bypass reason. Reads no store, counts nothing."""
     prepared = cache.identify(request, controls)
     keyed = prepared.keyed
     server = request.base_url or (cache.provider.base_url if cache.provider is not None else "")
@@ -64,7 +64,7 @@ def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTR
 
 
 def differences(here: Explanation, there: Explanation) -> list[Difference]:
-    """What two requests do not share, the prompt last; none when they are the same request."""
+    """The parts in which two requests differ, the prompt last; empty when they are equal."""
     own, other = ({part.name: part for part in one.parts} for one in (here, there))
     found = [
         Difference(name=name, here=_words(own, name), there=_words(other, name))
@@ -75,9 +75,9 @@ def differences(here: Explanation, there: Explanation) -> list[Difference]:
 
 
 def differences_from_entry(here: Explanation, entry: CacheEntry, *, strip_stop_words: bool = False) -> list[Difference]:
-    """What a request does not share with the one that an entry answered, the prompt last.
+    """The parts in which a request differs from the one that an entry answered, the prompt last.
 
-    An entry keeps digests, so most of what it has is told by its digest only.
+    An entry keeps digests, so most of its values are shown as digests only.
     """
     header = entry.header
     own = {part.name: part for part in here.parts}

@@ -1,8 +1,7 @@
 """Entries: the stored answers of a namespace, to be listed and searched without reading them all.
 
-What an index tells (model, age, hits, pins) takes a page's worth of reading however many there are. What only the
-entries themselves tell (text, tags, class) is looked for in as many of them as a limit and a time allow, and the search
-goes on where it ended.
+A filter by an index (model, age, hits, pins) reads one page, however many entries there are. A filter by the entries
+themselves (text, tags, class) reads as many of them as a limit and a time allow, and the next page goes on from there.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from .pins import Pins
 PAGE_SIZE = 50
 LOOKED_THROUGH = 50_000
 LOOKING_SECONDS = 1.5
-"""So many entries are read for one page, and for so long, at most: where few match, a page ends before it is full."""
+"""Most entries, and most seconds, that are read for one page: where few match, a page ends before it is full."""
 _BATCH = 200
 
 Place = tuple[float, bytes]
@@ -56,11 +55,11 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def by_index(self) -> bool:
-        """Whether the models' indexes tell all that matches, and how many that are."""
+        """Whether the indexes by model list exactly the entries that match."""
         return not (self.text or self.ttl_class or self.tags or self.fewest_hits or self.never_hit or self.pinned)
 
     def matches(self, entry: CacheEntry) -> bool:
-        """Whether an entry is to be shown, its state apart."""
+        """Whether an entry matches, apart from its state."""
         header = entry.header
         return (
             (self.model is None or header.model == self.model)
@@ -121,7 +120,7 @@ def page_entries(
     """The next page of one namespace's entries, by the indexes. Raises StoreUnavailable.
 
     Reads a page's worth when nothing is filtered but by an index, and never more than `most` entries nor for much
-    longer than `seconds`. Hits and pins are told where they are given.
+    longer than `seconds`. Hits and pins are filled in where their readers are given.
     """
     pinned = {pin.key: pin.at for pin in pins.of(slots[0].namespace)} if pins is not None else {}
     if where.pinned:
@@ -176,7 +175,7 @@ def count_listed(store: EntryIndex, slots: Sequence[Slot], where: EntryFilter) -
 def find_entry(
     store: EntryIndex, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
 ) -> FoundEntry | None:
-    """The entry, or alias, with a key as people paste it; None when it is not there. Raises StoreUnavailable."""
+    """The entry or alias with a readable key; None when there is none. Raises StoreUnavailable."""
     parsed = parse_readable_key(key.strip())
     if parsed is None:
         return None
@@ -225,7 +224,7 @@ def _newest_first(
 
 
 def _most_hit(hits: HitCounts, slots: Sequence[Slot], fewest: int, after: Place | None) -> Iterator[tuple[Place, Slot]]:
-    """What was served so often at least, the most first, over all buckets."""
+    """Entries with at least the filter's `fewest_hits`, the most hits first, over all buckets."""
 
     def rows(slot: Slot) -> Iterator[tuple[Place, Slot]]:
         before = after
@@ -242,7 +241,7 @@ def _most_hit(hits: HitCounts, slots: Sequence[Slot], fewest: int, after: Place 
 def _pinned_last(
     slots: Sequence[Slot], pinned: Mapping[str, float], after: Place | None
 ) -> Iterator[tuple[Place, Slot]]:
-    """What is pinned, the latest first."""
+    """Pinned entries, the latest pin first."""
     by_bucket = {slot.bucket: slot for slot in slots}
     places = []
     for key, at in pinned.items():

@@ -1,4 +1,4 @@
-"""The stored question most like a request's, whatever keeps the two apart: for telling why it was not a hit.
+"""The stored question most like a request's, in any scope: to explain why the request was not a hit.
 
 Goes by words, and looks at the newest entries only: it explains a miss to a person and decides nothing.
 """
@@ -37,7 +37,7 @@ class Nearest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look came to: the nearest entries, the nearest first, of so many that were looked at."""
+    """The result of a search: the nearest entries, the nearest first, of `looked_at` entries."""
 
     nearest: tuple[Nearest, ...]
     looked_at: int
@@ -46,7 +46,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 def nearest_entries(
     store: Store,
     namespaces: Sequence[str],
-    told: Explanation,
+    explained: Explanation,
     *,
     buckets: int = 1,
     strip_stop_words: bool = False,
@@ -62,14 +62,14 @@ def nearest_entries(
         slots = [Slot(namespace, bucket) for bucket in range(buckets)]
         most = MOST_OTHERS if number else MOST_OWN
         page = page_entries(store, slots, EntryFilter(), size=most, most=most, seconds=seconds)
-        candidates += [one for one in page.entries if number or one.key != told.key]
-    wanted = _words(told.prompt)
+        candidates += [one for one in page.entries if number or one.key != explained.key]
+    wanted = _words(explained.prompt)
     rough = nlargest(20, candidates, key=lambda one: _shared(wanted, _words(one.entry.prompt)))
     found = []
     for one in rough:
-        likeness = _likeness(told.prompt, one.entry.prompt)
+        likeness = _likeness(explained.prompt, one.entry.prompt)
         if likeness >= LIKE:
-            apart = differences_from_entry(told, one.entry, strip_stop_words=strip_stop_words)
+            apart = differences_from_entry(explained, one.entry, strip_stop_words=strip_stop_words)
             found.append(Nearest(found=one, likeness=likeness, differences=tuple(apart)))
     found.sort(key=lambda one: (-one.likeness, len(one.differences), -one.found.entry.header.created_at))
     return Looked(nearest=tuple(found[:k]), looked_at=len(candidates))

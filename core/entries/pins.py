@@ -1,4 +1,4 @@
-"""Pins: answers that stay fresh until somebody unpins them, however long that is.
+"""Pins: answers that stay fresh until they are unpinned.
 
 A pinned answer has a TTL of thirty days like any other entry, and a worker renews it each day: without workers the pin
 lapses after a month. An invalidation hides it as any other answer. So does a Redis that evicts: under memory pressure a
@@ -35,7 +35,10 @@ MOST_PINS = 1000
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
-    """One pinned answer: its readable key and creation time tell it, `at` is when it was pinned (Unix seconds)."""
+    """One pinned answer, identified by readable key and creation time. `at` is when it was pinned.
+
+    Times are Unix seconds.
+    """
 
     namespace: str
     key: str
@@ -54,7 +57,7 @@ class Pins:
     Those that change something raise AccessDenied to an actor who may not, and put on record what they do before they
     do it: what cannot be put on record is not done.
 
-    `release_seconds` tells the TTL of a class: what an answer has left when it is unpinned. `stale_seconds` and
+    `release_seconds` gives the TTL of a class, which an answer has left when it is unpinned. `stale_seconds` and
     `strip_stop_words` are the cache's.
     """
 
@@ -121,7 +124,9 @@ class Pins:
         self._keep(Pin(namespace=namespace, key=key, created_at=0.0, actor=name, at=0.0), seconds)
 
     def renew(self) -> int:
-        """Renews what has less than 29 days left, and ends the pins of answers that are gone; how many were renewed.
+        """Renews answers with less than 29 days left, and ends pins of answers that are gone.
+
+        Returns the number renewed.
 
         What an invalidation hides stays pinned and is not renewed: it may be undone.
         """

@@ -49,7 +49,7 @@ class SeedNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeedReport(msgspec.Struct, kw_only=True):
-    """What came of a file, so far.
+    """The result of seeding a file, so far.
 
     Questions: `stored` are new, `replaced` had another answer in the cache, `renewed` had this one. Variants: `aliases`
     lead to their question's entry, `copies` have the answer themselves, since their bucket is another one. `repeated`
@@ -69,7 +69,7 @@ class SeedReport(msgspec.Struct, kw_only=True):
     notes: list[SeedNote] = msgspec.field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """The report as plain JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
@@ -222,7 +222,7 @@ class _Seeding:
 
 
 def _completion(request: ChatRequest, answer: str) -> Completion:
-    """The answer as a provider would have sent it; it cost nothing, and says so."""
+    """The answer in the form of a provider's completion, with zero usage."""
     name = sha256(f"{request.messages[-1]['content']}\0{answer}".encode("utf-8", "replace")).hexdigest()[:24]
     choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
     return Completion(

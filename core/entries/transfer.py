@@ -23,7 +23,7 @@ MOST_BYTES = 20_000_000
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request with its answer: `answer` as text, or `completion` as the provider's JSON.
 
-    `ttl_seconds` None leaves the TTL to the policy. What follows `key` tells of an exported entry: the request must
+    `ttl_seconds` None leaves the TTL to the policy. The fields from `key` on are of an exported entry: the request must
     then have that very key, the answer stays fresh until `fresh_until` (Unix seconds) and keeps what it depends on.
     """
 
@@ -44,7 +44,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_usd: float | None = None
 
     def request(self) -> ChatRequest:
-        """The request. Raises InvalidInput."""
+        """The request that the line's answer is stored for. Raises InvalidInput for a line that is incomplete."""
         return ChatRequest.from_openai(
             model=self.model, messages=self.messages, endpoint=self.endpoint, **self._parameters()
         )
@@ -56,7 +56,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.parameters
 
     def reply(self, now: float) -> Completion:
-        """What was answered. Raises InvalidInput unless there is one answer."""
+        """The answer as a completion. Raises InvalidInput unless the line has exactly one answer."""
         if (self.answer is None) == (self.completion is None):
             raise InvalidInput("answer", "give either answer or completion")
         if self.completion is not None:
@@ -64,7 +64,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return written(self.model, self.answer or "", now)
 
     def controls(self, namespace: str, now: float) -> Controls:
-        """What the request asks of the cache it goes into. Raises InvalidInput."""
+        """The controls for storing the line: namespace, TTL, tags, user. Raises InvalidInput."""
         time_to_live = ttl(self.ttl_seconds)
         if self.fresh_until is not None:
             left = self.fresh_until - now
@@ -78,7 +78,7 @@ _decode = msgspec.json.Decoder(Line).decode
 
 
 def written(model: str, text: str, now: float) -> Completion:
-    """A chat completion that says this text and cost nothing."""
+    """A chat completion with this text and zero usage."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     return Completion(
@@ -94,7 +94,7 @@ def written(model: str, text: str, now: float) -> Completion:
 
 
 def as_line(found: FoundEntry) -> Line:
-    """An entry as a line: its request as far as the entry tells it."""
+    """An entry as a line: its request as far as the entry holds it."""
     entry = found.entry
     header = entry.header
     return Line(

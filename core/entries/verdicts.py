@@ -16,7 +16,7 @@ from .listing import find_entry
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a verdict.
+    """The result of a verdict.
 
     `hidden` is the invalidation that it made, to be undone by its id; None when there was nothing to hide. `labelled`:
     the question and the stored one are labelled as different, and the answer is never served for the question again.

@@ -9,7 +9,7 @@ from types import FrameType
 
 
 def main() -> int:
-    """Serves until it is told to stop. Returns the exit status."""
+    """Runs the gateway until SIGTERM or Ctrl-C. Returns the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_before_start)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

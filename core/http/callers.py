@@ -1,7 +1,7 @@
-"""Who calls the gateway: whether they may, which namespace is theirs, and what the provider is told of them.
+"""Who calls the gateway: whether it may, its namespace, and the credentials that the provider gets.
 
 Pure. Two callers never share answers unless the operator says so; a caller without any credential shares with nobody,
-not even with himself: there is no telling him from another.
+not even with itself, since it cannot be distinguished from others.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who may use the gateway. `namespace` is where answers are kept, None for nowhere."""
+    """A caller that may use the gateway. `namespace` is where its answers are stored; None: nowhere."""
 
     namespace: str | None
 
 
 class Callers:
-    """Tells callers apart, as the settings say."""
+    """Identifies callers by the rules in the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._namespace = settings.gateway_namespace
@@ -43,7 +43,7 @@ class Callers:
         self._is_private = is_loopback(settings.gateway_host)
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
-        """The caller, None for one who gives none of the gateway's keys. Names of headers are in lower case."""
+        """The caller; None when it gives none of the gateway's keys. Names of headers are in lower case."""
         given = self._given(headers)
         if self._keys and not any(self._is_key(_token(value)) for _, value in given):
             return None
@@ -60,11 +60,11 @@ class Callers:
 
     def _is_key(self, token: str) -> bool:
         digest = _digest(token)
-        # All are compared, so that the time tells nothing.
+        # All are compared, so that the time reveals nothing.
         return sum(hmac.compare_digest(digest, key) for key in self._keys) > 0
 
     def credentials(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
-        """What the provider gets: the configured key, else the caller's own; never one of the gateway's keys."""
+        """The headers that authenticate at the provider: the configured key, else the caller's; never a gateway key."""
         if self._provider_key is not None:
             return [("authorization", f"Bearer {self._provider_key}")]
         if self._keys:
@@ -84,7 +84,7 @@ class Callers:
 
 
 def own_controls(controls: Controls, caller: Caller) -> Controls:
-    """The controls with the namespace that the caller may use: his own, or a part of it that the request names.
+    """The controls with the namespace that the caller may use: its own, or a part of it that the request names.
 
     Raises InvalidInput for a name that does not fit in.
     """
@@ -100,7 +100,7 @@ def own_controls(controls: Controls, caller: Caller) -> Controls:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
+    """Whether the address is reachable from this machine only."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -78,18 +78,18 @@ class Connection:
         return b"".join(pieces)
 
     async def until_left(self) -> None:
-        """Waits until the client has gone away."""
+        """Returns when the client has closed the connection."""
         message: Message = {"type": ""}
         while message["type"] != "http.disconnect":
             message = await self._receive()
 
     async def reply(self, reply: Reply) -> None:
-        """Sends a whole answer."""
+        """Sends a whole response."""
         await self.start(reply.status, [*reply.headers, ("content-length", str(len(reply.content)))])
         await self._send({"type": "http.response.body", "body": reply.content})
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Begins an answer."""
+        """Sends the status and headers of a response."""
         self.started = True
         encoded = [
             (name.encode("latin-1"), value.encode("latin-1"))
@@ -99,11 +99,11 @@ class Connection:
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def write(self, piece: bytes) -> None:
-        """Goes on with an answer; waits for a client that reads slowly."""
+        """Sends a piece of the body. Waits for a client that reads slowly."""
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def end(self) -> None:
-        """Ends an answer properly."""
+        """Ends the response."""
         await self._send({"type": "http.response.body", "body": b""})
 
 

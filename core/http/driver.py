@@ -28,7 +28,7 @@ AsyncSend = Callable[[bytes], Awaitable[httpx2.Response]]
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider sent, all of it."""
+    """The provider's whole response."""
 
     status: int
     headers: Headers
@@ -36,7 +36,7 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pieces(httpx2.SyncByteStream):
-    """A stream on its way to the caller."""
+    """A stream passed on to the caller, piece by piece."""
 
     def __init__(self, exchange: Exchange, response: httpx2.Response, pieces: Iterator[bytes]) -> None:
         self._exchange = exchange
@@ -59,13 +59,13 @@ class Pieces(httpx2.SyncByteStream):
             yield rest
 
     def close(self) -> None:
-        """The caller wants no more."""
+        """Closes the stream early: the step ends as if the caller had gone away."""
         self._exchange.fail(asyncio.CancelledError())
         self._response.close()
 
 
 class AsyncPieces(httpx2.AsyncByteStream):
-    """The same on an event loop."""
+    """A stream passed on to the caller, piece by piece, on an event loop."""
 
     def __init__(self, exchange: Exchange, response: httpx2.Response, pieces: AsyncIterator[bytes]) -> None:
         self.exchange = exchange
@@ -88,7 +88,7 @@ class AsyncPieces(httpx2.AsyncByteStream):
             yield rest
 
     async def aclose(self) -> None:
-        """The caller wants no more."""
+        """Closes the stream early: the step ends as if the caller had gone away."""
         self.exchange.fail(asyncio.CancelledError())
         await self._response.aclose()
 
@@ -101,7 +101,7 @@ class Streamed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AsyncStreamed(msgspec.Struct, frozen=True, kw_only=True):
-    """The same on an event loop."""
+    """An answer that is still arriving on an event loop. Close the pieces if you stop early."""
 
     headers: Headers
     pieces: AsyncPieces
@@ -254,7 +254,7 @@ class Pending(NamedTuple):
 
 
 async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None) -> Whole | AsyncStreamed:
-    """As `_fetch`."""
+    """The provider's answer, awaited. With a hedge a stream is one when its first bytes are there."""
     while True:
         response = await send(exchange.outgoing)
         headers = of_the_answer(response.headers.multi_items())

@@ -1,4 +1,4 @@
-"""One call to the provider on behalf of a step: what is sent, and what becomes of what comes back.
+"""One call to the provider on behalf of a step: what is sent, and how the response is used.
 
 All decisions about a call are here; `core.http.driver` only moves the bytes. A stream is kept only when its proper end
 has been seen, and before the caller sees it: who has seen the end can count on a hit.
@@ -46,7 +46,7 @@ _BLOCK_END: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
 
 def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusError:
-    """A provider's answer that is none, as the SDK's error: that is how it is counted, judged and shared."""
+    """A provider's error response as the SDK's exception: it is counted, judged and shared in that form."""
     kind = _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     response = httpx2.Response(
         status, headers=headers, content=content, request=httpx2.Request("POST", "https://provider")
@@ -55,7 +55,7 @@ def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusEr
 
 
 class Exchange:
-    """A call to the provider: what is sent, and what becomes of what comes back. Ends its step, once."""
+    """One call to the provider: the request that is sent and the use of its response. Ends its step, once."""
 
     def __init__(self, step: Asking, inbound: Inbound) -> None:
         self._step = step
@@ -72,37 +72,37 @@ class Exchange:
 
     @property
     def outgoing(self) -> bytes:
-        """What the provider is sent."""
+        """The body that the provider is sent."""
         return self._inbound.outgoing(adds_usage=self._adds_usage)
 
     @property
     def is_awaited(self) -> bool:
-        """Whether others wait for the answer too."""
+        """Whether other callers wait for the answer too."""
         return not self._ended and self._step.is_awaited
 
     # A judge beside it
 
     def overruled(self, hit: Hit) -> Reply:
-        """A judge's yes came before the provider's answer: the reply to give instead."""
+        """The reply to give when a judge's yes came before the provider's answer; None otherwise."""
         self._claim_end()
         return from_hit(hit, self._inbound)
 
     def drop(self, content: bytes | None) -> None:
-        """What the provider answered after that; None when it was not read to the end."""
+        """Notes the provider's answer that a judge's yes has overtaken; None when it was not read to the end."""
         body = decode_json(content) if content is not None and len(content) <= MOST_COLLECTED_BYTES else None
         self._step.drop(None if body is None else Completion(body=body))
 
     # A whole answer
 
     def sends_again(self, status: int, content: bytes) -> bool:
-        """Whether the provider refused what we had added: it is to be asked again without."""
+        """Whether the provider refused what the cache had added: the request is sent again without it."""
         again = self._adds_usage and status in (400, 422) and b"stream_options" in content
         if again:
             self._adds_usage = False
         return again
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
-        """The reply to an answer that came whole, whatever its status: the provider's own, or an older answer."""
+        """The reply to a whole response of any status: the provider's own, or an older answer."""
         if status != 200:
             stale = self.fail(provider_error(status, headers, content))
             return stale or Reply(status=status, headers=passed_on(headers, self._status, self._key), content=content)
@@ -120,7 +120,7 @@ class Exchange:
         return passed_on(headers, self._status, self._key)
 
     def feed(self, piece: bytes) -> bytes:
-        """Reads a piece of the stream; what of it the caller gets now."""
+        """Reads a piece of the stream. Returns the bytes that the caller gets now."""
         self._collected += len(piece)
         if self._collected > MOST_COLLECTED_BYTES:
             self._chunks.clear()
@@ -145,7 +145,7 @@ class Exchange:
         return self._reader is not None and not self._ended and (self._reader.ended or self._last_event_ends())
 
     def complete(self) -> None:
-        """The stream has come to its proper end."""
+        """Ends the step with a complete stream, which is stored if that is allowed."""
         try:
             body = self._assembled()
         except IncompleteStream as error:
@@ -154,7 +154,10 @@ class Exchange:
             self._end(Completion(body=body), self._chunks)
 
     def cut(self) -> bytes:
-        """No more bytes come; what the caller has not got yet. Without its proper end nothing is kept."""
+        """Ends the step when no more bytes come. Returns the bytes still due to the caller.
+
+        An incomplete stream is not stored.
+        """
         rest, self._rest = self._rest, b""
         self.fail(IncompleteStream("it ended early"))
         return rest

@@ -79,12 +79,12 @@ class Gateway:
         self._callers = Callers(services.settings)
         self._upstream = upstream
         self._base_url = upstream_url(services.settings, services.provider)
-        facts = RecentHealth(services.health.check)
-        self._collector = prometheus.MetricsCollector(services.metrics, facts, services.alert_board)
+        health = RecentHealth(services.health.check)
+        self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
         self._unattended: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
-        """Answers one request."""
+        """Answers one HTTP request, from the cache or by the provider."""
         connection = Connection(scope, receive, send)
         try:
             await self._serve(connection)
@@ -94,7 +94,7 @@ class Gateway:
             await connection.reply(refusal.reply)
         except asyncio.CancelledError:
             # Only the server cancels, when it ends and has waited long enough: it closes the connection then.
-            logger.info("a request was given up at the end")
+            logger.info("a request was cancelled at shutdown")
             if not connection.started:
                 await connection.reply(error_reply(503, "the gateway is ending", kind="api_error", code="ending"))
         except Exception:
@@ -177,7 +177,7 @@ class Gateway:
     async def _attend(
         self, connection: Connection, work: Awaitable[None], is_awaited: Callable[[], bool] = lambda: False
     ) -> None:
-        """Does the work while the client is there; goes on without him only if others wait for the same answer."""
+        """Does the work while the client is there; goes on without it only if others wait for the same answer."""
         working = asyncio.ensure_future(work)
         leaving = asyncio.ensure_future(connection.until_left())
         try:
@@ -248,17 +248,17 @@ class Gateway:
             await response.aclose()
 
     def metrics(self, request: Request) -> Response:
-        """The metrics for Prometheus."""
+        """`GET /metrics`: the metrics in Prometheus' text format."""
         if self._callers.identify(request.headers) is None:
             return _response(UNKNOWN_CALLER.reply)
         return Response(prometheus.render(self._collector), media_type=prometheus.CONTENT_TYPE)
 
     async def health(self, request: Request) -> Response:
-        """Whether the process lives."""
+        """`GET /healthz`: 200 while the process serves."""
         return JSONResponse({"status": "ok"})
 
     def readiness(self, request: Request) -> Response:
-        """Whether requests are served: yes, with a store that does not answer too. It says which."""
+        """`GET /readyz`: 200 also while the store does not answer; the body has the state of the store."""
         try:
             self._services.store.ping()
             store = "up"
@@ -267,7 +267,7 @@ class Gateway:
         return JSONResponse({"status": "ready", "store": store})
 
     async def aclose(self) -> None:
-        """Gives up what nobody attends any more, and ends the connections to the provider."""
+        """Cancels requests that no client waits for, and closes the connections to the provider."""
         for task in self._unattended:
             task.cancel()
         if self._unattended:

@@ -65,11 +65,11 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def adds_usage(self) -> bool:
-        """Whether usage is asked for on the cache's account: money saved is counted from it."""
+        """Whether the cache itself asks for the usage chunk: savings are counted from it."""
         return self.request.endpoint == "chat" and self.request.streams and not self.wants_usage
 
     def outgoing(self, *, adds_usage: bool) -> bytes:
-        """What the provider gets: the bytes that came, without what is the cache's own, with usage where asked for."""
+        """The body for the provider: the received bytes without the cache's controls, with usage asked for."""
         if not self.says_controls and not adds_usage:
             return self.content
         if not self.says_controls and "stream_options" not in self.body:
@@ -84,7 +84,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 def read(target: Target, query: str, headers: Mapping[str, str], content: bytes) -> Inbound | None:
     """The request, or None when it is not one that the cache understands. Names of headers are in lower case.
 
-    Raises InvalidInput for controls that cannot be meant.
+    Raises InvalidInput for controls with invalid values.
     """
     body = decode_json(content)
     if body is None:
@@ -114,7 +114,7 @@ def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def decode_json(content: bytes) -> dict[str, Any] | None:
-    """The JSON object that the bytes are, None for anything else."""
+    """The JSON object in the bytes; None for anything else."""
     try:
         body = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -47,12 +47,12 @@ def cache_status(outcome: Outcome) -> str:
 
 
 def bypass_status(reason: str) -> str:
-    """Why the request did not touch the cache."""
+    """The `Cache-Status` member of a bypass."""
     return f"{CACHE_NAME}; fwd=bypass; detail={reason}"
 
 
 def miss_status(reason: str) -> str:
-    """Why the request went on to the provider, in the words of RFC 9211."""
+    """The `Cache-Status` member of a miss, in the terms of RFC 9211."""
     forwarded = {"expired": "stale", "no-cache": "request", "max-age": "request"}.get(reason, "uri-miss")
     return f"{CACHE_NAME}; fwd={forwarded}"
 
@@ -75,12 +75,12 @@ def from_hit(hit: Hit, inbound: Inbound) -> Reply:
 
 
 def of_the_answer(headers: Iterable[tuple[str, str]]) -> Headers:
-    """The provider's headers as far as they are true of the decoded body; names in lower case."""
+    """The provider's headers that remain valid for the decoded body; names in lower case."""
     return [(lower, value) for name, value in headers if (lower := name.lower()) not in _OF_THE_CONNECTION]
 
 
 def passed_on(headers: Headers, status: str, key: str = "") -> Headers:
-    """The provider's headers with ours beside them."""
+    """The provider's headers with the cache's own added."""
     kept = []
     for name, value in headers:
         if name == "cache-status":
@@ -108,14 +108,14 @@ def error_reply(
 
 
 def from_error(error: BaseException) -> Reply | None:
-    """What a caller is told of an error in the cache's own words, or of a provider's that was shared; else None."""
+    """The reply to an error of the cache, or to a shared one of the provider; None for any other error."""
     match error:
         case InvalidInput():
             return error_reply(
                 400, str(error), kind="invalid_request_error", code="invalid_cache_control", parameter=error.field
             )
         case NotCached():
-            # SDKs try again what ends in 504, unless they are told that it would end so again.
+            # SDKs repeat a request that ends in 504, unless a header says not to.
             again = [("x-should-retry", "false")]
             return error_reply(504, str(error), kind="cache_error", code="not_cached", headers=again)
         case APIStatusError():

@@ -16,13 +16,13 @@ from .callers import is_loopback
 from .gateway import build
 
 STREAMS_END_SECONDS: Final = 10
-"""How long streams may go on after the server was told to stop."""
+"""Seconds for which streams may go on after the signal to stop."""
 IDLE_SECONDS: Final = 75
 """How long a connection without requests is kept: longer than SDKs keep theirs, so that they close first."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, but to be stopped by a signal is a success."""
+    """Uvicorn's server, for which being stopped by a signal is a success."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -57,7 +57,7 @@ def serve(settings: Settings) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raises InvalidSettings when the gateway must not start like this."""
+    """Raises InvalidSettings when the gateway would be open to anyone with these settings."""
     if not is_loopback(settings.gateway_host) and not settings.gateway_keys:
         raise InvalidSettings(
             [f"ENCORE_GATEWAY_HOST: {settings.gateway_host} can be reached by others: set ENCORE_GATEWAY_KEYS"]

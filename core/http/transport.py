@@ -55,14 +55,14 @@ class CachingTransport(httpx2.BaseTransport):
 
 
 class AsyncCachingTransport(httpx2.AsyncBaseTransport):
-    """The same on an event loop."""
+    """A transport on an event loop that answers from the cache; `upstream` does the rest."""
 
     def __init__(self, cache: LLMCache, upstream: httpx2.AsyncBaseTransport) -> None:
         self._cache = cache
         self._upstream = upstream
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """As `CachingTransport.handle_request`."""
+        """One HTTP request, awaited. Raises what the provider's transport raises, unchanged."""
         if target_of(request.method, request.url.path) is None:
             return await self._upstream.handle_async_request(request)
         content = await request.aread()
@@ -134,7 +134,7 @@ def _inbound(request: httpx2.Request, content: bytes) -> Inbound | Reply | None:
 
 
 def _outgoing(request: httpx2.Request, content: bytes) -> httpx2.Request:
-    """The request with another body and without what was said to the cache."""
+    """The request with another body and without the cache's controls."""
     headers = [
         (name, value)
         for name, value in request.headers.raw
@@ -148,6 +148,6 @@ def _whole(reply: Reply) -> httpx2.Response:
 
 
 def _patience(request: httpx2.Request) -> float:
-    """How long the caller waits for an answer to begin."""
+    """Seconds that the caller waits for an answer to begin."""
     seconds = request.extensions.get("timeout", {}).get("read")
     return math.inf if seconds is None else seconds

@@ -38,13 +38,13 @@ def upstream_url(settings: Settings, provider: Provider) -> str:
 
 
 class DemoTransport(httpx2.AsyncBaseTransport):
-    """The demo model over HTTP: what a client sends to a provider, it may send here."""
+    """The demo model as an HTTP transport: takes the requests that a provider takes."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """One HTTP request."""
+        """Answers one HTTP request with the demo model."""
         try:
             answer = await self._answer(request)
         except APIStatusError as error:
@@ -94,7 +94,7 @@ class _Events(httpx2.AsyncByteStream):
             yield encode_event(DONE)
 
     async def aclose(self) -> None:
-        """Lets go of an answer that nobody waits for."""
+        """Ends an answer that is no longer read."""
         await self._chunks.aclose()  # type: ignore[attr-defined]
 
 

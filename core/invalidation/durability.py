@@ -43,7 +43,7 @@ class Durability:
         self._pause = pause
 
     def await_local_expiry(self, records: Iterable[InvalidationRecord | None]) -> None:
-        """Returns when no process serves a copy that it took under an earlier record of these buckets.
+        """Waits until no process serves a copy that it took under an earlier record of these buckets.
 
         Takes up to a second, and no time where nobody serves copies. The records alone do not say enough: one that was
         just lost and made anew says nothing of copies that are still there.
@@ -56,7 +56,7 @@ class Durability:
             self._pause(seconds + CLOCK_RATES_SECONDS)
 
     def await_durability(self, slots: Iterable[Slot]) -> None:
-        """Returns when these buckets' records are where they must be: on disk, at replicas.
+        """Waits until these buckets' records are on disk and at as many replicas as configured.
 
         Takes up to DISK_SECONDS and REPLICAS_SECONDS for each bucket. Raises OutcomeUnknown when that is not enough.
         """

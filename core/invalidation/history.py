@@ -129,7 +129,10 @@ class History:
         return sorted(found, key=lambda known: known.applied_at, reverse=True)[:limit]
 
     def get(self, invalidation_id: str) -> Invalidation:
-        """An active invalidation. Raises InvalidationNotFound, or InvalidationRefused for one that is over."""
+        """An active invalidation by its id.
+
+        Raises InvalidationNotFound, or InvalidationRefused for one that is over.
+        """
         for namespace, ban in self.active():
             if ban.id == invalidation_id:
                 return from_ban(namespace, ban)
@@ -211,7 +214,7 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
 
 
 def from_ban(namespace: str, ban: Ban) -> Invalidation:
-    """One that is in force, from its ban alone: who applied it is not known."""
+    """An invalidation in force, from its ban alone: the actor is unknown."""
     return Invalidation(
         id=ban.id,
         namespace=namespace,

@@ -50,7 +50,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def details(self) -> dict[str, Any]:
-        """For the audit records."""
+        """The details for the audit records: mode, hold and preview count."""
         return {
             "mode": "soft" if self.soft else "hard",
             "hold_seconds": self.hold_seconds,
@@ -70,7 +70,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def applied(self) -> Invalidation:
-        """The invalidation that has become of it."""
+        """The invalidation as it is once applied."""
         state = InvalidationState.SWEPT if self.at_once else InvalidationState.HELD
         return Invalidation(
             id=self.id,
@@ -85,7 +85,9 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheInvalidator:
-    """Preview, apply and undo invalidations; sweep what is due. Raises InvalidInput for criteria that cannot be.
+    """Preview, apply and undo invalidations; sweep what is due.
+
+    Raises InvalidInput for criteria that exclude each other.
 
     `clock` gives Unix seconds. `buckets` is the number of slots of each namespace. `copies_seconds` is how long
     processes serve local copies, as far as this one knows; `pause` sleeps while those expire. `replicas` is how many
@@ -126,7 +128,7 @@ class CacheInvalidator:
     # Preview
 
     def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT) -> Preview:
-        """What `invalidate` with these criteria would hide now."""
+        """Count, sample and cost of what `invalidate` with these criteria would hide now. Changes nothing."""
         return make_preview(
             self._store,
             self._slots(criteria),
@@ -158,11 +160,11 @@ class CacheInvalidator:
         request_id: str | None = None,
         preview: Preview | None = None,
     ) -> Invalidation:
-        """Hides everything that matches, as of now: effective when this returns, in every process.
+        """Hides all matching entries, effective in every process when this returns.
 
         Where processes serve copies of their own it returns when these have expired: up to a second later.
-        `soft` marks it stale instead. `hold_seconds` 0 gives up undo and lets the sweep begin at once. The `request_id`
-        of one that is in force, or among the latest hundred, does nothing new. Raises WriteRefused (NOT applied),
+        `soft` marks it stale instead. `hold_seconds` 0: no undo, and the sweep may begin at once. The `request_id`
+        of one that is in force, or among the latest hundred, changes nothing. Raises WriteRefused (NOT applied),
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
         StoreUnavailable, AccessDenied.
         """
@@ -206,7 +208,7 @@ class CacheInvalidator:
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= LONGEST_HOLD_SECONDS:
             raise InvalidInput("hold_seconds", f"give seconds between 0 and {LONGEST_HOLD_SECONDS}")
-        # Only a key and nothing else: what further criteria say can be told from the entry alone.
+        # Only a key and nothing else: what further criteria say can be seen from the entry alone.
         is_key = criteria == Criteria(namespace=criteria.namespace, key=criteria.key) if criteria.key else False
         return _Plan(
             id=request_id or secrets.token_hex(8),
@@ -248,7 +250,9 @@ class CacheInvalidator:
         return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=now)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
-        """Makes it due now ("sweep now"); there is no undo once its sweep has begun. Raises as `undo` does."""
+        """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.
+
+        Raises InvalidationNotFound, AccessDenied, or InvalidationRefused when deleting has begun."""
         trail = self.audit.by(actor)
         trail.require(Action.END_HOLD)
         known = self.get(invalidation_id)
@@ -277,7 +281,10 @@ class CacheInvalidator:
     # What is and was
 
     def get(self, invalidation_id: str) -> Invalidation:
-        """An active invalidation. Raises InvalidationNotFound, or InvalidationRefused for one that is over."""
+        """An active invalidation by its id.
+
+        Raises InvalidationNotFound, or InvalidationRefused for one that is over.
+        """
         return self._history.get(invalidation_id)
 
     def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
@@ -285,7 +292,7 @@ class CacheInvalidator:
         return self._history.active(namespace)
 
     def records(self) -> list[InvalidationRecord]:
-        """The records of all buckets of all namespaces."""
+        """(namespace, record) of every bucket of every namespace. Raises StoreUnavailable."""
         return [record for _, record in self._history.records()]
 
     def history(
@@ -348,31 +355,31 @@ class CacheInvalidator:
     # The short forms
 
     def invalidate_by_model(self, model: str, *, actor: Acting = "api") -> Invalidation:
-        """Everything a model answered, by its exact name."""
+        """Hides all answers of a model, by its exact name. Raises what `invalidate` raises."""
         return self.invalidate(Criteria(model=model), actor=actor)
 
     def invalidate_by_age(self, older_than_seconds: float, *, actor: Acting = "api") -> Invalidation:
-        """Everything stored longer ago than this many seconds."""
+        """Hides all entries older than this many seconds. Raises what `invalidate` raises."""
         return self.invalidate(Criteria(created_before=self._clock() - older_than_seconds), actor=actor)
 
     def invalidate_by_keywords(
         self, keywords: Sequence[str], *, match_all: bool = False, actor: Acting = "api"
     ) -> Invalidation:
-        """Prompts with any (or all) of these words."""
+        """Hides entries whose prompts contain any (or all) of these keywords. Raises what `invalidate` raises."""
         return self.invalidate(
             Criteria(keywords=tuple(keywords), keyword_mode="all" if match_all else "any"), actor=actor
         )
 
     def invalidate_by_pattern(self, pattern: str, *, actor: Acting = "api") -> Invalidation:
-        """Prompts or keys that match a glob."""
+        """Hides entries whose prompt or key matches a glob. Raises what `invalidate` raises."""
         return self.invalidate(Criteria(pattern=pattern), actor=actor)
 
     def invalidate_all(self, *, actor: Acting = "api") -> Invalidation:
-        """Everything in the configured namespace."""
+        """Hides all entries of the configured namespace. Raises what `invalidate` raises."""
         return self.invalidate(Criteria(all=True), actor=actor)
 
     def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
-        """The latest invalidations, newest first."""
+        """The latest invalidations of all namespaces, newest first. Raises StoreUnavailable."""
         return self.history(limit=limit)
 
 
@@ -413,12 +420,12 @@ def _record(
 
 
 def invalidating(criteria: Criteria) -> Action:
-    """What it is to invalidate so much."""
+    """The action, and so the role, that an invalidation with these criteria takes."""
     return Action.INVALIDATE_ALL if criteria.all else Action.INVALIDATE
 
 
 def ending_hold(criteria: Criteria) -> Action:
-    """What it is to give up undo of so much."""
+    """The action, and so the role, that ending the hold of such an invalidation takes."""
     return Action.END_HOLD_ALL if criteria.all else Action.END_HOLD
 
 

@@ -20,7 +20,7 @@ from ..stores import EntryIndex, Row, codec
 EXACT_LIMIT = 20_000
 """Entries a preview reads before it estimates from those it has read."""
 PRICED_LIMIT = 2000
-"""Entries it reads for bytes and money when the index tells how many there are."""
+"""Entries read to estimate bytes and money when the index gives their number."""
 SAMPLE_ROWS = 20
 SAMPLE_PROMPT = 300
 
@@ -76,12 +76,12 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """Which part of the namespace's entries, 0 to 1."""
+        """The share of the namespace's entries that match, 0 to 1."""
         return min(1.0, self.count / self.total) if self.total else 0.0
 
     @property
     def is_large(self) -> bool:
-        """Whether it hides so much that whoever applies it shall type a word: everything, or more than a tenth."""
+        """Whether it hides everything, or more than a tenth: the operator then confirms by typing a word."""
         return self.criteria.all or self.share > LARGE_SHARE
 
     @property
@@ -98,7 +98,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the token of an earlier preview says: of what (a digest, the age apart), how many, as of which sequence."""
+    """The content of an earlier preview's token: digest of the criteria without the age, count, and sequence."""
 
     what: str
     count: int
@@ -112,7 +112,7 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, token: str) -> Previewed:
-        """The other way. Raises InvalidInput."""
+        """Reads a token that `Preview.token` made. Raises InvalidInput for anything else."""
         found = _TOKEN.fullmatch(token)
         if found is None:
             raise InvalidInput("preview", "is no token of a preview")
@@ -169,7 +169,7 @@ def make_preview(
     elif listed <= exact_limit or criteria.needs_text:
         exact = all(tally.read(slot, record, store.walk(slot, whole=True), exact_limit) for slot, record in records)
     else:
-        # A header tells whether it matches, so the index knows how many do: only their price is estimated.
+        # A header shows whether it matches, so the index has their number: only their cost is estimated.
         indexed = [
             (slot, record, model) for slot, record in records for model in [criteria.model] if model is not None
         ] or [(slot, record, model) for slot, record in records for model in store.models(slot)]

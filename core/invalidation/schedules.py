@@ -1,4 +1,4 @@
-"""Scheduled invalidations: criteria with a relative age, applied every so often or daily. Data, and when they run.
+"""Scheduled invalidations: criteria with a relative age, applied at an interval or daily. Data, and when they run.
 
 Several processes may look at the same time: a lock and one request id per run see to it that each runs once.
 """
@@ -59,7 +59,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     last: str = ""
 
     def criteria_at(self, now: float) -> Criteria:
-        """What it selects when it runs now. Raises InvalidInput."""
+        """The criteria of a run at `now` (Unix seconds). Raises InvalidInput."""
         fields = {**self.criteria, "namespace": self.namespace}
         if self.older_than_seconds is not None:
             fields["created_before"] = now - self.older_than_seconds
@@ -67,7 +67,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def next_run_at(self) -> float:
-        """When it is due next: a run that was missed is due at once, and only once."""
+        """When it is due next, Unix seconds: a missed run is due at once, and only once."""
         moments = (self.last_run_at, self.resumed_at)
         since = max((moment for moment in moments if moment is not None), default=self.created_at)
         if self.every_seconds is not None:
@@ -79,19 +79,19 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def starting(self) -> Action:
-        """What it is to have it run."""
+        """The action, and so the role, that running this schedule takes."""
         return scheduling(self.criteria)
 
     @property
     def rhythm(self) -> str:
-        """For people: `daily at 03:30 UTC`, `every 6 h`."""
+        """The rhythm in words: `daily at 03:30 UTC`, `every 6 h`."""
         if self.daily_at is not None:
             return f"daily at {self.daily_at} UTC"
         return f"every {exact_duration(self.every_seconds or 0)}"
 
     @property
     def what(self) -> str:
-        """For people: `model gpt-4o, older than 7 d`."""
+        """The selection in words: `model gpt-4o, older than 7 d`."""
         words = []
         if self.criteria:
             try:
@@ -115,12 +115,12 @@ class Schedules:
         self._clock = clock
 
     def all(self) -> list[Schedule]:
-        """All of them, the next one due first."""
+        """All schedules, the next one due first. Raises StoreUnavailable."""
         found = [schedule for value in self._hash.all().values() if (schedule := _decode(value))]
         return sorted(found, key=lambda schedule: (not schedule.enabled, schedule.next_run_at))
 
     def get(self, schedule_id: str) -> Schedule:
-        """One by its id. Raises InvalidationNotFound."""
+        """The schedule with an id. Raises InvalidationNotFound, StoreUnavailable."""
         schedule = _decode(self._hash.get(schedule_id))
         if schedule is None:
             raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
@@ -139,7 +139,7 @@ class Schedules:
         soft: bool = False,
         hold_seconds: float | None = None,
     ) -> Schedule:
-        """A new one, enabled. Raises AccessDenied, and InvalidInput, which names the field.
+        """Adds a schedule, enabled. Raises AccessDenied, and InvalidInput, which names the field.
 
         No two have the same name: repeated after an unknown outcome, it is refused rather than there twice.
         """
@@ -185,7 +185,7 @@ class Schedules:
         return schedule
 
     def pause(self, schedule_id: str, *, actor: Acting) -> Schedule:
-        """Keeps it, and does not run it."""
+        """Pauses a schedule: it is kept and not run. Raises InvalidationNotFound, AccessDenied."""
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
         paused = self._change(schedule_id, enabled=False)
@@ -193,7 +193,7 @@ class Schedules:
         return paused
 
     def resume(self, schedule_id: str, *, actor: Acting) -> Schedule:
-        """Runs it again; what was missed meanwhile stays missed."""
+        """Resumes a schedule; runs missed meanwhile are not made up for. Raises InvalidationNotFound, AccessDenied."""
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
         trail.require(self.get(schedule_id).starting)
@@ -202,7 +202,7 @@ class Schedules:
         return resumed
 
     def remove(self, schedule_id: str, *, actor: Acting) -> None:
-        """Forgets it; what it has invalidated stays so."""
+        """Removes a schedule; what it has invalidated stays invalidated. Raises InvalidationNotFound, AccessDenied."""
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
         while True:
@@ -215,7 +215,7 @@ class Schedules:
                 return
 
     def run_now(self, schedule_id: str, *, actor: Acting, expected: Schedule | None = None) -> Invalidation:
-        """Runs it once, whether it is due, paused or neither. Raises what `CacheInvalidator.invalidate` raises.
+        """Runs a schedule once, also when it is paused or not due. Raises what `CacheInvalidator.invalidate` raises.
 
         `expected` is the schedule as somebody saw it: InvalidationRefused when it has run since.
         """
@@ -236,9 +236,9 @@ class Schedules:
         return done
 
     def run_due(self) -> list[Invalidation]:
-        """Runs what is due, each once whoever else looks at the same time.
+        """Runs each schedule that is due, once, even if several processes look at the same time.
 
-        What one of them refuses is noted in it and does not keep the others from running.
+        A refused run is noted in its schedule and does not keep the others from running.
         """
         now = self._clock()
         if not any(schedule.enabled and schedule.next_run_at <= now for schedule in self.all()):
@@ -300,7 +300,7 @@ class Schedules:
 
 
 def scheduling(criteria: Mapping[str, Any]) -> Action:
-    """What it is to have so much invalidated by itself."""
+    """The action, and so the role, that scheduling an invalidation with these criteria takes."""
     return Action.SCHEDULE_ALL if criteria.get("all") else Action.SCHEDULE
 
 

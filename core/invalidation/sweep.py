@@ -143,7 +143,7 @@ class Sweep:
         for page in self._pages(slot, record, swept, whole):
             if self._should_stop():
                 return False
-            doomed = []
+            selected = []
             progress.scanned += page.left_out
             for row in page.rows:
                 seen = self._summary(slot, row, whole)
@@ -151,14 +151,14 @@ class Sweep:
                     continue
                 progress.scanned += seen.target is None
                 if seen.incarnation != record.incarnation or selects(swept, seen):
-                    doomed.append((row.digest, seen))
-            if any(seen.incarnation != record.incarnation for _, seen in doomed):
+                    selected.append((row.digest, seen))
+            if any(seen.incarnation != record.incarnation for _, seen in selected):
                 # Left over from a lost record, unless it was lost just now and these are the new one's.
                 _, current = self._store.read(slot, [])
                 if current is None or current.incarnation != record.incarnation:
                     return False
-            if doomed:
-                self._delete(slot, doomed, progress)
+            if selected:
+                self._delete(slot, selected, progress)
             self._on_batch(progress)
             if page.rows or page.left_out:
                 self._rest_after(began)
@@ -195,7 +195,7 @@ class Sweep:
         except DecodeError:
             return None
 
-    def _delete(self, slot: Slot, doomed: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> None:
+    def _delete(self, slot: Slot, selected: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> None:
         removals = [
             Removal(
                 digest=digest,
@@ -203,7 +203,7 @@ class Sweep:
                 model=seen.model,
                 created_at=seen.created_at if seen.target is None else None,
             )
-            for digest, seen in doomed
+            for digest, seen in selected
         ]
         self._count(self._store.remove(slot, removals), progress)
 
@@ -235,5 +235,5 @@ def record_sweep(
 
 
 def selects(swept: Sequence[Ban], seen: EntrySummary) -> bool:
-    """Whether one of these bans matches what was stored before it."""
+    """Whether one of these bans is newer than the entry and matches it."""
     return any(ban.sequence > seen.sequence and ban.criteria.matches(seen, seen.prompt, seen.tags) for ban in swept)

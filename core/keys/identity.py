@@ -147,7 +147,7 @@ def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple
 
 
 def part_digests(values: Iterable[Any]) -> list[bytes | None]:
-    """What tells one value of a part from another: 6 bytes of its canonical form's SHA-256, None if it has none."""
+    """A digest of each part's value: 6 bytes of its canonical form's SHA-256; None without such a form."""
     digests: list[bytes | None] = []
     for value in values:
         try:
@@ -195,7 +195,7 @@ def _keyed_headers(headers: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
 
 
 def _plain(value: Any) -> Any:
-    """What an object that msgpack does not know is on the wire: an SDK model (a tool call of an earlier answer)."""
+    """The wire form of an object unknown to msgpack: an SDK model, such as a tool call of an earlier answer."""
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "model_dump"):

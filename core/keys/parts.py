@@ -72,7 +72,7 @@ def pack(values: Sequence[Any]) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Part]:
-    """What `pack` has made, by name; empty for what cannot be read."""
+    """The parts in the bytes that `pack` made, by name; empty for bytes that cannot be read."""
     try:
         kept = _decode(packed) if packed else {}
         return {

@@ -18,8 +18,8 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """How the parts are, as far as known: None is unknown, and no rule speaks of it.
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the parts. None is unknown, and no rule applies to it.
 
     `workers` are those alive; `memory_limit_bytes` is None without a limit; bans are those of the namespace that has
     most, of `ban_limit` it may have.
@@ -35,7 +35,7 @@ class HealthFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
-    """When to speak: shares in [0, 1]. None switches a rule off.
+    """When alerts fire: shares in [0, 1]. None switches a rule off.
 
     Rates are not judged below `min_requests` in the window: three requests prove nothing, and an idle cache is well.
     """
@@ -52,7 +52,7 @@ class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Something an operator should know, in one sentence. `name` is stable: for dashboards and Prometheus.
 
-    `since` is when it began, in Unix seconds; 0 as long as nobody has said.
+    `since` is when it began, in Unix seconds; 0 while unknown.
     """
 
     name: str
@@ -71,44 +71,44 @@ DEFAULT_RULES = AlertRules()
 
 
 def alerts(
-    summary: Summary | None, facts: HealthFacts, rules: AlertRules = DEFAULT_RULES, firing: Container[str] = ()
+    summary: Summary | None, health: Health, rules: AlertRules = DEFAULT_RULES, firing: Container[str] = ()
 ) -> list[Alert]:
-    """What is wrong now, the most urgent first. `summary` is None when it cannot be read.
+    """The alerts that fire now, the most urgent first. `summary` is None when it cannot be read.
 
     `firing` names the alerts that fired at the last look: they go on until their figure has recovered by RELIEF.
     """
-    found = [*_of_parts(facts, rules, firing), *(_of_figures(summary, rules, firing) if summary else ())]
+    found = [*_of_parts(health, rules, firing), *(_of_figures(summary, rules, firing) if summary else ())]
     return sorted(found, key=lambda alert: ALERT_NAMES.index(alert.name))
 
 
-def _of_parts(facts: HealthFacts, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
-    if not facts.store_up:
+def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
+    if not health.store_up:
         yield Alert(
             name="store-down",
             severity=Severity.CRITICAL,
             sentence="Redis does not answer: every request goes to the provider, and nothing can be invalidated.",
         )
-    if rules.min_workers is not None and facts.workers is not None and facts.workers < rules.min_workers:
-        count = "No worker is" if not facts.workers else f"Only {facts.workers} of {rules.min_workers} workers are"
+    if rules.min_workers is not None and health.workers is not None and health.workers < rules.min_workers:
+        count = "No worker is" if not health.workers else f"Only {health.workers} of {rules.min_workers} workers are"
         yield Alert(
             name="no-worker",
             severity=Severity.WARNING,
             sentence=f"{count} alive: invalidations hide entries at once, but their memory is not given back.",
         )
-    memory = _share(facts.memory_bytes, facts.memory_limit_bytes)
+    memory = _share(health.memory_bytes, health.memory_limit_bytes)
     if memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
         yield Alert(
             name="memory",
             severity=Severity.WARNING,
             sentence=f"Redis uses {share(memory, 0)} of its memory limit: entries will be evicted or no longer stored.",
         )
-    bans = _share(facts.active_bans, facts.ban_limit)
+    bans = _share(health.active_bans, health.ban_limit)
     if bans is not None and _is_above(bans, rules.max_ban_share, "bans" in firing):
         yield Alert(
             name="bans",
             severity=Severity.WARNING,
             sentence=(
-                f"{facts.active_bans} of {facts.ban_limit} invalidations are active in one namespace: "
+                f"{health.active_bans} of {health.ban_limit} invalidations are active in one namespace: "
                 "at the limit the next is refused until one is swept."
             ),
         )

@@ -1,4 +1,4 @@
-"""How the parts are, gathered from all of them: for alerts, Prometheus and the console's banner."""
+"""The health of the parts, gathered from all of them: for alerts, Prometheus and the console's banner."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..invalidation import CacheInvalidator
 from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store
-from .alerts import HealthFacts
+from .alerts import Health
 from .worker_pools import WorkerPools
 
 FRESH_SECONDS = 5.0
-"""How long facts count as those of now."""
+"""How long gathered health counts as current, in seconds."""
 
 
 class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Gathers how the parts are, and how much is stored. `queue` and `gauges` are None without Redis."""
+    """Gathers the health of the parts, and how much is stored. `queue` and `gauges` are None without Redis."""
 
     store: Store
     invalidation: CacheInvalidator
@@ -32,19 +32,22 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
     gauges: Gauges | None = None
     buckets: int = 1
 
-    def check(self) -> HealthFacts:
-        """How the store and the workers are. Never raises: what does not answer is down or unknown."""
+    def check(self) -> Health:
+        """The health of the store and the workers. Never raises: a part that does not answer is down or unknown."""
         try:
-            facts = self.store_health()
+            health = self.store_health()
         except StoreUnavailable:
-            facts = HealthFacts(store_up=False)
-        return msgspec.structs.replace(facts, workers=self.alive_workers())
+            health = Health(store_up=False)
+        return msgspec.structs.replace(health, workers=self.alive_workers())
 
-    def store_health(self) -> HealthFacts:
-        """How the store is, the workers unknown: a few round trips a namespace. Raises StoreUnavailable."""
+    def store_health(self) -> Health:
+        """The health of the store, without the workers. A few round trips for each namespace.
+
+        Raises StoreUnavailable.
+        """
         found = self.store.info()
         per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
-        return HealthFacts(
+        return Health(
             memory_bytes=found.used_bytes,
             memory_limit_bytes=found.max_bytes,
             active_bans=max(per_namespace.values(), default=0),
@@ -53,7 +56,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def alive_workers(self) -> int | None:
-        """How many workers were heard of lately; None when the queue does not answer or there is none."""
+        """Number of workers with a recent heartbeat; None when the queue does not answer or there is none."""
         if self.queue is None:
             return None
         try:
@@ -62,7 +65,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
     def count_entries(self, namespace: str | None = None, model: str | None = None) -> int:
-        """Stored entries by the index, of all namespaces and models or of one. Raises StoreUnavailable."""
+        """Number of stored entries by the index, of all namespaces and models or of one. Raises StoreUnavailable."""
         store = self.store
         slots = (
             Slot(name, bucket)
@@ -72,7 +75,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         return sum(store.count_model(slot, model) if model else sum(store.models(slot).values()) for slot in slots)
 
     def sample(self, now: float) -> Sample:
-        """How much is stored and in use, for the series of gauges. Raises StoreUnavailable."""
+        """A sample of entries and memory, for the series of gauges. `now` is Unix seconds. Raises StoreUnavailable."""
         found = self.store.info()
         counts = Counter({name: self.count_entries(name) for name in self.store.namespaces()})
         return Sample(
@@ -91,19 +94,19 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecentHealth:
-    """Health, gathered at most every few seconds however many ask. Thread-safe: one gathers, the others wait."""
+    """Health, gathered at most every FRESH_SECONDS for all callers. Thread-safe: one gathers, the others wait."""
 
-    def __init__(self, gather: Callable[[], HealthFacts], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, gather: Callable[[], Health], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._gather = gather
         self._clock = clock
         self._lock = threading.Lock()
-        self._facts: HealthFacts | None = None
+        self._health: Health | None = None
         self._until = 0.0
 
-    def __call__(self) -> HealthFacts:
-        """The facts, at most FRESH_SECONDS old."""
+    def __call__(self) -> Health:
+        """Health of the parts, at most FRESH_SECONDS old. Blocks while it is gathered."""
         with self._lock:
-            if self._facts is None or self._clock() >= self._until:
-                self._facts = self._gather()
+            if self._health is None or self._clock() >= self._until:
+                self._health = self._gather()
                 self._until = self._clock() + FRESH_SECONDS
-            return self._facts
+            return self._health

@@ -1,7 +1,7 @@
 """The metrics in Prometheus' text format, from the same counts as the console.
 
-Counters are the totals of all processes in Redis: every replica tells the same, so scrape one of them, or take the
-maximum over replicas, never their sum.
+Counters are the totals of all processes in Redis: every replica reports equal totals, so scrape one of them, or take
+the maximum over replicas, never their sum.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from ..errors import StoreUnavailable
 from ..metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals, merged
 from .alert_board import AlertBoard
-from .alerts import ALERT_NAMES, HealthFacts
+from .alerts import ALERT_NAMES, Health
 
 logger = logging.getLogger("encore.prometheus")
 
@@ -29,14 +29,14 @@ _INVALIDATIONS = "invalidations_"
 
 
 def render(collector: Collector) -> bytes:
-    """One scrape. Never raises: when the store is down it says so (`encore_up 0`)."""
+    """The text of one scrape. Never raises: with the store down it holds `encore_up 0`."""
     registry = CollectorRegistry()
     registry.register(collector)
     return generate_latest(registry)
 
 
 class MetricsCollector(Collector):
-    """What Prometheus scrapes. `facts` tells how the parts are; without it there are no gauges but `encore_up`.
+    """What Prometheus scrapes. `health` gives the state of the parts; without it the only gauge is `encore_up`.
 
     `board` says which alerts fire.
 
@@ -46,20 +46,20 @@ class MetricsCollector(Collector):
     def __init__(
         self,
         metrics: CacheMetrics,
-        facts: Callable[[], HealthFacts] | None = None,
+        health: Callable[[], Health] | None = None,
         board: AlertBoard | None = None,
     ) -> None:
         self._metrics = metrics
-        self._facts = facts
+        self._health = health
         self._board = board
 
     def collect(self) -> Iterable[Metric]:
         """The families of one scrape."""
-        facts = self._read_facts()
+        health = self._read_health()
         totals: Totals | None = None
         recent: Summary | None = None
         try:
-            if facts is None or facts.store_up:  # else a scrape would wait for it once more
+            if health is None or health.store_up:  # else a scrape would wait for it once more
                 totals = self._metrics.totals()
                 if self._board is not None:
                     recent = self._metrics.summary(self._board.rules.window_seconds)
@@ -67,10 +67,10 @@ class MetricsCollector(Collector):
             logger.debug("a scrape without counts: the store does not answer")
         up = totals is not None
         yield GaugeMetricFamily("encore_up", "Whether the store answers.", float(up))
-        if facts is not None:
-            yield from _health(facts)
+        if health is not None:
+            yield from _health_gauges(health)
             if self._board is not None:
-                known = facts if up else msgspec.structs.replace(facts, store_up=False)
+                known = health if up else msgspec.structs.replace(health, store_up=False)
                 yield _alerts({alert.name for alert in self._board.look(recent, known)})
         if totals is not None:
             yield from _requests(totals.cells)
@@ -78,11 +78,11 @@ class MetricsCollector(Collector):
             yield from _latencies(totals.cells)
             yield from _events(totals)
 
-    def _read_facts(self) -> HealthFacts | None:
+    def _read_health(self) -> Health | None:
         try:
-            return self._facts() if self._facts else None
+            return self._health() if self._health else None
         except StoreUnavailable:
-            return HealthFacts(store_up=False)
+            return Health(store_up=False)
 
 
 def _requests(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
@@ -153,13 +153,13 @@ def _events(totals: Totals) -> Iterator[Metric]:
     yield events
 
 
-def _health(facts: HealthFacts) -> Iterator[Metric]:
+def _health_gauges(health: Health) -> Iterator[Metric]:
     for name, text, value in (
-        ("encore_entries", "Entries stored.", facts.entries),
-        ("encore_workers", "Workers alive.", facts.workers),
-        ("encore_active_invalidations", "Active in the namespace that has most.", facts.active_bans),
-        ("encore_redis_memory_bytes", "Memory Redis uses.", facts.memory_bytes),
-        ("encore_redis_memory_limit_bytes", "Memory Redis may use.", facts.memory_limit_bytes),
+        ("encore_entries", "Entries stored.", health.entries),
+        ("encore_workers", "Workers alive.", health.workers),
+        ("encore_active_invalidations", "Active in the namespace that has most.", health.active_bans),
+        ("encore_redis_memory_bytes", "Memory Redis uses.", health.memory_bytes),
+        ("encore_redis_memory_limit_bytes", "Memory Redis may use.", health.memory_limit_bytes),
     ):
         if value is not None:
             yield GaugeMetricFamily(name, text, value)

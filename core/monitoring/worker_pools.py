@@ -1,4 +1,7 @@
-"""Which pools of workers are alive: each pool writes a beat every few seconds. Knows nothing of what workers do."""
+"""Which pools of workers are alive: each pool writes a heartbeat every few seconds.
+
+Knows nothing of what workers do.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class WorkerPools:
         self._clock = clock
 
     def beat(self, pool_id: str, *, host: str, pid: int, workers: int) -> None:
-        """Says that a pool is alive. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+        """Writes a pool's heartbeat. One round trip. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         now = self._clock()
         with writing():
             pool = Pool(id=pool_id, host=host, pid=pid, workers=workers, at=now)
@@ -47,12 +50,12 @@ class WorkerPools:
                 self._client.hdel(names.POOLS.decode(), *gone)
 
     def leave(self, pool_id: str) -> None:
-        """Says that a pool has ended. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+        """Removes a pool that has ended. One round trip. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         with writing():
             self._client.hdel(names.POOLS.decode(), pool_id)
 
     def alive(self) -> list[Pool]:
-        """The pools whose last beat is at most SILENT_SECONDS old, by id. Raises StoreUnavailable."""
+        """The pools with a heartbeat at most SILENT_SECONDS old, by id. Raises StoreUnavailable."""
         now = self._clock()
         with reading():
             return [pool for pool in self._known() if now - pool.at <= SILENT_SECONDS]

@@ -52,7 +52,7 @@ NOT_STORED_REASONS: Final = frozenset(
         *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE),
     }
 )
-"""Why an answer is not kept, as far as the answer itself tells."""
+"""Reasons in the answer itself for not storing it."""
 
 _ENDPOINTS = frozenset({"chat", "responses", "embeddings", FUNCTION_ENDPOINT})
 # Tools that the caller runs. All others run at the provider: they look something up now, or they do something.
@@ -61,7 +61,7 @@ _STRATEGIES = tuple(CacheStrategy)  # from the cheapest to the dearest
 
 
 class PolicyLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator has set; `core.settings` says what each means."""
+    """Limits of what may be cached, set by the operator; `core.settings` explains each."""
 
     max_temperature: float = 0.8
     cache_tool_calls: bool = False
@@ -159,7 +159,7 @@ def _texts(content: Any) -> Iterator[str]:
 
 
 def user_of(request: ChatRequest, controls: Controls) -> str | None:
-    """Whom a personal answer belongs to: as the caller says, else as the provider is told."""
+    """The user a personal answer belongs to: from the controls, else from the request; None without one."""
     for user in (controls.user, request.unkeyed.get("safety_identifier"), request.unkeyed.get("user")):
         if isinstance(user, str) and user:
             return user
@@ -167,7 +167,7 @@ def user_of(request: ChatRequest, controls: Controls) -> str | None:
 
 
 def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: PolicyLimits) -> str | None:
-    """Why an answer must not be kept; None when it may. `body` is the provider's JSON, whole.
+    """Why an answer must not be stored; None when it may be. `body` is the provider's whole JSON.
 
     Never raises: a body of another shape than its endpoint's is not kept.
     """
@@ -271,7 +271,7 @@ def jitter(seconds: float, share: float, random: Random) -> float:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether a provider's error means that it cannot answer now, as opposed to: not this request.
+    """Whether a provider's error means that it cannot answer now, rather than that it rejects this request.
 
     Timeouts, lost and refused connections, 408, 429 and 5xx. By what the errors of HTTP clients and SDKs have in
     common, so that it holds for any provider's.

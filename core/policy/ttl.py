@@ -105,12 +105,12 @@ class TTLRule(BaseModel):
 
     @property
     def can_match(self) -> bool:
-        """Whether it has anything to match by; the last two rules of all have not, they take what is left."""
+        """Whether the rule has words, phrases or signs to match; the last two rules have none and take what is left."""
         return bool(self.words or self.phrases or self.signs)
 
 
 class TTLDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What the policy says of a prompt and why: the class, the rule, its TTL (0: do not store), what the rule saw."""
+    """The policy's decision on a prompt: class, rule, TTL in seconds (0: do not store), and what the rule matched."""
 
     ttl_class: str
     rule: str
@@ -269,7 +269,7 @@ class _Phrase:
         return position
 
     def beside(self) -> tuple[int, Collection[str]]:
-        """A word next to the anchor and where, so that most texts without the phrase are told by one look."""
+        """A word next to the anchor and its offset, so that one look excludes most texts without the phrase."""
         for step in (1, -1):
             if 0 <= self.anchor + step < len(self.places) and (place := self.places[self.anchor + step]):
                 return step, place
@@ -387,7 +387,5 @@ def _rank(candidate: tuple[int, int, _Phrase]) -> int:
 
 def _one_of_each(signs: Sequence[str]) -> re.Pattern[str]:
     """A quick look whether there may be a sign: its least ordinary character is there."""
-    telling = {
-        max(sign, key=lambda letter: (not letter.isalnum() and letter not in " .", ord(letter))) for sign in signs
-    }
-    return re.compile(f"[{re.escape(''.join(sorted(telling)))}]" if telling else "(?!)")
+    rare = {max(sign, key=lambda letter: (not letter.isalnum() and letter not in " .", ord(letter))) for sign in signs}
+    return re.compile(f"[{re.escape(''.join(sorted(rare)))}]" if rare else "(?!)")

@@ -115,24 +115,24 @@ class OpenAIProvider:
         return sorted(model.id for model in self._sync_client().models.list())
 
     def embed(self, texts: Sequence[str], model: str, timeout_seconds: float | None = None) -> list[list[float]]:
-        """One vector per text, in their order."""
+        """One vector per text, in their order. One request to the server. Raises what the `openai` package raises."""
         # Asked for as numbers: not every server knows the SDK's default, base64.
         answer = self._sync_client().embeddings.create(
             input=list(texts), model=model, encoding_format="float", timeout=self._timeout(timeout_seconds)
         )
-        if self._on_embedding is not None and answer.usage is not None:  # not every server tells it
+        if self._on_embedding is not None and answer.usage is not None:  # not every server reports it
             self._on_embedding(model, answer.usage.prompt_tokens)
         return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
 
     def close(self) -> None:
-        """Ends the connections of threads. The provider can be used again."""
+        """Closes the connections of threads. The provider can be used again."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
             client.close()
 
     async def aclose(self) -> None:
-        """Ends the connections of threads and of the running event loop."""
+        """Closes the connections of threads and of the running event loop."""
         self.close()
         with self._lock:
             client = self._async_clients.pop(asyncio.get_running_loop(), None)

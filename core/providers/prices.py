@@ -104,7 +104,7 @@ def quote_price(model: str, usage: Usage, at: datetime | None = None) -> Price |
 def _plain_cost(prices: ModelPrice, usage: Usage) -> Decimal | None:
     """The sum where tokens are all that is paid for, at one price a kind; else None.
 
-    As the table's own reckoning gives it, which takes longer than everything else about storing an answer.
+    Equal to the table's own calculation, which takes longer than everything else about storing an answer.
     """
     rates = (prices.input_mtok or Decimal(0), prices.output_mtok or Decimal(0))
     if usage.cached_input_tokens or prices.requests_kcount is not None:

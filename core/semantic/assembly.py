@@ -33,7 +33,7 @@ def assemble(
     count: Callable[[str], None],
     clock: Callable[[], float] = time.time,
 ) -> tuple[SemanticLookup, SharedVectors | None]:
-    """The lookup, and what keeps its index like those of other processes (None where it needs no keeping).
+    """The lookup, and the replication that keeps its index current (None where the index is in Redis itself).
 
     Raises EmbedderError, StoreUnavailable.
     """

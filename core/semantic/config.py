@@ -1,4 +1,4 @@
-"""What the semantic part of a cache is made of."""
+"""The configuration of the semantic part of a cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..models import IndexChoice
 
 
 class SemanticConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the semantic part is made of; `core.settings` says what each means."""
+    """The configuration of the semantic part; `core.settings` explains each field."""
 
     embedder: str = "wordllama"
     embedder_dimension: int | None = None

@@ -137,7 +137,7 @@ def decide(found: Candidates, rulings: Sequence[Judgement]) -> Serve | Ask | Mor
 
 
 def overtaken(step: Serve) -> Miss:
-    """What becomes of a judge's yes when another answer has been served meanwhile."""
+    """The miss in place of a judge's yes when another answer has been served meanwhile."""
     return Miss(reason=OVERTAKEN, looked_at=step.place + 1)
 
 

@@ -78,7 +78,7 @@ class DeferredLookup:
     def candidates(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
     ) -> Search | SemanticResult:
-        """A search that has begun (see `search`), or the end of it: no usable vector, or no lookup yet.
+        """A search that has begun (see `search`), or its result: no usable vector, or no lookup yet.
 
         Waits for the lookup at most as long as its building may keep requests. Raises StoreUnavailable.
         """
@@ -120,7 +120,7 @@ class DeferredLookup:
                 vectors.load(namespace)
 
     def close(self) -> None:
-        """Ends what was built; what waits to be remembered still is, if the building ends soon."""
+        """Closes the lookup. Questions that wait to be added still are, if the building ends soon."""
         if self._thread is not None and self._waiting:
             self._thread.join(CLOSE_SECONDS)
         if self._built is not None:
@@ -147,7 +147,7 @@ class DeferredLookup:
         except (CacheError, ImportError) as error:
             self.problem = str(error)
             self._count("semantic_unavailable")
-            logger.warning("near questions are not looked for: %s", error)
+            logger.warning("semantic lookup is unavailable: %s", error)
         finally:
             self._done.set()
         self._remember_waiting()
@@ -161,4 +161,4 @@ class DeferredLookup:
             except IndexError:
                 return  # another thread took the last
             except CacheError as error:
-                logger.debug("a question is not remembered: %s", error)
+                logger.debug("a question is not added to the index: %s", error)

@@ -38,7 +38,7 @@ class Live(NamedTuple):
 
 
 def row_key(bucket: int, digest: bytes) -> bytes:
-    """What the index knows an entry by."""
+    """The key of an entry in the index."""
     return bucket.to_bytes(2, "big") + digest
 
 

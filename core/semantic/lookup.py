@@ -43,15 +43,15 @@ class Vectors(Protocol):
         ...
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
-        """Lets the other processes know of a row."""
+        """Stores a row for all processes. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         ...
 
     def remove(self, partition: Partition, row_key: bytes) -> None:
-        """Lets them know that a row leads nowhere; it is still in the index."""
+        """Removes a row that leads nowhere for all processes; it is still in this index. Raises StoreUnavailable."""
         ...
 
     def close(self) -> None:
-        """Ends what runs beside the requests."""
+        """Ends the threads that work beside the requests."""
         ...
 
 
@@ -157,7 +157,7 @@ class SemanticLookup:
             self._vectors.add(partition, key, vector, expires_at)
 
     def close(self) -> None:
-        """Ends what runs beside the requests."""
+        """Ends the threads that work beside the requests."""
         self.embedder.close()
         if self._vectors is not None:
             self._vectors.close()

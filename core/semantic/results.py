@@ -1,4 +1,4 @@
-"""What a semantic lookup came to: the near entries that were looked at, and what was thought of each. Pure."""
+"""The result of a semantic lookup: the near entries examined, and the verdict on each. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..stores import Found
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """A judge's word: `yes`, `no`, `late`, `over-budget` or `broken`; only a yes serves.
+    """A judge's ruling: `yes`, `no`, `late`, `over-budget` or `broken`; only a yes serves.
 
     `judge` is the model and the version of its prompt; `cost_usd` is None where no price is known. The costs of a late
     verdict are not in here: they are not known yet.
@@ -24,7 +24,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """One near entry and what was thought of it.
+    """One near entry and the verdict on it.
 
     `guard` names the guard that refused it and `reason` says why, `ruling` is the judge's word. `far`: too far to be
     served, and only looked at so that other thresholds can be tried on it later.
@@ -42,7 +42,7 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a semantic lookup came to. `reason` is one word of a bounded vocabulary when nothing was found.
+    """The result of a semantic lookup. `reason` is one word of a bounded vocabulary when nothing was found.
 
     `nearest` is the cosine of the nearest row, served or not; None when none was near at all. `embedder` is the
     identity's digest in hex.

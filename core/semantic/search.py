@@ -39,7 +39,7 @@ class Observer(Protocol):
     """Gets the result of every lookup: the evidence by which a threshold is certified."""
 
     def __call__(self, identity: Identity, threshold: Threshold, result: SemanticResult) -> None:
-        """Must not raise and must not take long."""
+        """Takes a result. Must not raise and must not block."""
         ...
 
 
@@ -78,7 +78,7 @@ class Search:
         return self._found.nearest
 
     def decide(self) -> Serve | Ask | Miss:
-        """What to do next. Reads as many entries as that takes: mostly one. Raises StoreUnavailable."""
+        """The next step. Reads as many entries as the decision needs, mostly one. Raises StoreUnavailable."""
         while isinstance(step := decide(self._found, self._rulings), More):
             self._fetch()
         return step

@@ -19,7 +19,7 @@ from ..models import Stamp
 
 
 class StoredAs(StrEnum):
-    """What became of a store. Everything but STORED is a refusal with its reason."""
+    """The result of a fenced write. All but STORED are refusals with their reason."""
 
     STORED = "stored"
     NO_RECORD = "no-record"
@@ -162,7 +162,7 @@ class EntryStore(Reader, Protocol):
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
         """Puts `value` in the place of `seen` if that is still there and the record still has this stamp.
 
-        False when either has changed: nothing was written then.
+        False, and nothing written, when either has changed.
         """
         ...
 
@@ -279,7 +279,7 @@ class EntryIndex(Reader, Protocol):
         ...
 
     def prune_index(self, slot: Slot) -> int:
-        """Drops index rows whose entries are gone; the number of them."""
+        """Drops index rows whose entries are gone. Returns their number."""
         ...
 
     def namespaces(self) -> list[str]:
@@ -299,5 +299,5 @@ class Store(EntryStore, RecordStore, LeaseStore, EntryIndex, Protocol):
         ...
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Closes the store's connections."""
         ...

@@ -77,7 +77,10 @@ _SUMMARY = struct.Struct(">BB4x16sQ32s32xd32xBH")
 
 
 def encode_entry(entry: CacheEntry) -> bytes:
-    """The stored form. Raises DecodeError when the entry holds what cannot be stored (a lone surrogate, NaN names)."""
+    """The stored form of an entry.
+
+    Raises DecodeError for values that cannot be stored (a lone surrogate, NaN names).
+    """
     header = entry.header
     try:
         payload = _encode(_Payload(entry.prompt, entry.tags, entry.ttl_class, entry.body, entry.chunks, entry.parts))
@@ -116,7 +119,10 @@ def encode_entry(entry: CacheEntry) -> bytes:
 
 
 def decode_entry(value: bytes) -> CacheEntry:
-    """The entry, its checksum verified. Raises DecodeError for anything else, never another exception."""
+    """The entry in stored bytes, with its checksum verified.
+
+    Raises DecodeError for anything else, and no other exception.
+    """
     try:
         header, flags, start, length = _unpack(value)
         if len(value) != start + length:

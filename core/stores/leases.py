@@ -68,9 +68,9 @@ class Leases:
         return max(1, int(self._lease_seconds * 1000))
 
     def take(self, slot: Slot, digest: bytes, sequence: int) -> HeldLease | None:
-        """The lease for an answer, renewed from now on until it is given back; None when another caller has it.
+        """Takes the lease for an answer, renewed until it is given back. None when another caller has it.
 
-        Raises the store's errors. A lease that may have been taken all the same is given back behind the scenes.
+        Raises the store's errors. A lease that may have been taken is then given back in the background.
         """
         claim = Claim(digest=digest, sequence=sequence, token=secrets.token_bytes(16))
         lease = HeldLease(slot, claim, time.monotonic() + self._longest_seconds)
@@ -86,20 +86,20 @@ class Leases:
         return lease
 
     def give_back(self, lease: HeldLease) -> None:
-        """Ends a lease. Raises the store's errors: then it is to be given back later."""
+        """Gives back a lease. Raises the store's errors; after one, call `give_back_later`."""
         with self._lock:
             self._held.pop(lease.claim.token, None)
         self._store.release(lease.slot, lease.claim)
 
     def give_back_later(self, lease: HeldLease) -> None:
-        """Ends a lease as soon as the store answers. Returns at once."""
+        """Gives back a lease as soon as the store answers. Returns at once."""
         with self._lock:
             self._held.pop(lease.claim.token, None)
             self._owed[lease.claim.token] = lease
         self._worker.start()
 
     def close(self) -> None:
-        """Renews nothing any more, and gives back what it can at once."""
+        """Stops renewing, and gives back all leases as far as the store answers."""
         with self._lock:
             self._owed.update(self._held)
             self._held.clear()
@@ -126,7 +126,7 @@ class Leases:
             try:
                 kept = self._store.renew(slot, [lease.claim for lease in leases], self._lease_ms)
             except (StoreUnavailable, WriteRefused, OutcomeUnknown):
-                kept = [True] * len(leases)  # perhaps: the next round will tell
+                kept = [True] * len(leases)  # perhaps: the next round will show
                 failures += 1
             for lease, is_kept in zip(leases, kept, strict=True):
                 self._renewed(lease, is_kept)

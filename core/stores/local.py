@@ -93,7 +93,7 @@ class LocalCache:
         self.through = ReadThrough(self)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """Copies of the values and of the record; neither unless copies of all may be served now. Asks no store."""
+        """Local copies of the values and of the record; None unless all of them may be served now. Reads no store."""
         nothing: list[bytes | None] = [None] * len(digests)
         seen = self._latest(slot)
         if seen is None:
@@ -115,7 +115,10 @@ class LocalCache:
         return values, record
 
     def fetch(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """Values and record from the store; copies are kept if any value is there. Raises StoreUnavailable."""
+        """Values and record from the store; keeps copies if any value is there. One round trip.
+
+        Raises StoreUnavailable.
+        """
         asked_at = self._monotonic()
         values, record = self._store.read(slot, digests)
         self._see(slot, record, asked_at)

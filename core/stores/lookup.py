@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class MissReason(StrEnum):
-    """Why a lookup found nothing to serve, the most telling one when there are several."""
+    """Why a lookup found nothing to serve; of several reasons, the most specific one."""
 
     ABSENT = "absent"
     EXPIRED = "expired"
@@ -92,7 +92,9 @@ def look_up(
     max_age: float | None = None,
     on_corrupt: Callable[[], None] = lambda: None,
 ) -> Lookup:
-    """Exact and, where the strategy allows and applies, normalized, in one round trip; an alias takes a second one.
+    """Looks up exactly and, where the strategy allows and applies, normalized.
+
+    One round trip; an alias takes a second one.
 
     Raises StoreUnavailable.
     """
@@ -107,7 +109,7 @@ def looking(
     max_age: float | None = None,
     on_corrupt: Callable[[], None] = lambda: None,
 ) -> Looking[Lookup]:
-    """The lookup itself: a fresh answer is preferred to a stale one."""
+    """The lookup as a generator of reads; prefers a fresh answer to a stale one."""
     digests = [identity.exact]
     if strategy is not CacheStrategy.EXACT and identity.normalized is not None:
         digests.append(identity.normalized)
@@ -164,7 +166,7 @@ def examine(
     now: float,
     max_age: float | None = None,
 ) -> Examined | MissReason:
-    """The entry a value holds, if it is the one asked for and the record does not hide it; else why not.
+    """The entry in a value, if it is the requested one and the record does not hide it; else the reason why not.
 
     The record's bans are matched here, once; a caller reads from the result whether the entry is stale.
     """

@@ -53,7 +53,7 @@ class MemoryStore:
         self._reads = self._found = self._evicted = self._expired = 0
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """The values at these digests and the slot's record, as of one moment."""
+        """The values at these digests, None where there is none, and the slot's record, as of one moment."""
         with self._lock:
             return [self._get(slot.entry(digest)) for digest in digests], self._records.get(slot.record)
 
@@ -101,7 +101,7 @@ class MemoryStore:
         self._cells.move_to_end(name)
 
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
-        """Puts a value in another's place if nothing has changed."""
+        """Replaces `seen` by `value` if it is still there and the record still has this stamp; else False."""
         with self._lock:
             record = self._records.get(slot.record)
             name = slot.entry(digest)
@@ -114,7 +114,7 @@ class MemoryStore:
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
     ) -> InvalidationRecord:
-        """Applies a pure change; the new record."""
+        """Applies a pure change to the slot's record. Returns the new record. What `change` raises passes through."""
         with self._lock:
             changed = change(self.ensure_record(slot))
             self._records[slot.record] = changed
@@ -123,20 +123,20 @@ class MemoryStore:
             return changed
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
-        """As many as are asked for: it has none, and nothing that takes over from it."""
+        """Returns `replicas`: this store has none, and nothing takes over from it."""
         return replicas
 
     def synced(self, slot: Slot, timeout_seconds: float) -> bool:
-        """Always: nothing of it comes back after a crash."""
+        """Returns True: this store has no disk, and nothing of it survives a crash."""
         return True
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
-        """Takes the single-flight lease for an answer."""
+        """Takes the single-flight lease for an answer; False when another caller holds it."""
         with self._lock:
             return not self.leased(slot, claim.digest, claim.sequence) and self._hold(slot, claim, ttl_ms)
 
     def renew(self, slot: Slot, claims: Sequence[Claim], ttl_ms: int) -> list[bool]:
-        """Prolongs leases, and takes those again that have lapsed."""
+        """Prolongs leases, and takes lapsed ones again; False for each that another caller holds now."""
         with self._lock:
             return [
                 (self._holder(slot, claim) == claim.token or not self.leased(slot, claim.digest, claim.sequence))
@@ -170,7 +170,7 @@ class MemoryStore:
     def scan_matching(
         self, slot: Slot, incarnation: bytes, filters: Sequence[SweepFilter], *, whole: bool, batch: int = 500
     ) -> Iterator[ScanPage]:
-        """All: nothing has to be fetched."""
+        """A full pass that leaves nothing out, since nothing has to be fetched."""
         yield from map(ScanPage, self.walk(slot, whole=whole, batch=batch))
 
     def walk_model(
@@ -230,7 +230,7 @@ class MemoryStore:
         return dict(sorted(found.items()))
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
-        """Deletes those that still carry the stamp that was seen."""
+        """Deletes each value that still carries the stamp its removal names. Returns counts and bytes."""
         total = Removed()
         with self._lock:
             for removal in removals:
@@ -240,7 +240,7 @@ class MemoryStore:
     def remove_model(
         self, slot: Slot, model: str, before: Stamp, *, created_before: float | None = None, batch: int = 200
     ) -> Iterator[Removed]:
-        """Deletes what a model has that was stored before a stamp, oldest first."""
+        """Deletes a model's entries that were stored before a stamp, in batches, oldest first."""
         for rows in self.walk_model(slot, model, created_before=created_before, batch=batch):
             total = Removed()
             with self._lock:
@@ -252,7 +252,9 @@ class MemoryStore:
                     )
             yield total
 
-    def _remove(self, name: bytes, is_doomed: Callable[[Stamp], bool], created_before: float | None = None) -> Removed:
+    def _remove(
+        self, name: bytes, is_selected: Callable[[Stamp], bool], created_before: float | None = None
+    ) -> Removed:
         cell = self._cells.get(name)
         if cell is None or (created_before is not None and cell.created_at >= created_before):
             return Removed()
@@ -260,14 +262,14 @@ class MemoryStore:
             seen = codec.summarize(cell.value, with_text=False)
         except DecodeError:
             return Removed()
-        if not is_doomed(Stamp(seen.incarnation, seen.sequence)):
+        if not is_selected(Stamp(seen.incarnation, seen.sequence)):
             return Removed()
         del self._cells[name]
         is_alias = seen.target is not None
         return Removed(entries=not is_alias, aliases=is_alias, bytes=len(cell.value))
 
     def prune_index(self, slot: Slot) -> int:
-        """Drops expired entries; how many."""
+        """Drops expired entries. Returns their number."""
         now = self._clock()
         with self._lock:
             gone = [name for name, cell in self._cells.items() if cell.expires_at <= now]
@@ -277,7 +279,7 @@ class MemoryStore:
             return len(gone)
 
     def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
-        """Seconds until an entry expires."""
+        """Seconds until an entry expires; None when there is none."""
         with self._lock:
             cell = self._cells.get(slot.entry(digest))
             left = cell.expires_at - self._clock() if cell else 0.0
@@ -301,16 +303,16 @@ class MemoryStore:
             )
 
     def info(self) -> StoreInfo:
-        """Bytes held and entries evicted."""
+        """Kind, bytes held and entries evicted."""
         with self._lock:
             used = sum(len(cell.value) for cell in self._cells.values())
             return StoreInfo(kind="memory", used_bytes=used, evicted=self._evicted, policy="lru")
 
     def ping(self) -> None:
-        """Always answers."""
+        """Does nothing: this store always answers."""
 
     def close(self) -> None:
-        """Forgets everything."""
+        """Drops all entries."""
         with self._lock:
             self._cells.clear()
             self._records.clear()

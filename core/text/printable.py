@@ -12,7 +12,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str, limit: int) -> str:
-    """At most `limit` characters on one line; what no one could see or encode becomes a space or "�".
+    """At most `limit` characters on one line; invisible and unencodable characters become a space or "�".
 
     Lone surrogates cannot be encoded at all; invisible marks and marks that turn the direction of writing make a text
     read as another.

@@ -1,4 +1,4 @@
-"""What an answer says, whatever family of the API it belongs to."""
+"""The text of an answer, for every family of the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def answer_text(body: Mapping[str, Any]) -> str:
 
 
 def readable(body: Mapping[str, Any] | None) -> str:
-    """An answer for people: its words, or all of it as JSON where it is more than words, such as a call of a tool."""
+    """An answer for people: its text, or the whole of it as JSON where it is more than text, such as a tool call."""
     if body is None:
         return ""
     said = list(_said(body))

@@ -254,16 +254,16 @@ def _split_call(call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def without_usage(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The chunk as a caller gets it who did not ask for usage; None for the chunk that only tells the usage."""
+    """The chunk for a caller that did not ask for usage; None for a chunk that holds nothing but the usage."""
     if chunk.get("usage") is None:
         return {name: chunk[name] for name in chunk if name != "usage"}
     return dict(chunk) if chunk.get("choices") else None
 
 
 def replay(chunks: Iterable[dict[str, Any]], *, include_usage: bool) -> list[dict[str, Any]]:
-    """Stored chunks for a caller who did or did not ask for usage (`stream_options.include_usage`).
+    """Stored chunks for a caller that did or did not ask for usage (`stream_options.include_usage`).
 
-    A stream whose provider never told the usage is given as it is to both.
+    A stream whose provider never reported the usage is returned unchanged.
     """
     if include_usage:
         return list(chunks)

@@ -15,7 +15,7 @@ from core.cache import flights
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.drivers import Run, abandon, drive, drive_async
-from core.cache.effects import Effect, GiveBack, IsLeased, Keep, Landed, MakeRecord, Pause, Read, Stop, TakeLease
+from core.cache.effects import AwaitFlight, Effect, GiveBack, IsLeased, Keep, MakeRecord, Pause, Read, Stop, TakeLease
 from core.cache.steps import Fetched, Follow, Hit, Lead, first_step, settle
 from core.models import Answer, ChatRequest, Completion, Controls, Stamp
 from core.stores.memory import MemoryStore
@@ -235,7 +235,7 @@ class _Holding:
         self._flow.close()
 
     def _wrapped(self, effect: Effect) -> Effect:
-        return effect if isinstance(effect, Stop | Landed | Pause) else _HeldEffect(effect, self._held)
+        return effect if isinstance(effect, Stop | AwaitFlight | Pause) else _HeldEffect(effect, self._held)
 
 
 class _HeldEffect(Effect):
@@ -260,7 +260,7 @@ class TestWaiting:
         lead = settle(setup.run())
         assert isinstance(lead, Lead)
         follower = setup.run()
-        assert isinstance(drive(follower, waits=False), Landed)
+        assert isinstance(drive(follower, waits=False), AwaitFlight)
         assert lead.is_awaited
         abandon(follower)
         assert not lead.is_awaited

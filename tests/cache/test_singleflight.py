@@ -54,7 +54,7 @@ def make(redis_url: str, namespace: str) -> Iterator[Callable[..., LLMCache]]:
 
 def waiting(cache: LLMCache) -> int:
     """How many requests of a cache wait for its flights."""
-    futures = [flight.landed for flight in list(cache.flights._flights.values())]
+    futures = [flight.result for flight in list(cache.flights._flights.values())]
     return sum(len(future._waiters) + len(future._done_callbacks) for future in futures)
 
 

@@ -28,7 +28,7 @@ from core import ChatRequest, Completion, Controls, Criteria, Services, Settings
 from core.entries.edits import Edits
 from core.metrics.gauges import Sample
 from core.models import For
-from core.monitoring.alerts import HealthFacts
+from core.monitoring.alerts import Health
 from core.stores.redis.embedded import EmbeddedRedis
 from tests.samples import Clock
 
@@ -291,7 +291,7 @@ def fill(url: str, clock: Clock, home: Path) -> dict[str, Any]:
         second.pins.pin("shop", keys["pinned"], actor=second.audit.by("operator", source="console"))
         second.switch.turn("closed", True, actor="operator", note="for the fixture")
         second.logins.end("ended-login", seconds=DAY)
-        second.alert_board.look(None, HealthFacts(workers=0))
+        second.alert_board.look(None, Health(workers=0))
         assert second.gauges is not None
         second.gauges.write(Sample(at=clock(), entries=30, used_bytes=1_000_000, namespaces={"shop": 27, "desk": 3}))
         before = answers(second)
@@ -379,7 +379,7 @@ def look(built: Services) -> dict[str, Any]:
         "samples waiting": built.evidence.samples_waiting(),
         "switches": built.switch.all(["shop", "desk", "closed"]),
         "logins": [built.logins.is_ended(name) for name in ("ended-login", "another")],
-        "alerts": built.alert_board.look(None, HealthFacts(workers=0)),
+        "alerts": built.alert_board.look(None, Health(workers=0)),
         "audit": built.audit.records(limit=1000),
         "stored": {
             f"{name} {model or 'any'}": preview(built, Criteria(namespace=name, model=model, all=not model))

@@ -30,7 +30,7 @@ def test_everything_is_looked_at_and_told_as_json(on_redis):
 
 @pytest.mark.parametrize(
     ("options", "durable", "words"),
-    [((), True, set()), (("save 60 1",), False, {"snapshots alone"}), ((), False, {"nothing on disk"})],
+    [((), True, set()), (("save 60 1",), False, {"snapshots only"}), ((), False, {"nothing on disk"})],
     ids=["a log", "snapshots", "nothing"],
 )
 def test_how_a_server_keeps_its_data_is_told(redis_server, monkeypatch, options, durable, words):
@@ -38,7 +38,7 @@ def test_how_a_server_keeps_its_data_is_told(redis_server, monkeypatch, options,
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)
     with bootstrap(Settings()) as services:
         said = " ".join(finding.text for finding in diagnose(services).findings)
-    assert {word for word in ("snapshots alone", "nothing on disk") if word in said} == words
+    assert {word for word in ("snapshots only", "nothing on disk") if word in said} == words
 
 
 def test_a_redis_that_is_not_there_is_one_error_with_its_address_and_without_its_password(monkeypatch):

@@ -26,7 +26,7 @@ def test_a_sound_redis_has_nothing_wrong_with_it():
 def test_fewer_replicas_than_an_invalidation_waits_for_are_told():
     finding = the_only(info_findings(StoreInfo(**SOUND, replicas=1), replicas=2))
     assert finding.level is Level.ERROR
-    assert "Its replicas are 1 and ENCORE_INVALIDATION_REPLICAS is 2" in finding.text
+    assert "It has 1 of the 2 replicas that ENCORE_INVALIDATION_REPLICAS asks for" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
         ({"role": "slave", "writable": False}, Level.ERROR, "replica"),
         ({"writable": False}, Level.ERROR, "no writes"),
         ({"persistence": Persistence.NOTHING}, Level.WARNING, "nothing on disk"),
-        ({"persistence": Persistence.SNAPSHOTS}, Level.WARNING, "snapshots alone"),
+        ({"persistence": Persistence.SNAPSHOTS}, Level.WARNING, "snapshots only"),
         ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95% full"),
         ({"version": "6.0.16"}, Level.ERROR, "6.2.0"),
         ({"version": "5.0.14"}, Level.ERROR, "6.2.0"),

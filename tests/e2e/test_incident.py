@@ -46,7 +46,7 @@ def test_a_bad_answer_is_found_previewed_hidden_and_taken_back(open_console, wro
     page.get_by_role("button", name="Invalidate 1 entry").click()
     expect(page.get_by_role("dialog")).to_contain_text("1 entry will be hidden from every lookup at once")
     confirm(page)
-    expect(page.get_by_text("1 entry is hidden from every lookup as of now.")).to_be_visible()
+    expect(page.get_by_text("1 entry is hidden from every lookup now.")).to_be_visible()
 
     visit(page, "Playground")
     send(page, QUESTION)
@@ -81,7 +81,7 @@ def test_an_answer_is_hidden_with_the_keyboard_alone(open_console, wrong_answer)
         if focused.strip().endswith("Invalidate"):
             break
     page.keyboard.press("Enter")
-    expect(page.get_by_text("hidden from every lookup as of now.")).to_be_visible()
+    expect(page.get_by_text("hidden from every lookup now.")).to_be_visible()
 
 
 def press(page: Page, name: str | re.Pattern[str]) -> None:

@@ -72,7 +72,7 @@ def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, 
     if dialog.get_by_label("Type invalidate to confirm").count():
         dialog.get_by_label("Type invalidate to confirm").fill("invalidate")
     dialog.get_by_role("button", name="Invalidate", exact=True).click()
-    expect(page.get_by_text("2 entries are hidden from every lookup as of now.")).to_be_visible()
+    expect(page.get_by_text("2 entries are hidden from every lookup now.")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile(r"Undo \(4:\d\d left\)"))).to_be_visible()
     picture(page, "invalidations-held")
 

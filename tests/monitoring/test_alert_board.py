@@ -11,12 +11,12 @@ from core.bootstrap import alert_rules
 from core.keys.names import ALERTS
 from core.metrics import Summary
 from core.monitoring.alert_board import AlertBoard
-from core.monitoring.alerts import AlertRules, HealthFacts
+from core.monitoring.alerts import AlertRules, Health
 from core.settings import Settings
 from tests.samples import Clock
 
-WELL = HealthFacts(workers=1)
-NOBODY = HealthFacts(workers=0)
+WELL = Health(workers=1)
+NOBODY = Health(workers=0)
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def board(client: redis.Redis | None, clock: Clock, **rules: float) -> AlertBoar
     return AlertBoard(client, AlertRules(**rules), clock=clock)
 
 
-def full(share: int) -> HealthFacts:
-    return HealthFacts(workers=1, memory_bytes=share, memory_limit_bytes=100)
+def full(share: int) -> Health:
+    return Health(workers=1, memory_bytes=share, memory_limit_bytes=100)
 
 
 def test_an_alert_keeps_its_beginning_over_processes_and_restarts(client):
@@ -82,13 +82,13 @@ def test_without_a_server_a_process_goes_by_what_it_saw_itself(redis_server):
         watch.look(None, NOBODY)
         server.kill()
         clock.now = 1010.0
-        down = HealthFacts(store_up=False, workers=0)
+        down = Health(store_up=False, workers=0)
         assert [(alert.name, alert.since) for alert in watch.look(None, down)] == [
             ("store-down", 1010),
             ("no-worker", 1000),
         ]
         clock.now = 1020.0
-        assert [alert.since for alert in watch.look(None, NOBODY)] == [1000], "facts may be older than the failure"
+        assert [alert.since for alert in watch.look(None, NOBODY)] == [1000], "health may be older than the failure"
 
 
 def test_a_full_server_does_not_take_the_beginning_and_this_process_remembers_it(redis_server):

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from core.metrics import Summary
-from core.monitoring.alerts import ALERT_NAMES, AlertRules, HealthFacts, Severity, alerts
+from core.monitoring.alerts import ALERT_NAMES, AlertRules, Health, Severity, alerts
 
-WELL = HealthFacts(
+WELL = Health(
     store_up=True, workers=2, memory_bytes=50, memory_limit_bytes=100, active_bans=3, ban_limit=64, entries=10
 )
 
@@ -16,8 +16,8 @@ def a_summary(**fields: Any) -> Summary:
     return Summary(starts_at=0, ends_at=300, **fields)
 
 
-def names(summary: Summary | None, facts: HealthFacts, **rules: Any) -> list[str]:
-    return [alert.name for alert in alerts(summary, facts, AlertRules(**rules))]
+def names(summary: Summary | None, health: Health, **rules: Any) -> list[str]:
+    return [alert.name for alert in alerts(summary, health, AlertRules(**rules))]
 
 
 def test_when_all_is_well_there_is_nothing_to_say() -> None:
@@ -25,35 +25,35 @@ def test_when_all_is_well_there_is_nothing_to_say() -> None:
 
 
 def test_what_is_unknown_raises_no_alert() -> None:
-    assert alerts(None, HealthFacts()) == []
+    assert alerts(None, Health()) == []
 
 
 @pytest.mark.parametrize(
-    ("facts", "name"),
+    ("health", "name"),
     [
-        (HealthFacts(store_up=False), "store-down"),
-        (HealthFacts(workers=0), "no-worker"),
-        (HealthFacts(memory_bytes=91, memory_limit_bytes=100), "memory"),
-        (HealthFacts(active_bans=52, ban_limit=64), "bans"),
+        (Health(store_up=False), "store-down"),
+        (Health(workers=0), "no-worker"),
+        (Health(memory_bytes=91, memory_limit_bytes=100), "memory"),
+        (Health(active_bans=52, ban_limit=64), "bans"),
     ],
 )
-def test_a_part_that_is_not_well_is_told(facts: HealthFacts, name: str) -> None:
-    [alert] = alerts(None, facts)
+def test_a_part_that_is_not_well_is_told(health: Health, name: str) -> None:
+    [alert] = alerts(None, health)
     assert alert.name == name
     assert alert.sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "health",
     [
-        HealthFacts(workers=1),
-        HealthFacts(memory_bytes=90, memory_limit_bytes=100),
-        HealthFacts(memory_bytes=10**12),
-        HealthFacts(active_bans=51, ban_limit=64),
+        Health(workers=1),
+        Health(memory_bytes=90, memory_limit_bytes=100),
+        Health(memory_bytes=10**12),
+        Health(active_bans=51, ban_limit=64),
     ],
 )
-def test_a_part_at_its_limit_is_still_well(facts: HealthFacts) -> None:
-    assert alerts(None, facts) == []
+def test_a_part_at_its_limit_is_still_well(health: Health) -> None:
+    assert alerts(None, health) == []
 
 
 def test_errors_are_told_with_their_most_frequent_reason() -> None:
@@ -77,18 +77,16 @@ def test_few_requests_prove_nothing() -> None:
 
 
 def test_a_rule_can_be_switched_off() -> None:
-    facts = HealthFacts(workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64)
+    health = Health(workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64)
     summary = a_summary(errors=100)
     off = {"min_workers": None, "max_memory_share": None, "max_ban_share": None, "max_error_rate": None}
-    assert names(summary, facts, **off) == []
+    assert names(summary, health, **off) == []
 
 
 def test_the_most_urgent_comes_first() -> None:
-    facts = HealthFacts(
-        store_up=False, workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64
-    )
+    health = Health(store_up=False, workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64)
     summary = a_summary(hits=1, misses=99, errors=100)
-    found = alerts(summary, facts, AlertRules(min_hit_rate=0.5))
+    found = alerts(summary, health, AlertRules(min_hit_rate=0.5))
     assert tuple(alert.name for alert in found) == ALERT_NAMES
     severities = [alert.severity for alert in found]
     assert severities == [Severity.CRITICAL] * 2 + [Severity.WARNING] * 4

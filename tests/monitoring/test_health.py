@@ -13,7 +13,7 @@ from core.bans.criteria import Criteria
 from core.bans.record import MAX_ACTIVE_BANS
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
-from core.monitoring.alerts import HealthFacts, alerts
+from core.monitoring.alerts import Health, alerts
 from core.monitoring.health import FRESH_SECONDS, RecentHealth
 from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
@@ -38,7 +38,7 @@ def beat(services: Services, workers: int) -> None:
     WorkerPools(services.queue_redis).beat("pool", host=socket.gethostname(), pid=os.getpid(), workers=workers)
 
 
-def test_facts_are_those_of_the_parts(services):
+def test_health_is_that_of_the_parts(services):
     ask(services, "What is a cat?")
     ask(services, "What is a dog?", model="gpt-4o-mini")
     ask(services, "What is a cow?", namespace="farm")
@@ -46,15 +46,15 @@ def test_facts_are_those_of_the_parts(services):
     services.invalidation.invalidate(Criteria(model="b"), actor="test")
     services.invalidation.invalidate(Criteria(model="a", namespace="farm"), actor="test")
     beat(services, 2)
-    facts = services.health.check()
-    assert facts.store_up
-    assert facts.entries == 3
-    assert facts.workers == 2
-    assert facts.active_bans == 2  # of the namespace that has most
-    assert facts.ban_limit == MAX_ACTIVE_BANS
-    assert facts.memory_limit_bytes == 100 * 1024 * 1024
-    assert 0 < facts.memory_bytes < facts.memory_limit_bytes
-    assert alerts(None, facts) == []
+    health = services.health.check()
+    assert health.store_up
+    assert health.entries == 3
+    assert health.workers == 2
+    assert health.active_bans == 2  # of the namespace that has most
+    assert health.ban_limit == MAX_ACTIVE_BANS
+    assert health.memory_limit_bytes == 100 * 1024 * 1024
+    assert 0 < health.memory_bytes < health.memory_limit_bytes
+    assert alerts(None, health) == []
 
 
 def test_a_queue_that_nobody_works_on_has_no_worker(services):
@@ -77,24 +77,24 @@ def test_a_store_that_does_not_answer_is_down_and_the_rest_is_unknown(services, 
     with bootstrap(settings, provider=CountingProvider()) as split:
         beat(split, 3)
         services.redis.shutdown(nosave=True)
-        assert split.health.check() == HealthFacts(store_up=False, workers=3)
+        assert split.health.check() == Health(store_up=False, workers=3)
         queue.kill()
-        assert split.health.check() == HealthFacts(store_up=False)
+        assert split.health.check() == Health(store_up=False)
 
 
 def test_without_redis_nothing_is_said_of_workers():
     with bootstrap(Settings(), provider=CountingProvider(), store=MemoryStore(10)) as services:
         ask(services, "What is a cat?")
-        facts = services.health.check()
-    assert facts.entries == 1
-    assert facts.workers is None
-    assert alerts(None, facts) == []
+        health = services.health.check()
+    assert health.entries == 1
+    assert health.workers is None
+    assert alerts(None, health) == []
 
 
-def test_facts_are_gathered_once_in_a_while_however_many_ask():
+def test_health_is_gathered_once_in_a_while_however_many_ask():
     clock = Clock(time.time())
     gathered = []
-    recent = RecentHealth(lambda: gathered.append(1) or HealthFacts(entries=len(gathered)), clock=clock)
+    recent = RecentHealth(lambda: gathered.append(1) or Health(entries=len(gathered)), clock=clock)
     assert [recent().entries, recent().entries] == [1, 1]
     clock.now += FRESH_SECONDS
     assert recent().entries == 2

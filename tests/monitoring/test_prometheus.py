@@ -10,7 +10,7 @@ from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics
 from core.models import CacheStrategy
 from core.monitoring.alert_board import AlertBoard
-from core.monitoring.alerts import ALERT_NAMES, AlertRules, HealthFacts
+from core.monitoring.alerts import ALERT_NAMES, AlertRules, Health
 from core.monitoring.prometheus import CONTENT_TYPE, MetricsCollector, render
 from tests.conftest import RedisFactory
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss, an_error
@@ -123,7 +123,7 @@ def test_counters_outlive_a_restart(redis_server: RedisFactory) -> None:
 
 def test_the_text_is_what_prometheus_reads(metrics: CacheMetrics) -> None:
     busy(metrics)
-    text = render(MetricsCollector(metrics, lambda: HealthFacts(workers=1), a_board())).decode()
+    text = render(MetricsCollector(metrics, lambda: Health(workers=1), a_board())).decode()
     assert text.endswith("\n")
     assert "text/plain" in CONTENT_TYPE
     for line in text.splitlines():
@@ -149,8 +149,8 @@ def test_labels_are_bounded(metrics: CacheMetrics) -> None:
 
 
 def test_gauges_say_how_the_parts_are_and_leave_out_what_is_unknown(metrics: CacheMetrics) -> None:
-    facts = HealthFacts(entries=7, workers=0, memory_bytes=5)
-    samples = scraped(MetricsCollector(metrics, lambda: facts, a_board()))
+    health = Health(entries=7, workers=0, memory_bytes=5)
+    samples = scraped(MetricsCollector(metrics, lambda: health, a_board()))
     assert sample(samples, "encore_entries") == 7
     assert sample(samples, "encore_workers") == 0
     assert sample(samples, "encore_redis_memory_bytes") == 5
@@ -161,13 +161,13 @@ def test_gauges_say_how_the_parts_are_and_leave_out_what_is_unknown(metrics: Cac
 
 
 def test_a_scrape_without_a_store_says_that_and_nothing_else(redis_server: RedisFactory) -> None:
-    def facts() -> HealthFacts:
+    def health() -> Health:
         raise StoreUnavailable("Redis cannot be reached")
 
     server = redis_server()
     with server.client() as client, CacheMetrics(client, flush_seconds=1000) as metrics:
         server.kill()
-        samples = scraped(MetricsCollector(metrics, facts, a_board()))
+        samples = scraped(MetricsCollector(metrics, health, a_board()))
         assert sample(samples, "encore_up") == 0
         assert sample(samples, "encore_alert", rule="store-down") == 1
         assert not any(name.endswith("_total") for name, _ in samples)

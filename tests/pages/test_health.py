@@ -75,7 +75,7 @@ def badges(at):
 
 
 def test_a_problem_that_is_gone_is_not_told_any_more(open_page, services, a_worker, monkeypatch):
-    problem = "No worker is alive: invalidations are in force"  # the alert above says it in other words
+    problem = "No worker is alive: invalidations are still in force"  # the alert above says it in other words
     pools = WorkerPools(services.queue_redis)
     pools.leave("pool")
     at = open_page("health")
@@ -142,7 +142,7 @@ def test_an_embedder_that_does_not_work_is_told_with_what_to_do(open_page, pages
         said = everything_said(at)
     assert "openai:text-embedding-3-small embeds nothing (" in said
     assert "near questions are misses" in said
-    assert "see to its server" in said
+    assert "check its server" in said
 
 
 def test_a_viewer_is_told_what_the_self_test_takes(open_page, services, viewer):

@@ -97,7 +97,7 @@ def test_a_selection_asks_once_more_and_is_effective_at_once(open_page, services
     at.button(key="confirm").click().run()
     [done] = services.invalidation.history()
     assert (done.state, done.actor, done.preview_count) == (InvalidationState.HELD, "console", 1)
-    assert "1 entry is hidden from every lookup as of now." in at.success[0].value.replace("\\", "")
+    assert "1 entry is hidden from every lookup now." in at.success[0].value.replace("\\", "")
     assert not is_hit(ask, "What does word 3 mean?")
     assert is_hit(ask, "What does word 4 mean?")
 

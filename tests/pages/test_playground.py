@@ -234,7 +234,7 @@ def test_the_nearest_entry_of_another_model_and_tenant_is_named(playground, serv
 def test_when_nothing_is_like_it_that_is_said_with_how_much_was_looked_at(playground, ask):
     ask("What is the weather in Oslo?")
     at = details_of(send(playground, "How do I block my card?"))
-    assert "No stored question is like it. Looked at: the newest 1 entry." in everything_said(at)
+    assert "No stored question is similar. Looked at: the newest 1 entry." in everything_said(at)
 
 
 # Stored and fresh

@@ -249,7 +249,7 @@ def test_a_verdict_is_kept_under_the_operators_name_and_the_next_pair_comes(open
     at.button(key="reject").click().run()
     labels = {pair.operator_label for pair in semantic.evidence.pairs(NAMESPACE)}
     assert labels == {True, False}
-    assert "Nothing waits for you" in everything_said(at)
+    assert "Nothing to review" in everything_said(at)
 
 
 def test_a_wrong_answer_that_was_served_leads_to_its_invalidation(open_page, semantic, label):

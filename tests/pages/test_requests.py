@@ -63,7 +63,7 @@ def test_a_link_says_which(open_page, services, traffic, parameters, count):
 
 def test_a_filter_of_a_link_is_told_and_can_be_removed(open_page, services, traffic):
     at = open_page("requests", reason="no-store")
-    assert at.button(key="no-reason").label == "Why: `not to use the cache`"
+    assert at.button(key="no-reason").label == "Why: `asked not to use the cache`"
     at.button(key="no-reason").click().run()
     assert len(outcomes_of(at)) == 6
     assert "reason" not in at.query_params

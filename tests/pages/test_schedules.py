@@ -233,7 +233,7 @@ def test_one_is_removed_after_a_question(open_page, services):
     assert len(services.schedules.all()) == 1
     confirmed(at)
     assert services.schedules.all() == []
-    assert "Nothing runs by itself yet" in said(at)
+    assert "No schedules yet" in said(at)
 
 
 def test_running_one_now_shows_what_it_hides_and_does_it(open_page, services, ask):

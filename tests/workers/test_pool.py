@@ -251,7 +251,7 @@ def test_a_killed_worker_is_replaced_and_its_horse_puts_the_job_back(installatio
     eventually(lambda: horse not in descendants(worker))  # it has been told, as the last thing that its parent did
     held_sweep.open()
     eventually(lambda: is_swept(installation))
-    assert "another one follows" in pool.said()
+    assert "another one is started" in pool.said()
 
 
 def test_the_reconciler_starts_a_sweep_again_whose_worker_and_horse_were_killed(installation, start_pool, held_sweep):

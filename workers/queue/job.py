@@ -1,7 +1,7 @@
 """What a worker may run: functions on a list, with JSON arguments, and nothing else that a job's record may name.
 
-A record in Redis can name any importable function, callbacks that run after it and addresses that are told about it.
-Whoever can write to Redis must not be able to run code here, so all of that is refused or left out as it is read.
+A record in Redis can name any importable function, callbacks that run after it and addresses to notify. Write access to
+Redis must not be enough to run code here, so all of that is refused or left out as it is read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Ending:
         self.asked = False
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        """A signal's handler."""
+        """Signal handler: notes the request to end."""
         self.asked = True
 
 
@@ -57,7 +57,7 @@ _current: ContextVar[Task | None] = ContextVar("current_task", default=None)
 
 
 class Refused(DeserializationError, CacheError):
-    """Raised when a job is not one of ours: its function is not on the list or its payload cannot be read."""
+    """Raised when a job's function is not on the list or its payload cannot be read."""
 
 
 class TaskFailed(CacheError):
@@ -77,13 +77,13 @@ class Task:
         self._waiting: dict[str, Any] | None = None
 
     def report(self, progress: Mapping[str, Any]) -> None:
-        """Makes progress visible, at most twice a second. A queue that does not take it is no reason to fail."""
+        """Publishes the progress, at most twice a second. Never raises: a failed write is skipped."""
         self._waiting = dict(progress)
         if time.monotonic() - self._reported_at >= REPORT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what was reported last."""
+        """Writes the latest reported progress."""
         if self._job is None or self._waiting is None:
             return
         self._job.meta["progress"], self._waiting = self._waiting, None
@@ -104,7 +104,7 @@ def current_task() -> Task:
 
 
 class AllowedJob(Job):
-    """A job that can only be one of ours.
+    """A job restricted to the functions on the list.
 
     `stopped_at` is when an operator stopped or cancelled it, in Unix seconds: the library does not note that.
     """
@@ -141,7 +141,7 @@ class AllowedJob(Job):
 
     @property
     def kind(self) -> str:
-        """What it does; `unknown` when it is refused."""
+        """The task's name; `unknown` when the job is refused."""
         try:
             return _kind(self.func_name) or "unknown"
         except Refused:
@@ -160,7 +160,7 @@ class AllowedJob(Job):
             self.retries_left = 0
             raise TaskFailed(f"invalid-arguments: {error}") from None
         except JobTimeoutException:
-            raise TaskFailed("it took longer than it may") from None
+            raise TaskFailed("it exceeded its time limit") from None
         except CacheError as error:
             raise TaskFailed(f"{type(error).__name__}: {error}") from None
         except Exception as error:  # noqa: BLE001 (raised again, as what may be kept)

@@ -48,7 +48,7 @@ class JobRefused(CacheError):
 class JobQueue(QueueReader):
     """The job queue of a Redis. Raises StoreUnavailable, WriteRefused or OutcomeUnknown like everything on Redis.
 
-    What somebody does to a job or to the workers is put on record in `audit` after it is done, since a log that cannot
+    Every act on a job or on the workers is recorded in `audit` after it is done, since a log that cannot
     be written must not keep a job from being stopped; `AuditTrail.problem` then says why it is not there.
     """
 
@@ -60,12 +60,12 @@ class JobQueue(QueueReader):
     # Into the queue
 
     def enqueue_sweep(self, namespace: str, *, actor: Actor | str = "worker") -> JobView:
-        """A sweep of a namespace: the one that is queued or running already, else a new one. Raises AccessDenied."""
+        """Queues a sweep of a namespace. Returns the live one if there is one. Raises AccessDenied."""
         allowed(actor, Action.SWEEP)
         return self._enqueue("sweep", namespace, {}, timeout=SWEEP_SECONDS, retry=RETRIES)
 
     def reconcile_sweep(self, namespace: str) -> JobView | None:
-        """The same for the reconciler; None when the last one failed or was stopped so lately that it is left alone."""
+        """Queues a sweep for the reconciler; None when the last one failed or was stopped only just now."""
         return None if self._rests("sweep", namespace, REST_SECONDS) else self.enqueue_sweep(namespace)
 
     def enqueue_replay(
@@ -77,25 +77,25 @@ class JobQueue(QueueReader):
         rate: float = 20,
         actor: Actor | str = "api",
     ) -> JobView:
-        """Sends the questions of a sample through the cache for some seconds, `rate` a second. Raises AccessDenied."""
+        """Queues a replay of a sample's questions, `rate` a second for `seconds`. Raises AccessDenied."""
         allowed(actor, Action.ASK)
         arguments = {"sample": sample, "seconds": seconds, "rate": rate}
         return self._enqueue("replay", namespace, arguments, timeout=REPLAY_SECONDS, retry=None)
 
     def enqueue_prune(self) -> JobView:
-        """Tidies the indexes and the audit log of all namespaces."""
+        """Queues a pruning of the indexes and the audit log of all namespaces."""
         return self._enqueue("prune", None, {}, timeout=SWEEP_SECONDS, retry=RETRIES)
 
     def reconcile_prune(self) -> JobView | None:
-        """The same, at most once an hour."""
+        """Queues a pruning of all namespaces, at most once an hour."""
         return None if self._rests("prune", None, PRUNE_REST_SECONDS) else self.enqueue_prune()
 
     def enqueue_refresh(self, key: str) -> JobView:
-        """A stale answer is generated anew. Not tried again: the next stale hit asks again."""
+        """Queues the refresh of a stale answer. Not retried: the next stale hit queues it again."""
         return self._enqueue("refresh", None, {"key": key}, timeout=REFRESH_SECONDS, retry=None, name=f"refresh-{key}")
 
     def enqueue_judging(self) -> JobView:
-        """Hits that were served unjudged are judged. Not tried again: what is left is found at the next look."""
+        """Queues the judging of hits that were served unjudged. Not retried: the next look finds what is left."""
         return self._enqueue("judge", None, {}, timeout=JUDGE_SECONDS, retry=None)
 
     def _rests(self, kind: str, namespace: str | None, rest_seconds: Mapping[JobState, float]) -> bool:
@@ -142,12 +142,12 @@ class JobQueue(QueueReader):
                     self._forget(name, unless_alive=RUNNING)
 
     def enqueue_due_retries(self) -> int:
-        """Puts the jobs whose time to be tried again has come back into the queue; how many."""
+        """Puts jobs whose retry is due back into the queue. Returns their number."""
         registry = self._queue.scheduled_job_registry
         count = 0
         with writing():
             for name in registry.get_jobs_to_schedule():
-                # Whoever removes the row enqueues the job: several pools may look at the same time.
+                # The pool that removes the row enqueues the job: several pools may look at the same time.
                 if not self._connection.zrem(registry.key, name):
                     continue
                 try:
@@ -179,7 +179,7 @@ class JobQueue(QueueReader):
                 else:
                     raise JobRefused(f"the job is {state_of(job.get_status())} already")
             except InvalidJobOperation:
-                raise JobRefused("the job ended at this moment") from None
+                raise JobRefused("the job has just ended") from None
             stopped = self._view(job)
         _record(trail, "job.stopped", stopped)
         return stopped
@@ -190,7 +190,10 @@ class JobQueue(QueueReader):
         return any(count for _, count in self._connection.pubsub_numsub(channel))
 
     def retry(self, name: str, *, actor: Acting = "api") -> JobView:
-        """Runs a job again that failed, was stopped or was cancelled. Raises AccessDenied, JobNotFound, JobRefused."""
+        """Queues a job again that failed, was stopped or was cancelled.
+
+        Raises AccessDenied, JobNotFound, JobRefused.
+        """
         trail = self._audit.by(actor)
         trail.require(Action.MANAGE_JOBS)
         with writing():
@@ -211,13 +214,13 @@ class JobQueue(QueueReader):
             try:
                 registry.requeue(job)
             except InvalidJobOperation:
-                raise JobRefused("the job is being run again already") from None
+                raise JobRefused("the job is queued again already") from None
             again = self._view(job)
         _record(trail, "job.retried", again)
         return again
 
     def delete(self, name: str, *, actor: Acting = "api") -> None:
-        """Forgets a job that does not run. Raises AccessDenied, JobNotFound or JobRefused."""
+        """Deletes a job that does not run. Raises AccessDenied, JobNotFound or JobRefused."""
         trail = self._audit.by(actor)
         trail.require(Action.MANAGE_JOBS)
         with writing():
@@ -227,7 +230,7 @@ class JobQueue(QueueReader):
         _record(trail, "job.deleted", job)
 
     def suspend(self, *, actor: Acting = "api") -> None:
-        """Lets workers finish what they do and take nothing new: all workers of the library on this Redis.
+        """Suspends all workers of the library on this Redis: they finish their jobs and take no new ones.
 
         Raises AccessDenied.
         """
@@ -238,7 +241,7 @@ class JobQueue(QueueReader):
         trail.try_record("workers.suspended")
 
     def resume(self, *, actor: Acting = "api") -> None:
-        """Lets workers take jobs again. Raises AccessDenied."""
+        """Lets suspended workers take jobs again. Raises AccessDenied."""
         trail = self._audit.by(actor)
         trail.require(Action.MANAGE_WORKERS)
         with writing():

@@ -31,7 +31,7 @@ class JobNotFound(NotFound):
 
 
 class QueueReader:
-    """What is known of the job queue of a Redis. All methods raise StoreUnavailable."""
+    """Reads the job queue of a Redis. All methods raise StoreUnavailable."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
@@ -131,7 +131,7 @@ class QueueReader:
         ]
 
     def alive_workers(self) -> int:
-        """How many workers were heard of lately."""
+        """Number of workers with a recent heartbeat. Raises StoreUnavailable."""
         return sum(not worker.lost for worker in self.workers())
 
     def _fetch(self, name: str) -> AllowedJob:

@@ -1,4 +1,4 @@
-"""How RQ keeps jobs and workers, in the words of the views."""
+"""RQ's records of jobs and workers, translated into views."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def namespace_of(job: AllowedJob) -> str:
 
 
 def error_of(job: AllowedJob) -> str:
-    """The last line of what is recorded, without the class that said it."""
+    """The message of the recorded error: its last line without the class."""
     latest = job.latest_result()
     lines = (latest.exc_string or "").strip().splitlines() if latest else []
     if not lines:

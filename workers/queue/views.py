@@ -23,15 +23,15 @@ class JobState(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether it runs or will run without anybody's doing."""
+        """Whether it runs or will run by itself."""
         return self in (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """One job. Times are Unix seconds, None for what has not happened.
 
-    `kind` is what it does (`sweep`, `replay`, `prune`, `refresh`, `judge`; `unknown` for a job that no worker of ours
-    runs), `namespace` whom it concerns. `progress` is what the task reported last. `error` says why it failed, in one
+    `kind` is the task (`sweep`, `replay`, `prune`, `refresh`, `judge`; `unknown` for a job that these workers refuse),
+    `namespace` the one it works on. `progress` is what the task reported last. `error` says why it failed, in one
     line without any caller's text. `retries_left` counts the attempts that follow a failure.
     """
 
@@ -50,7 +50,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float | None:
-        """How much of the work is done, 0 to 1, as far as the task can tell; None when it cannot."""
+        """The share of the work that is done, 0 to 1; None when the task does not know it."""
         if self.state is JobState.FINISHED:
             return 1.0
         done, total = self.progress.get("done"), self.progress.get("total")

@@ -62,7 +62,7 @@ class PoolWorker(Worker):
 
     @property
     def dequeue_timeout(self) -> int:
-        """Seconds it waits for a job before it says that it is alive."""
+        """Seconds it waits for a job before the next heartbeat."""
         return DEQUEUE_SECONDS
 
     # Stopping
@@ -74,7 +74,7 @@ class PoolWorker(Worker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Ends the worker after the job's current batch; asked twice is asked once."""
+        """Asks the worker to end after the job's current batch. May be called again."""
         self._stop_requested = True
         if self.horse_pid:
             with suppress(ProcessLookupError):  # it has just ended by itself
@@ -102,7 +102,10 @@ class PoolWorker(Worker):
             self._end_if_asked()
 
     def unsubscribe(self) -> None:
-        """Ends the thread that hears commands: told before it is woken, it does not go to sleep again for a minute."""
+        """Ends the thread that hears commands.
+
+        The flag is set before the thread is woken, else it would sleep for a minute more.
+        """
         if self.pubsub_thread is not None and self.pubsub is not None:
             self.pubsub_thread.stop()
             self.pubsub.unsubscribe()
@@ -132,7 +135,7 @@ class PoolWorker(Worker):
             super().check_for_suspension(burst)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Says that it is alive, and registers again where Redis has forgotten it."""
+        """Writes the heartbeat, and registers again where Redis has lost the worker."""
         if pipeline is not None:
             super().heartbeat(timeout, pipeline)
             return
@@ -149,7 +152,7 @@ class PoolWorker(Worker):
                     again.execute()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Runs a job to its end, even if it can no longer be told how it goes."""
+        """Runs a job to its end, also when its progress can no longer be written."""
         with self._sitting_out():
             super().execute_job(job, queue)
             return
@@ -169,7 +172,7 @@ class PoolWorker(Worker):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def setup_work_horse_signals(self) -> None:
-        """The horse ends between two batches when its worker says so, or is gone."""
+        """Has the horse end between two batches when its worker asks for it or has gone."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, ending.hear)
         end_with_parent()

@@ -44,7 +44,7 @@ class CheckedEmbedder:
 
     @property
     def identity(self) -> EmbedderIdentity:
-        """The embedder's."""
+        """The identity of the embedder."""
         return self._embedder.identity
 
     def vector(self, text: str) -> Vector | NoVector:
@@ -62,7 +62,7 @@ class CheckedEmbedder:
         return [NoVector.FAILED if answer is None else answer for answer in answers]
 
     def close(self) -> None:
-        """Ends the threads, without waiting for what is under way."""
+        """Ends the threads without waiting for calls under way."""
         self._calls.close()
 
     def _known(self, text: str) -> Vector | NoVector | None:

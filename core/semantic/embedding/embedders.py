@@ -60,7 +60,7 @@ class NoVector(StrEnum):
 
 
 class Embedder(Protocol):
-    """What turns texts into vectors."""
+    """Turns texts into unit vectors."""
 
     @property
     def identity(self) -> EmbedderIdentity:
@@ -70,11 +70,14 @@ class Embedder(Protocol):
         """Why this embedder would not see the whole text (cut off, unknown characters); None when it would."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One L2-normalised float32 row a text, in their order. Raises EmbedderError."""
+        """A float32 array of shape (texts, dimension), rows of length 1, in the order of the texts.
+
+        Raises EmbedderError.
+        """
 
 
 def normalized(vectors: npt.NDArray[Any]) -> Vectors:
-    """Rows of length 1. Rows that have no direction (zeros) stay as they are."""
+    """The rows scaled to length 1. Rows of zeros stay as they are."""
     rows = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     lengths[lengths == 0] = 1
@@ -115,7 +118,7 @@ class WordLlamaEmbedder:
 
     @property
     def identity(self) -> EmbedderIdentity:
-        """The wheel's version and the model in it."""
+        """The version of the package, and the model in it."""
         return self._identity
 
     def objection(self, text: str) -> NoVector | None:
@@ -134,7 +137,7 @@ class WordLlamaEmbedder:
         return NoVector.UNREADABLE if letters < self.LETTERS_A_PIECE * lettered else None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One row a text; zeros for a text without a piece."""
+        """A float32 array of shape (texts, 256), rows of length 1; zeros for a text without a known piece."""
         means = np.zeros((len(texts), self._identity.dimension), dtype=np.float32)
         try:
             encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -212,15 +215,18 @@ class OpenAIEmbedder:
 
     @property
     def identity(self) -> EmbedderIdentity:
-        """Model and server; a server that changes a model under the same name cannot be seen from here."""
+        """Model and server. A server that changes the model behind a name goes unnoticed."""
         return self._identity
 
     def objection(self, text: str) -> NoVector | None:
-        """Texts that a server might cut off in silence."""
+        """TOO_LONG for texts that a server might cut off without an error, else None."""
         return NoVector.TOO_LONG if len(text.encode("utf-8", "surrogatepass")) > self._max_bytes else None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One request for all. The message of a server's error is not kept: it may quote the text."""
+        """A float32 array of shape (texts, dimension), rows of length 1. One request for all.
+
+        Raises EmbedderError without
+        the server's message, which may quote the text."""
         if not texts:
             return np.zeros((0, self._identity.dimension), dtype=np.float32)
         try:

@@ -52,18 +52,18 @@ class SentenceTransformersEmbedder:
 
     @property
     def identity(self) -> EmbedderIdentity:
-        """Model and revision."""
+        """The model's name and revision."""
         return self._identity
 
     def objection(self, text: str) -> NoVector | None:
-        """Texts that the model would cut off, or read as "unknown word"."""
+        """Why the model would not see the whole text (too long, unknown words); None when it would."""
         pieces = self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"]
         if len(pieces) > self._model.max_seq_length:
             return NoVector.TOO_LONG
         return NoVector.UNREADABLE if self._model.tokenizer.unk_token_id in pieces else None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One batch."""
+        """A float32 array of shape (texts, dimension), rows of length 1. One batch. Raises EmbedderError."""
         if not texts:
             return np.zeros((0, self._identity.dimension), dtype=np.float32)
         try:
@@ -138,14 +138,14 @@ class OnnxEmbedder:
         return self._identity
 
     def objection(self, text: str) -> NoVector | None:
-        """Texts that the model would cut off, or read as "unknown word"."""
+        """Why the model would not see the whole text (too long, unknown words); None when it would."""
         ids = self._tokenizer.encode(text).ids
         if len(ids) > self._max_tokens:
             return NoVector.TOO_LONG
         return NoVector.UNREADABLE if self._unknown is not None and self._unknown in ids else None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """In batches of a few."""
+        """A float32 array of shape (texts, dimension), rows of length 1. In small batches. Raises EmbedderError."""
         batches = [self._run(texts[start : start + self.BATCH]) for start in range(0, len(texts), self.BATCH)]
         if not batches:
             return np.zeros((0, self._identity.dimension), dtype=np.float32)

@@ -49,7 +49,7 @@ DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardVerdict:
-    """Whether the texts may stand for each other as far as `guard` can tell; None: all enabled guards passed.
+    """Whether a guard lets the texts stand for each other. `guard` None: all enabled guards passed.
 
     `reason` quotes words of the texts: for the operator's screen, never for logs and metrics.
     """

@@ -53,7 +53,7 @@ _REMOVE_SCRIPT = load_script(__file__, "remove_row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A row that left."""
+    """The event of a removed row."""
 
     partition: Partition
     key: bytes
@@ -61,7 +61,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """A row that came, or changed."""
+    """The event of an added or replaced row."""
 
     partition: Partition
     row: Row
@@ -69,7 +69,7 @@ class Addition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Up to where a reader has read: a stream id, and when (seconds since the epoch)."""
+    """How far a reader has read: a stream id, and when (Unix seconds)."""
 
     last_id: bytes
     read_at: float
@@ -113,7 +113,7 @@ class VectorLog:
     # Writing
 
     def append_commands(self, partition: Partition, row: Row) -> list[Command]:
-        """What a writer sends in the pipeline that stores the entry; none for a row that is already dead."""
+        """The commands for the pipeline that stores the entry; none for a row that has already expired."""
         now = self._clock()
         if row.expires_at <= now:
             return []
@@ -159,7 +159,7 @@ class VectorLog:
     # Reading
 
     def read_command(self, namespace: str, position: Position) -> Command:
-        """What a reader sends beside its lookup; `changes` reads the reply. It never blocks."""
+        """The command for the changes since a position; `changes` reads its reply. It never blocks the server."""
         return (b"XREAD", b"COUNT", self._read_events, b"STREAMS", self._stream(namespace), position.last_id)
 
     def read_since(self, namespace: str, position: Position) -> Changes:
@@ -183,7 +183,10 @@ class VectorLog:
         )
 
     def begin(self, namespace: str) -> Position:
-        """The present end of the stream. Take it before `load`: what comes meanwhile is then read twice, not missed."""
+        """The present end of the stream.
+
+        Take it before `load`, so that changes in between are read twice and not missed.
+        """
         last: Any = self._client.xrevrange(self._stream(namespace), count=1)
         return Position(last_id=last[0][0] if last else _START, read_at=self._clock())
 
@@ -272,9 +275,9 @@ class VectorLog:
 
 
 class IndexFollower:
-    """Keeps one index like the log. Thread-safe; events that two threads read are applied once.
+    """Applies the log's changes to one index. Thread-safe; events that two threads read are applied once.
 
-    Writers need not touch the index: their own row comes back with the next changes, in the precision all have.
+    Writers need not touch the index: their own row comes back with the next changes, in the stored precision.
     """
 
     def __init__(self, log: VectorLog, index: SemanticIndex, *, clock: Callable[[], float] = time.time) -> None:
@@ -285,7 +288,7 @@ class IndexFollower:
         self._lock = Lock()
 
     def command(self, namespace: str) -> Command | None:
-        """What to send beside a lookup; None when the namespace must be loaded first (`catch_up`)."""
+        """The command to send beside a lookup; None when the namespace must be loaded first (`catch_up`)."""
         position = self._positions.get(namespace)
         return None if position is None else self._log.read_command(namespace, position)
 

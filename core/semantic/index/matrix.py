@@ -69,7 +69,7 @@ class Matrix:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the arrays, room to grow included."""
+        """Bytes of the arrays, room to grow included."""
         return self._arrays.nbytes
 
     def __contains__(self, key: bytes) -> bool:
@@ -81,7 +81,7 @@ class Matrix:
         return None if place is None else int(self._arrays.serials[place])
 
     def expires_at(self, key: bytes) -> float | None:
-        """When this key's row expires; None when there is no such row."""
+        """When this key's row expires, Unix seconds; None when there is no such row."""
         place = self._places.get(key)
         return None if place is None else float(self._arrays.expiries[place])
 
@@ -139,7 +139,7 @@ class Matrix:
         return True
 
     def remove_expired(self, now: float) -> int:
-        """Drops every row whose time has come; returns how many. Costs one pass over the expiries."""
+        """Drops every expired row. Returns their number. Costs one pass over the expiries."""
         expiries = self._arrays.expiries[: self.used]
         dead = np.flatnonzero(expiries <= now)
         if len(dead) > self.used // 8:

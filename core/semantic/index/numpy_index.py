@@ -68,10 +68,10 @@ class SemanticIndex(Protocol):
     """Rows by partition. Raises InvalidInput for a vector that is not finite, not of length 1 or not of the size."""
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
-        """Adds a row, or replaces the one with this key. One whose time has come is not added."""
+        """Adds a row, or replaces the one with this key. An expired row is not added."""
 
     def add_many(self, partition: Partition, rows: Iterable[Row]) -> None:
-        """Adds rows, or replaces those with their keys. Rows whose time has come are not added."""
+        """Adds rows, or replaces those with their keys. Expired rows are not added."""
 
     def remove(self, partition: Partition, row_key: bytes) -> bool:
         """Drops a row; False when there was none."""
@@ -112,7 +112,7 @@ class NumpyIndex:
         self._one_blas_thread = SingleThreadedBlas()
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
-        """Microseconds, but for the rare addition that makes the arrays larger."""
+        """Adds or replaces a row. Microseconds, except when the arrays have to grow. Raises InvalidInput."""
         require_unit_vector(vector, partition.embedder)
         if expires_at > self._clock():
             with self._lock:
@@ -120,7 +120,7 @@ class NumpyIndex:
                 self._evict()
 
     def add_many(self, partition: Partition, rows: Iterable[Row]) -> None:
-        """All or, when one is refused, none."""
+        """Adds or replaces rows: all, or none when one is invalid. Raises InvalidInput."""
         now = self._clock()
         chosen = {row.key: row for row in rows}.values()
         for row in chosen:
@@ -137,19 +137,20 @@ class NumpyIndex:
             self._evict()
 
     def remove(self, partition: Partition, row_key: bytes) -> bool:
-        """The place in the order of arrival is given back later."""
+        """Drops a row; False when there was none."""
         with self._lock:
             matrix = self._matrices.get(partition)
             return matrix is not None and self._drop(partition, matrix, row_key)
 
     def expires_at(self, partition: Partition, row_key: bytes) -> float | None:
-        """When a row's time comes; None when there is no such row."""
+        """When a row expires, Unix seconds; None when there is no such row."""
         with self._lock:
             matrix = self._matrices.get(partition)
             return None if matrix is None else matrix.expires_at(row_key)
 
     def search(self, partition: Partition, vector: Vector, k: int, minimum_similarity: float) -> list[Candidate]:
-        """A vector of another size than the embedder's raises InvalidInput, whatever is stored."""
+        """At most `k` live rows of at least this similarity (a cosine), best first. Raises InvalidInput for a vector of
+        another size than the embedder's."""
         require_unit_vector(vector, partition.embedder)
         matrix = self._matrices.get(partition)
         if matrix is None or k < 1:
@@ -163,14 +164,17 @@ class NumpyIndex:
         return [Candidate(key=key, similarity=similarity) for key, similarity in nearest]
 
     def clear(self, namespace: str) -> None:
-        """Frees the memory at once."""
+        """Drops all rows of a namespace and frees their memory."""
         with self._lock:
             for partition in [partition for partition in self._matrices if partition.namespace == namespace]:
                 matrix = self._matrices.pop(partition)
                 self._account(partition, -matrix.used)
 
     def counts(self, namespace: str | None = None) -> IndexCounts:
-        """Rows that have expired and were not met by a search since are counted too. The last two are for all."""
+        """How full the index is, rows not yet found to be expired included.
+
+        `expired` and `evicted` are of all namespaces.
+        """
         with self._lock:
             chosen = [
                 (partition, matrix)
@@ -188,7 +192,7 @@ class NumpyIndex:
             )
 
     def remove_expired(self) -> int:
-        """Drops rows whose time has come, in partitions that nobody searches as well; returns how many."""
+        """Drops all expired rows, also in partitions that are not searched. Returns their number."""
         now = self._clock()
         dropped = 0
         for partition in list(self._matrices):

@@ -1,4 +1,4 @@
-"""SharedVectors: keeps this process' index like the log of all processes.
+"""SharedVectors: keeps this process' index current with the log of all processes.
 
 Changes are read with every lookup, in one round trip. A namespace that was not met yet is loaded beside the requests:
 they wait a moment for it, and then do without what is not there yet.
@@ -72,19 +72,19 @@ class SharedVectors:
             self._loaded(namespace, None)
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
-        """One round trip. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
+        """Stores a row in the log. One round trip. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         with writing():
             self._log.append(partition, Row(key=row_key, vector=vector, expires_at=expires_at))
 
     def remove(self, partition: Partition, row_key: bytes) -> None:
-        """One round trip, for a row that is in the index still. Raises StoreUnavailable."""
+        """Removes a row that leads nowhere, if the index still holds it. One round trip. Raises StoreUnavailable."""
         expires_at = self._index.expires_at(partition, row_key)
         if expires_at is not None:
             with reading():
                 self._log.remove(partition, row_key, expires_at)
 
     def close(self) -> None:
-        """Ends the loaders, without waiting for what they load."""
+        """Ends the loaders without waiting for loading under way."""
         with self._lock:
             loaders, self._loaders = self._loaders, _new_loaders()
         loaders.shutdown(wait=False, cancel_futures=True)

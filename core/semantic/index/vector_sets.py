@@ -44,11 +44,14 @@ class VectorSetIndex:
         self._clock = clock
 
     def add(self, partition: Partition, row_key: bytes, vector: Vector, expires_at: float) -> None:
-        """One round trip, two when expired rows leave."""
+        """Adds or replaces a row. One round trip, two when expired rows are dropped. Raises redis.RedisError."""
         self.add_many(partition, (Row(key=row_key, vector=vector, expires_at=expires_at),))
 
     def add_many(self, partition: Partition, rows: Iterable[Row]) -> None:
-        """One round trip for all; the server still works on each for about a millisecond."""
+        """Adds or replaces rows. One round trip; the server works on each for about a millisecond.
+
+        Raises redis.RedisError.
+        """
         now = self._clock()
         vectors, expiries = self._names(partition)
         live = [row for row in rows if row.expires_at > now]
@@ -75,11 +78,13 @@ class VectorSetIndex:
             self._remove(partition, dead)
 
     def remove(self, partition: Partition, row_key: bytes) -> bool:
-        """One round trip."""
+        """Drops a row; False when there was none. One round trip. Raises redis.RedisError."""
         return self._remove(partition, [row_key])
 
     def search(self, partition: Partition, vector: Vector, k: int, minimum_similarity: float) -> list[Candidate]:
-        """One round trip. Approximate: the server's graph search may miss a row."""
+        """At most `k` live rows of at least this similarity (a cosine), best first. One round trip.
+
+        Approximate: the server's graph search may miss a row. Raises redis.RedisError."""
         require_unit_vector(vector, partition.embedder)
         if k < 1:
             return []
@@ -105,7 +110,7 @@ class VectorSetIndex:
         self._client.unlink(partitions, *names, *(_expiries_of(name) for name in names))
 
     def counts(self, namespace: str | None = None) -> IndexCounts:
-        """Asks the server for every partition of a namespace; None gives zeros: partitions are listed by namespace."""
+        """Counts of a namespace, by asking the server for each partition; zeros for None. Raises redis.RedisError."""
         names: Any = []
         if namespace is not None:
             names = self._client.zrangebyscore(self._partitions(namespace), self._clock(), "+inf")

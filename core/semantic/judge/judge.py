@@ -61,7 +61,10 @@ class SharedBudget:
         self._spent: LRUCache[str, int] = LRUCache(MAX_SPENT)
 
     def take(self, namespace: str) -> bool:
-        """One round trip, none once the hour's budget is known to be spent."""
+        """Takes one call from the budget; False when none is left this hour.
+
+        One round trip; none once the budget is known to be
+        spent. Never raises."""
         hour = int(self._clock() // HOUR_SECONDS)
         with self._lock:
             is_spent = self._spent.get(namespace) == hour
@@ -116,7 +119,10 @@ class ProviderJudge:
     def rule(
         self, namespace: str, question: str, stored: CacheEntry, *, deadline_seconds: float | None = None
     ) -> Judgement:
-        """Whether a stored answer may be given to a question. Costs nothing when the texts cannot be judged."""
+        """The judge's ruling on giving a stored answer to a question.
+
+        No call, and no cost, when the texts cannot be judged.
+        """
         began = time.perf_counter()
         answer = Completion(body=stored.body or {}).text
         asked = build_messages(question, stored.prompt, answer) if answer.strip() else None
@@ -139,7 +145,7 @@ class ProviderJudge:
         return judgement
 
     def close(self) -> None:
-        """Ends its threads and its provider's connections."""
+        """Ends the judge's threads and closes its provider."""
         self._calls.close()
         self._provider.close()
 
@@ -187,6 +193,6 @@ class ProviderJudge:
     def _breaker_changed(self, is_open: bool) -> None:
         if is_open:
             self._count("judge_breaker_openings", 1)
-            logger.warning("the judge does not answer as it should: near matches are misses, one probe a second")
+            logger.warning("the judge keeps failing: near matches are misses, one probe a second")
         else:
             logger.warning("the judge answers again")

@@ -26,7 +26,7 @@ MAX_REASON_CHARACTERS = 200
 
 
 class Ruling(StrEnum):
-    """What a verdict comes to. Only YES serves the stored answer."""
+    """The result of judging. Only YES serves the stored answer."""
 
     YES = "yes"
     NO = "no"

@@ -35,11 +35,11 @@ class Archive:
         self._lookups = Journal(client, outbox, names.LOOKUPS, keep=KEPT_LOOKUPS, ttl_seconds=LOOKUP_SECONDS)
 
     def add_label(self, record: PairRecord) -> None:
-        """Adds a label."""
+        """Adds a label. Returns at once, never raises."""
         self._labels.add(encode(record))
 
     def add_lookup(self, record: LookupRecord) -> None:
-        """Adds a lookup."""
+        """Adds a lookup record. Returns at once, never raises."""
         self._lookups.add(encode(record))
 
     def labels(self, namespace: str | None = None, since: float | None = None) -> Iterator[PairRecord]:
@@ -68,15 +68,15 @@ class Archive:
 
     @property
     def dropped(self) -> int:
-        """Commands that Redis did not take so far."""
+        """Number of commands that Redis did not take so far."""
         return self._outbox.dropped if self._outbox is not None else 0
 
     def flush(self) -> None:
-        """Writes what was added so far."""
+        """Writes all records added so far. Blocks until Redis has them or has refused them."""
         if self._outbox is not None:
             self._outbox.flush()
 
     def close(self) -> None:
-        """Writes what was added and ends the thread."""
+        """Writes all records added and ends the thread."""
         if self._outbox is not None:
             self._outbox.close()

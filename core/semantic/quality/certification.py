@@ -19,7 +19,7 @@ FEWEST_ERRORS = 3
 
 
 def support(labels: Sequence[PairRecord], serve: float) -> CurvePoint:
-    """What labels say of a cosine to serve from: errors per hit, and their upper bound (1.0 without labels)."""
+    """Errors per hit among labels at a cosine to serve from, and their upper bound (1.0 without labels)."""
     return curve(fair_sample(of_latest_embedder(labels, ())[0]), (serve,))[0]
 
 
@@ -39,7 +39,7 @@ def is_stricter(threshold: Threshold, in_force: Threshold) -> bool:
 
 
 def refusal(point: CurvePoint, serve: float, budget: float) -> ThresholdRefused:
-    """Why a threshold is not published, with the number of labels that would support it."""
+    """Why a threshold is refused, in one sentence, with the number of labels that would support it."""
     needed = labels_still_needed(point.errors, point.labels, budget)
     return ThresholdRefused(
         f"labels do not support {serve:.3f} within {budget:.0%} false hits: of "
@@ -48,5 +48,5 @@ def refusal(point: CurvePoint, serve: float, budget: float) -> ThresholdRefused:
 
 
 def figures(point: CurvePoint | Tightening) -> dict[str, float]:
-    """The figures of a decision, as the audit record has them."""
+    """The figures of a decision, for its audit record."""
     return {"labels": point.labels, "errors": point.errors, "bound": round(point.bound, 5)}

@@ -1,4 +1,4 @@
-"""Evidence: what judges and operators said of near matches, kept, shown, and turned into thresholds that hold.
+"""Evidence: the labels of judges and operators on near matches, kept, shown, and turned into certified thresholds.
 
 Requests only leave notes here; a thread writes them. Answers are never among them, and texts only where prompts may be
 kept.
@@ -81,15 +81,15 @@ class Evidence:
             self._samples.put(sample_of(identity, threshold, result, now))
 
     def add(self, record: PairRecord) -> None:
-        """Notes a label."""
+        """Adds a label to the evidence. Returns at once, never raises."""
         self._archive.add_label(record)
 
     def flush(self) -> None:
-        """Writes what was noted so far."""
+        """Writes all evidence added so far. Blocks until Redis has it or has refused it."""
         self._archive.flush()
 
     def close(self) -> None:
-        """Writes what was noted and ends the thread."""
+        """Writes all evidence added and ends the thread."""
         self._archive.close()
 
     # Judging afterwards
@@ -103,9 +103,9 @@ class Evidence:
         return self._samples.take(most)
 
     def add_sample(self, sample: Sample, stored: CacheEntry, judgement: Judgement) -> None:
-        """Notes what a judge said of a hit afterwards; a word that is neither yes nor no is no label.
+        """Adds a judge's later label of a hit; a ruling that is neither yes nor no is no label.
 
-        What it calls different is not served again. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        A pair labelled different is not served again. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
         """
         if judgement.word not in ("yes", "no"):
             return
@@ -117,9 +117,9 @@ class Evidence:
     # Operators
 
     def label(self, pair: str, equivalent: bool, *, actor: Acting) -> Pair:
-        """An operator says whether a stored answer answers a question; it counts for more than a judge's word.
+        """Adds an operator's label of a pair, which overrides a judge's. Returns the pair as labelled.
 
-        What is called different is not served again, and the threshold is tightened when that shows it to be too low.
+        A pair labelled different is not served again, and the threshold is tightened when that shows it to be too low.
         Raises InvalidInput for a pair that is not kept, OutcomeUnknown when the label may be lost: give it again.
         """
         by = self._thresholds.audit.by(actor).require(Action.LABEL)
@@ -137,7 +137,7 @@ class Evidence:
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
     def call_different(self, namespace: str, pair: str, *, actor: Acting) -> Pair | None:
-        """An operator says that a stored answer does not answer a question: it is not served again.
+        """Adds an operator's label that a stored answer does not answer a question: it is not served again.
 
         The pair as it is then labelled; None when it is not kept, so that this is no evidence. Raises AccessDenied,
         StoreUnavailable, WriteRefused, and OutcomeUnknown when the label may be lost: give it again.
@@ -171,7 +171,7 @@ class Evidence:
     # Conclusions
 
     def report(self, namespace: str, *, since: float | None = None) -> EvidenceReport:
-        """What is known of a namespace's near matches, of the embedder that was used last."""
+        """The report on a namespace's near matches, for the embedder that was used last."""
         labels = list(self._archive.labels(namespace, since))
         return self._report(namespace, labels, list(self._archive.lookups(namespace, since)), since)
 
@@ -203,7 +203,7 @@ class Evidence:
     def replay(
         self, namespace: str, thresholds: Sequence[float] = GRID, *, since: float | None = None
     ) -> list[ReplayPoint]:
-        """The threshold lab: what the recorded lookups would have come to at other thresholds, without a judge.
+        """The threshold lab: the results that recorded lookups would have had at other thresholds, without a judge.
 
         Thresholds below what was looked at find no more than that: `grey` is the lowest.
         """
@@ -213,7 +213,7 @@ class Evidence:
         return reports.replay(lookups, labels, thresholds)
 
     def support(self, namespace: str, serve: float) -> CurvePoint:
-        """What all labels say of a cosine to serve from: errors per hit, and their upper bound (1.0 without labels)."""
+        """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels)."""
         return certification.support(list(self._archive.labels(namespace)), serve)
 
     def publish(

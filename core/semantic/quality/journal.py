@@ -18,7 +18,7 @@ _FIELD = b"r"
 class Journal:
     """The latest `keep` records, roughly. `add` never waits and never raises.
 
-    Without `ttl_seconds` the stream stays: what was labelled by hand must not go away because nobody asked for long.
+    Without `ttl_seconds` the stream stays: labels made by hand must not expire because there was no traffic.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Journal:
         self._here: deque[bytes] = deque(maxlen=keep)
 
     def add(self, record: bytes) -> None:
-        """Takes a record."""
+        """Adds a record. Returns at once, never raises."""
         if self._outbox is None:
             self._here.append(record)
             return

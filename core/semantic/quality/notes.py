@@ -143,7 +143,7 @@ def operator_label(pair: Pair, equivalent: bool, by: str, now: float) -> PairRec
 
 
 def sample_of(identity: Identity, threshold: Threshold, result: SemanticResult, now: float) -> Sample:
-    """A hit that is to be judged afterwards, its question whole."""
+    """A sample of a hit to be judged afterwards, with the whole question."""
     return Sample(
         at=now,
         namespace=identity.namespace,

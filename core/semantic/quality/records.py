@@ -138,12 +138,12 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> bool | None:
-        """The operator's, else the judge's."""
+        """The operator's label, else the judge's; None without one."""
         return self.judge_label if self.operator_label is None else self.operator_label
 
 
 def pair_id(namespace: str, question: str, stored: str) -> str:
-    """Stands for two texts in a namespace: 32 hex digits."""
+    """The id of a pair of texts in a namespace: 32 hex digits."""
     texts = f"{namespace}\0{len(question)}:{question}{stored}"
     return blake2b(texts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

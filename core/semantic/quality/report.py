@@ -55,11 +55,11 @@ class FalseHits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """Wrong ones of those checked."""
+        """Share of wrong answers among those checked, 0 to 1; None when none was checked."""
         return self.errors / self.checked
 
     def verdict(self, budget: float) -> bool | None:
-        """Whether the budget is held: True is proved, False is what was measured, None is not known yet."""
+        """Whether the budget is held: True is proved, False was measured, None is not known yet."""
         if self.bound <= budget:
             return True
         return False if self.share > budget else None
@@ -103,13 +103,13 @@ class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """The report as plain JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
 
 class ReplayPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What recorded lookups would have come to at a threshold, without a judge.
+    """The result that recorded lookups would have had at one threshold, without a judge.
 
     `hits` of `lookups` would have been served; of those `labelled` have a label and `errors` are wrong. `bound` is the
     upper bound on the share of wrong ones, 1.0 without labels.
@@ -124,7 +124,7 @@ class ReplayPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def hit_rate(self) -> float:
-        """Share of the lookups."""
+        """Share of the lookups that would have been hits, 0 to 1."""
         return self.hits / self.lookups if self.lookups else 0.0
 
 
@@ -138,7 +138,7 @@ def report(
     embedder: str,
     since: float | None,
 ) -> EvidenceReport:
-    """The report. Records and lookups are those of the namespace and embedder."""
+    """The report on a namespace, from the records and lookups of that namespace and one embedder."""
     labels = fair_sample(records)
     point = None if threshold.serve is None else curve(labels, (threshold.serve,))[0]
     return EvidenceReport(
@@ -192,7 +192,7 @@ def _judging(records: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> 
 def replay(
     lookups: Sequence[LookupRecord], labels: Mapping[str, bool], thresholds: Iterable[float]
 ) -> list[ReplayPoint]:
-    """What lookups would have come to at other thresholds; `labels` by pair."""
+    """The results that recorded lookups would have had at other thresholds. `labels` are by pair id."""
     # What a lookup would serve at any threshold: its nearest neighbour that no guard refuses.
     nearest = [first for lookup in lookups if (first := next((seen for seen in lookup.seen if not seen.guard), None))]
     points = []

@@ -28,7 +28,7 @@ class SampleQueue:
         self._here: deque[bytes] = deque(maxlen=KEPT_SAMPLES)
 
     def put(self, sample: Sample) -> None:
-        """Adds a sample; never waits and never raises."""
+        """Adds a sample. Never waits and never raises."""
         value = encode(sample)
         if self._outbox is None:
             self._here.append(value)

@@ -38,7 +38,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ThresholdAction(StrEnum):
-    """How a version came about."""
+    """The act that made a version."""
 
     PUBLISHED = "published"
     ROLLED_BACK = "rolled-back"
@@ -108,7 +108,7 @@ class Thresholds:
         expected: int | None = None,
         evidence: Mapping[str, Any] | None = None,
     ) -> Published:
-        """Puts a threshold in force. `evidence`: what labels say of it, for the audit record.
+        """Puts a threshold in force. `evidence` are the figures of its labels, for the audit record.
 
         `expected` is the version that it is to follow: ThresholdRefused when another one is in force by then. Raises
         InvalidInput, AccessDenied.
@@ -149,7 +149,7 @@ class Thresholds:
     ) -> Published | None:
         """Raises the cosine to serve from, by itself. None: from now on nothing is served without a judge.
 
-        Does nothing, and gives None, when another version than the one `seen` is in force by now, or when it would
+        Does nothing, and returns None, when another version than the one `seen` is in force by now, or when it would
         loosen.
         """
         if seen.serve is None or (serve is not None and serve <= seen.serve):

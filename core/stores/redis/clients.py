@@ -1,4 +1,4 @@
-"""Clients of Redis, for any address: what they wait for, and what they try again."""
+"""Clients of Redis, for any address: their time-outs and retries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .address import Address, ServerKind, parse_address
 from .cluster import ClusterClient
 
 MOST_CONNECTIONS = 10_000
-"""More than any process has threads: the library's own limit, 100, fails whoever comes next as if Redis were down."""
+"""More than any process has threads: at the library's own limit, 100, the next caller fails as if Redis were down."""
 
 _DRIVER = DriverInfo()
 """What connections say of themselves. Made once: the library would read its own package's metadata for each, 3 ms."""

@@ -1,7 +1,7 @@
 """Redis Cluster: which of its servers has a key, and a client that connects when it is first used.
 
-Whoever begins while the cluster is away begins all the same, as with one server. Lookups, stores and sweeps go straight
-to the server that has their slot; everything else goes through the library's client, which follows redirections.
+A process can start while the cluster is away, as with one server. Lookups, stores and sweeps go straight to the server
+that has their slot; everything else goes through the library's client, which follows redirections.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class _Cluster(RedisCluster):
 
 
 class _Pipeline(ClusterPipeline):
-    """The same for its pipelines."""
+    """The library's pipeline, with the same two changes."""
 
     def execute_command(self, *words: Any, **options: Any) -> Any:
         return super().execute_command(*_named(words), **options)  # type: ignore[no-untyped-call]
@@ -125,14 +125,14 @@ class ClusterServers:
         self._refresh_at = 0.0
 
     def ask(self, name: bytes, command: bytes) -> Any:
-        """What a packed command gives."""
+        """The reply to a packed command. Raises redis.RedisError."""
         [reply] = self.ask_all(name, command, 1)
         if isinstance(reply, redis.ResponseError):
             raise reply
         return reply
 
     def ask_all(self, name: bytes, commands: bytes, count: int) -> list[Any]:
-        """What so many packed commands give. A slot that has moved is followed once, and remembered."""
+        """The replies to `count` packed commands, in order. Follows a slot that has moved once, and remembers it."""
         replies = self._ask_all(name, commands, count)
         moved = next((reply for reply in replies if isinstance(reply, AskError)), None)
         if isinstance(moved, MovedError):

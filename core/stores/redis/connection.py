@@ -39,7 +39,7 @@ class ThreadConnections:
         self._all: list[Any] = []
 
     def ask(self, command: bytes) -> Any:
-        """What a packed command gives. Raises redis.RedisError.
+        """The reply to a packed command. Raises redis.RedisError.
 
         A connection that the server closed while it was idle is opened again once; nothing else is tried twice.
         """
@@ -49,7 +49,7 @@ class ThreadConnections:
         return reply
 
     def ask_all(self, commands: bytes, count: int) -> list[Any]:
-        """What so many packed commands give, in one round trip; an error that one of them gives is in its place.
+        """The replies to `count` packed commands, in order, in one round trip; an error reply is in its place.
 
         When they were sent, the connection closed and no other can be had, they may have been done: the error is that
         of a connection closed, not of one refused.

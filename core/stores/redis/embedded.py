@@ -70,7 +70,7 @@ def find_server() -> ServerBinary:
 
 
 def server_at(path: Path) -> ServerBinary | None:
-    """The server program at a path; None when it does not run or does not tell its version."""
+    """The server program at a path; None when it does not run or print its version."""
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -57,7 +57,7 @@ class RedisIndex:
         self._servers: Servers = ClusterServers(client) if isinstance(client, ClusterClient) else OneServer(client)
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
-        """All entries of a slot by a full pass over its fixed prefix."""
+        """All entries and aliases of a slot in batches, by a full SCAN over its prefix."""
         pages = self._servers.names(slot.entries)
         while True:
             with reading():
@@ -70,7 +70,7 @@ class RedisIndex:
     def scan_matching(
         self, slot: Slot, incarnation: bytes, filters: Sequence[SweepFilter], *, whole: bool, batch: int = 500
     ) -> Iterator[ScanPage]:
-        """The same pass, in which the server leaves out what is not hit; on a cluster nothing is left out."""
+        """A full SCAN over a slot; the server leaves out values that do not match, except on a cluster."""
         if not isinstance(self._servers, OneServer):
             yield from map(ScanPage, self.walk(slot, whole=whole, batch=batch))
             return
@@ -171,12 +171,12 @@ class RedisIndex:
         return found[:limit]
 
     def count_model(self, slot: Slot, model: str, created_before: float | None = None) -> int:
-        """How many entries the index lists for a model."""
+        """Number of entries that the index lists for a model."""
         with reading():
             return self._client.zcount(slot.by_model(model), "-inf", _highest(created_before))
 
     def models(self, slot: Slot) -> dict[str, int]:
-        """Models the index knows, with how many entries it lists for each."""
+        """Models in the index, with the number of entries listed for each."""
         with reading():
             # No script, which a server that lets nobody write would not run either.
             names = cast("dict[bytes, bytes]", self._client.hgetall(slot.models))
@@ -188,7 +188,7 @@ class RedisIndex:
     def remove_model(
         self, slot: Slot, model: str, before: Stamp, *, created_before: float | None = None, batch: int = 200
     ) -> Iterator[Removed]:
-        """Deletes what the index lists and what was stored before a stamp, by one script a batch, oldest first."""
+        """Deletes a model's listed entries that were stored before a stamp, by one script a batch, oldest first."""
         rows = batch // 2  # each names an entry and its alias
         skipped = 0
         while True:
@@ -210,7 +210,7 @@ class RedisIndex:
             skipped += seen - gone
 
     def prune_index(self, slot: Slot) -> int:
-        """Drops index rows whose entries are gone: they expire without the index being told."""
+        """Drops index rows whose entries have expired. Returns their number."""
         dropped = 0
         for model in self.models(slot):
             passed = 0

@@ -1,4 +1,4 @@
-"""What a Redis server says of itself, in the project's words: version, memory, persistence, policy."""
+"""The INFO of a Redis server as a `StoreInfo`: version, memory, persistence, policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..base import Persistence, StoreInfo
 
 
 def server_info(server: redis.Redis) -> StoreInfo:
-    """What one server says of itself. Two round trips. Raises redis.RedisError."""
+    """State and configuration of one server. Two round trips. Raises redis.RedisError."""
     reply = server.info("everything")
     return StoreInfo(
         kind="redis",
@@ -44,7 +44,7 @@ def _saves(server: redis.Redis) -> bool:
 
 
 def _stops_when_it_cannot_save(server: redis.Redis) -> bool:
-    """Whether writes are refused after a failed snapshot, as they are unless the server was told to go on."""
+    """Whether writes are refused after a failed snapshot, as they are by default."""
     try:
         goes_on = server.config_get("stop-writes-on-bgsave-error").get("stop-writes-on-bgsave-error") == "no"
     except redis.ResponseError:
@@ -53,7 +53,7 @@ def _stops_when_it_cannot_save(server: redis.Redis) -> bool:
 
 
 def combined_info(infos: Sequence[StoreInfo]) -> StoreInfo:
-    """Sums, and of the rest the worst: a cluster is as good as the least of its servers."""
+    """The state of a cluster: sums of bytes and counts, and the worst value of everything else."""
     first = min(infos, key=lambda info: [int(part) for part in info.version.split(".") if part.isdecimal()])
     limits = [info.max_bytes for info in infos]
     policies = [info.policy for info in infos]

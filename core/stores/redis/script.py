@@ -20,7 +20,7 @@ Constant = int | bytes | Sequence[bytes]
 
 
 def load_script(module_file: str, name: str, **constants: Constant) -> str:
-    """Text of `scripts/{name}.lua` in the folder of a module, given by its `__file__`.
+    """The text of `scripts/{name}.lua` in the folder of a module, given by its `__file__`.
 
     `constants` are values that Python and the script share: a line in front defines them as Lua locals.
     """
@@ -47,7 +47,7 @@ class Script:
         self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
 
     def __call__(self, servers: Servers, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        """Runs it on the server that has the keys: all of them have one hash tag. One round trip.
+        """Runs the script on the server that has the keys, which share one hash tag. Returns its reply. One round trip.
 
         Raises redis.RedisError.
         """

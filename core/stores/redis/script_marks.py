@@ -1,7 +1,7 @@
 """ScriptMarks: a number for each name that can be raised on a Redis that takes no writes.
 
 A server that is full, a replica, or one whose last save failed refuses every write. It still learns Lua scripts
-(SCRIPT LOAD) and tells which ones it knows (SCRIPT EXISTS), because these change no data. So mark N of a name is a
+(SCRIPT LOAD) and reports which ones it knows (SCRIPT EXISTS), because these change no data. So mark N of a name is a
 script that says so in its text and is never run. Marks cannot be taken back one by one, only added: hence numbers. They
 are lost when the server restarts or its scripts are flushed, so they are for what must work at once and be written down
 later.

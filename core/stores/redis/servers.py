@@ -1,4 +1,4 @@
-"""Which server has a key: the only one. `core.stores.redis.cluster` tells it for many."""
+"""Which server has a key, on a single server. `core.stores.redis.cluster` does it for many."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Servers(Protocol):
     """
 
     def ask(self, name: bytes, command: bytes) -> Any:
-        """What a packed command gives."""
+        """The reply to a packed command sent to the server that has the key `name`."""
         ...
 
     def ask_all(self, name: bytes, commands: bytes, count: int) -> list[Any]:
-        """What so many packed commands give, in one round trip; an error that one gives is in its place."""
+        """The replies to `count` packed commands, in order, in one round trip; an error reply is in its place."""
         ...
 
     def names(self, prefix: bytes) -> Iterator[list[bytes]]:
@@ -43,18 +43,18 @@ class Servers(Protocol):
 
 
 class OneServer:
-    """The only server."""
+    """A single server, which has all keys."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._connections = ThreadConnections(client)
 
     def ask(self, name: bytes, command: bytes) -> Any:
-        """What a packed command gives."""
+        """The reply to a packed command sent to the server that has the key `name`."""
         return self._connections.ask(command)
 
     def ask_all(self, name: bytes, commands: bytes, count: int) -> list[Any]:
-        """What so many packed commands give."""
+        """The replies to `count` packed commands, in order, in one round trip; an error reply is in its place."""
         return self._connections.ask_all(commands, count)
 
     def names(self, prefix: bytes) -> Iterator[list[bytes]]:
@@ -62,7 +62,7 @@ class OneServer:
         return scan(self._client, prefix)
 
     def each(self) -> list[redis.Redis]:
-        """The client."""
+        """The client of the single server."""
         return [self._client]
 
     def close(self) -> None:

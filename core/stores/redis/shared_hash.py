@@ -135,8 +135,8 @@ def shared_hash(client: redis.Redis | None, key: bytes) -> SharedHash:
 class RecentReads(Generic[T]):
     """Results of reads by name, each given again until it is COPY_SECONDS old. Threads may share it.
 
-    The age counts from before the read, so that who changes a value and then waits COPY_SECONDS knows that no process
-    goes by the old one. `monotonic` gives seconds on a clock that does not jump.
+    The age counts from before the read, so that COPY_SECONDS after a change no process uses
+    the old value. `monotonic` gives seconds on a clock that does not jump.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

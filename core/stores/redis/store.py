@@ -45,7 +45,7 @@ class RedisStore(RedisIndex):
         self._records: dict[bytes, tuple[bytes, InvalidationRecord]] = {}
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """The values at these digests and the slot's record: one MGET."""
+        """The values at these digests, None where there is none, and the slot's record, by one MGET."""
         try:
             values: list[bytes | None] = self._servers.ask(slot.record, _read_command(slot, tuple(digests)))
         except redis.RedisError as error:
@@ -122,7 +122,7 @@ class RedisStore(RedisIndex):
         return outcome, decode_record(reply[1]) if outcome is StoredAs.MOVED else None
 
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
-        """Puts a value in another's place by one script, if nothing has changed."""
+        """Replaces `seen` by `value` by one script, if both it and the record's stamp are unchanged; else False."""
         point = [stamp.incarnation.hex().encode(), b"%020d" % stamp.sequence]
         arguments = [*point, seen, value, b"%d" % max(1, ttl_ms)]
         with writing():
@@ -131,31 +131,36 @@ class RedisStore(RedisIndex):
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
     ) -> InvalidationRecord:
-        """Applies a pure change by compare-and-swap until no one came between; the new record."""
-        doomed = slot.entry(remove) if remove is not None else slot.prefix + b"nothing"
+        """Applies a pure change by compare-and-swap, repeated until no other change came between.
+
+        Returns the new record.
+        """
+        removed = slot.entry(remove) if remove is not None else slot.prefix + b"nothing"
         with writing():
             current = self._listed_record(slot)
             while True:
                 record = self._parse(slot, current) or new_record()
                 changed = change(record)
-                reply: list[Any] = _SWAP(self._servers, [slot.record, doomed], [current or b"", encode_record(changed)])
+                reply: list[Any] = _SWAP(
+                    self._servers, [slot.record, removed], [current or b"", encode_record(changed)]
+                )
                 if reply[0] == 1:
                     return changed
                 current = reply[1]
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
-        """By WAIT."""
+        """Number of replicas that have acknowledged all writes so far, by WAIT. Blocks up to `timeout_seconds`."""
         return int(self._waited(slot, [b"WAIT", b"%d" % replicas], lambda have: have >= replicas, timeout_seconds))
 
     def synced(self, slot: Slot, timeout_seconds: float) -> bool:
-        """By WAITAOF, which Redis has from 7.2 on."""
+        """Whether all writes so far are on disk, by WAITAOF (Redis 7.2 or later). Blocks up to `timeout_seconds`."""
         local, _ = self._waited(slot, [b"WAITAOF", b"1", b"0"], lambda reply: reply[0] > 0, timeout_seconds)
         return bool(local)
 
     def _waited(self, slot: Slot, wait: list[bytes], is_enough: Callable[[Any], bool], timeout_seconds: float) -> Any:
         """What there is in the end, asked for again and again: no wait may be longer than a client's patience.
 
-        Each is after a command that takes note of how far the server is, whoever's the latest write was.
+        Each wait follows a command that notes the server's position, so that it covers the writes of all connections.
         """
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -169,7 +174,7 @@ class RedisStore(RedisIndex):
                 return reply
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
-        """Takes the single-flight lease for an answer."""
+        """Takes the single-flight lease for an answer; False when another caller holds it."""
         name = _lease(slot, claim)
         with writing():
             return bool(self._servers.ask(name, packed([b"SET", name, claim.token, b"NX", b"PX", b"%d" % ttl_ms])))
@@ -197,15 +202,18 @@ class RedisStore(RedisIndex):
             return bool(self._servers.ask(name, packed([b"EXISTS", name])))
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
-        """Deletes those that still carry the stamp that was seen, by one script a model."""
+        """Deletes each value that still carries the stamp its removal names, by one script a model.
+
+        Returns counts and bytes.
+        """
         by_model: dict[str, list[Removal]] = {}
         for removal in removals:
             by_model.setdefault(removal.model, []).append(removal)
         total = Removed()
-        for model, doomed in by_model.items():
-            keys = [slot.by_model(model), *(slot.entry(removal.digest) for removal in doomed)]
+        for model, of_model in by_model.items():
+            keys = [slot.by_model(model), *(slot.entry(removal.digest) for removal in of_model)]
             arguments: list[bytes] = []
-            for removal in doomed:
+            for removal in of_model:
                 arguments += [
                     codec.stamp_bytes(removal.stamp.incarnation, removal.stamp.sequence),
                     b"" if removal.created_at is None else repr(removal.created_at).encode(),
@@ -216,7 +224,7 @@ class RedisStore(RedisIndex):
         return total
 
     def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
-        """Seconds until Redis deletes an entry."""
+        """Seconds until Redis deletes an entry; None when there is none."""
         with reading():
             left = self._client.pttl(slot.entry(digest))
         return left / 1000 if left >= 0 else None

@@ -109,39 +109,39 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
         ),
         waiting(
             "Callers wait",
-            "What half of the callers waited at most (p50), hits, misses and bypasses together. Without the cache: "
-            "what half of the same callers would have waited at most, a hit as long as its answer took to generate, "
-            "everything else as long as the provider took.",
+            "Median time that callers waited (p50), over hits, misses and bypasses. Without the cache: the median of "
+            "what they would have waited, a hit for as long as its answer took to generate, all others for as long as "
+            "the provider took.",
             lambda summary: summary.with_cache,
             below=f"{milliseconds(now.without_cache.p50_ms)} without the cache",
         ),
         waiting(
             "A hit takes",
-            "What half of the callers with a hit waited at most (p50).",
+            "Median time that callers with a hit waited (p50).",
             lambda summary: summary.hit_latency,
         ),
         waiting(
             "A miss takes",
-            "What half of the callers with a miss waited at most (p50); mostly the provider.",
+            "Median time that callers with a miss waited (p50), mostly for the provider.",
             lambda summary: summary.miss_latency,
         ),
     ]
 
 
 def of_store(
-    count: int | None, facts: StoreInfo | None, buckets: Sequence[GaugeBucket], namespace: str | None
+    count: int | None, store: StoreInfo | None, buckets: Sequence[GaugeBucket], namespace: str | None
 ) -> list[Tile]:
     """Tiles of what is stored now, and what was evicted in the window. Their trend is of the namespace.
 
     `buckets` are empty without Redis, where nothing is sampled.
     """
     samples = [bucket.last for bucket in buckets if bucket.last is not None]
-    full = facts.used_bytes / facts.max_bytes if facts and facts.used_bytes and facts.max_bytes else None
-    parts = [f"{share(full, 0)} of {size(facts.max_bytes)}" if facts and full is not None else "no limit is set"]
+    full = store.used_bytes / store.max_bytes if store and store.used_bytes and store.max_bytes else None
+    parts = [f"{share(full, 0)} of {size(store.max_bytes)}" if store and full is not None else "no limit is set"]
     if samples:
         parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
-    elif facts:
-        parts.append(f"{number(facts.evicted)} evicted since it started")
+    elif store:
+        parts.append(f"{number(store.evicted)} evicted since it started")
     return [
         Tile(
             label="Entries",
@@ -152,7 +152,7 @@ def of_store(
         ),
         Tile(
             label="Memory",
-            value=size(facts.used_bytes) if facts else size(None),
+            value=size(store.used_bytes) if store else size(None),
             below=" · ".join(parts),
             more_is_better=False,
             trend=tuple(float(sample.used_bytes) for sample in samples if sample.used_bytes is not None),

@@ -1,4 +1,4 @@
-"""Everything the console changes: one call each, to what checks the actor's role, and what became of it in words."""
+"""Everything the console changes: one call each, to what checks the actor's role, and its result in words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from workers.queue import JobView
 Value = TypeVar("Value")
 
 DONE_SECONDS = 15
-"""How long a success is told."""
+"""Seconds for which a success is shown."""
 
 
 class Ending(StrEnum):
@@ -41,9 +41,9 @@ class Ending(StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an action, in one sentence, and when (Unix seconds).
+    """The result of an action, in one sentence, and its time (Unix seconds).
 
-    `without_writes`: it was refused because Redis takes none.
+    `without_writes`: it was refused because Redis takes no writes.
     """
 
     ending: Ending
@@ -53,7 +53,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str]) -> Value | None:
-    """Does it; what became of it is shown where `show_last(name)` stands. None when it failed."""
+    """Performs an action, whose result `show_last(name)` shows. Returns its value; None when it failed."""
     value: Value | None = None
     now = time.time()
     try:
@@ -72,18 +72,18 @@ def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str]) -
 
 
 def last(name: str) -> Result | None:
-    """What became of the latest action of this name in this session."""
+    """The result of the latest action of this name in this session."""
     result: Result | None = st.session_state.get(f"result-{name}")
     return result
 
 
 def forget_last(name: str) -> None:
-    """Shows it no more."""
+    """Drops the result of the latest action of this name."""
     st.session_state.pop(f"result-{name}", None)
 
 
 def show_last(name: str) -> None:
-    """Says what became of the latest action of this name: success for a while, anything else until the next one."""
+    """Draws the result of the latest action of this name: a success for a while, a failure until the next action."""
     result = last(name)
     if result is None or (result.ending is Ending.DONE and time.time() - result.at > DONE_SECONDS):
         return
@@ -103,7 +103,7 @@ def show_last(name: str) -> None:
 def invalidate(
     criteria: Criteria, *, soft: bool, hold_seconds: float, request_id: str, preview: Preview | None, name: str
 ) -> Invalidation | None:
-    """Hides what matches. The same `request_id` again does nothing new."""
+    """Applies an invalidation. Repeating a `request_id` changes nothing."""
 
     def act() -> Invalidation:
         return context.services().invalidation.invalidate(
@@ -120,11 +120,11 @@ def invalidate(
 
 def _applied(preview: Preview | None, *, soft: bool) -> str:
     what = many(preview.count, "entry is", "entries are") if preview else "It is"
-    return f"{what} {'marked stale' if soft else 'hidden from every lookup'} as of now."
+    return f"{what} {'marked stale' if soft else 'hidden from every lookup'} now."
 
 
 def undo(invalidation_id: str) -> None:
-    """Brings back what an invalidation hid."""
+    """Undoes an invalidation."""
     perform(
         "undo",
         lambda: context.services().invalidation.undo(invalidation_id, actor=context.trail()),
@@ -143,7 +143,7 @@ def sweep_now(invalidation_id: str) -> JobView | None:
 
 
 def enqueue_sweep(namespace: str) -> JobView | None:
-    """Queues the sweep of what is due already."""
+    """Queues the sweep of a namespace's due invalidations."""
     return perform(
         "sweep",
         lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
@@ -155,7 +155,7 @@ def enqueue_sweep(namespace: str) -> JobView | None:
 
 
 def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
-    """Has requests of a namespace, or of all, bypass the cache, or not any more."""
+    """Turns the bypass switch of a namespace, or of all, on or off."""
     effect = "bypass the cache" if on else "use the cache again"
     return perform(
         "bypass",
@@ -178,7 +178,7 @@ def add_schedule(
     soft: bool,
     hold_seconds: float,
 ) -> Schedule | None:
-    """Has an invalidation run by itself. An age in the criteria is left out for `older_than_seconds`."""
+    """Adds a scheduled invalidation. Its age is `older_than_seconds` and not in the criteria."""
     fields = {
         field: value for field, value in criteria.to_dict().items() if field not in ("namespace", "created_before")
     }
@@ -200,7 +200,7 @@ def add_schedule(
 
 
 def pause_schedule(schedule: Schedule) -> None:
-    """Keeps it without running it."""
+    """Pauses a schedule."""
     perform(
         "schedule",
         lambda: _schedules().pause(schedule.id, actor=context.trail()),
@@ -209,7 +209,7 @@ def pause_schedule(schedule: Schedule) -> None:
 
 
 def resume_schedule(schedule: Schedule) -> None:
-    """Has it run again."""
+    """Resumes a schedule."""
     perform(
         "schedule",
         lambda: _schedules().resume(schedule.id, actor=context.trail()),
@@ -218,22 +218,22 @@ def resume_schedule(schedule: Schedule) -> None:
 
 
 def remove_schedule(schedule: Schedule) -> None:
-    """Forgets it."""
+    """Removes a schedule."""
     perform(
         "schedule",
         lambda: _schedules().remove(schedule.id, actor=context.trail()),
-        lambda done: "Removed. What it has invalidated stays so.",
+        lambda done: "Removed. What it has invalidated stays invalidated.",
     )
 
 
 def run_schedule(schedule: Schedule) -> Invalidation | None:
-    """Runs it once, unless it has run since it was looked at."""
+    """Runs a schedule once, unless it has run since it was shown."""
 
     effect = "marked stale" if schedule.soft else "hidden from every lookup"
     return perform(
         "schedule",
         lambda: _schedules().run_now(schedule.id, actor=context.trail(), expected=schedule),
-        lambda done: f"What matches is {effect} as of now.",
+        lambda done: f"What matches is {effect} now.",
     )
 
 
@@ -248,22 +248,22 @@ def _schedules() -> Schedules:
 
 
 def stop(job_id: str) -> None:
-    """Ends a job that runs, takes one that waits out of the queue."""
+    """Stops a running job, or cancels a waiting one."""
     _manage("job", lambda trail: context.queue().stop(job_id, actor=trail), "Stopped.")
 
 
 def retry(job_id: str) -> None:
-    """Queues a job again."""
+    """Retries a job."""
     _manage("job", lambda trail: context.queue().retry(job_id, actor=trail), "Queued again.")
 
 
 def delete(job_id: str) -> None:
-    """Forgets a job that has ended."""
+    """Deletes a job that has ended."""
     _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.")
 
 
 def suspend() -> None:
-    """Lets all workers finish what they do and take nothing new."""
+    """Suspends all workers: they finish their jobs and take no new ones."""
     _manage(
         "workers",
         lambda trail: context.queue().suspend(actor=trail),
@@ -272,12 +272,12 @@ def suspend() -> None:
 
 
 def resume() -> None:
-    """Lets workers take jobs again."""
+    """Lets suspended workers take jobs again."""
     _manage("workers", lambda trail: context.queue().resume(actor=trail), "Workers take jobs again.")
 
 
 def _manage(name: str, act: Callable[[AuditTrail], object], done: str) -> None:
-    """Does something to a job or to all workers; says also when it could not be put on record."""
+    """Manages a job or all workers; the result says also when the audit record could not be written."""
     trail = context.trail()
 
     def words(_: object) -> str:
@@ -299,7 +299,10 @@ def replay_sample() -> None:
 
 
 def label(pair: str, equivalent: bool) -> Pair | None:
-    """Says whether a stored answer answers a question; a threshold that this shows to be too low rises by itself."""
+    """Labels a pair: whether the stored answer answers the question.
+
+    A threshold shown to be too low rises by itself.
+    """
     return perform(
         "label",
         lambda: context.services().evidence.label(pair, equivalent, actor=context.actor()),
@@ -310,7 +313,7 @@ def label(pair: str, equivalent: bool) -> Pair | None:
 def publish_threshold(
     namespace: str, threshold: Threshold, *, seen: Threshold, note: str, unsupported: bool
 ) -> Published | None:
-    """Puts a threshold in force, unless another one than the one `seen` is by now."""
+    """Puts a threshold in force, unless another version than the one `seen` is in force by now."""
 
     def act() -> Published:
         return context.services().evidence.publish(
@@ -326,7 +329,7 @@ def publish_threshold(
 
 
 def roll_back_threshold(namespace: str, version: int) -> Published | None:
-    """Puts an earlier version in force again; 0 is what is configured."""
+    """Puts an earlier version in force again; version 0 is the configured threshold."""
     return perform(
         "threshold",
         lambda: context.services().thresholds.roll_back(namespace, version, actor=context.trail()),

@@ -1,4 +1,4 @@
-"""Work that goes on beside a page's script, so that stopping the script is noticed at once and stops the work too.
+"""Work beside a page's script, so that stopping the script stops the work at once.
 
 A script is stopped where it draws something, and nowhere else: one that waits for a silent provider itself would go on
 waiting. Here the work runs on an event loop, where it can be cancelled, and the script only looks after it.
@@ -31,9 +31,9 @@ class Background:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result], tick: Callable[[], object]) -> Result:
-        """The result of the work; `tick` is called again and again meanwhile.
+        """Runs the work and returns its result. Calls `tick` repeatedly meanwhile.
 
-        What `tick` raises, as it does when the script is to stop, ends the work: it has ended when this raises.
+        An error of `tick`, such as Streamlit's when the script is to stop, ends the work first and then passes through.
         """
         ended = threading.Event()
 
@@ -54,7 +54,7 @@ class Background:
             raise
 
     def close(self) -> None:
-        """Cancels what is still going on, and ends the thread."""
+        """Cancels all work under way, and ends the thread."""
         if self._thread.is_alive():
             with suppress(TimeoutError):
                 asyncio.run_coroutine_threadsafe(self._end_all(), self._loop).result(ENDING_SECONDS)
@@ -74,5 +74,5 @@ class Background:
 
 @st.cache_resource(show_spinner=False, on_release=lambda background: background.close())
 def background() -> Background:
-    """The instance of this console."""
+    """The event loop shared by all sessions of this console."""
     return Background()

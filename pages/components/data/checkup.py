@@ -1,7 +1,7 @@
 """The doctor's latest diagnosis, shared by all sessions.
 
-What is looked at here and in Redis takes milliseconds, and is looked at every few seconds. The provider and an embedder
-cost a request or the loading of a model: these are asked now and then, beside the page, and sooner while one is wrong.
+Checks of this machine and of Redis take milliseconds and run every few seconds. Checks of the provider and the embedder
+cost a request or the loading of a model: they run now and then, beside the page, and sooner while one of them fails.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WRONG_OUTSIDE_SECONDS = 30.0
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, and when the provider and the embedder were asked; all else was checked at `diagnosis.at`."""
+    """The diagnosis, and when provider and embedder were checked (Unix seconds); all else at `diagnosis.at`."""
 
     diagnosis: Diagnosis
     outside_at: float
@@ -75,5 +75,5 @@ class Checkup:
 
 @st.cache_resource(show_spinner=False)
 def checkup() -> Checkup:
-    """The instance of this console."""
+    """The diagnosis shared by all sessions of this console."""
     return Checkup()

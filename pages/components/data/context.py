@@ -26,7 +26,7 @@ NO_QUEUE = "there is no Redis, so there are no jobs and no workers"
 
 @st.cache_resource(show_spinner=False, on_release=lambda services: services.close())
 def services() -> Services:
-    """All parts of the cache, shared by all sessions. Raises InvalidSettings, which `frame` shows."""
+    """All services, shared by all sessions. Raises InvalidSettings, which `frame` shows."""
     return bootstrap(Settings(), operator_timeout_seconds=READ_SECONDS)
 
 
@@ -65,7 +65,7 @@ def claims() -> dict[str, Any]:
 def actor() -> Actor:
     """The viewer of this page: an admin on this machine where there is no login, else the person of the login.
 
-    Asked anew for each action, so that a login that has ended does nothing more.
+    Call it anew for each action, so that an ended login can do nothing more.
     """
     if not server_checks.has_login():
         return Actor(name="console", role=Role.ADMIN, local=True)
@@ -83,7 +83,7 @@ def actor() -> Actor:
 
 
 def trail() -> AuditTrail:
-    """Puts on record what the viewer does, as done from the console."""
+    """The audit trail of the viewer, with the console as its source."""
     return services().audit.by(actor(), source="console")
 
 

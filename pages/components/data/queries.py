@@ -299,7 +299,7 @@ def hedging(window: str) -> Hedging:
 
 
 @shared(readings, max_age=4)
-def store_facts() -> StoreInfo:
+def store_info() -> StoreInfo:
     """What the store says of itself."""
     return context.services().store.info()
 

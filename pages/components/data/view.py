@@ -1,4 +1,4 @@
-"""What the viewer looks at: a window of time, a model and a namespace, kept in the URL for links."""
+"""The viewer's selection: a window of time, a model and a namespace, kept in the URL for links."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RANGES = {
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What the viewer chose to look at; None for all models or namespaces. `range` is a key of RANGES."""
+    """The viewer's selection; None for all models or namespaces. `range` is a key of RANGES."""
 
     range: str
     namespace: str | None

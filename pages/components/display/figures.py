@@ -27,12 +27,12 @@ __all__ = [
 
 
 def sentence(text: str) -> str:
-    """Text with figures as Markdown: a dollar sign is one, and not the beginning of a formula."""
+    """Text with figures as Markdown, with dollar signs escaped so that they do not begin a formula."""
     return text.replace("$", "\\$")
 
 
 def zone() -> tzinfo:
-    """The viewer's time zone as the browser tells it; UTC when it does not."""
+    """The viewer's time zone as the browser reports it; UTC when it does not."""
     try:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):

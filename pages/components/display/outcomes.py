@@ -1,4 +1,4 @@
-"""What each outcome looks like and means: one word, icon and colour each, everywhere the same."""
+"""How each outcome is shown on all pages: word, icon, colour, and explanation."""
 
 from __future__ import annotations
 
@@ -72,26 +72,26 @@ _WHY = {
     "judge-no": "A near question was answered before, and the judge said that its answer does not fit.",
     "judge-late": "A near question was answered before, and the judge did not answer in time.",
     "judge-over-budget": "A near question was answered before, and the judge's budget for this hour is spent.",
-    "judge-overtaken": "A near question was answered before, and the provider answered sooner than the judge.",
-    "judge-broken": "A near question was answered before, and the judge does not work.",
+    "judge-overtaken": "A near question was answered before, and the provider answered before the judge.",
+    "judge-broken": "A near question was answered before, and the judge failed.",
     "max-age": "The stored answer was older than the request allows.",
     "no-cache": "The request asked for a fresh answer.",
     "store-down": "Redis did not answer, so the provider was asked.",
-    "collapsed": "Another caller was asking the same; both got its answer.",
+    "collapsed": "Another caller had sent an equal request; both got its answer.",
     "only-if-cached": "The request allowed cached answers only, and there was none.",
     "revalidating": "The answer was past its TTL; a worker refreshes it.",
     "stale-if-error": "The provider failed, so an older answer was served.",
     "no-store": "The request asked not to use the cache.",
     "temperature": "The temperature is above the limit for caching.",
-    "bypass-switch": "An operator has the requests of this namespace bypass the cache.",
+    "bypass-switch": "The bypass switch of this namespace is on.",
     "endpoint": "The cache does not handle this kind of request.",
     "stateful": "The answer depends on state at the provider.",
     "hosted-tool": "The request lets the provider use tools, which look things up or act.",
-    "audio": "Spoken answers expire at the provider.",
+    "audio": "Audio answers expire at the provider.",
     "no-user": "The question is personal, and the request names no user.",
-    "too-large": "The request is larger than the cache takes.",
-    "not-a-number": "The request holds a number that JSON cannot carry.",
-    "unencodable": "The request holds something that has no fixed form.",
+    "too-large": "The request is larger than the cache allows.",
+    "not-a-number": "The request holds a number that JSON cannot represent.",
+    "unencodable": "The request holds a value that cannot be encoded.",
 }
 
 _BRIEFLY_FOUND = {
@@ -114,16 +114,16 @@ _BRIEFLY = {
     "judge-no": "judge said no",
     "judge-late": "judge was late",
     "judge-over-budget": "judge's budget is spent",
-    "judge-overtaken": "provider was sooner",
-    "judge-broken": "judge does not work",
+    "judge-overtaken": "provider was faster",
+    "judge-broken": "judge failed",
     "max-age": "older than allowed",
-    "no-cache": "fresh answer wanted",
+    "no-cache": "fresh answer requested",
     "store-down": "Redis did not answer",
     "collapsed": "shared another's answer",
-    "only-if-cached": "only cached ones allowed",
+    "only-if-cached": "only cached answers allowed",
     "revalidating": "past its TTL, being refreshed",
     "stale-if-error": "provider failed, older answer",
-    "no-store": "not to use the cache",
+    "no-store": "asked not to use the cache",
     "temperature": "temperature too high",
     "bypass-switch": "bypass switch is on",
     "endpoint": "kind of request not handled",
@@ -132,8 +132,8 @@ _BRIEFLY = {
     "audio": "spoken answer",
     "no-user": "personal, names no user",
     "too-large": "request too large",
-    "not-a-number": "number JSON cannot carry",
-    "unencodable": "has no fixed form",
+    "not-a-number": "number not valid in JSON",
+    "unencodable": "value cannot be encoded",
 }
 
 _ERRORS = {
@@ -146,8 +146,8 @@ _ERRORS = {
     "AuthenticationError": "The provider refused the key.",
     "PermissionDeniedError": "The provider refused the key.",
     "RateLimitError": "The provider's rate limit was reached.",
-    "BadRequestError": "The provider refused the request as wrong.",
-    "UnprocessableEntityError": "The provider refused the request as wrong.",
+    "BadRequestError": "The provider refused the request as invalid.",
+    "UnprocessableEntityError": "The provider refused the request as invalid.",
     "NotFoundError": "The provider does not know the model or the address.",
     "ConflictError": "The provider refused the request for now.",
     "InternalServerError": "The provider failed.",
@@ -158,10 +158,10 @@ _ERRORS = {
 
 _NOT_STORED = {
     "no-store": "Its TTL is 0.",
-    "no-cache": "There was no point in time to store it under.",
+    "no-cache": "The invalidation record could not be read before it was generated.",
     "store-down": "Redis did not answer.",
-    "too-large": "It is larger than the cache takes.",
-    "unencodable": "It holds something that has no stored form.",
+    "too-large": "It is larger than the cache allows.",
+    "unencodable": "It holds a value that cannot be stored.",
     "refused-invalidated": "It was invalidated while it was being generated.",
     "refused-floor": "It was begun before an invalidation that has been swept since.",
     "refused-incarnation": "The cache's record was lost while it was being generated.",
@@ -169,22 +169,22 @@ _NOT_STORED = {
     "refused-moved": "Invalidations came too fast while it was being stored.",
     "provider-error": "It is an error of the provider.",
     "no-choices": "It holds no answer.",
-    "unfinished": "It did not come to its end.",
+    "unfinished": "It is incomplete.",
     "truncated": "It was cut off at the token limit.",
-    "filtered": "The provider's filter cut it.",
+    "filtered": "The provider's content filter cut it off.",
     "refusal": "The model refused to answer.",
     "empty": "It is empty.",
     "tool-call": "It calls tools.",
     "hosted-tool": "The provider used tools for it, which look things up or act.",
-    "finish-reason": "It ended in a way that the cache does not know.",
-    "audio": "Spoken answers expire at the provider.",
-    "not-a-number": "It holds a number that JSON cannot carry.",
-    "shape": "It does not look like an answer.",
+    "finish-reason": "Its finish reason is not known to the cache.",
+    "audio": "Audio answers expire at the provider.",
+    "not-a-number": "It holds a number that JSON cannot represent.",
+    "shape": "It does not have the form of an answer.",
 }
 
 
 def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
-    """One sentence: why it came to this outcome."""
+    """One sentence with the reason for the outcome."""
     if kind is OutcomeKind.HIT:
         found = _FOUND[detail or HitDetail.EXACT]
         return f"{found} {_WHY[reason]}" if reason in _WHY else found
@@ -198,7 +198,7 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
 
 
 def why_not_stored(reason: str) -> str:
-    """One sentence: why a fresh answer was not kept."""
+    """One sentence with the reason why a fresh answer was not stored."""
     return _NOT_STORED.get(reason, "")
 
 

@@ -1,4 +1,4 @@
-"""One stored answer: prompt, answer, facts, and the buttons that change it."""
+"""One stored answer: prompt, answer, details, and the buttons that change it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def detail(found: FoundEntry) -> None:
             _text("Answer", readable(entry.body), show_answer)
         _actions(found)
         actions.show_last("entry")
-        _facts(found, now)
+        _details(found, now)
         if header.target is None:
             _further(found)
 
@@ -94,10 +94,10 @@ def _text(label: str, text: str, show: Callable[[str], object]) -> None:
         st.caption(f"The first {SHOWN_CHARACTERS:,} of {len(text):,} characters; the export holds all of them.")
 
 
-def _facts(found: FoundEntry, now: float) -> None:
+def _details(found: FoundEntry, now: float) -> None:
     entry, header = found.entry, found.entry.header
     left = header.fresh_until - now
-    facts = {
+    details = {
         "Model": one_line(header.model),
         "Namespace": header.namespace,
         "Stored": f"{clock(header.created_at)}, {duration(max(0.0, now - header.created_at))} ago",
@@ -111,7 +111,7 @@ def _facts(found: FoundEntry, now: float) -> None:
         "Stored under": f"invalidation sequence {header.sequence}",
     }
     with st.grid(4, min_column_width=140, gap="small"):
-        for label, value in facts.items():
+        for label, value in details.items():
             with st.container(gap=None):
                 st.caption(label)
                 st.text(visible(value))
@@ -326,5 +326,5 @@ def _invalidate(pending: Pending, there: list[Preview]) -> None:
         actions.perform(
             "entry",
             lambda: None,
-            lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup as of now.",
+            lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup now.",
         )

@@ -36,7 +36,7 @@ _REASONS = {
 
 
 def intake(namespace: str) -> None:
-    """Draws both forms, folded."""
+    """Draws both forms of adding answers, folded."""
     with st.expander("Import answers", icon=":material/upload:", key="entries-import", on_change="rerun") as importing:
         if importing.open:
             _import(namespace)
@@ -46,7 +46,7 @@ def intake(namespace: str) -> None:
 
 
 def why(reason: str) -> str:
-    """One sentence: why an answer was not stored."""
+    """One sentence with the reason why an answer was not stored."""
     known = _REASONS.get(reason) or outcomes.why_not_stored(reason) or outcomes.why(OutcomeKind.BYPASS, None, reason)
     return known or one_line(f"{reason[:1].upper()}{reason[1:]}.", 300)
 

@@ -56,10 +56,10 @@ def neighbours_of(found: FoundEntry) -> None:
             return
         looked = like_entries(found)
     except CacheError as error:
-        st.caption(f"The neighbours are not known. {error_sentence(error)}")
+        st.caption(f"The nearest questions could not be read. {error_sentence(error)}")
         return
     if not looked.nearest:
-        st.caption(f"No question like it among the {looked.looked_at:,} newest entries.")
+        st.caption(f"No similar question among the {looked.looked_at:,} newest entries.")
         return
     shown_nearest(looked.nearest, key="entry-like")
     st.caption(f"By their words, among the {many(looked.looked_at, 'newest entry', 'newest entries')}.")
@@ -114,5 +114,5 @@ def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
         hide_index=True,
         key=key,
         placeholder=UNKNOWN,
-        alt="Stored questions that are like this one, and what differs",
+        alt="Stored questions similar to this one, and what differs",
     )

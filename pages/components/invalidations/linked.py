@@ -54,7 +54,7 @@ def _linked_invalidation(chosen: str) -> None:
             _close_button("invalidation")
         one = reading.value
         if one is None:
-            st.caption("There is none with this id.")
+            st.caption("No invalidation has this id.")
             return
         words, icon, colour = STATES[one.state]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -55,7 +55,7 @@ def _headline(answer: Answer) -> str:
             kept = "stored for the next time" if outcome.stored else "not stored"
             return f"The model answered in {milliseconds(outcome.provider_ms or outcome.latency_ms)}, {kept}"
         case _:
-            return f"The model answered in {milliseconds(outcome.provider_ms)}, the cache was not touched"
+            return f"The model answered in {milliseconds(outcome.provider_ms)}, the cache was bypassed"
 
 
 def _reason(answer: Answer) -> str:
@@ -168,11 +168,11 @@ def _why_no_hit(turn: Turn, explanation: Explanation) -> None:
             strip_stop_words=built.settings.strip_stop_words,
         )
     except CacheError as error:
-        st.caption(f"The nearest entry is not known. {error_sentence(error)}")
+        st.caption(f"The nearest entry could not be read. {error_sentence(error)}")
         return
     if not looked.nearest:
         st.caption(
-            f"No stored question is like it. Looked at: the newest {many(looked.looked_at, 'entry', 'entries')}."
+            f"No stored question is similar. Looked at: the newest {many(looked.looked_at, 'entry', 'entries')}."
             if looked.looked_at
             else "Nothing else is stored."
         )

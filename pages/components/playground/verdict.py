@@ -1,4 +1,4 @@
-"""Calling an answer wrong: takes it out of service at once, and a near match with it, until somebody undoes it."""
+"""Calling an answer wrong: takes it out of service at once, and a near match with it, until that is undone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABELLED = "The pair is labelled as different: it is never served again."
 
 
 def verdict_buttons(turn: Turn, answer: Answer) -> None:
-    """What an operator can say of a stored answer."""
+    """Draws the buttons that call a stored answer wrong, or wrong for this question."""
     is_near = answer.outcome.detail in NEAR
     may = context.actor().may(Action.INVALIDATE) and context.actor().may(Action.LABEL)
     if turn.hidden_by:
@@ -28,7 +28,7 @@ def verdict_buttons(turn: Turn, answer: Answer) -> None:
             on_click=_undo,
             args=(turn,),
             disabled=not context.actor().may(Action.UNDO),
-            help="Brings the answer back as it was. That the pair is different stays noted: see Quality.",
+            help="Brings the answer back as it was. The pair stays labelled as different: see Quality.",
         )
         return
     st.button(
@@ -39,7 +39,7 @@ def verdict_buttons(turn: Turn, answer: Answer) -> None:
         args=(turn, answer),
         disabled=not may,
         help="Hides the stored answer from every lookup at once; a worker deletes it when the time for undo is over."
-        + (" Also notes that it does not answer this question: never served for it again." if is_near else ""),
+        + (" Also labels the pair as different: never served for this question again." if is_near else ""),
     )
     if is_near:
         st.button(
@@ -79,7 +79,7 @@ def _remember(turn: Turn, verdict: Verdict | None) -> None:
 
 
 def _hidden(verdict: Verdict) -> str:
-    words = "The answer is hidden from every lookup as of now."
+    words = "The answer is hidden from every lookup now."
     if verdict.problem:
         return f"{words} The pair could not be labelled: {verdict.problem}."
     return f"{words} {LABELLED}" if verdict.labelled else words
@@ -96,7 +96,7 @@ def _undo(turn: Turn) -> None:
 
 
 def show_verdict(turn: Turn) -> None:
-    """What became of it."""
+    """Draws the result of the latest verdict."""
     actions.show_last(_name(turn))
 
 

@@ -47,7 +47,7 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
             st.caption("with 95 % confidence")
     if threshold.mode is not SemanticMode.OFF and chosen < threshold.grey:
         st.caption(
-            f":material/info: Below {threshold.grey:.3f} nothing was looked at: there would be more hits than these."
+            f":material/info: Below {threshold.grey:.3f} no entries were examined: there would be more hits than these."
         )
     st.plotly_chart(
         quality_charts.what_if(points, served_from(threshold), judged_from(threshold)),

@@ -23,7 +23,10 @@ WORD = "unproven"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A threshold to put in force, not confirmed yet. With `version` an earlier one, 0 being what is configured."""
+    """A threshold to put in force, not confirmed yet.
+
+    With `version` an earlier one; version 0 is the configured one.
+    """
 
     namespace: str
     seen: Threshold
@@ -122,7 +125,7 @@ def confirm(change: Change) -> None:
 
 
 def _allowed_unproven(change: Change) -> bool:
-    """Asks for the word where labels do not support a change; whether the viewer may make it and has typed the word."""
+    """Asks for a typed word where labels do not support a change. Returns whether the change may be made."""
     if change.version is None and not context.actor().may(Action.PUBLISH_UNSUPPORTED):
         read_only(Action.PUBLISH_UNSUPPORTED)
         return False
@@ -131,7 +134,7 @@ def _allowed_unproven(change: Change) -> bool:
 
 
 def _edited(change: Change) -> tuple[Threshold, str]:
-    """The dialog's fields: the threshold they come to, and why."""
+    """Draws the dialog's fields. Returns the threshold they describe, and the note."""
     to = change.to
     chosen = st.segmented_control(
         "Mode",
@@ -173,14 +176,14 @@ def _words(threshold: Threshold) -> str:
 
 
 def _support(change: Change, to: Threshold) -> bool:
-    """Says what labels say of it; whether it loosens what is in force without their support."""
+    """Draws what labels say of a threshold. Returns whether it loosens the one in force without their support."""
     if to.mode is SemanticMode.OFF or to.serve is None:
         return False
     budget = context.services().settings.false_hit_budget
     try:
         point = context.services().evidence.support(change.namespace, to.serve)
     except CacheError as error:
-        st.error(f"What labels say is not known. {error_sentence(error)}", icon=":material/cloud_off:")
+        st.error(f"The labels could not be read. {error_sentence(error)}", icon=":material/cloud_off:")
         return True
     words = f"Labels at or above {to.serve:.3f}: {point.labels}, of which {point.errors} wrong"
     words += f"; at most {share(point.bound)} wrong with 95 % confidence." if point.labels else "."

@@ -96,7 +96,7 @@ def false_hits(report: EvidenceReport, budget: float) -> Tile:
     elif report.threshold.mode is SemanticMode.OFF:
         below = "nothing is served now"
     elif served_from(report.threshold) is None:
-        below = "not measured: nobody has checked the judge's yeses"
+        below = "not measured: the judge's yeses have not been checked"
     else:
         below = "not measured: no label at or above the cosine served from"
     return Tile(
@@ -164,7 +164,7 @@ def lookups(report: EvidenceReport) -> Tile:
         label="Near hits",
         value=share(report.hits / report.lookups) if report.lookups else UNKNOWN,
         below=f"{number(report.hits)} of {many(report.lookups, 'semantic lookup')}",
-        explained="Lookups that found nothing by exact or normalized key, and then something near.",
+        explained="Lookups that missed by exact and normalized key, and found a near question.",
     )
 
 

@@ -86,9 +86,9 @@ def _nothing_waits(kind: str, count: int, skipped: set[str]) -> None:
             st.markdown(f":material/skip_next: **{many(count, 'pair')} skipped**", text_alignment="center")
             st.button("Show them again", key="unskip", icon=":material/undo:", on_click=skipped.clear)
         elif kind == CHECKED:
-            st.markdown(":material/rule: **Nobody has checked a near match yet**", text_alignment="center")
+            st.markdown(":material/rule: **No near match has been checked yet**", text_alignment="center")
         else:
-            st.markdown(":material/done_all: **Nothing waits for you**", text_alignment="center")
+            st.markdown(":material/done_all: **Nothing to review**", text_alignment="center")
             st.caption("New near matches appear here as requests come in.", text_alignment="center")
         st.space("small")
 
@@ -142,7 +142,7 @@ def _answer(title: str, pair: Pair, key: str) -> None:
 
 
 def _entry(pair: Pair, key: str) -> CacheEntry | None:
-    """What stands at a key now, an alias' entry for an alias."""
+    """The entry at a key now; for an alias, the entry it leads to."""
     if not key:
         return None
     found = queries.entry(pair.namespace, key).value
@@ -188,7 +188,7 @@ def _skip(pair_id: str) -> None:
 
 
 def _served_wrongly() -> None:
-    """After a pair was rejected whose answer had been served: the way to take it out of service."""
+    """Draws how to take an answer out of service that was served for a rejected pair."""
     pair: Pair | None = st.session_state.get(_REJECTED)
     if pair is None:
         return

@@ -69,7 +69,7 @@ def _effect_words(schedule: Schedule) -> str:
 
 
 def _came_to(schedule: Schedule, latest: dict[str, Invalidation]) -> str:
-    """What the last run did, as far as it is known by now."""
+    """The result of the last run in words, as far as known."""
     verdict, _, done = schedule.last.partition(": ")
     if verdict != "applied":
         return schedule.last or "not known"

@@ -87,7 +87,7 @@ def rhythm() -> tuple[float | None, str | None]:
 
 
 def _missing(draft: Draft, criteria: Criteria | None) -> str:
-    """What the form still needs, in one sentence; empty when it is complete."""
+    """One sentence about what the form still needs; empty when it is complete."""
     if criteria is None:
         return "Choose what should no longer be served. You are asked to confirm before anything is added."
     if draft.fields.age_seconds == 0:

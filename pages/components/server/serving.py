@@ -40,7 +40,7 @@ class AccessMiddleware:
         self._has_login = has_login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses, or passes on and completes the answer."""
+        """Refuses a connection, or passes it on and adds headers to the response."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

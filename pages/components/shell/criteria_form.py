@@ -203,7 +203,7 @@ def _tags() -> dict[str, object]:
         accept_new_options=True,
         max_selections=32,
         placeholder="doc:123, then Enter",
-        help="What answers depend on, as their requests said. Any of them.",
+        help="What answers depend on, as given with their requests. An entry needs one of these tags.",
     )
     return {"tags": tuple(tags)}
 

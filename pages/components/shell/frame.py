@@ -35,8 +35,8 @@ NO_REDIS = (
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The state of Redis and of the workers. `workers` is None when the queue cannot be read."""
 
-    facts: StoreInfo | None
-    facts_at: float
+    store: StoreInfo | None
+    store_read_at: float
     error: str
     failing_since: float
     workers: int | None
@@ -45,21 +45,21 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def in_memory(self) -> bool:
         """Whether there is no Redis: entries then live in this console only."""
-        return self.facts is not None and self.facts.kind == "memory"
+        return self.store is not None and self.store.kind == "memory"
 
     @property
     def may_write(self) -> bool:
         """Whether the store takes writes now, as far as is known."""
-        return not self.error and (self.facts is None or self.facts.writable)
+        return not self.error and (self.store is None or self.store.writable)
 
 
 def state() -> State:
     """The state now, at most a few seconds old."""
-    facts, alive = queries.store_facts(), queries.alive_workers()
+    store, alive = queries.store_info(), queries.alive_workers()
     return State(
-        facts=facts.value,
-        facts_at=facts.read_at,
-        error=facts.error,
+        store=store.value,
+        store_read_at=store.read_at,
+        error=store.error,
         failing_since=context.readings().failing_since,
         workers=None if alive.error else alive.value,
         queue_error=alive.error,
@@ -93,7 +93,7 @@ def frame(title: str, lead: str, *, explains: Container[str] = ()) -> bool:
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
     if reasons := server_checks.found():
-        st.error("The console does not serve as it is set up.", icon=":material/gpp_bad:")
+        st.error("The console does not serve with this configuration.", icon=":material/gpp_bad:")
         st.code("\n".join(reasons), language=None, wrap_lines=True)
         return False
     actor = context.actor()
@@ -125,8 +125,8 @@ def _connection() -> None:
             st.badge("Redis does not answer", icon=":material/error:", color="red")
         elif now.in_memory:
             st.badge("No Redis: in memory", icon=":material/memory:", color="orange")
-        elif now.facts is not None:
-            st.badge(f"Redis {_version(now.facts)}", icon=":material/check_circle:", color="green")
+        elif now.store is not None:
+            st.badge(f"Redis {_version(now.store)}", icon=":material/check_circle:", color="green")
         if now.workers is None:
             st.badge("Workers unknown", icon=":material/help:", color="gray")
         elif now.workers:
@@ -144,8 +144,8 @@ def _banner(explained_by_page: Container[str]) -> None:
     now = state()
     if now.error:
         words = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
-        if now.facts is not None:
-            words += f"You see the last values, read at {clock(now.facts_at)}. "
+        if now.store is not None:
+            words += f"You see the last values, read at {clock(now.store_read_at)}. "
         words += "Requests go on to the provider, uncached. This page tries again every few seconds."
         st.error(words, icon=":material/cloud_off:")
         return
@@ -160,17 +160,17 @@ def _banner(explained_by_page: Container[str]) -> None:
 
 def _problems(now: State) -> list[str]:
     """Problems that an operator should know about, one sentence each."""
-    facts = now.facts
-    if facts is None:
+    store = now.store
+    if store is None:
         return []
     if now.in_memory:
         return [NO_REDIS]
     problems = []
-    if not facts.writable:
+    if not store.writable:
         problems.append("Redis takes no writes now: answers are served, new ones are not stored.")
-    if facts.policy.startswith("allkeys"):
+    if store.policy.startswith("allkeys"):
         problems.append(
-            f"Redis evicts any key when memory is full ({literal(facts.policy)}): jobs and invalidation records may be "
+            f"Redis evicts any key when memory is full ({literal(store.policy)}): jobs and invalidation records may be "
             "lost. Set `maxmemory-policy` to `volatile-lru` or `noeviction`."
         )
     if now.queue_error:
@@ -178,8 +178,8 @@ def _problems(now: State) -> list[str]:
     return problems
 
 
-def _version(facts: StoreInfo) -> str:
-    return "".join(character for character in facts.version if character in "0123456789.")
+def _version(store: StoreInfo) -> str:
+    return "".join(character for character in store.version if character in "0123456789.")
 
 
 def nothing_yet(reading: Reading[Any]) -> None:

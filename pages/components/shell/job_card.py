@@ -30,7 +30,7 @@ STATES: dict[JobState, tuple[str, Colour]] = {
 KINDS = {
     "sweep": "Sweep",
     "replay": "Replay of sample questions",
-    "prune": "Tidying of indexes",
+    "prune": "Pruning of indexes",
     "refresh": "Refresh of a stale answer",
     "judge": "Judging of served near matches",
     "unknown": "Job of another program",

@@ -27,7 +27,7 @@ def neighbours(request: ChatRequest, controls: Controls, *, key: str) -> None:
     try:
         nearest_table(keyed.identity, key=key, heading="**Nearest stored questions**")
     except CacheError as error:
-        st.caption(f"The nearest stored questions are not known. {error_sentence(error)}")
+        st.caption(f"The nearest stored questions could not be read. {error_sentence(error)}")
 
 
 def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:

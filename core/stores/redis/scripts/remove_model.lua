@@ -18,7 +18,7 @@ local rows = call('ZRANGEBYSCORE', index, '-inf', ARGV[4], 'LIMIT', ARGV[5], ARG
 local step = math.ceil(#rows / 25)
 local names, gone, older = {}, {}, nil
 local entries, aliases, freed, measured = 0, 0, 0, 0
-local function is_doomed(head)
+local function is_selected(head)
   if type(head) ~= 'string' then return false end -- an error: something else is at this name
   local stamp = cutoff and sub(head, 1, STAMP_BYTES) or head
   if stamp ~= older then
@@ -34,7 +34,7 @@ for i, row in ipairs(rows) do
     local name = prefix .. sub(row, at, at + ROW_DIGITS - 1)
     local head = pcall('GETRANGE', name, first, last)
     if head ~= '' then
-      if is_doomed(head) then
+      if is_selected(head) then
         names[#names + 1] = name
         if at == 1 then entries = entries + 1 else aliases = aliases + 1 end
         if is_measured then freed = freed + call('STRLEN', name) end

@@ -53,7 +53,7 @@ local function may_be(head, name, filter)
   return sub(head, at, at + 31) == filter.digest
 end
 
--- The prompt, as far as it can be told from a value's beginning.
+-- The prompt, as far as it can be read from a value's beginning.
 local function prompt_of(head)
   local flags = byte(head, 2)
   if flags % 2 == 1 then return nil end -- compressed
