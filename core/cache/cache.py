@@ -132,7 +132,8 @@ class LLMCache:
         it may not use the cache.
         """
         call = self._call(request, controls)
-        call.until = time.monotonic() + patience_seconds
+        if patience_seconds != math.inf:
+            call.until = time.monotonic() + patience_seconds
         if bypass:
             call.pass_by(bypass)
         return Run(self._flow.answer(call), self._world)

@@ -49,30 +49,24 @@ class Call:
     `bypass` says why the cache may not be used, empty when it may: only then are `identity`, `slot` and `ttl` set.
     """
 
-    __slots__ = (
-        "bypass",
-        "controls",
-        "identity",
-        "is_switched",
-        "key",
-        "lookup_ms",
-        "may_serve_stale",
-        "metrics",
-        "namespace",
-        "prompt",
-        "provider_began",
-        "recorded",
-        "request",
-        "slot",
-        "started",
-        "store_failed",
-        "strategy",
-        "ttl",
-        "until",
-    )
     identity: Identity
     slot: Slot
     ttl: TTLDecision
+    key = ""
+    """The readable key that the answer has or will have; empty for a bypass."""
+    prompt: str | None = None
+    is_switched: bool | None = False
+    """Whether an operator has the namespace bypass the cache; None: that has to be asked."""
+    lookup_ms = 0.0
+    provider_began = 0.0
+    recorded = False
+    """Whether the outcome has been counted: it is counted once."""
+    store_failed = False
+    """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
+    until = math.inf
+    """How long the caller waits for another caller's answer (monotonic clock)."""
+    may_serve_stale = True
+    """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
 
     def __init__(self, request: ChatRequest, controls: Controls, prepared: Prepared, metrics: Recorder) -> None:
         self.started = time.perf_counter()
@@ -82,29 +76,18 @@ class Call:
         self.namespace = prepared.namespace
         self.strategy = prepared.strategy
         self.bypass = prepared.reason
-        self.key = ""
-        """The readable key that the answer has or will have; empty for a bypass."""
-        self.prompt: str | None = None
         keyed = prepared.keyed
         if keyed is not None:
             self.identity, self.slot, self.ttl = keyed.identity, keyed.slot, keyed.ttl
             self.key, self.prompt = keyed.identity.key, keyed.identity.prompt
-        self.is_switched: bool | None = False
-        """Whether an operator has the namespace bypass the cache; None: that has to be asked."""
-        self.lookup_ms = 0.0
-        self.provider_began = 0.0
-        self.recorded = False
-        """Whether the outcome has been counted: it is counted once."""
-        self.store_failed = False
-        """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
-        self.until = math.inf
-        """How long the caller waits for another caller's answer (monotonic clock)."""
-        self.may_serve_stale = True
-        """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
 
     def pass_by(self, reason: str) -> None:
         """Makes the request a bypass, which has no key."""
         self.bypass, self.key, self.prompt = reason, "", None
+
+    def count_corrupt_entry(self) -> None:
+        """Counts a value that could not be read."""
+        self.metrics.count("corrupt_entries")
 
     def elapsed_ms(self) -> float:
         """Milliseconds since the request began."""

@@ -82,14 +82,11 @@ Flow = Generator[Effect, Any, Result]
 """A part of the path of a request, and what it comes to."""
 
 
-class Run(Generic[Result]):
+class Run(msgspec.Struct, Generic[Result], frozen=True):
     """A flow under way, and what its effects act on."""
 
-    __slots__ = ("flow", "world")
-
-    def __init__(self, flow: Flow[Result], world: World) -> None:
-        self.flow = flow
-        self.world = world
+    flow: Flow[Result]
+    world: World
 
 
 class Question(Effect, msgspec.Struct, frozen=True):
@@ -99,7 +96,7 @@ class Question(Effect, msgspec.Struct, frozen=True):
 
     def perform(self, world: World) -> Any:
         """Asks under the circuit breaker; None when the store does not answer."""
-        return world.guard.ask(self.call, partial(self.ask, world))
+        return world.guard.ask(self.call, self.ask, world)
 
     def ask(self, world: World) -> Any:
         """Asks the store. Raises the store's errors."""

@@ -19,7 +19,7 @@ from cachetools import TTLCache
 from .. import policy
 from ..errors import NotCached
 from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
-from ..stores import Found, MissReason, codec
+from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
 from .config import CacheConfig
 from .effects import Flow, ReadSwitch
@@ -75,18 +75,21 @@ class RequestFlow:
     def answer(self, call: Call) -> Flow[Hit | Answer]:
         """The flow of a request, from the lookup to the answer. Raises what the provider raises, and NotCached."""
         try:
-            if (yield from self._bypasses(call)):
+            if (call.bypass or call.is_switched is not False) and (yield from self._bypasses(call)):
                 return (yield from self._pass(call))
-            met = yield from self._look_up(call)
-            if isinstance(met, Hit):
-                return met
+            if copied := self._reader.copied(call):
+                return self._serve(call, copied)
+            lookup = yield from self._reader.look_up(call)
+            if lookup is not None and lookup.found is not None and self._may_serve(lookup.found, call):
+                return self._serve(call, lookup.found)
+            miss = yield from self._miss(call, lookup)
             if call.controls.only_if_cached:
-                near = yield from self._near.look(call, met)
+                near = yield from self._near.look(call, miss)
                 return near if isinstance(near, Hit) else self._refuse(call, near.reason)
-            joined = yield from self._join(call, met)
+            joined = yield from self._join(call, miss)
             if isinstance(joined, Hit):
                 return joined
-            return (yield from self._lead(call, met, joined))
+            return (yield from self._lead(call, miss, joined))
         except BaseException as error:
             if not call.recorded:
                 self._outcomes.failed(call, error)
@@ -109,23 +112,22 @@ class RequestFlow:
         fetched: Fetched = yield Bypass(call, call.bypass)
         return self._outcomes.passed(call, fetched.completion)
 
-    def _look_up(self, call: Call) -> Flow[Hit | Miss]:
-        lookup = yield from self._reader.look(call)
-        if lookup is None:
-            return Miss(MissReason.STORE_DOWN, None)
-        if call.controls.no_cache:
-            return Miss(MissReason.NO_CACHE, (yield from stamp_of(call, lookup)))
-        if lookup.found is not None and self._may_serve(lookup.found, call):
-            return self._serve(call, lookup.found)
-        return Miss(lookup.reason, (yield from stamp_of(call, lookup)))
-
     def _may_serve(self, found: Found, call: Call) -> bool:
-        """Fresh ones always; a stale one while it is being refreshed, when the operator allows that."""
+        """Whether an answer may be served: fresh, or stale while it is refreshed, when the operator allows that."""
+        if call.controls.no_cache:
+            return False
         if not found.stale:
             return True
         if found.soft or self._refresher is None or call.controls.max_age is not None:
             return False
         return self._clock() < found.entry.header.fresh_until + self._config.stale_while_revalidate_seconds
+
+    def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
+        """Why nothing is served, and the stamp of an answer that is generated from now on."""
+        if lookup is None:
+            return Miss(MissReason.STORE_DOWN, None)
+        reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
+        return Miss(reason, (yield from stamp_of(call, lookup)))
 
     def _serve(self, call: Call, found: Found, reason: str = "") -> Hit:
         if found.stale and not reason:
@@ -264,8 +266,10 @@ class RequestFlow:
         reason = ""
         if (yield from self._bypasses(call)):
             reason = call.bypass
+        elif copied := self._reader.copied(call):
+            return self._serve(call, copied)
         else:
-            lookup = yield from self._reader.look(call)
+            lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and not lookup.found.stale:
                 return self._serve(call, lookup.found)
             reason = lookup.reason if lookup is not None else MissReason.STORE_DOWN

@@ -13,6 +13,7 @@ from .call import Call, Recorder
 logger = logging.getLogger("encore.cache")
 
 Result = TypeVar("Result")
+Asked = TypeVar("Asked")
 
 
 class Guard:
@@ -22,13 +23,16 @@ class Guard:
         self._metrics = metrics
         self.breaker = CircuitBreaker(on_change=self._changed)
 
-    def ask(self, call: Call, question: Callable[[], Result]) -> Result | None:
-        """The store's answer, or None when it does not answer or the breaker is open. Never raises a store error."""
+    def ask(self, call: Call, question: Callable[[Asked], Result], of: Asked) -> Result | None:
+        """What `question(of)` returns, or None when the store does not answer or the breaker is open.
+
+        Never raises a store error.
+        """
         breaker = self.breaker
         if call.store_failed or not (breaker.is_settled or breaker.allows()):
             return None
         try:
-            answer = question()
+            answer = question(of)
         except WriteRefused as error:
             # The server answers, it just takes no writes: lookups go on.
             breaker.succeeded()

@@ -387,7 +387,8 @@ def settle(run: Run[Any]) -> Hit | Bypass | Lead:
 
     Raises what the flow raises.
     """
-    return cast("Hit | Bypass | Lead", drive(run))
+    settled: Hit | Bypass | Lead = drive(run)  # type: ignore[assignment]  # these are all that a request stops at
+    return settled
 
 
 async def settle_async(run: Run[Any], *, at: Effect | None = None) -> Hit | Bypass | Lead:

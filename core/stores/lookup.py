@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -50,7 +50,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     copied: bool = False
 
 
-class Examined(NamedTuple):
+class Examined(msgspec.Struct, frozen=True):
     """An entry that passed all checks, and what the invalidation record says of it: FRESH or STALE.
 
     How old it is has not been looked at, but for a request's own `max_age`.
@@ -78,8 +78,11 @@ _TELLING = (
 )
 
 
-Looking = Generator[Sequence[bytes], Seen, Result]
-"""A lookup that touches no store: it yields the digests it wants to see and is sent what stands there."""
+Wish = TypeVar("Wish")
+Read = Callable[[Sequence[bytes]], Wish]
+"""Makes of digests the wish to see what stands there, in the words of whoever reads."""
+Looking = Generator[Wish, Seen | None, Result | None]
+"""A lookup that touches no store: it yields wishes and is sent what was seen. It ends with None when nothing can be."""
 
 
 def look_up(
@@ -98,22 +101,27 @@ def look_up(
 
     Raises StoreUnavailable.
     """
-    return _read_for(store, slot, looking(identity, strategy, now, max_age=max_age, on_corrupt=on_corrupt))
+    steps = looking(_as_they_are, identity, strategy, now, max_age=max_age, on_corrupt=on_corrupt)
+    return _read_for(store, slot, steps)
 
 
 def looking(
+    read: Read[Wish],
     identity: Identity,
     strategy: CacheStrategy,
     now: float,
     *,
     max_age: float | None = None,
     on_corrupt: Callable[[], None] = lambda: None,
-) -> Looking[Lookup]:
+) -> Looking[Wish, Lookup]:
     """The lookup as a generator of reads; prefers a fresh answer to a stale one."""
     digests = [identity.exact]
     if strategy is not CacheStrategy.EXACT and identity.normalized is not None:
         digests.append(identity.normalized)
-    values, record = yield digests
+    seen = yield read(digests)
+    if seen is None:
+        return None
+    values, record = seen
     if record is None:
         # A namespace nobody has used yet, or a record that was lost: then no entry of it can be trusted.
         lost = any(value is not None for value in values)
@@ -126,7 +134,10 @@ def looking(
         result = examine(value, digest, identity, record, now, max_age)
         if isinstance(result, Examined) and (target := result.entry.header.target) is not None:
             detail = HitDetail.NORMALIZED if digest == identity.normalized else HitDetail.ALIAS
-            result, record = yield from _following(identity, result.entry, target, now, max_age)
+            followed = yield from _following(read, identity, result.entry, target, now, max_age)
+            if followed is None:
+                return None
+            result, record = followed
             if record is None:
                 return Lookup(found=None, reason=MissReason.NO_RECORD, record=None)
         else:
@@ -147,7 +158,11 @@ def looking(
     return Lookup(found=stale, reason=reason, record=record)
 
 
-def _read_for(store: Reader, slot: Slot, steps: Looking[Result]) -> Result:
+def _as_they_are(digests: Sequence[bytes]) -> Sequence[bytes]:
+    return digests
+
+
+def _read_for(store: Reader, slot: Slot, steps: Looking[Sequence[bytes], Result]) -> Result:
     """Carries a lookup out against a store."""
     try:
         digests = next(steps)
@@ -197,17 +212,27 @@ def follow(
     max_age: float | None,
 ) -> tuple[Examined | MissReason, InvalidationRecord | None]:
     """The entry an alias names, both checked against the record as of the second read. Raises StoreUnavailable."""
-    return _read_for(store, slot, _following(identity, alias, target, now, max_age))
+    return _read_for(store, slot, _following(_as_they_are, identity, alias, target, now, max_age))
 
 
 def _following(
-    identity: Identity, alias: CacheEntry, target: bytes, now: float, max_age: float | None, *, hops: int = 2
-) -> Looking[tuple[Examined | MissReason, InvalidationRecord | None]]:
+    read: Read[Wish],
+    identity: Identity,
+    alias: CacheEntry,
+    target: bytes,
+    now: float,
+    max_age: float | None,
+    *,
+    hops: int = 2,
+) -> Looking[Wish, tuple[Examined | MissReason, InvalidationRecord | None]]:
     """Follows an alias.
 
     Another spelling of a near wording leads to that wording's alias, and from there to the entry: two hops, not more.
     """
-    values, record = yield [target]
+    looked = yield read([target])
+    if looked is None:
+        return None
+    values, record = looked
     if record is None:
         return MissReason.NO_RECORD, None
     if values[0] is None:
@@ -221,5 +246,5 @@ def _following(
     if isinstance(result, Examined) and (further := result.entry.header.target) is not None:
         if hops < 2:
             return MissReason.CORRUPT, record
-        return (yield from _following(identity, result.entry, further, now, max_age, hops=hops - 1))
+        return (yield from _following(read, identity, result.entry, further, now, max_age, hops=hops - 1))
     return result, record
