@@ -5,6 +5,7 @@ What becomes of a request is decided in `flow`; the drivers carry it out. Here t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from copy import copy
@@ -118,16 +119,20 @@ class LLMCache:
     # A request
 
     def run(
-        self, request: ChatRequest, controls: Controls = NO_CONTROLS, *, patience_seconds: float = 0.0, bypass: str = ""
+        self,
+        request: ChatRequest,
+        controls: Controls = NO_CONTROLS,
+        *,
+        patience_seconds: float = math.inf,
+        bypass: str = "",
     ) -> Run[Hit | Answer]:
         """A request that has not begun, for the drivers. Raises InvalidInput for a namespace that is not a valid name.
 
-        `patience_seconds` is how long it waits for another caller's answer (0: for as long as that may take); `bypass`
-        a reason of the caller's own why it may not use the cache.
+        `patience_seconds` is how long it waits for another caller's answer; `bypass` a reason of the caller's own why
+        it may not use the cache.
         """
         call = self._call(request, controls)
-        if patience_seconds:
-            call.until = time.monotonic() + patience_seconds
+        call.until = time.monotonic() + patience_seconds
         if bypass:
             call.pass_by(bypass)
         return Run(self._flow.answer(call), self._world)

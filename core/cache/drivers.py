@@ -76,7 +76,8 @@ async def drive_async(
                     working = loop.run_in_executor(None, effect.perform, world)
                     reply = await asyncio.shield(working)
             except BaseException as raised:
-                if working is not None and not working.done():
+                # A caller may be cancelled after the thread has ended too: then what came of it is still to be told.
+                if working is not None and not _is_raised_by(working, raised):
                     working.add_done_callback(partial(_end_later, loop, run))
                     raise
                 effect = flow.throw(raised)
@@ -93,6 +94,11 @@ def abandon(run: Run[Any]) -> None:
     """Ends a flow whose caller has gone away. Raises nothing."""
     with suppress(Exception, asyncio.CancelledError):  # it has been recorded, and nobody is there to hear of it
         drive(run, error=asyncio.CancelledError())
+
+
+def _is_raised_by(working: asyncio.Future[Any], raised: BaseException) -> bool:
+    """Whether an error is the effect's own, and not the caller's cancellation."""
+    return working.done() and (working.cancelled() or working.exception() is raised)
 
 
 def _end_later(loop: asyncio.AbstractEventLoop, run: Run[Any], done: asyncio.Future[Any]) -> None:

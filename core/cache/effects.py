@@ -316,7 +316,7 @@ class Pause(Wait, frozen=True):
 
     @staticmethod
     def _seconds(seconds: float) -> float:
-        if seconds <= 0:
+        if seconds < 0:
             raise OutOfPatience("another caller's answer to the same question did not come in time")
         return min(POLL_SECONDS, seconds)
 

@@ -82,7 +82,9 @@ class Flights:
 
     def __init__(self, lease_seconds: float) -> None:
         self.lease_seconds = lease_seconds
-        self._lock = threading.Lock()
+        # Reentrant: a stream that its caller has dropped ends when the garbage collector comes by, on any thread, even
+        # one that is in here.
+        self._lock = threading.RLock()
         self._flights: dict[FlightKey, Flight] = {}
         self._failures: dict[FlightKey, int] = {}
         self._shared: dict[FlightKey, tuple[float, BaseException]] = {}

@@ -307,10 +307,8 @@ class Lead(Asking):
         return super().finish(completion, chunks)
 
     async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Ends the step with the provider's answer, awaited; on a thread when the judge may have to be waited for."""
-        if self.hedge is not None:
-            return await in_thread(partial(self.finish, completion, chunks))
-        return await super().finish_async(completion, chunks)
+        """Ends the step with the provider's answer, on a thread: to the end though the caller goes away meanwhile."""
+        return await in_thread(partial(self.finish, completion, chunks))
 
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
         """Ends the step with an error, a cancellation included.
@@ -324,15 +322,14 @@ class Lead(Asking):
                 hit = self.hedge.overruled()
                 is_over = hit is not None
             if is_over:
-                self._run.flow.close()
+                # A hit that came first may be on its way still: the flow ends behind it, so that it is counted once.
+                self.hedge.verdict.add_done_callback(lambda ended: self._run.flow.close())
                 return hit
         return super().fail(error, may_serve_stale=may_serve_stale)
 
     async def fail_async(self, error: BaseException) -> Hit | None:
-        """Ends the step with an error, awaited; on a thread when the judge may have to be waited for."""
-        if self.hedge is not None:
-            return await in_thread(partial(self.fail, error))
-        return await super().fail_async(error)
+        """Ends the step with an error, on a thread: to the end though the caller goes away meanwhile."""
+        return await in_thread(partial(self.fail, error))
 
     def drop(self, completion: Completion | None) -> None:
         """Counts a provider call that a judge's yes has overtaken."""

@@ -124,8 +124,9 @@ class Stream:
 
     def close(self) -> None:
         """Ends the stream early: nothing is stored, and one of those who wait takes over."""
-        self._chunks.close()  # type: ignore[attr-defined]
+        # First, while there is a caller who can wait for the store: a GeneratorExit gives the lease back later only.
         self._ending.fail(asyncio.CancelledError())
+        self._chunks.close()  # type: ignore[attr-defined]
 
     def __enter__(self) -> Stream:
         return self
@@ -188,8 +189,8 @@ class AsyncStream:
 
     async def aclose(self) -> None:
         """Ends the stream early: nothing is stored, and one of those who wait takes over."""
-        await self._chunks.aclose()  # type: ignore[attr-defined]
         self._ending.fail(asyncio.CancelledError())
+        await self._chunks.aclose()  # type: ignore[attr-defined]
 
     async def __aenter__(self) -> AsyncStream:
         return self

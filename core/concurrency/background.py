@@ -62,7 +62,7 @@ class BackgroundWorker:
         begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a request on a thread that is in here
         self._is_due = threading.Event()
         self._is_stopped = False
         self._idle_rounds = 0

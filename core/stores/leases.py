@@ -59,7 +59,7 @@ class Leases:
         begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a request on a thread that is in here
         self._held: dict[bytes, HeldLease] = {}
         self._owed: FIFOCache[bytes, HeldLease] = FIFOCache(MOST_OWED)
 

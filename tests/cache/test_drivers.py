@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from core.cache import flights
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.drivers import Run, abandon, drive, drive_async
 from core.cache.effects import AwaitFlight, Effect, GiveBack, IsLeased, Keep, MakeRecord, Pause, Read, Stop, TakeLease
-from core.cache.steps import Fetched, Hit, Lead, first_step, settle
+from core.cache.steps import Fetched, Follow, Hit, Lead, first_step, settle
 from core.models import Answer, ChatRequest, Completion, Controls, Stamp
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
@@ -163,6 +164,60 @@ def test_a_caller_that_is_cancelled_while_an_effect_is_performed_leaves_nothing_
     until(lambda: len(setup.outcomes.words()) == 1)
 
 
+def test_a_caller_that_is_cancelled_just_when_the_lease_has_been_taken_gives_it_back(setup: Setup, monkeypatch):
+    """The thread has ended, and the loop has heard of it, but the caller is cancelled before it goes on."""
+    take = setup.cache._world.leases.take
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+
+        def busy() -> None:
+            until(lambda: not taking.is_set())
+            threading.Event().wait(0.1)  # the thread's result is in the loop's queue now
+            loop.call_soon(asking.cancel)
+
+        def taken(*args: Any) -> Any:
+            taking.set()
+            lease = take(*args)
+            loop.call_soon_threadsafe(busy)
+            taking.clear()
+            return lease
+
+        monkeypatch.setattr(type(setup.cache._world.leases), "take", lambda leases, *args: taken(*args))
+        taking = threading.Event()
+        asking = asyncio.ensure_future(setup.cache.acomplete(ask()))
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.to_thread(until, setup.leaves_nothing)
+
+    asyncio.run(go())
+    assert setup.outcomes.words() == ["error (cancelled)"]
+
+
+def test_an_answer_that_is_being_stored_counts_though_its_caller_goes_away(setup: Setup, monkeypatch):
+    writing, may_write = threading.Event(), threading.Event()
+    write = type(setup.store).write
+
+    def slow(store: Any, *args: Any) -> Any:
+        writing.set()
+        assert may_write.wait(30)
+        return write(store, *args)
+
+    monkeypatch.setattr(type(setup.store), "write", slow)
+
+    async def go() -> None:
+        asking = asyncio.ensure_future(setup.cache.acomplete(ask()))
+        await asyncio.to_thread(writing.wait, 30)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        may_write.set()
+        await asyncio.to_thread(until, setup.leaves_nothing)
+
+    asyncio.run(go())
+    until(lambda: setup.outcomes.words() == ["miss (absent), stored"])
+
+
 class _Holding:
     """A flow whose effects are performed by way of a function of the test's."""
 
@@ -233,6 +288,20 @@ class TestWaiting:
         lead.abandon()
         assert setup.leaves_nothing()
 
+    def test_a_driver_that_does_its_own_waiting_hears_of_another_process(self, redis_url: str, namespace: str):
+        there, here = (Setup(RedisStore(request_client(redis_url, 5)), namespace) for _ in range(2))
+        lead = settle(there.run())
+        assert isinstance(lead, Lead)
+        step = first_step(here.run())
+        assert isinstance(step, Follow)
+        assert step.wait(0) is not None
+        lead.finish(ANSWER.completion)
+        while isinstance(step, Follow):
+            step = step.wait(0)
+        assert isinstance(step, Hit)
+        for each in (there, here):
+            each.cache.close()
+
     @pytest.mark.parametrize("number", range(3))
     def test_abandoned_while_another_process_computes_it_leaves_nothing_behind(
         self, redis_url: str, namespace: str, number: int
@@ -259,3 +328,47 @@ def test_a_step_of_ones_own_ends_the_request_by_itself_when_it_is_forgotten(setu
     del step
     gc.collect()
     until(setup.leaves_nothing)
+
+
+def test_requests_that_were_dropped_may_be_collected_anywhere(setup: Setup, monkeypatch):
+    """The collector runs on any thread, at any allocation: here while that thread joins a flight of its own."""
+
+    def collected() -> Any:
+        gc.collect()
+        return future()
+
+    future = flights.Future
+    gc.disable()
+    try:
+        setup.cache.stream(ask())
+        stream = setup.cache.stream(ask("And of Italy?"))
+        next(iter(stream))
+        del stream
+        monkeypatch.setattr(flights, "Future", collected)
+        asking = threading.Thread(target=lambda: setup.cache.complete(ask("And of Spain?")), daemon=True)
+        asking.start()
+        asking.join(30)
+        assert not asking.is_alive()
+    finally:
+        gc.enable()
+    assert setup.outcomes.words() == ["error (cancelled)", "error (cancelled)", "miss (absent), stored"]
+    until(setup.leaves_nothing)
+
+
+def test_a_stream_that_is_closed_early_has_given_its_lease_back(setup: Setup):
+    with setup.cache.stream(ask()) as stream:
+        next(iter(stream))
+        assert not setup.leaves_nothing()
+    assert setup.leaves_nothing()
+    assert setup.outcomes.words() == ["error (cancelled)"]
+
+
+def test_a_stream_that_is_closed_early_has_given_its_lease_back_on_an_event_loop(setup: Setup):
+    async def go() -> None:
+        async with await setup.cache.astream(ask()) as stream:
+            await anext(aiter(stream))
+            assert not setup.leaves_nothing()
+        assert setup.leaves_nothing()
+
+    asyncio.run(go())
+    assert setup.outcomes.words() == ["error (cancelled)"]

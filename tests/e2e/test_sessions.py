@@ -47,7 +47,7 @@ def console(server, tmp_path_factory) -> Iterator[Console]:
         started.stop()
 
 
-async def look_on(address: str, count: int, redis: Redis, *, runs: int = RUNS) -> tuple[int, list[Session]]:
+async def look_on(address: str, count: int, redis: Redis) -> tuple[int, list[Session]]:
     """Has sessions live until each has drawn so often since all were open; the commands Redis got meanwhile."""
     sessions = [Session(f"{address.replace('http', 'ws', 1)}/_stcore/stream") for _ in range(count)]
     tasks = [asyncio.create_task(session.run()) for session in sessions]
@@ -63,7 +63,7 @@ async def look_on(address: str, count: int, redis: Redis, *, runs: int = RUNS) -
         await until_all(lambda session: session.is_open)
         drawn = {session: session.seen["script_finished"] for session in sessions}
         before = commands(redis)
-        await until_all(lambda session: session.seen["script_finished"] >= drawn[session] + runs)
+        await until_all(lambda session: session.seen["script_finished"] >= drawn[session] + RUNS)
         return commands(redis) - before, sessions
     finally:
         for task in tasks:
@@ -77,7 +77,7 @@ def commands(redis: Redis) -> int:
 
 def test_many_live_dashboards_ask_redis_hardly_more_than_one(console, server):
     with Redis.from_url(server) as redis:
-        asyncio.run(look_on(console.address, 1, redis, runs=1))  # the first one has everything imported
+        asyncio.run(look_on(console.address, 1, redis))  # imports everything; what it has read is old by its end
         alone, _ = asyncio.run(look_on(console.address, 1, redis))
         together, sessions = asyncio.run(look_on(console.address, SESSIONS, redis))
     assert alone > 0

@@ -100,6 +100,19 @@ def test_a_timeout_is_a_timeout(make, openai_server, outcomes):
     openai_server.wait_for_disconnects()
 
 
+def test_a_caller_without_patience_waits_for_nobody_else(cache, outcomes):
+    request = httpx2.Request("POST", "http://p/v1/chat/completions", json=ASK, extensions={"timeout": {"read": 0}})
+
+    def asked_meanwhile(outer: httpx2.Request) -> httpx2.Response:
+        with pytest.raises(httpx2.ReadTimeout):
+            transport.handle_request(request)
+        return httpx2.Response(500)
+
+    transport = CachingTransport(cache, httpx2.MockTransport(asked_meanwhile))
+    assert transport.handle_request(httpx2.Request("POST", request.url, json=ASK)).status_code == 500
+    assert outcomes.words() == ["error (cancelled)", "error (InternalServerError)"]
+
+
 def test_a_server_that_is_not_there_is_a_connection_error(make, openai_server, outcomes):
     openai_server.stop()
     with pytest.raises(APIConnectionError):

@@ -302,6 +302,28 @@ def test_a_caller_who_goes_away_is_served_nothing_later(setup):
     assert "hedge_dropped" not in setup.outcomes.counts
 
 
+def test_a_caller_who_goes_away_while_a_yes_is_being_served_is_counted_once(setup, monkeypatch):
+    writing, may_write = threading.Event(), threading.Event()
+    write = RedisStore.write
+
+    def slow(store, *args):
+        writing.set()
+        assert may_write.wait(PATIENCE_SECONDS)
+        return write(store, *args)
+
+    monkeypatch.setattr(RedisStore, "write", slow)
+    step = setup.cache.begin(request(PARAPHRASE))
+    assert isinstance(step, Lead)
+    setup.judge.may_rule.set()
+    assert writing.wait(PATIENCE_SECONDS)
+    step.abandon()
+    assert len(setup.cache.flights) == 1
+    may_write.set()
+    assert isinstance(step.hedge.verdict.result(PATIENCE_SECONDS), Hit)
+    assert [outcome.kind for outcome in setup.outcomes.all] == ["hit"]
+    setup.is_at_rest()
+
+
 def test_a_driver_that_does_not_race_gets_the_judges_answer_at_its_end(setup):
     step = setup.cache.begin(request(PARAPHRASE))
     assert isinstance(step, Lead)
