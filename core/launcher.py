@@ -139,7 +139,7 @@ class Launcher:
             )
 
     def _stop(self) -> None:
-        """Asks all parts at once, the console first, and lets Redis go when nobody needs it any more."""
+        """Asks all parts at once to stop, the console first, and stops Redis after them."""
         self._interrupted_at = self._interrupted_at or time.monotonic()
         if any(process.poll() is None for process in self._processes.values()):
             _say("stopping")

@@ -288,11 +288,11 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Default(msgspec.Struct, frozen=True):
-    """The TTL that the policy gives this kind of question."""
+    """The TTL that the policy gives to the kind of question."""
 
 
 class NoStore(msgspec.Struct, frozen=True):
-    """Do not store."""
+    """The TTL of an answer that is not to be stored."""
 
 
 class For(msgspec.Struct, frozen=True):
@@ -412,7 +412,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
     def __str__(self) -> str:
-        """One phrase for people: "hit (exact)", "miss (absent), stored"."""
+        """The outcome as one phrase: "hit (exact)", "miss (absent), stored"."""
         words = self.kind.value
         if self.detail or self.reason:
             words += f" ({self.detail or self.reason})"

@@ -61,7 +61,7 @@ def page() -> None:
     waiting: Ask | None = st.session_state.pop("waiting", None)
     compared: str = st.session_state.pop("compared", "")
     if typed:
-        history = said(turns) if st.session_state["playground-history"] else ()
+        history = answered_turns(turns) if st.session_state["playground-history"] else ()
         waiting = msgspec.structs.replace(draft, prompt=typed, history=history)
     if waiting is not None:
         with receiving(watch), room:
@@ -73,8 +73,8 @@ def page() -> None:
         st.rerun()
 
 
-def said(turns: list[Turn]) -> tuple[tuple[Literal["user", "assistant"], str], ...]:
-    """The conversation so far, as far as it was answered; the latest of it."""
+def answered_turns(turns: list[Turn]) -> tuple[tuple[Literal["user", "assistant"], str], ...]:
+    """The latest answered turns of the conversation, as pairs of role and text."""
     history: list[tuple[Literal["user", "assistant"], str]] = []
     for turn in turns[-MOST_EARLIER:]:
         if turn.answer is not None and turn.text:

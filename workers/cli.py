@@ -109,7 +109,7 @@ def sweep(shell: Shell, namespace: str) -> int:
 
 
 def _answer(shell: Shell, trail: AuditTrail, plain: dict[str, Any], done: str) -> int:
-    """It is done; whether it is on record is part of the answer."""
+    """Prints the result, and whether its audit record was written."""
     problem = None if trail.problem is None else str(trail.problem)
     words = done if problem is None else f"{done} The audit record could not be written: {problem}."
     shell.answer(plain | {"audit_problem": problem}, words)

@@ -122,7 +122,7 @@ class Schedule:
         self._next[name] = max(began + seconds, ended + (ended - began) / share)
 
     def _note(self, name: str, problem: str) -> None:
-        """One line in the log per change, not one a second."""
+        """Logs one line per change of state, not one a second."""
         if problem != self._failing.get(name, ""):
             if problem:
                 logger.warning("%s: %s", name, problem)

@@ -181,7 +181,7 @@ class AuditTrail:
         return self.name
 
     def record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> AuditRecord:
-        """Appends a record of an act; `at` is Unix seconds, now by default.
+        """Appends a record of an act. `at` is Unix seconds, now by default. One round trip.
 
         For an act that must not happen without its record: call it first. Raises StoreUnavailable, WriteRefused or
         OutcomeUnknown.

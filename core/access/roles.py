@@ -76,7 +76,7 @@ REQUIRED: Mapping[Action, Role] = {
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """Who acts: the name that audit records keep, and the role.
 
-    `local`: nobody logged in, on this machine only. `refusal`: why one with no role has none, and what to do.
+    `local`: there is no login, on this machine only. `refusal`: why the actor has no role, and what to do.
     """
 
     name: str

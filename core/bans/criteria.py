@@ -85,7 +85,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         self._check_encodable()
 
     def _check_encodable(self) -> None:
-        """A lone surrogate is a character of no text that was ever sent, and cannot be stored."""
+        """Rejects lone surrogates, which occur in no text that was sent and cannot be stored."""
         for name, text in (
             ("model", self.model or ""),
             ("pattern", self.pattern or ""),
@@ -124,7 +124,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                     raise InvalidInput(name, f"each has {shortest} to 256 characters")
 
     def matches(self, header: Selectable, prompt: str, tags: tuple[str, ...]) -> bool:
-        """Whether an entry (or an alias, with its own prompt) is selected. The namespace is the caller's business."""
+        """Whether an entry (or an alias, with its own prompt) is selected. The caller checks the namespace."""
         if self.model is not None and self.model != header.model:
             return False
         if self.created_before is not None and header.created_at >= self.created_before:
@@ -185,7 +185,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise InvalidInput("criteria", str(error)) from None
 
     def __str__(self) -> str:
-        """One phrase for people: `model gpt-4o, older than 2026-11-20 10:00 UTC`."""
+        """The criteria as one phrase: `model gpt-4o, older than 2026-11-20 10:00 UTC`."""
         from datetime import UTC, datetime
 
         if self.all:

@@ -221,9 +221,9 @@ def may_have_copies(record: InvalidationRecord, now: float) -> bool:
 
 
 def due(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
-    """Bans whose entries may be deleted now, the ones a dead sweep left half-way included.
+    """Bans whose entries may be deleted now, those of an interrupted sweep included.
 
-    A soft one is due when hardly anything it marks can still exist: what does must not become fresh again.
+    A soft ban is due when hardly any entry it marks can still exist; a remaining one must not become fresh again.
     """
     return tuple(
         ban
@@ -233,7 +233,7 @@ def due(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
 
 
 def expired_tombstones(record: InvalidationRecord, now: float) -> tuple[Ban, ...]:
-    """Tombstones so old that no writer they stop is still on its way."""
+    """Tombstones so old that every writer they stop has ended."""
     return tuple(
         ban for ban in record.bans if ban.state is BanState.TOMBSTONE and ban.created_at <= now - TOMBSTONE_SECONDS
     )

@@ -40,7 +40,7 @@ PAGE = 50
 class Bypassed(msgspec.Struct, frozen=True, kw_only=True):
     """The switch of one namespace, or of all (EVERYTHING). `at` is Unix seconds; 0 and an empty `actor` are unknown.
 
-    `kept`: written down; else it is only marked, and lost should Redis restart before anyone could write it down.
+    `kept`: stored in the hash; else only marked, and lost if Redis restarts before a process could store it.
     """
 
     namespace: str
@@ -171,7 +171,7 @@ class BypassSwitch:
     # For operators
 
     def all(self, namespaces: Iterable[str] = ()) -> list[Bypassed]:
-        """The switches that are on: those that are written down, and of these namespaces also those that are marked.
+        """The switches that are on: all stored in the hash, and for these namespaces also those only marked.
 
         Raises StoreUnavailable.
         """
@@ -185,7 +185,7 @@ class BypassSwitch:
         ]
 
     def turn(self, namespace: str, on: bool, *, actor: Acting = "api", note: str = "") -> Bypassed:
-        """Turns it on or off for a namespace, or for EVERYTHING; every process obeys when this returns.
+        """Turns the switch on or off for a namespace, or for EVERYTHING; every process obeys when this returns.
 
         That takes a second. Raises AccessDenied, InvalidInput, StoreUnavailable, OutcomeUnknown (repeat it), and
         WriteRefused when Redis takes no writes and all marks are used up.

@@ -9,7 +9,7 @@ from ..policy import PolicyLimits
 
 
 class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How a cache behaves; `core.settings` says what each means. Durations are seconds."""
+    """The configuration of a cache; `core.settings` explains each field. Durations are seconds."""
 
     strategy: CacheStrategy = CacheStrategy.NORMALIZED
     ttl: float | None = None

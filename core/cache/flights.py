@@ -1,7 +1,7 @@
 """Single-flight: of equal requests at the same time one computes, the rest wait for its answer.
 
 Inside a process a flight is a future; between processes it is a lease in the store. Both are named by the answer and
-by the stamp of the lookup that missed, so that nobody who asks after an invalidation waits for, or is handed, an answer
+by the stamp of the lookup that missed, so that a request made after an invalidation never waits for, or gets, an answer
 whose generation began before it.
 """
 

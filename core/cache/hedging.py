@@ -28,8 +28,8 @@ def race(
 ) -> Result | Hit:
     """The result of the call, or the hit when a judge's yes came first. Raises what the call raises.
 
-    A result that is no answer, and an error, wait for the judge. A blocking call cannot be cancelled: it goes on, on a
-    thread of its own, and `drop` gets what it returns, or None when it fails.
+    A result that is no answer, and an error, wait for the judge. A blocking call cannot be cancelled: it goes on on a
+    thread of its own, and `drop` gets its result, or None when it fails.
     """
     hedge = step.hedge
     if hedge is None:

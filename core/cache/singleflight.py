@@ -59,7 +59,7 @@ class SingleFlight:
                     lease.held = held
                     return (yield from self._look_again(call, lease))
                 if held is None:
-                    return lease  # the store does not answer: those of this process are joined all the same
+                    return lease  # the store does not answer: callers of this process are joined nevertheless
                 if met := (yield from self._await_other(call, lease, flight)):
                     return met
         except BaseException:

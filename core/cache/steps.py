@@ -259,7 +259,7 @@ class Bypass(Asking):
     is_bypass = True
 
     def _broke_off(self, error: IncompleteStream) -> Answer | None:
-        return self.finish(Completion(body={}))  # counted all the same
+        return self.finish(Completion(body={}))  # counted nevertheless
 
 
 class Lead(Asking):

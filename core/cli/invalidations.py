@@ -175,7 +175,7 @@ def _apply(shell: Shell, criteria: Criteria, options: InvalidateOptions, preview
 
 
 def _confirmed(preview: Preview) -> bool:
-    """Asks; what hides much takes the word, typed."""
+    """Asks for confirmation, by a typed word where much would be hidden. Returns whether it was given."""
     if not preview.is_large:
         return click.confirm("Invalidate?")
     typed: str = click.prompt(f"Type {WORD} to confirm", default="", show_default=False)
@@ -183,7 +183,7 @@ def _confirmed(preview: Preview) -> bool:
 
 
 def is_terminal() -> bool:
-    """Whether there is somebody to ask."""
+    """Whether input and output are a terminal."""
     return sys.stdin.isatty()
 
 

@@ -1,4 +1,4 @@
-"""Work beside the requests: a thread that does it in rounds, and what each process begins for itself.
+"""Background work: a thread that works in rounds, and state that each forked process begins anew.
 
 A forked child has its parent's memory without its parent's threads: a lock that one of them held stays locked in it,
 and what one of them was about to send would be sent twice.

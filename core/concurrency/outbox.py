@@ -42,7 +42,7 @@ class Outbox:
         """Commands that were never sent, or not taken."""
 
     def put(self, *commands: Command) -> None:
-        """Takes commands; drops them when too many wait already."""
+        """Queues commands; drops them when too many wait already. Returns at once, never raises."""
         if len(self._waiting) + len(commands) > self._max_waiting:
             self.dropped += len(commands)
             return
@@ -79,7 +79,7 @@ class Outbox:
         self._note(len(failures), type(failures[0]).__name__ if failures else "")
 
     def _note(self, dropped: int, problem: str) -> None:
-        """One line in the log per change."""
+        """Logs one line per change of state."""
         self.dropped += dropped
         if bool(problem) != self._is_failing:
             self._is_failing = bool(problem)

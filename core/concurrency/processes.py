@@ -78,7 +78,7 @@ def last_lines(output: Path, *, count: int = 20) -> str:
 
 
 def _become(parent: int, command: list[str]) -> None:
-    """Turns this process into the command, tied to the life of its parent."""
+    """Replaces this process by the command, which ends with its parent."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before the request was made
         return

@@ -21,7 +21,7 @@ _BLOCKS = re.compile(
 
 
 def verdict(messages: Sequence[Mapping[str, Any]]) -> str | None:
-    """The reply to a judge's prompt (`core.semantic.judge.prompt`), None when the messages are none."""
+    """The reply to a judge's prompt (`core.semantic.judge.prompt`); None when the messages are not such a prompt."""
     content = messages[-1].get("content")
     found = _BLOCKS.fullmatch(content) if isinstance(content, str) else None
     if found is None:

@@ -52,7 +52,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayProgress(msgspec.Struct, kw_only=True):
-    """How far a replay has come. `planned` is how many requests it shall send, None when time alone ends it.
+    """The progress of a replay. `planned` is the number of requests to send; None when only time ends it.
 
     `answered` = hits + misses + bypasses. `saved_usd` is what the served answers had cost, as far as prices are known.
     `problem` is the class of the latest error; `gave_up` says that nothing but errors came back.

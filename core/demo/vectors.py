@@ -1,6 +1,6 @@
 """The demo model's embeddings: vectors of the embedder in the box, as `/v1/embeddings` gives them.
 
-They are no imitation: texts of one meaning are near each other, in fewer dimensions than the models it stands in for.
+They are real embeddings: texts of one meaning are near each other, in fewer dimensions than those of large models.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def diagnose(services: Services, *, now: float | None = None, outside: Iterable[
 
 
 def outside_findings(services: Services) -> Iterator[Finding]:
-    """Whether the provider and the embedder answer. Costs a request to each, or the loading of a model."""
+    """Findings on the provider and the embedder. Costs a request to each, or the loading of a model."""
     yield from provider_findings(services)
     yield from embedder_findings(services)
 
@@ -68,7 +68,7 @@ def unusable(problems: Iterable[str]) -> tuple[Finding, ...]:
 
 
 def _checked(area: str, url: str | None, check: Callable[[], Iterable[Finding]]) -> tuple[bool, list[Finding]]:
-    """Whether a server can be reached, and what a check of it found; else the one finding that it cannot."""
+    """The findings of a check of a server; the one finding that it cannot be reached otherwise."""
     try:
         return True, list(check())
     except CacheError as error:

@@ -14,7 +14,7 @@ MANY_BANS = MAX_ACTIVE_BANS * 3 // 4
 
 
 def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
-    """Whether invalidations are swept in time and their number stays small; which namespaces bypass the cache.
+    """Findings on overdue sweeps, the number of bans, local copies, and namespaces that bypass the cache.
 
     Raises StoreUnavailable.
     """

@@ -12,7 +12,7 @@ from .probe import probe
 
 
 def provider_findings(services: Services) -> Iterator[Finding]:
-    """Whether the provider answers. Costs a request to it."""
+    """Findings on whether the provider answers. Costs a request to it."""
     settings = services.settings
     if settings.uses_demo_model:
         yield Finding(

@@ -10,7 +10,7 @@ from .findings import Finding, Level
 
 
 def queue_findings(services: Services) -> Iterator[Finding]:
-    """Whether there is a job queue, and whether workers are alive. Raises StoreUnavailable."""
+    """Findings on the job queue and living workers. Raises StoreUnavailable."""
     if services.queue_redis is None:
         if services.redis is not None:
             yield Finding(

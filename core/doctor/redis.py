@@ -25,7 +25,7 @@ HOLES = (
 
 
 def cache_findings(services: Services, now: float) -> Iterator[Finding]:
-    """Whether the cache's Redis answers, and what is wrong with it. Raises StoreUnavailable."""
+    """Findings on the cache's Redis. Raises StoreUnavailable."""
     if services.redis is None:
         yield Finding(
             area="redis",
@@ -53,7 +53,7 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
 
 
 def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
-    """What is wrong with a Redis, given its info. Pure.
+    """Findings on a Redis, given its info. Pure.
 
     `replicas` is the number of replicas that must have each invalidation; `synced`: its disk must have it too.
     """

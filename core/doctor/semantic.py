@@ -16,7 +16,7 @@ PROBE = "Is anybody there?"
 
 
 def embedder_findings(services: Services) -> Iterator[Finding]:
-    """Whether the embedder embeds, if near questions are looked for. Costs a request, or the loading of a model."""
+    """Findings on the embedder, if semantic lookup is on. Costs a request, or the loading of a model."""
     if services.semantic is None:
         return
     name = services.settings.embedder
@@ -45,7 +45,7 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
 
 
 def semantic_findings(settings: Settings) -> Iterator[Finding]:
-    """Whether semantic lookup does what the settings seem to say. Pure."""
+    """Findings on semantic settings that do not have the effect they seem to have. Pure."""
     is_asked_for = settings.strategy is CacheStrategy.SEMANTIC
     if is_asked_for and settings.semantic is SemanticMode.OFF:
         yield Finding(

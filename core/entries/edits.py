@@ -1,4 +1,4 @@
-"""Edits: what an operator changes in the entries themselves, or puts in. Everything that is changed is on record.
+"""Edits: what an operator changes in entries, or adds. Every change has an audit record.
 
 Answers get in through `LLMCache.put`, so that every rule of storing holds for them; a TTL is changed under the entry's
 own stamp and only in the entry that was looked at, so that no invalidation is evaded and no newer answer lost.
@@ -29,7 +29,7 @@ MOST_REFUSALS = 200
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that was not stored. `reason` is a word of the cache's, or a sentence."""
+    """A line that was not stored. `reason` is one of NOT_STORED_REASONS, or a sentence."""
 
     line: int
     reason: str
@@ -51,7 +51,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 class Edits:
     """Edits by the actor of a trail. `clock` gives Unix seconds.
 
-    A record is written before anything is changed: what cannot be put on record is not done. All methods raise
+    The audit record is written before the change: without a record there is no change. All methods raise
     StoreUnavailable, WriteRefused, OutcomeUnknown and AccessDenied.
     """
 

@@ -78,7 +78,7 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stored answer. `state` is what its namespace's record says of it; `bytes` is what it takes as stored.
 
-    `hits` is None where nobody has looked.
+    `hits` is None where they were not read.
     """
 
     key: str

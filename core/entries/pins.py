@@ -54,8 +54,8 @@ _decode = msgspec.msgpack.Decoder(Pin).decode
 class Pins:
     """The pins of all processes. All methods raise StoreUnavailable, WriteRefused and OutcomeUnknown.
 
-    Those that change something raise AccessDenied to an actor who may not, and put on record what they do before they
-    do it: what cannot be put on record is not done.
+    Methods that change something raise AccessDenied unless the actor's role allows it. They write the audit record
+    first: without a record there is no change.
 
     `release_seconds` gives the TTL of a class, which an answer has left when it is unpinned. `stale_seconds` and
     `strip_stop_words` are the cache's.

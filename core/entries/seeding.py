@@ -41,7 +41,7 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class SeedNote(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to look at: the number of the seed, the wording, and what is the matter with it."""
+    """A finding that needs attention: the number of the seed, the wording, and the problem."""
 
     seed: int
     wording: str
@@ -54,7 +54,7 @@ class SeedReport(msgspec.Struct, kw_only=True):
     Questions: `stored` are new, `replaced` had another answer in the cache, `renewed` had this one. Variants: `aliases`
     lead to their question's entry, `copies` have the answer themselves, since their bucket is another one. `repeated`
     wordings had been met in the file with the same answer, `conflicts` with another one: there the first counts.
-    `refused` may not be stored. `notes` has the first of those that somebody should look at.
+    `refused` may not be stored. `notes` has the first findings that need attention.
     """
 
     read: int = 0

@@ -1,7 +1,7 @@
 """Transfer: entries as JSON Lines, and requests with their answers read from such lines. Pure.
 
 An entry keeps the last message of its request and a digest of all the rest, so a line can describe only part of what
-was asked. Such a line says so, and is not taken back before somebody has completed it.
+was asked. Such a line is marked, and is not imported before it has been completed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who calls the gateway: whether it may, its namespace, and the credentials that the provider gets.
 
-Pure. Two callers never share answers unless the operator says so; a caller without any credential shares with nobody,
+Pure. Two callers never share answers unless the operator says so; a caller without any credential shares with no one,
 not even with itself, since it cannot be distinguished from others.
 """
 

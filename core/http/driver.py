@@ -171,7 +171,7 @@ def _is_answer(fetched: Whole | Streamed | AsyncStreamed) -> bool:
 
 
 class AsyncAnswering:
-    """Answers a request on an event loop, in two parts: `begin` gives what can be had at once, `run` the rest.
+    """Answers a request on an event loop, in two parts: `begin` returns what is available at once, `run` the rest.
 
     `bypass` is a reason of the caller's own why the request may not touch the cache.
     """

@@ -24,7 +24,7 @@ _OF_THE_CONNECTION: Final = frozenset({"connection", "content-encoding", "conten
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer. Its length is for the sender to say."""
+    """A whole HTTP response, without Content-Length, which the sender adds."""
 
     status: int = 200
     headers: Headers

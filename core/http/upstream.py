@@ -1,4 +1,4 @@
-"""What stands behind the gateway: the provider's HTTP server, or the demo model spoken to as if it were one."""
+"""The server behind the gateway: the provider's HTTP server, or the demo model in its place."""
 
 from __future__ import annotations
 

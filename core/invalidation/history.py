@@ -23,7 +23,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
 
 class InvalidationState(StrEnum):
-    """Where an invalidation is in its life."""
+    """The state of an invalidation."""
 
     HELD = "held"
     SWEEPING = "sweeping"
@@ -143,7 +143,7 @@ class History:
     def repeated(
         self, request_id: str, criteria: Criteria, slots: Sequence[Slot]
     ) -> tuple[Invalidation, list[InvalidationRecord | None]] | None:
-        """The invalidation that this request id was applied as, with the records of its buckets while it is in force.
+        """The invalidation applied with this request id, with the records of its buckets while it is in force.
 
         None for an id that is new or was not applied in all these buckets: it is applied now. The cut-off of an age is
         not compared, since "older than a day" is another moment at each repetition. Raises InvalidInput for an id that

@@ -50,8 +50,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     `count` is exact, or (with `exact` False) an estimate with its 95% interval `low`..`high` from `scanned` entries of
     `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
     expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
-    `hits_last_day` is how often those that match were served in the last day, None where nobody counts. `sequence` is
-    the record's: `token` binds the criteria, the count and it.
+    `hits_last_day` is how often the matching entries were served in the last day, None where hits are not counted.
+    `sequence` is the record's: `token` binds the criteria, the count and it.
     """
 
     criteria: Criteria

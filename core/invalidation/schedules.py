@@ -217,7 +217,7 @@ class Schedules:
     def run_now(self, schedule_id: str, *, actor: Acting, expected: Schedule | None = None) -> Invalidation:
         """Runs a schedule once, also when it is paused or not due. Raises what `CacheInvalidator.invalidate` raises.
 
-        `expected` is the schedule as somebody saw it: InvalidationRefused when it has run since.
+        `expected` is the schedule as it was shown: InvalidationRefused when it has run since.
         """
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)

@@ -28,7 +28,7 @@ GENTLE_BATCH = 150
 
 
 class SweepProgress(msgspec.Struct, kw_only=True):
-    """How far a sweep has come: entries met and deleted, their aliases not counted; bytes of both, about.
+    """The progress of a sweep: entries met and deleted, without aliases; bytes of entries and aliases, approximately.
 
     `total` is how many the index listed when it began: a hint. `invalidations` are the ids it serves.
     """
@@ -182,7 +182,7 @@ class Sweep:
         return self._store.scan_matching(slot, record.incarnation, filters, whole=whole, batch=self._batch)
 
     def _summary(self, slot: Slot, row: Row, whole: bool) -> EntrySummary | None:
-        """What criteria are compared with; None for bytes that no lookup would serve either."""
+        """The summary that criteria are compared with; None for bytes that no lookup would serve."""
         try:
             return codec.summarize(row.value, with_text=whole)
         except DecodeError:

@@ -12,7 +12,7 @@ READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
 
 
 def readable_key(bucket: int, digest: bytes) -> str:
-    """`0-9f86d08...`: what people see, paste and invalidate by."""
+    """The readable key of an entry, `0-9f86d08...`, as shown on screens and accepted by commands."""
     return f"{bucket:x}-{digest.hex()}"
 
 

@@ -116,7 +116,7 @@ def _is_callers_tool(tool: Any) -> bool:
 
 
 def effective_strategy(request: ChatRequest, controls: Controls, configured: CacheStrategy) -> CacheStrategy:
-    """The dearest lookup for this request: a request may lower the configured ceiling, never raise it.
+    """The most costly lookup allowed for this request: a request may lower the configured ceiling, never raise it.
 
     Exact only: several choices, log probabilities (both belong to these very words) and embeddings. With tools never
     semantic: a near question may call for another tool, or the same one with other arguments.

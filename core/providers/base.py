@@ -38,7 +38,10 @@ class Provider(Protocol):
         """Names of the models on offer."""
 
     def embed(self, texts: Sequence[str], model: str, timeout_seconds: float | None = None) -> list[list[float]]:
-        """One vector per text, in their order, as the server gave them."""
+        """One vector per text, in their order, as returned by the server.
+
+        Raises ProviderUnavailable when there are none.
+        """
 
     def close(self) -> None:
         """Closes the connections of threads."""

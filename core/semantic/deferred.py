@@ -1,4 +1,4 @@
-"""DeferredLookup: the semantic lookup, built beside the requests when the first of them needs it.
+"""DeferredLookup: the semantic lookup, built in the background when the first request needs it.
 
 Loading an embedder takes half a second and more, importing NumPy a third: a cache that is never asked for near
 questions pays for neither.

@@ -99,7 +99,7 @@ class Task:
 
 
 def current_task() -> Task:
-    """The task that runs now; outside of a worker one that nobody watches."""
+    """The task that runs now; outside of a worker, a task whose progress goes nowhere."""
     return _current.get() or Task(None)
 
 

@@ -94,7 +94,7 @@ class PoolWorker(Worker):
             self._may_be_interrupted = False
 
     def run_maintenance_tasks(self) -> None:
-        """Tidies up, uninterrupted: the lock of an interrupted tidying would keep everyone from it for 15 minutes."""
+        """Runs RQ's maintenance without interruption: an interrupted one would leave its lock for 15 minutes."""
         was, self._may_be_interrupted = self._may_be_interrupted, False
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         self._may_be_interrupted = was
@@ -123,7 +123,7 @@ class PoolWorker(Worker):
 
     @contextmanager
     def _sitting_out(self) -> Iterator[None]:
-        """Around what can wait until Redis is back: the library would end the worker, and the pool start another."""
+        """Skips a step while Redis is away, where the library would end the worker and the pool start another."""
         try:
             yield
         except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -173,7 +173,7 @@ class EmbeddingServer(Protocol):
 
     @property
     def base_url(self) -> str:
-        """The server's address."""
+        """The server's address; part of the embedder's identity."""
 
     def embed(self, texts: Sequence[str], model: str, timeout_seconds: float | None = None) -> list[list[float]]:
         """One vector a text, in their order."""

@@ -69,7 +69,7 @@ class Wording:
 
     @cached_property
     def word_set(self) -> frozenset[str]:
-        """Every word, folded."""
+        """Every word of the text, case folded."""
         return frozenset(self.words)
 
     @cached_property

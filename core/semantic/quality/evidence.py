@@ -163,7 +163,7 @@ class Evidence:
         limit: int = 100,
         is_labelled: bool | None = None,
     ) -> list[Pair]:
-        """Pairs of a namespace, the latest first: all, the labelled ones, or those that nobody labelled yet."""
+        """Pairs of a namespace, the latest first: all, the labelled, or the unlabelled ones."""
         known = merged(self._archive.labels(namespace, since), self._archive.lookups(namespace, since)).values()
         chosen = [pair for pair in known if is_labelled is None or (pair.label is not None) == is_labelled]
         return sorted(chosen, key=lambda pair: pair.at, reverse=True)[:limit]

@@ -114,7 +114,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair with all that was said of it. Labels are None where nobody said anything; texts where none are kept."""
+    """A pair with all its labels. A missing label is None; so are texts that are not kept."""
 
     id: str
     namespace: str
@@ -149,7 +149,7 @@ def pair_id(namespace: str, question: str, stored: str) -> str:
 
 
 def merged(labels: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> dict[str, Pair]:
-    """Pairs by id: the labelled ones, and those that lookups saw and nobody labelled. Both are given newest first."""
+    """Pairs by id: the labelled ones, and unlabelled ones from lookups. Both arguments are newest first."""
     pairs: dict[str, Pair] = {}
     for record in labels:
         known = pairs.get(record.pair) or _bare(record)

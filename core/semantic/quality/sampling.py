@@ -1,4 +1,4 @@
-"""Judging afterwards: a share of the hits that were served without a judge is shown to one, by a worker."""
+"""Judging afterwards: a worker asks the judge about a share of the hits that were served unjudged."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ class ClusterServers:
             raise StoreUnavailable("the slot was moved to another server meanwhile")
 
     def _owner(self, name: bytes) -> tuple[str, redis.Redis]:
-        """The id of the server that has a name's slot for sure, and a client of it."""
+        """The id of the server that has a name's slot according to the cluster itself, and a client of it."""
         slot = key_slot(name)
         for _ in range(2):
             server = self._client.cluster.get_redis_connection(self._node(name))

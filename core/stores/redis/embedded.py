@@ -291,7 +291,7 @@ def _ping(url: str) -> None:
 
 
 def _can_bind(path: Path) -> bool:
-    """Whether a socket can be had there: a path may be too long (about 100 bytes), a file system without sockets."""
+    """Whether a socket can be made there: not on a path longer than about 100 bytes, or on some file systems."""
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as probe:
         try:

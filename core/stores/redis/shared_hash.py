@@ -91,7 +91,7 @@ class RedisHash:
 
 
 class LocalHash:
-    """A hash in this process. Threads may share it."""
+    """The hash of one process, without Redis. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -42,7 +42,7 @@ class Checkup:
 
     @property
     def has_looked(self) -> bool:
-        """Whether there is a diagnosis already; without one `look` may take seconds."""
+        """Whether there is a diagnosis already; without one `look` may block for seconds."""
         return self._latest is not None
 
     def look(self, services: Services, *, afresh: bool = False) -> Looked:

@@ -1,4 +1,4 @@
-"""Which entries the viewer looks for."""
+"""The viewer's filters of entries."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Readings:
         """When reads began to fail."""
 
     def get(self, name: Hashable, read: Callable[[], Value], max_age: float = 2.0) -> Reading[Value]:
-        """The value not older than `max_age` seconds if it can be had, else the last one with the error."""
+        """The value not older than `max_age` seconds if it can be read, else the last one with the error."""
         with self._lock:
             place = self._places.setdefault(name, _Place())
         with place.lock:

@@ -26,7 +26,7 @@ MOST_BARS = 8
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A moment on the time line: an invalidation. `words` is shown when pointed at."""
+    """A moment on the time line: an invalidation. `words` is shown on hover."""
 
     at: float
     words: str

@@ -1,7 +1,7 @@
 """Text from outside (prompts, answers, model names, actors) as a screen may show it.
 
 Streamlit renders Markdown in labels, captions and messages: text from outside gets there only through `literal`, and
-everywhere else through `visible` or `one_line`. Nothing that is shown can read as something else than it is.
+everywhere else through `visible` or `one_line`. Nothing shown can be mistaken for something else.
 """
 
 from __future__ import annotations

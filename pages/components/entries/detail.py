@@ -217,7 +217,7 @@ def _unpin(found: FoundEntry) -> None:
 
 
 def look_again() -> None:
-    """Reads the page again on the next run."""
+    """Has the page read again on the next run."""
     st.session_state.pop(SNAPSHOT, None)
     context.readings().renew()
 

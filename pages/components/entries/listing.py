@@ -111,7 +111,7 @@ def page_buttons(chosen: Filters, result: EntryPage) -> None:
 
 
 def summary(shown: Snapshot) -> None:
-    """Draws how many entries there are, as far as is known, and as of when."""
+    """Draws the known number of entries, and when it was read."""
     chosen, result = shown.chosen, shown.page
     listed = many(shown.listed, "entry", "entries")
     where = chosen.where(shown.at)

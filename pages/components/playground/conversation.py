@@ -41,7 +41,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     parameters: str = ""
 
     def request(self) -> ChatRequest:
-        """The request; raises InvalidInput."""
+        """The request to send. Raises InvalidInput for parameters that cannot be used."""
         messages = [{"role": "system", "content": self.system}] if self.system.strip() else []
         return ChatRequest.from_openai(
             model=self.model,
@@ -55,7 +55,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def controls(self) -> Controls:
-        """What it asks of the cache."""
+        """The request's controls for the cache."""
         time_to_live: TTL = ttl(self.ttl_seconds)
         return Controls(namespace=self.namespace, strategy=self.strategy, ttl=time_to_live, no_store=self.past_cache)
 

@@ -23,7 +23,7 @@ NOTICE_SECONDS = 1
 
 @contextmanager
 def receiving(watch: DeltaGenerator) -> Iterator[None]:
-    """While an answer is waited for: should the script be stopped, the page is drawn anew and says so."""
+    """Context while an answer is awaited: when the script is stopped, the page is drawn anew with a note."""
     ended = Event()  # not in the session's state, which takes nothing any more from a script that is stopped
 
     def notice() -> None:

@@ -136,7 +136,7 @@ def _weakened(option: Option) -> Iterator[str]:
 
 @st.cache_resource(show_spinner=False)
 def has_login() -> bool:
-    """Whether there is a login, as at the first look: a file that vanishes later gives no access."""
+    """Whether there was a login at the first look: a secrets file that vanishes later gives no access."""
     try:
         configured = login_secrets(Settings())
     except InvalidSettings:
@@ -145,7 +145,7 @@ def has_login() -> bool:
 
 
 def found() -> list[str]:
-    """What is wrong with the configuration now, for pages; the server has looked at it before."""
+    """The problems of the configuration now, for pages; the server has checked it at its start."""
     section = login_section()
     if has_login() and not section:
         return ["The login configuration is gone: start the console again with `streamlit run app.py`."]

@@ -72,7 +72,7 @@ def entered() -> None:
 
 
 def _enter_by_app(title: str) -> None:
-    """Has a link that is the first one opened after the start run through `app.py` like any other.
+    """Has the first link opened after the start run through `app.py` like any other.
 
     Streamlit takes a folder of this name for an older kind of app, and runs its files by themselves, until
     `st.navigation` has been called once.
