@@ -156,8 +156,13 @@ class RequestFlow:
         """Looks for a near question, then asks the provider and keeps what it answers."""
         try:
             lead = yield from self._look_near(call, miss, lease)
-            if isinstance(lead, Hit):
-                return lead
+        except BaseException:
+            if lease is not None:
+                lease.drop()
+            raise
+        if isinstance(lead, Hit):
+            return lead
+        try:
             fetched: Fetched = yield lead
         except GeneratorExit:
             if lease is not None:
@@ -307,8 +312,8 @@ class RequestFlow:
 
         They must differ in nothing but the last message, and their buckets must be the same one.
         """
-        if wording.bypass or of.bypass:
-            return wording.bypass
+        if reason := wording.bypass or of.bypass:
+            return reason
         if wording.identity.scope != of.identity.scope:
             return OTHER_SCOPE
         if wording.identity.normalized is not None and wording.identity.normalized == of.identity.normalized:

@@ -80,7 +80,9 @@ class OutcomeRecorder:
         return Answer(completion=completion, outcome=outcome)
 
     def failed(self, call: Call, error: BaseException) -> None:
-        """Records a request that ended without an answer."""
+        """Counts a request that ended without an answer."""
+        if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+            error = error.__cause__  # a generator cannot raise it as it is
         word = "cancelled" if went_away(error) else type(error).__name__
         self.record(call, OutcomeKind.ERROR, reason=word, provider_ms=call.provider_ms())
 

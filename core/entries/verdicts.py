@@ -64,10 +64,11 @@ class Verdicts:
         """Labels a request's question and the one stored at a readable key as different; the answer stays.
 
         What leads from the request's own wording to the answer is hidden. Raises InvalidInput when nothing is stored at
-        the key, when it is the request's own, and for a request that bypasses the cache.
+        the key, when its question is the request's own, and for a request that has none or bypasses the cache.
         """
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.INVALIDATE, Action.LABEL)
+        Criteria(namespace=namespace, key=key)  # a key that cannot be is said to be none
         stored = find_entry(self._store, namespace, key)
         if stored is None:
             raise InvalidInput("key", "the stored answer is gone already")
@@ -76,7 +77,9 @@ class Verdicts:
         if keyed is None:
             raise InvalidInput("request", "bypasses the cache: no stored answer is served for it")
         identity = keyed.identity
-        if identity.key == stored.key:
+        if not identity.prompt.strip():
+            raise InvalidInput("question", "give the question for which the answer is wrong")
+        if identity.key == stored.key or identity.prompt == stored.entry.prompt:
             raise InvalidInput("key", "this answer was given to the question itself; call it wrong instead")
         self._evidence.call_different(namespace, pair_id(namespace, identity.prompt, stored.entry.prompt), actor=trail)
         hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=identity.key), actor=trail)

@@ -1,10 +1,14 @@
 """Health, alerts and metrics for those who watch the cache."""
 
-from . import prometheus
+from typing import TYPE_CHECKING
+
 from .alert_board import AlertBoard
 from .alerts import Alert, AlertRules, Severity
 from .health import FRESH_SECONDS, HealthReader, RecentHealth
 from .worker_pools import BEAT_SECONDS, Pool, WorkerPools
+
+if TYPE_CHECKING:
+    from . import prometheus  # loaded when it is imported from here: its library brings a web server along
 
 __all__ = [
     "BEAT_SECONDS",

@@ -122,3 +122,16 @@ def test_who_may_not_invalidate_changes_nothing(shop, role):
         shop.verdicts.apart(shop.namespace, shop.key, a_request(VARIANT), actor=nobody)
     assert (shop.outcome(QUESTION), shop.outcome(VARIANT)) == ("hit (exact)", "hit (alias)")
     assert not shop.is_apart(VARIANT, QUESTION)
+
+
+def test_the_stored_question_no_question_and_no_key_are_refused(shop):
+    other_model = ChatRequest.from_openai(model="gpt-4o-mini", messages=[{"role": "user", "content": QUESTION}])
+    for key, request, field in (
+        (shop.key, other_model, "key"),
+        (shop.key, a_request(" "), "question"),
+        ("nokey", a_request("What is a PIN?"), "key"),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            shop.verdicts.apart(shop.namespace, key, request, actor=shop.olga)
+        assert raised.value.field == field
+    assert not shop.is_apart(QUESTION, QUESTION)
