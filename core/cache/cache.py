@@ -147,7 +147,7 @@ class LLMCache:
 
         Raises what the provider raises, NotCached (`only-if-cached`), InvalidInput, ProviderUnavailable.
         """
-        step = settle(self.run(request, controls))
+        step = settle(Run(self._flow.answer(self._call(request, controls)), self._world))
         if isinstance(step, Hit):
             return step.answer
         return ask(step, lambda: self._provider().complete(request))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
 import redis
-from cachetools import FIFOCache
 
 from .failures import reading, writing
 from .script import load_script
@@ -142,21 +141,20 @@ class RecentReads(Generic[T]):
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._copies: FIFOCache[str, tuple[float, T]] = FIFOCache(MAX_COPIES)
+        self._copies: dict[str, tuple[float, T]] = {}  # plain, since every request reads one without a lock
 
     def get(self, name: str) -> T | None:
         """The copy; None when there is none that may be used."""
-        try:
-            read_at, value = self._copies[name]
-        except KeyError:
-            return None
-        return value if self._monotonic() - read_at < COPY_SECONDS else None
+        copy = self._copies.get(name)
+        return copy[1] if copy is not None and self._monotonic() - copy[0] < COPY_SECONDS else None
 
     def read(self, name: str, read: Callable[[], T]) -> T:
         """The result of a read made now; kept. What it raises passes through."""
         read_at = self._monotonic()
         value = read()
         with self._lock:
+            if len(self._copies) >= MAX_COPIES:
+                self._copies.clear()
             self._copies[name] = (read_at, value)
         return value
 
