@@ -137,8 +137,8 @@ MUTANTS = (
     Mutant(
         name="what is known of the bypass switch never grows old",
         file="core/stores/redis/shared_hash.py",
-        old="return value if self._monotonic() - read_at < COPY_SECONDS else None",
-        new="return value",
+        old="copy is not None and self._monotonic() - copy[0] < COPY_SECONDS else None",
+        new="copy is not None else None",
         tests="tests/cache/test_bypass.py",
     ),
     Mutant(
