@@ -151,7 +151,7 @@ MUTANTS = (
     Mutant(
         name="requests of which it is not known whether they bypass are served",
         file="core/cache/flow.py",
-        old="            call.store_failed = is_on is None\n",
+        old="                call.store_failed = is_on is None\n",
         new="",
         tests="tests/cache/test_bypass.py",
     ),
