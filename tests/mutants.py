@@ -664,10 +664,10 @@ MUTANTS = (
     ),
     Mutant(
         name="what a cancelled caller had begun is left behind",
-        file="core/concurrency/threads.py",
-        old="unclaimed(done.result()) if done.exception() is None else None",
-        new="None",
-        tests="tests/http/test_single_flight.py",
+        file="core/cache/drivers.py",
+        old="working.add_done_callback(partial(_end_later, loop, run))",
+        new="pass",
+        tests="tests/cache/test_drivers.py",
     ),
     Mutant(
         name="a failure is paid for by each of those who wait",

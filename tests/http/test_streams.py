@@ -54,7 +54,7 @@ def through(request: pytest.FixtureRequest, openai_server) -> Iterator[Client]:
 
 @pytest.fixture
 def gateway(start_gateway, openai_server) -> Iterator[Client]:
-    running = start_gateway()
+    running = start_gateway(provider_timeout_seconds=3600)  # a call that goes on is not ended by its time-out
     with httpx2.Client(verify=PLAIN_HTTP, timeout=120) as client:
         yield client, running.url, running.services.cache
 
