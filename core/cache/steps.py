@@ -208,8 +208,8 @@ class Asking(Stop):
         return cast("Answer", drive(self._run, Fetched(completion, chunks)))
 
     async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Ends the step with the provider's answer, on an event loop."""
-        return cast("Answer", await drive_async(self._run, Fetched(completion, chunks)))
+        """Ends the step with the provider's answer, on a thread: to the end though the caller goes away meanwhile."""
+        return await in_thread(partial(self.finish, completion, chunks))
 
     def finish_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
         """Ends the step with the chunks of a stream. None, and nothing stored, when the stream is incomplete."""
@@ -232,12 +232,8 @@ class Asking(Stop):
             return None
 
     async def fail_async(self, error: BaseException) -> Hit | None:
-        """Ends the step with an error, on an event loop: an older answer if one may be served, else None: raise."""
-        try:
-            return cast("Hit", await drive_async(self._run, error=error))
-        except BaseException as raised:  # noqa: BLE001 - looked at, and raised again unless it is the error itself
-            _reraise(raised, error)
-            return None
+        """Ends the step with an error, on a thread: to the end though the caller goes away meanwhile."""
+        return await in_thread(partial(self.fail, error))
 
     def abandon(self) -> None:
         """Ends the step of a caller that has gone away: one of those who wait takes over."""
@@ -306,10 +302,6 @@ class Lead(Asking):
             return hit.answer
         return super().finish(completion, chunks)
 
-    async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Ends the step with the provider's answer, on a thread: to the end though the caller goes away meanwhile."""
-        return await in_thread(partial(self.finish, completion, chunks))
-
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
         """Ends the step with an error, a cancellation included.
 
@@ -326,10 +318,6 @@ class Lead(Asking):
                 self.hedge.verdict.add_done_callback(lambda ended: self._run.flow.close())
                 return hit
         return super().fail(error, may_serve_stale=may_serve_stale)
-
-    async def fail_async(self, error: BaseException) -> Hit | None:
-        """Ends the step with an error, on a thread: to the end though the caller goes away meanwhile."""
-        return await in_thread(partial(self.fail, error))
 
     def drop(self, completion: Completion | None) -> None:
         """Counts a provider call that a judge's yes has overtaken."""
