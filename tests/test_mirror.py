@@ -23,7 +23,6 @@ ELSEWHERE = {
     "core/cache/guard.py": "tests/cache/test_cache.py",
     "core/cache/hedging.py": "tests/semantic/test_hedging.py",
     "core/cache/near.py": "tests/semantic/test_hedging.py",
-    "core/cache/preparation.py": "tests/cache/test_cache.py",
     "core/cache/reader.py": "tests/cache/test_cache.py",
     "core/cache/recorder.py": "tests/cache/test_cache.py",
     "core/cache/steps.py": "tests/cache/test_cache.py",

@@ -318,7 +318,7 @@ class RequestFlow:
             return OTHER_SCOPE
         if wording.identity.normalized is not None and wording.identity.normalized == of.identity.normalized:
             return SAME_WORDING
-        if wording.slot is not of.slot:
+        if wording.slot.record != of.slot.record:
             return OTHER_BUCKET
         lookup = yield from self._reader.look_up(of)
         if lookup is None or lookup.record is None:

@@ -15,7 +15,7 @@ from .call import Keyed, Prepared
 from .config import CacheConfig
 
 REMEMBERED = 4096
-"""Requests that are remembered in the process."""
+"""Requests, and buckets, that are remembered in the process."""
 REMEMBERED_BYTES = 4000
 """The largest of them."""
 
@@ -87,5 +87,7 @@ class Preparation:
         """The key names of a bucket. Raises InvalidInput for a namespace that is not a valid name."""
         slot = self._slots.get((namespace, bucket))
         if slot is None:
+            if len(self._slots) >= REMEMBERED:  # callers may name any namespace
+                self._slots = {}
             slot = self._slots[namespace, bucket] = Slot(namespace, bucket)
         return slot

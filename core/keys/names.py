@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+from ..errors import InvalidInput
+
 NAMESPACE_PATTERN = r"[A-Za-z0-9._-]{1,64}"
 
 
@@ -29,8 +31,6 @@ class Slot:
 
     def __init__(self, namespace: str, bucket: int) -> None:
         if not re.fullmatch(NAMESPACE_PATTERN, namespace):
-            from ..errors import InvalidInput
-
             raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
         self.namespace = namespace
         self.bucket = bucket
