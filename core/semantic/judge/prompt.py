@@ -17,6 +17,8 @@ from enum import StrEnum
 from threading import Lock
 from typing import Any
 
+from ...text import is_stream_safe, nfkc
+
 PROMPT_VERSION = "1"
 """Part of every label that the judge gives: another prompt is another judge."""
 
@@ -137,7 +139,9 @@ _ADDRESSES_JUDGE = re.compile(
 
 def addresses_judge(text: str) -> bool:
     """Whether a text looks like one that speaks to the judge. A question wrongly suspected is a miss, no more."""
-    plain = "".join(character for character in unicodedata.normalize("NFKC", text) if _is_visible(character))
+    if not is_stream_safe(text):
+        return True
+    plain = "".join(character for character in nfkc(text) if _is_visible(character))
     return _ADDRESSES_JUDGE.search(plain) is not None
 
 
