@@ -36,7 +36,3 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for audience in (self.audience, *self.audiences.values()):
             Audience(audience)  # raises ValueError: a word that is none must not act as another
-
-    def audience_of(self, namespace: str) -> Audience:
-        """For whom the answers of a namespace are."""
-        return Audience(self.audiences.get(namespace, self.audience))

@@ -13,7 +13,7 @@ import msgspec
 from .. import policy
 from ..keys import Identity, Slot, Unkeyable, identify, normalized_digest
 from ..models import NO_CONTROLS, ChatRequest, Controls
-from ..policy import TTLPolicy
+from ..policy import Audience, TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
 from .config import CacheConfig
 
@@ -66,7 +66,9 @@ class Preparation:
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)
 
     def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
-        share = policy.share(request, controls, self._ttl_policy, self._config.audience_of(namespace))
+        config = self._config
+        audience = Audience(config.audiences.get(namespace, config.audience))
+        share = policy.share(request, controls, self._ttl_policy, audience)
         if share.bypass:
             return share.bypass
         try:
