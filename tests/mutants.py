@@ -686,7 +686,7 @@ MUTANTS = (
     Mutant(
         name="functions share answers",
         file="core/function.py",
-        old='        | {"llm_function": _name(llm_function)},',
+        old='        | {"llm_function": name},',
         new="        | {},",
         tests="tests/test_function.py",
     ),
@@ -710,6 +710,27 @@ MUTANTS = (
         old="elseif holder then",
         new="elseif false then",
         tests="tests/stores/test_contract.py tests/stores/test_leases.py",
+    ),
+    Mutant(
+        name="functions made with other values share answers",
+        file="core/keys/callables.py",
+        old="            if _is_plain(value) or (isinstance(value, _FUNCTIONS) and value is not holder):\n",
+        new="            if True:\n                continue\n            if _is_plain(value):\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="functions made with objects share answers",
+        file="core/keys/callables.py",
+        old="        return form if is_plain else [_itself(holder), *form]\n",
+        new="        return form\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="a mapping is taken for the answer that it holds",
+        file="core/function.py",
+        old="        if rest is not None:\n            return {TEXT: text, **rest, **about}\n",
+        new="",
+        tests="tests/test_function.py",
     ),
     Mutant(
         name="a forked child goes on with the locks and threads of its parent",

@@ -1,6 +1,7 @@
 """What makes two requests the same: identity, normal form, the parts of a scope, names in Redis. Pure."""
 
 from . import names
+from .callables import Unnameable, function_name, readable_name
 from .identity import UNKEYED_HEADERS, Identity, Unkeyable, identify, normalized_digest, scope_parts
 from .names import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot, parse_readable_key, readable_key
 from .normalization import normalize
@@ -15,6 +16,8 @@ __all__ = [
     "Part",
     "Slot",
     "Unkeyable",
+    "Unnameable",
+    "function_name",
     "identify",
     "names",
     "normalize",
@@ -23,6 +26,7 @@ __all__ = [
     "parse_readable_key",
     "parts_of",
     "readable_key",
+    "readable_name",
     "scope_parts",
     "shown",
     "unpack",
