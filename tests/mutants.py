@@ -630,9 +630,23 @@ MUTANTS = (
     Mutant(
         name="a caller may name any namespace",
         file="core/http/callers.py",
-        old='    namespace = f"{caller.namespace}.{controls.namespace}"',
-        new="    namespace = controls.namespace",
+        old='    part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"',
+        new="    part = controls.namespace",
         tests="tests/http/test_gateway.py",
+    ),
+    Mutant(
+        name="a caller can spell an operator's namespace",
+        file="core/keys/names.py",
+        old='PART_SEPARATOR: Final = "~"',
+        new='PART_SEPARATOR: Final = "."',
+        tests="tests/http/test_callers.py",
+    ),
+    Mutant(
+        name="a process starts beside a newer form",
+        file="core/stores/redis/form.py",
+        old="        raise InvalidSettings([problem])",
+        new="        logger.warning(problem)",
+        tests="tests/stores/redis/test_form.py",
     ),
     Mutant(
         name="a caller without a key is cached",

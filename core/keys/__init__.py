@@ -3,13 +3,23 @@
 from . import names
 from .callables import Unnameable, function_name, readable_name
 from .identity import UNKEYED_HEADERS, Identity, Unkeyable, identify, normalized_digest, scope_parts
-from .names import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot, parse_readable_key, readable_key
+from .names import (
+    NAMESPACE_PATTERN,
+    OWN_NAMESPACE_PATTERN,
+    PART_SEPARATOR,
+    READABLE_KEY_PATTERN,
+    Slot,
+    parse_readable_key,
+    readable_key,
+)
 from .normalization import normalize
 from .parts import NONE, Part, pack, parts_of, shown, unpack
 
 __all__ = [
     "NAMESPACE_PATTERN",
     "NONE",
+    "OWN_NAMESPACE_PATTERN",
+    "PART_SEPARATOR",
     "READABLE_KEY_PATTERN",
     "UNKEYED_HEADERS",
     "Identity",
