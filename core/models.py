@@ -382,9 +382,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `detail` is set for hits, `copied` for those that the process served from its own memory. `reason` is one word of a
     bounded vocabulary: why it was a miss (`absent`, `invalidated`, `expired`, `corrupt`, `no-cache`, `max-age`,
     `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an error (the class of the provider's error).
-    `not_stored` says why a fresh answer was not kept. Latencies are milliseconds: `latency_ms` all that the caller
-    waited, `lookup_ms` the cache's part, `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the
-    served entry had cost, for hits only; `cost_usd` is what this call cost, for misses; None where no price is known.
+    `not_stored` says why a fresh answer was not kept, `forgone` names the caution without which a miss would have been
+    a hit. Latencies are milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part,
+    `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only;
+    `cost_usd` is what this call cost, for misses; None where no price is known.
     """
 
     kind: OutcomeKind
@@ -398,6 +399,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     collapsed: bool = False
     reason: str = ""
     not_stored: str = ""
+    forgone: str = ""
     ttl_class: str = ""
     similarity: float | None = None
     latency_ms: float = 0.0
