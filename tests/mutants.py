@@ -30,6 +30,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="whoever hides everything by a pattern needs no more right than for one entry",
+        file="core/invalidation/rights.py",
+        old="return share is None or share > LARGE_SHARE",
+        new="return False",
+        tests="tests/invalidation/test_rights.py",
+    ),
+    Mutant(
+        name="a run of a schedule has every right",
+        file="core/invalidation/schedules.py",
+        old="role=Role.ADMIN if is_admins else Role.OPERATOR",
+        new="role=Role.ADMIN",
+        tests="tests/invalidation/test_rights.py",
+    ),
+    Mutant(
         name="no fence: a late store is accepted",
         file="core/stores/redis/scripts/write.lua",
         old="if string.sub(record, 34, 53) ~= ARGV[2] then",
