@@ -728,7 +728,7 @@ MUTANTS = (
     Mutant(
         name="a lease that may have been taken is left behind",
         file="core/stores/leases.py",
-        old="except OutcomeUnknown:\n            self.give_back_later(lease)",
+        old="except OutcomeUnknown:\n            self.give_back_later(lease, after_failure=True)",
         new="except OutcomeUnknown:\n            pass",
         tests="tests/stores/test_leases.py",
     ),
