@@ -2,13 +2,14 @@
 
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
-from .printable import masked, printable, without_text
+from .printable import in_url, masked, printable, without_text
 
 __all__ = [
     "UNKNOWN",
     "countdown",
     "duration",
     "exact_duration",
+    "in_url",
     "many",
     "masked",
     "milliseconds",
