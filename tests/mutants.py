@@ -30,6 +30,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="pages of other origins reach the console",
+        file="pages/components/server/serving.py",
+        old='return "" if page in own else FOREIGN',
+        new='return ""',
+        tests="tests/pages/server/test_serving.py",
+    ),
+    Mutant(
+        name="any name that leads to this machine is the console's",
+        file="pages/components/server/serving.py",
+        old='return any(name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in self._hosts)',
+        new="return True",
+        tests="tests/pages/server/test_serving.py",
+    ),
+    Mutant(
         name="whoever hides everything by a pattern needs no more right than for one entry",
         file="core/invalidation/rights.py",
         old="return share is None or share > LARGE_SHARE",
