@@ -16,8 +16,9 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from ..cache import LLMCache
 from ..errors import InvalidInput
 from .driver import AsyncAnswering, answer
+from .exchange import PlainStreams
 from .inbound import OWN_HEADERS, Inbound, read, target_of
-from .reply import Reply, from_error
+from .reply import CODINGS, Reply, as_bytes, from_error
 
 
 class CachingTransport(httpx2.BaseTransport):
@@ -26,6 +27,7 @@ class CachingTransport(httpx2.BaseTransport):
     def __init__(self, cache: LLMCache, upstream: httpx2.BaseTransport) -> None:
         self._cache = cache
         self._upstream = upstream
+        self._plain_streams = PlainStreams()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """One HTTP request. Raises what the provider's transport raises, unchanged."""
@@ -42,12 +44,12 @@ class CachingTransport(httpx2.BaseTransport):
             return self._upstream.handle_request(_outgoing(request, body))
 
         try:
-            result = answer(self._cache, inbound, send, patience_seconds=_patience(request))
+            result = answer(self._cache, inbound, send, self._plain_streams, patience_seconds=_patience(request))
         except TimeoutError as error:
             raise httpx2.ReadTimeout(str(error), request=request) from error
         if isinstance(result, Reply):
             return _whole(result)
-        return httpx2.Response(200, headers=result.headers, stream=result.pieces)
+        return httpx2.Response(200, headers=as_bytes(result.headers), stream=result.pieces)
 
     def close(self) -> None:
         """Ends the connections to the provider."""
@@ -60,6 +62,7 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
     def __init__(self, cache: LLMCache, upstream: httpx2.AsyncBaseTransport) -> None:
         self._cache = cache
         self._upstream = upstream
+        self._plain_streams = PlainStreams()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One HTTP request, awaited. Raises what the provider's transport raises, unchanged."""
@@ -76,14 +79,16 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
             return await self._upstream.handle_async_request(_outgoing(request, body))
 
         try:
-            answering = AsyncAnswering(self._cache, inbound, send, patience_seconds=_patience(request))
+            answering = AsyncAnswering(
+                self._cache, inbound, send, self._plain_streams, patience_seconds=_patience(request)
+            )
             step = await answering.begin()
             result = step if isinstance(step, Reply) else await answering.run(step)
         except TimeoutError as error:
             raise httpx2.ReadTimeout(str(error), request=request) from error
         if isinstance(result, Reply):
             return _whole(result)
-        return httpx2.Response(200, headers=result.headers, stream=result.pieces)
+        return httpx2.Response(200, headers=as_bytes(result.headers), stream=result.pieces)
 
     async def aclose(self) -> None:
         """Ends the connections to the provider."""
@@ -134,17 +139,19 @@ def _inbound(request: httpx2.Request, content: bytes) -> Inbound | Reply | None:
 
 
 def _outgoing(request: httpx2.Request, content: bytes) -> httpx2.Request:
-    """The request with another body and without the cache's controls."""
+    """The request with another body and without the cache's controls, for an answer that can be read here."""
     headers = [
         (name, value)
         for name, value in request.headers.raw
-        if not name.lower().startswith(OWN_HEADERS.encode()) and name.lower() != b"content-length"
+        if not name.lower().startswith(OWN_HEADERS.encode())
+        and name.lower() not in (b"content-length", b"accept-encoding")
     ]
+    headers.append((b"accept-encoding", CODINGS.encode()))
     return httpx2.Request(request.method, request.url, headers=headers, content=content, extensions=request.extensions)
 
 
 def _whole(reply: Reply) -> httpx2.Response:
-    return httpx2.Response(reply.status, headers=reply.headers, content=reply.content)
+    return httpx2.Response(reply.status, headers=as_bytes(reply.headers), content=reply.content)
 
 
 def _patience(request: httpx2.Request) -> float:

@@ -9,9 +9,11 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .base import Provider
-    from .openai import CONNECT_SECONDS, OPENAI_URL, OpenAIProvider
+    from .openai import CONNECT_SECONDS, OPENAI_URL, PATIENCE_SECONDS, OpenAIProvider
     from .prices import price
 
-__all__ = ["CONNECT_SECONDS", "OPENAI_URL", "OpenAIProvider", "Provider", "price"]
+__all__ = ["CONNECT_SECONDS", "OPENAI_URL", "PATIENCE_SECONDS", "OpenAIProvider", "Provider", "price"]
 
-__getattr__ = lazily(__name__, base="Provider", openai="CONNECT_SECONDS OPENAI_URL OpenAIProvider", prices="price")
+__getattr__ = lazily(
+    __name__, base="Provider", openai="CONNECT_SECONDS OPENAI_URL PATIENCE_SECONDS OpenAIProvider", prices="price"
+)
