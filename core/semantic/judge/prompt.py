@@ -118,19 +118,20 @@ def _escaped(character: str) -> str:
     return f"\\u{0xD800 + ((code - 0x10000) >> 10):04x}\\u{0xDC00 + ((code - 0x10000) & 0x3FF):04x}"
 
 
+# What may be repeated is taken whole (`++`, `*+`): to give some of it back could only take time.
 _ADDRESSES_JUDGE = re.compile(
     r"""
       \b (?: ignore | disregard | forget | override ) \b .{0,40}
         \b (?: instruction | prompt | rules | above | previous )
     | ["'] \s* (?: same | token | verdict | ruling | equivalent ) \s* ["'] \s* :
     | \b (?: same | verdict | ruling | equivalent ) \s* [:=] \s* ["']? (?: true | yes )
-    | \b (?: rule | reply | respond | answer | output | vote ) \s+
-        (?: only | with | just | exactly | always )? \s* ["'{]* \s* (?: true | yes | same ) \b
+    | \b (?: rule | reply | respond | answer | output | vote ) \s++
+        (?: (?: only | with | just | exactly | always ) \s*+ )?+ ["'{]*+ \s*+ (?: true | yes | same ) \b
         (?! ["']? \s* (?: or | / ) )                                 # "answer yes or no" is an honest question
     | \b these \s+ (?: two \s+ )? questions \s+ are
     | \b (?: you \s+ are | act \s+ as | as ) \s+ (?: a | an | the ) \s+ (?: judge | grader | evaluator | referee )
     | \b (?: dear | attention | hey | note \s+ to (?: \s+ the )? ) \s+ (?: judge | grader | evaluator )
-    | <\| | \[/?INST\] | ^ \s* (?: system | assistant ) \s* :
+    | <\| | \[/?INST\] | ^ [^\S\n]*+ (?: system | assistant ) \s* :
     | system \s+ (?: prompt | message | override )
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE | re.DOTALL,
