@@ -29,6 +29,14 @@ def test_there_are_at_least_forty_languages_with_a_first_person() -> None:
     assert len([one for one in ALL.all if one.me and one.mine]) >= 40
 
 
+@pytest.mark.parametrize("language", ALL.all, ids=lambda language: language.name)
+def test_a_first_person_of_every_language_makes_a_text_ones_own(language: Language) -> None:
+    assert POLICY.explain("Explain how Python works").not_general == ""
+    for word in language.me.split():
+        text = f"Explain how Python {word.replace('_', ' ').replace('*', 'xx')} works"
+        assert POLICY.explain(text).not_general, text
+
+
 def test_every_phrase_is_one() -> None:
     for wording in (ALL.own, ALL.timely, *ALL.reserved):
         assert [problem for phrase in (*wording.phrases, *wording.unless) if (problem := phrase_problem(phrase))] == []
