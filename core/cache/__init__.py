@@ -6,10 +6,10 @@ from .call import Prepared
 from .config import CacheConfig
 from .drivers import drive_async
 from .effects import Effect, Run
+from .forms import wants_usage
 from .hedging import ask, ask_async, race, race_async
 from .revalidation import RefreshQueue, refresh
 from .steps import Asking, Bypass, Follow, Hedge, Hit, Lead, Step, give_up, settle, settle_async
-from .streams import wants_usage
 from .writer import OTHER_BUCKET, SAME_WORDING
 
 __all__ = [

@@ -16,6 +16,7 @@ import msgspec
 from ..concurrency import in_thread
 from ..models import Answer, ChatRequest
 from ..wire import without_usage
+from .forms import wants_usage
 from .hedging import race, race_async
 from .steps import Asking, Hit
 
@@ -23,15 +24,10 @@ if TYPE_CHECKING:
     from ..providers import Provider
 
 
-def wants_usage(request: ChatRequest) -> bool:
-    """Whether the caller asked for the usage chunk."""
-    options = request.unkeyed.get("stream_options")
-    return bool(isinstance(options, dict) and options.get("include_usage"))
-
-
 def asking_for_usage(request: ChatRequest) -> ChatRequest:
     """The request as it goes to the provider: usage is always asked for, since savings are counted from it."""
-    options = request.unkeyed.get("stream_options") or {}
+    options = request.unkeyed.get("stream_options")
+    options = options if isinstance(options, dict) else {}
     unkeyed = {**request.unkeyed, "stream_options": {**options, "include_usage": True}}
     return msgspec.structs.replace(request, unkeyed=unkeyed)
 
@@ -57,7 +53,7 @@ class _Ending:
         """The chunks of a stored answer that is served."""
         self._ended = True
         self.answer = hit.answer
-        return hit.chunks(include_usage=self.include_usage)
+        return hit.chunks(self.request)
 
     def finish(self) -> None:
         self._ended = True

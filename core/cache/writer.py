@@ -17,6 +17,7 @@ from ..stores import MissReason, StoredAs, Write, codec
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
+from .forms import can_be_streamed
 from .recorder import OutcomeRecorder
 
 SAME_WORDING = "same-wording"
@@ -48,6 +49,8 @@ class Writer:
         """The entry that stores an answer, or the reason why it must not be stored: `unstamped` without a stamp."""
         if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
             return not_stored
+        if chunks is None and not can_be_streamed(call.request, completion.body):
+            return policy.SHAPE
         seconds = self._fresh_seconds(call)
         if seconds is None:
             return "no-store"

@@ -59,6 +59,11 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     says_controls: bool
 
     @property
+    def wants_stream(self) -> bool:
+        """Whether the caller asked for a stream of an answer that can be one."""
+        return self.request.streams and self.request.endpoint != "embeddings"
+
+    @property
     def wants_usage(self) -> bool:
         """Whether the caller asked a stream for its usage chunk."""
         return wants_usage(self.request)

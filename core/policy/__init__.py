@@ -2,6 +2,8 @@
 
 from .cacheability import (
     PERSONAL_WITHOUT_USER,
+    SHAPE,
+    UNCLEAR,
     PolicyLimits,
     bypass_reason,
     effective_strategy,
@@ -15,6 +17,8 @@ from .ttl import TTLDecision, TTLPolicy, TTLRule, class_problems, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER",
+    "SHAPE",
+    "UNCLEAR",
     "PolicyLimits",
     "TTLDecision",
     "TTLPolicy",
