@@ -721,7 +721,7 @@ MUTANTS = (
     Mutant(
         name="an answer is stored that cannot be streamed",
         file="core/cache/writer.py",
-        old="        if chunks is None and not can_be_streamed(call.request, completion.body):",
+        old="        if chunks is None and not can_be_streamed(call.request.endpoint, completion.body):",
         new="        if False:",
         tests="tests/http/test_collector.py",
     ),

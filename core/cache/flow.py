@@ -18,7 +18,7 @@ from cachetools import TTLCache
 
 from .. import policy
 from ..errors import IncompleteStream, NotCached
-from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
 from .config import CacheConfig
@@ -206,9 +206,9 @@ class RequestFlow:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
         try:
-            entry = fetched.not_stored or self._writer.entry(
-                call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason
-            )
+            entry: CacheEntry | str = fetched.not_stored
+            if not entry:
+                entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
             provider_ms = call.provider_ms()
             value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
             if lease is not None:

@@ -22,11 +22,11 @@ from ..errors import IncompleteStream, UnclearStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
 from ..policy import UNCLEAR
 from ..stores import HeldLease, Leases
+from ..wire import from_chunks, in_chunks
 from .call import Call, OutOfPatience, went_away
 from .drivers import abandon, drive, drive_async
 from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
 from .flights import Flight, FlightKey
-from .forms import assembled, in_chunks
 from .recorder import OutcomeRecorder
 
 
@@ -57,7 +57,8 @@ class Hit(msgspec.Struct, frozen=True):
 
     def chunks(self, request: ChatRequest) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
-        return in_chunks(request, self.answer.completion.body, self.entry.chunks)
+        body, chunks = self.answer.completion.body, self.entry.chunks
+        return in_chunks(request.endpoint, body, chunks, include_usage=request.wants_usage)
 
 
 class Lease:
@@ -218,7 +219,8 @@ class Asking(Stop):
     def finish_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
         """Ends the step with the chunks of a stream. None, and nothing stored, when the stream is incomplete."""
         try:
-            body = assembled(self._call.request, chunks)
+            request = self._call.request
+            body = from_chunks(request.endpoint, chunks, choices=request.parameters.get("n") or 1)
         except UnclearStream:
             usage = next((chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage")), None)
             return self.finish(Completion(body={"usage": usage}), not_stored=UNCLEAR)

@@ -16,7 +16,6 @@ import msgspec
 from ..concurrency import in_thread
 from ..models import Answer, ChatRequest
 from ..wire import without_usage
-from .forms import wants_usage
 from .hedging import race, race_async
 from .steps import Asking, Hit
 
@@ -38,7 +37,7 @@ class _Ending:
     def __init__(self, step: Asking | Hit, request: ChatRequest) -> None:
         self._step = None if isinstance(step, Hit) else step
         self.request = request
-        self.include_usage = wants_usage(request)
+        self.include_usage = request.wants_usage
         self.answer: Answer | None = step.answer if isinstance(step, Hit) else None
         """How it came about: at once for a hit, after the last chunk otherwise."""
         self.chunks: list[dict[str, Any]] = []

@@ -29,7 +29,7 @@ class Collector:
         self.reported: dict[str, Any] = {}
         """What a stream says of the call, be it clear or not: the model and the usage."""
         self._assembly = Assembly(request.parameters.get("n") or 1) if is_chat else ResponseAssembly()
-        self._wants_usage = inbound.wants_usage
+        self._wants_usage = request.wants_usage
         self._has_begun = False
         self._whole: list[bytes] | None = None
         self._problem: IncompleteStream | None = None

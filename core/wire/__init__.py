@@ -2,8 +2,9 @@
 
 from .answers import answer_text, objects, readable, says_error
 from .assembly import Assembly, assemble
-from .chat import replay, split, without_usage
+from .chat import split, without_usage
 from .events import DONE, Event, EventReader, encode_event, is_quickly_read
+from .forms import can_be_streamed, from_chunks, in_chunks
 from .responses import ResponseAssembly, assemble_response, split_response
 
 __all__ = [
@@ -15,11 +16,13 @@ __all__ = [
     "answer_text",
     "assemble",
     "assemble_response",
+    "can_be_streamed",
     "encode_event",
+    "from_chunks",
+    "in_chunks",
     "is_quickly_read",
     "objects",
     "readable",
-    "replay",
     "says_error",
     "split",
     "split_response",

@@ -115,9 +115,9 @@ class Assembly:
         index = part.get("index")
         if index is None and of == self._wanted == 1:
             return 0
-        if not _is_index(index):
+        if isinstance(index, bool) or not isinstance(index, int):
             raise UnclearStream("a part of a choice has no index")
-        return int(index)
+        return index
 
     def body(self) -> dict[str, Any]:
         """The completion. Raises what `assemble` raises."""
