@@ -28,6 +28,10 @@ class Collector:
         self.chunks: list[dict[str, Any]] = []
         self.reported: dict[str, Any] = {}
         """What a stream says of the call, be it clear or not: the model and the usage."""
+        self.has_usage_alone = False
+        """Whether the usage came in a chunk of its own."""
+        self.has_usage_beside = False
+        """Whether a chunk with words spoke of usage, be it to say that it comes later."""
         self._assembly = Assembly(request.parameters.get("n") or 1) if is_chat else ResponseAssembly()
         self._wants_usage = request.wants_usage
         self._has_begun = False
@@ -57,6 +61,10 @@ class Collector:
         if not isinstance(event, dict):
             return
         self.reported |= {name: event[name] for name in ("model", "usage") if event.get(name)}
+        if "usage" in event:
+            is_alone = not event.get("choices")
+            self.has_usage_alone |= is_alone
+            self.has_usage_beside |= not is_alone
         if self._problem is not None:
             return
         try:

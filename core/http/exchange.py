@@ -11,6 +11,7 @@ import threading
 from typing import Any, Final
 
 import httpx2
+from cachetools import TTLCache
 from openai import (
     APIStatusError,
     AuthenticationError,
@@ -25,12 +26,12 @@ from openai import (
 
 from ..cache import Asking, Hit
 from ..errors import IncompleteStream, UnclearStream
-from ..models import Completion
+from ..models import ChatRequest, Completion
 from ..policy import UNCLEAR
 from ..wire import Event, EventReader, encode_event, without_usage
 from .collector import Collector, read_whole
 from .inbound import Inbound
-from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
+from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     400: BadRequestError,
@@ -47,18 +48,56 @@ def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusEr
     """A provider's error response as the SDK's exception: it is counted, judged and shared in that form."""
     kind = _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     response = httpx2.Response(
-        status, headers=headers, content=content, request=httpx2.Request("POST", "https://provider")
+        status, headers=as_bytes(headers), content=content, request=httpx2.Request("POST", "https://provider")
     )
     return kind(f"the provider answered {status}", response=response, body=None)
+
+
+class PlainStreams:
+    """Which models of which servers are asked for a stream without `stream_options`: they refuse it, or tell the usage
+    unasked. What is known of one holds for an hour.
+    """
+
+    def __init__(self) -> None:
+        # None: not known yet, the next stream is asked for without it and tells.
+        self._are_plain: TTLCache[tuple[str, str], bool | None] = TTLCache(maxsize=1000, ttl=3600)
+        self._lock = threading.Lock()
+
+    def add(self, request: ChatRequest) -> None:
+        """Remembers the server of a request, and its model."""
+        with self._lock:
+            self._are_plain[self._key(request)] = True
+
+    def __contains__(self, request: ChatRequest) -> bool:
+        with self._lock:
+            return self._are_plain.get(self._key(request), False) is not False
+
+    def note(self, request: ChatRequest, *, was_asked: bool, came_alone: bool) -> None:
+        """Notes whether a whole stream had its usage in a chunk of its own, while no other chunk spoke of usage.
+
+        Where it was asked for, such a server may send it unasked too.
+        """
+        key = self._key(request)
+        with self._lock:
+            if not was_asked and self._are_plain.get(key, False) is None:
+                self._are_plain[key] = came_alone
+            elif was_asked and came_alone and key not in self._are_plain:
+                self._are_plain[key] = None
+
+    @staticmethod
+    def _key(request: ChatRequest) -> tuple[str, str]:
+        return request.base_url, request.model[:100]
 
 
 class Exchange:
     """One call to the provider: the request that is sent and the use of its response. Ends its step, once."""
 
-    def __init__(self, step: Asking, inbound: Inbound) -> None:
+    def __init__(self, step: Asking, inbound: Inbound, plain_streams: PlainStreams) -> None:
         self._step = step
         self._inbound = inbound
-        self._adds_usage = inbound.adds_usage
+        self._plain_streams = plain_streams
+        self._adds_usage = inbound.adds_usage and inbound.request not in plain_streams
+        self._sent_again = False
         self._end_lock = threading.Lock()
         self._ended = False
         self._reader = EventReader()
@@ -90,11 +129,16 @@ class Exchange:
 
     # A whole answer
 
-    def sends_again(self, status: int, content: bytes) -> bool:
-        """Whether the provider refused what the cache had added: the request is sent again without it."""
-        again = self._adds_usage and status in (400, 422) and b"stream_options" in content
+    def sends_again(self, status: int) -> bool:
+        """Whether the provider may have refused what the cache had added: the request is sent again as it came.
+
+        Servers say so in words of their own. What comes then is the answer, and tells whether that was the reason.
+        """
+        again = self._adds_usage and status in (400, 422)
         if again:
-            self._adds_usage = False
+            self._adds_usage, self._sent_again = False, True
+        elif self._sent_again and status == 200:
+            self._plain_streams.add(self._inbound.request)
         return again
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
@@ -117,6 +161,8 @@ class Exchange:
 
     def opened(self, headers: Headers) -> Headers:
         """The headers of a stream that begins."""
+        if self._sent_again:
+            self._plain_streams.add(self._inbound.request)
         return passed_on(headers, self._status, self._key)
 
     def feed(self, piece: bytes) -> bytes:
@@ -149,6 +195,12 @@ class Exchange:
         try:
             body = self._stream.body()
             self._end(Completion(body=body), None if self._stream.is_whole else self._stream.chunks)
+            if self._inbound.adds_usage:
+                self._plain_streams.note(
+                    self._inbound.request,
+                    was_asked=self._adds_usage,
+                    came_alone=self._stream.has_usage_alone and not self._stream.has_usage_beside,
+                )
         except UnclearStream:
             self._end(Completion(body=self._stream.reported), not_stored=UNCLEAR)
         except IncompleteStream as error:

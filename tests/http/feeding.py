@@ -9,7 +9,7 @@ from typing import Any
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.steps import Hit, Lead
-from core.http.exchange import Exchange
+from core.http.exchange import Exchange, PlainStreams
 from core.http.inbound import Inbound, Target, read
 from core.http.reply import from_hit
 from core.models import Controls
@@ -31,13 +31,13 @@ def inbound_for(path: str, **fields: Any) -> Inbound:
 class Fed:
     """An exchange that is fed by hand."""
 
-    def __init__(self, path: str, **fields: Any) -> None:
+    def __init__(self, path: str, *, plain_streams: PlainStreams | None = None, **fields: Any) -> None:
         self.outcomes = Outcomes()
         self.cache = LLMCache(CacheConfig(limits=PolicyLimits(cache_tool_calls=True)), metrics=self.outcomes)
         inbound = self.inbound = inbound_for(path, **({"stream": True} | fields))
         step = self.begin()
         assert isinstance(step, Lead)
-        self.exchange = Exchange(step, inbound)
+        self.exchange = Exchange(step, inbound, plain_streams or PlainStreams())
 
     def begin(self):
         return self.cache.begin(self.inbound.request, Controls())

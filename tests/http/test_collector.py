@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.http.collector import MOST_CONTAINERS, MOST_WHOLE_BYTES, read_whole
+from core.http.exchange import PlainStreams
 from core.models import OutcomeKind
 from core.wire.assembly import assemble
 from core.wire.events import MOST_EVENT_BYTES
@@ -245,3 +246,38 @@ def test_what_would_take_long_to_read_is_not_read():
     assert read_whole(b'{"a": [%s]}' % b",".join([b"{}"] * MOST_CONTAINERS)) == {}
     assert read_whole(b'{"a": [{}]}') == {"a": [{}]}
     assert read_whole(b"[1]") is None
+
+
+# Usage that was sent unasked
+
+
+def test_usage_that_a_server_sends_unasked_is_passed_on_once_that_is_known():
+    streams = PlainStreams()
+    unasked, plain = sent(*WORDS, STOP, USED, b"[DONE]"), sent(*WORDS, STOP, b"[DONE]")
+
+    def shown() -> tuple[bool, bytes]:
+        fed = Fed(CHAT, plain_streams=streams)
+        return b"include_usage" in fed.exchange.outgoing, fed.feed(unasked, [])
+
+    assert shown() == (True, plain), "it may have come because it was asked for"
+    assert shown() == (False, unasked), "it came unasked"
+    assert shown() == (False, unasked)
+
+
+def test_a_server_that_sends_usage_when_asked_is_asked_again():
+    streams = PlainStreams()
+    asked = []
+    for stream in (sent(*WORDS, STOP, USED, b"[DONE]"), sent(*WORDS, STOP, b"[DONE]"), sent(*WORDS, STOP, USED)):
+        fed = Fed(CHAT, plain_streams=streams)
+        asked.append(b"include_usage" in fed.exchange.outgoing)
+        assert fed.feed(stream, []) == stream.replace(sent(USED), b"")
+    assert asked == [True, False, True]
+
+
+def test_a_server_that_says_usage_comes_later_sends_it_as_it_was_asked_for():
+    streams = PlainStreams()
+    for _ in range(2):
+        fed = Fed(CHAT, plain_streams=streams)
+        assert b"include_usage" in fed.exchange.outgoing
+        later = [chunk | {"usage": None} for chunk in (*WORDS, STOP)]
+        assert events_in(fed.feed(sent(*later, USED, b"[DONE]"), [])) == [*WORDS, STOP]
