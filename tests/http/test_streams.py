@@ -96,6 +96,40 @@ def test_a_stream_is_passed_on_as_it_arrives(through, openai_server, path, optio
     assert openai_server.calls == 1
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/octet-stream", ""])
+@pytest.mark.parametrize("path", BODIES)
+def test_whatever_a_stream_is_called_it_is_passed_on_as_it_arrives_and_kept(through, openai_server, path, kind):
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(headers={"content-type": kind}, pause=gate, pause_after=3))
+    with streamed(through, path) as response:
+        pieces = response.iter_bytes()
+        received = b""
+        while received.count(b"\n\n") < 3:
+            received += next(pieces)
+        gate.release()
+        received += b"".join(pieces)
+        assert response.headers["content-type"] == kind
+    assert is_hit(asked(through, path))
+    assert openai_server.calls == 1
+
+
+@pytest.mark.parametrize("ending", [b"", b"data: [DONE]", b"data: [DONE]\n", b": bye\n\n"])
+def test_a_stream_with_another_ending_is_kept(through, openai_server, ending):
+    openai_server.next(Behaviour(ending=ending))
+    with streamed(through) as response:
+        assert response.read().endswith(ending)
+    assert is_hit(asked(through))
+
+
+def test_an_answer_in_one_piece_is_kept_though_a_stream_was_asked_for(through, openai_server):
+    openai_server.next(Behaviour(raw=json.dumps(a_body("Old.")).encode()))
+    with streamed(through) as response:
+        assert json.loads(response.read()) == a_body("Old.")
+    assert is_hit(asked(through))
+    with streamed(through) as response:
+        assert b'"content":"Old."' in response.read()
+
+
 @pytest.mark.parametrize("path", BODIES)
 def test_a_caller_who_leaves_ends_the_stream_and_nothing_is_kept(through, openai_server, path):
     gate = openai_server.hold(after=3)
