@@ -30,6 +30,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="pages of other origins reach the console",
+        file="pages/components/server/serving.py",
+        old='return "" if page in own else FOREIGN',
+        new='return ""',
+        tests="tests/pages/server/test_serving.py",
+    ),
+    Mutant(
+        name="any name that leads to this machine is the console's",
+        file="pages/components/server/serving.py",
+        old='return any(name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in self._hosts)',
+        new="return True",
+        tests="tests/pages/server/test_serving.py",
+    ),
+    Mutant(
         name="whoever hides everything by a pattern needs no more right than for one entry",
         file="core/invalidation/rights.py",
         old="return share is None or share > LARGE_SHARE",
@@ -875,7 +889,7 @@ MUTANTS = (
     Mutant(
         name="a lease that may have been taken is left behind",
         file="core/stores/leases.py",
-        old="except OutcomeUnknown:\n            self.give_back_later(lease)",
+        old="except OutcomeUnknown:\n            self.give_back_later(lease, after_failure=True)",
         new="except OutcomeUnknown:\n            pass",
         tests="tests/stores/test_leases.py",
     ),
