@@ -635,6 +635,13 @@ MUTANTS = (
         tests="tests/http/test_collector.py",
     ),
     Mutant(
+        name="an answer that the provider knows gets another id",
+        file="core/cache/recorder.py",
+        old='        if not self._fresh_ids or call.request.endpoint != "chat":',
+        new="        if not self._fresh_ids:",
+        tests="tests/cache/test_cache.py",
+    ),
+    Mutant(
         name="a choice without a finish reason is whole",
         file="core/wire/assembly.py",
         old="            if not choice.has_finished:",

@@ -58,6 +58,8 @@ class Hit(msgspec.Struct, frozen=True):
     def chunks(self, request: ChatRequest) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
         body, chunks = self.answer.completion.body, self.entry.chunks
+        if chunks is not None and self.entry.body is not None and self.entry.body.get("id") != body.get("id"):
+            chunks = [{**chunk, "id": body["id"]} for chunk in chunks]
         return in_chunks(request.endpoint, body, chunks, include_usage=request.wants_usage)
 
 
