@@ -372,6 +372,7 @@ def cache_config(settings: Settings) -> CacheConfig:
         max_size=settings.max_size,
         cache_errors=settings.cache_errors,
         log_hits=settings.log_hits,
+        fresh_ids=settings.fresh_ids,
         namespace=settings.namespace,
         buckets=settings.buckets,
         ttl_jitter=settings.ttl_jitter,

@@ -97,5 +97,9 @@ class IncompleteStream(CacheError):
         super().__init__(f"the stream has no whole answer: {reason}")
 
 
+class UnclearStream(IncompleteStream):
+    """Raised when a stream can be put together in more ways than one: it is passed on, and what it says is not kept."""
+
+
 class DecodeError(CacheError):
     """Raised by the codec for bytes that are not an entry it can read; a lookup counts it as a miss."""

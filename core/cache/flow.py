@@ -17,8 +17,8 @@ import msgspec
 from cachetools import TTLCache
 
 from .. import policy
-from ..errors import NotCached
-from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..errors import IncompleteStream, NotCached
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
 from .config import CacheConfig
@@ -206,7 +206,9 @@ class RequestFlow:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
         try:
-            entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
+            entry: CacheEntry | str = fetched.not_stored
+            if not entry:
+                entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
             provider_ms = call.provider_ms()
             value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
             if lease is not None:
@@ -230,7 +232,10 @@ class RequestFlow:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
         is_abandoned = went_away(error)
         if lease is not None:
-            yield from lease.end(error=None if is_abandoned else error)
+            if isinstance(error, IncompleteStream):
+                yield from lease.end(alone=True)  # no error to share: each asks for itself
+            else:
+                yield from lease.end(error=None if is_abandoned else error)
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:
@@ -239,7 +244,11 @@ class RequestFlow:
             found = lookup.found if lookup is not None else None
             if found is not None and self._is_within(found, allowed):
                 return self._serve(call, msgspec.structs.replace(found, stale=True), "stale-if-error")
-        if self._config.cache_errors and not is_abandoned and lease is not None:
+        if (
+            self._config.cache_errors
+            and not (is_abandoned or isinstance(error, IncompleteStream))
+            and lease is not None
+        ):
             with self._errors_lock:
                 self._errors[lease.key] = error
         raise error

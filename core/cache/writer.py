@@ -14,6 +14,7 @@ from ..errors import DecodeError
 from ..keys import pack
 from ..models import CacheEntry, CacheStrategy, Completion, EntryHeader, For, NoStore, Stamp
 from ..stores import MissReason, StoredAs, Write, codec
+from ..wire import can_be_streamed
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -48,6 +49,8 @@ class Writer:
         """The entry that stores an answer, or the reason why it must not be stored: `unstamped` without a stamp."""
         if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
             return not_stored
+        if chunks is None and not can_be_streamed(call.request.endpoint, completion.body):
+            return policy.SHAPE
         seconds = self._fresh_seconds(call)
         if seconds is None:
             return "no-store"

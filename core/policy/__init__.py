@@ -2,6 +2,8 @@
 
 from .cacheability import (
     PERSONAL_WITHOUT_USER,
+    SHAPE,
+    UNCLEAR,
     PolicyLimits,
     bypass_reason,
     effective_strategy,
@@ -16,6 +18,8 @@ from .ttl import TTLDecision, TTLPolicy, class_problems, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER",
+    "SHAPE",
+    "UNCLEAR",
     "PolicyLimits",
     "TTLDecision",
     "TTLPolicy",

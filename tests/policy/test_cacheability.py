@@ -225,7 +225,7 @@ def test_a_personal_answer_belongs_to_the_user_that_is_named(
         (completed(finish_reason=None), "unfinished"),
         (completed(finish_reason="length"), "truncated"),
         (completed(finish_reason="content_filter"), "filtered"),
-        (completed(finish_reason="eos"), "finish-reason"),
+        (completed(finish_reason="unheard-of"), "finish-reason"),
         (completed(None, refusal="I cannot help with that"), "refusal"),
         (completed("No.", refusal="I cannot help with that"), "refusal"),
         (completed(None), "empty"),

@@ -90,7 +90,7 @@ _WHY = {
     "bypass-switch": "The bypass switch of this namespace is on.",
     "endpoint": "The cache does not handle this kind of request.",
     "stateful": "The answer depends on state at the provider.",
-    "hosted-tool": "The request lets the provider use tools, which look things up or act.",
+    "hosted-tool": "The request lets the provider look things up, or act.",
     "audio": "Audio answers expire at the provider.",
     "no-user": "The question is personal, and the request names no user.",
     "too-large": "The request is larger than the cache allows.",
@@ -134,7 +134,7 @@ _BRIEFLY = {
     "bypass-switch": "bypass switch is on",
     "endpoint": "kind of request not handled",
     "stateful": "depends on the provider's state",
-    "hosted-tool": "provider uses tools",
+    "hosted-tool": "provider looks things up",
     "audio": "spoken answer",
     "no-user": "personal, names no user",
     "too-large": "request too large",
@@ -182,11 +182,12 @@ _NOT_STORED = {
     "refusal": "The model refused to answer.",
     "empty": "It is empty.",
     "tool-call": "It calls tools.",
-    "hosted-tool": "The provider used tools for it, which look things up or act.",
+    "hosted-tool": "The provider looked things up for it, or acted.",
     "finish-reason": "Its finish reason is not known to the cache.",
     "audio": "Audio answers expire at the provider.",
     "not-a-number": "It holds a number that JSON cannot represent.",
     "shape": "It does not have the form of an answer.",
+    "unclear": "Its stream can be put together in more ways than one.",
 }
 
 
