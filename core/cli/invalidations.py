@@ -205,7 +205,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
 def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
     """The invalidation when a worker has swept it, or when the time is up."""
     services = shell.shared
-    if services.queue_redis is not None and not WorkerPools(services.queue_redis).alive_workers():
+    if services.queue_redis is not None and not WorkerPools(services.queue_redis, clock=services.clock).alive_workers():
         shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
     deadline = time.monotonic() + timeout
     while True:

@@ -3,16 +3,19 @@
 from . import embedded
 from .address import ServerKind, parse_address
 from .clients import open_client
+from .clock import WRONG_SECONDS, wrong_clocks
 from .embedded import OLDEST_VERSION, EmbeddedRedis, ServerBinary, server_at
 from .failures import reading, writing
 from .lock import lock
+from .rights import losses, queue_rights, remedy, user_of
 from .script import load_script
 from .script_marks import MOST_MARKS, ScriptMarks
 from .shared_hash import COPY_SECONDS, RecentReads, SharedHash, shared_hash
-from .store import RedisStore, patient_client, request_client
+from .store import RedisStore, patient_client, request_client, stores_of
 
 __all__ = [
-    "COPY_SECONDS", "MOST_MARKS", "OLDEST_VERSION", "EmbeddedRedis", "RecentReads", "RedisStore", "ScriptMarks",
-    "ServerBinary", "ServerKind", "SharedHash", "embedded", "load_script", "lock", "open_client", "parse_address",
-    "patient_client", "reading", "request_client", "server_at", "shared_hash", "writing",
+    "COPY_SECONDS", "MOST_MARKS", "OLDEST_VERSION", "WRONG_SECONDS", "EmbeddedRedis",
+    "RecentReads", "RedisStore", "ScriptMarks", "ServerBinary", "ServerKind", "SharedHash", "embedded",
+    "load_script", "lock", "losses", "open_client", "parse_address", "patient_client", "queue_rights", "reading",
+    "remedy", "request_client", "server_at", "shared_hash", "stores_of", "user_of", "writing", "wrong_clocks",
 ]  # fmt: skip

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from core.monitoring import Alert, Severity
-from pages.components.data import queries
+from pages.components.data import context, queries
 from pages.components.display.figures import clock, duration
 from pages.components.display.links import Link
 from pages.components.display.text import plain
@@ -33,7 +31,7 @@ def firing() -> list[Alert]:
 
 def draw(alert: Alert) -> None:
     """Draws an alert, with a link to the page that helps."""
-    since = f"Since {clock(alert.since)} ({duration(max(0.0, time.time() - alert.since))})."
+    since = f"Since {clock(alert.since)} ({duration(max(0.0, context.now() - alert.since))})."
     words = f"**Alert.** {plain(alert.sentence)} {since}"
     if alert.name == "no-worker":
         words += f" Start workers: `{START_WORKERS}`"
