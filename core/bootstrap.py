@@ -23,7 +23,7 @@ from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
 from .settings import Settings
 from .stores import Clock, MemoryStore, Store
-from .stores.redis import ServerKind, embedded, parse_address, patient_client, request_client, stores_of
+from .stores.redis import ServerKind, claim_form, embedded, parse_address, patient_client, request_client, stores_of
 
 if TYPE_CHECKING:
     from .providers import Provider
@@ -160,6 +160,7 @@ def _base(settings: Settings, store: Store | None, clock: Clock | None, operator
     if url is not None:
         request_redis = request_client(url, settings.redis_timeout_seconds)
         redis = patient_client(url, operator_timeout_seconds)
+        claim_form(redis)
         store, operator_store = stores_of(request_redis, redis, clock=clock)
         jobs_url = queue_url(settings)
         queue_redis = patient_client(jobs_url, operator_timeout_seconds) if jobs_url is not None else None

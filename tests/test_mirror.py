@@ -32,6 +32,7 @@ ELSEWHERE = {
     "core/cli/bypass.py": "tests/cache/test_bypass.py",
     "core/cli/calibrate.py": "tests/semantic/test_calibrate_command.py",
     "core/cli/formats.py": "tests/cli/test_commands.py",
+    "core/cli/clean.py": "tests/cli/test_commands.py",
     "core/cli/inspect.py": "tests/cli/test_commands.py",
     "core/cli/invalidations.py": "tests/cli/test_commands.py",
     "core/cli/replay.py": "tests/cli/test_commands.py",

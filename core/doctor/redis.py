@@ -10,7 +10,7 @@ from ..bootstrap import Services
 from ..errors import NotPermitted
 from ..monitoring import enough_seconds
 from ..stores import Persistence, StoreInfo
-from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, losses, remedy, wrong_clocks
+from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, has_older, losses, remedy, wrong_clocks
 from ..text import share
 from .findings import Finding, Level
 
@@ -60,6 +60,13 @@ def cache_findings(services: Services) -> Iterator[Finding]:
     yield from distance_findings(milliseconds, 1000 * settings.redis_timeout_seconds)
     yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
     yield from _clock_findings(services, info)
+    if has_older(services.redis):
+        yield Finding(
+            area="redis",
+            level=Level.WARNING,
+            text="An older version of Encore has left answers and records here, which no lookup finds any more.",
+            remedy="When no older version uses this Redis any more: python -m core clean",
+        )
 
 
 def _cluster_findings(info: StoreInfo) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..models import LONGEST_SECONDS
+from ..text import nfc
 
 if TYPE_CHECKING:
     pass
@@ -223,8 +223,7 @@ def _ends(prompt: str) -> str:
 
 
 def _lowered(text: str) -> str:
-    lowered = text.lower()
-    return lowered if lowered.isascii() else unicodedata.normalize("NFC", lowered)
+    return nfc(text.lower())
 
 
 def _parts(phrase: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..bans import InvalidationRecord, Visibility, visibility
+from ..bans import CLOCKS_SECONDS, InvalidationRecord, Visibility, visibility
 from ..errors import CacheError, DecodeError, NotPermitted, OutcomeUnknown, StoreTimeout, WriteRefused
 from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
@@ -34,6 +34,7 @@ class MissReason(StrEnum):
     INCARNATION = "incarnation"
     CORRUPT = "corrupt"
     NO_RECORD = "no-record"
+    CLOCK = "clock"
     MAX_AGE = "max-age"
     NO_CACHE = "no-cache"
     STORE_DOWN = "store-down"
@@ -90,6 +91,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
 _TELLING = (
     MissReason.INVALIDATED,
     MissReason.MAX_AGE,
+    MissReason.CLOCK,
     MissReason.CORRUPT,
     MissReason.INCARNATION,
     MissReason.EXPIRED,
@@ -146,7 +148,7 @@ def looking(
         lost = any(value is not None for value in values)
         return Lookup(found=None, reason=MissReason.NO_RECORD if lost else MissReason.ABSENT, record=None)
     stale: Found | None = None
-    reasons = {MissReason.ABSENT}
+    reasons = [MissReason.ABSENT]  # not a set: an Enum's hash is Python code, and every hit would pay for it
     for digest, value in zip(digests, values, strict=True):
         if value is None:
             continue
@@ -162,7 +164,7 @@ def looking(
         else:
             detail = HitDetail.EXACT
         if isinstance(result, MissReason):
-            reasons.add(result)
+            reasons.append(result)
             if result is MissReason.CORRUPT:
                 on_corrupt()
         else:
@@ -172,7 +174,7 @@ def looking(
             if not is_stale:
                 return Lookup(found=found, reason=MissReason.ABSENT, record=record)
             stale = stale or found
-            reasons.add(MissReason.EXPIRED)
+            reasons.append(MissReason.EXPIRED)
     reason = next(reason for reason in _TELLING if reason in reasons)
     return Lookup(found=stale, reason=reason, record=record)
 
@@ -216,6 +218,8 @@ def examine(
         return MissReason.INVALIDATED
     if seen is Visibility.FOREIGN:
         return MissReason.INCARNATION
+    if header.created_at > now + CLOCKS_SECONDS:
+        return MissReason.CLOCK
     if max_age is not None and now - header.created_at > max_age:
         return MissReason.MAX_AGE
     return Examined(entry, seen)

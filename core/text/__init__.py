@@ -2,6 +2,7 @@
 
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
+from .forms import fold, is_stream_safe, nfc, nfkc
 from .printable import masked, printable, without_text
 
 __all__ = [
@@ -9,10 +10,14 @@ __all__ = [
     "countdown",
     "duration",
     "exact_duration",
+    "fold",
+    "is_stream_safe",
     "many",
     "masked",
     "milliseconds",
     "money",
+    "nfc",
+    "nfkc",
     "number",
     "printable",
     "share",

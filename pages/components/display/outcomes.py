@@ -61,9 +61,14 @@ _FOUND = {
 
 _WHY = {
     "absent": "Nothing was stored for this request.",
+    "may be material": (
+        "Nothing was stored for exactly this request, and its text may be material to work on, where case, spaces "
+        "and punctuation count."
+    ),
     "invalidated": "An invalidation hides the answer that was stored.",
     "expired": "The stored answer was past its TTL.",
     "corrupt": "The stored entry could not be read, so it was not used.",
+    "clock": "The stored entry is from the future: the process that wrote it had a wrong clock, so it was not used.",
     "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
     "no-record": "The namespace was new, or its invalidation record had been lost.",
     "far": "No question near enough was answered before.",
@@ -94,6 +99,7 @@ _WHY = {
     "too-large": "The request is larger than the cache allows.",
     "not-a-number": "The request holds a number that JSON cannot represent.",
     "unencodable": "The request holds a value that cannot be encoded.",
+    "unnamed-function": "The function was made with something that has no stable form: give it a function_name.",
 }
 
 _BRIEFLY_FOUND = {
@@ -105,9 +111,11 @@ _BRIEFLY_FOUND = {
 
 _BRIEFLY = {
     "absent": "nothing stored",
+    "may be material": "nothing stored; may be material, so compared exactly",
     "invalidated": "hidden by an invalidation",
     "expired": "past its TTL",
     "corrupt": "entry not readable",
+    "clock": "written by a wrong clock",
     "incarnation": "record was lost",
     "no-record": "new namespace or lost record",
     "far": "no near question",
@@ -138,6 +146,7 @@ _BRIEFLY = {
     "too-large": "request too large",
     "not-a-number": "number not valid in JSON",
     "unencodable": "value cannot be encoded",
+    "unnamed-function": "function without a stable form",
 }
 
 _ERRORS = {
@@ -207,6 +216,11 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
 def why_not_stored(reason: str) -> str:
     """One sentence with the reason why a fresh answer was not stored."""
     return _NOT_STORED.get(reason, "")
+
+
+def why_forgone(caution: str) -> str:
+    """One sentence that says what a caution has cost a miss."""
+    return f"It could have been a hit but for this caution: {plain(caution)}."
 
 
 def briefly(kind: OutcomeKind, detail: HitDetail | None, reason: str, not_stored: str = "") -> str:
