@@ -19,6 +19,7 @@ from core.settings import Settings
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider
 from tests.stores.redis.users import CATEGORIES, url_of_user
+from tests.workers.conftest import PoolProcess, eventually
 
 KINDS = ["redis_binary", "redis8_binary", "valkey_binary"]
 
@@ -136,3 +137,17 @@ def test_with_two_categories_less_what_can_work_works_and_the_rest_is_told(serve
 def test_hits_and_all_else_go_on_without_rights_that_only_watching_needs(server, namespace, less):
     with started(server, namespace, less) as services:
         all_that_is_needed_works(services)
+
+
+@pytest.mark.parametrize("less", [(), ("-script",), ("-info",)])
+def test_workers_work_with_the_documented_user_and_without_what_only_watching_needs(redis_server, tmp_path, less):
+    server = redis_server()
+    with bootstrap(Settings(redis_url=server.url), provider=CountingProvider()) as services:
+        assert ask(services, "What is an owl?").stored
+        services.invalidation.invalidate(Criteria(model="gpt-4o"), actor="anna", hold_seconds=0)
+        pool = PoolProcess(url_of_user(server, *less), tmp_path, "--workers", "1")
+        try:
+            eventually(lambda: not list(services.redis.scan_iter("encore:2:{default:0}:e:*")))
+        finally:
+            pool.kill()
+            pool.process.stdout.close()

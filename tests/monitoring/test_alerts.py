@@ -107,7 +107,7 @@ def test_the_most_urgent_comes_first() -> None:
 SAID = {
     "rights": (
         Health(missing_rights=("+info",), remedy="ACL SETUSER encore +info"),
-        "Redis' user lacks rights; in part or wholly off: state of Redis, jobs. Grant them: ACL SETUSER encore +info",
+        "Redis' user lacks rights; in part or wholly off: state of Redis. Grant them: ACL SETUSER encore +info",
     ),
     "near enough": (Health(round_trip_ms=49), ""),
     "too far": (

@@ -158,10 +158,14 @@ _QUEUED: Final[dict[str, str]] = {
     "hsetnx": "KEY f v",
     "rpush": "KEY v",
     "blpop": "KEY 1",
+    "blmove": "KEY KEY LEFT LEFT 1",
     "subscribe": "CHANNEL",
     "client|setname": "rights",
 }
 """Commands that no argument keeps from having an effect: they are queued in a transaction, which is then dropped."""
+
+_KIN: Final[dict[str, str]] = {"sadd": "srem", "hsetnx": "hset", "rpush": "ltrim"}
+"""By which command to judge one that needs a transaction, where there can be none."""
 
 Ask = Callable[[bytes, int], list[Any]]
 """Sends packed commands over one connection; the replies in order, errors in their places. Raises redis.RedisError."""
@@ -188,8 +192,10 @@ def missing_rights(ask: Ask, features: Iterable[Feature] = FEATURES, *, prefix: 
         if "+multi" not in found:
             words = [_words(command, _QUEUED[command], prefix) for command in queued]
             found |= _denied(ask, [*words, [b"DISCARD"]], [*queued, "discard"], prefix)
-        elif "multi" not in commands:
-            found.discard("+multi")
+        else:
+            found |= {f"+{command}" for command in queued if f"+{_KIN.get(command)}" in found}
+            if "multi" not in commands:
+                found.discard("+multi")
     return tuple(sorted(found))
 
 

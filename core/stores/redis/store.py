@@ -113,8 +113,9 @@ class RedisStore(RedisIndex):
     def _listed_record(self, slot: Slot) -> bytes | None:
         """A record as it is stored, its namespace listed again: sweeps are found by that list, and it may be lost."""
         if not isinstance(self._servers, OneServer):
-            self._list_namespace(slot)
-            return cast("bytes | None", self._ask(slot.record, b"GET"))
+            with reading():  # whatever fails here, the record is as it was
+                self._list_namespace(slot)
+                return cast("bytes | None", self._ask(slot.record, b"GET"))
         commands = packed([b"SADD", names.NAMESPACES, slot.namespace.encode()]) + packed([b"GET", slot.record])
         _, record = self._servers.ask_all(slot.record, commands, 2)  # whether it was listed: see _list_namespace
         if isinstance(record, redis.RedisError):
@@ -162,9 +163,8 @@ class RedisStore(RedisIndex):
         Returns the new record.
         """
         removed = slot.entry(remove) if remove is not None else slot.prefix + b"nothing"
-        with reading():  # whatever fails here, the record is as it was
-            current = self._listed_record(slot)
         with writing():
+            current = self._listed_record(slot)
             while True:
                 record = self._parse(slot, current) or new_record()
                 changed = change(record)

@@ -18,7 +18,7 @@ LINKS = {
     "error-rate": Link("Show failed requests", parameters={"outcome": "error"}),
     "hit-rate": Link("Show misses", parameters={"outcome": "miss"}),
     "no-worker": Link("Open Workers", "pages/workers.py"),
-    "memory": Link("Open Health", "pages/health.py"),
+    **dict.fromkeys(("memory", "servers-down", "distance", "rights", "clock"), Link("Open Health", "pages/health.py")),
     "bans": Link("Open Invalidations", "pages/invalidations.py"),
 }
 """By alert. The banner of the page itself says when Redis is down."""

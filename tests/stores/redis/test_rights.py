@@ -43,8 +43,8 @@ def test_the_documented_user_lacks_nothing(server):
 @pytest.mark.parametrize(
     ("less", "of_cache", "of_queue"),
     [
-        ("-info", {"+info"}, {"+info"}),
-        ("-script", {"+script|exists", "+script|load"}, {"+script|load"}),
+        ("-info", {"+info"}, set()),
+        ("-script", {"+script|exists", "+script|load"}, set()),
         ("-config", {"+config|get"}, set()),
         ("-mget", {"+mget"}, set()),
         ("-sadd", {"+sadd"}, {"+sadd"}),
@@ -61,6 +61,12 @@ def test_what_is_taken_away_is_found(server, less, of_cache, of_queue):
     assert missing(server, less) == (of_cache, of_queue)
     with server.client() as client:
         assert client.dbsize() == 0
+
+
+def test_what_needs_a_transaction_to_be_found_out_is_judged_by_its_kin_without_one(server):
+    of_cache, _ = missing(server, "-multi", "-@hash", "-@set", "-@list")
+    assert {"+hsetnx", "+sadd", "+rpush"} <= of_cache
+    assert "+multi" not in of_cache
 
 
 @pytest.mark.parametrize("command", sorted({command for feature in FEATURES for command in feature.needs}))
@@ -83,7 +89,6 @@ def test_what_is_lost_is_told_the_most_important_first():
         ("hits", ("MGET",)),
         ("invalidations", ("MGET",)),
         ("state of Redis", ("INFO",)),
-        ("jobs", ("INFO",)),
     ]
     assert losses([]) == ()
 
