@@ -321,7 +321,7 @@ def _provider(
 ) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
     from .demo import DemoProvider
-    from .providers import OpenAIProvider
+    from .providers import PATIENCE_SECONDS, OpenAIProvider
 
     if settings.uses_demo_model:
         return DemoProvider()
@@ -329,7 +329,7 @@ def _provider(
     return OpenAIProvider(
         api_key=key,
         base_url=settings.openai_base_url,
-        timeout_seconds=settings.provider_timeout_seconds,
+        timeout_seconds=settings.provider_timeout_seconds or PATIENCE_SECONDS,
         max_retries=max_retries,
         on_embedding=on_embedding,
     )

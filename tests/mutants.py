@@ -30,6 +30,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="pages of other origins reach the console",
+        file="pages/components/server/serving.py",
+        old='return "" if page in own else FOREIGN',
+        new='return ""',
+        tests="tests/pages/server/test_serving.py",
+    ),
+    Mutant(
+        name="any name that leads to this machine is the console's",
+        file="pages/components/server/serving.py",
+        old='return any(name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in self._hosts)',
+        new="return True",
+        tests="tests/pages/server/test_serving.py",
+    ),
+    Mutant(
         name="whoever hides everything by a pattern needs no more right than for one entry",
         file="core/invalidation/rights.py",
         old="return share is None or share > LARGE_SHARE",
@@ -693,8 +707,8 @@ MUTANTS = (
     Mutant(
         name="a caller without a key is cached",
         file="core/http/gateway.py",
-        old='bypass="" if caller.namespace is not None else NO_NAMESPACE,',
-        new='bypass="",',
+        old='bypass = "" if caller.namespace is not None else NO_NAMESPACE',
+        new='bypass = ""',
         tests="tests/http/test_gateway.py",
     ),
     Mutant(
@@ -703,6 +717,48 @@ MUTANTS = (
         old="        if self._keys:\n            return []\n",
         new="",
         tests="tests/http/test_callers.py",
+    ),
+    Mutant(
+        name="a page of any origin is let in",
+        file="core/http/entrance.py",
+        old="return page.hostname is not None and (is_own or is_loopback(page.hostname))",
+        new="return True",
+        tests="tests/http/test_entrance.py",
+    ),
+    Mutant(
+        name="a gateway without keys answers to any name",
+        file="core/http/entrance.py",
+        old="return is_loopback(name) or _is_address(name) or name in self._hosts",
+        new="return True",
+        tests="tests/http/test_entrance.py",
+    ),
+    Mutant(
+        name="what the provider says of origins passes",
+        file="core/http/connection.py",
+        old="            and not name.startswith(_CORS)\n",
+        new="",
+        tests="tests/http/test_entrance.py",
+    ),
+    Mutant(
+        name="a path leads out of the provider's API",
+        file="core/http/addresses.py",
+        old="        if not is_inside(raw_path):\n            return None\n",
+        new="",
+        tests="tests/http/test_addresses.py",
+    ),
+    Mutant(
+        name="a caller sees the figures of all callers",
+        file="core/http/gateway.py",
+        old="        if not self._callers.may_operate(request.headers):",
+        new="        if False:",
+        tests="tests/http/test_gateway.py",
+    ),
+    Mutant(
+        name="what is still packed loses its name",
+        file="core/http/reply.py",
+        old='    return all(coding.strip().lower() in ("", "identity", *CODINGS.split(", ")) for coding in codings)',
+        new="    return True",
+        tests="tests/http/test_connection.py",
     ),
     Mutant(
         name="a client that left keeps the provider busy",
@@ -756,7 +812,7 @@ MUTANTS = (
     Mutant(
         name="a lease that may have been taken is left behind",
         file="core/stores/leases.py",
-        old="except OutcomeUnknown:\n            self.give_back_later(lease)",
+        old="except OutcomeUnknown:\n            self.give_back_later(lease, after_failure=True)",
         new="except OutcomeUnknown:\n            pass",
         tests="tests/stores/test_leases.py",
     ),

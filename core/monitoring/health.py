@@ -21,7 +21,7 @@ from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store, StoreInfo
 from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, wrong_clocks
 from .alerts import Health
-from .worker_pools import WorkerPools
+from .worker_pools import Pool, WorkerPools
 
 Value = TypeVar("Value")
 
@@ -45,7 +45,14 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             health = self.store_health()
         except StoreUnavailable:
             health = Health(store_up=False)
-        return msgspec.structs.replace(health, workers=self.alive_workers())
+        pools = self.alive_pools()
+        if pools is None:
+            return health
+        return msgspec.structs.replace(
+            health,
+            workers=sum(pool.workers for pool in pools),
+            failing_workers=any(pool.failing for pool in pools),
+        )
 
     def store_health(self) -> Health:
         """The health of the store, without the workers. A few round trips for each namespace.
@@ -86,12 +93,12 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             wrong |= {each.machine: each.ahead_seconds for each in wrong_clocks(self.client, self.store.clock())}
         return wrong
 
-    def alive_workers(self) -> int | None:
-        """Number of workers with a recent heartbeat; None when the queue does not answer or there is none."""
+    def alive_pools(self) -> list[Pool] | None:
+        """The pools of workers with a recent heartbeat; None when the queue does not answer or there is none."""
         if self.queue is None:
             return None
         try:
-            return WorkerPools(self.queue, clock=self.store.clock).alive_workers()
+            return WorkerPools(self.queue, clock=self.store.clock).alive()
         except StoreUnavailable:
             return None
 

@@ -3,7 +3,7 @@
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
 from .forms import fold, is_stream_safe, nfc, nfkc
-from .printable import masked, printable, without_text
+from .printable import in_url, masked, printable, without_text
 
 __all__ = [
     "UNKNOWN",
@@ -11,6 +11,7 @@ __all__ = [
     "duration",
     "exact_duration",
     "fold",
+    "in_url",
     "is_stream_safe",
     "many",
     "masked",
