@@ -42,6 +42,7 @@ TOWERS = {
         __main__
     """,
     "core.stores": """
+        clock
         base codec
         leases lookup local memory
         redis
