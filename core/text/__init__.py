@@ -3,16 +3,19 @@
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
 from .forms import fold, is_stream_safe, nfc, nfkc
+from .logs import LineFormatter, log_lines
 from .printable import in_url, masked, printable, without_text
 
 __all__ = [
     "UNKNOWN",
+    "LineFormatter",
     "countdown",
     "duration",
     "exact_duration",
     "fold",
     "in_url",
     "is_stream_safe",
+    "log_lines",
     "many",
     "masked",
     "milliseconds",
