@@ -380,6 +380,8 @@ def cache_config(settings: Settings) -> CacheConfig:
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,
         hedge=settings.judge_hedge,
+        audience=settings.audience,
+        audiences=settings.audiences,
         limits=PolicyLimits(
             max_temperature=settings.max_temperature,
             cache_tool_calls=settings.cache_tool_calls,

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -35,15 +35,21 @@ class Caution(StrEnum):
     """
 
     MATERIAL = "may be material"
+    OWN = "may be the user's own"
 
 
 class Keyed(msgspec.Struct, frozen=True):
-    """A request with an identity: the key of its answer and the TTL. `cautions` keep it from sharing more widely."""
+    """A request with an identity: the key of its answer and the TTL. `cautions` keep it from sharing more widely.
+
+    `user` is part of the scope, None when the answer is for everybody; `own` says why it is the user's.
+    """
 
     identity: Identity
     slot: Slot
     ttl: TTLDecision
     cautions: tuple[Caution, ...] = ()
+    user: Any = None
+    own: str = ""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,6 +138,7 @@ def get(
         "ttl_class": keyed.ttl.ttl_class,
         "ttl_rule": keyed.ttl.rule,
         "ttl_seconds": keyed.ttl.seconds,
+        "own": keyed.own,
     }
     if lookup.found is not None:
         header = lookup.found.entry.header

@@ -11,16 +11,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from .matching import Matcher, words_of
 
-TRADED: Final = (
-    "bitcoin|btc|ethereum|eth|euro|euros|eur|dollar|dollars|usd|dolar|dolár|dólar|gold|oil|tesla|apple|nasdaq|dax"
-)
-"""What has another price every minute, under names that most languages share."""
 _SHORT = 2
 """Letters of words that too many languages have to tell one by."""
 
@@ -41,6 +36,7 @@ class Language(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     marks: str
     me: str
     mine: str = ""
+    have: str = ""
     things: str = ""
     unnamed: tuple[str, ...] | None = None
     own: tuple[str, ...] = ()
@@ -105,8 +101,10 @@ def languages() -> Languages:
     )
     timely = Wording(
         name="timely",
-        phrases=_spelled(english, (phrase for one in spaced for phrase in (*one.timely, *_traded(one)))),
-        signs=tuple(sign for one in signed for sign in one.timely),
+        phrases=_spelled(
+            english, (phrase for one in spaced for phrase in (*one.timely, *_traded(one, data["traded"])))
+        ),
+        signs=tuple(sign for one in signed for sign in (*one.timely, *_traded(one, data["traded_signs"]))),
     )
     first_person = Wording(
         name="first-person",
@@ -162,14 +160,20 @@ def _pairs(one: Language) -> Iterator[str]:
         )
         return
     # Alternatives of one place are one word each: what has several is a phrase by itself.
-    for first in _places(mine):
-        for second in _places(things):
-            yield from (f"{one} ... {other}" for one, other in _orders(first, second))
+    for thing in _places(things):
+        for word in _places(mine):
+            yield from (f"{first} ... {second}" for first, second in _orders(word, thing))
+        yield from (f"{thing} ... {word}" for word in _places(_words(one.have)))
 
 
-def _traded(one: Language) -> Iterator[str]:
+def _traded(one: Language, traded: str) -> Iterator[str]:
+    if not one.spaced:
+        for price in one.prices.split():
+            yield from (f"{first}...{second}" for thing in traded.split() for first, second in _orders(price, thing))
+        return
     for price in _places(_words(one.prices)):
-        yield from (f"{first} ... {second}" for first, second in _orders(price, TRADED))
+        for thing in _places(traded.split()):
+            yield from (f"{first} ... {second}" for first, second in _orders(price, thing))
 
 
 def _orders(one: str, other: str) -> Sequence[tuple[str, str]]:

@@ -61,6 +61,10 @@ _FOUND = {
 
 _WHY = {
     "absent": "Nothing was stored for this request.",
+    "may be the user's own": (
+        "Nothing was stored for this request of this user. Its answer may be the user's own, so those that others got "
+        "were not looked at."
+    ),
     "may be material": (
         "Nothing was stored for exactly this request, and its text may be material to work on, where case, spaces "
         "and punctuation count."
@@ -112,6 +116,7 @@ _BRIEFLY_FOUND = {
 _BRIEFLY = {
     "absent": "nothing stored",
     "may be material": "nothing stored; may be material, so compared exactly",
+    "may be the user's own": "nothing stored for this user; may be the user's own",
     "invalidated": "hidden by an invalidation",
     "expired": "past its TTL",
     "corrupt": "entry not readable",
@@ -217,6 +222,24 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
 def why_not_stored(reason: str) -> str:
     """One sentence with the reason why a fresh answer was not stored."""
     return _NOT_STORED.get(reason, "")
+
+
+_OWN = {
+    "setting": "in this namespace a named user shares nothing",
+    "no-rule": "no rule says that the question is the same for everybody",
+    "kind": "this kind of question is not the same for everybody",
+    "long": "the question is longer than the rules look at",
+    "language": "the question is not in a language that the rules know",
+    "first-person": "the question speaks in the first person",
+    "account": "the question is of an account, an order or the like",
+    "earlier": "an earlier turn is not surely the same for everybody",
+    "not-text": "the question is not only text",
+}
+
+
+def why_own(reason: str) -> str:
+    """Why an answer is the named user's alone, as half a sentence."""
+    return _OWN.get(reason) or plain(reason)
 
 
 def why_forgone(caution: str) -> str:
