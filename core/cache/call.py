@@ -13,6 +13,7 @@ import msgspec
 from ..keys import Identity, Slot
 from ..models import CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision
+from ..stores import MissReason
 
 
 class Recorder(Protocol):
@@ -81,6 +82,8 @@ class Call:
     """Whether the outcome has been counted: it is counted once."""
     store_failed = False
     """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
+    unanswered: MissReason = MissReason.STORE_DOWN
+    """Why the latest store call that had no answer had none."""
     until = math.inf
     """How long the caller waits for another caller's answer (monotonic clock)."""
     may_serve_stale = True

@@ -18,6 +18,7 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 10_000
     cache_errors: bool = False
     log_hits: bool = False
+    fresh_ids: bool = False
     namespace: str = "default"
     buckets: int = 1
     ttl_jitter: float = 0.05

@@ -2,6 +2,8 @@
 
 from .audience import PERSONAL_WITHOUT_USER, Audience, Share, last_user_text, share, user_of
 from .cacheability import (
+    SHAPE,
+    UNCLEAR,
     PolicyLimits,
     bypass_reason,
     effective_strategy,
@@ -14,6 +16,8 @@ from .ttl import TTLDecision, TTLPolicy, class_problems, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER",
+    "SHAPE",
+    "UNCLEAR",
     "Audience",
     "PolicyLimits",
     "Share",

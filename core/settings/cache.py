@@ -76,6 +76,11 @@ class CacheSettings(BaseModel):
         description="Acknowledge an invalidation only when it is on the disk of Redis (7.2 or later, appendonly yes): "
         "within a second or so.",
     )
+    fresh_ids: bool = Field(
+        False,
+        description="Give each chat completion that the cache answers with an id of its own, for logs and bills that "
+        "take a repeated one for a duplicate.",
+    )
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
     record_prompts: bool = Field(True, description="Keep prompt text with the recent request records and near matches.")
 

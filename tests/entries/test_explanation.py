@@ -149,6 +149,16 @@ def test_an_entry_of_another_tenant_is_told_from_ones_own():
     assert [(one.name, one.here, one.there) for one in told] == [("namespace", "default", "acme")]
 
 
+def test_what_may_be_a_secret_in_a_parameter_is_not_told_and_yet_told_apart():
+    first = a_request(safety="hush", extra_headers={"x-key": "hush"})
+    parts = {part.name: part.words for part in explain(CACHE, first).parts}
+    assert "hush" not in str(parts)
+    told = differences(
+        explain(CACHE, first), explain(CACHE, a_request(safety="hush-2", extra_headers={"x-key": "hush"}))
+    )
+    assert [one.name for one in told] == ["parameter safety"]
+
+
 def test_another_value_of_a_parameter_is_told_in_words_when_it_is_short():
     told = differences_from_entry(explain(CACHE, a_request(temperature=0.5)), stored(a_request(temperature=0.2)))
     assert [(one.name, one.here, one.there) for one in told] == [("parameter temperature", "0.5", "0.2")]

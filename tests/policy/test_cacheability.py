@@ -173,7 +173,7 @@ def test_what_belongs_to_these_very_words_lowers_the_strategy(request_: ChatRequ
         (completed(finish_reason=None), "unfinished"),
         (completed(finish_reason="length"), "truncated"),
         (completed(finish_reason="content_filter"), "filtered"),
-        (completed(finish_reason="eos"), "finish-reason"),
+        (completed(finish_reason="unheard-of"), "finish-reason"),
         (completed(None, refusal="I cannot help with that"), "refusal"),
         (completed("No.", refusal="I cannot help with that"), "refusal"),
         (completed(None), "empty"),
