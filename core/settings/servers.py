@@ -16,8 +16,9 @@ class ServerSettings(BaseModel):
 
     redis_url: SecretStr | None = Field(
         None,
-        description="The cache's Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service`, "
-        "`redis+cluster://host:port,…`; unset: `make run` starts its own.",
+        description="The cache's Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service` "
+        "(`?sentinel_password=…` for Sentinels with one), `redis+cluster://host:port,…`; unset: `make run` starts its "
+        "own.",
     )
     queue_redis_url: SecretStr | None = Field(
         None, description="Redis of the job queue, no cluster; unset: the cache's, if that is none."
