@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -29,7 +29,8 @@ from ..monitoring import RecentHealth, prometheus
 from .callers import CREDENTIALS, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed, Pending
-from .inbound import OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
+from .headers import divided
+from .inbound import OWN_HEADERS, Inbound, Target, is_below, is_deeper, read, target_of
 from .reply import Reply, error_reply, of_the_answer, passed_on
 from .upstream import upstream_client, upstream_url
 
@@ -60,6 +61,8 @@ def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starl
     return Starlette(
         routes=[
             Mount("/v1", app=gateway),
+            Mount("/openai/v1", app=gateway),  # Azure's clients
+            Mount("/openai", app=gateway),
             Route("/metrics", gateway.metrics),
             Route("/healthz", gateway.health),
             Route("/readyz", gateway.readiness),
@@ -113,14 +116,15 @@ class Gateway:
             raise UNKNOWN_CALLER
         content = await connection.body(self._settings.gateway_max_body_bytes, self._settings.gateway_body_seconds)
         target = target_of(connection.method, connection.path)
-        if target is None or target.base_url:
+        if target is None or not is_below(target.base_url):
             await self._attend(connection, self._pass_through(connection, content))
             return
+        given = divided(headers, self._settings.keyed_headers)
         try:
             if len(content) > AT_ONCE_BYTES:
-                inbound = await in_thread(partial(self._read, target, connection, content))
+                inbound = await in_thread(partial(self._read, target, connection, content, given.keyed))
             else:
-                inbound = self._read(target, connection, content)
+                inbound = self._read(target, connection, content, given.keyed)
             if inbound is not None:
                 inbound = msgspec.structs.replace(inbound, controls=own_controls(inbound.controls, caller))
         except InvalidInput as error:
@@ -131,7 +135,7 @@ class Gateway:
         answering = AsyncAnswering(
             self._cache,
             inbound,
-            lambda body: self._send(connection, body),
+            lambda body: self._send(connection, body, given.sent),
             patience_seconds=self._settings.provider_timeout_seconds,
             bypass="" if caller.namespace is not None else NO_NAMESPACE,
         )
@@ -141,12 +145,13 @@ class Gateway:
         else:
             await self._attend(connection, self._answer(connection, answering, step), lambda: answering.is_awaited)
 
-    def _read(self, target: Target, connection: Connection, content: bytes) -> Inbound | None:
+    def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
         inbound = read(
-            msgspec.structs.replace(target, base_url=self._services.provider.base_url),
+            msgspec.structs.replace(target, base_url=self._services.provider.base_url + target.base_url),
             connection.query,
             connection.headers,
             content,
+            keyed=keyed,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
@@ -194,11 +199,13 @@ class Gateway:
         if working.done() and not working.cancelled():
             working.result()
 
-    async def _send(self, connection: Connection, content: bytes) -> httpx2.Response:
-        """The request to the provider; the answer's body is not read yet."""
+    async def _send(
+        self, connection: Connection, content: bytes, sent: Iterable[tuple[str, str]] | None = None
+    ) -> httpx2.Response:
+        """The request to the provider, with the headers `sent` or all; the answer's body is not read yet."""
         headers = [
             (name, value)
-            for name, value in connection.raw_headers
+            for name, value in (connection.raw_headers if sent is None else sent)
             if name not in _KEPT_FROM_PROVIDER and not name.startswith(OWN_HEADERS)
         ]
         headers += self._callers.credentials(connection.headers)

@@ -1,7 +1,7 @@
 """What makes two requests the same: identity, normal form, the parts of a scope, names in Redis. Pure."""
 
 from . import names
-from .identity import UNKEYED_HEADERS, Identity, Unkeyable, identify, normalized_digest, scope_parts
+from .identity import Identity, Unkeyable, identify, normalized_digest, scope_parts
 from .names import (
     NAMESPACE_PATTERN,
     OWN_NAMESPACE_PATTERN,
@@ -20,7 +20,6 @@ __all__ = [
     "OWN_NAMESPACE_PATTERN",
     "PART_SEPARATOR",
     "READABLE_KEY_PATTERN",
-    "UNKEYED_HEADERS",
     "Identity",
     "Part",
     "Slot",
