@@ -135,7 +135,7 @@ class RequestFlow:
             if self._refresher is not None:
                 controls = msgspec.structs.replace(call.controls, namespace=call.namespace)
                 self._refresher(call.request, controls, call.key)
-        return Hit(self._outcomes.hit(call, found, reason), found.entry)
+        return Hit(self._outcomes.hit(call, found, reason), found.entry, call.request.unkeyed)
 
     def _refuse(self, call: Call, reason: str) -> NoReturn:
         self._outcomes.record(call, OutcomeKind.MISS, reason="only-if-cached")
@@ -305,7 +305,7 @@ class RequestFlow:
             key=call.key,
             at=entry.header.created_at,
         )
-        return answer_of(entry, outcome, entry.header.created_at)
+        return answer_of(entry, outcome, entry.header.created_at, call.request.unkeyed)
 
     def alias(self, wording: Call, of: Call) -> Flow[str]:
         """The flow that stores another wording as an alias of a stored answer; "" or why not. Not counted as a request.

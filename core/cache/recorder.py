@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..keys import readable_key
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Usage
 from ..stores import Found
+from ..wire import with_callers
 from .call import Call, went_away
 
 logger = logging.getLogger("encore.cache")
@@ -60,12 +62,12 @@ class OutcomeRecorder:
         call.metrics.record(outcome, call.prompt)
         if self._log_hits:
             logger.info("hit %s key=%s model=%s", found.detail, key, call.request.model)
-        return answer_of(found.entry, outcome, now)
+        return answer_of(found.entry, outcome, now, call.request.unkeyed)
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
         """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
-        return answer_of(entry, outcome, self._clock())
+        return answer_of(entry, outcome, self._clock(), call.request.unkeyed)
 
     def passed(self, call: Call, completion: Completion) -> Answer:
         """Records a bypass that got an answer from the provider, and returns that answer."""
@@ -146,10 +148,10 @@ class OutcomeRecorder:
         return outcome
 
 
-def answer_of(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
-    """The `Answer` a caller gets for a stored entry. `now` is Unix seconds."""
+def answer_of(entry: CacheEntry, outcome: Outcome, now: float, given: Mapping[str, Any]) -> Answer:
+    """The `Answer` a caller gets for a stored entry. `now` is Unix seconds, `given` what the caller gave."""
     return Answer(
-        completion=Completion(body=entry.body or {}),
+        completion=Completion(body=with_callers(entry.body or {}, given)),
         outcome=outcome,
         key=outcome.key,
         age_seconds=max(0.0, now - entry.header.created_at),

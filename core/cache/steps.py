@@ -10,7 +10,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, cast
@@ -21,7 +21,7 @@ from ..concurrency import beside, in_thread
 from ..errors import IncompleteStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
 from ..stores import HeldLease, Leases
-from ..wire import assemble, assemble_response, replay, split, split_response
+from ..wire import assemble, assemble_response, replay, split, split_response, with_callers
 from .call import Call, OutOfPatience, went_away
 from .drivers import abandon, drive, drive_async
 from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
@@ -55,17 +55,22 @@ def assembled(request: ChatRequest, chunks: list[dict[str, Any]]) -> dict[str, A
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """The answer was found and its outcome is recorded; only serving is left."""
+    """The answer was found and its outcome is recorded; only serving is left.
+
+    `entry` is as it is stored, `given` what the caller gave that an answer may repeat.
+    """
 
     answer: Answer
     entry: CacheEntry
+    given: Mapping[str, Any] = {}
 
     def chunks(self, *, include_usage: bool) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
         body = self.answer.completion.body
         is_response = body.get("object") == "response"
         if self.entry.chunks is not None:
-            return self.entry.chunks if is_response else replay(self.entry.chunks, include_usage=include_usage)
+            chunks = [with_callers(chunk, self.given) for chunk in self.entry.chunks]
+            return chunks if is_response else replay(chunks, include_usage=include_usage)
         return split_response(body) if is_response else split(body, include_usage=include_usage)
 
 

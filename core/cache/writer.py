@@ -14,6 +14,7 @@ from ..errors import DecodeError
 from ..keys import pack
 from ..models import CacheEntry, CacheStrategy, Completion, EntryHeader, For, NoStore, Stamp
 from ..stores import MissReason, StoredAs, Write, codec
+from ..wire import without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -56,6 +57,7 @@ class Writer:
         now = self._clock()
         tokens = completion.tokens
         identity = call.identity
+        given = call.request.unkeyed
         header = EntryHeader(
             digest=identity.exact,
             scope=identity.scope,
@@ -75,8 +77,8 @@ class Writer:
             prompt=identity.prompt,
             tags=call.controls.tags,
             ttl_class=call.ttl.ttl_class,
-            body=completion.body,
-            chunks=chunks,
+            body=without_callers(completion.body, given),
+            chunks=None if chunks is None else [without_callers(chunk, given) for chunk in chunks],
             parts=pack(identity.parts),
         )
 

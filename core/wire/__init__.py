@@ -20,6 +20,6 @@ from .responses import assemble_response, split_response
 
 __all__ = [
     "CALLERS_FIELDS", "DONE", "OF_THE_SDK", "EventReader", "Treatment", "answer_text", "assemble", "assemble_response",
-    "divided_fields", "divided_headers", "encode_event", "header_treatment", "is_keyed", "is_secret", "readable", "replay",
-    "split", "split_response", "unkeyed_fields", "with_callers", "without_callers", "without_usage",
+    "divided_fields", "divided_headers", "encode_event", "header_treatment", "is_keyed", "is_secret", "readable",
+    "replay", "split", "split_response", "unkeyed_fields", "with_callers", "without_callers", "without_usage",
 ]  # fmt: skip
