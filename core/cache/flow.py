@@ -206,7 +206,9 @@ class RequestFlow:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
         try:
-            entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
+            tags = (yield from self._present_tags(call)) if call.controls.no_cache else ()
+            chunks, why = fetched.chunks, miss.reason
+            entry = self._writer.entry(call, miss.stamp, completion, chunks, unstamped=why, present_tags=tags)
             provider_ms = call.provider_ms()
             value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
             if lease is not None:
@@ -232,6 +234,13 @@ class RequestFlow:
         if outcome.stored and not isinstance(entry, str):
             seconds = entry.header.fresh_until - entry.header.created_at
         return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
+
+    def _present_tags(self, call: Call) -> Flow[tuple[str, ...]]:
+        """The tags of the answer that this one takes the place of, as of now."""
+        lookup_ms = call.lookup_ms
+        lookup = yield from self._reader.look_up(call)
+        call.lookup_ms = lookup_ms
+        return lookup.found.entry.tags if lookup is not None and lookup.found is not None else ()
 
     def _failed(self, call: Call, lease: Lease | None, error: BaseException) -> Flow[Hit]:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from ..bootstrap import Services
+from ..monitoring import HeaderBoard, NamedHeader, Why
 from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION, has_older
 from ..text import share
@@ -41,6 +42,7 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
     yield Finding(area="redis", level=Level.OK, text=f"Redis {info.version} answers in {milliseconds:.1f} ms.")
     settings = services.settings
     yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    yield from _header_findings(HeaderBoard(services.redis).all())
     if has_older(services.redis):
         yield Finding(
             area="redis",
@@ -56,6 +58,25 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
             level=Level.WARNING,
             text=f"The clocks of this machine and of Redis are {abs(skew):.0f} s apart: ages are off by as much.",
             remedy="Synchronize the clocks.",
+        )
+
+
+def _header_findings(headers: list[NamedHeader]) -> Iterator[Finding]:
+    """Headers of the gateway's callers that are not sent, or that keep every request apart."""
+    named = {why: ", ".join(header.name for header in headers if header.why is why) for why in Why}
+    if dropped := named[Why.DROPPED]:
+        yield Finding(
+            area="gateway",
+            level=Level.WARNING,
+            text=f"Headers of callers that the gateway does not know are not sent to the provider: {dropped}.",
+            remedy="Name those that change answers in ENCORE_KEYED_HEADERS: they are then sent and in the key.",
+        )
+    if differing := named[Why.DIFFERS]:
+        yield Finding(
+            area="gateway",
+            level=Level.WARNING,
+            text=f"Headers that are in the key differ at nearly every request, and no answer is shared: {differing}.",
+            remedy="Have the callers, or the proxy before the gateway, leave them out.",
         )
 
 

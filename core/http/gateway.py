@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -24,14 +24,16 @@ from starlette.types import Send as AsgiSend
 
 from ..bootstrap import Services
 from ..concurrency import in_thread
-from ..errors import InvalidInput, StoreUnavailable
-from ..monitoring import RecentHealth, prometheus
-from .callers import CREDENTIALS, Callers, own_controls
+from ..entries import forget_response
+from ..errors import CacheError, InvalidInput, StoreUnavailable
+from ..monitoring import HeaderBoard, RecentHealth, prometheus
+from .callers import CREDENTIALS, Caller, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
+from .controls import controls_from_headers
 from .driver import AsyncAnswering, AsyncStreamed, Pending
 from .headers import divided
-from .inbound import OWN_HEADERS, Inbound, Target, is_below, is_deeper, read, target_of
-from .reply import Reply, error_reply, of_the_answer, passed_on
+from .inbound import OWN_HEADERS, Inbound, Target, deleted_response, is_below, is_deeper, read, target_of
+from .reply import Headers, Reply, error_reply, of_the_answer, passed_on
 from .upstream import upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
@@ -82,6 +84,7 @@ class Gateway:
         self._callers = Callers(services.settings)
         self._upstream = upstream
         self._base_url = upstream_url(services.settings, services.provider)
+        self._board = HeaderBoard(services.redis)
         health = RecentHealth(services.health.check)
         self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
         self._unattended: set[asyncio.Task[Any]] = set()
@@ -117,7 +120,7 @@ class Gateway:
         content = await connection.body(self._settings.gateway_max_body_bytes, self._settings.gateway_body_seconds)
         target = target_of(connection.method, connection.path)
         if target is None or not is_below(target.base_url):
-            await self._attend(connection, self._pass_through(connection, content))
+            await self._attend(connection, self._pass_through(connection, content, caller))
             return
         given = divided(headers, self._settings.keyed_headers)
         try:
@@ -126,11 +129,12 @@ class Gateway:
             else:
                 inbound = self._read(target, connection, content, given.keyed)
             if inbound is not None:
-                inbound = msgspec.structs.replace(inbound, controls=own_controls(inbound.controls, caller))
+                own = own_controls(inbound.controls, caller, longer_ttl=self._settings.gateway_longer_ttl)
+                inbound = msgspec.structs.replace(inbound, controls=own)
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:
-            await self._attend(connection, self._pass_through(connection, content))
+            await self._attend(connection, self._pass_through(connection, content, caller))
             return
         answering = AsyncAnswering(
             self._cache,
@@ -143,7 +147,9 @@ class Gateway:
         if isinstance(step, Reply):
             await connection.reply(step)
         else:
-            await self._attend(connection, self._answer(connection, answering, step), lambda: answering.is_awaited)
+            self._board.missed(given.dropped, given.keyed.items())
+            answer = self._answer(connection, answering, step, given.told)
+            await self._attend(connection, answer, lambda: answering.is_awaited)
 
     def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
         inbound = read(
@@ -157,11 +163,12 @@ class Gateway:
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
         return inbound
 
-    async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending) -> None:
+    async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending, told: Headers) -> None:
         try:
             answer = await answering.run(pending)
         except (httpx2.RequestError, TimeoutError) as error:
             answer = _unreachable(error)
+        answer.headers.extend(told)
         if isinstance(answer, Reply):
             await connection.reply(answer)
         else:
@@ -233,7 +240,7 @@ class Gateway:
             # The provider closed a connection that had been idle just as it was used again: it has seen no request.
             return await self._upstream.send(request(), stream=True)
 
-    async def _pass_through(self, connection: Connection, content: bytes) -> None:
+    async def _pass_through(self, connection: Connection, content: bytes, caller: Caller) -> None:
         if any(part in (".", "..") for part in connection.path.split("/")):
             raise Refused(404, "there is no such path", "not_found")
         try:
@@ -244,6 +251,9 @@ class Gateway:
             await connection.reply(_unreachable(error))
             return
         try:
+            deleted = deleted_response(connection.method, connection.path)
+            if deleted is not None and response.is_success and caller.namespace is not None:
+                await in_thread(partial(self._forget, deleted, caller, connection.headers))
             headers = passed_on(of_the_answer(response.headers.multi_items()), "encore; fwd=bypass; detail=path")
             await connection.start(response.status_code, headers)
             async for piece in response.aiter_bytes():
@@ -253,6 +263,14 @@ class Gateway:
             logger.info("the provider's answer broke off: %s", type(error).__name__)
         finally:
             await response.aclose()
+
+    def _forget(self, response_id: str, caller: Caller, headers: Mapping[str, str]) -> None:
+        """Serves a response no more that the provider has deleted. The deletion does not fail for that."""
+        try:
+            own = own_controls(controls_from_headers(headers), caller, longer_ttl=False)
+            forget_response(self._cache, own.namespace or "", response_id)
+        except CacheError as error:
+            logger.warning("the answer of a deleted response may be served until it expires: %s", error)
 
     def metrics(self, request: Request) -> Response:
         """`GET /metrics`: the metrics in Prometheus' text format."""

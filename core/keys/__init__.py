@@ -1,7 +1,7 @@
 """What makes two requests the same: identity, normal form, the parts of a scope, names in Redis. Pure."""
 
 from . import names
-from .identity import Identity, Unkeyable, identify, normalized_digest, scope_parts
+from .identity import Identity, Unkeyable, identify, normalized_digest, response_digest, scope_parts
 from .names import (
     NAMESPACE_PATTERN,
     OWN_NAMESPACE_PATTERN,
@@ -32,6 +32,7 @@ __all__ = [
     "parse_readable_key",
     "parts_of",
     "readable_key",
+    "response_digest",
     "scope_parts",
     "shown",
     "unpack",

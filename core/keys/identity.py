@@ -107,6 +107,11 @@ def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False
     return sha256(b"normal" + scope + normal.encode()).digest() if normal else None
 
 
+def response_digest(namespace: str, response_id: str) -> bytes:
+    """Where it is noted which stored answer is the response of this id."""
+    return sha256(b"response" + _encode((_FORM, namespace, response_id))).digest()
+
+
 PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (

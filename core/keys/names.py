@@ -132,6 +132,10 @@ ALERTS = b"encore:alerts"
 GAUGES = b"encore:{gauges}:"
 
 
+HEADERS = b"encore:headers"
+"""Sorted set of callers' headers that an operator should know of, by when they were named last."""
+
+
 VECTORS = b"encore:%d:vs:" % FORM
 """Rows of the semantic index."""
 

@@ -1,6 +1,6 @@
 """The wire forms of the OpenAI API: chunks of a chat, events of a response, server-sent events, answers. Pure."""
 
-from .answers import answer_text, readable
+from .answers import answer_text, readable, sdk_type
 from .chat import assemble, replay, split, without_usage
 from .events import DONE, EventReader, encode_event
 from .fields import (
@@ -21,5 +21,6 @@ from .responses import assemble_response, split_response
 __all__ = [
     "CALLERS_FIELDS", "DONE", "OF_THE_SDK", "EventReader", "Treatment", "answer_text", "assemble", "assemble_response",
     "divided_fields", "divided_headers", "encode_event", "header_treatment", "is_keyed", "is_secret", "readable",
-    "replay", "split", "split_response", "unkeyed_fields", "with_callers", "without_callers", "without_usage",
+    "replay", "sdk_type", "split", "split_response", "unkeyed_fields", "with_callers", "without_callers",
+    "without_usage",
 ]  # fmt: skip
