@@ -156,6 +156,12 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the caller asked for a stream."""
         return bool(self.unkeyed.get("stream"))
 
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the caller asked a stream for its usage chunk."""
+        options = self.unkeyed.get("stream_options")
+        return bool(isinstance(options, dict) and options.get("include_usage"))
+
     def to_openai(self) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` for this request, without `stream`."""
         arguments = {"model": self.model, "messages": list(self.messages), **self.parameters} | {
@@ -379,9 +385,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `detail` is set for hits, `copied` for those that the process served from its own memory. `reason` is one word of a
     bounded vocabulary: why it was a miss (`absent`, `invalidated`, `expired`, `corrupt`, `no-cache`, `max-age`,
     `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an error (the class of the provider's error).
-    `not_stored` says why a fresh answer was not kept. Latencies are milliseconds: `latency_ms` all that the caller
-    waited, `lookup_ms` the cache's part, `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the
-    served entry had cost, for hits only; `cost_usd` is what this call cost, for misses; None where no price is known.
+    `not_stored` says why a fresh answer was not kept, `forgone` names the caution without which a miss would have been
+    a hit. Latencies are milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part,
+    `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only;
+    `cost_usd` is what this call cost, for misses; None where no price is known.
     """
 
     kind: OutcomeKind
@@ -395,6 +402,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     collapsed: bool = False
     reason: str = ""
     not_stored: str = ""
+    forgone: str = ""
     ttl_class: str = ""
     similarity: float | None = None
     latency_ms: float = 0.0

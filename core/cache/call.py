@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, Protocol
 
 import msgspec
 
 from ..keys import Identity, Slot
 from ..models import CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision
+from ..stores import MissReason
 
 
 class Recorder(Protocol):
@@ -26,12 +28,28 @@ class Recorder(Protocol):
         ...
 
 
+class Caution(StrEnum):
+    """Why an answer is shared less widely than it could be: the reason on a miss where nothing was stored for it.
+
+    The hits that a caution costs are counted (`core.metrics.ForgoneHits`).
+    """
+
+    MATERIAL = "may be material"
+    OWN = "may be the user's own"
+
+
 class Keyed(msgspec.Struct, frozen=True):
-    """A request with an identity: the key of its answer and the TTL."""
+    """A request with an identity: the key of its answer and the TTL. `cautions` keep it from sharing more widely.
+
+    `user` is part of the scope, None when the answer is for everybody; `own` says why it is the user's.
+    """
 
     identity: Identity
     slot: Slot
     ttl: TTLDecision
+    cautions: tuple[Caution, ...] = ()
+    user: Any = None
+    own: str = ""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +70,7 @@ class Call:
     identity: Identity
     slot: Slot
     ttl: TTLDecision
+    cautions: tuple[Caution, ...] = ()
     key = ""
     """The readable key that the answer has or will have; empty for a bypass."""
     prompt: str | None = None
@@ -63,6 +82,8 @@ class Call:
     """Whether the outcome has been counted: it is counted once."""
     store_failed = False
     """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
+    unanswered: MissReason = MissReason.STORE_DOWN
+    """Why the latest store call that had no answer had none."""
     until = math.inf
     """How long the caller waits for another caller's answer (monotonic clock)."""
     may_serve_stale = True
@@ -79,6 +100,7 @@ class Call:
         keyed = prepared.keyed
         if keyed is not None:
             self.identity, self.slot, self.ttl = keyed.identity, keyed.slot, keyed.ttl
+            self.cautions = keyed.cautions
             self.key, self.prompt = keyed.identity.key, keyed.identity.prompt
 
     def pass_by(self, reason: str) -> None:

@@ -17,8 +17,8 @@ import msgspec
 from cachetools import TTLCache
 
 from .. import policy
-from ..errors import NotCached
-from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..errors import IncompleteStream, NotCached
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
 from .config import CacheConfig
@@ -125,7 +125,7 @@ class RequestFlow:
     def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
         """Why nothing is served, and the stamp of an answer that is generated from now on."""
         if lookup is None:
-            return Miss(MissReason.STORE_DOWN, None)
+            return Miss(call.unanswered, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
         return Miss(reason, (yield from stamp_of(call, lookup)))
 
@@ -206,9 +206,11 @@ class RequestFlow:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
         try:
-            tags = (yield from self._present_tags(call)) if call.controls.no_cache else ()
-            chunks, why = fetched.chunks, miss.reason
-            entry = self._writer.entry(call, miss.stamp, completion, chunks, unstamped=why, present_tags=tags)
+            entry: CacheEntry | str = fetched.not_stored
+            if not entry:
+                tags = (yield from self._present_tags(call)) if call.controls.no_cache else ()
+                chunks, why = fetched.chunks, call.unanswered
+                entry = self._writer.entry(call, miss.stamp, completion, chunks, unstamped=why, present_tags=tags)
             provider_ms = call.provider_ms()
             value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
             if lease is not None:
@@ -217,23 +219,16 @@ class RequestFlow:
             if lease is not None:
                 lease.drop()
             raise
-        cost_usd = self._outcomes.cost(call.request, completion) if isinstance(entry, str) else entry.header.cost_usd
-        outcome = self._outcomes.record(
+        return self._outcomes.generated(
             call,
-            OutcomeKind.MISS,
-            reason=miss.reason,
-            stored=not not_stored,
+            completion,
+            entry,
             not_stored=not_stored,
-            ttl_class=call.ttl.ttl_class,
-            similarity=miss.similarity,
             provider_ms=provider_ms,
-            tokens=completion.tokens,
-            cost_usd=cost_usd,
+            reason=miss.reason,
+            stamp=miss.stamp,
+            similarity=miss.similarity,
         )
-        seconds = 0.0
-        if outcome.stored and not isinstance(entry, str):
-            seconds = entry.header.fresh_until - entry.header.created_at
-        return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
 
     def _present_tags(self, call: Call) -> Flow[tuple[str, ...]]:
         """The tags of the answer that this one takes the place of, as of now."""
@@ -246,7 +241,10 @@ class RequestFlow:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
         is_abandoned = went_away(error)
         if lease is not None:
-            yield from lease.end(error=None if is_abandoned else error)
+            if isinstance(error, IncompleteStream):
+                yield from lease.end(alone=True)  # no error to share: each asks for itself
+            else:
+                yield from lease.end(error=None if is_abandoned else error)
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:
@@ -255,7 +253,11 @@ class RequestFlow:
             found = lookup.found if lookup is not None else None
             if found is not None and self._is_within(found, allowed):
                 return self._serve(call, msgspec.structs.replace(found, stale=True), "stale-if-error")
-        if self._config.cache_errors and not is_abandoned and lease is not None:
+        if (
+            self._config.cache_errors
+            and not (is_abandoned or isinstance(error, IncompleteStream))
+            and lease is not None
+        ):
             with self._errors_lock:
                 self._errors[lease.key] = error
         raise error
@@ -286,7 +288,7 @@ class RequestFlow:
             lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and not lookup.found.stale:
                 return self._serve(call, lookup.found)
-            reason = lookup.reason if lookup is not None else MissReason.STORE_DOWN
+            reason = lookup.reason if lookup is not None else call.unanswered
         self._outcomes.record(call, OutcomeKind.MISS, reason=reason)
         return None
 
@@ -299,7 +301,7 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry = self._writer.entry(call, stamp, completion, None, unstamped=MissReason.STORE_DOWN)
+        entry = self._writer.entry(call, stamp, completion, None, unstamped=call.unanswered)
         if isinstance(entry, str):
             return entry
         _, not_stored = yield from self._writer.keep(call, entry)
@@ -331,7 +333,7 @@ class RequestFlow:
             return OTHER_BUCKET
         lookup = yield from self._reader.look_up(of)
         if lookup is None or lookup.record is None:
-            return MissReason.STORE_DOWN
+            return of.unanswered
         if lookup.found is None or lookup.found.stale:
             return lookup.reason
         return (yield from self._writer.keep_alias(wording, lookup.record.stamp, lookup.found.entry))

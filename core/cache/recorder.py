@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from uuid import uuid4
+
+import msgspec
 
 from ..keys import readable_key
-from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Usage
-from ..stores import Found
+from ..metrics import ForgoneHits
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Stamp, Usage
+from ..stores import Found, MissReason
+from ..text import printable
 from ..wire import with_callers
-from .call import Call, went_away
+from .call import Call, Caution, went_away
 
 logger = logging.getLogger("encore.cache")
 
+LONGEST_MODEL = 200
+"""Of a model's name in the log, which is the caller's text."""
 NANO_USD = 1_000_000_000
 
 
 class OutcomeRecorder:
-    """Counts what has become of requests. `price` gives US dollars for a model and its tokens, None if unknown."""
+    """Counts what has become of requests. `price` gives US dollars for a model and its tokens, None if unknown.
+
+    `wider_forms` gives, by caution, the digest under which a request's answer would be shared without that caution.
+    """
 
     def __init__(
-        self, price: Callable[[str, Usage], float | None], clock: Callable[[], float], *, log_hits: bool = False
+        self,
+        price: Callable[[str, Usage], float | None],
+        clock: Callable[[], float],
+        *,
+        wider_forms: Callable[[Call], Iterable[tuple[Caution, bytes]]] = lambda call: (),
+        log_hits: bool = False,
+        fresh_ids: bool = False,
     ) -> None:
         self._price = price
         self._clock = clock
+        self._wider_forms = wider_forms
         self._log_hits = log_hits
+        self._fresh_ids = fresh_ids
+        self._forgone = ForgoneHits()
 
     def hit(
         self, call: Call, found: Found, reason: str = "", *, bucket: int | None = None, similarity: float | None = None
@@ -53,7 +72,7 @@ class OutcomeRecorder:
             saved_input_tokens=header.input_tokens,
             saved_output_tokens=header.output_tokens,
             saved_cost_usd=header.cost_usd,
-            saved_ms=max(0.0, header.latency_ms - latency_ms),
+            saved_ms=header.latency_ms - latency_ms if header.latency_ms > latency_ms else 0.0,
             similarity=similarity,
             key=key,
             at=now,
@@ -61,13 +80,68 @@ class OutcomeRecorder:
         call.recorded = True
         call.metrics.record(outcome, call.prompt)
         if self._log_hits:
-            logger.info("hit %s key=%s model=%s", found.detail, key, call.request.model)
-        return answer_of(found.entry, outcome, now, call.request.unkeyed)
+            logger.info("hit %s key=%s model=%s", found.detail, key, printable(call.request.model, LONGEST_MODEL))
+        return self._served(call, answer_of(found.entry, outcome, now, call.request.unkeyed))
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
         """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
-        return answer_of(entry, outcome, self._clock(), call.request.unkeyed)
+        return self._served(call, answer_of(entry, outcome, self._clock(), call.request.unkeyed))
+
+    def _served(self, call: Call, answer: Answer) -> Answer:
+        """The answer with an id of its own, where hits get one: never one that the provider knows its answer by."""
+        if not self._fresh_ids or call.request.endpoint != "chat":
+            return answer
+        body = {**answer.completion.body, "id": f"chatcmpl-{uuid4().hex}"}
+        return msgspec.structs.replace(answer, completion=Completion(body=body))
+
+    def generated(
+        self,
+        call: Call,
+        completion: Completion,
+        entry: CacheEntry | str,
+        *,
+        not_stored: str,
+        provider_ms: float,
+        reason: str,
+        stamp: Stamp | None,
+        similarity: float | None,
+    ) -> Answer:
+        """Records a miss that got an answer from the provider, and returns that answer.
+
+        `entry` is what was stored of it, unless `not_stored` says why it was not. `reason`, `stamp` and `similarity`
+        are of the lookup that missed.
+        """
+        stored = None if not_stored or isinstance(entry, str) else entry
+        outcome = self.record(
+            call,
+            OutcomeKind.MISS,
+            reason=reason,
+            stored=stored is not None,
+            not_stored=not_stored,
+            forgone=self._forgone_by(call, stamp, stored) if call.cautions else "",
+            ttl_class=call.ttl.ttl_class,
+            similarity=similarity,
+            provider_ms=provider_ms,
+            tokens=completion.tokens,
+            cost_usd=self.cost(call.request, completion) if isinstance(entry, str) else entry.header.cost_usd,
+        )
+        seconds = stored.header.fresh_until - stored.header.created_at if stored is not None else 0.0
+        return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
+
+    def _forgone_by(self, call: Call, stamp: Stamp | None, stored: CacheEntry | None) -> str:
+        """The caution without which the miss would have been a hit; remembers the answer for later misses."""
+        forgone = ""
+        exact, controls = call.identity.exact, call.controls
+        # Whoever asks for a fresh or young answer might have missed anyway.
+        sequence = stamp.sequence if stamp and not controls.no_cache and controls.max_age is None else None
+        for caution, form in self._wider_forms(call):
+            if sequence is not None and self._forgone.is_forgone(form, exact, sequence=sequence, now=self._clock()):
+                forgone = forgone or caution
+            elif stored is not None:
+                header = stored.header
+                self._forgone.keep(form, exact, stored_at=header.created_at, fresh_until=header.fresh_until)
+        return forgone
 
     def passed(self, call: Call, completion: Completion) -> Answer:
         """Records a bypass that got an answer from the provider, and returns that answer."""
@@ -115,6 +189,7 @@ class OutcomeRecorder:
         reason: str = "",
         stored: bool = False,
         not_stored: str = "",
+        forgone: str = "",
         collapsed: bool = False,
         ttl_class: str = "",
         similarity: float | None = None,
@@ -122,7 +197,9 @@ class OutcomeRecorder:
         tokens: Usage | None = None,
         cost_usd: float | None = None,
     ) -> Outcome:
-        """Counts a request that was no hit."""
+        """Counts a request that was no hit. A miss for which nothing was stored says which caution it had."""
+        if reason == MissReason.ABSENT and call.cautions:
+            reason = forgone or call.cautions[0]
         outcome = Outcome(
             kind=kind,
             namespace=call.namespace,
@@ -132,6 +209,7 @@ class OutcomeRecorder:
             collapsed=collapsed,
             reason=reason,
             not_stored=not_stored,
+            forgone=forgone,
             ttl_class=ttl_class,
             similarity=similarity,
             latency_ms=call.elapsed_ms(),
@@ -150,11 +228,12 @@ class OutcomeRecorder:
 
 def answer_of(entry: CacheEntry, outcome: Outcome, now: float, given: Mapping[str, Any]) -> Answer:
     """The `Answer` a caller gets for a stored entry. `now` is Unix seconds, `given` what the caller gave."""
+    header = entry.header
     return Answer(
         completion=Completion(body=with_callers(entry.body or {}, given)),
         outcome=outcome,
         key=outcome.key,
-        age_seconds=max(0.0, now - entry.header.created_at),
-        ttl_seconds=max(0.0, entry.header.fresh_until - now),
+        age_seconds=now - header.created_at if now > header.created_at else 0.0,
+        ttl_seconds=header.fresh_until - now if header.fresh_until > now else 0.0,
         similarity=outcome.similarity,
     )

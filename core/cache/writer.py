@@ -24,8 +24,8 @@ from ..models import (
     NoStore,
     Stamp,
 )
-from ..stores import MissReason, StoredAs, Write, codec
-from ..wire import without_callers
+from ..stores import StoredAs, Write, codec
+from ..wire import can_be_streamed, without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -66,6 +66,8 @@ class Writer:
         """
         if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
             return not_stored
+        if chunks is None and not can_be_streamed(call.request.endpoint, completion.body):
+            return policy.SHAPE
         seconds = self._fresh_seconds(call)
         if seconds is None:
             return "no-store"
@@ -143,7 +145,7 @@ class Writer:
         not_stored = yield from self._write(call, entry, write)
         if not not_stored and (named := _kept_as(call.request, entry)):
             yield from self._keep_pointer(call, entry, named, write.ttl_ms)
-        return (value if not_stored in ("", MissReason.STORE_DOWN) else None), not_stored
+        return (value if not_stored in ("", call.unanswered) else None), not_stored
 
     def _keep_pointer(self, call: Call, entry: CacheEntry, response_id: str, ttl_ms: int) -> Flow[str]:
         """The flow that notes by a response's id where its answer is, so that it goes with the response."""
@@ -196,7 +198,7 @@ class Writer:
         for _ in range(MOVED_TRIES):
             reply = yield Keep(call, write, stamp, expected)
             if reply is None:
-                return MissReason.STORE_DOWN
+                return call.unanswered
             result, record = reply
             if result is StoredAs.STORED:
                 if is_question and call.strategy is CacheStrategy.SEMANTIC:

@@ -20,10 +20,12 @@ from ..bans import Ban, Criteria, InvalidationRecord
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, OutcomeUnknown
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
-from ..stores import Store
+from ..stores import Clock, Store
+from . import rights
 from .durability import Durability
 from .history import History, Invalidation, InvalidationState
 from .preview import EXACT_LIMIT, Preview, make_preview
+from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
 
 LONGEST_HOLD_SECONDS = 86_400
@@ -46,15 +48,16 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     hold_seconds: float
     lasts_seconds: float
     at: float
-    preview_count: int | None
+    preview: Preview | None
 
     @property
     def details(self) -> dict[str, Any]:
-        """The details for the audit records: mode, hold and preview count."""
+        """The details for the audit records: mode, hold, and count and highest share of the preview."""
         return {
             "mode": "soft" if self.soft else "hard",
             "hold_seconds": self.hold_seconds,
-            "preview_count": self.preview_count,
+            "preview_count": self.preview.count if self.preview else None,
+            "share": self.preview.highest_share if self.preview else None,
         }
 
     def append_to(self, record: InvalidationRecord) -> InvalidationRecord:
@@ -80,18 +83,18 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             actor=self.actor,
             applied_at=self.at,
             due_at=self.at + self.lasts_seconds,
-            preview_count=self.preview_count,
+            preview_count=self.preview.count if self.preview else None,
+            share=self.preview.highest_share if self.preview else None,
         )
 
 
 class CacheInvalidator:
     """Preview, apply and undo invalidations; sweep what is due.
 
-    Raises InvalidInput for criteria that exclude each other.
-
-    `clock` gives Unix seconds. `buckets` is the number of slots of each namespace. `copies_seconds` is how long
-    processes serve local copies, as far as this one knows; `pause` sleeps while those expire. `replicas` is how many
-    replicas must have an invalidation before it is acknowledged; when `synced`, the disk of Redis must have it too.
+    `clock` gives Unix seconds, the store's own unless given. `buckets` is the number of slots of each namespace.
+    `copies_seconds` is how long processes serve local copies, as far as this one knows; `pause` sleeps while those
+    expire. `replicas` is how many replicas must have an invalidation before it is acknowledged; when `synced`, the disk
+    of Redis must have it too. Raises InvalidInput for criteria that exclude each other.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class CacheInvalidator:
         synced: bool = False,
         longest_ttl_seconds: float = 30 * 86_400,
         copies_seconds: float = 0,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
         pause: Callable[[float], object] = time.sleep,
         count: Callable[[str], None] = lambda kind: None,
         hits: Callable[[], HitCounts] | None = None,
@@ -117,7 +120,7 @@ class CacheInvalidator:
         self._buckets = buckets
         self._hold_seconds = hold_seconds
         self._longest_ttl_seconds = longest_ttl_seconds
-        self._clock = clock
+        self._clock = clock = clock or store.clock
         self._count = count
         self._hits = hits
         self._history = History(store, audit, buckets=buckets)
@@ -169,10 +172,12 @@ class CacheInvalidator:
         StoreUnavailable, AccessDenied.
         """
         trail = self.audit.by(actor)
-        name = trail.require(invalidating(criteria))
+        name = trail.require(Action.INVALIDATE)
         plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview)
         if request_id is not None and (known := self.repeated(request_id, criteria)):
             return known
+        if found := rights.require(trail, criteria, invalidating, self.preview):
+            plan = msgspec.structs.replace(plan, preview=found)
         _record(trail, "requested", plan, plan.at, plan.details)
         records = self._append(plan, trail)
         self._durability.await_local_expiry(records)
@@ -221,7 +226,7 @@ class CacheInvalidator:
             hold_seconds=hold,
             lasts_seconds=self._longest_ttl_seconds if soft else hold,
             at=self._clock(),
-            preview_count=preview.count if preview else None,
+            preview=preview,
         )
 
     def _append(self, plan: _Plan, trail: AuditTrail) -> list[InvalidationRecord]:
@@ -256,7 +261,8 @@ class CacheInvalidator:
         trail = self.audit.by(actor)
         trail.require(Action.END_HOLD)
         known = self.get(invalidation_id)
-        trail.require(ending_hold(known.criteria))
+        applied = next(iter(self.history(limit=1, invalidation_id=invalidation_id)), known)
+        trail.require(ending_hold(known.criteria, applied.share))
         if known.state is InvalidationState.SOFT:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
@@ -417,16 +423,6 @@ def _record(
         criteria=subject.criteria.to_dict(),
         details=details or {},
     )
-
-
-def invalidating(criteria: Criteria) -> Action:
-    """The action, and so the role, that an invalidation with these criteria takes."""
-    return Action.INVALIDATE_ALL if criteria.all else Action.INVALIDATE
-
-
-def ending_hold(criteria: Criteria) -> Action:
-    """The action, and so the role, that ending the hold of such an invalidation takes."""
-    return Action.END_HOLD_ALL if criteria.all else Action.END_HOLD
 
 
 def _kind(criteria: Criteria) -> str:

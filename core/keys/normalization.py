@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from ..text import is_stream_safe, nfc
 
 _STOP_WORDS = frozenset(
     {
@@ -44,11 +45,14 @@ _VOWELS = frozenset("aeiouy")
 def normalize(text: str, *, strip_stop_words: bool = False) -> str:
     """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
 
-    Unicode NFC, outer white space, white-space runs, case and closing punctuation. A text with any sign of code, data
-    or quotation keeps all but the first two: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart.
-    Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in capitals.
+    Unicode NFC (a text that is not stream-safe has no normal form), outer white space, white-space runs, case and
+    closing punctuation. A text with any sign of code, data or quotation keeps all but the first two: `C`, `C++` and
+    `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart. Words whose case may carry meaning keep it (`US`, `MHz`,
+    `Mg`, `vitamin C`), unless the whole text is in capitals.
     """
-    folded = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+    if not is_stream_safe(text):
+        return ""
+    folded = nfc(text).strip()
     if _LITERAL.search(folded):
         return folded
     if "  " in folded or not folded.isprintable():
@@ -60,7 +64,7 @@ def normalize(text: str, *, strip_stop_words: bool = False) -> str:
     if lowered != folded and not _asks_about_case(lowered):
         folded = lowered if _is_shouted(folded) else _fold_case(folded, lowered)
         if not folded.isascii():
-            folded = unicodedata.normalize("NFC", folded)
+            folded = nfc(folded)
     if strip_stop_words:
         folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
     return folded

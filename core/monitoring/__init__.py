@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .alert_board import AlertBoard
-from .alerts import Alert, AlertRules, Severity
+from .alerts import Alert, AlertRules, Severity, enough_seconds
 from .header_board import HeaderBoard, NamedHeader, Why
 from .health import FRESH_SECONDS, HealthReader, RecentHealth
 from .worker_pools import BEAT_SECONDS, Pool, WorkerPools
@@ -25,5 +25,6 @@ __all__ = [
     "Severity",
     "Why",
     "WorkerPools",
+    "enough_seconds",
     "prometheus",
 ]

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from cachetools import FIFOCache, LRUCache
@@ -22,6 +21,7 @@ from .. import bans
 from ..bans import InvalidationRecord
 from ..keys import Slot
 from .base import RecordStore
+from .clock import Clock, elapsed
 
 KEPT_SECONDS = 10.0
 """Greatest age of a copy, and so how long an answer may be served that another process has replaced by a newer one."""
@@ -32,11 +32,6 @@ RETRY_SECONDS = 1.0
 OVERHEAD_BYTES = 300
 """Memory that a copy takes in addition to its value."""
 MAX_RECORDS = 10_000
-
-
-def elapsed() -> float:
-    """Seconds on a clock that never jumps and, where there is one, goes on while the machine sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -78,8 +73,8 @@ class LocalCache:
         *,
         seconds: float,
         max_bytes: int,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = elapsed,
+        clock: Clock,
+        monotonic: Clock = elapsed,
     ) -> None:
         self._store = store
         self._seconds = seconds
@@ -93,7 +88,10 @@ class LocalCache:
         self.through = ReadThrough(self)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """Local copies of the values and of the record; None unless all of them may be served now. Reads no store."""
+        """Local copies of the record, and of the values up to the first that is there, if they may be served now.
+
+        Else None for all of them. Reads no store: a caller who cannot use that value asks the store.
+        """
         nothing: list[bytes | None] = [None] * len(digests)
         seen = self._latest(slot)
         if seen is None:
@@ -102,17 +100,20 @@ class LocalCache:
         may_serve = min(self._seconds, record.copies_seconds)
         if now - seen.asked_at >= may_serve or self._clock() >= record.copies_until:
             return nothing, None
-        values = []
+        values: list[bytes | None] = []
         with self._lock:
             for digest in digests:
-                copy = self._kept.get(digest)
-                if copy is None:
+                try:
+                    copy = self._kept[digest]  # one step where `get` takes two
+                except KeyError:
                     return nothing, None
                 if copy.record is not record or now - copy.asked_at >= KEPT_SECONDS:
                     del self._kept[digest]
                     return nothing, None
                 values.append(copy.value)
-        return values, record
+                if copy.value is not None:
+                    break
+        return values + nothing[len(values) :], record
 
     def fetch(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """Values and record from the store; keeps copies if any value is there. One round trip.

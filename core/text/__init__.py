@@ -2,19 +2,32 @@
 
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
-from .printable import masked, printable, without_text
+from .forms import fold, is_stream_safe, nfc, nfkc
+from .logs import LineFormatter, log_lines
+from .printable import in_url, printable, without_text
+from .redaction import HIDDEN, looks_secret, masked, redacted
 
 __all__ = [
+    "HIDDEN",
     "UNKNOWN",
+    "LineFormatter",
     "countdown",
     "duration",
     "exact_duration",
+    "fold",
+    "in_url",
+    "is_stream_safe",
+    "log_lines",
+    "looks_secret",
     "many",
     "masked",
     "milliseconds",
     "money",
+    "nfc",
+    "nfkc",
     "number",
     "printable",
+    "redacted",
     "share",
     "size",
     "to_csv",

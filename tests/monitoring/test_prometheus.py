@@ -49,7 +49,7 @@ def busy(metrics: CacheMetrics) -> None:
     metrics.record(
         a_hit(latency_ms=1.5, copied=True, strategy=CacheStrategy.EXACT, saved_input_tokens=1, saved_cost_usd=0.5)
     )
-    metrics.record(a_miss(latency_ms=900.0, lookup_ms=0.04, provider_ms=899.0, stored=True))
+    metrics.record(a_miss(latency_ms=900.0, lookup_ms=0.04, provider_ms=899.0, stored=True, forgone="may be material"))
     metrics.record(a_bypass())
     metrics.record(an_error())
     metrics.count("invalidations_model")
@@ -70,6 +70,7 @@ def test_counters_say_what_was_recorded(metrics: CacheMetrics) -> None:
     assert sample(samples, requests, outcome="error", strategy="normalized", **where) == 1
     assert sample(samples, "encore_hits_total", detail="exact", **where) == 2
     assert sample(samples, "encore_reasons_total", outcome="miss", reason="absent") == 1
+    assert sample(samples, "encore_forgone_hits_total", reason="may be material") == 1
     assert sample(samples, "encore_tokens_saved_total") == 31
     assert sample(samples, "encore_cost_saved_usd_total") == 0.75
     assert sample(samples, "encore_unpriced_requests_total") == 1
@@ -149,14 +150,16 @@ def test_labels_are_bounded(metrics: CacheMetrics) -> None:
 
 
 def test_gauges_say_how_the_parts_are_and_leave_out_what_is_unknown(metrics: CacheMetrics) -> None:
-    health = Health(entries=7, workers=0, memory_bytes=5)
+    health = Health(entries=7, workers=0, memory_bytes=5, round_trip_ms=2.0, clocks={"web-1": -60.0})
     samples = scraped(MetricsCollector(metrics, lambda: health, a_board()))
     assert sample(samples, "encore_entries") == 7
     assert sample(samples, "encore_workers") == 0
     assert sample(samples, "encore_redis_memory_bytes") == 5
     assert not any(name == "encore_redis_memory_limit_bytes" for name, _ in samples)
+    assert sample(samples, "encore_redis_round_trip_seconds") == 0.002
+    assert sample(samples, "encore_clock_ahead_seconds", machine="web-1") == -60
     assert {name: sample(samples, "encore_alert", rule=name) for name in ALERT_NAMES} == {
-        name: float(name == "no-worker") for name in ALERT_NAMES
+        name: float(name in ("no-worker", "clock")) for name in ALERT_NAMES
     }
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import msgspec
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation import Preview, Schedule
+from core.invalidation import Preview, Schedule, scheduling
 from pages.components.data import actions, context
 from pages.components.display.figures import duration, many, share
 from pages.components.display.text import literal, plain, visible
 from pages.components.shell.confirmation import word_typed
 from pages.components.shell.criteria_form import Fields
+from pages.components.shell.permissions import read_only
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def ask(asked: Asked, criteria_at: Callable[[float], Criteria], namespace: str) -> None:
     """Opens the dialog with a preview of this moment, or with the reason why there is none."""
     try:
-        criteria = msgspec.structs.replace(criteria_at(time.time()), namespace=namespace)
+        criteria = msgspec.structs.replace(criteria_at(context.now()), namespace=namespace)
         preview = context.services().invalidation.preview(criteria)
     except CacheError as error:
         st.session_state["schedule-asked"] = msgspec.structs.replace(asked, problem=str(error))
@@ -90,7 +91,7 @@ def _selected(draft: Draft) -> str:
     words = [f"older than {fields.age:g} {fields.unit}"] if fields.age_seconds is not None else []
     rest = tuple(name for name in fields.selectors if name != "age")
     if rest:
-        words.insert(0, str(msgspec.structs.replace(fields, selectors=rest).criteria(time.time())))
+        words.insert(0, str(msgspec.structs.replace(fields, selectors=rest).criteria(context.now())))
     return f"{', '.join(words)} in {fields.namespace}"
 
 
@@ -146,7 +147,11 @@ def _would_hide(asked: Asked, lead: str) -> None:
 
 def _confirmed(verb: str, asked: Asked) -> bool:
     """The buttons of a dialog; whether it was confirmed."""
-    is_complete = not asked.problem and (asked.now is None or word_typed(asked.now))
+    now = asked.now
+    needed = Action.SCHEDULE if now is None else scheduling(now.criteria, now.highest_share)
+    is_allowed = context.actor().may(needed)
+    is_complete = is_allowed and not asked.problem and (now is None or word_typed(now))
+    read_only(needed)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="schedule-cancel"):
             _close()
