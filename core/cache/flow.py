@@ -125,7 +125,7 @@ class RequestFlow:
     def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
         """Why nothing is served, and the stamp of an answer that is generated from now on."""
         if lookup is None:
-            return Miss(MissReason.STORE_DOWN, None)
+            return Miss(call.unanswered, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
         return Miss(reason, (yield from stamp_of(call, lookup)))
 
@@ -208,7 +208,7 @@ class RequestFlow:
         try:
             entry: CacheEntry | str = fetched.not_stored
             if not entry:
-                entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
+                entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=call.unanswered)
             provider_ms = call.provider_ms()
             value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
             if lease is not None:
@@ -279,7 +279,7 @@ class RequestFlow:
             lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and not lookup.found.stale:
                 return self._serve(call, lookup.found)
-            reason = lookup.reason if lookup is not None else MissReason.STORE_DOWN
+            reason = lookup.reason if lookup is not None else call.unanswered
         self._outcomes.record(call, OutcomeKind.MISS, reason=reason)
         return None
 
@@ -292,7 +292,7 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry = self._writer.entry(call, stamp, completion, None, unstamped=MissReason.STORE_DOWN)
+        entry = self._writer.entry(call, stamp, completion, None, unstamped=call.unanswered)
         if isinstance(entry, str):
             return entry
         _, not_stored = yield from self._writer.keep(call, entry)
@@ -324,7 +324,7 @@ class RequestFlow:
             return OTHER_BUCKET
         lookup = yield from self._reader.look_up(of)
         if lookup is None or lookup.record is None:
-            return MissReason.STORE_DOWN
+            return of.unanswered
         if lookup.found is None or lookup.found.stale:
             return lookup.reason
         return (yield from self._writer.keep_alias(wording, lookup.record.stamp, lookup.found.entry))

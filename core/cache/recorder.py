@@ -12,10 +12,13 @@ from ..keys import readable_key
 from ..metrics import ForgoneHits
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Stamp, Usage
 from ..stores import Found, MissReason
+from ..text import printable
 from .call import Call, Caution, went_away
 
 logger = logging.getLogger("encore.cache")
 
+LONGEST_MODEL = 200
+"""Of a model's name in the log, which is the caller's text."""
 NANO_USD = 1_000_000_000
 
 
@@ -75,7 +78,7 @@ class OutcomeRecorder:
         call.recorded = True
         call.metrics.record(outcome, call.prompt)
         if self._log_hits:
-            logger.info("hit %s key=%s model=%s", found.detail, key, call.request.model)
+            logger.info("hit %s key=%s model=%s", found.detail, key, printable(call.request.model, LONGEST_MODEL))
         return self._served(call, answer_of(found.entry, outcome, now))
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:

@@ -19,6 +19,7 @@ import msgspec
 from ..models import FUNCTION_ENDPOINT, CacheStrategy, ChatRequest, Controls
 from ..wire import objects, says_error
 from . import dialects
+from .audience import PERSONAL_WITHOUT_USER
 
 NO_STORE: Final = "no-store"
 ENDPOINT: Final = "endpoint"
@@ -26,7 +27,6 @@ TEMPERATURE: Final = "temperature"
 STATEFUL: Final = "stateful"
 HOSTED_TOOL: Final = "hosted-tool"
 AUDIO: Final = "audio"
-PERSONAL_WITHOUT_USER: Final = "no-user"
 
 BYPASS_REASONS: Final = frozenset(
     {NO_STORE, ENDPOINT, TEMPERATURE, STATEFUL, HOSTED_TOOL, AUDIO, PERSONAL_WITHOUT_USER}
@@ -164,32 +164,10 @@ def _lower(first: CacheStrategy, second: CacheStrategy) -> CacheStrategy:
     return min(first, second, key=_STRATEGIES.index)
 
 
-def last_user_text(request: ChatRequest) -> str:
-    """What TTL rules look at: the text of the last user message, its parts joined by line ends.
-
-    Empty for embeddings: a vector is the same for every user and at any time.
-    """
-    if request.endpoint == "embeddings":
-        return ""
-    for message in reversed(request.messages):
-        if isinstance(message, Mapping) and message.get("role") == "user":
-            content = message.get("content")
-            return content if isinstance(content, str) else "\n".join(_texts(content))
-    return ""
-
-
 def _texts(content: Any) -> Iterator[str]:
     for part in content if isinstance(content, Sequence) else ():
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             yield part["text"]
-
-
-def user_of(request: ChatRequest, controls: Controls) -> str | None:
-    """The user a personal answer belongs to: from the controls, else from the request; None without one."""
-    for user in (controls.user, request.unkeyed.get("safety_identifier"), request.unkeyed.get("user")):
-        if isinstance(user, str) and user:
-            return user
-    return None
 
 
 def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: PolicyLimits) -> str | None:
