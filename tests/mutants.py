@@ -749,8 +749,8 @@ MUTANTS = (
     Mutant(
         name="a search at the provider is kept",
         file="core/policy/dialects.py",
-        old="    return is_searching(model) or _asks_to_search(parameters)",
-        new="    return False",
+        old="        or _asks_to_search(parameters)\n",
+        new="",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
