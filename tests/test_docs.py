@@ -10,6 +10,7 @@ import pytest
 
 import core
 from core import Settings
+from docs import identity as identity_page
 from docs import settings as settings_page
 from tests.test_architecture import TOWERS, faces, modules
 
@@ -23,6 +24,10 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to
 
 def test_the_page_of_settings_is_as_the_settings_are():
     assert settings_page.PAGE.read_text() == settings_page.page(), "write it: python -m docs.settings"
+
+
+def test_the_page_of_the_identity_is_as_the_table_is():
+    assert identity_page.PAGE.read_text() == identity_page.page(), "write it: python -m docs.identity"
 
 
 def test_every_section_of_the_settings_begins_with_a_setting():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import redis
@@ -20,6 +20,7 @@ from ..errors import ProviderUnavailable
 from ..keys import names, parse_readable_key
 from ..models import CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
 from ..stores.redis import reading, writing
+from ..wire import is_secret
 
 if TYPE_CHECKING:
     from .cache import LLMCache
@@ -37,7 +38,6 @@ MOST_WAITING: Final = 1000
 """Requests that wait to be written to Redis, and keys that are remembered as just queued."""
 EVERY_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
-_SECRETS: Final = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,5 +198,4 @@ def _seconds(controls: Controls) -> float | None:
 
 def _may_be_kept(request: ChatRequest) -> bool:
     """Whether the request may wait in Redis: one with a secret of its own may not."""
-    headers: Any = request.unkeyed.get("extra_headers") or {}
-    return _SECRETS.isdisjoint(name.lower() for name in headers)
+    return not any(is_secret(name.lower()) for name in (*request.headers, *request.unkeyed.get("extra_headers", ())))

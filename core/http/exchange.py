@@ -28,9 +28,11 @@ from ..cache import Asking, Hit
 from ..errors import IncompleteStream
 from ..models import ChatRequest, Completion
 from ..wire import EventReader, assemble, encode_event, without_usage
-from .inbound import Inbound, decode_json
+from .inbound import Inbound, decode_json, repeats_names
 from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
+AT_ONCE_BYTES: Final = 10_000
+"""A longer body is looked at on a thread."""
 MOST_COLLECTED_BYTES: Final = 16_000_000
 """A longer answer is passed on and not collected."""
 
@@ -88,6 +90,7 @@ class Exchange:
         self._end_lock = threading.Lock()
         self._ended = False
         self._collected = 0
+        self._is_as_read: bool | None = None
         self._chunks: list[dict[str, Any]] = []
         self._reader: EventReader | None = EventReader()
         self._rest = b""
@@ -97,7 +100,19 @@ class Exchange:
     @property
     def outgoing(self) -> bytes:
         """The body that the provider is sent."""
-        return self._inbound.outgoing(adds_usage=self._adds_usage)
+        if self._is_as_read is None:
+            self.look()
+        return self._inbound.outgoing(adds_usage=self._adds_usage, is_as_read=self._is_as_read is not False)
+
+    def look(self) -> None:
+        """Looks whether the provider can read the body in no other way. Off the event loop where it is long."""
+        # What is for this caller alone goes on as it came.
+        self._is_as_read = self._step.is_bypass or not repeats_names(self._inbound.content)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether to look takes more than a moment."""
+        return len(self._inbound.content) > AT_ONCE_BYTES and not self._step.is_bypass
 
     @property
     def is_awaited(self) -> bool:

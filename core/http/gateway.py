@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -35,7 +35,8 @@ from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed, Pending
 from .entrance import VIA_PREFIX, Entrance
 from .exchange import PlainStreams
-from .inbound import OWN_HEADERS, Inbound, Target, is_deeper, read, target_of, unread
+from .headers import divided
+from .inbound import OWN_HEADERS, Inbound, Target, is_below, is_deeper, read, target_of, unread
 from .reply import CODINGS, Reply, as_bytes, bypass_status, error_reply, passed_on
 from .upstream import patience, timeout, trouble, upstream_client, upstream_url
 
@@ -68,6 +69,8 @@ def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starl
     app = Starlette(
         routes=[
             Mount("/v1", app=gateway),
+            Mount("/openai/v1", app=gateway),  # Azure's clients
+            Mount("/openai", app=gateway),
             Route("/metrics", gateway.metrics),
             Route("/healthz", gateway.health),
             Route("/readyz", gateway.readiness),
@@ -125,20 +128,21 @@ class Gateway:
         if caller is None:
             raise _unknown_caller()
         target = target_of(connection.method, connection.path)
-        if target is None or target.base_url:
+        if target is None or not is_below(target.base_url):
             body, is_whole = await self._body(connection, AGAIN_BYTES)
             await self._attend(
                 connection, self._pass_through(connection, body if is_whole else self._rest(connection, body))
             )
             return
         body, is_whole = await self._body(connection, settings.max_request_bytes)
+        given = divided(connection.headers, settings.keyed_headers)
         try:
             if not is_whole:
                 inbound: Inbound | None = unread(target, connection.headers)
             elif len(body) > AT_ONCE_BYTES:
-                inbound = await in_thread(partial(self._read, target, connection, body))
+                inbound = await in_thread(partial(self._read, target, connection, body, given.keyed))
             else:
-                inbound = self._read(target, connection, body)
+                inbound = self._read(target, connection, body, given.keyed)
             if inbound is not None:
                 inbound = msgspec.structs.replace(inbound, controls=own_controls(inbound.controls, caller))
         except InvalidInput as error:
@@ -150,7 +154,7 @@ class Gateway:
         answering = AsyncAnswering(
             self._cache,
             inbound,
-            lambda outgoing: self._send(connection, outgoing if is_whole else self._rest(connection, body)),
+            lambda outgoing: self._send(connection, outgoing if is_whole else self._rest(connection, body), given.sent),
             self._plain_streams,
             patience_seconds=patience(connection.headers, settings.provider_timeout_seconds),
             bypass=bypass if is_whole else TOO_LARGE,
@@ -173,12 +177,13 @@ class Gateway:
     def _rest(self, connection: Connection, beginning: bytes) -> AsyncIterator[bytes]:
         return connection.rest(beginning, self._settings.gateway_body_seconds, self._settings.gateway_max_body_bytes)
 
-    def _read(self, target: Target, connection: Connection, content: bytes) -> Inbound | None:
+    def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
         inbound = read(
-            msgspec.structs.replace(target, base_url=self._services.provider.base_url),
+            msgspec.structs.replace(target, base_url=self._services.provider.base_url + target.base_url),
             connection.query,
             connection.headers,
             content,
+            keyed=keyed,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
@@ -228,16 +233,23 @@ class Gateway:
             working.result()
 
     async def _send(
-        self, connection: Connection, content: bytes | AsyncIterator[bytes], codings: str = CODINGS
+        self,
+        connection: Connection,
+        content: bytes | AsyncIterator[bytes],
+        sent: Iterable[tuple[str, str]] | None = None,
+        codings: str = CODINGS,
     ) -> httpx2.Response:
-        """The request to the provider; the answer's body is not read yet. Raises Refused for a path of elsewhere."""
+        """The request to the provider, with the headers `sent` or all; the answer's body is not read yet.
+
+        Raises Refused for a path that is not the provider's.
+        """
         url = self._address.url(connection.path, connection.query)
         if url is None:
             raise Refused(404, "there is no such path", "not_found")
         named = {name.strip().lower() for name in connection.headers.get("connection", "").split(",")}
         headers = [
             (name, value)
-            for name, value in connection.raw_headers
+            for name, value in (connection.raw_headers if sent is None else sent)
             if name not in _KEPT_FROM_PROVIDER and name not in named and not name.startswith(OWN_HEADERS)
         ]
         headers += self._callers.credentials(connection.headers)
@@ -274,7 +286,9 @@ class Gateway:
     async def _pass_through(self, connection: Connection, content: bytes | AsyncIterator[bytes]) -> None:
         """Carries a request and its answer as they come, in the coding that the client asked for."""
         try:
-            response = await self._send(connection, content, connection.headers.get("accept-encoding", "identity"))
+            response = await self._send(
+                connection, content, codings=connection.headers.get("accept-encoding", "identity")
+            )
         except httpx2.RequestError as error:
             await connection.reply(_unreachable(error))
             return

@@ -9,7 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from ..text import printable
+from ..wire import Treatment, header_treatment
 from .fields import NamespaceName
+
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]{1,100}", re.ASCII)
 
 
 def _split(value: Any) -> Any:
@@ -37,6 +41,7 @@ def _read_origin(text: str) -> str:
 
 
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+HeaderNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_read_host)], ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_read_origin)], ...], NoDecode, BeforeValidator(_split)]
 
@@ -70,6 +75,14 @@ class GatewaySettings(BaseModel):
     gateway_max_body_bytes: int | None = Field(
         None, ge=1000, description="Larger request bodies get 413; unset: what the provider takes."
     )
+    keyed_headers: HeaderNames = Field(
+        (),
+        description="Headers of callers that the gateway sends on and has in the key, separated by commas, beside "
+        "those that are known to change answers. What it does not know it drops.",
+    )
+    gateway_longer_ttl: bool = Field(
+        False, description="A caller of the gateway may ask for a longer TTL than the rules give (X-Encore-TTL)."
+    )
     gateway_body_seconds: float = Field(
         60,
         ge=0.1,
@@ -87,3 +100,14 @@ class GatewaySettings(BaseModel):
         if value and not re.fullmatch(r"(?:/[\w.~-]+)+/?", value):
             raise ValueError("give a path that begins with a slash, e.g. /llm")
         return value.rstrip("/")
+
+    @field_validator("keyed_headers")
+    @classmethod
+    def _check_headers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(name.lower() for name in value)
+        for name in names:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{printable(name, 50)!r} is no name of a header")
+            if header_treatment(name) in (Treatment.OURS, Treatment.FORM, Treatment.CREDENTIAL):
+                raise ValueError(f"{name} cannot be in the key: it is made anew, or says who calls")
+        return names
