@@ -13,14 +13,13 @@ from typing import Any, Self, cast
 import msgspec
 
 from .errors import InvalidInput
-from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, unkeyed_fields
+from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, sdk_type, unkeyed_fields
 
 UNKEYED_PARAMETERS = unkeyed_fields("chat") | {"timeout"}
 """Parameters of a chat that do not change the answer. Every other one, known or not, is in the key.
 
 `user` and `safety_identifier` are the user of a personal answer. `core/wire/openai.toml` has the reasons.
 """
-
 
 LONGEST_SECONDS = 315_360_000
 """Ten years: the longest duration anyone may ask for."""
@@ -31,7 +30,6 @@ MOST_TOKENS = 1 << 40
 MOST_TAGS = 32
 LONGEST_TAG = 256
 LONGEST_USER = 256
-
 
 FUNCTION_ENDPOINT = "function"
 """The family of `cached_llm_call`: what a function makes of a model's answer is never taken for the answer itself."""
@@ -158,6 +156,12 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the caller asked for a stream."""
         return bool(self.unkeyed.get("stream"))
 
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the caller asked a stream for its usage chunk."""
+        options = self.unkeyed.get("stream_options")
+        return bool(isinstance(options, dict) and options.get("include_usage"))
+
     def to_openai(self) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` for this request, without `stream`."""
         arguments = {"model": self.model, "messages": list(self.messages), **self.parameters} | {
@@ -208,7 +212,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The SDK's object (`ChatCompletion`, `Response`), built once without validation, unknown fields kept."""
         built = self.__dict__.get("_openai")
         if built is None:
-            built = _sdk_type(self.body).construct(**self.body)
+            built = sdk_type(self.body).construct(**self.body)
             self.__dict__["_openai"] = built
         return built
 
@@ -234,22 +238,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def _tokens(count: Any) -> int:
     # A provider's odd report must not cost the caller an answer.
     return count if isinstance(count, int) and 0 < count < MOST_TOKENS else 0
-
-
-def _sdk_type(body: Mapping[str, Any]) -> Any:
-    match body.get("object"):
-        case "response":
-            from openai.types.responses import Response
-
-            return Response
-        case "list":
-            from openai.types import CreateEmbeddingResponse
-
-            return CreateEmbeddingResponse
-        case _:
-            from openai.types.chat import ChatCompletion
-
-            return ChatCompletion
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -318,7 +306,11 @@ class For(msgspec.Struct, frozen=True):
             raise InvalidInput("ttl", f"give seconds between 1 and {LONGEST_SECONDS} (ten years), or 0 for no storing")
 
 
-TTL = Default | NoStore | For
+class AtMost(For, frozen=True):
+    """As `For`, but no longer than the policy has the answer kept."""
+
+
+TTL = Default | NoStore | For | AtMost
 
 
 def ttl(seconds: float | None) -> TTL:

@@ -33,6 +33,8 @@ import uvicorn
 PATIENCE_SECONDS = 120
 MODELS = ("gpt-4o", "gpt-4o-mini", "text-embedding-3-small")
 CREATED = 1_750_000_000
+REPEATED = ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier")
+"""Fields of a request that a response repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,9 @@ class Behaviour:
 
     `content` is the text (numbered when None), or what makes it from the request; `finish_reason` None is left out of
     the answer, and a stream then ends without one. `tool_calls` are pairs of name and arguments. `cut_after` resets the
-    connection after so many events (0: before the first byte); `ends` False closes a stream without `[DONE]`. `raw` is
-    sent instead of any answer. `pause` is a gate to wait at after `pause_after` events, 0 being before the first byte.
+    connection after so many events (0: before the first byte). `dialect` makes of a chat's chunk what another
+    server would send for it, and `ending` is the end of such a stream. `raw` is sent instead of any answer.
+    `pause` is a gate to wait at after `pause_after` events, 0 being before the first byte.
     """
 
     content: str | Callable[[Received], str] | None = None
@@ -57,7 +60,8 @@ class Behaviour:
     error: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None
-    ends: bool = True
+    dialect: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] | None = None
+    ending: bytes = b"data: [DONE]\n\n"
     raw: bytes | None = None
     content_type: str = "application/json"
     pause: Gate | None = None
@@ -73,6 +77,11 @@ class Received:
     headers: Mapping[str, str]
     body: dict[str, Any]
     raw: bytes
+
+    @property
+    def family(self) -> str:
+        """The path below the API's root, or below a deployment."""
+        return re.sub(r"^/v1(/deployments/[^/]+)?", "", self.path)
 
     @property
     def question(self) -> str:
@@ -304,11 +313,11 @@ class OpenAIServer:
             await _send(send, behaviour.status, behaviour.raw, behaviour.content_type, behaviour.headers)
         elif behaviour.status >= 400:
             await _send_json(send, {"error": _error(behaviour)}, behaviour.status, behaviour.headers)
-        elif request.path == "/v1/embeddings":
+        elif request.family == "/embeddings":
             await _send_json(send, _embeddings(request), headers=behaviour.headers)
-        elif request.path in ("/v1/chat/completions", "/v1/responses"):
+        elif request.family in ("/chat/completions", "/responses"):
             answer = _Answer(request, behaviour, next(self._answers))
-            chat = request.path == "/v1/chat/completions"
+            chat = request.family == "/chat/completions"
             if not request.body.get("stream"):
                 await _send_json(send, answer.completion() if chat else answer.response(), headers=behaviour.headers)
             else:
@@ -365,13 +374,14 @@ async def _send_events(send: Any, events: Iterator[dict[str, Any]], behaviour: B
     headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_test", **behaviour.headers}
     await send({"type": "http.response.start", "status": 200, "headers": _encode(headers)})
     typed = False
-    for sent, event in enumerate(events, 1):
+    spoken = (spoken for event in events for spoken in (behaviour.dialect(event) if behaviour.dialect else (event,)))
+    for sent, event in enumerate(spoken, 1):
         typed = "type" in event
         field = f"event: {event['type']}\n" if typed else ""
         data = f"{field}data: {json.dumps(event)}\n\n".encode()
         await send({"type": "http.response.body", "body": data, "more_body": True})
         await step(sent)
-    done = b"data: [DONE]\n\n" if behaviour.ends and not typed else b""
+    done = b"" if typed else behaviour.ending
     await send({"type": "http.response.body", "body": done})
 
 
@@ -537,7 +547,8 @@ class _Answer:
             "parallel_tool_calls": True,
             "tool_choice": "auto",
             "tools": [],
-            "metadata": {},
+            "metadata": self.request.get("metadata") or {},
+            **{name: self.request[name] for name in REPEATED if name in self.request},
             **self.behaviour.extra,
             "usage": {
                 "input_tokens": usage["prompt_tokens"],

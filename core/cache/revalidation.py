@@ -18,7 +18,7 @@ from cachetools import TTLCache
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..keys import names, parse_readable_key
-from ..models import CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
+from ..models import AtMost, CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
 from ..stores.redis import reading, writing
 from ..wire import is_secret
 
@@ -47,6 +47,7 @@ class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     strategy: CacheStrategy | None = None
     ttl_seconds: float | None = None
+    is_most: bool = False
     tags: tuple[str, ...] = ()
     user: str | None = None
 
@@ -98,6 +99,7 @@ class RefreshQueue:
             namespace=controls.namespace,
             strategy=controls.strategy,
             ttl_seconds=_seconds(controls),
+            is_most=isinstance(controls.ttl, AtMost),
             tags=controls.tags,
             user=controls.user,
         )
@@ -153,7 +155,7 @@ def refresh(cache: LLMCache, refreshes: RefreshQueue, key: str) -> str:
     controls = Controls(
         namespace=asked.namespace,
         strategy=asked.strategy,
-        ttl=ttl(asked.ttl_seconds),
+        ttl=AtMost(asked.ttl_seconds) if asked.is_most and asked.ttl_seconds else ttl(asked.ttl_seconds),
         tags=asked.tags,
         user=asked.user,
         no_cache=True,

@@ -13,6 +13,8 @@ import msgspec
 
 from ..wire import Treatment, header_treatment, is_keyed
 
+DROPPED_HEADERS: Final = "x-encore-dropped-headers"
+MOST_TOLD: Final = 20
 ANY_LANGUAGE: Final = ("accept-language", "*")
 JSON_FORM: Final = (("content-type", "application/json"), ("accept", "application/json"))
 
@@ -26,6 +28,11 @@ class Divided(msgspec.Struct, frozen=True, gc=False):
     sent: list[tuple[str, str]]
     keyed: dict[str, str]
     dropped: tuple[str, ...]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What the answer says of headers that were not sent."""
+        return [(DROPPED_HEADERS, ", ".join(self.dropped[:MOST_TOLD]))] if self.dropped else []
 
 
 def divided(headers: Mapping[str, str], also_keyed: Collection[str] = ()) -> Divided:

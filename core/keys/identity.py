@@ -62,12 +62,12 @@ def identify(
     request: ChatRequest,
     namespace: str,
     *,
-    user: str | None = None,
+    user: Any = None,
     buckets: int = 1,
     strip_stop_words: bool = False,
     max_bytes: int = 1_000_000,
 ) -> Identity:
-    """The identity of a request in a namespace; `user` is given when the answer is personal.
+    """The identity of a request in a namespace; `user` is given when the answer is that user's own.
 
     Raises Unkeyable when the request has no canonical form or is larger than `max_bytes`.
     """
@@ -107,6 +107,11 @@ def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False
     return sha256(b"normal" + scope + normal.encode()).digest() if normal else None
 
 
+def response_digest(namespace: str, response_id: str) -> bytes:
+    """Where it is noted which stored answer is the response of this id."""
+    return sha256(b"response" + _encode((_FORM, namespace, response_id))).digest()
+
+
 PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (
@@ -116,7 +121,7 @@ SCOPE_PARTS = (
 """What the scope is made of, in the order of `scope_parts`."""
 
 
-def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple[str, Any, tuple[Any, ...]]:
+def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, Any, tuple[Any, ...]]:
     """The text that is compared fuzzily, the form of its message without it (None: no such text), the scope's parts."""
     messages = request.messages
     text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)

@@ -13,8 +13,6 @@ from ..text import printable
 from ..wire import Treatment, header_treatment
 from .fields import NamespaceName
 
-_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]{1,100}", re.ASCII)
-
 
 def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -40,8 +38,17 @@ def _read_origin(text: str) -> str:
     return f"{scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ' '))}"
 
 
+def _read_header(text: str) -> str:
+    """A header's name in lower case."""
+    name = text.lower()
+    if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]{1,100}", name, re.ASCII):
+        raise ValueError(f"{printable(name, 50)!r} is no name of a header")
+    if header_treatment(name) in (Treatment.OURS, Treatment.FORM, Treatment.CREDENTIAL):
+        raise ValueError(f"{name} cannot be in the key: it is made anew, or says who calls")
+    return name
+
+
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-HeaderNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_read_host)], ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_read_origin)], ...], NoDecode, BeforeValidator(_split)]
 
@@ -75,7 +82,9 @@ class GatewaySettings(BaseModel):
     gateway_max_body_bytes: int | None = Field(
         None, ge=1000, description="Larger request bodies get 413; unset: what the provider takes."
     )
-    keyed_headers: HeaderNames = Field(
+    keyed_headers: Annotated[
+        tuple[Annotated[str, AfterValidator(_read_header)], ...], NoDecode, BeforeValidator(_split)
+    ] = Field(
         (),
         description="Headers of callers that the gateway sends on and has in the key, separated by commas, beside "
         "those that are known to change answers. What it does not know it drops.",
@@ -100,14 +109,3 @@ class GatewaySettings(BaseModel):
         if value and not re.fullmatch(r"(?:/[\w.~-]+)+/?", value):
             raise ValueError("give a path that begins with a slash, e.g. /llm")
         return value.rstrip("/")
-
-    @field_validator("keyed_headers")
-    @classmethod
-    def _check_headers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(name.lower() for name in value)
-        for name in names:
-            if not _TOKEN.fullmatch(name):
-                raise ValueError(f"{printable(name, 50)!r} is no name of a header")
-            if header_treatment(name) in (Treatment.OURS, Treatment.FORM, Treatment.CREDENTIAL):
-                raise ValueError(f"{name} cannot be in the key: it is made anew, or says who calls")
-        return names

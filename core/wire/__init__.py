@@ -1,8 +1,9 @@
 """The wire forms of the OpenAI API: chunks of a chat, events of a response, server-sent events, answers. Pure."""
 
-from .answers import answer_text, readable
-from .chat import assemble, replay, split, without_usage
-from .events import DONE, EventReader, encode_event
+from .answers import answer_text, objects, readable, says_error, sdk_type
+from .assembly import Assembly, assemble
+from .chat import split, without_usage
+from .events import DONE, Event, EventReader, encode_event, is_quickly_read
 from .fields import (
     CALLERS_FIELDS,
     OF_THE_SDK,
@@ -16,11 +17,14 @@ from .fields import (
     with_callers,
     without_callers,
 )
-from .responses import assemble_response, split_response
+from .forms import can_be_streamed, from_chunks, in_chunks
+from .responses import ResponseAssembly, assemble_response, split_response
 
 __all__ = [
-    "CALLERS_FIELDS", "DONE", "OF_THE_SDK", "EventReader", "Treatment", "answer_text", "assemble",
-    "assemble_response", "divided_fields", "divided_headers", "encode_event", "header_treatment", "is_keyed",
-    "is_secret", "readable", "replay", "split", "split_response", "unkeyed_fields", "with_callers",
-    "without_callers", "without_usage",
+    "CALLERS_FIELDS", "DONE", "OF_THE_SDK", "Assembly", "Event", "EventReader", "ResponseAssembly", "Treatment",
+    "answer_text", "assemble", "assemble_response", "can_be_streamed", "divided_fields", "divided_headers",
+    "encode_event", "from_chunks", "header_treatment", "in_chunks", "is_keyed", "is_quickly_read", "is_secret",
+    "objects", "readable", "says_error", "sdk_type", "split", "split_response", "unkeyed_fields", "with_callers",
+    "without_callers",
+    "without_usage",
 ]  # fmt: skip

@@ -146,22 +146,21 @@ def divided_fields(fields: Mapping[str, Any], unkeyed: frozenset[str]) -> tuple[
 # What an answer repeats of its request
 
 _MADE_OF_EVENTS: Final = "response"
-_HOW_ANSWERED: Final = "service_tier"
-"""What the provider says of its own work: of no answer that it has not just given."""
+_ANSWERED: Final = frozenset({"service_tier"})
+"""What providers say of themselves too: it repeats the caller only where the caller gave it."""
 
 
-def without_callers(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer, a chunk or an event without what it repeats of the caller: emptied where it stands, so that the next
-    caller's can be put there. The same object when it repeats nothing."""
-    held = CALLERS_FIELDS & answer.keys()
+def without_callers(answer: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer, a chunk or an event without what it repeats of the caller, who gave the fields `given`.
+
+    Emptied where it stands, so that the next caller's can be put there. The same object when it repeats nothing.
+    """
+    repeated = {name: _emptied(answer[name]) for name in CALLERS_FIELDS & answer.keys() - (_ANSWERED - given.keys())}
     inner = answer.get(_MADE_OF_EVENTS)
-    bare = without_callers(inner) if isinstance(inner, dict) else inner
-    if not held and bare is inner:
-        return answer
-    emptied = {
-        name: _emptied(value) if name in held else value for name, value in answer.items() if name != _HOW_ANSWERED
-    }
-    return emptied if bare is inner else {**emptied, _MADE_OF_EVENTS: bare}
+    bare = without_callers(inner, given) if isinstance(inner, dict) else inner
+    if bare is not inner:
+        repeated[_MADE_OF_EVENTS] = bare
+    return {**answer, **repeated} if repeated else answer
 
 
 def _emptied(value: Any) -> Any:
@@ -171,6 +170,8 @@ def _emptied(value: Any) -> Any:
 def with_callers(answer: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """A stored answer, chunk or event that repeats what the present caller gave. The same object when there is nothing
     to repeat."""
+    if not given:
+        return answer
     repeated = {name: given[name] for name in CALLERS_FIELDS & given.keys() if name in answer}
     inner = answer.get(_MADE_OF_EVENTS)
     own = with_callers(inner, given) if isinstance(inner, dict) else inner

@@ -120,20 +120,26 @@ REPEATING = {"id": "resp_1", "object": "response", **ANN, "service_tier": "prior
 
 @pytest.mark.parametrize("wrap", [lambda body: body, lambda body: {"type": "response.created", "response": body}])
 def test_an_answer_repeats_the_present_caller_and_nothing_of_another(wrap):
-    kept = without_callers(wrap(REPEATING))
+    kept = without_callers(wrap(REPEATING), ANN | {"service_tier": "priority"})
     bare = {"id": "resp_1", "object": "response", "user": None, "metadata": {}, "safety_identifier": None}
-    bare |= {"prompt_cache_key": None, "text": "ann", "temperature": 1.0}
+    bare |= {"prompt_cache_key": None, "service_tier": None, "text": "ann", "temperature": 1.0}
     assert kept == wrap(bare)
     assert with_callers(kept, {}) is kept
-    assert with_callers(kept, {"stream": True, "service_tier": "flex"}) is kept
-    assert with_callers(kept, BOB) == wrap(bare | {"user": "bob", "metadata": BOB["metadata"]})
+    assert with_callers(kept, {"stream": True}) is kept
+    assert with_callers(kept, BOB) == wrap(bare | {"user": "bob", "metadata": BOB["metadata"], "service_tier": "flex"})
     assert kept == wrap(bare), "another caller is served from it too"
 
 
 def test_an_answer_that_repeats_nothing_is_the_same_object():
     body = {"choices": [{"message": {"user": "in the answer", "metadata": {"a": 1}}}], "response": "text"}
-    assert without_callers(body) is body
+    assert without_callers(body, ANN) is body
     assert with_callers(body, ANN) is body
+
+
+def test_a_provider_may_say_how_it_answered_whom_asked_for_nothing():
+    body = {"service_tier": "default"}
+    assert without_callers(body, {}) is body
+    assert with_callers(body, {"service_tier": "flex"}) == {"service_tier": "flex"}
 
 
 FIELDS = st.sampled_from([*sorted(CALLERS_FIELDS), "id", "usage"])
@@ -143,11 +149,10 @@ CANARIES = st.dictionaries(FIELDS, st.sampled_from(["first", {"who": "first"}, [
 @given(CANARIES, CANARIES, st.booleans())
 def test_no_value_of_the_first_callers_fields_is_left(repeated: dict[str, Any], given: dict[str, Any], in_event: bool):
     answer = {"type": "response.completed", "response": repeated} if in_event else repeated
-    shown = with_callers(without_callers(answer), given)
+    shown = with_callers(without_callers(answer, {"service_tier": "flex"}), given)
     shown = shown["response"] if in_event else shown
     for name in CALLERS_FIELDS & shown.keys():
         assert shown[name] in ([given[name]] if name in given else [None, {}])
-    assert "service_tier" not in shown
     assert {name: shown[name] for name in ("id", "usage") if name in repeated} == {
         name: repeated[name] for name in ("id", "usage") if name in repeated
     }
