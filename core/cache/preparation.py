@@ -66,9 +66,7 @@ class Preparation:
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)
 
     def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
-        config = self._config
-        audience = Audience(config.audiences.get(namespace, config.audience))
-        share = policy.share(request, controls, self._ttl_policy, audience)
+        share = policy.share(request, controls, self._ttl_policy, self._audience(namespace))
         if share.bypass:
             return share.bypass
         try:
@@ -78,6 +76,15 @@ class Preparation:
         cautions = (Caution.OWN,) if share.own else ()
         slot = self.slot(namespace, identity.bucket)
         return Keyed(identity, slot, share.ttl, cautions=cautions, user=share.user, own=share.own)
+
+    def _audience(self, namespace: str) -> Audience:
+        """For whom the answers of a namespace are: what is set for it, else for the one that it is a part of."""
+        audiences = self._config.audiences
+        while audiences and namespace:
+            if namespace in audiences:
+                return Audience(audiences[namespace])
+            namespace = namespace.rpartition(".")[0]
+        return Audience(self._config.audience)
 
     def _identity(self, request: ChatRequest, namespace: str, user: Any) -> Identity:
         """The identity for a user, for everybody without one. Raises Unkeyable."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -28,6 +28,8 @@ from .drivers import abandon, drive, drive_async
 from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
 from .flights import Flight, FlightKey
 from .recorder import OutcomeRecorder
+
+MANY_CHUNKS: Final = 1000
 
 
 class Miss(msgspec.Struct, frozen=True):
@@ -58,6 +60,11 @@ class Hit(msgspec.Struct, frozen=True):
     answer: Answer
     entry: CacheEntry
     given: Mapping[str, Any] = {}
+
+    @property
+    def is_long(self) -> bool:
+        """Whether to give it as a stream takes more than a moment: not on an event loop then."""
+        return self.entry.chunks is not None and len(self.entry.chunks) > MANY_CHUNKS
 
     def chunks(self, request: ChatRequest) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""

@@ -293,7 +293,9 @@ class Gateway:
     ) -> None:
         """Carries a request and its answer as they come, in the coding that the client asked for."""
         try:
-            response = await self._send(connection, content, connection.headers.get("accept-encoding", "identity"))
+            response = await self._send(
+                connection, content, codings=connection.headers.get("accept-encoding", "identity")
+            )
         except httpx2.RequestError as error:
             await connection.reply(_unreachable(error))
             return

@@ -35,7 +35,7 @@ class CacheSettings(BaseModel):
         "user: a named user shares nothing.",
     )
     audiences: Annotated[dict[NamespaceName, Audience], NoDecode, FROM_JSON] = Field(
-        {}, description='The same by namespace, as JSON: {"faq": "shared", "support": "user"}.'
+        {}, description='The same by namespace and its parts, as JSON: {"faq": "shared", "support": "user"}.'
     )
     stale_seconds: float = Field(
         3600, ge=0, le=2_592_000, description="How long past its TTL an entry is kept for stale-if-error."

@@ -172,6 +172,24 @@ def test_an_audience_is_given_as_a_word_too_and_no_other_word_will_do() -> None:
             CacheConfig(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("namespace", "is_shared"),
+    [
+        ("acme", False),
+        ("acme.faq", True),
+        ("acme.faq.2", True),
+        ("acme.other", False),
+        ("acmefaq", True),
+        ("x.acme", True),
+    ],
+)
+def test_a_part_of_a_namespace_has_its_audience_unless_it_has_one_of_its_own(namespace: str, is_shared: bool) -> None:
+    cache = a_cache(audience=Audience.SHARED, audiences={"acme": Audience.USER, "acme.faq": Audience.SHARED})
+    controls = Controls(namespace=namespace)
+    answers = {ask(cache, GENERAL, user, controls).completion.text for user in ("ann", "bob")}
+    assert (len(answers) == 1) == is_shared
+
+
 def test_a_shared_namespace_answers_personal_questions_of_nobody() -> None:
     cache = a_cache(audience=Audience.SHARED)
     assert ask(cache, PERSONAL[0]).completion.text == ask(cache, PERSONAL[0], "ann").completion.text == "answer 1"

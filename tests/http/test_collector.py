@@ -14,7 +14,7 @@ from core.wire.assembly import assemble
 from core.wire.events import MOST_EVENT_BYTES
 from tests.fakes import a_body
 from tests.growth import grows_with_the_square
-from tests.http.feeding import Fed, inbound_for
+from tests.http.feeding import Fed
 from tests.wire.test_assembly import STREAMS
 
 CHAT = "/chat/completions"
@@ -176,6 +176,12 @@ SHAPES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+SHAPES += [
+    (CHAT, a_body("Old.", choices=[{"finish_reason": "stop", "message": {"content": "Old."}, **at}] * 2))
+    for at in ({"index": 0}, {}, {"index": []}, {"index": None})
+]
+
+
 @pytest.mark.parametrize(("path", "body"), SHAPES)
 def test_a_hit_can_be_given_in_both_forms_or_is_none(path, body):
     fed = Fed(path, stream=False)
@@ -185,11 +191,6 @@ def test_a_hit_can_be_given_in_both_forms_or_is_none(path, body):
     assert (whole is None) == (streamed is None)
     assert whole is None or json.loads(whole) == body
     assert streamed is None or b"Old." in streamed
-
-
-def test_vectors_are_never_streamed():
-    assert not inbound_for(CHAT, stream=False).wants_stream
-    assert inbound_for(CHAT, stream=True).wants_stream
 
 
 # Large answers hold nobody up

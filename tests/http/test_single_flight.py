@@ -228,10 +228,10 @@ def test_those_who_wait_for_a_stream_that_cannot_be_kept_ask_for_themselves_befo
     start_gateway, http, openai_server
 ):
     gateway = start_gateway()
+    gateway.services.cache.flights.lease_seconds = 3600  # nobody is tired of waiting
     gate = openai_server.gate()
     openai_server.next(Behaviour(pause=gate, pause_after=1, dialect=of_an_unknown_field))
-    later = openai_server.gate()
-    openai_server.next(Behaviour())
+    goes_on = openai_server.hold(after=4)
     body = ASK | {"stream": True}
     with ThreadPoolExecutor(1) as pool, http.stream("POST", gateway.url + CHAT, json=body) as leading:
         pieces = leading.iter_bytes()
@@ -240,8 +240,8 @@ def test_those_who_wait_for_a_stream_that_cannot_be_kept_ask_for_themselves_befo
         until(lambda: followers(gateway.services.cache) == 1)
         gate.release()
         answer = following.result(PATIENCE_SECONDS)
+        goes_on.release()
         rest = first + b"".join(pieces)
-    later.release()
     assert rest.endswith(b"data: [DONE]\n\n")
     assert b'"x_new"' in rest
     assert answer.json()["choices"][0]["message"]["content"] == "Answer 2 to: How do I activate my card?"
