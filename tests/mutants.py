@@ -840,8 +840,8 @@ MUTANTS = (
     Mutant(
         name="a deployment is not in the key",
         file="core/http/gateway.py",
-        old="base_url=self._services.provider.base_url + target.base_url)",
-        new="base_url=self._services.provider.base_url)",
+        old="base_url=base_url + target.base_url)",
+        new="base_url=base_url)",
         tests="tests/http/test_border.py",
     ),
     Mutant(
