@@ -1139,10 +1139,10 @@ MUTANTS = (
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
     ),
     Mutant(
-        name="the audience of a namespace is that of all",
+        name="a part of a namespace has another audience",
         file="core/cache/preparation.py",
-        old="while audiences and namespace:",
-        new="while False:",
+        old="namespace.partition(PART_SEPARATOR)[0]",
+        new="namespace",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
     ),
     Mutant(

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 import msgspec
 
 from .. import policy
-from ..keys import Identity, Slot, Unkeyable, identify, normalized_digest
+from ..keys import PART_SEPARATOR, Identity, Slot, Unkeyable, identify, normalized_digest
 from ..models import NO_CONTROLS, ChatRequest, Controls
 from ..policy import Audience, TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
@@ -78,13 +78,9 @@ class Preparation:
         return Keyed(identity, slot, share.ttl, cautions=cautions, user=share.user, own=share.own)
 
     def _audience(self, namespace: str) -> Audience:
-        """For whom the answers of a namespace are: what is set for it, else for the one that it is a part of."""
-        audiences = self._config.audiences
-        while audiences and namespace:
-            if namespace in audiences:
-                return Audience(audiences[namespace])
-            namespace = namespace.rpartition(".")[0]
-        return Audience(self._config.audience)
+        """For whom the answers of a namespace are; of a part that a caller names, as of the whole."""
+        config = self._config
+        return Audience(config.audiences.get(namespace.partition(PART_SEPARATOR)[0], config.audience))
 
     def _identity(self, request: ChatRequest, namespace: str, user: Any) -> Identity:
         """The identity for a user, for everybody without one. Raises Unkeyable."""
