@@ -10,7 +10,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, cast
@@ -22,7 +22,7 @@ from ..errors import IncompleteStream, UnclearStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
 from ..policy import UNCLEAR
 from ..stores import HeldLease, Leases
-from ..wire import from_chunks, in_chunks
+from ..wire import from_chunks, in_chunks, with_callers
 from .call import Call, OutOfPatience, went_away
 from .drivers import abandon, drive, drive_async
 from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
@@ -52,10 +52,14 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """The answer was found and its outcome is recorded; only serving is left."""
+    """The answer was found and its outcome is recorded; only serving is left.
+
+    `entry` is as it is stored, `given` what the caller gave that an answer may repeat.
+    """
 
     answer: Answer
     entry: CacheEntry
+    given: Mapping[str, Any] = {}
 
     @property
     def is_long(self) -> bool:
@@ -65,8 +69,10 @@ class Hit(msgspec.Struct, frozen=True):
     def chunks(self, request: ChatRequest) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
         body, chunks = self.answer.completion.body, self.entry.chunks
-        if chunks is not None and self.entry.body is not None and self.entry.body.get("id") != body.get("id"):
-            chunks = [{**chunk, "id": body["id"]} for chunk in chunks]
+        if chunks is not None:
+            chunks = [with_callers(chunk, self.given) for chunk in chunks]
+            if self.entry.body is not None and self.entry.body.get("id") != body.get("id"):
+                chunks = [{**chunk, "id": body["id"]} for chunk in chunks]
         return in_chunks(request.endpoint, body, chunks, include_usage=request.wants_usage)
 
 

@@ -239,6 +239,8 @@ class AsyncAnswering:
     async def _ask(self, step: Asking) -> Reply | AsyncStreamed:
         exchange = self._exchange = Exchange(step, self._inbound, self._plain_streams)
         try:
+            if exchange.is_long:
+                await in_thread(exchange.look)
             fetched = await race_async(
                 step,
                 partial(_fetch_async, exchange, self._send, step.hedge),

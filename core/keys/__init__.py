@@ -2,7 +2,7 @@
 
 from . import names
 from .callables import Unnameable, function_name, readable_name
-from .identity import UNKEYED_HEADERS, Identity, Unkeyable, identify, normalized_digest, scope_parts
+from .identity import Identity, Unkeyable, identify, normalized_digest, response_digest, scope_parts
 from .names import (
     NAMESPACE_PATTERN,
     OWN_NAMESPACE_PATTERN,
@@ -16,8 +16,8 @@ from .normalization import normalize
 from .parts import NONE, Part, pack, parts_of, shown, unpack
 
 __all__ = [
-    "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "READABLE_KEY_PATTERN", "UNKEYED_HEADERS",
-    "Identity", "Part", "Slot", "Unkeyable", "Unnameable", "function_name", "identify", "names", "normalize",
-    "normalized_digest", "pack", "parse_readable_key", "parts_of", "readable_key", "readable_name", "scope_parts",
-    "shown", "unpack",
+    "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "READABLE_KEY_PATTERN", "Identity", "Part",
+    "Slot", "Unkeyable", "Unnameable", "function_name", "identify", "names", "normalize", "normalized_digest", "pack",
+    "parse_readable_key", "parts_of", "readable_key", "readable_name", "response_digest", "scope_parts", "shown",
+    "unpack",
 ]  # fmt: skip
