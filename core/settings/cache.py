@@ -52,7 +52,9 @@ class CacheSettings(BaseModel):
         le=2_592_000,
         description="Serve an answer this far past its TTL while a worker refreshes it; 0: never.",
     )
-    max_temperature: float = Field(0.8, ge=0, le=2, description="Requests above it are not cached.")
+    max_temperature: float = Field(
+        0.8, ge=0, le=2, description="Requests above it are not cached, unless their model takes no other."
+    )
     cache_tool_calls: bool = Field(False, description="Store answers that call tools.")
     cache_errors: bool = Field(False, description="Remember provider errors for a few seconds.")
     max_request_bytes: int = Field(1_000_000, ge=1000, description="Larger requests bypass the cache.")

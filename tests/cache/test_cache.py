@@ -375,6 +375,21 @@ async def test_the_async_drivers_do_the_same(setup):
     assert str(stream.answer.outcome) == "hit (exact)"
 
 
+def test_of_a_stream_that_is_not_clear_all_is_passed_on_and_nothing_kept(setup):
+    def unclear(request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict]:
+        for chunk in CountingProvider.stream(setup.provider, request):
+            parts = [{**part, "delta": {**part["delta"], "x_new": "word"}} for part in chunk["choices"]]
+            yield {**chunk, "choices": parts}
+
+    setup.provider.stream = unclear
+    for _ in range(2):
+        stream = setup.cache.stream(ask(stream=True))
+        assert all(chunk["choices"][0]["delta"]["x_new"] == "word" for chunk in stream)
+        assert (stream.answer.outcome.kind, stream.answer.outcome.not_stored) == (OutcomeKind.MISS, "unclear")
+        assert stream.answer.outcome.output_tokens == 20
+    assert setup.provider.calls == 2
+
+
 def test_hits_have_ids_of_their_own_where_that_is_switched_on(store, namespace):
     setup = Setup(store, namespace, fresh_ids=True)
     answers = [setup.ask().completion.body for _ in range(3)]

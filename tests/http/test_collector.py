@@ -113,6 +113,8 @@ def test_it_is_kept_with_its_usage_before_the_end_is_sent():
     [
         (sent(chunk({"x_new": "a"}), chunk({"x_new": "b"}), STOP, USED, b"[DONE]"), OutcomeKind.MISS, "unclear"),
         (sent(b"oops", b"[DONE]"), OutcomeKind.MISS, "unclear"),
+        (sent(*WORDS, b"[DONE]"), OutcomeKind.MISS, "unclear"),
+        (sent(b"[DONE]"), OutcomeKind.MISS, "unclear"),
         (b"It rains.\n", OutcomeKind.MISS, "unclear"),
         (sent(*WORDS, {"error": {"message": "gone"}}), OutcomeKind.ERROR, ""),
         (sent(*WORDS), OutcomeKind.ERROR, ""),
@@ -123,6 +125,12 @@ def test_the_outcome_says_why_a_stream_was_not_kept(stream, kind, reason):
     fed.feed(stream, [])
     (outcome,) = fed.outcomes.all
     assert (outcome.kind, outcome.not_stored) == (kind, reason)
+
+
+def test_a_server_that_gives_fewer_choices_than_asked_for_does_not_fail():
+    fed = Fed(CHAT, n=2)
+    fed.feed(sent(*WORDS, STOP, USED, b"[DONE]"), [])
+    assert [(outcome.kind, outcome.not_stored) for outcome in fed.outcomes.all] == [(OutcomeKind.MISS, "unclear")]
 
 
 def test_the_tokens_of_a_stream_that_is_not_kept_are_counted():
