@@ -11,8 +11,8 @@ from typing import assert_never
 import msgspec
 
 from .. import policy
-from ..keys import Slot, Unkeyable, identify, normalized_digest
-from ..models import NO_CONTROLS, ChatRequest, Controls
+from ..keys import Slot, Unkeyable, identify, loose_digest, spaced
+from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from ..policy import TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
 from .config import CacheConfig
@@ -35,6 +35,7 @@ class Preparation:
         self._config = config
         self._ttl_policy = ttl_policy
         self._base_url = base_url
+        self._plain_prompts = frozenset(map(spaced, config.plain_prompts))
         self._slots: dict[tuple[str, int], Slot] = {}
         self._remembered: dict[object, Prepared] = {}
 
@@ -60,12 +61,14 @@ class Preparation:
         config = self._config
         namespace = controls.namespace or config.namespace
         strategy = policy.effective_strategy(request, controls, config.strategy)
-        keyed = policy.bypass_reason(request, controls, config.limits) or self._key(request, controls, namespace)
+        keyed = policy.bypass_reason(request, controls, config.limits) or self._key(
+            request, controls, namespace, strategy
+        )
         if isinstance(keyed, str):
             return Prepared(namespace=namespace, strategy=strategy, keyed=None, reason=keyed)
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)
 
-    def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
+    def _key(self, request: ChatRequest, controls: Controls, namespace: str, strategy: CacheStrategy) -> Keyed | str:
         config = self._config
         ttl = self._ttl_policy.explain(policy.last_user_text(request))
         user = policy.user_of(request, controls) if ttl.personal else None
@@ -80,11 +83,13 @@ class Preparation:
                 user=user,
                 buckets=config.buckets,
                 strip_stop_words=config.strip_stop_words,
+                plain_prompts=self._plain_prompts,
                 max_bytes=config.limits.max_request_bytes,
             )
         except Unkeyable as error:
             return error.reason
-        return Keyed(identity, self.slot(namespace, identity.bucket), ttl)
+        cautions = (Caution.MATERIAL,) if identity.may_be_material and strategy is not CacheStrategy.EXACT else ()
+        return Keyed(identity, self.slot(namespace, identity.bucket), ttl, cautions)
 
     def wider_forms(self, call: Call) -> Iterator[tuple[Caution, bytes]]:
         """By caution, the digest under which the answer would be shared without it. For misses: a hit needs none."""
@@ -92,9 +97,7 @@ class Preparation:
         for caution in call.cautions:
             match caution:
                 case Caution.MATERIAL:
-                    form = normalized_digest(
-                        identity.scope, identity.prompt, strip_stop_words=self._config.strip_stop_words
-                    )
+                    form = loose_digest(identity.scope, identity.prompt, strip_stop_words=self._config.strip_stop_words)
                 case _:
                     assert_never(caution)
             if form is not None:
