@@ -1,4 +1,4 @@
-"""Which texts share an answer by their normal form, and which never do: by what is said to the model beside them too."""
+"""Which texts share an answer by their normal form, and which never do, whatever is said to the model beside them."""
 
 from __future__ import annotations
 
@@ -171,11 +171,17 @@ def test_what_may_be_material_never_meets(one: str, other: str, system: str | No
     assert not meet(one, other, system)
 
 
-@pytest.mark.parametrize(
-    "text", sorted({text for pair in APART for text in pair if kind_of(text) is TextKind.MATERIAL})
-)
+def test_a_long_question_brings_material_with_it() -> None:
+    text = "What is the meaning of " + "a " * LONGEST
+    assert kind_of(text) is TextKind.MATERIAL
+    assert kind_of(text[: LONGEST // 2]) is TextKind.QUESTION
+
+
+@pytest.mark.parametrize("text", sorted({text for pair in APART for text in pair}))
 def test_material_is_exact_but_for_its_unicode_form_and_outer_white_space(text: str) -> None:
     assert normal(ask(f" {unicodedata.normalize('NFD', text)}\n")) == normal(ask(unicodedata.normalize("NFC", text)))
+    if kind_of(text) is not TextKind.MATERIAL:
+        return
     for other in (text.swapcase(), text + "!", text + " ?", text.replace(" ", "  ")):
         assert other == text or normal(ask(other)) != normal(ask(text))
 
