@@ -105,5 +105,12 @@ else:
     app = st.App(
         __file__,
         secrets=server_checks.login_secrets(settings) if settings else {},
-        middleware=[Middleware(AccessMiddleware, has_login=server_checks.has_login)],
+        middleware=[
+            Middleware(
+                AccessMiddleware,
+                has_login=server_checks.has_login,
+                hosts=st.get_option("server.allowedHosts"),
+                address=server_checks.address_in_browsers(settings),
+            )
+        ],
     )

@@ -70,7 +70,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One chat-completion request, as given: nothing is reworded on its way to the provider.
 
     `parameters` are those that change the answer, `unkeyed` those of `UNKEYED_PARAMETERS`. `endpoint` is the API family
-    ("chat", "responses", "embeddings"), `base_url` the provider's, empty for the configured one.
+    ("chat", "responses", "embeddings"), `wire` whose wire form that is, `base_url` the provider's, empty for the
+    configured one.
     """
 
     model: str
@@ -78,6 +79,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any] = {}
     unkeyed: Mapping[str, Any] = {}
     endpoint: str = "chat"
+    wire: str = "openai"
     base_url: str = ""
 
     @classmethod

@@ -18,10 +18,10 @@ def grows_with_the_square(function: Callable[[str], object], text: Callable[[int
     return cost(function, long) > 3 * LONGER * max(cost(function, short), 0.0005)
 
 
-def cost(function: Callable[[str], object], text: str) -> float:
+def cost(function: Callable[[str], object], text: str, *, runs: int = RUNS) -> float:
     """Seconds."""
     costs = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         began = time.thread_time()
         function(text)
         costs.append(time.thread_time() - began)

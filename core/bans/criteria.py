@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -13,6 +12,7 @@ import msgspec
 
 from ..errors import InvalidInput
 from ..keys import NAMESPACE_PATTERN, parse_readable_key
+from ..text import fold, nfc
 
 MAX_PATTERN_LENGTH = 256
 
@@ -138,7 +138,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.pattern is None:
             return True
         matches_text, matches_digest = _matchers(self.pattern)
-        if matches_text(prompt if prompt.isascii() else unicodedata.normalize("NFC", prompt)):
+        if matches_text(nfc(prompt)):
             return True
         return matches_digest is not None and matches_digest(header.digest.hex())
 
@@ -228,7 +228,7 @@ def _matchers(pattern: str) -> tuple[Matcher, Matcher | None]:
     """What matches texts in NFC, and what matches hex digests, None for a pattern that cannot match one."""
     of_digest = _BUCKET.sub("", pattern)
     may_match_digest = "[" in of_digest or not of_digest.strip("0123456789abcdef*?")
-    return _matcher(unicodedata.normalize("NFC", pattern)), _matcher(of_digest) if may_match_digest else None
+    return _matcher(nfc(pattern)), _matcher(of_digest) if may_match_digest else None
 
 
 def _matcher(pattern: str) -> Matcher:
@@ -267,8 +267,3 @@ def _has_keywords(prompt: str, keywords: tuple[str, ...], mode: str) -> bool:
 @lru_cache(maxsize=256)
 def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(fold, words))
-
-
-def fold(text: str) -> str:
-    """The text as keywords and prompts are compared: NFC, case folded."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()

@@ -9,10 +9,10 @@ ASCII.
 from __future__ import annotations
 
 import re
-import unicodedata
 from itertools import chain
 
-from .criteria import Criteria, fold
+from ..text import fold, nfc
+from .criteria import Criteria
 
 ASCII_FOLDING = tuple(
     character.encode()
@@ -43,7 +43,7 @@ def required_substrings(criteria: Criteria) -> frozenset[frozenset[bytes]] | Non
 def _of_pattern(criteria: Criteria) -> frozenset[bytes]:
     if criteria.pattern is None or criteria.may_match_digest:
         return frozenset()
-    pieces = _WILDCARD.split(unicodedata.normalize("NFC", criteria.pattern))
+    pieces = _WILDCARD.split(nfc(criteria.pattern))
     return frozenset(run.lower() for run in chain.from_iterable(map(_runs, pieces)))
 
 

@@ -62,7 +62,7 @@ class OutcomeRecorder:
             saved_input_tokens=header.input_tokens,
             saved_output_tokens=header.output_tokens,
             saved_cost_usd=header.cost_usd,
-            saved_ms=max(0.0, header.latency_ms - latency_ms),
+            saved_ms=header.latency_ms - latency_ms if header.latency_ms > latency_ms else 0.0,
             similarity=similarity,
             key=key,
             at=now,
@@ -211,11 +211,12 @@ class OutcomeRecorder:
 
 def answer_of(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
     """The `Answer` a caller gets for a stored entry. `now` is Unix seconds."""
+    header = entry.header
     return Answer(
         completion=Completion(body=entry.body or {}),
         outcome=outcome,
         key=outcome.key,
-        age_seconds=max(0.0, now - entry.header.created_at),
-        ttl_seconds=max(0.0, entry.header.fresh_until - now),
+        age_seconds=now - header.created_at if now > header.created_at else 0.0,
+        ttl_seconds=header.fresh_until - now if header.fresh_until > now else 0.0,
         similarity=outcome.similarity,
     )

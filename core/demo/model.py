@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Any
 from uuid import uuid4
 
@@ -34,6 +34,9 @@ _SMALL_NAMES = ("mini", "nano", "small", "lite", "haiku", "flash", "tiny")
 _TOKEN = re.compile(r"\s*(?:[^\W_]{1,6}|_|[^\w\s])|\s+")
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.3, 1.5
 _MOST_CHOICES = 128
+_MOST_FILLED = 1000
+"""Values that a schema is filled with."""
+_LONGEST_FILLED = 400
 
 
 class DemoProvider:
@@ -201,7 +204,7 @@ def _bad_request(message: str) -> BadRequestError:
 def _choice(request: ChatRequest, index: int, variation: int) -> dict[str, Any]:
     question = _question(request)
     if tool := _forced_tool(request.parameters):
-        arguments = json.dumps(_filled(tool.get("parameters") or {}, question))
+        arguments = json.dumps(_filled(tool.get("parameters") or {}, question[:_LONGEST_FILLED]))
         call = {"id": f"call_demo_{uuid4().hex}", "type": "function"}
         function = {"name": tool["name"], "arguments": arguments}
         message = {
@@ -265,23 +268,33 @@ def _forced_tool(parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((tool for tool in tools if tool["name"] == wanted), None if wanted else tools[0])
 
 
-def _filled(schema: Mapping[str, Any], text: str, depth: int = 0) -> Any:
-    """The simplest value that fits a JSON schema, with the text in place of strings."""
+def _filled(schema: Mapping[str, Any], text: str) -> Any:
+    """The simplest value that fits a JSON schema, with the text in place of strings; nulls once it grows too large."""
+    return _fill(schema, text, iter(range(_MOST_FILLED)))
+
+
+def _fill(schema: Mapping[str, Any], text: str, room: Iterator[int], depth: int = 0) -> Any:
+    if next(room, None) is None:
+        return None
     if choices := schema.get("enum"):
         return choices[0]
     if "const" in schema:
         return schema["const"]
     if (options := schema.get("anyOf") or schema.get("oneOf")) and depth < 8:
-        return _filled(options[0], text, depth + 1)
+        return _fill(options[0], text, room, depth + 1)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     match kind[0] if isinstance(kind, list) else kind:
         case "object":
             wanted = schema.get("required", schema.get("properties", {}))
             fields = schema.get("properties") or {}
-            return {name: _filled(fields.get(name, {}), text, depth + 1) for name in wanted if depth < 8}
+            return {
+                name: _fill(fields.get(name, {}), text, room, depth + 1)
+                for name in islice(wanted, _MOST_FILLED)
+                if depth < 8
+            }
         case "array":
             least = schema.get("minItems", 0)
-            return [_filled(schema.get("items") or {}, text, depth + 1) for _ in range(min(least, 8)) if depth < 8]
+            return [_fill(schema.get("items") or {}, text, room, depth + 1) for _ in range(min(least, 8)) if depth < 8]
         case "integer" | "number":
             found = re.search(r"\d+", text)
             return int(found[0]) if found and len(found[0]) < 16 else 0

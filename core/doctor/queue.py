@@ -21,10 +21,19 @@ def queue_findings(services: Services) -> Iterator[Finding]:
                 remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
             )
         return
-    workers = WorkerPools(services.queue_redis).alive_workers()
+    pools = WorkerPools(services.queue_redis).alive()
+    workers = sum(pool.workers for pool in pools)
     if services.settings.queue_redis_url is not None:
         yield Finding(area="queue", level=Level.OK, text="The queue's own Redis answers.")
-    if workers:
+    if failing := [pool.host for pool in pools if pool.failing]:
+        yield Finding(
+            area="workers",
+            level=Level.WARNING,
+            text=f"Workers on {', '.join(failing)} keep ending as soon as they start: invalidations are still in "
+            "force, but memory is not given back and schedules do not run.",
+            remedy="Read what they log: workers.log beside the others, or what python -m workers says.",
+        )
+    elif workers:
         yield Finding(
             area="workers", level=Level.OK, text=f"{workers} {'worker is' if workers == 1 else 'workers are'} alive."
         )

@@ -7,7 +7,6 @@ themselves (text, tags, class) reads as many of them as a limit and a time allow
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
@@ -20,6 +19,7 @@ from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
 from ..stores import EntryIndex, Row, codec
+from ..text import fold
 from ..wire import readable
 from .pins import Pins
 
@@ -71,8 +71,8 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _has_text(self, entry: CacheEntry) -> bool:
-        text = _fold(self.text)
-        return text in _fold(entry.prompt) or (self.in_answers and text in _fold(readable(entry.body)))
+        text = fold(self.text)
+        return text in fold(entry.prompt) or (self.in_answers and text in fold(readable(entry.body)))
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -307,7 +307,3 @@ def _batches(store: EntryIndex, slot: Slot, where: EntryFilter) -> Iterator[list
     if where.model is not None:
         return store.walk_model(slot, where.model, created_before=where.created_before, whole=True)
     return store.walk(slot, whole=True)
-
-
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()

@@ -9,21 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys import NAMESPACE_PATTERN
+from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
 from ..models import Controls
 from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
 """Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +38,7 @@ class Callers:
         self._keys = [_digest(key.get_secret_value()) for key in settings.gateway_keys]
         key = settings.openai_api_key
         self._provider_key = key.get_secret_value() if key is not None else None
-        self._is_private = is_loopback(settings.gateway_host)
+        self._operation_keys = [_digest(key.get_secret_value()) for key in settings.operation_keys]
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller; None when it gives none of the gateway's keys. Names of headers are in lower case."""
@@ -54,14 +52,18 @@ class Callers:
         digest = hashlib.sha256(repr(given).encode()).hexdigest()
         return Caller(namespace=f"key-{digest[:24]}")
 
+    def may_operate(self, headers: Mapping[str, str]) -> bool:
+        """Whether the caller may see what concerns all callers: it has an operator's key, or no keys are needed."""
+        if not self._keys and not self._operation_keys:
+            return True
+        return any(_is_one_of(self._operation_keys, _token(value)) for _, value in self._given(headers))
+
     @staticmethod
     def _given(headers: Mapping[str, str]) -> list[tuple[str, str]]:
         return [(name, headers[name]) for name in CREDENTIALS if headers.get(name)]
 
     def _is_key(self, token: str) -> bool:
-        digest = _digest(token)
-        # All are compared, so that the time reveals nothing.
-        return sum(hmac.compare_digest(digest, key) for key in self._keys) > 0
+        return _is_one_of(self._keys, token)
 
     def credentials(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
         """The headers that authenticate at the provider: the configured key, else the caller's; never a gateway key."""
@@ -70,17 +72,6 @@ class Callers:
         if self._keys:
             return []
         return self._given(headers)
-
-    def is_foreign(self, headers: Mapping[str, str]) -> bool:
-        """Whether a web page sent the request: one of another site, or one that made this machine's address its own."""
-        try:
-            host = urlsplit(f"//{headers.get('host', '')}").hostname
-            origin = urlsplit(headers.get("origin", ""))
-        except ValueError:
-            return True
-        if self._is_private and host not in LOOPBACK:
-            return True
-        return origin.scheme in ("http", "https") and origin.hostname not in LOOPBACK | {host}
 
 
 def own_controls(controls: Controls, caller: Caller) -> Controls:
@@ -92,11 +83,10 @@ def own_controls(controls: Controls, caller: Caller) -> Controls:
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:
         return msgspec.structs.replace(controls, namespace=caller.namespace)
-    namespace = f"{caller.namespace}.{controls.namespace}"
-    if not re.fullmatch(NAMESPACE_PATTERN, namespace):
-        longest = 63 - len(caller.namespace)
-        raise InvalidInput("X-Encore-Namespace", f"use at most {longest} letters, digits, dots, dashes and underscores")
-    return msgspec.structs.replace(controls, namespace=namespace)
+    if not re.fullmatch(OWN_NAMESPACE_PATTERN, controls.namespace):
+        raise InvalidInput("X-Encore-Namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
+    part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"
+    return msgspec.structs.replace(controls, namespace=part)
 
 
 def is_loopback(host: str) -> bool:
@@ -105,6 +95,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_one_of(keys: Sequence[bytes], token: str) -> bool:
+    digest = _digest(token)
+    # All are compared, so that the time reveals nothing.
+    return sum(hmac.compare_digest(digest, key) for key in keys) > 0
 
 
 def _token(value: str) -> str:

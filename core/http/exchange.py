@@ -11,6 +11,7 @@ import threading
 from typing import Any, Final
 
 import httpx2
+from cachetools import TTLCache
 from openai import (
     APIStatusError,
     AuthenticationError,
@@ -25,10 +26,10 @@ from openai import (
 
 from ..cache import Asking, Hit
 from ..errors import IncompleteStream
-from ..models import Completion
+from ..models import ChatRequest, Completion
 from ..wire import EventReader, assemble, encode_event, without_usage
 from .inbound import Inbound, decode_json
-from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
+from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 MOST_COLLECTED_BYTES: Final = 16_000_000
 """A longer answer is passed on and not collected."""
@@ -49,18 +50,41 @@ def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusEr
     """A provider's error response as the SDK's exception: it is counted, judged and shared in that form."""
     kind = _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     response = httpx2.Response(
-        status, headers=headers, content=content, request=httpx2.Request("POST", "https://provider")
+        status, headers=as_bytes(headers), content=content, request=httpx2.Request("POST", "https://provider")
     )
     return kind(f"the provider answered {status}", response=response, body=None)
+
+
+class PlainStreams:
+    """Which models of which servers refuse `stream_options`: they are asked for a stream without it for an hour."""
+
+    def __init__(self) -> None:
+        self._refusing: TTLCache[tuple[str, str], bool] = TTLCache(maxsize=1000, ttl=3600)
+        self._lock = threading.Lock()
+
+    def add(self, request: ChatRequest) -> None:
+        """Remembers the server of a request, and its model."""
+        with self._lock:
+            self._refusing[self._key(request)] = True
+
+    def __contains__(self, request: ChatRequest) -> bool:
+        with self._lock:
+            return self._key(request) in self._refusing
+
+    @staticmethod
+    def _key(request: ChatRequest) -> tuple[str, str]:
+        return request.base_url, request.model[:100]
 
 
 class Exchange:
     """One call to the provider: the request that is sent and the use of its response. Ends its step, once."""
 
-    def __init__(self, step: Asking, inbound: Inbound) -> None:
+    def __init__(self, step: Asking, inbound: Inbound, plain_streams: PlainStreams) -> None:
         self._step = step
         self._inbound = inbound
-        self._adds_usage = inbound.adds_usage
+        self._plain_streams = plain_streams
+        self._adds_usage = inbound.adds_usage and inbound.request not in plain_streams
+        self._sent_again = False
         self._end_lock = threading.Lock()
         self._ended = False
         self._collected = 0
@@ -94,11 +118,16 @@ class Exchange:
 
     # A whole answer
 
-    def sends_again(self, status: int, content: bytes) -> bool:
-        """Whether the provider refused what the cache had added: the request is sent again without it."""
-        again = self._adds_usage and status in (400, 422) and b"stream_options" in content
+    def sends_again(self, status: int) -> bool:
+        """Whether the provider may have refused what the cache had added: the request is sent again as it came.
+
+        Servers say so in words of their own. What comes then is the answer, and tells whether that was the reason.
+        """
+        again = self._adds_usage and status in (400, 422)
         if again:
-            self._adds_usage = False
+            self._adds_usage, self._sent_again = False, True
+        elif self._sent_again and status == 200:
+            self._plain_streams.add(self._inbound.request)
         return again
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
@@ -117,6 +146,8 @@ class Exchange:
 
     def opened(self, headers: Headers) -> Headers:
         """The headers of a stream that begins."""
+        if self._sent_again:
+            self._plain_streams.add(self._inbound.request)
         return passed_on(headers, self._status, self._key)
 
     def feed(self, piece: bytes) -> bytes:

@@ -103,6 +103,13 @@ def read(target: Target, query: str, headers: Mapping[str, str], content: bytes)
     return Inbound(request=request, controls=controls, body=body, content=content, says_controls=says_controls)
 
 
+def unread(target: Target, headers: Mapping[str, str]) -> Inbound:
+    """A request whose body is too large to be read here: it can only bypass. Raises InvalidInput for its controls."""
+    request = ChatRequest(model="(not read)", messages=(), endpoint=target.endpoint)
+    controls = controls_from_headers(headers)
+    return Inbound(request=request, controls=controls, body={}, content=b"", says_controls=False)
+
+
 def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {
         name: value

@@ -1,34 +1,25 @@
 """What makes two requests the same: identity, normal form, the parts of a scope, names in Redis. Pure."""
 
 from . import names
+from .callables import Unnameable, function_name, readable_name, texts_of
 from .identity import UNKEYED_HEADERS, Identity, Unkeyable, identify, loose_digest, normalized_digest, scope_parts
-from .names import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot, parse_readable_key, readable_key
+from .names import (
+    NAMESPACE_PATTERN,
+    OWN_NAMESPACE_PATTERN,
+    PART_SEPARATOR,
+    READABLE_KEY_PATTERN,
+    Slot,
+    parse_readable_key,
+    readable_key,
+)
 from .normalization import TextKind, normalize
 from .parts import NONE, Part, pack, parts_of, shown, unpack
-from .plain import kind_of, spaced
+from .plain import PLAIN_FUNCTION, is_plain_function, kind_of, spaced
 
 __all__ = [
-    "NAMESPACE_PATTERN",
-    "NONE",
-    "READABLE_KEY_PATTERN",
-    "UNKEYED_HEADERS",
-    "Identity",
-    "Part",
-    "Slot",
-    "TextKind",
-    "Unkeyable",
-    "identify",
-    "kind_of",
-    "loose_digest",
-    "names",
-    "normalize",
-    "normalized_digest",
-    "pack",
-    "parse_readable_key",
-    "parts_of",
-    "readable_key",
-    "scope_parts",
-    "shown",
-    "spaced",
+    "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN",
+    "UNKEYED_HEADERS", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
+    "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalized_digest", "pack",
+    "parse_readable_key", "parts_of", "readable_key", "readable_name", "scope_parts", "shown", "spaced", "texts_of",
     "unpack",
-]
+]  # fmt: skip

@@ -16,12 +16,11 @@ from typing import Any
 import msgspec
 
 from ..models import ChatRequest
-from .names import readable_key
+from .names import FORM, readable_key
 from .normalization import TextKind, is_literal, normalize, normalize_loosely
 from .plain import kind_of_request
 
-FORM = b"encore-1"
-"""Version of the canonical form: a change here makes every older entry a miss."""
+_FORM = b"encore-%d" % FORM
 
 
 # Parameters of which 1 and 1.0 are the same number on the wire. Elsewhere (tools, schemas) numbers stay as given.
@@ -105,7 +104,7 @@ def identify(
         raise Unkeyable("unencodable") from error
     # A vector belongs to these very characters.
     folds = shape is not None and request.endpoint != "embeddings"
-    scope = sha256(FORM + encoded).digest()
+    scope = sha256(_FORM + encoded).digest()
     exact = sha256(b"exact" + scope + text_bytes).digest()
     kind = kind_of_request(request, text, shape, plain_prompts) if folds else TextKind.MATERIAL
     normalized = normalized_digest(scope, text, kind, strip_stop_words=strip_stop_words) if folds else None
@@ -142,7 +141,7 @@ _KIND = {TextKind.QUESTION: b"q", TextKind.ORDER: b"o", TextKind.MATERIAL: b"m"}
 PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (
-    *("namespace", "endpoint", "server", "model", "user", "earlier messages", "last message"),
+    *("namespace", "wire form", "endpoint", "server", "model", "user", "earlier messages", "last message"),
     *("parameters", "headers"),
 )
 """What the scope is made of, in the order of `scope_parts`."""
@@ -155,6 +154,7 @@ def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple
     text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)
     parts = (
         namespace,
+        request.wire,
         request.endpoint,
         request.base_url,
         request.model,
@@ -234,7 +234,3 @@ def _is_finite(value: Any) -> bool:
 
 _encode = msgspec.msgpack.Encoder(order="sorted", enc_hook=_plain).encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-# Key names. The braces are a Redis Cluster hash tag: an entry, its aliases and its bucket's record share a slot.
-# Whatever does not begin with `encore:{` can be reached by no selection.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from enum import StrEnum
+
+from ..text import is_stream_safe, nfc
 
 _STOP_WORDS = frozenset(
     {
@@ -52,11 +53,6 @@ _CLOSING = {TextKind.QUESTION: "?？؟", TextKind.ORDER: ".!…。！।"}
 _ANY_CLOSING = ".!?…。！？؟।"
 
 
-def composed(text: str) -> str:
-    """Unicode NFC: one form for each character that can be written in several ways."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 def is_literal(text: str) -> bool:
     """Whether a text has a sign of code, data or quotation: such a one is never folded further."""
     return _LITERAL.search(text.strip()) is not None
@@ -65,12 +61,15 @@ def is_literal(text: str) -> bool:
 def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> str:
     """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
 
-    Material is itself, but for Unicode NFC and outer white space. Of a question and an order white-space runs, case and
-    the mark that it usually ends in are folded too; a text with any sign of code, data or quotation keeps them: `C`,
-    `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart. Words whose case may carry meaning keep it
-    (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in capitals.
+    Material is itself, but for Unicode NFC (a text that is not stream-safe has no normal form) and outer white space.
+    Of a question and an order white-space runs, case and the mark that it usually ends in are folded too; a text with
+    any sign of code, data or quotation keeps them: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay
+    apart. Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in
+    capitals.
     """
-    bare = composed(text).strip()
+    if not is_stream_safe(text):
+        return ""
+    bare = nfc(text).strip()
     if kind is TextKind.MATERIAL or _LITERAL.search(bare):
         return bare
     return _fold(bare, _CLOSING[kind], strip_stop_words=strip_stop_words)
@@ -78,7 +77,9 @@ def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> s
 
 def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
     """What would be compared if no text could be material: only for counting what that caution costs."""
-    bare = composed(text).strip()
+    if not is_stream_safe(text):
+        return ""
+    bare = nfc(text).strip()
     return bare if _LITERAL.search(bare) else _fold(bare, _ANY_CLOSING, strip_stop_words=strip_stop_words)
 
 
@@ -91,7 +92,7 @@ def _fold(text: str, closing: str, *, strip_stop_words: bool) -> str:
         return ""
     lowered = folded.lower()
     if lowered != folded and not _asks_about_case(lowered):
-        folded = composed(lowered if _is_shouted(folded) else _fold_case(folded, lowered))
+        folded = nfc(lowered if _is_shouted(folded) else _fold_case(folded, lowered))
     if strip_stop_words:
         folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
     return folded

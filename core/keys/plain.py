@@ -14,9 +14,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..models import ChatRequest
-from .normalization import TextKind, composed
+from ..models import FUNCTION_ENDPOINT, ChatRequest
+from ..text import nfc
+from .normalization import TextKind
 
+PLAIN_FUNCTION = "llm_function_is_plain"
+"""The name in `unkeyed` by which `cached_llm_call` says that a function has nothing about it that may instruct."""
 LONGEST = 300
 """Characters of a question or an order; what is longer brings material with it."""
 LONGEST_INSTRUCTION = 2000
@@ -43,6 +46,8 @@ def kind_of_request(
     kind = kind_of(text) if shape is not None and _is_bare(shape) else TextKind.MATERIAL
     if kind is TextKind.MATERIAL:
         return kind
+    if request.endpoint == FUNCTION_ENDPOINT and not request.unkeyed.get(PLAIN_FUNCTION):
+        return TextKind.MATERIAL
     rules = _rules()
     for message in request.messages[:-1]:
         if message.get("role") not in _SYSTEM_ROLES or message.keys() - {"role", "content", "type"}:
@@ -57,6 +62,12 @@ def kind_of_request(
     return kind
 
 
+def is_plain_function(texts: Iterable[str]) -> bool:
+    """Whether nothing that can be seen of a function says what it has a model do: single words, and plain forms."""
+    rules = _rules()
+    return all(rules.is_word(text) or is_plain_instruction(text) for text in texts)
+
+
 def kind_of(text: str) -> TextKind:
     """What a text is by its own words, with nothing before it and no instruction beside it. Remembers the latest."""
     return TextKind.MATERIAL if len(text) > LONGEST else _kind_of(text)
@@ -69,7 +80,7 @@ def _kind_of(text: str) -> TextKind:
 
 def spaced(text: str) -> str:
     """A system text as it is compared with those of the operator: composed, with single spaces."""
-    return " ".join(composed(text).split())
+    return " ".join(nfc(text).split())
 
 
 def _is_bare(shape: Sequence[Any]) -> bool:
@@ -99,7 +110,7 @@ def is_plain_instruction(text: str) -> bool:
 
 @lru_cache(maxsize=REMEMBERED)
 def _is_plain_instruction(text: str) -> bool:
-    sentences = _SENTENCE_END.split(composed(text).replace("’", "'"))
+    sentences = _SENTENCE_END.split(nfc(text).replace("’", "'"))
     return all(_rules().instructs(sentence) for sentence in sentences if sentence.strip())
 
 
@@ -271,10 +282,13 @@ class _Rules:
                 return bool(value == _TEXT_ONLY)
             case "text":
                 return bool(value == {"format": _TEXT_ONLY})
-            case "llm_function":
-                return isinstance(value, str) and not any(map(self._material.__contains__, _parts_of_name(value)))
             case _:
                 return name in self._parameters
+
+    def is_word(self, text: str) -> bool:
+        """Whether a text is one word at most, and none about texts."""
+        words = _words(text.lower())
+        return len(words) <= 1 and not self._has_material(words)
 
     def instructs(self, sentence: str) -> bool:
         """Whether a sentence of a system text is plain."""
@@ -292,7 +306,7 @@ class _Rules:
         """What a text is: each of its sentences must be plain, the last one says what it is."""
         kind = TextKind.MATERIAL
         if self._quoting.isdisjoint(text):
-            for sentence in _SENTENCE_END.split(composed(text.lower()).replace("’", "'")):
+            for sentence in _SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
                 if sentence := sentence.strip():
                     found = self._kind_of_sentence(sentence)
                     if found is None:
@@ -357,10 +371,6 @@ def _words(sentence: str) -> list[str]:
     if _MARKED.search(sentence) is None:
         return sentence.split()
     return [stripped for word in sentence.split() if (stripped := word.strip(_AROUND))]
-
-
-def _parts_of_name(name: str) -> list[str]:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").replace(".", " ").lower().split()
 
 
 @cache

@@ -21,12 +21,13 @@ class Severity(StrEnum):
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the parts. None is unknown, and no rule applies to it.
 
-    `workers` are those alive; `memory_limit_bytes` is None without a limit; bans are those of the namespace that has
-    most, of `ban_limit` it may have.
+    `workers` are those alive; `failing_workers`: some keep ending as soon as they start. `memory_limit_bytes` is None
+    without a limit; bans are those of the namespace that has most, of `ban_limit` it may have.
     """
 
     store_up: bool = True
     workers: int | None = None
+    failing_workers: bool = False
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
     active_bans: int | None = None
@@ -88,13 +89,19 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             severity=Severity.CRITICAL,
             sentence="Redis does not answer: every request goes to the provider, and nothing can be invalidated.",
         )
-    if rules.min_workers is not None and health.workers is not None and health.workers < rules.min_workers:
-        count = "No worker is" if not health.workers else f"Only {health.workers} of {rules.min_workers} workers are"
-        yield Alert(
-            name="no-worker",
-            severity=Severity.WARNING,
-            sentence=f"{count} alive: invalidations hide entries at once, but their memory is not given back.",
-        )
+    if rules.min_workers is not None and health.workers is not None:
+        count = ""
+        if health.failing_workers:
+            count = "Workers keep ending as soon as they start, and their log says why"
+        elif health.workers < rules.min_workers:
+            number = f"Only {health.workers} of {rules.min_workers} workers are" if health.workers else "No worker is"
+            count = f"{number} alive"
+        if count:
+            yield Alert(
+                name="no-worker",
+                severity=Severity.WARNING,
+                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back.",
+            )
     memory = _share(health.memory_bytes, health.memory_limit_bytes)
     if memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
         yield Alert(

@@ -17,7 +17,7 @@ from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store
 from .alerts import Health
-from .worker_pools import WorkerPools
+from .worker_pools import Pool, WorkerPools
 
 FRESH_SECONDS = 5.0
 """How long gathered health counts as current, in seconds."""
@@ -38,7 +38,14 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             health = self.store_health()
         except StoreUnavailable:
             health = Health(store_up=False)
-        return msgspec.structs.replace(health, workers=self.alive_workers())
+        pools = self.alive_pools()
+        if pools is None:
+            return health
+        return msgspec.structs.replace(
+            health,
+            workers=sum(pool.workers for pool in pools),
+            failing_workers=any(pool.failing for pool in pools),
+        )
 
     def store_health(self) -> Health:
         """The health of the store, without the workers. A few round trips for each namespace.
@@ -55,12 +62,12 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             entries=self.count_entries(),
         )
 
-    def alive_workers(self) -> int | None:
-        """Number of workers with a recent heartbeat; None when the queue does not answer or there is none."""
+    def alive_pools(self) -> list[Pool] | None:
+        """The pools of workers with a recent heartbeat; None when the queue does not answer or there is none."""
         if self.queue is None:
             return None
         try:
-            return WorkerPools(self.queue).alive_workers()
+            return WorkerPools(self.queue).alive()
         except StoreUnavailable:
             return None
 

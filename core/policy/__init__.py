@@ -11,7 +11,8 @@ from .cacheability import (
     not_stored_reason,
     user_of,
 )
-from .ttl import TTLDecision, TTLPolicy, TTLRule, class_problems, rule_problems
+from .rules import TTLRule
+from .ttl import TTLDecision, TTLPolicy, class_problems, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER",

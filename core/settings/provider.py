@@ -29,7 +29,13 @@ class ProviderSettings(BaseModel):
         description="The provider's base URL; unset: the SDK's default.",
     )
     default_model: str | None = Field(None, description="Model the console offers first.")
-    provider_timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for an answer.")
+    provider_timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        description="Longest wait for an answer, whatever a caller says; unset: what the caller's client says "
+        "(`X-Stainless-Read-Timeout`, `X-Stainless-Timeout`), 600 where it says nothing.",
+    )
 
     @field_validator("openai_base_url")
     @classmethod

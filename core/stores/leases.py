@@ -78,7 +78,7 @@ class Leases:
             if not self._store.acquire(slot, claim, self._lease_ms):
                 return None
         except OutcomeUnknown:
-            self.give_back_later(lease)
+            self.give_back_later(lease, after_failure=True)
             raise
         with self._lock:
             self._held[claim.token] = lease
@@ -91,12 +91,18 @@ class Leases:
             self._held.pop(lease.claim.token, None)
         self._store.release(lease.slot, lease.claim)
 
-    def give_back_later(self, lease: HeldLease) -> None:
-        """Gives back a lease as soon as the store answers. Returns at once."""
+    def give_back_later(self, lease: HeldLease, *, after_failure: bool = False) -> None:
+        """Gives back a lease in the background as soon as the store answers. Returns at once.
+
+        `after_failure`: the store has just not answered, so it is asked in the next round, not now.
+        """
         with self._lock:
             self._held.pop(lease.claim.token, None)
             self._owed[lease.claim.token] = lease
-        self._worker.start()
+        if after_failure:
+            self._worker.start()
+        else:
+            self._worker.wake()
 
     def close(self) -> None:
         """Stops renewing, and gives back all leases as far as the store answers."""

@@ -2,17 +2,23 @@
 
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
-from .printable import masked, printable, without_text
+from .forms import fold, is_stream_safe, nfc, nfkc
+from .printable import in_url, masked, printable, without_text
 
 __all__ = [
     "UNKNOWN",
     "countdown",
     "duration",
     "exact_duration",
+    "fold",
+    "in_url",
+    "is_stream_safe",
     "many",
     "masked",
     "milliseconds",
     "money",
+    "nfc",
+    "nfkc",
     "number",
     "printable",
     "share",

@@ -39,6 +39,11 @@ def _printable_character(character: str) -> str:
             return character
 
 
+def in_url(host: str) -> str:
+    """A host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def masked(url: str) -> str:
     """A URL fit for a terminal: without its password and without options, which may hold one."""
     parts = urlsplit(url)

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from core.bans.criteria import Criteria, fold
+from core.bans.criteria import Criteria
 from core.bans.prefilter import ASCII_FOLDING, FOLDING_LEADS, required_substrings
+from core.text import fold
 
 
 def test_no_other_character_becomes_ascii_when_it_is_folded():

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.steps import Hit, Lead
-from core.http.exchange import Exchange
+from core.http.exchange import Exchange, PlainStreams
 from core.http.inbound import Target, read
 from core.http.transport import CachingTransport
 from core.models import Controls, OutcomeKind
@@ -261,7 +261,7 @@ class Fed:
         self.inbound = inbound
         step = self.begin()
         assert isinstance(step, Lead)
-        self.exchange = Exchange(step, inbound)
+        self.exchange = Exchange(step, inbound, PlainStreams())
 
     def begin(self):
         return self.cache.begin(self.inbound.request, Controls())

@@ -160,11 +160,11 @@ def test_processes_with_other_hash_seeds_agree() -> None:
         for seed in ("1", "2")
     ]
     assert printed[0] == printed[1]
-    # As it was when the canonical form got its name: with another one, change FORM too.
+    # As it was when the form got its number: with another one, raise names.FORM too.
     assert printed[0].split() == [
-        "26-cf476196a8c29c0881b1c8895f505574ad76768e101cba44e401eb66912eeea1",
-        "923207291d555d273da446ab8b265533b9189d60bd72632b19eeab03d1cf9193",
-        "d9b347a6a3d2aab8d18028627119cfe2c727de281f67276c713ea6d8b51a8bd7",
+        "c-5952eb950f8947aad244cadb7c2e597148201f5a115d86fac772c63630561918",
+        "01b479b2d022335ed5c3438e0469ccd9f27db40bc3b576c14b31a84920d37c30",
+        "49cc250cb3443d812722a3aa8efd858931406d32a22a23c142a837c0c53a4800",
     ]
 
 

@@ -33,6 +33,7 @@ def test_what_is_unknown_raises_no_alert() -> None:
     [
         (Health(store_up=False), "store-down"),
         (Health(workers=0), "no-worker"),
+        (Health(workers=2, failing_workers=True), "no-worker"),
         (Health(memory_bytes=91, memory_limit_bytes=100), "memory"),
         (Health(active_bans=52, ban_limit=64), "bans"),
     ],

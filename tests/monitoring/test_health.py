@@ -61,6 +61,15 @@ def test_a_queue_that_nobody_works_on_has_no_worker(services):
     assert services.health.check().workers == 0
 
 
+def test_one_pool_whose_workers_keep_ending_is_seen_beside_others_that_work(services):
+    pools = WorkerPools(services.queue_redis)
+    pools.beat("a", host="h", pid=1, workers=2)
+    assert not services.health.check().failing_workers
+    pools.beat("b", host="h", pid=2, workers=0, failing=True)
+    health = services.health.check()
+    assert (health.workers, health.failing_workers) == (2, True)
+
+
 def test_entries_are_counted_by_namespace_and_model(services):
     for prompt in ("What is a cat?", "What is a dog?"):
         ask(services, prompt)

@@ -29,6 +29,7 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         services.evidence,
         services.pins,
         count_workers=lambda: 3,
+        are_failing=lambda: True,
         keep_sample=keep_sample,
         monotonic=lambda: now,
     )
@@ -40,3 +41,4 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
     assert caplog.text.count("LookupError") == 1
     assert "secret" not in caplog.text
     assert pools.alive_workers() == 3
+    assert pools.alive()[0].failing

@@ -65,6 +65,11 @@ class PoolWorker(Worker):
         """Seconds it waits for a job before the next heartbeat."""
         return DEQUEUE_SECONDS
 
+    def _set_ip_address(self, connection: redis.Redis) -> None:
+        """Asks Redis nothing: the library cannot read the answer where the path of a socket has a space or a "=", and
+        nobody needs it."""
+        self.ip_address = "unknown"
+
     # Stopping
 
     def _install_signal_handlers(self) -> None:

@@ -26,7 +26,9 @@ MAX_WORDS_CONTRAST = 24
 
 MAX_WORDS_COMPARED = 400
 MAX_CHARACTERS_COMPARED = 3_000
-"""Longer texts are refused: one detail among their words hardly moves a cosine, and comparing all takes too long."""
+MAX_NAMES_COMPARED = 40
+"""Longer texts, and those with more names, are refused: one detail among their words hardly moves a cosine, and to
+compare all takes too long."""
 
 
 class Guard(StrEnum):
@@ -140,8 +142,11 @@ def _settle_loose(ours: Counter[str], theirs: Counter[str]) -> None:
 
 def _settle_numeronyms(text: Wording, numbers: Counter[str], other: Wording) -> None:
     """k8s goes with kubernetes."""
+    if not text.numeronyms:
+        return
+    outlines = {(word[0], len(word), word[-1]) for word in other.words}
     for first, count, last in text.numeronyms:
-        if any(len(word) == int(count) + 2 and word[0] == first and word[-1] == last for word in other.words):
+        if (first, int(count) + 2, last) in outlines:
             numbers[count] -= 1
 
 
@@ -269,6 +274,8 @@ def _swapped(ours: Sequence[Part], theirs: Sequence[Part]) -> tuple[str, str] | 
 
 def _names(pair: _Pair) -> str:
     a, b = pair.a, pair.b
+    if max(len(a.names), len(b.names)) > MAX_NAMES_COMPARED:
+        return f"more than {MAX_NAMES_COMPARED} names: too many to compare"
     ours, theirs = pair.found
     known = {
         word
@@ -286,13 +293,9 @@ def _mentions(text: Wording, name: str, origin: Wording) -> bool:
     root = stem(name)
     if root in text.stems or any(_is_same_name(root, other) for other in text.stems):
         return True
-    return (len(name) > 1 and name in _initials(text)) or any(
-        acronym in _initials(origin) and name[0] in acronym for acronym in text.names if len(acronym) > 1
+    return (len(name) > 1 and name in text.initials) or any(
+        acronym in origin.initials and name[0] in acronym for acronym in text.names if len(acronym) > 1
     )
-
-
-def _initials(text: Wording) -> str:
-    return "".join(part.stem[0] for part in text.parts)
 
 
 def _is_same_name(one: str, other: str) -> bool:

@@ -111,6 +111,11 @@ class Wording:
         return tuple(_parts(self.tokens))
 
     @cached_property
+    def initials(self) -> str:
+        """The first letters of the words that carry matter, in order: an acronym may be in them."""
+        return "".join(part.stem[0] for part in self.parts)
+
+    @cached_property
     def names(self) -> frozenset[str]:
         """Words capitalised inside a sentence, folded; none in headlines and in texts all in capitals."""
         return frozenset(_names(self.tokens))

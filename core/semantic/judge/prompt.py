@@ -17,6 +17,8 @@ from enum import StrEnum
 from threading import Lock
 from typing import Any
 
+from ...text import is_stream_safe, nfkc
+
 PROMPT_VERSION = "1"
 """Part of every label that the judge gives: another prompt is another judge."""
 
@@ -116,19 +118,20 @@ def _escaped(character: str) -> str:
     return f"\\u{0xD800 + ((code - 0x10000) >> 10):04x}\\u{0xDC00 + ((code - 0x10000) & 0x3FF):04x}"
 
 
+# What may be repeated is taken whole (`++`, `*+`): to give some of it back could only take time.
 _ADDRESSES_JUDGE = re.compile(
     r"""
       \b (?: ignore | disregard | forget | override ) \b .{0,40}
         \b (?: instruction | prompt | rules | above | previous )
     | ["'] \s* (?: same | token | verdict | ruling | equivalent ) \s* ["'] \s* :
     | \b (?: same | verdict | ruling | equivalent ) \s* [:=] \s* ["']? (?: true | yes )
-    | \b (?: rule | reply | respond | answer | output | vote ) \s+
-        (?: only | with | just | exactly | always )? \s* ["'{]* \s* (?: true | yes | same ) \b
+    | \b (?: rule | reply | respond | answer | output | vote ) \s++
+        (?: (?: only | with | just | exactly | always ) \s*+ )?+ ["'{]*+ \s*+ (?: true | yes | same ) \b
         (?! ["']? \s* (?: or | / ) )                                 # "answer yes or no" is an honest question
     | \b these \s+ (?: two \s+ )? questions \s+ are
     | \b (?: you \s+ are | act \s+ as | as ) \s+ (?: a | an | the ) \s+ (?: judge | grader | evaluator | referee )
     | \b (?: dear | attention | hey | note \s+ to (?: \s+ the )? ) \s+ (?: judge | grader | evaluator )
-    | <\| | \[/?INST\] | ^ \s* (?: system | assistant ) \s* :
+    | <\| | \[/?INST\] | ^ [^\S\n]*+ (?: system | assistant ) \s* :
     | system \s+ (?: prompt | message | override )
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE | re.DOTALL,
@@ -137,7 +140,9 @@ _ADDRESSES_JUDGE = re.compile(
 
 def addresses_judge(text: str) -> bool:
     """Whether a text looks like one that speaks to the judge. A question wrongly suspected is a miss, no more."""
-    plain = "".join(character for character in unicodedata.normalize("NFKC", text) if _is_visible(character))
+    if not is_stream_safe(text):
+        return True
+    plain = "".join(character for character in nfkc(text) if _is_visible(character))
     return _ADDRESSES_JUDGE.search(plain) is not None
 
 

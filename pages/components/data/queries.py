@@ -331,6 +331,11 @@ def alive_workers() -> int:
     return sum(pool.workers for pool in _pools())
 
 
+def failing_pools() -> list[Pool]:
+    """The pools whose workers keep ending as soon as they start."""
+    return [pool for pool in pools().value or [] if pool.failing]
+
+
 def _pools() -> list[Pool]:
     client = context.services().queue_redis
     if client is None:

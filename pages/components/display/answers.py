@@ -9,10 +9,7 @@ import streamlit as st
 
 from pages.components.display.text import visible
 
-_FENCED = re.compile(
-    r"^(?P<fence>```+|~~~+)[ \t]*(?P<language>[A-Za-z0-9+#_-]{0,20})[^\n]*\n(?P<code>.*?)(?:^(?P=fence)[ \t]*$\n?|\Z)",
-    re.MULTILINE | re.DOTALL,
-)
+_FENCE = re.compile(r"(`{3,}+|~{3,}+)[ \t]*+([A-Za-z0-9+#_-]{0,20})")
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -25,11 +22,21 @@ class Piece(msgspec.Struct, frozen=True):
 def pieces(answer: str) -> list[Piece]:
     """An answer in its parts, the lines of fences left out; a fence that is never closed reaches to the end."""
     found: list[Piece] = []
-    end = 0
-    for fenced in _FENCED.finditer(answer):
-        found += [Piece(answer[end : fenced.start()]), Piece(fenced["code"], fenced["language"].lower())]
-        end = fenced.end()
-    found.append(Piece(answer[end:]))
+    lines: list[str] = []
+    fence, language = "", None
+    *whole, last = answer.split("\n")
+    for line in whole:
+        if fence and line.rstrip(" \t") == fence:
+            found.append(Piece("\n".join(lines), language))
+            lines, fence, language = [], "", None
+        elif not fence and (opening := _FENCE.match(line)):
+            found.append(Piece("\n".join(lines)))
+            lines, fence, language = [], opening[1], opening[2].lower()
+        else:
+            lines.append(line)
+    if not (fence and last.rstrip(" \t") == fence):
+        lines.append(last)
+    found.append(Piece("\n".join(lines), language))
     return [
         msgspec.structs.replace(piece, text=piece.text.strip("\n"))
         for piece in found

@@ -96,6 +96,7 @@ _WHY = {
     "too-large": "The request is larger than the cache allows.",
     "not-a-number": "The request holds a number that JSON cannot represent.",
     "unencodable": "The request holds a value that cannot be encoded.",
+    "unnamed-function": "The function was made with something that has no stable form: give it a function_name.",
 }
 
 _BRIEFLY_FOUND = {
@@ -139,6 +140,7 @@ _BRIEFLY = {
     "too-large": "request too large",
     "not-a-number": "number not valid in JSON",
     "unencodable": "value cannot be encoded",
+    "unnamed-function": "function without a stable form",
 }
 
 _ERRORS = {

@@ -16,6 +16,9 @@ START_WORKERS = "python -m workers"
 """The command that starts a pool of workers."""
 
 
+FAILING_WORKERS = "Workers keep ending as soon as they start, and their log says why"
+"""What a page says in place of how to start workers."""
+
 LINKS = {
     "error-rate": Link("Show failed requests", parameters={"outcome": "error"}),
     "hit-rate": Link("Show misses", parameters={"outcome": "miss"}),
@@ -35,7 +38,7 @@ def draw(alert: Alert) -> None:
     """Draws an alert, with a link to the page that helps."""
     since = f"Since {clock(alert.since)} ({duration(max(0.0, time.time() - alert.since))})."
     words = f"**Alert.** {plain(alert.sentence)} {since}"
-    if alert.name == "no-worker":
+    if alert.name == "no-worker" and not queries.failing_pools():
         words += f" Start workers: `{START_WORKERS}`"
     show = st.error if alert.severity is Severity.CRITICAL else st.warning
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -19,7 +19,7 @@ from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
 from pages.components.server import server_checks
 from pages.components.shell import alert_banner, bypass_banner, login
-from pages.components.shell.alert_banner import START_WORKERS
+from pages.components.shell.alert_banner import FAILING_WORKERS, START_WORKERS
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FAVICON = str(ASSETS / "favicon.svg")
@@ -190,5 +190,8 @@ def nothing_yet(reading: Reading[Any]) -> None:
 
 def no_worker_notice(what: str) -> None:
     """Warns that no worker is alive, with what that means and how to start one."""
+    if queries.failing_pools():
+        st.warning(f"{FAILING_WORKERS}: {what}", icon=":material/engineering:")
+        return
     st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
     st.code(START_WORKERS, language="shell")
