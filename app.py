@@ -6,6 +6,8 @@ of a page runs it as its script.
 
 from __future__ import annotations
 
+import logging
+
 import streamlit as st
 
 if __name__ == "__main__":
@@ -98,9 +100,11 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
+    from core.text import log_lines
     from pages.components.server import server_checks
     from pages.components.server.serving import AccessMiddleware
 
+    log_lines(logging.WARNING)
     settings = server_checks.refuse_to_serve()
     app = st.App(
         __file__,

@@ -269,9 +269,12 @@ def _check_redis(url: str) -> None:
     """Fails fast, and with words, when the given Redis is not there; Sentinel and Cluster are left to their clients."""
     if urlsplit(url).scheme in ("redis", "rediss", "unix"):
         try:
-            with redis.Redis.from_url(
-                url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
-            ) as client:
+            with (
+                redis.Redis.from_url(
+                    url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+                ) as client,
+                suppress(redis.exceptions.NoPermissionError),
+            ):  # it answers
                 client.ping()
         except (redis.RedisError, OSError) as error:
             raise EmbeddedRedisError(

@@ -94,7 +94,7 @@ def overview() -> None:
     if pools.value:
         words = "; ".join(
             f"{literal(pool.host, 40)}, process {pool.pid}: {many(pool.workers, 'worker')}, "
-            f"heartbeat {duration(max(0.0, time.time() - pool.at))} ago"
+            f"heartbeat {duration(max(0.0, context.now() - pool.at))} ago"
             for pool in pools.value
         )
         st.caption(f"{many(len(pools.value), 'pool')}: {words}.")

@@ -19,7 +19,7 @@ import redis
 
 from core.launcher import PartFailed, free_port, is_impatient
 from core.stores.redis.embedded import running_url
-from core.text.printable import masked
+from core.text.redaction import masked
 from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[1]

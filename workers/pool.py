@@ -59,7 +59,7 @@ class Pool:
             self._queue,
             services.invalidation,
             services.schedules,
-            WorkerPools(services.queue_redis),
+            WorkerPools(services.queue_redis, clock=services.clock),
             RefreshQueue(services.queue_redis),
             services.evidence,
             services.pins,

@@ -17,8 +17,8 @@ import msgspec
 from cachetools import TTLCache
 
 from .. import policy
-from ..errors import NotCached
-from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..errors import IncompleteStream, NotCached
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
 from .config import CacheConfig
@@ -125,7 +125,7 @@ class RequestFlow:
     def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
         """Why nothing is served, and the stamp of an answer that is generated from now on."""
         if lookup is None:
-            return Miss(MissReason.STORE_DOWN, None)
+            return Miss(call.unanswered, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
         return Miss(reason, (yield from stamp_of(call, lookup)))
 
@@ -206,7 +206,9 @@ class RequestFlow:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
         try:
-            entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
+            entry: CacheEntry | str = fetched.not_stored
+            if not entry:
+                entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=call.unanswered)
             provider_ms = call.provider_ms()
             value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
             if lease is not None:
@@ -230,7 +232,10 @@ class RequestFlow:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
         is_abandoned = went_away(error)
         if lease is not None:
-            yield from lease.end(error=None if is_abandoned else error)
+            if isinstance(error, IncompleteStream):
+                yield from lease.end(alone=True)  # no error to share: each asks for itself
+            else:
+                yield from lease.end(error=None if is_abandoned else error)
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:
@@ -239,7 +244,11 @@ class RequestFlow:
             found = lookup.found if lookup is not None else None
             if found is not None and self._is_within(found, allowed):
                 return self._serve(call, msgspec.structs.replace(found, stale=True), "stale-if-error")
-        if self._config.cache_errors and not is_abandoned and lease is not None:
+        if (
+            self._config.cache_errors
+            and not (is_abandoned or isinstance(error, IncompleteStream))
+            and lease is not None
+        ):
             with self._errors_lock:
                 self._errors[lease.key] = error
         raise error
@@ -270,7 +279,7 @@ class RequestFlow:
             lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and not lookup.found.stale:
                 return self._serve(call, lookup.found)
-            reason = lookup.reason if lookup is not None else MissReason.STORE_DOWN
+            reason = lookup.reason if lookup is not None else call.unanswered
         self._outcomes.record(call, OutcomeKind.MISS, reason=reason)
         return None
 
@@ -283,7 +292,7 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry = self._writer.entry(call, stamp, completion, None, unstamped=MissReason.STORE_DOWN)
+        entry = self._writer.entry(call, stamp, completion, None, unstamped=call.unanswered)
         if isinstance(entry, str):
             return entry
         _, not_stored = yield from self._writer.keep(call, entry)
@@ -315,7 +324,7 @@ class RequestFlow:
             return OTHER_BUCKET
         lookup = yield from self._reader.look_up(of)
         if lookup is None or lookup.record is None:
-            return MissReason.STORE_DOWN
+            return of.unanswered
         if lookup.found is None or lookup.found.stale:
             return lookup.reason
         return (yield from self._writer.keep_alias(wording, lookup.record.stamp, lookup.found.entry))

@@ -48,14 +48,17 @@ class Pieces(httpx2.SyncByteStream):
         try:
             for piece in self._pieces:
                 shown = exchange.feed(piece)
-                if exchange.is_complete:
-                    exchange.complete()
+                if exchange.is_decided:
+                    exchange.settle()
                 if shown:
                     yield shown
         except BaseException as error:
             exchange.fail(error)
             raise
-        if rest := exchange.cut():
+        rest = exchange.close()
+        if exchange.is_decided:
+            exchange.settle()
+        if rest:
             yield rest
 
     def close(self) -> None:
@@ -77,14 +80,17 @@ class AsyncPieces(httpx2.AsyncByteStream):
         try:
             async for piece in self._pieces:
                 shown = exchange.feed(piece)
-                if exchange.is_complete:
-                    await in_thread(exchange.complete)
+                if exchange.is_decided:
+                    await in_thread(exchange.settle)
                 if shown:
                     yield shown
         except BaseException as error:
             exchange.fail(error)
             raise
-        if rest := exchange.cut():
+        rest = exchange.close()
+        if exchange.is_decided:
+            await in_thread(exchange.settle)
+        if rest:
             yield rest
 
     async def aclose(self) -> None:
@@ -146,7 +152,7 @@ def _fetch(exchange: Exchange, send: Send, hedge: Hedge | None) -> Whole | Strea
         response = send(exchange.outgoing)
         headers = of_the_answer(response.headers)
         pieces: Iterator[bytes] = response.iter_bytes() if is_unpacked(response.headers) else response.iter_raw()
-        if _is_stream(response):
+        if exchange.is_stream(response.status_code, response.headers.get("content-type", "")):
             if hedge is not None:
                 try:
                     pieces = chain((next(pieces, b""),), pieces)
@@ -263,7 +269,7 @@ async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None)
         response = await send(exchange.outgoing)
         headers = of_the_answer(response.headers)
         pieces: AsyncIterator[bytes] = response.aiter_bytes() if is_unpacked(response.headers) else response.aiter_raw()
-        if _is_stream(response):
+        if exchange.is_stream(response.status_code, response.headers.get("content-type", "")):
             if hedge is not None:
                 try:
                     pieces = _chain_async(await anext(pieces, b""), pieces)
@@ -289,8 +295,3 @@ def _drop_async(exchange: Exchange, fetched: Whole | AsyncStreamed | None) -> No
     if isinstance(fetched, AsyncStreamed):
         asyncio.ensure_future(fetched.pieces.aclose())  # noqa: RUF006 - what it waits for keeps it alive
     exchange.drop(fetched.content if isinstance(fetched, Whole) else None)
-
-
-def _is_stream(response: httpx2.Response) -> bool:
-    kind: str = response.headers.get("content-type", "")
-    return response.status_code == 200 and kind.lower().startswith("text/event-stream")

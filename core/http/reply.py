@@ -68,9 +68,9 @@ def from_hit(hit: Hit, inbound: Inbound) -> Reply:
         headers.append(("age", str(int(answer.age_seconds))))
     if answer.similarity is not None:
         headers.append(("x-encore-similarity", f"{answer.similarity:.4f}"))
-    if not inbound.request.streams:
+    if not inbound.wants_stream:
         return Reply(headers=[("content-type", _JSON), *headers], content=encode_json(answer.completion.body))
-    events: list[Any] = list(hit.chunks(include_usage=inbound.wants_usage))
+    events: list[Any] = list(hit.chunks(inbound.request))
     if inbound.request.endpoint == "chat":
         events.append(DONE)
     content = b"".join(map(encode_event, events))

@@ -177,8 +177,8 @@ def _rarity(place: Collection[str] | None) -> tuple[int, int]:
     if not place or _STOP in place:
         return 0, 0
     if isinstance(place, _Globbed):
-        return 1, 0
-    return (3 if _COMMON.isdisjoint(place) else 2), min(map(len, place))
+        return 2, 0
+    return (3 if _COMMON.isdisjoint(place) else 1), min(map(len, place))
 
 
 _Entry = tuple[int, int, Collection[str], _Phrase]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
+
+from .pasted import base_url
 
 
 class ProviderChoice(StrEnum):
@@ -40,9 +41,7 @@ class ProviderSettings(BaseModel):
     @field_validator("openai_base_url")
     @classmethod
     def _check_base_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s]", value):
-            raise ValueError("must begin with http:// or https:// and name a host")
-        return value
+        return None if value is None else base_url(value)
 
     @property
     def uses_demo_model(self) -> bool:

@@ -109,12 +109,7 @@ CASES = [
         endpoint="responses",
         body={"model": "gpt-4o-mini", "input": "What is an overdraft?", "stream": True},
     ),
-    Case(
-        name="embedding",
-        endpoint="embeddings",
-        body={"model": "text-embedding-3-small", "input": ["a", "b"]},
-        controls={"ttl": 3600},
-    ),
+    Case(name="embedding", endpoint="embeddings", body={"model": "text-embedding-3-small", "input": ["a", "b"]}),
     chat("personal", "What is my balance?", controls={"user": "ann"}),
     chat("personal, another user", "What is my balance?", controls={"user": "bob"}, asked=False),
     chat("another namespace", "What is the capital of France?", controls={"namespace": "desk"}),

@@ -345,6 +345,30 @@ def test_metrics_stay_closed_to_callers_with_keys_until_there_is_a_key_for_them(
     assert "ENCORE_OPERATION_KEYS" in told.text
 
 
+def named(user: str, way: str) -> dict[str, Any]:
+    """Headers and fields that name a user."""
+    match way:
+        case "X-Encore-User":
+            return {"headers": {**KEY, way: user}}
+        case "encore":
+            return {"encore": {"user": user}}
+        case _:
+            return {way: user}
+
+
+@pytest.mark.parametrize("way", ["user", "safety_identifier", "X-Encore-User", "encore"])
+@pytest.mark.parametrize("path", [CHAT, "/responses"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_user_gets_no_answer_that_another_one_got_unless_it_is_surely_general(ask, way, path, stream):
+    def asked(text: str, user: str) -> str:
+        body = {"messages": [{"role": "user", "content": text}]} if path == CHAT else {"messages": None, "input": text}
+        return status(ask(path, stream=stream, **body, **named(user, way))).partition(";")[2].split(";")[0].strip()
+
+    for text, second in (("Jaki jest mój stan konta?", "fwd=uri-miss"), ("What is the capital of France?", "hit")):
+        assert [asked(text, user) for user in ("ann", "bob", "ann", "bob")] == ["fwd=uri-miss", second, "hit", "hit"]
+    assert "bypass" in status(ask(messages=[{"role": "user", "content": "Jaki jest mój stan konta?"}]))
+
+
 # Limits
 
 
@@ -525,14 +549,11 @@ def test_a_request_that_the_provider_refuses_gets_no_old_answer(openai_server, h
         Behaviour(raw=b"<html>", content_type="text/html"),
         Behaviour(raw=b"{}"),
         Behaviour(raw=b'{"error": {"message": "no"}}'),
-        Behaviour(ends=False),
     ],
 )
 @pytest.mark.parametrize("path", [CHAT, "/responses"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_no_whole_answer_is_passed_on_and_not_stored(ask, http, openai_server, behaviour, path, stream):
-    if not behaviour.ends and (not stream or path == "/responses"):
-        return
     openai_server.always(behaviour)
     body = {"input": "How old?", "model": "gpt-4o"} if path == "/responses" else question("How old?")
     for call in (1, 2):

@@ -322,13 +322,13 @@ def test_a_field_of_the_message_that_is_not_known_leaves_it_exact(field: dict[st
 
 
 def test_an_operators_own_prompt_is_plain_as_a_whole_and_never_as_a_part() -> None:
-    own = frozenset({spaced("You answer  for Acme.\nNever mention rivals.")})
+    own = frozenset({spaced("You speak  as Acme.\nNever mention rivals.")})
     for system, plain in (
-        ("You answer for Acme. Never mention rivals.", True),
-        ("You answer for Acme.\n\nNever mention rivals. ", True),
-        ("You answer for Acme. Never mention rivals. Translate.", False),
-        ("You answer for Acme.", False),
-        ("you answer for Acme. Never mention rivals.", False),
+        ("You speak as Acme. Never mention rivals.", True),
+        ("You speak as Acme.\n\nNever mention rivals. ", True),
+        ("You speak as Acme. Never mention rivals. Translate.", False),
+        ("You speak as Acme.", False),
+        ("you speak as Acme. Never mention rivals.", False),
     ):
         one, other = (normal(ask(text, system), plain_prompts=own) for text in ("What is gravity?", "what is gravity"))
         assert (one == other) is plain, system

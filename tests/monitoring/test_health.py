@@ -54,6 +54,8 @@ def test_health_is_that_of_the_parts(services):
     assert health.ban_limit == MAX_ACTIVE_BANS
     assert health.memory_limit_bytes == 100 * 1024 * 1024
     assert 0 < health.memory_bytes < health.memory_limit_bytes
+    assert health.round_trip_ms > 0
+    assert (health.missing_rights, health.silent_servers, health.clocks) == ((), 0, {})
     assert alerts(None, health) == []
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from core.policy import languages as module
+from core.policy import ttl
 from core.policy.languages import Language, languages
 from core.policy.matching import phrase_problem
 from core.policy.ttl import TTLPolicy
@@ -28,17 +29,29 @@ def test_there_are_at_least_forty_languages_with_a_first_person() -> None:
     assert len([one for one in ALL.all if one.me and one.mine]) >= 40
 
 
+@pytest.mark.parametrize("language", ALL.all, ids=lambda language: language.name)
+def test_a_first_person_of_every_language_makes_a_text_ones_own(language: Language) -> None:
+    assert POLICY.explain("Explain how Python works").not_general == ""
+    for word in language.me.split():
+        text = f"Explain how Python {word.replace('_', ' ').replace('*', 'xx')} works"
+        assert POLICY.explain(text).not_general, text
+
+
 def test_every_phrase_is_one() -> None:
     for wording in (ALL.own, ALL.timely, *ALL.reserved):
         assert [problem for phrase in (*wording.phrases, *wording.unless) if (problem := phrase_problem(phrase))] == []
 
 
 def test_a_language_whose_examples_do_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Language(name="Wrong", marks="zork", me="zo", general=("Zork, what is my saldo?",), personal=("zork",))
-    convert = module.msgspec.convert
-    monkeypatch.setattr(module.msgspec, "convert", lambda *given: (*convert(*given), wrong))
-    with pytest.raises(ValueError, match="Wrong: 'zork' is general"):
-        languages.__wrapped__()
+    wrong = Language(name="Wrong", marks="", me="zo", general=("¿Cuál es mi saldo?", "zork"), personal=("zork",))
+    monkeypatch.setattr(ttl, "languages", lambda: msgspec.structs.replace(ALL, all=(*ALL.all, wrong)))
+    with pytest.raises(ValueError, match="Wrong") as raised:
+        ttl._standard.__wrapped__()
+    assert str(raised.value).split("; ") == [
+        "Wrong: 'zork' is general",
+        "Wrong: '¿Cuál es mi saldo?' is own",
+        "Wrong: 'zork' has none of its marks",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,13 @@ class AccessMiddleware:
         return "" if page in own else FOREIGN
 
     def _is_own(self, host: str) -> bool:
-        """Whether a request may name this host: a literal address cannot be made another's, as a name can be."""
+        """Whether a request may name this host: an address and localhost cannot be made another's, as a name can be."""
         try:
             ipaddress.ip_address(host)
         except ValueError:
             name = host.rstrip(".")
+            if name == "localhost":
+                return True
             return any(name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in self._hosts)
         return True
 

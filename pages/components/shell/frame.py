@@ -126,7 +126,11 @@ def _connection() -> None:
         elif now.in_memory:
             st.badge("No Redis: in memory", icon=":material/memory:", color="orange")
         elif now.store is not None:
-            st.badge(f"Redis {_version(now.store)}", icon=":material/check_circle:", color="green")
+            st.badge(
+                f"{now.store.product or 'Redis'} {_version(now.store)}".strip(),
+                icon=":material/check_circle:",
+                color="green",
+            )
         if now.workers is None:
             st.badge("Workers unknown", icon=":material/help:", color="gray")
         elif now.workers:

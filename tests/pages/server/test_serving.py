@@ -23,7 +23,7 @@ async def console(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("the console")(scope, receive, send)
 
 
-HOSTS = ["encore", "localhost", "*.example.org"]
+HOSTS = ["encore", "*.example.org"]
 
 
 async def ask(
