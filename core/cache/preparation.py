@@ -46,7 +46,7 @@ class Preparation:
         except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
             return self._prepare(request, controls)
         # A header may be a secret: not kept in memory longer than its request.
-        if len(form) > REMEMBERED_BYTES or "extra_headers" in request.unkeyed:
+        if len(form) > REMEMBERED_BYTES or request.headers or "extra_headers" in request.unkeyed:
             return self._prepare(request, controls)
         name = form if controls is NO_CONTROLS else (form, controls)
         prepared = self._remembered.get(name)

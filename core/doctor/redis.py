@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..bootstrap import Services
 from ..errors import NotPermitted
-from ..monitoring import enough_seconds
+from ..monitoring import HeaderBoard, NamedHeader, Why, enough_seconds
 from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, has_older, losses, remedy, wrong_clocks
 from ..text import share
@@ -59,6 +59,7 @@ def cache_findings(services: Services) -> Iterator[Finding]:
     yield from rights_findings(info.missing_rights, info.user)
     yield from distance_findings(milliseconds, 1000 * settings.redis_timeout_seconds)
     yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    yield from _header_findings(HeaderBoard(services.redis).all())
     yield from _clock_findings(services, info)
     if has_older(services.redis):
         yield Finding(
@@ -77,6 +78,25 @@ def _cluster_findings(info: StoreInfo) -> Iterator[Finding]:
             text=f"{len(info.silent_servers)} of the cluster's {info.servers} servers do not answer "
             f"({', '.join(info.silent_servers)}): what they hold is not served, kept or invalidated.",
             remedy="Start them, or let the cluster replace them by replicas.",
+        )
+
+
+def _header_findings(headers: list[NamedHeader]) -> Iterator[Finding]:
+    """Headers of the gateway's callers that are not sent, or that keep every request apart."""
+    named = {why: ", ".join(header.name for header in headers if header.why is why) for why in Why}
+    if dropped := named[Why.DROPPED]:
+        yield Finding(
+            area="gateway",
+            level=Level.WARNING,
+            text=f"Headers of callers that the gateway does not know are not sent to the provider: {dropped}.",
+            remedy="Name those that change answers in ENCORE_KEYED_HEADERS: they are then sent and in the key.",
+        )
+    if differing := named[Why.DIFFERS]:
+        yield Finding(
+            area="gateway",
+            level=Level.WARNING,
+            text=f"Headers that are in the key differ at nearly every request, and no answer is shared: {differing}.",
+            remedy="Have the callers, or the proxy before the gateway, leave them out.",
         )
 
 

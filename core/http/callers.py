@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import InvalidInput
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
-from ..models import Controls
+from ..models import AtMost, Controls, For
 from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
@@ -74,11 +74,14 @@ class Callers:
         return self._given(headers)
 
 
-def own_controls(controls: Controls, caller: Caller) -> Controls:
+def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Controls:
     """The controls with the namespace that the caller may use: its own, or a part of it that the request names.
 
+    Unless `longer_ttl`, a TTL is the most that the caller wants: what others are served is not kept longer for it.
     Raises InvalidInput for a name that does not fit in.
     """
+    if isinstance(controls.ttl, For) and not longer_ttl:
+        controls = msgspec.structs.replace(controls, ttl=AtMost(controls.ttl.seconds))
     if caller.namespace is None:
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:

@@ -2,7 +2,15 @@
 
 from . import names
 from .callables import Unnameable, function_name, readable_name, texts_of
-from .identity import UNKEYED_HEADERS, Identity, Unkeyable, identify, loose_digest, normalized_digest, scope_parts
+from .identity import (
+    Identity,
+    Unkeyable,
+    identify,
+    loose_digest,
+    normalized_digest,
+    response_digest,
+    scope_parts,
+)
 from .names import (
     NAMESPACE_PATTERN,
     OWN_NAMESPACE_PATTERN,
@@ -18,8 +26,8 @@ from .plain import PLAIN_FUNCTION, is_plain_function, kind_of, spaced
 
 __all__ = [
     "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN",
-    "UNKEYED_HEADERS", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
+    "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
     "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalized_digest", "pack",
-    "parse_readable_key", "parts_of", "readable_key", "readable_name", "scope_parts", "shown", "spaced", "texts_of",
-    "unpack",
+    "parse_readable_key", "parts_of", "readable_key", "readable_name", "response_digest", "scope_parts", "shown",
+    "spaced", "texts_of", "unpack",
 ]  # fmt: skip

@@ -30,16 +30,6 @@ _NUMBERS = frozenset({"temperature", "top_p", "presence_penalty", "frequency_pen
 # msgpack's float64 (0xcb) with every bit of the exponent set: NaN or an infinity, or another value's bytes by chance.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
-UNKEYED_HEADERS = frozenset(
-    {
-        *("accept", "accept-encoding", "cache-control", "connection", "content-length", "content-type", "host"),
-        *("baggage", "idempotency-key", "sentry-trace", "traceparent", "tracestate", "user-agent", "x-amzn-trace-id"),
-        *("x-correlation-id", "x-request-id"),
-    }
-)
-"""Names in `extra_headers` that do not change the answer, beside `X-Encore-*` and `X-Stainless-*`. Every other one (a
-caller's own Authorization, an organization, a beta flag) is in the key."""
-
 
 class Unkeyable(Exception):
     """Raised when a request has no canonical form (NaN, cycle, lone surrogate, unknown object): it bypasses."""
@@ -138,11 +128,16 @@ def loose_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> 
 _KIND = {TextKind.QUESTION: b"q", TextKind.ORDER: b"o", TextKind.MATERIAL: b"m"}
 
 
+def response_digest(namespace: str, response_id: str) -> bytes:
+    """Where it is noted which stored answer is the response of this id."""
+    return sha256(b"response" + _encode((_FORM, namespace, response_id))).digest()
+
+
 PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (
     *("namespace", "wire form", "endpoint", "server", "model", "user", "earlier messages", "last message"),
-    *("parameters", "headers"),
+    *("parameters", "query", "headers"),
 )
 """What the scope is made of, in the order of `scope_parts`."""
 
@@ -150,7 +145,6 @@ SCOPE_PARTS = (
 def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, Any, tuple[Any, ...]]:
     """The text that is compared fuzzily, the form of its message without it (None: no such text), the scope's parts."""
     messages = request.messages
-    headers = request.unkeyed.get("extra_headers")
     text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)
     parts = (
         namespace,
@@ -162,7 +156,8 @@ def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, A
         messages[:-1] if shape else messages,
         shape,
         _canonical_parameters(request.parameters) if request.parameters else None,
-        _keyed_headers(headers) if headers else None,
+        request.query or None,
+        _by_name(request.headers) if request.headers else None,
     )
     return text, shape, parts
 
@@ -205,14 +200,8 @@ def _canonical_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return canonical
 
 
-def _keyed_headers(headers: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
-    named = [(name.lower(), value) for name, value in headers.items()]
-    keyed = sorted(
-        (name, value)
-        for name, value in named
-        if name not in UNKEYED_HEADERS and not name.startswith(("x-encore-", "x-stainless-"))
-    )
-    return keyed or None
+def _by_name(headers: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted((name.lower(), value) for name, value in headers.items())
 
 
 def _plain(value: Any) -> Any:
