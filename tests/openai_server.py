@@ -374,7 +374,8 @@ async def _send_events(send: Any, events: Iterator[dict[str, Any]], behaviour: B
     headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_test", **behaviour.headers}
     await send({"type": "http.response.start", "status": 200, "headers": _encode(headers)})
     typed = False
-    spoken = (spoken for event in events for spoken in (behaviour.dialect(event) if behaviour.dialect else (event,)))
+    speak = behaviour.dialect
+    spoken = (said for event in events for said in (speak(event) if speak and "choices" in event else (event,)))
     for sent, event in enumerate(spoken, 1):
         typed = "type" in event
         field = f"event: {event['type']}\n" if typed else ""

@@ -67,6 +67,7 @@ _SEARCH_PARAMETERS: Final = frozenset(
         *("plugins", "connectors", "mcp_servers", "data_sources", "dataSources", "vector_store_ids", "tool_ids"),
         *("venice_parameters", "features", "files", "grounding", "compound_custom", "prompt", "linkup", "webSearch"),
         *("google_search", "googleSearch", "google_search_retrieval", "url_context", "num_search_results"),
+        *("retrieval", "knowledge_base", "knowledge_base_id", "agent_id", "assistant_id", "bot_id", "preset"),
     }
 )
 """Parameters by which the provider looks something up, or uses what is kept there and may change."""
@@ -76,7 +77,7 @@ _OFF: Final = frozenset({"", "off", "none", "false", "disabled", "disable", "no"
 
 _SEARCH_WORDS: Final = (
     *("search-preview", "search-api", "web-search", "websearch", "web_search", "deep-research", "deepresearch"),
-    *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding"),
+    *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding", "@preset"),
 )
 _SEARCH_NAMES: Final = frozenset({"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity"})
 _FIRST_WORDS: Final = re.compile(r"(?:^|[/:@])([^-_./:@]*)")
@@ -118,7 +119,16 @@ def searches(model: str, parameters: Mapping[str, Any]) -> bool:
     """Whether the provider looks something up for a request, by its model or by a parameter other than its tools."""
     # A name is asked about again and again; one that nobody would give is not remembered.
     is_searching = _is_searching if len(model) <= _LONGEST_NAME else _is_searching.__wrapped__
-    return is_searching(model) or _asks_to_search(parameters)
+    others = parameters.get("models")  # which take over when the first one cannot answer
+    return (
+        is_searching(model)
+        or _asks_to_search(parameters)
+        or (others is not None and any(_is_searching.__wrapped__(str(name)) for name in _listed(others)))
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 @lru_cache(1000)

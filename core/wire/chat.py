@@ -27,14 +27,18 @@ def pieces_of(text: str) -> list[str]:
 def split(body: Mapping[str, Any], *, include_usage: bool) -> list[dict[str, Any]]:
     """A chat completion as the chunks in which it could have been streamed, word by word; undone by `assemble`.
 
-    The usage chunk is there when asked for and when the usage is known.
+    The usage chunk is there when asked for and when the usage is known. Raises AttributeError, KeyError, TypeError or
+    ValueError for a body that could not have been streamed.
     """
     head = {name: body[name] for name in _HEAD_FIELDS if name in body} | {"object": "chat.completion.chunk"}
     rest = {name: body[name] for name in body if name not in (*head, "choices", "usage")}
     no_usage = {"usage": None} if include_usage else {}
     chunks = []
-    for choice in body["choices"]:
-        for part in _split_choice(choice):
+    places = [choice.get("index", place) for place, choice in enumerate(body["choices"])]
+    if len(set(places)) < len(places):
+        raise ValueError("two choices have one index")
+    for index, choice in zip(places, body["choices"], strict=True):
+        for part in _split_choice(index, choice):
             chunks.append({**head, **rest, "choices": [part], **no_usage})
             rest = {}
     if include_usage and body.get("usage") is not None:
@@ -42,8 +46,8 @@ def split(body: Mapping[str, Any], *, include_usage: bool) -> list[dict[str, Any
     return chunks
 
 
-def _split_choice(choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    index, message = choice.get("index", 0), choice["message"]
+def _split_choice(index: int, choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    message = choice["message"]
     log = choice.get("logprobs")
     by_token = _tokens_of(message.get("content"), log)
     no_log = {"logprobs": None} if "logprobs" in choice else {}

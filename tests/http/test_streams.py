@@ -121,6 +121,14 @@ def test_a_stream_with_another_ending_is_kept(through, openai_server, ending):
     assert is_hit(asked(through))
 
 
+def test_vectors_are_never_streamed(through):
+    client, url, _ = through
+    body = {"model": "text-embedding-3-small", "input": "How old?", "dimensions": 8, "stream": True}
+    answers = [client.post(f"{url}/embeddings", headers=KEY, json=body) for _ in range(2)]
+    assert is_hit(answers[1])
+    assert answers[0].json() == answers[1].json()
+
+
 def test_a_long_stream_is_replayed_as_it_came(through, openai_server):
     openai_server.next(Behaviour(content="word " * 2_000))
     with streamed(through) as response:
