@@ -58,7 +58,8 @@ class Connection:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
-        self.path = _path_below(scope["root_path"], scope["raw_path"].decode("latin-1"))
+        self.root: str = scope["root_path"]
+        self.path = _path_below(self.root, scope["raw_path"].decode("latin-1"))
         self.query: str = scope["query_string"].decode("latin-1")
         self.raw_headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         self.headers: dict[str, str] = {}

@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import httpx2
@@ -40,7 +40,7 @@ from .exchange import PlainStreams
 from .headers import divided
 from .inbound import OWN_HEADERS, Inbound, Target, deleted_response, is_below, is_deeper, read, target_of, unread
 from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, passed_on
-from .upstream import patience, timeout, trouble, upstream_client, upstream_url
+from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
 
@@ -97,7 +97,7 @@ class Gateway:
         self._board = HeaderBoard(services.redis)
         self._plain_streams = PlainStreams()
         base_url = upstream_url(services.settings, services.provider)
-        self._address = ProviderAddress(base_url)
+        self._address = lru_cache(8)(lambda root: ProviderAddress(base_below(base_url, root)))
         self.instance = _instance(services.settings, base_url)
         health = RecentHealth(services.health.check)
         self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
@@ -185,8 +185,9 @@ class Gateway:
         return connection.rest(beginning, self._settings.gateway_body_seconds, self._settings.gateway_max_body_bytes)
 
     def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
+        base_url = base_below(self._services.provider.base_url, connection.root)
         inbound = read(
-            msgspec.structs.replace(target, base_url=self._services.provider.base_url + target.base_url),
+            msgspec.structs.replace(target, base_url=base_url + target.base_url),
             connection.query,
             connection.headers,
             content,
@@ -252,7 +253,7 @@ class Gateway:
 
         Raises Refused for a path of elsewhere.
         """
-        url = self._address.url(connection.path, connection.query)
+        url = self._address(connection.root).url(connection.path, connection.query)
         if url is None:
             raise Refused(404, "there is no such path", "not_found")
         headers = _passing(connection) if sent is None else list(sent)

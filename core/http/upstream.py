@@ -88,6 +88,19 @@ def trouble(error: BaseException) -> str:
             return type(error).__name__
 
 
+def base_below(base_url: str, root: str) -> str:
+    """The provider's address for a path below `root`.
+
+    Azure has two APIs under one host, `/openai` with deployments and `/openai/v1`: a client of either is served,
+    whichever of them is configured.
+    """
+    if root.endswith("/openai/v1") and base_url.endswith("/openai"):
+        return f"{base_url}/v1"
+    if root.endswith("/openai") and base_url.endswith("/openai/v1"):
+        return base_url.removesuffix("/v1")
+    return base_url
+
+
 class DemoTransport(httpx2.AsyncBaseTransport):
     """The demo model as an HTTP transport: takes the requests that a provider takes."""
 

@@ -17,7 +17,8 @@ import msgspec
 
 from ..models import ChatRequest
 from .names import FORM, readable_key
-from .normalization import normalize
+from .normalization import TextKind, is_literal, normalize, normalize_loosely
+from .plain import kind_of_request
 
 _FORM = b"encore-%d" % FORM
 
@@ -42,9 +43,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What makes two requests the same. Digests are SHA-256 (32 bytes).
 
     `scope`: everything but the last user message's text. `exact`: the whole request. `normalized`: scope and normal
-    form, None where that strategy does not apply. `prompt` is the text, empty when the last message is not plain text.
-    `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it. `parts` are what the scope is made
-    of, in the order of `SCOPE_PARTS`.
+    form, None where that strategy does not apply; `kind` says how far it folds. `prompt` is the text, empty when the
+    last message is not plain text. `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it.
+    `parts` are what the scope is made of, in the order of `SCOPE_PARTS`.
     """
 
     namespace: str
@@ -56,6 +57,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     fuzzy: bool
     key: str
     parts: tuple[Any, ...] = ()
+    kind: TextKind = TextKind.MATERIAL
+
+    @property
+    def may_be_material(self) -> bool:
+        """Whether the normal form folds less than it could, because the text may be material to work on."""
+        return self.kind is TextKind.MATERIAL and self.normalized is not None and not is_literal(self.prompt)
 
 
 def identify(
@@ -65,9 +72,12 @@ def identify(
     user: Any = None,
     buckets: int = 1,
     strip_stop_words: bool = False,
+    plain_prompts: frozenset[str] = frozenset(),
     max_bytes: int = 1_000_000,
 ) -> Identity:
     """The identity of a request in a namespace; `user` is given when the answer is that user's own.
+
+    `plain_prompts` are the operator's own system texts under which a question is plainly a question (`spaced`).
 
     Raises Unkeyable when the request has no canonical form or is larger than `max_bytes`.
     """
@@ -86,7 +96,8 @@ def identify(
     folds = shape is not None and request.endpoint != "embeddings"
     scope = sha256(_FORM + encoded).digest()
     exact = sha256(b"exact" + scope + text_bytes).digest()
-    normalized = normalized_digest(scope, text, strip_stop_words=strip_stop_words) if folds else None
+    kind = kind_of_request(request, text, shape, plain_prompts) if folds else TextKind.MATERIAL
+    normalized = normalized_digest(scope, text, kind, strip_stop_words=strip_stop_words) if folds else None
     bucket = int.from_bytes((normalized or exact)[:4], "big") % buckets if buckets > 1 else 0
     return Identity(
         namespace=namespace,
@@ -98,13 +109,23 @@ def identify(
         fuzzy=shape is not None,
         key=readable_key(bucket, exact),
         parts=parts,
+        kind=kind,
     )
 
 
-def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> bytes | None:
-    """Where the alias of a text in a scope is; None when its normal form is empty."""
-    normal = normalize(text, strip_stop_words=strip_stop_words)
-    return sha256(b"normal" + scope + normal.encode()).digest() if normal else None
+def normalized_digest(scope: bytes, text: str, kind: TextKind, *, strip_stop_words: bool = False) -> bytes | None:
+    """Where the alias of a text in a scope is; None when its normal form is empty. Two kinds never share one."""
+    normal = normalize(text, kind, strip_stop_words=strip_stop_words)
+    return sha256(b"normal" + _KIND[kind] + scope + normal.encode()).digest() if normal else None
+
+
+def loose_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> bytes | None:
+    """What texts would share that `normalize_loosely` makes equal. Nothing is stored there."""
+    normal = normalize_loosely(text, strip_stop_words=strip_stop_words)
+    return sha256(b"loose" + scope + normal.encode()).digest() if normal else None
+
+
+_KIND = {TextKind.QUESTION: b"q", TextKind.ORDER: b"o", TextKind.MATERIAL: b"m"}
 
 
 def response_digest(namespace: str, response_id: str) -> bytes:

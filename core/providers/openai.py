@@ -150,7 +150,8 @@ class OpenAIProvider:
         path = _PATHS.get(request.endpoint)
         if path is None:
             raise ProviderUnavailable(f"no provider answers requests of the kind {request.endpoint!r}")
-        if request.base_url and request.base_url.rstrip("/") != self.base_url:
+        below = request.base_url.rstrip("/").removeprefix(self.base_url)
+        if below and not (below.startswith("/deployments/") and request.base_url.startswith(self.base_url)):
             # The key of the configured server is not shown to another.
             raise ProviderUnavailable("the request names another server than the configured one")
         unkeyed = dict(request.unkeyed)
@@ -171,7 +172,7 @@ class OpenAIProvider:
         }
         if request.query:
             options["params"] = request.query
-        return path, body, options
+        return below + path, body, options
 
     def _timeout(self, seconds: Any) -> Timeout:
         if isinstance(seconds, Timeout):

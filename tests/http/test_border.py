@@ -14,6 +14,7 @@ from openai import AzureOpenAI
 
 from core.http.headers import divided
 from core.http.inbound import Target, read
+from core.http.upstream import base_below
 from core.keys import identify
 from tests.http.running import PLAIN_HTTP, RunningGateway, followers, until
 from tests.samples import Clock
@@ -378,6 +379,22 @@ def test_azures_client_is_served_and_its_deployment_keeps_answers_apart(gateway,
     assert openai_server.calls == 6
     assert {request.headers["api-key"] for request in openai_server.requests} == {"k"}
     assert any("/deployments/one/chat/completions" in request.path for request in openai_server.requests)
+
+
+@pytest.mark.parametrize(
+    ("base", "root", "expected"),
+    [
+        ("https://x.azure.com/openai", "/openai", "https://x.azure.com/openai"),
+        ("https://x.azure.com/openai", "/openai/v1", "https://x.azure.com/openai/v1"),
+        ("https://x.azure.com/openai/v1", "/openai", "https://x.azure.com/openai"),
+        ("https://x.azure.com/openai/v1", "/llm/openai/v1", "https://x.azure.com/openai/v1"),
+        ("https://x.azure.com/openai/v1", "/v1", "https://x.azure.com/openai/v1"),
+        ("https://api.openai.com/v1", "/openai", "https://api.openai.com/v1"),
+        ("https://api.openai.com/v1", "/openai/v1", "https://api.openai.com/v1"),
+    ],
+)
+def test_both_apis_of_azure_are_found_whichever_is_configured(base, root, expected):
+    assert base_below(base, root) == expected
 
 
 def test_a_request_whose_path_names_the_deployment_needs_no_model(gateway, http, openai_server):
