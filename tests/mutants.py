@@ -861,8 +861,8 @@ MUTANTS = (
     Mutant(
         name="a search at the provider is kept",
         file="core/policy/dialects.py",
-        old="        or _asks_to_search(parameters)\n",
-        new="",
+        old="(not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))",
+        new="False",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(

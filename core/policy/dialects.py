@@ -73,6 +73,9 @@ _SEARCH_PARAMETERS: Final = frozenset(
 """Parameters by which the provider looks something up, or uses what is kept there and may change."""
 _CONTAINERS: Final = frozenset({"extra_body", "google"})
 """Parameters that hold others."""
+_OTHER_MODELS: Final = "models"
+"""The parameter with those that take over when the first one cannot answer."""
+_TELLING: Final = _SEARCH_PARAMETERS | _CONTAINERS | {_OTHER_MODELS}
 _OFF: Final = frozenset({"", "off", "none", "false", "disabled", "disable", "no"})
 
 _SEARCH_WORDS: Final = (
@@ -119,16 +122,7 @@ def searches(model: str, parameters: Mapping[str, Any]) -> bool:
     """Whether the provider looks something up for a request, by its model or by a parameter other than its tools."""
     # A name is asked about again and again; one that nobody would give is not remembered.
     is_searching = _is_searching if len(model) <= _LONGEST_NAME else _is_searching.__wrapped__
-    others = parameters.get("models")  # which take over when the first one cannot answer
-    return (
-        is_searching(model)
-        or _asks_to_search(parameters)
-        or (others is not None and any(_is_searching.__wrapped__(str(name)) for name in _listed(others)))
-    )
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return is_searching(model) or (not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))
 
 
 @lru_cache(1000)
@@ -138,14 +132,16 @@ def _is_searching(model: str) -> bool:
 
 
 def _asks_to_search(parameters: Mapping[str, Any]) -> bool:
-    if not _SEARCH_PARAMETERS.isdisjoint(parameters) and any(
-        name in _SEARCH_PARAMETERS and not _is_off(value) for name, value in parameters.items()
-    ):
-        return True
-    return not _CONTAINERS.isdisjoint(parameters) and any(
-        isinstance(inner := parameters.get(name), Mapping) and ("tools" in inner or _asks_to_search(inner))
-        for name in _CONTAINERS
-    )
+    for name, value in parameters.items():
+        if name in _SEARCH_PARAMETERS and not _is_off(value):
+            return True
+        if name in _CONTAINERS and isinstance(value, Mapping) and ("tools" in value or _asks_to_search(value)):
+            return True
+        if name == _OTHER_MODELS:
+            names = value if isinstance(value, list) else [value]
+            if any(_is_searching.__wrapped__(str(other)) for other in names):
+                return True
+    return False
 
 
 def _is_off(value: Any) -> bool:
