@@ -19,7 +19,7 @@ from ..invalidation import CacheInvalidator
 from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store, StoreInfo
-from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, wrong_clocks
+from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, user_of, wrong_clocks
 from .alerts import Health
 from .worker_pools import Pool, WorkerPools
 
@@ -60,12 +60,14 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         What Redis' user may not read is unknown. Raises StoreUnavailable.
         """
         found = self.store.info()
-        missing = sorted({*found.missing_rights, *self._rights_missing_for_jobs()})
+        missing = {found.user: set(found.missing_rights)}
+        if self.queue is not None:
+            missing.setdefault(user_of(self.queue), set()).update(self._rights_missing_for_jobs())
         return Health(
             servers=found.servers,
             silent_servers=len(found.silent_servers),
-            missing_rights=tuple(missing),
-            remedy=remedy(missing, found.user) if missing else "",
+            missing_rights=tuple(sorted(set().union(*missing.values()))),
+            remedy="; ".join(remedy(sorted(rules), user) for user, rules in missing.items() if rules),
             round_trip_ms=found.round_trip_ms,
             clocks=_known(partial(self._clocks, found), found) or {},
             memory_bytes=found.used_bytes,
