@@ -1264,6 +1264,13 @@ MUTANTS = (
         new="identity = self._identity(request, namespace, None)",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
     ),
+    Mutant(
+        name="a user whom a frontend names is nobody",
+        file="core/http/inbound.py",
+        old="if user_of(request, controls) is None and (user := _user_in(headers)):",
+        new="if (user := ''):",
+        tests="tests/http/test_inbound.py",
+    ),
 )
 
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ..models import ChatRequest, Controls
+from ..models import LONGEST_USER, ChatRequest, Controls
+from ..policy import user_of
 from .controls import BODY_FIELD, controls_from_headers, controls_from_object
 from .headers import keyed_of
 
@@ -21,6 +22,15 @@ OWN_HEADERS: Final = "x-encore-"
 
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
 _DEPLOYMENT: Final = re.compile(r"/deployments/((?!\.{1,2}\Z)[\w.-]{1,200})", re.ASCII)
+# Headers in which chat frontends and tracing tools name the person who asks, as of 2026-11. They are sent on and not in
+# the key, so a provider may answer by them. Headers that name a customer or a session are not a person's.
+_USER_HEADERS: Final = (
+    "x-openwebui-user-id",
+    "x-openwebui-user-email",
+    "x-litellm-end-user-id",
+    "helicone-user-id",
+    "langfuse_user_id",
+)
 _RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})", re.ASCII)
 
 
@@ -124,7 +134,14 @@ def read(
     )
     if request is None:
         return None
+    if user_of(request, controls) is None and (user := _user_in(headers)):
+        controls = msgspec.structs.replace(controls, user=user)
     return Inbound(request=request, controls=controls, body=body, content=content, says_controls=says_controls)
+
+
+def _user_in(headers: Mapping[str, str]) -> str:
+    """The user whom a chat frontend or a tracing tool names; empty without one."""
+    return next((headers[name][:LONGEST_USER] for name in _USER_HEADERS if headers.get(name)), "")
 
 
 def unread(target: Target, headers: Mapping[str, str]) -> Inbound:

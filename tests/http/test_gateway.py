@@ -349,7 +349,7 @@ def test_metrics_stay_closed_to_callers_with_keys_until_there_is_a_key_for_them(
 def named(user: str, way: str) -> dict[str, Any]:
     """Headers and fields that name a user."""
     match way:
-        case "X-Encore-User":
+        case "X-Encore-User" | "X-OpenWebUI-User-Id":
             return {"headers": {**KEY, way: user}}
         case "encore":
             return {"encore": {"user": user}}
@@ -357,7 +357,7 @@ def named(user: str, way: str) -> dict[str, Any]:
             return {way: user}
 
 
-@pytest.mark.parametrize("way", ["user", "safety_identifier", "X-Encore-User", "encore"])
+@pytest.mark.parametrize("way", ["user", "safety_identifier", "X-Encore-User", "encore", "X-OpenWebUI-User-Id"])
 @pytest.mark.parametrize("path", [CHAT, "/responses"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_user_gets_no_answer_that_another_one_got_unless_it_is_surely_general(ask, way, path, stream):

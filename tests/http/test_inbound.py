@@ -238,6 +238,27 @@ def test_what_is_embedded_is_compared_exactly(given):
     assert identify(request, "default").normalized is None
 
 
+@pytest.mark.parametrize(
+    ("headers", "fields", "user"),
+    [
+        ({"x_openwebui_user_id": "ann"}, {}, "ann"),
+        ({"x_openwebui_user_email": "ann@example.org"}, {}, "ann@example.org"),
+        ({"x_openwebui_user_id": "ann", "x_openwebui_user_email": "ann@example.org"}, {}, "ann"),
+        ({"x_litellm_end_user_id": "ann"}, {}, "ann"),
+        ({"helicone_user_id": "ann"}, {}, "ann"),
+        ({"x_openwebui_user_id": "a" * 300}, {}, "a" * 256),
+        ({"x_openwebui_user_id": ""}, {}, None),
+        ({"x_litellm_customer_id": "acme"}, {}, None),  # a customer is not a person
+        ({"x_openwebui_user_id": "ann", "x_encore_user": "bob"}, {}, "bob"),
+        ({"x_openwebui_user_id": "ann"}, {"user": "bob"}, None),  # the request itself names one
+        ({"x_openwebui_user_id": "ann"}, {"encore": {"user": "bob"}}, "bob"),
+    ],
+)
+def test_a_frontend_names_the_user_where_the_request_names_none(headers, fields, user):
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+    assert inbound(body, **headers).controls.user == user
+
+
 def test_controls_come_from_headers_and_body_and_stay_here():
     got = inbound(ASK | {"encore": {"ttl": 5, "strategy": "exact"}}, x_encore_ttl="60", x_encore_tags="a, b")
     assert (got.controls.ttl, got.controls.strategy, got.controls.tags) == (For(5), CacheStrategy.EXACT, ("a", "b"))
