@@ -65,6 +65,8 @@ class Call:
     """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
     until = math.inf
     """How long the caller waits for another caller's answer (monotonic clock)."""
+    credential = b""
+    """Whose key the provider sees, as a digest; empty for the configured one. Its errors are for nobody else."""
     may_serve_stale = True
     """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
 

@@ -69,7 +69,7 @@ class RequestFlow:
         self._outcomes = outcomes
         self._clock = clock
         self._refresher = refresher
-        self._errors: TTLCache[FlightKey, BaseException] = TTLCache(MOST_ERRORS, ERROR_SECONDS)
+        self._errors: TTLCache[tuple[FlightKey, bytes], BaseException] = TTLCache(MOST_ERRORS, ERROR_SECONDS)
         self._errors_lock = threading.Lock()
 
     def answer(self, call: Call) -> Flow[Hit | Answer]:
@@ -236,8 +236,9 @@ class RequestFlow:
     def _failed(self, call: Call, lease: Lease | None, error: BaseException) -> Flow[Hit]:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
         is_abandoned = went_away(error)
+        is_own = policy.depends_on_credential(error)
         if lease is not None:
-            yield from lease.end(error=None if is_abandoned else error)
+            yield from lease.end(error=None if is_abandoned else error, alone=is_own and not is_abandoned)
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:
@@ -246,9 +247,9 @@ class RequestFlow:
             found = lookup.found if lookup is not None else None
             if found is not None and self._is_within(found, allowed):
                 return self._serve(call, msgspec.structs.replace(found, stale=True), "stale-if-error")
-        if self._config.cache_errors and not is_abandoned and lease is not None:
+        if self._config.cache_errors and not is_abandoned and not is_own and lease is not None:
             with self._errors_lock:
-                self._errors[lease.key] = error
+                self._errors[lease.key, call.credential] = error
         raise error
 
     def _is_within(self, found: Found, seconds: float) -> bool:
@@ -259,10 +260,11 @@ class RequestFlow:
         if not self._config.cache_errors:
             return
         with self._errors_lock:
-            remembered = self._errors.get(key)
+            self._errors.expire()
+            remembered = self._errors.get((key, call.credential))
         if remembered is not None:
             self._outcomes.record(call, OutcomeKind.ERROR, reason="remembered-error")
-            raise remembered
+            raise remembered.with_traceback(None)  # else each one that raises it is added to it
 
     # One entry by hand
 

@@ -113,7 +113,10 @@ def answer(cache: LLMCache, inbound: Inbound, send: Send, *, patience_seconds: f
     Waits for another caller's answer for `patience_seconds` at most, and raises TimeoutError then.
     """
     try:
-        step = settle(cache.run(inbound.request, inbound.controls, patience_seconds=patience_seconds))
+        run = cache.run(
+            inbound.request, inbound.controls, patience_seconds=patience_seconds, credential=inbound.credential
+        )
+        step = settle(run)
     except Exception as error:
         if (reply := from_error(error)) is None:
             raise
@@ -189,7 +192,12 @@ class AsyncAnswering:
         self._send = send
         self._exchange: Exchange | None = None
         self._begin = partial(
-            cache.run, inbound.request, inbound.controls, patience_seconds=patience_seconds, bypass=bypass
+            cache.run,
+            inbound.request,
+            inbound.controls,
+            patience_seconds=patience_seconds,
+            bypass=bypass,
+            credential=inbound.credential,
         )
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from .controls import BODY_FIELD, controls_from_headers, pop_controls
 
 OWN_HEADERS: Final = "x-encore-"
 
+_CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
 # Who calls, what carries the message and what follows it on its way: none of it changes the answer. Credentials are
 # kept out because a new key for the same account must not empty the cache: callers are kept apart by namespaces.
@@ -49,7 +51,8 @@ def target_of(method: str, address: str) -> Target | None:
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A request for an answer: what it asks of the provider and of the cache, and its bytes as they arrived.
 
-    `body` is the JSON object without the controls, which the bytes may hold too.
+    `body` is the JSON object without the controls, which the bytes may hold too. `credential` is a digest of the keys
+    that came with it: an error may be about them.
     """
 
     request: ChatRequest
@@ -57,6 +60,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
     content: bytes
     says_controls: bool
+    credential: bytes = b""
 
     @property
     def wants_usage(self) -> bool:
@@ -100,7 +104,19 @@ def read(target: Target, query: str, headers: Mapping[str, str], content: bytes)
         options = dict(pairs)
         parameters = {**request.parameters, "extra_query": options if len(options) == len(pairs) else query}
         request = msgspec.structs.replace(request, parameters=parameters)
-    return Inbound(request=request, controls=controls, body=body, content=content, says_controls=says_controls)
+    return Inbound(
+        request=request,
+        controls=controls,
+        body=body,
+        content=content,
+        says_controls=says_controls,
+        credential=_credential(headers),
+    )
+
+
+def _credential(headers: Mapping[str, str]) -> bytes:
+    given = [(name, headers[name]) for name in _CREDENTIALS if name in headers]
+    return sha256(repr(given).encode()).digest() if given else b""
 
 
 def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
