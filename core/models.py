@@ -13,7 +13,8 @@ from typing import Any, Self, cast
 import msgspec
 
 from .errors import InvalidInput
-from .wire import answer_text
+from .text import LONGEST_NAME, is_name
+from .wire import answer_text, has_known_shape
 
 UNKEYED_PARAMETERS = frozenset(
     {
@@ -93,8 +94,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
             arguments |= extra_body
             model = arguments.pop("model", model)
             messages = arguments.pop("messages", messages)
-        if not isinstance(model, str) or not model.strip():
-            raise InvalidInput("model", "give the name of a model")
+        if not is_name(model):
+            raise InvalidInput("model", f"give the name of a model, at most {LONGEST_NAME} characters in one line")
         if isinstance(messages, str | bytes | Mapping):
             raise InvalidInput("messages", 'give a list of messages, e.g. [{"role": "user", "content": "..."}]')
         plain = [_plain_message(message) for message in messages]
@@ -109,32 +110,34 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     def from_wire(
         cls, endpoint: str, body: Mapping[str, Any], *, base_url: str = "", headers: Mapping[str, str] | None = None
     ) -> Self | None:
-        """A request from the JSON object that a client sends, None for one that no provider would take.
+        """A request from the JSON object that a client sends, None for one whose shape is not that of the API.
 
         `input` stands in for the messages of the other families: a text is one user message; the items of the responses
         API are messages as they are; what is to be embedded is one user message, whatever its form. `headers` are those
         that may change the answer.
         """
-        model = body.get("model")
         given = body.get("messages" if endpoint == "chat" else "input")
         if endpoint == "embeddings" or (endpoint == "responses" and isinstance(given, str)):
             given = [{"role": "user", "content": given}] if given else None
-        if not isinstance(model, str) or not model or not isinstance(given, list) or not given:
-            return None
-        if not all(isinstance(message, dict) for message in given):
+        if not has_known_shape(body, given):
             return None
         taken = ("model", "messages" if endpoint == "chat" else "input")
         parameters, unkeyed = _divided({name: value for name, value in body.items() if name not in taken})
         if headers:
             unkeyed["extra_headers"] = headers
         return cls(
-            model=model, messages=given, parameters=parameters, unkeyed=unkeyed, endpoint=endpoint, base_url=base_url
+            model=body["model"],
+            messages=given,
+            parameters=parameters,
+            unkeyed=unkeyed,
+            endpoint=endpoint,
+            base_url=base_url,
         )
 
     @property
     def streams(self) -> bool:
-        """Whether the caller asked for a stream."""
-        return bool(self.unkeyed.get("stream"))
+        """Whether the caller asked for a stream. Embeddings come whole."""
+        return bool(self.unkeyed.get("stream")) and self.endpoint != "embeddings"
 
     def to_openai(self) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` for this request, without `stream`."""

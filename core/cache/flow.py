@@ -8,6 +8,7 @@ and the drivers (`drivers.py`) do it. The outcome is recorded once, whatever hap
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +19,9 @@ from cachetools import TTLCache
 
 from .. import policy
 from ..errors import NotCached
-from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
+from ..text import without_text
 from .call import Call, went_away
 from .config import CacheConfig
 from .effects import Flow, ReadSwitch
@@ -30,6 +32,8 @@ from .recorder import OutcomeRecorder, answer_of
 from .singleflight import SingleFlight
 from .steps import Bypass, Fetched, Hedge, Hit, Lead, Lease, Miss
 from .writer import OTHER_BUCKET, OTHER_SCOPE, SAME_WORDING, Writer
+
+logger = logging.getLogger("encore.cache")
 
 SWITCHED = "bypass-switch"
 """Why a request bypasses the cache whose namespace an operator has switched off."""
@@ -205,17 +209,16 @@ class RequestFlow:
     def _keep(self, call: Call, miss: Miss, lease: Lease | None, fetched: Fetched) -> Flow[Answer]:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
+        provider_ms = call.provider_ms()
         try:
-            entry = self._writer.entry(call, miss.stamp, completion, fetched.chunks, unstamped=miss.reason)
-            provider_ms = call.provider_ms()
-            value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
+            entry, value, not_stored = yield from self._kept(call, miss, fetched)
             if lease is not None:
                 yield from lease.end(value, alone=value is None)
         except BaseException:
             if lease is not None:
                 lease.drop()
             raise
-        cost_usd = self._outcomes.cost(call.request, completion) if isinstance(entry, str) else entry.header.cost_usd
+        cost_usd = self._outcomes.cost(call.request, completion) if entry is None else entry.header.cost_usd
         outcome = self._outcomes.record(
             call,
             OutcomeKind.MISS,
@@ -229,9 +232,24 @@ class RequestFlow:
             cost_usd=cost_usd,
         )
         seconds = 0.0
-        if outcome.stored and not isinstance(entry, str):
+        if outcome.stored and entry is not None:
             seconds = entry.header.fresh_until - entry.header.created_at
         return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
+
+    def _kept(self, call: Call, miss: Miss, fetched: Fetched) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
+        """The entry made of an answer, its stored form, and "" or why it was not stored.
+
+        The caller gets the answer, whatever is odd about it.
+        """
+        try:
+            entry = self._writer.entry(call, miss.stamp, fetched.completion, fetched.chunks, unstamped=miss.reason)
+            if isinstance(entry, str):
+                return None, None, entry
+            value, not_stored = yield from self._writer.keep(call, entry)
+        except Exception as error:  # noqa: BLE001 - the cache may fail, the answer may not
+            logger.warning("an answer is not kept: %s", without_text(error))
+            return None, None, "unencodable"
+        return entry, value, not_stored
 
     def _failed(self, call: Call, lease: Lease | None, error: BaseException) -> Flow[Hit]:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import msgspec
 
 from .. import policy
+from ..errors import InvalidInput
 from ..keys import Slot, Unkeyable, identify
 from ..models import NO_CONTROLS, ChatRequest, Controls
 from ..policy import TTLPolicy
 from .call import Keyed, Prepared
 from .config import CacheConfig
 
+UNENCODABLE = "unencodable"
 REMEMBERED = 4096
 """Requests, and buckets, that are remembered in the process."""
 REMEMBERED_BYTES = 4000
@@ -57,7 +59,12 @@ class Preparation:
         config = self._config
         namespace = controls.namespace or config.namespace
         strategy = policy.effective_strategy(request, controls, config.strategy)
-        keyed = policy.bypass_reason(request, controls, config.limits) or self._key(request, controls, namespace)
+        try:
+            keyed = policy.bypass_reason(request, controls, config.limits) or self._key(request, controls, namespace)
+        except InvalidInput:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            keyed = UNENCODABLE  # arguments of another shape than the API's: they are the provider's to refuse
         if isinstance(keyed, str):
             return Prepared(namespace=namespace, strategy=strategy, keyed=None, reason=keyed)
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..keys import readable_key
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Usage
 from ..stores import Found
+from ..text import is_name
 from .call import Call, went_away
 
 logger = logging.getLogger("encore.cache")
@@ -103,7 +104,7 @@ class OutcomeRecorder:
     def cost(self, request: ChatRequest, completion: Completion) -> float | None:
         """Cost in US dollars at the price of the model that answered, or of the requested one; None if unknown."""
         model = completion.body.get("model")
-        return self._price(model if isinstance(model, str) and model else request.model, completion.tokens)
+        return self._price(model if is_name(model) else request.model, completion.tokens)
 
     def record(
         self,

@@ -19,7 +19,7 @@ from ..cache import Asking, Effect, Hedge, Hit, LLMCache, Run, drive_async, race
 from ..concurrency import in_thread
 from ..models import Answer
 from .exchange import Exchange
-from .inbound import Inbound
+from .inbound import AT_ONCE_BYTES, Inbound
 from .reply import Headers, Reply, from_error, from_hit, of_the_answer
 
 Send = Callable[[bytes], httpx2.Response]
@@ -208,7 +208,7 @@ class AsyncAnswering:
     async def begin(self) -> Reply | Pending:
         """The reply, if one can be given at once, else what to `run`. Raises what is no answer of the cache's own."""
         try:
-            run = self._begin()
+            run = self._begin() if len(self._inbound.content) <= AT_ONCE_BYTES else await in_thread(self._begin)
             found = await drive_async(run, waits=False)
         except Exception as error:
             if (reply := from_error(error)) is None:

@@ -27,11 +27,13 @@ from ..cache import Asking, Hit
 from ..errors import IncompleteStream
 from ..models import Completion
 from ..wire import EventReader, assemble, encode_event, without_usage
-from .inbound import Inbound, decode_json
+from .inbound import Inbound, decode_json, is_small
 from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 MOST_COLLECTED_BYTES: Final = 16_000_000
-"""A longer answer is passed on and not collected."""
+
+MOST_ANSWER_VALUES: Final = 500_000
+"""A longer answer, or one of more values, is passed on and not collected."""
 
 _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     400: BadRequestError,
@@ -89,7 +91,7 @@ class Exchange:
 
     def drop(self, content: bytes | None) -> None:
         """Notes the provider's answer that a judge's yes has overtaken; None when it was not read to the end."""
-        body = decode_json(content) if content is not None and len(content) <= MOST_COLLECTED_BYTES else None
+        body = _decoded(content) if content is not None else None
         self._step.drop(None if body is None else Completion(body=body))
 
     # A whole answer
@@ -106,7 +108,7 @@ class Exchange:
         if status != 200:
             stale = self.fail(provider_error(status, headers, content))
             return stale or Reply(status=status, headers=passed_on(headers, self._status, self._key), content=content)
-        body = decode_json(content) if len(content) <= MOST_COLLECTED_BYTES else {}
+        body = _decoded(content)
         if body is None:
             self.fail(IncompleteStream("it is no JSON object"))
         else:
@@ -204,6 +206,11 @@ class Exchange:
             response = self._chunks[-1].get("response")
             return response if isinstance(response, dict) else {}
         return assemble(self._chunks, choices=self._inbound.request.parameters.get("n") or 1)
+
+
+def _decoded(content: bytes) -> dict[str, Any] | None:
+    """The JSON object of an answer; empty for one that is too large to look into, None for what is none."""
+    return decode_json(content) if is_small(content, MOST_COLLECTED_BYTES, MOST_ANSWER_VALUES) else {}
 
 
 def _split_blocks(data: bytes) -> list[bytes]:

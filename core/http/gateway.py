@@ -29,7 +29,7 @@ from ..monitoring import RecentHealth, prometheus
 from .callers import CREDENTIALS, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed, Pending
-from .inbound import OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
+from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
 from .reply import Reply, error_reply, of_the_answer, passed_on
 from .upstream import upstream_client, upstream_url
 
@@ -37,8 +37,6 @@ logger = logging.getLogger("encore.gateway")
 
 DEEPEST: Final = 100
 """JSON nested deeper is refused."""
-AT_ONCE_BYTES: Final = 100_000
-"""A longer body is read on a thread: others shall not wait for it."""
 NO_NAMESPACE: Final = "no-namespace"
 
 UNKNOWN_CALLER: Final = Refused(401, "Incorrect API key provided to the gateway.", "invalid_api_key")
@@ -147,6 +145,7 @@ class Gateway:
             connection.query,
             connection.headers,
             content,
+            most_bytes=self._cache.config.limits.max_request_bytes,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")

@@ -20,6 +20,11 @@ from .controls import BODY_FIELD, controls_from_headers, pop_controls
 
 OWN_HEADERS: Final = "x-encore-"
 
+AT_ONCE_BYTES: Final = 100_000
+"""A longer body is read, and looked up, on a thread: others shall not wait for it."""
+MOST_VALUES: Final = 100_000
+"""Values in the JSON of a request: with more it passes as it is."""
+
 _CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
 # Who calls, what carries the message and what follows it on its way: none of it changes the answer. Credentials are
@@ -85,12 +90,15 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
         return encode_json({**self.body, "stream_options": options})
 
 
-def read(target: Target, query: str, headers: Mapping[str, str], content: bytes) -> Inbound | None:
+def read(
+    target: Target, query: str, headers: Mapping[str, str], content: bytes, *, most_bytes: int = 1_000_000
+) -> Inbound | None:
     """The request, or None when it is not one that the cache understands. Names of headers are in lower case.
 
-    Raises InvalidInput for controls with invalid values.
+    What is larger than `most_bytes`, or has too many values, is not even decoded. Raises InvalidInput for controls with
+    invalid values.
     """
-    body = decode_json(content)
+    body = decode_json(content) if is_small(content, most_bytes, MOST_VALUES) else None
     if body is None:
         return None
     says_controls = BODY_FIELD in body
@@ -129,6 +137,17 @@ def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     }
 
 
+def is_small(content: bytes, most_bytes: int, most_values: int) -> bool:
+    """Whether JSON may be decoded: values take up to a hundred times the memory of their text, and hold everybody up.
+
+    Counts the signs that stand before a value; those in texts count too.
+    """
+    size = len(content)
+    if size > most_bytes:
+        return False
+    return size <= most_values or sum(map(content.count, (b",", b":", b"[", b"{"))) <= most_values
+
+
 def decode_json(content: bytes) -> dict[str, Any] | None:
     """The JSON object in the bytes; None for anything else."""
     try:
@@ -145,11 +164,15 @@ def decode_json(content: bytes) -> dict[str, Any] | None:
 
 
 def is_deeper(levels: int, content: bytes, body: dict[str, Any] | None) -> bool:
-    """Whether JSON is nested deeper; `body` is what it was read as, None when it could not be."""
+    """Whether JSON is nested deeper; `body` is what it was read as, None when it was not.
+
+    Of what is too large to be decoded it is only seen when it is nested ten times as deep.
+    """
     if content.count(b"[") + content.count(b"{") <= levels:
         return False
+    decode = _decode if len(content) <= MOST_VALUES else _skip
     try:
-        inner: list[Any] = [_decode(content) if body is None else body]
+        inner: list[Any] = [decode(content) if body is None else body]
     except msgspec.DecodeError:
         return False
     except RecursionError:
@@ -175,4 +198,5 @@ def _refuse_constant(name: str) -> None:
 
 
 _decode = msgspec.json.Decoder().decode
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode

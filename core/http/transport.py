@@ -8,15 +8,17 @@ Requests for answers go through the cache, everything else passes through untouc
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from ..cache import LLMCache
+from ..concurrency import in_thread
 from ..errors import InvalidInput
 from .driver import AsyncAnswering, answer
-from .inbound import OWN_HEADERS, Inbound, read, target_of
+from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, read, target_of
 from .reply import Reply, from_error
 
 
@@ -32,7 +34,7 @@ class CachingTransport(httpx2.BaseTransport):
         if target_of(request.method, request.url.path) is None:
             return self._upstream.handle_request(request)
         content = request.read()
-        inbound = _inbound(request, content)
+        inbound = _inbound(request, content, self._cache.config.limits.max_request_bytes)
         if inbound is None:
             return self._upstream.handle_request(request)
         if isinstance(inbound, Reply):
@@ -66,7 +68,8 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
         if target_of(request.method, request.url.path) is None:
             return await self._upstream.handle_async_request(request)
         content = await request.aread()
-        inbound = _inbound(request, content)
+        reading = partial(_inbound, request, content, self._cache.config.limits.max_request_bytes)
+        inbound = reading() if len(content) <= AT_ONCE_BYTES else await in_thread(reading)
         if inbound is None:
             return await self._upstream.handle_async_request(request)
         if isinstance(inbound, Reply):
@@ -122,13 +125,13 @@ def encore_async_client(cache: LLMCache, **options: Any) -> httpx2.AsyncClient:
     return _AsyncCachingClient(cache, **options)
 
 
-def _inbound(request: httpx2.Request, content: bytes) -> Inbound | Reply | None:
+def _inbound(request: httpx2.Request, content: bytes, most_bytes: int) -> Inbound | Reply | None:
     url = request.url
     target = target_of(request.method, str(url.copy_with(query=None, fragment=None)))
     if target is None:
         return None
     try:
-        return read(target, url.query.decode("ascii"), dict(request.headers), content)
+        return read(target, url.query.decode("ascii"), dict(request.headers), content, most_bytes=most_bytes)
     except InvalidInput as error:
         return from_error(error)
 

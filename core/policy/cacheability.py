@@ -112,7 +112,7 @@ def _is_stateful(request: ChatRequest) -> bool:
 
 
 def _is_callers_tool(tool: Any) -> bool:
-    return isinstance(tool, Mapping) and tool.get("type", "function") in _CALLERS_TOOLS
+    return isinstance(tool, Mapping) and str(tool.get("type", "function")) in _CALLERS_TOOLS
 
 
 def effective_strategy(request: ChatRequest, controls: Controls, configured: CacheStrategy) -> CacheStrategy:

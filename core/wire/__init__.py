@@ -4,6 +4,7 @@ from .answers import answer_text, readable
 from .chat import assemble, replay, split, without_usage
 from .events import DONE, EventReader, encode_event
 from .responses import assemble_response, split_response
+from .shapes import has_known_shape
 
 __all__ = [
     "DONE",
@@ -12,6 +13,7 @@ __all__ = [
     "assemble",
     "assemble_response",
     "encode_event",
+    "has_known_shape",
     "readable",
     "replay",
     "split",
