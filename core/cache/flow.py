@@ -19,7 +19,7 @@ from cachetools import TTLCache
 
 from .. import policy
 from ..errors import NotCached
-from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind, Stamp
 from ..stores import Found, Lookup, MissReason, codec
 from ..text import without_text
 from .call import Call, went_away
@@ -211,7 +211,7 @@ class RequestFlow:
         completion = fetched.completion
         provider_ms = call.provider_ms()
         try:
-            entry, value, not_stored = yield from self._kept(call, miss, fetched)
+            entry, value, not_stored = yield from self._kept(call, miss.stamp, fetched, unstamped=miss.reason)
             if lease is not None:
                 yield from lease.end(value, alone=value is None)
         except BaseException:
@@ -236,13 +236,15 @@ class RequestFlow:
             seconds = entry.header.fresh_until - entry.header.created_at
         return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
 
-    def _kept(self, call: Call, miss: Miss, fetched: Fetched) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
+    def _kept(
+        self, call: Call, stamp: Stamp | None, fetched: Fetched, *, unstamped: str
+    ) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
         """The entry made of an answer, its stored form, and "" or why it was not stored.
 
         The caller gets the answer, whatever is odd about it.
         """
         try:
-            entry = self._writer.entry(call, miss.stamp, fetched.completion, fetched.chunks, unstamped=miss.reason)
+            entry = self._writer.entry(call, stamp, fetched.completion, fetched.chunks, unstamped=unstamped)
             if isinstance(entry, str):
                 return None, None, entry
             value, not_stored = yield from self._writer.keep(call, entry)
@@ -310,11 +312,8 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry = self._writer.entry(call, stamp, completion, None, unstamped=MissReason.STORE_DOWN)
-        if isinstance(entry, str):
-            return entry
-        _, not_stored = yield from self._writer.keep(call, entry)
-        if not_stored:
+        entry, _, not_stored = yield from self._kept(call, stamp, Fetched(completion), unstamped=MissReason.STORE_DOWN)
+        if entry is None or not_stored:
             return not_stored
         outcome = Outcome(
             kind=OutcomeKind.MISS,
