@@ -24,7 +24,15 @@ from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
 from .settings import Settings
 from .stores import MemoryStore, Store
-from .stores.redis import RedisStore, ServerKind, embedded, parse_address, patient_client, request_client
+from .stores.redis import (
+    RedisStore,
+    ServerKind,
+    claim_form,
+    embedded,
+    parse_address,
+    patient_client,
+    request_client,
+)
 
 if TYPE_CHECKING:
     from .providers import Provider
@@ -159,6 +167,7 @@ def _base(settings: Settings, store: Store | None, clock: Clock, operator_timeou
     if url is not None:
         request_redis = request_client(url, settings.redis_timeout_seconds)
         redis = patient_client(url, operator_timeout_seconds)
+        claim_form(redis)
         store, operator_store = RedisStore(request_redis), RedisStore(redis)
         jobs_url = queue_url(settings)
         queue_redis = patient_client(jobs_url, operator_timeout_seconds) if jobs_url is not None else None

@@ -3,38 +3,75 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast, overload
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+import msgspec
+from cachetools import FIFOCache
 
 from .cache import Hit, ask, ask_async, settle, settle_async
+from .keys import Unnameable, function_name, readable_name
 from .models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
 
 if TYPE_CHECKING:
     from .cache import LLMCache
 
+logger = logging.getLogger("encore.function")
+
+UNNAMED: Final = "unnamed-function"
+"""Why a call bypasses the cache whose function was made with something that has no stable form."""
+TEXT: Final = "response"
+TOKENS: Final = "tokens_used"
+_MADE: Final = "function_call"
+"""Where a stored answer keeps how long it took, and what else a mapping held."""
+
+_warned_of: FIFOCache[str, bool] = FIFOCache(1000)
+
+Returned = TypeVar("Returned", str, Mapping[str, Any])
+
+
+class CachedText(str):
+    """The text that a function returned, and how it came about. Times are in milliseconds.
+
+    `cached`: the function was not called for it. `tokens_used` is None where the function did not say.
+    `original_latency_ms` is how long the function took to make it, `cache_age_seconds` how long ago, `key` the readable
+    key of the stored answer (empty when it is not kept).
+    """
+
+    cached: bool
+    tokens_used: int | None
+    latency_ms: float
+    original_latency_ms: float
+    cache_age_seconds: float
+    key: str
+
 
 @overload
 def cached_llm_call(
     cache: LLMCache,
-    llm_function: Callable[..., Awaitable[str]],
+    llm_function: Callable[..., Awaitable[Returned]],
     prompt: str,
     model: str,
     *,
     controls: Controls = ...,
+    function_name: str | None = ...,
     **kwargs: Any,
-) -> Awaitable[str]: ...
+) -> Awaitable[Returned]: ...
 
 
 @overload
 def cached_llm_call(
     cache: LLMCache,
-    llm_function: Callable[..., str],
+    llm_function: Callable[..., Returned],
     prompt: str,
     model: str,
     *,
     controls: Controls = ...,
+    function_name: str | None = ...,
     **kwargs: Any,
-) -> str: ...
+) -> Returned: ...
 
 
 def cached_llm_call(
@@ -44,78 +81,149 @@ def cached_llm_call(
     model: str,
     *,
     controls: Controls = NO_CONTROLS,
+    function_name: str | None = None,
     **kwargs: Any,
 ) -> Any:
     """The result of `llm_function(prompt, model=model, **kwargs)`, from the cache when that call was answered before.
 
-    Two calls are equal when function name, prompt, model and `kwargs` (as far as they change an answer) are; functions
-    without a name of their own (lambdas) that answer differently need different namespaces (`controls`). What the
-    function raises passes through, and only text is kept: None, an empty text and other values are returned as they
-    are. For a coroutine function the result is awaited.
+    The function returns a text, or a mapping with the text as `response` and perhaps `tokens_used`, a number. A text
+    comes back as a `CachedText`; a mapping as a dict that also holds what a `CachedText` bears. Anything else (None, an
+    empty text, a mapping that is not JSON) is returned as it is and not kept. What the function raises passes through.
+    For a coroutine function the result is awaited.
+
+    Two calls are equal when function, prompt, model and `kwargs` (as far as they change an answer) are. A function is
+    its code and what it was made with: bound arguments, closed-over values, attributes of its object; what it reads
+    from globals is not seen. One that holds other objects (a client, a list) shares answers with itself alone, and
+    one whose parts have no stable form bypasses the cache. Give such a one a `function_name`: then that alone says
+    which functions are equal.
     """
+    reason = ""
+    name = function_name
+    if name is None:
+        name, reason = _name(llm_function)
     request = ChatRequest(
         model=model,
         messages=[{"role": "user", "content": prompt}],
-        parameters={name: value for name, value in kwargs.items() if name not in UNKEYED_PARAMETERS}
-        | {"llm_function": _name(llm_function)},
-        unkeyed={name: value for name, value in kwargs.items() if name in UNKEYED_PARAMETERS},
+        parameters={key: value for key, value in kwargs.items() if key not in UNKEYED_PARAMETERS}
+        | {"llm_function": name},
+        unkeyed={key: value for key, value in kwargs.items() if key in UNKEYED_PARAMETERS},
         endpoint=FUNCTION_ENDPOINT,
     )
+    run = cache.run(request, controls, bypass=reason)
+    result = _Result(request, None if reason or function_name is not None else llm_function)
 
     def call() -> Any:
+        result.began = time.perf_counter()
         return llm_function(prompt, model=model, **kwargs)
 
     if _is_async(llm_function):
-        return _call_async(cache, call, request, controls)
-    return _call(cache, call, request, controls)
 
+        async def answered() -> Any:
+            step = await settle_async(run)
+            if isinstance(step, Hit):
+                return result.of(step.answer)
 
-def _call(cache: LLMCache, call: Callable[[], Any], request: ChatRequest, controls: Controls) -> Any:
-    step = settle(cache.run(request, controls))
+            async def asking() -> Completion:
+                return result.completion(await call())
+
+            return result.of(await ask_async(step, asking))
+
+        return answered()
+    step = settle(run)
     if isinstance(step, Hit):
-        return step.answer.completion.text
-    returned = _Returned(request)
-    return returned.by(ask(step, lambda: returned.completion(call())))
+        return result.of(step.answer)
+    return result.of(ask(step, lambda: result.completion(call())))
 
 
-async def _call_async(cache: LLMCache, call: Callable[[], Any], request: ChatRequest, controls: Controls) -> Any:
-    step = await settle_async(cache.run(request, controls))
-    if isinstance(step, Hit):
-        return step.answer.completion.text
-    returned = _Returned(request)
+class _Result:
+    """What one call comes to: what the function returned, as it is kept, and as the caller gets it.
 
-    async def asking() -> Completion:
-        return returned.completion(await call())
+    `function` is given where its name follows from what it holds: then that must be the same after it was called.
+    """
 
-    return returned.by(await ask_async(step, asking))
-
-
-class _Returned:
-    """What the function returned, and the completion that it is kept as."""
-
-    def __init__(self, request: ChatRequest) -> None:
+    def __init__(self, request: ChatRequest, function: Callable[..., Any] | None) -> None:
         self._request = request
-        self._result: Any = None
+        self._function = function
+        self.began = 0.0
+        self._returned: Any = None
         self._completion: Completion | None = None
 
-    def completion(self, result: Any) -> Completion:
-        """A text's completion; whatever else a function returns has no answer in it that could be kept."""
-        message = {"role": "assistant", "content": result if isinstance(result, str) else None}
-        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        body = {"object": "chat.completion", "model": self._request.model, "choices": choices}
-        self._result, self._completion = result, Completion(body=body)
+    def completion(self, returned: Any) -> Completion:
+        """The completion that a result is kept as; one without text is not kept."""
+        if self._function is not None and _name(self._function)[0] != self._request.parameters["llm_function"]:
+            _warn(self._function, "it changes what it holds when it is called, so that no call equals another")
+        text, rest = _parts(returned)
+        body: dict[str, Any] = {
+            "object": "chat.completion",
+            "model": self._request.model,
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"},
+            ],
+            _MADE: {"milliseconds": (time.perf_counter() - self.began) * 1000, "rest": rest},
+        }
+        if (tokens := _tokens(rest)) is not None:
+            # Of a sum nobody knows what the answer's part was: the cheaper kind, so that no saving is overstated.
+            body["usage"] = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+        self._returned, self._completion = returned, Completion(body=body)
         return self._completion
 
-    def by(self, answer: Answer) -> Any:
-        """The function's own result, unless a stored answer was served in its place."""
-        return self._result if answer.completion is self._completion else answer.completion.text
+    def of(self, answer: Answer) -> Any:
+        """What the caller gets: the function's own result or a stored one, with how it came about."""
+        is_cached = answer.completion is not self._completion
+        if not is_cached and _parts(self._returned)[0] is None:
+            return self._returned
+        text, made = answer.completion.text, answer.completion.body.get(_MADE) or {}
+        rest = made.get("rest")
+        about = {
+            "cached": is_cached,
+            TOKENS: _tokens(rest),
+            "latency_ms": answer.outcome.latency_ms,
+            "original_latency_ms": made.get("milliseconds", 0.0),
+            "cache_age_seconds": answer.age_seconds,
+            "key": answer.key,
+        }
+        if rest is not None:
+            return {TEXT: text, **rest, **about}
+        result = CachedText(text)
+        vars(result).update(about)
+        return result
 
 
-def _name(function: Callable[..., Any]) -> str:
-    """Module and name of a function, of the class for an object that can be called."""
-    inner = getattr(function, "func", function)  # functools.partial
-    named = inner if hasattr(inner, "__qualname__") else type(inner)
-    return f"{getattr(named, '__module__', '')}.{cast('str', named.__qualname__)}"
+def _parts(returned: Any) -> tuple[str | None, dict[str, Any] | None]:
+    """The text of a result, and what else a mapping holds as JSON reads it; (None, None) for what is not kept."""
+    if isinstance(returned, str):
+        return str(returned), None
+    if not isinstance(returned, Mapping) or not isinstance(returned.get(TEXT), str):
+        return None, None
+    try:
+        rest = msgspec.json.decode(msgspec.json.encode({key: returned[key] for key in returned if key != TEXT}))
+    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError):
+        return None, None
+    return str(returned[TEXT]), rest
+
+
+def _tokens(rest: Mapping[str, Any] | None) -> int | None:
+    tokens = rest.get(TOKENS) if rest is not None else None
+    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
+
+
+def _name(function: Callable[..., Any]) -> tuple[str, str]:
+    """The name of a function for the key, or its readable one and the reason why its calls bypass the cache."""
+    try:
+        return function_name(function), ""
+    except Unnameable as error:
+        _warn(function, f"it was made with a {error.what}, which has no stable form")
+        return readable_name(function), UNNAMED
+
+
+def _warn(function: Callable[..., Any], why: str) -> None:
+    """Says once of each function why its calls are never answered from the cache."""
+    name = readable_name(function)
+    if name not in _warned_of:
+        _warned_of[name] = True
+        logger.warning(
+            "calls of %s are not answered from the cache: %s; give cached_llm_call a function_name", name, why
+        )
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

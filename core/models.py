@@ -71,7 +71,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One chat-completion request, as given: nothing is reworded on its way to the provider.
 
     `parameters` are those that change the answer, `unkeyed` those of `UNKEYED_PARAMETERS`. `endpoint` is the API family
-    ("chat", "responses", "embeddings"), `base_url` the provider's, empty for the configured one.
+    ("chat", "responses", "embeddings"), `wire` whose wire form that is, `base_url` the provider's, empty for the
+    configured one.
     """
 
     model: str
@@ -79,6 +80,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any] = {}
     unkeyed: Mapping[str, Any] = {}
     endpoint: str = "chat"
+    wire: str = "openai"
     base_url: str = ""
 
     @classmethod
@@ -116,7 +118,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         API are messages as they are; what is to be embedded is one user message, whatever its form. `headers` are those
         that may change the answer.
         """
-        given = body.get("messages" if endpoint == "chat" else "input")
+        given: Any = body.get("messages" if endpoint == "chat" else "input")
         if endpoint == "embeddings" or (endpoint == "responses" and isinstance(given, str)):
             given = [{"role": "user", "content": given}] if given else None
         if not has_known_shape(body, given):
@@ -383,9 +385,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `detail` is set for hits, `copied` for those that the process served from its own memory. `reason` is one word of a
     bounded vocabulary: why it was a miss (`absent`, `invalidated`, `expired`, `corrupt`, `no-cache`, `max-age`,
     `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an error (the class of the provider's error).
-    `not_stored` says why a fresh answer was not kept. Latencies are milliseconds: `latency_ms` all that the caller
-    waited, `lookup_ms` the cache's part, `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the
-    served entry had cost, for hits only; `cost_usd` is what this call cost, for misses; None where no price is known.
+    `not_stored` says why a fresh answer was not kept, `forgone` names the caution without which a miss would have been
+    a hit. Latencies are milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part,
+    `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only;
+    `cost_usd` is what this call cost, for misses; None where no price is known.
     """
 
     kind: OutcomeKind
@@ -399,6 +402,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     collapsed: bool = False
     reason: str = ""
     not_stored: str = ""
+    forgone: str = ""
     ttl_class: str = ""
     similarity: float | None = None
     latency_ms: float = 0.0

@@ -156,6 +156,8 @@ def detail(record: RequestRecord) -> None:
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
         if record.not_stored and (why := outcomes.why_not_stored(record.not_stored)):
             st.markdown(f"The answer was not stored. {why}")
+        if record.forgone:
+            st.markdown(outcomes.why_forgone(record.forgone))
         if record.prompt is None:
             st.caption("Its prompt was not kept, or may not be shown (`ENCORE_RECORD_PROMPTS`).")
         else:

@@ -30,6 +30,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="whoever hides everything by a pattern needs no more right than for one entry",
+        file="core/invalidation/rights.py",
+        old="return share is None or share > LARGE_SHARE",
+        new="return False",
+        tests="tests/invalidation/test_rights.py",
+    ),
+    Mutant(
+        name="a run of a schedule has every right",
+        file="core/invalidation/schedules.py",
+        old="role=Role.ADMIN if is_admins else Role.OPERATOR",
+        new="role=Role.ADMIN",
+        tests="tests/invalidation/test_rights.py",
+    ),
+    Mutant(
         name="no fence: a late store is accepted",
         file="core/stores/redis/scripts/write.lua",
         old="if string.sub(record, 34, 53) ~= ARGV[2] then",
@@ -74,7 +88,7 @@ MUTANTS = (
     Mutant(
         name="the stamp is taken when the answer is stored",
         file="core/cache/flow.py",
-        old="self._writer.entry(call, miss.stamp, ",
+        old="self._writer.entry(call, stamp, ",
         new="self._writer.entry(call, (yield __import__('core.cache.effects', fromlist=['']).MakeRecord(call)).stamp, ",
         tests="tests/cache/test_cache.py",
     ),
@@ -630,9 +644,23 @@ MUTANTS = (
     Mutant(
         name="a caller may name any namespace",
         file="core/http/callers.py",
-        old='    namespace = f"{caller.namespace}.{controls.namespace}"',
-        new="    namespace = controls.namespace",
+        old='    part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"',
+        new="    part = controls.namespace",
         tests="tests/http/test_gateway.py",
+    ),
+    Mutant(
+        name="a caller can spell an operator's namespace",
+        file="core/keys/names.py",
+        old='PART_SEPARATOR: Final = "~"',
+        new='PART_SEPARATOR: Final = "."',
+        tests="tests/http/test_callers.py",
+    ),
+    Mutant(
+        name="a process starts beside a newer form",
+        file="core/stores/redis/form.py",
+        old="        raise InvalidSettings([problem])",
+        new="        logger.warning(problem)",
+        tests="tests/stores/redis/test_form.py",
     ),
     Mutant(
         name="a caller without a key is cached",
@@ -686,7 +714,7 @@ MUTANTS = (
     Mutant(
         name="functions share answers",
         file="core/function.py",
-        old='        | {"llm_function": _name(llm_function)},',
+        old='        | {"llm_function": name},',
         new="        | {},",
         tests="tests/test_function.py",
     ),
@@ -710,6 +738,27 @@ MUTANTS = (
         old="elseif holder then",
         new="elseif false then",
         tests="tests/stores/test_contract.py tests/stores/test_leases.py",
+    ),
+    Mutant(
+        name="functions made with other values share answers",
+        file="core/keys/callables.py",
+        old="            if _is_plain(value) or (isinstance(value, _FUNCTIONS) and value is not holder):\n",
+        new="            if True:\n                continue\n            if _is_plain(value):\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="functions made with objects share answers",
+        file="core/keys/callables.py",
+        old="        return form if is_plain else [_itself(holder), *form]\n",
+        new="        return form\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="a mapping is taken for the answer that it holds",
+        file="core/function.py",
+        old="        if rest is not None:\n            return {TEXT: text, **rest, **about}\n",
+        new="",
+        tests="tests/test_function.py",
     ),
     Mutant(
         name="a forked child goes on with the locks and threads of its parent",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -88,6 +91,65 @@ def test_arguments_that_do_not_change_the_answer_do_not_split_it(cache):
         assert cached_llm_call(cache, model.ask, PROMPT, "gpt-4o", user=user, timeout=3) == "answer 1"
 
 
+class Client:
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        self.calls = 0
+
+    def ask(self, prompt: str, model: str) -> str:
+        self.calls += 1
+        return f"for {self.tenant}"
+
+
+def test_what_a_function_was_made_with_is_part_of_the_call(cache, outcomes):
+    def ask(prompt: str, model: str, system: str) -> str:
+        return f"like a {system}"
+
+    for _ in range(2):
+        for system in ("pirate", "lawyer"):
+            bound = functools.partial(ask, system=system)
+            assert cached_llm_call(cache, bound, PROMPT, "gpt-4o") == f"like a {system}"
+        for tenant in ("acme", "globex"):
+            assert cached_llm_call(cache, Client(tenant).ask, PROMPT, "gpt-4o") == f"for {tenant}"
+    assert outcomes.words() == ["miss (absent), stored"] * 4 + ["hit (exact)"] * 4
+
+
+def test_a_function_without_a_stable_form_bypasses_and_says_so_once_until_it_has_a_name(cache, outcomes, caplog):
+    def ask(prompt: str, model: str, client: object) -> str:
+        return "an answer"
+
+    for _ in range(2):
+        cached_llm_call(cache, functools.partial(ask, client=object()), PROMPT, "gpt-4o")
+    assert outcomes.words() == ["bypass (unnamed-function)"] * 2
+    (line,) = caplog.messages
+    assert "function_name" in line
+    assert "object" in line
+    for _ in range(2):
+        cached_llm_call(cache, functools.partial(ask, client=object()), PROMPT, "gpt-4o", function_name="asking")
+    assert outcomes.words()[2:] == ["miss (absent), stored", "hit (exact)"]
+
+
+def test_names_keep_functions_apart(cache):
+    for name in ("a", "b"):
+        model = Model(f"answer of {name}")
+        assert cached_llm_call(cache, model.ask, PROMPT, "gpt-4o", function_name=name) == f"answer of {name}"
+
+
+def test_a_function_that_changes_what_it_holds_is_never_answered_wrongly_and_says_so(cache, caplog):
+    class Chat:
+        def __init__(self) -> None:
+            self.said = ""
+
+        def ask(self, prompt: str, model: str) -> str:
+            self.said = f"{self.said} {prompt}"
+            return self.said
+
+    chat = Chat()
+    first, second = (cached_llm_call(cache, chat.ask, "again", "gpt-4o") for _ in range(2))
+    assert (first, second) == (" again", " again again")
+    assert ["changes what it holds" in line for line in caplog.messages] == [True]
+
+
 def test_functions_do_not_share_answers(cache):
     def shout(prompt: str, model: str) -> str:
         return "LOUD"
@@ -116,7 +178,10 @@ def test_a_function_and_the_provider_do_not_share_answers():
     assert cached_llm_call(cache, Model("made of it").ask, PROMPT, "gpt-4o") == "made of it"
 
 
-@pytest.mark.parametrize("nothing", [None, "", "  ", 7, {"text": "not a text"}])
+@pytest.mark.parametrize(
+    "nothing",
+    [None, "", "  ", 7, {"text": "not a text"}, {"response": 7}, {"response": "x", "it": object()}],
+)
 def test_what_is_no_text_is_returned_and_not_kept(cache, nothing):
     model = Model(nothing, nothing)
     for _ in range(2):
@@ -158,6 +223,90 @@ def test_controls_are_the_callers(cache):
     assert len(model.calls) == 3
 
 
+def call_once(cache: LLMCache, function: Any, is_async: bool, **arguments: Any) -> Any:
+    """One call, by the function or by a coroutine function that does as it does."""
+    if not is_async:
+        return cached_llm_call(cache, function, PROMPT, "gpt-4o", **arguments)
+
+    async def asking(prompt: str, model: str, **kwargs: object) -> Any:
+        return function(prompt, model, **kwargs)
+
+    return asyncio.run(cached_llm_call(cache, asking, PROMPT, "gpt-4o", function_name="asking", **arguments))
+
+
+BEARS = ("cached", "tokens_used", "latency_ms", "original_latency_ms", "cache_age_seconds", "key")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_text_says_how_it_came_about(cache, is_async):
+    model = Model()
+    first, second = (call_once(cache, model.ask, is_async) for _ in range(2))
+    assert (first, second) == ("answer 1", "answer 1")
+    assert isinstance(second, str)
+    assert (first.cached, second.cached) == (False, True)
+    assert first.tokens_used is second.tokens_used is None
+    assert first.key == second.key != ""
+    assert first.cache_age_seconds == 0
+    assert second.cache_age_seconds > 0
+    assert second.original_latency_ms == first.original_latency_ms
+    assert first.latency_ms >= first.original_latency_ms > 0
+    assert json.loads(json.dumps(second)) == "answer 1"
+    assert pickle.loads(pickle.dumps(second)).key == second.key
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_mapping_comes_back_as_one(cache, outcomes, is_async):
+    model = Model({"response": "Paris", "tokens_used": 42, "finish": ["stop", {"deep": None}]})
+    first, second = (call_once(cache, model.ask, is_async) for _ in range(2))
+    assert outcomes.words() == ["miss (absent), stored", "hit (exact)"]
+    assert len(model.calls) == 1
+    for result in (first, second):
+        assert {name: result[name] for name in ("response", "tokens_used", "finish")} == {
+            "response": "Paris",
+            "tokens_used": 42,
+            "finish": ["stop", {"deep": None}],
+        }
+        assert set(BEARS) < set(result)
+    assert (first["cached"], second["cached"]) == (False, True)
+    assert first["key"] == second["key"] != ""
+    assert outcomes.all[0].input_tokens + outcomes.all[0].output_tokens == 42
+    assert outcomes.all[1].saved_input_tokens + outcomes.all[1].saved_output_tokens == 42
+
+
+@pytest.mark.parametrize("tokens", [None, -1, "many", True, 1.5])
+def test_tokens_that_make_no_sense_are_not_counted(cache, tokens):
+    model = Model({"response": "Paris", "tokens_used": tokens})
+    first, second = (cached_llm_call(cache, model.ask, PROMPT, "gpt-4o") for _ in range(2))
+    assert (first["tokens_used"], second["tokens_used"], second["cached"]) == (None, None, True)
+
+
+def test_a_bypass_says_so_too(cache):
+    text = cached_llm_call(cache, Model("warm").ask, PROMPT, "gpt-4o", temperature=1.5)
+    assert (text, text.cached, text.key) == ("warm", False, "")
+    result = cached_llm_call(cache, Model({"response": "warm"}).ask, PROMPT, "gpt-4o", temperature=1.5)
+    assert (result["response"], result["cached"], result["key"]) == ("warm", False, "")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_mapping", [False, True])
+def test_an_old_answer_is_given_in_the_same_form_when_the_function_fails(is_async, is_mapping):
+    now = [1_800_000_000.0]
+    cache = LLMCache(CacheConfig(stale_if_error_seconds=30 * 86_400), clock=lambda: now[0])
+    answer = {"response": "old", "tokens_used": 3} if is_mapping else "old"
+    model = Model(answer, ConnectionError("down"))
+    assert read(call_once(cache, model.ask, is_async), "cached") is False
+    now[0] += 8 * 86_400
+    stale = call_once(cache, model.ask, is_async)
+    assert len(model.calls) == 2
+    assert read(stale, "cached") is True
+    assert read(stale, "cache_age_seconds") == 8 * 86_400
+    assert (stale["response"] if is_mapping else stale) == "old"
+
+
+def read(result: Any, name: str) -> Any:
+    return result[name] if isinstance(result, dict) else getattr(result, name)
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_equal_calls_at_once_are_one_call(is_async):
     cache = LLMCache(CacheConfig())
@@ -183,4 +332,5 @@ def test_equal_calls_at_once_are_one_call(is_async):
         assert entered.wait(120)
         opened.set()
         assert {answer.result(120) for answer in answers} == {"answer"}
+        assert sorted(answer.result().cached for answer in answers) == [False] + [True] * 7
     assert len(calls) == 1

@@ -180,6 +180,10 @@ class AuditTrail:
             allowed(self.actor, action)
         return self.name
 
+    def may(self, action: Action) -> bool:
+        """Whether the actor's role allows an action."""
+        return isinstance(self.actor, str) or self.actor.may(action)
+
     def record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> AuditRecord:
         """Appends a record of an act. `at` is Unix seconds, now by default. One round trip.
 

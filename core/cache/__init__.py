@@ -2,7 +2,7 @@
 
 from .bypass import EVERYTHING, Bypassed, BypassSwitch
 from .cache import LLMCache
-from .call import Prepared
+from .call import Caution, Prepared
 from .config import CacheConfig
 from .drivers import drive_async
 from .effects import Effect, Run
@@ -14,7 +14,7 @@ from .writer import OTHER_BUCKET, SAME_WORDING
 
 __all__ = [
     "EVERYTHING", "OTHER_BUCKET", "SAME_WORDING", "Asking", "Bypass", "BypassSwitch", "Bypassed", "CacheConfig",
-    "Effect", "Follow", "Hedge", "Hit", "LLMCache", "Lead", "Prepared", "RefreshQueue", "Run", "Step",
+    "Caution", "Effect", "Follow", "Hedge", "Hit", "LLMCache", "Lead", "Prepared", "RefreshQueue", "Run", "Step",
     "ask", "ask_async", "drive_async", "give_up", "race", "race_async", "refresh", "settle", "settle_async",
     "wants_usage",
 ]  # fmt: skip

@@ -91,7 +91,7 @@ class LLMCache:
             semantic=semantic,
             switch=switch,
         )
-        outcomes = OutcomeRecorder(price, clock, log_hits=config.log_hits)
+        outcomes = OutcomeRecorder(price, clock, wider_forms=self._preparation.wider_forms, log_hits=config.log_hits)
         self._reader = RequestReader(self.copies, clock)
         writer = Writer(config, outcomes, clock)
         self._flow = RequestFlow(

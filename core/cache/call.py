@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -26,12 +27,22 @@ class Recorder(Protocol):
         ...
 
 
+class Caution(StrEnum):
+    """Why an answer is shared less widely than it could be: the reason on a miss where nothing was stored for it.
+
+    The hits that a caution costs are counted (`core.metrics.ForgoneHits`).
+    """
+
+    MATERIAL = "may be material"
+
+
 class Keyed(msgspec.Struct, frozen=True):
-    """A request with an identity: the key of its answer and the TTL."""
+    """A request with an identity: the key of its answer and the TTL. `cautions` keep it from sharing more widely."""
 
     identity: Identity
     slot: Slot
     ttl: TTLDecision
+    cautions: tuple[Caution, ...] = ()
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +63,7 @@ class Call:
     identity: Identity
     slot: Slot
     ttl: TTLDecision
+    cautions: tuple[Caution, ...] = ()
     key = ""
     """The readable key that the answer has or will have; empty for a bypass."""
     prompt: str | None = None
@@ -81,6 +93,7 @@ class Call:
         keyed = prepared.keyed
         if keyed is not None:
             self.identity, self.slot, self.ttl = keyed.identity, keyed.slot, keyed.ttl
+            self.cautions = keyed.cautions
             self.key, self.prompt = keyed.identity.key, keyed.identity.prompt
 
     def pass_by(self, reason: str) -> None:

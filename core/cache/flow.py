@@ -218,23 +218,16 @@ class RequestFlow:
             if lease is not None:
                 lease.drop()
             raise
-        cost_usd = self._outcomes.cost(call.request, completion) if entry is None else entry.header.cost_usd
-        outcome = self._outcomes.record(
+        return self._outcomes.generated(
             call,
-            OutcomeKind.MISS,
-            reason=miss.reason,
-            stored=not not_stored,
+            completion,
+            entry,
             not_stored=not_stored,
-            ttl_class=call.ttl.ttl_class,
-            similarity=miss.similarity,
             provider_ms=provider_ms,
-            tokens=completion.tokens,
-            cost_usd=cost_usd,
+            reason=miss.reason,
+            stamp=miss.stamp,
+            similarity=miss.similarity,
         )
-        seconds = 0.0
-        if outcome.stored and entry is not None:
-            seconds = entry.header.fresh_until - entry.header.created_at
-        return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
 
     def _kept(
         self, call: Call, stamp: Stamp | None, fetched: Fetched, *, unstamped: str

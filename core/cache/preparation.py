@@ -5,14 +5,17 @@ Pure in the request, its controls and the configuration; hits repeat their reque
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import assert_never
+
 import msgspec
 
 from .. import policy
 from ..errors import InvalidInput
-from ..keys import Slot, Unkeyable, identify
+from ..keys import Slot, Unkeyable, identify, normalized_digest
 from ..models import NO_CONTROLS, ChatRequest, Controls
 from ..policy import TTLPolicy
-from .call import Keyed, Prepared
+from .call import Call, Caution, Keyed, Prepared
 from .config import CacheConfig
 
 UNENCODABLE = "unencodable"
@@ -89,6 +92,20 @@ class Preparation:
         except Unkeyable as error:
             return error.reason
         return Keyed(identity, self.slot(namespace, identity.bucket), ttl)
+
+    def wider_forms(self, call: Call) -> Iterator[tuple[Caution, bytes]]:
+        """By caution, the digest under which the answer would be shared without it. For misses: a hit needs none."""
+        identity = call.identity
+        for caution in call.cautions:
+            match caution:
+                case Caution.MATERIAL:
+                    form = normalized_digest(
+                        identity.scope, identity.prompt, strip_stop_words=self._config.strip_stop_words
+                    )
+                case _:
+                    assert_never(caution)
+            if form is not None:
+                yield caution, form
 
     def slot(self, namespace: str, bucket: int) -> Slot:
         """The key names of a bucket. Raises InvalidInput for a namespace that is not a valid name."""

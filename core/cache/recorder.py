@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..keys import readable_key
-from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Usage
-from ..stores import Found
+from ..metrics import ForgoneHits
+from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Stamp, Usage
+from ..stores import Found, MissReason
 from ..text import is_name
-from .call import Call, went_away
+from .call import Call, Caution, went_away
 
 logger = logging.getLogger("encore.cache")
 
@@ -17,14 +18,24 @@ NANO_USD = 1_000_000_000
 
 
 class OutcomeRecorder:
-    """Counts what has become of requests. `price` gives US dollars for a model and its tokens, None if unknown."""
+    """Counts what has become of requests. `price` gives US dollars for a model and its tokens, None if unknown.
+
+    `wider_forms` gives, by caution, the digest under which a request's answer would be shared without that caution.
+    """
 
     def __init__(
-        self, price: Callable[[str, Usage], float | None], clock: Callable[[], float], *, log_hits: bool = False
+        self,
+        price: Callable[[str, Usage], float | None],
+        clock: Callable[[], float],
+        *,
+        wider_forms: Callable[[Call], Iterable[tuple[Caution, bytes]]] = lambda call: (),
+        log_hits: bool = False,
     ) -> None:
         self._price = price
         self._clock = clock
+        self._wider_forms = wider_forms
         self._log_hits = log_hits
+        self._forgone = ForgoneHits()
 
     def hit(
         self, call: Call, found: Found, reason: str = "", *, bucket: int | None = None, similarity: float | None = None
@@ -52,7 +63,7 @@ class OutcomeRecorder:
             saved_input_tokens=header.input_tokens,
             saved_output_tokens=header.output_tokens,
             saved_cost_usd=header.cost_usd,
-            saved_ms=max(0.0, header.latency_ms - latency_ms),
+            saved_ms=header.latency_ms - latency_ms if header.latency_ms > latency_ms else 0.0,
             similarity=similarity,
             key=key,
             at=now,
@@ -67,6 +78,54 @@ class OutcomeRecorder:
         """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
         return answer_of(entry, outcome, self._clock())
+
+    def generated(
+        self,
+        call: Call,
+        completion: Completion,
+        entry: CacheEntry | None,
+        *,
+        not_stored: str,
+        provider_ms: float,
+        reason: str,
+        stamp: Stamp | None,
+        similarity: float | None,
+    ) -> Answer:
+        """Records a miss that got an answer from the provider, and returns that answer.
+
+        `entry` is what would be stored of it, and was unless `not_stored` says why it was not. `reason`, `stamp` and
+        `similarity` are of the lookup that missed.
+        """
+        stored = None if not_stored else entry
+        outcome = self.record(
+            call,
+            OutcomeKind.MISS,
+            reason=reason,
+            stored=stored is not None,
+            not_stored=not_stored,
+            forgone=self._forgone_by(call, stamp, stored) if call.cautions else "",
+            ttl_class=call.ttl.ttl_class,
+            similarity=similarity,
+            provider_ms=provider_ms,
+            tokens=completion.tokens,
+            cost_usd=self.cost(call.request, completion) if entry is None else entry.header.cost_usd,
+        )
+        seconds = stored.header.fresh_until - stored.header.created_at if stored is not None else 0.0
+        return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
+
+    def _forgone_by(self, call: Call, stamp: Stamp | None, stored: CacheEntry | None) -> str:
+        """The caution without which the miss would have been a hit; remembers the answer for later misses."""
+        forgone = ""
+        exact, controls = call.identity.exact, call.controls
+        # Whoever asks for a fresh or young answer might have missed anyway.
+        sequence = stamp.sequence if stamp and not controls.no_cache and controls.max_age is None else None
+        for caution, form in self._wider_forms(call):
+            if sequence is not None and self._forgone.is_forgone(form, exact, sequence=sequence, now=self._clock()):
+                forgone = forgone or caution
+            elif stored is not None:
+                header = stored.header
+                self._forgone.keep(form, exact, stored_at=header.created_at, fresh_until=header.fresh_until)
+        return forgone
 
     def passed(self, call: Call, completion: Completion) -> Answer:
         """Records a bypass that got an answer from the provider, and returns that answer."""
@@ -114,6 +173,7 @@ class OutcomeRecorder:
         reason: str = "",
         stored: bool = False,
         not_stored: str = "",
+        forgone: str = "",
         collapsed: bool = False,
         ttl_class: str = "",
         similarity: float | None = None,
@@ -121,7 +181,9 @@ class OutcomeRecorder:
         tokens: Usage | None = None,
         cost_usd: float | None = None,
     ) -> Outcome:
-        """Counts a request that was no hit."""
+        """Counts a request that was no hit. A miss for which nothing was stored says which caution it had."""
+        if reason == MissReason.ABSENT and call.cautions:
+            reason = forgone or call.cautions[0]
         outcome = Outcome(
             kind=kind,
             namespace=call.namespace,
@@ -131,6 +193,7 @@ class OutcomeRecorder:
             collapsed=collapsed,
             reason=reason,
             not_stored=not_stored,
+            forgone=forgone,
             ttl_class=ttl_class,
             similarity=similarity,
             latency_ms=call.elapsed_ms(),
@@ -149,11 +212,12 @@ class OutcomeRecorder:
 
 def answer_of(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
     """The `Answer` a caller gets for a stored entry. `now` is Unix seconds."""
+    header = entry.header
     return Answer(
         completion=Completion(body=entry.body or {}),
         outcome=outcome,
         key=outcome.key,
-        age_seconds=max(0.0, now - entry.header.created_at),
-        ttl_seconds=max(0.0, entry.header.fresh_until - now),
+        age_seconds=now - header.created_at if now > header.created_at else 0.0,
+        ttl_seconds=header.fresh_until - now if header.fresh_until > now else 0.0,
         similarity=outcome.similarity,
     )

@@ -3,6 +3,7 @@
 from . import audit as auditing
 from . import bypass as bypassing
 from . import calibrate as calibrating
+from . import clean as cleaning
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import replay as sending
@@ -18,6 +19,7 @@ __all__ = [
     "auditing",
     "bypassing",
     "calibrating",
+    "cleaning",
     "cli",
     "command",
     "invalidating",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import MethodType
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary, WeakMethod
@@ -63,7 +65,7 @@ class BackgroundWorker:
 
     def _begin(self) -> None:
         self._lock = threading.RLock()  # the garbage collector may end a request on a thread that is in here
-        self._is_due = threading.Event()
+        self._due: queue.SimpleQueue[None] = queue.SimpleQueue()  # the garbage collector may wake it in its own midst
         self._is_stopped = False
         self._idle_rounds = 0
         self._failing = ""
@@ -81,7 +83,7 @@ class BackgroundWorker:
 
     def wake(self) -> None:
         """Has a round begin now instead of when it is due; starts the thread if there is none. Returns at once."""
-        self._is_due.set()
+        self._due.put(None)
         self.start()
 
     def stop(self, seconds: float) -> None:
@@ -89,16 +91,21 @@ class BackgroundWorker:
         with self._lock:
             self._is_stopped = True
             thread = self.thread
-        self._is_due.set()
+        self._due.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join(seconds)
 
     def _keep_working(self) -> None:
         while self._goes_on():
-            self._is_due.wait(self._every_seconds)
-            self._is_due.clear()
+            self._wait_until_due()
             if not self._is_stopped:
                 self._idle_rounds = 0 if self._found_work() else self._idle_rounds + 1
+
+    def _wait_until_due(self) -> None:
+        with suppress(queue.Empty):
+            self._due.get(timeout=self._every_seconds)
+            while True:  # one round is enough, however often it was woken
+                self._due.get_nowait()
 
     def _goes_on(self) -> bool:
         with self._lock:

@@ -13,6 +13,7 @@ from ..errors import CacheError
 from ..text import masked
 from .configuration import EffectiveSetting, effective_settings
 from .findings import Finding, Level
+from .forgone import forgone_findings
 from .invalidations import invalidation_findings
 from .provider import provider_findings
 from .queue import queue_findings
@@ -53,6 +54,7 @@ def diagnose(services: Services, *, now: float | None = None, outside: Iterable[
     findings += semantic_findings(settings)
     if is_reached:
         findings += _checked("redis", cache_url, lambda: invalidation_findings(services, at))[1]
+        findings += _checked("redis", cache_url, lambda: forgone_findings(services))[1]
     return Diagnosis(settings=tuple(effective_settings(settings)), findings=tuple(findings), at=at)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..bootstrap import Services
 from ..stores import Persistence, StoreInfo
-from ..stores.redis import OLDEST_VERSION
+from ..stores.redis import OLDEST_VERSION, has_older
 from ..text import share
 from .findings import Finding, Level
 
@@ -41,6 +41,13 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
     yield Finding(area="redis", level=Level.OK, text=f"Redis {info.version} answers in {milliseconds:.1f} ms.")
     settings = services.settings
     yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    if has_older(services.redis):
+        yield Finding(
+            area="redis",
+            level=Level.WARNING,
+            text="An older version of Encore has left answers and records here, which no lookup finds any more.",
+            remedy="When no older version uses this Redis any more: python -m core clean",
+        )
     seconds, microseconds = services.redis.time()
     skew = now - (seconds + microseconds / 1e6)
     if abs(skew) > SKEW_SECONDS:

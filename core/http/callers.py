@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys import NAMESPACE_PATTERN
+from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
 from ..models import Controls
 from ..settings import Settings
 
@@ -92,11 +92,10 @@ def own_controls(controls: Controls, caller: Caller) -> Controls:
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:
         return msgspec.structs.replace(controls, namespace=caller.namespace)
-    namespace = f"{caller.namespace}.{controls.namespace}"
-    if not re.fullmatch(NAMESPACE_PATTERN, namespace):
-        longest = 63 - len(caller.namespace)
-        raise InvalidInput("X-Encore-Namespace", f"use at most {longest} letters, digits, dots, dashes and underscores")
-    return msgspec.structs.replace(controls, namespace=namespace)
+    if not re.fullmatch(OWN_NAMESPACE_PATTERN, controls.namespace):
+        raise InvalidInput("X-Encore-Namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
+    part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"
+    return msgspec.structs.replace(controls, namespace=part)
 
 
 def is_loopback(host: str) -> bool:

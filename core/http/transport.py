@@ -2,14 +2,15 @@
 
     client = OpenAI(http_client=encore_client(cache))
 
-Requests for answers go through the cache, everything else passes through untouched. On a hit nothing is sent.
+Requests for answers go through the cache, everything else passes through untouched. On a hit nothing is sent. With
+`openai` 2, whose HTTP library is another one, it works alike: what the SDK gets is of its own library.
 """
 
 from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
@@ -17,7 +18,8 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from ..cache import LLMCache
 from ..concurrency import in_thread
 from ..errors import InvalidInput
-from .driver import AsyncAnswering, answer
+from ..providers import http_library
+from .driver import AsyncAnswering, AsyncPieces, Pieces, answer
 from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, read, target_of
 from .reply import Reply, from_error
 
@@ -38,7 +40,7 @@ class CachingTransport(httpx2.BaseTransport):
         if inbound is None:
             return self._upstream.handle_request(request)
         if isinstance(inbound, Reply):
-            return _whole(inbound)
+            return _whole(request, inbound)
 
         def send(body: bytes) -> httpx2.Response:
             return self._upstream.handle_request(_outgoing(request, body))
@@ -46,10 +48,10 @@ class CachingTransport(httpx2.BaseTransport):
         try:
             result = answer(self._cache, inbound, send, patience_seconds=_patience(request))
         except TimeoutError as error:
-            raise httpx2.ReadTimeout(str(error), request=request) from error
+            raise http_library(type(request)).ReadTimeout(str(error), request=request) from error
         if isinstance(result, Reply):
-            return _whole(result)
-        return httpx2.Response(200, headers=result.headers, stream=result.pieces)
+            return _whole(request, result)
+        return _response(request, 200, headers=result.headers, stream=_pieces(request, result.pieces))
 
     def close(self) -> None:
         """Ends the connections to the provider."""
@@ -73,7 +75,7 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
         if inbound is None:
             return await self._upstream.handle_async_request(request)
         if isinstance(inbound, Reply):
-            return _whole(inbound)
+            return _whole(request, inbound)
 
         async def send(body: bytes) -> httpx2.Response:
             return await self._upstream.handle_async_request(_outgoing(request, body))
@@ -83,10 +85,10 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
             step = await answering.begin()
             result = step if isinstance(step, Reply) else await answering.run(step)
         except TimeoutError as error:
-            raise httpx2.ReadTimeout(str(error), request=request) from error
+            raise http_library(type(request)).ReadTimeout(str(error), request=request) from error
         if isinstance(result, Reply):
-            return _whole(result)
-        return httpx2.Response(200, headers=result.headers, stream=result.pieces)
+            return _whole(request, result)
+        return _response(request, 200, headers=result.headers, stream=_async_pieces(request, result.pieces))
 
     async def aclose(self) -> None:
         """Ends the connections to the provider."""
@@ -143,11 +145,34 @@ def _outgoing(request: httpx2.Request, content: bytes) -> httpx2.Request:
         for name, value in request.headers.raw
         if not name.lower().startswith(OWN_HEADERS.encode()) and name.lower() != b"content-length"
     ]
-    return httpx2.Request(request.method, request.url, headers=headers, content=content, extensions=request.extensions)
+    return type(request)(request.method, request.url, headers=headers, content=content, extensions=request.extensions)
 
 
-def _whole(reply: Reply) -> httpx2.Response:
-    return httpx2.Response(reply.status, headers=reply.headers, content=reply.content)
+def _whole(request: httpx2.Request, reply: Reply) -> httpx2.Response:
+    return _response(request, reply.status, headers=reply.headers, content=reply.content)
+
+
+def _response(request: httpx2.Request, status: int, **parts: Any) -> httpx2.Response:
+    response: httpx2.Response = http_library(type(request)).Response(status, **parts)
+    return response
+
+
+def _pieces(request: httpx2.Request, pieces: Pieces) -> httpx2.SyncByteStream:
+    """The pieces as a stream of the request's own library."""
+    kind = http_library(type(request)).SyncByteStream
+    if isinstance(pieces, kind):
+        return cast("httpx2.SyncByteStream", pieces)
+    methods = {"__iter__": lambda _: iter(pieces), "close": lambda _: pieces.close()}
+    return cast("httpx2.SyncByteStream", type("Pieces", (kind,), methods)())
+
+
+def _async_pieces(request: httpx2.Request, pieces: AsyncPieces) -> httpx2.AsyncByteStream:
+    """The pieces as an awaited stream of the request's own library."""
+    kind = http_library(type(request)).AsyncByteStream
+    if isinstance(pieces, kind):
+        return cast("httpx2.AsyncByteStream", pieces)
+    methods = {"__aiter__": lambda _: aiter(pieces), "aclose": lambda _: pieces.aclose()}
+    return cast("httpx2.AsyncByteStream", type("AsyncPieces", (kind,), methods)())
 
 
 def _patience(request: httpx2.Request) -> float:

@@ -1,9 +1,10 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
 from .history import Invalidation, InvalidationState
-from .invalidator import CacheInvalidator, ending_hold, invalidating
+from .invalidator import CacheInvalidator
 from .preview import WORD, Preview, Previewed, PreviewRow
-from .schedules import LONGEST_NAME, Schedule, Schedules, scheduling
+from .rights import ending_hold, invalidating, scheduling
+from .schedules import LONGEST_NAME, Schedule, Schedules
 from .sweep import SweepProgress
 
 __all__ = [

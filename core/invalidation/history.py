@@ -35,7 +35,10 @@ class InvalidationState(StrEnum):
 
 
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
-    """One invalidation, out of the record and the audit log. Times are Unix seconds."""
+    """One invalidation, out of the record and the audit log. Times are Unix seconds.
+
+    `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked.
+    """
 
     id: str
     namespace: str
@@ -45,6 +48,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     applied_at: float
     due_at: float
     preview_count: int | None = None
+    share: float | None = None
     deleted: int | None = None
     freed_bytes: int | None = None
     finished_at: float | None = None
@@ -206,6 +210,7 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         applied_at=ban.created_at if ban else first.at,
         due_at=ban.due_at if ban else first.at + float(requested.details.get("hold_seconds") or 0),
         preview_count=requested.details.get("preview_count"),
+        share=requested.details.get("share"),
         deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
         freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
         finished_at=finished,

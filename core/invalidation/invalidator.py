@@ -21,9 +21,11 @@ from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, Inva
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Store
+from . import rights
 from .durability import Durability
 from .history import History, Invalidation, InvalidationState
 from .preview import EXACT_LIMIT, Preview, make_preview
+from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
 
 LONGEST_HOLD_SECONDS = 86_400
@@ -46,15 +48,16 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     hold_seconds: float
     lasts_seconds: float
     at: float
-    preview_count: int | None
+    preview: Preview | None
 
     @property
     def details(self) -> dict[str, Any]:
-        """The details for the audit records: mode, hold and preview count."""
+        """The details for the audit records: mode, hold, and count and highest share of the preview."""
         return {
             "mode": "soft" if self.soft else "hard",
             "hold_seconds": self.hold_seconds,
-            "preview_count": self.preview_count,
+            "preview_count": self.preview.count if self.preview else None,
+            "share": self.preview.highest_share if self.preview else None,
         }
 
     def append_to(self, record: InvalidationRecord) -> InvalidationRecord:
@@ -80,7 +83,8 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             actor=self.actor,
             applied_at=self.at,
             due_at=self.at + self.lasts_seconds,
-            preview_count=self.preview_count,
+            preview_count=self.preview.count if self.preview else None,
+            share=self.preview.highest_share if self.preview else None,
         )
 
 
@@ -169,10 +173,12 @@ class CacheInvalidator:
         StoreUnavailable, AccessDenied.
         """
         trail = self.audit.by(actor)
-        name = trail.require(invalidating(criteria))
+        name = trail.require(Action.INVALIDATE)
         plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview)
         if request_id is not None and (known := self.repeated(request_id, criteria)):
             return known
+        if found := rights.require(trail, criteria, invalidating, self.preview):
+            plan = msgspec.structs.replace(plan, preview=found)
         _record(trail, "requested", plan, plan.at, plan.details)
         records = self._append(plan, trail)
         self._durability.await_local_expiry(records)
@@ -221,7 +227,7 @@ class CacheInvalidator:
             hold_seconds=hold,
             lasts_seconds=self._longest_ttl_seconds if soft else hold,
             at=self._clock(),
-            preview_count=preview.count if preview else None,
+            preview=preview,
         )
 
     def _append(self, plan: _Plan, trail: AuditTrail) -> list[InvalidationRecord]:
@@ -256,7 +262,8 @@ class CacheInvalidator:
         trail = self.audit.by(actor)
         trail.require(Action.END_HOLD)
         known = self.get(invalidation_id)
-        trail.require(ending_hold(known.criteria))
+        applied = next(iter(self.history(limit=1, invalidation_id=invalidation_id)), known)
+        trail.require(ending_hold(known.criteria, applied.share))
         if known.state is InvalidationState.SOFT:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
@@ -417,16 +424,6 @@ def _record(
         criteria=subject.criteria.to_dict(),
         details=details or {},
     )
-
-
-def invalidating(criteria: Criteria) -> Action:
-    """The action, and so the role, that an invalidation with these criteria takes."""
-    return Action.INVALIDATE_ALL if criteria.all else Action.INVALIDATE
-
-
-def ending_hold(criteria: Criteria) -> Action:
-    """The action, and so the role, that ending the hold of such an invalidation takes."""
-    return Action.END_HOLD_ALL if criteria.all else Action.END_HOLD
 
 
 def _kind(criteria: Criteria) -> str:

@@ -24,9 +24,8 @@ PRICED_LIMIT = 2000
 SAMPLE_ROWS = 20
 SAMPLE_PROMPT = 300
 
-
 LARGE_SHARE = 0.1
-"""Of the namespace's entries. Beyond it the word has to be typed."""
+"""Of a namespace's entries. Beyond it the word has to be typed and, but for tags and keys, an admin has to act."""
 WORD = "invalidate"
 """What has to be typed."""
 
@@ -80,9 +79,14 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
         return min(1.0, self.count / self.total) if self.total else 0.0
 
     @property
+    def highest_share(self) -> float:
+        """The share as it may be at most: of an estimate, the upper end of its interval."""
+        return min(1.0, max(self.count, self.high) / self.total) if self.total else 0.0
+
+    @property
     def is_large(self) -> bool:
-        """Whether it hides everything, or more than a tenth: the operator then confirms by typing a word."""
-        return self.criteria.all or self.share > LARGE_SHARE
+        """Whether it hides everything, or perhaps more than a tenth: it is then confirmed by typing a word."""
+        return self.criteria.all or self.highest_share > LARGE_SHARE
 
     @property
     def token(self) -> str:

@@ -15,14 +15,16 @@ from typing import Any
 import msgspec
 import redis
 
-from ..access import Acting, Action, AuditTrail
+from ..access import Acting, Action, Actor, AuditTrail, Role
 from ..bans import Criteria
-from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput
+from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput
 from ..keys import names
 from ..stores.redis import lock, shared_hash
 from ..text import exact_duration, printable
+from . import rights
 from .history import Invalidation
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
+from .rights import scheduling
 
 MAX_SCHEDULES = 100
 LONGEST_NAME = 80
@@ -39,7 +41,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     `criteria` are those of `Criteria` but `created_before`, which `older_than_seconds` gives at each run. It runs every
     `every_seconds`, or daily at `daily_at` ("03:30", UTC). What a run hides can be undone for `hold_seconds`; None is
-    as configured. `last` says what the latest run came to.
+    as configured. `unbounded`: an admin answers for it, so that a run may hide any share; else each run is refused that
+    hides more than an operator may. `last` says what the latest run came to.
     """
 
     id: str
@@ -52,6 +55,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     soft: bool = False
     hold_seconds: float | None = None
     enabled: bool = True
+    unbounded: bool = False
     actor: str
     created_at: float
     resumed_at: float | None = None
@@ -79,8 +83,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def starting(self) -> Action:
-        """The action, and so the role, that running this schedule takes."""
-        return scheduling(self.criteria)
+        """The least action, and so role, that running this schedule takes, whatever it would hide now."""
+        return Action.SCHEDULE_ALL if self.criteria.get("all") else Action.SCHEDULE
 
     @property
     def rhythm(self) -> str:
@@ -139,12 +143,14 @@ class Schedules:
         soft: bool = False,
         hold_seconds: float | None = None,
     ) -> Schedule:
-        """Adds a schedule, enabled. Raises AccessDenied, and InvalidInput, which names the field.
+        """Adds a schedule, enabled. Raises InvalidInput, which names the field.
+
+        Raises AccessDenied for one that would hide more now than the actor may; its runs are checked in the same way.
 
         No two have the same name: repeated after an unknown outcome, it is refused rather than there twice.
         """
         trail = self._invalidation.audit.by(actor)
-        by = trail.require(scheduling(criteria or {}))
+        by = trail.require(Action.SCHEDULE)
         if (every_seconds is None) == (daily_at is None):
             raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
         if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
@@ -176,10 +182,11 @@ class Schedules:
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
+            unbounded=trail.may(Action.SCHEDULE_ALL),
             actor=by,
             created_at=now,
         )
-        schedule.criteria_at(now)
+        rights.require(trail, schedule.criteria_at(now), scheduling, self._invalidation.preview)
         self._write(schedule.id, b"", schedule)
         self._record(trail, "schedule.created", schedule)
         return schedule
@@ -193,11 +200,17 @@ class Schedules:
         return paused
 
     def resume(self, schedule_id: str, *, actor: Acting) -> Schedule:
-        """Resumes a schedule; runs missed meanwhile are not made up for. Raises InvalidationNotFound, AccessDenied."""
+        """Resumes a schedule; runs missed meanwhile are not made up for. Of an admin: its runs may hide any share.
+
+        Raises InvalidationNotFound, AccessDenied, InvalidInput.
+        """
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
-        trail.require(self.get(schedule_id).starting)
-        resumed = self._change(schedule_id, enabled=True, resumed_at=self._clock())
+        now = self._clock()
+        schedule = self.get(schedule_id)
+        rights.require(trail, schedule.criteria_at(now), scheduling, self._invalidation.preview)
+        unbounded = schedule.unbounded or trail.may(Action.SCHEDULE_ALL)
+        resumed = self._change(schedule_id, enabled=True, resumed_at=now, unbounded=unbounded)
         self._record(trail, "schedule.resumed", resumed)
         return resumed
 
@@ -222,7 +235,7 @@ class Schedules:
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
         schedule = self.get(schedule_id)
-        trail.require(schedule.starting)
+        rights.require(trail, schedule.criteria_at(self._clock()), scheduling, self._invalidation.preview)
         if expected is not None and schedule.last_run_at != expected.last_run_at:
             raise InvalidationRefused("it has run since; look at what came of it first")
         now = self._clock()
@@ -259,12 +272,12 @@ class Schedules:
         try:
             done = self._invalidation.invalidate(
                 schedule.criteria_at(now),
-                actor=self._invalidation.audit.by(schedule.actor, source="schedule"),
+                actor=self._invalidation.audit.by(_runner(schedule), source="schedule"),
                 soft=schedule.soft,
                 hold_seconds=schedule.hold_seconds,
                 request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
             )
-        except (InvalidInput, InvalidationRefused) as error:
+        except (InvalidInput, InvalidationRefused, AccessDenied) as error:
             self._change(schedule.id, last_run_at=now, last=f"not applied: {error}")
             return None
         self._change(schedule.id, last_run_at=now, last=f"applied: {done.id}")
@@ -299,9 +312,10 @@ class Schedules:
         )
 
 
-def scheduling(criteria: Mapping[str, Any]) -> Action:
-    """The action, and so the role, that scheduling an invalidation with these criteria takes."""
-    return Action.SCHEDULE_ALL if criteria.get("all") else Action.SCHEDULE
+def _runner(schedule: Schedule) -> Actor:
+    """Who runs a schedule when it is due: with the rights that were shown when it was made or resumed."""
+    is_admins = schedule.unbounded or bool(schedule.criteria.get("all"))
+    return Actor(name=schedule.actor, role=Role.ADMIN if is_admins else Role.OPERATOR)
 
 
 def _decode(value: bytes) -> Schedule | None:

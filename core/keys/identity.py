@@ -16,11 +16,10 @@ from typing import Any
 import msgspec
 
 from ..models import ChatRequest
-from .names import readable_key
+from .names import FORM, readable_key
 from .normalization import normalize
 
-FORM = b"encore-1"
-"""Version of the canonical form: a change here makes every older entry a miss."""
+_FORM = b"encore-%d" % FORM
 
 
 # Parameters of which 1 and 1.0 are the same number on the wire. Elsewhere (tools, schemas) numbers stay as given.
@@ -95,7 +94,7 @@ def identify(
         raise Unkeyable("unencodable") from error
     # A vector belongs to these very characters.
     folds = shape is not None and request.endpoint != "embeddings"
-    scope = sha256(FORM + encoded).digest()
+    scope = sha256(_FORM + encoded).digest()
     exact = sha256(b"exact" + scope + text_bytes).digest()
     normalized = normalized_digest(scope, text, strip_stop_words=strip_stop_words) if folds else None
     bucket = int.from_bytes((normalized or exact)[:4], "big") % buckets if buckets > 1 else 0
@@ -121,7 +120,7 @@ def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False
 PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (
-    *("namespace", "endpoint", "server", "model", "user", "earlier messages", "last message"),
+    *("namespace", "wire form", "endpoint", "server", "model", "user", "earlier messages", "last message"),
     *("parameters", "headers"),
 )
 """What the scope is made of, in the order of `scope_parts`."""
@@ -134,6 +133,7 @@ def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple
     text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)
     parts = (
         namespace,
+        request.wire,
         request.endpoint,
         request.base_url,
         request.model,
@@ -213,7 +213,3 @@ def _is_finite(value: Any) -> bool:
 
 _encode = msgspec.msgpack.Encoder(order="sorted", enc_hook=_plain).encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-# Key names. The braces are a Redis Cluster hash tag: an entry, its aliases and its bucket's record share a slot.
-# Whatever does not begin with `encore:{` can be reached by no selection.

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from typing import Final
 
 from ..errors import InvalidInput
 
-NAMESPACE_PATTERN = r"[A-Za-z0-9._-]{1,64}"
+FORM: Final = 2
+"""The form of entries, records and indexes. Whoever changes what is stored, the identity or the normal form raises it:
+no code reads two forms, caches then start cold. What people made (audit, schedules, thresholds, labels) has forms of
+its own and is carried over."""
+
+FORM_KEY = b"encore:form"
+"""The highest form in use on a Redis, as a decimal number."""
+
+PART_SEPARATOR: Final = "~"
+"""Between an operator's namespace and the part of it that a caller of the gateway names. No setting can hold it, so
+that no caller can spell a namespace which an operator has configured."""
+
+OWN_NAMESPACE_PATTERN = r"[A-Za-z0-9._-]{1,64}"
+"""A namespace in the settings."""
+
+NAMESPACE_PATTERN = rf"{OWN_NAMESPACE_PATTERN}(?:{PART_SEPARATOR}{OWN_NAMESPACE_PATTERN})?"
+"""Any namespace: an operator's, or a caller's part of one."""
 
 
 READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
@@ -34,7 +51,7 @@ class Slot:
             raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
         self.namespace = namespace
         self.bucket = bucket
-        self.prefix = f"encore:{{{namespace}:{bucket:x}}}:".encode()
+        self.prefix = f"encore:{FORM}:{{{namespace}:{bucket:x}}}:".encode()
         self.record = self.prefix + b"record"
         self._entry = self.prefix + b"e:"
 
@@ -84,7 +101,7 @@ class Slot:
         return self.prefix + b"hits:%d" % part
 
 
-NAMESPACES = b"encore:namespaces"
+NAMESPACES = b"encore:%d:namespaces" % FORM
 """Set of all namespaces ever written to (and their bucket count as `name:buckets`)."""
 
 
@@ -115,7 +132,8 @@ ALERTS = b"encore:alerts"
 GAUGES = b"encore:{gauges}:"
 
 
-EMBEDDINGS = b"encore:vectors:"
+VECTORS = b"encore:%d:vs:" % FORM
+"""Rows of the semantic index."""
 
 
 REFRESH = b"encore:refresh:"
@@ -143,3 +161,17 @@ JUDGE_BUDGET = b"encore:judge:"
 
 
 REJECTED_PAIRS = "encore:refused:"
+
+
+# What older forms have left
+
+_OLDER = re.compile(rb"encore:(?:\{[A-Za-z0-9._-]{1,64}:[0-9a-f]+\}:|vs:|namespaces\Z|([0-9]{1,9}):)")
+
+OLDER_NAMESPACES = (b"encore:namespaces", *(b"encore:%d:namespaces" % form for form in range(2, FORM)))
+"""The lists of namespaces of older forms. The first form had no number in its names."""
+
+
+def is_older(name: bytes) -> bool:
+    """Whether a key is an entry, a record or an index of an older form."""
+    found = _OLDER.match(name)
+    return found is not None and (found[1] is None or int(found[1]) < FORM)

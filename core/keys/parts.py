@@ -121,7 +121,7 @@ def _named(values: Sequence[Any]) -> list[tuple[str, Any]]:
 
 
 def _kept_words(name: str, value: Any) -> bytes:
-    if name != "endpoint" and not name.startswith(_PARAMETER):
+    if name not in ("wire form", "endpoint") and not name.startswith(_PARAMETER):
         return b""
     words = shown(value)
     return words.encode("utf-8", "replace") if len(words) <= KEPT_WORDS else b""

@@ -1,6 +1,7 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
 from .cache_metrics import CacheMetrics
+from .forgone import ForgoneHits
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
 from .histogram import Histogram, merged
 from .hits import HitCounts, Hits
@@ -18,6 +19,7 @@ __all__ = [
     "CacheMetrics",
     "CellName",
     "Comparison",
+    "ForgoneHits",
     "Frequent",
     "GaugeBucket",
     "Gauges",

@@ -43,6 +43,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     detail: HitDetail | None = None
     reason: str = ""
     not_stored: str = ""
+    forgone: str = ""
     ttl_class: str = ""
     key: str = ""
     similarity: float | None = None
@@ -71,6 +72,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             detail=outcome.detail,
             reason=printable(outcome.reason, MAX_NAME),
             not_stored=printable(outcome.not_stored, MAX_NAME),
+            forgone=printable(outcome.forgone, MAX_NAME),
             ttl_class=printable(outcome.ttl_class, MAX_NAME),
             key=outcome.key,
             similarity=outcome.similarity,
@@ -111,7 +113,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
         return (
             (self.kind is None or record.kind is self.kind)
             and (self.detail is None or record.detail is self.detail)
-            and (self.reason is None or self.reason in (record.reason, record.not_stored))
+            and (self.reason is None or self.reason in (record.reason, record.not_stored, record.forgone))
             and (self.namespace is None or record.namespace == self.namespace)
             and (self.model is None or record.model == self.model)
             and (self.key is None or record.key == self.key)

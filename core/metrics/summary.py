@@ -60,9 +60,9 @@ class Summary(Kinds, frozen=True, kw_only=True):
     Savings are what the served entries had cost, for hits only, stale ones among them (`stale_hits` counts these, and
     `copied_hits` those served from a process' own copies). A cost is None when every price in it is unknown; otherwise
     it is the known part, and `unpriced_...` counts requests whose price is not in it. `collapsed` requests got the
-    answer that another one was waiting for: misses that cost nothing. The maps are by name, the largest first:
-    `reasons` by outcome kind and then reason; `events` are what `CacheMetrics.count` counted, known only for all
-    namespaces together.
+    answer that another one was waiting for: misses that cost nothing. `forgone` are misses that would have been hits
+    but for a caution, by caution: at least so many. The maps are by name, the largest first: `reasons` by outcome kind
+    and then reason; `events` are what `CacheMetrics.count` counted, known only for all namespaces together.
     """
 
     starts_at: float
@@ -90,6 +90,7 @@ class Summary(Kinds, frozen=True, kw_only=True):
     without_cache: Histogram = Histogram()
     reasons: Mapping[str, Mapping[str, int]] = {}
     not_stored: Mapping[str, int] = {}
+    forgone: Mapping[str, int] = {}
     ttl_classes: Mapping[str, Kinds] = {}
     strategies: Mapping[str, Kinds] = {}
     events: Mapping[str, int] = {}
@@ -193,6 +194,7 @@ def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, ev
     kinds: Counts = {}
     details: Counts = {}
     not_stored: Counts = {}
+    forgone: Counts = {}
     reasons: dict[str, Counts] = {}
     ttl_classes: dict[str, Counts] = {}
     strategies: dict[str, Counts] = {}
@@ -213,6 +215,8 @@ def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, ev
                 _add(reasons.setdefault(kind, {}), reason, amount)
             case ["not", reason]:
                 _add(not_stored, reason, amount)
+            case ["forgone", caution]:
+                _add(forgone, caution, amount)
             case ["ttl", ttl_class, kind] if kind in _FIELD_OF_KIND:
                 _add(ttl_classes.setdefault(ttl_class, {}), _FIELD_OF_KIND[kind], amount)
 
@@ -246,6 +250,7 @@ def summarize(counts: Mapping[str, int], *, starts_at: float, ends_at: float, ev
         without_cache=latency("without"),
         reasons={kind: _largest_first(by_reason) for kind, by_reason in sorted(reasons.items())},
         not_stored=_largest_first(not_stored),
+        forgone=_largest_first(forgone),
         ttl_classes=_by_kinds(ttl_classes),
         strategies=_by_kinds(strategies),
         events=_largest_first(events),

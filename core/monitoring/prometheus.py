@@ -104,6 +104,14 @@ def _requests(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
     for (outcome, reason), count in _sum_reasons(cells).items():
         why.add_metric([outcome, reason], count)
     yield why
+    forgone = CounterMetricFamily(
+        "encore_forgone_hits",
+        "Misses that would have been hits but for a caution, by caution: at least so many.",
+        labels=["reason"],
+    )
+    for reason, count in _sum_forgone(cells).items():
+        forgone.add_metric([reason], count)
+    yield forgone
     for name, text, value in (
         ("encore_stale_hits", "Hits served past their freshness.", _sum(cells, lambda s: s.stale_hits)),
         ("encore_copied_hits", "Hits served from a process' own copies.", _sum(cells, lambda s: s.copied_hits)),
@@ -188,6 +196,14 @@ def _sum_reasons(cells: Mapping[CellName, Summary]) -> dict[tuple[str, str], int
         for outcome, reasons in summary.reasons.items():
             for reason, count in reasons.items():
                 counts[outcome, reason] = counts.get((outcome, reason), 0) + count
+    return counts
+
+
+def _sum_forgone(cells: Mapping[CellName, Summary]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for summary in cells.values():
+        for reason, count in summary.forgone.items():
+            counts[reason] = counts.get(reason, 0) + count
     return counts
 
 

@@ -9,9 +9,16 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .base import Provider
+    from .library import http_library
     from .openai import CONNECT_SECONDS, OPENAI_URL, OpenAIProvider
     from .prices import price
 
-__all__ = ["CONNECT_SECONDS", "OPENAI_URL", "OpenAIProvider", "Provider", "price"]
+__all__ = ["CONNECT_SECONDS", "OPENAI_URL", "OpenAIProvider", "Provider", "http_library", "price"]
 
-__getattr__ = lazily(__name__, base="Provider", openai="CONNECT_SECONDS OPENAI_URL OpenAIProvider", prices="price")
+__getattr__ = lazily(
+    __name__,
+    base="Provider",
+    library="http_library",
+    openai="CONNECT_SECONDS OPENAI_URL OpenAIProvider",
+    prices="price",
+)

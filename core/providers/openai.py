@@ -17,6 +17,7 @@ from openai import (
     APIResponseValidationError,
     AsyncOpenAI,
     AsyncStream,
+    DefaultHttpxClient,
     OpenAI,
     RequestOptions,
     Stream,
@@ -26,10 +27,12 @@ from openai import (
 from ..concurrency import begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..models import ChatRequest, Completion
+from .library import http_library
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
 
+_RESPONSE: type[httpx2.Response] = http_library(DefaultHttpxClient).Response
 _PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 # The SDK sends nothing without a key; servers that need none ignore it.
 _NO_KEY = "none"
@@ -73,13 +76,13 @@ class OpenAIProvider:
     def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
         """The whole answer: exactly the JSON object that the server sent."""
         path, body, options = self._prepare(request, timeout_seconds)
-        response = self._sync_client().post(path, body=body, options=options, cast_to=httpx2.Response)
+        response = self._sync_client().post(path, body=body, options=options, cast_to=_RESPONSE)
         return _completion(response)
 
     async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
         """The whole answer, awaited: exactly the JSON object that the server sent."""
         path, body, options = self._prepare(request, timeout_seconds)
-        response = await self._async_client().post(path, body=body, options=options, cast_to=httpx2.Response)
+        response = await self._async_client().post(path, body=body, options=options, cast_to=_RESPONSE)
         return _completion(response)
 
     def stream(self, request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:

@@ -96,7 +96,7 @@ class Leases:
         with self._lock:
             self._held.pop(lease.claim.token, None)
             self._owed[lease.claim.token] = lease
-        self._worker.start()
+        self._worker.wake()
 
     def close(self) -> None:
         """Stops renewing, and gives back all leases as far as the store answers."""

@@ -93,7 +93,10 @@ class LocalCache:
         self.through = ReadThrough(self)
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
-        """Local copies of the values and of the record; None unless all of them may be served now. Reads no store."""
+        """Local copies of the record, and of the values up to the first that is there, if they may be served now.
+
+        Else None for all of them. Reads no store: a caller who cannot use that value asks the store.
+        """
         nothing: list[bytes | None] = [None] * len(digests)
         seen = self._latest(slot)
         if seen is None:
@@ -102,17 +105,20 @@ class LocalCache:
         may_serve = min(self._seconds, record.copies_seconds)
         if now - seen.asked_at >= may_serve or self._clock() >= record.copies_until:
             return nothing, None
-        values = []
+        values: list[bytes | None] = []
         with self._lock:
             for digest in digests:
-                copy = self._kept.get(digest)
-                if copy is None:
+                try:
+                    copy = self._kept[digest]  # one step where `get` takes two
+                except KeyError:
                     return nothing, None
                 if copy.record is not record or now - copy.asked_at >= KEPT_SECONDS:
                     del self._kept[digest]
                     return nothing, None
                 values.append(copy.value)
-        return values, record
+                if copy.value is not None:
+                    break
+        return values + nothing[len(values) :], record
 
     def fetch(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """Values and record from the store; keeps copies if any value is there. One round trip.

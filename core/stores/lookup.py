@@ -127,7 +127,7 @@ def looking(
         lost = any(value is not None for value in values)
         return Lookup(found=None, reason=MissReason.NO_RECORD if lost else MissReason.ABSENT, record=None)
     stale: Found | None = None
-    reasons = {MissReason.ABSENT}
+    reasons = [MissReason.ABSENT]  # not a set: an Enum's hash is Python code, and every hit would pay for it
     for digest, value in zip(digests, values, strict=True):
         if value is None:
             continue
@@ -143,7 +143,7 @@ def looking(
         else:
             detail = HitDetail.EXACT
         if isinstance(result, MissReason):
-            reasons.add(result)
+            reasons.append(result)
             if result is MissReason.CORRUPT:
                 on_corrupt()
         else:
@@ -153,7 +153,7 @@ def looking(
             if not is_stale:
                 return Lookup(found=found, reason=MissReason.ABSENT, record=record)
             stale = stale or found
-            reasons.add(MissReason.EXPIRED)
+            reasons.append(MissReason.EXPIRED)
     reason = next(reason for reason in _TELLING if reason in reasons)
     return Lookup(found=stale, reason=reason, record=record)
 

@@ -42,4 +42,8 @@ def _fits(name: str, value: Any) -> bool:
         return True
     if not isinstance(value, _SHAPES[name]):
         return False
-    return name != "tools" or all(isinstance(tool, dict) and isinstance(tool.get("type", ""), str) for tool in value)
+    return name != "tools" or (isinstance(value, list) and all(map(_is_tool, value)))
+
+
+def _is_tool(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type", ""), str)

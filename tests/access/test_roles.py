@@ -92,9 +92,11 @@ class Desk:
         self.schedules = services.schedules
         self.queue = JobQueue(services.queue_redis, services.audit)
         self.key = self.ask("What is a cat?").key
+        for number in range(10):  # among which one entry is no large share
+            self.ask(f"What is {number} and {number}?", model="gpt-4o-mini")
 
-    def ask(self, prompt: str) -> Answer:
-        return self.services.cache.complete(a_request(prompt))
+    def ask(self, prompt: str, *, model: str = "gpt-4o") -> Answer:
+        return self.services.cache.complete(a_request(prompt, model=model))
 
     def trail(self, actor: Actor) -> AuditTrail:
         return self.services.audit.by(actor, source="console")
@@ -136,8 +138,8 @@ class Desk:
         list(import_seeds(self.services.cache, seeds, namespace=self.namespace, model="gpt-4o", trail=trail))
 
 
-def a_request(prompt: str) -> ChatRequest:
-    return ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+def a_request(prompt: str, *, model: str = "gpt-4o") -> ChatRequest:
+    return ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": prompt}])
 
 
 SERVE = Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9)
@@ -182,7 +184,7 @@ WRITES: dict[str, tuple[Action, Callable[[Desk, Actor], Any]]] = {
     ),
     "end a hold": (
         Action.END_HOLD,
-        lambda desk, actor: desk.invalidation.end_hold(desk.applied(model="gpt-4o"), actor=actor),
+        lambda desk, actor: desk.invalidation.end_hold(desk.applied(key=desk.key), actor=actor),
     ),
     "end the hold of everything": (
         Action.END_HOLD_ALL,

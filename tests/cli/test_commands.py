@@ -436,3 +436,13 @@ def test_a_request_id_is_good_for_one_invalidation(terminal, filled, namespace):
     assert "was used for another invalidation" in told
     terminal.run("undo", "deploy-1")
     assert "undone already" in terminal.run("undo", "deploy-1", status=1)
+
+
+def test_what_an_older_version_left_is_deleted_and_what_people_made_stays(terminal: Terminal, filled: Services) -> None:
+    assert filled.redis is not None
+    filled.redis.mset({"encore:{shop:0}:record": b"r", "encore:namespaces": b"n"})
+    assert terminal.data("clean") == {"removed": 2}
+    assert terminal.data("clean") == {"removed": 0}
+    assert len(terminal.data("entries")) > 0
+    latest = filled.audit.records(limit=2)[-1]
+    assert (latest.action, latest.actor, latest.details) == ("store.cleaned", "anna", {"keys": 2})

@@ -245,7 +245,7 @@ def test_a_fork_in_the_midst_of_a_round_does_not_repeat_it():
         desk.gate = threading.Event()
         desk.gate.set()
         desk.worker.start()
-        assert not desk.worker._is_due.is_set()
+        assert desk.worker._due.empty()
         desk.worker.stop(PATIENCE_SECONDS)
         assert desk.rounds == 0
 

@@ -2,9 +2,9 @@
 
 A private Redis is filled through the services, as applications, operators and workers do it, and every key is dumped.
 Beside the dump stands what the code that wrote it read from it. The fixture is what stores out there look like: run
-this again only when the stored form changes on purpose, under a new number, and keep the old files and their test for
-as long as such stores are to be read. The oldest server that is supported must write it (Redis 6.2), since no server
-restores what a newer one has dumped.
+this again only when the stored form, the identity or the normal form changes on purpose, under a new number
+(`core.keys.names.FORM`), and replace the files. The oldest server that is supported must write it (Redis 6.2), since no
+server restores what a newer one has dumped.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from core.stores.redis.embedded import EmbeddedRedis
 from tests.samples import Clock
 
 FOLDER = Path(__file__).parent
-DUMP = FOLDER / "store_form_1.jsonl.gz"
-EXPECTED = FOLDER / "store_form_1.json"
+DUMP = FOLDER / "store_form_2.jsonl.gz"
+EXPECTED = FOLDER / "store_form_2.json"
 SHORTEST_MS = 120_000
 """What lives shorter (the lease of a caller that computes) is no part of the fixture."""
 LONGEST_BYTES = 1000

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidSettings
 from core.http.callers import Caller, Callers, is_loopback, own_controls
+from core.keys import Slot
 from core.models import Controls
 from core.settings import Settings
 
@@ -70,11 +71,17 @@ def test_anything_else_is_no_gateway_key(value):
     assert callers(gateway_keys="zero,one").identify({"authorization": value}) is None
 
 
-@given(st.text("abc.-_", min_size=1, max_size=70))
-def test_a_part_of_a_namespace_stays_inside_of_it(name):
-    caller = Caller(namespace="key-0123")
-    if len(name) <= 55:
-        assert own_controls(Controls(namespace=name), caller).namespace == f"key-0123.{name}"
+@given(st.sampled_from(["acme", "acme.internal", "key-0123", 64 * "n"]), st.text("ab.-_~", min_size=1, max_size=70))
+def test_a_part_of_a_namespace_stays_inside_of_it_and_is_none_that_can_be_configured(own, name):
+    caller = Caller(namespace=own)
+    if len(name) <= 64 and "~" not in name:
+        found = own_controls(Controls(namespace=name), caller).namespace
+        assert found.partition("~") == (own, "~", name)
+        assert Slot(found, 0).namespace == found
+        with pytest.raises(InvalidSettings, match="ENCORE_NAMESPACE"):
+            Settings(namespace=found)
+        with pytest.raises(InvalidSettings, match="ENCORE_GATEWAY_NAMESPACE"):
+            Settings(gateway_namespace=found)
     else:
         with pytest.raises(InvalidInput, match="X-Encore-Namespace"):
             own_controls(Controls(namespace=name), caller)

@@ -274,7 +274,7 @@ def test_a_caller_can_divide_his_namespace_and_not_enter_anothers(start_gateway,
     before = set(gateway.services.store.namespaces())
     ask(headers=mine | {"X-Encore-Namespace": namespace[-20:]})
     (named,) = set(gateway.services.store.namespaces()) - before
-    namespace = named.partition(".")[0]
+    namespace = named.partition("~")[0]
     for headers in (mine, theirs):
         for name in ("team", namespace):
             assert status(ask(headers=headers | {"X-Encore-Namespace": name})) == "encore; fwd=uri-miss; stored"

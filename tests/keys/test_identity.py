@@ -160,11 +160,11 @@ def test_processes_with_other_hash_seeds_agree() -> None:
         for seed in ("1", "2")
     ]
     assert printed[0] == printed[1]
-    # As it was when the canonical form got its name: with another one, change FORM too.
+    # As it was when the form got its number: with another one, raise names.FORM too.
     assert printed[0].split() == [
-        "d-cf476196a8c29c0881b1c8895f505574ad76768e101cba44e401eb66912eeea1",
-        "923207291d555d273da446ab8b265533b9189d60bd72632b19eeab03d1cf9193",
-        "12162ecd434d229e241483f70be3968795088b09e91de9c04ee53210c1884fa8",
+        "39-5952eb950f8947aad244cadb7c2e597148201f5a115d86fac772c63630561918",
+        "01b479b2d022335ed5c3438e0469ccd9f27db40bc3b576c14b31a84920d37c30",
+        "6281ab79e9be46a68bf2eb91194978444a6fb31ab134370294d76cd8acfb00b5",
     ]
 
 

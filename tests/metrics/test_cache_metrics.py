@@ -25,7 +25,7 @@ def test_a_summary_counts_requests_by_outcome(metrics: CacheMetrics) -> None:
     metrics.record(a_hit(detail=HitDetail.ALIAS, stale=True, reason="stale-if-error"))
     metrics.record(a_miss(stored=True, ttl_class="code"))
     metrics.record(a_miss(reason="expired", collapsed=True, strategy=CacheStrategy.EXACT))
-    metrics.record(a_miss(not_stored="too-large"))
+    metrics.record(a_miss(not_stored="too-large", forgone="may be material"))
     metrics.record(a_bypass())
     metrics.record(an_error())
     summary = metrics.summary(60)
@@ -41,6 +41,7 @@ def test_a_summary_counts_requests_by_outcome(metrics: CacheMetrics) -> None:
         "error": {"APITimeoutError": 1},
     }
     assert summary.not_stored == {"too-large": 1}
+    assert summary.forgone == {"may be material": 1}
     assert summary.ttl_classes["code"].hit_rate == 1 / 2
     assert summary.strategies["exact"].requests == 1
     assert summary.strategies["normalized"].requests == 6

@@ -49,7 +49,7 @@ def busy(metrics: CacheMetrics) -> None:
     metrics.record(
         a_hit(latency_ms=1.5, copied=True, strategy=CacheStrategy.EXACT, saved_input_tokens=1, saved_cost_usd=0.5)
     )
-    metrics.record(a_miss(latency_ms=900.0, lookup_ms=0.04, provider_ms=899.0, stored=True))
+    metrics.record(a_miss(latency_ms=900.0, lookup_ms=0.04, provider_ms=899.0, stored=True, forgone="may be material"))
     metrics.record(a_bypass())
     metrics.record(an_error())
     metrics.count("invalidations_model")
@@ -70,6 +70,7 @@ def test_counters_say_what_was_recorded(metrics: CacheMetrics) -> None:
     assert sample(samples, requests, outcome="error", strategy="normalized", **where) == 1
     assert sample(samples, "encore_hits_total", detail="exact", **where) == 2
     assert sample(samples, "encore_reasons_total", outcome="miss", reason="absent") == 1
+    assert sample(samples, "encore_forgone_hits_total", reason="may be material") == 1
     assert sample(samples, "encore_tokens_saved_total") == 31
     assert sample(samples, "encore_cost_saved_usd_total") == 0.75
     assert sample(samples, "encore_unpriced_requests_total") == 1

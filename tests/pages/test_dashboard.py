@@ -278,11 +278,12 @@ def test_a_window_of_nothing_has_tiles_without_figures():
 
 
 def test_every_reason_has_a_sentence():
+    from core.cache import Caution
     from core.policy import cacheability as policy
     from core.stores.base import StoredAs
     from core.stores.lookup import MissReason
 
-    for reason in MissReason:
+    for reason in (*MissReason, *Caution):
         assert outcomes.why(OutcomeKind.MISS, None, reason), reason
     for reason in (*policy.BYPASS_REASONS, "too-large", "not-a-number", "unencodable"):
         assert outcomes.why(OutcomeKind.BYPASS, None, reason), reason

@@ -291,6 +291,15 @@ def test_everything_is_an_admins_business(open_page, services, filled, monkeypat
     assert "this takes the role admin, yours is operator" in everything_said(at)
 
 
+def test_what_amounts_to_everything_is_an_admins_business_too(open_page, services, filled, monkeypatch):
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=Role.OPERATOR))
+    at = previewed(open_page, pattern="*e*")
+    assert at.button(key="apply").disabled
+    assert "this takes the role admin, yours is operator" in everything_said(at)
+    unseen = previewed(open_page, pattern="*nobody asked this*")
+    assert not unseen.button(key="apply").disabled
+
+
 def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_server, provider, monkeypatch):
     server = redis_server()
     monkeypatch.setenv("ENCORE_REDIS_URL", server.url)

@@ -159,6 +159,13 @@ def test_all_that_is_held_is_given_back_at_the_end_and_the_thread_ends(store, sl
     assert not thread.is_alive()
 
 
+def test_a_lease_that_nobody_needs_any_more_is_given_back_at_once_not_in_the_next_round(store, slot):
+    leases = Leases(store, 3600, lease_seconds=3600)  # a round every 20 minutes
+    leases.give_back_later(take(leases, slot))
+    until(lambda: not store.leased(slot, DIGEST, 1))
+    leases.close()
+
+
 def test_the_thread_ends_when_there_is_nothing_to_do_and_begins_again(store, slot):
     leases = Leases(store, 60, lease_seconds=0.03)
     leases.give_back(take(leases, slot))

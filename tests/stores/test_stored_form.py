@@ -1,7 +1,7 @@
-"""A store that an earlier version has filled is read as it was, and what is written now is where it was then.
+"""A store that was filled under the current form is read as it was, and what is written now is where it was then.
 
-The dump and what is expected of it are made by `tests.data.make_store_fixture`, and are never changed: when these tests
-fail, a store out there would be read differently.
+The dump and what is expected of it are made by `tests.data.make_store_fixture`, anew only when the form's number is
+raised: when these tests fail, stores out there would be read differently.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.conftest import RedisFactory
 from tests.data.make_store_fixture import DUMP, EXPECTED, Absent, answers, fill, look, restore, services
 from tests.samples import Clock
 
-ENTRY = re.compile(rb"encore:\{[^}]+\}:e:[0-9a-f]{64}")
+ENTRY = re.compile(rb"encore:2:\{[^}]+\}:e:[0-9a-f]{64}")
 CHANGING = (re.compile(rb"(?<=:)\d{4,}$"), re.compile(rb"(?<=:sent:).*$"))
 """What is different in names each time: where time is, and who counted."""
 

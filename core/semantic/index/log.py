@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import redis
 
+from ...keys import names
 from ...stores.redis import load_script
 from ..embedding import EmbedderIdentity
 from .numpy_index import Partition, Row, SemanticIndex
@@ -27,7 +28,7 @@ from .numpy_index import Partition, Row, SemanticIndex
 Command: TypeAlias = tuple[bytes | int, ...]
 """A Redis command and its arguments, for any pipeline or connection."""
 
-PREFIX = b"encore:vs:"
+PREFIX = names.VECTORS
 """What all names begin with: no selection over entries can reach them."""
 
 KEPT_EVENTS = 10_000

@@ -83,6 +83,10 @@ class RedisStore(RedisIndex):
         except redis.ResponseError:
             # A full server does not take this and does take what follows; whatever else it refuses, it will say then.
             return
+        except redis.ConnectionError:
+            if isinstance(self._servers, OneServer):
+                raise
+            # Of a cluster another server may have the list: one that is away must not keep records from changing.
 
     def _listed_record(self, slot: Slot) -> bytes | None:
         """A record as it is stored, its namespace listed again: sweeps are found by that list, and it may be lost."""

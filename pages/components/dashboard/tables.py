@@ -79,7 +79,7 @@ def breakdown_columns(name: str) -> dict[str, Any]:
 
 
 def reasons(summary: Summary) -> pd.DataFrame:
-    """Why requests came to their outcome, and why fresh answers were not stored."""
+    """Why requests came to their outcome, why fresh answers were not stored, and what cautions cost."""
     rows: list[dict[str, Any]] = [
         {
             "outcome": kind,
@@ -98,6 +98,15 @@ def reasons(summary: Summary) -> pd.DataFrame:
             "why": outcomes.why_not_stored(reason),
         }
         for reason, count in summary.not_stored.items()
+    ]
+    rows += [
+        {
+            "outcome": "forgone hit",
+            "reason": one_line(caution, 60),
+            "count": count,
+            "why": f"{outcomes.why_forgone(caution)} At least so many.",
+        }
+        for caution, count in summary.forgone.items()
     ]
     return pd.DataFrame(sorted(rows, key=lambda row: -row["count"]), columns=list(REASON_COLUMNS))
 

@@ -61,6 +61,10 @@ _FOUND = {
 
 _WHY = {
     "absent": "Nothing was stored for this request.",
+    "may be material": (
+        "Nothing was stored for exactly this request, and its text may be material to work on, where case, spaces "
+        "and punctuation count."
+    ),
     "invalidated": "An invalidation hides the answer that was stored.",
     "expired": "The stored answer was past its TTL.",
     "corrupt": "The stored entry could not be read, so it was not used.",
@@ -92,6 +96,7 @@ _WHY = {
     "too-large": "The request is larger than the cache allows.",
     "not-a-number": "The request holds a number that JSON cannot represent.",
     "unencodable": "The request holds a value that cannot be encoded.",
+    "unnamed-function": "The function was made with something that has no stable form: give it a function_name.",
 }
 
 _BRIEFLY_FOUND = {
@@ -103,6 +108,7 @@ _BRIEFLY_FOUND = {
 
 _BRIEFLY = {
     "absent": "nothing stored",
+    "may be material": "nothing stored; may be material, so compared exactly",
     "invalidated": "hidden by an invalidation",
     "expired": "past its TTL",
     "corrupt": "entry not readable",
@@ -134,6 +140,7 @@ _BRIEFLY = {
     "too-large": "request too large",
     "not-a-number": "number not valid in JSON",
     "unencodable": "value cannot be encoded",
+    "unnamed-function": "function without a stable form",
 }
 
 _ERRORS = {
@@ -200,6 +207,11 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
 def why_not_stored(reason: str) -> str:
     """One sentence with the reason why a fresh answer was not stored."""
     return _NOT_STORED.get(reason, "")
+
+
+def why_forgone(caution: str) -> str:
+    """One sentence that says what a caution has cost a miss."""
+    return f"It could have been a hit but for this caution: {plain(caution)}."
 
 
 def briefly(kind: OutcomeKind, detail: HitDetail | None, reason: str, not_stored: str = "") -> str:

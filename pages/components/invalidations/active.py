@@ -63,7 +63,7 @@ def _active_card(one: Invalidation) -> None:
             "Sweep now",
             key=f"sweep-{one.id}",
             icon=":material/cleaning_services:",
-            disabled=not actor.may(ending_hold(one.criteria)),
+            disabled=not actor.may(ending_hold(one.criteria, one.share)),
             help="Deletes the hidden answers now. This cannot be undone.",
         ):
             follow(actions.sweep_now(one.id))

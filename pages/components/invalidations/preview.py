@@ -61,7 +61,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             "generated now.",
             icon=":material/search_off:",
         )
-    needed = invalidating(preview.criteria)
+    needed = invalidating(preview.criteria, preview.highest_share)
     verb = "Mark stale" if soft else "Invalidate"
     single = preview.criteria.key is not None
     label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply anyway"

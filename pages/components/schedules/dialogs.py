@@ -8,14 +8,16 @@ from collections.abc import Callable
 import msgspec
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation import Preview, Schedule
+from core.invalidation import Preview, Schedule, scheduling
 from pages.components.data import actions, context
 from pages.components.display.figures import duration, many, share
 from pages.components.display.text import literal, plain, visible
 from pages.components.shell.confirmation import word_typed
 from pages.components.shell.criteria_form import Fields
+from pages.components.shell.permissions import read_only
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +148,11 @@ def _would_hide(asked: Asked, lead: str) -> None:
 
 def _confirmed(verb: str, asked: Asked) -> bool:
     """The buttons of a dialog; whether it was confirmed."""
-    is_complete = not asked.problem and (asked.now is None or word_typed(asked.now))
+    now = asked.now
+    needed = Action.SCHEDULE if now is None else scheduling(now.criteria, now.highest_share)
+    is_allowed = context.actor().may(needed)
+    is_complete = is_allowed and not asked.problem and (now is None or word_typed(now))
+    read_only(needed)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="schedule-cancel"):
             _close()

@@ -6,6 +6,7 @@ from datetime import time as time_of_day
 
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.invalidation import LONGEST_NAME, scheduling
 from pages.components.data import context
@@ -54,7 +55,7 @@ def builder() -> None:
             hold_seconds=hold_seconds,
         )
         criteria, problem = now_criteria(fields)
-        needed = scheduling(criteria.to_dict() if criteria is not None else {})
+        needed = scheduling(criteria, 0.0) if criteria is not None else Action.SCHEDULE
         may_add = context.actor().may(needed)
         missing = problem or _missing(draft, criteria)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

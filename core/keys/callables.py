@@ -1,0 +1,208 @@
+"""What makes two functions the same: a name that is equal only where the answers may be.
+
+A function is its code, its default values and what it was made with: values that it closes over, the arguments of a
+`functools.partial`, the attributes of the object whose method it is. Plain values count as they are, so that equal
+functions share answers over processes. Where one is an object, the function is itself alone, as long as it lives.
+What it reads from globals, and what it changes in objects that it holds, is not seen.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import secrets
+import types
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+MOST_VALUES: Final = 1000
+DEEPEST: Final = 10
+"""How many values a function may be made with, and how deep they may lie, before it counts as one without a name."""
+
+_PLAIN = (str, bytes, int, float, bool, type(None))
+_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
+
+
+class Unnameable(Exception):
+    """Raised for a function made with something that has no stable form. `what` is the class of that thing."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """A name for a function: readable, and with a digest of all that it was made with.
+
+    Raises Unnameable when that has no stable form.
+    """
+    try:
+        digest = sha256(_encode(_Forms().of(function))).hexdigest()[:32]
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise Unnameable(type(function).__name__) from error
+    return f"{readable_name(function)} {digest}"
+
+
+def readable_name(function: Callable[..., Any]) -> str:
+    """Module and name of a function, of the class for an object that can be called."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    named = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{getattr(named, '__module__', '')}.{named.__qualname__}"
+
+
+class _Forms:
+    """Stable forms of the parts of one function. Raises Unnameable."""
+
+    def __init__(self) -> None:
+        self._values = 0
+
+    def of(self, value: Any, depth: int = 0) -> Any:
+        self._values += 1
+        if self._values > MOST_VALUES or depth > DEEPEST:
+            raise Unnameable(type(value).__name__)
+        if type(value) in _PLAIN:
+            return [type(value).__name__, value if isinstance(value, bytes) else repr(value)]
+        if type(value) in (list, tuple):
+            return [type(value).__name__, [self.of(item, depth + 1) for item in value]]
+        if type(value) in (set, frozenset):
+            return ["set", sorted((self.of(item, depth + 1) for item in value), key=_encode)]
+        if type(value) is dict:
+            return ["dict", [[self.of(name, depth + 1), self.of(item, depth + 1)] for name, item in value.items()]]
+        if isinstance(value, functools.partial):
+            return ["partial", *(self.of(part, depth + 1) for part in (value.func, value.args, value.keywords))]
+        if isinstance(value, types.MethodType):
+            method = value.__func__ if isinstance(value.__func__, types.FunctionType) else None
+            return ["method", self.of(value.__func__, depth + 1), self._instance(value.__self__, method, depth)]
+        if isinstance(value, types.FunctionType):
+            return ["function", self._code(value, depth)]
+        if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+            return self._named(value)
+        called = type(value).__call__ if callable(value) else None
+        return ["object", self._instance(value, called if isinstance(called, types.FunctionType) else None, depth)]
+
+    def _named(self, value: Any) -> Any:
+        """What is found under its name: a class, a module, a function written in C."""
+        if not isinstance(getattr(value, "__self__", None), types.ModuleType | types.NoneType):
+            raise Unnameable(type(value.__self__).__name__)
+        name = getattr(value, "__qualname__", value.__name__)
+        if "<locals>" in name:
+            return ["class", _itself(value)]
+        return ["named", f"{getattr(value, '__module__', '')}.{name}"]
+
+    def _code(self, function: types.FunctionType, depth: int) -> Any:
+        """The code of a function with its defaults and the values that it closes over."""
+        cells: dict[str, Any] = {}
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                cells[name] = cell.cell_contents
+            except ValueError:  # not set yet
+                continue
+        return [
+            function.__module__,
+            function.__qualname__,
+            _digest_of(function.__code__),
+            self.of(function.__defaults__, depth + 1),
+            self.of(function.__kwdefaults__, depth + 1),
+            self._held(cells, function, function, depth),
+        ]
+
+    def _instance(self, holder: Any, function: types.FunctionType | None, depth: int) -> Any:
+        """An object by its class and attributes, or as itself alone."""
+        kind = type(holder)
+        if isinstance(holder, type):
+            return self._named(holder)
+        slots = [name for base in kind.__mro__ for name in base.__dict__.get("__slots__", ()) if name != "__dict__"]
+        held = {name: getattr(holder, name) for name in slots if hasattr(holder, name)} | getattr(
+            holder, "__dict__", {}
+        )
+        if not held and not hasattr(holder, "__dict__") and not slots:
+            raise Unnameable(kind.__name__)  # what it holds cannot be seen
+        return [f"{kind.__module__}.{kind.__qualname__}", self._held(held, holder, function, depth)]
+
+    def _held(
+        self, held: Mapping[str, Any], holder: Any, function: types.FunctionType | None, depth: int
+    ) -> list[Any] | str:
+        """Values by name: as they are where all are plain, else the identity of what holds them beside the plain ones.
+
+        What the function only counts with is its own bookkeeping.
+        """
+        counted = _counters(function.__code__) if function is not None else frozenset()
+        form: list[Any] = []
+        is_plain = True
+        for name, value in sorted(held.items()):
+            if name in counted:
+                continue
+            if _is_plain(value) or (isinstance(value, _FUNCTIONS) and value is not holder):
+                form.append([name, self.of(value, depth + 1)])
+            else:
+                is_plain = False
+        return form if is_plain else [_itself(holder), *form]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is what it is for ever: text, number, or a tuple of those."""
+    return type(value) in _PLAIN or (type(value) is tuple and all(map(_is_plain, value)))
+
+
+_known: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+
+def _itself(holder: Any) -> str:
+    """A name that an object has alone, as long as it lives, in this process."""
+    number = id(holder)
+    known = _known.get(number)
+    if known is None or known[0]() is not holder:  # equal objects are not the same
+        try:
+            reference = weakref.ref(holder, lambda gone: _forget(number, gone))
+        except TypeError:
+            raise Unnameable(type(holder).__name__) from None
+        known = _known[number] = reference, secrets.token_hex(16)
+    return known[1]
+
+
+def _forget(number: int, gone: weakref.ref[Any]) -> None:
+    if (known := _known.get(number)) is not None and known[0] is gone:
+        del _known[number]
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(code: types.CodeType) -> str:
+    """A digest of what code does: functions without a name of their own differ in it, and so do two versions of one."""
+    return sha256(repr(list(_meaning(code))).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _meaning(code: types.CodeType) -> Iterator[Any]:
+    yield code.co_code
+    yield code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield list(_meaning(constant))
+        elif isinstance(constant, frozenset):
+            yield sorted(map(repr, constant))
+        else:
+            yield repr(constant)
+
+
+@lru_cache(maxsize=1024)
+def _counters(code: types.CodeType) -> frozenset[str]:
+    """Names that a function does nothing with but add to: `self.calls += 1`, `calls += 1`."""
+    loads: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("COPY", "SWAP", "CACHE", "RESUME")]
+    for index, step in enumerate(steps):
+        if step.opname in ("LOAD_ATTR", "LOAD_DEREF", "LOAD_METHOD"):
+            loads[step.argval] = loads.get(step.argval, 0) + 1
+            following = [later.opname for later in steps[index + 1 : index + 4]]
+            if following in (["LOAD_CONST", "BINARY_OP", store] for store in ("STORE_ATTR", "STORE_DEREF")) or (
+                following in (["LOAD_SMALL_INT", "BINARY_OP", store] for store in ("STORE_ATTR", "STORE_DEREF"))
+            ):
+                counts[step.argval] = counts.get(step.argval, 0) + (steps[index + 3].argval == step.argval)
+    return frozenset(name for name, count in counts.items() if count == loads[name])
+
+
+_encode = msgspec.msgpack.Encoder().encode
