@@ -665,7 +665,7 @@ MUTANTS = (
     Mutant(
         name="a caller without a key is cached",
         file="core/http/gateway.py",
-        old='bypass="" if caller.namespace is not None else NO_NAMESPACE,',
+        old='bypass="" if inbound.controls.namespace is not None else NO_NAMESPACE,',
         new='bypass="",',
         tests="tests/http/test_gateway.py",
     ),

@@ -90,6 +90,7 @@ class LLMCache:
             copies=self.copies,
             semantic=semantic,
             switch=switch,
+            buckets=config.buckets,
         )
         outcomes = OutcomeRecorder(price, clock, wider_forms=self._preparation.wider_forms, log_hits=config.log_hits)
         self._reader = RequestReader(self.copies, clock)

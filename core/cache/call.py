@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from ..bans import InvalidationRecord
 from ..keys import Identity, Slot
 from ..models import CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision
@@ -77,6 +78,8 @@ class Call:
     """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
     until = math.inf
     """How long the caller waits for another caller's answer (monotonic clock)."""
+    made_record: InvalidationRecord | None = None
+    """The invalidation record that this request had made, since its namespace had none."""
     credential = b""
     """Whose key the provider sees, as a digest; empty for the configured one. Its errors are for nobody else."""
     may_serve_stale = True

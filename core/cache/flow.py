@@ -24,7 +24,7 @@ from ..stores import Found, Lookup, MissReason, codec
 from ..text import without_text
 from .call import Call, went_away
 from .config import CacheConfig
-from .effects import Flow, ReadSwitch
+from .effects import Flow, ForgetRecord, ReadSwitch
 from .flights import FlightKey
 from .near import Judging, NearPart
 from .reader import RequestReader, stamp_of
@@ -86,10 +86,10 @@ class RequestFlow:
             lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and self._may_serve(lookup.found, call):
                 return self._serve(call, lookup.found)
-            miss = yield from self._miss(call, lookup)
             if call.controls.only_if_cached:
-                near = yield from self._near.look(call, miss)
+                near = yield from self._near.look(call, self._seen(call, lookup))
                 return near if isinstance(near, Hit) else self._refuse(call, near.reason)
+            miss = yield from self._miss(call, lookup)
             joined = yield from self._join(call, miss)
             if isinstance(joined, Hit):
                 return joined
@@ -128,10 +128,18 @@ class RequestFlow:
 
     def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
         """Why nothing is served, and the stamp of an answer that is generated from now on."""
+        seen = self._seen(call, lookup)
+        if lookup is None or seen.stamp is not None:
+            return seen
+        return Miss(seen.reason, (yield from stamp_of(call, lookup)))
+
+    @staticmethod
+    def _seen(call: Call, lookup: Lookup | None) -> Miss:
+        """Why nothing is served, with the stamp of the record if there is one already."""
         if lookup is None:
             return Miss(MissReason.STORE_DOWN, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
-        return Miss(reason, (yield from stamp_of(call, lookup)))
+        return Miss(reason, lookup.record.stamp if lookup.record is not None else None)
 
     def _serve(self, call: Call, found: Found, reason: str = "") -> Hit:
         if found.stale and not reason:
@@ -252,6 +260,8 @@ class RequestFlow:
         is_own = policy.depends_on_credential(error)
         if lease is not None:
             yield from lease.end(error=None if is_abandoned else error, alone=is_own and not is_abandoned)
+        if call.made_record is not None and not is_abandoned and (is_own or not policy.is_outage(error)):
+            yield ForgetRecord(call, call.made_record)  # what the provider refuses leaves nothing
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:

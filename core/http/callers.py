@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+from cachetools import LRUCache, TTLCache
 
 from ..errors import InvalidInput
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
@@ -24,6 +25,13 @@ from ..settings import Settings
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
 """Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+MOST_PARTS: Final = 1000
+PARTS_SECONDS: Final = 7200.0
+"""Parts of its namespace that a caller may name within so many seconds: each leaves a record."""
+MOST_CALLERS: Final = 1000
+"""Callers whose parts are remembered."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,18 +49,36 @@ class Callers:
         key = settings.openai_api_key
         self._provider_key = key.get_secret_value() if key is not None else None
         self._is_private = is_loopback(settings.gateway_host)
+        self._parts: LRUCache[str, TTLCache[str, None]] = LRUCache(MOST_CALLERS)
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller; None when it gives none of the gateway's keys. Names of headers are in lower case."""
         given = self._given(headers)
-        if self._keys and not any(self._is_key(_token(value)) for _, value in given):
-            return None
+        if self._keys:
+            # What else comes with a key, and how it is spelt, makes no other caller.
+            given = [(name, _canonical(value)) for name, value in given if self._is_key(_token(value))][:1]
+            if not given:
+                return None
         if self._namespace is not None:
             return Caller(namespace=self._namespace)
         if not given:
             return Caller(namespace=None)
         digest = hashlib.sha256(repr(given).encode()).hexdigest()
         return Caller(namespace=f"key-{digest[:24]}")
+
+    def own_controls(self, controls: Controls, caller: Caller) -> Controls:
+        """The controls with the namespace that the caller may use; none, which is a bypass, when it names too many.
+
+        Raises InvalidInput for a name that does not fit in.
+        """
+        own = own_controls(controls, caller)
+        if controls.namespace is None or caller.namespace is None or own.namespace is None:
+            return own
+        parts = self._parts.get(caller.namespace)
+        if parts is None:
+            parts = self._parts[caller.namespace] = TTLCache(MOST_PARTS + 1, PARTS_SECONDS)
+        parts[own.namespace] = None
+        return own if len(parts) <= MOST_PARTS else msgspec.structs.replace(own, namespace=None)
 
     @staticmethod
     def _given(headers: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -104,6 +130,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _canonical(value: str) -> str:
+    scheme, space, token = value.partition(" ")
+    return f"Bearer {token.strip()}" if space and scheme.lower() == "bearer" else value
 
 
 def _token(value: str) -> str:

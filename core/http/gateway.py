@@ -26,7 +26,7 @@ from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..errors import InvalidInput, StoreUnavailable
 from ..monitoring import RecentHealth, prometheus
-from .callers import CREDENTIALS, Callers, own_controls
+from .callers import CREDENTIALS, Callers
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed, Pending
 from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
@@ -120,7 +120,9 @@ class Gateway:
             else:
                 inbound = self._read(target, connection, content)
             if inbound is not None:
-                inbound = msgspec.structs.replace(inbound, controls=own_controls(inbound.controls, caller))
+                inbound = msgspec.structs.replace(
+                    inbound, controls=self._callers.own_controls(inbound.controls, caller)
+                )
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:
@@ -131,7 +133,7 @@ class Gateway:
             inbound,
             lambda body: self._send(connection, body),
             patience_seconds=self._settings.provider_timeout_seconds,
-            bypass="" if caller.namespace is not None else NO_NAMESPACE,
+            bypass="" if inbound.controls.namespace is not None else NO_NAMESPACE,
         )
         step = await answering.begin()
         if isinstance(step, Reply):

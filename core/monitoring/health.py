@@ -19,6 +19,9 @@ from ..stores import Store
 from .alerts import Health
 from .worker_pools import WorkerPools
 
+MOST_NAMESPACES = 1000
+"""With more the entries of each are not counted for every scrape."""
+SAMPLE_SECONDS = 1200
 FRESH_SECONDS = 5.0
 """How long gathered health counts as current, in seconds."""
 
@@ -43,9 +46,14 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
     def store_health(self) -> Health:
         """The health of the store, without the workers. A few round trips for each namespace.
 
-        Raises StoreUnavailable.
+        With very many of them bans are unknown, and entries are those that the workers counted last. Raises
+        StoreUnavailable.
         """
         found = self.store.info()
+        if len(self.store.namespaces()) > MOST_NAMESPACES:
+            return Health(
+                memory_bytes=found.used_bytes, memory_limit_bytes=found.max_bytes, entries=self._sampled_entries()
+            )
         per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
         return Health(
             memory_bytes=found.used_bytes,
@@ -54,6 +62,12 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             ban_limit=MAX_ACTIVE_BANS,
             entries=self.count_entries(),
         )
+
+    def _sampled_entries(self) -> int | None:
+        if self.gauges is None:
+            return None
+        samples = self.gauges.series(SAMPLE_SECONDS, SAMPLE_SECONDS // 2, ends_at=time.time())
+        return next((found.last.entries for found in reversed(samples) if found.last is not None), None)
 
     def alive_workers(self) -> int | None:
         """Number of workers with a recent heartbeat; None when the queue does not answer or there is none."""

@@ -36,6 +36,10 @@ class _Cell(msgspec.Struct):
     created_at: float
 
 
+MOST_RECORDS = 10_000
+"""Namespaces and buckets that the store has records of."""
+
+
 class MemoryStore:
     """A thread-safe LRU with TTL. The same bytes, records and fence as RedisStore, so the same checks.
 
@@ -73,8 +77,22 @@ class MemoryStore:
     def ensure_record(self, slot: Slot) -> InvalidationRecord:
         """The slot's record, made when there is none."""
         with self._lock:
+            record = self._records.get(slot.record)
+            if record is None:
+                self._make_room()
+                record = self._records[slot.record] = new_record()
             self._namespaces[slot.namespace] = None
-            return self._records.setdefault(slot.record, new_record())
+            return record
+
+    def _make_room(self) -> None:
+        """Forgets the oldest records without a ban when there are too many: what is under them is a miss."""
+        while len(self._records) >= MOST_RECORDS:
+            oldest = next((name for name, record in self._records.items() if not record.bans), None)
+            if oldest is None:
+                return
+            del self._records[oldest]
+        while len(self._namespaces) >= MOST_RECORDS:
+            del self._namespaces[next(iter(self._namespaces))]
 
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
@@ -121,6 +139,20 @@ class MemoryStore:
             if remove is not None:
                 self._cells.pop(slot.entry(remove), None)
             return changed
+
+    def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
+        """Removes the slot's record if it is still the one that was seen."""
+        with self._lock:
+            if self._records.get(slot.record) != seen:
+                return False
+            del self._records[slot.record]
+            return True
+
+    def unlist(self, namespace: str, buckets: int) -> None:
+        """Takes a namespace out of the list of namespaces, unless one of its buckets has a record."""
+        with self._lock:
+            if not any(Slot(namespace, bucket).record in self._records for bucket in range(buckets)):
+                self._namespaces.pop(namespace, None)
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
         """Returns `replicas`: this store has none, and nothing takes over from it."""

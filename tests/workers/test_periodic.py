@@ -30,6 +30,7 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         services.pins,
         count_workers=lambda: 3,
         keep_sample=keep_sample,
+        clean_idle=lambda: None,
         monotonic=lambda: now,
     )
     for _ in range(3):
