@@ -774,6 +774,62 @@ MUTANTS = (
         new="",
         tests="tests/concurrency/test_background.py",
     ),
+    Mutant(
+        name="a text of combining marks is normalized, whatever their number",
+        file="core/text/forms.py",
+        old="        if run > MOST_MARKS:",
+        new="        if False:",
+        tests="tests/text/test_forms.py",
+    ),
+    Mutant(
+        name="an error about a credential is shared",
+        file="core/policy/cacheability.py",
+        old="    return _status_of(error) in (401, 403, 429)",
+        new="    return False",
+        tests="tests/cache/test_cache.py",
+    ),
+    Mutant(
+        name="an error is shared with whoever waits, whatever key was sent",
+        file="core/cache/singleflight.py",
+        old="(result.error is not None and flight.credential != call.credential)",
+        new="False",
+        tests="tests/http/test_single_flight.py",
+    ),
+    Mutant(
+        name="what comes with a key makes another caller",
+        file="core/http/callers.py",
+        old="given = [(name, _canonical(value)) for name, value in given if self._is_key(_token(value))][:1]",
+        new="given = given if any(self._is_key(_token(value)) for _, value in given) else []",
+        tests="tests/http/test_callers.py",
+    ),
+    Mutant(
+        name="an idle record is removed though it has changed",
+        file="core/stores/redis/scripts/forget.lua",
+        old="~= ARGV[1]",
+        new="== nil",
+        tests="tests/invalidation/test_idle.py",
+    ),
+    Mutant(
+        name="a namespace with a ban is idle",
+        file="core/invalidation/idle.py",
+        old="record.bans or ",
+        new="",
+        tests="tests/invalidation/test_idle.py",
+    ),
+    Mutant(
+        name="JSON of any number of values is decoded",
+        file="core/http/inbound.py",
+        old="    return size <= most_values or ",
+        new="    return True or ",
+        tests="tests/http/test_inbound.py",
+    ),
+    Mutant(
+        name="parameters of any shape are taken",
+        file="core/wire/shapes.py",
+        old="    if not isinstance(value, _SHAPES[name]):\n        return False\n",
+        new="",
+        tests="tests/border/test_shapes.py",
+    ),
 )
 
 
