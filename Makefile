@@ -45,12 +45,12 @@ pictures: setup ## Pictures of every page, state, width and theme, into tests/e2
 soak: setup ## Hours of load with a fault a minute (ENCORE_SOAK_MINUTES, default 480)
 	@$(BIN)/python -m pytest -m soak
 
-lock: setup ## Resolve requirements*.in again into the pinned lists
+lock: setup ## Resolve requirements*.in again into the pinned lists, for all platforms, with hashes
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
 	@$(BIN)/uv pip compile $(LOCK) requirements-dev.in --output-file $(VENV)/requirements-dev.txt
 	@{ echo "-r requirements.txt"; grep -vxFf requirements.txt $(VENV)/requirements-dev.txt; } > requirements-dev.txt
-LOCK := --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
+LOCK := --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environment and caches; keeps the data in .encore
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -71,7 +71,7 @@ $(VENV)/.created:
 	  [ -n "$$python" ] || continue; \
 	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	  "$$python" -m venv $(VENV) && touch $@ && exit 0; \
-	  echo "$$python has no working venv module (Debian: apt install python3-venv)" >&2; exit 1; \
+	  echo "$$python made no environment here, see above (where Debian lacks the module: apt install python3-venv)" >&2; exit 1; \
 	done; \
 	echo "Encore needs Python 3.11 or newer and found none. Install it, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
 	exit 1

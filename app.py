@@ -6,6 +6,8 @@ of a page runs it as its script.
 
 from __future__ import annotations
 
+import logging
+
 import streamlit as st
 
 if __name__ == "__main__":
@@ -98,12 +100,21 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
+    from core.text import log_lines
     from pages.components.server import server_checks
     from pages.components.server.serving import AccessMiddleware
 
+    log_lines(logging.WARNING)
     settings = server_checks.refuse_to_serve()
     app = st.App(
         __file__,
         secrets=server_checks.login_secrets(settings) if settings else {},
-        middleware=[Middleware(AccessMiddleware, has_login=server_checks.has_login)],
+        middleware=[
+            Middleware(
+                AccessMiddleware,
+                has_login=server_checks.has_login,
+                hosts=st.get_option("server.allowedHosts"),
+                address=server_checks.address_in_browsers(settings),
+            )
+        ],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,34 +22,24 @@ from .semantic import DeferredLookup, SemanticConfig
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
 from .settings import Settings
-from .stores import MemoryStore, Store
-from .stores.redis import (
-    RedisStore,
-    ServerKind,
-    claim_form,
-    embedded,
-    parse_address,
-    patient_client,
-    request_client,
-)
+from .stores import Clock, MemoryStore, Store
+from .stores.redis import ServerKind, claim_form, embedded, parse_address, patient_client, request_client, stores_of
 
 if TYPE_CHECKING:
     from .providers import Provider
     from .semantic import SemanticLookup
     from .semantic.index import SharedVectors
 
-Clock = Callable[[], float]
-"""The time now, in seconds since 1970."""
-
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a page, a command, a worker or the gateway may need. Close it at the end.
 
-    `redis` is a patient client for operators and workers, `queue_redis` the job queue's; None without Redis, as are
-    `pins`, `refreshes`, `schedules` and `gauges`.
+    `clock` is the one that stored times go by. `redis` is a patient client for operators and workers, `queue_redis` the
+    job queue's; None without Redis, as are `pins`, `refreshes`, `schedules` and `gauges`.
     """
 
     settings: Settings
+    clock: Clock
     cache: LLMCache
     store: Store
     provider: Provider
@@ -97,17 +86,20 @@ def bootstrap(
     *,
     provider: Provider | None = None,
     store: Store | None = None,
-    clock: Clock = time.time,
+    clock: Clock | None = None,
     operator_timeout_seconds: float = 5.0,
     refreshes: bool = True,
 ) -> Services:
     """All parts, built from the settings and connected. A given `provider` or `store` is used in place of the
     configured one; beside a given store no Redis is used.
 
+    `clock` gives Unix seconds in place of Redis' clock, by which all stored times go otherwise.
+
     `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
     served stale while a worker refreshes it: for callers with credentials that the workers do not have.
     """
     base = _base(settings, store, clock, operator_timeout_seconds)
+    clock = base.clock
     judge = _judge(base, provider)
     provider = provider or _provider(settings, on_embedding=partial(_count_embedding, base.metrics))
     thresholds, rejected, evidence = _quality(base)
@@ -119,6 +111,7 @@ def bootstrap(
     cache = _cache(base, provider, semantic, invalidation, switch, refresher if refreshes else None)
     return Services(
         settings=settings,
+        clock=clock,
         cache=cache,
         store=base.operator_store,
         provider=provider,
@@ -159,7 +152,7 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
     queue_redis: Redis | None = None
 
 
-def _base(settings: Settings, store: Store | None, clock: Clock, operator_timeout_seconds: float) -> _Base:
+def _base(settings: Settings, store: Store | None, clock: Clock | None, operator_timeout_seconds: float) -> _Base:
     config = cache_config(settings)
     url = redis_url(settings) if store is None else None
     request_redis = redis = queue_redis = None
@@ -168,12 +161,14 @@ def _base(settings: Settings, store: Store | None, clock: Clock, operator_timeou
         request_redis = request_client(url, settings.redis_timeout_seconds)
         redis = patient_client(url, operator_timeout_seconds)
         claim_form(redis)
-        store, operator_store = RedisStore(request_redis), RedisStore(redis)
+        store, operator_store = stores_of(request_redis, redis, clock=clock)
         jobs_url = queue_url(settings)
         queue_redis = patient_client(jobs_url, operator_timeout_seconds) if jobs_url is not None else None
     elif store is None:
-        store = MemoryStore(settings.max_size)
+        store = MemoryStore(settings.max_size, clock=clock)
         config = msgspec.structs.replace(config, l1_seconds=0)  # copies of what this process holds would be of no use
+    clock = clock or store.clock
+    clock()  # Redis is asked for its time now, not by the first request
     return _Base(
         settings=settings,
         clock=clock,
@@ -233,6 +228,7 @@ def _health(base: _Base, invalidation: CacheInvalidator, gauges: Gauges | None) 
     return HealthReader(
         store=base.operator_store,
         invalidation=invalidation,
+        client=base.redis,
         queue=base.queue_redis,
         gauges=gauges,
         buckets=base.settings.buckets,
@@ -325,7 +321,7 @@ def _provider(
 ) -> Provider:
     # The SDK takes most of a second to import: only when there is something to ask.
     from .demo import DemoProvider
-    from .providers import OpenAIProvider
+    from .providers import PATIENCE_SECONDS, OpenAIProvider
 
     if settings.uses_demo_model:
         return DemoProvider()
@@ -333,7 +329,7 @@ def _provider(
     return OpenAIProvider(
         api_key=key,
         base_url=settings.openai_base_url,
-        timeout_seconds=settings.provider_timeout_seconds,
+        timeout_seconds=settings.provider_timeout_seconds or PATIENCE_SECONDS,
         max_retries=max_retries,
         on_embedding=on_embedding,
     )
@@ -372,6 +368,7 @@ def cache_config(settings: Settings) -> CacheConfig:
         max_size=settings.max_size,
         cache_errors=settings.cache_errors,
         log_hits=settings.log_hits,
+        fresh_ids=settings.fresh_ids,
         namespace=settings.namespace,
         buckets=settings.buckets,
         ttl_jitter=settings.ttl_jitter,
@@ -383,6 +380,8 @@ def cache_config(settings: Settings) -> CacheConfig:
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,
         hedge=settings.judge_hedge,
+        audience=settings.audience,
+        audiences=settings.audiences,
         limits=PolicyLimits(
             max_temperature=settings.max_temperature,
             cache_tool_calls=settings.cache_tool_calls,
@@ -425,6 +424,7 @@ def alert_rules(settings: Settings) -> AlertRules:
         max_error_rate=settings.alert_error_rate if settings.alert_error_rate < 1 else None,
         max_memory_share=settings.alert_memory if settings.alert_memory < 1 else None,
         min_workers=settings.alert_workers or None,
+        patience_ms=1000 * settings.redis_timeout_seconds,
         min_requests=settings.alert_min_requests,
         window_seconds=settings.alert_window_seconds,
     )

@@ -44,12 +44,27 @@ class StoreUnavailable(CacheError):
     """Raised when the store did not answer, refused the connection or is behind an open circuit breaker."""
 
 
+class StoreTimeout(StoreUnavailable):
+    """Raised when the store did not answer within its client's patience: it hangs, is busy or is too far away."""
+
+
+class NotPermitted(StoreUnavailable):
+    """Raised when Redis does not let its user run a command; names it. The server answers, and all else may work."""
+
+
 class WriteRefused(CacheError):
     """Raised when the store answered that it takes no writes now (out of memory, read-only, failed snapshot)."""
 
 
 class OutcomeUnknown(CacheError):
-    """Raised when a write was sent and no answer came: it may have been applied; repeat it with the same id."""
+    """Raised when a write was sent and no answer came: it may have been applied; repeat it with the same id.
+
+    `timed_out`: none came within the client's patience.
+    """
+
+    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
 
 
 class NotCached(CacheError):
@@ -95,6 +110,10 @@ class IncompleteStream(CacheError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the stream has no whole answer: {reason}")
+
+
+class UnclearStream(IncompleteStream):
+    """Raised when a stream can be put together in more ways than one: it is passed on, and what it says is not kept."""
 
 
 class DecodeError(CacheError):

@@ -8,6 +8,7 @@ part that ends by itself ends the rest.
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import signal
 import socket
@@ -29,7 +30,7 @@ from .concurrency import processes
 from .errors import CacheError, EmbeddedRedisError
 from .settings import Settings
 from .stores.redis import EmbeddedRedis
-from .text import masked
+from .text import in_url, masked, printable
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -40,14 +41,20 @@ IMPATIENCE_SECONDS = 0.5  # an interrupt sooner than this after the first is the
 START_POLL_SECONDS = 0.05
 WATCH_POLL_SECONDS = 0.2
 LOG_BYTES = 5_000_000  # a larger log is set aside at the next start
+REPORT_BYTES = 65_536  # of a log, looked through at a time
+LONGEST_REPORT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One process that the launcher runs; with a port it is ready when its health page answers."""
+    """One process that the launcher runs; with a port it is ready when its health page answers.
+
+    One without says itself how it is, in lines of its log that begin with its name as the launcher's lines do.
+    """
 
     name: str
     command: tuple[str, ...]
+    host: str = HOST
     port: int | None = None
     health: str = ""
     address: str = ""
@@ -73,6 +80,7 @@ class Launcher:
         self._redis = redis_server
         self._environment = dict(environment)
         self._processes: dict[Part, subprocess.Popen[bytes]] = {}
+        self._read: dict[Part, int] = {}
         self._interrupted_at: float | None = None
 
     def run(self) -> int:
@@ -102,6 +110,7 @@ class Launcher:
             log = self._log(part)
             if log.exists() and log.stat().st_size > LOG_BYTES:
                 log.replace(log.with_suffix(".old.log"))
+            self._read[part] = log.stat().st_size if log.exists() else 0
             self._processes[part] = processes.spawn(
                 part.command, output=log, folder=ROOT, environment=self._environment
             )
@@ -129,6 +138,8 @@ class Launcher:
 
     def _check_alive(self) -> None:
         for part, process in self._processes.items():
+            if part.port is None:
+                self._report(part)
             if process.poll() is not None:
                 raise PartFailed(f"{part.name} ended by itself ({_status(process.returncode)}){self._tail(part)}")
         server = self._redis.process if self._redis is not None else None
@@ -137,6 +148,20 @@ class Launcher:
                 f"redis ended by itself ({_status(server.returncode)}), says {self._redis.log}:\n"
                 f"{processes.last_lines(self._redis.log)}"
             )
+
+    def _report(self, part: Part) -> None:
+        """Says on the terminal what a part has said of itself since the last look."""
+        log = self._log(part)
+        if not log.exists() or log.stat().st_size <= self._read[part]:
+            return
+        with log.open("rb") as file:
+            file.seek(self._read[part])
+            written = file.read(REPORT_BYTES)
+        whole = written.rfind(b"\n") + 1 or (len(written) if len(written) == REPORT_BYTES else 0)
+        self._read[part] += whole
+        for line in written[:whole].decode(errors="replace").splitlines():
+            if line.startswith(f"{part.name:<8} "):
+                _say(printable(line, LONGEST_REPORT))
 
     def _stop(self) -> None:
         """Asks all parts at once to stop, the console first, and stops Redis after them."""
@@ -175,14 +200,19 @@ class Launcher:
 
 def main() -> int:
     """Runs Redis, workers, gateway and console by the settings. Blocks until they end. Returns the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may have what the terminal cannot show
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to stop: end without a traceback
     try:
         settings = Settings()
         if settings.redis_url is not None:
             _check_redis(settings.redis_url.get_secret_value())
-        gateway_port = free_port(settings.gateway_port, name="gateway")
-        console_port = free_port(settings.console_port, name="console", taken={gateway_port})
+        gateway_host = settings.gateway_host
+        # Streamlit's own setting of where it listens; the console refuses what others could reach.
+        console_host = os.environ.get("STREAMLIT_SERVER_ADDRESS", "").strip() or HOST
+        gateway_port = free_port(settings.gateway_port, name="gateway", host=gateway_host)
+        console_port = free_port(settings.console_port, name="console", host=console_host, taken={gateway_port})
     except CacheError as error:
         _say(str(error))
         return 1
@@ -199,16 +229,18 @@ def main() -> int:
         Part(
             name="gateway",
             command=(sys.executable, "-m", "core.http"),
+            host=gateway_host,
             port=gateway_port,
             health="/healthz",
-            address=f"http://{HOST}:{gateway_port}/v1",
+            address=f"{_address(gateway_host, gateway_port)}/v1",
         ),
         Part(
             name="console",
             command=(sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(console_port)),
+            host=console_host,
             port=console_port,
             health="/_stcore/health",
-            address=f"http://{HOST}:{console_port}",
+            address=_address(console_host, console_port),
         ),
     ]
     embedded = EmbeddedRedis(home) if settings.redis_url is None else None
@@ -216,14 +248,16 @@ def main() -> int:
     return Launcher(parts, home=home, redis_server=embedded, environment=environment).run()
 
 
-def free_port(preferred: int, *, name: str, taken: Container[int] = ()) -> int:
-    """The preferred loopback port, or the next one that is free, and says so. Raises PartFailed when none is."""
+def free_port(preferred: int, *, name: str, host: str = HOST, taken: Container[int] = ()) -> int:
+    """The preferred port of an address, or the next one that is free, and says so. Raises PartFailed when none is."""
     for port in range(preferred, min(preferred + PORTS_TRIED, 65536)):
-        if port not in taken and _can_listen(port):
+        if port not in taken and _can_listen(host, port):
             if port != preferred:
                 _say(f"port {preferred} is busy: the {name} is on {port}")
             return port
-    raise PartFailed(f"no port from {preferred} on is free for the {name}: choose one with ENCORE_{name.upper()}_PORT")
+    raise PartFailed(
+        f"no port from {preferred} on is free for the {name} at {host}: choose one with ENCORE_{name.upper()}_PORT"
+    )
 
 
 def is_impatient(number: int, *, after_seconds: float) -> bool:
@@ -235,9 +269,12 @@ def _check_redis(url: str) -> None:
     """Fails fast, and with words, when the given Redis is not there; Sentinel and Cluster are left to their clients."""
     if urlsplit(url).scheme in ("redis", "rediss", "unix"):
         try:
-            with redis.Redis.from_url(
-                url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
-            ) as client:
+            with (
+                redis.Redis.from_url(
+                    url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+                ) as client,
+                suppress(redis.exceptions.NoPermissionError),
+            ):  # it answers
                 client.ping()
         except (redis.RedisError, OSError) as error:
             raise EmbeddedRedisError(
@@ -257,18 +294,32 @@ def _model(settings: Settings) -> str:
     return "none: ENCORE_PROVIDER is openai, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set"
 
 
-def _can_listen(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed one is not in the way
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+def _can_listen(host: str, port: int) -> bool:
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, place in places:
+            with socket.socket(family, kind, protocol) as probe:
+                # As servers do: a closed one is not in the way.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(place)
+    except OSError:
+        return False
     return True
 
 
+def _reached(host: str) -> str:
+    """Where this machine reaches what listens at an address: all addresses are reached at the loopback."""
+    return {"": HOST, "0.0.0.0": HOST, "::": "::1"}.get(host, host)  # noqa: S104 (nothing listens there by this)
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{in_url(_reached(host))}:{port}"
+
+
 def _is_healthy(part: Part) -> bool:
-    connection = http.client.HTTPConnection(HOST, part.port, timeout=2)
+    connection = http.client.HTTPConnection(_reached(part.host), part.port, timeout=2)
     try:
         connection.request("GET", part.health)
         return connection.getresponse().status == http.client.OK

@@ -141,6 +141,12 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the caller asked for a stream. Embeddings come whole."""
         return bool(self.unkeyed.get("stream")) and self.endpoint != "embeddings"
 
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the caller asked a stream for its usage chunk."""
+        options = self.unkeyed.get("stream_options")
+        return bool(isinstance(options, dict) and options.get("include_usage"))
+
     def to_openai(self) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` for this request, without `stream`."""
         return {"model": self.model, "messages": list(self.messages), **self.parameters} | {

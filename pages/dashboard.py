@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from core.access import Action
@@ -84,7 +82,7 @@ def empty(view: View) -> None:
     if latest is not None:
         placeholder(
             f":material/hourglass_empty: **No requests in the last {view.window.words}**",
-            f"The latest one was {duration(time.time() - latest.at)} ago. Choose a longer range, or other filters.",
+            f"The latest one was {duration(context.now() - latest.at)} ago. Choose a longer range, or other filters.",
         )
         return
     placeholder(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from hashlib import sha256
 
 import streamlit as st
@@ -10,7 +9,7 @@ import streamlit as st
 from core.entries import FoundEntry
 from core.errors import InvalidInput
 from core.keys import Slot, parse_readable_key
-from pages.components.data import actions, queries
+from pages.components.data import actions, context, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
 from pages.components.display.figures import UNKNOWN, many
@@ -99,7 +98,7 @@ def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
     generation = st.session_state.get("entries-table-generation", 0)
     content = sha256("".join(one.key for one in entries).encode()).hexdigest()[:16]
     event = st.dataframe(
-        tables.entries(entries, time.time()),
+        tables.entries(entries, context.now()),
         column_config=tables.ENTRY_COLUMNS,
         column_order=tables.ENTRIES_SHOWN,
         hide_index=True,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 import pandas as pd
 import streamlit as st
@@ -122,9 +120,11 @@ def _server() -> None:
     if store is None:
         st.caption("Unknown: it has not answered yet.")
         return
-    limit = f"of {size(store.max_bytes)}" if store.max_bytes else "no limit"
+    limit = (
+        f"of {size(store.max_bytes)}" if store.max_bytes else "no limit" if store.used_bytes is not None else UNKNOWN
+    )
     with st.grid(4, min_column_width=150):
-        draw_boxed("Kind", f"{store.kind} {store.version}".strip().capitalize(), _replication(store))
+        draw_boxed("Kind", f"{store.product or store.kind} {store.version}".strip().capitalize(), _replication(store))
         draw_boxed("Memory", size(store.used_bytes), limit)
         draw_boxed("Evicted", number(store.evicted), store.policy or "nothing is evicted")
         draw_boxed(
@@ -135,6 +135,7 @@ def _server() -> None:
 
 
 _KEPT = {
+    Persistence.UNKNOWN: "not known how they are kept",
     Persistence.NOTHING: "not kept on disk",
     Persistence.SNAPSHOTS: "kept by snapshots",
     Persistence.LOG: "kept on disk",
@@ -143,7 +144,7 @@ _KEPT = {
 
 def _replication(store: StoreInfo) -> str:
     if not store.role:
-        return "this process"
+        return "this process" if store.kind == "memory" else "state not known"
     if store.role != "master":
         return "replica: takes no writes"
     return f"primary, {many(store.replicas, 'replica')}" if store.replicas else "primary, no replica"
@@ -191,10 +192,10 @@ def _self_test() -> None:
 
 
 def _run_self_test() -> None:
-    st.session_state["isolation-at"] = time.time()
+    st.session_state["isolation-at"] = context.now()
     try:
         st.session_state["isolation"] = check_isolation(
-            context.services().store, now=time.time(), actor=context.actor()
+            context.services().store, now=context.now(), actor=context.actor()
         )
     except CacheError as error:
         st.session_state["isolation"] = error_sentence(error)

@@ -14,7 +14,7 @@ from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal
 from pages.components.display.tiles import draw_boxed
 from pages.components.schedules import tables as schedule_tables
-from pages.components.shell.alert_banner import START_WORKERS
+from pages.components.shell.alert_banner import FAILING_WORKERS, START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
@@ -64,7 +64,16 @@ def overview() -> None:
     if now.suspended:
         st.warning("Workers are paused: they take no new jobs.", icon=":material/pause_circle:")
     _controls(now)
+    if failing := queries.failing_pools():
+        where = ", ".join(literal(pool.host, 40) for pool in failing)
+        st.error(
+            f"**{FAILING_WORKERS}.** On {where}. Hidden answers stay hidden, but their memory is not freed, and "
+            "schedules do not run.",
+            icon=":material/engineering:",
+        )
     found = queries.workers()
+    if not found.value and failing:
+        return
     if not found.value:
         placeholder(
             ":material/engineering: **No worker**",
@@ -85,7 +94,7 @@ def overview() -> None:
     if pools.value:
         words = "; ".join(
             f"{literal(pool.host, 40)}, process {pool.pid}: {many(pool.workers, 'worker')}, "
-            f"heartbeat {duration(max(0.0, time.time() - pool.at))} ago"
+            f"heartbeat {duration(max(0.0, context.now() - pool.at))} ago"
             for pool in pools.value
         )
         st.caption(f"{many(len(pools.value), 'pool')}: {words}.")

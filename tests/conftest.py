@@ -27,6 +27,7 @@ __all__ = ["openai_server", "openai_server_of_the_run"]
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 REDIS8 = os.environ.get("ENCORE_TEST_REDIS8")  # read now: tests run without ENCORE_* variables
+VALKEY = os.environ.get("ENCORE_TEST_VALKEY")
 MINILM = os.environ.get("ENCORE_TEST_MINILM", "sentence-transformers/all-MiniLM-L6-v2")
 CHROMIUM = os.environ.get("CHROMIUM")
 ISOLATED = ("ENCORE_", "OPENAI_", "STREAMLIT_")
@@ -153,6 +154,16 @@ def redis8_binary() -> ServerBinary:
     binary = server_at(Path(path)) if path else None
     if binary is None or binary.version < (8, 0, 0):
         pytest.skip("needs a Redis 8 server: name one in ENCORE_TEST_REDIS8")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def valkey_binary() -> ServerBinary:
+    """A valkey-server: ENCORE_TEST_VALKEY, else the one on the PATH."""
+    path = VALKEY or shutil.which("valkey-server")
+    binary = server_at(Path(path)) if path else None
+    if binary is None:
+        pytest.skip("needs a Valkey server: name one in ENCORE_TEST_VALKEY")
     return binary
 
 

@@ -1,6 +1,7 @@
 """A launcher with small parts in place of the real ones; test_launcher.py runs it as a process of its own.
 
-Usage: launched.py HOME [PART...], each part `name:behaviour` with behaviour `serve`, `stubborn` or `die`.
+Usage: launched.py HOME [PART...], each part `name:behaviour` with behaviour `serve`, `stubborn`, `die` or
+`speak` (says how it is, and has no health page).
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class Health(http.server.BaseHTTPRequestHandler):
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     signal.signal(number, stop)
 record(f"pid {os.getpid()}")
+if behaviour == "speak":
+    print("a line of the log")
+    print(f"{name:<8} keep ending: \\u202e\\x1b[31m")
+    print(f"  {name}  a line of the log")
 if behaviour == "die":
     sys.exit("the last words of " + name)
 http.server.HTTPServer(("127.0.0.1", port), Health).serve_forever()
@@ -59,12 +64,12 @@ def main() -> int:
             Part(
                 name=name,
                 command=(sys.executable, "-c", PROGRAM, name, behaviour, str(port)),
-                port=port,
+                port=None if behaviour == "speak" else port,
                 health="/healthz",
                 address=f"http://{HOST}:{port}",
             )
         )
-    environment = {**os.environ, "ENCORE_HOME": str(home)}
+    environment = {**os.environ, "ENCORE_HOME": str(home), "PYTHONUNBUFFERED": "1"}
     return Launcher(parts, home=home, redis_server=EmbeddedRedis(home), environment=environment).run()
 
 

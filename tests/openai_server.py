@@ -41,8 +41,9 @@ class Behaviour:
 
     `content` is the text (numbered when None), or what makes it from the request; `finish_reason` None is left out of
     the answer, and a stream then ends without one. `tool_calls` are pairs of name and arguments. `cut_after` resets the
-    connection after so many events (0: before the first byte); `ends` False closes a stream without `[DONE]`. `raw` is
-    sent instead of any answer. `pause` is a gate to wait at after `pause_after` events, 0 being before the first byte.
+    connection after so many events (0: before the first byte). `dialect` makes of a chat's chunk what another
+    server would send for it, and `ending` is the end of such a stream. `raw` is sent instead of any answer.
+    `pause` is a gate to wait at after `pause_after` events, 0 being before the first byte.
     """
 
     content: str | Callable[[Received], str] | None = None
@@ -57,7 +58,8 @@ class Behaviour:
     error: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None
-    ends: bool = True
+    dialect: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] | None = None
+    ending: bytes = b"data: [DONE]\n\n"
     raw: bytes | None = None
     content_type: str = "application/json"
     pause: Gate | None = None
@@ -365,13 +367,14 @@ async def _send_events(send: Any, events: Iterator[dict[str, Any]], behaviour: B
     headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_test", **behaviour.headers}
     await send({"type": "http.response.start", "status": 200, "headers": _encode(headers)})
     typed = False
-    for sent, event in enumerate(events, 1):
+    spoken = (spoken for event in events for spoken in (behaviour.dialect(event) if behaviour.dialect else (event,)))
+    for sent, event in enumerate(spoken, 1):
         typed = "type" in event
         field = f"event: {event['type']}\n" if typed else ""
         data = f"{field}data: {json.dumps(event)}\n\n".encode()
         await send({"type": "http.response.body", "body": data, "more_body": True})
         await step(sent)
-    done = b"data: [DONE]\n\n" if behaviour.ends and not typed else b""
+    done = b"" if typed else behaviour.ending
     await send({"type": "http.response.body", "body": done})
 
 

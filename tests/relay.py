@@ -14,6 +14,7 @@ import select
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,15 +68,22 @@ class Relay:
         self._gates: list[Gate] = []
         self._fatal: bytes | None = None
         self._hung_up = False
+        self.distance_seconds = 0.0
+        """How much longer every answer takes."""
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     @property
     def url(self) -> str:
         """As that of the server; whoever waits here waits as long as the test does."""
+        return f"{self.impatient_url}&socket_timeout={PATIENCE_SECONDS}"
+
+    @property
+    def impatient_url(self) -> str:
+        """As that of the server; whoever waits here waits as long as its client does."""
         where = urlsplit(self._server_url)
         password = f":{where.password}@" if where.password else ""
-        return f"unix://{password}{quote(str(self._path))}?db=0&socket_timeout={PATIENCE_SECONDS}"
+        return f"unix://{password}{quote(str(self._path))}?db=0"
 
     def hold_after(self, *words: bytes) -> Gate:
         """From now on whoever sends one of these and has heard the answer waits for the next one."""
@@ -150,6 +158,8 @@ class Relay:
                         return
                     for gate in self._gates:
                         gate.answered(client, data)
+                    if self.distance_seconds:
+                        time.sleep(self.distance_seconds)
                     client.sendall(data)
 
 

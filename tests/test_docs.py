@@ -10,12 +10,14 @@ import pytest
 
 import core
 from core import Settings
+from core.monitoring.alerts import ALERT_NAMES
+from core.stores.redis.rights import acl_line
 from docs import settings as settings_page
 from tests.test_architecture import TOWERS, faces, modules
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ELSEWHERE = {"ENCORE_SOAK_MINUTES", "ENCORE_TEST_REDIS8"}
+ELSEWHERE = {"ENCORE_SOAK_MINUTES", "ENCORE_TEST_REDIS8", "ENCORE_TEST_VALKEY"}
 """Variables of tests and checks, which are no settings."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -23,6 +25,15 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to
 
 def test_the_page_of_settings_is_as_the_settings_are():
     assert settings_page.PAGE.read_text() == settings_page.page(), "write it: python -m docs.settings"
+
+
+def test_the_user_of_redis_is_documented_as_the_code_has_it():
+    assert acl_line("encore", "secret") in (ROOT / "docs" / "production.md").read_text().splitlines()
+
+
+def test_the_alerts_are_documented():
+    page = (ROOT / "docs" / "production.md").read_text()
+    assert [name for name in ALERT_NAMES if f"`{name}`" not in page] == []
 
 
 def test_every_section_of_the_settings_begins_with_a_setting():

@@ -19,6 +19,7 @@ from core.models import Controls, OutcomeKind
 from tests.fakes import CountingProvider, Outcomes
 
 PROMPT = "How do I activate my card?"
+GENERAL = "What is the capital of France?"
 
 
 class Model:
@@ -88,7 +89,7 @@ def test_prompt_model_and_arguments_make_a_call_another_one(cache):
 def test_arguments_that_do_not_change_the_answer_do_not_split_it(cache):
     model = Model()
     for user in ("a", "b"):
-        assert cached_llm_call(cache, model.ask, PROMPT, "gpt-4o", user=user, timeout=3) == "answer 1"
+        assert cached_llm_call(cache, model.ask, GENERAL, "gpt-4o", user=user, timeout=3) == "answer 1"
 
 
 class Client:

@@ -12,13 +12,14 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
 
 from core.launcher import PartFailed, free_port, is_impatient
 from core.stores.redis.embedded import running_url
-from core.text.printable import masked
+from core.text.redaction import masked
 from tests.processes import hearing_signals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -236,6 +237,14 @@ def test_data_and_logs_are_there_after_a_restart(launch, home):
     assert len(run.pids) == 1
 
 
+def test_what_a_part_says_of_itself_is_said_on_the_terminal_and_nothing_else_of_its_log(launch, home):
+    run = launch("workers:speak", "console:serve")
+    assert run.read_until("workers  ") == "workers  keep ending: \N{REPLACEMENT CHARACTER} [31m", "on one line, as text"
+    run.read_until("Ctrl-C")
+    assert "a line of the log" in (home / "logs" / "workers.log").read_text()
+    assert "a line of the log" not in run.text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child's life to its parent's")
 def test_parts_and_redis_follow_a_launcher_that_was_killed(launch, home):
     run = launch(*PARTS)
@@ -255,16 +264,30 @@ def status_of(url: str) -> int:
 
 
 @pytest.mark.timeout(900)
-def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(home, redis_binary):
+@pytest.mark.parametrize(
+    ("folder", "address", "at"),
+    [("home", "127.0.0.1", "127.0.0.1"), ("""a b=c#d?e%20'f"g\\h&i;Zażółć""", "::1", "[::1]")],
+)
+def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(tmp_path, redis_binary, folder, address, at):
+    home = tmp_path / folder
     run = Run(
-        home, "-m", "core.launcher", ENCORE_HOME=str(home), ENCORE_CONSOLE_PORT="28501", ENCORE_GATEWAY_PORT="28090"
+        home,
+        "-m",
+        "core.launcher",
+        ENCORE_HOME=str(home),
+        ENCORE_CONSOLE_PORT="28501",
+        ENCORE_GATEWAY_PORT="28090",
+        ENCORE_GATEWAY_HOST=address,
+        STREAMLIT_SERVER_ADDRESS=address,
     )
     try:
+        while "workers  2 ready" not in run.said:
+            run.read_until("")
         run.read_until("Ctrl-C")
         lines = dict(line.split(maxsplit=1) for line in run.said)
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", lines["console"])
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", lines["gateway"])
-        assert lines["redis"] == f"unix://:***@{home}/redis.sock"
+        assert re.fullmatch(rf"http://{re.escape(at)}:\d+", lines["console"])
+        assert re.fullmatch(rf"http://{re.escape(at)}:\d+/v1", lines["gateway"])
+        assert lines["redis"] == f"unix://:***@{quote(str(home))}/redis.sock"
         assert lines["model"].startswith("demo")
         assert status_of(f"{lines['console']}/_stcore/health") == 200
         assert status_of(f"{lines['gateway'].removesuffix('/v1')}/healthz") == 200

@@ -5,6 +5,8 @@ import re
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 NOT_IMPORTED = {
     "authlib": "imported by Streamlit's st.login",
@@ -52,3 +54,13 @@ def test_what_is_required_is_pinned() -> None:
     pinned = names("requirements.txt")
     assert names("requirements.in") - pinned == set()
     assert names("requirements-dev.in") - names("requirements-dev.txt") - pinned == set()
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_every_pin_has_its_hashes_so_that_pip_takes_no_other_file(file: str) -> None:
+    text = (ROOT / file).read_text()
+    pins = re.split(r"^(?=[\w])", text, flags=re.MULTILINE)[1:]
+    assert len(pins) > 20
+    assert [
+        pin.split()[0] for pin in pins if "==" not in pin or not re.search(r"--hash=sha256:[0-9a-f]{64}$", pin)
+    ] == []

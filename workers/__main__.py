@@ -10,6 +10,7 @@ import click
 from core.bootstrap import bootstrap, queue_url
 from core.errors import CacheError
 from core.settings import Settings
+from core.text import log_lines
 from workers.pool import Pool
 
 
@@ -40,9 +41,7 @@ def main(context: click.Context, workers: int | None, burst: bool, verbose: bool
     """
     if context.invoked_subcommand is not None:
         return
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_lines(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("rq").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("rq.worker").setLevel(logging.INFO if verbose else logging.WARNING)
     try:

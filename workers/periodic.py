@@ -55,6 +55,7 @@ class Schedule:
         pins: Pins,
         *,
         count_workers: Callable[[], int],
+        are_failing: Callable[[], bool],
         keep_sample: Callable[[], None],
         clean_idle: Callable[[], object],
         monotonic: Callable[[], float] = time.monotonic,
@@ -67,6 +68,7 @@ class Schedule:
         self._evidence = evidence
         self._pins = pins
         self._count_workers = count_workers
+        self._are_failing = are_failing
         self._keep_sample = keep_sample
         self._clean_idle = clean_idle
         self._monotonic = monotonic
@@ -110,7 +112,13 @@ class Schedule:
             logger.warning("the pool could not be removed from the list of pools: %s", error)
 
     def _beat(self) -> None:
-        self._pools.beat(self._pool_id, host=socket.gethostname(), pid=os.getpid(), workers=self._count_workers())
+        self._pools.beat(
+            self._pool_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            workers=self._count_workers(),
+            failing=self._are_failing(),
+        )
 
     def _every(self, seconds: float, name: str, step: Callable[[], object], *, share: float = 1.0) -> None:
         began = self._monotonic()

@@ -33,6 +33,9 @@ LOOP_SECONDS = 0.2
 GRACE_SECONDS = 12.0
 """How long a worker may take to end its batch before it is killed: less than the launcher waits for the pool."""
 STABLE_SECONDS = 10.0
+"""A worker that ends sooner has not done what it was started for."""
+MOST_EARLY_ENDS = 2
+"""So many workers in a row may end early before that is said to be what workers do."""
 LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -57,17 +60,19 @@ class Pool:
             self._queue,
             services.invalidation,
             services.schedules,
-            WorkerPools(services.queue_redis),
+            WorkerPools(services.queue_redis, clock=services.clock),
             RefreshQueue(services.queue_redis),
             services.evidence,
             services.pins,
             count_workers=self._count,
+            are_failing=lambda: self._are_failing,
             keep_sample=services.health.keep_sample,
             clean_idle=IdleNamespaces(services.health.store, buckets=services.health.buckets).clean,
         )
         self._context = multiprocessing.get_context("fork")
         self._children: dict[str, tuple[BaseProcess, float]] = {}
         self._stopping_since: float | None = None
+        self._early_ends = 0
         self._pause_seconds = 0.0
         self._start_again_at = 0.0
 
@@ -97,10 +102,12 @@ class Pool:
         """Until asked to stop or, in a burst, until the last worker has found nothing more to do."""
         ready = False
         while self._stopping_since is None and (self._children or not self._burst):
-            if not ready and (ready := self._all_registered()):
+            self._note_stable()
+            if not self._are_failing and not ready and (ready := self._all_registered()):
                 click.echo(f"workers  {self._size} ready")
             wait([process.sentinel for process, _ in self._children.values()], timeout=LOOP_SECONDS)
-            self._reap()
+            if self._reap():
+                ready = False
             if not self._burst:
                 self._fill()
             self._schedule.tick()
@@ -141,7 +148,22 @@ class Pool:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _reap(self) -> None:
+    @property
+    def _are_failing(self) -> bool:
+        """Whether workers end, one after the other, soon after they were started."""
+        return self._early_ends > MOST_EARLY_ENDS
+
+    def _note_stable(self) -> None:
+        if self._early_ends and len(self._stable()) == self._size:
+            self._early_ends = 0
+
+    def _stable(self) -> list[str]:
+        now = time.monotonic()
+        return [name for name, (_, born) in self._children.items() if now - born >= STABLE_SECONDS]
+
+    def _reap(self) -> bool:
+        """Notes which workers have ended; True when it has just turned out that they fail."""
+        failed_before = self._are_failing
         for name, (process, born) in list(self._children.items()):
             if process.is_alive():
                 continue
@@ -154,10 +176,16 @@ class Pool:
                 0.0 if lived >= STABLE_SECONDS else min(LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 or 0.5)
             )
             self._start_again_at = time.monotonic() + self._pause_seconds
+            self._early_ends += lived < STABLE_SECONDS
             logger.warning("worker %s ended (%s): another one is started", name, process.exitcode)
+        if failed_before or not self._are_failing:
+            return False
+        click.echo("workers  keep ending as soon as they start: nothing is swept, no schedule runs; their log says why")
+        return True
 
     def _count(self) -> int:
-        return len(self._children)
+        """The workers that are there; while they fail only those that have proved to work."""
+        return len(self._stable() if self._are_failing else self._children)
 
     def _all_registered(self) -> bool:
         try:

@@ -13,13 +13,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 import redis
 from cachetools import FIFOCache
 
 from ..access import Acting, Action, AuditLog
-from ..errors import CacheError, InvalidInput, WriteRefused
+from ..errors import CacheError, InvalidInput, NotPermitted, WriteRefused
 from ..keys import NAMESPACE_PATTERN, names
 from ..stores.redis import COPY_SECONDS, MOST_MARKS, RecentReads, ScriptMarks, SharedHash, shared_hash
 from ..text import printable
@@ -27,6 +29,7 @@ from ..text import printable
 logger = logging.getLogger("encore.bypass")
 
 CLOCK_RATES_SECONDS = 0.02
+Value = TypeVar("Value")
 EVERYTHING = "*"
 """In place of a namespace: all of them."""
 MARK = "requests of {name} bypass the cache: turned {number}"
@@ -122,6 +125,7 @@ class BypassSwitch:
         self._recent: RecentReads[bool] = RecentReads(monotonic)
         self._readings: FIFOCache[str, _Reading] = FIFOCache(MAX_READINGS)
         self._lock = threading.Lock()
+        self._told: set[str] = set()
 
     # On the request path
 
@@ -137,10 +141,22 @@ class BypassSwitch:
         )
 
     def _now(self, server: _Server, namespaces: Sequence[str]) -> list[_Reading]:
-        """What is so now, in two round trips."""
-        values = server.hash.get_many(namespaces)
-        marks = server.marks.numbers(namespaces) if server.marks is not None else [0] * len(namespaces)
+        """What is so now, in two round trips: by what Redis' user may read of it, which the doctor looks at."""
+        values = self._permitted(lambda: server.hash.get_many(namespaces), [b""] * len(namespaces))
+        marks = [0] * len(namespaces)
+        if server.marks is not None:
+            marks = self._permitted(partial(server.marks.numbers, namespaces), marks)
         return [self._settled(server, *found) for found in zip(namespaces, values, marks, strict=True)]
+
+    def _permitted(self, read: Callable[[], list[Value]], otherwise: list[Value]) -> list[Value]:
+        """What is read; `otherwise` when Redis' user may not read it, which is logged once."""
+        try:
+            return read()
+        except NotPermitted as error:
+            if (refusal := str(error)) not in self._told:
+                self._told.add(refusal)
+                logger.warning("%s: the bypass switch is heeded in part, or not at all", refusal)
+            return otherwise
 
     def _settled(self, server: _Server, namespace: str, value: bytes, marks: int) -> _Reading:
         """What a value and marks say. What is only marked, or was and is not any more, is written down if possible."""
@@ -175,7 +191,7 @@ class BypassSwitch:
 
         Raises StoreUnavailable.
         """
-        every = sorted({EVERYTHING, *self._server.hash.fields(), *namespaces})
+        every = sorted({EVERYTHING, *self._permitted(self._server.hash.fields, []), *namespaces})
         pages = (every[start : start + PAGE] for start in range(0, len(every), PAGE))
         return [
             found.as_bypassed(name)
@@ -220,7 +236,7 @@ class BypassSwitch:
                     line = msgspec.structs.replace(line, marks=mark)
                 if written := self._write(server, namespace, seen, line):
                     return written.as_bypassed(namespace)
-            except WriteRefused as error:
+            except (WriteRefused, NotPermitted) as error:
                 if server.marks and seen.on != on:
                     if mark > MOST_MARKS:
                         raise WriteRefused(

@@ -20,7 +20,7 @@ from ..keys import Slot
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy import TTLPolicy
-from ..stores import Leases, LocalCache, Lookup, MemoryStore, Store
+from ..stores import Clock, Leases, LocalCache, Lookup, MemoryStore, Store
 from .bypass import BypassSwitch
 from .call import Call, Prepared, Recorder
 from .config import CacheConfig
@@ -49,7 +49,7 @@ class LLMCache:
     """A response cache for LLM calls. Threads, tasks and processes may share one store.
 
     Without a `store` entries live in this process. `provider` is needed by `complete` and `stream` only. `clock` gives
-    Unix seconds.
+    Unix seconds: the store's own unless given.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LLMCache:
         metrics: Recorder | None = None,
         ttl_policy: TTLPolicy | None = None,
         price: Callable[[str, Usage], float | None] = lambda model, usage: None,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
         refresher: Refresher | None = None,
         semantic: NearLookup | None = None,
         invalidator: CacheInvalidator | None = None,
@@ -69,6 +69,7 @@ class LLMCache:
     ) -> None:
         self.config = config = config or CacheConfig()
         self.store: Store = store or MemoryStore(config.max_size)
+        clock = clock or self.store.clock
         self.provider = provider
         self.metrics: Recorder = metrics or CacheMetrics(None)
         self.invalidator = invalidator or CacheInvalidator(
@@ -83,7 +84,7 @@ class LLMCache:
             config, ttl_policy or TTLPolicy(), base_url=provider.base_url if provider is not None else ""
         )
         self._world = World(
-            guard=Guard(self.metrics),
+            guard=Guard(self.metrics, lambda slot: self.store.read(slot, ()), self.store.place_of),
             store=self.store,
             reader=self.store if self.copies is None else self.copies.through,
             leases=Leases(self.store, config.lease_seconds),
@@ -92,7 +93,13 @@ class LLMCache:
             switch=switch,
             buckets=config.buckets,
         )
-        outcomes = OutcomeRecorder(price, clock, wider_forms=self._preparation.wider_forms, log_hits=config.log_hits)
+        outcomes = OutcomeRecorder(
+            price,
+            clock,
+            wider_forms=self._preparation.wider_forms,
+            log_hits=config.log_hits,
+            fresh_ids=config.fresh_ids,
+        )
         self._reader = RequestReader(self.copies, clock)
         writer = Writer(config, outcomes, clock)
         self._flow = RequestFlow(
@@ -243,5 +250,6 @@ class LLMCache:
 
     def close(self) -> None:
         """Gives back all leases and closes the store's connections."""
+        self._world.guard.close()
         self._world.leases.close()
         self.store.close()

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,6 +14,7 @@ from ..bans import InvalidationRecord
 from ..keys import Identity, Slot
 from ..models import CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision
+from ..stores import MissReason
 
 
 class Recorder(Protocol):
@@ -35,15 +36,21 @@ class Caution(StrEnum):
     """
 
     MATERIAL = "may be material"
+    OWN = "may be the user's own"
 
 
 class Keyed(msgspec.Struct, frozen=True):
-    """A request with an identity: the key of its answer and the TTL. `cautions` keep it from sharing more widely."""
+    """A request with an identity: the key of its answer and the TTL. `cautions` keep it from sharing more widely.
+
+    `user` is part of the scope, None when the answer is for everybody; `own` says why it is the user's.
+    """
 
     identity: Identity
     slot: Slot
     ttl: TTLDecision
     cautions: tuple[Caution, ...] = ()
+    user: Any = None
+    own: str = ""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +83,8 @@ class Call:
     """Whether the outcome has been counted: it is counted once."""
     store_failed = False
     """Set by the first store call that fails: this request asks the store no more, so it waits for it once."""
+    unanswered: MissReason = MissReason.STORE_DOWN
+    """Why the latest store call that had no answer had none."""
     until = math.inf
     """How long the caller waits for another caller's answer (monotonic clock)."""
     made_record: InvalidationRecord | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ..models import CacheStrategy
-from ..policy import PolicyLimits
+from ..policy import Audience, PolicyLimits
 
 
 class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +18,7 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 10_000
     cache_errors: bool = False
     log_hits: bool = False
+    fresh_ids: bool = False
     namespace: str = "default"
     buckets: int = 1
     ttl_jitter: float = 0.05
@@ -27,4 +30,10 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     l1_seconds: float = 0
     l1_megabytes: int = 64
     hedge: bool = False
+    audience: Audience = Audience.AUTO
+    audiences: Mapping[str, Audience] = {}
     limits: PolicyLimits = PolicyLimits()
+
+    def __post_init__(self) -> None:
+        for audience in (self.audience, *self.audiences.values()):
+            Audience(audience)  # raises ValueError: a word that is none must not act as another

@@ -189,7 +189,7 @@ class GiveBack(Question, frozen=True):
             is_given_back = super().perform(world)
         finally:
             if not is_given_back:
-                world.leases.give_back_later(self.lease)
+                world.leases.give_back_later(self.lease, after_failure=True)
 
     def ask(self, world: World) -> bool:
         """Gives the lease back in the store."""

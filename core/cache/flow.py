@@ -18,7 +18,7 @@ import msgspec
 from cachetools import TTLCache
 
 from .. import policy
-from ..errors import NotCached
+from ..errors import IncompleteStream, NotCached
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind, Stamp
 from ..stores import Found, Lookup, MissReason, codec
 from ..text import without_text
@@ -137,7 +137,7 @@ class RequestFlow:
     def _seen(call: Call, lookup: Lookup | None) -> Miss:
         """Why nothing is served, with the stamp of the record if there is one already."""
         if lookup is None:
-            return Miss(MissReason.STORE_DOWN, None)
+            return Miss(call.unanswered, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
         return Miss(reason, lookup.record.stamp if lookup.record is not None else None)
 
@@ -219,7 +219,7 @@ class RequestFlow:
         completion = fetched.completion
         provider_ms = call.provider_ms()
         try:
-            entry, value, not_stored = yield from self._kept(call, miss.stamp, fetched, unstamped=miss.reason)
+            entry, value, not_stored = yield from self._kept(call, miss.stamp, fetched)
             if lease is not None:
                 yield from lease.end(value, alone=value is None)
         except BaseException:
@@ -238,14 +238,16 @@ class RequestFlow:
         )
 
     def _kept(
-        self, call: Call, stamp: Stamp | None, fetched: Fetched, *, unstamped: str
+        self, call: Call, stamp: Stamp | None, fetched: Fetched
     ) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
         """The entry made of an answer, its stored form, and "" or why it was not stored.
 
         The caller gets the answer, whatever is odd about it.
         """
+        if fetched.not_stored:
+            return None, None, fetched.not_stored
         try:
-            entry = self._writer.entry(call, stamp, fetched.completion, fetched.chunks, unstamped=unstamped)
+            entry = self._writer.entry(call, stamp, fetched.completion, fetched.chunks, unstamped=call.unanswered)
             if isinstance(entry, str):
                 return None, None, entry
             value, not_stored = yield from self._writer.keep(call, entry)
@@ -259,8 +261,12 @@ class RequestFlow:
         is_abandoned = went_away(error)
         is_own = policy.depends_on_credential(error)
         if lease is not None:
-            yield from lease.end(error=None if is_abandoned else error, alone=is_own and not is_abandoned)
-        if call.made_record is not None and not is_abandoned and (is_own or not policy.is_outage(error)):
+            if isinstance(error, IncompleteStream):
+                yield from lease.end(alone=True)  # no error to share: each asks for itself
+            else:
+                yield from lease.end(error=None if is_abandoned else error, alone=is_own and not is_abandoned)
+        may_pass = is_abandoned or isinstance(error, IncompleteStream) or policy.is_outage(error)
+        if call.made_record is not None and (is_own or not may_pass):
             yield ForgetRecord(call, call.made_record)  # what the provider refuses leaves nothing
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
@@ -270,7 +276,8 @@ class RequestFlow:
             found = lookup.found if lookup is not None else None
             if found is not None and self._is_within(found, allowed):
                 return self._serve(call, msgspec.structs.replace(found, stale=True), "stale-if-error")
-        if self._config.cache_errors and not is_abandoned and not is_own and lease is not None:
+        is_told = is_abandoned or is_own or isinstance(error, IncompleteStream)
+        if self._config.cache_errors and not is_told and lease is not None:
             with self._errors_lock:
                 self._errors[lease.key, call.credential] = error
         raise error
@@ -302,7 +309,7 @@ class RequestFlow:
             lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and not lookup.found.stale:
                 return self._serve(call, lookup.found)
-            reason = lookup.reason if lookup is not None else MissReason.STORE_DOWN
+            reason = lookup.reason if lookup is not None else call.unanswered
         self._outcomes.record(call, OutcomeKind.MISS, reason=reason)
         return None
 
@@ -315,7 +322,7 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry, _, not_stored = yield from self._kept(call, stamp, Fetched(completion), unstamped=MissReason.STORE_DOWN)
+        entry, _, not_stored = yield from self._kept(call, stamp, Fetched(completion))
         if entry is None or not_stored:
             return not_stored
         outcome = Outcome(
@@ -344,7 +351,7 @@ class RequestFlow:
             return OTHER_BUCKET
         lookup = yield from self._reader.look_up(of)
         if lookup is None or lookup.record is None:
-            return MissReason.STORE_DOWN
+            return of.unanswered
         if lookup.found is None or lookup.found.stale:
             return lookup.reason
         return (yield from self._writer.keep_alias(wording, lookup.record.stamp, lookup.found.entry))

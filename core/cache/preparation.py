@@ -6,15 +6,15 @@ Pure in the request, its controls and the configuration; hits repeat their reque
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
 from .. import policy
 from ..errors import InvalidInput
-from ..keys import Slot, Unkeyable, identify, normalized_digest
+from ..keys import Identity, Slot, Unkeyable, identify, normalized_digest
 from ..models import NO_CONTROLS, ChatRequest, Controls
-from ..policy import TTLPolicy
+from ..policy import Audience, TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
 from .config import CacheConfig
 
@@ -73,25 +73,39 @@ class Preparation:
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)
 
     def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
-        config = self._config
-        ttl = self._ttl_policy.explain(policy.last_user_text(request))
-        user = policy.user_of(request, controls) if ttl.personal else None
-        if ttl.personal and not user:
-            return policy.PERSONAL_WITHOUT_USER
-        if not request.base_url:
-            request = msgspec.structs.replace(request, base_url=self._base_url)
+        share = policy.share(request, controls, self._ttl_policy, self._audience(namespace))
+        if share.bypass:
+            return share.bypass
         try:
-            identity = identify(
-                request,
-                namespace,
-                user=user,
-                buckets=config.buckets,
-                strip_stop_words=config.strip_stop_words,
-                max_bytes=config.limits.max_request_bytes,
-            )
+            identity = self._identity(request, namespace, share.user)
         except Unkeyable as error:
             return error.reason
-        return Keyed(identity, self.slot(namespace, identity.bucket), ttl)
+        cautions = (Caution.OWN,) if share.own else ()
+        slot = self.slot(namespace, identity.bucket)
+        return Keyed(identity, slot, share.ttl, cautions=cautions, user=share.user, own=share.own)
+
+    def _audience(self, namespace: str) -> Audience:
+        """For whom the answers of a namespace are: what is set for it, else for the one that it is a part of."""
+        audiences = self._config.audiences
+        while audiences and namespace:
+            if namespace in audiences:
+                return Audience(audiences[namespace])
+            namespace = namespace.rpartition(".")[0]
+        return Audience(self._config.audience)
+
+    def _identity(self, request: ChatRequest, namespace: str, user: Any) -> Identity:
+        """The identity for a user, for everybody without one. Raises Unkeyable."""
+        config = self._config
+        if not request.base_url:
+            request = msgspec.structs.replace(request, base_url=self._base_url)
+        return identify(
+            request,
+            namespace,
+            user=user,
+            buckets=config.buckets,
+            strip_stop_words=config.strip_stop_words,
+            max_bytes=config.limits.max_request_bytes,
+        )
 
     def wider_forms(self, call: Call) -> Iterator[tuple[Caution, bytes]]:
         """By caution, the digest under which the answer would be shared without it. For misses: a hit needs none."""
@@ -102,6 +116,9 @@ class Preparation:
                     form = normalized_digest(
                         identity.scope, identity.prompt, strip_stop_words=self._config.strip_stop_words
                     )
+                case Caution.OWN:
+                    shared = self._identity(call.request, call.namespace, None)
+                    form = shared.normalized or shared.exact
                 case _:
                     assert_never(caution)
             if form is not None:

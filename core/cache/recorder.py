@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from uuid import uuid4
+
+import msgspec
 
 from ..keys import readable_key
 from ..metrics import ForgoneHits
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Stamp, Usage
 from ..stores import Found, MissReason
-from ..text import is_name
+from ..text import is_name, printable
 from .call import Call, Caution, went_away
 
 logger = logging.getLogger("encore.cache")
 
+LONGEST_MODEL = 200
+"""Of a model's name in the log, which is the caller's text."""
 NANO_USD = 1_000_000_000
 
 
@@ -30,11 +35,13 @@ class OutcomeRecorder:
         *,
         wider_forms: Callable[[Call], Iterable[tuple[Caution, bytes]]] = lambda call: (),
         log_hits: bool = False,
+        fresh_ids: bool = False,
     ) -> None:
         self._price = price
         self._clock = clock
         self._wider_forms = wider_forms
         self._log_hits = log_hits
+        self._fresh_ids = fresh_ids
         self._forgone = ForgoneHits()
 
     def hit(
@@ -71,13 +78,20 @@ class OutcomeRecorder:
         call.recorded = True
         call.metrics.record(outcome, call.prompt)
         if self._log_hits:
-            logger.info("hit %s key=%s model=%s", found.detail, key, call.request.model)
-        return answer_of(found.entry, outcome, now)
+            logger.info("hit %s key=%s model=%s", found.detail, key, printable(call.request.model, LONGEST_MODEL))
+        return self._served(call, answer_of(found.entry, outcome, now))
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
         """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
-        return answer_of(entry, outcome, self._clock())
+        return self._served(call, answer_of(entry, outcome, self._clock()))
+
+    def _served(self, call: Call, answer: Answer) -> Answer:
+        """The answer with an id of its own, where hits get one: never one that the provider knows its answer by."""
+        if not self._fresh_ids or call.request.endpoint != "chat":
+            return answer
+        body = {**answer.completion.body, "id": f"chatcmpl-{uuid4().hex}"}
+        return msgspec.structs.replace(answer, completion=Completion(body=body))
 
     def generated(
         self,

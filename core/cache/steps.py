@@ -18,10 +18,11 @@ from typing import Any, cast
 import msgspec
 
 from ..concurrency import beside, in_thread
-from ..errors import IncompleteStream
+from ..errors import IncompleteStream, UnclearStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
+from ..policy import UNCLEAR
 from ..stores import HeldLease, Leases
-from ..wire import assemble, assemble_response, replay, split, split_response
+from ..wire import from_chunks, in_chunks
 from .call import Call, OutOfPatience, went_away
 from .drivers import abandon, drive, drive_async
 from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
@@ -41,17 +42,11 @@ class Miss(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """What the provider answered, with its chunks where it came as a stream."""
+    """What the provider answered, with its chunks where it came as a stream. `not_stored`: why it cannot be kept."""
 
     completion: Completion
     chunks: list[dict[str, Any]] | None = None
-
-
-def assembled(request: ChatRequest, chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """The completion that the chunks of a whole stream amount to. Raises IncompleteStream."""
-    if request.endpoint == "responses":
-        return assemble_response(chunks)
-    return assemble(chunks, choices=request.parameters.get("n") or 1)
+    not_stored: str = ""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -60,13 +55,12 @@ class Hit(msgspec.Struct, frozen=True):
     answer: Answer
     entry: CacheEntry
 
-    def chunks(self, *, include_usage: bool) -> list[dict[str, Any]]:
+    def chunks(self, request: ChatRequest) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
-        body = self.answer.completion.body
-        is_response = body.get("object") == "response"
-        if self.entry.chunks is not None:
-            return self.entry.chunks if is_response else replay(self.entry.chunks, include_usage=include_usage)
-        return split_response(body) if is_response else split(body, include_usage=include_usage)
+        body, chunks = self.answer.completion.body, self.entry.chunks
+        if chunks is not None and self.entry.body is not None and self.entry.body.get("id") != body.get("id"):
+            chunks = [{**chunk, "id": body["id"]} for chunk in chunks]
+        return in_chunks(request.endpoint, body, chunks, include_usage=request.wants_usage)
 
 
 class Lease:
@@ -109,9 +103,14 @@ class Lease:
             self._leases.give_back_later(held)
             raise
 
-    def drop(self) -> None:
-        """Ends the lease without asking the store: one of those who wait takes over."""
-        self._flight.finish()
+    def release(self) -> None:
+        """Has those who wait ask for themselves from now on: the answer cannot be shared."""
+        self._flight.followers = 0
+        self.drop(alone=True)
+
+    def drop(self, *, alone: bool = False) -> None:
+        """Ends the lease without asking the store: one of those who wait takes over, or each asks alone."""
+        self._flight.finish(alone=alone)
         held, self.held = self.held, None
         if held is not None:
             self._leases.give_back_later(held)
@@ -203,9 +202,17 @@ class Asking(Stop):
         """Whether others of this process wait for the answer: it is then worth having without the caller."""
         return False
 
-    def finish(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
-        """Ends the step with the provider's answer: stores it if that is allowed, and hands it to those who wait."""
-        return cast("Answer", drive(self._run, Fetched(completion, chunks)))
+    def release(self) -> None:
+        """Has those who wait ask for themselves from now on: the answer that comes cannot be kept."""
+
+    def finish(
+        self, completion: Completion, chunks: list[dict[str, Any]] | None = None, *, not_stored: str = ""
+    ) -> Answer:
+        """Ends the step with the provider's answer: stores it if that is allowed, and hands it to those who wait.
+
+        `not_stored` says why it cannot be kept, where that is known already.
+        """
+        return cast("Answer", drive(self._run, Fetched(completion, chunks, not_stored)))
 
     async def finish_async(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
         """Ends the step with the provider's answer, on a thread: to the end though the caller goes away meanwhile."""
@@ -214,7 +221,11 @@ class Asking(Stop):
     def finish_stream(self, chunks: list[dict[str, Any]]) -> Answer | None:
         """Ends the step with the chunks of a stream. None, and nothing stored, when the stream is incomplete."""
         try:
-            body = assembled(self._call.request, chunks)
+            request = self._call.request
+            body = from_chunks(request.endpoint, chunks, choices=request.parameters.get("n") or 1)
+        except UnclearStream:
+            usage = next((chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage")), None)
+            return self.finish(Completion(body={"usage": usage}), not_stored=UNCLEAR)
         except IncompleteStream as error:
             return self._broke_off(error)
         return self.finish(Completion(body=body), chunks)
@@ -294,13 +305,20 @@ class Lead(Asking):
         """Whether others of this process wait for the answer."""
         return self._lease is not None and self._lease.is_awaited
 
-    def finish(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> Answer:
+    def release(self) -> None:
+        """Has those who wait ask for themselves from now on."""
+        if self._lease is not None:
+            self._lease.release()
+
+    def finish(
+        self, completion: Completion, chunks: list[dict[str, Any]] | None = None, *, not_stored: str = ""
+    ) -> Answer:
         """Ends the step with the provider's answer: stores it if that is allowed, and hands it to those who wait."""
         if self.hedge is not None and (hit := self.hedge.overruled()):
             self.drop(completion)
             self._run.flow.close()
             return hit.answer
-        return super().finish(completion, chunks)
+        return super().finish(completion, chunks, not_stored=not_stored)
 
     def fail(self, error: BaseException, *, may_serve_stale: bool = True) -> Hit | None:
         """Ends the step with an error, a cancellation included.

@@ -23,15 +23,10 @@ if TYPE_CHECKING:
     from ..providers import Provider
 
 
-def wants_usage(request: ChatRequest) -> bool:
-    """Whether the caller asked for the usage chunk."""
-    options = request.unkeyed.get("stream_options")
-    return bool(isinstance(options, dict) and options.get("include_usage"))
-
-
 def asking_for_usage(request: ChatRequest) -> ChatRequest:
     """The request as it goes to the provider: usage is always asked for, since savings are counted from it."""
-    options = request.unkeyed.get("stream_options") or {}
+    options = request.unkeyed.get("stream_options")
+    options = options if isinstance(options, dict) else {}
     unkeyed = {**request.unkeyed, "stream_options": {**options, "include_usage": True}}
     return msgspec.structs.replace(request, unkeyed=unkeyed)
 
@@ -42,7 +37,7 @@ class _Ending:
     def __init__(self, step: Asking | Hit, request: ChatRequest) -> None:
         self._step = None if isinstance(step, Hit) else step
         self.request = request
-        self.include_usage = wants_usage(request)
+        self.include_usage = request.wants_usage
         self.answer: Answer | None = step.answer if isinstance(step, Hit) else None
         """How it came about: at once for a hit, after the last chunk otherwise."""
         self.chunks: list[dict[str, Any]] = []
@@ -57,7 +52,7 @@ class _Ending:
         """The chunks of a stored answer that is served."""
         self._ended = True
         self.answer = hit.answer
-        return hit.chunks(include_usage=self.include_usage)
+        return hit.chunks(self.request)
 
     def finish(self) -> None:
         self._ended = True

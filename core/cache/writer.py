@@ -13,7 +13,8 @@ from ..bans import may_store
 from ..errors import DecodeError
 from ..keys import pack
 from ..models import CacheEntry, CacheStrategy, Completion, EntryHeader, For, NoStore, Stamp
-from ..stores import MissReason, StoredAs, Write, codec
+from ..stores import StoredAs, Write, codec
+from ..wire import can_be_streamed
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -48,6 +49,8 @@ class Writer:
         """The entry that stores an answer, or the reason why it must not be stored: `unstamped` without a stamp."""
         if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
             return not_stored
+        if chunks is None and not can_be_streamed(call.request.endpoint, completion.body):
+            return policy.SHAPE
         seconds = self._fresh_seconds(call)
         if seconds is None:
             return "no-store"
@@ -116,7 +119,7 @@ class Writer:
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
-        return (value if not_stored in ("", MissReason.STORE_DOWN) else None), not_stored
+        return (value if not_stored in ("", call.unanswered) else None), not_stored
 
     def keep_alias(self, call: Call, stamp: Stamp, entry: CacheEntry) -> Flow[str]:
         """The flow that stores an alias for a wording, so that each repeat is a plain hit; "" or why it was refused."""
@@ -151,7 +154,7 @@ class Writer:
         for _ in range(MOVED_TRIES):
             reply = yield Keep(call, write, stamp, expected)
             if reply is None:
-                return MissReason.STORE_DOWN
+                return call.unanswered
             result, record = reply
             if result is StoredAs.STORED:
                 if call.strategy is CacheStrategy.SEMANTIC:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import IO
 
 import click
@@ -45,7 +44,7 @@ def _namespace(shell: Shell, namespace: str | None) -> str:
 @click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
 def report(shell: Shell, namespace: str | None, since: float | None) -> int:
     """Show false hits per hit, what more labels would prove, what judging costs, and a threshold that holds."""
-    begin = None if since is None else time.time() - since
+    begin = None if since is None else shell.shared.clock() - since
     found = shell.shared.evidence.report(_namespace(shell, namespace), since=begin)
     hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
     plain = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
@@ -209,7 +208,7 @@ def _labelled_words(pair: Pair) -> str:
 @click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
 def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], since: float | None) -> int:
     """Replay recorded lookups at other thresholds: what would have hit without a judge, and how often wrongly."""
-    begin = None if since is None else time.time() - since
+    begin = None if since is None else shell.shared.clock() - since
     points = shell.shared.evidence.replay(_namespace(shell, namespace), thresholds or SHOWN_THRESHOLDS, since=begin)
     rows = [
         (

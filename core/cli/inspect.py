@@ -124,7 +124,7 @@ def get(
         shown |= {"hit": False, "reason": f"bypass: {prepared.reason}"}
         shell.answer(shown, _pairs(shown))
         return Exit.NOTHING
-    now = time.time()
+    now = services.clock()
     lookup = look_up(services.store, keyed.slot, keyed.identity, prepared.strategy, now)
     found = lookup.found if lookup.found is not None and not lookup.found.stale else None
     shown |= {
@@ -138,6 +138,7 @@ def get(
         "ttl_class": keyed.ttl.ttl_class,
         "ttl_rule": keyed.ttl.rule,
         "ttl_seconds": keyed.ttl.seconds,
+        "own": keyed.own,
     }
     if lookup.found is not None:
         header = lookup.found.entry.header
@@ -188,7 +189,7 @@ def entries(
 ) -> int:
     """List stored answers, or search them. Exit status 3 when there are none."""
     services = shell.shared
-    now = time.time()
+    now = services.clock()
     where = EntryFilter(
         text=search,
         model=model,

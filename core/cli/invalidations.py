@@ -98,11 +98,11 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
         if selection.older_than == 0:
             raise click.UsageError("--older-than 0 is everything: give --everything.")
 
-    def criteria(self, selection: Selection, previewed: Previewed | None) -> Criteria:
-        """The criteria as of now; with an earlier preview, an age counts from that preview."""
+    def criteria(self, selection: Selection, previewed: Previewed | None, now: float) -> Criteria:
+        """The criteria as of `now`, in Unix seconds; with an earlier preview, an age counts from that preview."""
         fields: dict[str, Any] = selection.fields | {"namespace": self.namespace, "key": self.key}
         if selection.older_than is not None:
-            cutoff = previewed.created_before if previewed is not None else time.time() - selection.older_than
+            cutoff = previewed.created_before if previewed is not None else now - selection.older_than
             fields["created_before"] = cutoff
         return Criteria(**fields)
 
@@ -131,7 +131,7 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     options.check(selection)
     previewed = Previewed.parse(options.token) if options.token is not None else None
     invalidation = shell.shared.invalidation
-    criteria = options.criteria(selection, previewed)
+    criteria = options.criteria(selection, previewed, shell.shared.clock())
     timeout = options.timeout if options.wait else None
     if options.request_id and not options.dry_run:
         known = invalidation.repeated(options.request_id, criteria)
@@ -205,7 +205,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
 def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
     """The invalidation when a worker has swept it, or when the time is up."""
     services = shell.shared
-    if services.queue_redis is not None and not WorkerPools(services.queue_redis).alive_workers():
+    if services.queue_redis is not None and not WorkerPools(services.queue_redis, clock=services.clock).alive_workers():
         shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
     deadline = time.monotonic() + timeout
     while True:

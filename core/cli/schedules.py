@@ -101,7 +101,7 @@ def add(
     )
     shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
-    if queue is not None and not WorkerPools(queue).alive_workers():
+    if queue is not None and not WorkerPools(queue, clock=shell.services.clock).alive_workers():
         shell.say("No worker is alive, so schedules do not run. Start one: python -m workers")
     return Exit.OK
 

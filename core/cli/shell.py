@@ -17,6 +17,7 @@ from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
 from ..errors import CacheError, InvalidInput, InvalidSettings, NotFound, OutcomeUnknown, StoreUnavailable
 from ..settings import Settings
+from ..text import log_lines
 
 OPERATOR_SECONDS = 5.0
 DEMO_MODEL = "encore-demo-small"
@@ -81,7 +82,7 @@ class Shell:
         self._services: Services | None = None
 
     def __enter__(self) -> Shell:
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        log_lines(logging.WARNING, "%(message)s")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ..access import Role
 from ..settings import Settings
-from ..text import masked
+from ..text import HIDDEN, looks_secret, masked, redacted
 
 
 class EffectiveSetting(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ def _shown(name: str, value: Any) -> str:
         case dict() if all(isinstance(part, Role) for part in value.values()):
             return msgspec.json.encode({name: role.word for name, role in value.items()}).decode() if value else ""
         case dict():
-            return msgspec.json.encode(value).decode() if value else ""
+            return msgspec.json.encode(redacted(value)).decode() if value else ""
         case SecretStr():
             return masked(value.get_secret_value()) if name.endswith("_url") else "********"
         case tuple() if all(isinstance(part, SecretStr) for part in value):
@@ -54,6 +54,8 @@ def _shown(name: str, value: Any) -> str:
             return "true" if value else "false"
         case str() if name.endswith("_url"):
             return masked(value)
+        case str() if looks_secret(value):
+            return HIDDEN
         case StrEnum():
             return value.value
         case Role():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from ..bootstrap import Services, queue_url, redis_url
-from ..errors import CacheError
+from ..errors import CacheError, NotPermitted
 from ..text import masked
 from .configuration import EffectiveSetting, effective_settings
 from .findings import Finding, Level
@@ -45,9 +44,9 @@ def diagnose(services: Services, *, now: float | None = None, outside: Iterable[
     `outside` are earlier results of `outside_findings`: with them the provider and the embedder are not asked again.
     """
     settings = services.settings
-    at = time.time() if now is None else now
+    at = services.clock() if now is None else now
     cache_url = redis_url(settings)
-    is_reached, findings = _checked("redis", cache_url, lambda: cache_findings(services, at))
+    is_reached, findings = _checked("redis", cache_url, lambda: cache_findings(services))
     if is_reached or settings.queue_redis_url is not None:
         findings += _checked("queue", queue_url(settings), lambda: queue_findings(services))[1]
     findings += outside_findings(services) if outside is None else outside
@@ -70,9 +69,16 @@ def unusable(problems: Iterable[str]) -> tuple[Finding, ...]:
 
 
 def _checked(area: str, url: str | None, check: Callable[[], Iterable[Finding]]) -> tuple[bool, list[Finding]]:
-    """The findings of a check of a server; the one finding that it cannot be reached otherwise."""
+    """The findings of a check of a server; the one finding that it cannot be reached otherwise.
+
+    A check ends early where Redis' user may not look: what it lacks is among the findings on its rights.
+    """
+    found: list[Finding] = []
     try:
-        return True, list(check())
+        found.extend(check())
+        return True, found
+    except NotPermitted:
+        return True, found
     except CacheError as error:
         text = f"{masked(url or '')}: {error}."
         remedy = "Start it, or correct its address, password or certificate."

@@ -15,6 +15,10 @@ _COST = {
         "their text may be material to work on, so case, spaces and closing punctuation were not folded",
         "If your system prompts only say who answers, and how, name them in ENCORE_PLAIN_PROMPTS.",
     ),
+    Caution.OWN.value: (
+        "they were asked by named users, and may be those users' own",
+        "If the provider answers from the request alone, whoever asks, set ENCORE_AUDIENCE(S) to shared.",
+    ),
 }
 """By caution: why the misses were none of the hits, and what may be done."""
 

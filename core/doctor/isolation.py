@@ -13,7 +13,7 @@ import msgspec
 from ..access import Action, Actor, allowed
 from ..bans import Criteria, append, lift
 from ..cache import CacheConfig, LLMCache
-from ..models import ChatRequest, Completion, Controls, For
+from ..models import Answer, ChatRequest, Completion, Controls, For
 from ..stores import Store
 
 HOME, ELSEWHERE = "encore-selftest-a", "encore-selftest-b"
@@ -46,8 +46,11 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
     body = {"choices": [{"message": {"role": "assistant", "content": canary}, "finish_reason": "stop"}]}
     stored = cache.put(_request(question), Completion(body=body), Controls(ttl=For(TTL_SECONDS)))
 
-    def seen(request: ChatRequest, namespace: str = HOME) -> str:
-        found = cache.get(request, Controls(namespace=namespace))
+    mine = _request(f"my canary {canary}")
+    personal = cache.put(mine, Completion(body=body), Controls(ttl=For(TTL_SECONDS), user="ann"))
+
+    def seen(request: ChatRequest, namespace: str = HOME, user: str | None = None) -> str:
+        found = cache.get(request, Controls(namespace=namespace, user=user))
         return "hit" if found is not None and found.completion.text == canary else "miss"
 
     checks = [
@@ -59,15 +62,22 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
         Check(name="another model", expected="miss", seen=seen(_request(question, model="another"))),
         Check(name="another system prompt", expected="miss", seen=seen(_request(question, system="Be rude."))),
         Check(name="another parameter", expected="miss", seen=seen(_request(question, seed=1))),
+        Check(name="the same user", expected="hit", seen=seen(mine, user="ann")),
+        Check(name="another user", expected="miss", seen=seen(mine, user="bob")),
+        Check(name="nobody named", expected="miss", seen=seen(mine)),
     ]
     slot = cache.slot(HOME)
     store.change_record(
         slot, lambda record: append(record, canary, Criteria(all=True), now=now, hold_seconds=TTL_SECONDS)
     )
     checks.append(Check(name="after its invalidation", expected="miss", seen=seen(_request(question))))
-    digest = None if isinstance(stored, str) else bytes.fromhex(stored.key.partition("-")[2])
-    store.change_record(slot, lambda record: lift(record, canary), remove=digest)
+    store.change_record(slot, lambda record: record, remove=_digest(personal))
+    store.change_record(slot, lambda record: lift(record, canary), remove=_digest(stored))
     return tuple(checks)
+
+
+def _digest(stored: Answer | str) -> bytes | None:
+    return None if isinstance(stored, str) else bytes.fromhex(stored.key.partition("-")[2])
 
 
 def _request(question: str, *, model: str = "canary", system: str = "Be brief.", **parameters: Any) -> ChatRequest:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..bootstrap import Services
+from ..errors import NotPermitted
 from ..monitoring import WorkerPools
+from ..stores.redis import queue_rights, user_of
 from .findings import Finding, Level
+from .redis import rights_findings
 
 
 def queue_findings(services: Services) -> Iterator[Finding]:
@@ -21,10 +24,23 @@ def queue_findings(services: Services) -> Iterator[Finding]:
                 remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
             )
         return
-    workers = WorkerPools(services.queue_redis).alive_workers()
+    yield from rights_findings(queue_rights(services.queue_redis), user_of(services.queue_redis))
+    try:
+        pools = WorkerPools(services.queue_redis, clock=services.clock).alive()
+    except NotPermitted:
+        return
+    workers = sum(pool.workers for pool in pools)
     if services.settings.queue_redis_url is not None:
         yield Finding(area="queue", level=Level.OK, text="The queue's own Redis answers.")
-    if workers:
+    if failing := [pool.host for pool in pools if pool.failing]:
+        yield Finding(
+            area="workers",
+            level=Level.WARNING,
+            text=f"Workers on {', '.join(failing)} keep ending as soon as they start: invalidations are still in "
+            "force, but memory is not given back and schedules do not run.",
+            remedy="Read what they log: workers.log beside the others, or what python -m workers says.",
+        )
+    elif workers:
         yield Finding(
             area="workers", level=Level.OK, text=f"{workers} {'worker is' if workers == 1 else 'workers are'} alive."
         )

@@ -1,30 +1,42 @@
-"""Checks of the Redis servers: versions with known holes, memory policy, persistence, clock."""
+"""Checks of the Redis servers: versions with known holes, rights, distance, memory, persistence, clocks."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 
 from ..bootstrap import Services
+from ..errors import NotPermitted
+from ..monitoring import enough_seconds
 from ..stores import Persistence, StoreInfo
-from ..stores.redis import OLDEST_VERSION, has_older
+from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, has_older, losses, remedy, wrong_clocks
 from ..text import share
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9
 SYNCED_VERSION = (7, 2, 0)
 """The first that can be asked what is on its disk."""
-SKEW_SECONDS = 5.0
+NEAR_SHARE = 0.5
+"""The part of the time that a request waits for Redis which one answer may take: the rest is for busy moments."""
 
-HOLES = (
-    ("CVE-2024-31228", "a long pattern ends the server", {(6, 2): 16, (7, 2): 6, (7, 4): 1}),
-    ("CVE-2025-49844", "a script runs foreign code", {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2}),
-)
-"""Known holes of Redis, and the patch release of each branch that closes them. Other branches: see `_is_open`."""
+HOLES = {
+    "Redis": (
+        ("CVE-2024-31228", "a long pattern ends the server", {(6, 2): 16, (7, 2): 6, (7, 4): 1}),
+        ("CVE-2025-49844", "a script runs foreign code", {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2}),
+    ),
+    "Valkey": (
+        ("CVE-2024-31228", "a long pattern ends the server", {(7, 2): 7, (8, 0): 1}),
+        ("CVE-2025-49844", "a script runs foreign code", {(7, 2): 11, (8, 0): 6, (8, 1): 4}),
+    ),
+}
+"""Known holes of each product, and the patch release of each branch that closes them, as of October 2025.
+
+Other branches: see `_is_open`. Nothing is said of products that are not here.
+"""
 
 
-def cache_findings(services: Services, now: float) -> Iterator[Finding]:
+def cache_findings(services: Services) -> Iterator[Finding]:
     """Findings on the cache's Redis. Raises StoreUnavailable."""
     if services.redis is None:
         yield Finding(
@@ -34,13 +46,20 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
             remedy="Start everything with `make run`, or name a server in ENCORE_REDIS_URL.",
         )
         return
-    began = time.perf_counter()
-    services.store.ping()
-    milliseconds = (time.perf_counter() - began) * 1000
     info = services.store.info()
-    yield Finding(area="redis", level=Level.OK, text=f"Redis {info.version} answers in {milliseconds:.1f} ms.")
     settings = services.settings
+    milliseconds = info.round_trip_ms
+    after = "" if milliseconds is None else f" in {milliseconds:.1f} ms"
+    yield Finding(
+        area="redis",
+        level=Level.OK,
+        text=f"{' '.join((info.product or 'Redis', info.version)).strip()} answers{after}.",
+    )
+    yield from _cluster_findings(info)
+    yield from rights_findings(info.missing_rights, info.user)
+    yield from distance_findings(milliseconds, 1000 * settings.redis_timeout_seconds)
     yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    yield from _clock_findings(services, info)
     if has_older(services.redis):
         yield Finding(
             area="redis",
@@ -48,15 +67,75 @@ def cache_findings(services: Services, now: float) -> Iterator[Finding]:
             text="An older version of Encore has left answers and records here, which no lookup finds any more.",
             remedy="When no older version uses this Redis any more: python -m core clean",
         )
-    seconds, microseconds = services.redis.time()
-    skew = now - (seconds + microseconds / 1e6)
-    if abs(skew) > SKEW_SECONDS:
+
+
+def _cluster_findings(info: StoreInfo) -> Iterator[Finding]:
+    if info.silent_servers:
         yield Finding(
             area="redis",
-            level=Level.WARNING,
-            text=f"The clocks of this machine and of Redis are {abs(skew):.0f} s apart: ages are off by as much.",
-            remedy="Synchronize the clocks.",
+            level=Level.ERROR,
+            text=f"{len(info.silent_servers)} of the cluster's {info.servers} servers do not answer "
+            f"({', '.join(info.silent_servers)}): what they hold is not served, kept or invalidated.",
+            remedy="Start them, or let the cluster replace them by replicas.",
         )
+
+
+def rights_findings(missing: Sequence[str], user: str) -> Iterator[Finding]:
+    """A finding for each part that works in part or not at all, because Redis' user may not run its commands. Pure."""
+    remedy_of_all = f"{remedy(missing, user)} (docs/production.md has the whole line)" if missing else ""
+    for loss in losses(missing):
+        refused = ", ".join(loss.commands) if loss.commands else "use its keys"
+        yield Finding(
+            area="redis",
+            level=Level.ERROR if loss.feature in NEEDED else Level.WARNING,
+            text=f"Redis' user {user or 'default'} may not {'run ' if loss.commands else ''}{refused}. "
+            f"In part or wholly off: {loss.feature} ({loss.without}).",
+            remedy=remedy_of_all,
+        )
+
+
+NEEDED = ("hits", "stores", "invalidations", "bypass switch", "marks of the bypass switch", "jobs")
+"""Parts whose loss is an error: answers are not served, or what an operator does has no effect."""
+
+
+def distance_findings(round_trip_ms: float | None, patience_ms: float) -> Iterator[Finding]:
+    """Whether an answer of Redis comes within the time that requests wait for it. Pure."""
+    if round_trip_ms is None or round_trip_ms <= NEAR_SHARE * patience_ms:
+        return
+    is_too_far = round_trip_ms >= patience_ms
+    yield Finding(
+        area="redis",
+        level=Level.ERROR if is_too_far else Level.WARNING,
+        text=f"Redis takes {round_trip_ms:.0f} ms to answer, and requests wait {patience_ms:.0f} ms for it: "
+        + ("nothing is served from the cache or kept." if is_too_far else "in busy moments answers are not served."),
+        remedy=f"Run Encore near its Redis, or set ENCORE_REDIS_TIMEOUT_SECONDS={enough_seconds(round_trip_ms):g}: a "
+        "hit takes at least one round trip.",
+    )
+
+
+def _clock_findings(services: Services, info: StoreInfo) -> Iterator[Finding]:
+    ahead = info.clock_ahead_seconds
+    here = set()
+    if ahead is not None and abs(ahead) > WRONG_SECONDS:
+        here = {socket.gethostname()}
+        yield _clock_finding("this machine", ahead)
+    try:
+        reported = wrong_clocks(services.redis, services.clock()) if services.redis is not None else ()
+    except NotPermitted:
+        return
+    for clock in reported:
+        if clock.machine not in here:
+            yield _clock_finding(f"the machine {clock.machine}", clock.ahead_seconds)
+
+
+def _clock_finding(machine: str, ahead: float) -> Finding:
+    return Finding(
+        area="redis",
+        level=Level.WARNING,
+        text=f"The clock of {machine} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Redis'. Stored "
+        "answers go by Redis' clock; logs, logins and jobs do not.",
+        remedy="Synchronize the clocks (NTP) of both.",
+    )
 
 
 def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
@@ -64,9 +143,10 @@ def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False) -
 
     `replicas` is the number of replicas that must have each invalidation; `synced`: its disk must have it too.
     """
+    product = info.product or "Redis"
     version = _version(info.version)
     if version is not None:
-        yield from _version_findings(info.version, version)
+        yield from _version_findings(product, info.version, version)
     yield from _memory_findings(info)
     yield from _write_findings(info)
     yield from _promise_findings(info, version, replicas=replicas, synced=synced)
@@ -112,6 +192,8 @@ def _promise_findings(
     info: StoreInfo, version: tuple[int, int, int] | None, *, replicas: int, synced: bool
 ) -> Iterator[Finding]:
     """Settings of what must have an invalidation before it is acknowledged, which this server cannot keep."""
+    if info.persistence is Persistence.UNKNOWN:
+        return  # it does not say: see the rights
     if info.replicas < replicas:
         yield Finding(
             area="redis",
@@ -153,22 +235,22 @@ def _version(text: str) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def _version_findings(text: str, version: tuple[int, int, int]) -> Iterator[Finding]:
+def _version_findings(product: str, text: str, version: tuple[int, int, int]) -> Iterator[Finding]:
     if version < OLDEST_VERSION:
         yield Finding(
             area="redis",
             level=Level.ERROR,
-            text=f"Redis {text} is older than {'.'.join(map(str, OLDEST_VERSION))}, the oldest that works.",
+            text=f"{product} {text} is older than {'.'.join(map(str, OLDEST_VERSION))}, the oldest that works.",
             remedy="Upgrade it.",
         )
         return
-    holes = [f"{name} ({what})" for name, what, fixed in HOLES if _is_open(version, fixed)]
+    holes = [f"{name} ({what})" for name, what, fixed in HOLES.get(product, ()) if _is_open(version, fixed)]
     if holes:
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text=f"Redis {text} has known holes: {', '.join(holes)}.",
-            remedy="Upgrade it, and let nobody but Encore connect to it until then.",
+            text=f"{product} {text} has known holes: {', '.join(holes)}.",
+            remedy="Upgrade it, unless its packager has patched it; let nobody but Encore connect to it until then.",
         )
 
 

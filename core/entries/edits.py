@@ -6,8 +6,6 @@ own stamp and only in the entry that was looked at, so that no invalidation is e
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +16,7 @@ from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
 from ..keys import parse_readable_key, readable_key
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
-from ..stores import EntryStore, MissReason
+from ..stores import Clock, EntryStore, MissReason
 from ..text import without_text
 from .expiry import keep_until, place_of, served_entry
 from .pins import Pins
@@ -63,13 +61,13 @@ class Edits:
         trail: AuditTrail,
         *,
         pins: Pins | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
         self._cache = cache
         self._store = store
         self._trail = trail
         self._pins = pins
-        self._clock = clock
+        self._clock = clock or store.clock
 
     def keep_for(self, namespace: str, key: str, seconds: float) -> CacheEntry:
         """Keeps an entry, and its normalized alias, fresh for `seconds` from now. Returns the changed entry.
@@ -166,8 +164,8 @@ class Edits:
             result = self._cache.put(request, completion, controls)
         except InvalidInput as error:
             return str(error)
-        except StoreUnavailable:
-            return MissReason.STORE_DOWN
+        except StoreUnavailable as error:
+            return MissReason.of(error)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             return f"cannot be stored: {without_text(error)}"
         return result if isinstance(result, str) else ""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .. import policy
 from ..keys import NONE, Part, normalize, parts_of, scope_parts, shown, unpack
 from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
 from ..policy import TTLDecision
@@ -32,7 +31,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     `bypass` says why it must go past the cache, empty when it may use it; then `key` is its readable key. `normal` is
     what a normalized lookup compares, empty where it does not apply. `ttl` is None for a request without a text.
-    `scope` is the digest of all parts together.
+    `scope` is the digest of all parts together. `own` says why the answer is the named user's, empty when it is for
+    everybody.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     normal: str
     ttl: TTLDecision | None
     scope: bytes = b""
+    own: str = ""
 
 
 def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTROLS) -> Explanation:
@@ -50,7 +51,7 @@ def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTR
     keyed = prepared.keyed
     server = request.base_url or (cache.provider.base_url if cache.provider is not None else "")
     ttl = keyed.ttl if keyed is not None else None
-    user = policy.user_of(request, controls) if ttl is not None and ttl.personal else None
+    user = keyed.user if keyed is not None else None
     text, shape, values = scope_parts(msgspec.structs.replace(request, base_url=server), prepared.namespace, user)
     return Explanation(
         key=keyed.identity.key if keyed is not None else "",
@@ -60,6 +61,7 @@ def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTR
         normal=normalize(text, strip_stop_words=cache.config.strip_stop_words) if shape else "",
         ttl=ttl,
         scope=keyed.identity.scope if keyed is not None else b"",
+        own=keyed.own if keyed is not None else "",
     )
 
 

@@ -7,12 +7,14 @@ import signal
 import sys
 from types import FrameType
 
+from ..text import log_lines
+
 
 def main() -> int:
     """Runs the gateway until SIGTERM or Ctrl-C. Returns the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_before_start)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_lines(logging.INFO)
     for name in ("httpx2", "httpcore2", "openai"):  # they log addresses, which may hold what is nobody's business
         logging.getLogger(name).setLevel(logging.WARNING)
     from ..errors import CacheError

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 from cachetools import LRUCache, TTLCache
@@ -24,7 +23,6 @@ from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
 """Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 MOST_PARTS: Final = 1000
@@ -48,7 +46,7 @@ class Callers:
         self._keys = [_digest(key.get_secret_value()) for key in settings.gateway_keys]
         key = settings.openai_api_key
         self._provider_key = key.get_secret_value() if key is not None else None
-        self._is_private = is_loopback(settings.gateway_host)
+        self._operation_keys = [_digest(key.get_secret_value()) for key in settings.operation_keys]
         self._parts: LRUCache[str, TTLCache[str, None]] = LRUCache(MOST_CALLERS)
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
@@ -65,6 +63,12 @@ class Callers:
             return Caller(namespace=None)
         digest = hashlib.sha256(repr(given).encode()).hexdigest()
         return Caller(namespace=f"key-{digest[:24]}")
+
+    def may_operate(self, headers: Mapping[str, str]) -> bool:
+        """Whether the caller may see what concerns all callers: it has an operator's key, or no keys are needed."""
+        if not self._keys and not self._operation_keys:
+            return True
+        return any(_is_one_of(self._operation_keys, _token(value)) for _, value in self._given(headers))
 
     def own_controls(self, controls: Controls, caller: Caller) -> Controls:
         """The controls with the namespace that the caller may use; none, which is a bypass, when it names too many.
@@ -85,9 +89,7 @@ class Callers:
         return [(name, headers[name]) for name in CREDENTIALS if headers.get(name)]
 
     def _is_key(self, token: str) -> bool:
-        digest = _digest(token)
-        # All are compared, so that the time reveals nothing.
-        return sum(hmac.compare_digest(digest, key) for key in self._keys) > 0
+        return _is_one_of(self._keys, token)
 
     def credentials(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
         """The headers that authenticate at the provider: the configured key, else the caller's; never a gateway key."""
@@ -96,17 +98,6 @@ class Callers:
         if self._keys:
             return []
         return self._given(headers)
-
-    def is_foreign(self, headers: Mapping[str, str]) -> bool:
-        """Whether a web page sent the request: one of another site, or one that made this machine's address its own."""
-        try:
-            host = urlsplit(f"//{headers.get('host', '')}").hostname
-            origin = urlsplit(headers.get("origin", ""))
-        except ValueError:
-            return True
-        if self._is_private and host not in LOOPBACK:
-            return True
-        return origin.scheme in ("http", "https") and origin.hostname not in LOOPBACK | {host}
 
 
 def own_controls(controls: Controls, caller: Caller) -> Controls:
@@ -135,6 +126,12 @@ def is_loopback(host: str) -> bool:
 def _canonical(value: str) -> str:
     scheme, space, token = value.partition(" ")
     return f"Bearer {token.strip()}" if space and scheme.lower() == "bearer" else value
+
+
+def _is_one_of(keys: Sequence[bytes], token: str) -> bool:
+    digest = _digest(token)
+    # All are compared, so that the time reveals nothing.
+    return sum(hmac.compare_digest(digest, key) for key in keys) > 0
 
 
 def _token(value: str) -> str:

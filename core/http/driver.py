@@ -18,9 +18,9 @@ import msgspec
 from ..cache import Asking, Effect, Hedge, Hit, LLMCache, Run, drive_async, race, race_async, settle, settle_async
 from ..concurrency import in_thread
 from ..models import Answer
-from .exchange import Exchange
+from .exchange import Exchange, PlainStreams
 from .inbound import AT_ONCE_BYTES, Inbound
-from .reply import Headers, Reply, from_error, from_hit, of_the_answer
+from .reply import Headers, Reply, from_error, from_hit, is_unpacked, of_the_answer
 
 Send = Callable[[bytes], httpx2.Response]
 """Sends a body to the provider; the answer's body is not read yet."""
@@ -48,14 +48,17 @@ class Pieces(httpx2.SyncByteStream):
         try:
             for piece in self._pieces:
                 shown = exchange.feed(piece)
-                if exchange.is_complete:
-                    exchange.complete()
+                if exchange.is_decided:
+                    exchange.settle()
                 if shown:
                     yield shown
         except BaseException as error:
             exchange.fail(error)
             raise
-        if rest := exchange.cut():
+        rest = exchange.close()
+        if exchange.is_decided:
+            exchange.settle()
+        if rest:
             yield rest
 
     def close(self) -> None:
@@ -77,14 +80,17 @@ class AsyncPieces(httpx2.AsyncByteStream):
         try:
             async for piece in self._pieces:
                 shown = exchange.feed(piece)
-                if exchange.is_complete:
-                    await in_thread(exchange.complete)
+                if exchange.is_decided:
+                    await in_thread(exchange.settle)
                 if shown:
                     yield shown
         except BaseException as error:
             exchange.fail(error)
             raise
-        if rest := exchange.cut():
+        rest = exchange.close()
+        if exchange.is_decided:
+            await in_thread(exchange.settle)
+        if rest:
             yield rest
 
     async def aclose(self) -> None:
@@ -107,7 +113,9 @@ class AsyncStreamed(msgspec.Struct, frozen=True, kw_only=True):
     pieces: AsyncPieces
 
 
-def answer(cache: LLMCache, inbound: Inbound, send: Send, *, patience_seconds: float = math.inf) -> Reply | Streamed:
+def answer(
+    cache: LLMCache, inbound: Inbound, send: Send, plain_streams: PlainStreams, *, patience_seconds: float = math.inf
+) -> Reply | Streamed:
     """Answers a request, from the cache or by `send`, whose errors pass through.
 
     Waits for another caller's answer for `patience_seconds` at most, and raises TimeoutError then.
@@ -123,7 +131,7 @@ def answer(cache: LLMCache, inbound: Inbound, send: Send, *, patience_seconds: f
         return reply
     if isinstance(step, Hit):
         return from_hit(step, inbound)
-    exchange = Exchange(step, inbound)
+    exchange = Exchange(step, inbound, plain_streams)
     try:
         fetched = race(
             step, partial(_fetch, exchange, send, step.hedge), partial(_drop, exchange), is_answer=_is_answer
@@ -145,9 +153,9 @@ def _fetch(exchange: Exchange, send: Send, hedge: Hedge | None) -> Whole | Strea
     """The provider's answer. With a hedge a stream is one when its first bytes are there: then a judge is too late."""
     while True:
         response = send(exchange.outgoing)
-        headers = of_the_answer(response.headers.multi_items())
-        if _is_stream(response):
-            pieces: Iterator[bytes] = response.iter_bytes()
+        headers = of_the_answer(response.headers)
+        pieces: Iterator[bytes] = response.iter_bytes() if is_unpacked(response.headers) else response.iter_raw()
+        if exchange.is_stream(response.status_code, response.headers.get("content-type", "")):
             if hedge is not None:
                 try:
                     pieces = chain((next(pieces, b""),), pieces)
@@ -156,10 +164,10 @@ def _fetch(exchange: Exchange, send: Send, hedge: Hedge | None) -> Whole | Strea
                     raise
             return Streamed(headers=exchange.opened(headers), pieces=Pieces(exchange, response, pieces))
         try:
-            content = response.read()
+            content = b"".join(pieces)
         finally:
             response.close()
-        if not exchange.sends_again(response.status_code, content):
+        if not exchange.sends_again(response.status_code):
             return Whole(status=response.status_code, headers=headers, content=content)
 
 
@@ -184,12 +192,14 @@ class AsyncAnswering:
         cache: LLMCache,
         inbound: Inbound,
         send: AsyncSend,
+        plain_streams: PlainStreams,
         *,
         patience_seconds: float = math.inf,
         bypass: str = "",
     ) -> None:
         self._inbound = inbound
         self._send = send
+        self._plain_streams = plain_streams
         self._exchange: Exchange | None = None
         self._begin = partial(
             cache.run,
@@ -230,7 +240,7 @@ class AsyncAnswering:
         return await self._ask(step)
 
     async def _ask(self, step: Asking) -> Reply | AsyncStreamed:
-        exchange = self._exchange = Exchange(step, self._inbound)
+        exchange = self._exchange = Exchange(step, self._inbound, self._plain_streams)
         try:
             fetched = await race_async(
                 step,
@@ -265,9 +275,9 @@ async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None)
     """The provider's answer, awaited. With a hedge a stream is one when its first bytes are there."""
     while True:
         response = await send(exchange.outgoing)
-        headers = of_the_answer(response.headers.multi_items())
-        if _is_stream(response):
-            pieces: AsyncIterator[bytes] = response.aiter_bytes()
+        headers = of_the_answer(response.headers)
+        pieces: AsyncIterator[bytes] = response.aiter_bytes() if is_unpacked(response.headers) else response.aiter_raw()
+        if exchange.is_stream(response.status_code, response.headers.get("content-type", "")):
             if hedge is not None:
                 try:
                     pieces = _chain_async(await anext(pieces, b""), pieces)
@@ -276,10 +286,10 @@ async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None)
                     raise
             return AsyncStreamed(headers=exchange.opened(headers), pieces=AsyncPieces(exchange, response, pieces))
         try:
-            content = await response.aread()
+            content = b"".join([piece async for piece in pieces])
         finally:
             await response.aclose()
-        if not exchange.sends_again(response.status_code, content):
+        if not exchange.sends_again(response.status_code):
             return Whole(status=response.status_code, headers=headers, content=content)
 
 
@@ -293,8 +303,3 @@ def _drop_async(exchange: Exchange, fetched: Whole | AsyncStreamed | None) -> No
     if isinstance(fetched, AsyncStreamed):
         asyncio.ensure_future(fetched.pieces.aclose())  # noqa: RUF006 - what it waits for keeps it alive
     exchange.drop(fetched.content if isinstance(fetched, Whole) else None)
-
-
-def _is_stream(response: httpx2.Response) -> bool:
-    kind: str = response.headers.get("content-type", "")
-    return response.status_code == 200 and kind.lower().startswith("text/event-stream")

@@ -1,16 +1,17 @@
 """One call to the provider on behalf of a step: what is sent, and how the response is used.
 
-All decisions about a call are here; `core.http.driver` only moves the bytes. A stream is kept only when its proper end
-has been seen, and before the caller sees it: who has seen the end can count on a hit.
+All decisions about a call are here; `core.http.driver` only moves the bytes. A stream is passed on as it comes,
+whatever it is. It is kept only when it is whole and clear, and before the caller sees its end: who has seen the end can
+count on a hit.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import Any, Final
 
 import httpx2
+from cachetools import TTLCache
 from openai import (
     APIStatusError,
     AuthenticationError,
@@ -24,16 +25,13 @@ from openai import (
 )
 
 from ..cache import Asking, Hit
-from ..errors import IncompleteStream
-from ..models import Completion
-from ..wire import EventReader, assemble, encode_event, without_usage
-from .inbound import Inbound, decode_json, is_small
-from .reply import Headers, Reply, bypass_status, cache_status, from_hit, miss_status, passed_on
-
-MOST_COLLECTED_BYTES: Final = 16_000_000
-
-MOST_ANSWER_VALUES: Final = 500_000
-"""A longer answer, or one of more values, is passed on and not collected."""
+from ..errors import IncompleteStream, UnclearStream
+from ..models import ChatRequest, Completion
+from ..policy import UNCLEAR
+from ..wire import Event, EventReader, encode_event, without_usage
+from .collector import Collector, read_whole
+from .inbound import Inbound
+from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     400: BadRequestError,
@@ -44,31 +42,66 @@ _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
-_BLOCK_END: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
 
 def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusError:
     """A provider's error response as the SDK's exception: it is counted, judged and shared in that form."""
     kind = _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     response = httpx2.Response(
-        status, headers=headers, content=content, request=httpx2.Request("POST", "https://provider")
+        status, headers=as_bytes(headers), content=content, request=httpx2.Request("POST", "https://provider")
     )
     return kind(f"the provider answered {status}", response=response, body=None)
+
+
+class PlainStreams:
+    """Which models of which servers are asked for a stream without `stream_options`: they refuse it, or tell the usage
+    unasked. What is known of one holds for an hour.
+    """
+
+    def __init__(self) -> None:
+        # None: not known yet, the next stream is asked for without it and tells.
+        self._are_plain: TTLCache[tuple[str, str], bool | None] = TTLCache(maxsize=1000, ttl=3600)
+        self._lock = threading.Lock()
+
+    def add(self, request: ChatRequest) -> None:
+        """Remembers the server of a request, and its model."""
+        with self._lock:
+            self._are_plain[self._key(request)] = True
+
+    def __contains__(self, request: ChatRequest) -> bool:
+        with self._lock:
+            return self._are_plain.get(self._key(request), False) is not False
+
+    def note(self, request: ChatRequest, *, was_asked: bool, came_alone: bool) -> None:
+        """Notes whether a whole stream had its usage in a chunk of its own, while no other chunk spoke of usage.
+
+        Where it was asked for, such a server may send it unasked too.
+        """
+        key = self._key(request)
+        with self._lock:
+            if not was_asked and self._are_plain.get(key, False) is None:
+                self._are_plain[key] = came_alone
+            elif was_asked and came_alone and key not in self._are_plain:
+                self._are_plain[key] = None
+
+    @staticmethod
+    def _key(request: ChatRequest) -> tuple[str, str]:
+        return request.base_url, request.model[:100]
 
 
 class Exchange:
     """One call to the provider: the request that is sent and the use of its response. Ends its step, once."""
 
-    def __init__(self, step: Asking, inbound: Inbound) -> None:
+    def __init__(self, step: Asking, inbound: Inbound, plain_streams: PlainStreams) -> None:
         self._step = step
         self._inbound = inbound
-        self._adds_usage = inbound.adds_usage
+        self._plain_streams = plain_streams
+        self._adds_usage = inbound.adds_usage and inbound.request not in plain_streams
+        self._sent_again = False
         self._end_lock = threading.Lock()
         self._ended = False
-        self._collected = 0
-        self._chunks: list[dict[str, Any]] = []
-        self._reader: EventReader | None = EventReader()
-        self._rest = b""
+        self._reader = EventReader()
+        self._stream = Collector(inbound)
         self._status = bypass_status(step.reason) if step.is_bypass else miss_status(step.reason)
         self._key = step.key
 
@@ -91,16 +124,21 @@ class Exchange:
 
     def drop(self, content: bytes | None) -> None:
         """Notes the provider's answer that a judge's yes has overtaken; None when it was not read to the end."""
-        body = _decoded(content) if content is not None else None
-        self._step.drop(None if body is None else Completion(body=body))
+        body = read_whole(content) if content is not None else None
+        self._step.drop(Completion(body=body) if body else None)
 
     # A whole answer
 
-    def sends_again(self, status: int, content: bytes) -> bool:
-        """Whether the provider refused what the cache had added: the request is sent again without it."""
-        again = self._adds_usage and status in (400, 422) and b"stream_options" in content
+    def sends_again(self, status: int) -> bool:
+        """Whether the provider may have refused what the cache had added: the request is sent again as it came.
+
+        Servers say so in words of their own. What comes then is the answer, and tells whether that was the reason.
+        """
+        again = self._adds_usage and status in (400, 422)
         if again:
-            self._adds_usage = False
+            self._adds_usage, self._sent_again = False, True
+        elif self._sent_again and status == 200:
+            self._plain_streams.add(self._inbound.request)
         return again
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
@@ -108,7 +146,7 @@ class Exchange:
         if status != 200:
             stale = self.fail(provider_error(status, headers, content))
             return stale or Reply(status=status, headers=passed_on(headers, self._status, self._key), content=content)
-        body = _decoded(content)
+        body = read_whole(content)
         if body is None:
             self.fail(IncompleteStream("it is no JSON object"))
         else:
@@ -117,107 +155,87 @@ class Exchange:
 
     # A stream
 
+    def is_stream(self, status: int, content_type: str) -> bool:
+        """Whether a response is passed on piece by piece: whatever it is called, when a stream was asked for."""
+        return status == 200 and (self._inbound.wants_stream or content_type.lower().startswith("text/event-stream"))
+
     def opened(self, headers: Headers) -> Headers:
         """The headers of a stream that begins."""
+        if self._sent_again:
+            self._plain_streams.add(self._inbound.request)
         return passed_on(headers, self._status, self._key)
 
     def feed(self, piece: bytes) -> bytes:
         """Reads a piece of the stream. Returns the bytes that the caller gets now."""
-        self._collected += len(piece)
-        if self._collected > MOST_COLLECTED_BYTES:
-            self._chunks.clear()
-        if not self._adds_usage:
-            self._read(piece)
-            return piece
-        # The usage that the caller did not ask for is taken out again, event by event.
+        self._stream.count(piece)
+        if self._stream.is_whole:
+            # After blanks that were held back.
+            return self._reader.close().raw + piece if self._adds_usage else piece
         shown = []
-        *blocks, self._rest = _split_blocks(self._rest + piece)
-        for block in blocks:
-            chunks = self._read(block)
-            if chunks and "usage" in chunks[0]:
-                without = without_usage(chunks[0])
-                shown.append(encode_event(without) if without is not None else b"")
-            else:
-                shown.append(block)
-        return b"".join(shown)
+        for raw, event in self._reader.feed(piece):
+            shown.append(self._shown(raw, event))
+            self._take(event)
+        # The usage that the caller did not ask for is taken out again, event by event.
+        return b"".join(shown) if self._adds_usage else piece
+
+    def close(self) -> bytes:
+        """Takes note that the stream has come to its end. Returns the bytes still due to the caller."""
+        raw, event = self._reader.close()
+        self._take(event)
+        self._stream.close(is_cut=self._reader.is_cut)
+        return raw if self._adds_usage else b""
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the proper end has been read: `complete` is to be called before the caller sees it."""
-        return self._reader is not None and not self._ended and (self._reader.ended or self._last_event_ends())
+    def is_decided(self) -> bool:
+        """Whether it is known what becomes of the stream: `settle` is to be called before the caller sees more."""
+        return not self._ended and self._stream.is_over
 
-    def complete(self) -> None:
-        """Ends the step with a complete stream, which is stored if that is allowed."""
+    def settle(self) -> None:
+        """Ends the step with a stream that is over: keeps it if it is whole and clear and that is allowed."""
         try:
-            body = self._assembled()
+            body = self._stream.body()
+            self._end(Completion(body=body), None if self._stream.is_whole else self._stream.chunks)
+            if self._inbound.adds_usage:
+                self._plain_streams.note(
+                    self._inbound.request,
+                    was_asked=self._adds_usage,
+                    came_alone=self._stream.has_usage_alone and not self._stream.has_usage_beside,
+                )
+        except UnclearStream:
+            self._end(Completion(body=self._stream.reported), not_stored=UNCLEAR)
         except IncompleteStream as error:
             self.fail(error)
-        else:
-            self._end(Completion(body=body), self._chunks)
-
-    def cut(self) -> bytes:
-        """Ends the step when no more bytes come. Returns the bytes still due to the caller.
-
-        An incomplete stream is not stored.
-        """
-        rest, self._rest = self._rest, b""
-        self.fail(IncompleteStream("it ended early"))
-        return rest
 
     def fail(self, error: BaseException) -> Reply | None:
         """The provider failed, or the caller went away: an older answer if one may be served and nothing was shown."""
         if not self._claim_end():
             return None
-        stale = self._step.fail(error, may_serve_stale=not self._collected)
+        stale = self._step.fail(error, may_serve_stale=not self._stream.size)
         return from_hit(stale, self._inbound) if stale else None
 
-    def _end(self, completion: Completion, chunks: list[dict[str, Any]] | None = None) -> None:
+    def _take(self, event: Event | None) -> None:
+        if self._ended:
+            return
+        was_clear = self._stream.is_clear
+        self._stream.take(event, is_lost=self._reader.is_lost)
+        if was_clear and not self._stream.is_clear:
+            self._step.release()
+
+    def _shown(self, raw: bytes, event: Event | None) -> bytes:
+        if not self._adds_usage or not isinstance(event, dict) or "usage" not in event:
+            return raw
+        without = without_usage(event)
+        if without is None:
+            return b""
+        return raw if len(without) == len(event) else encode_event(without)
+
+    def _end(self, completion: Completion, chunks: list[dict[str, Any]] | None = None, *, not_stored: str = "") -> None:
         if not self._claim_end():
             return
-        self._status = cache_status(self._step.finish(completion, chunks).outcome)
+        self._status = cache_status(self._step.finish(completion, chunks, not_stored=not_stored).outcome)
 
     def _claim_end(self) -> bool:
         # The caller may go away on one thread while the answer is being stored on another.
         with self._end_lock:
             first, self._ended = not self._ended, True
         return first
-
-    def _read(self, piece: bytes) -> list[dict[str, Any]]:
-        if self._reader is None:
-            return []
-        try:
-            events = self._reader.feed(piece)
-        except IncompleteStream:
-            self._reader = None  # not the protocol we know: passed on as it is
-            return []
-        chunks = [event for event in events if isinstance(event, dict)]
-        if self._collected <= MOST_COLLECTED_BYTES:
-            self._chunks += chunks
-        return chunks
-
-    def _last_event_ends(self) -> bool:
-        # A response may also end incomplete or failed: whole, but not to be kept.
-        return bool(self._chunks) and self._chunks[-1].get("type") in ("response.incomplete", "response.failed")
-
-    def _assembled(self) -> dict[str, Any]:
-        if self._collected > MOST_COLLECTED_BYTES:
-            return {}
-        if self._inbound.request.endpoint == "responses":
-            response = self._chunks[-1].get("response")
-            return response if isinstance(response, dict) else {}
-        return assemble(self._chunks, choices=self._inbound.request.parameters.get("n") or 1)
-
-
-def _decoded(content: bytes) -> dict[str, Any] | None:
-    """The JSON object of an answer; empty for one that is too large to look into, None for what is none."""
-    return decode_json(content) if is_small(content, MOST_COLLECTED_BYTES, MOST_ANSWER_VALUES) else {}
-
-
-def _split_blocks(data: bytes) -> list[bytes]:
-    """Events with their closing blank line, and what is left."""
-    blocks = []
-    start = 0
-    for match in _BLOCK_END.finditer(data):
-        blocks.append(data[start : match.end()])
-        start = match.end()
-    return [*blocks, data[start:]]

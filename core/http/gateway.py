@@ -7,6 +7,7 @@ for operators: `/metrics`, `/healthz`, `/readyz`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from typing import Any, Final
 import httpx2
 import msgspec
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -26,23 +28,29 @@ from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..errors import InvalidInput, StoreUnavailable
 from ..monitoring import RecentHealth, prometheus
+from ..settings import Settings
+from .addresses import ProviderAddress
 from .callers import CREDENTIALS, Callers
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed, Pending
-from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, Target, is_deeper, read, target_of
-from .reply import Reply, error_reply, of_the_answer, passed_on
-from .upstream import upstream_client, upstream_url
+from .entrance import VIA_PREFIX, Entrance
+from .exchange import PlainStreams
+from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, Target, is_deeper, read, target_of, unread
+from .reply import CODINGS, Reply, as_bytes, bypass_status, error_reply, passed_on
+from .upstream import patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
 
 DEEPEST: Final = 100
 """JSON nested deeper is refused."""
+AGAIN_BYTES: Final = 65_536
+"""A longer body for a path that is not cached is passed on as it comes, and cannot be sent again."""
 NO_NAMESPACE: Final = "no-namespace"
-
-UNKNOWN_CALLER: Final = Refused(401, "Incorrect API key provided to the gateway.", "invalid_api_key")
+TOO_LARGE: Final = "too-large"
+PATH: Final = "path"
 
 # What a client says to the gateway alone.
-_KEPT_FROM_PROVIDER: Final = HOP_HEADERS | {*CREDENTIALS, "accept-encoding", "cookie"}
+_KEPT_FROM_PROVIDER: Final = HOP_HEADERS | {*CREDENTIALS, "accept-encoding", "cookie", "via"}
 
 
 def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starlette:
@@ -55,7 +63,7 @@ def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starl
         yield
         await gateway.aclose()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Mount("/v1", app=gateway),
             Route("/metrics", gateway.metrics),
@@ -63,8 +71,11 @@ def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starl
             Route("/readyz", gateway.readiness),
         ],
         lifespan=lifespan,
+        middleware=[Middleware(Entrance, settings=services.settings, instance=gateway.instance)],
         exception_handlers={404: _not_found, 405: _not_found},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 class Gateway:
@@ -76,7 +87,10 @@ class Gateway:
         self._cache = services.cache
         self._callers = Callers(services.settings)
         self._upstream = upstream
-        self._base_url = upstream_url(services.settings, services.provider)
+        self._plain_streams = PlainStreams()
+        base_url = upstream_url(services.settings, services.provider)
+        self._address = ProviderAddress(base_url)
+        self.instance = _instance(services.settings, base_url)
         health = RecentHealth(services.health.check)
         self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
         self._unattended: set[asyncio.Task[Any]] = set()
@@ -99,26 +113,30 @@ class Gateway:
             # Only here does anything unforeseen become an answer in the provider's format.
             logger.exception("a request failed")
             if connection.started:
-                raise
+                connection.abort()
+                return
             await connection.reply(error_reply(500, "the gateway failed", kind="api_error", code="internal_error"))
 
     async def _serve(self, connection: Connection) -> None:
-        headers = connection.headers
-        if self._callers.is_foreign(headers):
-            raise Refused(403, "this gateway serves programs on its own machine, not web pages", "forbidden_origin")
-        caller = self._callers.identify(headers)
+        settings = self._settings
+        caller = self._callers.identify(connection.headers)
         if caller is None:
-            raise UNKNOWN_CALLER
-        content = await connection.body(self._settings.gateway_max_body_bytes, self._settings.gateway_body_seconds)
+            raise _unknown_caller()
         target = target_of(connection.method, connection.path)
         if target is None or target.base_url:
-            await self._attend(connection, self._pass_through(connection, content))
+            body, is_whole = await self._body(connection, AGAIN_BYTES)
+            await self._attend(
+                connection, self._pass_through(connection, body if is_whole else self._rest(connection, body))
+            )
             return
+        body, is_whole = await self._body(connection, settings.max_request_bytes)
         try:
-            if len(content) > AT_ONCE_BYTES:
-                inbound = await in_thread(partial(self._read, target, connection, content))
+            if not is_whole:
+                inbound: Inbound | None = unread(target, connection.headers)
+            elif len(body) > AT_ONCE_BYTES:
+                inbound = await in_thread(partial(self._read, target, connection, body))
             else:
-                inbound = self._read(target, connection, content)
+                inbound = self._read(target, connection, body)
             if inbound is not None:
                 inbound = msgspec.structs.replace(
                     inbound, controls=self._callers.own_controls(inbound.controls, caller)
@@ -126,20 +144,34 @@ class Gateway:
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:
-            await self._attend(connection, self._pass_through(connection, content))
+            await self._attend(connection, self._pass_through(connection, body))
             return
+        bypass = "" if inbound.controls.namespace is not None else NO_NAMESPACE
         answering = AsyncAnswering(
             self._cache,
             inbound,
-            lambda body: self._send(connection, body),
-            patience_seconds=self._settings.provider_timeout_seconds,
-            bypass="" if inbound.controls.namespace is not None else NO_NAMESPACE,
+            lambda outgoing: self._send(connection, outgoing if is_whole else self._rest(connection, body)),
+            self._plain_streams,
+            patience_seconds=patience(connection.headers, settings.provider_timeout_seconds),
+            bypass=bypass if is_whole else TOO_LARGE,
         )
         step = await answering.begin()
         if isinstance(step, Reply):
             await connection.reply(step)
         else:
             await self._attend(connection, self._answer(connection, answering, step), lambda: answering.is_awaited)
+
+    async def _body(self, connection: Connection, most_bytes: int) -> tuple[bytes, bool]:
+        longest = self._settings.gateway_max_body_bytes
+        if longest is not None:
+            connection.check_size(int(connection.headers.get("content-length", "0")), longest)
+        content, is_whole = await connection.body(most_bytes, self._settings.gateway_body_seconds)
+        if longest is not None:
+            connection.check_size(len(content), longest)
+        return content, is_whole
+
+    def _rest(self, connection: Connection, beginning: bytes) -> AsyncIterator[bytes]:
+        return connection.rest(beginning, self._settings.gateway_body_seconds, self._settings.gateway_max_body_bytes)
 
     def _read(self, target: Target, connection: Connection, content: bytes) -> Inbound | None:
         inbound = read(
@@ -172,6 +204,7 @@ class Gateway:
         except httpx2.RequestError as error:
             # The stream breaks for the client as it broke for us: without its end.
             logger.info("the provider's stream broke: %s", type(error).__name__)
+            connection.abort()
         finally:
             await answer.pieces.aclose()
 
@@ -195,15 +228,24 @@ class Gateway:
         if working.done() and not working.cancelled():
             working.result()
 
-    async def _send(self, connection: Connection, content: bytes) -> httpx2.Response:
-        """The request to the provider; the answer's body is not read yet."""
+    async def _send(
+        self, connection: Connection, content: bytes | AsyncIterator[bytes], codings: str = CODINGS
+    ) -> httpx2.Response:
+        """The request to the provider; the answer's body is not read yet. Raises Refused for a path of elsewhere."""
+        url = self._address.url(connection.path, connection.query)
+        if url is None:
+            raise Refused(404, "there is no such path", "not_found")
+        named = {name.strip().lower() for name in connection.headers.get("connection", "").split(",")}
         headers = [
             (name, value)
             for name, value in connection.raw_headers
-            if name not in _KEPT_FROM_PROVIDER and not name.startswith(OWN_HEADERS)
+            if name not in _KEPT_FROM_PROVIDER and name not in named and not name.startswith(OWN_HEADERS)
         ]
         headers += self._callers.credentials(connection.headers)
-        query = f"?{connection.query}" if connection.query else ""
+        via = [value for name, value in connection.raw_headers if name == "via"]
+        headers += [("accept-encoding", codings), ("via", ", ".join([*via, f"1.1 {self.instance}"]))]
+        if not isinstance(content, bytes) and "content-length" in connection.headers:
+            headers.append(("content-length", connection.headers["content-length"]))
         is_new = False
 
         async def trace(event: str, _: Any) -> None:
@@ -213,45 +255,52 @@ class Gateway:
         def request() -> httpx2.Request:
             return self._upstream.build_request(
                 connection.method,
-                f"{self._base_url}{connection.raw_path}{query}",
-                headers=headers,
+                url,
+                headers=as_bytes(headers),
                 content=content,
+                timeout=timeout(patience(connection.headers, self._settings.provider_timeout_seconds)),
                 extensions={"trace": trace},
             )
 
         try:
             return await self._upstream.send(request(), stream=True)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            if is_new:
+            if is_new or not isinstance(content, bytes):
                 raise
             # The provider closed a connection that had been idle just as it was used again: it has seen no request.
             return await self._upstream.send(request(), stream=True)
+        finally:
+            connection.end_of_body()
 
-    async def _pass_through(self, connection: Connection, content: bytes) -> None:
-        if any(part in (".", "..") for part in connection.path.split("/")):
-            raise Refused(404, "there is no such path", "not_found")
+    async def _pass_through(self, connection: Connection, content: bytes | AsyncIterator[bytes]) -> None:
+        """Carries a request and its answer as they come, in the coding that the client asked for."""
         try:
-            response = await self._send(connection, content)
-        except httpx2.InvalidURL:
-            raise Refused(404, "there is no such path", "not_found") from None
+            response = await self._send(connection, content, connection.headers.get("accept-encoding", "identity"))
         except httpx2.RequestError as error:
             await connection.reply(_unreachable(error))
             return
         try:
-            headers = passed_on(of_the_answer(response.headers.multi_items()), "encore; fwd=bypass; detail=path")
-            await connection.start(response.status_code, headers)
-            async for piece in response.aiter_bytes():
+            headers = [
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
+            ]
+            if response.status_code in (204, 304):
+                headers = [(name, value) for name, value in headers if name != "content-length"]
+            await connection.start(response.status_code, passed_on(headers, bypass_status(PATH)))
+            async for piece in response.aiter_raw():
                 await connection.write(piece)
             await connection.end()
         except httpx2.RequestError as error:
             logger.info("the provider's answer broke off: %s", type(error).__name__)
+            connection.abort()
         finally:
             await response.aclose()
 
     def metrics(self, request: Request) -> Response:
         """`GET /metrics`: the metrics in Prometheus' text format."""
-        if self._callers.identify(request.headers) is None:
-            return _response(UNKNOWN_CALLER.reply)
+        if not self._callers.may_operate(request.headers):
+            message = "metrics show the figures of all callers: they need one of ENCORE_OPERATION_KEYS"
+            is_known = self._callers.identify(request.headers) is not None
+            return _response((Refused(403, message, "no_operator") if is_known else _unknown_caller()).reply)
         return Response(prometheus.render(self._collector), media_type=prometheus.CONTENT_TYPE)
 
     async def health(self, request: Request) -> Response:
@@ -276,10 +325,23 @@ class Gateway:
         await self._upstream.aclose()
 
 
+def _unknown_caller() -> Refused:
+    return Refused(401, "Incorrect API key provided to the gateway.", "invalid_api_key")
+
+
 def _unreachable(error: Exception) -> Reply:
     if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return error_reply(504, "the provider did not answer in time", kind="api_error", code="provider_timeout")
-    return error_reply(502, "the provider cannot be reached", kind="api_error", code="provider_unreachable")
+    reason = trouble(error)
+    logger.warning("the provider cannot be reached: %s", reason)
+    message = f"the provider cannot be reached: {reason}"
+    return error_reply(502, message, kind="api_error", code="provider_unreachable")
+
+
+def _instance(settings: Settings, base_url: str) -> str:
+    """The name of this installation in `Via`: the same in all its processes, and another one in a gateway behind it."""
+    store = settings.redis_url.get_secret_value() if settings.redis_url else str(settings.home.resolve())
+    return VIA_PREFIX + hashlib.sha256(f"{base_url} {store}".encode()).hexdigest()[:16]
 
 
 def _response(reply: Reply) -> Response:

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ..cache import wants_usage
 from ..keys import UNKEYED_HEADERS
 from ..models import ChatRequest, Controls
 from .controls import BODY_FIELD, controls_from_headers, pop_controls
@@ -68,14 +67,14 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     credential: bytes = b""
 
     @property
-    def wants_usage(self) -> bool:
-        """Whether the caller asked a stream for its usage chunk."""
-        return wants_usage(self.request)
+    def wants_stream(self) -> bool:
+        """Whether the caller asked for a stream of an answer that can be one."""
+        return self.request.streams and self.request.endpoint != "embeddings"
 
     @property
     def adds_usage(self) -> bool:
         """Whether the cache itself asks for the usage chunk: savings are counted from it."""
-        return self.request.endpoint == "chat" and self.request.streams and not self.wants_usage
+        return self.request.endpoint == "chat" and self.request.streams and not self.request.wants_usage
 
     def outgoing(self, *, adds_usage: bool) -> bytes:
         """The body for the provider: the received bytes without the cache's controls, with usage asked for."""
@@ -125,6 +124,13 @@ def read(
 def _credential(headers: Mapping[str, str]) -> bytes:
     given = [(name, headers[name]) for name in _CREDENTIALS if name in headers]
     return sha256(repr(given).encode()).digest() if given else b""
+
+
+def unread(target: Target, headers: Mapping[str, str]) -> Inbound:
+    """A request whose body is too large to be read here: it can only bypass. Raises InvalidInput for its controls."""
+    request = ChatRequest(model="(not read)", messages=(), endpoint=target.endpoint)
+    controls = controls_from_headers(headers)
+    return Inbound(request=request, controls=controls, body={}, content=b"", says_controls=False)
 
 
 def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import httpx2
 import msgspec
 from openai import APIStatusError
 
@@ -19,12 +20,14 @@ Headers = list[tuple[str, str]]
 CACHE_NAME: Final = "encore"
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 _JSON: Final = "application/json"
+CODINGS: Final = "gzip, deflate"
+"""Content codings that bodies are asked for in, and unpacked from. All others are passed on as they are."""
 # What a client must not take over from the connection between us and the provider.
-_OF_THE_CONNECTION: Final = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
+_OF_THE_CONNECTION: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole HTTP response, without Content-Length, which the sender adds."""
+    """A whole HTTP response, without Content-Length, which the sender adds. Headers are bytes, as latin-1."""
 
     status: int = 200
     headers: Headers
@@ -65,18 +68,35 @@ def from_hit(hit: Hit, inbound: Inbound) -> Reply:
         headers.append(("age", str(int(answer.age_seconds))))
     if answer.similarity is not None:
         headers.append(("x-encore-similarity", f"{answer.similarity:.4f}"))
-    if not inbound.request.streams:
+    if not inbound.wants_stream:
         return Reply(headers=[("content-type", _JSON), *headers], content=encode_json(answer.completion.body))
-    events: list[Any] = list(hit.chunks(include_usage=inbound.wants_usage))
+    events: list[Any] = list(hit.chunks(inbound.request))
     if inbound.request.endpoint == "chat":
         events.append(DONE)
     content = b"".join(map(encode_event, events))
     return Reply(headers=[("content-type", EVENT_STREAM), *headers], content=content)
 
 
-def of_the_answer(headers: Iterable[tuple[str, str]]) -> Headers:
-    """The provider's headers that remain valid for the decoded body; names in lower case."""
-    return [(lower, value) for name, value in headers if (lower := name.lower()) not in _OF_THE_CONNECTION]
+def of_the_answer(headers: httpx2.Headers) -> Headers:
+    """The provider's headers that remain valid for the body as it is read; names in lower case, bytes as latin-1."""
+    unpacked = is_unpacked(headers)
+    return [
+        (lower, value.decode("latin-1"))
+        for name, value in headers.raw
+        if (lower := name.decode("latin-1").lower()) not in _OF_THE_CONNECTION
+        and not (unpacked and lower == "content-encoding")
+    ]
+
+
+def is_unpacked(headers: httpx2.Headers) -> bool:
+    """Whether a body is read unpacked: `iter_bytes` does that with some codings and is silent about the others."""
+    codings = headers.get_list("content-encoding", split_commas=True)
+    return all(coding.strip().lower() in ("", "identity", *CODINGS.split(", ")) for coding in codings)
+
+
+def as_bytes(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers for an HTTP client, which would refuse text that is not ASCII."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def passed_on(headers: Headers, status: str, key: str = "") -> Headers:
@@ -120,7 +140,7 @@ def from_error(error: BaseException) -> Reply | None:
             return error_reply(504, str(error), kind="cache_error", code="not_cached", headers=again)
         case APIStatusError():
             response = error.response
-            headers = of_the_answer(response.headers.multi_items())
+            headers = of_the_answer(response.headers)
             return Reply(status=response.status_code, headers=headers, content=response.content)
         case CacheError():
             return error_reply(503, str(error), kind="cache_error", code=type(error).__name__)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ..bootstrap import bootstrap
 from ..errors import InvalidSettings
 from ..settings import Settings
 from .callers import is_loopback
 from .gateway import build
+from .protocol import BoundedProtocol
 
 STREAMS_END_SECONDS: Final = 10
 """Seconds for which streams may go on after the signal to stop."""
@@ -37,23 +41,43 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Runs the gateway until a signal stops it. Raises InvalidSettings for one that would be open to anyone."""
     check(settings)
+    _allow_files(4 * settings.gateway_connections)
     # The workers ask with the configured key: they cannot ask on behalf of callers who bring their own.
     asks_alike = settings.uses_demo_model or settings.openai_api_key is not None
     with bootstrap(settings, refreshes=asks_alike) as services:
         Server(
-            uvicorn.Config(
+            server_config(
                 build(services),
+                settings,
                 host=settings.gateway_host,
                 port=settings.gateway_port,
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                ws="none",
-                lifespan="on",
-                timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=STREAMS_END_SECONDS,
             )
         ).run()
+
+
+def server_config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Config:
+    """How the gateway is served."""
+    protocol = partial(BoundedProtocol, most_connections=settings.gateway_connections)
+    return uvicorn.Config(
+        app,
+        http=cast("type[BoundedProtocol]", protocol),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=IDLE_SECONDS,
+        **options,
+    )
+
+
+def _allow_files(number: int) -> None:
+    """Lets the process open so many files, if the system does: each connection is one, and each to the provider."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check(settings: Settings) -> None:

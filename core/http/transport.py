@@ -20,8 +20,9 @@ from ..concurrency import in_thread
 from ..errors import InvalidInput
 from ..providers import http_library
 from .driver import AsyncAnswering, AsyncPieces, Pieces, answer
+from .exchange import PlainStreams
 from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, read, target_of
-from .reply import Reply, from_error
+from .reply import CODINGS, Headers, Reply, as_bytes, from_error
 
 
 class CachingTransport(httpx2.BaseTransport):
@@ -30,6 +31,7 @@ class CachingTransport(httpx2.BaseTransport):
     def __init__(self, cache: LLMCache, upstream: httpx2.BaseTransport) -> None:
         self._cache = cache
         self._upstream = upstream
+        self._plain_streams = PlainStreams()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """One HTTP request. Raises what the provider's transport raises, unchanged."""
@@ -46,12 +48,12 @@ class CachingTransport(httpx2.BaseTransport):
             return self._upstream.handle_request(_outgoing(request, body))
 
         try:
-            result = answer(self._cache, inbound, send, patience_seconds=_patience(request))
+            result = answer(self._cache, inbound, send, self._plain_streams, patience_seconds=_patience(request))
         except TimeoutError as error:
             raise http_library(type(request)).ReadTimeout(str(error), request=request) from error
         if isinstance(result, Reply):
             return _whole(request, result)
-        return _response(request, 200, headers=result.headers, stream=_pieces(request, result.pieces))
+        return _response(request, 200, result.headers, stream=_pieces(request, result.pieces))
 
     def close(self) -> None:
         """Ends the connections to the provider."""
@@ -64,6 +66,7 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
     def __init__(self, cache: LLMCache, upstream: httpx2.AsyncBaseTransport) -> None:
         self._cache = cache
         self._upstream = upstream
+        self._plain_streams = PlainStreams()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One HTTP request, awaited. Raises what the provider's transport raises, unchanged."""
@@ -81,14 +84,16 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
             return await self._upstream.handle_async_request(_outgoing(request, body))
 
         try:
-            answering = AsyncAnswering(self._cache, inbound, send, patience_seconds=_patience(request))
+            answering = AsyncAnswering(
+                self._cache, inbound, send, self._plain_streams, patience_seconds=_patience(request)
+            )
             step = await answering.begin()
             result = step if isinstance(step, Reply) else await answering.run(step)
         except TimeoutError as error:
             raise http_library(type(request)).ReadTimeout(str(error), request=request) from error
         if isinstance(result, Reply):
             return _whole(request, result)
-        return _response(request, 200, headers=result.headers, stream=_async_pieces(request, result.pieces))
+        return _response(request, 200, result.headers, stream=_async_pieces(request, result.pieces))
 
     async def aclose(self) -> None:
         """Ends the connections to the provider."""
@@ -139,21 +144,23 @@ def _inbound(request: httpx2.Request, content: bytes, most_bytes: int) -> Inboun
 
 
 def _outgoing(request: httpx2.Request, content: bytes) -> httpx2.Request:
-    """The request with another body and without the cache's controls."""
+    """The request with another body and without the cache's controls, for an answer that can be read here."""
     headers = [
         (name, value)
         for name, value in request.headers.raw
-        if not name.lower().startswith(OWN_HEADERS.encode()) and name.lower() != b"content-length"
+        if not name.lower().startswith(OWN_HEADERS.encode())
+        and name.lower() not in (b"content-length", b"accept-encoding")
     ]
+    headers.append((b"accept-encoding", CODINGS.encode()))
     return type(request)(request.method, request.url, headers=headers, content=content, extensions=request.extensions)
 
 
 def _whole(request: httpx2.Request, reply: Reply) -> httpx2.Response:
-    return _response(request, reply.status, headers=reply.headers, content=reply.content)
+    return _response(request, reply.status, reply.headers, content=reply.content)
 
 
-def _response(request: httpx2.Request, status: int, **parts: Any) -> httpx2.Response:
-    response: httpx2.Response = http_library(type(request)).Response(status, **parts)
+def _response(request: httpx2.Request, status: int, headers: Headers, **parts: Any) -> httpx2.Response:
+    response: httpx2.Response = http_library(type(request)).Response(status, headers=as_bytes(headers), **parts)
     return response
 
 

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+import math
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Final
 
 import httpx2
 from openai import APIStatusError, APITimeoutError
 
 from ..errors import InvalidInput, ProviderUnavailable
 from ..models import ChatRequest
-from ..providers import CONNECT_SECONDS, OPENAI_URL, Provider
+from ..providers import CONNECT_SECONDS, OPENAI_URL, PATIENCE_SECONDS, Provider
 from ..settings import Settings
 from ..wire import DONE, encode_event
 from .inbound import decode_json, encode_json, target_of
-from .reply import EVENT_STREAM, Reply, error_reply, of_the_answer
+from .reply import CODINGS, EVENT_STREAM, Reply, as_bytes, error_reply, of_the_answer
 
-MOST_CONNECTIONS = 1000
+MOST_CONNECTIONS: Final = 1000
+LONGEST_SECONDS: Final = 86_400
 
 
 def upstream_client(settings: Settings, provider: Provider) -> httpx2.AsyncClient:
     """The HTTP client for the configured provider. Redirects are the caller's to follow; proxies are honoured."""
     if settings.uses_demo_model:
         return httpx2.AsyncClient(transport=DemoTransport(provider))
-    seconds = settings.provider_timeout_seconds
     return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS), pool=min(seconds, CONNECT_SECONDS)),
+        timeout=timeout(settings.provider_timeout_seconds or PATIENCE_SECONDS),
         limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=100),
+        headers={"accept-encoding": CODINGS},
     )
 
 
@@ -35,6 +39,53 @@ def upstream_url(settings: Settings, provider: Provider) -> str:
     if settings.uses_demo_model:
         return "http://demo.invalid"
     return (settings.openai_base_url or OPENAI_URL).rstrip("/")
+
+
+def timeout(seconds: float) -> httpx2.Timeout:
+    """The limits of one call: `seconds` for each wait for bytes, less for a connection."""
+    return httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS), pool=min(seconds, CONNECT_SECONDS))
+
+
+def patience(headers: Mapping[str, str], longest: float | None) -> float:
+    """Seconds that the caller waits for an answer, by what OpenAI's clients say, and at most the operator's limit."""
+    for name in ("x-stainless-read-timeout", "x-stainless-timeout"):
+        try:
+            seconds = float(headers[name])
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(seconds) and seconds > 0:
+            break
+    else:
+        seconds = PATIENCE_SECONDS
+    return min(seconds, longest or LONGEST_SECONDS)
+
+
+def trouble(error: BaseException) -> str:
+    """Why the provider cannot be reached, without what may be secret: addresses, headers."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return f"its TLS certificate is not accepted: {cause.verify_message.partition(',')[0]}"
+            case ssl.SSLError():
+                return f"TLS failed: {(cause.reason or 'no reason given').replace('_', ' ').lower()}"
+            case socket.gaierror():
+                return "its name cannot be resolved"
+            case ConnectionRefusedError():
+                return "it refuses connections"
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    match error:
+        case httpx2.ProxyError():
+            return "the proxy before it does not connect"
+        case httpx2.RemoteProtocolError():
+            return "it closed the connection, or does not speak HTTP"
+        case httpx2.LocalProtocolError():
+            return "the request has a header that cannot be sent"
+        case httpx2.UnsupportedProtocol():
+            return "its address begins with neither http:// nor https://"
+        case _:
+            return type(error).__name__
 
 
 class DemoTransport(httpx2.AsyncBaseTransport):
@@ -49,14 +100,15 @@ class DemoTransport(httpx2.AsyncBaseTransport):
             answer = await self._answer(request)
         except APIStatusError as error:
             response = error.response
-            headers = of_the_answer(response.headers.multi_items())
+            headers = of_the_answer(response.headers)
             answer = Reply(status=response.status_code, headers=headers, content=response.content)
         except APITimeoutError as error:
             raise httpx2.ReadTimeout(str(error), request=request) from error
         except (InvalidInput, ProviderUnavailable) as error:
             answer = _refusal(str(error))
         if isinstance(answer, Reply):
-            return httpx2.Response(answer.status, headers=answer.headers, content=answer.content)
+            stream = httpx2.ByteStream(answer.content)  # `content` could be read but once
+            return httpx2.Response(answer.status, headers=as_bytes(answer.headers), stream=stream)
         return httpx2.Response(200, headers=[("content-type", EVENT_STREAM)], stream=answer)
 
     async def _answer(self, request: httpx2.Request) -> Reply | httpx2.AsyncByteStream:

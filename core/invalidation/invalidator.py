@@ -20,7 +20,7 @@ from ..bans import Ban, Criteria, InvalidationRecord
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, OutcomeUnknown
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
-from ..stores import Store
+from ..stores import Clock, Store
 from . import rights
 from .durability import Durability
 from .history import History, Invalidation, InvalidationState
@@ -91,11 +91,10 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 class CacheInvalidator:
     """Preview, apply and undo invalidations; sweep what is due.
 
-    Raises InvalidInput for criteria that exclude each other.
-
-    `clock` gives Unix seconds. `buckets` is the number of slots of each namespace. `copies_seconds` is how long
-    processes serve local copies, as far as this one knows; `pause` sleeps while those expire. `replicas` is how many
-    replicas must have an invalidation before it is acknowledged; when `synced`, the disk of Redis must have it too.
+    `clock` gives Unix seconds, the store's own unless given. `buckets` is the number of slots of each namespace.
+    `copies_seconds` is how long processes serve local copies, as far as this one knows; `pause` sleeps while those
+    expire. `replicas` is how many replicas must have an invalidation before it is acknowledged; when `synced`, the disk
+    of Redis must have it too. Raises InvalidInput for criteria that exclude each other.
     """
 
     def __init__(
@@ -110,7 +109,7 @@ class CacheInvalidator:
         synced: bool = False,
         longest_ttl_seconds: float = 30 * 86_400,
         copies_seconds: float = 0,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
         pause: Callable[[float], object] = time.sleep,
         count: Callable[[str], None] = lambda kind: None,
         hits: Callable[[], HitCounts] | None = None,
@@ -121,7 +120,7 @@ class CacheInvalidator:
         self._buckets = buckets
         self._hold_seconds = hold_seconds
         self._longest_ttl_seconds = longest_ttl_seconds
-        self._clock = clock
+        self._clock = clock = clock or store.clock
         self._count = count
         self._hits = hits
         self._history = History(store, audit, buckets=buckets)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dis
 import functools
 import secrets
+import threading
 import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -150,24 +151,27 @@ def _is_plain(value: Any) -> bool:
 
 
 _known: dict[int, tuple[weakref.ref[Any], str]] = {}
+_known_lock = threading.RLock()  # the garbage collector may end an object on a thread that is in here
 
 
 def _itself(holder: Any) -> str:
     """A name that an object has alone, as long as it lives, in this process."""
     number = id(holder)
-    known = _known.get(number)
-    if known is None or known[0]() is not holder:  # equal objects are not the same
-        try:
-            reference = weakref.ref(holder, lambda gone: _forget(number, gone))
-        except TypeError:
-            raise Unnameable(type(holder).__name__) from None
-        known = _known[number] = reference, secrets.token_hex(16)
+    with _known_lock:
+        known = _known.get(number)
+        if known is None or known[0]() is not holder:  # equal objects are not the same
+            try:
+                reference = weakref.ref(holder, lambda gone: _forget(number, gone))
+            except TypeError:
+                raise Unnameable(type(holder).__name__) from None
+            known = _known[number] = reference, secrets.token_hex(16)
     return known[1]
 
 
 def _forget(number: int, gone: weakref.ref[Any]) -> None:
-    if (known := _known.get(number)) is not None and known[0] is gone:
-        del _known[number]
+    with _known_lock:
+        if (known := _known.get(number)) is not None and known[0] is gone:
+            del _known[number]
 
 
 @lru_cache(maxsize=1024)

@@ -72,12 +72,12 @@ def identify(
     request: ChatRequest,
     namespace: str,
     *,
-    user: str | None = None,
+    user: Any = None,
     buckets: int = 1,
     strip_stop_words: bool = False,
     max_bytes: int = 1_000_000,
 ) -> Identity:
-    """The identity of a request in a namespace; `user` is given when the answer is personal.
+    """The identity of a request in a namespace; `user` is given when the answer is that user's own.
 
     Raises Unkeyable when the request has no canonical form or is larger than `max_bytes`.
     """
@@ -126,7 +126,7 @@ SCOPE_PARTS = (
 """What the scope is made of, in the order of `scope_parts`."""
 
 
-def scope_parts(request: ChatRequest, namespace: str, user: str | None) -> tuple[str, Any, tuple[Any, ...]]:
+def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, Any, tuple[Any, ...]]:
     """The text that is compared fuzzily, the form of its message without it (None: no such text), the scope's parts."""
     messages = request.messages
     headers = request.unkeyed.get("extra_headers")

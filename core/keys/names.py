@@ -101,6 +101,10 @@ class Slot:
         return self.prefix + b"hits:%d" % part
 
 
+PREFIX = b"encore:"
+"""What every name begins with: the user that Redis knows needs no other keys, beside those of the job queue."""
+
+
 NAMESPACES = b"encore:%d:namespaces" % FORM
 """Set of all namespaces ever written to (and their bucket count as `name:buckets`)."""
 
@@ -127,6 +131,10 @@ BYPASS = b"encore:bypass"
 
 
 ALERTS = b"encore:alerts"
+
+
+CLOCKS = b"encore:clocks"
+"""Hash of the machines whose clocks differ from Redis'."""
 
 
 GAUGES = b"encore:{gauges}:"

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..text import printable
+from ..text import HIDDEN, printable, redacted
 from .identity import PART_DIGEST_BYTES, SCOPE_PARTS, part_digests
 
 MAX_WORDS = 200
@@ -45,7 +45,7 @@ def parts_of(values: Sequence[Any]) -> list[Part]:
     return [
         Part(
             name=name,
-            words="(not shown)" if name.startswith(_HEADER) else shown(value),
+            words="(not shown)" if name.startswith(_HEADER) else _in_words(name, value),
             digest=digest.hex() if digest is not None else NONE,
             absent=_is_absent(value) and not name.startswith(_HEADER),
         )
@@ -123,8 +123,14 @@ def _named(values: Sequence[Any]) -> list[tuple[str, Any]]:
 def _kept_words(name: str, value: Any) -> bytes:
     if name not in ("wire form", "endpoint") and not name.startswith(_PARAMETER):
         return b""
-    words = shown(value)
-    return words.encode("utf-8", "replace") if len(words) <= KEPT_WORDS else b""
+    words = _in_words(name, value)
+    return words.encode("utf-8", "replace") if len(words) <= KEPT_WORDS and HIDDEN not in words else b""
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A part in words, of parameters and tools without what may be a secret."""
+    is_parameter = name == "tools" or name.startswith(_PARAMETER)
+    return shown(redacted(value, name.removeprefix(_PARAMETER)) if is_parameter else value)
 
 
 def _parameter(name: str) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .alert_board import AlertBoard
-from .alerts import Alert, AlertRules, Severity
+from .alerts import Alert, AlertRules, Severity, enough_seconds
 from .health import FRESH_SECONDS, HealthReader, RecentHealth
 from .worker_pools import BEAT_SECONDS, Pool, WorkerPools
 
@@ -21,5 +21,6 @@ __all__ = [
     "RecentHealth",
     "Severity",
     "WorkerPools",
+    "enough_seconds",
     "prometheus",
 ]

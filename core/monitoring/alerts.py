@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+import math
+from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
 
 from ..metrics import Summary
+from ..stores.redis import losses
 from ..text import share
 
 
@@ -21,12 +23,21 @@ class Severity(StrEnum):
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the parts. None is unknown, and no rule applies to it.
 
-    `workers` are those alive; `memory_limit_bytes` is None without a limit; bans are those of the namespace that has
-    most, of `ban_limit` it may have.
+    `workers` are those alive; `failing_workers`: some keep ending as soon as they start. `memory_limit_bytes` is None
+    without a limit; bans are those of the namespace that has most, of `ban_limit` it may have. `missing_rights` are the
+    rules that Redis' user lacks, `remedy` the command that grants them. `clocks` are the machines whose clocks are
+    wrong: by how many seconds they are ahead of Redis'.
     """
 
     store_up: bool = True
+    servers: int = 1
+    silent_servers: int = 0
+    missing_rights: tuple[str, ...] = ()
+    remedy: str = ""
+    round_trip_ms: float | None = None
+    clocks: Mapping[str, float] = {}
     workers: int | None = None
+    failing_workers: bool = False
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
     active_bans: int | None = None
@@ -37,7 +48,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     """When alerts fire: shares in [0, 1]. None switches a rule off.
 
-    Rates are not judged below `min_requests` in the window: three requests prove nothing, and an idle cache is well.
+    `patience_ms` is how long requests wait for Redis. Rates are not judged below `min_requests` in the window: three
+    requests prove nothing, and an idle cache is well.
     """
 
     min_hit_rate: float | None = None
@@ -45,6 +57,7 @@ class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     max_memory_share: float | None = 0.90
     max_ban_share: float | None = 0.80
     min_workers: int | None = 1
+    patience_ms: float | None = None
     min_requests: int = 50
     window_seconds: float = 300
 
@@ -61,7 +74,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0
 
 
-ALERT_NAMES = ("store-down", "error-rate", "no-worker", "memory", "bans", "hit-rate")
+ALERT_NAMES = (
+    *("store-down", "servers-down", "distance", "rights", "error-rate", "no-worker", "memory", "bans"),
+    *("clock", "hit-rate"),
+)
 """All there are, the most urgent first."""
 
 RELIEF = 0.1
@@ -88,13 +104,20 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             severity=Severity.CRITICAL,
             sentence="Redis does not answer: every request goes to the provider, and nothing can be invalidated.",
         )
-    if rules.min_workers is not None and health.workers is not None and health.workers < rules.min_workers:
-        count = "No worker is" if not health.workers else f"Only {health.workers} of {rules.min_workers} workers are"
-        yield Alert(
-            name="no-worker",
-            severity=Severity.WARNING,
-            sentence=f"{count} alive: invalidations hide entries at once, but their memory is not given back.",
-        )
+    yield from _of_redis(health, rules, firing)
+    if rules.min_workers is not None and health.workers is not None:
+        count = ""
+        if health.failing_workers:
+            count = "Workers keep ending as soon as they start, and their log says why"
+        elif health.workers < rules.min_workers:
+            number = f"Only {health.workers} of {rules.min_workers} workers are" if health.workers else "No worker is"
+            count = f"{number} alive"
+        if count:
+            yield Alert(
+                name="no-worker",
+                severity=Severity.WARNING,
+                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back.",
+            )
     memory = _share(health.memory_bytes, health.memory_limit_bytes)
     if memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
         yield Alert(
@@ -112,6 +135,46 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
                 "at the limit the next is refused until one is swept."
             ),
         )
+
+
+def _of_redis(health: Health, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
+    """What keeps a Redis that answers from being of use."""
+    if health.silent_servers:
+        yield Alert(
+            name="servers-down",
+            severity=Severity.CRITICAL,
+            sentence=f"{health.silent_servers} of the cluster's {health.servers} servers do not answer: what they hold "
+            "is not served, kept or invalidated; the rest is.",
+        )
+    distance = health.round_trip_ms
+    if distance is not None and _is_above(distance, rules.patience_ms, "distance" in firing):
+        yield Alert(
+            name="distance",
+            severity=Severity.CRITICAL,
+            sentence=f"Redis takes {distance:.0f} ms to answer and requests wait {rules.patience_ms:.0f} ms for it, so "
+            f"nothing is served from the cache. Set ENCORE_REDIS_TIMEOUT_SECONDS={enough_seconds(distance):g}, or run "
+            "Encore near its Redis.",
+        )
+    if lost := losses(health.missing_rights):
+        parts = ", ".join(loss.feature for loss in lost)
+        yield Alert(
+            name="rights",
+            severity=Severity.CRITICAL if lost[0].feature == "hits" else Severity.WARNING,
+            sentence=f"Redis' user lacks rights; in part or wholly off: {parts}. Grant them: {health.remedy}",
+        )
+    for machine, ahead in health.clocks.items():
+        yield Alert(
+            name="clock",
+            severity=Severity.WARNING,
+            sentence=f"The clock of {machine} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Redis'. "
+            "Stored answers go by Redis' clock; logs, logins and jobs do not.",
+        )
+        break  # one says enough; the doctor has them all
+
+
+def enough_seconds(round_trip_ms: float) -> float:
+    """How long to wait for a Redis that takes so long to answer: three times that, in full hundredths of a second."""
+    return math.ceil(0.3 * round_trip_ms) / 100
 
 
 def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 import redis
 
 from ..bans import MAX_ACTIVE_BANS
-from ..errors import StoreUnavailable
+from ..errors import NotPermitted, StoreUnavailable
 from ..invalidation import CacheInvalidator
 from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
-from ..stores import Store
+from ..stores import Store, StoreInfo
+from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, wrong_clocks
 from .alerts import Health
-from .worker_pools import WorkerPools
+from .worker_pools import Pool, WorkerPools
+
+Value = TypeVar("Value")
 
 MOST_NAMESPACES = 1000
 """With more the entries of each are not counted for every scrape."""
@@ -27,10 +33,11 @@ FRESH_SECONDS = 5.0
 
 
 class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Gathers the health of the parts, and how much is stored. `queue` and `gauges` are None without Redis."""
+    """Gathers the health of the parts, and how much is stored. Clients and `gauges` are None without Redis."""
 
     store: Store
     invalidation: CacheInvalidator
+    client: redis.Redis | None = None
     queue: redis.Redis | None = None
     gauges: Gauges | None = None
     buckets: int = 1
@@ -41,26 +48,36 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             health = self.store_health()
         except StoreUnavailable:
             health = Health(store_up=False)
-        return msgspec.structs.replace(health, workers=self.alive_workers())
+        pools = self.alive_pools()
+        if pools is None:
+            return health
+        return msgspec.structs.replace(
+            health,
+            workers=sum(pool.workers for pool in pools),
+            failing_workers=any(pool.failing for pool in pools),
+        )
 
     def store_health(self) -> Health:
         """The health of the store, without the workers. A few round trips for each namespace.
 
-        With very many of them bans are unknown, and entries are those that the workers counted last. Raises
-        StoreUnavailable.
+        With very many of them bans are unknown, and entries are those that the workers counted last. What Redis' user
+        may not read is unknown. Raises StoreUnavailable.
         """
         found = self.store.info()
-        if len(self.store.namespaces()) > MOST_NAMESPACES:
-            return Health(
-                memory_bytes=found.used_bytes, memory_limit_bytes=found.max_bytes, entries=self._sampled_entries()
-            )
-        per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
+        missing = sorted({*found.missing_rights, *self._rights_missing_for_jobs()})
+        is_large = len(_known(self.store.namespaces, found) or ()) > MOST_NAMESPACES
         return Health(
+            servers=found.servers,
+            silent_servers=len(found.silent_servers),
+            missing_rights=tuple(missing),
+            remedy=remedy(missing, found.user) if missing else "",
+            round_trip_ms=found.round_trip_ms,
+            clocks=_known(partial(self._clocks, found), found) or {},
             memory_bytes=found.used_bytes,
             memory_limit_bytes=found.max_bytes,
-            active_bans=max(per_namespace.values(), default=0),
+            active_bans=None if is_large else _known(self._most_bans, found),
             ban_limit=MAX_ACTIVE_BANS,
-            entries=self.count_entries(),
+            entries=_known(self._sampled_entries if is_large else self.count_entries, found),
         )
 
     def _sampled_entries(self) -> int | None:
@@ -69,12 +86,30 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         samples = self.gauges.series(SAMPLE_SECONDS, SAMPLE_SECONDS // 2, ends_at=time.time())
         return next((found.last.entries for found in reversed(samples) if found.last is not None), None)
 
-    def alive_workers(self) -> int | None:
-        """Number of workers with a recent heartbeat; None when the queue does not answer or there is none."""
+    def _rights_missing_for_jobs(self) -> tuple[str, ...]:
+        try:
+            return queue_rights(self.queue) if self.queue is not None else ()
+        except StoreUnavailable:
+            return ()
+
+    def _most_bans(self) -> int:
+        per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
+        return max(per_namespace.values(), default=0)
+
+    def _clocks(self, found: StoreInfo) -> dict[str, float]:
+        wrong = {}
+        if found.clock_ahead_seconds is not None and abs(found.clock_ahead_seconds) > WRONG_SECONDS:
+            wrong[socket.gethostname()] = found.clock_ahead_seconds
+        if self.client is not None:
+            wrong |= {each.machine: each.ahead_seconds for each in wrong_clocks(self.client, self.store.clock())}
+        return wrong
+
+    def alive_pools(self) -> list[Pool] | None:
+        """The pools of workers with a recent heartbeat; None when the queue does not answer or there is none."""
         if self.queue is None:
             return None
         try:
-            return WorkerPools(self.queue).alive_workers()
+            return WorkerPools(self.queue, clock=self.store.clock).alive()
         except StoreUnavailable:
             return None
 
@@ -104,7 +139,17 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
     def keep_sample(self) -> None:
         """Writes a sample unless another process has just done so. Raises CacheError."""
         if self.gauges is not None and self.gauges.is_due():
-            self.gauges.write(self.sample(time.time()))
+            self.gauges.write(self.sample(self.store.clock()))
+
+
+def _known(read: Callable[[], Value], found: StoreInfo) -> Value | None:
+    """What is read; None when Redis' user may not read it, or it is at a server of a cluster that does not answer."""
+    try:
+        return read()
+    except StoreUnavailable as error:
+        if isinstance(error, NotPermitted) or found.silent_servers:
+            return None
+        raise
 
 
 class RecentHealth:

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..errors import StoreUnavailable
+from ..errors import NotPermitted, StoreUnavailable
 from ..metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals, merged
 from .alert_board import AlertBoard
 from .alerts import ALERT_NAMES, Health
@@ -23,6 +23,8 @@ logger = logging.getLogger("encore.prometheus")
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """What to answer with `render`."""
+
+MOST_MACHINES = 100
 
 _KINDS = {"hit": "hits", "miss": "misses", "bypass": "bypasses", "error": "errors"}
 _INVALIDATIONS = "invalidations_"
@@ -58,14 +60,17 @@ class MetricsCollector(Collector):
         health = self._read_health()
         totals: Totals | None = None
         recent: Summary | None = None
+        up = health is None or health.store_up
         try:
-            if health is None or health.store_up:  # else a scrape would wait for it once more
+            if up:  # else a scrape would wait for it once more
                 totals = self._metrics.totals()
                 if self._board is not None:
                     recent = self._metrics.summary(self._board.rules.window_seconds)
+        except NotPermitted:
+            logger.debug("a scrape without counts: Redis' user may not read them")
         except StoreUnavailable:
+            up = health is not None and health.silent_servers > 0
             logger.debug("a scrape without counts: the store does not answer")
-        up = totals is not None
         yield GaugeMetricFamily("encore_up", "Whether the store answers.", float(up))
         if health is not None:
             yield from _health_gauges(health)
@@ -168,9 +173,20 @@ def _health_gauges(health: Health) -> Iterator[Metric]:
         ("encore_active_invalidations", "Active in the namespace that has most.", health.active_bans),
         ("encore_redis_memory_bytes", "Memory Redis uses.", health.memory_bytes),
         ("encore_redis_memory_limit_bytes", "Memory Redis may use.", health.memory_limit_bytes),
+        ("encore_redis_round_trip_seconds", "How long Redis takes to answer.", _seconds(health.round_trip_ms)),
+        ("encore_redis_rights_missing", "Rules that Redis' user lacks.", len(health.missing_rights)),
+        ("encore_redis_servers_silent", "Servers of the cluster that do not answer.", health.silent_servers),
     ):
         if value is not None:
             yield GaugeMetricFamily(name, text, value)
+    clocks = GaugeMetricFamily("encore_clock_ahead_seconds", "Wrong clocks, against Redis'.", labels=["machine"])
+    for machine, ahead in list(health.clocks.items())[:MOST_MACHINES]:
+        clocks.add_metric([machine], ahead)
+    yield clocks
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _alerts(firing: Container[str]) -> Metric:

@@ -23,13 +23,17 @@ _FORGET_SECONDS = 86_400.0
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """One pool, as it was `at` (Unix seconds): on which machine, with how many worker processes."""
+    """One pool, as it was `at` (Unix seconds): on which machine, with how many worker processes.
+
+    `failing`: they keep ending as soon as they start; `workers` are then those that do not.
+    """
 
     id: str
     host: str
     pid: int
     workers: int
     at: float
+    failing: bool = False
 
 
 class WorkerPools:
@@ -39,11 +43,11 @@ class WorkerPools:
         self._client = client
         self._clock = clock
 
-    def beat(self, pool_id: str, *, host: str, pid: int, workers: int) -> None:
+    def beat(self, pool_id: str, *, host: str, pid: int, workers: int, failing: bool = False) -> None:
         """Writes a pool's heartbeat. One round trip. Raises StoreUnavailable, WriteRefused or OutcomeUnknown."""
         now = self._clock()
         with writing():
-            pool = Pool(id=pool_id, host=host, pid=pid, workers=workers, at=now)
+            pool = Pool(id=pool_id, host=host, pid=pid, workers=workers, at=now, failing=failing)
             self._client.hset(names.POOLS.decode(), pool_id, msgspec.json.encode(pool))
             gone = [known.id for known in self._known() if now - known.at > _FORGET_SECONDS]
             if gone:

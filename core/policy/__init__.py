@@ -1,22 +1,27 @@
 """What may be cached, and for how long. Pure."""
 
+from .audience import PERSONAL_WITHOUT_USER, Audience, Share, last_user_text, share, user_of
 from .cacheability import (
-    PERSONAL_WITHOUT_USER,
+    SHAPE,
+    UNCLEAR,
     PolicyLimits,
     bypass_reason,
     depends_on_credential,
     effective_strategy,
     is_outage,
     jitter,
-    last_user_text,
     not_stored_reason,
-    user_of,
 )
-from .ttl import TTLDecision, TTLPolicy, TTLRule, class_problems, rule_problems
+from .rules import TTLRule
+from .ttl import TTLDecision, TTLPolicy, class_problems, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER",
+    "SHAPE",
+    "UNCLEAR",
+    "Audience",
     "PolicyLimits",
+    "Share",
     "TTLDecision",
     "TTLPolicy",
     "TTLRule",
@@ -29,5 +34,6 @@ __all__ = [
     "last_user_text",
     "not_stored_reason",
     "rule_problems",
+    "share",
     "user_of",
 ]

@@ -12,14 +12,14 @@ import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from ..models import FUNCTION_ENDPOINT, CacheStrategy, ChatRequest, Controls
-
-if TYPE_CHECKING:
-    pass
+from ..wire import objects, says_error
+from . import dialects
+from .audience import PERSONAL_WITHOUT_USER
 
 NO_STORE: Final = "no-store"
 ENDPOINT: Final = "endpoint"
@@ -27,7 +27,6 @@ TEMPERATURE: Final = "temperature"
 STATEFUL: Final = "stateful"
 HOSTED_TOOL: Final = "hosted-tool"
 AUDIO: Final = "audio"
-PERSONAL_WITHOUT_USER: Final = "no-user"
 
 BYPASS_REASONS: Final = frozenset(
     {NO_STORE, ENDPOINT, TEMPERATURE, STATEFUL, HOSTED_TOOL, AUDIO, PERSONAL_WITHOUT_USER}
@@ -45,18 +44,21 @@ TOOL_CALL: Final = "tool-call"
 FINISH_REASON: Final = "finish-reason"
 NOT_A_NUMBER: Final = "not-a-number"
 SHAPE: Final = "shape"
+UNCLEAR: Final = "unclear"
 
 NOT_STORED_REASONS: Final = frozenset(
     {
         *(PROVIDER_ERROR, NO_CHOICES, UNFINISHED, TRUNCATED, FILTERED, REFUSAL, EMPTY, TOOL_CALL, FINISH_REASON),
-        *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE),
+        *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE, UNCLEAR),
     }
 )
-"""Reasons in the answer itself for not storing it."""
+"""Reasons in the answer itself for not storing it; `unclear` is a stream that can be read in more ways than one."""
 
 _ENDPOINTS = frozenset({"chat", "responses", "embeddings", FUNCTION_ENDPOINT})
-# Tools that the caller runs. All others run at the provider: they look something up now, or they do something.
-_CALLERS_TOOLS = frozenset({"function", "custom"})
+# Fields of a tool that the caller runs. All others run at the provider: they look something up now, or do something.
+_OF_A_TOOL = frozenset({"type", "strict", "cache_control", "defer_loading"})
+_OF_A_FLAT_TOOL = _OF_A_TOOL | {"name", "description", "parameters", "format"}
+_CUT_SHORT = {dialects.TRUNCATED: TRUNCATED, dialects.FILTERED: FILTERED, dialects.FAILED: PROVIDER_ERROR}
 _STRATEGIES = tuple(CacheStrategy)  # from the cheapest to the dearest
 
 
@@ -79,12 +81,13 @@ def bypass_reason(request: ChatRequest, controls: Controls, limits: PolicyLimits
     if request.endpoint not in _ENDPOINTS:
         return ENDPOINT
     parameters = request.parameters
-    temperature = parameters.get("temperature")
-    if temperature is not None and not (_is_number(temperature) and temperature <= limits.max_temperature):
+    if not _is_settled(request, limits):
         return TEMPERATURE
     if _is_stateful(request):
         return STATEFUL
-    if "web_search_options" in parameters or not all(map(_is_callers_tool, _items(parameters.get("tools")))):
+    if not all(map(_is_callers_tool, _items(parameters.get("tools")))):
+        return HOSTED_TOOL
+    if request.endpoint != FUNCTION_ENDPOINT and dialects.searches(request.model, parameters):
         return HOSTED_TOOL
     if "audio" in parameters or "audio" in _items(parameters.get("modalities")):
         return AUDIO  # spoken answers expire at the provider, who refers to them by id
@@ -111,8 +114,31 @@ def _is_stateful(request: ChatRequest) -> bool:
     )
 
 
+def _is_settled(request: ChatRequest, limits: PolicyLimits) -> bool:
+    """Whether the temperature asks for no other answer each time."""
+    temperature = request.parameters.get("temperature")
+    if temperature is None:
+        return True
+    if not _is_number(temperature):
+        return False
+    if temperature == dialects.ONLY_TEMPERATURE and dialects.takes_one_temperature(request.model, request.parameters):
+        return True
+    return bool(temperature <= limits.max_temperature)
+
+
 def _is_callers_tool(tool: Any) -> bool:
-    return isinstance(tool, Mapping) and str(tool.get("type", "function")) in _CALLERS_TOOLS
+    """Whether a tool is plainly one that the caller runs: a function or a custom tool, nested (chat) or flat."""
+    if not isinstance(tool, Mapping):
+        return False
+    kind = tool.get("type", "function")
+    if kind not in ("function", "custom"):
+        return False
+    inner = tool.get(kind)
+    is_flat = inner is None and "type" in tool
+    name = tool.get("name") if is_flat else inner.get("name") if isinstance(inner, Mapping) else None
+    # Built-in functions have names such as `$web_search`.
+    is_named = isinstance(name, str) and bool(name) and not name.startswith("$")
+    return is_named and tool.keys() <= (_OF_A_FLAT_TOOL if is_flat else {*_OF_A_TOOL, kind})
 
 
 def effective_strategy(request: ChatRequest, controls: Controls, configured: CacheStrategy) -> CacheStrategy:
@@ -138,32 +164,10 @@ def _lower(first: CacheStrategy, second: CacheStrategy) -> CacheStrategy:
     return min(first, second, key=_STRATEGIES.index)
 
 
-def last_user_text(request: ChatRequest) -> str:
-    """What TTL rules look at: the text of the last user message, its parts joined by line ends.
-
-    Empty for embeddings: a vector is the same for every user and at any time.
-    """
-    if request.endpoint == "embeddings":
-        return ""
-    for message in reversed(request.messages):
-        if isinstance(message, Mapping) and message.get("role") == "user":
-            content = message.get("content")
-            return content if isinstance(content, str) else "\n".join(_texts(content))
-    return ""
-
-
 def _texts(content: Any) -> Iterator[str]:
     for part in content if isinstance(content, Sequence) else ():
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             yield part["text"]
-
-
-def user_of(request: ChatRequest, controls: Controls) -> str | None:
-    """The user a personal answer belongs to: from the controls, else from the request; None without one."""
-    for user in (controls.user, request.unkeyed.get("safety_identifier"), request.unkeyed.get("user")):
-        if isinstance(user, str) and user:
-            return user
-    return None
 
 
 def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: PolicyLimits) -> str | None:
@@ -172,8 +176,10 @@ def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: Pol
     Never raises: a body of another shape than its endpoint's is not kept.
     """
     try:
-        if body.get("error"):
+        if any(map(says_error, objects(body))):
             return PROVIDER_ERROR
+        if dialects.names_sources(body):
+            return HOSTED_TOOL
         match request.endpoint:
             case "responses":
                 return _response_reason(body, limits)
@@ -181,7 +187,7 @@ def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: Pol
                 return _embeddings_reason(body)
             case _:
                 return _choices_reason(body, request.parameters.get("n") or 1, limits)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return SHAPE
 
 
@@ -197,21 +203,19 @@ def _choices_reason(body: Mapping[str, Any], asked_for: int, limits: PolicyLimit
 def _choice_reason(choice: Mapping[str, Any], limits: PolicyLimits) -> str | None:
     message = choice["message"]
     called = bool(message.get("tool_calls") or message.get("function_call"))
-    match choice.get("finish_reason"):
-        case None | "":
-            return UNFINISHED
-        case "length":
-            return TRUNCATED
-        case "content_filter":
-            return FILTERED
-        case "stop" | "tool_calls" | "function_call" as finish:
-            if called:
-                # A forced call ends with "stop".
-                return None if limits.cache_tool_calls else TOOL_CALL
-            if finish != "stop":
-                return SHAPE
-        case _:
-            return FINISH_REASON
+    finish = choice.get("finish_reason")
+    if not finish:
+        return UNFINISHED
+    meaning = dialects.meaning_of(finish)
+    if meaning in _CUT_SHORT:
+        return _CUT_SHORT[meaning]
+    if not meaning:
+        return FINISH_REASON
+    if called:
+        # A forced call ends with "stop".
+        return None if limits.cache_tool_calls else TOOL_CALL
+    if meaning == dialects.CALLED:
+        return SHAPE
     if message.get("refusal"):
         return REFUSAL
     if message.get("audio"):

@@ -10,15 +10,23 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .base import Provider
     from .library import http_library
-    from .openai import CONNECT_SECONDS, OPENAI_URL, OpenAIProvider
+    from .openai import CONNECT_SECONDS, OPENAI_URL, PATIENCE_SECONDS, OpenAIProvider
     from .prices import price
 
-__all__ = ["CONNECT_SECONDS", "OPENAI_URL", "OpenAIProvider", "Provider", "http_library", "price"]
+__all__ = [
+    "CONNECT_SECONDS",
+    "OPENAI_URL",
+    "PATIENCE_SECONDS",
+    "OpenAIProvider",
+    "Provider",
+    "http_library",
+    "price",
+]
 
 __getattr__ = lazily(
     __name__,
     base="Provider",
     library="http_library",
-    openai="CONNECT_SECONDS OPENAI_URL OpenAIProvider",
+    openai="CONNECT_SECONDS OPENAI_URL PATIENCE_SECONDS OpenAIProvider",
     prices="price",
 )

@@ -31,6 +31,8 @@ from .library import http_library
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0
+PATIENCE_SECONDS = 600.0
+"""How long OpenAI's own clients wait for the next bytes of an answer, unless told otherwise."""
 
 _RESPONSE: type[httpx2.Response] = http_library(DefaultHttpxClient).Response
 _PATHS = {"chat": "/chat/completions", "responses": "/responses"}
@@ -55,7 +57,7 @@ class OpenAIProvider:
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = PATIENCE_SECONDS,
         max_retries: int = 2,
         on_embedding: Callable[[str, int], None] | None = None,
     ) -> None:

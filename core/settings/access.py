@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from ..access import Role
 from .fields import FROM_JSON
+from .pasted import web_address
 
 SHORTEST_SECRET = 32
 """Fewest characters of the secret that signs the cookies of logins."""
@@ -30,9 +31,9 @@ def _read_addresses(value: Any) -> Any:
     """E-mail addresses and domains as they are compared."""
     parts = value.split(",") if isinstance(value, str) else list(value)
     addresses = tuple(part.strip().casefold() for part in parts if part.strip())
-    for address in addresses:
+    for number, address in enumerate(addresses, 1):
         if not re.fullmatch(r"[^@\s]*@[^@\s]+", address):
-            raise ValueError(f"{address} is neither an e-mail address nor a @domain")
+            raise ValueError(f"number {number} of them is neither an e-mail address nor a @domain")
     return addresses
 
 
@@ -78,7 +79,7 @@ class AccessSettings(BaseModel):
     def _check_console_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
+        parts = urlsplit(value := web_address(value))
         is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
         if not parts.hostname or parts.query or parts.fragment or parts.username:
             raise ValueError("give the address alone, e.g. https://encore.example.org")
@@ -89,9 +90,7 @@ class AccessSettings(BaseModel):
     @field_validator("oidc_metadata_url")
     @classmethod
     def _check_metadata_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s]", value):
-            raise ValueError("must begin with https:// and name a host")
-        return value
+        return None if value is None else web_address(value)
 
     @field_validator("oidc_cookie_secret")
     @classmethod

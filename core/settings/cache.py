@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from ..bans import COPIES_SECONDS
 from ..models import CacheStrategy
-from ..policy import TTLRule, class_problems, rule_problems
+from ..policy import Audience, TTLRule, class_problems, rule_problems
 from .fields import FROM_JSON, NamespaceName
 
 
@@ -27,6 +27,15 @@ class CacheSettings(BaseModel):
     )
     ttl_rules: Annotated[tuple[TTLRule, ...], NoDecode, FROM_JSON] = Field(
         (), description='Rules before the standard ones, as JSON: [{"name": ..., "ttl_class": ..., "phrases": [...]}].'
+    )
+    audience: Audience = Field(
+        Audience.AUTO,
+        description="For whom answers are. auto: a named user (user, safety_identifier, X-Encore-User) shares only "
+        "what is surely general; shared: everybody, where the provider answers from the request alone, whoever asks; "
+        "user: a named user shares nothing.",
+    )
+    audiences: Annotated[dict[NamespaceName, Audience], NoDecode, FROM_JSON] = Field(
+        {}, description='The same by namespace and its parts, as JSON: {"faq": "shared", "support": "user"}.'
     )
     stale_seconds: float = Field(
         3600, ge=0, le=2_592_000, description="How long past its TTL an entry is kept for stale-if-error."
@@ -66,6 +75,11 @@ class CacheSettings(BaseModel):
         False,
         description="Acknowledge an invalidation only when it is on the disk of Redis (7.2 or later, appendonly yes): "
         "within a second or so.",
+    )
+    fresh_ids: bool = Field(
+        False,
+        description="Give each chat completion that the cache answers with an id of its own, for logs and bills that "
+        "take a repeated one for a duplicate.",
     )
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
     record_prompts: bool = Field(True, description="Keep prompt text with the recent request records and near matches.")

@@ -15,7 +15,8 @@ def _read_json(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return msgspec.json.decode(value)
+        read = msgspec.json.decode(value)
+        return msgspec.json.decode(read) if isinstance(read, str) else read  # quoted once more by what wrote it
     except msgspec.DecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
 

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from .fields import NamespaceName
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _read_host(text: str) -> str:
+    """A host's name as requests have it, from what people paste: with a scheme, a port, a slash at its end."""
+    try:
+        name = urlsplit(text if "//" in text else f"//{text}").hostname
+    except ValueError:
+        name = None
+    if not name or not re.fullmatch(r"[\w.:-]+", name):
+        raise ValueError(f"{text!r} is no name of a host, such as llm.example.org")
+    return name.rstrip(".")
+
+
+def _read_origin(text: str) -> str:
+    """An origin as browsers send it."""
+    match = re.fullmatch(r"([a-z][a-z0-9+.-]*)://([^\s/?#@*]+)/?", text.lower())
+    if match is None:
+        raise ValueError(f"{text!r} is no origin, such as https://chat.example.org (there is no *: name each)")
+    scheme, host = match.groups()
+    return f"{scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ' '))}"
+
+
+SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_read_host)], ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_read_origin)], ...], NoDecode, BeforeValidator(_split)]
 
 
 class GatewaySettings(BaseModel):
@@ -17,15 +48,42 @@ class GatewaySettings(BaseModel):
     gateway_namespace: NamespaceName | None = Field(
         None, description="Namespace shared by all callers of the gateway; unset: one per API key."
     )
-    gateway_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="Keys the gateway accepts, separated by commas; empty: any."
+    gateway_keys: SecretKeys = Field((), description="Keys the gateway accepts, separated by commas; empty: any.")
+    operation_keys: SecretKeys = Field(
+        (),
+        description="Keys that open `/metrics`, separated by commas, since it shows the figures of all callers; unset: "
+        "open while there are no gateway keys, else closed.",
     )
-    gateway_max_body_bytes: int = Field(10_000_000, ge=1000, description="Larger request bodies get 413.")
+    gateway_hosts: Hosts = Field(
+        (),
+        description="Names, separated by commas, that a gateway without keys answers to beside localhost and "
+        "addresses: what a proxy on this machine passes on as Host.",
+    )
+    gateway_origins: Origins = Field(
+        (),
+        description="Origins of web pages that may use the gateway from a browser (CORS), separated by commas, e.g. "
+        "https://chat.example.org.",
+    )
+    gateway_root_path: str = Field(
+        "", description="Path before `/v1` that a proxy leaves in the requests it passes on, e.g. /llm."
+    )
+    gateway_max_body_bytes: int | None = Field(
+        None, ge=1000, description="Larger request bodies get 413; unset: what the provider takes."
+    )
     gateway_body_seconds: float = Field(
-        60, ge=0.1, le=3600, description="Request bodies that take longer to arrive get 408."
+        60,
+        ge=0.1,
+        le=3600,
+        description="Request bodies that take longer to arrive get 408; for those too large for the cache it is the "
+        "longest pause.",
+    )
+    gateway_connections: int = Field(
+        1000, ge=10, le=100_000, description="Connections of clients at a time; for one more an idle one is closed."
     )
 
-    @field_validator("gateway_keys", mode="before")
+    @field_validator("gateway_root_path")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    def _check_root_path(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(?:/[\w.~-]+)+/?", value):
+            raise ValueError("give a path that begins with a slash, e.g. /llm")
+        return value.rstrip("/")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
+
+from .pasted import base_url
 
 
 class ProviderChoice(StrEnum):
@@ -29,14 +30,18 @@ class ProviderSettings(BaseModel):
         description="The provider's base URL; unset: the SDK's default.",
     )
     default_model: str | None = Field(None, description="Model the console offers first.")
-    provider_timeout_seconds: float = Field(60, gt=0, le=3600, description="Longest wait for an answer.")
+    provider_timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        description="Longest wait for an answer, whatever a caller says; unset: what the caller's client says "
+        "(`X-Stainless-Read-Timeout`, `X-Stainless-Timeout`), 600 where it says nothing.",
+    )
 
     @field_validator("openai_base_url")
     @classmethod
     def _check_base_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s]", value):
-            raise ValueError("must begin with http:// or https:// and name a host")
-        return value
+        return None if value is None else base_url(value)
 
     @property
     def uses_demo_model(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import redis
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 from ..stores.redis import ServerKind, parse_address
+from .pasted import redis_url
 
 
 class ServerSettings(BaseModel):
@@ -14,8 +16,9 @@ class ServerSettings(BaseModel):
 
     redis_url: SecretStr | None = Field(
         None,
-        description="The cache's Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service`, "
-        "`redis+cluster://host:port,…`; unset: `make run` starts its own.",
+        description="The cache's Redis: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service` "
+        "(`?sentinel_password=…` for Sentinels with one), `redis+cluster://host:port,…`; unset: `make run` starts its "
+        "own.",
     )
     queue_redis_url: SecretStr | None = Field(
         None, description="Redis of the job queue, no cluster; unset: the cache's, if that is none."
@@ -25,12 +28,28 @@ class ServerSettings(BaseModel):
     gateway_port: int = Field(8090, ge=1, le=65535, description="Port of the OpenAI-compatible gateway.")
     buckets: int = Field(1, ge=1, le=256, description="Slots per namespace: 1 on one server, 16 or more on a cluster.")
 
+    @field_validator("home")
+    @classmethod
+    def _read_home(cls, value: Path) -> Path:
+        return value.expanduser()
+
     @field_validator("redis_url", "queue_redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is None or not value.get_secret_value():
             return None
+        value = SecretStr(redis_url(value.get_secret_value()))
         address = parse_address(value.get_secret_value())
+        if address.kind is ServerKind.ONE:
+            _check_options(address.url)
         if info.field_name == "queue_redis_url" and address.kind is ServerKind.CLUSTER:
             raise ValueError("the job queue needs a single primary, not a cluster")
         return value
+
+
+def _check_options(url: str) -> None:
+    """Raises ValueError for an option that the client would refuse at its first use."""
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError, AttributeError, redis.RedisError):
+        raise ValueError("has an option (after the ?) that is none, or a value that is none for it") from None

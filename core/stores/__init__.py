@@ -20,6 +20,7 @@ from .base import (
     SweepFilter,
     Write,
 )
+from .clock import Clock
 from .codec import EntrySummary
 from .leases import HeldLease, Leases
 from .local import LocalCache
@@ -27,8 +28,8 @@ from .lookup import Examined, Found, Looking, Lookup, MissReason, examine, follo
 from .memory import MemoryStore
 
 __all__ = [
-    "Claim", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "HeldLease", "LeaseStore", "Leases",
-    "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason", "Persistence", "Reader", "RecordStore", "Removal",
-    "Removed", "Row", "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine",
-    "follow", "look_up", "looking",
+    "Claim", "Clock", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "HeldLease",
+    "LeaseStore", "Leases", "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason", "Persistence",
+    "Reader", "RecordStore", "Removal", "Removed", "Row", "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs",
+    "SweepFilter", "Write", "codec", "examine", "follow", "look_up", "looking",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ import msgspec
 from ..bans import InvalidationRecord
 from ..keys import Slot
 from ..models import Stamp
+from .clock import Clock
 
 
 class StoredAs(StrEnum):
@@ -112,15 +113,23 @@ class ScanPage(msgspec.Struct, frozen=True):
 class Persistence(StrEnum):
     """What of a store survives a crash, from the least to the most: what snapshots alone keep is of the latest one."""
 
+    UNKNOWN = "unknown"
     NOTHING = "nothing"
     SNAPSHOTS = "snapshots"
     LOG = "log"
 
 
 class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """State and configuration of a store. Bytes are of the whole server; None where it has no such limit or figure."""
+    """State and configuration of a store. Bytes are of the whole server; None where it has no such limit or figure.
+
+    `product` is what the server calls itself. `user` is who this process is for it, `missing_rights` are the rules that
+    this user lacks, as ACL SETUSER takes them. `round_trip_ms` is how long an answer takes, at its best of a few.
+    `clock_ahead_seconds` is by how much this machine's clock is ahead of the server's, negative when behind.
+    `silent_servers` are those of a cluster that do not answer; the rest is of the others.
+    """
 
     kind: str
+    product: str = ""
     version: str = ""
     used_bytes: int | None = None
     max_bytes: int | None = None
@@ -130,6 +139,12 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int = 0
     persistence: Persistence = Persistence.NOTHING
     writable: bool = True
+    servers: int = 1
+    silent_servers: tuple[str, ...] = ()
+    user: str = ""
+    missing_rights: tuple[str, ...] = ()
+    round_trip_ms: float | None = None
+    clock_ahead_seconds: float | None = None
 
 
 Seen = tuple[list[bytes | None], InvalidationRecord | None]
@@ -149,6 +164,11 @@ class Reader(Protocol):
 
 class EntryStore(Reader, Protocol):
     """Entries and aliases by their digests: written through the fence, replaced and removed if still as they were."""
+
+    @property
+    def clock(self) -> Clock:
+        """The one clock by which stored times are written and judged: that of the store, not of this machine."""
+        ...
 
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
@@ -300,6 +320,11 @@ class EntryIndex(Reader, Protocol):
 
 class Store(EntryStore, RecordStore, LeaseStore, EntryIndex, Protocol):
     """All roles of one store: RedisStore for many processes, MemoryStore inside one."""
+
+    @property
+    def place_of(self) -> Callable[[Slot], str] | None:
+        """Names the server that has a slot; None when there is but one, or none."""
+        ...
 
     def info(self) -> StoreInfo:
         """Version, memory, eviction policy, role and persistence. One round trip for each server."""

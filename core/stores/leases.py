@@ -8,6 +8,7 @@ be given back at once. It does not touch event loops, and nothing waits for it.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -17,7 +18,7 @@ import msgspec
 from cachetools import FIFOCache
 
 from ..concurrency import BackgroundWorker, begin_in_each_process
-from ..errors import OutcomeUnknown, StoreUnavailable, WriteRefused
+from ..errors import NotPermitted, OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import Slot
 from .base import Claim, LeaseStore
 
@@ -31,6 +32,8 @@ MOST_OWED: Final = 10_000
 """Leases that are to be given back; beyond it the oldest end by themselves."""
 MOST_FAILURES: Final = 3
 """Slots that may fail in one round before the rest is left to the next: each may cost the store's time-out."""
+REST_SECONDS: Final = 60.0
+"""How long no lease is taken after one could not be given back, since Redis' user may not: others would wait for it."""
 CLOSE_SECONDS: Final = 2.0
 """Longest wait for the thread at the end: it may be waiting for the store."""
 
@@ -62,6 +65,7 @@ class Leases:
         self._lock = threading.RLock()  # the garbage collector may end a request on a thread that is in here
         self._held: dict[bytes, HeldLease] = {}
         self._owed: FIFOCache[bytes, HeldLease] = FIFOCache(MOST_OWED)
+        self._rests_until = -math.inf
 
     @property
     def _lease_ms(self) -> int:
@@ -72,13 +76,15 @@ class Leases:
 
         Raises the store's errors. A lease that may have been taken is then given back in the background.
         """
+        if time.monotonic() < self._rests_until:
+            raise NotPermitted("leases cannot be given back")
         claim = Claim(digest=digest, sequence=sequence, token=secrets.token_bytes(16))
         lease = HeldLease(slot, claim, time.monotonic() + self._longest_seconds)
         try:
             if not self._store.acquire(slot, claim, self._lease_ms):
                 return None
         except OutcomeUnknown:
-            self.give_back_later(lease)
+            self.give_back_later(lease, after_failure=True)
             raise
         with self._lock:
             self._held[claim.token] = lease
@@ -89,14 +95,24 @@ class Leases:
         """Gives back a lease. Raises the store's errors; after one, call `give_back_later`."""
         with self._lock:
             self._held.pop(lease.claim.token, None)
-        self._store.release(lease.slot, lease.claim)
+        try:
+            self._store.release(lease.slot, lease.claim)
+        except NotPermitted:
+            self._rests_until = time.monotonic() + REST_SECONDS
+            raise
 
-    def give_back_later(self, lease: HeldLease) -> None:
-        """Gives back a lease as soon as the store answers. Returns at once."""
+    def give_back_later(self, lease: HeldLease, *, after_failure: bool = False) -> None:
+        """Gives back a lease in the background as soon as the store answers. Returns at once.
+
+        `after_failure`: the store has just not answered, so it is asked in the next round, not now.
+        """
         with self._lock:
             self._held.pop(lease.claim.token, None)
             self._owed[lease.claim.token] = lease
-        self._worker.wake()
+        if after_failure:
+            self._worker.start()
+        else:
+            self._worker.wake()
 
     def close(self) -> None:
         """Stops renewing, and gives back all leases as far as the store answers."""
@@ -153,6 +169,8 @@ class Leases:
             try:
                 self._store.release(lease.slot, lease.claim)
                 is_given_back = True
+            except NotPermitted:
+                is_given_back = True  # as far as it can be: it ends by itself
             except (StoreUnavailable, WriteRefused, OutcomeUnknown):
                 is_given_back = False
                 failures += 1

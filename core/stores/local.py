@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from cachetools import FIFOCache, LRUCache
@@ -22,6 +21,7 @@ from .. import bans
 from ..bans import InvalidationRecord
 from ..keys import Slot
 from .base import RecordStore
+from .clock import Clock, elapsed
 
 KEPT_SECONDS = 10.0
 """Greatest age of a copy, and so how long an answer may be served that another process has replaced by a newer one."""
@@ -32,11 +32,6 @@ RETRY_SECONDS = 1.0
 OVERHEAD_BYTES = 300
 """Memory that a copy takes in addition to its value."""
 MAX_RECORDS = 10_000
-
-
-def elapsed() -> float:
-    """Seconds on a clock that never jumps and, where there is one, goes on while the machine sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -78,8 +73,8 @@ class LocalCache:
         *,
         seconds: float,
         max_bytes: int,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = elapsed,
+        clock: Clock,
+        monotonic: Clock = elapsed,
     ) -> None:
         self._store = store
         self._seconds = seconds

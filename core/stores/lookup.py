@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-from ..bans import InvalidationRecord, Visibility, visibility
-from ..errors import DecodeError
+from ..bans import CLOCKS_SECONDS, InvalidationRecord, Visibility, visibility
+from ..errors import CacheError, DecodeError, NotPermitted, OutcomeUnknown, StoreTimeout, WriteRefused
 from ..keys import Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
@@ -23,7 +23,10 @@ Result = TypeVar("Result")
 
 
 class MissReason(StrEnum):
-    """Why a lookup found nothing to serve; of several reasons, the most specific one."""
+    """Why a lookup found nothing to serve; of several reasons, the most specific one.
+
+    The last four are why the store gave no answer, or did not keep one.
+    """
 
     ABSENT = "absent"
     EXPIRED = "expired"
@@ -31,9 +34,26 @@ class MissReason(StrEnum):
     INCARNATION = "incarnation"
     CORRUPT = "corrupt"
     NO_RECORD = "no-record"
+    CLOCK = "clock"
     MAX_AGE = "max-age"
     NO_CACHE = "no-cache"
     STORE_DOWN = "store-down"
+    STORE_TIMEOUT = "store-timeout"
+    NOT_PERMITTED = "not-permitted"
+    WRITES_REFUSED = "writes-refused"
+
+    @classmethod
+    def of(cls, error: CacheError) -> MissReason:
+        """The reason that lies in an error of a store."""
+        match error:
+            case WriteRefused():
+                return cls.WRITES_REFUSED
+            case NotPermitted():
+                return cls.NOT_PERMITTED
+            case StoreTimeout() | OutcomeUnknown(timed_out=True):
+                return cls.STORE_TIMEOUT
+            case _:
+                return cls.STORE_DOWN
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +91,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
 _TELLING = (
     MissReason.INVALIDATED,
     MissReason.MAX_AGE,
+    MissReason.CLOCK,
     MissReason.CORRUPT,
     MissReason.INCARNATION,
     MissReason.EXPIRED,
@@ -197,6 +218,8 @@ def examine(
         return MissReason.INVALIDATED
     if seen is Visibility.FOREIGN:
         return MissReason.INCARNATION
+    if header.created_at > now + CLOCKS_SECONDS:
+        return MissReason.CLOCK
     if max_age is not None and now - header.created_at > max_age:
         return MissReason.MAX_AGE
     return Examined(entry, seen)

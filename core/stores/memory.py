@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
@@ -16,6 +15,7 @@ from ..keys import Slot
 from ..models import Stamp
 from . import codec
 from .base import Claim, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
+from .clock import Clock, even_clock
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +43,14 @@ MOST_RECORDS = 10_000
 class MemoryStore:
     """A thread-safe LRU with TTL. The same bytes, records and fence as RedisStore, so the same checks.
 
-    `max_size` counts entries and aliases. `clock` gives Unix seconds.
+    `max_size` counts entries and aliases. `clock` gives Unix seconds; one that does not jump unless given.
     """
 
-    def __init__(self, max_size: int = 10_000, *, clock: Callable[[], float] = time.time) -> None:
+    place_of = None
+
+    def __init__(self, max_size: int = 10_000, *, clock: Clock | None = None) -> None:
         self._max_size = max_size
-        self._clock = clock
+        self.clock = clock or even_clock()
         self._lock = threading.RLock()
         self._cells: OrderedDict[bytes, _Cell] = OrderedDict()
         self._records: dict[bytes, InvalidationRecord] = {}
@@ -66,7 +68,7 @@ class MemoryStore:
         cell = self._cells.get(name)
         if cell is None:
             return None
-        if cell.expires_at <= self._clock():
+        if cell.expires_at <= self.clock():
             del self._cells[name]
             self._expired += 1
             return None
@@ -115,7 +117,7 @@ class MemoryStore:
             return StoredAs.STORED, record
 
     def _put(self, name: bytes, value: bytes, write: Write) -> None:
-        self._cells[name] = _Cell(value, self._clock() + write.ttl_ms / 1000, write.model, write.created_at)
+        self._cells[name] = _Cell(value, self.clock() + write.ttl_ms / 1000, write.model, write.created_at)
         self._cells.move_to_end(name)
 
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
@@ -126,7 +128,7 @@ class MemoryStore:
             if record is None or record.stamp != stamp or self._get(name) != seen:
                 return False
             cell = self._cells[name]
-            self._cells[name] = _Cell(value, self._clock() + ttl_ms / 1000, cell.model, cell.created_at)
+            self._cells[name] = _Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at)
             return True
 
     def change_record(
@@ -177,7 +179,7 @@ class MemoryStore:
             ]
 
     def _hold(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
-        self._leases[slot.lease(claim.digest, claim.sequence)] = (claim.token, self._clock() + ttl_ms / 1000)
+        self._leases[slot.lease(claim.digest, claim.sequence)] = (claim.token, self.clock() + ttl_ms / 1000)
         return True
 
     def _holder(self, slot: Slot, claim: Claim) -> bytes:
@@ -193,7 +195,7 @@ class MemoryStore:
         """Whether anyone holds the lease."""
         with self._lock:
             held = self._leases.get(slot.lease(digest, sequence))
-            return held is not None and held[1] > self._clock()
+            return held is not None and held[1] > self.clock()
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
         """All live entries of a slot in batches."""
@@ -212,7 +214,7 @@ class MemoryStore:
         yield from self._batches(slot, _of_model(model, created_before), whole, batch)
 
     def _batches(self, slot: Slot, wanted: Callable[[_Cell], bool], whole: bool, batch: int) -> Iterator[list[Row]]:
-        now = self._clock()
+        now = self.clock()
         with self._lock:
             found = [
                 (name, cell)
@@ -230,7 +232,7 @@ class MemoryStore:
         self, slot: Slot, model: str, *, before: tuple[float, bytes] | None = None, limit: int = 200
     ) -> list[tuple[float, bytes]]:
         """(creation time, digest) of a model's entries, newest first."""
-        now = self._clock()
+        now = self.clock()
         with self._lock:
             found = [
                 (cell.created_at, slot.digest(name))
@@ -252,7 +254,7 @@ class MemoryStore:
 
     def models(self, slot: Slot) -> dict[str, int]:
         """Models that have entries, with how many live ones, aliases not counted."""
-        now = self._clock()
+        now = self.clock()
         found: dict[str, int] = {}
         with self._lock:
             for name, cell in self._cells.items():
@@ -302,7 +304,7 @@ class MemoryStore:
 
     def prune_index(self, slot: Slot) -> int:
         """Drops expired entries. Returns their number."""
-        now = self._clock()
+        now = self.clock()
         with self._lock:
             gone = [name for name, cell in self._cells.items() if cell.expires_at <= now]
             for name in gone:
@@ -314,7 +316,7 @@ class MemoryStore:
         """Seconds until an entry expires; None when there is none."""
         with self._lock:
             cell = self._cells.get(slot.entry(digest))
-            left = cell.expires_at - self._clock() if cell else 0.0
+            left = cell.expires_at - self.clock() if cell else 0.0
             return left if left > 0 else None
 
     def namespaces(self) -> list[str]:

@@ -6,7 +6,6 @@ import traceback
 from pathlib import Path
 from typing import TypeGuard
 from unicodedata import category
-from urllib.parse import urlsplit
 
 # Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
 _JOINERS = "\u200c\u200d"
@@ -52,9 +51,6 @@ def _printable_character(character: str) -> str:
             return character
 
 
-def masked(url: str) -> str:
-    """A URL fit for a terminal: without its password and without options, which may hold one."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    shown = f"{user.partition(':')[0]}:***@{host}" if at else host
-    return f"{parts.scheme}://{shown}{parts.path}"
+def in_url(host: str) -> str:
+    """A host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -26,6 +26,35 @@ def readable(body: Mapping[str, Any] | None) -> str:
     return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()
 
 
+_ERRORS = frozenset({"error", "errors", "error_code", "error_msg", "error_message", "base_resp"})
+
+
+def says_error(part: Any) -> bool:
+    """Whether an object in an answer (the whole, a chunk, a choice, a message, an item) reports an error of its own."""
+    if not isinstance(part, dict):
+        return False
+    if part.get("object") == "error" or part.get("type") == "error":
+        return True
+    return not _ERRORS.isdisjoint(part) and any(_is_error(part.get(name)) for name in _ERRORS)
+
+
+def _is_error(value: Any) -> bool:
+    # Some servers always report a state, 0 for success.
+    return bool(value["status_code"] if isinstance(value, dict) and "status_code" in value else value)
+
+
+def objects(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The objects of an answer that can report an error or a source: the whole, its choices and messages, its items
+    and their parts.
+    """
+    yield body
+    for name in ("choices", "message", "output", "content", "data"):
+        held = body.get(name)
+        for inner in held if isinstance(held, list) else (held,):
+            if isinstance(inner, Mapping):
+                yield from objects(inner)
+
+
 def _said(body: Mapping[str, Any]) -> Iterator[str]:
     """The words of each choice or message, empty for one without."""
     match body:

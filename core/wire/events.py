@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..errors import IncompleteStream
-from .responses import is_complete
+MOST_EVENT_BYTES: Final = 1_000_000
+"""A larger event is passed on and not read."""
+MOST_EVENT_CONTAINERS: Final = 5_000
+LONGEST_DONE: Final = 64
 
 
 class End(Enum):
@@ -41,79 +42,135 @@ def encode_event(event: Event) -> bytes:
     return b"data: " + data + b"\n\n"
 
 
-class EventReader:
-    """Reads server-sent events from bytes that arrive in any pieces.
+class Block(NamedTuple):
+    """A part of a stream as it came, and the event that it holds, if it is one that could be read."""
 
-    `ended` says whether the stream came to its proper end: `[DONE]`, or `response.completed`. Bytes after it are
-    ignored.
+    raw: bytes
+    event: Event | None
+
+
+class EventReader:
+    """Reads server-sent events from bytes that arrive in any pieces, at a cost in proportion to their length.
+
+    `ended` says whether `[DONE]` came: it needs no blank line, and nothing after it is read. `is_lost` says whether an
+    event could not be read: it is no JSON object, or of more than `most_bytes`. `is_cut` says, once the reader is
+    closed, whether the bytes broke off within an event.
     """
 
-    _LINE_END = re.compile(rb"[\r\n]")
+    _LINE_END = re.compile(rb"\r\n|[\r\n]")
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_EVENT_BYTES) -> None:
         self.ended = False
-        self._line = bytearray()
-        self._data: list[bytes] = []
+        self.is_lost = False
+        self.is_cut = False
+        self._most_bytes = most_bytes
         self._after_return = False
         self._at_start = True
+        self._raw: list[bytes] = []  # what came of the block that has not ended, unless it was given back
+        self._size = 0
+        self._line: list[bytes] = []  # what came of the line that has not ended
+        self._line_size = 0
+        self._data: list[bytes] = []
+        self._kind = b""
 
-    def feed(self, piece: bytes) -> list[Event]:
-        """The events that became whole with this piece. Raises IncompleteStream for data that is no JSON object."""
-        events: list[Event] = []
-        for line in self._lines(piece):
-            if self.ended:
-                break
-            if line:
-                self._read_field(line)
-            elif self._data:
-                event = self._event(b"\n".join(self._data))
-                self._data.clear()
-                self.ended = isinstance(event, End) or is_complete([event])
-                events.append(event)
-        return events
+    def feed(self, piece: bytes) -> list[Block]:
+        """The blocks that ended in this piece; of one that is too large, what has come of it. Nothing is left out."""
+        blocks: list[Block] = []
+        given = 0
+        line = 1 if self._after_return and piece.startswith(b"\n") else 0
+        self._after_return = piece.endswith(b"\r") if piece else self._after_return
+        for match in () if self.ended else self._LINE_END.finditer(piece, line):
+            self._extend_line(piece[line : match.start()])
+            line = match.end()
+            if self._ends_block():
+                raw = [*self._raw, piece[given:line]]
+                given = line
+                blocks.append(Block(b"".join(raw), self._event()))
+                if self.ended:
+                    break
+        rest = piece[given:]
+        if self.ended:
+            return [*blocks, Block(rest, None)] if rest else blocks
+        self._extend_line(piece[line:])
+        self._raw.append(rest)
+        self._size += len(rest)
+        if self._size > self._most_bytes:
+            self.is_lost = True
+            blocks.append(Block(b"".join(self._raw), None))
+            for held in (self._raw, self._line, self._data):
+                held.clear()
+        return blocks
 
-    def _lines(self, piece: bytes) -> Iterator[bytes]:
-        start = 0
-        for end in (match.start() for match in self._LINE_END.finditer(piece)):
-            ends_a_pair = self._after_return and end == start and piece[end : end + 1] == b"\n"
-            self._after_return = piece[end : end + 1] == b"\r"
-            if not ends_a_pair:
-                yield self._take_line(piece[start:end])
-            start = end + 1
-        if start < len(piece):
-            self._after_return = False
-            self._line += piece[start:]
+    def close(self) -> Block:
+        """What is left when no more bytes come."""
+        raw = b"".join(self._raw)
+        self._raw.clear()
+        is_within = not self.ended and bool(self._line_size or self._data)
+        event = self._event() if is_within and self._line_size and self._ends_block() else None
+        self.is_cut = is_within and not self.ended
+        return Block(raw, event)
 
-    def _take_line(self, rest: bytes) -> bytes:
-        line = bytes(self._line) + rest
+    def _extend_line(self, part: bytes) -> None:
+        self._line_size += len(part)
+        if self._size <= self._most_bytes:
+            self._line.append(part)
+
+    def _ends_block(self) -> bool:
+        """Reads the line that has ended. Whether its block has ended too."""
+        if not self._line_size:
+            return True
+        line = b"".join(self._line)
         self._line.clear()
+        self._line_size = 0
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(b"\xef\xbb\xbf")
-        return line
-
-    def _read_field(self, line: bytes) -> None:
-        # Comments begin with a colon; the other fields (event, id, retry) repeat what the data say, or are not used.
+        # Comments begin with a colon; the other fields (id, retry) repeat what the data say, or are not used.
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+            return len(self._data) == 1 and _is_done(value)
+        if name == b"event":
+            self._kind = value.strip()
+        return False
 
-    @staticmethod
-    def _event(data: bytes) -> Event:
-        if data.strip() == b"[DONE]":
+    def _event(self) -> Event | None:
+        """The event of the block that has ended, which is then forgotten."""
+        data, kind, size = b"\n".join(self._data), self._kind, self._size
+        self._raw.clear()
+        self._data.clear()
+        self._size, self._kind = 0, b""
+        if not data or size > self._most_bytes:
+            return None
+        if _is_done(data):
+            self.ended = True
             return DONE
-        try:
-            event = _decode(data)
-        except (ValueError, RecursionError):
-            raise IncompleteStream("an event holds no JSON") from None
+        is_quick = len(data) <= self._most_bytes and is_quickly_read(data, MOST_EVENT_CONTAINERS)
+        event = _decode(data) if is_quick else None
         if not isinstance(event, dict):
-            raise IncompleteStream("an event holds no JSON object")
-        return event
+            self.is_lost = True
+            return None
+        return {"error": event} if kind == b"error" else event
+
+
+def is_quickly_read(content: bytes, most_containers: int) -> bool:
+    """Whether JSON has few enough objects and lists: they cost far more time than bytes do, and nobody else runs."""
+    return content.count(b"{") + content.count(b"[") <= most_containers
+
+
+def _is_done(data: bytes) -> bool:
+    return len(data) < LONGEST_DONE and data.strip() == b"[DONE]"
 
 
 def _decode(data: bytes) -> Any:
+    """The JSON value in the bytes; None for what is none."""
     try:
         return msgspec.json.decode(data)
     except msgspec.DecodeError:
         # Stricter than what servers send: half a surrogate pair, escaped, is one.
-        return json.loads(data.decode())
+        try:
+            return json.loads(data.decode())
+        except (ValueError, RecursionError):
+            return None
+    except RecursionError:
+        return None

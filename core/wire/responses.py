@@ -2,26 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-from ..errors import IncompleteStream
+from ..errors import IncompleteStream, UnclearStream
+from .answers import says_error
 from .chat import WORDS
 
+_ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 
-def is_complete(events: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the events of a response came to their proper end."""
-    if not events or events[-1].get("type") != "response.completed":
-        return False
-    response = events[-1].get("response")
-    return isinstance(response, Mapping) and response.get("status", "completed") == "completed"
+# Where the whole has what was streamed in fragments: the items, and the field of the item or of its parts.
+_STREAMED: Final = {
+    "response.output_text.delta": ("message", "text"),
+    "response.refusal.delta": ("message", "refusal"),
+    "response.function_call_arguments.delta": ("function_call", "arguments"),
+    "response.custom_tool_call_input.delta": ("custom_tool_call", "input"),
+}
 
 
-def assemble_response(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The response that its last event carries. Raises IncompleteStream unless the events are complete."""
-    if not is_complete(events):
-        raise IncompleteStream("it does not end with response.completed")
-    return dict(events[-1]["response"])
+def assemble_response(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The response that its last event carries, completed or not.
+
+    Raises IncompleteStream without such an event and for an error, UnclearStream when it says something else than the
+    events before it.
+    """
+    assembly = ResponseAssembly()
+    for event in events:
+        assembly.add(event)
+    return assembly.body()
+
+
+class ResponseAssembly:
+    """A streamed response, taken in event by event at a cost in proportion to their length."""
+
+    has_usage = True  # its last event reports it, if any does
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+        self._identity: Any = None
+        self._last: Mapping[str, Any] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last event has come."""
+        return self._last is not None
+
+    has_finished = is_whole
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Takes in the next event. Raises what `assemble_response` raises; the assembly is of no use then."""
+        if says_error(event):
+            raise IncompleteStream("it holds an error")
+        kind, response = event.get("type"), event.get("response")
+        if isinstance(response, Mapping):
+            identity = response.get("id")
+            if self._identity and identity != self._identity:
+                raise UnclearStream("its events are those of two responses")
+            self._identity = identity
+        if kind in _ENDS:
+            if not isinstance(response, Mapping):
+                raise UnclearStream("its last event holds no response")
+            if response.get("status", "completed") != str(kind).removeprefix("response."):
+                raise UnclearStream("its last event and its response end differently")
+            self._last = response
+        elif isinstance(kind, str) and kind in _STREAMED:
+            delta = event.get("delta")
+            if not isinstance(delta, str):
+                raise UnclearStream("a fragment is no text")
+            self._texts.setdefault(kind, []).append(delta)
+
+    def body(self) -> dict[str, Any]:
+        """The response. Raises what `assemble_response` raises."""
+        if self._last is None:
+            raise IncompleteStream("it does not end with a response")
+        for kind, pieces in self._texts.items():
+            if "".join(pieces) != "".join(_whole_texts(self._last, *_STREAMED[kind])):
+                raise UnclearStream("the response says something else than what was streamed")
+        return dict(self._last)
+
+
+def _whole_texts(response: Mapping[str, Any], kind: str, field: str) -> Iterator[str]:
+    output = response.get("output")
+    for item in output if isinstance(output, list) else ():
+        if not isinstance(item, Mapping) or item.get("type") != kind:
+            continue
+        content = item.get("content")
+        for part in (content if isinstance(content, list) else ()) if kind == "message" else (item,):
+            if isinstance(part, Mapping) and isinstance(text := part.get(field), str):
+                yield text
 
 
 _EMPTY_ITEMS: dict[Any, dict[str, Any]] = {"message": {"content": []}, "function_call": {"arguments": ""}}

@@ -28,6 +28,7 @@ from core.entries.nearest import _likeness, _words
 from core.entries.transfer import read_lines
 from core.errors import CacheError, IncompleteStream
 from core.http.callers import Callers
+from core.http.collector import read_whole
 from core.http.controls import controls_from_headers, controls_from_object
 from core.http.inbound import Target, decode_json, is_deeper, read
 from core.keys import normalize, pack, parse_readable_key
@@ -36,6 +37,7 @@ from core.keys.parts import parts_of
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
+from core.policy.dialects import meaning_of, searches, takes_one_temperature
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
 from core.semantic.guards.wording import Wording
@@ -132,7 +134,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: controls_from_headers({"x-encore-namespace": text}),
         lambda text: controls_from_object({"tags": text.split("a"), text: 1}),
     ),
-    "core/http/exchange.py": (fed,),
+    "core/http/collector.py": (lambda text: read_whole(text.encode("utf-8", "replace")),),
     "core/http/inbound.py": (
         lambda text: decode_json(text.encode("utf-8", "replace")),
         lambda text: decode_json(b'{"a":' + text.encode("utf-8", "replace")),
@@ -149,6 +151,12 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/keys/names.py": (parse_readable_key,),
     "core/keys/normalization.py": (normalize, partial(normalize, strip_stop_words=True)),
+    "core/policy/dialects.py": (
+        lambda text: searches(text, {text: {text: text}}),
+        lambda text: takes_one_temperature(text, {}),
+        lambda text: takes_one_temperature(f"gpt-5.{text}", {}),
+        meaning_of,
+    ),
     "core/policy/ttl.py": (
         lambda text: TTLPolicy().explain(text),
         lambda text: TTLPolicy().explain(f"what is my {text} today"),
@@ -174,7 +182,8 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/stores/redis/embedded.py": WRITTEN_HERE,
     "core/text/forms.py": (nfc, nfkc, fold, is_stream_safe),
     "core/text/printable.py": (lambda text: printable(text, len(text)), lambda text: printable(text, 200)),
-    "core/wire/chat.py": (streamed, lambda text: split(completion(text), include_usage=True)),
+    "core/wire/assembly.py": (streamed,),
+    "core/wire/chat.py": (lambda text: split(completion(text), include_usage=True),),
     "core/wire/events.py": (
         fed,
         partial(fed, size=1_000_000),

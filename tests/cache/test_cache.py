@@ -415,6 +415,37 @@ async def test_the_async_drivers_do_the_same(setup):
     assert str(stream.answer.outcome) == "hit (exact)"
 
 
+def test_hits_have_ids_of_their_own_where_that_is_switched_on(store, namespace):
+    setup = Setup(store, namespace, fresh_ids=True)
+    answers = [setup.ask().completion.body for _ in range(3)]
+    assert len({body["id"] for body in answers}) == 3
+    assert answers[0]["id"] == "chatcmpl-1"
+    assert answers[1] == answers[0] | {"id": answers[1]["id"]}
+    assert answers[1]["id"].startswith("chatcmpl-")
+
+
+def test_so_have_streams_the_same_one_in_each_chunk(store, namespace):
+    setup = Setup(store, namespace, fresh_ids=True)
+    streams = [list(setup.cache.stream(ask(stream=True))) for _ in range(3)]
+    ids = [{chunk["id"] for chunk in stream} for stream in streams]
+    assert [len(each) for each in ids] == [1, 1, 1]
+    assert len(set.union(*ids)) == 3
+    assert [chunk | {"id": ""} for chunk in streams[1]] == [chunk | {"id": ""} for chunk in streams[0]]
+    assert setup.ask().completion.body["id"] not in set.union(*ids)
+
+
+def test_an_id_that_the_provider_knows_an_answer_by_is_left_as_it_is(store, namespace):
+    setup = Setup(store, namespace, fresh_ids=True)
+    part = {"type": "output_text", "text": "Paris.", "annotations": []}
+    body = {"id": "resp_1", "status": "completed", "output": [{"type": "message", "content": [part]}]}
+    request = ask(endpoint="responses")
+    assert isinstance(setup.cache.put(request, Completion(body=body)), Answer)
+    assert setup.cache.get(request).completion.body["id"] == "resp_1"
+    vectors = ask(endpoint="embeddings")
+    assert isinstance(setup.cache.put(vectors, Completion(body={"id": "e", "data": [{"embedding": [0.5]}]})), Answer)
+    assert setup.cache.get(vectors).completion.body["id"] == "e"
+
+
 def test_log_lines_of_hits_name_no_prompt(store, namespace, caplog):
     setup = Setup(store, namespace, log_hits=True)
     setup.ask("the secret canary prompt")

@@ -18,3 +18,11 @@ def test_hits_that_a_caution_cost_are_named_with_their_number_and_the_way_out() 
     assert finding.level is Level.OK
     assert finding.text.startswith("At least 1 of 2 misses of the last day would have been hits (may be material)")
     assert "ENCORE_PLAIN_PROMPTS" in finding.remedy
+
+
+def test_what_named_users_did_not_share_is_told_with_the_setting() -> None:
+    with bootstrap(Settings()) as services:
+        services.metrics.record(a_miss(at=0.0, reason="may be the user's own", forgone="may be the user's own"))
+        [finding] = forgone_findings(services)
+    assert "1 of 1 misses" in finding.text
+    assert "ENCORE_AUDIENCE" in finding.remedy

@@ -20,3 +20,7 @@ def test_workers_are_counted_by_what_their_pools_say(redis_server, monkeypatch):
         assert levels(queue_findings(services)) == {"3 workers are alive.": Level.OK}
         pools.leave("a")
         assert levels(queue_findings(services)) == {"1 worker is alive.": Level.OK}
+        pools.beat("b", host="h", pid=2, workers=0, failing=True)
+        failing = the_only(queue_findings(services))
+        assert failing.level is Level.WARNING
+        assert "Workers on h keep ending as soon as they start" in failing.text

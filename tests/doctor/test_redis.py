@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from core.bootstrap import bootstrap
+from core.doctor.diagnosis import diagnose
 from core.doctor.findings import Level
-from core.doctor.redis import info_findings
+from core.doctor.redis import distance_findings, info_findings, rights_findings
+from core.settings import Settings
 from core.stores.base import Persistence, StoreInfo
 from tests.doctor.findings import the_only
 
@@ -84,3 +87,58 @@ def test_what_is_wrong_with_a_redis_is_said_with_its_remedy(facts, level, word):
 def test_versions_with_known_holes_are_named(version, holes):
     text = " ".join(finding.text for finding in info_findings(StoreInfo(**(SOUND | {"version": version}))))
     assert [hole for hole in ("CVE-2024-31228", "CVE-2025-49844") if hole in text] == holes
+
+
+@pytest.mark.parametrize(
+    ("version", "holes"),
+    [
+        ("7.2.6", ["CVE-2024-31228", "CVE-2025-49844"]),
+        ("7.2.11", []),
+        ("8.0.0", ["CVE-2024-31228", "CVE-2025-49844"]),
+        ("8.0.6", []),
+        ("8.1.1", ["CVE-2025-49844"]),
+        ("8.1.4", []),
+        ("9.0.0", []),
+    ],
+)
+def test_valkey_has_versions_of_its_own(version, holes):
+    facts = SOUND | {"product": "Valkey", "version": version}
+    text = " ".join(finding.text for finding in info_findings(StoreInfo(**facts)))
+    assert [hole for hole in ("CVE-2024-31228", "CVE-2025-49844") if hole in text] == holes
+    assert not holes or f"Valkey {version} has known holes" in text
+
+
+def test_nothing_is_said_of_the_holes_of_other_products():
+    assert list(info_findings(StoreInfo(**(SOUND | {"product": "Dragonfly", "version": "7.2.4"})))) == []
+
+
+def test_a_server_is_called_what_it_calls_itself(redis_server, valkey_binary, redis_binary):
+    for binary, product in ((valkey_binary, "Valkey"), (redis_binary, "Redis")):
+        server = redis_server(binary=binary)
+        with bootstrap(Settings(redis_url=server.url)) as services:
+            info = services.store.info()
+            first, *_ = [finding.text for finding in diagnose(services, outside=()).findings if finding.area == "redis"]
+        version = ".".join(map(str, binary.version))
+        assert (info.product, info.version) == (product, version)
+        assert first.startswith(f"{product} {version} answers in ")
+
+
+def test_what_it_does_not_say_of_itself_is_no_finding():
+    assert list(info_findings(StoreInfo(kind="redis", persistence=Persistence.UNKNOWN), replicas=2, synced=True)) == []
+
+
+def test_each_part_that_lacks_rights_is_a_finding_with_the_line_to_change():
+    hits, invalidations, state = rights_findings(("+info", "+mget"), "ann")
+    assert hits.text == (
+        "Redis' user ann may not run MGET. In part or wholly off: hits (no answer is served from the cache)."
+    )
+    assert (hits.level, invalidations.level, state.level) == (Level.ERROR, Level.ERROR, Level.WARNING)
+    assert hits.remedy.startswith("ACL SETUSER ann +info +mget (docs/production.md")
+
+
+def test_distance_is_told_with_the_setting_to_change():
+    assert list(distance_findings(None, 50)) == []
+    assert list(distance_findings(25, 50)) == []
+    near, far = the_only(distance_findings(30, 50)), the_only(distance_findings(70, 50))
+    assert (near.level, far.level) == (Level.WARNING, Level.ERROR)
+    assert "ENCORE_REDIS_TIMEOUT_SECONDS=0.21" in far.remedy

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.text import in_url
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 240.0
 
@@ -17,8 +19,16 @@ READY_SECONDS = 240.0
 class Console:
     """The process, what it said, and where it answers."""
 
-    def __init__(self, home: Path, *options: str, port: int, script: str = "app.py", **environment: str) -> None:
-        self.address = f"http://127.0.0.1:{port}"
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        port: int,
+        host: str = "127.0.0.1",
+        script: str = "app.py",
+        **environment: str,
+    ) -> None:
+        self.address = f"http://{in_url(host)}:{port}"
         self.log = home / "console.log"
         inherited = {
             name: value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from core.settings import Settings
 from core.stores.redis.store import RedisStore, request_client
 from tests.conftest import RedisServer
 from tests.fakes import CountingProvider, Outcomes
-from tests.samples import Clock
 
 WAIT_SECONDS = 0.5
 """For Redis, here: a busy machine gives a server that is well its turn within it. Operators have a tenth of it."""
@@ -42,8 +42,8 @@ class Setup:
         self.cache = LLMCache(
             CacheConfig(namespace="faults"), store=self.store, provider=self.provider, metrics=self.outcomes
         )
-        self.clock = Clock()
-        self.cache.breaker._clock = self.clock
+        self.guard = self.cache._world.guard
+        self.guard.close()  # here a test looks whether Redis is back, not a thread
 
     def waits(self, number: int) -> int:
         """How often one call waited for a Redis that did not answer: the answer has come all the same."""
@@ -108,8 +108,8 @@ def test_answers_arrive_while_redis_hangs_and_hits_return_with_it(setup, server)
             assert waits == [1] * BREAKS_AFTER + [0] * (19 - BREAKS_AFTER), "an open breaker waits for nothing"
             assert setup.cache.breaker.is_open
     assert found.connections == BREAKS_AFTER - 1, "one each, after the one that was there"
-    went_without_redis(setup)
-    until_hit(setup)
+    went_without_redis(setup, "store-timeout")
+    until_hit(setup, "store-timeout")
 
 
 def test_answers_arrive_while_redis_is_gone_and_hits_return_with_it(setup, server):
@@ -117,39 +117,44 @@ def test_answers_arrive_while_redis_is_gone_and_hits_return_with_it(setup, serve
     waits = [setup.waits(number) for number in range(1, 20)]
     assert waits == [1] * BREAKS_AFTER + [0] * (19 - BREAKS_AFTER), "an open breaker tries nothing"
     assert setup.cache.breaker.is_open
-    went_without_redis(setup)
+    went_without_redis(setup, "store-down")
     server.start()
-    until_hit(setup)
+    until_hit(setup, "store-down")
 
 
-def test_one_request_a_second_looks_whether_redis_is_back(setup, server):
+def test_no_request_looks_whether_redis_is_back_but_a_thread_does(server):
+    setup = Setup(server.url)
+    made = LLMCache(CacheConfig(namespace="faults"), store=setup.store, provider=setup.provider, metrics=setup.outcomes)
+    setup.cache, setup.guard = made, made._world.guard
     server.kill()
-    waits = [setup.waits(number) for number in range(1, BREAKS_AFTER + 1)]
-    for _ in range(3):
-        setup.clock.forward(0.75)
-        waits += [setup.waits(1), setup.waits(2)]
-        setup.clock.forward(0.25)
-        waits += [setup.waits(1), setup.waits(2)]
-    assert waits == [1] * BREAKS_AFTER + [0, 0, 1, 0] * 3
-    went_without_redis(setup)
+    waits = [setup.waits(number) for number in range(1, 20)]
+    assert waits == [1] * BREAKS_AFTER + [0] * (19 - BREAKS_AFTER)
+    assert setup.guard.try_again(), "it is away"
+    made.breaker._clock = lambda: float("inf")  # however long it has been open
+    assert setup.waits(1) == 0
+    server.start()
+    deadline = time.monotonic() + PATIENT_SECONDS
+    while made.breaker.is_open:  # without a request
+        assert time.monotonic() < deadline
+    made.close()
 
 
-def went_without_redis(setup: Setup) -> None:
+def went_without_redis(setup: Setup, reason: str) -> None:
     """All that was asked after the two of the beginning."""
-    assert {outcome.reason for outcome in setup.outcomes.all[2:]} == {"store-down"}
+    assert {outcome.reason for outcome in setup.outcomes.all[2:]} == {reason}
     assert not any(outcome.stored for outcome in setup.outcomes.all[2:])
 
 
-def until_hit(setup: Setup) -> None:
-    """The breaker lets one probe a second through: hits are back with the first that is answered, once it is stored."""
-    assert setup.cache.complete(ask(1000)).outcome.reason == "store-down", "not yet"
+def until_hit(setup: Setup, reason: str) -> None:
+    """Hits are back once somebody has found that Redis is, and an answer is stored."""
+    assert setup.cache.complete(ask(1000)).outcome.reason == reason, "not yet"
     for probe in count(1):
-        setup.clock.forward(1.0)
-        first, second = (setup.cache.complete(ask(1000)).outcome for _ in range(2))
-        if second.kind is OutcomeKind.HIT:
-            assert (first.kind, first.reason) == (OutcomeKind.MISS, "absent")
+        if not setup.guard.try_again():
             break
         assert probe < 100
+    first, second = (setup.cache.complete(ask(1000)).outcome for _ in range(2))
+    assert (first.kind, first.reason) == (OutcomeKind.MISS, "absent")
+    assert second.kind is OutcomeKind.HIT
     assert not setup.cache.breaker.is_open
 
 
@@ -158,7 +163,7 @@ def test_redis_that_freezes_while_the_provider_answers_is_waited_for_once(setup,
         setup.provider.before = lambda call: server.pause()
         assert setup.waits(1) == 1
         assert setup.outcomes.all[-1].reason == "absent", "it was well when it was asked"
-        assert setup.outcomes.all[-1].not_stored == "store-down"
+        assert setup.outcomes.all[-1].not_stored == "store-timeout"
     assert found.connections == 0, "after the one that was there"
 
 
@@ -170,6 +175,7 @@ def test_a_full_redis_still_serves_hits_skips_stores_and_takes_invalidations(set
     assert setup.outcomes.all[-1].kind is OutcomeKind.HIT
     answer = setup.cache.complete(ask(1))
     assert (answer.outcome.kind, answer.outcome.stored) == (OutcomeKind.MISS, False)
+    assert answer.outcome.not_stored == "writes-refused"
     assert setup.outcomes.counts["writes_refused"] > 0
     setup.store.change_record(
         Slot("faults", 0), lambda record: append(record, "b", Criteria(all=True), now=1.0, hold_seconds=60)

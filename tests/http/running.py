@@ -20,6 +20,7 @@ import uvicorn
 from core.bootstrap import Services, bootstrap
 from core.cache.cache import LLMCache
 from core.http.gateway import build
+from core.http.server import server_config
 from core.settings import Settings
 from tests.ports import free_port
 from tests.processes import hearing_signals
@@ -59,14 +60,8 @@ class RunningGateway:
         self.url = f"{self.root}/v1"
 
     def __enter__(self) -> RunningGateway:
-        config = uvicorn.Config(
-            build(self.services),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=self._graceful_seconds,
+        config = server_config(
+            build(self.services), self.services.settings, timeout_graceful_shutdown=self._graceful_seconds
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

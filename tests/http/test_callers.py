@@ -112,30 +112,26 @@ def test_a_part_of_a_namespace_stays_inside_of_it_and_is_none_that_can_be_config
 
 
 @pytest.mark.parametrize(
-    ("headers", "foreign"),
+    ("settings", "key", "expected"),
     [
-        ({"host": "127.0.0.1:8090"}, False),
-        ({"host": "localhost"}, False),
-        ({"host": "[::1]:8090"}, False),
-        ({"host": "evil.example"}, True),
-        ({"host": "127.0.0.1.evil.example"}, True),
-        ({}, True),
-        ({"host": "localhost", "origin": "null"}, False),
-        ({"host": "localhost", "origin": "app://chat"}, False),
-        ({"host": "localhost", "origin": "http://localhost:3000"}, False),
-        ({"host": "localhost", "origin": "https://evil.example"}, True),
-        ({"host": "[broken", "origin": "https://evil.example"}, True),
-        ({"host": "localhost", "origin": "http://[broken"}, True),
+        ({}, None, True),
+        ({}, "anything", True),
+        ({"gateway_keys": "tenant"}, None, False),
+        ({"gateway_keys": "tenant"}, "tenant", False),
+        ({"gateway_keys": "tenant", "operation_keys": "first,second"}, "tenant", False),
+        ({"gateway_keys": "tenant", "operation_keys": "first,second"}, "second", True),
+        ({"operation_keys": "first"}, None, False),
+        ({"operation_keys": "first"}, "first", True),
+        ({"operation_keys": "first"}, "firs", False),
     ],
 )
-def test_web_pages_of_other_sites_are_told_by_host_and_origin(headers, foreign):
-    assert callers().is_foreign(headers) == foreign
+def test_what_concerns_all_callers_is_for_who_has_an_operators_key(settings, key, expected):
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    assert callers(**settings).may_operate(headers) == expected
 
 
-def test_a_public_gateway_has_any_name():
-    public = callers(gateway_host="0.0.0.0", gateway_keys="k")
-    assert not public.is_foreign({"host": "encore.example", "origin": "https://encore.example"})
-    assert public.is_foreign({"host": "encore.example", "origin": "https://evil.example"})
+def test_an_operators_key_is_no_callers():
+    assert callers(gateway_keys="tenant", operation_keys="op").identify({"authorization": "Bearer op"}) is None
 
 
 @pytest.mark.parametrize(

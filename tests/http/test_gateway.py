@@ -156,13 +156,41 @@ def test_a_configured_key_replaces_the_callers(start_gateway, http, openai_serve
     assert openai_server.requests[-1].headers["authorization"] == "Bearer sk-of-the-operator"
 
 
-def test_a_server_that_does_not_know_stream_options_is_asked_without(ask, openai_server):
-    refusal = {"message": "unknown field stream_options", "type": "invalid_request_error", "param": None, "code": None}
-    openai_server.next(Behaviour(status=400, error=refusal))
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (400, "unknown field stream_options"),
+        (422, "Extra inputs are not permitted"),
+        (422, "Input should be 'model', 'messages' or 'stream'"),
+        (400, "Unrecognized request argument supplied"),
+        (400, "不支持的参数"),
+        (400, ""),
+    ],
+)
+def test_what_a_server_refuses_with_a_field_of_ours_it_is_asked_as_it_came(ask, openai_server, code, message):
+    refusal = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    strict = Behaviour(status=code, error=refusal)
+    openai_server.always(strict, when=lambda request: "stream_options" in request.body)
     answer = ask(stream=True)
     assert "data: [DONE]" in answer.text
     assert [request.body.get("stream_options") for request in openai_server.requests] == [{"include_usage": True}, None]
     assert status(ask(stream=True)) == "encore; hit; detail=exact"
+    assert "data: [DONE]" in ask(text="And when does it expire?", stream=True).text
+    assert "stream_options" not in openai_server.requests[-1].body
+    assert openai_server.calls == 3
+
+
+def test_a_refusal_for_another_reason_is_not_taken_for_one_of_ours(ask, openai_server):
+    openai_server.next(Behaviour(status=400), Behaviour(status=400))
+    assert ask(stream=True).status_code == 400
+    ask(stream=True)
+    assert openai_server.requests[-1].body["stream_options"] == {"include_usage": True}
+
+
+def test_what_the_caller_asked_for_itself_is_not_taken_back(ask, openai_server):
+    openai_server.always(Behaviour(status=422))
+    assert ask(stream=True, stream_options={"include_usage": True}).status_code == 422
+    assert openai_server.calls == 1
 
 
 def test_queries_and_headers_that_may_change_the_answer_are_part_of_the_key(ask, openai_server):
@@ -199,7 +227,7 @@ def test_everything_else_passes_through(ask, http, openai_server):
 
 def test_a_path_cannot_leave_the_providers_api(gateway, openai_server):
     connection = HTTPConnection("127.0.0.1", gateway.port)  # sends paths as they are
-    for path in ("/v1/../secret", "/v1/%2e%2e/secret", "/v1/a/%2E/b", "/v1/.."):
+    for path in ("/v1/../secret", "/v1/%2e%2e/secret", "/v1/a/%2E/b", "/v1/..", "/v1%2F@127.0.0.1:1/x", "/%761/models"):
         connection.request("GET", path)
         answer = connection.getresponse()
         assert (answer.status, json.loads(answer.read())["error"]["code"]) == (404, "not_found")
@@ -288,7 +316,12 @@ def test_callers_share_a_configured_namespace(ask, openai_server):
 
 
 def test_gateway_keys_are_asked_for_and_never_passed_on(start_gateway, http, openai_server):
-    gateway = start_gateway(gateway_keys="first-key,second-key", openai_api_key="sk-operator", gateway_namespace=None)
+    gateway = start_gateway(
+        gateway_keys="first-key,second-key",
+        openai_api_key="sk-operator",
+        gateway_namespace=None,
+        operation_keys="op-key",
+    )
     ask = Asking(http, gateway)
     for headers in ({}, KEY, {"Authorization": "Bearer first-key2"}, {"Authorization": "Basic first-key"}):
         refused = ask(headers=headers)
@@ -298,35 +331,63 @@ def test_gateway_keys_are_asked_for_and_never_passed_on(start_gateway, http, ope
     for key in ("first-key", "second-key"):
         assert status(ask(headers={"Authorization": f"Bearer {key}"})) == "encore; fwd=uri-miss; stored"
         assert openai_server.requests[-1].headers["authorization"] == "Bearer sk-operator"
-    assert http.get(f"{gateway.root}/metrics", headers={"api-key": "first-key"}).status_code == 200
     assert openai_server.calls == 2
+    for key, code in (("first-key", 403), ("op-key", 200)):  # what all tenants do is no tenant's business
+        told = http.get(f"{gateway.root}/metrics", headers={"Authorization": f"Bearer {key}"})
+        assert (told.status_code, "encore_up" in told.text) == (code, code == 200)
+    assert ask(headers={"Authorization": "Bearer op-key"}).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{"Host": "rebound.example"}, {"Origin": "https://evil.example"}, {"Origin": "http://127.0.0.1.evil.example:80"}],
-)
-def test_web_pages_are_not_served(ask, openai_server, headers):
-    answer = ask(headers=KEY | headers)
-    assert (answer.status_code, error(answer)["code"]) == (403, "forbidden_origin")
-    assert openai_server.calls == 0
+def test_metrics_stay_closed_to_callers_with_keys_until_there_is_a_key_for_them(start_gateway, http):
+    gateway = start_gateway(gateway_keys="first-key", openai_api_key="sk-operator")
+    told = http.get(f"{gateway.root}/metrics", headers={"Authorization": "Bearer first-key"})
+    assert (told.status_code, error(told)["code"]) == (403, "no_operator")
+    assert "ENCORE_OPERATION_KEYS" in told.text
+
+
+def named(user: str, way: str) -> dict[str, Any]:
+    """Headers and fields that name a user."""
+    match way:
+        case "X-Encore-User":
+            return {"headers": {**KEY, way: user}}
+        case "encore":
+            return {"encore": {"user": user}}
+        case _:
+            return {way: user}
+
+
+@pytest.mark.parametrize("way", ["user", "safety_identifier", "X-Encore-User", "encore"])
+@pytest.mark.parametrize("path", [CHAT, "/responses"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_user_gets_no_answer_that_another_one_got_unless_it_is_surely_general(ask, way, path, stream):
+    def asked(text: str, user: str) -> str:
+        body = {"messages": [{"role": "user", "content": text}]} if path == CHAT else {"messages": None, "input": text}
+        return status(ask(path, stream=stream, **body, **named(user, way))).partition(";")[2].split(";")[0].strip()
+
+    for text, second in (("Jaki jest mój stan konta?", "fwd=uri-miss"), ("What is the capital of France?", "hit")):
+        assert [asked(text, user) for user in ("ann", "bob", "ann", "bob")] == ["fwd=uri-miss", second, "hit", "hit"]
+    assert "bypass" in status(ask(messages=[{"role": "user", "content": "Jaki jest mój stan konta?"}]))
 
 
 # Limits
 
 
-def test_a_request_too_large_is_refused(start_gateway, http, openai_server):
+def test_a_request_larger_than_the_operator_allows_is_refused_by_the_name_of_the_setting(
+    start_gateway, http, openai_server
+):
     ask = Asking(http, start_gateway(gateway_max_body_bytes=5000))
     assert ask(text="x" * 4000).status_code == 200
-    answer = ask(text="x" * 5000)
-    assert (answer.status_code, error(answer)["code"]) == (413, "request_too_large")
 
     def chunks() -> Iterator[bytes]:
         yield json.dumps(question("x" * 4000)).encode()
         yield b" " * 4000
 
-    answer = http.post(ask.url + CHAT, headers=KEY, content=chunks())
-    assert (answer.status_code, error(answer)["code"]) == (413, "request_too_large")
+    large = json.dumps(question("x" * 5000)).encode()
+    for path in (CHAT, "/files"):
+        for content in (large, chunks()):
+            answer = http.post(ask.url + path, headers=KEY, content=content)
+            assert (answer.status_code, error(answer)["code"]) == (413, "request_too_large")
+            assert "ENCORE_GATEWAY_MAX_BODY_BYTES" in answer.text
     assert openai_server.calls == 1
 
 
@@ -382,12 +443,13 @@ def test_any_text_is_answered(ask, openai_server, text):
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_providers_errors_are_passed_on_and_never_stored(ask, openai_server, code, stream):
     openai_server.always(Behaviour(status=code, headers={"Retry-After": "7"}))
+    asked_as_it_came_too = stream and code in (400, 422)
     for call in (1, 2):
         answer = ask(stream=stream)
         assert answer.status_code == code
         assert error(answer)["message"] == f"told to answer {code}"
         assert answer.headers["retry-after"] == "7"
-        assert openai_server.calls == call
+        assert openai_server.calls == call * (1 + asked_as_it_came_too)
 
 
 def test_a_provider_that_is_not_there_is_a_502(ask, openai_server):
@@ -487,14 +549,11 @@ def test_a_request_that_the_provider_refuses_gets_no_old_answer(openai_server, h
         Behaviour(raw=b"<html>", content_type="text/html"),
         Behaviour(raw=b"{}"),
         Behaviour(raw=b'{"error": {"message": "no"}}'),
-        Behaviour(ends=False),
     ],
 )
 @pytest.mark.parametrize("path", [CHAT, "/responses"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_no_whole_answer_is_passed_on_and_not_stored(ask, http, openai_server, behaviour, path, stream):
-    if not behaviour.ends and (not stream or path == "/responses"):
-        return
     openai_server.always(behaviour)
     body = {"input": "How old?", "model": "gpt-4o"} if path == "/responses" else question("How old?")
     for call in (1, 2):

@@ -114,6 +114,21 @@ def test_others_are_served_with_a_key(start_process, http):
     assert gateway.stop() == 0
 
 
+def test_what_callers_send_begins_no_line_of_the_log(start_process, http, openai_server):
+    gateway = start_process(OPENAI_BASE_URL=openai_server.url, ENCORE_LOG_HITS="on").ready()
+    for forged in ("m\n2026-01-01 ERROR forged", "m\u2028forged", "m\r\nforged", "m\x0bforged"):
+        for _ in range(2):
+            http.post(
+                f"{gateway.url}/chat/completions",
+                json=chat("How old?") | {"model": forged},
+                headers={"Authorization": "Bearer sk", "X-Encore-Namespace": "a"},
+            )
+    assert gateway.stop() == 0
+    hits = [line for line in gateway.said.splitlines() if "forged" in line]
+    assert len(hits) == 4
+    assert all(re.match(r"\d{4}-\d\d-\d\d \S+ INFO encore\.cache: hit exact key=\S+ model=m", line) for line in hits)
+
+
 def test_neither_prompts_nor_keys_are_logged(start_process, http, openai_server):
     gateway = start_process(OPENAI_BASE_URL=openai_server.url).ready()
     headers = {"Authorization": f"Bearer sk-{CANARY}", "X-Encore-User": f"user-{CANARY}"}

@@ -254,3 +254,76 @@ def test_any_other_error_is_shared_with_those_alone_who_sent_the_same_key(start_
         met = {key: {call.result(PATIENCE_SECONDS).status_code for call in of} for key, of in calls.items()}
     assert met == {"a": {500}, "b": {200}}
     assert http.post(gateway.url + CHAT, json=ASK, headers=bearer("a")).status_code == 200, "by now it is stored"
+
+
+def of_an_unknown_field(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    """Words in a field that nobody knows how to join."""
+    parts = [{**part, "delta": {**part["delta"], "x_new": "word"}} for part in chunk["choices"]]
+    return [{**chunk, "choices": parts}]
+
+
+def broken(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    """Words, and an error before their end."""
+    is_end = any(part["finish_reason"] for part in chunk["choices"])
+    return [{"error": {"code": 502, "message": "gone"}}] if is_end else [chunk]
+
+
+def test_those_who_wait_for_a_stream_that_cannot_be_kept_ask_for_themselves_before_it_ends(
+    start_gateway, http, openai_server
+):
+    gateway = start_gateway()
+    gateway.services.cache.flights.lease_seconds = 3600  # nobody is tired of waiting
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(pause=gate, pause_after=1, dialect=of_an_unknown_field))
+    goes_on = openai_server.hold(after=4)
+    body = ASK | {"stream": True}
+    with ThreadPoolExecutor(1) as pool, http.stream("POST", gateway.url + CHAT, json=body) as leading:
+        pieces = leading.iter_bytes()
+        first = next(pieces)
+        following = pool.submit(http.post, gateway.url + CHAT, json=ASK)
+        until(lambda: followers(gateway.services.cache) == 1)
+        gate.release()
+        answer = following.result(PATIENCE_SECONDS)
+        goes_on.release()
+        rest = first + b"".join(pieces)
+    assert rest.endswith(b"data: [DONE]\n\n")
+    assert b'"x_new"' in rest
+    assert answer.json()["choices"][0]["message"]["content"] == "Answer 2 to: How do I activate my card?"
+    assert openai_server.calls == 2
+
+
+@pytest.mark.parametrize("behaviour", [{"dialect": of_an_unknown_field}, {"dialect": broken}, {"finish_reason": None}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stream_that_cannot_be_kept_is_nobody_elses_answer_and_nobody_elses_error(
+    start_gateway, http, openai_server, behaviour, stream
+):
+    gateway = start_gateway()
+    gate = openai_server.gate()
+    openai_server.always(Behaviour(**behaviour))
+    openai_server.next(Behaviour(pause=gate, **behaviour))
+    with ThreadPoolExecutor(8) as pool:
+        leading = pool.submit(http.post, gateway.url + CHAT, json=ASK | {"stream": True})
+        gate.wait_for(1)
+        following = [pool.submit(http.post, gateway.url + CHAT, json=ASK | {"stream": stream}) for _ in range(7)]
+        until(lambda: followers(gateway.services.cache) == 7)
+        gate.release()
+        answers = [call.result(PATIENCE_SECONDS) for call in (leading, *following)]
+    assert {answer.status_code for answer in answers} == {200}
+    asked = len({answer.text for answer in answers})
+    assert asked == openai_server.calls
+    assert asked == 8 or not stream
+
+
+def test_those_who_wait_are_answered_when_a_stream_is_whole_though_it_goes_on(start_gateway, http, openai_server):
+    gateway = start_gateway()
+    gate = openai_server.gate()
+    words = 1 + 9 + 1 + 1  # the first chunk, the answer's words, the finish reason, the usage
+    openai_server.next(Behaviour(pause=gate, pause_after=words))
+    with ThreadPoolExecutor(1) as pool, http.stream("POST", gateway.url + CHAT, json=ASK | {"stream": True}) as leading:
+        pieces = leading.iter_bytes()
+        next(pieces)
+        answer = pool.submit(http.post, gateway.url + CHAT, json=ASK).result(PATIENCE_SECONDS)
+        gate.release()
+        assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
+    assert answer.json()["choices"][0]["message"]["content"] == "Answer 1 to: How do I activate my card?"
+    assert openai_server.calls == 1

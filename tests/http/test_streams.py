@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
-from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,23 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cache.cache import LLMCache
-from core.cache.config import CacheConfig
 from core.cache.steps import Hit, Lead
-from core.http.exchange import Exchange
-from core.http.inbound import Target, read
 from core.http.transport import CachingTransport
-from core.models import Controls, OutcomeKind
+from core.models import OutcomeKind
 from core.wire.chat import split
 from core.wire.events import DONE, encode_event
 from core.wire.responses import split_response
 from tests.fakes import Outcomes, a_body
+from tests.http.feeding import BODIES, CHAT, Fed
 from tests.http.running import PLAIN_HTTP, RunningGateway, followers, services_for, until
 from tests.openai_server import Behaviour
 
 KEY = {"Authorization": "Bearer sk-of-a-caller"}
-CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How old are you?"}]}
-RESPONSE: dict[str, Any] = {"model": "gpt-4o", "input": "How old are you?"}
-BODIES = {"/chat/completions": CHAT, "/responses": RESPONSE}
 
 Client = tuple[httpx2.Client, str, LLMCache]
 
@@ -100,6 +94,40 @@ def test_a_stream_is_passed_on_as_it_arrives(through, openai_server, path, optio
     assert received.count(b"\n\n") > 5
     assert is_hit(asked(through, path))
     assert openai_server.calls == 1
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/octet-stream", ""])
+@pytest.mark.parametrize("path", BODIES)
+def test_whatever_a_stream_is_called_it_is_passed_on_as_it_arrives_and_kept(through, openai_server, path, kind):
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(headers={"content-type": kind}, pause=gate, pause_after=3))
+    with streamed(through, path) as response:
+        pieces = response.iter_bytes()
+        received = b""
+        while received.count(b"\n\n") < 3:
+            received += next(pieces)
+        gate.release()
+        received += b"".join(pieces)
+        assert response.headers["content-type"] == kind
+    assert is_hit(asked(through, path))
+    assert openai_server.calls == 1
+
+
+@pytest.mark.parametrize("ending", [b"", b"data: [DONE]", b"data: [DONE]\n", b": bye\n\n"])
+def test_a_stream_with_another_ending_is_kept(through, openai_server, ending):
+    openai_server.next(Behaviour(ending=ending))
+    with streamed(through) as response:
+        assert response.read().endswith(ending)
+    assert is_hit(asked(through))
+
+
+def test_an_answer_in_one_piece_is_kept_though_a_stream_was_asked_for(through, openai_server):
+    openai_server.next(Behaviour(raw=json.dumps(a_body("Old.")).encode()))
+    with streamed(through) as response:
+        assert json.loads(response.read()) == a_body("Old.")
+    assert is_hit(asked(through))
+    with streamed(through) as response:
+        assert b'"content":"Old."' in response.read()
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -248,34 +276,6 @@ def response_stream() -> bytes:
     return b"".join(map(encode_event, split_response(body)))
 
 
-class Fed:
-    """An exchange that is fed by hand."""
-
-    def __init__(self, path: str, **fields: Any) -> None:
-        self.outcomes = Outcomes()
-        self.cache = LLMCache(CacheConfig(), metrics=self.outcomes)
-        target = Target("chat" if "chat" in path else "responses", "http://provider.test/v1")
-        content = json.dumps(BODIES[path] | {"stream": True} | fields).encode()
-        inbound = read(target, "", {}, content)
-        assert inbound is not None
-        self.inbound = inbound
-        step = self.begin()
-        assert isinstance(step, Lead)
-        self.exchange = Exchange(step, inbound)
-
-    def begin(self):
-        return self.cache.begin(self.inbound.request, Controls())
-
-    def feed(self, data: bytes, cuts: list[int]) -> bytes:
-        shown = b""
-        places = [0, *sorted(cuts), len(data)]
-        for start, end in pairwise(places):
-            shown += self.exchange.feed(data[start:end])
-            if self.exchange.is_complete:
-                self.exchange.complete()
-        return shown + self.exchange.cut()
-
-
 STREAMS: dict[str, tuple[str, dict[str, Any], Callable[[], bytes]]] = {
     "usage not asked for": ("/chat/completions", {}, lambda: chat_stream(include_usage=True)),
     "usage asked for": (
@@ -305,7 +305,8 @@ def test_pieces_do_not_matter(kind: str, data: st.DataObject):
 def test_a_stream_cut_anywhere_is_not_kept(kind: str, data: st.DataObject):
     path, fields, stream = STREAMS[kind]
     whole = stream()
-    end = data.draw(st.integers(0, len(whole) - 2))
+    last = b'finish_reason":"stop' if "usage" in kind else b'response.completed","resp'
+    end = data.draw(st.integers(0, whole.rindex(last)))
     fed = Fed(path, **fields)
     fed.feed(whole[:end], data.draw(st.lists(st.integers(0, end), max_size=5)))
     assert isinstance(fed.begin(), Lead)

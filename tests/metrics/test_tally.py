@@ -82,11 +82,10 @@ def test_counts_add_up_the_same_however_requests_are_spread(given: list[tuple[Ou
     spread = merged([[outcome for outcome, part in given if part == number] for number in range(4)])
     assert alone.keys() == spread.keys()
     for place, counts in alone.items():
-        assert counts.keys() == spread[place].keys()
-        for name, amount in counts.items():
-            # Microseconds and billionths are rounded once a part.
+        for name in counts.keys() | spread[place].keys():
+            # Microseconds and billionths are rounded once a part, perhaps to nothing.
             slack = 4 * 12 if name.endswith(("_us", "cost")) else 0
-            assert abs(amount - spread[place][name]) <= slack
+            assert abs(counts.get(name, 0) - spread[place].get(name, 0)) <= slack
 
 
 @given(st.lists(outcomes))

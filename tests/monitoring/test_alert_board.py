@@ -111,7 +111,7 @@ def test_rows_of_another_version_do_no_harm(client):
 
 
 def test_rules_come_from_the_settings_and_can_be_switched_off():
-    assert alert_rules(Settings()) == AlertRules()
+    assert alert_rules(Settings(redis_timeout_seconds=0.05)) == AlertRules(patience_ms=50)
     off = Settings(alert_hit_rate=0, alert_error_rate=1, alert_memory=1, alert_workers=0)
     rules = alert_rules(off)
     assert (rules.min_hit_rate, rules.max_error_rate, rules.max_memory_share, rules.min_workers) == (None,) * 4

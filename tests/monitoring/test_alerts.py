@@ -33,6 +33,7 @@ def test_what_is_unknown_raises_no_alert() -> None:
     [
         (Health(store_up=False), "store-down"),
         (Health(workers=0), "no-worker"),
+        (Health(workers=2, failing_workers=True), "no-worker"),
         (Health(memory_bytes=91, memory_limit_bytes=100), "memory"),
         (Health(active_bans=52, ban_limit=64), "bans"),
     ],
@@ -84,9 +85,59 @@ def test_a_rule_can_be_switched_off() -> None:
 
 
 def test_the_most_urgent_comes_first() -> None:
-    health = Health(store_up=False, workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64)
+    health = Health(
+        store_up=False,
+        workers=0,
+        memory_bytes=99,
+        memory_limit_bytes=100,
+        active_bans=64,
+        ban_limit=64,
+        servers=3,
+        silent_servers=1,
+        missing_rights=("+info",),
+        round_trip_ms=70.0,
+        clocks={"web-1": 3000.0},
+    )
     summary = a_summary(hits=1, misses=99, errors=100)
-    found = alerts(summary, health, AlertRules(min_hit_rate=0.5))
+    found = alerts(summary, health, AlertRules(min_hit_rate=0.5, patience_ms=50))
     assert tuple(alert.name for alert in found) == ALERT_NAMES
-    severities = [alert.severity for alert in found]
-    assert severities == [Severity.CRITICAL] * 2 + [Severity.WARNING] * 4
+    critical = {alert.name for alert in found if alert.severity is Severity.CRITICAL}
+    assert critical == {"store-down", "servers-down", "distance", "error-rate"}
+
+
+SAID = {
+    "rights": (
+        Health(missing_rights=("+info",), remedy="ACL SETUSER encore +info"),
+        "Redis' user lacks rights; in part or wholly off: state of Redis. Grant them: ACL SETUSER encore +info",
+    ),
+    "near enough": (Health(round_trip_ms=49), ""),
+    "too far": (
+        Health(round_trip_ms=70),
+        (
+            "Redis takes 70 ms to answer and requests wait 50 ms for it, so nothing is served from the cache. Set "
+            "ENCORE_REDIS_TIMEOUT_SECONDS=0.21, or run Encore near its Redis."
+        ),
+    ),
+    "a server of a cluster": (
+        Health(servers=3, silent_servers=1),
+        "1 of the cluster's 3 servers do not answer: what they hold is not served, kept or invalidated; the rest is.",
+    ),
+    "a clock": (
+        Health(clocks={"web-1": 3000.0}),
+        (
+            "The clock of web-1 is 3000 s ahead of Redis'. Stored answers go by Redis' clock; logs, logins and jobs do "
+            "not."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_keeps_a_redis_that_answers_from_being_of_use_is_said_with_the_way_out(case) -> None:
+    health, sentence = SAID[case]
+    assert [alert.sentence for alert in alerts(None, health, AlertRules(patience_ms=50))] == [sentence] * bool(sentence)
+
+
+def test_missing_rights_are_critical_when_nothing_is_served_for_them() -> None:
+    [alert] = alerts(None, Health(missing_rights=("+mget",)))
+    assert alert.severity is Severity.CRITICAL

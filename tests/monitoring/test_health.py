@@ -54,11 +54,22 @@ def test_health_is_that_of_the_parts(services):
     assert health.ban_limit == MAX_ACTIVE_BANS
     assert health.memory_limit_bytes == 100 * 1024 * 1024
     assert 0 < health.memory_bytes < health.memory_limit_bytes
+    assert health.round_trip_ms > 0
+    assert (health.missing_rights, health.silent_servers, health.clocks) == ((), 0, {})
     assert alerts(None, health) == []
 
 
 def test_a_queue_that_nobody_works_on_has_no_worker(services):
     assert services.health.check().workers == 0
+
+
+def test_one_pool_whose_workers_keep_ending_is_seen_beside_others_that_work(services):
+    pools = WorkerPools(services.queue_redis)
+    pools.beat("a", host="h", pid=1, workers=2)
+    assert not services.health.check().failing_workers
+    pools.beat("b", host="h", pid=2, workers=0, failing=True)
+    health = services.health.check()
+    assert (health.workers, health.failing_workers) == (2, True)
 
 
 def test_entries_are_counted_by_namespace_and_model(services):

@@ -150,14 +150,16 @@ def test_labels_are_bounded(metrics: CacheMetrics) -> None:
 
 
 def test_gauges_say_how_the_parts_are_and_leave_out_what_is_unknown(metrics: CacheMetrics) -> None:
-    health = Health(entries=7, workers=0, memory_bytes=5)
+    health = Health(entries=7, workers=0, memory_bytes=5, round_trip_ms=2.0, clocks={"web-1": -60.0})
     samples = scraped(MetricsCollector(metrics, lambda: health, a_board()))
     assert sample(samples, "encore_entries") == 7
     assert sample(samples, "encore_workers") == 0
     assert sample(samples, "encore_redis_memory_bytes") == 5
     assert not any(name == "encore_redis_memory_limit_bytes" for name, _ in samples)
+    assert sample(samples, "encore_redis_round_trip_seconds") == 0.002
+    assert sample(samples, "encore_clock_ahead_seconds", machine="web-1") == -60
     assert {name: sample(samples, "encore_alert", rule=name) for name in ALERT_NAMES} == {
-        name: float(name == "no-worker") for name in ALERT_NAMES
+        name: float(name in ("no-worker", "clock")) for name in ALERT_NAMES
     }
 
 

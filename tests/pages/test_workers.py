@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import WriteRefused
+from core.monitoring.worker_pools import WorkerPools
 from pages.components.data import context
 from pages.components.shell.job_card import KINDS, STATES, progress_in_words
 from tests.pages.conftest import everything_said
@@ -24,6 +25,16 @@ def test_without_workers_and_jobs_it_says_what_that_means(open_page, services):
     assert "hidden answers stay hidden" in said
     assert "python -m workers" in said
     assert "No jobs" in said
+
+
+def test_workers_that_keep_ending_are_said_in_place_of_how_to_start_some(open_page, services):
+    WorkerPools(services.queue_redis).beat("a", host="machine-7", pid=1, workers=0, failing=True)
+    at = open_page("workers")
+    assert "Workers keep ending as soon as they start, and their log says why.** On `machine-7`." in at.error[0].value
+    assert "python -m workers" not in everything_said(at)
+    [alert] = [warning.value for warning in open_page("dashboard").warning if "Alert" in warning.value]
+    assert "Workers keep ending as soon as they start" in alert
+    assert "python -m workers" not in alert
 
 
 def test_workers_are_listed_with_their_heartbeat(open_page, a_worker):

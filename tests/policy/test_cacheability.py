@@ -104,7 +104,6 @@ def test_no_request_breaks_the_policy(parameters: dict[str, Any], messages: list
     reason = policy.bypass_reason(request, NO_CONTROLS, LIMITS)
     assert reason is None or reason in policy.BYPASS_REASONS
     assert policy.effective_strategy(request, NO_CONTROLS, SEMANTIC) in CacheStrategy
-    assert isinstance(policy.last_user_text(request), str)
 
 
 def test_no_store_bypasses_and_no_cache_does_not() -> None:
@@ -157,57 +156,6 @@ def test_what_belongs_to_these_very_words_lowers_the_strategy(request_: ChatRequ
     assert policy.effective_strategy(request_, NO_CONTROLS, EXACT) is EXACT
 
 
-@pytest.mark.parametrize(
-    ("messages", "text"),
-    [
-        ([{"role": "user", "content": "hi"}], "hi"),
-        ([{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}], "first"),
-        ([{"role": "user", "content": "first"}, {"role": "user", "content": "last"}], "last"),
-        ([{"role": "system", "content": "be brief"}], ""),
-        (
-            [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "text", "text": "what is this"},
-                        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
-                        {"type": "text", "text": "today"},
-                    ],
-                }
-            ],
-            "what is this\ntoday",
-        ),
-        ([{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}], "hi"),
-        ([{"role": "user", "content": None}], ""),
-        ([{"role": "user"}], ""),
-        ([{"role": "user", "content": [3, {"text": 4}]}], ""),
-    ],
-)
-def test_the_text_that_ttl_rules_look_at_is_the_last_users(messages: list[Any], text: str) -> None:
-    assert policy.last_user_text(chat(messages=messages)) == text
-
-
-def test_a_vector_is_the_same_for_everyone_and_always() -> None:
-    assert policy.last_user_text(chat("embeddings", messages=[{"role": "user", "content": "my order today"}])) == ""
-
-
-@pytest.mark.parametrize(
-    ("request_", "controls", "user"),
-    [
-        (chat(), NO_CONTROLS, None),
-        (chat(user="a"), NO_CONTROLS, "a"),
-        (chat(user=""), NO_CONTROLS, None),
-        (chat(safety_identifier="s", user="a"), NO_CONTROLS, "s"),
-        (chat(safety_identifier="s", user="a"), Controls(user="c"), "c"),
-        (chat(user=7), NO_CONTROLS, None),
-    ],
-)
-def test_a_personal_answer_belongs_to_the_user_that_is_named(
-    request_: ChatRequest, controls: Controls, user: str | None
-) -> None:
-    assert policy.user_of(request_, controls) == user
-
-
 # Answers
 
 
@@ -225,7 +173,7 @@ def test_a_personal_answer_belongs_to_the_user_that_is_named(
         (completed(finish_reason=None), "unfinished"),
         (completed(finish_reason="length"), "truncated"),
         (completed(finish_reason="content_filter"), "filtered"),
-        (completed(finish_reason="eos"), "finish-reason"),
+        (completed(finish_reason="unheard-of"), "finish-reason"),
         (completed(None, refusal="I cannot help with that"), "refusal"),
         (completed("No.", refusal="I cannot help with that"), "refusal"),
         (completed(None), "empty"),

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from core.bootstrap import ttl_policy
 from core.keys.normalization import normalize
-from core.policy.ttl import TTLPolicy, TTLRule, class_problems, rule_problems
+from core.policy.rules import TTLRule
+from core.policy.ttl import TTLPolicy, class_problems, rule_problems
 from core.settings import Settings
 from tests.growth import grows_with_the_square
 
@@ -244,9 +245,19 @@ def test_asking_how_to_do_it_oneself_is_another_question(prompt: str, ttl_class:
     assert class_of(prompt) == ttl_class
 
 
-@pytest.mark.parametrize("prompt", ["", " ", "?", "😀", "光合作用是如何进行的", "الكسوف", "42"])
-def test_what_no_rule_can_read_gets_the_shorter_ttl(prompt: str) -> None:
-    assert class_of(prompt) == "conversational"
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("", " ", "?", "😀", "42", "光合", "الكسوف"),
+        "Karfe nawa ne a Tokyo?",  # what time is it, in languages without rules
+        "Ke nako mang Tokyo?",
+        "ଟୋକିଓରେ କେତେ ସମୟ ହୋଇଛି?",
+        "ཏོ་ཀྱོ་ལ་ཆུ་ཚོད་ག་ཚོད་རེད།",
+        "Show ସମୟ in ଟୋକିଓରେ",  # a word of English is not all of it
+    ],
+)
+def test_what_no_rule_can_read_is_kept_shortly(prompt: str) -> None:
+    assert (class_of(prompt), POLICY.explain(prompt).seconds) == ("current_events", 300)
 
 
 WORDS = (
@@ -278,7 +289,7 @@ def test_every_text_has_a_class(prompt: str) -> None:
     assert class_of(prompt) in POLICY.classes()
 
 
-FILLER = "lorem ipsum dolor sit amet " * 400
+FILLER = "some words which say nothing " * 400
 
 
 @pytest.mark.parametrize(
@@ -301,7 +312,9 @@ def test_the_cut_of_a_long_prompt_makes_no_words(distance: int) -> None:
     assert class_of(f"{FILLER} snow{after}") == "general_knowledge"
 
 
-@pytest.mark.parametrize("piece", ["my ", "a", "order ", "how much ", ".", "my order how do i ", "我的", "\u0301"])
+@pytest.mark.parametrize(
+    "piece", ["my ", "a", "order ", "how much ", ".", "my order how do i ", "我的", "\u0301", "我", "siparişim", "Ӝ z"]
+)
 def test_hostile_texts_are_classified_at_once(piece: str) -> None:
     rule = TTLRule(name="gaps", ttl_class="code", phrases=("a ... a ... a ... b", "my ... my ... my ... x"))
     policy = TTLPolicy(rules=[rule])
@@ -345,8 +358,8 @@ def test_an_operator_sets_durations_and_adds_classes() -> None:
 def test_an_exception_disarms_a_match_in_its_own_sentence_only() -> None:
     rule = TTLRule(name="sale", ttl_class="none", words=("sale",), unless=("bill of sale",))
     policy = TTLPolicy(rules=[rule])
-    assert policy.explain("What is a bill of sale").rule == "everything else"
-    assert policy.explain("What is a bill of sale. Is there a sale").rule == "sale"
+    assert policy.explain("Show the bill of sale").rule == "everything else"
+    assert policy.explain("Show the bill of sale. Is there a sale").rule == "sale"
 
 
 @pytest.mark.parametrize(
@@ -374,10 +387,39 @@ def test_an_exception_disarms_a_match_in_its_own_sentence_only() -> None:
         ("what's up", "What’s up?", True),
         ("what's up", "whats up", False),
         ("café", "CAFE\u0301", True),
+        ("part*", "partial", True),
+        ("part*", "part", True),
+        ("part*", "apart", False),
+        ("*ing", "going", True),
+        ("*ing", "ingot", False),
+        ("go*ing", "going", True),
+        ("go*ing", "going on", True),
+        ("go*oing", "going", False),
+        ("old go*|come*", "old coming", False),
+        ("old go*|com*", "old coming", True),
+        ("com* ... go*", "coming and going", True),
+        ("हूँ", "मैं हूँ", True),
     ],
 )
 def test_a_phrase_matches_words_in_a_row(phrase: str, text: str, matches: bool) -> None:
     policy = TTLPolicy({"mine": 5}, [TTLRule(name="mine", ttl_class="mine", phrases=(phrase,))])
+    assert (policy.explain(text).rule == "mine") == matches
+
+
+@pytest.mark.parametrize(
+    ("sign", "text", "matches"),
+    [
+        ("我的", "是我的吗", True),
+        ("我...余额", "我还有多少余额", True),
+        ("我...余额", "余额是我的", False),
+        ("我...余额", "我。余额", False),
+        ("我...余额", "我一二三四五六七八九十一二余额", True),
+        ("我...余额", "我一二三四五六七八九十一二三余额", False),
+        ("c++", "I like C++", True),
+    ],
+)
+def test_a_sign_matches_a_piece_of_text(sign: str, text: str, matches: bool) -> None:
+    policy = TTLPolicy({"mine": 5}, [TTLRule(name="mine", ttl_class="mine", signs=(sign,))])
     assert (policy.explain(text).rule == "mine") == matches
 
 
@@ -393,6 +435,9 @@ def test_a_phrase_matches_words_in_a_row(phrase: str, text: str, matches: bool) 
         ({"phrases": ["a $ b"]}, "begins a sentence"),
         ({"phrases": ["a|"]}, "nor words separated by"),
         ({"phrases": ["a.*b"]}, "is not a word"),
+        ({"phrases": ["a*"]}, "is not a word"),
+        ({"words": ["a*"]}, "one \\* beside two letters"),
+        ({"words": ["ab*cd*"]}, "one \\* beside two letters"),
         ({"phrases": ["a ... b ... c ... d ... e"]}, "more than 3 gaps"),
         ({"words": ["a"], "example": "b"}, "does not match its own example"),
         ({"words": ["a"], "pattern": "a.*"}, "Extra inputs are not permitted"),

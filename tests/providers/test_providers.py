@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from core.demo.answers import answer
 from core.demo.model import DemoProvider
-from core.errors import ProviderUnavailable
+from core.errors import IncompleteStream, ProviderUnavailable
 from core.models import ChatRequest
 from core.providers.openai import OpenAIProvider
 from core.providers.prices import price, quote_price
 from core.semantic.judge.prompt import Ruling, build_messages, parse_verdict
-from core.wire.chat import IncompleteStream, assemble
+from core.wire.assembly import assemble
 from core.wire.responses import assemble_response
 from tests.growth import grows_with_the_square
 from tests.openai_server import Behaviour, OpenAIServer, embedding_of

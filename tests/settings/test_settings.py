@@ -93,6 +93,11 @@ def test_all_problems_are_reported_at_once_by_the_names_of_their_variables(monke
         ({"redis_url": "redis://h/db"}, "ENCORE_REDIS_URL: the database"),
         ({"queue_redis_url": "h:6379"}, "ENCORE_QUEUE_REDIS_URL: must begin with"),
         ({"gateway_namespace": "a/b"}, "ENCORE_GATEWAY_NAMESPACE: use 1 to 64"),
+        ({"gateway_hosts": "a.example, b c"}, "ENCORE_GATEWAY_HOSTS[1]: 'b c' is no name of a host"),
+        ({"gateway_origins": "*"}, "ENCORE_GATEWAY_ORIGINS[0]: '*' is no origin"),
+        ({"gateway_origins": "chat.example.org"}, "ENCORE_GATEWAY_ORIGINS[0]: 'chat.example.org' is no origin"),
+        ({"gateway_origins": "https://a.example/app"}, "ENCORE_GATEWAY_ORIGINS[0]"),
+        ({"gateway_root_path": "llm"}, "ENCORE_GATEWAY_ROOT_PATH: give a path that begins with a slash"),
         ({"openai_base_url": "http://"}, "OPENAI_BASE_URL: must begin with http:// or https:// and name a host"),
         ({"ttl_seconds": float("nan")}, "ENCORE_TTL_SECONDS: give seconds"),
         ({"max_temperature": float("nan")}, "ENCORE_MAX_TEMPERATURE: Input should be"),
@@ -118,6 +123,19 @@ def test_a_redis_url_is_taken_as_it_is(url: str) -> None:
     settings = Settings(redis_url=url, queue_redis_url=url)
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value() == url
+
+
+def test_hosts_origins_and_the_root_path_are_read_as_people_paste_them() -> None:
+    settings = Settings(
+        gateway_hosts="llm.example.org, https://Other.example:8443/ ,[fd00::1]:80,",
+        gateway_origins="https://Chat.example.org/, http://a.example:80,https://b.example:8443,app://obsidian.md",
+        gateway_root_path="/a/llm/",
+    )
+    assert settings.gateway_hosts == ("llm.example.org", "other.example", "fd00::1")
+    assert settings.gateway_origins == (
+        *("https://chat.example.org", "http://a.example", "https://b.example:8443", "app://obsidian.md"),
+    )
+    assert settings.gateway_root_path == "/a/llm"
 
 
 def test_no_secret_is_ever_shown() -> None:

@@ -436,7 +436,7 @@ def test_callers_get_a_body_of_their_own(world: World):
 
 def test_the_least_recently_used_leave_when_memory_is_full(namespace: str):
     store, slot, elapsed = MemoryStore(), Slot(namespace, 0), Clock(1000.0)
-    copies = LocalCache(store, seconds=1, max_bytes=3 * (OVERHEAD_BYTES + 1000), monotonic=elapsed)
+    copies = LocalCache(store, seconds=1, max_bytes=3 * (OVERHEAD_BYTES + 1000), clock=store.clock, monotonic=elapsed)
     stamp = store.ensure_record(slot).stamp
     digests = [digest_of(f"entry {number}") for number in range(4)]
     for digest in digests:

@@ -185,3 +185,11 @@ def test_the_bans_are_matched_once_for_an_entry(shelf, monkeypatch):
     found = shelf.look_up().found
     assert (found.stale, found.soft) == (True, True)
     assert len(matched) == 1
+
+
+def test_an_answer_from_the_future_is_not_served(shelf):
+    """Its writer had a wrong clock and could not ask Redis for the time: until when it is fresh is not known."""
+    shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry(created_at=NOW + 3000, fresh_until=NOW + 3300)))
+    assert shelf.look_up().reason is MissReason.CLOCK
+    shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry(created_at=NOW + 1, fresh_until=NOW + 301)))
+    assert shelf.look_up().found is not None, "clocks are never quite alike"

@@ -29,6 +29,7 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         services.evidence,
         services.pins,
         count_workers=lambda: 3,
+        are_failing=lambda: True,
         keep_sample=keep_sample,
         clean_idle=lambda: None,
         monotonic=lambda: now,
@@ -41,3 +42,4 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
     assert caplog.text.count("LookupError") == 1
     assert "secret" not in caplog.text
     assert pools.alive_workers() == 3
+    assert pools.alive()[0].failing

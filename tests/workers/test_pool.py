@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,43 @@ def test_a_killed_worker_is_replaced_and_its_horse_puts_the_job_back(installatio
     held_sweep.open()
     eventually(lambda: is_swept(installation))
     assert "another one is started" in pool.said()
+
+
+def test_workers_that_keep_ending_as_they_start_are_said_and_count_for_none(installation, start_pool):
+    pool = start_pool("--workers", "2")
+    pools = WorkerPools(installation.services.queue_redis)
+    assert pool.ready() == "workers  2 ready\n"
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.append(pool.ready()))
+    reader.start()
+    while reader.is_alive():
+        for pid in descendants(pool.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        reader.join(0.05)
+    assert said == [
+        "workers  keep ending as soon as they start: nothing is swept, no schedule runs; their log says why\n"
+    ]
+    failing = eventually(lambda: [pool for pool in pools.alive() if pool.failing])
+    assert [pool.workers for pool in failing] == [0]
+    assert pool.ready() == "workers  2 ready\n", "once they have lived for a while"
+    eventually(lambda: [(pool.workers, pool.failing) for pool in pools.alive()] == [(2, False)])
+
+
+@pytest.mark.parametrize("folder", ["a b", "a=b", "ünï,code #1"])
+def test_workers_work_on_a_socket_in_a_folder_of_any_name(redis_binary, tmp_path, folder):
+    from core.stores.redis.embedded import EmbeddedRedis
+    from tests.workers.conftest import PoolProcess
+
+    with EmbeddedRedis(tmp_path / folder, binary=redis_binary, durable=False) as server:
+        pool = PoolProcess(server.url, tmp_path)
+        try:
+            assert pool.ready() == "workers  2 ready\n"
+            assert pool.stop() == 0
+        finally:
+            pool.kill()
+            pool.process.stdout.close()
+        assert "Traceback" not in pool.said()
 
 
 def test_the_reconciler_starts_a_sweep_again_whose_worker_and_horse_were_killed(installation, start_pool, held_sweep):

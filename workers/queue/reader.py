@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import cast
 
 import redis
@@ -15,7 +16,7 @@ from rq.suspension import is_suspended
 from rq.worker import BaseWorker
 from rq.worker_registration import get_keys
 
-from core.errors import NotFound
+from core.errors import NotFound, NotPermitted
 from core.stores.redis import reading
 from core.text import printable
 from workers.queue.job import AllowedJob
@@ -38,8 +39,8 @@ class QueueReader:
         self._queue = queue_on(connection)
 
     def ping(self) -> None:
-        """Raises StoreUnavailable unless Redis answers."""
-        with reading():
+        """Raises StoreUnavailable unless Redis answers; that its user may not ask is an answer."""
+        with suppress(NotPermitted), reading():
             self._connection.ping()
 
     def job(self, name: str) -> JobView | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
+
+_SENTINEL = "sentinel_"
 
 
 class ServerKind(StrEnum):
@@ -20,11 +22,13 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     """A Redis URL, taken apart. `nodes` are those to ask first: of a cluster, or Sentinels, who know a `service`.
 
     `url` is of one server: the one that is meant, or the first node, with the credentials and options of all.
+    `sentinel_url` is that of the first Sentinel: with credentials and options of its own, and TLS unless it says no.
     """
 
     kind: ServerKind
     nodes: tuple[tuple[str, int], ...]
     url: str
+    sentinel_url: str = ""
     service: str = ""
     database: int = 0
 
@@ -33,7 +37,8 @@ def parse_address(url: str) -> Address:
     """The address. Raises ValueError that says what is wrong, without the URL's secrets.
 
     `redis://host:port/0`, `rediss://…`, `unix:///path`, `redis+cluster://host:port,host:port`,
-    `redis+sentinel://host:port,host:port/service/0`.
+    `redis+sentinel://host:port,host:port/service/0`. What Sentinels want for themselves is in options that begin with
+    `sentinel_`: `?sentinel_username=…&sentinel_password=…&sentinel_ssl=false&sentinel_ssl_ca_certs=…`.
     """
     try:
         parts = urlsplit(url)
@@ -61,8 +66,34 @@ def parse_address(url: str) -> Address:
         raise ValueError("the database after the / must be a number")
     if kind == "cluster" and database not in ("", "0"):
         raise ValueError("a cluster has no databases: leave out what follows the hosts")
-    one = urlunsplit((base, user + at + given[0], f"/{database}" if database else "", parts.query, ""))
-    return Address(kind=ServerKind(kind or "one"), nodes=nodes, url=one, service=service, database=int(database or 0))
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    own = [(name, value) for name, value in options if not name.startswith(_SENTINEL)]
+    if len(own) < len(options) and kind != "sentinel":
+        raise ValueError("options that begin with sentinel_ are for redis+sentinel://")
+    query = parts.query if len(own) == len(options) else urlencode(own)
+    one = urlunsplit((base, user + at + given[0], f"/{database}" if database else "", query, ""))
+    sentinel_url = _sentinel_url(base, given[0], options) if kind == "sentinel" else ""
+    return Address(
+        kind=ServerKind(kind or "one"),
+        nodes=nodes,
+        url=one,
+        sentinel_url=sentinel_url,
+        service=service,
+        database=int(database or 0),
+    )
+
+
+def _sentinel_url(base: str, host: str, options: list[tuple[str, str]]) -> str:
+    """Where TLS is spoken, by the rules of the other servers: their `ssl_` options count unless it has its own."""
+    given = {name.removeprefix(_SENTINEL): value for name, value in options if name.startswith(_SENTINEL)}
+    said = given.pop("ssl", "").lower()
+    if said not in ("", "true", "false"):
+        raise ValueError("sentinel_ssl must be true or false")
+    is_secure = said == "true" or (not said and base == "rediss")
+    user, secret = (quote(given.pop(name, ""), safe="") for name in ("username", "password"))
+    shared = {name: value for name, value in options if name.startswith("ssl_")} if is_secure else {}
+    credentials = f"{user}:{secret}@" if user or secret else ""
+    return urlunsplit(("rediss" if is_secure else "redis", credentials + host, "", urlencode(shared | given), ""))
 
 
 def _node(host: str, default_port: int) -> tuple[str, int]:

@@ -12,12 +12,21 @@ from redis.sentinel import Sentinel
 
 from .address import Address, ServerKind, parse_address
 from .cluster import ClusterClient
+from .script import WholeScript
 
 MOST_CONNECTIONS = 10_000
 """More than any process has threads: at the library's own limit, 100, the next caller fails as if Redis were down."""
 
 _DRIVER = DriverInfo()
 """What connections say of themselves. Made once: the library would read its own package's metadata for each, 3 ms."""
+
+
+class Client(redis.Redis):
+    """The library's client, with scripts that need no right to load them."""
+
+    def register_script(self, script: Any) -> WholeScript:
+        """A script to be run later."""
+        return WholeScript(self, script)
 
 
 def request_client(url: str, timeout_seconds: float) -> redis.Redis:
@@ -43,11 +52,11 @@ def open_client(url: str, *, retry: Retry | None = None, **options: Any) -> redi
     options = {"max_connections": MOST_CONNECTIONS, "driver_info": _DRIVER, **options}
     match address.kind:
         case ServerKind.ONE:
-            return redis.Redis.from_url(url, retry=retry, decode_responses=False, **options)
+            return Client.from_url(url, retry=retry, decode_responses=False, **options)
         case ServerKind.SENTINEL:
             return _primary(address, retry, options)
         case ServerKind.CLUSTER:
-            return cast("redis.Redis", ClusterClient(address.nodes, **_own_options(address), **options))
+            return cast("redis.Redis", ClusterClient(address.nodes, **_own_options(address.url), **options))
         case _:
             assert_never(address.kind)
 
@@ -55,15 +64,16 @@ def open_client(url: str, *, retry: Retry | None = None, **options: Any) -> redi
 def _primary(address: Address, retry: Retry, options: dict[str, Any]) -> redis.Redis:
     """A client that asks the Sentinels for the primary with each new connection."""
     waits = {name: value for name, value in options.items() if name.startswith("socket_")}
-    sentinel = Sentinel(address.nodes, sentinel_kwargs={"retry": Retry(NoBackoff(), 0), **waits})
-    own = {**_own_options(address), "db": address.database}
-    primary: redis.Redis = sentinel.master_for(address.service, retry=retry, **own, **options)
+    of_sentinels = {**_own_options(address.sentinel_url), "retry": Retry(NoBackoff(), 0), **waits}
+    sentinel = Sentinel(address.nodes, sentinel_kwargs=of_sentinels)
+    own = {**_own_options(address.url), "db": address.database}
+    primary: redis.Redis = sentinel.master_for(address.service, Client, retry=retry, **own, **options)
     return primary
 
 
-def _own_options(address: Address) -> dict[str, Any]:
-    """Credentials and options that the URL gives for every server."""
-    options = dict(redis.connection.parse_url(address.url))
+def _own_options(url: str) -> dict[str, Any]:
+    """Credentials and options that a URL gives, for every server of its kind."""
+    options = dict(redis.connection.parse_url(url))
     is_secure = options.pop("connection_class", None) is not None
     for name in ("host", "port", "db"):
         options.pop(name, None)

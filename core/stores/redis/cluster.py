@@ -9,20 +9,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, ClusterPipeline, RedisCluster
-from redis.commands.core import Script
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, RedisClusterException
 from redis.retry import Retry
 
+from ...concurrency import begin_in_each_process, beside
 from ...errors import StoreUnavailable
 from .connection import ThreadConnections, packed
-from .servers import scan
+from .script import WholeScript
+from .servers import OneServer, Servers, scan
 
 REFRESH_SECONDS = 1.0
 """The shortest time between two looks at which server has what, made when one does not answer."""
@@ -42,29 +46,53 @@ class ClusterClient:
     def __init__(self, nodes: Sequence[Address], **options: Any) -> None:
         self._nodes = tuple(nodes)
         self._options = options
-        self._lock = threading.Lock()
         self._cluster: RedisCluster | None = None
+        begin_in_each_process(self._begin)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._connecting: Future[RedisCluster] | None = None
 
     @property
     def cluster(self) -> RedisCluster:
-        """The library's client."""
-        with self._lock:
-            if self._cluster is None:
-                nodes = [ClusterNode(host, port) for host, port in self._nodes]
-                try:
-                    self._cluster = _Cluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **self._options)
-                except RedisClusterException as error:
-                    if isinstance(error.__cause__, redis.RedisError):
-                        raise error.__cause__ from None
-                    raise redis.ConnectionError("Error connecting to the cluster") from error
+        """The library's client. It is made beside: it may ask one server after the other, a caller waits for one."""
+        if self._cluster is not None:
             return self._cluster
+        with self._lock:
+            if self._connecting is None:
+                self._connecting = beside(self._connect)
+            connecting = self._connecting
+        try:
+            self._cluster = connecting.result(self._options.get("socket_timeout"))
+        except FutureTimeout:
+            raise redis.TimeoutError("Timeout connecting to the cluster") from None
+        except BaseException:
+            with self._lock:
+                if self._connecting is connecting:
+                    self._connecting = None
+            raise
+        return self._cluster
+
+    def _connect(self) -> RedisCluster:
+        nodes = [ClusterNode(host, port) for host, port in self._nodes]
+        try:
+            return _Cluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **self._options)
+        except RedisClusterException as error:
+            if isinstance(error.__cause__, redis.RedisError):
+                raise error.__cause__ from None
+            raise redis.ConnectionError("Error connecting to the cluster") from error
+
+    @cached_property
+    def servers(self) -> ClusterServers:
+        """The cluster's servers, with connections that all who use this client share."""
+        return ClusterServers(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.cluster, name)
 
-    def register_script(self, script: str) -> Script:
+    def register_script(self, script: str) -> WholeScript:
         """A script to be run later."""
-        return Script(cast("RedisCluster", self), script.encode())
+        return WholeScript(cast("RedisCluster", self), script.encode())
 
     def close(self) -> None:
         """Closes all connections."""
@@ -124,6 +152,13 @@ class ClusterServers:
         self._connections: dict[str, ThreadConnections] = {}
         self._refresh_at = 0.0
 
+    def place(self, name: bytes) -> str:
+        """The server that has a name, as far as is known now; empty when that is not known."""
+        try:
+            return str(self._node(name).name)
+        except redis.RedisError:
+            return ""
+
     def ask(self, name: bytes, command: bytes) -> Any:
         """The reply to a packed command. Raises redis.RedisError."""
         [reply] = self.ask_all(name, command, 1)
@@ -143,8 +178,9 @@ class ClusterServers:
     def _ask_all(self, name: bytes, commands: bytes, count: int) -> list[Any]:
         try:
             return self._connection(name).ask_all(commands, count)
-        except (redis.ConnectionError, redis.TimeoutError):
-            self._refresh()
+        except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ClusterDownError):
+            if self._is_refresh_due():
+                beside(self._look_again)  # it may wait for several servers, and a request waits for none but its own
             raise
 
     def _connection(self, name: bytes) -> ThreadConnections:
@@ -159,12 +195,15 @@ class ClusterServers:
         with _as_connection_error():
             return self._client.cluster.nodes_manager.get_node_from_slot(key_slot(name))
 
-    def _refresh(self) -> None:
-        """Looks again which server has what: another may have taken the place of one that does not answer."""
+    def _is_refresh_due(self) -> bool:
         now = time.monotonic()
         if now < self._refresh_at:
-            return
+            return False
         self._refresh_at = now + REFRESH_SECONDS
+        return True
+
+    def _look_again(self) -> None:
+        """Looks again which server has what: another may have taken the place of one that does not answer."""
         with suppress(redis.RedisError), _as_connection_error():
             self._client.cluster.nodes_manager.initialize()
 
@@ -196,8 +235,7 @@ class ClusterServers:
                 break
             if any(int(span[0]) <= slot <= int(span[-1]) for span in own["slots"]):
                 return own["node_id"], server
-            self._refresh_at = 0.0
-            self._refresh()
+            self._look_again()
         raise StoreUnavailable("the slot is being moved to another server")
 
     def each(self) -> list[redis.Redis]:
@@ -210,3 +248,8 @@ class ClusterServers:
         for connections in self._connections.values():
             connections.close()
         self._client.close()
+
+
+def servers_of(client: redis.Redis) -> Servers:
+    """The servers behind a client: one, or those of a cluster."""
+    return client.servers if isinstance(client, ClusterClient) else OneServer(client)

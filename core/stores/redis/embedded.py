@@ -220,7 +220,8 @@ class EmbeddedRedis:
             self._write_private(password_file.name, secrets.token_urlsafe(32))
         password = password_file.read_text()
         path = self._home / "redis.sock"
-        if _can_bind(path):
+        # What cannot be printed (a line end, bytes that are not UTF-8) cannot be said in a URL that clients read alike.
+        if str(path).isprintable() and _can_bind(path):
             return f"unix://:{password}@{quote(str(path))}?db=0"
         return f"redis://:{password}@127.0.0.1:{_free_port()}/0"
 
@@ -310,5 +311,7 @@ def _free_port() -> int:
 
 def _quoted(path: Path) -> str:
     """A path as one word of Redis's configuration language."""
-    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    plain = b"".join(
+        b"%c" % byte if 32 <= byte < 127 and byte not in b'"\\' else b"\\x%02x" % byte for byte in os.fsencode(path)
+    )
+    return f'"{plain.decode()}"'

@@ -13,11 +13,11 @@ from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
 from ..base import Removed, Row, ScanPage, SweepFilter
-from .cluster import ClusterClient, ClusterServers
+from .cluster import servers_of
 from .connection import packed
 from .failures import reading, writing
 from .script import Script, load_script
-from .servers import OneServer, Servers
+from .servers import OneServer
 
 ROW_DIGITS = 64
 """A row of a model's index names an entry, and the alias that was written with it, by the last part of their keys: 64
@@ -54,7 +54,7 @@ class RedisIndex:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._servers: Servers = ClusterServers(client) if isinstance(client, ClusterClient) else OneServer(client)
+        self._servers = servers_of(client)
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
         """All entries and aliases of a slot in batches, by a full SCAN over its prefix."""

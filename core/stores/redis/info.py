@@ -1,22 +1,116 @@
-"""The INFO of a Redis server as a `StoreInfo`: version, memory, persistence, policy."""
+"""What a Redis server says of itself as a `StoreInfo`, and what is seen of it: rights, distance, clock."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import redis
 
+from ...keys import names
 from ..base import Persistence, StoreInfo
+from .clock import asked_time
+from .connection import packed
+from .failures import is_denied
+from .rights import missing_rights, user_of
+from .servers import Servers
+
+MEASURED = 3
+"""Round trips of which the shortest counts: the first may open a connection."""
+
+Answer = TypeVar("Answer")
+
+
+def store_info(servers: Servers) -> StoreInfo:
+    """State and configuration of all servers that answer. A few round trips. Raises redis.RedisError when none does."""
+    answers, silent = ask_each(servers, server_info)
+    found = combined_info(answers)
+    round_trip, ahead = _measured(servers)
+    return msgspec.structs.replace(
+        found,
+        servers=len(answers) + len(silent),
+        silent_servers=tuple(silent),
+        user=next(map(user_of, servers.each()), ""),
+        missing_rights=_missing(servers),
+        round_trip_ms=None if round_trip is None else 1000 * round_trip,
+        clock_ahead_seconds=ahead,
+    )
+
+
+def ask_each(servers: Servers, ask: Callable[[redis.Redis], Answer]) -> tuple[list[Answer], list[str]]:
+    """The answers of the servers that give one, a refusal included, and the addresses of the others.
+
+    Raises redis.RedisError when none answers.
+    """
+    answers: list[Answer] = []
+    silent: list[str] = []
+    failure: redis.RedisError | None = None
+    is_reached = False
+    for server in servers.each():
+        try:
+            answers.append(ask(server))
+            is_reached = True
+        except redis.RedisError as error:
+            if is_denied(error):
+                is_reached = True
+            else:
+                failure = failure or error
+                where = server.connection_pool.connection_kwargs
+                silent.append(f"{where.get('host', '')}:{where.get('port', '')}")
+    if failure is not None and not is_reached:
+        raise failure
+    return answers, silent
+
+
+def _measured(servers: Servers) -> tuple[float | None, float | None]:
+    """The round trip in seconds, and by how much this machine's clock is ahead; None for what cannot be found out."""
+    try:
+        moments = [asked_time(servers, time.time) for _ in range(MEASURED)]
+    except redis.RedisError as error:
+        return _distance(servers) if is_denied(error) else None, None
+    best = min(moments, key=lambda moment: moment.round_trip_seconds)
+    return best.round_trip_seconds, -best.base
+
+
+def _distance(servers: Servers) -> float | None:
+    """The round trip of a server that does not say what time it is: its refusal takes as long."""
+    seconds = []
+    for _ in range(MEASURED):
+        began = time.perf_counter()
+        try:
+            servers.ask_all(names.CLOCKS, packed([b"EXISTS", names.CLOCKS]), 1)
+        except redis.RedisError:
+            return None
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def _missing(servers: Servers) -> tuple[str, ...]:
+    try:
+        return missing_rights(lambda commands, count: servers.ask_all(names.CLOCKS, commands, count))
+    except redis.RedisError:
+        return ()  # its server is one of those that do not answer
 
 
 def server_info(server: redis.Redis) -> StoreInfo:
-    """State and configuration of one server. Two round trips. Raises redis.RedisError."""
-    reply = server.info("everything")
+    """State and configuration of one server, as far as its user may know them. Two round trips.
+
+    Raises redis.RedisError.
+    """
+    try:
+        reply = server.info("everything")
+    except redis.ResponseError as error:
+        if not is_denied(error):
+            raise
+        return StoreInfo(kind="redis", persistence=Persistence.UNKNOWN)
+    product = str(reply.get("server_name") or "redis").capitalize()
+    version = reply.get(f"{product.lower()}_version") or reply.get("redis_version", "")
     return StoreInfo(
         kind="redis",
-        version=str(reply.get("redis_version", "")),
+        product=product,
+        version=str(version),
         used_bytes=reply.get("used_memory"),
         max_bytes=reply.get("maxmemory") or None,
         policy=str(reply.get("maxmemory_policy", "")),
@@ -57,9 +151,10 @@ def combined_info(infos: Sequence[StoreInfo]) -> StoreInfo:
     first = min(infos, key=lambda info: [int(part) for part in info.version.split(".") if part.isdecimal()])
     limits = [info.max_bytes for info in infos]
     policies = [info.policy for info in infos]
+    used = [info.used_bytes for info in infos]
     return msgspec.structs.replace(
         first,
-        used_bytes=sum(info.used_bytes or 0 for info in infos),
+        used_bytes=None if None in used else sum(each or 0 for each in used),
         max_bytes=None if None in limits else sum(limit or 0 for limit in limits),
         policy=next((policy for policy in policies if policy.startswith("allkeys")), policies[0]),
         evicted=sum(info.evicted for info in infos),

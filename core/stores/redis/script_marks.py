@@ -12,10 +12,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Any
 
 import redis
 
+from ...keys import names
+from .cluster import ClusterClient
+from .connection import packed
 from .failures import reading, writing
 
 MOST_MARKS = 16
@@ -32,18 +35,24 @@ class ScriptMarks:
         self._client = client
         self._sentence = sentence
 
-    def numbers(self, names: Sequence[str]) -> list[int]:
+    def numbers(self, of: Sequence[str]) -> list[int]:
         """The number of each name, 0 without a mark. One round trip. Raises StoreUnavailable."""
-        digests = [digest for name in names for digest in _digests(self._sentence, name)]
+        digests = [digest for name in of for digest in _digests(self._sentence, name)]
         with reading():
-            exist = cast("Sequence[bool]", self._client.script_exists(*digests))
+            exist = self._run(b"EXISTS", *map(str.encode, digests))
         return [_leading(exist[start : start + MOST_MARKS]) for start in range(0, len(digests), MOST_MARKS)]
 
     def raise_to(self, name: str, number: int) -> None:
         """Makes all marks of a name up to this one, a round trip each. Raises StoreUnavailable or OutcomeUnknown."""
         with writing():
             for each in range(1, number + 1):
-                self._client.script_load(_script(self._sentence, name, each))
+                self._run(b"LOAD", _script(self._sentence, name, each).encode())
+
+    def _run(self, *words: bytes) -> Any:
+        """A script command; of a cluster always to the same server, the one of the names that go with marks."""
+        if isinstance(self._client, ClusterClient):
+            return self._client.servers.ask(names.BYPASS, packed([b"SCRIPT", *words]))
+        return self._client.execute_command(b"SCRIPT", *words)
 
 
 def _script(sentence: str, name: str, number: int) -> str:

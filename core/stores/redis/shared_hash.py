@@ -12,6 +12,8 @@ from typing import Generic, Protocol, TypeVar, cast
 
 import redis
 
+from .cluster import ClusterClient
+from .connection import packed
 from .failures import reading, writing
 from .script import load_script
 
@@ -52,22 +54,29 @@ class SharedHash(Protocol):
 
 
 class RedisHash:
-    """The hash at a key of Redis, without a TTL. Threads may share it."""
+    """The hash at a key of Redis, without a TTL. Threads may share it.
+
+    In a cluster its server is asked straight: the client would sleep while the cluster is down, and requests read this.
+    """
 
     def __init__(self, client: redis.Redis, key: bytes) -> None:
         self._client = client
+        self._cluster = client.servers if isinstance(client, ClusterClient) else None
         self._key = key.decode()
         self._swap = client.register_script(_SWAP_FIELD)
 
     def get(self, field: str) -> bytes:
         """The value of a field."""
-        with reading():
-            return cast("bytes | None", self._client.hget(self._key, field)) or b""
+        return self.get_many([field])[0]
 
     def get_many(self, fields: Sequence[str]) -> list[bytes]:
         """The value of each field."""
         with reading():
-            values = cast("list[bytes | None]", self._client.hmget(self._key, list(fields)))
+            if self._cluster is not None:
+                key = self._key.encode()
+                values = self._cluster.ask(key, packed([b"HMGET", key, *(field.encode() for field in fields)]))
+            else:
+                values = cast("list[bytes | None]", self._client.hmget(self._key, list(fields)))
         return [value or b"" for value in values]
 
     def fields(self) -> list[str]:

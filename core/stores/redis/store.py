@@ -15,11 +15,14 @@ from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
 from ..base import Claim, Removal, Removed, StoredAs, StoreInfo, Write
+from ..clock import Clock
 from .clients import patient_client, request_client
+from .clock import RedisClock
+from .cluster import ClusterServers, servers_of
 from .connection import packed
 from .failures import reading, translated, writing
 from .index import LAYOUT, RedisIndex
-from .info import combined_info, server_info
+from .info import ask_each, store_info
 from .script import Script, load_script
 from .servers import OneServer
 
@@ -43,9 +46,24 @@ _RELEASE = Script(load_script(__file__, "release"))
 class RedisStore(RedisIndex):
     """Entries and records on one Redis (6.2 or later). Threads may share it; a fork gets connections of its own."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, clock: Clock | None = None) -> None:
         super().__init__(client)
+        self._own_clock: RedisClock | None = None
+        if clock is None:
+            clock = self._own_clock = RedisClock(self._servers)
+        self._clock = clock
         self._records: dict[bytes, tuple[bytes, InvalidationRecord]] = {}
+
+    @property
+    def clock(self) -> Clock:
+        """Redis' clock, unless another was given."""
+        return self._clock
+
+    @property
+    def place_of(self) -> Callable[[Slot], str] | None:
+        """Names the server of a cluster that has a slot; None for a single server."""
+        servers = self._servers
+        return (lambda slot: servers.place(slot.record)) if isinstance(servers, ClusterServers) else None
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """The values at these digests, None where there is none, and the slot's record, by one MGET."""
@@ -74,17 +92,21 @@ class RedisStore(RedisIndex):
         """The slot's record, made with a new random incarnation when there is none (or none that can be read)."""
         with writing():
             fresh = encode_record(new_record())
-            self._client.set(slot.record, fresh, nx=True)
+            self._ask(slot.record, b"SET", fresh, b"NX")
             self._list_namespace(slot)  # after it: see `unlist`
-            record = self._parse(slot, cast("bytes | None", self._client.get(slot.record)))
+            record = self._parse(slot, self._ask(slot.record, b"GET"))
             if record is None:
-                self._client.set(slot.record, fresh)
+                self._ask(slot.record, b"SET", fresh)
                 record = decode_record(fresh)
             return record
 
+    def _ask(self, name: bytes, command: bytes, *words: bytes) -> Any:
+        """Straight to the server that has the name: a cluster's client would sleep while its cluster is down."""
+        return self._servers.ask(name, packed([command, name, *words]))
+
     def _list_namespace(self, slot: Slot) -> None:
         try:
-            self._client.sadd(names.NAMESPACES, slot.namespace)
+            self._ask(names.NAMESPACES, b"SADD", slot.namespace.encode())
         except redis.ResponseError:
             # A full server does not take this and does take what follows; whatever else it refuses, it will say then.
             return
@@ -96,8 +118,9 @@ class RedisStore(RedisIndex):
     def _listed_record(self, slot: Slot) -> bytes | None:
         """A record as it is stored, its namespace listed again: sweeps are found by that list, and it may be lost."""
         if not isinstance(self._servers, OneServer):
-            self._list_namespace(slot)
-            return cast("bytes | None", self._client.get(slot.record))
+            with reading():  # whatever fails here, the record is as it was
+                self._list_namespace(slot)
+                return cast("bytes | None", self._ask(slot.record, b"GET"))
         commands = packed([b"SADD", names.NAMESPACES, slot.namespace.encode()]) + packed([b"GET", slot.record])
         _, record = self._servers.ask_all(slot.record, commands, 2)  # whether it was listed: see _list_namespace
         if isinstance(record, redis.RedisError):
@@ -254,19 +277,33 @@ class RedisStore(RedisIndex):
         return left / 1000 if left >= 0 else None
 
     def info(self) -> StoreInfo:
-        """Version, memory, policy, role and persistence, from INFO: a cluster's servers are combined."""
+        """Version, memory, policy, role, persistence, rights, distance and clock: what its user may find out.
+
+        A cluster's servers are combined: those that answer.
+        """
         with reading():
-            return combined_info([server_info(server) for server in self._servers.each()])
+            return store_info(self._servers)
 
     def ping(self) -> None:
-        """Raises StoreUnavailable unless the server answers."""
+        """Raises StoreUnavailable unless the server answers; in a cluster, one of them."""
         with reading():
-            for server in self._servers.each():
-                server.time()  # one whose last save failed refuses a PING
+            ask_each(self._servers, lambda server: server.time())  # one whose last save failed refuses a PING
 
     def close(self) -> None:
         """Closes all connections."""
+        if self._own_clock is not None:
+            self._own_clock.close()
         self._servers.close()
+
+
+def stores_of(
+    request: redis.Redis, patient: redis.Redis, *, clock: Clock | None = None
+) -> tuple[RedisStore, RedisStore]:
+    """A store for requests and one for operators, with one clock, which the second one closes."""
+    second = RedisStore(patient, clock=clock)
+    if second._own_clock is not None:
+        second._own_clock.first = servers_of(request)
+    return RedisStore(request, clock=second.clock), second
 
 
 @lru_cache(maxsize=4096)

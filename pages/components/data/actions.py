@@ -195,7 +195,7 @@ def add_schedule(
             soft=soft,
             hold_seconds=hold_seconds,
         ),
-        lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - time.time())}.",
+        lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - context.now())}.",
     )
 
 
@@ -213,7 +213,7 @@ def resume_schedule(schedule: Schedule) -> None:
     perform(
         "schedule",
         lambda: _schedules().resume(schedule.id, actor=context.trail()),
-        lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - time.time())}.",
+        lambda resumed: f"Resumed: it runs next in {duration(resumed.next_run_at - context.now())}.",
     )
 
 

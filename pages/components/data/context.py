@@ -30,6 +30,11 @@ def services() -> Services:
     return bootstrap(Settings(), operator_timeout_seconds=READ_SECONDS)
 
 
+def now() -> float:
+    """The time by the clock that stored times go by, in Unix seconds."""
+    return services().clock()
+
+
 @st.cache_resource(show_spinner=False)
 def readings() -> Readings:
     """Shared readings of the cache's Redis."""

@@ -6,7 +6,6 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,7 +14,7 @@ import msgspec
 from core.access import AuditRecord
 from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries
-from core.errors import StoreUnavailable
+from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import Invalidation, InvalidationState, Schedule
 from core.keys import Slot
 from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
@@ -107,7 +106,7 @@ def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket
 def gauge_buckets(range_name: str) -> list[GaugeBucket]:
     """What was stored and evicted during a range; empty without Redis, where nothing is sampled."""
     kept, window = context.services().gauges, RANGES[range_name]
-    return kept.series(window.seconds, window.step, ends_at=time.time()) if kept is not None else []
+    return kept.series(window.seconds, window.step, ends_at=context.now()) if kept is not None else []
 
 
 def gauges(view: View) -> Sequence[GaugeBucket]:
@@ -144,7 +143,7 @@ def known_models() -> list[str]:
 @shared(readings)
 def requests(where: RequestFilter, seconds: float) -> list[RequestRecord]:
     """The latest requests that match, of the last `seconds` unless the filter names a moment itself."""
-    starts_at = time.time() - seconds if where.starts_at is None else where.starts_at
+    starts_at = context.now() - seconds if where.starts_at is None else where.starts_at
     return context.services().metrics.recent(MOST_REQUESTS, msgspec.structs.replace(where, starts_at=starts_at))
 
 
@@ -175,7 +174,7 @@ def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
     """The page of entries after a place, and how many the index lists."""
     built = context.services()
     slots = [Slot(chosen.namespace, bucket) for bucket in range(built.settings.buckets)]
-    where = chosen.where(time.time())
+    where = chosen.where(context.now())
     page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
     return page, count_listed(built.store, slots, where)
 
@@ -274,19 +273,19 @@ def pairs(namespace: str) -> list[Pair]:
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def evidence(view: EvidenceView) -> EvidenceReport:
     """What the evidence of a namespace says."""
-    return context.services().evidence.report(view.namespace, since=evidence_since(view.window, time.time()))
+    return context.services().evidence.report(view.namespace, since=evidence_since(view.window, context.now()))
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def evidence_of_all(window: str) -> list[EvidenceReport]:
     """What the evidence of each namespace says."""
-    return context.services().evidence.reports(since=evidence_since(window, time.time()))
+    return context.services().evidence.reports(since=evidence_since(window, context.now()))
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
     """The recorded lookups of a namespace, replayed at all thresholds."""
-    return context.services().evidence.replay(view.namespace, since=evidence_since(view.window, time.time()))
+    return context.services().evidence.replay(view.namespace, since=evidence_since(view.window, context.now()))
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
@@ -315,7 +314,10 @@ def bypassed() -> list[Bypassed]:
 def alerts() -> list[Alert]:
     """The alerts that fire now."""
     built = context.services()
-    recent = built.metrics.summary(built.alert_board.rules.window_seconds)
+    try:
+        recent = built.metrics.summary(built.alert_board.rules.window_seconds)
+    except NotPermitted:  # there are alerts that need no figures, one of them says so
+        recent = None
     return built.alert_board.look(recent, built.health.check())
 
 
@@ -331,11 +333,16 @@ def alive_workers() -> int:
     return sum(pool.workers for pool in _pools())
 
 
+def failing_pools() -> list[Pool]:
+    """The pools whose workers keep ending as soon as they start."""
+    return [pool for pool in pools().value or [] if pool.failing]
+
+
 def _pools() -> list[Pool]:
     client = context.services().queue_redis
     if client is None:
         raise StoreUnavailable(NO_QUEUE)
-    return WorkerPools(client).alive()
+    return WorkerPools(client, clock=context.services().clock).alive()
 
 
 @shared(queue_readings)

@@ -14,7 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from cachetools import LRUCache
 
-from core.errors import CacheError, OutcomeUnknown, StoreUnavailable, WriteRefused
+from core.errors import CacheError, NotPermitted, OutcomeUnknown, StoreUnavailable, WriteRefused
 
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
@@ -80,6 +80,8 @@ class Readings:
                 return _stale(kept, self.error)
             try:
                 fresh = Reading(read(), now, generation)
+            except NotPermitted as error:  # the server answers, and all else may be read
+                return _stale(kept, str(error))
             except FAILURES as error:
                 self._failed(error, now)
                 return _stale(kept, str(error))

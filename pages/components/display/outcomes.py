@@ -61,6 +61,10 @@ _FOUND = {
 
 _WHY = {
     "absent": "Nothing was stored for this request.",
+    "may be the user's own": (
+        "Nothing was stored for this request of this user. Its answer may be the user's own, so those that others got "
+        "were not looked at."
+    ),
     "may be material": (
         "Nothing was stored for exactly this request, and its text may be material to work on, where case, spaces "
         "and punctuation count."
@@ -68,6 +72,7 @@ _WHY = {
     "invalidated": "An invalidation hides the answer that was stored.",
     "expired": "The stored answer was past its TTL.",
     "corrupt": "The stored entry could not be read, so it was not used.",
+    "clock": "The stored entry is from the future: the process that wrote it had a wrong clock, so it was not used.",
     "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
     "no-record": "The namespace was new, or its invalidation record had been lost.",
     "far": "No question near enough was answered before.",
@@ -81,6 +86,8 @@ _WHY = {
     "max-age": "The stored answer was older than the request allows.",
     "no-cache": "The request asked for a fresh answer.",
     "store-down": "Redis did not answer, so the provider was asked.",
+    "store-timeout": "Redis did not answer in the time that requests wait for it, so the provider was asked.",
+    "not-permitted": "Redis' user may not run a command that this takes, so the provider was asked; Health says which.",
     "collapsed": "Another caller had sent an equal request; both got its answer.",
     "only-if-cached": "The request allowed cached answers only, and there was none.",
     "revalidating": "The answer was past its TTL; a worker refreshes it.",
@@ -90,7 +97,7 @@ _WHY = {
     "bypass-switch": "The bypass switch of this namespace is on.",
     "endpoint": "The cache does not handle this kind of request.",
     "stateful": "The answer depends on state at the provider.",
-    "hosted-tool": "The request lets the provider use tools, which look things up or act.",
+    "hosted-tool": "The request lets the provider look things up, or act.",
     "audio": "Audio answers expire at the provider.",
     "no-user": "The question is personal, and the request names no user.",
     "too-large": "The request is larger than the cache allows.",
@@ -109,9 +116,11 @@ _BRIEFLY_FOUND = {
 _BRIEFLY = {
     "absent": "nothing stored",
     "may be material": "nothing stored; may be material, so compared exactly",
+    "may be the user's own": "nothing stored for this user; may be the user's own",
     "invalidated": "hidden by an invalidation",
     "expired": "past its TTL",
     "corrupt": "entry not readable",
+    "clock": "written by a wrong clock",
     "incarnation": "record was lost",
     "no-record": "new namespace or lost record",
     "far": "no near question",
@@ -125,6 +134,8 @@ _BRIEFLY = {
     "max-age": "older than allowed",
     "no-cache": "fresh answer requested",
     "store-down": "Redis did not answer",
+    "store-timeout": "Redis did not answer in time",
+    "not-permitted": "Redis' user may not",
     "collapsed": "shared another's answer",
     "only-if-cached": "only cached answers allowed",
     "revalidating": "past its TTL, being refreshed",
@@ -134,7 +145,7 @@ _BRIEFLY = {
     "bypass-switch": "bypass switch is on",
     "endpoint": "kind of request not handled",
     "stateful": "depends on the provider's state",
-    "hosted-tool": "provider uses tools",
+    "hosted-tool": "provider looks things up",
     "audio": "spoken answer",
     "no-user": "personal, names no user",
     "too-large": "request too large",
@@ -167,6 +178,9 @@ _NOT_STORED = {
     "no-store": "Its TTL is 0.",
     "no-cache": "The invalidation record could not be read before it was generated.",
     "store-down": "Redis did not answer.",
+    "store-timeout": "Redis did not answer in the time that requests wait for it.",
+    "not-permitted": "Redis' user may not run a command that this takes; Health says which.",
+    "writes-refused": "Redis takes no writes now.",
     "too-large": "It is larger than the cache allows.",
     "unencodable": "It holds a value that cannot be stored.",
     "refused-invalidated": "It was invalidated while it was being generated.",
@@ -182,11 +196,12 @@ _NOT_STORED = {
     "refusal": "The model refused to answer.",
     "empty": "It is empty.",
     "tool-call": "It calls tools.",
-    "hosted-tool": "The provider used tools for it, which look things up or act.",
+    "hosted-tool": "The provider looked things up for it, or acted.",
     "finish-reason": "Its finish reason is not known to the cache.",
     "audio": "Audio answers expire at the provider.",
     "not-a-number": "It holds a number that JSON cannot represent.",
     "shape": "It does not have the form of an answer.",
+    "unclear": "Its stream can be put together in more ways than one.",
 }
 
 
@@ -207,6 +222,24 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
 def why_not_stored(reason: str) -> str:
     """One sentence with the reason why a fresh answer was not stored."""
     return _NOT_STORED.get(reason, "")
+
+
+_OWN = {
+    "setting": "in this namespace a named user shares nothing",
+    "no-rule": "no rule says that the question is the same for everybody",
+    "kind": "this kind of question is not the same for everybody",
+    "long": "the question is longer than the rules look at",
+    "language": "the question is not in a language that the rules know",
+    "first-person": "the question speaks in the first person",
+    "account": "the question is of an account, an order or the like",
+    "earlier": "an earlier turn is not surely the same for everybody",
+    "not-text": "the question is not only text",
+}
+
+
+def why_own(reason: str) -> str:
+    """Why an answer is the named user's alone, as half a sentence."""
+    return _OWN.get(reason) or plain(reason)
 
 
 def why_forgone(caution: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -62,7 +61,7 @@ def read_only_note() -> None:
 def detail(found: FoundEntry) -> None:
     """Draws the entry with its answer as text; nothing of it is interpreted."""
     entry, header = found.entry, found.entry.header
-    now = time.time()
+    now = context.now()
     words, icon, colour = look_of(found, now)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from core.entries import (
     EntryPage,
     Place,
 )
-from pages.components.data import queries
+from pages.components.data import context, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, many
@@ -43,7 +42,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[EntryPage, int]]:
     """The page to show; a reading without a value when there is none."""
-    now = time.time()
+    now = context.now()
     kept: Snapshot | None = st.session_state.get(SNAPSHOT)
     if kept is not None and (kept.chosen, kept.place) == (chosen, place):
         is_held = st.session_state.get("entries-selected", False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from core.access import Action
@@ -40,7 +38,7 @@ def active() -> None:
 
 def _active_card(one: Invalidation) -> None:
     words, icon, colour = STATES[one.state]
-    left = one.due_at - time.time()
+    left = one.due_at - context.now()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(words, icon=icon, color=colour)
         st.markdown(literal(str(one.criteria), 120), width="content")

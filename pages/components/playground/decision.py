@@ -118,6 +118,8 @@ def _details(turn: Turn, answer: Answer) -> None:
         st.caption(
             f"TTL class {literal(explanation.ttl.ttl_class)} by the rule {literal(explanation.ttl.rule)}{saw}: {lasts}."
         )
+    if explanation.own:
+        st.caption(f"The answer is this user's alone: {outcomes.why_own(explanation.own)}.")
     st.markdown("**Where the time went**")
     st.plotly_chart(
         charts.steps(_steps(answer)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from core.access import Action
@@ -18,7 +16,7 @@ from pages.components.shell.permissions import read_only
 
 def card(schedule: Schedule, latest: dict[str, Invalidation]) -> None:
     """Draws one schedule: what, when, by whom, what its last run did; and its buttons."""
-    now = time.time()
+    now = context.now()
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if not schedule.enabled:

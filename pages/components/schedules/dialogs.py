@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -49,7 +48,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def ask(asked: Asked, criteria_at: Callable[[float], Criteria], namespace: str) -> None:
     """Opens the dialog with a preview of this moment, or with the reason why there is none."""
     try:
-        criteria = msgspec.structs.replace(criteria_at(time.time()), namespace=namespace)
+        criteria = msgspec.structs.replace(criteria_at(context.now()), namespace=namespace)
         preview = context.services().invalidation.preview(criteria)
     except CacheError as error:
         st.session_state["schedule-asked"] = msgspec.structs.replace(asked, problem=str(error))
@@ -92,7 +91,7 @@ def _selected(draft: Draft) -> str:
     words = [f"older than {fields.age:g} {fields.unit}"] if fields.age_seconds is not None else []
     rest = tuple(name for name in fields.selectors if name != "age")
     if rest:
-        words.insert(0, str(msgspec.structs.replace(fields, selectors=rest).criteria(time.time())))
+        words.insert(0, str(msgspec.structs.replace(fields, selectors=rest).criteria(context.now())))
     return f"{', '.join(words)} in {fields.namespace}"
 
 

@@ -51,6 +51,12 @@ def login_section() -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
+def address_in_browsers(settings: Settings | None) -> str | None:
+    """Where browsers see the console, as its login says; None without a login."""
+    section = (login_secrets(settings).get("auth") if settings is not None else None) or login_section()
+    return str(section["redirect_uri"]) if section.get("redirect_uri") else None
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether an address of this machine can be reached from this machine only. An unset one means all addresses."""
     if host == "localhost":
@@ -118,8 +124,8 @@ def _weakened(option: Option) -> Iterator[str]:
     hosts = option("server.allowedHosts") or []
     if not hosts or "*" in hosts:
         yield "server.allowedHosts: must name the hosts of the console: without them other web sites can reach it."
-    if "*" in (option("server.corsAllowedOrigins") or ()):
-        yield "server.corsAllowedOrigins: must not be *: any web site could act through a visitor's browser."
+    if option("server.corsAllowedOrigins"):
+        yield "server.corsAllowedOrigins: must be empty: other web sites could act through a visitor's browser."
     if option("server.xsrfCookieSameSite") == "none":
         yield "server.xsrfCookieSameSite: must not be none: other web sites would get the cookie sent."
     if option("server.trustedUserHeaders") not in ({}, None, "", "{}"):
@@ -175,4 +181,15 @@ def refuse_to_serve() -> Settings | None:
     has_login()
     if reasons:
         sys.exit("The console does not start.\n" + "\n".join(reasons))
+    _know_own_address()
     return settings
+
+
+def _know_own_address() -> None:
+    """Has Streamlit know the console by the address that it listens on.
+
+    A literal address: no other site can make one its own, as it can a name.
+    """
+    address, hosts = config.get_option("server.address"), config.get_option("server.allowedHosts")
+    if is_loopback(address) and address not in hosts:
+        config.set_option("server.allowedHosts", [*hosts, address])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Container
 
 import msgspec
@@ -10,7 +9,7 @@ import streamlit as st
 
 from core.bans import Criteria
 from core.errors import InvalidInput
-from pages.components.data import queries
+from pages.components.data import context, queries
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",
@@ -228,6 +227,6 @@ def now_criteria(fields: Fields) -> tuple[Criteria | None, str]:
     if not fields.selectors:
         return None, ""
     try:
-        return fields.criteria(time.time()), ""
+        return fields.criteria(context.now()), ""
     except InvalidInput as error:
         return None, f"{error.field.replace('_', ' ')}: {error.problem}"

@@ -19,7 +19,7 @@ from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
 from pages.components.server import server_checks
 from pages.components.shell import alert_banner, bypass_banner, login
-from pages.components.shell.alert_banner import START_WORKERS
+from pages.components.shell.alert_banner import FAILING_WORKERS, START_WORKERS
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FAVICON = str(ASSETS / "favicon.svg")
@@ -126,7 +126,11 @@ def _connection() -> None:
         elif now.in_memory:
             st.badge("No Redis: in memory", icon=":material/memory:", color="orange")
         elif now.store is not None:
-            st.badge(f"Redis {_version(now.store)}", icon=":material/check_circle:", color="green")
+            st.badge(
+                f"{now.store.product or 'Redis'} {_version(now.store)}".strip(),
+                icon=":material/check_circle:",
+                color="green",
+            )
         if now.workers is None:
             st.badge("Workers unknown", icon=":material/help:", color="gray")
         elif now.workers:
@@ -190,5 +194,8 @@ def nothing_yet(reading: Reading[Any]) -> None:
 
 def no_worker_notice(what: str) -> None:
     """Warns that no worker is alive, with what that means and how to start one."""
+    if queries.failing_pools():
+        st.warning(f"{FAILING_WORKERS}: {what}", icon=":material/engineering:")
+        return
     st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
     st.code(START_WORKERS, language="shell")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from core.errors import CacheError
@@ -40,7 +38,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
         return False
     threshold = built.thresholds.current(identity.namespace)
     with st.spinner("Looking for the nearest questions…"):
-        found = built.semantic.explain(built.store, built.cache.slot, identity, time.time(), k=SHOWN + 1)
+        found = built.semantic.explain(built.store, built.cache.slot, identity, context.now(), k=SHOWN + 1)
     if heading:
         st.markdown(heading)
     near = [neighbour for neighbour in found if neighbour.key != identity.key][:SHOWN]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit import config
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from core.settings import Settings
 from pages.components.server import server_checks
@@ -70,6 +73,7 @@ def test_without_a_login_nobody_else_may(address):
         ("server.allowedHosts", None),
         ("server.allowedHosts", ["localhost", "*"]),
         ("server.corsAllowedOrigins", ["*"]),
+        ("server.corsAllowedOrigins", ["https://other.example.org"]),
         ("server.xsrfCookieSameSite", "none"),
         ("server.trustedUserHeaders", {"X-User": "email"}),
         ("server.trustedUserHeaders", '{"X-User": "email"}'),
@@ -131,6 +135,60 @@ def test_settings_are_a_login_section():
     )
     assert server_checks.login_secrets(settings) == {"auth": SECTION}
     assert server_checks.login_secrets(Settings()) == {}
+
+
+@pytest.fixture
+def listening() -> Iterator[Callable[[str], None]]:
+    """Has Streamlit listen at an address, as `--server.address` does."""
+    names = ("server.address", "server.allowedHosts")
+    before = {name: config.get_option(name) for name in names}
+
+    def at(address: str) -> None:
+        config.set_option("server.address", address)
+
+    yield at
+    for name, value in before.items():
+        config.set_option(name, value)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("::1", "[::1]:8501"),
+        ("127.1.2.3", "127.1.2.3:8501"),
+        ("127.0.0.1", "127.0.0.1:8501"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_the_address_that_it_listens_on_is_a_name_of_the_console(listening, address, host):
+    listening(address)
+    server_checks._know_own_address()
+    assert is_host_allowed(host), "as Streamlit sees it"
+    assert not is_host_allowed("evil.example")
+    once = list(config.get_option("server.allowedHosts"))
+    server_checks._know_own_address()
+    assert config.get_option("server.allowedHosts") == once
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "encore.example.org", None])
+def test_an_address_for_others_adds_no_name(listening, address):
+    listening(address)
+    before = list(config.get_option("server.allowedHosts"))
+    server_checks._know_own_address()
+    assert config.get_option("server.allowedHosts") == before
+
+
+def test_the_address_in_browsers_is_the_logins():
+    settings = Settings(
+        console_url="https://encore.example.org/",
+        oidc_metadata_url=SECTION["server_metadata_url"],
+        oidc_client_id="encore",
+        oidc_client_secret="s",
+        oidc_cookie_secret=SECTION["cookie_secret"],
+    )
+    assert server_checks.address_in_browsers(settings) == "https://encore.example.org/oauth2callback"
+    assert server_checks.address_in_browsers(Settings()) is None
+    assert server_checks.address_in_browsers(None) is None
 
 
 def test_a_page_that_may_not_be_served_shows_why_and_nothing_else(open_page, services, monkeypatch):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
+from core.errors import OutcomeUnknown, StoreUnavailable
 from core.keys.names import Slot
 from core.settings import Settings
 from core.stores.redis.address import Address, ServerKind, parse_address
@@ -38,7 +42,35 @@ from tests.stores.test_contract import put
             ServerKind.SENTINEL,
             (("a", 26_379), ("b", 2)),
             "redis://:p@a/3",
-            {"service": "main", "database": 3},
+            {"service": "main", "database": 3, "sentinel_url": "redis://a"},
+        ),
+        (
+            "redis+sentinel://:p@a:1/main?sentinel_username=ann&sentinel_password=s%2F1&socket_timeout=2",
+            ServerKind.SENTINEL,
+            (("a", 1),),
+            "redis://:p@a:1?socket_timeout=2",
+            {"service": "main", "sentinel_url": "redis://ann:s%2F1@a:1"},
+        ),
+        (
+            "rediss+sentinel://a:1/main?ssl_ca_certs=x",
+            ServerKind.SENTINEL,
+            (("a", 1),),
+            "rediss://a:1?ssl_ca_certs=x",
+            {"service": "main", "sentinel_url": "rediss://a:1?ssl_ca_certs=x"},
+        ),
+        (
+            "rediss+sentinel://a:1/main?ssl_ca_certs=x&sentinel_ssl=false",
+            ServerKind.SENTINEL,
+            (("a", 1),),
+            "rediss://a:1?ssl_ca_certs=x",
+            {"service": "main", "sentinel_url": "redis://a:1"},
+        ),
+        (
+            "redis+sentinel://a:1/main?sentinel_ssl=true&sentinel_ssl_ca_certs=y",
+            ServerKind.SENTINEL,
+            (("a", 1),),
+            "redis://a:1",
+            {"service": "main", "sentinel_url": "rediss://a:1?ssl_ca_certs=y"},
         ),
     ],
 )
@@ -65,6 +97,8 @@ def test_an_address_is_taken_apart(url, kind, nodes, one, rest):
         ("redis+cluster://h/1", "no databases"),
         ("redis+sentinel://h", "names no service"),
         ("redis+sentinel://h/main/db", "the database"),
+        ("redis+sentinel://h/main?sentinel_ssl=perhaps&sentinel_password=canary", "sentinel_ssl must be"),
+        ("redis://h?sentinel_password=canary", "are for redis\\+sentinel"),
     ],
 )
 def test_what_is_wrong_is_said_without_the_password(url, problem):
@@ -117,6 +151,72 @@ def test_a_sentinel_is_asked_for_the_primary_and_for_the_next_one(tmp_path: Path
         finally:
             sentinel.kill()
             sentinel.wait()
+
+
+@contextmanager
+def a_sentinel(home: Path, binary: ServerBinary, *lines: str, port: int) -> Iterator[None]:
+    configuration = home / "sentinel.conf"
+    configuration.write_text("\n".join((f"dir {home}", "bind 127.0.0.1", *lines, "")))
+    configuration.chmod(0o600)
+    sentinel = subprocess.Popen([binary.path, configuration, "--sentinel"], stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None)
+        yield
+    finally:
+        sentinel.kill()
+        sentinel.wait()
+
+
+def is_reached(url: str) -> bool:
+    store = RedisStore(patient_client(url, 2.0))
+    try:
+        return put(store, Slot("sentinel", 0), "a question") is not None
+    finally:
+        store.close()
+
+
+def test_sentinels_may_have_a_password_of_their_own(tmp_path: Path, redis_binary: ServerBinary):
+    with Listening(tmp_path / "a", binary=redis_binary, durable=False) as server:
+        port, of_server = free_port(), server.url.rpartition(":")[2].partition("/")[0]
+        watch = (f"sentinel monitor main 127.0.0.1 {of_server} 1", "sentinel auth-pass main secret")
+        with a_sentinel(tmp_path, redis_binary, f"port {port}", "requirepass canary%2", *watch, port=port):
+            address = f"redis+sentinel://:secret@127.0.0.1:{port}/main"
+            until(lambda: is_reached(f"{address}?sentinel_password=canary%252"))
+            for wrong in ("", "?sentinel_password=canary"):
+                with pytest.raises(
+                    StoreUnavailable, match=r"Sentinels refuse the password.*sentinel_password"
+                ) as caught:
+                    is_reached(address + wrong)
+                assert "canary" not in str(caught.value)
+
+
+def test_sentinels_and_servers_may_speak_tls(tmp_path: Path, redis8_binary: ServerBinary):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    secure = (f"tls-cert-file {certificate}", f"tls-key-file {key}", f"tls-ca-cert-file {certificate}")
+    port, of_sentinel = free_port(), free_port()
+    options = (*secure, "tls-auth-clients no", "tls-replication yes", f"tls-port {port}")
+    with (
+        Listening(tmp_path / "a", binary=redis8_binary, durable=False, options=options),
+        a_sentinel(
+            tmp_path,
+            redis8_binary,
+            *(*secure, "tls-auth-clients no", "tls-replication yes", f"tls-port {of_sentinel}", "port 0"),
+            *("requirepass canary", f"sentinel monitor main 127.0.0.1 {port} 1", "sentinel auth-pass main secret"),
+            port=of_sentinel,
+        ),
+    ):
+        url = f"rediss+sentinel://:secret@127.0.0.1:{of_sentinel}/main?ssl_ca_certs={certificate}"
+        until(lambda: is_reached(f"{url}&sentinel_password=canary"))
+        with pytest.raises((StoreUnavailable, OutcomeUnknown)):
+            is_reached(f"{url}&sentinel_password=canary&sentinel_ssl=false")
 
 
 def has(server: RedisServer, slot: Slot, prompt: str) -> bool:

@@ -161,7 +161,7 @@ def test_the_bypass_switch_reaches_all_processes_of_a_cluster(cluster, namespace
 
 def test_copies_on_a_cluster_end_with_the_record_of_their_own_bucket(cluster, namespace):
     store = RedisStore(patient_client(cluster.url))
-    copies = LocalCache(store, seconds=1, max_bytes=1_000_000, monotonic=lambda: 1000.0)
+    copies = LocalCache(store, seconds=1, max_bytes=1_000_000, clock=time.time, monotonic=lambda: 1000.0)
     slots = [Slot(namespace, bucket) for bucket in (0, 1)]
     for slot in slots:
         copies.request_grant(slot)

@@ -76,9 +76,27 @@ def test_the_password_is_in_files_of_the_owner_alone_and_on_no_command_line(redi
     assert "redis-server" in command.stdout
 
 
-def test_a_home_with_spaces_and_quotes_in_its_name_works(redis_binary, tmp_path):
-    with EmbeddedRedis(tmp_path / 'a "quoted" home', binary=redis_binary) as server, connect(server) as client:
-        assert client.ping() is True
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [
+        ('a "quoted" home', "unix"),
+        ("it's", "unix"),
+        ("a#b?c=d&e%20f;g:h@i,j", "unix"),
+        ("back\\slash $HOME", "unix"),
+        ("Zażółć gęślą 家", "unix"),
+        ("two\nlines", "redis"),
+        ("a\ttab", "redis"),
+        (os.fsdecode(b"latin\xe9"), "redis"),
+        ("l" * 120, "redis"),
+    ],
+)
+def test_a_home_of_whatever_name_works(redis_binary, tmp_path, name, scheme):
+    home = tmp_path / name
+    with EmbeddedRedis(home, binary=redis_binary) as server, connect(server) as client:
+        assert urlsplit(server.url).scheme == scheme
+        client.set("kept", "yes")
+        assert running_url(home) == server.url
+    assert list((home / "redis").iterdir()), "and its data are there"
 
 
 def test_data_password_and_url_survive_a_restart(redis_binary, tmp_path):

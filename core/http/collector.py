@@ -1,0 +1,112 @@
+"""What a stream comes to: collected event by event while it is passed on. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..errors import IncompleteStream, UnclearStream
+from ..wire import DONE, Assembly, Event, ResponseAssembly, is_quickly_read
+from .inbound import Inbound, decode_json
+
+MOST_COLLECTED_BYTES: Final = 16_000_000
+MOST_WHOLE_BYTES: Final = 4_000_000
+MOST_CONTAINERS: Final = 20_000
+"""A longer stream, and a larger answer in one piece, are passed on and not looked at."""
+
+
+class Collector:
+    """What has come of a stream, and what it comes to. Read the answer from `body` once it `is_over`."""
+
+    def __init__(self, inbound: Inbound) -> None:
+        request = inbound.request
+        is_chat = request.endpoint != "responses"
+        self.size = 0
+        self.is_over = False
+        """Whether it is known what the stream comes to."""
+        self.is_clear = True
+        """Whether it may still come to an answer that can be kept."""
+        self.chunks: list[dict[str, Any]] = []
+        self.reported: dict[str, Any] = {}
+        """What a stream says of the call, be it clear or not: the model and the usage."""
+        self.has_usage_alone = False
+        """Whether the usage came in a chunk of its own."""
+        self.has_usage_beside = False
+        """Whether a chunk with words spoke of usage, be it to say that it comes later."""
+        self._assembly = Assembly(request.parameters.get("n") or 1) if is_chat else ResponseAssembly()
+        self._wants_usage = request.wants_usage
+        self._has_begun = False
+        self._whole: list[bytes] | None = None
+        self._problem: IncompleteStream | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer comes in one piece, which some servers send though a stream was asked for."""
+        return self._whole is not None
+
+    def count(self, piece: bytes) -> None:
+        """Counts a piece of whatever comes."""
+        self.size += len(piece)
+        if not self._has_begun and (first := piece.lstrip()[:1]):
+            self._has_begun = True
+            self._whole = [] if first == b"{" else None
+        if self._whole is not None and self.size <= MOST_WHOLE_BYTES:
+            self._whole.append(piece)
+
+    def take(self, event: Event | None, *, is_lost: bool) -> None:
+        """Takes in an event. `is_lost`: one could not be read."""
+        if is_lost or self.size > MOST_COLLECTED_BYTES:
+            self._give_up(UnclearStream("an event could not be read"))
+        if event is DONE:
+            self.is_over = True
+        if not isinstance(event, dict):
+            return
+        self.reported |= {name: event[name] for name in ("model", "usage") if event.get(name)}
+        if "usage" in event:
+            is_alone = not event.get("choices")
+            self.has_usage_alone |= is_alone
+            self.has_usage_beside |= not is_alone
+        if self._problem is not None:
+            return
+        try:
+            self._assembly.add(event)
+        except UnclearStream as error:
+            self._give_up(error)
+        except IncompleteStream as error:
+            self._problem, self.is_over = error, True
+        else:
+            self.chunks.append(event)
+            self.is_over = self._assembly.is_whole
+
+    def close(self, *, is_cut: bool) -> None:
+        """Takes note that nothing more comes. `is_cut`: it broke off within an event."""
+        if not self.is_over and self._problem is None and not self.is_whole:
+            if self.size and not is_cut and not self.chunks:
+                self._problem = UnclearStream("it holds no events")
+            elif is_cut or not self._assembly.has_finished:
+                self._problem = IncompleteStream("it ended early")
+            elif self._wants_usage and not self._assembly.has_usage:
+                self._problem = UnclearStream("its usage did not come")
+        self.is_over = True
+
+    def body(self) -> dict[str, Any]:
+        """The answer. Raises IncompleteStream, and UnclearStream for one that cannot be kept."""
+        if self._problem is not None:
+            raise self._problem
+        if self._whole is None:
+            return self._assembly.body()
+        body = read_whole(b"".join(self._whole)) if self.size <= MOST_WHOLE_BYTES else None
+        if body is None:
+            raise UnclearStream("it is no JSON object")
+        return body
+
+    def _give_up(self, error: UnclearStream) -> None:
+        self.is_clear = False
+        self.chunks.clear()
+        self._problem = self._problem or error
+
+
+def read_whole(content: bytes) -> dict[str, Any] | None:
+    """The JSON object in the bytes, empty for one that would take long to read; None for anything else."""
+    if len(content) > MOST_WHOLE_BYTES or not is_quickly_read(content, MOST_CONTAINERS):
+        return {}
+    return decode_json(content)

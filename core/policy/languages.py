@@ -1,0 +1,222 @@
+"""Languages: how people say "I", "my order" and "now" in each, from `languages.toml`; and which texts are understood.
+
+What these words decide is not known here: who may share an answer is in `audience`, how long it is kept in `ttl`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from .matching import words_of
+
+_SHORT = 2
+"""Letters of words that too many languages have to tell one by."""
+
+_STEM = 4
+"""Letters that the stem of a noun has at least."""
+_ENDING = re.compile("[aeiouyáéíóúàèìòùâêîôûäëïöüõåæøąęėįųāēīūôýěůűőаеёиоуыэюяйьіїєўαειουηωάέίόύήώəıãñ]s?$")
+
+# Letters that have no decomposition and are typed without their mark all the same.
+_PLAIN = str.maketrans("łøđıðŁæœßəñأإآىة", "lodidLaosenااايه")
+# Letters beyond the scripts of `languages.toml`.
+_UNREAD_LETTER = re.compile(
+    "[^\\W\\d_A-\u02ffͰ-ԯԱ-ևא-ת\u0600-\u06ffݐ-ݿ\u0900-\u0aff\u0b80-\u0dff\u0e00-\u0eff\u1000-\u10ff\u1100-\u137f"
+    "\u1780-\u17ffḀ-ỿἀ-\u1fff⁰-\u218f\u3040-\u30ff\u3130-\u318f㐀-鿿가-힣\uf900-\ufaff\uff00-\uffef\U0001d400-\U0001d7ff]"
+)
+_BARE_SCRIPTS = re.compile("[a-zĀ-ſƀ-ɏà-ÿḀ-ỿͰ-Ͽἀ-῿أإآىة]")
+
+
+class Language(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One language, or several that are told together. `languages.toml` explains the fields."""
+
+    name: str
+    marks: str
+    me: str
+    mine: str = ""
+    have: str = ""
+    things: str = ""
+    unnamed: tuple[str, ...] | None = None
+    own: tuple[str, ...] = ()
+    how: tuple[str, ...] = ()
+    timely: tuple[str, ...] = ()
+    prices: str = ""
+    spaced: bool = True
+    personal: tuple[str, ...] = ()
+    now: tuple[str, ...] = ()
+    general: tuple[str, ...] = ()
+
+
+class Wording(msgspec.Struct, frozen=True, kw_only=True):
+    """Words, phrases and signs of all languages for one thing, as a matcher takes them."""
+
+    name: str
+    words: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+class Languages(msgspec.Struct, frozen=True, kw_only=True):
+    """All languages together: what is one's own, what is soon old, and what marks a text as personal or not understood.
+
+    `own` is possession: what must not be shared when nobody is named. `reserved` holds the first person and the account
+    nouns: with either of them a text is not surely general.
+    """
+
+    all: tuple[Language, ...]
+    own: Wording
+    timely: Wording
+    reserved: tuple[Wording, ...]
+    marks: frozenset[str]
+    signs: tuple[str, ...]
+
+    def understands(self, text: str) -> bool:
+        """Whether a text has words of a language that the rules know, and no letter of a script that they do not.
+
+        Takes time linear in the text.
+        """
+        if not text.isascii() and _UNREAD_LETTER.search(text):
+            return False
+        if not self.marks.isdisjoint(words_of(text)):
+            return True
+        return not text.isascii() and any(sign in text for sign in self.signs)
+
+    def problems(self, kind_of: Callable[[str], str]) -> Iterator[str]:
+        """Every example that does not hold. `kind_of` says what the rules take a text for: "own", "timely" or ""."""
+        for one in self.all:
+            for examples, expected in ((one.personal, "own"), (one.now, "timely"), (one.general, "")):
+                for text in examples:
+                    if (seen := kind_of(text)) != expected:
+                        yield f"{one.name}: {text!r} is {seen or 'general'}"
+                    elif not expected and not self.understands(text):
+                        yield f"{one.name}: {text!r} has none of its marks"
+
+
+@cache
+def languages() -> Languages:
+    """The languages of `languages.toml`; whoever compiles their rules checks the examples."""
+    data = tomllib.loads((Path(__file__).parent / "languages.toml").read_text(encoding="utf-8"))
+    every = msgspec.convert(data["languages"], tuple[Language, ...])
+    english = frozenset(data["english"].split()) | set(every[0].marks.split()) | set(every[0].me.split())
+    spaced = [one for one in every if one.spaced]
+    signed = [one for one in every if not one.spaced]
+    own = Wording(
+        name="own",
+        phrases=_spelled(english, (phrase for one in spaced for phrase in (*one.own, *_pairs(one)))),
+        signs=tuple(sign for one in signed for sign in (*one.own, *_pairs(one))),
+        unless=_spelled(english, (phrase for one in spaced for phrase in one.how)),
+    )
+    timely = Wording(
+        name="timely",
+        phrases=_spelled(
+            english, (phrase for one in spaced for phrase in (*one.timely, *_traded(one, data["traded"])))
+        ),
+        signs=tuple(sign for one in signed for sign in (*one.timely, *_traded(one, data["traded_signs"]))),
+    )
+    first_person = Wording(
+        name="first-person",
+        phrases=_spelled(english, (word for one in spaced for word in _words(one.me))),
+        signs=tuple(word for one in signed for word in _words(one.me)),
+    )
+    account = Wording(
+        name="account",
+        phrases=_spelled(english, (phrase for one in spaced for phrase in _account_nouns(one, english))),
+        signs=tuple(word for one in signed for word in _words(one.things)),
+    )
+    plain = [word for one in spaced[1:] for word in one.marks.split() if "_" not in word and "'" not in word]
+    return Languages(
+        all=every,
+        own=own,
+        timely=timely,
+        reserved=(first_person, account),
+        marks=frozenset(spaced[0].marks.split()).union(filter(_tells, plain), filter(_tells, map(_bare, plain))),
+        signs=tuple(sign for one in signed for sign in one.marks.split()),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.replace("_", " ") for word in text.split()]
+
+
+def _tells(word: str) -> bool:
+    return len(word) > _SHORT or not word.isascii()
+
+
+def _pairs(one: Language) -> Iterator[str]:
+    """A possessive and a thing, in either order, up to three words between them."""
+    mine = _words(one.mine)
+    if not one.spaced:
+        yield from (
+            f"{first}...{second}"
+            for word in mine
+            for thing in _words(one.things)
+            for first, second in _orders(word, thing)
+        )
+        return
+    # Alternatives of one place are one word each: what has several is a phrase by itself.
+    for thing in _places(map(_inflected, _words(one.things))):
+        for word in _places(mine):
+            yield from (f"{first} ... {second}" for first, second in _orders(word, thing))
+        yield from (f"{thing} ... {word}" for word in _places(_words(one.have)))
+
+
+def _inflected(word: str) -> str:
+    """A noun in whatever case and number, as far as they show at its end."""
+    stem = _ENDING.sub("", word)
+    return f"{stem}*" if len(stem) >= _STEM and "*" not in word and " " not in word else word
+
+
+def _traded(one: Language, traded: str) -> Iterator[str]:
+    if not one.spaced:
+        for price in one.prices.split():
+            yield from (f"{first}...{second}" for thing in traded.split() for first, second in _orders(price, thing))
+        return
+    for price in _places(_words(one.prices)):
+        for thing in _places(traded.split()):
+            yield from (f"{first} ... {second}" for first, second in _orders(price, thing))
+
+
+def _orders(one: str, other: str) -> Sequence[tuple[str, str]]:
+    return (one, other), (other, one)
+
+
+def _places(words: Iterable[str]) -> list[str]:
+    """Words as alternatives of one place, then each that consists of several."""
+    words = list(words)
+    single = "|".join(word for word in words if " " not in word)
+    return [*([single] if single else []), *(word for word in words if " " in word)]
+
+
+def _account_nouns(one: Language, english: frozenset[str]) -> Sequence[str]:
+    if one.unnamed is not None:
+        return one.unnamed
+    return [word for word in _words(one.things) if word not in english]
+
+
+def _spelled(english: frozenset[str], phrases: Iterable[str]) -> tuple[str, ...]:
+    """Phrases in which each word may also be typed without its accents, unless that makes an English word of it."""
+    return tuple(dict.fromkeys(" ".join(_spelled_part(part, english) for part in phrase.split()) for phrase in phrases))
+
+
+@cache
+def _spelled_part(part: str, english: frozenset[str]) -> str:
+    if part.isascii():
+        return part
+    words = part.split("|")
+    bare = [_bare(word) for word in words if len(word) > _SHORT]
+    return "|".join(dict.fromkeys((*words, *(word for word in bare if word not in english))))
+
+
+def _bare(word: str) -> str:
+    """A word of a Latin or Greek script without accents, an Arabic one with its letters as they are often typed."""
+    if word.isascii() or not _BARE_SCRIPTS.search(word):
+        return word
+    decomposed = unicodedata.normalize("NFD", word.translate(_PLAIN))
+    return unicodedata.normalize("NFC", "".join(letter for letter in decomposed if not unicodedata.combining(letter)))
