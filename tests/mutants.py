@@ -101,8 +101,8 @@ MUTANTS = (
     ),
     Mutant(
         name="the stamp is taken when the answer is stored",
-        file="core/cache/flow.py",
-        old="self._writer.entry(call, stamp, ",
+        file="core/cache/writer.py",
+        old="self.entry(call, stamp, ",
         new="self._writer.entry(call, (yield __import__('core.cache.effects', fromlist=['']).MakeRecord(call)).stamp, ",
         tests="tests/cache/test_cache.py",
     ),

@@ -8,7 +8,6 @@ and the drivers (`drivers.py`) do it. The outcome is recorded once, whatever hap
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -19,9 +18,8 @@ from cachetools import TTLCache
 
 from .. import policy
 from ..errors import IncompleteStream, NotCached
-from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind, Stamp
+from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
-from ..text import without_text
 from .call import Call, went_away
 from .config import CacheConfig
 from .effects import Flow, ForgetRecord, ReadSwitch
@@ -32,8 +30,6 @@ from .recorder import OutcomeRecorder, answer_of
 from .singleflight import SingleFlight
 from .steps import Bypass, Fetched, Hedge, Hit, Lead, Lease, Miss
 from .writer import OTHER_BUCKET, OTHER_SCOPE, SAME_WORDING, Writer
-
-logger = logging.getLogger("encore.cache")
 
 SWITCHED = "bypass-switch"
 """Why a request bypasses the cache whose namespace an operator has switched off."""
@@ -219,7 +215,9 @@ class RequestFlow:
         completion = fetched.completion
         provider_ms = call.provider_ms()
         try:
-            entry, value, not_stored = yield from self._kept(call, miss.stamp, fetched)
+            entry, value, not_stored = yield from self._writer.kept(
+                call, miss.stamp, completion, fetched.chunks, not_stored=fetched.not_stored
+            )
             if lease is not None:
                 yield from lease.end(value, alone=value is None)
         except BaseException:
@@ -236,25 +234,6 @@ class RequestFlow:
             stamp=miss.stamp,
             similarity=miss.similarity,
         )
-
-    def _kept(
-        self, call: Call, stamp: Stamp | None, fetched: Fetched
-    ) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
-        """The entry made of an answer, its stored form, and "" or why it was not stored.
-
-        The caller gets the answer, whatever is odd about it.
-        """
-        if fetched.not_stored:
-            return None, None, fetched.not_stored
-        try:
-            entry = self._writer.entry(call, stamp, fetched.completion, fetched.chunks, unstamped=call.unanswered)
-            if isinstance(entry, str):
-                return None, None, entry
-            value, not_stored = yield from self._writer.keep(call, entry)
-        except Exception as error:  # noqa: BLE001 - the cache may fail, the answer may not
-            logger.warning("an answer is not kept: %s", without_text(error))
-            return None, None, "unencodable"
-        return entry, value, not_stored
 
     def _failed(self, call: Call, lease: Lease | None, error: BaseException) -> Flow[Hit]:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
@@ -322,7 +301,7 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry, _, not_stored = yield from self._kept(call, stamp, Fetched(completion))
+        entry, _, not_stored = yield from self._writer.kept(call, stamp, completion)
         if entry is None or not_stored:
             return not_stored
         outcome = Outcome(

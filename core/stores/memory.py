@@ -81,20 +81,10 @@ class MemoryStore:
         with self._lock:
             record = self._records.get(slot.record)
             if record is None:
-                self._make_room()
+                _make_room(self._records, self._namespaces)
                 record = self._records[slot.record] = new_record()
             self._namespaces[slot.namespace] = None
             return record
-
-    def _make_room(self) -> None:
-        """Forgets the oldest records without a ban when there are too many: what is under them is a miss."""
-        while len(self._records) >= MOST_RECORDS:
-            oldest = next((name for name, record in self._records.items() if not record.bans), None)
-            if oldest is None:
-                return
-            del self._records[oldest]
-        while len(self._namespaces) >= MOST_RECORDS:
-            del self._namespaces[next(iter(self._namespaces))]
 
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
@@ -350,6 +340,17 @@ class MemoryStore:
         with self._lock:
             self._cells.clear()
             self._records.clear()
+
+
+def _make_room(records: dict[bytes, InvalidationRecord], namespaces: dict[str, None]) -> None:
+    """Forgets the oldest records without a ban when there are too many: what is under them is a miss."""
+    while len(records) >= MOST_RECORDS:
+        oldest = next((name for name, record in records.items() if not record.bans), None)
+        if oldest is None:
+            return
+        del records[oldest]
+    while len(namespaces) >= MOST_RECORDS:
+        del namespaces[next(iter(namespaces))]
 
 
 def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:
