@@ -376,6 +376,7 @@ def cache_config(settings: Settings) -> CacheConfig:
         stale_if_error_seconds=settings.stale_if_error_seconds,
         stale_while_revalidate_seconds=settings.stale_while_revalidate_seconds,
         strip_stop_words=settings.strip_stop_words,
+        plain_prompts=settings.plain_prompts,
         lease_seconds=settings.lease_seconds,
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,

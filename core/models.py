@@ -14,20 +14,13 @@ import msgspec
 
 from .errors import InvalidInput
 from .text import LONGEST_NAME, is_name
-from .wire import answer_text, has_known_shape
+from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, has_known_shape, sdk_type, unkeyed_fields
 
-UNKEYED_PARAMETERS = frozenset(
-    {
-        *("stream", "stream_options", "user", "safety_identifier", "metadata", "store", "service_tier", "timeout"),
-        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "extra_headers"),
-    }
-)
-"""Parameters that do not change the answer: the documented list. Every other one, known or not, is in the key.
+UNKEYED_PARAMETERS = unkeyed_fields("chat") | {"timeout"}
+"""Parameters of a chat that do not change the answer. Every other one, known or not, is in the key.
 
-`user` and `safety_identifier` are the user of a personal answer. Of `extra_headers` only those of
-`core.keys.identity.UNKEYED_HEADERS` do not change the answer.
+`user` and `safety_identifier` are the user of a personal answer. `core/wire/openai.toml` has the reasons.
 """
-
 
 LONGEST_SECONDS = 315_360_000
 """Ten years: the longest duration anyone may ask for."""
@@ -38,7 +31,6 @@ MOST_TOKENS = 1 << 40
 MOST_TAGS = 32
 LONGEST_TAG = 256
 LONGEST_USER = 256
-
 
 FUNCTION_ENDPOINT = "function"
 """The family of `cached_llm_call`: what a function makes of a model's answer is never taken for the answer itself."""
@@ -70,7 +62,8 @@ class IndexChoice(StrEnum):
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One chat-completion request, as given: nothing is reworded on its way to the provider.
 
-    `parameters` are those that change the answer, `unkeyed` those of `UNKEYED_PARAMETERS`. `endpoint` is the API family
+    `parameters` are those that change the answer, `unkeyed` those that do not, such as `UNKEYED_PARAMETERS`. `headers`
+    and `query` (by name, or as it is written) are sent along and change it too. `endpoint` is the API family
     ("chat", "responses", "embeddings"), `wire` whose wire form that is, `base_url` the provider's, empty for the
     configured one.
     """
@@ -79,6 +72,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     messages: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any] = {}
     unkeyed: Mapping[str, Any] = {}
+    headers: Mapping[str, Any] = {}
+    query: Mapping[str, Any] | str = {}
     endpoint: str = "chat"
     wire: str = "openai"
     base_url: str = ""
@@ -92,6 +87,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged over the rest as the SDK
         does. Raises InvalidInput for a model or messages that no provider would take.
         """
+        headers, untelling = divided_headers(arguments.pop("extra_headers", None))
+        query = arguments.pop("extra_query", None) or {}
         if extra_body := arguments.pop("extra_body", None):
             arguments |= extra_body
             model = arguments.pop("model", model)
@@ -103,20 +100,35 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         plain = [_plain_message(message) for message in messages]
         if not plain:
             raise InvalidInput("messages", "give at least one message")
-        parameters, unkeyed = _divided(arguments)
+        parameters, unkeyed = divided_fields(arguments, unkeyed_fields(endpoint) | {"timeout"})
+        if untelling:
+            unkeyed["extra_headers"] = untelling
         return cls(
-            model=model, messages=plain, parameters=parameters, unkeyed=unkeyed, endpoint=endpoint, base_url=base_url
+            model=model,
+            messages=plain,
+            parameters=parameters,
+            unkeyed=unkeyed,
+            headers=headers,
+            query=query,
+            endpoint=endpoint,
+            base_url=base_url,
         )
 
     @classmethod
     def from_wire(
-        cls, endpoint: str, body: Mapping[str, Any], *, base_url: str = "", headers: Mapping[str, str] | None = None
+        cls,
+        endpoint: str,
+        body: Mapping[str, Any],
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | str = "",
     ) -> Self | None:
         """A request from the JSON object that a client sends, None for one whose shape is not that of the API.
 
         `input` stands in for the messages of the other families: a text is one user message; the items of the responses
-        API are messages as they are; what is to be embedded is one user message, whatever its form. `headers` are those
-        that may change the answer.
+        API are messages as they are; what is to be embedded is one user message, whatever its form. `headers` and
+        `query` are what may change the answer. No field is taken for an argument of the SDK, whatever its name.
         """
         given: Any = body.get("messages" if endpoint == "chat" else "input")
         if endpoint == "embeddings" or (endpoint == "responses" and isinstance(given, str)):
@@ -124,14 +136,15 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         if not has_known_shape(body, given):
             return None
         taken = ("model", "messages" if endpoint == "chat" else "input")
-        parameters, unkeyed = _divided({name: value for name, value in body.items() if name not in taken})
-        if headers:
-            unkeyed["extra_headers"] = headers
+        fields = {name: value for name, value in body.items() if name not in taken}
+        parameters, unkeyed = divided_fields(fields, unkeyed_fields(endpoint))
         return cls(
             model=body["model"],
             messages=given,
             parameters=parameters,
             unkeyed=unkeyed,
+            headers=headers or {},
+            query=query or {},
             endpoint=endpoint,
             base_url=base_url,
         )
@@ -149,23 +162,14 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_openai(self) -> dict[str, Any]:
         """The arguments of `client.chat.completions.create` for this request, without `stream`."""
-        return {"model": self.model, "messages": list(self.messages), **self.parameters} | {
+        arguments = {"model": self.model, "messages": list(self.messages), **self.parameters} | {
             name: value for name, value in self.unkeyed.items() if name not in ("stream", "stream_options")
         }
-
-
-def _divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Those that change the answer, and those that do not. None is the same as nothing given."""
-    parameters = {}
-    unkeyed = {}
-    for name, value in arguments.items():
-        if value is None or type(value).__name__ in ("NotGiven", "Omit"):
-            continue
-        if name in UNKEYED_PARAMETERS:
-            unkeyed[name] = value
-        else:
-            parameters[name] = value
-    return parameters, unkeyed
+        # A field of the body may be called as an argument of the SDK is.
+        extra_body = {name: arguments.pop(name) for name in OF_THE_SDK & self.parameters.keys()}
+        headers = {**self.unkeyed.get("extra_headers", {}), **self.headers}
+        given = {"extra_headers": headers, "extra_query": self.query, "extra_body": extra_body}
+        return arguments | {name: value for name, value in given.items() if value}
 
 
 def _plain_message(message: Any) -> Mapping[str, Any]:
@@ -206,7 +210,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The SDK's object (`ChatCompletion`, `Response`), built once without validation, unknown fields kept."""
         built = self.__dict__.get("_openai")
         if built is None:
-            built = _sdk_type(self.body).construct(**self.body)
+            built = sdk_type(self.body).construct(**self.body)
             self.__dict__["_openai"] = built
         return built
 
@@ -232,22 +236,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def _tokens(count: Any) -> int:
     # A provider's odd report must not cost the caller an answer.
     return count if isinstance(count, int) and 0 < count < MOST_TOKENS else 0
-
-
-def _sdk_type(body: Mapping[str, Any]) -> Any:
-    match body.get("object"):
-        case "response":
-            from openai.types.responses import Response
-
-            return Response
-        case "list":
-            from openai.types import CreateEmbeddingResponse
-
-            return CreateEmbeddingResponse
-        case _:
-            from openai.types.chat import ChatCompletion
-
-            return ChatCompletion
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -316,7 +304,11 @@ class For(msgspec.Struct, frozen=True):
             raise InvalidInput("ttl", f"give seconds between 1 and {LONGEST_SECONDS} (ten years), or 0 for no storing")
 
 
-TTL = Default | NoStore | For
+class AtMost(For, frozen=True):
+    """As `For`, but no longer than the policy has the answer kept."""
+
+
+TTL = Default | NoStore | For | AtMost
 
 
 def ttl(seconds: float | None) -> TTL:

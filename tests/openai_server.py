@@ -33,6 +33,8 @@ import uvicorn
 PATIENCE_SECONDS = 120
 MODELS = ("gpt-4o", "gpt-4o-mini", "text-embedding-3-small")
 CREATED = 1_750_000_000
+REPEATED = ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier")
+"""Fields of a request that a response repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,11 @@ class Received:
     headers: Mapping[str, str]
     body: dict[str, Any]
     raw: bytes
+
+    @property
+    def family(self) -> str:
+        """The path below the API's root, or below a deployment."""
+        return re.sub(r"^/v1(/deployments/[^/]+)?", "", self.path)
 
     @property
     def question(self) -> str:
@@ -306,11 +313,11 @@ class OpenAIServer:
             await _send(send, behaviour.status, behaviour.raw, behaviour.content_type, behaviour.headers)
         elif behaviour.status >= 400:
             await _send_json(send, {"error": _error(behaviour)}, behaviour.status, behaviour.headers)
-        elif request.path == "/v1/embeddings":
+        elif request.family == "/embeddings":
             await _send_json(send, _embeddings(request), headers=behaviour.headers)
-        elif request.path in ("/v1/chat/completions", "/v1/responses"):
+        elif request.family in ("/chat/completions", "/responses"):
             answer = _Answer(request, behaviour, next(self._answers))
-            chat = request.path == "/v1/chat/completions"
+            chat = request.family == "/chat/completions"
             if not request.body.get("stream"):
                 await _send_json(send, answer.completion() if chat else answer.response(), headers=behaviour.headers)
             else:
@@ -367,7 +374,8 @@ async def _send_events(send: Any, events: Iterator[dict[str, Any]], behaviour: B
     headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_test", **behaviour.headers}
     await send({"type": "http.response.start", "status": 200, "headers": _encode(headers)})
     typed = False
-    spoken = (spoken for event in events for spoken in (behaviour.dialect(event) if behaviour.dialect else (event,)))
+    speak = behaviour.dialect
+    spoken = (said for event in events for said in (speak(event) if speak and "choices" in event else (event,)))
     for sent, event in enumerate(spoken, 1):
         typed = "type" in event
         field = f"event: {event['type']}\n" if typed else ""
@@ -540,7 +548,8 @@ class _Answer:
             "parallel_tool_calls": True,
             "tool_choice": "auto",
             "tools": [],
-            "metadata": {},
+            "metadata": self.request.get("metadata") or {},
+            **{name: self.request[name] for name in REPEATED if name in self.request},
             **self.behaviour.extra,
             "usage": {
                 "input_tokens": usage["prompt_tokens"],

@@ -12,6 +12,7 @@ import core
 from core import Settings
 from core.monitoring.alerts import ALERT_NAMES
 from core.stores.redis.rights import acl_line
+from docs import identity as identity_page
 from docs import settings as settings_page
 from tests.test_architecture import TOWERS, faces, modules
 
@@ -25,6 +26,10 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to
 
 def test_the_page_of_settings_is_as_the_settings_are():
     assert settings_page.PAGE.read_text() == settings_page.page(), "write it: python -m docs.settings"
+
+
+def test_the_page_of_the_identity_is_as_the_table_is():
+    assert identity_page.PAGE.read_text() == identity_page.page(), "write it: python -m docs.identity"
 
 
 def test_the_user_of_redis_is_documented_as_the_code_has_it():

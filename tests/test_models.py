@@ -152,7 +152,6 @@ def test_a_body_that_is_no_request_is_none(endpoint: str, body: dict[str, Any]) 
 
 def test_the_documented_list_is_short() -> None:
     assert sorted(UNKEYED_PARAMETERS) == [
-        "extra_headers",
         "metadata",
         "prompt_cache_key",
         "prompt_cache_options",

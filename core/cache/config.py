@@ -26,6 +26,7 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     stale_if_error_seconds: float = 0
     stale_while_revalidate_seconds: float = 0
     strip_stop_words: bool = False
+    plain_prompts: tuple[str, ...] = ()
     lease_seconds: float = 60
     l1_seconds: float = 0
     l1_megabytes: int = 64

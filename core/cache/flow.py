@@ -143,7 +143,7 @@ class RequestFlow:
             if self._refresher is not None:
                 controls = msgspec.structs.replace(call.controls, namespace=call.namespace)
                 self._refresher(call.request, controls, call.key)
-        return Hit(self._outcomes.hit(call, found, reason), found.entry)
+        return Hit(self._outcomes.hit(call, found, reason), found.entry, call.request.unkeyed)
 
     def _refuse(self, call: Call, reason: str) -> NoReturn:
         self._outcomes.record(call, OutcomeKind.MISS, reason="only-if-cached")
@@ -215,8 +215,9 @@ class RequestFlow:
         completion = fetched.completion
         provider_ms = call.provider_ms()
         try:
+            tags = (yield from self._present_tags(call)) if call.controls.no_cache else ()
             entry, value, not_stored = yield from self._writer.kept(
-                call, miss.stamp, completion, fetched.chunks, not_stored=fetched.not_stored
+                call, miss.stamp, completion, fetched.chunks, not_stored=fetched.not_stored, present_tags=tags
             )
             if lease is not None:
                 yield from lease.end(value, alone=value is None)
@@ -234,6 +235,13 @@ class RequestFlow:
             stamp=miss.stamp,
             similarity=miss.similarity,
         )
+
+    def _present_tags(self, call: Call) -> Flow[tuple[str, ...]]:
+        """The tags of the answer that this one takes the place of, as of now."""
+        lookup_ms = call.lookup_ms
+        lookup = yield from self._reader.look_up(call)
+        call.lookup_ms = lookup_ms
+        return lookup.found.entry.tags if lookup is not None and lookup.found is not None else ()
 
     def _failed(self, call: Call, lease: Lease | None, error: BaseException) -> Flow[Hit]:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
@@ -313,7 +321,7 @@ class RequestFlow:
             key=call.key,
             at=entry.header.created_at,
         )
-        return answer_of(entry, outcome, entry.header.created_at)
+        return answer_of(entry, outcome, entry.header.created_at, call.request.unkeyed)
 
     def alias(self, wording: Call, of: Call) -> Flow[str]:
         """The flow that stores another wording as an alias of a stored answer; "" or why not. Not counted as a request.

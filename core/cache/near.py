@@ -93,7 +93,7 @@ class NearPart:
         if result.judged and miss.stamp is not None and result.bucket == call.slot.bucket:
             yield from self._writer.keep_alias(call, miss.stamp, found.entry)
         answer = self._outcomes.hit(call, found, bucket=result.bucket, similarity=result.similarity)
-        return Hit(answer, found.entry)
+        return Hit(answer, found.entry, call.request.unkeyed)
 
 
 def _missed(miss: Miss, reason: str, nearest: float | None) -> Miss:

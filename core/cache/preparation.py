@@ -12,8 +12,8 @@ import msgspec
 
 from .. import policy
 from ..errors import InvalidInput
-from ..keys import Identity, Slot, Unkeyable, identify, normalized_digest
-from ..models import NO_CONTROLS, ChatRequest, Controls
+from ..keys import PART_SEPARATOR, Identity, Slot, Unkeyable, identify, loose_digest, spaced
+from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from ..policy import Audience, TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
 from .config import CacheConfig
@@ -37,6 +37,7 @@ class Preparation:
         self._config = config
         self._ttl_policy = ttl_policy
         self._base_url = base_url
+        self._plain_prompts = frozenset(map(spaced, config.plain_prompts))
         self._slots: dict[tuple[str, int], Slot] = {}
         self._remembered: dict[object, Prepared] = {}
 
@@ -47,7 +48,7 @@ class Preparation:
         except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
             return self._prepare(request, controls)
         # A header may be a secret: not kept in memory longer than its request.
-        if len(form) > REMEMBERED_BYTES or "extra_headers" in request.unkeyed:
+        if len(form) > REMEMBERED_BYTES or request.headers or "extra_headers" in request.unkeyed:
             return self._prepare(request, controls)
         name = form if controls is NO_CONTROLS else (form, controls)
         prepared = self._remembered.get(name)
@@ -63,7 +64,9 @@ class Preparation:
         namespace = controls.namespace or config.namespace
         strategy = policy.effective_strategy(request, controls, config.strategy)
         try:
-            keyed = policy.bypass_reason(request, controls, config.limits) or self._key(request, controls, namespace)
+            keyed = policy.bypass_reason(request, controls, config.limits) or self._key(
+                request, controls, namespace, strategy
+            )
         except InvalidInput:
             raise
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
@@ -72,7 +75,7 @@ class Preparation:
             return Prepared(namespace=namespace, strategy=strategy, keyed=None, reason=keyed)
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)
 
-    def _key(self, request: ChatRequest, controls: Controls, namespace: str) -> Keyed | str:
+    def _key(self, request: ChatRequest, controls: Controls, namespace: str, strategy: CacheStrategy) -> Keyed | str:
         share = policy.share(request, controls, self._ttl_policy, self._audience(namespace))
         if share.bypass:
             return share.bypass
@@ -80,18 +83,15 @@ class Preparation:
             identity = self._identity(request, namespace, share.user)
         except Unkeyable as error:
             return error.reason
-        cautions = (Caution.OWN,) if share.own else ()
+        is_material = identity.may_be_material and strategy is not CacheStrategy.EXACT
+        cautions = (*((Caution.MATERIAL,) if is_material else ()), *((Caution.OWN,) if share.own else ()))
         slot = self.slot(namespace, identity.bucket)
         return Keyed(identity, slot, share.ttl, cautions=cautions, user=share.user, own=share.own)
 
     def _audience(self, namespace: str) -> Audience:
-        """For whom the answers of a namespace are: what is set for it, else for the one that it is a part of."""
-        audiences = self._config.audiences
-        while audiences and namespace:
-            if namespace in audiences:
-                return Audience(audiences[namespace])
-            namespace = namespace.rpartition(".")[0]
-        return Audience(self._config.audience)
+        """For whom the answers of a namespace are; of a part that a caller names, as of the whole."""
+        config = self._config
+        return Audience(config.audiences.get(namespace.partition(PART_SEPARATOR)[0], config.audience))
 
     def _identity(self, request: ChatRequest, namespace: str, user: Any) -> Identity:
         """The identity for a user, for everybody without one. Raises Unkeyable."""
@@ -104,6 +104,7 @@ class Preparation:
             user=user,
             buckets=config.buckets,
             strip_stop_words=config.strip_stop_words,
+            plain_prompts=self._plain_prompts,
             max_bytes=config.limits.max_request_bytes,
         )
 
@@ -113,9 +114,7 @@ class Preparation:
         for caution in call.cautions:
             match caution:
                 case Caution.MATERIAL:
-                    form = normalized_digest(
-                        identity.scope, identity.prompt, strip_stop_words=self._config.strip_stop_words
-                    )
+                    form = loose_digest(identity.scope, identity.prompt, strip_stop_words=self._config.strip_stop_words)
                 case Caution.OWN:
                     shared = self._identity(call.request, call.namespace, None)
                     form = shared.normalized or shared.exact

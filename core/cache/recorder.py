@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -13,6 +14,7 @@ from ..metrics import ForgoneHits
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Stamp, Usage
 from ..stores import Found, MissReason
 from ..text import is_name, printable
+from ..wire import with_callers
 from .call import Call, Caution, went_away
 
 logger = logging.getLogger("encore.cache")
@@ -79,12 +81,12 @@ class OutcomeRecorder:
         call.metrics.record(outcome, call.prompt)
         if self._log_hits:
             logger.info("hit %s key=%s model=%s", found.detail, key, printable(call.request.model, LONGEST_MODEL))
-        return self._served(call, answer_of(found.entry, outcome, now))
+        return self._served(call, answer_of(found.entry, outcome, now, call.request.unkeyed))
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
         """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
-        return self._served(call, answer_of(entry, outcome, self._clock()))
+        return self._served(call, answer_of(entry, outcome, self._clock(), call.request.unkeyed))
 
     def _served(self, call: Call, answer: Answer) -> Answer:
         """The answer with an id of its own, where hits get one: never one that the provider knows its answer by."""
@@ -224,11 +226,11 @@ class OutcomeRecorder:
         return outcome
 
 
-def answer_of(entry: CacheEntry, outcome: Outcome, now: float) -> Answer:
-    """The `Answer` a caller gets for a stored entry. `now` is Unix seconds."""
+def answer_of(entry: CacheEntry, outcome: Outcome, now: float, given: Mapping[str, Any]) -> Answer:
+    """The `Answer` a caller gets for a stored entry. `now` is Unix seconds, `given` what the caller gave."""
     header = entry.header
     return Answer(
-        completion=Completion(body=entry.body or {}),
+        completion=Completion(body=with_callers(entry.body or {}, given)),
         outcome=outcome,
         key=outcome.key,
         age_seconds=now - header.created_at if now > header.created_at else 0.0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import redis
@@ -18,8 +18,9 @@ from cachetools import TTLCache
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..keys import names, parse_readable_key
-from ..models import CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
+from ..models import AtMost, CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
 from ..stores.redis import reading, writing
+from ..wire import is_secret
 
 if TYPE_CHECKING:
     from .cache import LLMCache
@@ -37,7 +38,6 @@ MOST_WAITING: Final = 1000
 """Requests that wait to be written to Redis, and keys that are remembered as just queued."""
 EVERY_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
-_SECRETS: Final = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +47,7 @@ class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     strategy: CacheStrategy | None = None
     ttl_seconds: float | None = None
+    is_most: bool = False
     tags: tuple[str, ...] = ()
     user: str | None = None
 
@@ -98,6 +99,7 @@ class RefreshQueue:
             namespace=controls.namespace,
             strategy=controls.strategy,
             ttl_seconds=_seconds(controls),
+            is_most=isinstance(controls.ttl, AtMost),
             tags=controls.tags,
             user=controls.user,
         )
@@ -153,7 +155,7 @@ def refresh(cache: LLMCache, refreshes: RefreshQueue, key: str) -> str:
     controls = Controls(
         namespace=asked.namespace,
         strategy=asked.strategy,
-        ttl=ttl(asked.ttl_seconds),
+        ttl=AtMost(asked.ttl_seconds) if asked.is_most and asked.ttl_seconds else ttl(asked.ttl_seconds),
         tags=asked.tags,
         user=asked.user,
         no_cache=True,
@@ -198,5 +200,4 @@ def _seconds(controls: Controls) -> float | None:
 
 def _may_be_kept(request: ChatRequest) -> bool:
     """Whether the request may wait in Redis: one with a secret of its own may not."""
-    headers: Any = request.unkeyed.get("extra_headers") or {}
-    return _SECRETS.isdisjoint(name.lower() for name in headers)
+    return not any(is_secret(name.lower()) for name in (*request.headers, *request.unkeyed.get("extra_headers", ())))

@@ -72,7 +72,7 @@ class SingleFlight:
             return lease
         entry = lookup.found.entry
         yield from lease.end(codec.encode_entry(entry))
-        return Hit(self._outcomes.hit(call, lookup.found), entry)
+        return Hit(self._outcomes.hit(call, lookup.found), entry, call.request.unkeyed)
 
     def _await_other(self, call: Call, lease: Lease, flight: Flight) -> Flow[Hit | Lease | None]:
         """What another process' leader has stored; a lease to lead with when it takes too long; None when it has
@@ -98,4 +98,4 @@ class SingleFlight:
         return lease.computes()
 
     def _collapsed(self, call: Call, entry: CacheEntry) -> Hit:
-        return Hit(self._outcomes.collapsed(call, entry), entry)
+        return Hit(self._outcomes.collapsed(call, entry), entry, call.request.unkeyed)

@@ -10,10 +10,10 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -22,12 +22,14 @@ from ..errors import IncompleteStream, UnclearStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
 from ..policy import UNCLEAR
 from ..stores import HeldLease, Leases
-from ..wire import from_chunks, in_chunks
+from ..wire import from_chunks, in_chunks, with_callers
 from .call import Call, OutOfPatience, went_away
 from .drivers import abandon, drive, drive_async
 from .effects import Effect, Flow, GiveBack, Run, Stop, Wait, World
 from .flights import Flight, FlightKey
 from .recorder import OutcomeRecorder
+
+MANY_CHUNKS: Final = 1000
 
 
 class Miss(msgspec.Struct, frozen=True):
@@ -50,16 +52,27 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """The answer was found and its outcome is recorded; only serving is left."""
+    """The answer was found and its outcome is recorded; only serving is left.
+
+    `entry` is as it is stored, `given` what the caller gave that an answer may repeat.
+    """
 
     answer: Answer
     entry: CacheEntry
+    given: Mapping[str, Any] = {}
+
+    @property
+    def is_long(self) -> bool:
+        """Whether to give it as a stream takes more than a moment: not on an event loop then."""
+        return self.entry.chunks is not None and len(self.entry.chunks) > MANY_CHUNKS
 
     def chunks(self, request: ChatRequest) -> list[dict[str, Any]]:
         """The answer as the chunks (events, for a response) of a stream, at once and without fake delays."""
         body, chunks = self.answer.completion.body, self.entry.chunks
-        if chunks is not None and self.entry.body is not None and self.entry.body.get("id") != body.get("id"):
-            chunks = [{**chunk, "id": body["id"]} for chunk in chunks]
+        if chunks is not None:
+            chunks = [with_callers(chunk, self.given) for chunk in chunks]
+            if self.entry.body is not None and self.entry.body.get("id") != body.get("id"):
+                chunks = [{**chunk, "id": body["id"]} for chunk in chunks]
         return in_chunks(request.endpoint, body, chunks, include_usage=request.wants_usage)
 
 

@@ -12,11 +12,22 @@ import msgspec
 from .. import policy
 from ..bans import may_store
 from ..errors import DecodeError
-from ..keys import pack
-from ..models import CacheEntry, CacheStrategy, Completion, EntryHeader, For, NoStore, Stamp
+from ..keys import pack, response_digest
+from ..models import (
+    MOST_TAGS,
+    AtMost,
+    CacheEntry,
+    CacheStrategy,
+    ChatRequest,
+    Completion,
+    EntryHeader,
+    For,
+    NoStore,
+    Stamp,
+)
 from ..stores import StoredAs, Write, codec
 from ..text import without_text
-from ..wire import can_be_streamed
+from ..wire import can_be_streamed, without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -28,6 +39,8 @@ SAME_WORDING = "same-wording"
 OTHER_BUCKET = "other-bucket"
 OTHER_SCOPE = "other-scope"
 """Why a wording needs, or gets, no alias."""
+TOO_MANY_TAGS = "too-many-tags"
+"""Why an answer is not kept in the place of another with tags of its own."""
 MOVED_TRIES = 16
 """How often a store is tried again when invalidations come between: each of them is checked first."""
 
@@ -49,6 +62,7 @@ class Writer:
         chunks: list[dict[str, Any]] | None = None,
         *,
         not_stored: str = "",
+        present_tags: tuple[str, ...] = (),
     ) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
         """The flow that keeps an answer: its entry, the stored form, and "" or why it was not stored.
 
@@ -57,7 +71,7 @@ class Writer:
         if not_stored:
             return None, None, not_stored
         try:
-            entry = self.entry(call, stamp, completion, chunks, unstamped=call.unanswered)
+            entry = self.entry(call, stamp, completion, chunks, unstamped=call.unanswered, present_tags=present_tags)
             if isinstance(entry, str):
                 return None, None, entry
             value, not_stored = yield from self.keep(call, entry)
@@ -74,8 +88,12 @@ class Writer:
         chunks: list[dict[str, Any]] | None,
         *,
         unstamped: str,
+        present_tags: tuple[str, ...] = (),
     ) -> CacheEntry | str:
-        """The entry that stores an answer, or the reason why it must not be stored: `unstamped` without a stamp."""
+        """The entry that stores an answer, or the reason why it must not be stored: `unstamped` without a stamp.
+
+        `present_tags` are those of the answer whose place it takes: a caller adds to them and takes none away.
+        """
         if not_stored := policy.not_stored_reason(completion.body, call.request, self._config.limits):
             return not_stored
         if chunks is None and not can_be_streamed(call.request.endpoint, completion.body):
@@ -85,9 +103,13 @@ class Writer:
             return "no-store"
         if stamp is None:
             return unstamped
+        tags = tuple(dict.fromkeys((*call.controls.tags, *present_tags)))
+        if len(tags) > MOST_TAGS:
+            return TOO_MANY_TAGS
         now = self._clock()
         tokens = completion.tokens
         identity = call.identity
+        given = call.request.unkeyed
         header = EntryHeader(
             digest=identity.exact,
             scope=identity.scope,
@@ -105,10 +127,10 @@ class Writer:
         return CacheEntry(
             header=header,
             prompt=identity.prompt,
-            tags=call.controls.tags,
+            tags=tags,
             ttl_class=call.ttl.ttl_class,
-            body=completion.body,
-            chunks=chunks,
+            body=without_callers(completion.body, given),
+            chunks=None if chunks is None else [without_callers(chunk, given) for chunk in chunks],
             parts=pack(identity.parts),
         )
 
@@ -117,12 +139,15 @@ class Writer:
         ttl = call.controls.ttl
         if isinstance(ttl, NoStore):
             return None
-        if isinstance(ttl, For):
+        if isinstance(ttl, For) and not isinstance(ttl, AtMost):
             return ttl.seconds
         # One TTL for all is for what may be kept at all: the rules' 0 stays 0.
         configured = self._config.ttl
         seconds = call.ttl.seconds if configured is None or not call.ttl.seconds else configured
-        return policy.jitter(seconds, self._config.ttl_jitter, self._random) if seconds else None
+        if not seconds:
+            return None
+        kept = policy.jitter(seconds, self._config.ttl_jitter, self._random)
+        return min(kept, ttl.seconds) if isinstance(ttl, AtMost) else kept
 
     def keep(self, call: Call, entry: CacheEntry) -> Flow[tuple[bytes | None, str]]:
         """The flow that writes an entry and its alias through the fence: (stored form, "" or why it was not stored).
@@ -148,7 +173,27 @@ class Writer:
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
+        if not not_stored and (named := _kept_as(call.request, entry)):
+            yield from self._keep_pointer(call, entry, named, write.ttl_ms)
         return (value if not_stored in ("", call.unanswered) else None), not_stored
+
+    def _keep_pointer(self, call: Call, entry: CacheEntry, response_id: str, ttl_ms: int) -> Flow[str]:
+        """The flow that notes by a response's id where its answer is, so that it goes with the response."""
+        header = entry.header
+        pointer = msgspec.structs.replace(
+            header, digest=response_digest(header.namespace, response_id), target=header.digest
+        )
+        alias = CacheEntry(header=pointer, prompt=entry.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        write = Write(
+            digest=pointer.digest,
+            value=codec.encode_entry(alias),
+            ttl_ms=ttl_ms,
+            model=header.model,
+            created_at=header.created_at,
+            alias=None,
+            indexed=False,
+        )
+        return (yield from self._write(call, alias, write, is_question=False))
 
     def keep_alias(self, call: Call, stamp: Stamp, entry: CacheEntry) -> Flow[str]:
         """The flow that stores an alias for a wording, so that each repeat is a plain hit; "" or why it was refused."""
@@ -176,8 +221,8 @@ class Writer:
         )
         return (yield from self._write(call, alias, write))
 
-    def _write(self, call: Call, entry: CacheEntry, write: Write) -> Flow[str]:
-        """Writes through the fence; "" or why it was refused."""
+    def _write(self, call: Call, entry: CacheEntry, write: Write, *, is_question: bool = True) -> Flow[str]:
+        """Writes through the fence; "" or why it was refused. `is_question`: near ones may lead there."""
         stamp = Stamp(entry.header.incarnation, entry.header.sequence)
         expected = stamp.sequence
         for _ in range(MOVED_TRIES):
@@ -186,7 +231,7 @@ class Writer:
                 return call.unanswered
             result, record = reply
             if result is StoredAs.STORED:
-                if call.strategy is CacheStrategy.SEMANTIC:
+                if is_question and call.strategy is CacheStrategy.SEMANTIC:
                     yield Remember(call, entry.header.fresh_until)
                 return ""
             if result is not StoredAs.MOVED or record is None:
@@ -195,6 +240,14 @@ class Writer:
                 return "refused-invalidated"
             expected = record.sequence
         return "refused-moved"
+
+
+def _kept_as(request: ChatRequest, entry: CacheEntry) -> str | None:
+    """The id under which the provider keeps an answer too; None when it does not."""
+    if request.endpoint != "responses" or request.parameters.get("store") is False:
+        return None
+    named = (entry.body or {}).get("id")
+    return named if isinstance(named, str) else None
 
 
 def _encode_alias(entry: CacheEntry, digest: bytes, target: bytes) -> bytes:

@@ -14,7 +14,7 @@ from ..errors import InvalidSettings
 from ..keys import Slot, normalize, readable_key
 from ..metrics import Summary
 from ..models import CacheStrategy, ChatRequest, Controls
-from ..stores import look_up
+from ..stores import MissReason, look_up
 from ..text import duration, milliseconds, money, share, size
 from . import formats as words
 from .formats import DURATION
@@ -127,12 +127,16 @@ def get(
     now = services.clock()
     lookup = look_up(services.store, keyed.slot, keyed.identity, prepared.strategy, now)
     found = lookup.found if lookup.found is not None and not lookup.found.stale else None
+    reason = keyed.cautions[0] if keyed.cautions and lookup.reason is MissReason.ABSENT else lookup.reason
     shown |= {
         "hit": found is not None,
-        "reason": found.detail.value if found else lookup.reason.value,
+        "reason": found.detail.value if found else reason.value,
         "key": keyed.identity.key,
         "scope": keyed.identity.scope.hex(),
-        "normalized": normalize(keyed.identity.prompt, strip_stop_words=services.settings.strip_stop_words)
+        "kind": keyed.identity.kind.value,
+        "normalized": normalize(
+            keyed.identity.prompt, keyed.identity.kind, strip_stop_words=services.settings.strip_stop_words
+        )
         if keyed.identity.normalized
         else None,
         "ttl_class": keyed.ttl.ttl_class,

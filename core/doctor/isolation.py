@@ -18,6 +18,7 @@ from ..stores import Store
 
 HOME, ELSEWHERE = "encore-selftest-a", "encore-selftest-b"
 TTL_SECONDS = 60
+TRANSLATOR = "Translate into French."
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,11 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
     cache = LLMCache(CacheConfig(namespace=HOME, stale_seconds=0), store=store)
     question = f"what is the canary called {canary}"
     body = {"choices": [{"message": {"role": "assistant", "content": canary}, "finish_reason": "stop"}]}
-    stored = cache.put(_request(question), Completion(body=body), Controls(ttl=For(TTL_SECONDS)))
+    material = f"The canary is called {canary}."
+    stored = [
+        cache.put(request, Completion(body=body), Controls(ttl=For(TTL_SECONDS)))
+        for request in (_request(question), _request(material, system=TRANSLATOR))
+    ]
 
     mine = _request(f"my canary {canary}")
     personal = cache.put(mine, Completion(body=body), Controls(ttl=For(TTL_SECONDS), user="ann"))
@@ -61,6 +66,15 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
         Check(name="another tenant", expected="miss", seen=seen(_request(question), ELSEWHERE)),
         Check(name="another model", expected="miss", seen=seen(_request(question, model="another"))),
         Check(name="another system prompt", expected="miss", seen=seen(_request(question, system="Be rude."))),
+        Check(name="a text to work on", expected="hit", seen=seen(_request(material, system=TRANSLATOR))),
+        Check(
+            name="it with another mark at its end",
+            expected="miss",
+            seen=seen(_request(material.replace(".", "?"), system=TRANSLATOR)),
+        ),
+        Check(
+            name="it in other case", expected="miss", seen=seen(_request(material.replace("T", "t"), system=TRANSLATOR))
+        ),
         Check(name="another parameter", expected="miss", seen=seen(_request(question, seed=1))),
         Check(name="the same user", expected="hit", seen=seen(mine, user="ann")),
         Check(name="another user", expected="miss", seen=seen(mine, user="bob")),
@@ -71,8 +85,9 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
         slot, lambda record: append(record, canary, Criteria(all=True), now=now, hold_seconds=TTL_SECONDS)
     )
     checks.append(Check(name="after its invalidation", expected="miss", seen=seen(_request(question))))
-    store.change_record(slot, lambda record: record, remove=_digest(personal))
-    store.change_record(slot, lambda record: lift(record, canary), remove=_digest(stored))
+    for answer in (*stored, personal):
+        store.change_record(slot, lambda record: record, remove=_digest(answer))
+    store.change_record(slot, lambda record: lift(record, canary))
     return tuple(checks)
 
 

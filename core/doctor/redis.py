@@ -6,9 +6,11 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 
+from redis import Redis
+
 from ..bootstrap import Services
 from ..errors import NotPermitted
-from ..monitoring import enough_seconds
+from ..monitoring import HeaderBoard, NamedHeader, Why, enough_seconds
 from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, has_older, losses, remedy, wrong_clocks
 from ..text import share
@@ -60,7 +62,17 @@ def cache_findings(services: Services) -> Iterator[Finding]:
     yield from distance_findings(milliseconds, 1000 * settings.redis_timeout_seconds)
     yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
     yield from _clock_findings(services, info)
-    if has_older(services.redis):
+    yield from _border_findings(services.redis)
+
+
+def _border_findings(redis: Redis) -> Iterator[Finding]:
+    """What an older version left, and headers of callers; nothing where Redis' user may not look."""
+    try:
+        headers, is_older = HeaderBoard(redis).all(), has_older(redis)
+    except NotPermitted:
+        return
+    yield from _header_findings(headers)
+    if is_older:
         yield Finding(
             area="redis",
             level=Level.WARNING,
@@ -77,6 +89,25 @@ def _cluster_findings(info: StoreInfo) -> Iterator[Finding]:
             text=f"{len(info.silent_servers)} of the cluster's {info.servers} servers do not answer "
             f"({', '.join(info.silent_servers)}): what they hold is not served, kept or invalidated.",
             remedy="Start them, or let the cluster replace them by replicas.",
+        )
+
+
+def _header_findings(headers: list[NamedHeader]) -> Iterator[Finding]:
+    """Headers of the gateway's callers that are not sent, or that keep every request apart."""
+    named = {why: ", ".join(header.name for header in headers if header.why is why) for why in Why}
+    if dropped := named[Why.DROPPED]:
+        yield Finding(
+            area="gateway",
+            level=Level.WARNING,
+            text=f"Headers of callers that the gateway does not know are not sent to the provider: {dropped}.",
+            remedy="Name those that change answers in ENCORE_KEYED_HEADERS: they are then sent and in the key.",
+        )
+    if differing := named[Why.DIFFERS]:
+        yield Finding(
+            area="gateway",
+            level=Level.WARNING,
+            text=f"Headers that are in the key differ at nearly every request, and no answer is shared: {differing}.",
+            remedy="Have the callers, or the proxy before the gateway, leave them out.",
         )
 
 

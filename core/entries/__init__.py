@@ -17,6 +17,7 @@ from .listing import (
 )
 from .nearest import Looked, Nearest, nearest_entries
 from .pins import RELEASED_SECONDS, Pins
+from .responses import forget_response
 from .seeding import SeedReport, import_seeds, read_seeds
 from .transfer import MOST_BYTES, MOST_LINES, export
 from .verdicts import Verdict, Verdicts
@@ -25,5 +26,5 @@ __all__ = [
     "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
     "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
     "Pins", "Place", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences", "explain", "export",
-    "find_entries", "find_entry", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
+    "find_entries", "find_entry", "forget_response", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import msgspec
 
 from ..bans import InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError, InvalidInput
-from ..keys import Slot, normalized_digest, parse_readable_key
+from ..keys import Slot, TextKind, kind_of, normalized_digest, parse_readable_key
 from ..models import CacheEntry
 from ..stores import EntryStore, codec
 
@@ -59,19 +59,23 @@ def keep_until(
 
 def _keep_alias(store: EntryStore, slot: Slot, entry: CacheEntry, stays_ms: int, *, strip_stop_words: bool) -> None:
     """Changes the expiry of the normalized alias too, if it leads to this very entry."""
-    digest = normalized_digest(entry.header.scope, entry.prompt, strip_stop_words=strip_stop_words)
-    if digest is None:
-        return
-    [seen], record = store.read(slot, [digest])
-    if seen is None or record is None:
-        return
-    try:
-        alias = codec.decode_entry(seen)
-    except DecodeError:
-        return
-    if alias.header.target == entry.header.digest and visibility(alias, record) is Visibility.FRESH:
-        value = codec.encode_entry(_fresh_until(alias, entry.header.fresh_until))
-        store.replace(slot, digest, seen=seen, value=value, ttl_ms=stays_ms, stamp=record.stamp)
+    # What was said to the model beside the text is not kept, so its kind is one of two.
+    digests = [
+        digest
+        for kind in {TextKind.MATERIAL, kind_of(entry.prompt)}
+        if (digest := normalized_digest(entry.header.scope, entry.prompt, kind, strip_stop_words=strip_stop_words))
+    ]
+    values, record = store.read(slot, digests) if digests else ([], None)
+    for digest, seen in zip(digests, values, strict=True):
+        if seen is None or record is None:
+            continue
+        try:
+            alias = codec.decode_entry(seen)
+        except DecodeError:
+            continue
+        if alias.header.target == entry.header.digest and visibility(alias, record) is Visibility.FRESH:
+            value = codec.encode_entry(_fresh_until(alias, entry.header.fresh_until))
+            store.replace(slot, digest, seen=seen, value=value, ttl_ms=stays_ms, stamp=record.stamp)
 
 
 def _fresh_until(entry: CacheEntry, fresh_until: float) -> CacheEntry:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..keys import NONE, Part, normalize, parts_of, scope_parts, shown, unpack
+from ..keys import NONE, Part, TextKind, kind_of, normalize, parts_of, scope_parts, shown, unpack
 from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
 from ..policy import TTLDecision
 
@@ -29,10 +29,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """A request as the cache sees it.
 
-    `bypass` says why it must go past the cache, empty when it may use it; then `key` is its readable key. `normal` is
-    what a normalized lookup compares, empty where it does not apply. `ttl` is None for a request without a text.
-    `scope` is the digest of all parts together. `own` says why the answer is the named user's, empty when it is for
-    everybody.
+    `bypass` says why it must go past the cache, empty when it may use it; then `key` is its readable key. `kind`
+    is what its text is taken for, `normal` what a normalized lookup compares of it, empty where it does not apply.
+    `ttl` is None for a request without a text. `scope` is the digest of all parts together.
+    `own` says why the answer is the named user's, empty when it is for everybody.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     normal: str
     ttl: TTLDecision | None
     scope: bytes = b""
+    kind: TextKind = TextKind.MATERIAL
     own: str = ""
 
 
@@ -51,6 +52,7 @@ def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTR
     keyed = prepared.keyed
     server = request.base_url or (cache.provider.base_url if cache.provider is not None else "")
     ttl = keyed.ttl if keyed is not None else None
+    kind = keyed.identity.kind if keyed is not None else TextKind.MATERIAL
     user = keyed.user if keyed is not None else None
     text, shape, values = scope_parts(msgspec.structs.replace(request, base_url=server), prepared.namespace, user)
     return Explanation(
@@ -58,9 +60,10 @@ def explain(cache: LLMCache, request: ChatRequest, controls: Controls = NO_CONTR
         bypass=prepared.reason,
         parts=tuple(parts_of(values)),
         prompt=text,
-        normal=normalize(text, strip_stop_words=cache.config.strip_stop_words) if shape else "",
+        normal=normalize(text, kind, strip_stop_words=cache.config.strip_stop_words) if shape else "",
         ttl=ttl,
         scope=keyed.identity.scope if keyed is not None else b"",
+        kind=kind,
         own=keyed.own if keyed is not None else "",
     )
 
@@ -73,7 +76,7 @@ def differences(here: Explanation, there: Explanation) -> list[Difference]:
         for name in dict.fromkeys((*own, *other))
         if name not in own or name not in other or own[name].digest != other[name].digest
     ]
-    return found + _prompts(here, there.prompt, there.normal)
+    return found + _prompts(here, there.prompt, there.normal, there.kind)
 
 
 def differences_from_entry(here: Explanation, entry: CacheEntry, *, strip_stop_words: bool = False) -> list[Difference]:
@@ -103,18 +106,20 @@ def differences_from_entry(here: Explanation, entry: CacheEntry, *, strip_stop_w
             found += named
         elif not found:
             found.append(Difference(name=SOMETHING, here="", there="not known: the entry is from an older version"))
-    normal = normalize(entry.prompt, strip_stop_words=strip_stop_words) if here.normal else ""
-    return found + _prompts(here, entry.prompt, normal)
+    # Where this text is folded that one is too, if its words allow it. What may be material equals material only.
+    kind = kind_of(entry.prompt) if here.kind is not TextKind.MATERIAL else here.kind
+    normal = normalize(entry.prompt, kind, strip_stop_words=strip_stop_words) if here.normal else ""
+    return found + _prompts(here, entry.prompt, normal, kind)
 
 
 def _digest_of(parts: dict[str, Part], name: str) -> str:
     return parts[name].digest if name in parts and not parts[name].absent else ""
 
 
-def _prompts(here: Explanation, prompt: str, normal: str) -> list[Difference]:
+def _prompts(here: Explanation, prompt: str, normal: str, kind: TextKind) -> list[Difference]:
     if here.prompt == prompt:
         return []
-    same_form = here.normal == normal != ""
+    same_form = here.kind is kind and here.normal == normal != ""
     name = "prompt, not its normal form" if same_form else "prompt"
     return [Difference(name=name, here=shown(here.prompt), there=shown(prompt))]
 

@@ -18,7 +18,7 @@ from cachetools import LRUCache, TTLCache
 
 from ..errors import InvalidInput
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
-from ..models import Controls
+from ..models import AtMost, Controls, For
 from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
@@ -47,6 +47,7 @@ class Callers:
         key = settings.openai_api_key
         self._provider_key = key.get_secret_value() if key is not None else None
         self._operation_keys = [_digest(key.get_secret_value()) for key in settings.operation_keys]
+        self._longer_ttl = settings.gateway_longer_ttl
         self._parts: LRUCache[str, TTLCache[str, None]] = LRUCache(MOST_CALLERS)
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
@@ -75,7 +76,7 @@ class Callers:
 
         Raises InvalidInput for a name that does not fit in.
         """
-        own = own_controls(controls, caller)
+        own = own_controls(controls, caller, longer_ttl=self._longer_ttl)
         if controls.namespace is None or caller.namespace is None or own.namespace is None:
             return own
         parts = self._parts.get(caller.namespace)
@@ -100,11 +101,14 @@ class Callers:
         return self._given(headers)
 
 
-def own_controls(controls: Controls, caller: Caller) -> Controls:
+def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Controls:
     """The controls with the namespace that the caller may use: its own, or a part of it that the request names.
 
+    Unless `longer_ttl`, a TTL is the most that the caller wants: what others are served is not kept longer for it.
     Raises InvalidInput for a name that does not fit in.
     """
+    if isinstance(controls.ttl, For) and not longer_ttl:
+        controls = msgspec.structs.replace(controls, ttl=AtMost(controls.ttl.seconds))
     if caller.namespace is None:
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:

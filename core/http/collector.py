@@ -35,6 +35,7 @@ class Collector:
         self._assembly = Assembly(request.parameters.get("n") or 1) if is_chat else ResponseAssembly()
         self._wants_usage = request.wants_usage
         self._has_begun = False
+        self._has_end = False
         self._whole: list[bytes] | None = None
         self._problem: IncompleteStream | None = None
 
@@ -57,7 +58,7 @@ class Collector:
         if is_lost or self.size > MOST_COLLECTED_BYTES:
             self._give_up(UnclearStream("an event could not be read"))
         if event is DONE:
-            self.is_over = True
+            self.is_over = self._has_end = True
         if not isinstance(event, dict):
             return
         self.reported |= {name: event[name] for name in ("model", "usage") if event.get(name)}
@@ -93,11 +94,19 @@ class Collector:
         if self._problem is not None:
             raise self._problem
         if self._whole is None:
-            return self._assembly.body()
+            return self._assembled()
         body = read_whole(b"".join(self._whole)) if self.size <= MOST_WHOLE_BYTES else None
         if body is None:
             raise UnclearStream("it is no JSON object")
         return body
+
+    def _assembled(self) -> dict[str, Any]:
+        try:
+            return self._assembly.body()
+        except IncompleteStream as error:
+            if self._has_end:  # it did not break off
+                raise UnclearStream("it ended without a finish reason") from error
+            raise
 
     def _give_up(self, error: UnclearStream) -> None:
         self.is_clear = False

@@ -58,7 +58,8 @@ class Connection:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
-        self.path = _path_below(scope["root_path"], scope["raw_path"].decode("latin-1"))
+        self.root: str = scope["root_path"]
+        self.path = _path_below(self.root, scope["raw_path"].decode("latin-1"))
         self.query: str = scope["query_string"].decode("latin-1")
         self.raw_headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         self.headers: dict[str, str] = {}
@@ -70,7 +71,7 @@ class Connection:
         self._send = send
         self._more = "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
         self._received = 0
-        self._only_leaving = asyncio.Event()
+        self._only_leaving = asyncio.Event() if self._more else None
 
     async def body(self, most_bytes: int, most_seconds: float) -> tuple[bytes, bool]:
         """The beginning of the request's body, and whether it is whole: reading ends when there is more than that.
@@ -124,11 +125,12 @@ class Connection:
 
     def end_of_body(self) -> None:
         """Nobody reads the body any more: all that can come is that the client leaves."""
-        self._only_leaving.set()
+        if self._only_leaving is not None:
+            self._only_leaving.set()
 
     async def until_left(self) -> None:
         """Returns when the client has closed the connection."""
-        if self._more:
+        if self._more and self._only_leaving is not None:
             await self._only_leaving.wait()
         message: Message = {"type": ""}
         while message["type"] != "http.disconnect":
@@ -146,11 +148,11 @@ class Connection:
         encoded = [
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in headers
-            if (name == "content-length" or name not in _KEPT_FROM_CLIENT)
+            if (name not in _KEPT_FROM_CLIENT or name == "content-length")
             and not name.startswith(_CORS)
-            and not _UNSENDABLE.search(value)
+            and (value.isprintable() or not _UNSENDABLE.search(value))
         ]
-        if not any(name == b"x-request-id" for name, _ in encoded):
+        if not any(name == "x-request-id" for name, _ in headers):
             encoded.append((b"x-request-id", self._request_id().encode("latin-1")))
         # Numbers that are no status at all come from providers too.
         await self._send(

@@ -77,20 +77,6 @@ def controls_from_object(values: Any, base: Controls = NO_CONTROLS) -> Controls:
     return _controls(base, given, lambda field: f"{BODY_FIELD}.{field}")
 
 
-def pop_controls(arguments: dict[str, Any], base: Controls = NO_CONTROLS) -> Controls:
-    """Takes the `encore` object out of a request's arguments (or of their `extra_body`) and reads it, over `base`.
-
-    `arguments` are those of an SDK's `create`, or a request's JSON object. The caller's `extra_body` is left as it was.
-    """
-    extra_body = arguments.get("extra_body")
-    if isinstance(extra_body, Mapping) and BODY_FIELD in extra_body:
-        arguments["extra_body"] = {name: value for name, value in extra_body.items() if name != BODY_FIELD}
-        base = controls_from_object(extra_body[BODY_FIELD], base)
-    if BODY_FIELD in arguments:
-        base = controls_from_object(arguments.pop(BODY_FIELD), base)
-    return base
-
-
 def _add_header(given: dict[str, str], name: str, value: str) -> None:
     if name not in HEADERS:
         raise InvalidInput(

@@ -224,7 +224,7 @@ class AsyncAnswering:
             if (reply := from_error(error)) is None:
                 raise
             return reply
-        return from_hit(found, self._inbound) if isinstance(found, Hit) else Pending(run, cast("Effect", found))
+        return await self._served(found) if isinstance(found, Hit) else Pending(run, cast("Effect", found))
 
     async def run(self, pending: Pending) -> Reply | AsyncStreamed:
         """The answer from there on. Raises what `send` raises, and TimeoutError."""
@@ -236,12 +236,19 @@ class AsyncAnswering:
                 raise
             return reply
         if isinstance(step, Hit):
-            return from_hit(step, self._inbound)
+            return await self._served(step)
         return await self._ask(step)
+
+    async def _served(self, hit: Hit) -> Reply:
+        if hit.is_long and self._inbound.wants_stream:
+            return await in_thread(partial(from_hit, hit, self._inbound))
+        return from_hit(hit, self._inbound)
 
     async def _ask(self, step: Asking) -> Reply | AsyncStreamed:
         exchange = self._exchange = Exchange(step, self._inbound, self._plain_streams)
         try:
+            if exchange.is_long:
+                await in_thread(exchange.look)
             fetched = await race_async(
                 step,
                 partial(_fetch_async, exchange, self._send, step.hedge),

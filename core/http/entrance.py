@@ -27,9 +27,11 @@ _LOOKED_AT: Final = frozenset(
             b"access-control-request-method",
             b"access-control-request-private-network",
         ),
-        *(b"connection", b"host", b"origin", b"sec-fetch-site", b"upgrade", b"via"),
+        *(b"connection", b"host", b"origin", b"sec-fetch-site", b"upgrade", b"via", b"x-forwarded-proto"),
     }
 )
+_USUAL: Final = frozenset({b"host", b"connection", b"x-forwarded-proto"})
+MOST_KNOWN_HOSTS: Final = 100
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/?#@\[\]\\]+)(?::[0-9]*)?")
 _HEADER_NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~, -]{1,4000}", re.ASCII)
 # The names that matter, for browsers that do not take the asterisk, and then all.
@@ -48,6 +50,7 @@ class Entrance:
         self._origins = settings.gateway_origins
         self._root = settings.gateway_root_path.encode()
         self._instance = instance
+        self._known_hosts: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request; what is none goes on to the application."""
@@ -58,9 +61,12 @@ class Entrance:
         for name, value in scope["headers"]:
             if name in _LOOKED_AT:
                 headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
-        if refusal := self.refusal(scope["method"], scope["scheme"], headers):
-            await Connection({**scope, "root_path": ""}, receive, send).reply(refusal.reply)
-            return
+        if not self._is_usual(scope["method"], headers):
+            if refusal := self.refusal(scope["method"], scope["scheme"], headers):
+                await Connection({**scope, "root_path": ""}, receive, send).reply(refusal.reply)
+                return
+            if len(self._known_hosts) < MOST_KNOWN_HOSTS:
+                self._known_hosts.add(headers.get(b"host", b""))
         if self._root and scope["raw_path"].startswith(self._root + b"/"):
             scope["raw_path"] = scope["raw_path"][len(self._root) :]
             scope["path"] = scope["path"][len(self._root) :]
@@ -71,6 +77,10 @@ class Entrance:
         else:
             await self._app(scope, receive, _with(allowed, send) if allowed else send)
 
+    def _is_usual(self, method: str, headers: Headers) -> bool:
+        """Whether nothing but a host that was let in before is there to be looked at, as in most requests."""
+        return headers.get(b"host", b"") in self._known_hosts and method in METHODS and headers.keys() <= _USUAL
+
     def refusal(self, method: str, scheme: str, headers: Headers) -> Refused | None:
         """Why a request is not let in, by its method, the scheme it came by and its headers; None for one that is."""
         told = {name: value.decode("latin-1") for name, value in headers.items()}
@@ -80,6 +90,8 @@ class Entrance:
                 f"the request names the host {host[:100]!r}; without gateway keys this gateway answers to localhost, "
                 "to addresses, and to the names in ENCORE_GATEWAY_HOSTS"
             )
+        # No page can send this one without a preflight. Of several proxies the last one is believed.
+        scheme = told.get(b"x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()
         origin = told.get(b"origin")
         is_cross = told.get(b"sec-fetch-site") == "cross-site"
         if (origin is not None and not self._may_ask(origin, scheme, host)) or (origin is None and is_cross):

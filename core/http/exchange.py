@@ -30,8 +30,11 @@ from ..models import ChatRequest, Completion
 from ..policy import UNCLEAR
 from ..wire import Event, EventReader, encode_event, without_usage
 from .collector import Collector, read_whole
-from .inbound import Inbound
+from .inbound import Inbound, repeats_names
 from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
+
+AT_ONCE_BYTES: Final = 10_000
+"""A longer body is looked at on a thread."""
 
 _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     400: BadRequestError,
@@ -100,6 +103,7 @@ class Exchange:
         self._sent_again = False
         self._end_lock = threading.Lock()
         self._ended = False
+        self._is_as_read: bool | None = None
         self._reader = EventReader()
         self._stream = Collector(inbound)
         self._status = bypass_status(step.reason) if step.is_bypass else miss_status(step.reason)
@@ -108,7 +112,19 @@ class Exchange:
     @property
     def outgoing(self) -> bytes:
         """The body that the provider is sent."""
-        return self._inbound.outgoing(adds_usage=self._adds_usage)
+        if self._is_as_read is None:
+            self.look()
+        return self._inbound.outgoing(adds_usage=self._adds_usage, is_as_read=self._is_as_read is not False)
+
+    def look(self) -> None:
+        """Looks whether the provider can read the body in no other way. Off the event loop where it is long."""
+        # What is for this caller alone goes on as it came.
+        self._is_as_read = self._step.is_bypass or not repeats_names(self._inbound.content)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether to look takes more than a moment."""
+        return len(self._inbound.content) > AT_ONCE_BYTES and not self._step.is_bypass
 
     @property
     def is_awaited(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import httpx2
@@ -26,18 +26,32 @@ from starlette.types import Send as AsgiSend
 
 from ..bootstrap import Services
 from ..concurrency import in_thread
-from ..errors import InvalidInput, StoreUnavailable
-from ..monitoring import RecentHealth, prometheus
+from ..entries import forget_response
+from ..errors import CacheError, InvalidInput, StoreUnavailable
+from ..monitoring import HeaderBoard, RecentHealth, prometheus
 from ..settings import Settings
 from .addresses import ProviderAddress
-from .callers import CREDENTIALS, Callers
+from .callers import CREDENTIALS, Caller, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
+from .controls import controls_from_headers
 from .driver import AsyncAnswering, AsyncStreamed, Pending
 from .entrance import VIA_PREFIX, Entrance
 from .exchange import PlainStreams
-from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, Target, is_deeper, read, target_of, unread
-from .reply import CODINGS, Reply, as_bytes, bypass_status, error_reply, passed_on
-from .upstream import patience, timeout, trouble, upstream_client, upstream_url
+from .headers import divided
+from .inbound import (
+    AT_ONCE_BYTES,
+    OWN_HEADERS,
+    Inbound,
+    Target,
+    deleted_response,
+    is_below,
+    is_deeper,
+    read,
+    target_of,
+    unread,
+)
+from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, passed_on
+from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
 
@@ -66,6 +80,8 @@ def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starl
     app = Starlette(
         routes=[
             Mount("/v1", app=gateway),
+            Mount("/openai/v1", app=gateway),  # Azure's clients
+            Mount("/openai", app=gateway),
             Route("/metrics", gateway.metrics),
             Route("/healthz", gateway.health),
             Route("/readyz", gateway.readiness),
@@ -87,9 +103,10 @@ class Gateway:
         self._cache = services.cache
         self._callers = Callers(services.settings)
         self._upstream = upstream
+        self._board = HeaderBoard(services.redis)
         self._plain_streams = PlainStreams()
         base_url = upstream_url(services.settings, services.provider)
-        self._address = ProviderAddress(base_url)
+        self._address = lru_cache(8)(lambda root: ProviderAddress(base_below(base_url, root)))
         self.instance = _instance(services.settings, base_url)
         health = RecentHealth(services.health.check)
         self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
@@ -123,34 +140,35 @@ class Gateway:
         if caller is None:
             raise _unknown_caller()
         target = target_of(connection.method, connection.path)
-        if target is None or target.base_url:
+        if target is None or not is_below(target.base_url):
             body, is_whole = await self._body(connection, AGAIN_BYTES)
-            await self._attend(
-                connection, self._pass_through(connection, body if is_whole else self._rest(connection, body))
-            )
+            outgoing = body if is_whole else self._rest(connection, body)
+            await self._attend(connection, self._pass_through(connection, outgoing, caller))
             return
+        given = divided(connection.headers, settings.keyed_headers)
         body, is_whole = await self._body(connection, settings.max_request_bytes)
         try:
             if not is_whole:
                 inbound: Inbound | None = unread(target, connection.headers)
             elif len(body) > AT_ONCE_BYTES:
-                inbound = await in_thread(partial(self._read, target, connection, body))
+                inbound = await in_thread(partial(self._read, target, connection, body, given.keyed))
             else:
-                inbound = self._read(target, connection, body)
+                inbound = self._read(target, connection, body, given.keyed)
             if inbound is not None:
-                inbound = msgspec.structs.replace(
-                    inbound, controls=self._callers.own_controls(inbound.controls, caller)
-                )
+                own = self._callers.own_controls(inbound.controls, caller)
+                inbound = msgspec.structs.replace(inbound, controls=own)
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:
-            await self._attend(connection, self._pass_through(connection, body))
+            await self._attend(connection, self._pass_through(connection, body, caller))
             return
         bypass = "" if inbound.controls.namespace is not None else NO_NAMESPACE
         answering = AsyncAnswering(
             self._cache,
             inbound,
-            lambda outgoing: self._send(connection, outgoing if is_whole else self._rest(connection, body)),
+            lambda outgoing: self._send(
+                connection, outgoing if is_whole else self._rest(connection, body), sent=given.sent
+            ),
             self._plain_streams,
             patience_seconds=patience(connection.headers, settings.provider_timeout_seconds),
             bypass=bypass if is_whole else TOO_LARGE,
@@ -159,7 +177,9 @@ class Gateway:
         if isinstance(step, Reply):
             await connection.reply(step)
         else:
-            await self._attend(connection, self._answer(connection, answering, step), lambda: answering.is_awaited)
+            self._board.missed(given.dropped, given.keyed.items())
+            answer = self._answer(connection, answering, step, given.told)
+            await self._attend(connection, answer, lambda: answering.is_awaited)
 
     async def _body(self, connection: Connection, most_bytes: int) -> tuple[bytes, bool]:
         longest = self._settings.gateway_max_body_bytes
@@ -173,23 +193,26 @@ class Gateway:
     def _rest(self, connection: Connection, beginning: bytes) -> AsyncIterator[bytes]:
         return connection.rest(beginning, self._settings.gateway_body_seconds, self._settings.gateway_max_body_bytes)
 
-    def _read(self, target: Target, connection: Connection, content: bytes) -> Inbound | None:
+    def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
+        base_url = base_below(self._services.provider.base_url, connection.root)
         inbound = read(
-            msgspec.structs.replace(target, base_url=self._services.provider.base_url),
+            msgspec.structs.replace(target, base_url=base_url + target.base_url),
             connection.query,
             connection.headers,
             content,
             most_bytes=self._cache.config.limits.max_request_bytes,
+            keyed=keyed,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
         return inbound
 
-    async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending) -> None:
+    async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending, told: Headers) -> None:
         try:
             answer = await answering.run(pending)
         except (httpx2.RequestError, TimeoutError) as error:
             answer = _unreachable(error)
+        answer.headers.extend(told)
         if isinstance(answer, Reply):
             await connection.reply(answer)
         else:
@@ -229,18 +252,21 @@ class Gateway:
             working.result()
 
     async def _send(
-        self, connection: Connection, content: bytes | AsyncIterator[bytes], codings: str = CODINGS
+        self,
+        connection: Connection,
+        content: bytes | AsyncIterator[bytes],
+        codings: str = CODINGS,
+        *,
+        sent: Sequence[tuple[str, str]] | None = None,
     ) -> httpx2.Response:
-        """The request to the provider; the answer's body is not read yet. Raises Refused for a path of elsewhere."""
-        url = self._address.url(connection.path, connection.query)
+        """The request to the provider, with the headers `sent` or all; the answer's body is not read yet.
+
+        Raises Refused for a path of elsewhere.
+        """
+        url = self._address(connection.root).url(connection.path, connection.query)
         if url is None:
             raise Refused(404, "there is no such path", "not_found")
-        named = {name.strip().lower() for name in connection.headers.get("connection", "").split(",")}
-        headers = [
-            (name, value)
-            for name, value in connection.raw_headers
-            if name not in _KEPT_FROM_PROVIDER and name not in named and not name.startswith(OWN_HEADERS)
-        ]
+        headers = _passing(connection) if sent is None else list(sent)
         headers += self._callers.credentials(connection.headers)
         via = [value for name, value in connection.raw_headers if name == "via"]
         headers += [("accept-encoding", codings), ("via", ", ".join([*via, f"1.1 {self.instance}"]))]
@@ -272,14 +298,21 @@ class Gateway:
         finally:
             connection.end_of_body()
 
-    async def _pass_through(self, connection: Connection, content: bytes | AsyncIterator[bytes]) -> None:
+    async def _pass_through(
+        self, connection: Connection, content: bytes | AsyncIterator[bytes], caller: Caller
+    ) -> None:
         """Carries a request and its answer as they come, in the coding that the client asked for."""
         try:
-            response = await self._send(connection, content, connection.headers.get("accept-encoding", "identity"))
+            response = await self._send(
+                connection, content, codings=connection.headers.get("accept-encoding", "identity")
+            )
         except httpx2.RequestError as error:
             await connection.reply(_unreachable(error))
             return
         try:
+            deleted = deleted_response(connection.method, connection.path)
+            if deleted is not None and response.is_success and caller.namespace is not None:
+                await in_thread(partial(self._forget, deleted, caller, connection.headers))
             headers = [
                 (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
             ]
@@ -294,6 +327,14 @@ class Gateway:
             connection.abort()
         finally:
             await response.aclose()
+
+    def _forget(self, response_id: str, caller: Caller, headers: Mapping[str, str]) -> None:
+        """Serves a response no more that the provider has deleted. The deletion does not fail for that."""
+        try:
+            own = own_controls(controls_from_headers(headers), caller, longer_ttl=False)
+            forget_response(self._cache, own.namespace or "", response_id)
+        except CacheError as error:
+            logger.warning("the answer of a deleted response may be served until it expires: %s", error)
 
     def metrics(self, request: Request) -> Response:
         """`GET /metrics`: the metrics in Prometheus' text format."""
@@ -323,6 +364,16 @@ class Gateway:
         if self._unattended:
             await asyncio.wait(self._unattended)
         await self._upstream.aclose()
+
+
+def _passing(connection: Connection) -> Headers:
+    """All headers that are not for the gateway alone."""
+    named = {name.strip().lower() for name in connection.headers.get("connection", "").split(",")}
+    return [
+        (name, value)
+        for name, value in connection.raw_headers
+        if name not in _KEPT_FROM_PROVIDER and name not in named and not name.startswith(OWN_HEADERS)
+    ]
 
 
 def _unknown_caller() -> Refused:

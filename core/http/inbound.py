@@ -6,16 +6,18 @@ Pure: bytes and headers in, values out. What is not recognised here is not for t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from ..keys import UNKEYED_HEADERS
-from ..models import ChatRequest, Controls
-from .controls import BODY_FIELD, controls_from_headers, pop_controls
+from ..models import LONGEST_USER, ChatRequest, Controls
+from ..policy import user_of
+from .controls import BODY_FIELD, controls_from_headers, controls_from_object
+from .headers import keyed_of
 
 OWN_HEADERS: Final = "x-encore-"
 
@@ -26,14 +28,17 @@ MOST_VALUES: Final = 100_000
 
 _CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
-# Who calls, what carries the message and what follows it on its way: none of it changes the answer. Credentials are
-# kept out because a new key for the same account must not empty the cache: callers are kept apart by namespaces.
-_UNTELLING_HEADERS: Final = UNKEYED_HEADERS | {
-    *("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"),
-    *("dnt", "forwarded", "keep-alive", "origin", "pragma", "priority", "referer", "te", "trailer"),
-    *("transfer-encoding", "upgrade", "via", "x-real-ip"),
-}
-_UNTELLING_PREFIXES: Final = (OWN_HEADERS, "x-stainless-", "x-forwarded-", "x-b3-", "x-datadog-", "sec-")
+_DEPLOYMENT: Final = re.compile(r"/deployments/((?!\.{1,2}\Z)[\w.-]{1,200})", re.ASCII)
+# Headers in which chat frontends and tracing tools name the person who asks, as of 2026-11. They are sent on and not in
+# the key, so a provider may answer by them. Headers that name a customer or a session are not a person's.
+_USER_HEADERS: Final = (
+    "x-openwebui-user-id",
+    "x-openwebui-user-email",
+    "x-litellm-end-user-id",
+    "helicone-user-id",
+    "langfuse_user_id",
+)
+_RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})", re.ASCII)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -50,6 +55,24 @@ def target_of(method: str, address: str) -> Target | None:
             if address.endswith(path):
                 return Target(endpoint, address.removesuffix(path))
     return None
+
+
+def deployment_of(base_url: str) -> str | None:
+    """The deployment that a server's address names at its end, as Azure's do; None without one."""
+    found = _DEPLOYMENT.search(base_url)
+    return found[1] if found is not None and found.end() == len(base_url) else None
+
+
+def is_below(base_url: str) -> bool:
+    """Whether requests for answers at this address, relative to a provider's, go to the provider itself: to its root or
+    to a deployment of it."""
+    return not base_url or _DEPLOYMENT.fullmatch(base_url) is not None
+
+
+def deleted_response(method: str, address: str) -> str | None:
+    """The id of the response that a request has the provider delete. `address` is the URL without its query."""
+    found = _RESPONSE.search(address) if method == "DELETE" else None
+    return found[1] if found is not None and found.end() == len(address) else None
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +99,15 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the cache itself asks for the usage chunk: savings are counted from it."""
         return self.request.endpoint == "chat" and self.request.streams and not self.request.wants_usage
 
-    def outgoing(self, *, adds_usage: bool) -> bytes:
-        """The body for the provider: the received bytes without the cache's controls, with usage asked for."""
-        if not self.says_controls and not adds_usage:
+    def outgoing(self, *, adds_usage: bool, is_as_read: bool = True) -> bytes:
+        """The body for the provider: the received bytes without the cache's controls, with usage asked for.
+
+        `is_as_read` False: the provider could read them otherwise, and gets what was read of them.
+        """
+        is_as_read = is_as_read and not self.says_controls
+        if is_as_read and not adds_usage:
             return self.content
-        if not self.says_controls and "stream_options" not in self.body:
+        if is_as_read and "stream_options" not in self.body:
             # Put in front, so that all the rest stays as it was written.
             return b'{"stream_options":{"include_usage":true},' + self.content[self.content.index(b"{") + 1 :]
         if not adds_usage:
@@ -90,9 +117,16 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(
-    target: Target, query: str, headers: Mapping[str, str], content: bytes, *, most_bytes: int = 1_000_000
+    target: Target,
+    query: str,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    keyed: Mapping[str, str] | None = None,
+    most_bytes: int = 1_000_000,
 ) -> Inbound | None:
-    """The request, or None when it is not one that the cache understands. Names of headers are in lower case.
+    """The request, or None when it is not one that the cache understands. Names of headers are in lower case; `keyed`
+    are those in the key, by default what of them may change the answer.
 
     What is larger than `most_bytes`, or has too many values, is not even decoded. Raises InvalidInput for controls with
     invalid values.
@@ -101,16 +135,23 @@ def read(
     if body is None:
         return None
     says_controls = BODY_FIELD in body
-    controls = pop_controls(body, controls_from_headers(headers))
-    request = ChatRequest.from_wire(target.endpoint, body, base_url=target.base_url, headers=_telling(headers.items()))
+    controls = controls_from_headers(headers)
+    if says_controls:
+        controls = controls_from_object(body.pop(BODY_FIELD), controls)
+    asked = body
+    if "model" not in body and (deployment := deployment_of(target.base_url)) is not None:
+        asked = {**body, "model": deployment}
+    request = ChatRequest.from_wire(
+        target.endpoint,
+        asked,
+        base_url=target.base_url,
+        headers=keyed_of(headers) if keyed is None else keyed,
+        query=query_of(query),
+    )
     if request is None:
         return None
-    if query:
-        # Azure's api-version, a router's options: they may change the answer.
-        pairs = parse_qsl(query, keep_blank_values=True)
-        options = dict(pairs)
-        parameters = {**request.parameters, "extra_query": options if len(options) == len(pairs) else query}
-        request = msgspec.structs.replace(request, parameters=parameters)
+    if user_of(request, controls) is None and (user := _user_in(headers)):
+        controls = msgspec.structs.replace(controls, user=user)
     return Inbound(
         request=request,
         controls=controls,
@@ -126,6 +167,11 @@ def _credential(headers: Mapping[str, str]) -> bytes:
     return sha256(repr(given).encode()).digest() if given else b""
 
 
+def _user_in(headers: Mapping[str, str]) -> str:
+    """The user whom a chat frontend or a tracing tool names; empty without one."""
+    return next((headers[name][:LONGEST_USER] for name in _USER_HEADERS if headers.get(name)), "")
+
+
 def unread(target: Target, headers: Mapping[str, str]) -> Inbound:
     """A request whose body is too large to be read here: it can only bypass. Raises InvalidInput for its controls."""
     request = ChatRequest(model="(not read)", messages=(), endpoint=target.endpoint)
@@ -133,14 +179,34 @@ def unread(target: Target, headers: Mapping[str, str]) -> Inbound:
     return Inbound(request=request, controls=controls, body={}, content=b"", says_controls=False)
 
 
-def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in headers
-        if name not in _UNTELLING_HEADERS
-        and not name.startswith(_UNTELLING_PREFIXES)
-        and not (name == "accept-language" and value == "*")
-    }
+def query_of(text: str) -> dict[str, str] | str:
+    """A URL's query by name where nothing of it is lost by that, else as it is written."""
+    if not text or "+" in text:
+        return text
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict")
+    except ValueError:
+        return text
+    options = dict(pairs)
+    return options if len(options) == len(pairs) else text
+
+
+class _Repeated(Exception):
+    """Raised when an object of a JSON text gives a name twice."""
+
+
+def _names_once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise _Repeated
+
+
+def repeats_names(content: bytes) -> bool:
+    """Whether an object in a JSON text gives a name twice, of which each reader takes the one it likes. Linear."""
+    try:
+        json.loads(content, object_pairs_hook=_names_once, parse_int=len, parse_float=len)
+    except (_Repeated, ValueError, RecursionError):
+        return True
+    return False
 
 
 def is_small(content: bytes, most_bytes: int, most_values: int) -> bool:

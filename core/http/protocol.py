@@ -24,11 +24,13 @@ class BoundedProtocol(HttpToolsProtocol):
     """A connection that ends when its client sends too much, or nothing in time.
 
     `head_seconds` after its beginning, or after the first byte of a later request, a request line and its headers are
-    there; for `linger_seconds` the rest of a body is received and dropped when its request has been answered already.
+    there; for `linger_seconds` the rest of a body is received and dropped when its request has been answered already;
+    after `stall_seconds` in which a client has read nothing of what is waiting for it, nobody waits for it.
     """
 
     head_seconds = 20.0
     linger_seconds = 30.0
+    stall_seconds = 300.0
 
     def __init__(self, *arguments: Any, most_connections: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -37,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._began = False
         self._head_bytes = self._unfinished_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins a connection. When there are too many, one that is idle is closed, or else this one."""
@@ -63,6 +66,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends with the connection."""
         self._end_within(None)
+        if self._stalled is not None:
+            self._stalled.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -130,6 +135,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._state == "body" and not self.transport.is_closing():
             self._end_within(self.linger_seconds)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read what was waiting for it."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
 
     def _unsupported_upgrade_warning(self) -> None:
         pass  # the application says it to the client

@@ -8,6 +8,7 @@ Requests for answers go through the cache, everything else passes through untouc
 
 from __future__ import annotations
 
+import logging
 import math
 from functools import partial
 from typing import Any, cast
@@ -17,12 +18,16 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from ..cache import LLMCache
 from ..concurrency import in_thread
-from ..errors import InvalidInput
+from ..entries import forget_response
+from ..errors import CacheError, InvalidInput
 from ..providers import http_library
+from .controls import controls_from_headers
 from .driver import AsyncAnswering, AsyncPieces, Pieces, answer
 from .exchange import PlainStreams
-from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, read, target_of
+from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, deleted_response, read, target_of
 from .reply import CODINGS, Headers, Reply, as_bytes, from_error
+
+logger = logging.getLogger("encore.http")
 
 
 class CachingTransport(httpx2.BaseTransport):
@@ -36,7 +41,9 @@ class CachingTransport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """One HTTP request. Raises what the provider's transport raises, unchanged."""
         if target_of(request.method, request.url.path) is None:
-            return self._upstream.handle_request(request)
+            response = self._upstream.handle_request(request)
+            _forget(self._cache, request, response)
+            return response
         content = request.read()
         inbound = _inbound(request, content, self._cache.config.limits.max_request_bytes)
         if inbound is None:
@@ -71,7 +78,10 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One HTTP request, awaited. Raises what the provider's transport raises, unchanged."""
         if target_of(request.method, request.url.path) is None:
-            return await self._upstream.handle_async_request(request)
+            response = await self._upstream.handle_async_request(request)
+            if deleted_response(request.method, request.url.path) is not None:
+                await in_thread(partial(_forget, self._cache, request, response))
+            return response
         content = await request.aread()
         reading = partial(_inbound, request, content, self._cache.config.limits.max_request_bytes)
         inbound = reading() if len(content) <= AT_ONCE_BYTES else await in_thread(reading)
@@ -141,6 +151,18 @@ def _inbound(request: httpx2.Request, content: bytes, most_bytes: int) -> Inboun
         return read(target, url.query.decode("ascii"), dict(request.headers), content, most_bytes=most_bytes)
     except InvalidInput as error:
         return from_error(error)
+
+
+def _forget(cache: LLMCache, request: httpx2.Request, response: httpx2.Response) -> None:
+    """Serves a response no more that the provider has deleted. The deletion does not fail for that."""
+    deleted = deleted_response(request.method, request.url.path)
+    if deleted is None or not response.is_success:
+        return
+    try:
+        controls = controls_from_headers(dict(request.headers))
+        forget_response(cache, controls.namespace or cache.config.namespace, deleted)
+    except CacheError as error:
+        logger.warning("the answer of a deleted response may be served until it expires: %s", error)
 
 
 def _outgoing(request: httpx2.Request, content: bytes) -> httpx2.Request:

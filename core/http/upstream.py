@@ -16,7 +16,7 @@ from ..models import ChatRequest
 from ..providers import CONNECT_SECONDS, OPENAI_URL, PATIENCE_SECONDS, Provider
 from ..settings import Settings
 from ..wire import DONE, encode_event
-from .inbound import decode_json, encode_json, target_of
+from .inbound import decode_json, deployment_of, encode_json, is_below, target_of
 from .reply import CODINGS, EVENT_STREAM, Reply, as_bytes, error_reply, of_the_answer
 
 MOST_CONNECTIONS: Final = 1000
@@ -88,6 +88,19 @@ def trouble(error: BaseException) -> str:
             return type(error).__name__
 
 
+def base_below(base_url: str, root: str) -> str:
+    """The provider's address for a path below `root`.
+
+    Azure has two APIs under one host, `/openai` with deployments and `/openai/v1`: a client of either is served,
+    whichever of them is configured.
+    """
+    if root.endswith("/openai/v1") and base_url.endswith("/openai"):
+        return f"{base_url}/v1"
+    if root.endswith("/openai") and base_url.endswith("/openai/v1"):
+        return base_url.removesuffix("/v1")
+    return base_url
+
+
 class DemoTransport(httpx2.AsyncBaseTransport):
     """The demo model as an HTTP transport: takes the requests that a provider takes."""
 
@@ -116,7 +129,7 @@ class DemoTransport(httpx2.AsyncBaseTransport):
         if request.method == "GET" and path == "/models":
             return _json({"object": "list", "data": [_model(name) for name in self._provider.models()]})
         target = target_of(request.method, path)
-        if target is None or target.base_url:
+        if target is None or not is_below(target.base_url):
             return error_reply(
                 404,
                 "the demo model answers /v1/chat/completions, /v1/responses and /v1/embeddings only",
@@ -124,7 +137,8 @@ class DemoTransport(httpx2.AsyncBaseTransport):
                 code="not_found",
             )
         body = decode_json(await request.aread())
-        asked = ChatRequest.from_wire(target.endpoint, body) if body is not None else None
+        named = {"model": deployment} if (deployment := deployment_of(target.base_url)) is not None else {}
+        asked = ChatRequest.from_wire(target.endpoint, named | body) if body is not None else None
         if asked is None:
             return _refusal("give a JSON object with a model and messages (or input)")
         if asked.streams and target.endpoint != "embeddings":

@@ -17,7 +17,8 @@ import msgspec
 
 from ..models import ChatRequest
 from .names import FORM, readable_key
-from .normalization import normalize
+from .normalization import TextKind, is_literal, normalize, normalize_loosely
+from .plain import kind_of_request
 
 _FORM = b"encore-%d" % FORM
 
@@ -28,16 +29,6 @@ _NUMBERS = frozenset({"temperature", "top_p", "presence_penalty", "frequency_pen
 
 # msgpack's float64 (0xcb) with every bit of the exponent set: NaN or an infinity, or another value's bytes by chance.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
-
-UNKEYED_HEADERS = frozenset(
-    {
-        *("accept", "accept-encoding", "cache-control", "connection", "content-length", "content-type", "host"),
-        *("baggage", "idempotency-key", "sentry-trace", "traceparent", "tracestate", "user-agent", "x-amzn-trace-id"),
-        *("x-correlation-id", "x-request-id"),
-    }
-)
-"""Names in `extra_headers` that do not change the answer, beside `X-Encore-*` and `X-Stainless-*`. Every other one (a
-caller's own Authorization, an organization, a beta flag) is in the key."""
 
 
 class Unkeyable(Exception):
@@ -52,9 +43,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What makes two requests the same. Digests are SHA-256 (32 bytes).
 
     `scope`: everything but the last user message's text. `exact`: the whole request. `normalized`: scope and normal
-    form, None where that strategy does not apply. `prompt` is the text, empty when the last message is not plain text.
-    `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it. `parts` are what the scope is made
-    of, in the order of `SCOPE_PARTS`.
+    form, None where that strategy does not apply; `kind` says how far it folds. `prompt` is the text, empty when the
+    last message is not plain text. `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it.
+    `parts` are what the scope is made of, in the order of `SCOPE_PARTS`.
     """
 
     namespace: str
@@ -66,6 +57,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     fuzzy: bool
     key: str
     parts: tuple[Any, ...] = ()
+    kind: TextKind = TextKind.MATERIAL
+
+    @property
+    def may_be_material(self) -> bool:
+        """Whether the normal form folds less than it could, because the text may be material to work on."""
+        return self.kind is TextKind.MATERIAL and self.normalized is not None and not is_literal(self.prompt)
 
 
 def identify(
@@ -75,9 +72,12 @@ def identify(
     user: Any = None,
     buckets: int = 1,
     strip_stop_words: bool = False,
+    plain_prompts: frozenset[str] = frozenset(),
     max_bytes: int = 1_000_000,
 ) -> Identity:
     """The identity of a request in a namespace; `user` is given when the answer is that user's own.
+
+    `plain_prompts` are the operator's own system texts under which a question is plainly a question (`spaced`).
 
     Raises Unkeyable when the request has no canonical form or is larger than `max_bytes`.
     """
@@ -96,7 +96,8 @@ def identify(
     folds = shape is not None and request.endpoint != "embeddings"
     scope = sha256(_FORM + encoded).digest()
     exact = sha256(b"exact" + scope + text_bytes).digest()
-    normalized = normalized_digest(scope, text, strip_stop_words=strip_stop_words) if folds else None
+    kind = kind_of_request(request, text, shape, plain_prompts) if folds else TextKind.MATERIAL
+    normalized = normalized_digest(scope, text, kind, strip_stop_words=strip_stop_words) if folds else None
     bucket = int.from_bytes((normalized or exact)[:4], "big") % buckets if buckets > 1 else 0
     return Identity(
         namespace=namespace,
@@ -108,20 +109,35 @@ def identify(
         fuzzy=shape is not None,
         key=readable_key(bucket, exact),
         parts=parts,
+        kind=kind,
     )
 
 
-def normalized_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> bytes | None:
-    """Where the alias of a text in a scope is; None when its normal form is empty."""
-    normal = normalize(text, strip_stop_words=strip_stop_words)
-    return sha256(b"normal" + scope + normal.encode()).digest() if normal else None
+def normalized_digest(scope: bytes, text: str, kind: TextKind, *, strip_stop_words: bool = False) -> bytes | None:
+    """Where the alias of a text in a scope is; None when its normal form is empty. Two kinds never share one."""
+    normal = normalize(text, kind, strip_stop_words=strip_stop_words)
+    return sha256(b"normal" + _KIND[kind] + scope + normal.encode()).digest() if normal else None
+
+
+def loose_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> bytes | None:
+    """What texts would share that `normalize_loosely` makes equal. Nothing is stored there."""
+    normal = normalize_loosely(text, strip_stop_words=strip_stop_words)
+    return sha256(b"loose" + scope + normal.encode()).digest() if normal else None
+
+
+_KIND = {TextKind.QUESTION: b"q", TextKind.ORDER: b"o", TextKind.MATERIAL: b"m"}
+
+
+def response_digest(namespace: str, response_id: str) -> bytes:
+    """Where it is noted which stored answer is the response of this id."""
+    return sha256(b"response" + _encode((_FORM, namespace, response_id))).digest()
 
 
 PART_DIGEST_BYTES = 6
 
 SCOPE_PARTS = (
     *("namespace", "wire form", "endpoint", "server", "model", "user", "earlier messages", "last message"),
-    *("parameters", "headers"),
+    *("parameters", "query", "headers"),
 )
 """What the scope is made of, in the order of `scope_parts`."""
 
@@ -129,7 +145,6 @@ SCOPE_PARTS = (
 def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, Any, tuple[Any, ...]]:
     """The text that is compared fuzzily, the form of its message without it (None: no such text), the scope's parts."""
     messages = request.messages
-    headers = request.unkeyed.get("extra_headers")
     text, shape = _fuzzy_text(messages[-1]) if messages else ("", None)
     parts = (
         namespace,
@@ -141,7 +156,8 @@ def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, A
         messages[:-1] if shape else messages,
         shape,
         _canonical_parameters(request.parameters) if request.parameters else None,
-        _keyed_headers(headers) if headers else None,
+        request.query or None,
+        _by_name(request.headers) if request.headers else None,
     )
     return text, shape, parts
 
@@ -184,14 +200,8 @@ def _canonical_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return canonical
 
 
-def _keyed_headers(headers: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
-    named = [(name.lower(), value) for name, value in headers.items()]
-    keyed = sorted(
-        (name, value)
-        for name, value in named
-        if name not in UNKEYED_HEADERS and not name.startswith(("x-encore-", "x-stainless-"))
-    )
-    return keyed or None
+def _by_name(headers: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted((name.lower(), value) for name, value in headers.items())
 
 
 def _plain(value: Any) -> Any:

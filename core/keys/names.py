@@ -140,6 +140,10 @@ CLOCKS = b"encore:clocks"
 GAUGES = b"encore:{gauges}:"
 
 
+HEADERS = b"encore:headers"
+"""Sorted set of callers' headers that an operator should know of, by when they were named last."""
+
+
 VECTORS = b"encore:%d:vs:" % FORM
 """Rows of the semantic index."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 from ..text import is_stream_safe, nfc
 
@@ -33,49 +34,80 @@ _LITERAL = re.compile(
 _ABOUT_CASE = re.compile(r"(?:upper|lower)[ -]?case|capital(?:i[sz]| letter)|punctuat")
 
 
-_CLOSING = ".!?…。！？؟।"
-
-
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
 _VOWELS = frozenset("aeiouy")
 
 
-def normalize(text: str, *, strip_stop_words: bool = False) -> str:
+class TextKind(StrEnum):
+    """What a user's text is: only a question and an order are folded, each in its own way."""
+
+    QUESTION = "question"
+    ORDER = "order"
+    MATERIAL = "material"
+
+
+_CLOSING = {TextKind.QUESTION: "?？؟", TextKind.ORDER: ".!…。！।"}
+"""The marks that may be missing: a question stays one without its mark, an order without a full stop."""
+_ANY_CLOSING = ".!?…。！？؟।"
+
+
+def is_literal(text: str) -> bool:
+    """Whether a text has a sign of code, data or quotation: such a one is never folded further."""
+    return _LITERAL.search(text.strip()) is not None
+
+
+def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> str:
     """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
 
-    Unicode NFC (a text that is not stream-safe has no normal form), outer white space, white-space runs, case and
-    closing punctuation. A text with any sign of code, data or quotation keeps all but the first two: `C`, `C++` and
-    `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart. Words whose case may carry meaning keep it (`US`, `MHz`,
-    `Mg`, `vitamin C`), unless the whole text is in capitals.
+    Material is itself, but for Unicode NFC (a text that is not stream-safe has no normal form) and outer white space.
+    Of a question and an order white-space runs, case and the mark that it usually ends in are folded too; a text with
+    any sign of code, data or quotation keeps them: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay
+    apart. Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in
+    capitals.
     """
     if not is_stream_safe(text):
         return ""
-    folded = nfc(text).strip()
-    if _LITERAL.search(folded):
-        return folded
+    bare = nfc(text).strip()
+    if kind is TextKind.MATERIAL or _LITERAL.search(bare):
+        return bare
+    return _fold(bare, _CLOSING[kind], strip_stop_words=strip_stop_words)
+
+
+def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
+    """What would be compared if no text could be material: only for counting what that caution costs."""
+    if not is_stream_safe(text):
+        return ""
+    bare = nfc(text).strip()
+    return bare if _LITERAL.search(bare) else _fold(bare, _ANY_CLOSING, strip_stop_words=strip_stop_words)
+
+
+def _fold(text: str, closing: str, *, strip_stop_words: bool) -> str:
+    folded = text
     if "  " in folded or not folded.isprintable():
         folded = " ".join(folded.split())
-    folded = _without_closing(folded)
+    folded = _without_closing(folded, closing)
     if not any(map(str.isalnum, folded)):
         return ""
     lowered = folded.lower()
     if lowered != folded and not _asks_about_case(lowered):
-        folded = lowered if _is_shouted(folded) else _fold_case(folded, lowered)
-        if not folded.isascii():
-            folded = nfc(folded)
+        folded = nfc(lowered if _is_shouted(folded) else _fold_case(folded, lowered))
     if strip_stop_words:
         folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
     return folded
 
 
-def _without_closing(text: str) -> str:
-    bare = text.rstrip(_CLOSING)
+def _without_closing(text: str, closing: str) -> str:
+    """The text without the marks it ends in, if all of them are closing ones."""
+    bare = text.rstrip(_ANY_CLOSING)
+    marks = text[len(bare) :]
     if not bare or bare[-1] == " ":
         # A mark that stands alone is what is asked about: "What is the meaning of !", "git add ."
         return text if bare else ""
-    if "!" in text[len(bare) :] and (bare[-1].isdigit() or bare[-2:-1] in ("", " ")):
+    if marks.strip(closing):
+        return text  # "Really?!" and "Tell me more?" say something by their marks
+    if "!" in marks and (bare[-1].isdigit() or bare[-2:-1] in ("", " ")):
         return text  # 5! and n! are factorials
     return bare
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from .alert_board import AlertBoard
 from .alerts import Alert, AlertRules, Severity, enough_seconds
+from .header_board import HeaderBoard, NamedHeader, Why
 from .health import FRESH_SECONDS, HealthReader, RecentHealth
 from .worker_pools import BEAT_SECONDS, Pool, WorkerPools
 
@@ -16,10 +17,13 @@ __all__ = [
     "Alert",
     "AlertBoard",
     "AlertRules",
+    "HeaderBoard",
     "HealthReader",
+    "NamedHeader",
     "Pool",
     "RecentHealth",
     "Severity",
+    "Why",
     "WorkerPools",
     "enough_seconds",
     "prometheus",

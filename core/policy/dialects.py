@@ -67,16 +67,20 @@ _SEARCH_PARAMETERS: Final = frozenset(
         *("plugins", "connectors", "mcp_servers", "data_sources", "dataSources", "vector_store_ids", "tool_ids"),
         *("venice_parameters", "features", "files", "grounding", "compound_custom", "prompt", "linkup", "webSearch"),
         *("google_search", "googleSearch", "google_search_retrieval", "url_context", "num_search_results"),
+        *("retrieval", "knowledge_base", "knowledge_base_id", "agent_id", "assistant_id", "bot_id", "preset"),
     }
 )
 """Parameters by which the provider looks something up, or uses what is kept there and may change."""
 _CONTAINERS: Final = frozenset({"extra_body", "google"})
 """Parameters that hold others."""
+_OTHER_MODELS: Final = "models"
+"""The parameter with those that take over when the first one cannot answer."""
+_TELLING: Final = _SEARCH_PARAMETERS | _CONTAINERS | {_OTHER_MODELS}
 _OFF: Final = frozenset({"", "off", "none", "false", "disabled", "disable", "no"})
 
 _SEARCH_WORDS: Final = (
     *("search-preview", "search-api", "web-search", "websearch", "web_search", "deep-research", "deepresearch"),
-    *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding"),
+    *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding", "@preset"),
 )
 _SEARCH_NAMES: Final = frozenset({"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity"})
 _FIRST_WORDS: Final = re.compile(r"(?:^|[/:@])([^-_./:@]*)")
@@ -118,7 +122,7 @@ def searches(model: str, parameters: Mapping[str, Any]) -> bool:
     """Whether the provider looks something up for a request, by its model or by a parameter other than its tools."""
     # A name is asked about again and again; one that nobody would give is not remembered.
     is_searching = _is_searching if len(model) <= _LONGEST_NAME else _is_searching.__wrapped__
-    return is_searching(model) or _asks_to_search(parameters)
+    return is_searching(model) or (not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))
 
 
 @lru_cache(1000)
@@ -128,14 +132,16 @@ def _is_searching(model: str) -> bool:
 
 
 def _asks_to_search(parameters: Mapping[str, Any]) -> bool:
-    if not _SEARCH_PARAMETERS.isdisjoint(parameters) and any(
-        name in _SEARCH_PARAMETERS and not _is_off(value) for name, value in parameters.items()
-    ):
-        return True
-    return not _CONTAINERS.isdisjoint(parameters) and any(
-        isinstance(inner := parameters.get(name), Mapping) and ("tools" in inner or _asks_to_search(inner))
-        for name in _CONTAINERS
-    )
+    for name, value in parameters.items():
+        if name in _SEARCH_PARAMETERS and not _is_off(value):
+            return True
+        if name in _CONTAINERS and isinstance(value, Mapping) and ("tools" in value or _asks_to_search(value)):
+            return True
+        if name == _OTHER_MODELS:
+            names = value if isinstance(value, list) else [value]
+            if any(_is_searching.__wrapped__(str(other)) for other in names):
+                return True
+    return False
 
 
 def _is_off(value: Any) -> bool:

@@ -142,7 +142,8 @@ def languages() -> Languages:
 
 
 def _words(text: str) -> list[str]:
-    return [word.replace("_", " ") for word in text.split()]
+    # An apostrophe parts words: "to'lov" is two, as it is in a text.
+    return [word.replace("_", " ").replace("'", " ") for word in text.split()]
 
 
 def _tells(word: str) -> bool:

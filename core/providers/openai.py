@@ -150,24 +150,29 @@ class OpenAIProvider:
         path = _PATHS.get(request.endpoint)
         if path is None:
             raise ProviderUnavailable(f"no provider answers requests of the kind {request.endpoint!r}")
-        if request.base_url and request.base_url.rstrip("/") != self.base_url:
+        below = request.base_url.rstrip("/").removeprefix(self.base_url)
+        if below and not (below.startswith("/deployments/") and request.base_url.startswith(self.base_url)):
             # The key of the configured server is not shown to another.
             raise ProviderUnavailable("the request names another server than the configured one")
-        body = request.to_openai()
-        if request.endpoint == "responses":
-            body["input"] = body.pop("messages")
-        headers: Mapping[str, str] = body.pop("extra_headers", None) or {}
+        unkeyed = dict(request.unkeyed)
+        headers: Mapping[str, str] = {**unkeyed.pop("extra_headers", {}), **request.headers}
         if self._api_key is None and self.base_url == OPENAI_URL and not _has_authorization(headers):
             raise ProviderUnavailable("the provider has no key: set OPENAI_API_KEY, or OPENAI_BASE_URL")
-        own_timeout = body.pop("timeout", None)
+        if isinstance(request.query, str):
+            raise ProviderUnavailable("the query of the request's URL can be sent as it is written only")
+        own_timeout = unkeyed.pop("timeout", None)
+        for delivered in ("stream", "stream_options"):
+            unkeyed.pop(delivered, None)
+        asked = "input" if request.endpoint == "responses" else "messages"
+        body = {"model": request.model, asked: list(request.messages), **request.parameters, **unkeyed}
         options: RequestOptions = {
             "headers": headers,
             "timeout": self._timeout(own_timeout if timeout_seconds is None else timeout_seconds),
             "security": {"bearer_auth": True},
         }
-        if query := body.pop("extra_query", None):
-            options["params"] = query
-        return path, body, options
+        if request.query:
+            options["params"] = request.query
+        return below + path, body, options
 
     def _timeout(self, seconds: Any) -> Timeout:
         if isinstance(seconds, Timeout):

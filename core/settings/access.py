@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validat
 from pydantic_settings import NoDecode
 
 from ..access import Role
+from ..text import HIDDEN, looks_secret, printable
 from .fields import FROM_JSON
 from .pasted import web_address
 
@@ -31,9 +32,10 @@ def _read_addresses(value: Any) -> Any:
     """E-mail addresses and domains as they are compared."""
     parts = value.split(",") if isinstance(value, str) else list(value)
     addresses = tuple(part.strip().casefold() for part in parts if part.strip())
-    for number, address in enumerate(addresses, 1):
+    for address in addresses:
         if not re.fullmatch(r"[^@\s]*@[^@\s]+", address):
-            raise ValueError(f"number {number} of them is neither an e-mail address nor a @domain")
+            shown = HIDDEN if looks_secret(address) else printable(address, 60)
+            raise ValueError(f"{shown} is neither an e-mail address nor a @domain")
     return addresses
 
 

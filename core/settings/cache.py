@@ -52,7 +52,9 @@ class CacheSettings(BaseModel):
         le=2_592_000,
         description="Serve an answer this far past its TTL while a worker refreshes it; 0: never.",
     )
-    max_temperature: float = Field(0.8, ge=0, le=2, description="Requests above it are not cached.")
+    max_temperature: float = Field(
+        0.8, ge=0, le=2, description="Requests above it are not cached, unless their model takes no other."
+    )
     cache_tool_calls: bool = Field(False, description="Store answers that call tools.")
     cache_errors: bool = Field(False, description="Remember provider errors for a few seconds.")
     max_request_bytes: int = Field(1_000_000, ge=1000, description="Larger requests bypass the cache.")
@@ -67,6 +69,12 @@ class CacheSettings(BaseModel):
     )
     l1_megabytes: int = Field(64, ge=1, le=1_000_000, description="Memory of these copies in a process.")
     strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")
+    plain_prompts: tuple[str, ...] = Field(
+        (),
+        description="Your own system prompts, whole, that only say who answers, and how: a JSON list. Under them "
+        "normalized lookup folds plain questions, as without a system prompt. Not for prompts that say what to do with "
+        "the text.",
+    )
     hold_seconds: float = Field(300, ge=0, le=86_400, description="How long an invalidation can be undone.")
     invalidation_replicas: int = Field(
         0, ge=0, le=10, description="Replicas that must have an invalidation before it is acknowledged."

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from ..text import printable
+from ..wire import Treatment, header_treatment
 from .fields import NamespaceName
 
 
@@ -34,6 +36,16 @@ def _read_origin(text: str) -> str:
         raise ValueError(f"{text!r} is no origin, such as https://chat.example.org (there is no *: name each)")
     scheme, host = match.groups()
     return f"{scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(scheme, ' '))}"
+
+
+def _read_header(text: str) -> str:
+    """A header's name in lower case."""
+    name = text.lower()
+    if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]{1,100}", name, re.ASCII):
+        raise ValueError(f"{printable(name, 50)!r} is no name of a header")
+    if header_treatment(name) in (Treatment.OURS, Treatment.FORM, Treatment.CREDENTIAL):
+        raise ValueError(f"{name} cannot be in the key: it is made anew, or says who calls")
+    return name
 
 
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
@@ -69,6 +81,16 @@ class GatewaySettings(BaseModel):
     )
     gateway_max_body_bytes: int | None = Field(
         None, ge=1000, description="Larger request bodies get 413; unset: what the provider takes."
+    )
+    keyed_headers: Annotated[
+        tuple[Annotated[str, AfterValidator(_read_header)], ...], NoDecode, BeforeValidator(_split)
+    ] = Field(
+        (),
+        description="Headers of callers that the gateway sends on and has in the key, separated by commas, beside "
+        "those that are known to change answers. What it does not know it drops.",
+    )
+    gateway_longer_ttl: bool = Field(
+        False, description="A caller of the gateway may ask for a longer TTL than the rules give (X-Encore-TTL)."
     )
     gateway_body_seconds: float = Field(
         60,

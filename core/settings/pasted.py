@@ -45,7 +45,7 @@ def on_one_line(text: str) -> str:
     return text
 
 
-def listed(text: str, between: str = r"[,;\s]+") -> list[str]:
+def listed(text: str, between: str = r"[,;\r\n]+") -> list[str]:
     """The parts of a list as people write them: by what is `between` them, or as JSON. Raises ValueError."""
     if text.startswith("["):
         try:

@@ -26,6 +26,23 @@ def readable(body: Mapping[str, Any] | None) -> str:
     return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()
 
 
+def sdk_type(body: Mapping[str, Any]) -> Any:
+    """The class of the SDK for an answer. The SDK is loaded when it is first asked for."""
+    match body.get("object"):
+        case "response":
+            from openai.types.responses import Response
+
+            return Response
+        case "list":
+            from openai.types import CreateEmbeddingResponse
+
+            return CreateEmbeddingResponse
+        case _:
+            from openai.types.chat import ChatCompletion
+
+            return ChatCompletion
+
+
 _ERRORS = frozenset({"error", "errors", "error_code", "error_msg", "error_message", "base_resp"})
 
 

@@ -127,11 +127,13 @@ class Assembly:
             raise UnclearStream("its chunks are not those of a chat completion") from error
 
     def _body(self) -> dict[str, Any]:
-        if sorted(self._choices) != list(range(len(self._choices))) or len(self._choices) != self._wanted:
-            raise IncompleteStream(f"{len(self._choices)} of {self._wanted} choices arrived")
         for index, choice in sorted(self._choices.items()):
             if not choice.has_finished:
                 raise IncompleteStream(f"choice {index} has no finish reason")
+        if sorted(self._choices) != list(range(len(self._choices))) or len(self._choices) != self._wanted:
+            # Some servers give one, however many were asked for.
+            kind = UnclearStream if self._choices else IncompleteStream
+            raise kind(f"{len(self._choices)} of {self._wanted} choices arrived")
         choices = [{"index": index, **choice.whole()} for index, choice in sorted(self._choices.items())]
         fields = self._fields.whole()
         if not self.has_usage:

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-WORDS = re.compile(r"\s*\S{1,24}|\s+")
+_WORDS: Final = re.compile(r"\s*\S{1,24}|\s+")
+MOST_PIECES: Final = 1000
+"""A longer text comes in larger pieces than words: to make and to read each costs time."""
 _HEAD_FIELDS = ("id", "created", "model", "system_fingerprint", "service_tier")
 _GROWING_FIELDS = ("reasoning_content", "reasoning", "refusal", "content")
+
+
+def pieces_of(text: str) -> list[str]:
+    """The pieces in which a text could have been streamed: its words, or equal parts of a long one."""
+    if len(text) <= MOST_PIECES:
+        return _WORDS.findall(text)
+    words = _WORDS.findall(text) if len(text) <= 24 * MOST_PIECES else []
+    if 0 < len(words) <= MOST_PIECES:
+        return words
+    size = -(-len(text) // MOST_PIECES)
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def split(body: Mapping[str, Any], *, include_usage: bool) -> list[dict[str, Any]]:
     """A chat completion as the chunks in which it could have been streamed, word by word; undone by `assemble`.
 
-    The usage chunk is there when asked for and when the usage is known.
+    The usage chunk is there when asked for and when the usage is known. Raises AttributeError, KeyError, TypeError or
+    ValueError for a body that could not have been streamed.
     """
     head = {name: body[name] for name in _HEAD_FIELDS if name in body} | {"object": "chat.completion.chunk"}
     rest = {name: body[name] for name in body if name not in (*head, "choices", "usage")}
     no_usage = {"usage": None} if include_usage else {}
     chunks = []
-    for choice in body["choices"]:
-        for part in _split_choice(choice):
+    places = [choice.get("index", place) for place, choice in enumerate(body["choices"])]
+    if len(set(places)) < len(places):
+        raise ValueError("two choices have one index")
+    for index, choice in zip(places, body["choices"], strict=True):
+        for part in _split_choice(index, choice):
             chunks.append({**head, **rest, "choices": [part], **no_usage})
             rest = {}
     if include_usage and body.get("usage") is not None:
@@ -29,8 +46,8 @@ def split(body: Mapping[str, Any], *, include_usage: bool) -> list[dict[str, Any
     return chunks
 
 
-def _split_choice(choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    index, message = choice.get("index", 0), choice["message"]
+def _split_choice(index: int, choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    message = choice["message"]
     log = choice.get("logprobs")
     by_token = _tokens_of(message.get("content"), log)
     no_log = {"logprobs": None} if "logprobs" in choice else {}
@@ -49,10 +66,13 @@ def _split_choice(choice: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield part(opening, **({} if by_token or log is None else {"logprobs": log}))
     for name in _GROWING_FIELDS:
         if name == "content" and by_token:
-            for entry in by_token:
-                yield part({"content": entry["token"]}, logprobs={**dict.fromkeys(log or ()), "content": [entry]})
+            size = -(-len(by_token) // MOST_PIECES)
+            for start in range(0, len(by_token), size):
+                entries = by_token[start : start + size]
+                text = "".join(entry.get("token") or "" for entry in entries)
+                yield part({"content": text}, logprobs={**dict.fromkeys(log or ()), "content": entries})
         elif isinstance(message.get(name), str):
-            for word in WORDS.findall(message[name]):
+            for word in pieces_of(message[name]):
                 yield part({name: word})
     for place, call in enumerate(calls):
         for fragment in _split_call(call):
@@ -78,7 +98,7 @@ def _split_call(call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {name: call[name] for name in call if name != "index"}
         return
     yield {name: call[name] for name in call if name != "index"} | {"function": {**function, "arguments": ""}}
-    for word in WORDS.findall(function["arguments"]):
+    for word in pieces_of(function["arguments"]):
         yield {"function": {"arguments": word}}
 
 

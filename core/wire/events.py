@@ -132,7 +132,8 @@ class EventReader:
             return len(self._data) == 1 and _is_done(value)
         if name == b"event":
             self._kind = value.strip()
-        return False
+        # A comment keeps the connection alive: it does not wait for a blank line.
+        return not (name or self._data or self._kind)
 
     def _event(self) -> Event | None:
         """The event of the block that has ended, which is then forgotten."""

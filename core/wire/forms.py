@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .assembly import assemble
 from .chat import replay, split
@@ -25,12 +25,28 @@ def in_chunks(
     return replay(chunks, include_usage=include_usage)
 
 
+SHORT: Final = 20
+
+
 def can_be_streamed(endpoint: str, body: dict[str, Any]) -> bool:
     """Whether an answer could be given to a caller who asks for a stream of it, if such callers can be."""
     if endpoint not in ("chat", "responses"):
         return True
     try:
-        in_chunks(endpoint, body)
-    except (AttributeError, KeyError, TypeError, ValueError):
+        in_chunks(endpoint, _shortened(body))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+def _shortened(value: Any) -> Any:
+    """The same with its texts cut short: they cost time, and it is the shape that counts."""
+    match value:
+        case str():
+            return value[:SHORT]
+        case dict():
+            return {name: _shortened(inner) for name, inner in value.items()}
+        case list():
+            return [_shortened(inner) for inner in value]
+        case _:
+            return value

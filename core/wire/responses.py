@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..errors import IncompleteStream, UnclearStream
 from .answers import says_error
-from .chat import WORDS
+from .chat import pieces_of
 
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 
@@ -118,7 +118,7 @@ def split_response(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _split_item(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if item.get("type") == "function_call" and isinstance(item.get("arguments"), str):
-        for word in WORDS.findall(item["arguments"]):
+        for word in pieces_of(item["arguments"]):
             yield {"type": "response.function_call_arguments.delta", "delta": word}
         yield {
             "type": "response.function_call_arguments.done",
@@ -132,7 +132,7 @@ def _split_item(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         more = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
         opened = {**part, field: ""}
         yield {"type": "response.content_part.added", "content_index": place, "part": opened}
-        for word in WORDS.findall(part.get(field) or ""):
+        for word in pieces_of(part.get(field) or ""):
             delta = {"delta": word, **({"logprobs": []} if more else {})}
             yield {"type": f"response.{kind}.delta", "content_index": place, **delta}
         yield {"type": f"response.{kind}.done", "content_index": place, field: part.get(field) or "", **more}

@@ -34,9 +34,10 @@ from core.http.controls import controls_from_headers, controls_from_object
 from core.http.entrance import Entrance
 from core.http.inbound import Target, decode_json, is_deeper, read
 from core.http.protocol import _OFFER
-from core.keys import normalize, pack, parse_readable_key
+from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
 from core.keys.identity import identify
 from core.keys.parts import parts_of
+from core.keys.plain import is_plain_instruction
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
@@ -163,7 +164,10 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: parts_of(identify(request(text), "n").parts),
     ),
     "core/keys/names.py": (parse_readable_key,),
-    "core/keys/normalization.py": (normalize, partial(normalize, strip_stop_words=True)),
+    "core/keys/normalization.py": tuple(
+        partial(normalize, kind=kind, strip_stop_words=strips) for kind in TextKind for strips in (False, True)
+    ),
+    "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
     "core/policy/dialects.py": (
         lambda text: searches(text, {text: {text: text}}),
         lambda text: takes_one_temperature(text, {}),

@@ -96,6 +96,56 @@ def test_case_and_spaces_are_a_normalized_hit_and_never_an_exact_one(setup):
     assert answer.completion.text == "answer 1"
 
 
+@pytest.mark.parametrize(
+    "system", ["Translate into Spanish.", "Correct the user's text.", "Be brief. Count its letters."]
+)
+def test_a_text_that_may_be_material_is_found_by_itself_only(setup, system):
+    def ask_of(text: str) -> str:
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
+        return str(setup.ask(messages=messages).outcome)
+
+    assert ask_of("You are leaving tomorrow?") == "miss (may be material), stored"
+    for other in ("You are leaving tomorrow.", "you are leaving tomorrow?", "You are leaving  tomorrow?"):
+        assert ask_of(other) == "miss (may be material), stored"
+    assert ask_of("You are leaving tomorrow?") == "hit (exact)"
+    assert ask_of(" You are leaving tomorrow?\n") == "hit (normalized)"
+
+
+def test_a_miss_that_a_caution_cost_a_hit_is_counted_and_names_it(setup):
+    def forgone(text: str, controls: Controls | None = None) -> str:
+        return setup.ask(text, controls).outcome.forgone
+
+    assert forgone("My card was eaten.") == ""
+    assert forgone("my card was eaten") == "may be material"
+    assert forgone("My card was stolen.") == "", "another text"
+    assert forgone("My  card was eaten.", Controls(strategy=CacheStrategy.EXACT)) == "", "it asked for no more"
+    assert forgone("MY CARD WAS EATEN", Controls(no_cache=True)) == "", "it wanted no stored answer"
+    setup.invalidate(Criteria(all=True))
+    assert forgone("my card was  eaten") == "", "an invalidation would have hidden it"
+    assert forgone("What is a card?") == forgone("what is a card") == ""
+
+
+def test_what_was_never_stored_costs_no_hit(setup):
+    assert setup.ask("My card was eaten.", Controls(ttl=NoStore())).outcome.forgone == ""
+    assert setup.ask("my card was eaten").outcome.forgone == ""
+
+
+def test_hits_after_a_forgone_one_are_no_longer_forgone_once_it_would_have_expired(setup):
+    setup.ask("My card was eaten.", Controls(ttl=For(60)))
+    setup.clock.forward(61)
+    assert setup.ask("my card was eaten").outcome.forgone == ""
+
+
+def test_an_operators_own_prompt_lets_questions_fold(store, namespace):
+    own = "You answer for Acme. Never mention rivals."
+    for plain_prompts, expected in (((), "miss (may be material), stored"), ((own,), "hit (normalized)")):
+        setup = Setup(store, f"{namespace}-{len(plain_prompts)}", plain_prompts=plain_prompts)
+        for text in ("What is a card?", "what is a card"):
+            messages = [{"role": "system", "content": own}, {"role": "user", "content": text}]
+            answer = setup.ask(messages=messages)
+        assert str(answer.outcome) == expected
+
+
 def test_the_strategy_is_a_ceiling(setup):
     setup.ask()
     assert setup.ask("what is the capital of france", Controls(strategy=CacheStrategy.EXACT)).outcome.kind == "miss"
@@ -413,6 +463,21 @@ async def test_the_async_drivers_do_the_same(setup):
     stream = await setup.cache.astream(ask("And of Italy?", stream=True))
     assert [chunk async for chunk in stream] == fresh
     assert str(stream.answer.outcome) == "hit (exact)"
+
+
+def test_of_a_stream_that_is_not_clear_all_is_passed_on_and_nothing_kept(setup):
+    def unclear(request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict]:
+        for chunk in CountingProvider.stream(setup.provider, request):
+            parts = [{**part, "delta": {**part["delta"], "x_new": "word"}} for part in chunk["choices"]]
+            yield {**chunk, "choices": parts}
+
+    setup.provider.stream = unclear
+    for _ in range(2):
+        stream = setup.cache.stream(ask(stream=True))
+        assert all(chunk["choices"][0]["delta"]["x_new"] == "word" for chunk in stream)
+        assert (stream.answer.outcome.kind, stream.answer.outcome.not_stored) == (OutcomeKind.MISS, "unclear")
+        assert stream.answer.outcome.output_tokens == 20
+    assert setup.provider.calls == 2
 
 
 def test_hits_have_ids_of_their_own_where_that_is_switched_on(store, namespace):

@@ -353,7 +353,9 @@ def test_requests_that_were_dropped_may_be_collected_anywhere(setup: Setup, monk
         next(iter(stream))
         del stream
         monkeypatch.setattr(flights, "Future", collected)
-        asking = threading.Thread(target=lambda: setup.cache.complete(ask("And of Spain?")), daemon=True)
+        asking = threading.Thread(
+            target=lambda: setup.cache.complete(ask("What is the capital of Spain?")), daemon=True
+        )
         asking.start()
         asking.join(30)
         assert not asking.is_alive()

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -42,6 +43,57 @@ FAULTS = ("redis killed", "provider stopped", "redis frozen", "redis flushed")
 MOST_GROWTH = 1.1
 MOST_GROWTH_KB = 10_000
 """A gateway's memory in the last third may be this much above that in the first."""
+
+
+Chunk = dict[str, Any]
+
+
+def _changed(chunk: Chunk, change: Callable[[Chunk], Chunk]) -> list[Chunk]:
+    return [{**chunk, "choices": [{**part, **change(part)} for part in chunk["choices"]]}]
+
+
+def ends_otherwise(chunk: Chunk) -> list[Chunk]:
+    """As servers with end-of-sequence tokens say that an answer is whole."""
+    return _changed(chunk, lambda part: {"finish_reason": part["finish_reason"] and "eos"})
+
+
+def in_lists(chunk: Chunk) -> list[Chunk]:
+    """Texts in lists of one part each."""
+
+    def listed(part: Chunk) -> Chunk:
+        text = part["delta"].get("content")
+        return {"delta": {**part["delta"], "content": [{"type": "text", "text": text}]} if text else part["delta"]}
+
+    return _changed(chunk, listed)
+
+
+def with_thoughts(chunk: Chunk) -> list[Chunk]:
+    """Text in a field that nobody knows how to join: such a stream is never kept."""
+    return _changed(chunk, lambda part: {"delta": {**part["delta"], "x_thought": "hm"}})
+
+
+def going_on(chunk: Chunk) -> list[Chunk]:
+    """Words after the finish reason: such a stream is never kept."""
+    words = _changed(chunk, lambda part: {"delta": {"content": "Well?"}, "finish_reason": None})
+    return [chunk, *words] if any(part["finish_reason"] for part in chunk["choices"]) else [chunk]
+
+
+def breaking_off(chunk: Chunk) -> list[Chunk]:
+    """An error in place of the end."""
+    return [{"error": {"code": 502}} if any(part["finish_reason"] for part in chunk["choices"]) else chunk]
+
+
+DIALECTS: tuple[tuple[Callable[[Chunk], list[Chunk]] | None, bytes], ...] = (
+    (None, b"data: [DONE]\n\n"),
+    (ends_otherwise, b""),
+    (in_lists, b"data: [DONE]"),
+    (with_thoughts, b"data: [DONE]\n\n"),
+    (going_on, b""),
+    (breaking_off, b"data: [DONE]\n\n"),
+)
+"""How streams of chats are spoken and how they end, by the question's number."""
+UNCLEAR = ("x_thought", "Well?", '"error":{')
+"""What is in streams that are never kept."""
 
 
 class Delay:
@@ -115,6 +167,8 @@ class Load:
             self.judge_age(int(answer.headers.get("age", 0)), control, status)
             if path in ("/chat/completions", "/responses"):
                 self.judge(caller, question, content)
+            if ("; hit" in status or "collapsed" in status) and any(mark in content for mark in UNCLEAR):
+                self.wrong.append(f"{question}: kept what nobody can put together: {content}")
 
     def judge_age(self, age: int, control: str, status: str) -> None:
         """A fresh answer is as young as was asked for, an old one is marked, and only for those who allow it."""
@@ -135,6 +189,11 @@ class Load:
     def excused(self, failure: Failure) -> bool:
         """Whether the provider was away at any time while the call ran."""
         return any(away < failure.ended and failure.began < back + AFTERWARDS_SECONDS for away, back in self.away)
+
+
+def number_of(question: str) -> int:
+    """The number in a question."""
+    return int(question.split("q")[1]) if question.startswith("Question q") else 0
 
 
 def request(chance: random.Random, question: str) -> tuple[str, str, dict[str, Any] | None]:
@@ -236,6 +295,11 @@ def run(seconds: float, home: Path, *, every: float, slow_seconds: float = SLOW_
     with ExitStack() as running:
         redis = running.enter_context(RedisServer(home / "redis", durable=False))
         provider = running.enter_context(OpenAIServer())
+        for number, (dialect, ending) in enumerate(DIALECTS):
+            provider.always(
+                Behaviour(dialect=dialect, ending=ending),
+                when=lambda request, number=number: number_of(request.question) % len(DIALECTS) == number,
+            )
         provider.always(Behaviour(pause=Delay(slow_seconds)), when=lambda request: "slowly" in request.question)  # type: ignore[arg-type]
         environment = {
             "ENCORE_REDIS_URL": redis.url,

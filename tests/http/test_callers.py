@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput, InvalidSettings
 from core.http.callers import Caller, Callers, is_loopback, own_controls
 from core.keys import Slot
-from core.models import Controls
+from core.models import AtMost, Controls, Default, For, NoStore
 from core.settings import Settings
 
 SK = {"authorization": "Bearer sk-of-a-caller"}
@@ -99,7 +99,7 @@ def test_a_caller_names_so_many_parts_of_its_namespace_and_no_more(monkeypatch):
 def test_a_part_of_a_namespace_stays_inside_of_it_and_is_none_that_can_be_configured(own, name):
     caller = Caller(namespace=own)
     if len(name) <= 64 and "~" not in name:
-        found = own_controls(Controls(namespace=name), caller).namespace
+        found = own_controls(Controls(namespace=name), caller, longer_ttl=False).namespace
         assert found.partition("~") == (own, "~", name)
         assert Slot(found, 0).namespace == found
         with pytest.raises(InvalidSettings, match="ENCORE_NAMESPACE"):
@@ -108,7 +108,20 @@ def test_a_part_of_a_namespace_stays_inside_of_it_and_is_none_that_can_be_config
             Settings(gateway_namespace=found)
     else:
         with pytest.raises(InvalidInput, match="X-Encore-Namespace"):
-            own_controls(Controls(namespace=name), caller)
+            own_controls(Controls(namespace=name), caller, longer_ttl=False)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "allowed", "expected"),
+    [
+        (For(60), False, AtMost(60)),
+        (For(60), True, For(60)),
+        (NoStore(), False, NoStore()),
+        (Default(), False, Default()),
+    ],
+)
+def test_a_caller_says_how_long_an_answer_is_kept_at_most(ttl, allowed, expected):
+    assert own_controls(Controls(ttl=ttl), Caller(namespace="acme"), longer_ttl=allowed).ttl == expected
 
 
 @pytest.mark.parametrize(

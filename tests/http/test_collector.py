@@ -14,7 +14,7 @@ from core.wire.assembly import assemble
 from core.wire.events import MOST_EVENT_BYTES
 from tests.fakes import a_body
 from tests.growth import grows_with_the_square
-from tests.http.feeding import Fed, inbound_for
+from tests.http.feeding import Fed
 from tests.wire.test_assembly import STREAMS
 
 CHAT = "/chat/completions"
@@ -113,6 +113,8 @@ def test_it_is_kept_with_its_usage_before_the_end_is_sent():
     [
         (sent(chunk({"x_new": "a"}), chunk({"x_new": "b"}), STOP, USED, b"[DONE]"), OutcomeKind.MISS, "unclear"),
         (sent(b"oops", b"[DONE]"), OutcomeKind.MISS, "unclear"),
+        (sent(*WORDS, b"[DONE]"), OutcomeKind.MISS, "unclear"),
+        (sent(b"[DONE]"), OutcomeKind.MISS, "unclear"),
         (b"It rains.\n", OutcomeKind.MISS, "unclear"),
         (sent(*WORDS, {"error": {"message": "gone"}}), OutcomeKind.ERROR, ""),
         (sent(*WORDS), OutcomeKind.ERROR, ""),
@@ -123,6 +125,12 @@ def test_the_outcome_says_why_a_stream_was_not_kept(stream, kind, reason):
     fed.feed(stream, [])
     (outcome,) = fed.outcomes.all
     assert (outcome.kind, outcome.not_stored) == (kind, reason)
+
+
+def test_a_server_that_gives_fewer_choices_than_asked_for_does_not_fail():
+    fed = Fed(CHAT, n=2)
+    fed.feed(sent(*WORDS, STOP, USED, b"[DONE]"), [])
+    assert [(outcome.kind, outcome.not_stored) for outcome in fed.outcomes.all] == [(OutcomeKind.MISS, "unclear")]
 
 
 def test_the_tokens_of_a_stream_that_is_not_kept_are_counted():
@@ -176,6 +184,12 @@ SHAPES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+SHAPES += [
+    (CHAT, a_body("Old.", choices=[{"finish_reason": "stop", "message": {"content": "Old."}, **at}] * 2))
+    for at in ({"index": 0}, {}, {"index": []}, {"index": None})
+]
+
+
 @pytest.mark.parametrize(("path", "body"), SHAPES)
 def test_a_hit_can_be_given_in_both_forms_or_is_none(path, body):
     fed = Fed(path, stream=False)
@@ -185,11 +199,6 @@ def test_a_hit_can_be_given_in_both_forms_or_is_none(path, body):
     assert (whole is None) == (streamed is None)
     assert whole is None or json.loads(whole) == body
     assert streamed is None or b"Old." in streamed
-
-
-def test_vectors_are_never_streamed():
-    assert not inbound_for(CHAT, stream=False).wants_stream
-    assert inbound_for(CHAT, stream=True).wants_stream
 
 
 # Large answers hold nobody up

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from core.errors import InvalidInput
-from core.http.controls import controls_from_headers, controls_from_object, pop_controls
+from core.http.controls import controls_from_headers, controls_from_object
 from core.models import NO_CONTROLS, CacheStrategy, Controls, Default, For, NoStore
 from tests.growth import grows_with_the_square
 
@@ -163,17 +163,3 @@ def test_the_body_goes_over_the_headers_but_takes_back_no_prohibition() -> None:
     headers = controls_from_headers({"Cache-Control": "no-store, max-age=60", "X-Encore-User": "a"})
     controls = controls_from_object({"user": "b", "no_store": False, "tags": ["t"]}, headers)
     assert controls == Controls(no_store=True, max_age=60.0, user="b", tags=("t",))
-
-
-def test_the_object_is_taken_out_of_arguments_and_of_extra_body() -> None:
-    extra_body = {"encore": {"ttl": 60}, "top_k": 5}
-    arguments = {"model": "m", "encore": {"user": "u"}, "extra_body": extra_body}
-    assert pop_controls(arguments) == Controls(ttl=For(60.0), user="u")
-    assert arguments == {"model": "m", "extra_body": {"top_k": 5}}
-    assert extra_body == {"encore": {"ttl": 60}, "top_k": 5}
-
-
-def test_arguments_without_controls_are_left_alone() -> None:
-    arguments = {"model": "m", "extra_body": {"top_k": 5}}
-    assert pop_controls(arguments) is NO_CONTROLS
-    assert arguments == {"model": "m", "extra_body": {"top_k": 5}}

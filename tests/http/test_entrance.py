@@ -16,6 +16,7 @@ from tests.openai_server import Behaviour
 
 PATHS = ("/v1/models", "/metrics", "/healthz", "/readyz", "/", "/v1/chat/completions")
 SITE = "https://chat.example.org"
+CHAT = "/v1/chat/completions"
 
 
 def reason(method: str = "POST", scheme: str = "http", settings: dict[str, Any] | None = None, **headers: str) -> int:
@@ -91,6 +92,10 @@ ALLOWED = {"gateway_origins": f"{SITE}, app://obsidian.md"}
         (KEYS, "https://llm.example.org", {"host": "llm.example.org", "scheme": "https"}, 0),
         (KEYS, "https://llm.example.org", {"host": "llm.example.org:443", "scheme": "https"}, 0),
         (KEYS, "http://llm.example.org", {"host": "llm.example.org", "scheme": "https"}, 403),
+        (KEYS, "https://llm.example.org", {"host": "llm.example.org", "x_forwarded_proto": "https"}, 0),
+        (KEYS, "https://llm.example.org", {"host": "llm.example.org", "x_forwarded_proto": "http, https"}, 0),
+        (KEYS, "https://llm.example.org", {"host": "llm.example.org", "x_forwarded_proto": "https, http"}, 403),
+        (KEYS, "https://llm.example.org", {"host": "llm.example.org", "x_forwarded_proto": "odd"}, 403),
         (KEYS, "https://evil.example", {"host": "llm.example.org"}, 403),
         (KEYS, "http://x", {"host": "x:99999"}, 403),
         (ALLOWED, SITE, OWN, 0),
@@ -166,6 +171,15 @@ def test_one_check_stands_before_every_path(gateway, openai_server, headers, nam
             assert (answer.status, json.loads(answer.text)["error"]["code"]) == (403, "forbidden_origin"), path
             assert named in answer.text
     assert openai_server.requests == []
+
+
+def test_a_host_that_was_let_in_lets_nothing_else_in(gateway, openai_server):
+    for _ in range(2):
+        assert send(gateway, "POST", CHAT, {}, QUESTION).status == 200
+    for headers in ({"Origin": "null"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert send(gateway, "POST", CHAT, headers, QUESTION).status == 403
+    assert send(gateway, "TRACE", CHAT, {}).status == 405
+    assert openai_server.calls == 1
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND"])

@@ -244,7 +244,8 @@ def test_a_path_cannot_leave_the_providers_api(gateway, openai_server):
         ({"X-Encore-TTL": "-1"}, "X-Encore-TTL"),
         ({"X-Encore-TTL": "soon"}, "X-Encore-TTL"),
         ({"X-Encore-Namespace": "a/b"}, "X-Encore-Namespace"),
-        ({"X-Encore-Namespace": "n" * 64}, "X-Encore-Namespace"),
+        ({"X-Encore-Namespace": "n" * 65}, "X-Encore-Namespace"),
+        ({"X-Encore-Namespace": "a~b"}, "X-Encore-Namespace"),
         ({"X-Encore-Strategy": "fuzzy"}, "X-Encore-Strategy"),
         ({"X-Encore-Threshold": "2"}, "X-Encore-Threshold"),
         ({"X-Encore-Unheard-Of": "1"}, "X-Encore-Unheard-Of"),
@@ -348,7 +349,7 @@ def test_metrics_stay_closed_to_callers_with_keys_until_there_is_a_key_for_them(
 def named(user: str, way: str) -> dict[str, Any]:
     """Headers and fields that name a user."""
     match way:
-        case "X-Encore-User":
+        case "X-Encore-User" | "X-OpenWebUI-User-Id":
             return {"headers": {**KEY, way: user}}
         case "encore":
             return {"encore": {"user": user}}
@@ -356,7 +357,7 @@ def named(user: str, way: str) -> dict[str, Any]:
             return {way: user}
 
 
-@pytest.mark.parametrize("way", ["user", "safety_identifier", "X-Encore-User", "encore"])
+@pytest.mark.parametrize("way", ["user", "safety_identifier", "X-Encore-User", "encore", "X-OpenWebUI-User-Id"])
 @pytest.mark.parametrize("path", [CHAT, "/responses"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_user_gets_no_answer_that_another_one_got_unless_it_is_surely_general(ask, way, path, stream):

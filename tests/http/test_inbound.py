@@ -11,9 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.http.inbound import MOST_VALUES, Target, decode_json, encode_json, is_deeper, is_small, read, target_of
+from core.http.inbound import (
+    MOST_VALUES,
+    Target,
+    decode_json,
+    deleted_response,
+    deployment_of,
+    encode_json,
+    is_below,
+    is_deeper,
+    is_small,
+    read,
+    repeats_names,
+    target_of,
+)
 from core.keys.identity import identify
 from core.models import CacheStrategy, For
+from tests.growth import grows_with_the_square
 
 CHAT = Target("chat", "https://api.openai.com/v1")
 ASK: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
@@ -43,9 +57,8 @@ def test_requests_for_answers_are_told_by_their_path(method, address, expected):
 
 
 def inbound(body: dict[str, Any], target: Target = CHAT, query: str = "", **headers: str):
-    got = read(
-        target, query, {name.replace("_", "-"): value for name, value in headers.items()}, json.dumps(body).encode()
-    )
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    got = read(target, query, given, json.dumps(body).encode())
     assert got is not None
     return got
 
@@ -59,12 +72,9 @@ def scope(*arguments: Any, **headers: str) -> bytes:
     [
         {"authorization": "Bearer other"},
         {"api_key": "other"},
-        {"cookie": "a=b"},
         {"user_agent": "other/1.0"},
         {"x_stainless_retry_count": "1"},
-        {"x_forwarded_for": "10.0.0.1"},
         {"traceparent": "00-1"},
-        {"sec_fetch_mode": "cors"},
         {"accept_language": "*"},
         {"cache_control": "max-age=60"},
         {"x_encore_ttl": "60"},
@@ -80,6 +90,11 @@ def test_headers_of_the_way_do_not_change_the_key(headers):
         {"openai_organization": "org-1"},
         {"openai_beta": "assistants=v2"},
         {"x_tenant": "1"},
+        {"x_of_tomorrow": "1"},
+        {"cookie": "a=b"},
+        {"x_forwarded_for": "10.0.0.1"},
+        {"idempotency_key": "1"},
+        {"content_type": "application/json; charset=utf-16"},
         {"accept_language": "de"},
     ],
 )
@@ -88,8 +103,117 @@ def test_headers_that_may_change_the_answer_change_the_key(headers):
 
 
 def test_a_query_changes_the_key():
-    scopes = {scope(ASK, CHAT, query) for query in ("", "a=1", "a=2", "a=1&a=2", "a=2&a=1", "b=1", "a=")}
-    assert len(scopes) == 7
+    queries = (
+        "",
+        "a=1",
+        "a=2",
+        "a=1&a=2",
+        "a=2&a=1",
+        "b=1",
+        "a=",
+        "a",
+        "a=%ff",
+        "a=%fe",
+        "a=%20",
+        "a=+",
+        "a=1&",
+        "%61=1&b",
+    )
+    assert len({scope(ASK, CHAT, query) for query in queries}) == len(queries)
+
+
+def test_a_query_is_the_same_whatever_the_order_of_its_names_and_the_way_they_are_written():
+    assert scope(ASK, CHAT, "a=1&b=%2F") == scope(ASK, CHAT, "b=/&%61=1")
+
+
+@pytest.mark.parametrize("name", ["extra_headers", "extra_query", "extra_body", "timeout", "headers", "query"])
+def test_a_field_of_the_body_is_no_argument_of_the_sdk(name):
+    one, other = (inbound(ASK | {name: {"a": value}}) for value in "12")
+    assert len({identify(got.request, "n").exact for got in (one, other, inbound(ASK))}) == 3
+    assert one.request.parameters == {name: {"a": "1"}}
+    assert one.request.headers == one.request.query == {}
+    extra_body = {} if name in ("headers", "query") else {"extra_body": {name: {"a": "1"}}}
+    assert one.request.to_openai() == ASK | (extra_body or {name: {"a": "1"}})
+
+
+@pytest.mark.parametrize(
+    ("address", "deployment"),
+    [
+        ("https://x.azure.com/openai/deployments/gpt-4o", "gpt-4o"),
+        ("/deployments/gpt.4_o-1", "gpt.4_o-1"),
+        ("/deployments/..", None),
+        ("/deployments/.", None),
+        ("/deployments/a/b", None),
+        ("/deployments/", None),
+        ("/deployments/a%2fb", None),
+        ("/v1", None),
+        ("", None),
+    ],
+)
+def test_a_deployment_is_the_end_of_an_address(address, deployment):
+    assert deployment_of(address) == deployment
+    assert is_below(address) == (not address or (deployment is not None and address.startswith("/")))
+
+
+def test_the_deployment_in_the_path_is_the_model_where_the_body_names_none_and_part_of_the_key_anyway():
+    messages = {"messages": ASK["messages"]}
+    here, there = Target("chat", "https://x/deployments/a"), Target("chat", "https://x/deployments/b")
+    assert inbound(messages, here).request.model == "a"
+    assert inbound(ASK, here).request.model == "gpt-4o"
+    assert len({scope(messages, here), scope(messages, there), scope(ASK, here), scope(ASK, there)}) == 4
+    assert json.loads(inbound(messages, here).outgoing(adds_usage=False)) == messages
+
+
+@pytest.mark.parametrize(
+    ("content", "repeats"),
+    [
+        (b'{"a":1}', False),
+        (b'{"a":1,"A":2}', False),
+        (b'{"a":{"a":[{"a":1},{"a":1}]}}', False),
+        (b'{"a":"\\"b\\":1,\\"b\\":2"}', False),
+        (b'{"a":1e999,"b":%s}' % (b"9" * 5000), False),
+        (b'\xef\xbb\xbf{"a":1}', False),
+        (b'{"a":1,"a":1}', True),
+        (b'{"a":1,"\\u0061":2}', True),
+        (b'{"a":[{"b":{"c":1,"c":2}}]}', True),
+        (b'{"a":1', True),
+    ],
+)
+def test_names_that_are_given_twice_are_seen_at_any_depth(content, repeats):
+    assert repeats_names(content) == repeats
+
+
+def test_what_a_provider_could_read_otherwise_goes_on_as_it_was_read():
+    content = (
+        b'{"model":"m","messages":[{"role":"user","content":"theirs"}],"messages":[{"role":"user","content":"mine"}]}'
+    )
+    got = read(CHAT, "", {}, content)
+    assert got is not None
+    assert got.request.messages[0]["content"] == "mine"
+    assert json.loads(got.outgoing(adds_usage=False, is_as_read=False), object_pairs_hook=list) == [
+        ("model", "m"),
+        ("messages", [[("role", "user"), ("content", "mine")]]),
+    ]
+    assert b"theirs" not in got.outgoing(adds_usage=True, is_as_read=False)
+
+
+def test_the_search_for_names_given_twice_grows_with_the_length():
+    assert not grows_with_the_square(repeats_names, lambda size: '{"a":[' + '{"b":{}},' * size + "1]}", 40_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "found"),
+    [
+        ("DELETE", "/responses/resp_1", "resp_1"),
+        ("DELETE", "https://api.openai.com/v1/responses/resp_1", "resp_1"),
+        ("GET", "/responses/resp_1", None),
+        ("DELETE", "/responses/resp_1/x", None),
+        ("DELETE", "/responses/", None),
+        ("DELETE", "/files/resp_1", None),
+    ],
+)
+def test_the_deletion_of_a_response_is_told_by_its_path(method, address, found):
+    assert deleted_response(method, address) == found
 
 
 def test_families_and_servers_do_not_share_keys():
@@ -115,6 +239,27 @@ def test_a_text_is_one_user_message_to_the_responses_api():
 def test_what_is_embedded_is_compared_exactly(given):
     request = inbound({"model": "m", "input": given}, Target("embeddings", "u")).request
     assert identify(request, "default").normalized is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields", "user"),
+    [
+        ({"x_openwebui_user_id": "ann"}, {}, "ann"),
+        ({"x_openwebui_user_email": "ann@example.org"}, {}, "ann@example.org"),
+        ({"x_openwebui_user_id": "ann", "x_openwebui_user_email": "ann@example.org"}, {}, "ann"),
+        ({"x_litellm_end_user_id": "ann"}, {}, "ann"),
+        ({"helicone_user_id": "ann"}, {}, "ann"),
+        ({"x_openwebui_user_id": "a" * 300}, {}, "a" * 256),
+        ({"x_openwebui_user_id": ""}, {}, None),
+        ({"x_litellm_customer_id": "acme"}, {}, None),  # a customer is not a person
+        ({"x_openwebui_user_id": "ann", "x_encore_user": "bob"}, {}, "bob"),
+        ({"x_openwebui_user_id": "ann"}, {"user": "bob"}, None),  # the request itself names one
+        ({"x_openwebui_user_id": "ann"}, {"encore": {"user": "bob"}}, "bob"),
+    ],
+)
+def test_a_frontend_names_the_user_where_the_request_names_none(headers, fields, user):
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+    assert inbound(body, **headers).controls.user == user
 
 
 def test_controls_come_from_headers_and_body_and_stay_here():

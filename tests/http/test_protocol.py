@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from core.http.protocol import MOST_HEAD_BYTES, MOST_HEADERS, BoundedProtocol
-from tests.http.running import RunningGateway
+from tests.http.running import RunningGateway, until
 from tests.openai_server import Behaviour
 
 PATIENCE_SECONDS = 120
@@ -185,6 +185,15 @@ def test_connections_are_bounded_and_idle_ones_make_room(connect, start_gateway,
     gate.release()
     for client in (*busy, newcomer):
         assert client.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_client_that_reads_nothing_is_given_up(connect, gateway, openai_server, monkeypatch):
+    monkeypatch.setattr(BoundedProtocol, "stall_seconds", 0.2)
+    openai_server.always(Behaviour(raw=b"x" * 50_000_000))
+    client = connect()
+    client.sendall(POST + b"Content-Length: 2\r\n\r\n{}")
+    openai_server.wait_until(lambda: openai_server.calls == 1)
+    until(lambda: not gateway._server.server_state.connections)
 
 
 def test_a_cut_answer_leaves_no_odd_words_in_the_log(connect, openai_server, caplog):

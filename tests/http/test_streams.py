@@ -121,6 +121,24 @@ def test_a_stream_with_another_ending_is_kept(through, openai_server, ending):
     assert is_hit(asked(through))
 
 
+def test_vectors_are_never_streamed(through):
+    client, url, _ = through
+    body = {"model": "text-embedding-3-small", "input": "How old?", "dimensions": 8, "stream": True}
+    answers = [client.post(f"{url}/embeddings", headers=KEY, json=body) for _ in range(2)]
+    assert is_hit(answers[1])
+    assert answers[0].json() == answers[1].json()
+
+
+def test_a_long_stream_is_replayed_as_it_came(through, openai_server):
+    openai_server.next(Behaviour(content="word " * 2_000))
+    with streamed(through) as response:
+        first = response.read()
+    with streamed(through) as response:
+        assert is_hit(response)
+        again = response.read()
+    assert [line for line in again.splitlines() if line] == [line for line in first.splitlines() if line]
+
+
 def test_an_answer_in_one_piece_is_kept_though_a_stream_was_asked_for(through, openai_server):
     openai_server.next(Behaviour(raw=json.dumps(a_body("Old.")).encode()))
     with streamed(through) as response:

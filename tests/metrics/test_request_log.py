@@ -35,9 +35,17 @@ def test_a_record_has_what_the_outcome_has(client: redis.Redis | None) -> None:
     written(log, outcome, prompt="a question")
     [record] = log.recent()
     assert record.id
+    assert record.forgone == ""
     assert (record.at, record.kind, record.detail, record.key) == (NOW, OutcomeKind.HIT, HitDetail.SEMANTIC, "0-ab")
     assert (record.similarity, record.lookup_ms, record.saved_tokens) == (0.98, 0.5, 3)
     assert (record.saved_cost_usd, record.cost_usd, record.prompt) == (0.01, None, "a question")
+
+
+def test_a_miss_keeps_the_caution_that_cost_it_a_hit_and_is_found_by_it(client: redis.Redis | None) -> None:
+    log = RequestLog(client)
+    written(log, a_miss(forgone="may be material"), a_miss())
+    [record] = log.recent(where=RequestFilter(reason="may be material"))
+    assert record.forgone == "may be material"
 
 
 def test_texts_from_outside_are_stored_as_they_can_be_shown(client: redis.Redis | None) -> None:

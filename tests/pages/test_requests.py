@@ -101,6 +101,18 @@ def test_a_failed_request_says_what_failed(open_page, services, provider, ask):
     assert "ProviderUnavailable" in everything_said(at)
 
 
+def test_a_miss_that_may_be_material_says_so_and_what_that_cost(open_page, services, provider, ask):
+    for text in ("My card was eaten.", "my card was eaten"):
+        ask(text)
+    at = open_page("requests")
+    assert set(at.dataframe[0].value["reason"]) == {"may be material"}
+    said = everything_said(select(at, 0))
+    assert "its text may be material to work on" in said
+    assert "could have been a hit but for this caution: may be material" in said
+    at = open_page("requests", reason="may be material")
+    assert len(at.dataframe[0].value) == 2
+
+
 def test_older_requests_follow(open_page, services, ask):
     for number in range(505):
         ask("What is a cat?")

@@ -51,6 +51,13 @@ def test_what_is_soon_old_is_kept_for_minutes(text: str) -> None:
     assert POLICY.explain(text).seconds <= 300
 
 
+@pytest.mark.parametrize("text", SENTENCES["anybodys"])
+def test_how_something_is_done_is_asked_by_anybody(text: str) -> None:
+    assert POLICY.explain(text).ttl_class == "general_knowledge"
+    assert decided(chat(text=text)) == EVERYBODYS
+    assert decided(chat(text=text, user="ann"))[0] == "ann"
+
+
 @pytest.mark.parametrize("text", GENERAL)
 def test_what_a_rule_calls_general_is_everybodys(text: str) -> None:
     assert POLICY.explain(text).not_general == ""

@@ -121,6 +121,9 @@ def test_a_tool_of_the_callers_own_is_cached(tool: Any) -> None:
         {"features": {"web_search": True, "image_generation": False}},
         {"mcp_servers": [{"url": "https://example.org"}]},
         {"prompt": {"id": "pmpt_1"}},
+        {"preset": "news"},
+        {"models": ["gpt-4o", "perplexity/sonar"]},
+        {"models": "gpt-4o:online"},
         {"extra_body": {"google": {"tools": [{"google_search": {}}]}}},
         {"google": {"google_search": {}}},
         {"extra_body": {"enable_search": True}},
@@ -142,6 +145,8 @@ def test_a_request_to_look_something_up_bypasses(parameters: dict[str, Any]) -> 
         {"web_search": "disabled"},
         {"extra_body": {"google": {"thinking_config": {"thinking_budget": 0}}}},
         {"extra_body": "text"},
+        {"models": ["gpt-4o", "gpt-4o-mini"]},
+        {"models": []},
         {"seed": 1},
     ],
 )
@@ -157,7 +162,7 @@ def test_a_search_that_is_off_does_not(parameters: dict[str, Any]) -> None:
         *("perplexity/sonar-reasoning-pro", "openrouter:perplexity/sonar", "Sonar-Deep-Research", "pplx-70b-online"),
         *("llama-3.1-sonar-large-128k-online", "gpt-4o-search-preview", "gpt-4o-mini-search-preview-2025-03-11"),
         *("gpt-5-search-api", "o3-deep-research", "o4-mini-deep-research-2025-06-26", "groq/compound-mini"),
-        *("compound-beta", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 300 + ":online"),
+        *("compound-beta", "@preset/news", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 300 + ":online"),
     ],
 )
 def test_a_model_that_looks_things_up_bypasses(model: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.bootstrap import ttl_policy
-from core.keys.normalization import normalize
+from core.keys.normalization import TextKind, normalize
 from core.policy.rules import TTLRule
 from core.policy.ttl import TTLPolicy, class_problems, rule_problems
 from core.settings import Settings
@@ -276,7 +276,8 @@ def test_texts_with_one_normal_form_have_one_class(
     words: list[str], case: Callable[[str], str], gap: str, closing: str
 ) -> None:
     prompt = case(gap.join(words)) + closing
-    assert class_of(prompt) == class_of(normalize(prompt))
+    for kind in TextKind:
+        assert class_of(prompt) == class_of(normalize(prompt, kind))
 
 
 @given(st.text(max_size=60))

@@ -385,6 +385,23 @@ class TestOpenAIProvider:
         with pytest.raises(ProviderUnavailable, match="another server"):
             remote.complete(asking(base_url="http://127.0.0.1:9/v1"))
         assert remote.complete(asking(base_url=server.url + "/")).text
+        for elsewhere in ("/deployments/one", server.url + ".evil/deployments/one", server.url + "/other"):
+            with pytest.raises(ProviderUnavailable, match="another server"):
+                remote.complete(asking(base_url=elsewhere))
+
+    def test_asks_the_deployment_that_the_request_names_at_its_own_server(self, remote, server):
+        assert remote.complete(asking(base_url=server.url + "/deployments/one", extra_query={"api-version": "1"})).text
+        assert server.requests[-1].path == "/v1/deployments/one/chat/completions"
+
+    def test_sends_a_field_of_the_body_that_is_named_like_an_argument_of_the_sdk(self, remote, server):
+        fields = {"extra_headers": {"X-A": "1"}, "extra_query": {"a": "1"}, "timeout": 5}
+        request = ChatRequest.from_wire(
+            "chat", {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+        )
+        remote.complete(request)
+        received = server.requests[-1]
+        assert {name: received.body[name] for name in fields} == fields
+        assert "x-a" not in received.headers
 
     def test_the_callers_key_replaces_its_own(self, remote, server):
         remote.complete(asking(extra_headers={"Authorization": "Bearer sk-caller"}))

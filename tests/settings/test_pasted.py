@@ -60,7 +60,7 @@ def value_of(name: str) -> str | None:
     if isinstance(default, int | float):
         return str(default)
     if any(kind in (int, float) for kind in get_args(Settings.model_fields[name].annotation)):
-        return "128"
+        return "2048"
     return None  # another subject's, whose kind this file does not know
 
 
@@ -169,7 +169,7 @@ MENDED: list[tuple[str, str, Any]] = [
     ("gateway_keys", "\"one\", 'two',\n three ,", ("one", "two", "three")),
     ("gateway_keys", "a phrase of words", ("a phrase of words",)),
     ("gateway_keys", "Bearer one", ("one",)),
-    ("admins", "a@b.c; d@e.f\n@g.h", ("a@b.c", "d@e.f", "@g.h")),
+    ("admins", "a@b.c; d@e.f,\n@g.h", ("a@b.c", "d@e.f", "@g.h")),
     ("admins", '["A@b.c"]', ("a@b.c",)),
     ("redis_url", "REDIS://localhost:6379", "redis://localhost:6379"),
     ("redis_url", "redis://localhost?socket_timeout=2", "redis://localhost?socket_timeout=2"),
@@ -211,7 +211,8 @@ REFUSED = [
     ("gateway_host", "*", "give an address or a name alone"),
     ("gateway_keys", "hush\u00e9", "one of them has a character that no header can carry"),
     ("gateway_keys", '["hush", 1]', "separate them by commas"),
-    ("admins", "hush", "number 1 of them is neither an e-mail address nor a @domain"),
+    ("admins", "a@b.c d@e.f", "a@b.c d@e.f is neither an e-mail address nor a @domain"),
+    ("admins", "a@b.c,sk-hush12345", "*** is neither an e-mail address nor a @domain"),
     ("redis_url", "localhost:6379", "must begin with redis://"),
     ("redis_url", "redis-cli -u redis://:hush@localhost", "has a blank or a #"),
     ("redis_url", "redis://:hu#sh@localhost", "has a blank or a #"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import IncompleteStream
 from core.wire.assembly import assemble
-from core.wire.chat import replay, split, without_usage
+from core.wire.chat import MOST_PIECES, pieces_of, replay, split, without_usage
 from core.wire.events import DONE, encode_event
 from tests.openai_server import Behaviour
 
@@ -151,6 +151,27 @@ class TestBodiesAndChunks:
             entries[1:],
             None,
         ]
+
+
+class TestLongAnswers:
+    @pytest.mark.parametrize("word", ["word ", "x", "漢", " ", "\n", "one-and-a-half-lines-of-one-word "])
+    @pytest.mark.parametrize("words", [1, 150, 900, 1_100, 30_000, 200_000])
+    def test_come_in_a_bounded_number_of_pieces(self, word, words):
+        pieces = pieces_of(word * words)
+        assert "".join(pieces) == word * words
+        assert len(pieces) <= MOST_PIECES
+        assert all(pieces)
+
+    def test_with_log_probabilities_too(self):
+        entries = [{"token": f"t{number}", "logprob": -0.5} for number in range(5_000)]
+        text = "".join(entry["token"] for entry in entries)
+        message = {"role": "assistant", "content": text}
+        body = {
+            "choices": [{"index": 0, "message": message, "logprobs": {"content": entries}, "finish_reason": "stop"}]
+        }
+        chunks = split(body, include_usage=False)
+        assert len(chunks) <= MOST_PIECES + 2
+        assert assemble(chunks)["choices"] == body["choices"]
 
 
 class TestReplay:

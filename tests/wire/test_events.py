@@ -114,6 +114,12 @@ class TestServerSentEvents:
     def test_a_stream_that_ends_between_two_events_is_not(self, sent):
         assert not blocks_of(b'data: {"a":1}\n\n' + sent.encode())[1].is_cut
 
+    def test_a_comment_is_passed_on_at_once(self):
+        reader = EventReader()
+        assert [block.raw for block in reader.feed(b": keep-alive\n")] == [b": keep-alive\n"]
+        assert reader.feed(b"event: error\n: within an event\n") == []
+        assert [block.event for block in reader.feed(b"data: {}\n\n")] == [{"error": {}}]
+
     def test_an_event_that_is_called_an_error_is_one(self):
         assert read(b'event: error\ndata: {"detail": "gone"}\n\n') == ([{"error": {"detail": "gone"}}], False)
 

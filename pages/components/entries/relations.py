@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.entries import Explanation, FoundEntry, Looked, Nearest, nearest_entries
 from core.errors import CacheError
-from core.keys import Identity, Part, normalize, normalized_digest, parse_readable_key, unpack
+from core.keys import Identity, Part, TextKind, normalize, parse_readable_key, unpack
 from pages.components.data import context, queries
 from pages.components.display import tables as shared_tables
 from pages.components.display.figures import UNKNOWN, many
@@ -69,13 +69,12 @@ def identity_of(found: FoundEntry) -> Identity:
     """The identity of the request that the entry answers."""
     entry, header = found.entry, found.entry.header
     bucket, digest = parse_readable_key(found.key) or (0, header.digest)
-    folds = context.services().settings.strip_stop_words
     return Identity(
         namespace=header.namespace,
         bucket=bucket,
         scope=header.scope,
         exact=digest,
-        normalized=normalized_digest(header.scope, entry.prompt, strip_stop_words=folds),
+        normalized=None,
         prompt=entry.prompt,
         fuzzy=True,
         key=found.key,
@@ -91,7 +90,7 @@ def like_entries(found: FoundEntry) -> Looked:
         bypass="",
         parts=tuple(parts_of_entry(found)),
         prompt=entry.prompt,
-        normal=normalize(entry.prompt, strip_stop_words=built.settings.strip_stop_words),
+        normal=normalize(entry.prompt, TextKind.MATERIAL),
         ttl=None,
         scope=header.scope,
     )

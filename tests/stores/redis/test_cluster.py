@@ -57,12 +57,12 @@ def slots(namespace: str) -> list[Slot]:
 
 def test_questions_are_spread_over_all_servers_and_answered_from_there(cluster, namespace):
     # The namespace decides where its buckets are: of sixteen, none may be on one of the servers; of so many hardly.
-    questions = [f"Question number {number}" for number in range(100)]
+    questions = [f"What is number {number}" for number in range(100)]
     store = RedisStore(patient_client(cluster.url))
     world = a_world(store, AuditLog(None), namespace, buckets=128)
     assert {world.ask(question).outcome.kind for question in questions} == {OutcomeKind.MISS}
     assert {world.ask(question).outcome.kind for question in questions} == {OutcomeKind.HIT}
-    answer = world.ask("  question  number 1 ")
+    answer = world.ask("  what is  number 1 ")
     assert answer.outcome.detail == "normalized"
     for node in cluster.nodes:
         with node.client() as client:

@@ -1,0 +1,387 @@
+"""Whether a text is plainly a question or an order to the model, or may be material that it is to work on.
+
+Only the former are folded by normalized lookup: in a text to translate, correct or classify, case, spaces and marks
+count. The rules are data, `plain_texts.toml`, checked when they are loaded; what they do not know may be material.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from ..models import FUNCTION_ENDPOINT, ChatRequest
+from ..text import nfc
+from .normalization import TextKind
+
+PLAIN_FUNCTION = "llm_function_is_plain"
+"""The name in `unkeyed` by which `cached_llm_call` says that a function has nothing about it that may instruct."""
+LONGEST = 300
+"""Characters of a question or an order; what is longer brings material with it."""
+LONGEST_INSTRUCTION = 2000
+REMEMBERED = 4096
+MOST_INTROS = 4
+LONGEST_NAME = 4
+LONGEST_DATE = 5
+
+_SYSTEM_ROLES = ("system", "developer")
+_TEXT_ONLY = {"type": "text"}
+_SENTENCE_END = re.compile(r"(?<![.!?…؟])[.!?…؟]++(?=\s|$)|[。！？।]+|\n+")
+_AROUND = ",、，;:()¿¡'’*-–—"
+_MARKED = re.compile(f"[{re.escape(_AROUND)}]")
+
+
+def kind_of_request(
+    request: ChatRequest, text: str, shape: Any, plain_prompts: frozenset[str] = frozenset()
+) -> TextKind:
+    """What the last message's text is, given all that comes with it.
+
+    `shape` is its message without the text, as `scope_parts` has it. `plain_prompts` are the operator's own system
+    texts, as `spaced` makes them.
+    """
+    kind = kind_of(text) if shape is not None and _is_bare(shape) else TextKind.MATERIAL
+    if kind is TextKind.MATERIAL:
+        return kind
+    if request.endpoint == FUNCTION_ENDPOINT and not request.unkeyed.get(PLAIN_FUNCTION):
+        return TextKind.MATERIAL
+    rules = _rules()
+    for message in request.messages[:-1]:
+        if message.get("role") not in _SYSTEM_ROLES or message.keys() - {"role", "content", "type"}:
+            return TextKind.MATERIAL
+        if not _instructs_plainly(message.get("content"), plain_prompts):
+            return TextKind.MATERIAL
+    for name, value in request.parameters.items():
+        if not rules.allows(name, value) and not (
+            name in rules.instructions and _instructs_plainly(value, plain_prompts)
+        ):
+            return TextKind.MATERIAL
+    return kind
+
+
+def is_plain_function(texts: Iterable[str]) -> bool:
+    """Whether nothing that can be seen of a function says what it has a model do: single words, and plain forms."""
+    rules = _rules()
+    return all(rules.is_word(text) or is_plain_instruction(text) for text in texts)
+
+
+def kind_of(text: str) -> TextKind:
+    """What a text is by its own words, with nothing before it and no instruction beside it. Remembers the latest."""
+    return TextKind.MATERIAL if len(text) > LONGEST else _kind_of(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _kind_of(text: str) -> TextKind:
+    return _rules().kind(text)
+
+
+def spaced(text: str) -> str:
+    """A system text as it is compared with those of the operator: composed, with single spaces."""
+    return " ".join(nfc(text).split())
+
+
+def _is_bare(shape: Sequence[Any]) -> bool:
+    """Whether the message has nothing but a role and one text."""
+    _, message, *part = shape
+    return not message.keys() - {"role", "type"} and all(one == _TEXT_ONLY for one in part)
+
+
+def _instructs_plainly(content: Any, plain_prompts: frozenset[str]) -> bool:
+    if isinstance(content, list):
+        return all(
+            isinstance(part, Mapping)
+            and part.keys() == {"type", "text"}
+            and isinstance(part["text"], str)
+            and _instructs_plainly(part["text"], plain_prompts)
+            for part in content
+        )
+    if not isinstance(content, str):
+        return False
+    return bool(plain_prompts and spaced(content) in plain_prompts) or is_plain_instruction(content)
+
+
+def is_plain_instruction(text: str) -> bool:
+    """Whether each sentence of a system text only says who answers and how, and none what to do with what is said."""
+    return len(text) <= LONGEST_INSTRUCTION and _is_plain_instruction(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_plain_instruction(text: str) -> bool:
+    sentences = _SENTENCE_END.split(nfc(text).replace("’", "'"))
+    return all(_rules().instructs(sentence) for sentence in sentences if sentence.strip())
+
+
+# The rules, compiled
+
+
+class _Words:
+    """Words, and beginnings of words where one ends in *."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        words = list(words)
+        self._whole = frozenset(word for word in words if not word.endswith("*"))
+        beginnings = [word[:-1] for word in words if word.endswith("*")]
+        self._shortest = min(map(len, beginnings), default=1)
+        self._beginnings: dict[str, tuple[str, ...]] = {}
+        for beginning in beginnings:
+            first = beginning[: self._shortest]
+            self._beginnings[first] = (*self._beginnings.get(first, ()), beginning)
+
+    def __contains__(self, word: str) -> bool:
+        if word in self._whole:
+            return True
+        beginnings = self._beginnings.get(word[: self._shortest])
+        return beginnings is not None and word.startswith(beginnings)
+
+
+class _Place:
+    """One place of a phrase: one of some words, none of them, or any word."""
+
+    __slots__ = ("refused", "words")
+
+    def __init__(self, place: str) -> None:
+        self.refused = place.startswith("!") or place == "*"
+        self.words = frozenset(place.removeprefix("!").split("|"))
+
+    def takes(self, word: str) -> bool:
+        return (word in self.words) is not self.refused
+
+
+class _Phrases:
+    """Phrases by their first word."""
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        self._by_word: dict[str, list[list[_Place]]] = {}
+        for phrase in phrases:
+            first, *rest = map(_Place, phrase.split())
+            for word in first.words:
+                self._by_word.setdefault(word, []).append(rest)
+
+    def end(self, words: Sequence[str]) -> int:
+        """How many words a phrase takes that stands at the beginning; 0 for none."""
+        if not words:
+            return 0
+        for places in self._by_word.get(words[0], ()):
+            if len(places) < len(words):
+                for place, word in zip(places, words[1:], strict=False):
+                    if not place.takes(word):
+                        break
+                else:
+                    return len(places) + 1
+        return 0
+
+
+class _Form:
+    """A sentence of a system text, word by word: each step takes one of some sequences, once, at most once or often."""
+
+    def __init__(self, form: str, lists: Mapping[str, Sequence[str]]) -> None:
+        self._steps = [_Step(step, lists) for step in form.split()]
+
+    def matches(self, words: Sequence[str], names: Sequence[bool]) -> bool:
+        """Whether the form takes all words; `names` says which of them may be in a name."""
+        ends = {0}
+        for step in self._steps:
+            ends = step.ends(ends, words, names)
+        return len(words) in ends
+
+
+class _Step:
+    """One step of a form."""
+
+    def __init__(self, step: str, lists: Mapping[str, Sequence[str]]) -> None:
+        self._often = step.endswith("*")
+        self._optional = step.endswith(("?", "*"))
+        step = step.rstrip("?*")
+        listed = lists.get(step[1:-1], ()) if step.startswith("{") else step.split("|")
+        self._special = step if step in ("{name}", "{date}") else ""
+        self._sequences = [_Sequence(item) for item in listed]
+
+    def ends(self, begins: set[int], words: Sequence[str], names: Sequence[bool]) -> set[int]:
+        """Where the step may end, given where it may begin."""
+        found = set(begins) if self._optional else set()
+        waiting = set(begins)
+        while waiting:
+            reached = {end for begin in waiting for end in self._once(begin, words, names)}
+            waiting = reached - found if self._often else set()
+            found |= reached
+        return found
+
+    def _once(self, begin: int, words: Sequence[str], names: Sequence[bool]) -> Iterator[int]:
+        if self._special:
+            yield from _special_ends(self._special, begin, words, names)
+        for sequence in self._sequences:
+            yield from sequence.ends(begin, words, names)
+
+
+class _Sequence:
+    """Words in a row, of which the last may be a name."""
+
+    def __init__(self, item: str) -> None:
+        self._named = item.endswith("{name}")
+        self._words = tuple(item.removesuffix("{name}").split())
+
+    def ends(self, begin: int, words: Sequence[str], names: Sequence[bool]) -> Iterator[int]:
+        end = begin + len(self._words)
+        if tuple(words[begin:end]) == self._words:
+            if self._named:
+                yield from _special_ends("{name}", end, words, names)
+            else:
+                yield end
+
+
+def _special_ends(special: str, begin: int, words: Sequence[str], names: Sequence[bool]) -> Iterator[int]:
+    longest = LONGEST_NAME if special == "{name}" else LONGEST_DATE
+    has_digit = False
+    for end in range(begin + 1, min(begin + longest, len(words)) + 1):
+        if special == "{name}":
+            if not names[end - 1]:
+                return
+            yield end
+        else:
+            has_digit = has_digit or any(map(str.isdigit, words[end - 1]))
+            if has_digit:
+                yield end
+
+
+class _Rules:
+    """All rules of `plain_texts.toml`, compiled."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        languages: Iterable[Mapping[str, Sequence[str]]] = data["languages"].values()
+
+        def all_of(name: str) -> list[str]:
+            return [item for language in languages for item in language.get(name, ())]
+
+        lists = data["instructions"]["lists"]
+        self._quoting = frozenset(data["marks"]["quoting"])
+        self.instructions = frozenset(data["requests"]["instructions"])
+        self._parameters = frozenset(data["requests"]["parameters"])
+        self._forms = [_Form(form, lists) for form in data["instructions"]["forms"]]
+        self._whole = frozenset(data["instructions"]["whole"])
+        self._tongues = frozenset(lists["language"])
+        self._intros = frozenset(all_of("intros"))
+        self._alone = frozenset(all_of("alone"))
+        self._questions = _Phrases(all_of("questions"))
+        self._asks = _Phrases(all_of("asks"))
+        self._requests = _Phrases(all_of("requests"))
+        self._orders = _Phrases(all_of("orders"))
+        self._begins = tuple(all_of("begins"))
+        self._ends = tuple(all_of("ends"))
+        self._order_begins = tuple(all_of("order_begins"))
+        self._order_ends = tuple(all_of("order_ends"))
+        self._material = _Words(all_of("material"))
+        self._signs = re.compile("|".join(map(re.escape, all_of("signs"))))
+
+    def allows(self, name: str, value: Any) -> bool:
+        """Whether a parameter holds no instruction: it is known for that, it asks for plain text, or it is a name."""
+        match name:
+            case "response_format":
+                return bool(value == _TEXT_ONLY)
+            case "text":
+                return bool(value == {"format": _TEXT_ONLY})
+            case _:
+                return name in self._parameters
+
+    def is_word(self, text: str) -> bool:
+        """Whether a text is one word at most, and none about texts."""
+        words = _words(text.lower())
+        return len(words) <= 1 and not self._has_material(words)
+
+    def instructs(self, sentence: str) -> bool:
+        """Whether a sentence of a system text is plain."""
+        given = _words(sentence)
+        words = [word.lower() for word in given]
+        if " ".join(sentence.lower().split()) in self._whole:
+            return True
+        names = [
+            (word[0].isupper() or word[0].isdigit()) and lowered not in self._material and lowered not in self._tongues
+            for word, lowered in zip(given, words, strict=True)
+        ]
+        return any(form.matches(words, names) for form in self._forms)
+
+    def kind(self, text: str) -> TextKind:
+        """What a text is: each of its sentences must be plain, the last one says what it is."""
+        kind = TextKind.MATERIAL
+        if self._quoting.isdisjoint(text):
+            for sentence in _SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
+                if sentence := sentence.strip():
+                    found = self._kind_of_sentence(sentence)
+                    if found is None:
+                        return TextKind.MATERIAL
+                    kind = found
+        return kind
+
+    def problems(self, examples: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+        """The examples that do not hold, each with what is wrong."""
+        return [
+            f"{language}: {text!r} is {self.kind(text).value}, not {kind.value}"
+            for language, rules in examples.items()
+            for kind in TextKind
+            for text in rules.get(f"must_be_{kind.value}", ())
+            if self.kind(text) is not kind
+        ]
+
+    def _kind_of_sentence(self, sentence: str) -> TextKind | None:
+        """What a sentence is, given in lower case and composed; None: it may be material."""
+        words = _words(sentence)
+        kind = self._opening(words)
+        if kind is None and (greeted := self._greeted(words)):
+            kind = self._opening(words[greeted:])
+        kind = kind or self._closing(sentence)
+        if kind is None or (not sentence.isascii() and self._signs.search(sentence)):
+            return None
+        return None if self._has_material(words) else kind
+
+    def _opening(self, words: Sequence[str]) -> TextKind | None:
+        if self._questions.end(words) or " ".join(words) in self._alone:
+            return TextKind.QUESTION
+        for before, kind in ((self._asks, TextKind.QUESTION), (self._requests, TextKind.ORDER)):
+            if asked := before.end(words):
+                asked += self._greeted(words[asked:])
+                return kind if self._orders.end(words[asked:]) else None
+        return TextKind.ORDER if self._orders.end(words) else None
+
+    def _greeted(self, words: Sequence[str]) -> int:
+        """How many words at the beginning only greet or say please."""
+        found = 0
+        while found < min(MOST_INTROS, len(words)) and words[found] in self._intros:
+            found += 1
+        return found
+
+    def _closing(self, sentence: str) -> TextKind | None:
+        """The kind by what a text begins or ends with in languages that set no spaces, or the verb last."""
+        if sentence.startswith(self._begins) or sentence.endswith(self._ends):
+            return TextKind.QUESTION
+        if sentence.startswith(self._order_begins) or sentence.endswith(self._order_ends):
+            return TextKind.ORDER
+        return None
+
+    def _has_material(self, words: Sequence[str]) -> bool:
+        return any(word in self._material for word in words) or any(
+            word in self._tongues and before in ("in", "into", "to", "good", "proper")
+            for before, word in pairwise(words)
+        )
+
+
+def _words(sentence: str) -> list[str]:
+    """The words of a sentence without the marks around them."""
+    if _MARKED.search(sentence) is None:
+        return sentence.split()
+    return [stripped for word in sentence.split() if (stripped := word.strip(_AROUND))]
+
+
+@cache
+def _rules() -> _Rules:
+    """The rules. Raises ValueError when an example of theirs does not hold."""
+    data = _data()
+    rules = _Rules(data)
+    if problems := rules.problems(data["languages"]):
+        raise ValueError("plain_texts.toml: " + "; ".join(problems))
+    return rules
+
+
+def _data() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "plain_texts.toml").read_text(encoding="utf-8"))
