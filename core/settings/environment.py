@@ -29,6 +29,9 @@ def environment_problems(environment: Mapping[str, str]) -> list[str]:
 
 
 def _proxies(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    without = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if "*" in [host.strip() for host in without.split(",")]:  # no proxy is used for any host
+        return
     for name in PROXIES:
         for variable in (name, name.lower()):
             if value := environment.get(variable):

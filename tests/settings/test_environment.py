@@ -59,6 +59,12 @@ def test_a_proxy_that_can_be_used_is_no_problem(monkeypatch, value) -> None:
     Settings(openai_api_key="sk")
 
 
+def test_where_no_host_is_reached_through_a_proxy_none_is_looked_at(monkeypatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1080")
+    monkeypatch.setenv("NO_PROXY", "localhost, *")
+    Settings(openai_api_key="sk")
+
+
 @pytest.mark.parametrize("name", IN_HEADERS)
 def test_what_the_sdk_sends_as_a_header_can_be_one(monkeypatch, name) -> None:
     monkeypatch.setenv(name, "org-hush\n")
