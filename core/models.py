@@ -59,7 +59,7 @@ class IndexChoice(StrEnum):
     REDIS = "redis"
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One chat-completion request, as given: nothing is reworded on its way to the provider.
 
     `parameters` are those that change the answer, `unkeyed` those that do not, such as `UNKEYED_PARAMETERS`. `headers`
@@ -87,7 +87,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged over the rest as the SDK
         does. Raises InvalidInput for a model or messages that no provider would take.
         """
-        headers, untelling = divided_headers(arguments.pop("extra_headers", None))
+        headers, untelling = (
+            divided_headers(arguments.pop("extra_headers")) if "extra_headers" in arguments else ({}, {})
+        )
         query = arguments.pop("extra_query", None) or {}
         if extra_body := arguments.pop("extra_body", None):
             arguments |= extra_body

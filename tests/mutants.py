@@ -931,8 +931,8 @@ MUTANTS = (
     Mutant(
         name="headers that nobody knows are sent",
         file="core/http/headers.py",
-        old="        elif treatment is Treatment.UNKEYED:",
-        new="        elif treatment in (Treatment.UNKEYED, Treatment.UNKNOWN, Treatment.WITHHELD):",
+        old="if treatments[name] is wanted)",
+        new="if treatments[name] is wanted or treatments[name] is Treatment.WITHHELD)",
         tests="tests/http/test_border.py",
     ),
     Mutant(
