@@ -55,13 +55,15 @@ def upstream(delay_seconds: float) -> Starlette:
     seen = {"calls": 0}
 
     async def chat(request: Request) -> Response:
-        asked = json.loads(await request.body())
+        asked: Any = {}
+        with suppress(ValueError, RecursionError):
+            asked = json.loads(await request.body())
         number = seen["calls"] = next(calls)
         if delay_seconds:
             await asyncio.sleep(delay_seconds)
         head = {"id": f"chatcmpl-{number}", "created": 1_800_000_000, "model": "gpt-4o-mini"}
         usage = {"prompt_tokens": 40, "completion_tokens": 300, "total_tokens": 340}
-        if not asked.get("stream"):
+        if not (isinstance(asked, dict) and asked.get("stream") is True):
             message = {"role": "assistant", "content": ANSWER}
             choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
             return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": usage})

@@ -13,7 +13,8 @@ from typing import Any, Self, cast
 import msgspec
 
 from .errors import InvalidInput
-from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, sdk_type, unkeyed_fields
+from .text import LONGEST_NAME, is_name
+from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, has_known_shape, sdk_type, unkeyed_fields
 
 UNKEYED_PARAMETERS = unkeyed_fields("chat") | {"timeout"}
 """Parameters of a chat that do not change the answer. Every other one, known or not, is in the key.
@@ -58,7 +59,7 @@ class IndexChoice(StrEnum):
     REDIS = "redis"
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One chat-completion request, as given: nothing is reworded on its way to the provider.
 
     `parameters` are those that change the answer, `unkeyed` those that do not, such as `UNKEYED_PARAMETERS`. `headers`
@@ -86,14 +87,16 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged over the rest as the SDK
         does. Raises InvalidInput for a model or messages that no provider would take.
         """
-        headers, untelling = divided_headers(arguments.pop("extra_headers", None))
+        headers, untelling = (
+            divided_headers(arguments.pop("extra_headers")) if "extra_headers" in arguments else ({}, {})
+        )
         query = arguments.pop("extra_query", None) or {}
         if extra_body := arguments.pop("extra_body", None):
             arguments |= extra_body
             model = arguments.pop("model", model)
             messages = arguments.pop("messages", messages)
-        if not isinstance(model, str) or not model.strip():
-            raise InvalidInput("model", "give the name of a model")
+        if not is_name(model):
+            raise InvalidInput("model", f"give the name of a model, at most {LONGEST_NAME} characters in one line")
         if isinstance(messages, str | bytes | Mapping):
             raise InvalidInput("messages", 'give a list of messages, e.g. [{"role": "user", "content": "..."}]')
         plain = [_plain_message(message) for message in messages]
@@ -123,25 +126,22 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | str = "",
     ) -> Self | None:
-        """A request from the JSON object that a client sends, None for one that no provider would take.
+        """A request from the JSON object that a client sends, None for one whose shape is not that of the API.
 
         `input` stands in for the messages of the other families: a text is one user message; the items of the responses
         API are messages as they are; what is to be embedded is one user message, whatever its form. `headers` and
         `query` are what may change the answer. No field is taken for an argument of the SDK, whatever its name.
         """
-        model = body.get("model")
-        given = body.get("messages" if endpoint == "chat" else "input")
+        given: Any = body.get("messages" if endpoint == "chat" else "input")
         if endpoint == "embeddings" or (endpoint == "responses" and isinstance(given, str)):
             given = [{"role": "user", "content": given}] if given else None
-        if not isinstance(model, str) or not model or not isinstance(given, list) or not given:
-            return None
-        if not all(isinstance(message, dict) for message in given):
+        if not has_known_shape(body, given):
             return None
         taken = ("model", "messages" if endpoint == "chat" else "input")
         fields = {name: value for name, value in body.items() if name not in taken}
         parameters, unkeyed = divided_fields(fields, unkeyed_fields(endpoint))
         return cls(
-            model=model,
+            model=body["model"],
             messages=given,
             parameters=parameters,
             unkeyed=unkeyed,
@@ -153,8 +153,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def streams(self) -> bool:
-        """Whether the caller asked for a stream."""
-        return bool(self.unkeyed.get("stream"))
+        """Whether the caller asked for a stream. Embeddings come whole."""
+        return bool(self.unkeyed.get("stream")) and self.endpoint != "embeddings"
 
     @property
     def wants_usage(self) -> bool:

@@ -36,6 +36,9 @@ SAMPLE_LOOK_SECONDS = 5.0
 SAMPLE_SHARE = 0.02
 """Largest share of the time spent on sampling the gauges: with very many namespaces it is done less often."""
 PINS_SECONDS = 600.0
+IDLE_LOOK_SECONDS = 600.0
+IDLE_SHARE = 0.02
+"""Largest share of the time spent on looking for namespaces that nobody uses."""
 
 
 class Schedule:
@@ -54,6 +57,7 @@ class Schedule:
         count_workers: Callable[[], int],
         are_failing: Callable[[], bool],
         keep_sample: Callable[[], None],
+        clean_idle: Callable[[], object],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
@@ -66,6 +70,7 @@ class Schedule:
         self._count_workers = count_workers
         self._are_failing = are_failing
         self._keep_sample = keep_sample
+        self._clean_idle = clean_idle
         self._monotonic = monotonic
         self._pool_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._next: dict[str, float] = {}
@@ -82,6 +87,7 @@ class Schedule:
         self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
         self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
         self._every(PINS_SECONDS, "pins", self._pins.renew)
+        self._every(IDLE_LOOK_SECONDS, "idle namespaces", self._clean_idle, share=IDLE_SHARE)
 
     def reconcile(self) -> None:
         """One sweep for every namespace with bans that are due and no live job: what was lost is started again."""

@@ -21,6 +21,7 @@ import click
 from core.bootstrap import Services
 from core.cache import RefreshQueue
 from core.errors import StoreUnavailable
+from core.invalidation import IdleNamespaces
 from core.monitoring import WorkerPools
 from workers import tasks
 from workers.periodic import Schedule
@@ -66,6 +67,7 @@ class Pool:
             count_workers=self._count,
             are_failing=lambda: self._are_failing,
             keep_sample=services.health.keep_sample,
+            clean_idle=IdleNamespaces(services.health.store, buckets=services.health.buckets).clean,
         )
         self._context = multiprocessing.get_context("fork")
         self._children: dict[str, tuple[BaseProcess, float]] = {}

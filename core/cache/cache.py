@@ -91,6 +91,7 @@ class LLMCache:
             copies=self.copies,
             semantic=semantic,
             switch=switch,
+            buckets=config.buckets,
         )
         outcomes = OutcomeRecorder(
             price,
@@ -132,13 +133,15 @@ class LLMCache:
         *,
         patience_seconds: float = math.inf,
         bypass: str = "",
+        credential: bytes = b"",
     ) -> Run[Hit | Answer]:
         """A request that has not begun, for the drivers. Raises InvalidInput for a namespace that is not a valid name.
 
         `patience_seconds` is how long it waits for another caller's answer; `bypass` a reason of the caller's own why
-        it may not use the cache.
+        it may not use the cache; `credential` a digest of the key of its own that the provider sees.
         """
         call = self._call(request, controls)
+        call.credential = credential
         if patience_seconds != math.inf:
             call.until = time.monotonic() + patience_seconds
         if bypass:

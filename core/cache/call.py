@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..bans import InvalidationRecord
 from ..keys import Identity, Slot
 from ..models import CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision
@@ -86,6 +87,10 @@ class Call:
     """Why the latest store call that had no answer had none."""
     until = math.inf
     """How long the caller waits for another caller's answer (monotonic clock)."""
+    made_record: InvalidationRecord | None = None
+    """The invalidation record that this request had made, since its namespace had none."""
+    credential = b""
+    """Whose key the provider sees, as a digest; empty for the configured one. Its errors are for nobody else."""
     may_serve_stale = True
     """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
 

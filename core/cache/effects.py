@@ -62,6 +62,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     copies: LocalCache | None = None
     semantic: NearLookup | None = None
     switch: BypassSwitch | None = None
+    buckets: int = 1
 
 
 class Effect:
@@ -119,6 +120,17 @@ class MakeRecord(Question, frozen=True):
     def ask(self, world: World) -> InvalidationRecord:
         """Returns the bucket's record, made if there is none."""
         return world.store.ensure_record(self.call.slot)
+
+
+class ForgetRecord(Question, frozen=True):
+    """Removes the bucket's record if nothing has happened to it since this request made it."""
+
+    made: InvalidationRecord
+
+    def ask(self, world: World) -> None:
+        """Removes the record, and its namespace from the list if it was the only one."""
+        if world.store.forget_record(self.call.slot, self.made):
+            world.store.unlist(self.call.namespace, world.buckets)
 
 
 class GrantCopies(Question, frozen=True):

@@ -42,9 +42,10 @@ class FlightResult(msgspec.Struct, frozen=True):
 class Flight:
     """One computation in this process that others may wait for."""
 
-    def __init__(self, flights: Flights, key: FlightKey, failures: int) -> None:
+    def __init__(self, flights: Flights, key: FlightKey, failures: int, credential: bytes) -> None:
         self._flights = flights
         self.key = key
+        self.credential = credential
         self.failures = failures
         self._began = time.monotonic()
         self._computes = False
@@ -70,7 +71,7 @@ class Flight:
 
     def finish(self, value: bytes | None = None, error: BaseException | None = None, *, alone: bool = False) -> None:
         """Ends the flight, once: the first call counts. An error is shared only after MAX_TAKEOVERS."""
-        failures = self.failures + 1 if error is not None else 0
+        failures = self.failures + 1 if error is not None and not alone else 0
         shared = error if failures > MAX_TAKEOVERS else None
         self._flights.remove(self, failures if shared is None else 0, shared)
         if not self.result.done():
@@ -87,17 +88,18 @@ class Flights:
         self._lock = threading.RLock()
         self._flights: dict[FlightKey, Flight] = {}
         self._failures: dict[FlightKey, int] = {}
-        self._shared: dict[FlightKey, tuple[float, BaseException]] = {}
+        self._shared: dict[FlightKey, tuple[float, BaseException, bytes]] = {}
 
-    def join(self, key: FlightKey) -> tuple[Flight, bool]:
+    def join(self, key: FlightKey, credential: bytes = b"") -> tuple[Flight, bool]:
         """The flight for a key, begun if there is none, and whether the caller leads it."""
         with self._lock:
+            self._free_shared()
             flight = self._flights.get(key)
             if flight is not None:
                 flight.followers += 1
                 return flight, False
             self._shared.pop(key, None)
-            flight = self._flights[key] = Flight(self, key, self._failures.pop(key, 0))
+            flight = self._flights[key] = Flight(self, key, self._failures.pop(key, 0), credential)
             return flight, True
 
     def leave(self, flight: Flight) -> None:
@@ -109,7 +111,7 @@ class Flights:
         """Forgets a finished flight; failures are passed on to the one that takes over, a shared error to late ones."""
         with self._lock:
             if shared is not None:
-                self._shared[flight.key] = (time.monotonic() + SHARED_SECONDS, shared)
+                self._shared[flight.key] = (time.monotonic() + SHARED_SECONDS, shared, flight.credential)
                 while len(self._shared) > 1000:
                     del self._shared[next(iter(self._shared))]
             if self._flights.get(flight.key) is flight:
@@ -120,10 +122,18 @@ class Flights:
                     while len(self._failures) > 1000:
                         del self._failures[next(iter(self._failures))]
 
-    def shared_error(self, key: FlightKey) -> BaseException | None:
-        """The error that was shared with all followers at most SHARED_SECONDS ago, for one that is late; else None."""
-        until, error = self._shared.get(key, (0.0, None))
-        return error if time.monotonic() < until else None
+    def shared_error(self, key: FlightKey, credential: bytes = b"") -> BaseException | None:
+        """The error that was shared with all followers at most SHARED_SECONDS ago, for one that is late; else None.
+
+        Only for one with the same credential.
+        """
+        until, error, whose = self._shared.get(key, (0.0, None, b""))
+        return error if time.monotonic() < until and whose == credential else None
+
+    def _free_shared(self) -> None:
+        now = time.monotonic()
+        while self._shared and next(iter(self._shared.values()))[0] <= now:
+            del self._shared[next(iter(self._shared))]
 
     def __len__(self) -> int:
         return len(self._flights)

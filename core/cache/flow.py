@@ -18,11 +18,11 @@ from cachetools import TTLCache
 
 from .. import policy
 from ..errors import IncompleteStream, NotCached
-from ..models import Answer, CacheEntry, ChatRequest, Completion, Controls, Outcome, OutcomeKind
+from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
 from .config import CacheConfig
-from .effects import Flow, ReadSwitch
+from .effects import Flow, ForgetRecord, ReadSwitch
 from .flights import FlightKey
 from .near import Judging, NearPart
 from .reader import RequestReader, stamp_of
@@ -69,7 +69,7 @@ class RequestFlow:
         self._outcomes = outcomes
         self._clock = clock
         self._refresher = refresher
-        self._errors: TTLCache[FlightKey, BaseException] = TTLCache(MOST_ERRORS, ERROR_SECONDS)
+        self._errors: TTLCache[tuple[FlightKey, bytes], BaseException] = TTLCache(MOST_ERRORS, ERROR_SECONDS)
         self._errors_lock = threading.Lock()
 
     def answer(self, call: Call) -> Flow[Hit | Answer]:
@@ -82,10 +82,10 @@ class RequestFlow:
             lookup = yield from self._reader.look_up(call)
             if lookup is not None and lookup.found is not None and self._may_serve(lookup.found, call):
                 return self._serve(call, lookup.found)
-            miss = yield from self._miss(call, lookup)
             if call.controls.only_if_cached:
-                near = yield from self._near.look(call, miss)
+                near = yield from self._near.look(call, self._seen(call, lookup))
                 return near if isinstance(near, Hit) else self._refuse(call, near.reason)
+            miss = yield from self._miss(call, lookup)
             joined = yield from self._join(call, miss)
             if isinstance(joined, Hit):
                 return joined
@@ -124,10 +124,18 @@ class RequestFlow:
 
     def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
         """Why nothing is served, and the stamp of an answer that is generated from now on."""
+        seen = self._seen(call, lookup)
+        if lookup is None or seen.stamp is not None:
+            return seen
+        return Miss(seen.reason, (yield from stamp_of(call, lookup)))
+
+    @staticmethod
+    def _seen(call: Call, lookup: Lookup | None) -> Miss:
+        """Why nothing is served, with the stamp of the record if there is one already."""
         if lookup is None:
             return Miss(call.unanswered, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
-        return Miss(reason, (yield from stamp_of(call, lookup)))
+        return Miss(reason, lookup.record.stamp if lookup.record is not None else None)
 
     def _serve(self, call: Call, found: Found, reason: str = "") -> Hit:
         if found.stale and not reason:
@@ -205,14 +213,12 @@ class RequestFlow:
     def _keep(self, call: Call, miss: Miss, lease: Lease | None, fetched: Fetched) -> Flow[Answer]:
         """Keeps a fresh answer if it may be kept, hands it to those who wait, records the request."""
         completion = fetched.completion
+        provider_ms = call.provider_ms()
         try:
-            entry: CacheEntry | str = fetched.not_stored
-            if not entry:
-                tags = (yield from self._present_tags(call)) if call.controls.no_cache else ()
-                chunks, why = fetched.chunks, call.unanswered
-                entry = self._writer.entry(call, miss.stamp, completion, chunks, unstamped=why, present_tags=tags)
-            provider_ms = call.provider_ms()
-            value, not_stored = (None, entry) if isinstance(entry, str) else (yield from self._writer.keep(call, entry))
+            tags = (yield from self._present_tags(call)) if call.controls.no_cache else ()
+            entry, value, not_stored = yield from self._writer.kept(
+                call, miss.stamp, completion, fetched.chunks, not_stored=fetched.not_stored, present_tags=tags
+            )
             if lease is not None:
                 yield from lease.end(value, alone=value is None)
         except BaseException:
@@ -240,11 +246,15 @@ class RequestFlow:
     def _failed(self, call: Call, lease: Lease | None, error: BaseException) -> Flow[Hit]:
         """The provider failed: an old answer if one may be served, found by a lookup made now. Raises the error."""
         is_abandoned = went_away(error)
+        is_own = policy.depends_on_credential(error)
         if lease is not None:
             if isinstance(error, IncompleteStream):
                 yield from lease.end(alone=True)  # no error to share: each asks for itself
             else:
-                yield from lease.end(error=None if is_abandoned else error)
+                yield from lease.end(error=None if is_abandoned else error, alone=is_own and not is_abandoned)
+        may_pass = is_abandoned or isinstance(error, IncompleteStream) or policy.is_outage(error)
+        if call.made_record is not None and (is_own or not may_pass):
+            yield ForgetRecord(call, call.made_record)  # what the provider refuses leaves nothing
         if call.may_serve_stale and not is_abandoned and policy.is_outage(error):
             allowed = call.controls.stale_if_error
             if allowed is None:
@@ -253,13 +263,10 @@ class RequestFlow:
             found = lookup.found if lookup is not None else None
             if found is not None and self._is_within(found, allowed):
                 return self._serve(call, msgspec.structs.replace(found, stale=True), "stale-if-error")
-        if (
-            self._config.cache_errors
-            and not (is_abandoned or isinstance(error, IncompleteStream))
-            and lease is not None
-        ):
+        is_told = is_abandoned or is_own or isinstance(error, IncompleteStream)
+        if self._config.cache_errors and not is_told and lease is not None:
             with self._errors_lock:
-                self._errors[lease.key] = error
+                self._errors[lease.key, call.credential] = error
         raise error
 
     def _is_within(self, found: Found, seconds: float) -> bool:
@@ -270,10 +277,11 @@ class RequestFlow:
         if not self._config.cache_errors:
             return
         with self._errors_lock:
-            remembered = self._errors.get(key)
+            self._errors.expire()
+            remembered = self._errors.get((key, call.credential))
         if remembered is not None:
             self._outcomes.record(call, OutcomeKind.ERROR, reason="remembered-error")
-            raise remembered
+            raise remembered.with_traceback(None)  # else each one that raises it is added to it
 
     # One entry by hand
 
@@ -301,11 +309,8 @@ class RequestFlow:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
         stamp = None if lookup is None else (yield from stamp_of(call, lookup))
-        entry = self._writer.entry(call, stamp, completion, None, unstamped=call.unanswered)
-        if isinstance(entry, str):
-            return entry
-        _, not_stored = yield from self._writer.keep(call, entry)
-        if not_stored:
+        entry, _, not_stored = yield from self._writer.kept(call, stamp, completion)
+        if entry is None or not_stored:
             return not_stored
         outcome = Outcome(
             kind=OutcomeKind.MISS,

@@ -11,12 +11,14 @@ from typing import Any, assert_never
 import msgspec
 
 from .. import policy
+from ..errors import InvalidInput
 from ..keys import PART_SEPARATOR, Identity, Slot, Unkeyable, identify, loose_digest, spaced
 from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from ..policy import Audience, TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
 from .config import CacheConfig
 
+UNENCODABLE = "unencodable"
 REMEMBERED = 4096
 """Requests, and buckets, that are remembered in the process."""
 REMEMBERED_BYTES = 4000
@@ -61,9 +63,14 @@ class Preparation:
         config = self._config
         namespace = controls.namespace or config.namespace
         strategy = policy.effective_strategy(request, controls, config.strategy)
-        keyed = policy.bypass_reason(request, controls, config.limits) or self._key(
-            request, controls, namespace, strategy
-        )
+        try:
+            keyed = policy.bypass_reason(request, controls, config.limits) or self._key(
+                request, controls, namespace, strategy
+            )
+        except InvalidInput:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            keyed = UNENCODABLE  # arguments of another shape than the API's: they are the provider's to refuse
         if isinstance(keyed, str):
             return Prepared(namespace=namespace, strategy=strategy, keyed=None, reason=keyed)
         return Prepared(namespace=namespace, strategy=strategy, keyed=keyed)

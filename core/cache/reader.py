@@ -52,5 +52,5 @@ def stamp_of(call: Call, lookup: Lookup) -> Flow[Stamp | None]:
     """The flow that gives the stamp of an answer generated from now on; makes the record where there is none."""
     record: InvalidationRecord | None = lookup.record
     if record is None:
-        record = yield MakeRecord(call)
+        record = call.made_record = yield MakeRecord(call)
     return record.stamp if record is not None else None

@@ -13,7 +13,7 @@ from ..keys import readable_key
 from ..metrics import ForgoneHits
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Outcome, OutcomeKind, Stamp, Usage
 from ..stores import Found, MissReason
-from ..text import printable
+from ..text import is_name, printable
 from ..wire import with_callers
 from .call import Call, Caution, went_away
 
@@ -99,7 +99,7 @@ class OutcomeRecorder:
         self,
         call: Call,
         completion: Completion,
-        entry: CacheEntry | str,
+        entry: CacheEntry | None,
         *,
         not_stored: str,
         provider_ms: float,
@@ -109,10 +109,10 @@ class OutcomeRecorder:
     ) -> Answer:
         """Records a miss that got an answer from the provider, and returns that answer.
 
-        `entry` is what was stored of it, unless `not_stored` says why it was not. `reason`, `stamp` and `similarity`
-        are of the lookup that missed.
+        `entry` is what would be stored of it, and was unless `not_stored` says why it was not. `reason`, `stamp` and
+        `similarity` are of the lookup that missed.
         """
-        stored = None if not_stored or isinstance(entry, str) else entry
+        stored = None if not_stored else entry
         outcome = self.record(
             call,
             OutcomeKind.MISS,
@@ -124,7 +124,7 @@ class OutcomeRecorder:
             similarity=similarity,
             provider_ms=provider_ms,
             tokens=completion.tokens,
-            cost_usd=self.cost(call.request, completion) if isinstance(entry, str) else entry.header.cost_usd,
+            cost_usd=self.cost(call.request, completion) if entry is None else entry.header.cost_usd,
         )
         seconds = stored.header.fresh_until - stored.header.created_at if stored is not None else 0.0
         return Answer(completion=completion, outcome=outcome, key=call.key, ttl_seconds=seconds)
@@ -179,7 +179,7 @@ class OutcomeRecorder:
     def cost(self, request: ChatRequest, completion: Completion) -> float | None:
         """Cost in US dollars at the price of the model that answered, or of the requested one; None if unknown."""
         model = completion.body.get("model")
-        return self._price(model if isinstance(model, str) and model else request.model, completion.tokens)
+        return self._price(model if is_name(model) else request.model, completion.tokens)
 
     def record(
         self,

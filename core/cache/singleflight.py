@@ -29,7 +29,7 @@ class SingleFlight:
         None: this caller asks for itself alone.
         """
         while True:
-            flight, leads = self.flights.join(key)
+            flight, leads = self.flights.join(key, call.credential)
             if leads:
                 return (yield from self._lead(call, flight))
             try:
@@ -42,9 +42,9 @@ class SingleFlight:
                 return None
             if result.value is not None:
                 return self._collapsed(call, codec.decode_entry(result.value))
-            if result.alone:
+            if result.alone or (result.error is not None and flight.credential != call.credential):
                 return None
-            if error := result.error or self.flights.shared_error(key):
+            if error := result.error or self.flights.shared_error(key, call.credential):
                 return error
             call.metrics.count("takeovers")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from typing import Any
@@ -25,11 +26,14 @@ from ..models import (
     Stamp,
 )
 from ..stores import StoredAs, Write, codec
+from ..text import without_text
 from ..wire import can_be_streamed, without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
 from .recorder import OutcomeRecorder
+
+logger = logging.getLogger("encore.cache")
 
 SAME_WORDING = "same-wording"
 OTHER_BUCKET = "other-bucket"
@@ -49,6 +53,32 @@ class Writer:
         self._outcomes = outcomes
         self._clock = clock
         self._random = random.Random()
+
+    def kept(
+        self,
+        call: Call,
+        stamp: Stamp | None,
+        completion: Completion,
+        chunks: list[dict[str, Any]] | None = None,
+        *,
+        not_stored: str = "",
+        present_tags: tuple[str, ...] = (),
+    ) -> Flow[tuple[CacheEntry | None, bytes | None, str]]:
+        """The flow that keeps an answer: its entry, the stored form, and "" or why it was not stored.
+
+        Never fails: the caller gets the answer, whatever is odd about it.
+        """
+        if not_stored:
+            return None, None, not_stored
+        try:
+            entry = self.entry(call, stamp, completion, chunks, unstamped=call.unanswered, present_tags=present_tags)
+            if isinstance(entry, str):
+                return None, None, entry
+            value, not_stored = yield from self.keep(call, entry)
+        except Exception as error:  # noqa: BLE001 - the cache may fail, the answer may not
+            logger.warning("an answer is not kept: %s", without_text(error))
+            return None, None, "unencodable"
+        return entry, value, not_stored
 
     def entry(
         self,

@@ -17,6 +17,7 @@ from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
 from ..keys import parse_readable_key, readable_key
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
 from ..stores import Clock, EntryStore, MissReason
+from ..text import without_text
 from .expiry import keep_until, place_of, served_entry
 from .pins import Pins
 from .transfer import Line, read_lines, written
@@ -165,6 +166,8 @@ class Edits:
             return str(error)
         except StoreUnavailable as error:
             return MissReason.of(error)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            return f"cannot be stored: {without_text(error)}"
         return result if isinstance(result, str) else ""
 
     def _is_of(self, line: Line, request: ChatRequest) -> bool:

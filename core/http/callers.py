@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 
 import msgspec
+from cachetools import LRUCache, TTLCache
 
 from ..errors import InvalidInput
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
@@ -22,6 +23,13 @@ from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
 """Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""
+
+
+MOST_PARTS: Final = 1000
+PARTS_SECONDS: Final = 7200.0
+"""Parts of its namespace that a caller may name within so many seconds: each leaves a record."""
+MOST_CALLERS: Final = 1000
+"""Callers whose parts are remembered."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +47,17 @@ class Callers:
         key = settings.openai_api_key
         self._provider_key = key.get_secret_value() if key is not None else None
         self._operation_keys = [_digest(key.get_secret_value()) for key in settings.operation_keys]
+        self._longer_ttl = settings.gateway_longer_ttl
+        self._parts: LRUCache[str, TTLCache[str, None]] = LRUCache(MOST_CALLERS)
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller; None when it gives none of the gateway's keys. Names of headers are in lower case."""
         given = self._given(headers)
-        if self._keys and not any(self._is_key(_token(value)) for _, value in given):
-            return None
+        if self._keys:
+            # What else comes with a key, and how it is spelt, makes no other caller.
+            given = [(name, _canonical(value)) for name, value in given if self._is_key(_token(value))][:1]
+            if not given:
+                return None
         if self._namespace is not None:
             return Caller(namespace=self._namespace)
         if not given:
@@ -57,6 +70,20 @@ class Callers:
         if not self._keys and not self._operation_keys:
             return True
         return any(_is_one_of(self._operation_keys, _token(value)) for _, value in self._given(headers))
+
+    def own_controls(self, controls: Controls, caller: Caller) -> Controls:
+        """The controls with the namespace that the caller may use; none, which is a bypass, when it names too many.
+
+        Raises InvalidInput for a name that does not fit in.
+        """
+        own = own_controls(controls, caller, longer_ttl=self._longer_ttl)
+        if controls.namespace is None or caller.namespace is None or own.namespace is None:
+            return own
+        parts = self._parts.get(caller.namespace)
+        if parts is None:
+            parts = self._parts[caller.namespace] = TTLCache(MOST_PARTS + 1, PARTS_SECONDS)
+        parts[own.namespace] = None
+        return own if len(parts) <= MOST_PARTS else msgspec.structs.replace(own, namespace=None)
 
     @staticmethod
     def _given(headers: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -98,6 +125,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _canonical(value: str) -> str:
+    scheme, space, token = value.partition(" ")
+    return f"Bearer {token.strip()}" if space and scheme.lower() == "bearer" else value
 
 
 def _is_one_of(keys: Sequence[bytes], token: str) -> bool:

@@ -19,7 +19,7 @@ from ..cache import Asking, Effect, Hedge, Hit, LLMCache, Run, drive_async, race
 from ..concurrency import in_thread
 from ..models import Answer
 from .exchange import Exchange, PlainStreams
-from .inbound import Inbound
+from .inbound import AT_ONCE_BYTES, Inbound
 from .reply import Headers, Reply, from_error, from_hit, is_unpacked, of_the_answer
 
 Send = Callable[[bytes], httpx2.Response]
@@ -121,7 +121,10 @@ def answer(
     Waits for another caller's answer for `patience_seconds` at most, and raises TimeoutError then.
     """
     try:
-        step = settle(cache.run(inbound.request, inbound.controls, patience_seconds=patience_seconds))
+        run = cache.run(
+            inbound.request, inbound.controls, patience_seconds=patience_seconds, credential=inbound.credential
+        )
+        step = settle(run)
     except Exception as error:
         if (reply := from_error(error)) is None:
             raise
@@ -199,7 +202,12 @@ class AsyncAnswering:
         self._plain_streams = plain_streams
         self._exchange: Exchange | None = None
         self._begin = partial(
-            cache.run, inbound.request, inbound.controls, patience_seconds=patience_seconds, bypass=bypass
+            cache.run,
+            inbound.request,
+            inbound.controls,
+            patience_seconds=patience_seconds,
+            bypass=bypass,
+            credential=inbound.credential,
         )
 
     @property
@@ -210,7 +218,7 @@ class AsyncAnswering:
     async def begin(self) -> Reply | Pending:
         """The reply, if one can be given at once, else what to `run`. Raises what is no answer of the cache's own."""
         try:
-            run = self._begin()
+            run = self._begin() if len(self._inbound.content) <= AT_ONCE_BYTES else await in_thread(self._begin)
             found = await drive_async(run, waits=False)
         except Exception as error:
             if (reply := from_error(error)) is None:

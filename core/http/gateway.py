@@ -38,7 +38,18 @@ from .driver import AsyncAnswering, AsyncStreamed, Pending
 from .entrance import VIA_PREFIX, Entrance
 from .exchange import PlainStreams
 from .headers import divided
-from .inbound import OWN_HEADERS, Inbound, Target, deleted_response, is_below, is_deeper, read, target_of, unread
+from .inbound import (
+    AT_ONCE_BYTES,
+    OWN_HEADERS,
+    Inbound,
+    Target,
+    deleted_response,
+    is_below,
+    is_deeper,
+    read,
+    target_of,
+    unread,
+)
 from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, passed_on
 from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 
@@ -46,8 +57,6 @@ logger = logging.getLogger("encore.gateway")
 
 DEEPEST: Final = 100
 """JSON nested deeper is refused."""
-AT_ONCE_BYTES: Final = 100_000
-"""A longer body is read on a thread: others shall not wait for it."""
 AGAIN_BYTES: Final = 65_536
 """A longer body for a path that is not cached is passed on as it comes, and cannot be sent again."""
 NO_NAMESPACE: Final = "no-namespace"
@@ -146,14 +155,14 @@ class Gateway:
             else:
                 inbound = self._read(target, connection, body, given.keyed)
             if inbound is not None:
-                own = own_controls(inbound.controls, caller, longer_ttl=self._settings.gateway_longer_ttl)
+                own = self._callers.own_controls(inbound.controls, caller)
                 inbound = msgspec.structs.replace(inbound, controls=own)
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:
             await self._attend(connection, self._pass_through(connection, body, caller))
             return
-        bypass = "" if caller.namespace is not None else NO_NAMESPACE
+        bypass = "" if inbound.controls.namespace is not None else NO_NAMESPACE
         answering = AsyncAnswering(
             self._cache,
             inbound,
@@ -191,6 +200,7 @@ class Gateway:
             connection.query,
             connection.headers,
             content,
+            most_bytes=self._cache.config.limits.max_request_bytes,
             keyed=keyed,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):

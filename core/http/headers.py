@@ -6,7 +6,8 @@ what the table says may change no answer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -20,14 +21,18 @@ JSON_FORM: Final = (("content-type", "application/json"), ("accept", "applicatio
 
 
 class Divided(msgspec.Struct, frozen=True, gc=False):
-    """The headers of a request to a path that is cached.
-
-    `sent` to the provider, `keyed` of these, and the names `dropped` because nothing is known of them.
+    """The headers of a request to a path that is cached: those in the key, those sent beside them, and the names of
+    those that are dropped because nothing is known of them.
     """
 
-    sent: list[tuple[str, str]]
     keyed: dict[str, str]
+    unkeyed: dict[str, str]
     dropped: tuple[str, ...]
+
+    @property
+    def sent(self) -> list[tuple[str, str]]:
+        """What the provider is sent."""
+        return [*self.keyed.items(), *self.unkeyed.items(), *JSON_FORM]
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -35,22 +40,24 @@ class Divided(msgspec.Struct, frozen=True, gc=False):
         return [(DROPPED_HEADERS, ", ".join(self.dropped[:MOST_TOLD]))] if self.dropped else []
 
 
-def divided(headers: Mapping[str, str], also_keyed: Collection[str] = ()) -> Divided:
+def divided(headers: Mapping[str, str], also_keyed: tuple[str, ...] = ()) -> Divided:
     """Divides the headers of a caller of the gateway, whose names are in lower case. `also_keyed` is what the operator
     has sent and keyed too."""
-    keyed: dict[str, str] = {}
-    unkeyed: list[tuple[str, str]] = []
-    dropped: list[str] = []
-    for name, value in headers.items():
-        treatment = Treatment.KEYED if name in also_keyed else header_treatment(name)
-        if treatment is Treatment.KEYED:
-            if (name, value) != ANY_LANGUAGE:
-                keyed[name] = value
-        elif treatment is Treatment.UNKEYED:
-            unkeyed.append((name, value))
-        elif treatment is Treatment.UNKNOWN:
-            dropped.append(name)
-    return Divided([*keyed.items(), *unkeyed, *JSON_FORM], keyed, tuple(dropped))
+    keyed, unkeyed, dropped = _names_of(tuple(headers), also_keyed)
+    found = {name: headers[name] for name in keyed}
+    if found.get(ANY_LANGUAGE[0]) == ANY_LANGUAGE[1]:
+        del found[ANY_LANGUAGE[0]]
+    return Divided(found, {name: headers[name] for name in unkeyed}, dropped)
+
+
+@lru_cache(maxsize=128)  # clients send the same names again and again
+def _names_of(names: tuple[str, ...], also_keyed: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The names of headers that are keyed, that are sent unkeyed, and that are dropped."""
+    treatments = {name: Treatment.KEYED if name in also_keyed else header_treatment(name) for name in names}
+    return tuple(
+        tuple(name for name in names if treatments[name] is wanted)
+        for wanted in (Treatment.KEYED, Treatment.UNKEYED, Treatment.UNKNOWN)
+    )
 
 
 def keyed_of(headers: Mapping[str, str]) -> dict[str, str]:

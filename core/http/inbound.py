@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,12 @@ from .headers import keyed_of
 
 OWN_HEADERS: Final = "x-encore-"
 
+AT_ONCE_BYTES: Final = 100_000
+"""A longer body is read, and looked up, on a thread: others shall not wait for it."""
+MOST_VALUES: Final = 100_000
+"""Values in the JSON of a request: with more it passes as it is."""
+
+_CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
 _DEPLOYMENT: Final = re.compile(r"/deployments/((?!\.{1,2}\Z)[\w.-]{1,200})", re.ASCII)
 # Headers in which chat frontends and tracing tools name the person who asks, as of 2026-11. They are sent on and not in
@@ -71,7 +78,8 @@ def deleted_response(method: str, address: str) -> str | None:
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A request for an answer: what it asks of the provider and of the cache, and its bytes as they arrived.
 
-    `body` is the JSON object without the controls, which the bytes may hold too.
+    `body` is the JSON object without the controls, which the bytes may hold too. `credential` is a digest of the keys
+    that came with it: an error may be about them.
     """
 
     request: ChatRequest
@@ -79,6 +87,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
     content: bytes
     says_controls: bool
+    credential: bytes = b""
 
     @property
     def wants_stream(self) -> bool:
@@ -108,14 +117,21 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(
-    target: Target, query: str, headers: Mapping[str, str], content: bytes, *, keyed: Mapping[str, str] | None = None
+    target: Target,
+    query: str,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    keyed: Mapping[str, str] | None = None,
+    most_bytes: int = 1_000_000,
 ) -> Inbound | None:
     """The request, or None when it is not one that the cache understands. Names of headers are in lower case; `keyed`
     are those in the key, by default what of them may change the answer.
 
-    Raises InvalidInput for controls with invalid values.
+    What is larger than `most_bytes`, or has too many values, is not even decoded. Raises InvalidInput for controls with
+    invalid values.
     """
-    body = decode_json(content)
+    body = decode_json(content) if is_small(content, most_bytes, MOST_VALUES) else None
     if body is None:
         return None
     says_controls = BODY_FIELD in body
@@ -136,7 +152,19 @@ def read(
         return None
     if user_of(request, controls) is None and (user := _user_in(headers)):
         controls = msgspec.structs.replace(controls, user=user)
-    return Inbound(request=request, controls=controls, body=body, content=content, says_controls=says_controls)
+    return Inbound(
+        request=request,
+        controls=controls,
+        body=body,
+        content=content,
+        says_controls=says_controls,
+        credential=_credential(headers),
+    )
+
+
+def _credential(headers: Mapping[str, str]) -> bytes:
+    given = [(name, headers[name]) for name in _CREDENTIALS if name in headers]
+    return sha256(repr(given).encode()).digest() if given else b""
 
 
 def _user_in(headers: Mapping[str, str]) -> str:
@@ -181,6 +209,17 @@ def repeats_names(content: bytes) -> bool:
     return False
 
 
+def is_small(content: bytes, most_bytes: int, most_values: int) -> bool:
+    """Whether JSON may be decoded: values take up to a hundred times the memory of their text, and hold everybody up.
+
+    Counts the signs that stand before a value; those in texts count too.
+    """
+    size = len(content)
+    if size > most_bytes:
+        return False
+    return size <= most_values or sum(map(content.count, (b",", b":", b"[", b"{"))) <= most_values
+
+
 def decode_json(content: bytes) -> dict[str, Any] | None:
     """The JSON object in the bytes; None for anything else."""
     try:
@@ -197,11 +236,15 @@ def decode_json(content: bytes) -> dict[str, Any] | None:
 
 
 def is_deeper(levels: int, content: bytes, body: dict[str, Any] | None) -> bool:
-    """Whether JSON is nested deeper; `body` is what it was read as, None when it could not be."""
+    """Whether JSON is nested deeper; `body` is what it was read as, None when it was not.
+
+    Of what is too large to be decoded it is only seen when it is nested ten times as deep.
+    """
     if content.count(b"[") + content.count(b"{") <= levels:
         return False
+    decode = _decode if len(content) <= MOST_VALUES else _skip
     try:
-        inner: list[Any] = [_decode(content) if body is None else body]
+        inner: list[Any] = [decode(content) if body is None else body]
     except msgspec.DecodeError:
         return False
     except RecursionError:
@@ -227,4 +270,5 @@ def _refuse_constant(name: str) -> None:
 
 
 _decode = msgspec.json.Decoder().decode
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode

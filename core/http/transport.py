@@ -24,7 +24,7 @@ from ..providers import http_library
 from .controls import controls_from_headers
 from .driver import AsyncAnswering, AsyncPieces, Pieces, answer
 from .exchange import PlainStreams
-from .inbound import OWN_HEADERS, Inbound, deleted_response, read, target_of
+from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, deleted_response, read, target_of
 from .reply import CODINGS, Headers, Reply, as_bytes, from_error
 
 logger = logging.getLogger("encore.http")
@@ -45,7 +45,7 @@ class CachingTransport(httpx2.BaseTransport):
             _forget(self._cache, request, response)
             return response
         content = request.read()
-        inbound = _inbound(request, content)
+        inbound = _inbound(request, content, self._cache.config.limits.max_request_bytes)
         if inbound is None:
             return self._upstream.handle_request(request)
         if isinstance(inbound, Reply):
@@ -83,7 +83,8 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
                 await in_thread(partial(_forget, self._cache, request, response))
             return response
         content = await request.aread()
-        inbound = _inbound(request, content)
+        reading = partial(_inbound, request, content, self._cache.config.limits.max_request_bytes)
+        inbound = reading() if len(content) <= AT_ONCE_BYTES else await in_thread(reading)
         if inbound is None:
             return await self._upstream.handle_async_request(request)
         if isinstance(inbound, Reply):
@@ -141,13 +142,13 @@ def encore_async_client(cache: LLMCache, **options: Any) -> httpx2.AsyncClient:
     return _AsyncCachingClient(cache, **options)
 
 
-def _inbound(request: httpx2.Request, content: bytes) -> Inbound | Reply | None:
+def _inbound(request: httpx2.Request, content: bytes, most_bytes: int) -> Inbound | Reply | None:
     url = request.url
     target = target_of(request.method, str(url.copy_with(query=None, fragment=None)))
     if target is None:
         return None
     try:
-        return read(target, url.query.decode("ascii"), dict(request.headers), content)
+        return read(target, url.query.decode("ascii"), dict(request.headers), content, most_bytes=most_bytes)
     except InvalidInput as error:
         return from_error(error)
 

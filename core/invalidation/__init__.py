@@ -1,6 +1,7 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
 from .history import Invalidation, InvalidationState
+from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
 from .preview import WORD, Preview, Previewed, PreviewRow
 from .rights import ending_hold, invalidating, scheduling
@@ -8,9 +9,11 @@ from .schedules import LONGEST_NAME, Schedule, Schedules
 from .sweep import SweepProgress
 
 __all__ = [
+    "IDLE_SECONDS",
     "LONGEST_NAME",
     "WORD",
     "CacheInvalidator",
+    "IdleNamespaces",
     "Invalidation",
     "InvalidationState",
     "Preview",

@@ -30,7 +30,7 @@ LONGEST_DATE = 5
 
 _SYSTEM_ROLES = ("system", "developer")
 _TEXT_ONLY = {"type": "text"}
-_SENTENCE_END = re.compile(r"[.!?…؟]+(?=\s|$)|[。！？।]+|\n+")
+_SENTENCE_END = re.compile(r"(?<![.!?…؟])[.!?…؟]++(?=\s|$)|[。！？।]+|\n+")
 _AROUND = ",、，;:()¿¡'’*-–—"
 _MARKED = re.compile(f"[{re.escape(_AROUND)}]")
 

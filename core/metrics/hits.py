@@ -106,6 +106,8 @@ class HitCounts:
                     self._add(keys=[slot.hits, slot.hit_times, slot.hits_of_part(part)], args=arguments)
 
     def _write_here(self, slot: Slot, part: int, rows: Sequence[tuple[bytes, _Waiting]]) -> None:
+        if len(self._here) >= MAX_WAITING and (slot.namespace, slot.bucket) not in self._here:
+            del self._here[next(iter(self._here))]
         totals = self._here.setdefault((slot.namespace, slot.bucket), {})
         counts = self._parts_here.setdefault((slot.namespace, slot.bucket, part), {})
         for digest, waiting in rows:

@@ -19,12 +19,15 @@ from ..invalidation import CacheInvalidator
 from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
 from ..stores import Store, StoreInfo
-from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, wrong_clocks
+from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, user_of, wrong_clocks
 from .alerts import Health
 from .worker_pools import Pool, WorkerPools
 
 Value = TypeVar("Value")
 
+MOST_NAMESPACES = 1000
+"""With more the entries of each are not counted for every scrape."""
+SAMPLE_SECONDS = 1200
 FRESH_SECONDS = 5.0
 """How long gathered health counts as current, in seconds."""
 
@@ -57,23 +60,33 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
     def store_health(self) -> Health:
         """The health of the store, without the workers. A few round trips for each namespace.
 
-        What Redis' user may not read is unknown. Raises StoreUnavailable.
+        With very many of them bans are unknown, and entries are those that the workers counted last. What Redis' user
+        may not read is unknown. Raises StoreUnavailable.
         """
         found = self.store.info()
-        missing = sorted({*found.missing_rights, *self._rights_missing_for_jobs()})
+        missing = {found.user: set(found.missing_rights)}
+        if self.queue is not None:
+            missing.setdefault(user_of(self.queue), set()).update(self._rights_missing_for_jobs())
+        is_large = len(_known(self.store.namespaces, found) or ()) > MOST_NAMESPACES
         return Health(
             servers=found.servers,
             silent_servers=len(found.silent_servers),
-            missing_rights=tuple(missing),
-            remedy=remedy(missing, found.user) if missing else "",
+            missing_rights=tuple(sorted(set().union(*missing.values()))),
+            remedy="; ".join(remedy(sorted(rules), user) for user, rules in missing.items() if rules),
             round_trip_ms=found.round_trip_ms,
             clocks=_known(partial(self._clocks, found), found) or {},
             memory_bytes=found.used_bytes,
             memory_limit_bytes=found.max_bytes,
-            active_bans=_known(self._most_bans, found),
+            active_bans=None if is_large else _known(self._most_bans, found),
             ban_limit=MAX_ACTIVE_BANS,
-            entries=_known(self.count_entries, found),
+            entries=_known(self._sampled_entries if is_large else self.count_entries, found),
         )
+
+    def _sampled_entries(self) -> int | None:
+        if self.gauges is None:
+            return None
+        samples = self.gauges.series(SAMPLE_SECONDS, SAMPLE_SECONDS // 2, ends_at=time.time())
+        return next((found.last.entries for found in reversed(samples) if found.last is not None), None)
 
     def _rights_missing_for_jobs(self) -> tuple[str, ...]:
         try:

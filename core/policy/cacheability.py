@@ -280,12 +280,21 @@ def is_outage(error: BaseException) -> bool:
     Timeouts, lost and refused connections, 408, 429 and 5xx. By what the errors of HTTP clients and SDKs have in
     common, so that it holds for any provider's.
     """
-    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+    status = _status_of(error)
     if isinstance(status, int):
         return status in (408, 429) or status >= 500
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     return not _OUTAGES.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def depends_on_credential(error: BaseException) -> bool:
+    """Whether a provider's error is about who asks (401, 403) or how much that one has asked (429)."""
+    return _status_of(error) in (401, 403, 429)
+
+
+def _status_of(error: BaseException) -> object:
+    return getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
 
 
 _OUTAGES = frozenset({"APIConnectionError", "TransportError"})

@@ -211,6 +211,17 @@ class RecordStore(Reader, Protocol):
         """
         ...
 
+    def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
+        """Removes the slot's record if it is still the one that was seen, else False.
+
+        Whoever generates an answer under it finds it gone, and does not store.
+        """
+        ...
+
+    def unlist(self, namespace: str, buckets: int) -> None:
+        """Takes a namespace out of the list of namespaces, unless one of its buckets has a record."""
+        ...
+
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
         """Number of replicas that have acknowledged all writes so far.
 

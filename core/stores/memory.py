@@ -36,6 +36,10 @@ class _Cell(msgspec.Struct):
     created_at: float
 
 
+MOST_RECORDS = 10_000
+"""Namespaces and buckets that the store has records of."""
+
+
 class MemoryStore:
     """A thread-safe LRU with TTL. The same bytes, records and fence as RedisStore, so the same checks.
 
@@ -75,8 +79,12 @@ class MemoryStore:
     def ensure_record(self, slot: Slot) -> InvalidationRecord:
         """The slot's record, made when there is none."""
         with self._lock:
+            record = self._records.get(slot.record)
+            if record is None:
+                _make_room(self._records, self._namespaces)
+                record = self._records[slot.record] = new_record()
             self._namespaces[slot.namespace] = None
-            return self._records.setdefault(slot.record, new_record())
+            return record
 
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
@@ -123,6 +131,20 @@ class MemoryStore:
             if remove is not None:
                 self._cells.pop(slot.entry(remove), None)
             return changed
+
+    def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
+        """Removes the slot's record if it is still the one that was seen."""
+        with self._lock:
+            if self._records.get(slot.record) != seen:
+                return False
+            del self._records[slot.record]
+            return True
+
+    def unlist(self, namespace: str, buckets: int) -> None:
+        """Takes a namespace out of the list of namespaces, unless one of its buckets has a record."""
+        with self._lock:
+            if not any(Slot(namespace, bucket).record in self._records for bucket in range(buckets)):
+                self._namespaces.pop(namespace, None)
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
         """Returns `replicas`: this store has none, and nothing takes over from it."""
@@ -318,6 +340,17 @@ class MemoryStore:
         with self._lock:
             self._cells.clear()
             self._records.clear()
+
+
+def _make_room(records: dict[bytes, InvalidationRecord], namespaces: dict[str, None]) -> None:
+    """Forgets the oldest records without a ban when there are too many: what is under them is a miss."""
+    while len(records) >= MOST_RECORDS:
+        oldest = next((name for name, record in records.items() if not record.bans), None)
+        if oldest is None:
+            return
+        del records[oldest]
+    while len(namespaces) >= MOST_RECORDS:
+        del namespaces[next(iter(namespaces))]
 
 
 def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:

@@ -4,11 +4,12 @@ from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
 from .forms import fold, is_stream_safe, nfc, nfkc
 from .logs import LineFormatter, log_lines
-from .printable import in_url, printable, without_text
+from .printable import LONGEST_NAME, in_url, is_name, printable, without_text
 from .redaction import HIDDEN, looks_secret, masked, redacted
 
 __all__ = [
     "HIDDEN",
+    "LONGEST_NAME",
     "UNKNOWN",
     "LineFormatter",
     "countdown",
@@ -16,6 +17,7 @@ __all__ = [
     "exact_duration",
     "fold",
     "in_url",
+    "is_name",
     "is_stream_safe",
     "log_lines",
     "looks_secret",

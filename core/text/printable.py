@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from typing import TypeGuard
 from unicodedata import category
 
 # Invisible, and part of correct spelling: Persian and Indic words and most emoji are joined with them.
 _JOINERS = "\u200c\u200d"
+
+
+LONGEST_NAME = 256
+"""Characters of the name of a model."""
+
+
+def is_name(text: object) -> TypeGuard[str]:
+    """Whether something may be the name of a model: short, and nothing in it that could end a line or hide.
+
+    Names stand in logs, metrics and headers as they are.
+    """
+    return isinstance(text, str) and len(text) <= LONGEST_NAME and text.isprintable() and bool(text.strip())
 
 
 def printable(text: str, limit: int) -> str:

@@ -19,12 +19,13 @@ from .fields import (
 )
 from .forms import can_be_streamed, from_chunks, in_chunks
 from .responses import ResponseAssembly, assemble_response, split_response
+from .shapes import has_known_shape
 
 __all__ = [
     "CALLERS_FIELDS", "DONE", "OF_THE_SDK", "Assembly", "Event", "EventReader", "ResponseAssembly", "Treatment",
     "answer_text", "assemble", "assemble_response", "can_be_streamed", "divided_fields", "divided_headers",
-    "encode_event", "from_chunks", "header_treatment", "in_chunks", "is_keyed", "is_quickly_read", "is_secret",
-    "objects", "readable", "says_error", "sdk_type", "split", "split_response", "unkeyed_fields", "with_callers",
-    "without_callers",
+    "encode_event", "from_chunks", "has_known_shape", "header_treatment", "in_chunks", "is_keyed", "is_quickly_read",
+    "is_secret", "objects", "readable", "says_error", "sdk_type", "split", "split_response", "unkeyed_fields",
+    "with_callers", "without_callers",
     "without_usage",
 ]  # fmt: skip

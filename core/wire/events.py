@@ -105,7 +105,7 @@ class EventReader:
         """What is left when no more bytes come."""
         raw = b"".join(self._raw)
         self._raw.clear()
-        is_within = not self.ended and bool(self._line_size or self._data)
+        is_within = not self.ended and bool(self._line_size or self._data or self._kind)
         event = self._event() if is_within and self._line_size and self._ends_block() else None
         self.is_cut = is_within and not self.ended
         return Block(raw, event)

@@ -170,7 +170,7 @@ def _emptied(value: Any) -> Any:
 def with_callers(answer: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """A stored answer, chunk or event that repeats what the present caller gave. The same object when there is nothing
     to repeat."""
-    if not given:
+    if CALLERS_FIELDS.isdisjoint(given):
         return answer
     repeated = {name: given[name] for name in CALLERS_FIELDS & given.keys() if name in answer}
     inner = answer.get(_MADE_OF_EVENTS)

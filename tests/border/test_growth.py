@@ -27,23 +27,28 @@ from core.demo.replay import read_questions
 from core.entries.nearest import _likeness, _words
 from core.entries.transfer import read_lines
 from core.errors import CacheError, IncompleteStream
+from core.http.addresses import ProviderAddress
 from core.http.callers import Callers
 from core.http.collector import read_whole
 from core.http.controls import controls_from_headers, controls_from_object
+from core.http.entrance import Entrance
 from core.http.inbound import Target, decode_json, is_deeper, read
-from core.keys import normalize, pack, parse_readable_key
+from core.http.protocol import _OFFER
+from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
 from core.keys.identity import identify
 from core.keys.parts import parts_of
+from core.keys.plain import is_plain_instruction
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
 from core.policy.dialects import meaning_of, searches, takes_one_temperature
+from core.policy.languages import languages
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
 from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
 from core.settings import Settings
-from core.text import fold, is_stream_safe, nfc, nfkc, printable, to_csv, to_json_lines
+from core.text import fold, is_stream_safe, looks_secret, masked, nfc, nfkc, printable, redacted, to_csv, to_json_lines
 from core.wire import EventReader, answer_text, assemble, assemble_response, readable, split, split_response
 from pages.components.display.answers import pieces
 from pages.components.display.text import literal, one_line, plain, visible
@@ -85,6 +90,10 @@ def fed(text: str, size: int = 7) -> None:
         reader.feed(data[start : start + size])
 
 
+def encoded(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
+
+
 def selected(text: str) -> None:
     header = type("Header", (), {"digest": b"", "target": None, "model": "m", "created_at": 0.0})()
     for fields in ({"keywords": ("aab", "a b")}, {"pattern": "*a*a*b"}, {"pattern": "*[a]*a?*b*"}):
@@ -94,6 +103,7 @@ def selected(text: str) -> None:
 
 
 CALLERS = Callers(Settings())
+ENTRANCE = Entrance(None, Settings(), "encore-1")
 OTHER_LETTERS = str.maketrans("abcdefghABCDEFGH", "qrstuvwxQRSTUVWX")
 EMBEDDER = WordLlamaEmbedder()
 PREPARATION = Preparation(CacheConfig(), TTLPolicy())
@@ -124,10 +134,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: _likeness(text, text[1:]),
         lambda text: _likeness(text.replace("a", "a "), text.replace("a", " a")),
     ),
-    "core/http/callers.py": (
-        lambda text: CALLERS.identify({"authorization": text, "x-api-key": text}),
-        lambda text: CALLERS.is_foreign({"host": text, "origin": f"http://{text}"}),
-    ),
+    "core/http/callers.py": (lambda text: CALLERS.identify({"authorization": text, "x-api-key": text}),),
     "core/http/controls.py": (
         lambda text: controls_from_headers({"cache-control": text}),
         lambda text: controls_from_headers({"x-encore-tags": text}),
@@ -135,6 +142,13 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: controls_from_object({"tags": text.split("a"), text: 1}),
     ),
     "core/http/collector.py": (lambda text: read_whole(text.encode("utf-8", "replace")),),
+    "core/http/addresses.py": (lambda text: ProviderAddress("https://a.example/v1").url(f"/{text}", text),),
+    "core/http/connection.py": WRITTEN_HERE,
+    "core/http/entrance.py": (
+        lambda text: ENTRANCE.refusal("GET", "http", {b"host": encoded(text), b"origin": b"http://" + encoded(text)}),
+        lambda text: ENTRANCE.refusal("POST", "http", {b"host": b"localhost", b"via": encoded(text)}),
+    ),
+    "core/http/protocol.py": (lambda text: _OFFER.sub(b"x", b"\nupgrade:" + encoded(text)),),
     "core/http/inbound.py": (
         lambda text: decode_json(text.encode("utf-8", "replace")),
         lambda text: decode_json(b'{"a":' + text.encode("utf-8", "replace")),
@@ -150,13 +164,18 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: parts_of(identify(request(text), "n").parts),
     ),
     "core/keys/names.py": (parse_readable_key,),
-    "core/keys/normalization.py": (normalize, partial(normalize, strip_stop_words=True)),
+    "core/keys/normalization.py": tuple(
+        partial(normalize, kind=kind, strip_stop_words=strips) for kind in TextKind for strips in (False, True)
+    ),
+    "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
     "core/policy/dialects.py": (
         lambda text: searches(text, {text: {text: text}}),
         lambda text: takes_one_temperature(text, {}),
         lambda text: takes_one_temperature(f"gpt-5.{text}", {}),
         meaning_of,
     ),
+    "core/policy/languages.py": (languages().understands,),
+    "core/policy/matching.py": (lambda text: TTLPolicy().explain(text),),
     "core/policy/ttl.py": (
         lambda text: TTLPolicy().explain(text),
         lambda text: TTLPolicy().explain(f"what is my {text} today"),
@@ -175,13 +194,19 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: parse_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
     ),
     "core/settings/access.py": SETTINGS,
+    "core/settings/environment.py": SETTINGS,
     "core/settings/fields.py": SETTINGS,
+    "core/settings/gateway.py": SETTINGS,
+    "core/settings/pasted.py": SETTINGS,
     "core/settings/provider.py": SETTINGS,
     "core/settings/semantic.py": SETTINGS,
     "core/semantic/quality/thresholds.py": SETTINGS,
     "core/stores/redis/embedded.py": WRITTEN_HERE,
+    "core/stores/redis/failures.py": WRITTEN_HERE,
+    "core/stores/redis/rights.py": WRITTEN_HERE,
     "core/text/forms.py": (nfc, nfkc, fold, is_stream_safe),
     "core/text/printable.py": (lambda text: printable(text, len(text)), lambda text: printable(text, 200)),
+    "core/text/redaction.py": (masked, redacted, looks_secret),
     "core/wire/assembly.py": (streamed,),
     "core/wire/chat.py": (lambda text: split(completion(text), include_usage=True),),
     "core/wire/events.py": (

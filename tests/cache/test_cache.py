@@ -363,6 +363,46 @@ def test_remembered_errors_are_raised_again_when_switched_on(store, namespace):
     assert None not in setup.outcomes.prompts
 
 
+def test_an_error_about_a_credential_is_not_remembered(store, namespace):
+    def refuse(call):
+        error = ConnectionError(f"refused {call}")
+        error.status_code = 401
+        if call > 1:
+            raise error
+
+    setup = Setup(store, namespace, CountingProvider(before=refuse), cache_errors=True)
+    setup.ask("What is here already?")
+    for call in (2, 3):
+        with pytest.raises(ConnectionError, match=f"refused {call}"):
+            setup.ask()
+
+
+def test_remembered_errors_neither_grow_nor_stay(store, namespace, monkeypatch):
+    def fail(call):
+        raise ConnectionError("failure")
+
+    def frames(error):
+        trace, count = error.__traceback__, 0
+        while trace is not None:
+            trace, count = trace.tb_next, count + 1
+        return count
+
+    monkeypatch.setattr("core.cache.flow.ERROR_SECONDS", 60.0)
+    setup = Setup(store, namespace, CountingProvider(before=fail), cache_errors=True)
+    depths = []
+    for _ in range(20):
+        with pytest.raises(ConnectionError) as caught:
+            setup.ask()
+        depths.append(frames(caught.value))
+    assert depths[-1] <= depths[0]
+    monkeypatch.setattr("core.cache.flow.ERROR_SECONDS", 0.0)
+    setup = Setup(store, namespace, CountingProvider(before=fail), cache_errors=True)
+    for number in range(20):
+        with pytest.raises(ConnectionError):
+            setup.ask(f"What is the square of {number}?")
+    assert len(setup.cache._flow._errors) <= 1
+
+
 def test_get_and_set_do_without_the_provider(setup):
     assert setup.cache.get(ask()) is None
     assert setup.cache.set(ask(), Completion(body=a_body("by hand")))

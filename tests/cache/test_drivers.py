@@ -123,13 +123,21 @@ def test_dropped_at_any_effect_it_leaves_nothing_behind(setup: Setup, number: in
     assert setup.outcomes.words() == ["error (cancelled)"]
 
 
-@pytest.mark.parametrize("number", range(len(OF_A_MISS)))
+@pytest.mark.parametrize("number", [n for n, kind in enumerate(OF_A_MISS) if kind is not Keep])
 def test_what_an_effect_raises_ends_the_request_and_leaves_nothing_behind(setup: Setup, number: int):
     run = stand_at(setup, number)
     with pytest.raises(ZeroDivisionError):
         drive(run, error=ZeroDivisionError())
     until(setup.leaves_nothing)
     assert setup.outcomes.words() == ["error (ZeroDivisionError)"]
+
+
+def test_what_goes_wrong_when_an_answer_is_kept_costs_nobody_the_answer(setup: Setup):
+    answer = drive(stand_at(setup, OF_A_MISS.index(Keep)), error=ZeroDivisionError())
+    assert answer.completion.text
+    until(setup.leaves_nothing)
+    assert setup.outcomes.words() == ["miss (absent)"]
+    assert setup.outcomes.all[-1].not_stored == "unencodable"
 
 
 @pytest.mark.parametrize("number", [n for n, kind in enumerate(OF_A_MISS) if kind is not Lead])

@@ -13,8 +13,9 @@ from core.bans.criteria import Criteria
 from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
+from core.cache.flights import MAX_TAKEOVERS, FlightKey, Flights
 from core.keys.names import Slot
-from core.models import Answer, ChatRequest, Controls
+from core.models import Answer, ChatRequest, Controls, Stamp
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
 
@@ -253,3 +254,14 @@ def test_no_flight_is_left_behind(make):
         cache.complete(ask(question))
     cache.begin(ask("one more question")).abandon()
     assert len(cache.flights) == 0
+
+
+def test_errors_that_were_shared_are_freed(monkeypatch):
+    monkeypatch.setattr("core.cache.flights.SHARED_SECONDS", 0.0)
+    flights = Flights(60)
+    for number in range(50):
+        for _ in range(MAX_TAKEOVERS + 1):
+            flight, leads = flights.join(FlightKey(b"%d" % number, Stamp(b"", 0)))
+            assert leads
+            flight.finish(error=ConnectionError("down"))
+    assert len(flights._shared) <= 1

@@ -240,6 +240,42 @@ def test_lines_are_stored_and_the_others_told_with_their_reason(world):
     assert world.actions()[-1][2]["stored"] == 1
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"parameters": {"self": 1}},
+        {"parameters": {"cls": 1}},
+        {"parameters": {"arguments": 1, "": 2}},
+        {"parameters": {"tools": [{"type": []}]}},
+        {"parameters": {"logit_bias": [1]}},
+        {"parameters": {"n": "two"}},
+        {"parameters": {"seed": 10**18}, "model": "m" * 70_000},
+        {"model": "a\nb"},
+        {"messages": [{}]},
+        {"messages": [{"role": [], "content": {}}]},
+        {"endpoint": "\u0000"},
+        {"answer": None, "completion": {"choices": [{"message": []}]}},
+        {"answer": None, "completion": {"choices": 5, "usage": []}},
+        {"answer": None, "completion": {"model": ["m"], "usage": {"prompt_tokens": "x"}}},
+        {"tags": [""]},
+        {"user": ""},
+        {"ttl_seconds": -1},
+        {"ttl_seconds": 1e300},
+        {"key": "0-" + "0" * 64, "namespace": "*"},
+        {"created_at": 1e300, "key": "x"},
+        {"created_at": -1e300, "fresh_until": 1e300},
+        {"fresh_until": -1},
+        {"cost_usd": 1e308},
+    ],
+    ids=str,
+)
+def test_a_bad_line_is_named_and_the_lines_after_it_are_stored(world, bad):
+    done = world.edits.import_lines(lines({**a_line("b"), **bad}, a_line("after it")), world.namespace)
+    assert world.get("after it") == "From a file."
+    assert [refusal.line for refusal in done.refusals] in ([1], [])
+    assert done.stored == 2 - len(done.refusals)
+
+
 def test_exported_entries_come_back_fresh_no_longer_than_before(world):
     world.put(seconds=600)
     text = world.exported()

@@ -71,6 +71,30 @@ def test_anything_else_is_no_gateway_key(value):
     assert callers(gateway_keys="zero,one").identify({"authorization": value}) is None
 
 
+def test_a_key_is_one_caller_whatever_comes_with_it_and_however_it_is_spelt():
+    with_keys = callers(gateway_keys="zero,one")
+    alone = with_keys.identify({"authorization": "Bearer one"})
+    assert alone == callers().identify({"authorization": "Bearer one"}), "as without keys: nobody goes cold"
+    for headers in (
+        {"authorization": "bearer one"},
+        {"authorization": "BEARER   one  "},
+        {"authorization": "Bearer one", "x-api-key": "anything"},
+        {"authorization": "Bearer one", "api-key": "zero", "x-api-key": "one"},
+    ):
+        assert with_keys.identify(headers) == alone
+    other = with_keys.identify({"authorization": "Basic eA==", "x-api-key": "one"})
+    assert other == callers().identify({"x-api-key": "one"})
+
+
+def test_a_caller_names_so_many_parts_of_its_namespace_and_no_more(monkeypatch):
+    monkeypatch.setattr("core.http.callers.MOST_PARTS", 3)
+    gateway, acme = callers(), Caller(namespace="acme")
+    named = [gateway.own_controls(Controls(namespace=f"n{number}"), acme).namespace for number in range(5)]
+    assert [name is None for name in named] == [False, False, False, True, True]
+    assert gateway.own_controls(Controls(), acme).namespace == "acme"
+    assert gateway.own_controls(Controls(namespace="n0"), Caller(namespace="globex")).namespace is not None
+
+
 @given(st.sampled_from(["acme", "acme.internal", "key-0123", 64 * "n"]), st.text("ab.-_~", min_size=1, max_size=70))
 def test_a_part_of_a_namespace_stays_inside_of_it_and_is_none_that_can_be_configured(own, name):
     caller = Caller(namespace=own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.http.inbound import (
+    MOST_VALUES,
     Target,
     decode_json,
     deleted_response,
@@ -18,6 +20,7 @@ from core.http.inbound import (
     encode_json,
     is_below,
     is_deeper,
+    is_small,
     read,
     repeats_names,
     target_of,
@@ -344,3 +347,35 @@ def test_depth_is_told_from_width(levels, deeper, wide):
     content = b'{"a":' + b"[" * levels + b"]" * levels + b',"b":[' + b",".join([b"[]"] * wide) + b"]}"
     assert is_deeper(100, content, decode_json(content)) == deeper
     assert not is_deeper(100, b"[[" * 200 + b"not json", None) or levels > 100
+
+
+@pytest.mark.parametrize(
+    ("content", "small"),
+    [
+        (b'{"a":"' + b"x" * 999_000 + b'"}', True),
+        (b'{"a":"' + b"x" * 1_000_000 + b'"}', False),
+        (b"[" + b"[]," * 60_000 + b"1]", False),
+        (b"{" + b",".join(b'"%d":1' % number for number in range(60_000)) + b"}", False),
+        (b"[" + b"1," * 90_000 + b"1]", True),
+        (b"[" + b"1," * 110_000 + b"1]", False),
+        (b'{"a":"' + b"one, two: " * 40_000 + b'"}', True),
+    ],
+)
+def test_json_is_decoded_up_to_a_size_and_a_number_of_values(content, small):
+    assert is_small(content, 1_000_000, MOST_VALUES) == small
+
+
+def test_what_is_not_decoded_takes_no_memory():
+    content = b'{"model":"m","messages":[{"role":"user","content":"hi"}],"x":[' + b"[]," * 300_000 + b"1]}"
+    read(CHAT, "", {}, content[:100])
+    tracemalloc.start()
+    assert read(CHAT, "", {}, content) is None
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000
+
+
+@pytest.mark.parametrize("levels", [2_000, 200_000])
+def test_what_is_nested_deep_is_seen_though_it_is_not_decoded(levels):
+    content = b'{"a":' + b"[" * levels + b"]" * levels + b',"b":"' + b"x" * 200_000 + b'"}'
+    assert is_deeper(100, content, None)

@@ -212,6 +212,50 @@ def test_callers_of_different_namespaces_wait_for_nobody_else(start_gateway, htt
     assert openai_server.calls == 3
 
 
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+def first_failure_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.cache.flights.MAX_TAKEOVERS", 0)
+
+
+@pytest.mark.usefixtures("first_failure_is_shared")
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_an_error_about_a_credential_is_nobody_else_s(start_gateway, http, openai_server, status):
+    gateway = start_gateway(cache_errors=True)
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(status=status, pause=gate, error={"message": "Incorrect API key: sk-stranger"}))
+    with ThreadPoolExecutor(6) as pool:
+        stranger = pool.submit(http.post, gateway.url + CHAT, json=ASK, headers=bearer("stranger"))
+        gate.wait_for(1)
+        keys = ("stranger", *"abcd")
+        others = [pool.submit(http.post, gateway.url + CHAT, json=ASK, headers=bearer(key)) for key in keys]
+        until(lambda: followers(gateway.services.cache) == 5)
+        gate.release()
+        assert stranger.result(PATIENCE_SECONDS).status_code == status
+        assert {call.result(PATIENCE_SECONDS).status_code for call in others} == {200}
+
+
+@pytest.mark.usefixtures("first_failure_is_shared")
+def test_any_other_error_is_shared_with_those_alone_who_sent_the_same_key(start_gateway, http, openai_server):
+    gateway = start_gateway(cache_errors=True)
+    gate = openai_server.gate()
+    openai_server.next(Behaviour(status=500, pause=gate, error={"message": "for sk-a only"}))
+    with ThreadPoolExecutor(9) as pool:
+        calls = {"a": [pool.submit(http.post, gateway.url + CHAT, json=ASK, headers=bearer("a"))]}
+        gate.wait_for(1)
+        for key in "ab":
+            calls.setdefault(key, [])
+            calls[key] += [pool.submit(http.post, gateway.url + CHAT, json=ASK, headers=bearer(key)) for _ in range(4)]
+        until(lambda: followers(gateway.services.cache) == 8)
+        gate.release()
+        met = {key: {call.result(PATIENCE_SECONDS).status_code for call in of} for key, of in calls.items()}
+    assert met == {"a": {500}, "b": {200}}
+    assert http.post(gateway.url + CHAT, json=ASK, headers=bearer("a")).status_code == 200, "by now it is stored"
+
+
 def of_an_unknown_field(chunk: dict[str, Any]) -> list[dict[str, Any]]:
     """Words in a field that nobody knows how to join."""
     parts = [{**part, "delta": {**part["delta"], "x_new": "word"}} for part in chunk["choices"]]

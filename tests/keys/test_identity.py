@@ -451,7 +451,7 @@ NAMESPACES = st.from_regex(NAMESPACE_PATTERN, fullmatch=True)
         (("a:b", "c"), ("a", "b:c")),
         (("a", ""), ("", "a")),
         (("a", "bc"), ("ab", "c")),
-        (("a\x00b", "c"), ("a", "b\x00c")),
+        (("a/b", "c"), ("a", "b/c")),
         (("default", 'm", "x'), ('default", "m', "x")),
     ],
 )
@@ -521,7 +521,6 @@ def cyclic() -> Any:
     [
         ({"content": "\ud800"}, "unencodable"),
         ({"content": [text_part("\udfff"), text_part("x")]}, "unencodable"),
-        ({"model": "\ud800"}, "unencodable"),
         ({"seed": "\ud800"}, "unencodable"),
         ({"metadata_": {"\ud800": 1}}, "unencodable"),
         ({"temperature": float("nan")}, "not-a-number"),

@@ -20,6 +20,7 @@ from core.settings import Settings
 from core.stores.memory import MemoryStore
 from tests.fakes import CountingProvider
 from tests.samples import Clock
+from tests.stores.redis.users import url_of_user
 
 
 @pytest.fixture
@@ -109,3 +110,14 @@ def test_health_is_gathered_once_in_a_while_however_many_ask():
     assert [recent().entries, recent().entries] == [1, 1]
     clock.now += FRESH_SECONDS
     assert recent().entries == 2
+
+
+def test_rights_that_are_missing_are_told_of_each_server_s_user(redis_server):
+    cache, jobs = redis_server("port 0"), redis_server("port 0")
+    settings = Settings(redis_url=url_of_user(cache, "-info"), queue_redis_url=jobs.url)
+    with jobs.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-blmove")
+    with bootstrap(settings, provider=CountingProvider()) as services:
+        health = services.health.check()
+    assert health.missing_rights == ("+blmove", "+info")
+    assert health.remedy == "ACL SETUSER encore +info; ACL SETUSER default +blmove"

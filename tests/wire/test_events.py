@@ -104,7 +104,7 @@ class TestServerSentEvents:
     def test_the_end_needs_no_blank_line(self, end):
         assert read(f'data: {{"a":1}}\n\ndata: [DONE]{end}'.encode()) == ([{"a": 1}, DONE], True)
 
-    @pytest.mark.parametrize("sent", ["data: [DONE", "data: {}", 'data: {"a": 1}\n', "event: x", "da"])
+    @pytest.mark.parametrize("sent", ["data: [DONE", "data: {}", 'data: {"a": 1}\n', "event: x", "event: x\n", "da"])
     def test_what_breaks_off_within_an_event_is_cut(self, sent):
         events, reader = blocks_of(b'data: {"a":1}\n\n' + sent.encode())
         assert [block.event for block in events if block.event] == [{"a": 1}]

@@ -31,6 +31,7 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         count_workers=lambda: 3,
         are_failing=lambda: True,
         keep_sample=keep_sample,
+        clean_idle=lambda: None,
         monotonic=lambda: now,
     )
     for _ in range(3):

@@ -28,6 +28,9 @@ WAIT_SECONDS = 0.05
 
 LOADERS = 2
 
+MOST_FOLLOWED = 1000
+"""Namespaces whose changes are followed at the same time."""
+
 
 class SharedVectors:
     """`Vectors` over a log in Redis and an index in this process. Thread-safe; a forked child loads anew."""
@@ -93,6 +96,10 @@ class SharedVectors:
         with self._lock:
             follower = self._followers.get(namespace)
             if follower is None:
+                while len(self._followers) >= MOST_FOLLOWED:  # who comes back is loaded again
+                    oldest = next(iter(self._followers))
+                    del self._followers[oldest]
+                    self._loading.pop(oldest, None)
                 follower = self._followers[namespace] = IndexFollower(self._log, self._index)
             return follower
 

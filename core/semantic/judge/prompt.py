@@ -25,6 +25,8 @@ PROMPT_VERSION = "1"
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_ANSWER_CHARACTERS = 12_000
 MAX_REASON_CHARACTERS = 200
+MAX_BUDGETS = 10_000
+"""Namespaces that may ask a judge within an hour."""
 
 
 class Ruling(StrEnum):
@@ -191,7 +193,7 @@ class JudgeBudget:
         with self._lock:
             self._turn()
             taken = self._taken.get(namespace, 0)
-            if taken >= self._calls_per_hour:
+            if taken >= self._calls_per_hour or (not taken and len(self._taken) >= MAX_BUDGETS):
                 return False
             self._taken[namespace] = taken + 1
             return True

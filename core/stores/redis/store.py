@@ -29,6 +29,8 @@ from .servers import OneServer
 __all__ = ["RedisStore", "patient_client", "request_client"]
 
 LEASE_PAGE = 200
+MOST_RECORDS = 4096
+"""Records that are remembered as they were read."""
 WAIT_SECONDS = 0.5
 """Of one WAIT: the console's clients have patience for a second."""
 
@@ -36,6 +38,7 @@ _WRITE = Script(load_script(__file__, "write"))
 _SWAP = Script(load_script(__file__, "swap"))
 _REPLACE = Script(load_script(__file__, "replace"))
 _REMOVE = Script(load_script(__file__, "remove", **LAYOUT))
+_FORGET = Script(load_script(__file__, "forget"))
 _RENEW = Script(load_script(__file__, "renew"))
 _RELEASE = Script(load_script(__file__, "release"))
 
@@ -80,15 +83,17 @@ class RedisStore(RedisIndex):
             record = decode_record(value)
         except DecodeError:
             return None
+        if len(self._records) >= MOST_RECORDS:  # callers may name any namespace
+            self._records = {}
         self._records[slot.record] = (value, record)
         return record
 
     def ensure_record(self, slot: Slot) -> InvalidationRecord:
         """The slot's record, made with a new random incarnation when there is none (or none that can be read)."""
         with writing():
-            self._list_namespace(slot)
             fresh = encode_record(new_record())
             self._ask(slot.record, b"SET", fresh, b"NX")
+            self._list_namespace(slot)  # after it: see `unlist`
             record = self._parse(slot, self._ask(slot.record, b"GET"))
             if record is None:
                 self._ask(slot.record, b"SET", fresh)
@@ -174,6 +179,21 @@ class RedisStore(RedisIndex):
                 if reply[0] == 1:
                     return changed
                 current = reply[1]
+
+    def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
+        """Removes the slot's record by one script, if it is still the one that was seen."""
+        with writing():
+            gone = bool(_FORGET(self._servers, [slot.record, slot.models], [encode_record(seen)]))
+        self._records.pop(slot.record, None)
+        return gone
+
+    def unlist(self, namespace: str, buckets: int) -> None:
+        """Takes a namespace out of the list. One that gets a record meanwhile is listed, by its maker or here."""
+        with writing():
+            self._client.srem(names.NAMESPACES, namespace)
+            for bucket in range(buckets):
+                if self._client.exists(Slot(namespace, bucket).record):
+                    self._client.sadd(names.NAMESPACES, namespace)
 
     def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
         """Number of replicas that have acknowledged all writes so far, by WAIT. Blocks up to `timeout_seconds`."""
