@@ -8,7 +8,7 @@ import redis
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 from ..stores.redis import ServerKind, parse_address
-from .pasted import redis_url
+from .mending import redis_url
 
 
 class ServerSettings(BaseModel):

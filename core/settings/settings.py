@@ -20,8 +20,8 @@ from .cache import CacheSettings
 from .environment import environment_problems
 from .fields import FROM_JSON
 from .gateway import GatewaySettings
+from .mending import host, key, keys, listed, mended, on_one_line, problem
 from .operation import OperationSettings
-from .pasted import host, key, keys, listed, mended, on_one_line, problem
 from .provider import ProviderSettings
 from .semantic import SemanticSettings
 from .servers import ServerSettings

@@ -197,7 +197,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/settings/environment.py": SETTINGS,
     "core/settings/fields.py": SETTINGS,
     "core/settings/gateway.py": SETTINGS,
-    "core/settings/pasted.py": SETTINGS,
+    "core/settings/mending.py": SETTINGS,
     "core/settings/provider.py": SETTINGS,
     "core/settings/semantic.py": SETTINGS,
     "core/semantic/quality/thresholds.py": SETTINGS,

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from core.errors import InvalidSettings
 from core.settings import Settings
-from core.settings.pasted import mended
+from core.settings.mending import mended
 
 JSON = {
     "ttl_classes": '{"code": 60}',
