@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import Settings
+from core.settings import variable
 
 PAGE = Path(__file__).with_suffix(".md")
 
@@ -24,16 +25,11 @@ SECTIONS = {
 """The first setting of each section and the section's title, in the order of `Settings`."""
 
 
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}"
-
-
 def default(field: Any) -> str:
     """The default as one would write it, empty for none."""
     value = field.get_default(call_default_factory=True)
     word = getattr(value, "word", None) or getattr(value, "value", value)
-    return "" if value in (None, (), {}) else f"`{word}`"
+    return "" if value in (None, (), {}, "") else f"`{word}`"
 
 
 def lines() -> Iterator[str]:

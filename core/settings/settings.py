@@ -92,11 +92,15 @@ def _read(name: str, field: FieldInfo, text: str) -> Any:
     return text.lower() if is_word else text
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}"
+
+
 def _problem(details: Any) -> str:
     if not details["loc"]:  # of several settings together; it names them
         return problem(details)
-    name = str(details["loc"][0])
-    variable = name.upper() if name.upper().startswith("OPENAI_") else f"ENCORE_{name.upper()}"
+    where = variable(str(details["loc"][0]).lower())
     for part in details["loc"][1:]:
-        variable += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return f"{variable}: {problem(details)}"
+        where += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return f"{where}: {problem(details)}"
