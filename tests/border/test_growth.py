@@ -200,6 +200,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/settings/mending.py": SETTINGS,
     "core/settings/provider.py": SETTINGS,
     "core/settings/semantic.py": SETTINGS,
+    "core/settings/unknown.py": SETTINGS,
     "core/semantic/quality/thresholds.py": SETTINGS,
     "core/stores/redis/embedded.py": WRITTEN_HERE,
     "core/stores/redis/failures.py": WRITTEN_HERE,
