@@ -39,8 +39,8 @@ def lines() -> Iterator[str]:
     yield "Environment variables, or lines of a `.env` file in the folder that Encore is started in; an empty one is"
     yield "unset, and blanks, line ends and quotes around a value do not count. Durations are seconds. The provider is"
     yield "reached through the proxies that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name."
-    yield "`python -m core doctor` shows the values in effect, and all that is wrong with them. This page is written by"
-    yield "`python -m docs.settings`."
+    yield "`python -m core doctor` shows the values in effect, and all that is wrong with them; it and each start name"
+    yield "`ENCORE_` variables that are no settings. This page is written by `python -m docs.settings`."
     for name, field in Settings.model_fields.items():
         if title := SECTIONS.get(name):
             yield from ("", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|")
