@@ -24,7 +24,7 @@ def unknown_settings() -> str:
     Values are not shown.
     """
     try:
-        given = DotEnvSettingsSource(Settings).env_vars | EnvSettingsSource(Settings).env_vars
+        given = {**DotEnvSettingsSource(Settings).env_vars, **EnvSettingsSource(Settings).env_vars}
     except (OSError, UnicodeDecodeError):  # said where the settings are read
         return ""
     known = [variable(name) for name in Settings.model_fields]
