@@ -5,6 +5,7 @@ Each mutant is a small patch to a copy of the tree, with the tests that must go 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -1146,6 +1147,13 @@ MUTANTS = (
         tests="tests/concurrency/test_background.py",
     ),
     Mutant(
+        name="a verdict of apart on a request that the answer is never served for is said to be in force",
+        file="core/entries/verdicts.py",
+        old="        if identity.scope != stored.entry.header.scope:\n",
+        new="        if False:\n",
+        tests="tests/entries/test_verdicts.py",
+    ),
+    Mutant(
         name="a forked child takes apart what its parent made",
         file="core/concurrency/background.py",
         old="        _inherited.append(dict(vars(owner)))\n",
@@ -1358,8 +1366,12 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> None:
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only mutants with one of these in their name")
+    wanted = parser.parse_args().words
     chosen = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    if not chosen:
+        parser.error("no mutant has such a name")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         survivors = [mutant.name for mutant, lived in zip(chosen, threads.map(survives, chosen), strict=True) if lived]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")
