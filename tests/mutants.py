@@ -1327,6 +1327,41 @@ MUTANTS = (
         new="if (user := ''):",
         tests="tests/http/test_inbound.py",
     ),
+    Mutant(
+        name="trailers are collected without end",
+        file="core/http/protocol.py",
+        old="            if self._framing_bytes > MOST_HEAD_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a trailer is a header",
+        file="core/http/protocol.py",
+        old='        if self._state == "body":\n            return\n',
+        new="",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a blank behind a header's value hides it",
+        file="core/http/protocol.py",
+        old='value.strip(b" \\t")',
+        new="value",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a response without chunks has them",
+        file="core/http/protocol.py",
+        old="cycle.chunked_encoding = False if is_open else None",
+        new="pass",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a body in an unknown transfer coding is taken as plain",
+        file="core/http/entrance.py",
+        old='if told.get(b"transfer-encoding", "chunked").lower() != "chunked":',
+        new="if False:",
+        tests="tests/http/test_protocol.py",
+    ),
 )
 
 
