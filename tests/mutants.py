@@ -1335,6 +1335,48 @@ MUTANTS = (
         new="if (user := ''):",
         tests="tests/http/test_inbound.py",
     ),
+    Mutant(
+        name="trailers are collected without end",
+        file="core/http/protocol.py",
+        old="            if self._framing_bytes > MOST_HEAD_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a trailer is a header",
+        file="core/http/protocol.py",
+        old='        if self._state == "body":\n            return\n',
+        new="",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a blank behind a header's value hides it",
+        file="core/http/protocol.py",
+        old='value.strip(b" \\t")',
+        new="value",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a response without chunks has them",
+        file="core/http/protocol.py",
+        old="cycle.chunked_encoding = False if is_open else None",
+        new="pass",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a body in an unknown transfer coding is taken as plain",
+        file="core/http/entrance.py",
+        old='if told.get(b"transfer-encoding", "chunked").lower() != "chunked":',
+        new="if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="the parts of all calls of one index are one call",
+        file="core/wire/assembly.py",
+        old='    if not _names_its_tool(fragment):\n        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
+        new="    return latest",
+        tests="tests/wire/test_assembly.py",
+    ),
 )
 
 
