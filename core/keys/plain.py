@@ -17,6 +17,7 @@ from typing import Any
 from ..models import FUNCTION_ENDPOINT, ChatRequest
 from ..text import nfc
 from .normalization import TextKind
+from .reach import Reach
 
 PLAIN_FUNCTION = "llm_function_is_plain"
 """The name in `unkeyed` by which `cached_llm_call` says that a function has nothing about it that may instruct."""
@@ -62,10 +63,17 @@ def kind_of_request(
     return kind
 
 
-def is_plain_function(texts: Iterable[str]) -> bool:
-    """Whether nothing that can be seen of a function says what it has a model do: single words, and plain forms."""
+def is_plain_function(reach: Reach | None) -> bool:
+    """Whether all that a function can reach is seen, and none of it says what it has a model do.
+
+    Its names are of words known to say nothing of that, its texts single words and plain forms.
+    """
     rules = _rules()
-    return all(rules.is_word(text) or is_plain_instruction(text) for text in texts)
+    return (
+        reach is not None
+        and reach.names <= rules.plain_names
+        and all(rules.is_word(text) or is_plain_instruction(text) for text in reach.texts)
+    )
 
 
 def kind_of(text: str) -> TextKind:
@@ -262,6 +270,7 @@ class _Rules:
         self._forms = [_Form(form, lists) for form in data["instructions"]["forms"]]
         self._whole = frozenset(data["instructions"]["whole"])
         self._tongues = frozenset(lists["language"])
+        self.plain_names = frozenset(data["functions"]["names"])
         self._intros = frozenset(all_of("intros"))
         self._alone = frozenset(all_of("alone"))
         self._questions = _Phrases(all_of("questions"))
@@ -287,8 +296,11 @@ class _Rules:
 
     def is_word(self, text: str) -> bool:
         """Whether a text is one word at most, and none about texts."""
-        words = _words(text.lower())
-        return len(words) <= 1 and not self._has_material(words)
+        lowered = text.lower()
+        parts = lowered.replace("_", " ").split()
+        if "{" in text or len(lowered.split()) > 1:
+            return False  # what is formatted may read an attribute
+        return self._tongues.isdisjoint(parts) and not self._has_material(parts)
 
     def instructs(self, sentence: str) -> bool:
         """Whether a sentence of a system text is plain."""
