@@ -142,6 +142,27 @@ MUTANTS = (
         tests="tests/keys",
     ),
     Mutant(
+        name="case is folded in every language",
+        file="core/keys/normalization.py",
+        old="    if not _is_english(lowered):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="two cases of one word are folded",
+        file="core/keys/normalization.py",
+        old="    if _has_both_cases([first.lower(), *rest]):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="names lose the case that tells them from words",
+        file="core/keys/normalization.py",
+        old="    if not first and _keeps_case(word):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
         name="material is folded",
         file="core/keys/normalization.py",
         old="if kind is TextKind.MATERIAL or _LITERAL.search(bare):",

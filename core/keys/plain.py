@@ -7,16 +7,14 @@ count. The rules are data, `plain_texts.toml`, checked when they are loaded; wha
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from ..models import FUNCTION_ENDPOINT, ChatRequest
 from ..text import nfc
-from .normalization import TextKind
+from .phrases import SENTENCE_END, Openings, TextKind, Words, rules_data, words_of
 from .reach import Reach
 
 PLAIN_FUNCTION = "llm_function_is_plain"
@@ -25,15 +23,11 @@ LONGEST = 300
 """Characters of a question or an order; what is longer brings material with it."""
 LONGEST_INSTRUCTION = 2000
 REMEMBERED = 4096
-MOST_INTROS = 4
 LONGEST_NAME = 4
 LONGEST_DATE = 5
 
 _SYSTEM_ROLES = ("system", "developer")
 _TEXT_ONLY = {"type": "text"}
-_SENTENCE_END = re.compile(r"(?<![.!?…؟])[.!?…؟]++(?=\s|$)|[。！？।]+|\n+")
-_AROUND = ",、，;:()¿¡'’*-–—"
-_MARKED = re.compile(f"[{re.escape(_AROUND)}]")
 
 
 def kind_of_request(
@@ -118,68 +112,11 @@ def is_plain_instruction(text: str) -> bool:
 
 @lru_cache(maxsize=REMEMBERED)
 def _is_plain_instruction(text: str) -> bool:
-    sentences = _SENTENCE_END.split(nfc(text).replace("’", "'"))
+    sentences = SENTENCE_END.split(nfc(text).replace("’", "'"))
     return all(_rules().instructs(sentence) for sentence in sentences if sentence.strip())
 
 
 # The rules, compiled
-
-
-class _Words:
-    """Words, and beginnings of words where one ends in *."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        words = list(words)
-        self._whole = frozenset(word for word in words if not word.endswith("*"))
-        beginnings = [word[:-1] for word in words if word.endswith("*")]
-        self._shortest = min(map(len, beginnings), default=1)
-        self._beginnings: dict[str, tuple[str, ...]] = {}
-        for beginning in beginnings:
-            first = beginning[: self._shortest]
-            self._beginnings[first] = (*self._beginnings.get(first, ()), beginning)
-
-    def __contains__(self, word: str) -> bool:
-        if word in self._whole:
-            return True
-        beginnings = self._beginnings.get(word[: self._shortest])
-        return beginnings is not None and word.startswith(beginnings)
-
-
-class _Place:
-    """One place of a phrase: one of some words, none of them, or any word."""
-
-    __slots__ = ("refused", "words")
-
-    def __init__(self, place: str) -> None:
-        self.refused = place.startswith("!") or place == "*"
-        self.words = frozenset(place.removeprefix("!").split("|"))
-
-    def takes(self, word: str) -> bool:
-        return (word in self.words) is not self.refused
-
-
-class _Phrases:
-    """Phrases by their first word."""
-
-    def __init__(self, phrases: Iterable[str]) -> None:
-        self._by_word: dict[str, list[list[_Place]]] = {}
-        for phrase in phrases:
-            first, *rest = map(_Place, phrase.split())
-            for word in first.words:
-                self._by_word.setdefault(word, []).append(rest)
-
-    def end(self, words: Sequence[str]) -> int:
-        """How many words a phrase takes that stands at the beginning; 0 for none."""
-        if not words:
-            return 0
-        for places in self._by_word.get(words[0], ()):
-            if len(places) < len(words):
-                for place, word in zip(places, words[1:], strict=False):
-                    if not place.takes(word):
-                        break
-                else:
-                    return len(places) + 1
-        return 0
 
 
 class _Form:
@@ -271,17 +208,12 @@ class _Rules:
         self._whole = frozenset(data["instructions"]["whole"])
         self._tongues = frozenset(lists["language"])
         self.plain_names = frozenset(data["functions"]["names"])
-        self._intros = frozenset(all_of("intros"))
-        self._alone = frozenset(all_of("alone"))
-        self._questions = _Phrases(all_of("questions"))
-        self._asks = _Phrases(all_of("asks"))
-        self._requests = _Phrases(all_of("requests"))
-        self._orders = _Phrases(all_of("orders"))
+        self._openings = Openings(languages)
         self._begins = tuple(all_of("begins"))
         self._ends = tuple(all_of("ends"))
         self._order_begins = tuple(all_of("order_begins"))
         self._order_ends = tuple(all_of("order_ends"))
-        self._material = _Words(all_of("material"))
+        self._material = Words(all_of("material"))
         self._signs = re.compile("|".join(map(re.escape, all_of("signs"))))
 
     def allows(self, name: str, value: Any) -> bool:
@@ -304,7 +236,7 @@ class _Rules:
 
     def instructs(self, sentence: str) -> bool:
         """Whether a sentence of a system text is plain."""
-        given = _words(sentence)
+        given = words_of(sentence)
         words = [word.lower() for word in given]
         if " ".join(sentence.lower().split()) in self._whole:
             return True
@@ -318,7 +250,7 @@ class _Rules:
         """What a text is: each of its sentences must be plain, the last one says what it is."""
         kind = TextKind.MATERIAL
         if self._quoting.isdisjoint(text):
-            for sentence in _SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
+            for sentence in SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
                 if sentence := sentence.strip():
                     found = self._kind_of_sentence(sentence)
                     if found is None:
@@ -338,30 +270,11 @@ class _Rules:
 
     def _kind_of_sentence(self, sentence: str) -> TextKind | None:
         """What a sentence is, given in lower case and composed; None: it may be material."""
-        words = _words(sentence)
-        kind = self._opening(words)
-        if kind is None and (greeted := self._greeted(words)):
-            kind = self._opening(words[greeted:])
-        kind = kind or self._closing(sentence)
+        words = words_of(sentence)
+        kind = self._openings.kind(words) or self._closing(sentence)
         if kind is None or (not sentence.isascii() and self._signs.search(sentence)):
             return None
         return None if self._has_material(words) else kind
-
-    def _opening(self, words: Sequence[str]) -> TextKind | None:
-        if self._questions.end(words) or " ".join(words) in self._alone:
-            return TextKind.QUESTION
-        for before, kind in ((self._asks, TextKind.QUESTION), (self._requests, TextKind.ORDER)):
-            if asked := before.end(words):
-                asked += self._greeted(words[asked:])
-                return kind if self._orders.end(words[asked:]) else None
-        return TextKind.ORDER if self._orders.end(words) else None
-
-    def _greeted(self, words: Sequence[str]) -> int:
-        """How many words at the beginning only greet or say please."""
-        found = 0
-        while found < min(MOST_INTROS, len(words)) and words[found] in self._intros:
-            found += 1
-        return found
 
     def _closing(self, sentence: str) -> TextKind | None:
         """The kind by what a text begins or ends with in languages that set no spaces, or the verb last."""
@@ -378,22 +291,11 @@ class _Rules:
         )
 
 
-def _words(sentence: str) -> list[str]:
-    """The words of a sentence without the marks around them."""
-    if _MARKED.search(sentence) is None:
-        return sentence.split()
-    return [stripped for word in sentence.split() if (stripped := word.strip(_AROUND))]
-
-
 @cache
 def _rules() -> _Rules:
     """The rules. Raises ValueError when an example of theirs does not hold."""
-    data = _data()
+    data = rules_data()
     rules = _Rules(data)
     if problems := rules.problems(data["languages"]):
         raise ValueError("plain_texts.toml: " + "; ".join(problems))
     return rules
-
-
-def _data() -> dict[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "plain_texts.toml").read_text(encoding="utf-8"))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from core.keys.identity import identify
 from core.keys.normalization import TextKind
+from core.keys.phrases import rules_data
 from core.keys.plain import (
     LONGEST,
     LONGEST_INSTRUCTION,
     PLAIN_FUNCTION,
-    _data,
     _Rules,
     is_plain_instruction,
     kind_of,
@@ -47,6 +47,10 @@ def meet(one: str, other: str, system: str | None = None, /, **fields: Any) -> b
 
 MEET = [
     ("What is DNS?", "what is DNS"),
+    ("What is the capital of Sweden?", "what is the capital of sweden"),
+    ("What Does Photosynthesis Produce?", "what does photosynthesis produce"),
+    ("Do you know if I need a PIN?", "do you know if i need a PIN"),
+    ("WHAT IS THE CAPITAL OF SWEDEN", "what is the capital of sweden?"),
     ("What is gravity?", "What  is gravity"),
     ("Who wrote Hamlet?", "who wrote Hamlet"),
     ("WHERE IS THE RIVER NILE?", "where is the river nile"),
@@ -62,9 +66,9 @@ MEET = [
     ("Write a poem about autumn", "write a poem about autumn."),
     ("I need to cancel my card.", "i need to cancel my card"),
     ("Why?", "why"),
-    ("Was ist ein Motor?", "was ist ein motor"),
+    ("Was ist ein Motor?", "was ist ein Motor"),
     ("Warum ist der Himmel blau?", "Warum ist  der Himmel blau"),
-    ("Erkläre die Schwerkraft.", "erkläre die schwerkraft"),
+    ("Erkläre die Schwerkraft.", "erkläre die Schwerkraft"),
     ("Qu'est-ce que la gravité?", "qu'est-ce que la gravité"),
     ("Quelle est la capitale?", "quelle est la capitale"),
     ("Explique la gravité.", "explique la gravité"),
@@ -170,6 +174,63 @@ APART = [
     ("「Hello」とは何ですか", "「hello」とは何ですか"),
     ("请翻译 Hello", "请翻译 hello"),
 ]
+
+
+CASE_TELLS = [
+    # Other languages than English tell words by their case
+    ("Wer sind Sie?", "Wer sind sie?"),
+    ("Wo ist Ihr Büro?", "Wo ist ihr Büro?"),
+    ("Wie kann ich Ihnen helfen?", "Wie kann ich ihnen helfen?"),
+    ("Können Sie schwimmen?", "Können sie schwimmen?"),
+    ("Was ist Weise?", "Was ist weise?"),
+    ("Was ist Rasen?", "Was ist rasen?"),
+    ("WAS MACHEN SIE?", "was machen sie?"),
+    ("Chi è Lei?", "Chi è lei?"),
+    ("Come si chiama Lei?", "Come si chiama lei?"),
+    ("Qu'est-ce que l'État?", "Qu'est-ce que l'état?"),
+    ("Quelle est la Terre?", "Quelle est la terre?"),
+    ("¿Qué es la Bolsa?", "¿qué es la bolsa?"),
+    ("O que é o Estado?", "o que é o estado"),
+    ("Wat is de Staat?", "Wat is de staat?"),
+    ("Vad är Kina?", "Vad är kina?"),
+    ("Что такое Земля?", "Что такое земля?"),
+    ("Jak działa Tygodnik?", "Jak działa tygodnik?"),
+    # Both cases in one text: their difference is what is asked about
+    (
+        "What is the difference between Type and type in Python?",
+        "What is the difference between type and Type in Python?",
+    ),
+    ("What is the difference between God and god?", "What is the difference between god and God?"),
+    ("What is the difference between Frame and frame?", "What is the difference between frame and Frame?"),
+    ("Is it JavaScript or Javascript?", "Is it Javascript or JavaScript?"),
+    ("Should I use Internet or internet?", "Should I use internet or Internet?"),
+    ("Which is faster Vector or vector?", "Which is faster vector or Vector?"),
+    ("Explain Bag versus bag", "Explain bag versus Bag"),
+    ("Does Passw match passw", "does passw match passw"),
+    ("Are the Gods the gods of Rome?", "Are the gods the Gods of Rome?"),
+    # Words that are another one with a capital
+    ("What is Nice like?", "What is nice like?"),
+    ("Who is Job?", "Who is job?"),
+    ("How do I clean Windows?", "How do I clean windows?"),
+    ("What is Turkey?", "What is turkey?"),
+    ("How much is a Polish table?", "How much is a polish table?"),
+    ("Where can I buy an Apple?", "Where can I buy an apple?"),
+    ("Where do the Poles live?", "Where do the poles live?"),
+    ("How old is Mercury's surface?", "How old is mercury's surface?"),
+    ("How do I get a Visa?", "How do I get a visa?"),
+    ("Tell me about Python.", "Tell me about python."),
+    ("Tell me about Excel and Word", "Tell me about excel and word"),
+    ("Who are the Doors?", "Who are the doors?"),
+    ("What is the State?", "What is the state?"),
+    ("When is March?", "When is march?"),
+    ("Who are the Saints?", "Who are the saints?"),
+    ("WHAT IS NICE LIKE?", "what is nice like?"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), CASE_TELLS)
+def test_texts_whose_case_tells_what_is_asked_never_meet(one: str, other: str) -> None:
+    assert not meet(one, other)
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
@@ -405,7 +466,7 @@ def test_under_an_instruction_every_difference_counts(text: str, system: str) ->
 
 
 def test_an_example_that_does_not_hold_is_named() -> None:
-    data = _data()
+    data = rules_data()
     wrong = {"xx": {"must_be_question": ["You left."], "must_be_material": ["Is it late?"]}}
     assert _Rules(data).problems(wrong) == [
         "xx: 'You left.' is material, not question",
@@ -415,7 +476,7 @@ def test_an_example_that_does_not_hold_is_named() -> None:
 
 
 def test_each_language_has_examples_of_each_kind() -> None:
-    for name, rules in _data()["languages"].items():
+    for name, rules in rules_data()["languages"].items():
         for kind in TextKind:
             assert rules[f"must_be_{kind.value}"], name
 
