@@ -114,6 +114,41 @@ MUTANTS = (
         tests="tests/keys/test_plain.py",
     ),
     Mutant(
+        name="runs of blanks are folded",
+        file="core/keys/plain.py",
+        old=" and _GAP.search(text.strip()) is None",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a date may be any words",
+        file="core/keys/plain.py",
+        old="if _DATE_WORD.fullmatch(words[end - 1]) is None:",
+        new="if False:",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a name may end like a task",
+        file="core/keys/plain.py",
+        old="            and not self._is_task(lowered)\n",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a model that translates is asked plain questions",
+        file="core/keys/plain.py",
+        old="    if rules.works_on_texts(request.model):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="phrases about texts are no sign of material",
+        file="core/keys/plain.py",
+        old="            or self._about_texts.stand_in(words)\n",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
         name="one plain sentence makes a text plain",
         file="core/keys/plain.py",
         old="if found is None:\n                        return TextKind.MATERIAL",
@@ -123,8 +158,8 @@ MUTANTS = (
     Mutant(
         name="quotation marks of other scripts are no marks of material",
         file="core/keys/plain.py",
-        old="if self._quoting.isdisjoint(text):",
-        new="if True:",
+        old="self._quoting.isdisjoint(text) and ",
+        new="",
         tests="tests/keys/test_plain.py",
     ),
     Mutant(

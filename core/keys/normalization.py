@@ -168,7 +168,8 @@ def _cased() -> frozenset[str]:
 def _keeps_case(word: str) -> bool:
     """Whether a word is another one with a capital: Turkey and turkey, Windows and windows."""
     return any(
-        part in _cased() or part.removesuffix("s") in _cased() or part.removesuffix("es") in _cased()
+        part in _cased()
+        or (len(part) > 4 and (part.removesuffix("s") in _cased() or part.removesuffix("es") in _cased()))
         for part in _PARTS.findall(word.lower())
     )
 

@@ -80,6 +80,11 @@ class Phrases:
                     return len(places) + 1
         return 0
 
+    def stand_in(self, words: Sequence[str]) -> bool:
+        """Whether a phrase stands anywhere; after the last word stands an empty one."""
+        open_ended = [*words, ""]
+        return any(word in self._by_word and self.end(open_ended[at:]) for at, word in enumerate(words))
+
 
 class Openings:
     """How questions and orders begin in some languages."""

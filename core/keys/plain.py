@@ -14,7 +14,7 @@ from typing import Any
 
 from ..models import FUNCTION_ENDPOINT, ChatRequest
 from ..text import nfc
-from .phrases import SENTENCE_END, Openings, TextKind, Words, rules_data, words_of
+from .phrases import SENTENCE_END, Openings, Phrases, TextKind, Words, rules_data, words_of
 from .reach import Reach
 
 PLAIN_FUNCTION = "llm_function_is_plain"
@@ -28,6 +28,20 @@ LONGEST_DATE = 5
 
 _SYSTEM_ROLES = ("system", "developer")
 _TEXT_ONLY = {"type": "text"}
+_GAP = re.compile(r"\s\s")  # only in a text that is worked on does anyone count blanks
+_NAME_PARTS = re.compile(r"[a-z]+")
+_TASK_ENDS = ("ing", "ings", "ion", "ions", "ment", "ments", "izer", "iser")
+_DATE_WORD = re.compile(
+    r"""(?: \d{1,4} (?: st | nd | rd | th )?
+      | \d{1,4} [-/.] \d{1,2} (?: [-/.] \d{1,4} )? (?: t \d\d:\d\d (?: :\d\d )? z? )?
+      | \d{1,2} :\d\d (?: :\d\d )? (?: am | pm | z )? | \d{1,2} (?: am | pm )
+      | am | pm | utc | gmt | [cew]est | [cemp][sd]?t
+      | jan | feb | mar | apr | jun | jul | aug | sept? | oct | nov | dec | mon | tue | wed | thu | fri | sat | sun
+      | january | february | march | april | may | june | july | august | september | october | november | december
+      | (?: mon | tues | wednes | thurs | fri | satur | sun ) day | the | of | at
+    )""",
+    re.VERBOSE,
+)
 
 
 def kind_of_request(
@@ -44,6 +58,8 @@ def kind_of_request(
     if request.endpoint == FUNCTION_ENDPOINT and not request.unkeyed.get(PLAIN_FUNCTION):
         return TextKind.MATERIAL
     rules = _rules()
+    if rules.works_on_texts(request.model):
+        return TextKind.MATERIAL
     for message in request.messages[:-1]:
         if message.get("role") not in _SYSTEM_ROLES or message.keys() - {"role", "content", "type"}:
             return TextKind.MATERIAL
@@ -186,6 +202,8 @@ def _special_ends(special: str, begin: int, words: Sequence[str], names: Sequenc
                 return
             yield end
         else:
+            if _DATE_WORD.fullmatch(words[end - 1]) is None:
+                return
             has_digit = has_digit or any(map(str.isdigit, words[end - 1]))
             if has_digit:
                 yield end
@@ -214,6 +232,11 @@ class _Rules:
         self._order_begins = tuple(all_of("order_begins"))
         self._order_ends = tuple(all_of("order_ends"))
         self._material = Words(all_of("material"))
+        self._about_texts = Phrases(all_of("about_texts"))
+        self._tasks = Words(data["instructions"]["tasks"])
+        self._bodies = frozenset(data["instructions"]["bodies"])
+        self._models = Words(data["models"]["words"])
+        self._model_pieces = tuple(data["models"]["pieces"])
         self._signs = re.compile("|".join(map(re.escape, all_of("signs"))))
 
     def allows(self, name: str, value: Any) -> bool:
@@ -234,6 +257,17 @@ class _Rules:
             return False  # what is formatted may read an attribute
         return self._tongues.isdisjoint(parts) and not self._has_material(parts)
 
+    def works_on_texts(self, model: str) -> bool:
+        """Whether a model's name says that it was made to do something with texts, or trained by someone."""
+        lowered = model.lower()
+        return any(piece in lowered for piece in self._model_pieces) or any(
+            word in self._models for word in _NAME_PARTS.findall(lowered)
+        )
+
+    def _is_task(self, lowered: str) -> bool:
+        """Whether a word in a name may say what is done with a text."""
+        return lowered in self._tasks or (lowered.endswith(_TASK_ENDS) and lowered not in self._bodies)
+
     def instructs(self, sentence: str) -> bool:
         """Whether a sentence of a system text is plain."""
         given = words_of(sentence)
@@ -241,7 +275,10 @@ class _Rules:
         if " ".join(sentence.lower().split()) in self._whole:
             return True
         names = [
-            (word[0].isupper() or word[0].isdigit()) and lowered not in self._material and lowered not in self._tongues
+            (word[0].isupper() or word[0].isdigit())
+            and lowered not in self._material
+            and lowered not in self._tongues
+            and not self._is_task(lowered)
             for word, lowered in zip(given, words, strict=True)
         ]
         return any(form.matches(words, names) for form in self._forms)
@@ -249,7 +286,7 @@ class _Rules:
     def kind(self, text: str) -> TextKind:
         """What a text is: each of its sentences must be plain, the last one says what it is."""
         kind = TextKind.MATERIAL
-        if self._quoting.isdisjoint(text):
+        if self._quoting.isdisjoint(text) and _GAP.search(text.strip()) is None:
             for sentence in SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
                 if sentence := sentence.strip():
                     found = self._kind_of_sentence(sentence)
@@ -285,7 +322,14 @@ class _Rules:
         return None
 
     def _has_material(self, words: Sequence[str]) -> bool:
-        return any(word in self._material for word in words) or any(
+        return (
+            any(word in self._material for word in words)
+            or self._about_texts.stand_in(words)
+            or self._in_a_language(words)
+        )
+
+    def _in_a_language(self, words: Sequence[str]) -> bool:
+        return any(
             word in self._tongues and before in ("in", "into", "to", "good", "proper")
             for before, word in pairwise(words)
         )
