@@ -1362,6 +1362,13 @@ MUTANTS = (
         new="if False:",
         tests="tests/http/test_protocol.py",
     ),
+    Mutant(
+        name="the parts of all calls of one index are one call",
+        file="core/wire/assembly.py",
+        old='    if not _names_its_tool(fragment):\n        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
+        new="    return latest",
+        tests="tests/wire/test_assembly.py",
+    ),
 )
 
 
