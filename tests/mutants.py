@@ -1462,6 +1462,20 @@ MUTANTS = (
         new="    return latest",
         tests="tests/wire/test_assembly.py",
     ),
+    Mutant(
+        name="a stream holds the event loop",
+        file="core/http/driver.py",
+        old="async for piece in in_slices(self._pieces):",
+        new="async for piece in self._pieces:",
+        tests="tests/http/test_streams.py",
+    ),
+    Mutant(
+        name="slices follow each other without a pause",
+        file="core/http/driver.py",
+        old="            if cost > SLICE_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_streams.py",
+    ),
 )
 
 
