@@ -924,9 +924,9 @@ MUTANTS = (
     ),
     Mutant(
         name="an error within an answer is kept",
-        file="core/policy/cacheability.py",
-        old="        if any(map(says_error, objects(body))):",
-        new="        if says_error(body):",
+        file="core/wire/answers.py",
+        old="any(map(_fails, objects(answer)))",
+        new="_fails(answer)",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
@@ -946,8 +946,8 @@ MUTANTS = (
     Mutant(
         name="a search at the provider is kept",
         file="core/policy/dialects.py",
-        old="(not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))",
-        new="False",
+        old="is_searching(model) or _asks_to_search(parameters, 0)",
+        new="is_searching(model)",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
@@ -1051,8 +1051,8 @@ MUTANTS = (
     Mutant(
         name="an answer keeps its first caller's fields",
         file="core/cache/writer.py",
-        old="            body=without_callers(completion.body, given),",
-        new="            body=completion.body,",
+        old="        body = without_callers(completion.body, given)",
+        new="        body = completion.body",
         tests="tests/http/test_border.py",
     ),
     Mutant(
@@ -1061,6 +1061,62 @@ MUTANTS = (
         old="[without_callers(chunk, given) for chunk in chunks]",
         new="chunks",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a caller's field is kept within an answer",
+        file="core/wire/fields.py",
+        old="    return _without_own(answer, own) if own else answer",
+        new="    return answer",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a caller's notes are kept under another name",
+        file="core/cache/writer.py",
+        old="        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):",
+        new="        if False:",
+        tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="what an answer says against itself is passed over",
+        file="core/policy/cacheability.py",
+        old="        return reason or next(filter(None, map(flaw, objects(body))), None)",
+        new="        return reason",
+        tests="tests/policy/test_dialects.py",
+    ),
+    Mutant(
+        name="a mapping that says that it failed is kept",
+        file="core/function.py",
+        old="    if is_error or flaw(rest):",
+        new="    if False:",
+        tests="tests/test_function.py",
+    ),
+    Mutant(
+        name="a lookup that only the events tell of is kept",
+        file="core/wire/responses.py",
+        old="        if self._looked_up and not any(",
+        new="        if False and not any(",
+        tests="tests/wire/test_responses.py",
+    ),
+    Mutant(
+        name="a response may end twice",
+        file="core/wire/responses.py",
+        old="            if self._last not in (None, response):",
+        new="            if False:",
+        tests="tests/wire/test_responses.py",
+    ),
+    Mutant(
+        name="what comes after the end of a stream is passed over",
+        file="core/wire/events.py",
+        old="            self.is_lost = self.is_lost or bool(self._MORE.search(rest))\n",
+        new="",
+        tests="tests/wire/test_events.py",
+    ),
+    Mutant(
+        name="an event that is no text ends the connection",
+        file="core/wire/events.py",
+        old="    except (msgspec.DecodeError, ValueError):",
+        new="    except msgspec.DecodeError:",
+        tests="tests/wire/test_events.py",
     ),
     Mutant(
         name="who asks anew takes tags away",

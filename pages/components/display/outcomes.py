@@ -203,6 +203,7 @@ _NOT_STORED = {
     "audio": "Audio answers expire at the provider.",
     "not-a-number": "It holds a number that JSON cannot represent.",
     "shape": "It does not have the form of an answer.",
+    "repeats-caller": "The provider repeats in it what its caller gave beside the question.",
     "unclear": "Its stream can be put together in more ways than one.",
 }
 
