@@ -1239,9 +1239,30 @@ MUTANTS = (
     Mutant(
         name="a named user shares what is in no known language",
         file="core/policy/ttl.py",
-        old='    return "" if languages().understands(prompt) else LANGUAGE\n',
-        new='    return ""\n',
+        old="    if not languages().understands(prompt):\n        return LANGUAGE\n",
+        new="",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
+    ),
+    Mutant(
+        name="a named user shares what only the surroundings know",
+        file="core/policy/ttl.py",
+        old='    if points(prompt, "" if is_code else matched):\n        return POINTING\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="the word of a program makes a text everybody's",
+        file="core/policy/ttl.py",
+        old='    return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""\n',
+        new='    return ""\n',
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="a capital makes a name of what the asker alone knows",
+        file="core/policy/pointing.py",
+        old=" or words[end - 1] in self.surroundings:\n",
+        new=":\n",
+        tests="tests/policy/test_pointing.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
