@@ -1265,6 +1265,27 @@ MUTANTS = (
         tests="tests/policy/test_pointing.py",
     ),
     Mutant(
+        name="a bare account noun is anybody's",
+        file="core/policy/languages.py",
+        old=", *_pairs(one), *_bare_nouns(one, english))",
+        new=", *_pairs(one))",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="money in money is no question of today",
+        file="core/policy/languages.py",
+        old="                _conversion(data[\"currencies\"]),\n",
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="who holds an office is kept for a day",
+        file="core/policy/ttl_rules.toml",
+        old="changing_facts = 21600\n",
+        new="changing_facts = 86400\n",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
         name="a letter of an unknown script counts as read",
         file="core/policy/languages.py",
         old="        if not text.isascii() and _UNREAD_LETTER.search(text):\n            return False\n",
