@@ -1274,7 +1274,7 @@ MUTANTS = (
     Mutant(
         name="money in money is no question of today",
         file="core/policy/languages.py",
-        old="                _conversion(data[\"currencies\"]),\n",
+        old='                _conversion(data["currencies"]),\n',
         new="",
         tests="tests/policy/test_audience.py",
     ),
@@ -1284,6 +1284,27 @@ MUTANTS = (
         old="changing_facts = 21600\n",
         new="changing_facts = 86400\n",
         tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="tokens of a login proxy go to the provider",
+        file="core/wire/openai.toml",
+        old='"x-amzn-oidc-*", ',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a star in front of a header's name is a letter",
+        file="core/wire/fields.py",
+        old='    if pattern.startswith("*"):\n        return name.endswith(pattern[1:])\n',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="whom a login proxy names is nobody",
+        file="core/http/inbound.py",
+        old='    "x-forwarded-user",\n',
+        new="",
+        tests="tests/http/test_inbound.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
