@@ -233,6 +233,8 @@ _OWN = {
     "kind": "this kind of question is not the same for everybody",
     "long": "the question is longer than the rules look at",
     "language": "the question is not in a language that the rules know",
+    "pointing": "the question points at what only its asker's surroundings know",
+    "code-at-hand": "the question may be about code at hand",
     "first-person": "the question speaks in the first person",
     "account": "the question is of an account, an order or the like",
     "earlier": "an earlier turn is not surely the same for everybody",
