@@ -116,7 +116,6 @@ class TestServerSentEvents:
     def test_a_stream_that_ends_between_two_events_is_not(self, sent):
         assert not blocks_of(b'data: {"a":1}\n\n' + sent.encode())[1].is_cut
 
-<<<<<<< HEAD
     @pytest.mark.parametrize("nothing", [b"\r\n", b"\n", b": ping\n\n", b"event: ping\n\n", b"id: 1\n\n"])
     def test_what_holds_no_data_makes_no_block_each(self, nothing):
         reader = EventReader()
@@ -140,7 +139,7 @@ class TestServerSentEvents:
             data = blanks + event
             blocks = [block for piece in (data[:-3], data[-3:]) for block in reader.feed(piece)]
             assert (blocks[-1].event, reader.is_lost) == ({"a": "x" * 80}, False)
-=======
+
     @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n: bye\n", "\nid: 7\n"])
     def test_the_last_event_needs_no_blank_line_when_its_line_has_ended(self, end):
         blocks, reader = blocks_of(b'data: {"a":1}\n\ndata: {"b":2}' + end.encode())
@@ -159,7 +158,6 @@ class TestServerSentEvents:
     @pytest.mark.parametrize("after", ["\n", ": bye\n\n", "data: [DONE]\n\n", "id: 7\n\n", "event: end\n\n"])
     def test_what_says_nothing_may_come_after_the_end(self, after):
         assert not blocks_of(b"data: [DONE]\n\n" + after.encode())[1].is_lost
->>>>>>> help/mend4
 
     def test_a_comment_is_passed_on_at_once(self):
         reader = EventReader()
