@@ -148,7 +148,7 @@ def test_what_returns_a_coroutine_is_awaited_and_kept(cache, number):
 
     bound = model.ask_async
     function = [
-        lambda prompt, model: bound(prompt, model),
+        lambda prompt, model: bound(prompt, model=model),
         wrapped,
         functools.partial(Model.ask_async, model),
         functools.partial(Called(), model_name="x"),

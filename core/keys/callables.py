@@ -114,7 +114,7 @@ class _Forms:
             for name, value in vars(base).items()
             if not name.startswith("__")
         }
-        plain = [
+        plain: list[Any] = [
             [name, self.of(value, 1)]
             for name, value in sorted(attributes.items())
             if name not in counted and _is_plain(value)
