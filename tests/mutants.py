@@ -5,6 +5,7 @@ Each mutant is a small patch to a copy of the tree, with the tests that must go 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -923,9 +924,9 @@ MUTANTS = (
     ),
     Mutant(
         name="an error within an answer is kept",
-        file="core/policy/cacheability.py",
-        old="        if any(map(says_error, objects(body))):",
-        new="        if says_error(body):",
+        file="core/wire/answers.py",
+        old="any(map(_fails, objects(answer)))",
+        new="_fails(answer)",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
@@ -945,8 +946,8 @@ MUTANTS = (
     Mutant(
         name="a search at the provider is kept",
         file="core/policy/dialects.py",
-        old="(not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))",
-        new="False",
+        old="is_searching(model) or _asks_to_search(parameters, 0)",
+        new="is_searching(model)",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
@@ -1050,8 +1051,8 @@ MUTANTS = (
     Mutant(
         name="an answer keeps its first caller's fields",
         file="core/cache/writer.py",
-        old="            body=without_callers(completion.body, given),",
-        new="            body=completion.body,",
+        old="        body = without_callers(completion.body, given)",
+        new="        body = completion.body",
         tests="tests/http/test_border.py",
     ),
     Mutant(
@@ -1060,6 +1061,62 @@ MUTANTS = (
         old="[without_callers(chunk, given) for chunk in chunks]",
         new="chunks",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a caller's field is kept within an answer",
+        file="core/wire/fields.py",
+        old="    return _without_own(answer, own) if own else answer",
+        new="    return answer",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a caller's notes are kept under another name",
+        file="core/cache/writer.py",
+        old="        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):",
+        new="        if False:",
+        tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="what an answer says against itself is passed over",
+        file="core/policy/cacheability.py",
+        old="        return reason or next(filter(None, map(flaw, objects(body))), None)",
+        new="        return reason",
+        tests="tests/policy/test_dialects.py",
+    ),
+    Mutant(
+        name="a mapping that says that it failed is kept",
+        file="core/function.py",
+        old="    if is_error or flaw(rest):",
+        new="    if False:",
+        tests="tests/test_function.py",
+    ),
+    Mutant(
+        name="a lookup that only the events tell of is kept",
+        file="core/wire/responses.py",
+        old="        if self._looked_up and not any(",
+        new="        if False and not any(",
+        tests="tests/wire/test_responses.py",
+    ),
+    Mutant(
+        name="a response may end twice",
+        file="core/wire/responses.py",
+        old="            if self._last not in (None, response):",
+        new="            if False:",
+        tests="tests/wire/test_responses.py",
+    ),
+    Mutant(
+        name="what comes after the end of a stream is passed over",
+        file="core/wire/events.py",
+        old="            self.is_lost = self.is_lost or bool(self._MORE.search(rest))\n",
+        new="",
+        tests="tests/wire/test_events.py",
+    ),
+    Mutant(
+        name="an event that is no text ends the connection",
+        file="core/wire/events.py",
+        old="    except (msgspec.DecodeError, ValueError):",
+        new="    except msgspec.DecodeError:",
+        tests="tests/wire/test_events.py",
     ),
     Mutant(
         name="who asks anew takes tags away",
@@ -1251,6 +1308,13 @@ MUTANTS = (
         tests="tests/concurrency/test_background.py",
     ),
     Mutant(
+        name="a verdict of apart on a request that the answer is never served for is said to be in force",
+        file="core/entries/verdicts.py",
+        old="        if identity.scope != stored.entry.header.scope:\n",
+        new="        if False:\n",
+        tests="tests/entries/test_verdicts.py",
+    ),
+    Mutant(
         name="a forked child takes apart what its parent made",
         file="core/concurrency/background.py",
         old="        _inherited.append(dict(vars(owner)))\n",
@@ -1344,9 +1408,72 @@ MUTANTS = (
     Mutant(
         name="a named user shares what is in no known language",
         file="core/policy/ttl.py",
-        old='    return "" if languages().understands(prompt) else LANGUAGE\n',
-        new='    return ""\n',
+        old="    if not languages().understands(prompt):\n        return LANGUAGE\n",
+        new="",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
+    ),
+    Mutant(
+        name="a named user shares what only the surroundings know",
+        file="core/policy/ttl.py",
+        old='    if points(prompt, "" if is_code else matched):\n        return POINTING\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="the word of a program makes a text everybody's",
+        file="core/policy/ttl.py",
+        old='    return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""\n',
+        new='    return ""\n',
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="a capital makes a name of what the asker alone knows",
+        file="core/policy/pointing.py",
+        old=" or words[end - 1] in self.surroundings:\n",
+        new=":\n",
+        tests="tests/policy/test_pointing.py",
+    ),
+    Mutant(
+        name="a bare account noun is anybody's",
+        file="core/policy/languages.py",
+        old=", *_pairs(one), *_bare_nouns(one, english))",
+        new=", *_pairs(one))",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="money in money is no question of today",
+        file="core/policy/languages.py",
+        old='                _conversion(data["currencies"]),\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="who holds an office is kept for a day",
+        file="core/policy/ttl_rules.toml",
+        old="changing_facts = 21600\n",
+        new="changing_facts = 86400\n",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="tokens of a login proxy go to the provider",
+        file="core/wire/openai.toml",
+        old='"x-amzn-oidc-*", ',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a star in front of a header's name is a letter",
+        file="core/wire/fields.py",
+        old='    if pattern.startswith("*"):\n        return name.endswith(pattern[1:])\n',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="whom a login proxy names is nobody",
+        file="core/http/inbound.py",
+        old='    "x-forwarded-user",\n',
+        new="",
+        tests="tests/http/test_inbound.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1432,6 +1559,63 @@ MUTANTS = (
         new="if (user := ''):",
         tests="tests/http/test_inbound.py",
     ),
+    Mutant(
+        name="trailers are collected without end",
+        file="core/http/protocol.py",
+        old="            if self._framing_bytes > MOST_HEAD_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a trailer is a header",
+        file="core/http/protocol.py",
+        old='        if self._state == "body":\n            return\n',
+        new="",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a blank behind a header's value hides it",
+        file="core/http/protocol.py",
+        old='value.strip(b" \\t")',
+        new="value",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a response without chunks has them",
+        file="core/http/protocol.py",
+        old="cycle.chunked_encoding = False if is_open else None",
+        new="pass",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a body in an unknown transfer coding is taken as plain",
+        file="core/http/entrance.py",
+        old='if told.get(b"transfer-encoding", "chunked").lower() != "chunked":',
+        new="if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="the parts of all calls of one index are one call",
+        file="core/wire/assembly.py",
+        old="    if not _names_its_tool(fragment):\n"
+        '        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
+        new="    return latest",
+        tests="tests/wire/test_assembly.py",
+    ),
+    Mutant(
+        name="a stream holds the event loop",
+        file="core/http/driver.py",
+        old="async for piece in in_slices(self._pieces):",
+        new="async for piece in self._pieces:",
+        tests="tests/http/test_streams.py",
+    ),
+    Mutant(
+        name="slices follow each other without a pause",
+        file="core/http/driver.py",
+        old="            if cost > SLICE_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_streams.py",
+    ),
 )
 
 
@@ -1463,8 +1647,12 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> None:
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only mutants with one of these in their name")
+    wanted = parser.parse_args().words
     chosen = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    if not chosen:
+        parser.error("no mutant has such a name")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         survivors = [mutant.name for mutant, lived in zip(chosen, threads.map(survives, chosen), strict=True) if lived]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")
