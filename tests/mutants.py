@@ -1273,6 +1273,27 @@ MUTANTS = (
         tests="tests/keys/test_callables.py",
     ),
     Mutant(
+        name="classes of one name are one",
+        file="core/keys/callables.py",
+        old="        if not _is_found(kind):\n",
+        new="        if False:\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="what a held list or mapping holds is no part of a function",
+        file="core/keys/callables.py",
+        old="                    form.append([name, data])\n",
+        new="                    pass\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="arguments of a caller's function that the protocol does not key share answers",
+        file="core/function.py",
+        old='"user", "safety_identifier", "timeout", "stream", "stream_options"',
+        new='"user", "safety_identifier", "timeout", "stream", "stream_options", "metadata", "service_tier"',
+        tests="tests/test_function.py",
+    ),
+    Mutant(
         name="a mapping is taken for the answer that it holds",
         file="core/function.py",
         old="        if rest is not None:\n            return {TEXT: text, **rest, **about}\n",
