@@ -5,6 +5,7 @@ Each mutant is a small patch to a copy of the tree, with the tests that must go 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -1146,6 +1147,13 @@ MUTANTS = (
         tests="tests/concurrency/test_background.py",
     ),
     Mutant(
+        name="a verdict of apart on a request that the answer is never served for is said to be in force",
+        file="core/entries/verdicts.py",
+        old="        if identity.scope != stored.entry.header.scope:\n",
+        new="        if False:\n",
+        tests="tests/entries/test_verdicts.py",
+    ),
+    Mutant(
         name="a forked child takes apart what its parent made",
         file="core/concurrency/background.py",
         old="        _inherited.append(dict(vars(owner)))\n",
@@ -1390,6 +1398,49 @@ MUTANTS = (
         new="if (user := ''):",
         tests="tests/http/test_inbound.py",
     ),
+    Mutant(
+        name="trailers are collected without end",
+        file="core/http/protocol.py",
+        old="            if self._framing_bytes > MOST_HEAD_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a trailer is a header",
+        file="core/http/protocol.py",
+        old='        if self._state == "body":\n            return\n',
+        new="",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a blank behind a header's value hides it",
+        file="core/http/protocol.py",
+        old='value.strip(b" \\t")',
+        new="value",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a response without chunks has them",
+        file="core/http/protocol.py",
+        old="cycle.chunked_encoding = False if is_open else None",
+        new="pass",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a body in an unknown transfer coding is taken as plain",
+        file="core/http/entrance.py",
+        old='if told.get(b"transfer-encoding", "chunked").lower() != "chunked":',
+        new="if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="the parts of all calls of one index are one call",
+        file="core/wire/assembly.py",
+        old="    if not _names_its_tool(fragment):\n"
+        '        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
+        new="    return latest",
+        tests="tests/wire/test_assembly.py",
+    ),
 )
 
 
@@ -1421,8 +1472,12 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> None:
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only mutants with one of these in their name")
+    wanted = parser.parse_args().words
     chosen = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    if not chosen:
+        parser.error("no mutant has such a name")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         survivors = [mutant.name for mutant, lived in zip(chosen, threads.map(survives, chosen), strict=True) if lived]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")

@@ -162,7 +162,7 @@ def test_a_search_that_is_off_does_not(parameters: dict[str, Any]) -> None:
         *("perplexity/sonar-reasoning-pro", "openrouter:perplexity/sonar", "Sonar-Deep-Research", "pplx-70b-online"),
         *("llama-3.1-sonar-large-128k-online", "gpt-4o-search-preview", "gpt-4o-mini-search-preview-2025-03-11"),
         *("gpt-5-search-api", "o3-deep-research", "o4-mini-deep-research-2025-06-26", "groq/compound-mini"),
-        *("compound-beta", "@preset/news", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 300 + ":online"),
+        *("compound-beta", "@preset/news", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 240 + ":online"),
     ],
 )
 def test_a_model_that_looks_things_up_bypasses(model: str) -> None:
@@ -170,7 +170,7 @@ def test_a_model_that_looks_things_up_bypasses(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4o", "exaone-3.5", "openai/gpt-4o:free", "mistral-large", "sonara", "prod-search", "x" * 300]
+    "model", ["gpt-4o", "exaone-3.5", "openai/gpt-4o:free", "mistral-large", "sonara", "prod-search", "x" * 256]
 )
 def test_other_models_do_not(model: str) -> None:
     assert not searches(model, {})
