@@ -12,6 +12,7 @@ from .cacheability import (
     flaw,
     is_outage,
     jitter,
+    longest_seconds,
     not_stored_reason,
 )
 from .rules import TTLRule
@@ -36,6 +37,7 @@ __all__ = [
     "is_outage",
     "jitter",
     "last_user_text",
+    "longest_seconds",
     "not_stored_reason",
     "rule_problems",
     "share",
