@@ -91,7 +91,7 @@ def _fails(part: Mapping[str, Any]) -> bool:
 
 
 def _spelled(names: Iterable[str]) -> dict[str, str]:
-    """Names in the ways in which servers spell them, such as `error_code`, `errorCode`, `ErrorCode` and `ERROR_CODE`."""
+    """Names in the ways in which servers spell them: `error_code`, `errorCode`, `ErrorCode` and `ERROR_CODE`."""
     spelled = {}
     for name in names:
         pascal = name.title().replace("_", "")
