@@ -12,7 +12,7 @@ import msgspec
 from cachetools import FIFOCache
 
 from .cache import Hit, ask, ask_async, settle, settle_async
-from .keys import PLAIN_FUNCTION, Unnameable, function_name, is_plain_function, readable_name, texts_of
+from .keys import PLAIN_FUNCTION, Unnameable, function_name, is_plain_function, reach_of, readable_name
 from .models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
 from .policy import flaw
 from .wire import says_error
@@ -110,7 +110,7 @@ def cached_llm_call(
         parameters={key: value for key, value in kwargs.items() if key not in UNKEYED_PARAMETERS}
         | {"llm_function": name},
         unkeyed={key: value for key, value in kwargs.items() if key in UNKEYED_PARAMETERS}
-        | {PLAIN_FUNCTION: is_plain_function(texts_of(llm_function))},
+        | {PLAIN_FUNCTION: is_plain_function(reach_of(llm_function))},
         endpoint=FUNCTION_ENDPOINT,
     )
     run = cache.run(request, controls, bypass=reason)

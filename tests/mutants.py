@@ -5,6 +5,7 @@ Each mutant is a small patch to a copy of the tree, with the tests that must go 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -59,10 +60,38 @@ MUTANTS = (
     ),
     Mutant(
         name="what a function was made with never instructs",
-        file="core/keys/callables.py",
-        old="waiting += [made.func, *made.args, *made.keywords.values()]",
-        new="waiting += [made.func]",
+        file="core/keys/reach.py",
+        old="self._waiting += [value.func, value.args, value.keywords, value.__dict__]",
+        new="self._waiting.append(value.func)",
         tests="tests/test_function.py",
+    ),
+    Mutant(
+        name="what is not seen of a function instructs nobody",
+        file="core/keys/reach.py",
+        old="    except _Unseen:\n        return None\n",
+        new="    except _Unseen:\n        return Reach(frozenset(), ())\n",
+        tests="tests/keys/test_reach.py",
+    ),
+    Mutant(
+        name="code inside code is not looked at",
+        file="core/keys/reach.py",
+        old="constants += inner.constants",
+        new="pass",
+        tests="tests/keys/test_reach.py",
+    ),
+    Mutant(
+        name="globals are not looked at",
+        file="core/keys/reach.py",
+        old="                self._waiting.append(function.__globals__[name])\n",
+        new="                pass\n",
+        tests="tests/keys/test_reach.py",
+    ),
+    Mutant(
+        name="any name of a function is plain",
+        file="core/keys/plain.py",
+        old="        and reach.names <= rules.plain_names\n",
+        new="",
+        tests="tests/keys/test_reach.py",
     ),
     Mutant(
         name="a system text is plain if it begins like a plain one",
@@ -86,6 +115,41 @@ MUTANTS = (
         tests="tests/keys/test_plain.py",
     ),
     Mutant(
+        name="runs of blanks are folded",
+        file="core/keys/plain.py",
+        old=" and _GAP.search(text.strip()) is None",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a date may be any words",
+        file="core/keys/plain.py",
+        old="if _DATE_WORD.fullmatch(words[end - 1]) is None:",
+        new="if False:",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a name may end like a task",
+        file="core/keys/plain.py",
+        old="            and not self._is_task(lowered)\n",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a model that translates is asked plain questions",
+        file="core/keys/plain.py",
+        old="    if rules.works_on_texts(request.model):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="phrases about texts are no sign of material",
+        file="core/keys/plain.py",
+        old="            or self._about_texts.stand_in(words)\n",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
         name="one plain sentence makes a text plain",
         file="core/keys/plain.py",
         old="if found is None:\n                        return TextKind.MATERIAL",
@@ -95,8 +159,8 @@ MUTANTS = (
     Mutant(
         name="quotation marks of other scripts are no marks of material",
         file="core/keys/plain.py",
-        old="if self._quoting.isdisjoint(text):",
-        new="if True:",
+        old="self._quoting.isdisjoint(text) and ",
+        new="",
         tests="tests/keys/test_plain.py",
     ),
     Mutant(
@@ -112,6 +176,27 @@ MUTANTS = (
         old='TextKind.ORDER: ".!…。！।"',
         new='TextKind.ORDER: ".!?…。！।"',
         tests="tests/keys",
+    ),
+    Mutant(
+        name="case is folded in every language",
+        file="core/keys/normalization.py",
+        old="    if not _is_english(lowered):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="two cases of one word are folded",
+        file="core/keys/normalization.py",
+        old="    if _has_both_cases([first.lower(), *rest]):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="names lose the case that tells them from words",
+        file="core/keys/normalization.py",
+        old="    if not first and _keeps_case(word):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
     ),
     Mutant(
         name="material is folded",
@@ -1209,6 +1294,13 @@ MUTANTS = (
         tests="tests/concurrency/test_background.py",
     ),
     Mutant(
+        name="a verdict of apart on a request that the answer is never served for is said to be in force",
+        file="core/entries/verdicts.py",
+        old="        if identity.scope != stored.entry.header.scope:\n",
+        new="        if False:\n",
+        tests="tests/entries/test_verdicts.py",
+    ),
+    Mutant(
         name="a forked child takes apart what its parent made",
         file="core/concurrency/background.py",
         old="        _inherited.append(dict(vars(owner)))\n",
@@ -1302,9 +1394,72 @@ MUTANTS = (
     Mutant(
         name="a named user shares what is in no known language",
         file="core/policy/ttl.py",
-        old='    return "" if languages().understands(prompt) else LANGUAGE\n',
-        new='    return ""\n',
+        old="    if not languages().understands(prompt):\n        return LANGUAGE\n",
+        new="",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
+    ),
+    Mutant(
+        name="a named user shares what only the surroundings know",
+        file="core/policy/ttl.py",
+        old='    if points(prompt, "" if is_code else matched):\n        return POINTING\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="the word of a program makes a text everybody's",
+        file="core/policy/ttl.py",
+        old='    return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""\n',
+        new='    return ""\n',
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="a capital makes a name of what the asker alone knows",
+        file="core/policy/pointing.py",
+        old=" or words[end - 1] in self.surroundings:\n",
+        new=":\n",
+        tests="tests/policy/test_pointing.py",
+    ),
+    Mutant(
+        name="a bare account noun is anybody's",
+        file="core/policy/languages.py",
+        old=", *_pairs(one), *_bare_nouns(one, english))",
+        new=", *_pairs(one))",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="money in money is no question of today",
+        file="core/policy/languages.py",
+        old='                _conversion(data["currencies"]),\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="who holds an office is kept for a day",
+        file="core/policy/ttl_rules.toml",
+        old="changing_facts = 21600\n",
+        new="changing_facts = 86400\n",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="tokens of a login proxy go to the provider",
+        file="core/wire/openai.toml",
+        old='"x-amzn-oidc-*", ',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a star in front of a header's name is a letter",
+        file="core/wire/fields.py",
+        old='    if pattern.startswith("*"):\n        return name.endswith(pattern[1:])\n',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="whom a login proxy names is nobody",
+        file="core/http/inbound.py",
+        old='    "x-forwarded-user",\n',
+        new="",
+        tests="tests/http/test_inbound.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1390,6 +1545,63 @@ MUTANTS = (
         new="if (user := ''):",
         tests="tests/http/test_inbound.py",
     ),
+    Mutant(
+        name="trailers are collected without end",
+        file="core/http/protocol.py",
+        old="            if self._framing_bytes > MOST_HEAD_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a trailer is a header",
+        file="core/http/protocol.py",
+        old='        if self._state == "body":\n            return\n',
+        new="",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a blank behind a header's value hides it",
+        file="core/http/protocol.py",
+        old='value.strip(b" \\t")',
+        new="value",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a response without chunks has them",
+        file="core/http/protocol.py",
+        old="cycle.chunked_encoding = False if is_open else None",
+        new="pass",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="a body in an unknown transfer coding is taken as plain",
+        file="core/http/entrance.py",
+        old='if told.get(b"transfer-encoding", "chunked").lower() != "chunked":',
+        new="if False:",
+        tests="tests/http/test_protocol.py",
+    ),
+    Mutant(
+        name="the parts of all calls of one index are one call",
+        file="core/wire/assembly.py",
+        old="    if not _names_its_tool(fragment):\n"
+        '        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
+        new="    return latest",
+        tests="tests/wire/test_assembly.py",
+    ),
+    Mutant(
+        name="a stream holds the event loop",
+        file="core/http/driver.py",
+        old="async for piece in in_slices(self._pieces):",
+        new="async for piece in self._pieces:",
+        tests="tests/http/test_streams.py",
+    ),
+    Mutant(
+        name="slices follow each other without a pause",
+        file="core/http/driver.py",
+        old="            if cost > SLICE_BYTES:",
+        new="            if False:",
+        tests="tests/http/test_streams.py",
+    ),
 )
 
 
@@ -1421,8 +1633,12 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> None:
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only mutants with one of these in their name")
+    wanted = parser.parse_args().words
     chosen = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    if not chosen:
+        parser.error("no mutant has such a name")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         survivors = [mutant.name for mutant, lived in zip(chosen, threads.map(survives, chosen), strict=True) if lived]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")

@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import httpx2
 import msgspec
@@ -25,6 +25,12 @@ from .reply import Headers, Reply, from_error, from_hit, is_unpacked, of_the_ans
 Send = Callable[[bytes], httpx2.Response]
 """Sends a body to the provider; the answer's body is not read yet."""
 AsyncSend = Callable[[bytes], Awaitable[httpx2.Response]]
+
+
+SLICE_BYTES: Final = 4096
+"""So much of an answer is looked at in one go on an event loop."""
+_PIECE_BYTES: Final = 128
+"""What a piece costs however short it is, in bytes that cost as much."""
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +84,7 @@ class AsyncPieces(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self.exchange
         try:
-            async for piece in self._pieces:
+            async for piece in in_slices(self._pieces):
                 shown = exchange.feed(piece)
                 if exchange.is_decided:
                     await in_thread(exchange.settle)
@@ -293,11 +299,24 @@ async def _fetch_async(exchange: Exchange, send: AsyncSend, hedge: Hedge | None)
                     raise
             return AsyncStreamed(headers=exchange.opened(headers), pieces=AsyncPieces(exchange, response, pieces))
         try:
-            content = b"".join([piece async for piece in pieces])
+            content = b"".join([piece async for piece in in_slices(pieces)])
         finally:
             await response.aclose()
         if not exchange.sends_again(response.status_code):
             return Whole(status=response.status_code, headers=headers, content=content)
+
+
+async def in_slices(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in slices. However fast they come, and in however small pieces, others run in between."""
+    cost = 0
+    async for piece in pieces:
+        for start in range(0, len(piece), SLICE_BYTES):
+            part = piece[start : start + SLICE_BYTES]
+            yield part
+            cost += len(part) + _PIECE_BYTES
+            if cost > SLICE_BYTES:
+                cost = 0
+                await asyncio.sleep(0)
 
 
 async def _chain_async(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

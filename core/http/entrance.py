@@ -27,7 +27,8 @@ _LOOKED_AT: Final = frozenset(
             b"access-control-request-method",
             b"access-control-request-private-network",
         ),
-        *(b"connection", b"host", b"origin", b"sec-fetch-site", b"upgrade", b"via", b"x-forwarded-proto"),
+        *(b"connection", b"host", b"origin", b"sec-fetch-site", b"transfer-encoding", b"upgrade", b"via"),
+        b"x-forwarded-proto",
     }
 )
 _USUAL: Final = frozenset({b"host", b"connection", b"x-forwarded-proto"})
@@ -111,6 +112,8 @@ class Entrance:
         if method not in METHODS:
             allowed = [("allow", ", ".join(METHODS))]
             return Refused(405, f"the gateway does not know the method {method[:20]}", "bad_method", headers=allowed)
+        if told.get(b"transfer-encoding", "chunked").lower() != "chunked":
+            return Refused(501, "the gateway unpacks no transfer coding but chunked", "unknown_transfer_coding")
         if "websocket" in told.get(b"upgrade", "").lower() and "upgrade" in told.get(b"connection", "").lower():
             return Refused(501, "the gateway carries no websockets: connect to the provider for those", "no_websocket")
         return None

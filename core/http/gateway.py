@@ -34,12 +34,13 @@ from .addresses import ProviderAddress
 from .callers import CREDENTIALS, Caller, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .controls import controls_from_headers
-from .driver import AsyncAnswering, AsyncStreamed, Pending
+from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
 from .entrance import VIA_PREFIX, Entrance
 from .exchange import PlainStreams
 from .headers import divided
 from .inbound import (
     AT_ONCE_BYTES,
+    DEEPEST,
     OWN_HEADERS,
     Inbound,
     Target,
@@ -55,8 +56,6 @@ from .upstream import base_below, patience, timeout, trouble, upstream_client, u
 
 logger = logging.getLogger("encore.gateway")
 
-DEEPEST: Final = 100
-"""JSON nested deeper is refused."""
 AGAIN_BYTES: Final = 65_536
 """A longer body for a path that is not cached is passed on as it comes, and cannot be sent again."""
 NO_NAMESPACE: Final = "no-namespace"
@@ -319,7 +318,7 @@ class Gateway:
             if response.status_code in (204, 304):
                 headers = [(name, value) for name, value in headers if name != "content-length"]
             await connection.start(response.status_code, passed_on(headers, bypass_status(PATH)))
-            async for piece in response.aiter_raw():
+            async for piece in in_slices(response.aiter_raw()):
                 await connection.write(piece)
             await connection.end()
         except httpx2.RequestError as error:

@@ -9,7 +9,8 @@ import asyncio
 import re
 from typing import Any, Final, Literal, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, WWWScope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .connection import ABORT
 from .reply import error_reply
@@ -36,8 +37,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._most_connections = most_connections
         self._state: Literal["between", "head", "body"] = "head"
-        self._began = False
-        self._head_bytes = self._unfinished_bytes = 0
+        self._began = self._had_body = False
+        self._head_bytes = self._unfinished_bytes = self._framing_bytes = 0
+        self._answered: RequestResponseCycle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -68,21 +70,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_within(None)
         if self._stalled is not None:
             self._stalled.cancel()
+        self._leave()
         super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        """Tells the request that is being answered that its client has left; those behind it are not begun."""
+        self.pipeline.clear()
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Reads what the client has sent."""
         if self.transport.is_closing():
             return
-        before, self._began = self._state, False
+        before, self._began, self._had_body = self._state, False, False
         if before != "body" and b"pgrade" in data:
             head, blank, rest = data.partition(b"\r\n\r\n")
             data = _OFFER.sub(b"keep-alive", head) + blank + rest
         super().data_received(data)
         if self.transport.is_closing():
+            self._leave()
             return
         if self._state == "body":
-            if not self.cycle.response_complete:
+            # What frames a body, and the trailers behind it: the parser collects them.
+            self._framing_bytes = 0 if self._had_body or before != "body" else self._framing_bytes + len(data)
+            if self._framing_bytes > MOST_HEAD_BYTES:
+                self._close()
+            elif not self.cycle.response_complete:
                 self._end_within(None)
         elif self._state == "head" or (before == "between" and not self._began):
             self._unfinished_bytes = len(data) + (0 if self._began else self._unfinished_bytes)
@@ -104,9 +119,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {ABORT: cast("dict[object, object]", self._abort)}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header is there."""
+        """A header is there. Blanks around its value are no part of it; a trailer is none."""
+        if self._state == "body":
+            return
         if len(self.headers) < MOST_HEADERS:
-            super().on_header(name, value)
+            super().on_header(name, value.strip(b" \t"))
             self._head_bytes += len(name) + len(value)
         else:
             self._head_bytes = MOST_HEAD_BYTES + 1
@@ -121,6 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body is there."""
+        self._had_body = True
         if not self.transport.is_closing():
             super().on_body(body)
 
@@ -147,19 +165,26 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, _without_chunks(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
+
     def _unsupported_upgrade_warning(self) -> None:
         pass  # the application says it to the client
 
     def _end_within(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._close)
 
     def _refuse_head(self) -> None:
         message = f"the headers are larger than {MOST_HEAD_BYTES} bytes, or more than {MOST_HEADERS}"
         self._refuse(431, message, "headers_too_large")
 
     def _refuse(self, status: int, message: str, code: str) -> None:
+        if self._answered is not None and not self._answered.response_complete:
+            self._close()  # what is due now is the answer to an earlier request
+            return
         reply = error_reply(status, message, kind="invalid_request_error", code=code)
         head = (
             STATUS_LINE[status] + b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
@@ -167,6 +192,29 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(head % len(reply.content) + reply.content)
         self.transport.close()
 
-    def _abort(self) -> None:
-        self.cycle.disconnected = True  # it is no mistake that this response stays without its end
+    def _close(self) -> None:
+        self._leave()
         self.transport.close()
+
+    def _abort(self) -> None:
+        self._close()  # it is no mistake that this response stays without its end
+
+
+def _without_chunks(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
+    """The application for a client that knows no chunks: a response without a length ends with its connection."""
+
+    async def answering(scope: WWWScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        is_open = False
+
+        async def plainly(message: ASGISendEvent) -> None:
+            nonlocal is_open
+            if message["type"] == "http.response.start":
+                is_open = not any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+                cycle.chunked_encoding = False if is_open else None
+            elif is_open and message["type"] == "http.response.body":
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, plainly)
+
+    return answering

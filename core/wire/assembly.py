@@ -75,13 +75,14 @@ class Assembly:
         self._wanted = choices
         self._fields = _Fields(_CHUNK, _Way.SAME)
         self._choices: dict[int, _Choice] = {}
+        self._finished = 0
         self.is_whole = False
         """Whether all choices have finished and the usage has come in the chunk of its own that ends a stream."""
 
     @property
     def has_finished(self) -> bool:
         """Whether all choices have finished."""
-        return len(self._choices) == self._wanted and all(choice.has_finished for choice in self._choices.values())
+        return len(self._choices) == self._finished == self._wanted
 
     @property
     def has_usage(self) -> bool:
@@ -108,7 +109,10 @@ class Assembly:
         for place, part in zip(places, parts, strict=True):
             if place not in self._choices:
                 self._choices[place] = _Choice()
-            self._choices[place].add(part)
+            choice = self._choices[place]
+            had_finished = choice.has_finished
+            choice.add(part)
+            self._finished += choice.has_finished and not had_finished
         self.is_whole = not parts and _says(chunk.get("usage")) and self.has_finished
 
     def _place(self, part: Mapping[str, Any], *, of: int) -> int:
@@ -310,8 +314,15 @@ def _whole_calls(lists: list[list[Any]]) -> list[dict[str, Any]]:
     if len(lists) == 1 and all(map(_names_its_tool, lists[0])):
         return [{name: value for name, value in call.items() if name != "index"} for call in lists[0]]
     calls: list[_Call] = []
+    latest: dict[Any, _Call] = {}
     for fragment in chain.from_iterable(lists):
-        _call_of(calls, fragment).add(fragment)
+        place = fragment.get("index")
+        known = ("index", place) if place is not None else ("id", fragment.get("id"))
+        call = _call_of(latest.get(known), fragment)
+        if call is None:
+            call = latest[known] = _Call(place)
+            calls.append(call)
+        call.add(fragment)
     places = {call.place for call in calls}
     if places != {None} and places != {*range(len(places))}:
         raise UnclearStream("a tool call is missing")
@@ -321,21 +332,16 @@ def _whole_calls(lists: list[list[Any]]) -> list[dict[str, Any]]:
     return [call.whole() for call in sorted(calls, key=lambda call: call.place or 0)]
 
 
-def _call_of(calls: list[_Call], fragment: Mapping[str, Any]) -> _Call:
-    """The call that a fragment belongs to; a new one, which is added, for the first of its fragments."""
+def _call_of(latest: _Call | None, fragment: Mapping[str, Any]) -> _Call | None:
+    """The call that a fragment belongs to: the latest of its index, or of its id; None for the first of its own."""
     place, identity = fragment.get("index"), fragment.get("id")
     if not _is_index(place) and (place is not None or not identity):
         raise UnclearStream("a fragment of a tool call has neither index nor id")
-    for call in reversed(calls):
-        if call.place != place or (place is None and call.identity != identity):
-            continue
-        if not identity or call.identity in (None, "", identity):
-            return call
-        if not _names_its_tool(fragment):
-            raise UnclearStream("a fragment of a tool call has another id")
-        break
-    calls.append(_Call(place))
-    return calls[-1]
+    if latest is None or not identity or latest.identity in (None, "", identity):
+        return latest
+    if not _names_its_tool(fragment):
+        raise UnclearStream("a fragment of a tool call has another id")
+    return None
 
 
 def _whole_details(lists: list[list[Any]]) -> list[dict[str, Any]]:

@@ -78,19 +78,28 @@ class EventReader:
     def feed(self, piece: bytes) -> list[Block]:
         """The blocks that ended in this piece; of one that is too large, what has come of it. Nothing is left out."""
         blocks: list[Block] = []
-        given = 0
+        given = begun = 0  # what is not in a block yet, and what belongs to the one that has not ended
         line = 1 if self._after_return and piece.startswith(b"\n") else 0
         self._after_return = piece.endswith(b"\r") if piece else self._after_return
         for match in () if self.ended else self._LINE_END.finditer(piece, line):
-            self._extend_line(piece[line : match.start()])
+            if match.start() > line:
+                self._extend_line(piece[line : match.start()])
             line = match.end()
-            if self._ends_block():
+            if not self._ends_block():
+                continue
+            begun = line
+            if self._data:
                 raw = [*self._raw, piece[given:line]]
                 given = line
                 blocks.append(Block(b"".join(raw), self._event()))
                 if self.ended:
                     break
-        rest = piece[given:]
+            else:  # blank lines and comments make no block each
+                self._size, self._kind = 0, b""
+        if begun > given:
+            blocks.append(Block(b"".join([*self._raw, piece[given:begun]]), None))
+            self._raw.clear()
+        rest = piece[begun:]
         if self.ended:
             self.is_lost = self.is_lost or bool(self._MORE.search(rest))
             return [*blocks, Block(rest, None)] if rest else blocks

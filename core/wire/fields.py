@@ -62,6 +62,8 @@ OPENAI: Final = msgspec.toml.decode(Path(__file__).with_name("openai.toml").read
 
 
 def _matches(pattern: str, name: str) -> bool:
+    if pattern.startswith("*"):
+        return name.endswith(pattern[1:])
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 

@@ -78,6 +78,22 @@ def streamed(text: str) -> dict[str, object]:
     return assemble([*words, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}])
 
 
+def called(text: str, *, by_id: bool = False) -> dict[str, object]:
+    """A stream of as many tool calls as the text has letters, each in two fragments."""
+    calls = [{"id": f"call_{number}"} | ({} if by_id else {"index": number}) for number in range(len(text))]
+    first = [{**call, "function": {"name": "f", "arguments": "{"}} for call in calls]
+    second = [{**call, "function": {"arguments": "}"}} for call in calls]
+    chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": part}}]} for part in (first, second)]
+    return assemble([*chunks, {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}])
+
+
+def chosen(text: str) -> dict[str, object]:
+    """A stream of as many choices as the text has letters, and of as many reports of usage."""
+    ends = [{"index": number, "delta": {"content": "a"}, "finish_reason": "stop"} for number in range(len(text))]
+    reports = [{"choices": [], "usage": {"total_tokens": 1}}] * len(text)
+    return assemble([{"choices": ends}, *reports], choices=len(text))
+
+
 def response(text: str) -> dict[str, object]:
     part = {"type": "output_text", "text": text}
     return {"object": "response", "status": "completed", "output": [{"type": "message", "content": [part]}]}
@@ -197,9 +213,10 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/settings/environment.py": SETTINGS,
     "core/settings/fields.py": SETTINGS,
     "core/settings/gateway.py": SETTINGS,
-    "core/settings/pasted.py": SETTINGS,
+    "core/settings/mending.py": SETTINGS,
     "core/settings/provider.py": SETTINGS,
     "core/settings/semantic.py": SETTINGS,
+    "core/settings/unknown.py": SETTINGS,
     "core/semantic/quality/thresholds.py": SETTINGS,
     "core/stores/redis/embedded.py": WRITTEN_HERE,
     "core/stores/redis/failures.py": WRITTEN_HERE,
@@ -311,6 +328,9 @@ TEXTS: dict[str, Callable[[int], str]] = {
 }
 """How a text of about so many characters is made."""
 
+IN_NUMBER = (called, partial(called, by_id=True), chosen)
+"""What is made of as many parts as a text has letters, whichever they are."""
+
 FUNCTIONS = [
     pytest.param(function, id=f"{module}-{number}")
     for module, functions in LOOKING.items()
@@ -342,6 +362,11 @@ def grows(function: Callable[[str], object], make: Callable[[int], str]) -> str:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_cost_of_a_text_grows_with_its_length_alone(function: Callable[[str], object]):
     assert not {name: grown for name, make in TEXTS.items() if (grown := grows(function, make))}
+
+
+@pytest.mark.parametrize("function", IN_NUMBER)
+def test_the_cost_of_parts_grows_with_their_number_alone(function: Callable[[str], object]):
+    assert not grows(function, lambda size: "a" * size * 2)
 
 
 def test_what_grows_faster_is_seen():

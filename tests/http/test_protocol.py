@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -219,4 +220,134 @@ def test_a_cut_answer_leaves_no_odd_words_in_the_log(connect, openai_server, cap
         received += piece
     assert received.startswith(b"HTTP/1.1 200")
     assert not received.endswith(b"0\r\n\r\n")
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+
+
+CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "How old?"}]}).encode()
+STREAM = CHAT[:-1] + b', "stream": true}'
+
+
+def posted(body: bytes = CHAT, *headers: bytes, version: bytes = b"1.1") -> bytes:
+    lines = (b"Host: localhost", b"Content-Length: %d" % len(body), *headers)
+    return b"POST /v1/chat/completions HTTP/%b\r\n%b\r\n\r\n%b" % (version, b"\r\n".join(lines), body)
+
+
+def in_chunks(body: bytes = CHAT, *headers: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    lines = (b"Host: localhost", b"Transfer-Encoding: chunked", *headers)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\n%b\r\n\r\n" % b"\r\n".join(lines)
+    return head + b"%x\r\n%b\r\n" % (len(body), body) + end
+
+
+@pytest.mark.parametrize("settings", [{}, {"gateway_keys": "k", "openai_api_key": "sk"}])
+@pytest.mark.parametrize("end", [b"0\r\nX-A: ", b"0\r\nX-A: a\r\nX-B: ", b"0;x=", b"5;x=", b'5;x="'])
+def test_what_follows_a_chunk_is_bounded_like_a_head(connect, start_gateway, openai_server, settings, end):
+    openai_server.hold()
+    client = connect(start_gateway(**settings))
+    client.sendall(in_chunks(end=end))
+    written = 0
+    while sent(client, b"b" * 10_000):
+        written += 10_000
+        assert written < 20_000_000  # what the system's buffers take, and no more
+    assert is_closed(client)
+
+
+def test_many_trailers_are_bounded_like_headers(connect, openai_server):
+    openai_server.hold()
+    client = connect()
+    client.sendall(in_chunks(end=b"0\r\n"))
+    written = 0
+    while sent(client, b"X-A: b\r\n" * 1000):
+        written += 8000
+        assert written < 20_000_000
+    assert is_closed(client)
+
+
+def test_a_body_of_many_small_chunks_is_as_good_as_one(connect):
+    client = connect()
+    body = CHAT + b" " * 30_000
+    head = in_chunks(b"", end=b"").removesuffix(b"0\r\n\r\n")
+    client.sendall(head)
+    for start in range(0, len(body), 1000):
+        client.sendall(
+            b"".join(b"1;a=b\r\n%b\r\n" % body[at : at + 1] for at in range(start, start + 1000) if body[at:])
+        )
+    client.sendall(b"0\r\n\r\n")
+    assert answer(client)[0] == 200
+
+
+def test_a_trailer_is_no_header(connect, openai_server):
+    trailers = (
+        b"0\r\nAuthorization: Bearer another\r\nX-Encore-Namespace: another\r\nSec-Fetch-Site: cross-site\r\n\r\n"
+    )
+    client = connect()
+    client.sendall(in_chunks(CHAT, b"Authorization: Bearer own", end=trailers))
+    assert answer(client)[0] == 200
+    assert openai_server.requests[-1].headers["authorization"] == "Bearer own"
+
+
+@pytest.mark.parametrize("blanks", [b" ", b"\t", b" \t  "])
+def test_blanks_around_a_headers_value_are_no_part_of_it(connect, start_gateway, openai_server, blanks):
+    gateway = start_gateway()
+    given = (b"Authorization: Bearer own", b"X-Encore-Namespace: part", b"OpenAI-Organization: org")
+    client = connect(gateway)
+    client.sendall(posted(CHAT, *given))
+    assert answer(client)[0] == 200
+    client.sendall(posted(CHAT, *(line.replace(b": ", b": " + blanks) + blanks for line in given)))
+    assert answer(client)[0] == 200
+    assert openai_server.calls == 1
+    client.sendall(GET.replace(b"localhost", b"localhost" + blanks) + b"\r\n")
+    assert answer(client)[0] == 200
+    client.sendall(GET + b"Sec-Fetch-Site: cross-site" + blanks + b"\r\n\r\n")
+    assert answer(client)[0] == 403
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate,chunked", b"chunked, chunked", b"x, chunked"])
+def test_a_body_in_a_coding_that_nobody_unpacks_is_refused(connect, openai_server, coding):
+    client = connect()
+    client.sendall(in_chunks().replace(b"Transfer-Encoding: chunked", b"Transfer-Encoding: " + coding))
+    assert answer(client)[0] in (400, 501)
+    assert openai_server.calls == 0
+
+
+@pytest.mark.parametrize("headers", [(), (b"Connection: keep-alive",)])
+def test_a_stream_for_a_client_without_chunks_ends_with_the_connection(connect, openai_server, headers):
+    received = []
+    for version in (b"1.0", b"1.0"):  # a miss and a hit
+        client = connect()
+        client.sendall(posted(STREAM, *headers, version=version))
+        data = b""
+        while piece := client.recv(65536):
+            data += piece
+        received.append(data)
+    for data in received:
+        head, _, body = data.partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head.lower()
+        assert body.startswith(b"data: {")
+        assert body.endswith(b"data: [DONE]\n\n")
+    assert openai_server.calls == 1
+
+
+def test_a_client_that_asks_much_and_leaves_is_no_failure(connect, gateway, openai_server, caplog):
+    gate = openai_server.hold()
+    client = connect()
+    client.sendall(b"".join(posted(STREAM.replace(b"old", b"old is %d" % number)) for number in range(5)))
+    gate.wait_for(1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    until(lambda: not gateway._server.server_state.connections)
+    gate.release()
+    until(lambda: not gateway._server.server_state.tasks)
+    assert openai_server.calls == 1
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+
+
+def test_many_hits_for_a_client_that_leaves_are_no_failure(connect, gateway, caplog):
+    client = connect()
+    client.sendall(posted())
+    assert answer(client)[0] == 200
+    client.sendall(posted() * 200)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    until(lambda: not gateway._server.server_state.connections)
+    until(lambda: not gateway._server.server_state.tasks)
     assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []

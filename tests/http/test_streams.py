@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from core.cache.cache import LLMCache
 from core.cache.steps import Hit, Lead
+from core.http.driver import SLICE_BYTES, AsyncPieces, in_slices
 from core.http.transport import CachingTransport
 from core.models import OutcomeKind
 from core.wire.chat import split
@@ -329,3 +331,49 @@ def test_a_stream_cut_anywhere_is_not_kept(kind: str, data: st.DataObject):
     fed.feed(whole[:end], data.draw(st.lists(st.integers(0, end), max_size=5)))
     assert isinstance(fed.begin(), Lead)
     assert [outcome.kind for outcome in fed.outcomes.all] == [OutcomeKind.ERROR]
+
+
+class Turns:
+    """How often another task of the event loop has its turn."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __aenter__(self) -> Turns:
+        self._task = asyncio.ensure_future(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
+
+
+async def at_once(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"x" * 1_000_000], [b"\r\n"] * 20_000, [b"x" * 5000, b""] * 200], ids=["one piece", "many", "some"]
+)
+async def test_others_run_while_bytes_come_faster_than_they_are_read(pieces):
+    async with Turns() as turns:
+        sliced = [piece async for piece in in_slices(at_once(pieces))]
+    assert b"".join(sliced) == b"".join(pieces)
+    assert max(map(len, sliced)) <= SLICE_BYTES
+    assert turns.count >= 200
+
+
+async def test_a_stream_that_comes_in_one_piece_is_read_in_slices():
+    whole = b": ping\n\n" * 20_000 + chat_stream(include_usage=True)
+    fed = Fed("/chat/completions", stream_options={"include_usage": True})
+    async with Turns() as turns:
+        pieces = AsyncPieces(fed.exchange, httpx2.Response(200), at_once([whole]))
+        shown = [piece async for piece in pieces]
+    assert b"".join(shown) == whole
+    assert turns.count >= len(whole) // SLICE_BYTES
+    assert isinstance(fed.begin(), Hit)

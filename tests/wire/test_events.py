@@ -116,6 +116,30 @@ class TestServerSentEvents:
     def test_a_stream_that_ends_between_two_events_is_not(self, sent):
         assert not blocks_of(b'data: {"a":1}\n\n' + sent.encode())[1].is_cut
 
+    @pytest.mark.parametrize("nothing", [b"\r\n", b"\n", b": ping\n\n", b"event: ping\n\n", b"id: 1\n\n"])
+    def test_what_holds_no_data_makes_no_block_each(self, nothing):
+        reader = EventReader()
+        assert [block.event for block in reader.feed(nothing * 1000)] == [None]
+        blocks = reader.feed(nothing * 1000 + b'data: {"a":1}\n\n' + nothing * 1000)
+        assert [block.event for block in blocks] == [{"a": 1}, None]
+
+    @pytest.mark.parametrize("nothing", [b": ping\n", b"event: ping\n\n", b"\r\n"])
+    def test_what_holds_no_data_is_not_held_back(self, nothing):
+        reader, sent, shown = EventReader(), b"", b""
+        for size in range(1, 200):  # each piece ends at another place
+            piece = (nothing * 50)[len(sent) % len(nothing) :][:size]
+            sent += piece
+            shown += b"".join(block.raw for block in reader.feed(piece))
+            assert len(sent) - len(shown) <= len(nothing)
+
+    def test_an_event_is_as_large_as_it_is_whatever_stood_before_it(self):
+        event = b'data: {"a":"' + b"x" * 80 + b'"}\n\n'
+        for blanks in (b"", b"\n" * 90, b": ping\n\n" * 12):
+            reader = EventReader(most_bytes=100)
+            data = blanks + event
+            blocks = [block for piece in (data[:-3], data[-3:]) for block in reader.feed(piece)]
+            assert (blocks[-1].event, reader.is_lost) == ({"a": "x" * 80}, False)
+
     @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n: bye\n", "\nid: 7\n"])
     def test_the_last_event_needs_no_blank_line_when_its_line_has_ended(self, end):
         blocks, reader = blocks_of(b'data: {"a":1}\n\ndata: {"b":2}' + end.encode())
