@@ -1077,6 +1077,13 @@ MUTANTS = (
         tests="tests/http/test_border.py",
     ),
     Mutant(
+        name="a picture that may have changed is kept for long",
+        file="core/cache/writer.py",
+        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
+        new="",
+        tests="tests/cache/test_cache.py",
+    ),
+    Mutant(
         name="what an answer says against itself is passed over",
         file="core/policy/cacheability.py",
         old="        return reason or next(filter(None, map(flaw, objects(body))), None)",

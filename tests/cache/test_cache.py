@@ -197,6 +197,23 @@ def test_an_answer_expires_absolutely(setup):
     assert str(setup.ask().outcome) == "miss (expired), stored"
 
 
+@pytest.mark.parametrize(
+    ("address", "is_remote"), [("https://cam.example/a.jpg", True), ("data:image/png;base64,", False)]
+)
+def test_an_answer_about_what_is_at_an_address_expires_in_minutes_unless_a_caller_says_otherwise(
+    setup, address, is_remote
+):
+    parts = [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": {"url": address}}]
+    request = ask(messages=[{"role": "user", "content": parts}])
+    answer = setup.cache.complete(request, Controls())
+    assert (answer.ttl_seconds <= 300) == is_remote
+    setup.clock.forward(301)
+    again = setup.cache.complete(request, Controls(ttl=For(1000)))
+    assert str(again.outcome) == ("miss (expired), stored" if is_remote else "hit (exact)")
+    if is_remote:
+        assert again.ttl_seconds == 1000
+
+
 def test_max_age_refuses_an_older_answer(setup):
     setup.ask(controls=Controls(ttl=For(1000)))
     setup.clock.forward(50)
