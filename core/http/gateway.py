@@ -50,7 +50,7 @@ from .inbound import (
     target_of,
     unread,
 )
-from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, passed_on
+from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, named_by, passed_on
 from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
@@ -313,8 +313,11 @@ class Gateway:
             deleted = deleted_response(connection.method, connection.path)
             if deleted is not None and response.is_success and caller.namespace is not None:
                 await in_thread(partial(self._forget, deleted, caller, connection.headers))
+            hops = named_by(response.headers.get("connection", ""))
             headers = [
-                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
+                (lower, value.decode("latin-1"))
+                for name, value in response.headers.raw
+                if (lower := name.decode("latin-1").lower()) not in hops
             ]
             if response.status_code in (204, 304):
                 headers = [(name, value) for name, value in headers if name != "content-length"]
@@ -368,7 +371,7 @@ class Gateway:
 
 def _passing(connection: Connection) -> Headers:
     """All headers that are not for the gateway alone."""
-    named = {name.strip().lower() for name in connection.headers.get("connection", "").split(",")}
+    named = named_by(connection.headers.get("connection", ""))
     return [
         (name, value)
         for name, value in connection.raw_headers

@@ -131,7 +131,7 @@ def saying() -> Iterator[Callable[..., Saying]]:
 
 def straight(gateway: RunningGateway, method: str = "GET", path: str = "/v1/models") -> HTTPResponse:
     connection = HTTPConnection("127.0.0.1", gateway.port, timeout=120)
-    connection.request(method, path)
+    connection.request(method, path, body=question() if method == "POST" else None)
     answer = connection.getresponse()
     answer.content = answer.read()  # type: ignore[attr-defined]
     connection.close()
@@ -173,6 +173,16 @@ def test_headers_that_connection_names_stay_on_their_connection(ask, openai_serv
     assert ask(path="/v1/files", Connection="keep-alive, X-Hop", X_Hop="1", X_End="2").status == 200
     assert openai_server.requests[-1].headers["x-end"] == "2"
     assert "x-hop" not in openai_server.requests[-1].headers
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/chat/completions"])
+@pytest.mark.parametrize("named", [b"close, X-Hop", b"x-hop", b"X-HOP ,close"])
+def test_headers_that_the_providers_connection_names_stay_on_it(start_gateway, saying, path, named):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Hop: 1\r\nX-End: 2\r\nConnection: %b\r\n\r\n{}" % named
+    gateway = start_gateway(openai_base_url=saying(head).url)
+    answer = straight(gateway, "POST", path)
+    assert answer.headers["x-end"] == "2"
+    assert "x-hop" not in answer.headers
 
 
 # Bodies of requests

@@ -219,6 +219,15 @@ REFUSED = [
     ("redis_url", "unix:///a b/redis.sock", "has a blank or a #"),
     ("redis_url", "redis://localhost?hush=1", "has an option (after the ?) that is none"),
     ("redis_url", "redis://localhost?socket_timeout=hush", "has an option (after the ?) that is none"),
+    *(
+        ("redis_url", f"redis+{kind}://127.0.0.1:1{service}?{option}", "has an option (after the ?) that is none")
+        for kind, service in (("cluster", ""), ("sentinel", "/mymaster"))
+        for option in ("hush=1", "socket_timeout=hush", "health_check_interval=hush", "ssl_hush=1")
+    ),
+    *(
+        ("redis_url", f"redis+sentinel://127.0.0.1:1/mymaster?{option}", "has an option (after the ?) that is none")
+        for option in ("sentinel_pasword=hush", "sentinel_db=hush", "sentinel_socket_timeout=hush", "sentinel_=hush")
+    ),
     ("console_url", "encore.example.org", "must begin with http:// or https:// and name a host"),
     ("console_url", "https://encore.example.org:hush", "is no address"),
     ("oidc_metadata_url", "id.example.org", "must begin with http:// or https:// and name a host"),
