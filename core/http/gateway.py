@@ -40,12 +40,14 @@ from .exchange import PlainStreams
 from .headers import divided
 from .inbound import (
     AT_ONCE_BYTES,
+    MOST_VALUES,
     OWN_HEADERS,
     Inbound,
     Target,
     deleted_response,
     is_below,
     is_deeper,
+    is_small,
     read,
     target_of,
     unread,
@@ -171,7 +173,7 @@ class Gateway:
             ),
             self._plain_streams,
             patience_seconds=patience(connection.headers, settings.provider_timeout_seconds),
-            bypass=bypass if is_whole else TOO_LARGE,
+            bypass=bypass if inbound.is_read else TOO_LARGE,
         )
         step = await answering.begin()
         if isinstance(step, Reply):
@@ -195,16 +197,19 @@ class Gateway:
 
     def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
         base_url = base_below(self._services.provider.base_url, connection.root)
+        most_bytes = self._cache.config.limits.max_request_bytes
         inbound = read(
             msgspec.structs.replace(target, base_url=base_url + target.base_url),
             connection.query,
             connection.headers,
             content,
-            most_bytes=self._cache.config.limits.max_request_bytes,
+            most_bytes=most_bytes,
             keyed=keyed,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
+        if inbound is None and not is_small(content, most_bytes, MOST_VALUES):
+            return unread(target, connection.headers, content)
         return inbound
 
     async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending, told: Headers) -> None:

@@ -197,9 +197,10 @@ def test_a_recording_of_any_size_passes(ask, openai_server):
         assert openai_server.requests[-1].headers["content-length"] == str(len(recording))
 
 
+@pytest.mark.parametrize("more", [{"n": 1, "x": "x" * 8_000_000}, {"x": [0] * 200_000}], ids=["bytes", "values"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_picture_too_large_for_the_cache_bypasses_it(ask, openai_server, gateway, stream):
-    picture = question("x" * 8_000_000, stream=stream)
+def test_a_picture_too_large_for_the_cache_bypasses_it(ask, openai_server, gateway, stream, more):
+    picture = question(stream=stream, **more)
     before = gateway.services.metrics.summary(3600).bypasses
     for _ in range(2):
         answer = ask(picture)
