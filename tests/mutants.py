@@ -1352,8 +1352,8 @@ MUTANTS = (
     Mutant(
         name="what comes with a key makes another caller",
         file="core/http/callers.py",
-        old="given = [(name, _canonical(value)) for name, value in given if self._is_key(_token(value))][:1]",
-        new="given = given if any(self._is_key(_token(value)) for _, value in given) else []",
+        old='            given = [(CREDENTIALS[0], f"Bearer {key}")]',
+        new="",
         tests="tests/http/test_callers.py",
     ),
     Mutant(
@@ -1622,6 +1622,20 @@ MUTANTS = (
         old="            if cost > SLICE_BYTES:",
         new="            if False:",
         tests="tests/http/test_streams.py",
+    ),
+    Mutant(
+        name="a server of a cluster that is down is a store that is up",
+        file="core/stores/redis/store.py",
+        old="ask_each(self._servers, _read)",
+        new="ask_each(self._servers, lambda server: server.time())",
+        tests="tests/stores/redis/test_store.py",
+    ),
+    Mutant(
+        name="dots that a blank follows are a name",
+        file="core/http/addresses.py",
+        old='(?![\\w.-])", re.ASCII)',
+        new='(?=;|$)", re.ASCII)',
+        tests="tests/http/test_addresses.py",
     ),
 )
 
