@@ -152,8 +152,8 @@ class _Search:
         for name in read.names:
             if name in function.__globals__:
                 self._waiting.append(function.__globals__[name])
-            elif name in function.__builtins__ and name not in _OUTSIDE:
-                self._waiting.append(function.__builtins__[name])
+            elif name in vars(builtins) and name not in _OUTSIDE:
+                self._waiting.append(vars(builtins)[name])
             else:
                 raise _Unseen
 
