@@ -90,6 +90,17 @@ def made_class(system: str) -> type:
     return Made
 
 
+def helped(system: str) -> type:
+    class Helped:
+        def said(self) -> str:
+            return system
+
+        def ask(self, prompt: str, model: str) -> str:
+            return f"{self.said()}: {prompt}"
+
+    return Helped
+
+
 def typed(system: str) -> type:
     return type("Client", (Client,), {"said": system, "__module__": __name__})
 
@@ -130,6 +141,7 @@ SAME = {
 }
 OTHERS = {
     "classes made in a function": lambda: (made_class("a")().ask, made_class("b")().ask),
+    "classes made in a function whose other methods differ": lambda: (helped("a")().ask, helped("b")().ask),
     "callable objects of such classes": lambda: (made_class("a")(), made_class("b")()),
     "class methods of such classes": lambda: (made_class("a").of_the_class, made_class("b").of_the_class),
     "closures over their methods": lambda: (made(made_class("a")().ask), made(made_class("b")().ask)),
