@@ -92,7 +92,7 @@ def _fails(part: Mapping[str, Any]) -> bool:
 
 def _spelled(names: Iterable[str]) -> dict[str, str]:
     """Names in the ways in which servers spell them: `error_code`, `errorCode`, `ErrorCode` and `ERROR_CODE`."""
-    spelled = {}
+    spelled: dict[str, str] = {}
     for name in names:
         pascal = name.title().replace("_", "")
         ways = (name, name.capitalize(), name.upper(), name.replace("_", ""), pascal, pascal[0].lower() + pascal[1:])
