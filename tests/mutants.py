@@ -1280,6 +1280,27 @@ MUTANTS = (
         tests="tests/keys/test_callables.py",
     ),
     Mutant(
+        name="classes of one name are one",
+        file="core/keys/callables.py",
+        old="        if not _is_found(kind):\n",
+        new="        if False:\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="what a held list or mapping holds is no part of a function",
+        file="core/keys/callables.py",
+        old="                    form.append([name, data])\n",
+        new="                    pass\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="arguments of a caller's function that the protocol does not key share answers",
+        file="core/function.py",
+        old='"user", "safety_identifier", "timeout", "stream", "stream_options"',
+        new='"user", "safety_identifier", "timeout", "stream", "stream_options", "metadata", "service_tier"',
+        tests="tests/test_function.py",
+    ),
+    Mutant(
         name="a mapping is taken for the answer that it holds",
         file="core/function.py",
         old="        if rest is not None:\n            return {TEXT: text, **rest, **about}\n",
@@ -1331,8 +1352,8 @@ MUTANTS = (
     Mutant(
         name="what comes with a key makes another caller",
         file="core/http/callers.py",
-        old="given = [(name, _canonical(value)) for name, value in given if self._is_key(_token(value))][:1]",
-        new="given = given if any(self._is_key(_token(value)) for _, value in given) else []",
+        old='            given = [(CREDENTIALS[0], f"Bearer {key}")]',
+        new="",
         tests="tests/http/test_callers.py",
     ),
     Mutant(
@@ -1601,6 +1622,20 @@ MUTANTS = (
         old="            if cost > SLICE_BYTES:",
         new="            if False:",
         tests="tests/http/test_streams.py",
+    ),
+    Mutant(
+        name="a server of a cluster that is down is a store that is up",
+        file="core/stores/redis/store.py",
+        old="ask_each(self._servers, _read)",
+        new="ask_each(self._servers, lambda server: server.time())",
+        tests="tests/stores/redis/test_store.py",
+    ),
+    Mutant(
+        name="dots that a blank follows are a name",
+        file="core/http/addresses.py",
+        old='(?![\\w.-])", re.ASCII)',
+        new='(?=;|$)", re.ASCII)',
+        tests="tests/http/test_addresses.py",
     ),
 )
 

@@ -13,7 +13,10 @@ import httpx2
 
 _DECODINGS: Final = 4
 """How often a path may be encoded in itself and still be understood; one that is more so is refused."""
-_NEVER_IN_PATH: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+# The last ones are bytes that no UTF-8 has: careless servers read them as longer forms of a dot or a slash.
+_NEVER_IN_PATH: Final = re.compile(r"[\x00-\x1f\x7f\\\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]")
+# One or two dots that are no part of a name, whatever follows them: some servers strip it.
+_DOTS: Final = re.compile(r"\s*\.{1,2}(?![\w.-])", re.ASCII)
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
@@ -46,7 +49,7 @@ def is_inside(raw_path: str) -> bool:
         return False
     path = raw_path
     for _ in range(_DECODINGS):
-        if _NEVER_IN_PATH.search(path) or any(part.partition(";")[0] in (".", "..") for part in path.split("/")):
+        if _NEVER_IN_PATH.search(path) or any(map(_DOTS.match, path.split("/"))):
             return False
         decoded = unquote(path, "latin-1")
         if decoded == path:

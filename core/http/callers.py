@@ -54,10 +54,11 @@ class Callers:
         """The caller; None when it gives none of the gateway's keys. Names of headers are in lower case."""
         given = self._given(headers)
         if self._keys:
-            # What else comes with a key, and how it is spelt, makes no other caller.
-            given = [(name, _canonical(value)) for name, value in given if self._is_key(_token(value))][:1]
-            if not given:
+            # What else comes with a key, and how and where it is spelt, makes no other caller.
+            key = next((token for _, value in given if self._is_key(token := _token(value))), None)
+            if key is None:
                 return None
+            given = [(CREDENTIALS[0], f"Bearer {key}")]
         if self._namespace is not None:
             return Caller(namespace=self._namespace)
         if not given:
@@ -125,11 +126,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _canonical(value: str) -> str:
-    scheme, space, token = value.partition(" ")
-    return f"Bearer {token.strip()}" if space and scheme.lower() == "bearer" else value
 
 
 def _is_one_of(keys: Sequence[bytes], token: str) -> bool:

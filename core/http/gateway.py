@@ -41,17 +41,19 @@ from .headers import divided
 from .inbound import (
     AT_ONCE_BYTES,
     DEEPEST,
+    MOST_VALUES,
     OWN_HEADERS,
     Inbound,
     Target,
     deleted_response,
     is_below,
     is_deeper,
+    is_small,
     read,
     target_of,
     unread,
 )
-from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, passed_on
+from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, named_by, passed_on
 from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
@@ -170,7 +172,7 @@ class Gateway:
             ),
             self._plain_streams,
             patience_seconds=patience(connection.headers, settings.provider_timeout_seconds),
-            bypass=bypass if is_whole else TOO_LARGE,
+            bypass=bypass if inbound.is_read else TOO_LARGE,
         )
         step = await answering.begin()
         if isinstance(step, Reply):
@@ -194,16 +196,19 @@ class Gateway:
 
     def _read(self, target: Target, connection: Connection, content: bytes, keyed: dict[str, str]) -> Inbound | None:
         base_url = base_below(self._services.provider.base_url, connection.root)
+        most_bytes = self._cache.config.limits.max_request_bytes
         inbound = read(
             msgspec.structs.replace(target, base_url=base_url + target.base_url),
             connection.query,
             connection.headers,
             content,
-            most_bytes=self._cache.config.limits.max_request_bytes,
+            most_bytes=most_bytes,
             keyed=keyed,
         )
         if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
             raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
+        if inbound is None and not is_small(content, most_bytes, MOST_VALUES):
+            return unread(target, connection.headers, content)
         return inbound
 
     async def _answer(self, connection: Connection, answering: AsyncAnswering, pending: Pending, told: Headers) -> None:
@@ -312,8 +317,11 @@ class Gateway:
             deleted = deleted_response(connection.method, connection.path)
             if deleted is not None and response.is_success and caller.namespace is not None:
                 await in_thread(partial(self._forget, deleted, caller, connection.headers))
+            hops = named_by(response.headers.get("connection", ""))
             headers = [
-                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
+                (lower, value.decode("latin-1"))
+                for name, value in response.headers.raw
+                if (lower := name.decode("latin-1").lower()) not in hops
             ]
             if response.status_code in (204, 304):
                 headers = [(name, value) for name, value in headers if name != "content-length"]
@@ -367,7 +375,7 @@ class Gateway:
 
 def _passing(connection: Connection) -> Headers:
     """All headers that are not for the gateway alone."""
-    named = {name.strip().lower() for name in connection.headers.get("connection", "").split(",")}
+    named = named_by(connection.headers.get("connection", ""))
     return [
         (name, value)
         for name, value in connection.raw_headers

@@ -110,7 +110,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A request for an answer: what it asks of the provider and of the cache, and its bytes as they arrived.
 
     `body` is the JSON object without the controls, which the bytes may hold too. `credential` is a digest of the keys
-    that came with it: an error may be about them.
+    that came with it: an error may be about them. What was too large to be read can only bypass.
     """
 
     request: ChatRequest
@@ -119,6 +119,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
     says_controls: bool
     credential: bytes = b""
+    is_read: bool = True
 
     @property
     def wants_stream(self) -> bool:
@@ -203,11 +204,15 @@ def _user_in(headers: Mapping[str, str]) -> str:
     return next((headers[name][:LONGEST_USER] for name in _USER_HEADERS if headers.get(name)), "")
 
 
-def unread(target: Target, headers: Mapping[str, str]) -> Inbound:
-    """A request whose body is too large to be read here: it can only bypass. Raises InvalidInput for its controls."""
+def unread(target: Target, headers: Mapping[str, str], content: bytes = b"") -> Inbound:
+    """A request whose body is too large to be read here, or has too many values: it can only bypass. `content` is the
+    whole of it, if it is there.
+
+    Raises InvalidInput for its controls.
+    """
     request = ChatRequest(model="(not read)", messages=(), endpoint=target.endpoint)
     controls = controls_from_headers(headers)
-    return Inbound(request=request, controls=controls, body={}, content=b"", says_controls=False)
+    return Inbound(request=request, controls=controls, body={}, content=content, says_controls=False, is_read=False)
 
 
 def query_of(text: str) -> dict[str, str] | str:

@@ -12,6 +12,7 @@ from openai import APIStatusError
 from ..cache import Hit
 from ..errors import CacheError, InvalidInput, NotCached
 from ..models import Outcome, OutcomeKind
+from ..stores import MissReason
 from ..wire import DONE, encode_event
 from .inbound import Inbound, encode_json
 
@@ -22,8 +23,17 @@ EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 _JSON: Final = "application/json"
 CODINGS: Final = "gzip, deflate"
 """Content codings that bodies are asked for in, and unpacked from. All others are passed on as they are."""
-# What a client must not take over from the connection between us and the provider.
+# What a client must not take over from the connection between us and the provider, beside what `Connection` names.
 _OF_THE_CONNECTION: Final = frozenset({"connection", "content-length", "transfer-encoding"})
+
+
+# The store said nothing of the answer, or does not keep one: an operator can change that.
+_NOT_ASKED: Final = frozenset(
+    {
+        *(MissReason.STORE_DOWN, MissReason.STORE_TIMEOUT, MissReason.NOT_PERMITTED, MissReason.WRITES_REFUSED),
+        MissReason.CLOCK,
+    }
+)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +67,8 @@ def bypass_status(reason: str) -> str:
 def miss_status(reason: str) -> str:
     """The `Cache-Status` member of a miss, in the terms of RFC 9211."""
     forwarded = {"expired": "stale", "no-cache": "request", "max-age": "request"}.get(reason, "uri-miss")
-    return f"{CACHE_NAME}; fwd={forwarded}"
+    detail = f"; detail={reason}" if reason in _NOT_ASKED else ""
+    return f"{CACHE_NAME}; fwd={forwarded}{detail}"
 
 
 def from_hit(hit: Hit, inbound: Inbound) -> Reply:
@@ -80,12 +91,17 @@ def from_hit(hit: Hit, inbound: Inbound) -> Reply:
 def of_the_answer(headers: httpx2.Headers) -> Headers:
     """The provider's headers that remain valid for the body as it is read; names in lower case, bytes as latin-1."""
     unpacked = is_unpacked(headers)
+    dropped = _OF_THE_CONNECTION | named_by(headers.get("connection", ""))
     return [
         (lower, value.decode("latin-1"))
         for name, value in headers.raw
-        if (lower := name.decode("latin-1").lower()) not in _OF_THE_CONNECTION
-        and not (unpacked and lower == "content-encoding")
+        if (lower := name.decode("latin-1").lower()) not in dropped and not (unpacked and lower == "content-encoding")
     ]
+
+
+def named_by(connection: str) -> frozenset[str]:
+    """The headers that a `Connection` header keeps on its connection, in lower case."""
+    return frozenset(name.strip().lower() for name in connection.split(","))
 
 
 def is_unpacked(headers: httpx2.Headers) -> bool:

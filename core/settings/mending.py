@@ -15,6 +15,7 @@ INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’", "«": "»"}
 
 _ENDPOINT = re.compile(r"(?:/chat/completions|/completions|/responses|/embeddings|/models)/*$")
+_ASSIGNED = re.compile(r"(?:(?:export|set)\s+)?[A-Z][A-Z0-9_]*_KEYS?\s*=\s*(?!=|$)")
 _BY_TYPE = {
     "int_parsing": "give a whole number alone, without unit and thousands separators",
     "int_from_float": "give a whole number",
@@ -65,13 +66,15 @@ def keys(text: str) -> list[str]:
 
 def key(text: str) -> str:
     """A key as a header can carry it. Raises ValueError."""
-    text = _token(text)
+    text = _token(text).rstrip(";,")
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ValueError("has a blank or a character that no header can carry: give the key alone")
     return text
 
 
 def _token(text: str) -> str:
+    if assigned := _ASSIGNED.match(text):  # a whole line of an example or of an .env file
+        text = mended(text[assigned.end() :].rstrip(";,"))
     return re.sub(r"^bearer\s+", "", text, flags=re.IGNORECASE)
 
 
@@ -109,6 +112,7 @@ def base_url(text: str) -> str:
 
 def web_address(text: str) -> str:
     """An address of the web, its scheme in lower case. Raises ValueError."""
+    text = text.rstrip(";,")
     if re.search(r"[\s\\]", text):
         raise ValueError("has a blank or a backslash in it")
     try:

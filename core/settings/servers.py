@@ -42,8 +42,8 @@ class ServerSettings(BaseModel):
             return None
         value = SecretStr(redis_url(value.get_secret_value()))
         address = parse_address(value.get_secret_value())
-        if address.kind is ServerKind.ONE:
-            _check_options(address.url)
+        for url in filter(None, (address.url, address.sentinel_url)):
+            _check_options(url)
         if info.field_name == "queue_redis_url" and address.kind is ServerKind.CLUSTER:
             raise ValueError("the job queue needs a single primary, not a cluster")
         return value

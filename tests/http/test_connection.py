@@ -131,7 +131,7 @@ def saying() -> Iterator[Callable[..., Saying]]:
 
 def straight(gateway: RunningGateway, method: str = "GET", path: str = "/v1/models") -> HTTPResponse:
     connection = HTTPConnection("127.0.0.1", gateway.port, timeout=120)
-    connection.request(method, path)
+    connection.request(method, path, body=question() if method == "POST" else None)
     answer = connection.getresponse()
     answer.content = answer.read()  # type: ignore[attr-defined]
     connection.close()
@@ -175,6 +175,16 @@ def test_headers_that_connection_names_stay_on_their_connection(ask, openai_serv
     assert "x-hop" not in openai_server.requests[-1].headers
 
 
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/chat/completions"])
+@pytest.mark.parametrize("named", [b"close, X-Hop", b"x-hop", b"X-HOP ,close"])
+def test_headers_that_the_providers_connection_names_stay_on_it(start_gateway, saying, path, named):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Hop: 1\r\nX-End: 2\r\nConnection: %b\r\n\r\n{}" % named
+    gateway = start_gateway(openai_base_url=saying(head).url)
+    answer = straight(gateway, "POST", path)
+    assert answer.headers["x-end"] == "2"
+    assert "x-hop" not in answer.headers
+
+
 # Bodies of requests
 
 
@@ -187,9 +197,10 @@ def test_a_recording_of_any_size_passes(ask, openai_server):
         assert openai_server.requests[-1].headers["content-length"] == str(len(recording))
 
 
+@pytest.mark.parametrize("more", [{"n": 1, "x": "x" * 8_000_000}, {"x": [0] * 200_000}], ids=["bytes", "values"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_picture_too_large_for_the_cache_bypasses_it(ask, openai_server, gateway, stream):
-    picture = question("x" * 8_000_000, stream=stream)
+def test_a_picture_too_large_for_the_cache_bypasses_it(ask, openai_server, gateway, stream, more):
+    picture = question(stream=stream, **more)
     before = gateway.services.metrics.summary(3600).bypasses
     for _ in range(2):
         answer = ask(picture)

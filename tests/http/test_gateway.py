@@ -13,7 +13,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import redis
 
+from core.http.reply import miss_status
+from core.stores import MissReason
 from tests.http.running import PLAIN_HTTP, RunningGateway
 from tests.openai_server import Behaviour
 from tests.samples import Clock
@@ -608,7 +611,7 @@ def test_without_its_store_the_gateway_is_ready_and_says_so(
     ask = Asking(http, gateway)
     ask()
     server.kill()
-    assert status(ask()) == "encore; fwd=uri-miss"
+    assert status(ask()) == "encore; fwd=uri-miss; detail=store-down"
     assert http.get(f"{gateway.root}/readyz").json() == {"status": "ready", "store": "down"}
     assert openai_server.calls == 2
 
@@ -633,3 +636,17 @@ def test_requests_of_many_threads_get_their_own_answers(ask, openai_server):
         thread.join()
     assert all(f"Question number {number % 10}?" in answer for number, answer in answers.items())
     assert openai_server.calls == 10
+
+
+@pytest.mark.parametrize("reason", list(MissReason))
+def test_a_miss_names_its_reason_where_the_store_could_not_be_asked(reason):
+    says_so = reason in ("store-down", "store-timeout", "not-permitted", "writes-refused", "clock")
+    assert miss_status(reason).partition("; detail=")[2] == (reason if says_so else "")
+
+
+def test_a_miss_says_that_the_stores_user_lacks_rights(redis_server, http, start_gateway):
+    server = redis_server()
+    gateway = start_gateway(redis_url=server.url)
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-mget")
+    assert status(Asking(http, gateway)()) == "encore; fwd=uri-miss; detail=not-permitted"

@@ -152,6 +152,21 @@ def test_only_one_plain_pair_of_quotes_is_taken_away(text: str, is_meant: str) -
 
 MENDED: list[tuple[str, str, Any]] = [
     ("openai_api_key", "Bearer sk-1", "sk-1"),
+    ("openai_api_key", "OPENAI_API_KEY=sk-1", "sk-1"),
+    ("openai_api_key", "export OPENAI_API_KEY=sk-1", "sk-1"),
+    ("openai_api_key", "OPENAI_API_KEY='sk-1';", "sk-1"),
+    ("openai_api_key", 'AZURE_OPENAI_API_KEY = "sk-1"', "sk-1"),
+    ("openai_api_key", "OPENAI_API_KEY=Bearer sk-1", "sk-1"),
+    ("openai_api_key", "sk-1;", "sk-1"),
+    ("openai_api_key", "sk-1,", "sk-1"),
+    ("openai_api_key", "QUJD_RA==", "QUJD_RA=="),
+    ("openai_api_key", "AB_C=", "AB_C="),
+    ("openai_api_key", "sk_live_A=b", "sk_live_A=b"),
+    ("gateway_keys", "ENCORE_GATEWAY_KEYS=one,two", ("one", "two")),
+    ("openai_base_url", "https://llm.example.org/v1;", "https://llm.example.org/v1"),
+    ("openai_base_url", "https://llm.example.org/v1,", "https://llm.example.org/v1"),
+    ("openai_base_url", "https://llm.example.org/v1/chat/completions;", "https://llm.example.org/v1"),
+    ("openai_base_url", "https://llm.example.org/v;1/a,b", "https://llm.example.org/v;1/a,b"),
     ("openai_base_url", "https://llm.example.org/v1/chat/completions", "https://llm.example.org/v1"),
     ("openai_base_url", "https://llm.example.org/v1/chat/completions/", "https://llm.example.org/v1"),
     ("openai_base_url", "https://llm.example.org/v1/responses", "https://llm.example.org/v1"),
@@ -219,6 +234,15 @@ REFUSED = [
     ("redis_url", "unix:///a b/redis.sock", "has a blank or a #"),
     ("redis_url", "redis://localhost?hush=1", "has an option (after the ?) that is none"),
     ("redis_url", "redis://localhost?socket_timeout=hush", "has an option (after the ?) that is none"),
+    *(
+        ("redis_url", f"redis+{kind}://127.0.0.1:1{service}?{option}", "has an option (after the ?) that is none")
+        for kind, service in (("cluster", ""), ("sentinel", "/mymaster"))
+        for option in ("hush=1", "socket_timeout=hush", "health_check_interval=hush", "ssl_hush=1")
+    ),
+    *(
+        ("redis_url", f"redis+sentinel://127.0.0.1:1/mymaster?{option}", "has an option (after the ?) that is none")
+        for option in ("sentinel_pasword=hush", "sentinel_db=hush", "sentinel_socket_timeout=hush", "sentinel_=hush")
+    ),
     ("console_url", "encore.example.org", "must begin with http:// or https:// and name a host"),
     ("console_url", "https://encore.example.org:hush", "is no address"),
     ("oidc_metadata_url", "id.example.org", "must begin with http:// or https:// and name a host"),

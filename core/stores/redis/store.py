@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -285,15 +286,21 @@ class RedisStore(RedisIndex):
             return store_info(self._servers)
 
     def ping(self) -> None:
-        """Raises StoreUnavailable unless the server answers; in a cluster, one of them."""
+        """Raises StoreUnavailable unless the server can be read; in a cluster, one of them."""
         with reading():
-            ask_each(self._servers, lambda server: server.time())  # one whose last save failed refuses a PING
+            ask_each(self._servers, _read)
 
     def close(self) -> None:
         """Closes all connections."""
         if self._own_clock is not None:
             self._own_clock.close()
         self._servers.close()
+
+
+def _read(server: redis.Redis) -> None:
+    """Reads a key: PING and TIME are answered by a server of a cluster that is down, too."""
+    with suppress(redis.exceptions.MovedError):  # another server of a cluster that works has it
+        server.get(names.FORM_KEY)
 
 
 def stores_of(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from core.access.audit import AuditLog
 from core.bans import record as bans
 from core.bans.criteria import Criteria
+from core.errors import StoreUnavailable
 from core.keys.names import NAMESPACES, Slot
 from core.models import Stamp
 from core.stores.base import Removed
-from core.stores.redis.store import RedisStore, patient_client
+from core.stores.redis.store import RedisStore, patient_client, request_client
 from tests.cache.test_bypass import can_save, cannot_save
 from tests.invalidation.test_invalidator import NUMBERS, a_world, no_pause
 from tests.samples import NOW, digest_of
@@ -138,4 +140,22 @@ def test_a_server_that_cannot_save_is_writable_when_it_was_told_to_go_on(redis_s
         can_save(client)
         assert store.info().writable
         client.config_set("save", "")  # else it would not end before it has saved
+    store.close()
+
+
+def test_a_server_of_a_cluster_that_is_down_is_no_store_that_is_up(redis_server):
+    server = redis_server("cluster-enabled yes")
+    store = RedisStore(request_client(server.url, 5))
+    with pytest.raises(StoreUnavailable):
+        store.ping()
+    store.close()
+
+
+def test_a_server_whose_user_may_not_read_is_up(redis_server):
+    server = redis_server()
+    store = RedisStore(request_client(server.url, 5))
+    store.ping()
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-get")
+    store.ping()
     store.close()
