@@ -1,4 +1,5 @@
-# Everything a checkout can do. `make run` needs only Python 3.11 or newer; tests and checks set themselves up.
+# Everything a checkout can do. `make run` needs Python 3.11 or newer and, where none comes with
+# the requirements (all but x86-64 Linux with Python 3.11 or 3.12), a redis-server; tests and checks set themselves up.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -16,7 +17,7 @@ help: ## Show this list
 setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
 	@:
 
-run: $(VENV)/.ready-run ## Start Redis, a worker, the gateway and the console; Ctrl-C stops all
+run: $(VENV)/.ready-run ## Start Redis, two workers, the gateway and the console; Ctrl-C stops all
 	@exec $(BIN)/python -m core.launcher
 
 # Most tests wait for servers and processes, so they are spread over two processes (see tests/conftest.py).
@@ -67,7 +68,7 @@ $(VENV)/.ready-run: $(VENV)/.created requirements.txt
 	@touch $@
 
 $(VENV)/.created:
-	@for python in "$$PYTHON" python3 python3.13 python3.12 python3.11 python; do \
+	@for python in "$$PYTHON" python3 python3.12 python3.11 python3.13 python; do \
 	  [ -n "$$python" ] || continue; \
 	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	  "$$python" -m venv $(VENV) && touch $@ && exit 0; \

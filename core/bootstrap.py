@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from .providers import price
 from .semantic import DeferredLookup, SemanticConfig
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
-from .settings import Settings
+from .settings import Settings, unknown_settings
 from .stores import Clock, MemoryStore, Store
 from .stores.redis import ServerKind, claim_form, embedded, parse_address, patient_client, request_client, stores_of
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .providers import Provider
     from .semantic import SemanticLookup
     from .semantic.index import SharedVectors
+
+
+logger = logging.getLogger("encore.settings")
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,8 @@ def bootstrap(
     `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
     served stale while a worker refreshes it: for callers with credentials that the workers do not have.
     """
+    if unknown := unknown_settings():
+        logger.warning(unknown)
     base = _base(settings, store, clock, operator_timeout_seconds)
     clock = base.clock
     judge = _judge(base, provider)

@@ -12,8 +12,10 @@ import msgspec
 from cachetools import FIFOCache
 
 from .cache import Hit, ask, ask_async, settle, settle_async
-from .keys import PLAIN_FUNCTION, Unnameable, function_name, is_plain_function, readable_name, texts_of
+from .keys import PLAIN_FUNCTION, Unnameable, function_name, is_plain_function, reach_of, readable_name
 from .models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
+from .policy import flaw
+from .wire import says_error
 
 if TYPE_CHECKING:
     from .cache import LLMCache
@@ -88,7 +90,8 @@ def cached_llm_call(
 
     The function returns a text, or a mapping with the text as `response` and perhaps `tokens_used`, a number. A text
     comes back as a `CachedText`; a mapping as a dict that also holds what a `CachedText` bears. Anything else (None, an
-    empty text, a mapping that is not JSON) is returned as it is and not kept. What the function raises passes through.
+    empty text, a mapping that is not JSON) is returned as it is and not kept; so is not kept what says that it failed
+    or was cut short (`error`, `status_code`, `finish_reason`). What the function raises passes through.
     For a coroutine function the result is awaited.
 
     Two calls are equal when function, prompt, model and `kwargs` (as far as they change an answer) are. A function is
@@ -107,7 +110,7 @@ def cached_llm_call(
         parameters={key: value for key, value in kwargs.items() if key not in UNKEYED_PARAMETERS}
         | {"llm_function": name},
         unkeyed={key: value for key, value in kwargs.items() if key in UNKEYED_PARAMETERS}
-        | {PLAIN_FUNCTION: is_plain_function(texts_of(llm_function))},
+        | {PLAIN_FUNCTION: is_plain_function(reach_of(llm_function))},
         endpoint=FUNCTION_ENDPOINT,
     )
     run = cache.run(request, controls, bypass=reason)
@@ -150,7 +153,7 @@ class _Result:
         self._completion: Completion | None = None
 
     def completion(self, returned: Any) -> Completion:
-        """The completion that a result is kept as; one without text is not kept."""
+        """The completion that a result is kept as; one without text, or that says that it failed, is not kept."""
         if self._function is not None and _name(self._function)[0] != self._request.parameters["llm_function"]:
             _warn(self._function, "it changes what it holds when it is called, so that no call equals another")
         text, rest = _parts(returned)
@@ -158,7 +161,7 @@ class _Result:
             "object": "chat.completion",
             "model": self._request.model,
             "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"},
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": _end(rest)},
             ],
             _MADE: {"milliseconds": (time.perf_counter() - self.began) * 1000, "rest": rest},
         }
@@ -201,6 +204,20 @@ def _parts(returned: Any) -> tuple[str | None, dict[str, Any] | None]:
     except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError):
         return None, None
     return str(returned[TEXT]), rest
+
+
+def _end(rest: Mapping[str, Any] | None) -> Any:
+    """The finish reason of a result: what the mapping says, as answers of providers do."""
+    if rest is None:
+        return "stop"
+    try:
+        # Within another: `code` and `detail` are a function's own words.
+        is_error = says_error({"rest": rest})
+    except RecursionError:
+        is_error = True
+    if is_error or flaw(rest):
+        return "error"
+    return rest.get("finish_reason") or "stop"
 
 
 def _tokens(rest: Mapping[str, Any] | None) -> int | None:

@@ -28,7 +28,7 @@ from redis.retry import Retry
 
 from .concurrency import processes
 from .errors import CacheError, EmbeddedRedisError
-from .settings import Settings
+from .settings import Settings, unknown_settings
 from .stores.redis import EmbeddedRedis
 from .text import in_url, masked, printable
 
@@ -206,6 +206,8 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to stop: end without a traceback
     try:
         settings = Settings()
+        if unknown := unknown_settings():
+            _say(unknown)
         if settings.redis_url is not None:
             _check_redis(settings.redis_url.get_secret_value())
         gateway_host = settings.gateway_host

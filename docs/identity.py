@@ -27,11 +27,15 @@ PREAMBLE = """# What is in the key of an answer
 
 Two requests share an answer only if they are equal in everything that may change it. What is sent to the provider is
 in the key, or is not sent; the exceptions are below, each with its reason. This page is written by
-`python -m docs.identity` from `core/wire/openai.toml`; a star stands for any ending, and the first line that names
-something decides.
+`python -m docs.identity` from `core/wire/openai.toml`; a star stands for any ending or beginning, and the first
+line that names something decides.
 
 The server's address is in the key, and so is the deployment that Azure's paths name. The Entries page shows what keeps
 two requests apart, part by part.
+
+Tags are not in the key. They belong to an entry from when it is stored or refreshed: the tags of a request that is a
+hit do not join it. Invalidate by the tags that were given when the answer was made, or ask with `no-cache`, which
+stores the answer anew and adds the tags.
 """
 
 

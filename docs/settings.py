@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import Settings
+from core.settings import variable
 
 PAGE = Path(__file__).with_suffix(".md")
 
@@ -24,16 +25,11 @@ SECTIONS = {
 """The first setting of each section and the section's title, in the order of `Settings`."""
 
 
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}"
-
-
 def default(field: Any) -> str:
     """The default as one would write it, empty for none."""
     value = field.get_default(call_default_factory=True)
     word = getattr(value, "word", None) or getattr(value, "value", value)
-    return "" if value in (None, (), {}) else f"`{word}`"
+    return "" if value in (None, (), {}, "") else f"`{word}`"
 
 
 def lines() -> Iterator[str]:
@@ -43,8 +39,8 @@ def lines() -> Iterator[str]:
     yield "Environment variables, or lines of a `.env` file in the folder that Encore is started in; an empty one is"
     yield "unset, and blanks, line ends and quotes around a value do not count. Durations are seconds. The provider is"
     yield "reached through the proxies that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name."
-    yield "`python -m core doctor` shows the values in effect, and all that is wrong with them. This page is written by"
-    yield "`python -m docs.settings`."
+    yield "`python -m core doctor` shows the values in effect, and all that is wrong with them; it and each start name"
+    yield "`ENCORE_` variables that are no settings. This page is written by `python -m docs.settings`."
     for name, field in Settings.model_fields.items():
         if title := SECTIONS.get(name):
             yield from ("", f"## {title}", "", "| variable | default | meaning |", "|---|---|---|")

@@ -5,6 +5,7 @@ Each mutant is a small patch to a copy of the tree, with the tests that must go 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -59,10 +60,38 @@ MUTANTS = (
     ),
     Mutant(
         name="what a function was made with never instructs",
-        file="core/keys/callables.py",
-        old="waiting += [made.func, *made.args, *made.keywords.values()]",
-        new="waiting += [made.func]",
+        file="core/keys/reach.py",
+        old="self._waiting += [value.func, value.args, value.keywords, value.__dict__]",
+        new="self._waiting.append(value.func)",
         tests="tests/test_function.py",
+    ),
+    Mutant(
+        name="what is not seen of a function instructs nobody",
+        file="core/keys/reach.py",
+        old="    except _Unseen:\n        return None\n",
+        new="    except _Unseen:\n        return Reach(frozenset(), ())\n",
+        tests="tests/keys/test_reach.py",
+    ),
+    Mutant(
+        name="code inside code is not looked at",
+        file="core/keys/reach.py",
+        old="constants += inner.constants",
+        new="pass",
+        tests="tests/keys/test_reach.py",
+    ),
+    Mutant(
+        name="globals are not looked at",
+        file="core/keys/reach.py",
+        old="                self._waiting.append(function.__globals__[name])\n",
+        new="                pass\n",
+        tests="tests/keys/test_reach.py",
+    ),
+    Mutant(
+        name="any name of a function is plain",
+        file="core/keys/plain.py",
+        old="        and reach.names <= rules.plain_names\n",
+        new="",
+        tests="tests/keys/test_reach.py",
     ),
     Mutant(
         name="a system text is plain if it begins like a plain one",
@@ -86,6 +115,41 @@ MUTANTS = (
         tests="tests/keys/test_plain.py",
     ),
     Mutant(
+        name="runs of blanks are folded",
+        file="core/keys/plain.py",
+        old=" and _GAP.search(text.strip()) is None",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a date may be any words",
+        file="core/keys/plain.py",
+        old="if _DATE_WORD.fullmatch(words[end - 1]) is None:",
+        new="if False:",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a name may end like a task",
+        file="core/keys/plain.py",
+        old="            and not self._is_task(lowered)\n",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="a model that translates is asked plain questions",
+        file="core/keys/plain.py",
+        old="    if rules.works_on_texts(request.model):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="phrases about texts are no sign of material",
+        file="core/keys/plain.py",
+        old="            or self._about_texts.stand_in(words)\n",
+        new="",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
         name="one plain sentence makes a text plain",
         file="core/keys/plain.py",
         old="if found is None:\n                        return TextKind.MATERIAL",
@@ -95,8 +159,8 @@ MUTANTS = (
     Mutant(
         name="quotation marks of other scripts are no marks of material",
         file="core/keys/plain.py",
-        old="if self._quoting.isdisjoint(text):",
-        new="if True:",
+        old="self._quoting.isdisjoint(text) and ",
+        new="",
         tests="tests/keys/test_plain.py",
     ),
     Mutant(
@@ -112,6 +176,27 @@ MUTANTS = (
         old='TextKind.ORDER: ".!…。！।"',
         new='TextKind.ORDER: ".!?…。！।"',
         tests="tests/keys",
+    ),
+    Mutant(
+        name="case is folded in every language",
+        file="core/keys/normalization.py",
+        old="    if not _is_english(lowered):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="two cases of one word are folded",
+        file="core/keys/normalization.py",
+        old="    if _has_both_cases([first.lower(), *rest]):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
+    ),
+    Mutant(
+        name="names lose the case that tells them from words",
+        file="core/keys/normalization.py",
+        old="    if not first and _keeps_case(word):\n",
+        new="    if False:\n",
+        tests="tests/keys/test_plain.py",
     ),
     Mutant(
         name="material is folded",
@@ -839,9 +924,9 @@ MUTANTS = (
     ),
     Mutant(
         name="an error within an answer is kept",
-        file="core/policy/cacheability.py",
-        old="        if any(map(says_error, objects(body))):",
-        new="        if says_error(body):",
+        file="core/wire/answers.py",
+        old="any(map(_fails, objects(answer)))",
+        new="_fails(answer)",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
@@ -861,8 +946,8 @@ MUTANTS = (
     Mutant(
         name="a search at the provider is kept",
         file="core/policy/dialects.py",
-        old="(not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))",
-        new="False",
+        old="is_searching(model) or _asks_to_search(parameters, 0)",
+        new="is_searching(model)",
         tests="tests/policy/test_dialects.py",
     ),
     Mutant(
@@ -966,8 +1051,8 @@ MUTANTS = (
     Mutant(
         name="an answer keeps its first caller's fields",
         file="core/cache/writer.py",
-        old="            body=without_callers(completion.body, given),",
-        new="            body=completion.body,",
+        old="        body = without_callers(completion.body, given)",
+        new="        body = completion.body",
         tests="tests/http/test_border.py",
     ),
     Mutant(
@@ -976,6 +1061,62 @@ MUTANTS = (
         old="[without_callers(chunk, given) for chunk in chunks]",
         new="chunks",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a caller's field is kept within an answer",
+        file="core/wire/fields.py",
+        old="    return _without_own(answer, own) if own else answer",
+        new="    return answer",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a caller's notes are kept under another name",
+        file="core/cache/writer.py",
+        old="        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):",
+        new="        if False:",
+        tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="what an answer says against itself is passed over",
+        file="core/policy/cacheability.py",
+        old="        return reason or next(filter(None, map(flaw, objects(body))), None)",
+        new="        return reason",
+        tests="tests/policy/test_dialects.py",
+    ),
+    Mutant(
+        name="a mapping that says that it failed is kept",
+        file="core/function.py",
+        old="    if is_error or flaw(rest):",
+        new="    if False:",
+        tests="tests/test_function.py",
+    ),
+    Mutant(
+        name="a lookup that only the events tell of is kept",
+        file="core/wire/responses.py",
+        old="        if self._looked_up and not any(",
+        new="        if False and not any(",
+        tests="tests/wire/test_responses.py",
+    ),
+    Mutant(
+        name="a response may end twice",
+        file="core/wire/responses.py",
+        old="            if self._last not in (None, response):",
+        new="            if False:",
+        tests="tests/wire/test_responses.py",
+    ),
+    Mutant(
+        name="what comes after the end of a stream is passed over",
+        file="core/wire/events.py",
+        old="            self.is_lost = self.is_lost or bool(self._MORE.search(rest))\n",
+        new="",
+        tests="tests/wire/test_events.py",
+    ),
+    Mutant(
+        name="an event that is no text ends the connection",
+        file="core/wire/events.py",
+        old="    except (msgspec.DecodeError, ValueError):",
+        new="    except msgspec.DecodeError:",
+        tests="tests/wire/test_events.py",
     ),
     Mutant(
         name="who asks anew takes tags away",
@@ -1146,6 +1287,13 @@ MUTANTS = (
         tests="tests/concurrency/test_background.py",
     ),
     Mutant(
+        name="a verdict of apart on a request that the answer is never served for is said to be in force",
+        file="core/entries/verdicts.py",
+        old="        if identity.scope != stored.entry.header.scope:\n",
+        new="        if False:\n",
+        tests="tests/entries/test_verdicts.py",
+    ),
+    Mutant(
         name="a forked child takes apart what its parent made",
         file="core/concurrency/background.py",
         old="        _inherited.append(dict(vars(owner)))\n",
@@ -1239,9 +1387,72 @@ MUTANTS = (
     Mutant(
         name="a named user shares what is in no known language",
         file="core/policy/ttl.py",
-        old='    return "" if languages().understands(prompt) else LANGUAGE\n',
-        new='    return ""\n',
+        old="    if not languages().understands(prompt):\n        return LANGUAGE\n",
+        new="",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
+    ),
+    Mutant(
+        name="a named user shares what only the surroundings know",
+        file="core/policy/ttl.py",
+        old='    if points(prompt, "" if is_code else matched):\n        return POINTING\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="the word of a program makes a text everybody's",
+        file="core/policy/ttl.py",
+        old='    return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""\n',
+        new='    return ""\n',
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="a capital makes a name of what the asker alone knows",
+        file="core/policy/pointing.py",
+        old=" or words[end - 1] in self.surroundings:\n",
+        new=":\n",
+        tests="tests/policy/test_pointing.py",
+    ),
+    Mutant(
+        name="a bare account noun is anybody's",
+        file="core/policy/languages.py",
+        old=", *_pairs(one), *_bare_nouns(one, english))",
+        new=", *_pairs(one))",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="money in money is no question of today",
+        file="core/policy/languages.py",
+        old='                _conversion(data["currencies"]),\n',
+        new="",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="who holds an office is kept for a day",
+        file="core/policy/ttl_rules.toml",
+        old="changing_facts = 21600\n",
+        new="changing_facts = 86400\n",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="tokens of a login proxy go to the provider",
+        file="core/wire/openai.toml",
+        old='"x-amzn-oidc-*", ',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="a star in front of a header's name is a letter",
+        file="core/wire/fields.py",
+        old='    if pattern.startswith("*"):\n        return name.endswith(pattern[1:])\n',
+        new="",
+        tests="tests/wire/test_fields.py",
+    ),
+    Mutant(
+        name="whom a login proxy names is nobody",
+        file="core/http/inbound.py",
+        old='    "x-forwarded-user",\n',
+        new="",
+        tests="tests/http/test_inbound.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1365,7 +1576,8 @@ MUTANTS = (
     Mutant(
         name="the parts of all calls of one index are one call",
         file="core/wire/assembly.py",
-        old='    if not _names_its_tool(fragment):\n        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
+        old="    if not _names_its_tool(fragment):\n"
+        '        raise UnclearStream("a fragment of a tool call has another id")\n    return None',
         new="    return latest",
         tests="tests/wire/test_assembly.py",
     ),
@@ -1396,6 +1608,13 @@ MUTANTS = (
         old='(?![\\w.-])", re.ASCII)',
         new='(?=;|$)", re.ASCII)',
         tests="tests/http/test_addresses.py",
+    ),
+    Mutant(
+        name="the answer to an earlier request is one to a later one",
+        file="core/http/protocol.py",
+        old="not self._answered.response_complete:\n            self._close()",
+        new="False:\n            self._close()",
+        tests="tests/http/test_protocol.py",
     ),
 )
 
@@ -1428,8 +1647,12 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> None:
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only mutants with one of these in their name")
+    wanted = parser.parse_args().words
     chosen = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    if not chosen:
+        parser.error("no mutant has such a name")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         survivors = [mutant.name for mutant, lived in zip(chosen, threads.map(survives, chosen), strict=True) if lived]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught")

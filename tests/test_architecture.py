@@ -63,7 +63,7 @@ TOWERS = {
         dashboard entries invalidations playground quality schedules
     """,
 }
-"""Rooms from the ground floor up, a floor a line. A room imports from lower floors only, never from its own.
+"""Rooms from the lowest layer up, a layer a line. A room imports from lower layers only, never from its own.
 
 `models` stands on `wire`: what an answer says depends on its wire form. `launcher` starts processes by their command
 lines, so it may stand low; `settings` knows no part that it configures, and only entry points and `bootstrap` read it.
@@ -154,8 +154,8 @@ def within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def floors(tower: str) -> dict[str, int]:
-    return {room: number for number, floor in enumerate(TOWERS[tower].strip().splitlines()) for room in floor.split()}
+def layers(tower: str) -> dict[str, int]:
+    return {room: number for number, layer in enumerate(TOWERS[tower].strip().splitlines()) for room in layer.split()}
 
 
 def room_of(module: str, tower: str) -> str:
@@ -164,16 +164,16 @@ def room_of(module: str, tower: str) -> str:
 
 @pytest.mark.parametrize("tower", TOWERS)
 def test_imports_go_down_only(tower):
-    floor = floors(tower)
+    layer = layers(tower)
     inside = {module: path for module, path in modules().items() if module.startswith(tower + ".")}
-    assert {room_of(module, tower) for module in inside} == set(floor), "the table lists the rooms of the tree"
+    assert {room_of(module, tower) for module in inside} == set(layer), "the table lists the rooms of the tree"
     up = [
         f"{module} imports {target}"
         for module, path in inside.items()
         for target in imported_modules(path)
         if within(target, tower)
         and (here := room_of(module, tower)) != (there := room_of(target, tower))
-        and (target == tower or floor[there] >= floor[here])
+        and (target == tower or layer[there] >= layer[here])
     ]
     assert up == []
 

@@ -11,6 +11,7 @@ import pytest
 import core
 from core import Settings
 from core.monitoring.alerts import ALERT_NAMES
+from core.settings.settings import variable
 from core.stores.redis.rights import acl_line
 from docs import identity as identity_page
 from docs import settings as settings_page
@@ -47,16 +48,14 @@ def test_every_section_of_the_settings_begins_with_a_setting():
 
 def test_the_readme_gives_defaults_as_they_are():
     rows = re.findall(r"^\| `((?:ENCORE|OPENAI)_\w+)` \| (.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    defaults = {
-        settings_page.variable(name): settings_page.default(field) for name, field in Settings.model_fields.items()
-    }
+    defaults = {variable(name): settings_page.default(field) for name, field in Settings.model_fields.items()}
     assert rows
     assert [(name, shown.strip()) for name, shown in rows] == [(name, defaults[name]) for name, _ in rows]
 
 
 @pages
 def test_no_setting_is_documented_that_does_not_exist(page):
-    known = {settings_page.variable(name) for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields}
     assert set(re.findall(r"\b(?:ENCORE|OPENAI)_[A-Z0-9_]+[A-Z0-9]\b", page.read_text())) <= known | ELSEWHERE
 
 

@@ -398,3 +398,47 @@ def test_equal_calls_at_once_are_one_call(is_async):
         assert {answer.result(120) for answer in answers} == {"answer"}
         assert sorted(answer.result().cached for answer in answers) == [False] + [True] * 7
     assert len(calls) == 1
+
+
+# What a mapping says of itself
+
+FAILED: tuple[dict[str, Any], ...] = (
+    *({"error": "over capacity"}, {"error": {"code": 1}}, {"Error": "x"}, {"errors": ["x"]}, {"exception": "x"}),
+    *({"status_code": 500}, {"status_code": 429}, {"success": False}, {"is_error": True}, {"status": "failed"}),
+    *({"finish_reason": "length"}, {"finish_reason": "content_filter"}, {"finish_reason": "MAX_TOKENS"}),
+    *({"finish_reason": "unheard-of"}, {"stop_reason": "max_tokens"}, {"incomplete_details": {"reason": "x"}}),
+    {"x_groq": {"error": "x"}},
+)
+
+
+@pytest.mark.parametrize("report", FAILED, ids=str)
+def test_a_mapping_that_says_that_it_failed_is_returned_and_not_kept(cache, report):
+    asked: list[str] = []
+
+    def ask(prompt: str, model: str) -> dict[str, Any]:
+        asked.append(prompt)
+        return {"response": "Half of it", **report}
+
+    for _ in range(2):
+        result = cached_llm_call(cache, ask, "How old are you?", "gpt-4o")
+        assert result["response"] == "Half of it"
+        assert not result["cached"]
+        assert report.items() <= result.items()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        *({"error": None}, {"status_code": 200}, {"finish_reason": "stop"}, {"finish_reason": "end_turn"}),
+        *({"finish_reason": None}, {"success": True}, {"sources": ["page"]}, {"code": "print(1)", "message": "ours"}),
+        *({"detail": "more"}, {"status": "done"}, {"stop_reason": "end_turn"}),
+    ],
+    ids=str,
+)
+def test_a_mapping_that_says_that_all_is_well_is_kept(cache, report):
+    def ask(prompt: str, model: str) -> dict[str, Any]:
+        return {"response": "All of it", **report}
+
+    cached_llm_call(cache, ask, "How old are you?", "gpt-4o")
+    assert cached_llm_call(cache, ask, "How old are you?", "gpt-4o")["cached"]

@@ -287,7 +287,9 @@ def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(tmp_pa
         lines = dict(line.split(maxsplit=1) for line in run.said)
         assert re.fullmatch(rf"http://{re.escape(at)}:\d+", lines["console"])
         assert re.fullmatch(rf"http://{re.escape(at)}:\d+/v1", lines["gateway"])
-        assert lines["redis"] == f"unix://:***@{quote(str(home))}/redis.sock"
+        of_file = f"unix://:***@{quote(str(home))}/redis.sock"
+        # A path that is too long for a socket gives way to a port.
+        assert lines["redis"] == of_file or re.fullmatch(r"redis://:\*\*\*@127\.0\.0\.1:\d+/0", lines["redis"])
         assert lines["model"].startswith("demo")
         assert status_of(f"{lines['console']}/_stcore/health") == 200
         assert status_of(f"{lines['gateway'].removesuffix('/v1')}/healthz") == 200

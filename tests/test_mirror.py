@@ -62,6 +62,7 @@ ELSEWHERE = {
     "core/keys/names.py": "tests/keys/test_identity.py",
     "core/keys/normalization.py": "tests/keys/test_identity.py",
     "core/keys/parts.py": "tests/entries/test_explanation.py",
+    "core/keys/phrases.py": "tests/keys/test_plain.py",
     "core/lazy.py": "tests/test_architecture.py",
     "core/metrics/summary.py": "tests/metrics/test_cache_metrics.py",
     "core/providers/base.py": "tests/providers/test_providers.py",

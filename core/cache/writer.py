@@ -27,7 +27,7 @@ from ..models import (
 )
 from ..stores import StoredAs, Write, codec
 from ..text import without_text
-from ..wire import can_be_streamed, without_callers
+from ..wire import can_be_streamed, repeats_caller, without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -124,13 +124,17 @@ class Writer:
             cost_usd=self._outcomes.cost(call.request, completion),
             latency_ms=call.provider_ms(),
         )
+        body = without_callers(completion.body, given)
+        chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]
+        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):
+            return policy.REPEATS_CALLER
         return CacheEntry(
             header=header,
             prompt=identity.prompt,
             tags=tags,
             ttl_class=call.ttl.ttl_class,
-            body=without_callers(completion.body, given),
-            chunks=None if chunks is None else [without_callers(chunk, given) for chunk in chunks],
+            body=body,
+            chunks=chunks,
             parts=pack(identity.parts),
         )
 

@@ -95,7 +95,9 @@ def _summary_words(summary: Summary, window: float) -> str:
 @namespace_option
 @click.option("--model", help="The model the request names; else ENCORE_DEFAULT_MODEL.")
 @click.option("--system", help="A system message before the prompt.")
-@click.option("--strategy", type=click.Choice([strategy.value for strategy in CacheStrategy]), help="Dearest lookup.")
+@click.option(
+    "--strategy", type=click.Choice([strategy.value for strategy in CacheStrategy]), help="How far a lookup may go."
+)
 @click.option("--user", help="Who asks: part of the identity of personal questions.")
 def get(
     shell: Shell,

@@ -63,7 +63,11 @@ def replay(
         planned=planned,
     )
     with click.progressbar(
-        length=planned, label="Asking", file=sys.stderr, item_show_func=lambda shown: shown or "", hidden=shell.as_json
+        length=planned,
+        label="Asking",
+        file=sys.stderr,
+        item_show_func=lambda shown: shown or "",
+        hidden=shell.as_json or not sys.stderr.isatty(),
     ) as bar:
         shown = 0
         for last in progress:

@@ -29,7 +29,7 @@ def wrong(shell: Shell, key: str, namespace: str | None, question: str | None) -
 @click.argument("key")
 @click.argument("question")
 @namespace_option
-@click.option("--model", help="The model the question's request names; else ENCORE_DEFAULT_MODEL.")
+@click.option("--model", help="The model the question's request names; else that of the stored answer.")
 @click.option("--system", help="A system message before the question.")
 @click.option("--user", help="Who asks: part of the identity of personal questions.")
 def apart(
@@ -43,15 +43,16 @@ def apart(
 ) -> int:
     """Call the answer at KEY wrong for QUESTION only: it stays for the question that it was given to.
 
-    The request is made of the options; the answer is never served for it again.
+    The request is made of the options; the answer is never served for it again. What else the stored answer was asked
+    for with, such as a system message, is to be given too.
     """
+    verdicts, where = shell.shared.verdicts, shell.namespace(namespace)
     messages = [{"role": "system", "content": system}] if system else []
     request = ChatRequest.from_openai(
-        model=model or shell.model(), messages=[*messages, {"role": "user", "content": question}]
+        model=model or verdicts.stored(where, key).entry.header.model,
+        messages=[*messages, {"role": "user", "content": question}],
     )
-    verdict = shell.shared.verdicts.apart(
-        shell.namespace(namespace), key, request, Controls(user=user), actor=shell.trail
-    )
+    verdict = verdicts.apart(where, key, request, Controls(user=user), actor=shell.trail)
     return _answer(shell, verdict)
 
 

@@ -10,8 +10,9 @@ import msgspec
 from pydantic import SecretStr
 
 from ..access import Role
-from ..settings import Settings
+from ..settings import Settings, unknown_settings, variable
 from ..text import HIDDEN, looks_secret, masked, redacted
+from .findings import Finding, Level
 
 
 class EffectiveSetting(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,11 +28,18 @@ def effective_settings(settings: Settings) -> Iterator[EffectiveSetting]:
     """All settings in the order they are documented in."""
     for name, field in Settings.model_fields.items():
         yield EffectiveSetting(
-            variable=name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}",
+            variable=variable(name),
             value=_shown(name, getattr(settings, name)),
             is_set=name in settings.model_fields_set,
             description=field.description or "",
         )
+
+
+def setting_findings() -> Iterator[Finding]:
+    """Whether a variable is set that is no setting."""
+    if unknown := unknown_settings():
+        remedy = "Correct the name, or unset it; docs/settings.md has them all."
+        yield Finding(area="settings", level=Level.WARNING, text=unknown, remedy=remedy)
 
 
 def _shown(name: str, value: Any) -> str:

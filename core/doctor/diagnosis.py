@@ -10,7 +10,7 @@ import msgspec
 from ..bootstrap import Services, queue_url, redis_url
 from ..errors import CacheError, NotPermitted
 from ..text import masked
-from .configuration import EffectiveSetting, effective_settings
+from .configuration import EffectiveSetting, effective_settings, setting_findings
 from .findings import Finding, Level
 from .forgone import forgone_findings
 from .invalidations import invalidation_findings
@@ -46,7 +46,9 @@ def diagnose(services: Services, *, now: float | None = None, outside: Iterable[
     settings = services.settings
     at = services.clock() if now is None else now
     cache_url = redis_url(settings)
-    is_reached, findings = _checked("redis", cache_url, lambda: cache_findings(services))
+    findings = list(setting_findings())
+    is_reached, found = _checked("redis", cache_url, lambda: cache_findings(services))
+    findings += found
     if is_reached or settings.queue_redis_url is not None:
         findings += _checked("queue", queue_url(settings), lambda: queue_findings(services))[1]
     findings += outside_findings(services) if outside is None else outside

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from redis import Redis
 
-from ..bootstrap import Services
+from ..bootstrap import Services, redis_url
 from ..errors import NotPermitted
 from ..monitoring import HeaderBoard, NamedHeader, Why, enough_seconds
 from ..stores import Persistence, StoreInfo
-from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, has_older, losses, remedy, wrong_clocks
+from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, embedded, has_older, losses, remedy, wrong_clocks
 from ..text import share
 from .findings import Finding, Level
 
@@ -60,7 +60,12 @@ def cache_findings(services: Services) -> Iterator[Finding]:
     yield from _cluster_findings(info)
     yield from rights_findings(info.missing_rights, info.user)
     yield from distance_findings(milliseconds, 1000 * settings.redis_timeout_seconds)
-    yield from info_findings(info, replicas=settings.invalidation_replicas, synced=settings.invalidation_synced)
+    yield from info_findings(
+        info,
+        replicas=settings.invalidation_replicas,
+        synced=settings.invalidation_synced,
+        own=embedded.running_url(settings.home) == redis_url(settings),
+    )
     yield from _clock_findings(services, info)
     yield from _border_findings(services.redis)
 
@@ -169,15 +174,16 @@ def _clock_finding(machine: str, ahead: float) -> Finding:
     )
 
 
-def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False) -> Iterator[Finding]:
+def info_findings(info: StoreInfo, *, replicas: int = 0, synced: bool = False, own: bool = False) -> Iterator[Finding]:
     """Findings on a Redis, given its info. Pure.
 
-    `replicas` is the number of replicas that must have each invalidation; `synced`: its disk must have it too.
+    `replicas` is the number of replicas that must have each invalidation; `synced`: its disk must have it too. `own`:
+    it is the one that `make run` started.
     """
     product = info.product or "Redis"
     version = _version(info.version)
     if version is not None:
-        yield from _version_findings(product, info.version, version)
+        yield from _version_findings(product, info.version, version, own=own)
     yield from _memory_findings(info)
     yield from _write_findings(info)
     yield from _promise_findings(info, version, replicas=replicas, synced=synced)
@@ -266,7 +272,7 @@ def _version(text: str) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def _version_findings(product: str, text: str, version: tuple[int, int, int]) -> Iterator[Finding]:
+def _version_findings(product: str, text: str, version: tuple[int, int, int], *, own: bool) -> Iterator[Finding]:
     if version < OLDEST_VERSION:
         yield Finding(
             area="redis",
@@ -281,7 +287,10 @@ def _version_findings(product: str, text: str, version: tuple[int, int, int]) ->
             area="redis",
             level=Level.WARNING,
             text=f"{product} {text} has known holes: {', '.join(holes)}.",
-            remedy="Upgrade it, unless its packager has patched it; let nobody but Encore connect to it until then.",
+            remedy="`make run` started it for your user alone: that will do for a trial. A newer redis-server on the "
+            "PATH is taken in its place; in production name a server in ENCORE_REDIS_URL."
+            if own
+            else "Upgrade it, unless its packager has patched it; let nobody but Encore connect to it until then.",
         )
 
 

@@ -7,12 +7,13 @@ import msgspec
 from ..access import Acting, Action
 from ..bans import Criteria
 from ..cache import LLMCache
-from ..errors import CacheError, InvalidInput
+from ..errors import CacheError, InvalidInput, NotFound
 from ..invalidation import CacheInvalidator, Invalidation
 from ..models import NO_CONTROLS, ChatRequest, Controls
 from ..semantic.quality import Evidence, pair_id
 from ..stores import Store
-from .listing import find_entry
+from .explanation import differences_from_entry, explain
+from .listing import FoundEntry, find_entry
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,15 +43,15 @@ class Verdicts:
 
         `question` is what it was served for when that was near the stored question: the two are labelled as different,
         and stay so when the answer is brought back. A label that fails is in the verdict, since the answer is hidden.
+        Raises NotFound when nothing is stored at the key.
         """
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.INVALIDATE)
-        stored = None
         if question is not None:
             trail.require(Action.LABEL)
-            stored = find_entry(self._store, namespace, key)
+        stored = self.stored(namespace, key)
         hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=key), actor=trail)
-        if question is None or stored is None or stored.entry.prompt == question:
+        if question is None or stored.entry.prompt == question:
             return Verdict(hidden=hidden)
         try:
             self._evidence.call_different(namespace, pair_id(namespace, question, stored.entry.prompt), actor=trail)
@@ -63,15 +64,13 @@ class Verdicts:
     ) -> Verdict:
         """Labels a request's question and the one stored at a readable key as different; the answer stays.
 
-        What leads from the request's own wording to the answer is hidden. Raises InvalidInput when nothing is stored at
-        the key, when its question is the request's own, and for a request that has none or bypasses the cache.
+        What leads from the request's own wording to the answer is hidden. Raises NotFound when nothing is stored at the
+        key, and InvalidInput when its question is the request's own, when the requests differ in more than the
+        question, so that the answer is never served for it, and for a request that has none or bypasses the cache.
         """
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.INVALIDATE, Action.LABEL)
-        Criteria(namespace=namespace, key=key)  # a key that cannot be is said to be none
-        stored = find_entry(self._store, namespace, key)
-        if stored is None:
-            raise InvalidInput("key", "the stored answer is gone already")
+        stored = self.stored(namespace, key)
         controls = msgspec.structs.replace(controls, namespace=namespace)
         keyed = self._cache.identify(request, controls).keyed
         if keyed is None:
@@ -81,6 +80,18 @@ class Verdicts:
             raise InvalidInput("question", "give the question for which the answer is wrong")
         if identity.key == stored.key or identity.prompt == stored.entry.prompt:
             raise InvalidInput("key", "this answer was given to the question itself; call it wrong instead")
+        if identity.scope != stored.entry.header.scope:
+            apart = differences_from_entry(explain(self._cache, request, controls), stored.entry)
+            names = ", ".join(part.name for part in apart if not part.name.startswith("prompt"))
+            raise InvalidInput("request", f"the stored answer is never served for it: they differ in {names}")
         self._evidence.call_different(namespace, pair_id(namespace, identity.prompt, stored.entry.prompt), actor=trail)
         hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=identity.key), actor=trail)
         return Verdict(hidden=hidden, labelled=True)
+
+    def stored(self, namespace: str, key: str) -> FoundEntry:
+        """The entry at a readable key. Raises InvalidInput for what is no key, NotFound when nothing is stored."""
+        Criteria(namespace=namespace, key=key)
+        stored = find_entry(self._store, namespace, key)
+        if stored is None:
+            raise NotFound(f"no answer is stored at this key in the namespace {namespace}")
+        return stored

@@ -40,6 +40,7 @@ from .exchange import PlainStreams
 from .headers import divided
 from .inbound import (
     AT_ONCE_BYTES,
+    DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
     Inbound,
@@ -57,8 +58,6 @@ from .upstream import base_below, patience, timeout, trouble, upstream_client, u
 
 logger = logging.getLogger("encore.gateway")
 
-DEEPEST: Final = 100
-"""JSON nested deeper is refused."""
 AGAIN_BYTES: Final = 65_536
 """A longer body for a path that is not cached is passed on as it comes, and cannot be sent again."""
 NO_NAMESPACE: Final = "no-namespace"

@@ -25,18 +25,49 @@ AT_ONCE_BYTES: Final = 100_000
 """A longer body is read, and looked up, on a thread: others shall not wait for it."""
 MOST_VALUES: Final = 100_000
 """Values in the JSON of a request: with more it passes as it is."""
+DEEPEST: Final = 100
+"""JSON nested deeper is refused."""
 
 _CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
 _DEPLOYMENT: Final = re.compile(r"/deployments/((?!\.{1,2}\Z)[\w.-]{1,200})", re.ASCII)
-# Headers in which chat frontends and tracing tools name the person who asks, as of 2026-11. They are sent on and not in
-# the key, so a provider may answer by them. Headers that name a customer or a session are not a person's.
+# Headers in which chat frontends, tracing tools and then login proxies name the person who asks, as of 2026-11, the
+# closest to the person first: a frontend may be a proxy's user itself. What the proxies say is not sent on; the others
+# are, and are not in the key, so a provider may answer by them. A customer may be many people; a session names nobody.
 _USER_HEADERS: Final = (
     "x-openwebui-user-id",
     "x-openwebui-user-email",
+    "x-librechat-user-id",
+    "x-librechat-user-email",
     "x-litellm-end-user-id",
     "helicone-user-id",
     "langfuse_user_id",
+    "x-auth-request-email",
+    "x-auth-request-user",
+    "x-forwarded-email",
+    "x-forwarded-user",
+    "x-forwarded-preferred-username",
+    "cf-access-authenticated-user-email",
+    "x-goog-authenticated-user-email",
+    "x-goog-authenticated-user-id",
+    "x-amzn-oidc-identity",
+    "x-ms-client-principal-id",
+    "x-ms-client-principal-name",
+    "tailscale-user-login",
+    "x-authentik-username",
+    "x-pomerium-claim-email",
+    "x-webauth-user",
+    "x-vouch-user",
+    "x-consumer-username",
+    "x-authenticated-user",
+    "x-auth-user",
+    "x-remote-user",
+    "remote-user",
+    "x-user-id",
+    "x-user-email",
+    "x-user",
+    "x-username",
+    "x-litellm-customer-id",
 )
 _RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})", re.ASCII)
 
@@ -169,7 +200,7 @@ def _credential(headers: Mapping[str, str]) -> bytes:
 
 
 def _user_in(headers: Mapping[str, str]) -> str:
-    """The user whom a chat frontend or a tracing tool names; empty without one."""
+    """The user whom a chat frontend, a tracing tool or a login proxy names; empty without one."""
     return next((headers[name][:LONGEST_USER] for name in _USER_HEADERS if headers.get(name)), "")
 
 

@@ -1,7 +1,7 @@
 """What makes two requests the same: identity, normal form, the parts of a scope, names in Redis. Pure."""
 
 from . import names
-from .callables import Unnameable, function_name, readable_name, texts_of
+from .callables import Unnameable, function_name, readable_name
 from .identity import (
     Identity,
     Unkeyable,
@@ -20,14 +20,16 @@ from .names import (
     parse_readable_key,
     readable_key,
 )
-from .normalization import TextKind, normalize
+from .normalization import normalize
 from .parts import NONE, Part, pack, parts_of, shown, unpack
+from .phrases import TextKind
 from .plain import PLAIN_FUNCTION, is_plain_function, kind_of, spaced
+from .reach import reach_of
 
 __all__ = [
     "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN",
     "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
     "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalized_digest", "pack",
-    "parse_readable_key", "parts_of", "readable_key", "readable_name", "response_digest", "scope_parts", "shown",
-    "spaced", "texts_of", "unpack",
+    "parse_readable_key", "parts_of", "reach_of", "readable_key", "readable_name", "response_digest", "scope_parts",
+    "shown", "spaced", "unpack",
 ]  # fmt: skip

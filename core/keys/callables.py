@@ -25,9 +25,6 @@ MOST_VALUES: Final = 1000
 DEEPEST: Final = 10
 """How many values a function may be made with, and how deep they may lie, before it counts as one without a name."""
 
-UNSEEN: Final = "more than was looked at"
-"""The text that stands for those of a function that holds more values than are looked at."""
-
 _PLAIN = (str, bytes, int, float, bool, type(None))
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
@@ -50,47 +47,6 @@ def function_name(function: Callable[..., Any]) -> str:
     except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise Unnameable(type(function).__name__) from error
     return f"{readable_name(function)} {digest}"
-
-
-def texts_of(function: Callable[..., Any]) -> Iterator[str]:
-    """The texts to be seen of a function: the words of its name, what it was made with, the constants of its code.
-
-    Not every text that it may use: what it reads from globals or from other objects is not seen.
-    """
-    own_name = readable_name(function).rpartition("<locals>.")[2].split(".")[-2:]
-    yield from " ".join(own_name).replace("_", " ").split()
-    waiting: list[Any] = [function]
-    for _ in range(MOST_VALUES):
-        if not waiting:
-            return
-        match waiting.pop():
-            case str() as text:
-                yield text
-            case functools.partial() as made:
-                waiting += [made.func, *made.args, *made.keywords.values()]
-            case types.MethodType() as method:
-                waiting += [method.__func__, *getattr(method.__self__, "__dict__", {}).values()]
-            case types.FunctionType() as plain:
-                documentation = plain.__doc__
-                waiting += [text for text in plain.__code__.co_consts if text != documentation]
-                waiting += [*(plain.__defaults__ or ()), *(plain.__kwdefaults__ or {}).values()]
-                waiting += [cell.cell_contents for cell in plain.__closure__ or () if _is_set(cell)]
-            case tuple() | list() as several:
-                waiting += several
-            case dict() as several:
-                waiting += several.values()
-            case made if callable(made) and not isinstance(made, type | types.BuiltinFunctionType):
-                waiting += [vars(type(made)).get("__call__"), *getattr(made, "__dict__", {}).values()]
-            case _:
-                continue
-    yield UNSEEN
-
-
-def _is_set(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
 
 
 def readable_name(function: Callable[..., Any]) -> str:

@@ -17,7 +17,8 @@ import msgspec
 
 from ..models import ChatRequest
 from .names import FORM, readable_key
-from .normalization import TextKind, is_literal, normalize, normalize_loosely
+from .normalization import is_literal, normalize, normalize_loosely
+from .phrases import TextKind
 from .plain import kind_of_request
 
 _FORM = b"encore-%d" % FORM

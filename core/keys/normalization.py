@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
+from functools import cache, lru_cache
 
 from ..text import is_stream_safe, nfc
+from .phrases import SENTENCE_END, Openings, TextKind, rules_data, words_of
 
 _STOP_WORDS = frozenset(
     {
@@ -37,15 +38,13 @@ _ABOUT_CASE = re.compile(r"(?:upper|lower)[ -]?case|capital(?:i[sz]| letter)|pun
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
+_PARTS = re.compile(r"[^\W\d_]+")
+
+
+_AROUND = ".,!?;()'’…"
+
+
 _VOWELS = frozenset("aeiouy")
-
-
-class TextKind(StrEnum):
-    """What a user's text is: only a question and an order are folded, each in its own way."""
-
-    QUESTION = "question"
-    ORDER = "order"
-    MATERIAL = "material"
 
 
 _CLOSING = {TextKind.QUESTION: "?？؟", TextKind.ORDER: ".!…。！।"}
@@ -64,8 +63,8 @@ def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> s
     Material is itself, but for Unicode NFC (a text that is not stream-safe has no normal form) and outer white space.
     Of a question and an order white-space runs, case and the mark that it usually ends in are folded too; a text with
     any sign of code, data or quotation keeps them: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay
-    apart. Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`), unless the whole text is in
-    capitals.
+    apart. Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`, `Turkey`), unless the whole text
+    is in capitals. In another language than English, where case tells `Sie` from `sie`, only the first word is folded.
     """
     if not is_stream_safe(text):
         return ""
@@ -80,10 +79,10 @@ def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
     if not is_stream_safe(text):
         return ""
     bare = nfc(text).strip()
-    return bare if _LITERAL.search(bare) else _fold(bare, _ANY_CLOSING, strip_stop_words=strip_stop_words)
+    return bare if _LITERAL.search(bare) else _fold(bare, _ANY_CLOSING, strip_stop_words=strip_stop_words, loosely=True)
 
 
-def _fold(text: str, closing: str, *, strip_stop_words: bool) -> str:
+def _fold(text: str, closing: str, *, strip_stop_words: bool, loosely: bool = False) -> str:
     folded = text
     if "  " in folded or not folded.isprintable():
         folded = " ".join(folded.split())
@@ -92,7 +91,12 @@ def _fold(text: str, closing: str, *, strip_stop_words: bool) -> str:
         return ""
     lowered = folded.lower()
     if lowered != folded and not _asks_about_case(lowered):
-        folded = nfc(lowered if _is_shouted(folded) else _fold_case(folded, lowered))
+        if loosely:
+            folded = nfc(lowered)
+        elif folded[1:] == lowered[1:]:  # the usual case: one capital, where the sentence begins
+            folded = nfc(_fold_first(folded))
+        else:
+            folded = nfc(_fold_case(folded, lowered))
     if strip_stop_words:
         folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
     return folded
@@ -126,16 +130,62 @@ def _is_shouted(text: str) -> bool:
 
 
 def _fold_case(text: str, lowered: str) -> str:
+    if not _is_english(lowered):
+        return _fold_first(text)
+    first, *rest = words = text.split(" ")
+    if _is_shouted(text):
+        return text if any(map(_keeps_case, words)) else lowered
+    if _has_both_cases([first.lower(), *rest]):
+        return text
+    return " ".join([_fold_word(first, first=True), *(word if word.islower() else _fold_word(word) for word in rest)])
+
+
+def _fold_first(text: str) -> str:
+    """The text with a small letter at its beginning, where only that is a capital in the first word."""
     first, space, rest = text.partition(" ")
-    if text[1:] != lowered[1:]:  # else the usual case: one capital, where the sentence begins
-        rest = " ".join([word if word.islower() else _fold_word(word, first=False) for word in rest.split(" ")])
-    return _fold_word(first, first=True) + space + rest
+    begin = next((index for index, letter in enumerate(first) if letter.isalpha()), 0)
+    after = first[begin + 1 :]
+    return _fold_word(first, first=True) + space + rest if after == after.lower() else text
 
 
-def _fold_word(word: str, *, first: bool) -> str:
+@lru_cache(maxsize=4096)
+def _is_english(lowered: str) -> bool:
+    """Whether each sentence opens as a question or an order in English."""
+    sentences = SENTENCE_END.split(lowered.replace("’", "'"))
+    return all(_english().kind(words_of(sentence)) for sentence in sentences if sentence.strip())
+
+
+@cache
+def _english() -> Openings:
+    return Openings([rules_data()["languages"]["en"]])
+
+
+@cache
+def _cased() -> frozenset[str]:
+    return frozenset(rules_data()["case"]["words"].split())
+
+
+def _keeps_case(word: str) -> bool:
+    """Whether a word is another one with a capital: Turkey and turkey, Windows and windows."""
+    return any(
+        part in _cased()
+        or (len(part) > 4 and (part.removesuffix("s") in _cased() or part.removesuffix("es") in _cased()))
+        for part in _PARTS.findall(word.lower())
+    )
+
+
+def _has_both_cases(words: list[str]) -> bool:
+    """Whether a text has a word in two spellings, so that their difference may be what is asked about."""
+    bare = {"i" if word == "I" else word for word in (word.strip(_AROUND) for word in words)}
+    return len(bare) != len({word.lower() for word in bare})
+
+
+def _fold_word(word: str, *, first: bool = False) -> str:
     lowered = word.lower()
     if lowered == word or lowered.startswith(("i'", "i’")):
         return lowered
+    if not first and _keeps_case(word):
+        return word
     letters = word if word.isalpha() else "".join(filter(str.isalpha, word))
     if len(letters) == 1:
         return lowered if letters == "I" or (first and letters == "A") else word

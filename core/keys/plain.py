@@ -7,16 +7,15 @@ count. The rules are data, `plain_texts.toml`, checked when they are loaded; wha
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from ..models import FUNCTION_ENDPOINT, ChatRequest
 from ..text import nfc
-from .normalization import TextKind
+from .phrases import SENTENCE_END, Openings, Phrases, TextKind, Words, rules_data, words_of
+from .reach import Reach
 
 PLAIN_FUNCTION = "llm_function_is_plain"
 """The name in `unkeyed` by which `cached_llm_call` says that a function has nothing about it that may instruct."""
@@ -24,15 +23,25 @@ LONGEST = 300
 """Characters of a question or an order; what is longer brings material with it."""
 LONGEST_INSTRUCTION = 2000
 REMEMBERED = 4096
-MOST_INTROS = 4
 LONGEST_NAME = 4
 LONGEST_DATE = 5
 
 _SYSTEM_ROLES = ("system", "developer")
 _TEXT_ONLY = {"type": "text"}
-_SENTENCE_END = re.compile(r"(?<![.!?…؟])[.!?…؟]++(?=\s|$)|[。！？।]+|\n+")
-_AROUND = ",、，;:()¿¡'’*-–—"
-_MARKED = re.compile(f"[{re.escape(_AROUND)}]")
+_GAP = re.compile(r"\s\s")  # only in a text that is worked on does anyone count blanks
+_NAME_PARTS = re.compile(r"[a-z]+")
+_TASK_ENDS = ("ing", "ings", "ion", "ions", "ment", "ments", "izer", "iser")
+_DATE_WORD = re.compile(
+    r"""(?: \d{1,4} (?: st | nd | rd | th )?
+      | \d{1,4} [-/.] \d{1,2} (?: [-/.] \d{1,4} )? (?: t \d\d:\d\d (?: :\d\d )? z? )?
+      | \d{1,2} :\d\d (?: :\d\d )? (?: am | pm | z )? | \d{1,2} (?: am | pm )
+      | am | pm | utc | gmt | [cew]est | [cemp][sd]?t
+      | jan | feb | mar | apr | jun | jul | aug | sept? | oct | nov | dec | mon | tue | wed | thu | fri | sat | sun
+      | january | february | march | april | may | june | july | august | september | october | november | december
+      | (?: mon | tues | wednes | thurs | fri | satur | sun ) day | the | of | at
+    )""",
+    re.VERBOSE,
+)
 
 
 def kind_of_request(
@@ -49,6 +58,8 @@ def kind_of_request(
     if request.endpoint == FUNCTION_ENDPOINT and not request.unkeyed.get(PLAIN_FUNCTION):
         return TextKind.MATERIAL
     rules = _rules()
+    if rules.works_on_texts(request.model):
+        return TextKind.MATERIAL
     for message in request.messages[:-1]:
         if message.get("role") not in _SYSTEM_ROLES or message.keys() - {"role", "content", "type"}:
             return TextKind.MATERIAL
@@ -62,10 +73,17 @@ def kind_of_request(
     return kind
 
 
-def is_plain_function(texts: Iterable[str]) -> bool:
-    """Whether nothing that can be seen of a function says what it has a model do: single words, and plain forms."""
+def is_plain_function(reach: Reach | None) -> bool:
+    """Whether all that a function can reach is seen, and none of it says what it has a model do.
+
+    Its names are of words known to say nothing of that, its texts single words and plain forms.
+    """
     rules = _rules()
-    return all(rules.is_word(text) or is_plain_instruction(text) for text in texts)
+    return (
+        reach is not None
+        and reach.names <= rules.plain_names
+        and all(rules.is_word(text) or is_plain_instruction(text) for text in reach.texts)
+    )
 
 
 def kind_of(text: str) -> TextKind:
@@ -110,68 +128,11 @@ def is_plain_instruction(text: str) -> bool:
 
 @lru_cache(maxsize=REMEMBERED)
 def _is_plain_instruction(text: str) -> bool:
-    sentences = _SENTENCE_END.split(nfc(text).replace("’", "'"))
+    sentences = SENTENCE_END.split(nfc(text).replace("’", "'"))
     return all(_rules().instructs(sentence) for sentence in sentences if sentence.strip())
 
 
 # The rules, compiled
-
-
-class _Words:
-    """Words, and beginnings of words where one ends in *."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        words = list(words)
-        self._whole = frozenset(word for word in words if not word.endswith("*"))
-        beginnings = [word[:-1] for word in words if word.endswith("*")]
-        self._shortest = min(map(len, beginnings), default=1)
-        self._beginnings: dict[str, tuple[str, ...]] = {}
-        for beginning in beginnings:
-            first = beginning[: self._shortest]
-            self._beginnings[first] = (*self._beginnings.get(first, ()), beginning)
-
-    def __contains__(self, word: str) -> bool:
-        if word in self._whole:
-            return True
-        beginnings = self._beginnings.get(word[: self._shortest])
-        return beginnings is not None and word.startswith(beginnings)
-
-
-class _Place:
-    """One place of a phrase: one of some words, none of them, or any word."""
-
-    __slots__ = ("refused", "words")
-
-    def __init__(self, place: str) -> None:
-        self.refused = place.startswith("!") or place == "*"
-        self.words = frozenset(place.removeprefix("!").split("|"))
-
-    def takes(self, word: str) -> bool:
-        return (word in self.words) is not self.refused
-
-
-class _Phrases:
-    """Phrases by their first word."""
-
-    def __init__(self, phrases: Iterable[str]) -> None:
-        self._by_word: dict[str, list[list[_Place]]] = {}
-        for phrase in phrases:
-            first, *rest = map(_Place, phrase.split())
-            for word in first.words:
-                self._by_word.setdefault(word, []).append(rest)
-
-    def end(self, words: Sequence[str]) -> int:
-        """How many words a phrase takes that stands at the beginning; 0 for none."""
-        if not words:
-            return 0
-        for places in self._by_word.get(words[0], ()):
-            if len(places) < len(words):
-                for place, word in zip(places, words[1:], strict=False):
-                    if not place.takes(word):
-                        break
-                else:
-                    return len(places) + 1
-        return 0
 
 
 class _Form:
@@ -241,6 +202,8 @@ def _special_ends(special: str, begin: int, words: Sequence[str], names: Sequenc
                 return
             yield end
         else:
+            if _DATE_WORD.fullmatch(words[end - 1]) is None:
+                return
             has_digit = has_digit or any(map(str.isdigit, words[end - 1]))
             if has_digit:
                 yield end
@@ -262,17 +225,18 @@ class _Rules:
         self._forms = [_Form(form, lists) for form in data["instructions"]["forms"]]
         self._whole = frozenset(data["instructions"]["whole"])
         self._tongues = frozenset(lists["language"])
-        self._intros = frozenset(all_of("intros"))
-        self._alone = frozenset(all_of("alone"))
-        self._questions = _Phrases(all_of("questions"))
-        self._asks = _Phrases(all_of("asks"))
-        self._requests = _Phrases(all_of("requests"))
-        self._orders = _Phrases(all_of("orders"))
+        self.plain_names = frozenset(data["functions"]["names"])
+        self._openings = Openings(languages)
         self._begins = tuple(all_of("begins"))
         self._ends = tuple(all_of("ends"))
         self._order_begins = tuple(all_of("order_begins"))
         self._order_ends = tuple(all_of("order_ends"))
-        self._material = _Words(all_of("material"))
+        self._material = Words(all_of("material"))
+        self._about_texts = Phrases(all_of("about_texts"))
+        self._tasks = Words(data["instructions"]["tasks"])
+        self._bodies = frozenset(data["instructions"]["bodies"])
+        self._models = Words(data["models"]["words"])
+        self._model_pieces = tuple(data["models"]["pieces"])
         self._signs = re.compile("|".join(map(re.escape, all_of("signs"))))
 
     def allows(self, name: str, value: Any) -> bool:
@@ -287,17 +251,34 @@ class _Rules:
 
     def is_word(self, text: str) -> bool:
         """Whether a text is one word at most, and none about texts."""
-        words = _words(text.lower())
-        return len(words) <= 1 and not self._has_material(words)
+        lowered = text.lower()
+        parts = lowered.replace("_", " ").split()
+        if "{" in text or len(lowered.split()) > 1:
+            return False  # what is formatted may read an attribute
+        return self._tongues.isdisjoint(parts) and not self._has_material(parts)
+
+    def works_on_texts(self, model: str) -> bool:
+        """Whether a model's name says that it was made to do something with texts, or trained by someone."""
+        lowered = model.lower()
+        return any(piece in lowered for piece in self._model_pieces) or any(
+            word in self._models for word in _NAME_PARTS.findall(lowered)
+        )
+
+    def _is_task(self, lowered: str) -> bool:
+        """Whether a word in a name may say what is done with a text."""
+        return lowered in self._tasks or (lowered.endswith(_TASK_ENDS) and lowered not in self._bodies)
 
     def instructs(self, sentence: str) -> bool:
         """Whether a sentence of a system text is plain."""
-        given = _words(sentence)
+        given = words_of(sentence)
         words = [word.lower() for word in given]
         if " ".join(sentence.lower().split()) in self._whole:
             return True
         names = [
-            (word[0].isupper() or word[0].isdigit()) and lowered not in self._material and lowered not in self._tongues
+            (word[0].isupper() or word[0].isdigit())
+            and lowered not in self._material
+            and lowered not in self._tongues
+            and not self._is_task(lowered)
             for word, lowered in zip(given, words, strict=True)
         ]
         return any(form.matches(words, names) for form in self._forms)
@@ -305,8 +286,8 @@ class _Rules:
     def kind(self, text: str) -> TextKind:
         """What a text is: each of its sentences must be plain, the last one says what it is."""
         kind = TextKind.MATERIAL
-        if self._quoting.isdisjoint(text):
-            for sentence in _SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
+        if self._quoting.isdisjoint(text) and _GAP.search(text.strip()) is None:
+            for sentence in SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
                 if sentence := sentence.strip():
                     found = self._kind_of_sentence(sentence)
                     if found is None:
@@ -326,30 +307,11 @@ class _Rules:
 
     def _kind_of_sentence(self, sentence: str) -> TextKind | None:
         """What a sentence is, given in lower case and composed; None: it may be material."""
-        words = _words(sentence)
-        kind = self._opening(words)
-        if kind is None and (greeted := self._greeted(words)):
-            kind = self._opening(words[greeted:])
-        kind = kind or self._closing(sentence)
+        words = words_of(sentence)
+        kind = self._openings.kind(words) or self._closing(sentence)
         if kind is None or (not sentence.isascii() and self._signs.search(sentence)):
             return None
         return None if self._has_material(words) else kind
-
-    def _opening(self, words: Sequence[str]) -> TextKind | None:
-        if self._questions.end(words) or " ".join(words) in self._alone:
-            return TextKind.QUESTION
-        for before, kind in ((self._asks, TextKind.QUESTION), (self._requests, TextKind.ORDER)):
-            if asked := before.end(words):
-                asked += self._greeted(words[asked:])
-                return kind if self._orders.end(words[asked:]) else None
-        return TextKind.ORDER if self._orders.end(words) else None
-
-    def _greeted(self, words: Sequence[str]) -> int:
-        """How many words at the beginning only greet or say please."""
-        found = 0
-        while found < min(MOST_INTROS, len(words)) and words[found] in self._intros:
-            found += 1
-        return found
 
     def _closing(self, sentence: str) -> TextKind | None:
         """The kind by what a text begins or ends with in languages that set no spaces, or the verb last."""
@@ -360,28 +322,24 @@ class _Rules:
         return None
 
     def _has_material(self, words: Sequence[str]) -> bool:
-        return any(word in self._material for word in words) or any(
+        return (
+            any(word in self._material for word in words)
+            or self._about_texts.stand_in(words)
+            or self._in_a_language(words)
+        )
+
+    def _in_a_language(self, words: Sequence[str]) -> bool:
+        return any(
             word in self._tongues and before in ("in", "into", "to", "good", "proper")
             for before, word in pairwise(words)
         )
 
 
-def _words(sentence: str) -> list[str]:
-    """The words of a sentence without the marks around them."""
-    if _MARKED.search(sentence) is None:
-        return sentence.split()
-    return [stripped for word in sentence.split() if (stripped := word.strip(_AROUND))]
-
-
 @cache
 def _rules() -> _Rules:
     """The rules. Raises ValueError when an example of theirs does not hold."""
-    data = _data()
+    data = rules_data()
     rules = _Rules(data)
     if problems := rules.problems(data["languages"]):
         raise ValueError("plain_texts.toml: " + "; ".join(problems))
     return rules
-
-
-def _data() -> dict[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "plain_texts.toml").read_text(encoding="utf-8"))

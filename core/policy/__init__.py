@@ -2,12 +2,14 @@
 
 from .audience import PERSONAL_WITHOUT_USER, Audience, Share, last_user_text, share, user_of
 from .cacheability import (
+    REPEATS_CALLER,
     SHAPE,
     UNCLEAR,
     PolicyLimits,
     bypass_reason,
     depends_on_credential,
     effective_strategy,
+    flaw,
     is_outage,
     jitter,
     not_stored_reason,
@@ -17,6 +19,7 @@ from .ttl import TTLDecision, TTLPolicy, class_problems, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER",
+    "REPEATS_CALLER",
     "SHAPE",
     "UNCLEAR",
     "Audience",
@@ -29,6 +32,7 @@ __all__ = [
     "class_problems",
     "depends_on_credential",
     "effective_strategy",
+    "flaw",
     "is_outage",
     "jitter",
     "last_user_text",

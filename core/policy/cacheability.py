@@ -45,14 +45,16 @@ FINISH_REASON: Final = "finish-reason"
 NOT_A_NUMBER: Final = "not-a-number"
 SHAPE: Final = "shape"
 UNCLEAR: Final = "unclear"
+REPEATS_CALLER: Final = "repeats-caller"
 
 NOT_STORED_REASONS: Final = frozenset(
     {
         *(PROVIDER_ERROR, NO_CHOICES, UNFINISHED, TRUNCATED, FILTERED, REFUSAL, EMPTY, TOOL_CALL, FINISH_REASON),
-        *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE, UNCLEAR),
+        *(AUDIO, HOSTED_TOOL, NOT_A_NUMBER, SHAPE, UNCLEAR, REPEATS_CALLER),
     }
 )
-"""Reasons in the answer itself for not storing it; `unclear` is a stream that can be read in more ways than one."""
+"""Reasons in the answer itself for not storing it; `unclear` is a stream that can be read in more ways than one, and
+`repeats-caller` an answer in which its caller's notes stand where nobody could take them out."""
 
 _ENDPOINTS = frozenset({"chat", "responses", "embeddings", FUNCTION_ENDPOINT})
 # Fields of a tool that the caller runs. All others run at the provider: they look something up now, or do something.
@@ -108,10 +110,17 @@ def _is_number(value: Any) -> bool:
 def _is_stateful(request: ChatRequest) -> bool:
     if request.unkeyed.get("store"):
         return True
+    if request.endpoint == "responses" and any(map(_is_reference, request.messages)):
+        return True
     parameters = request.parameters
     return bool(
         parameters.get("previous_response_id") or parameters.get("conversation") or parameters.get("background")
     )
+
+
+def _is_reference(item: Any) -> bool:
+    """Whether an input item stands for one that the provider keeps: its type may be left out."""
+    return isinstance(item, Mapping) and (item.get("type") == "item_reference" or item.keys() <= {"id", "type"})
 
 
 def _is_settled(request: ChatRequest, limits: PolicyLimits) -> bool:
@@ -176,19 +185,49 @@ def not_stored_reason(body: Mapping[str, Any], request: ChatRequest, limits: Pol
     Never raises: a body of another shape than its endpoint's is not kept.
     """
     try:
-        if any(map(says_error, objects(body))):
+        if says_error(body):
             return PROVIDER_ERROR
         if dialects.names_sources(body):
             return HOSTED_TOOL
         match request.endpoint:
             case "responses":
-                return _response_reason(body, limits)
+                reason = _response_reason(body, limits)
             case "embeddings":
-                return _embeddings_reason(body)
+                reason = _embeddings_reason(body)
             case _:
-                return _choices_reason(body, request.parameters.get("n") or 1, limits)
+                reason = _choices_reason(body, request.parameters.get("n") or 1, limits)
+        return reason or next(filter(None, map(flaw, objects(body))), None)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return SHAPE
+
+
+def flaw(part: Mapping[str, Any]) -> str | None:
+    """What an object of an answer says against keeping it, beside its finish reason; None for nothing."""
+    if details := part.get("incomplete_details"):
+        return _cause(details)
+    status = part.get("status")
+    if (isinstance(status, str) and status.lower() in _UNFINISHED) or part.get("partial") is True:
+        return UNFINISHED
+    if part.get("truncated") is True:
+        return TRUNCATED
+    if part.get("filtered") is True:
+        return FILTERED
+    if native := part.get("native_finish_reason"):
+        meaning = dialects.meaning_of(native)
+        return _CUT_SHORT.get(meaning) or (None if meaning else FINISH_REASON)
+    # The text at which it stopped may stand here as well.
+    return _CUT_SHORT.get(dialects.meaning_of(part.get("stop_reason")))
+
+
+def _cause(details: Any) -> str:
+    cause = details.get("reason") if isinstance(details, Mapping) else None
+    return _CAUSES.get(cause, UNFINISHED) if isinstance(cause, str) else UNFINISHED
+
+
+_UNFINISHED: Final = frozenset(
+    {"incomplete", "in_progress", "failed", "failure", "error", "cancelled", "canceled", "timeout", "timed_out"}
+)
+_CAUSES: Final = {"max_output_tokens": TRUNCATED, "content_filter": FILTERED}
 
 
 def _choices_reason(body: Mapping[str, Any], asked_for: int, limits: PolicyLimits) -> str | None:
@@ -231,8 +270,7 @@ def _has_text(content: Any) -> bool:
 
 def _response_reason(body: Mapping[str, Any], limits: PolicyLimits) -> str | None:
     if (details := body.get("incomplete_details")) or body.get("status") != "completed":
-        cause = details.get("reason") if details else None
-        return {"max_output_tokens": TRUNCATED, "content_filter": FILTERED}.get(cause or "", UNFINISHED)
+        return _cause(details)
     answered = False
     for item in body["output"]:
         if item.get("status", "completed") not in ("completed", None):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from ..wire import objects
 
 _STOPPED: Final = (
     *("stop", "stopped", "stop_sequence", "stop_token", "eos", "eos_token", "eos_id", "eot", "endoftext", "end_turn"),
-    *("end", "complete", "completed", "finish", "finished"),
+    *("end", "complete", "completed", "finish", "finished", "done", "success", "normal"),
 )
 _CALLED: Final = ("tool_calls", "tool_call", "tool_use", "function_call")
 _TRUNCATED: Final = (
@@ -55,60 +56,116 @@ def meaning_of(finish_reason: Any) -> str:
 
 
 # Looking things up at the provider (2026-11-30: OpenAI, OpenRouter, Perplexity, xAI, Groq, Gemini, Mistral, Qwen,
-# Zhipu, Moonshot, Hunyuan, Baichuan, ERNIE, MiniMax, Doubao, Venice, Azure, Cohere, Open WebUI, LiteLLM).
+# Zhipu, Moonshot, Hunyuan, Baichuan, ERNIE, MiniMax, Doubao, Venice, Azure, Cohere, Open WebUI, LiteLLM, Dify,
+# LangChain, LlamaIndex). A parameter does so when a word of its name says so; the others are listed.
 
-_SEARCH_PARAMETERS: Final = frozenset(
+_LOOKING: Final = frozenset(
     {
-        *("web_search_options", "web_search", "web_search_config", "enable_web_search", "enable_search", "search"),
-        *("search_options", "search_parameters", "search_mode", "search_domain_filter", "search_recency_filter"),
-        *("search_after_date_filter", "search_before_date_filter", "search_context_size", "search_tools"),
-        *("return_citations", "return_images", "return_related_questions", "with_search_enhance", "deep_search"),
-        *("enable_deep_search", "enable_enhancement", "force_search_enhancement", "search_info", "citation", "online"),
-        *("plugins", "connectors", "mcp_servers", "data_sources", "dataSources", "vector_store_ids", "tool_ids"),
-        *("venice_parameters", "features", "files", "grounding", "compound_custom", "prompt", "linkup", "webSearch"),
-        *("google_search", "googleSearch", "google_search_retrieval", "url_context", "num_search_results"),
-        *("retrieval", "knowledge_base", "knowledge_base_id", "agent_id", "assistant_id", "bot_id", "preset"),
+        *(
+            "search",
+            "searches",
+            "searching",
+            "websearch",
+            "deepsearch",
+            "web",
+            "browse",
+            "browser",
+            "browsing",
+            "crawl",
+        ),
+        *("internet", "online", "grounding", "grounded", "citation", "citations"),
+        *("retrieve", "retrieval", "retriever", "retrievers", "rag", "knowledge", "kb", "corpus", "corpora", "vector"),
+        *(
+            "dataset",
+            "datasets",
+            "datasource",
+            "datasources",
+            "memory",
+            "memories",
+            "thread",
+            "threads",
+            "conversation",
+        ),
+        *(
+            "conversations",
+            "mcp",
+            "connector",
+            "connectors",
+            "container",
+            "containers",
+            "plugin",
+            "plugins",
+            "assistant",
+        ),
+        *("assistants", "agents", "bot", "gizmo", "linkup", "tavily", "exa", "compound"),
     }
 )
-"""Parameters by which the provider looks something up, or uses what is kept there and may change."""
-_CONTAINERS: Final = frozenset({"extra_body", "google"})
-"""Parameters that hold others."""
-_OTHER_MODELS: Final = "models"
-"""The parameter with those that take over when the first one cannot answer."""
-_TELLING: Final = _SEARCH_PARAMETERS | _CONTAINERS | {_OTHER_MODELS}
-_OFF: Final = frozenset({"", "off", "none", "false", "disabled", "disable", "no"})
+_LISTED: Final = frozenset(
+    {
+        *(
+            "enable_enhancement",
+            "force_search_enhancement",
+            "return_images",
+            "return_related_questions",
+            "data_sources",
+        ),
+        *(
+            "datasources",
+            "data_source",
+            "tool_ids",
+            "tool_resources",
+            "file_ids",
+            "files",
+            "venice_parameters",
+            "features",
+        ),
+        *("prompt", "preset", "agent", "agent_id", "url_context", "urlcontext"),
+    }
+)
+_OTHERWISE: Final = frozenset(
+    {
+        *("use_beam_search", "beam_search", "num_beam_search", "contrastive_search", "num_thread", "num_threads"),
+        *("n_threads", "threads", "low_memory", "memory_limit", "gpu_memory_utilization"),
+    }
+)
+"""Names with such a word that are about something else."""
+_SCHEMAS: Final = frozenset(
+    {
+        *("response_format", "text", "functions", "logit_bias", "metadata", "json_schema", "response_schema", "schema"),
+        *("guided_json", "structured_outputs", "grammar", "prediction", "input_schema", "properties"),
+    }
+)
+"""Parameters that hold names of the caller's own."""
+_DEEPEST: Final = 4
+_OTHER_MODELS: Final = frozenset({"model", "models", "fallback", "fallbacks", "fallback_models", "fallback_model"})
+"""Parameters with models that take over when the first one cannot answer."""
+_OFF: Final = frozenset({"", "off", "none", "null", "false", "disabled", "disable", "no", "never", "0"})
+_CHOICES: Final = frozenset({"function", "custom", "allowed_tools", "auto", "none", "required", "any", "tool"})
 
 _SEARCH_WORDS: Final = (
     *("search-preview", "search-api", "web-search", "websearch", "web_search", "deep-research", "deepresearch"),
-    *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding", "@preset"),
+    *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding", "@preset", "-gizmo", "alltools"),
+    *("all-tools", "-browsing", "-internet"),
 )
-_SEARCH_NAMES: Final = frozenset({"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity"})
+_SEARCH_NAMES: Final = frozenset({"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity", "bot", "asst"})
 _FIRST_WORDS: Final = re.compile(r"(?:^|[/:@])([^-_./:@]*)")
+_LAST_WORD: Final = re.compile(
+    r"[-_:/](?:search|browse|web|net|rag|online)(?:[-_:@](?:latest|preview|beta|pro|free|[0-9-]+))*$|^gpt.*-all$"
+)
 _LONGEST_NAME: Final = 200
 
 _SOURCES: Final = frozenset(
     {
-        *(
-            "citations",
-            "search_results",
-            "web_search",
-            "web_results",
-            "search_info",
-            "references",
-            "sources",
-            "context",
-        ),
-        *("groundingmetadata", "grounding_metadata", "vertex_ai_grounding_metadata", "citation_metadata"),
-        *(
-            "citationmetadata",
-            "url_context_metadata",
-            "vertex_ai_url_context_metadata",
-            "executed_tools",
-            "annotations",
-        ),
-        *("related_questions", "retrieval_results", "search_queries", "web_search_queries"),
+        *("web_results", "references", "sources", "context", "annotations", "executed_tools", "related_questions"),
+        *("documents", "source_documents", "source_nodes", "footnotes", "retrieved_chunks", "retrieved_contexts"),
+        *("citationmetadata", "groundingmetadata", "urlcontextmetadata", "websearchqueries", "url_context_metadata"),
+        *("vertex_ai_url_context_metadata", "source_urls", "source_attributions", "groundingattributions"),
     }
 )
+_NAMING: Final = frozenset(
+    {"search", "websearch", "citation", "citations", "grounding", "retrieval", "retrieved", "footnotes"}
+)
+"""Words of the name under which an answer says where it is from."""
 _LOOKED_UP: Final = frozenset(
     {
         *("num_search_queries", "num_sources_used", "web_search_requests", "server_tool_use", "server_side_tool_usage"),
@@ -122,24 +179,98 @@ def searches(model: str, parameters: Mapping[str, Any]) -> bool:
     """Whether the provider looks something up for a request, by its model or by a parameter other than its tools."""
     # A name is asked about again and again; one that nobody would give is not remembered.
     is_searching = _is_searching if len(model) <= _LONGEST_NAME else _is_searching.__wrapped__
-    return is_searching(model) or (not _TELLING.isdisjoint(parameters) and _asks_to_search(parameters))
+    return is_searching(model) or _asks_to_search(parameters, 0)
 
 
 @lru_cache(1000)
 def _is_searching(model: str) -> bool:
     name = model.lower()
-    return any(word in name for word in _SEARCH_WORDS) or not _SEARCH_NAMES.isdisjoint(_FIRST_WORDS.findall(name))
+    return (
+        any(word in name for word in _SEARCH_WORDS)
+        or not _SEARCH_NAMES.isdisjoint(_FIRST_WORDS.findall(name))
+        or bool(_LAST_WORD.search(name))
+    )
 
 
-def _asks_to_search(parameters: Mapping[str, Any]) -> bool:
-    for name, value in parameters.items():
-        if name in _SEARCH_PARAMETERS and not _is_off(value):
-            return True
-        if name in _CONTAINERS and isinstance(value, Mapping) and ("tools" in value or _asks_to_search(value)):
-            return True
-        if name == _OTHER_MODELS:
-            names = value if isinstance(value, list) else [value]
-            if any(_is_searching.__wrapped__(str(other)) for other in names):
+_WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of a name, in lower case: `enable_webSearch` has enable, web and search."""
+    return frozenset(word.lower() for word in _WORDS.findall(name))
+
+
+class _About(Enum):
+    """What a parameter is about, by its name."""
+
+    SEARCH = auto()
+    CHOICE = auto()
+    TOOLS = auto()
+    MODELS = auto()
+    INCLUDE = auto()
+    CALLERS = auto()
+    OTHER = auto()
+
+
+@lru_cache(2000)
+def _about(name: str) -> _About:
+    lowered = name.lower()
+    if lowered in _SINGLE:
+        return _SINGLE[lowered]
+    if lowered in _SCHEMAS:
+        return _About.CALLERS
+    if lowered in _OTHER_MODELS:
+        return _About.MODELS
+    is_looking = lowered in _LISTED or (lowered not in _OTHERWISE and not _LOOKING.isdisjoint(_words(name)))
+    return _About.SEARCH if is_looking else _About.OTHER
+
+
+_SINGLE: Final = {"tools": _About.TOOLS, "tool_choice": _About.CHOICE, "include": _About.INCLUDE}
+
+
+def _asks_to_search(parameters: Mapping[str, Any], depth: int) -> bool:
+    return any(_is_a_search(name, value, depth) for name, value in parameters.items())
+
+
+def _is_a_search(name: Any, value: Any, depth: int) -> bool:
+    """Whether a parameter, or a field within one, asks to look something up."""
+    if not isinstance(name, str):
+        return False
+    match _about(name) if len(name) <= _LONGEST_NAME else _about.__wrapped__(name):
+        case _About.SEARCH:
+            return not _is_off(value)
+        case _About.CHOICE:
+            return _chooses_a_search(value)
+        case _About.TOOLS:
+            return depth > 0 and bool(value)  # those of a request are judged one by one
+        case _About.MODELS:
+            return _is_a_searching_model(value)
+        case _About.INCLUDE:
+            return any("_call" in str(each) for each in (value if isinstance(value, list) else [value]))
+        case _About.OTHER if isinstance(value, Mapping):
+            return depth >= _DEEPEST or _asks_to_search(value, depth + 1)
+        case _:
+            return False
+
+
+def _chooses_a_search(value: Any) -> bool:
+    """Whether a choice of tools names one that the provider runs."""
+    if isinstance(value, Mapping):
+        inner = value.get("allowed_tools") if isinstance(value.get("allowed_tools"), Mapping) else value
+        tools = inner.get("tools") if isinstance(inner, Mapping) else None
+        return value.get("type", "function") not in _CHOICES or any(
+            isinstance(tool, Mapping) and tool.get("type", "function") not in _CHOICES
+            for tool in (tools if isinstance(tools, list) else ())
+        )
+    return isinstance(value, str) and value not in _CHOICES and not _LOOKING.isdisjoint(_words(value))
+
+
+def _is_a_searching_model(value: Any) -> bool:
+    """Whether a model looks things up, or one in a list of models; each may be an object with its name."""
+    for each in value if isinstance(value, list) else [value]:
+        for name in each.values() if isinstance(each, Mapping) else [each]:
+            named = name if isinstance(name, list) else [name]
+            if any(isinstance(model, str) and _is_searching.__wrapped__(model) for model in named):
                 return True
     return False
 
@@ -160,7 +291,16 @@ def names_sources(body: Mapping[str, Any]) -> bool:
 
 
 def _names_sources(part: Mapping[str, Any]) -> bool:
-    return any(part[name] and name.lower() in _SOURCES for name in part)
+    return any(value and _is_of_sources(name) for name, value in part.items())
+
+
+@lru_cache(2000)
+def _names_of_sources(name: str) -> bool:
+    return name.lower() in _SOURCES or not _NAMING.isdisjoint(_words(name))
+
+
+def _is_of_sources(name: str) -> bool:
+    return _names_of_sources(name) if len(name) <= _LONGEST_NAME else _names_of_sources.__wrapped__(name)
 
 
 def _looked_up(usage: Mapping[str, Any]) -> Iterator[bool]:

@@ -10,6 +10,7 @@ import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,7 @@ class Language(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     how: tuple[str, ...] = ()
     timely: tuple[str, ...] = ()
     prices: str = ""
+    holders: str = ""
     spaced: bool = True
     personal: tuple[str, ...] = ()
     now: tuple[str, ...] = ()
@@ -64,7 +66,8 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Languages(msgspec.Struct, frozen=True, kw_only=True):
-    """All languages together: what is one's own, what is soon old, and what marks a text as personal or not understood.
+    """All languages together: what is one's own, what is soon old, what is another within months, and what marks a text
+    as personal or not understood.
 
     `own` is possession: what must not be shared when nobody is named. `reserved` holds the first person and the account
     nouns: with either of them a text is not surely general.
@@ -73,6 +76,7 @@ class Languages(msgspec.Struct, frozen=True, kw_only=True):
     all: tuple[Language, ...]
     own: Wording
     timely: Wording
+    holders: Wording
     reserved: tuple[Wording, ...]
     marks: frozenset[str]
     signs: tuple[str, ...]
@@ -109,16 +113,30 @@ def languages() -> Languages:
     signed = [one for one in every if not one.spaced]
     own = Wording(
         name="own",
-        phrases=_spelled(english, (phrase for one in spaced for phrase in (*one.own, *_pairs(one)))),
+        phrases=_spelled(
+            english, (phrase for one in spaced for phrase in (*one.own, *_pairs(one), *_bare_nouns(one, english)))
+        ),
         signs=tuple(sign for one in signed for sign in (*one.own, *_pairs(one))),
         unless=_spelled(english, (phrase for one in spaced for phrase in one.how)),
     )
     timely = Wording(
         name="timely",
         phrases=_spelled(
-            english, (phrase for one in spaced for phrase in (*one.timely, *_traded(one, data["traded"])))
+            english,
+            (
+                _conversion(data["currencies"]),
+                *(phrase for one in spaced for phrase in (*one.timely, *_traded(one, data["traded"]))),
+            ),
         ),
-        signs=tuple(sign for one in signed for sign in (*one.timely, *_traded(one, data["traded_signs"]))),
+        signs=(
+            *(f"{first}...{second}" for first, second in permutations(data["currency_signs"].split(), 2)),
+            *(sign for one in signed for sign in (*one.timely, *_traded(one, data["traded_signs"]))),
+        ),
+    )
+    holders = Wording(
+        name="holders",
+        phrases=_spelled(english, (word for one in spaced[1:] for word in _words(one.holders) if word not in english)),
+        signs=tuple(word for one in signed for word in _words(one.holders)),
     )
     first_person = Wording(
         name="first-person",
@@ -135,6 +153,7 @@ def languages() -> Languages:
         all=every,
         own=own,
         timely=timely,
+        holders=holders,
         reserved=(first_person, account),
         marks=frozenset(spaced[0].marks.split()).union(filter(_tells, plain), filter(_tells, map(_bare, plain))),
         signs=tuple(sign for one in signed for sign in one.marks.split()),
@@ -172,6 +191,17 @@ def _inflected(word: str) -> str:
     """A noun in whatever case and number, as far as they show at its end."""
     stem = _ENDING.sub("", word)
     return f"{stem}*" if len(stem) >= _STEM and "*" not in word and " " not in word else word
+
+
+def _bare_nouns(one: Language, english: frozenset[str]) -> Iterator[str]:
+    """A noun that is all of a sentence: "Kontostand?"."""
+    yield from (f"^ {noun} $" for noun in _words(one.things) if noun not in english)
+
+
+def _conversion(currencies: str) -> str:
+    """Two sorts of money in a row."""
+    anyone = "|".join(currencies.split())
+    return f"{anyone} ... {anyone}"
 
 
 def _traded(one: Language, traded: str) -> Iterator[str]:

@@ -69,6 +69,11 @@ def words_of(text: str) -> list[str]:
     return _words(_lowered(text))
 
 
+def split_words(text: str) -> list[str]:
+    """The words of a text as they are written, with a full stop before, after and between sentences."""
+    return _words(text)
+
+
 def _lowered(text: str) -> str:
     lowered = text.lower()
     return lowered if lowered.isascii() else nfc(lowered).replace("i\u0307", "i")  # "İ" in lower case is two characters

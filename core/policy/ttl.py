@@ -18,6 +18,7 @@ import msgspec
 from ..models import LONGEST_SECONDS
 from .languages import Wording, languages
 from .matching import Matcher
+from .pointing import asks_for_code, points
 from .rules import TTLRule
 
 PERSONALIZED: Final = "personalized"
@@ -35,6 +36,7 @@ GENERAL_CLASSES: Final = frozenset({"static_facts", "general_knowledge", "code"}
 
 _KINDS: Final = {PERSONALIZED: "own", "current_events": "timely"}
 _TIMELESS: Final = "static_facts"
+_CODE: Final = "code"
 
 NO_RULE: Final = "no-rule"
 KIND: Final = "kind"
@@ -42,6 +44,8 @@ LONG: Final = "long"
 LANGUAGE: Final = "language"
 FIRST_PERSON: Final = "first-person"
 ACCOUNT: Final = "account"
+POINTING: Final = "pointing"
+CODE_AT_HAND: Final = "code-at-hand"
 
 
 class TTLDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +53,8 @@ class TTLDecision(msgspec.Struct, frozen=True, kw_only=True):
 
     `not_general` says why the prompt is not surely general, empty when it is: no rule but one that takes what is left
     (`no-rule`), another class (`kind`), a part that no rule looked at (`long`), a language without rules (`language`),
-    a first person (`first-person`) or an account, an order and the like (`account`).
+    a first person (`first-person`), an account, an order and the like (`account`), something that only the asker's
+    surroundings know (`pointing`: "the report", "she"), or code that may be at hand (`code-at-hand`: "list branches").
     """
 
     ttl_class: str
@@ -117,7 +122,7 @@ class TTLPolicy:
             rule=rule.name,
             seconds=self._classes[rule.ttl_class],
             matched=matched,
-            not_general=_not_general(prompt, rule),
+            not_general=_not_general(prompt, rule, matched),
         )
 
 
@@ -184,8 +189,8 @@ def _reserved() -> Matcher[Wording]:
     return Matcher(languages().reserved)
 
 
-def _not_general(prompt: str, rule: TTLRule) -> str:
-    """Why a prompt is not surely general, given the rule that decides; empty when it is."""
+def _not_general(prompt: str, rule: TTLRule, matched: str) -> str:
+    """Why a prompt is not surely general, given the rule that decides and what it matched; empty when it is."""
     if not rule.can_match:
         return NO_RULE
     if rule.ttl_class not in GENERAL_CLASSES:
@@ -194,7 +199,12 @@ def _not_general(prompt: str, rule: TTLRule) -> str:
         return LONG
     if reserved := _reserved().first(prompt):
         return reserved[0].name
-    return "" if languages().understands(prompt) else LANGUAGE
+    if not languages().understands(prompt):
+        return LANGUAGE
+    is_code = rule.ttl_class == _CODE
+    if points(prompt, "" if is_code else matched):
+        return POINTING
+    return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""
 
 
 def _ends(prompt: str) -> str:

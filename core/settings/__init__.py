@@ -2,6 +2,7 @@
 
 from .access import SHORTEST_SECRET
 from .provider import ProviderChoice
-from .settings import Settings
+from .settings import Settings, variable
+from .unknown import unknown_settings
 
-__all__ = ["SHORTEST_SECRET", "ProviderChoice", "Settings"]
+__all__ = ["SHORTEST_SECRET", "ProviderChoice", "Settings", "unknown_settings", "variable"]

@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode
 from ..access import Role
 from ..text import HIDDEN, looks_secret, printable
 from .fields import FROM_JSON
-from .pasted import web_address
+from .mending import web_address
 
 SHORTEST_SECRET = 32
 """Fewest characters of the secret that signs the cookies of logins."""

@@ -18,7 +18,7 @@ class CacheSettings(BaseModel):
 
     namespace: NamespaceName = Field("default", description="Namespace of requests that name none.")
     strategy: CacheStrategy = Field(
-        CacheStrategy.NORMALIZED, description="Dearest lookup: exact, normalized or semantic."
+        CacheStrategy.NORMALIZED, description="How far a lookup may go: exact, normalized or semantic."
     )
     ttl_seconds: float | None = Field(None, description="One TTL for all; unset: by kind of question.")
     ttl_jitter: float = Field(0.05, ge=0, le=0.5, description="Share by which a TTL is shortened at random.")
@@ -59,7 +59,7 @@ class CacheSettings(BaseModel):
     cache_errors: bool = Field(False, description="Remember provider errors for a few seconds.")
     max_request_bytes: int = Field(1_000_000, ge=1000, description="Larger requests bypass the cache.")
     max_entry_bytes: int = Field(2_000_000, ge=1000, description="Larger answers are not stored.")
-    max_size: int = Field(10_000, ge=1, description="Entries of the in-process store.")
+    max_size: int = Field(10_000, ge=1, description="Without Redis: entries that each process keeps in its own memory.")
     l1_seconds: float = Field(
         0,
         ge=0,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from .pasted import mended
+from .mending import mended
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 IN_HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")

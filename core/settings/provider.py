@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
-from .pasted import base_url
+from .mending import base_url
 
 
 class ProviderChoice(StrEnum):

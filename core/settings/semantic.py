@@ -15,7 +15,11 @@ from .fields import FROM_JSON
 class SemanticSettings(BaseModel):
     """How near questions are found, judged and served."""
 
-    semantic: SemanticMode = Field(SemanticMode.OFF, description="off, judge or serve.")
+    semantic: SemanticMode = Field(
+        SemanticMode.OFF,
+        description="What near questions may do. off: nothing; judge: be served when a small model agrees; serve: be "
+        "served from a threshold on, without asking.",
+    )
     semantic_threshold: float = Field(
         0.97, gt=0, le=1, description="Cosine from which mode serve serves, until a threshold is published."
     )
@@ -40,7 +44,7 @@ class SemanticSettings(BaseModel):
     judge_parameters: Annotated[dict[str, Any], NoDecode, FROM_JSON] = Field(
         {}, description='Parameters of the judge\'s calls, as JSON: {"temperature": null, "reasoning_effort": "low"}.'
     )
-    judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A verdict later than this is a no.")
+    judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A judgement later than this is a no.")
     judge_hedge: bool = Field(
         False, description="Call the provider beside the judge, and serve what comes first; costs more, waits less."
     )

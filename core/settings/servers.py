@@ -8,7 +8,7 @@ import redis
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 from ..stores.redis import ServerKind, parse_address
-from .pasted import redis_url
+from .mending import redis_url
 
 
 class ServerSettings(BaseModel):
@@ -21,12 +21,14 @@ class ServerSettings(BaseModel):
         "own.",
     )
     queue_redis_url: SecretStr | None = Field(
-        None, description="Redis of the job queue, no cluster; unset: the cache's, if that is none."
+        None, description="Redis of the job queue, no cluster; unset: the cache's, if that is no cluster."
     )
     home: Path = Field(Path(".encore"), description="Folder of the embedded Redis and its data.")
     console_port: int = Field(8501, ge=1, le=65535, description="Port of the console.")
     gateway_port: int = Field(8090, ge=1, le=65535, description="Port of the OpenAI-compatible gateway.")
-    buckets: int = Field(1, ge=1, le=256, description="Slots per namespace: 1 on one server, 16 or more on a cluster.")
+    buckets: int = Field(
+        1, ge=1, le=256, description="Buckets per namespace: 1 on one server, 16 or more on a cluster."
+    )
 
     @field_validator("home")
     @classmethod

@@ -20,8 +20,8 @@ from .cache import CacheSettings
 from .environment import environment_problems
 from .fields import FROM_JSON
 from .gateway import GatewaySettings
+from .mending import host, key, keys, listed, mended, on_one_line, problem
 from .operation import OperationSettings
-from .pasted import host, key, keys, listed, mended, on_one_line, problem
 from .provider import ProviderSettings
 from .semantic import SemanticSettings
 from .servers import ServerSettings
@@ -92,11 +92,15 @@ def _read(name: str, field: FieldInfo, text: str) -> Any:
     return text.lower() if is_word else text
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return name.upper() if name.startswith("openai_") else f"ENCORE_{name.upper()}"
+
+
 def _problem(details: Any) -> str:
     if not details["loc"]:  # of several settings together; it names them
         return problem(details)
-    name = str(details["loc"][0])
-    variable = name.upper() if name.upper().startswith("OPENAI_") else f"ENCORE_{name.upper()}"
+    where = variable(str(details["loc"][0]).lower())
     for part in details["loc"][1:]:
-        variable += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return f"{variable}: {problem(details)}"
+        where += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return f"{where}: {problem(details)}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -43,33 +43,92 @@ def sdk_type(body: Mapping[str, Any]) -> Any:
             return ChatCompletion
 
 
-_ERRORS = frozenset({"error", "errors", "error_code", "error_msg", "error_message", "base_resp"})
+# Errors and what else an answer reports of itself
+
+_ERRORS: Final = frozenset(
+    {"error", "errors", "exception", "error_code", "errcode", "error_msg", "errmsg", "error_message", "base_resp"}
+)
+_FINE: Final = frozenset({"", "0", "ok", "success", "succeeded", "none", "null"})
+"""What servers say, in lower case, where others name an error."""
+_TEXTS: Final = frozenset(
+    {
+        # What the model wrote as JSON,
+        *("arguments", "function_call", "parsed", "embedding", "logprobs"),
+        # and what the response repeats of its request.
+        *("tools", "functions", "instructions", "prompt", "text", "response_format", "metadata"),
+    }
+)
+"""Names under which objects are the model's or the caller's, and report nothing of the answer."""
+DEEPEST: Final = 40
+"""Objects further within an answer are not looked at, and what has such is not kept."""
 
 
-def says_error(part: Any) -> bool:
-    """Whether an object in an answer (the whole, a chunk, a choice, a message, an item) reports an error of its own."""
-    if not isinstance(part, dict):
-        return False
-    if part.get("object") == "error" or part.get("type") == "error":
+def says_error(answer: Any) -> bool:
+    """Whether an answer, a chunk or an event reports an error: itself, or an object in it outside its texts."""
+    return isinstance(answer, Mapping) and (_fails_as_a_whole(answer) or any(map(_fails, objects(answer))))
+
+
+def _fails_as_a_whole(answer: Mapping[str, Any]) -> bool:
+    """Whether it is what servers send in place of an answer. Further within, these names mean other things."""
+    if answer.get("detail"):
         return True
-    return not _ERRORS.isdisjoint(part) and any(_is_error(part.get(name)) for name in _ERRORS)
+    code = answer.get("code")
+    if _is_fine(code) or code is True:
+        return False
+    number = _number(code)
+    if number is not None and 200 <= number < 300:
+        return False
+    return (number is not None and 400 <= number < 600) or any(answer.get(name) for name in ("message", "msg"))
 
 
-def _is_error(value: Any) -> bool:
+def _fails(part: Mapping[str, Any]) -> bool:
+    for name, value in part.items():
+        match name.lower():
+            case "object" | "type" if value == "error":
+                return True
+            case "success" | "ok" if value is False or value == "false":
+                return True
+            case "is_error" | "iserror" | "has_error" | "failed" if value is True or value == "true":
+                return True
+            case "status" | "status_code" | "statuscode" if (_number(value) or 0) >= 400:
+                return True
+            case lowered if lowered in _ERRORS and not _is_fine(_state(value)):
+                return True
+    return False
+
+
+def _state(value: Any) -> Any:
     # Some servers always report a state, 0 for success.
-    return bool(value["status_code"] if isinstance(value, dict) and "status_code" in value else value)
+    return value["status_code"] if isinstance(value, Mapping) and "status_code" in value else value
 
 
-def objects(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The objects of an answer that can report an error or a source: the whole, its choices and messages, its items
-    and their parts.
+def _is_fine(value: Any) -> bool:
+    return value.lower() in _FINE if isinstance(value, str) else not value
+
+
+def _number(value: Any) -> int | None:
+    """A number of a few digits, which may stand in a text; None for anything else."""
+    if isinstance(value, str):
+        return int(value) if len(value) < 10 and value.isascii() and value.isdigit() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def objects(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All objects of an answer that can report something of it: itself, and those in it outside its texts.
+
+    Raises RecursionError when they are nested deeper than DEEPEST.
     """
-    yield body
-    for name in ("choices", "message", "output", "content", "data"):
-        held = body.get(name)
-        for inner in held if isinstance(held, list) else (held,):
-            if isinstance(inner, Mapping):
-                yield from objects(inner)
+    waiting: list[tuple[int, Any]] = [(0, answer)]
+    while waiting:
+        depth, part = waiting.pop()
+        if depth > DEEPEST:
+            raise RecursionError("an answer is nested too deep")
+        if isinstance(part, Mapping):
+            yield part
+            within: Iterable[Any] = (value for name, value in part.items() if name not in _TEXTS)
+        else:
+            within = part
+        waiting += [(depth + 1, value) for value in within if isinstance(value, Mapping | list)]
 
 
 def _said(body: Mapping[str, Any]) -> Iterator[str]:

@@ -203,8 +203,6 @@ class _Choice:
     def add(self, part: Mapping[str, Any]) -> None:
         had_finished = self.has_finished
         delta, log = part.get("delta") or {}, part.get("logprobs")
-        if any(map(says_error, (part, delta, part.get("message") or {}))):
-            raise IncompleteStream("a choice holds an error")
         for name, value in delta.items():
             self._add_to_message(name, value)
         if isinstance(log, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -53,11 +54,12 @@ class EventReader:
     """Reads server-sent events from bytes that arrive in any pieces, at a cost in proportion to their length.
 
     `ended` says whether `[DONE]` came: it needs no blank line, and nothing after it is read. `is_lost` says whether an
-    event could not be read: it is no JSON object, or of more than `most_bytes`. `is_cut` says, once the reader is
-    closed, whether the bytes broke off within an event.
+    event could not be read: it is no JSON object, or of more than `most_bytes`, or came after `[DONE]`. `is_cut` says,
+    once the reader is closed, whether the bytes broke off within an event: a whole one needs no blank line then.
     """
 
     _LINE_END = re.compile(rb"\r\n|[\r\n]")
+    _MORE = re.compile(rb"(?:^|[\r\n])data:(?! ?\[DONE\])")
 
     def __init__(self, most_bytes: int = MOST_EVENT_BYTES) -> None:
         self.ended = False
@@ -99,6 +101,7 @@ class EventReader:
             self._raw.clear()
         rest = piece[begun:]
         if self.ended:
+            self.is_lost = self.is_lost or bool(self._MORE.search(rest))
             return [*blocks, Block(rest, None)] if rest else blocks
         self._extend_line(piece[line:])
         self._raw.append(rest)
@@ -115,8 +118,9 @@ class EventReader:
         raw = b"".join(self._raw)
         self._raw.clear()
         is_within = not self.ended and bool(self._line_size or self._data or self._kind)
-        event = self._event() if is_within and self._line_size and self._ends_block() else None
-        self.is_cut = is_within and not self.ended
+        has_line_end = not self._line_size
+        event = self._event() if is_within and (has_line_end or self._ends_block()) else None
+        self.is_cut = is_within and event is None
         return Block(raw, event)
 
     def _extend_line(self, part: bytes) -> None:
@@ -172,14 +176,21 @@ def _is_done(data: bytes) -> bool:
     return len(data) < LONGEST_DONE and data.strip() == b"[DONE]"
 
 
+def _finite(number: str) -> float:
+    """A number, and no NaN or Infinity, which Python reads and nobody could write again as JSON."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(number)
+    return value
+
+
 def _decode(data: bytes) -> Any:
     """The JSON value in the bytes; None for what is none."""
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        # Stricter than what servers send: half a surrogate pair, escaped, is one.
+    except (msgspec.DecodeError, ValueError):
+        # Stricter than what servers send: half a surrogate pair, escaped, is one. What is no UTF-8 is no DecodeError.
         try:
-            return json.loads(data.decode())
+            return json.loads(data.decode(), parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):
             return None
     except RecursionError:

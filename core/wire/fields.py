@@ -5,13 +5,16 @@ What is sent to the provider is in the key, or is not sent: but for the short li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
+from operator import is_
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+
+from .answers import DEEPEST
 
 
 class Treatment(StrEnum):
@@ -59,6 +62,8 @@ OPENAI: Final = msgspec.toml.decode(Path(__file__).with_name("openai.toml").read
 
 
 def _matches(pattern: str, name: str) -> bool:
+    if pattern.startswith("*"):
+        return name.endswith(pattern[1:])
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
@@ -148,19 +153,112 @@ def divided_fields(fields: Mapping[str, Any], unkeyed: frozenset[str]) -> tuple[
 _MADE_OF_EVENTS: Final = "response"
 _ANSWERED: Final = frozenset({"service_tier"})
 """What providers say of themselves too: it repeats the caller only where the caller gave it."""
+_NOTES: Final = frozenset({"user", "safety_identifier", "metadata", "prompt_cache_key"})
+"""What a caller's own words stand in: they are nobody else's business, wherever they are repeated."""
+_SHORTEST_NOTE: Final = 6
+_MOST_NOTES: Final = 50
+_WORDS: Final = frozenset(
+    {
+        # What the model wrote,
+        *("content", "text", "arguments", "input", "refusal", "reasoning", "reasoning_content", "reasoning_text"),
+        *("thinking", "summary", "delta", "transcript", "parsed", "embedding", "logprobs"),
+        # and words of the API, which a caller's notes may have too.
+        *(
+            "object",
+            "type",
+            "role",
+            "model",
+            "status",
+            "finish_reason",
+            "native_finish_reason",
+            "service_tier",
+            "effort",
+        ),
+        *("verbosity", "truncation", "tool_choice", "tools", "instructions", "prompt_cache_retention", "provider"),
+    }
+)
+"""Names under which a word may stand that a caller has used too."""
 
 
 def without_callers(answer: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """An answer, a chunk or an event without what it repeats of the caller, who gave the fields `given`.
 
-    Emptied where it stands, so that the next caller's can be put there. The same object when it repeats nothing.
+    Emptied where it stands, so that the next caller's can be put there; further within, only what the caller gave. The
+    same object when it repeats nothing. Raises RecursionError for one that is nested very deep.
     """
     repeated = {name: _emptied(answer[name]) for name in CALLERS_FIELDS & answer.keys() - (_ANSWERED - given.keys())}
     inner = answer.get(_MADE_OF_EVENTS)
     bare = without_callers(inner, given) if isinstance(inner, dict) else inner
     if bare is not inner:
         repeated[_MADE_OF_EVENTS] = bare
-    return {**answer, **repeated} if repeated else answer
+    answer = {**answer, **repeated} if repeated else answer
+    own = {name: {*_leaves(given[name])} for name in CALLERS_FIELDS & given.keys()}
+    return _without_own(answer, own) if own else answer
+
+
+def _without_own(value: Any, own: Mapping[str, set[Any]], depth: int = 0) -> Any:
+    """A value of an answer without the fields of these names that hold one of these values."""
+    if depth > DEEPEST:
+        raise RecursionError("an answer is nested too deep")
+    if isinstance(value, list):
+        bare = [_without_own(inner, own, depth + 1) if isinstance(inner, dict | list) else inner for inner in value]
+        return value if all(map(is_, bare, value)) else bare
+    changed = {}
+    for name, inner in value.items():
+        if name in own and not own[name].isdisjoint(_leaves(inner)):
+            changed[name] = _emptied(inner)
+        elif isinstance(inner, dict | list) and name not in _MODELS_OWN:
+            bare = _without_own(inner, own, depth + 1)
+            if bare is not inner:
+                changed[name] = bare
+    return {**value, **changed} if changed else value
+
+
+_MODELS_OWN: Final = frozenset({"arguments", "parsed", "embedding", "logprobs"})
+"""Names under which objects are the answer itself."""
+
+
+def repeats_caller(answer: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether an answer, a chunk or an event repeats a caller's notes outside its words, though under another name.
+
+    `given` are the fields that the caller gave. Words of fewer than six letters stand anywhere.
+    """
+    notes = {
+        note
+        for name in _NOTES & given.keys()
+        for note in _leaves(given[name])
+        if isinstance(note, str) and len(note) >= _SHORTEST_NOTE
+    }
+    if not notes:
+        return False
+    said = "\n".join(_said(answer))
+    return len(notes) > _MOST_NOTES or any(note in said for note in notes)
+
+
+def _said(answer: Mapping[str, Any]) -> Iterator[str]:
+    """The texts in an answer that are neither the model's nor words of the API."""
+    waiting: list[tuple[str, Any]] = [("", answer)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [item for item in value.items() if item[0] not in _MODELS_OWN]
+        elif isinstance(value, list):
+            waiting += [(name, inner) for inner in value]
+        elif isinstance(value, str) and name not in _WORDS:
+            yield value
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What stands in a JSON value, without its names; neither null nor a truth value."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case dict() as found:
+                waiting += found.values()
+            case list() | tuple() as found:
+                waiting += found
+            case str() | int() | float() as found if not isinstance(found, bool):
+                yield found
 
 
 def _emptied(value: Any) -> Any:

@@ -41,6 +41,7 @@ class ResponseAssembly:
         self._texts: dict[str, list[str]] = {}
         self._identity: Any = None
         self._last: Mapping[str, Any] | None = None
+        self._looked_up = False
 
     @property
     def is_whole(self) -> bool:
@@ -51,9 +52,16 @@ class ResponseAssembly:
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Takes in the next event. Raises what `assemble_response` raises; the assembly is of no use then."""
-        if says_error(event):
-            raise IncompleteStream("it holds an error")
         kind, response = event.get("type"), event.get("response")
+        # What its last event holds is the answer's to report.
+        own = {name: value for name, value in event.items() if name != "response"} if kind in _ENDS else event
+        try:
+            is_error = says_error(own)
+        except RecursionError as error:
+            raise UnclearStream("an event is nested too deep") from error
+        if is_error:
+            raise IncompleteStream("it holds an error")
+        self._looked_up = self._looked_up or _tells_of_a_lookup(event)
         if isinstance(response, Mapping):
             identity = response.get("id")
             if self._identity and identity != self._identity:
@@ -64,11 +72,15 @@ class ResponseAssembly:
                 raise UnclearStream("its last event holds no response")
             if response.get("status", "completed") != str(kind).removeprefix("response."):
                 raise UnclearStream("its last event and its response end differently")
+            if self._last not in (None, response):
+                raise UnclearStream("it ends twice, and differently")
             self._last = response
         elif isinstance(kind, str) and kind in _STREAMED:
             delta = event.get("delta")
             if not isinstance(delta, str):
                 raise UnclearStream("a fragment is no text")
+            if self._last is not None:
+                raise UnclearStream("it goes on after its end")
             self._texts.setdefault(kind, []).append(delta)
 
     def body(self) -> dict[str, Any]:
@@ -78,12 +90,37 @@ class ResponseAssembly:
         for kind, pieces in self._texts.items():
             if "".join(pieces) != "".join(_whole_texts(self._last, *_STREAMED[kind])):
                 raise UnclearStream("the response says something else than what was streamed")
+        if self._looked_up and not any(map(_is_of_a_lookup, _output_of(self._last))):
+            raise UnclearStream("something was looked up, and the response does not say so")
         return dict(self._last)
 
 
-def _whole_texts(response: Mapping[str, Any], kind: str, field: str) -> Iterator[str]:
+_CALLERS_ITEMS: Final = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
+_CALLERS_EVENTS: Final = ("response.function_call_", "response.custom_tool_call_")
+_LOOKUPS: Final = ("_call", "annotation", "mcp_")
+
+
+def _tells_of_a_lookup(event: Mapping[str, Any]) -> bool:
+    """Whether an event tells of a tool that the provider runs, or of a page that the answer refers to."""
+    kind = event.get("type")
+    if not isinstance(kind, str):
+        return False
+    if kind.startswith("response.output_item."):
+        return _is_of_a_lookup(event.get("item"))
+    return any(word in kind for word in _LOOKUPS) and not kind.startswith(_CALLERS_EVENTS)
+
+
+def _is_of_a_lookup(item: Any) -> bool:
+    return isinstance(item, Mapping) and "type" in item and item["type"] not in _CALLERS_ITEMS
+
+
+def _output_of(response: Mapping[str, Any]) -> list[Any]:
     output = response.get("output")
-    for item in output if isinstance(output, list) else ():
+    return output if isinstance(output, list) else []
+
+
+def _whole_texts(response: Mapping[str, Any], kind: str, field: str) -> Iterator[str]:
+    for item in _output_of(response):
         if not isinstance(item, Mapping) or item.get("type") != kind:
             continue
         content = item.get("content")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import time
 
 import pytest
@@ -100,6 +101,7 @@ def test_plain_json_that_is_no_criteria_is_refused(plain):
 @given(st.text("ab*?[]!-\n", min_size=1, max_size=8), st.text("ab]-\n", max_size=8))
 def test_a_pattern_matches_what_a_shell_would(pattern, prompt):
     assume(pattern.strip("*?"))
+    assume(not re.match("[0-9a-f]{1,3}-", pattern))  # the bucket of a readable key
     matched = fnmatch.fnmatchcase(prompt, pattern) or fnmatch.fnmatchcase(digest_of("d").hex(), pattern)
     assert matches(Criteria(pattern=pattern), prompt=prompt, digest=digest_of("d")) is matched
 

@@ -37,7 +37,7 @@ def gateway(
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("most", [12 * len(KINDS), pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [12 * len(KINDS), pytest.param(10_000, marks=pytest.mark.soak)])
 def test_strangers_cost_a_well_behaved_client_nothing(gateway: GatewayProcess, redis_url: str, most: int):
     well_behaved(gateway.port, 100)
     warming = Hostility(gateway.port, most=2 * len(KINDS))

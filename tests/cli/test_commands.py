@@ -342,6 +342,7 @@ def test_a_replay_of_the_sample_shows_what_it_saves(terminal, namespace):
     shown = terminal.run("replay", "--namespace", namespace, "--limit", "5", "--rate", "1000", "--repeat", "zipf")
     assert "Hit rate" in shown
     assert "Money saved" in shown
+    assert "Asking" not in shown, "the bar is for terminals"
 
 
 def test_a_line_that_is_no_question_is_named(terminal, tmp_path):

@@ -46,7 +46,7 @@ def test_apart_leaves_the_answer_to_its_own_question(terminal, services, tmp_pat
     key = terminal.data("get", PIN["question"], "--model", "gpt-4o")["key"]
     variant = ("get", PIN["variants"][0], "--model", "gpt-4o")
     assert terminal.data(*variant)["reason"] == "alias"
-    told = terminal.data("apart", key, PIN["variants"][0], "--model", "gpt-4o")
+    told = terminal.data("apart", key, PIN["variants"][0])  # of the model whose answer is at the key
     assert (told["labelled"], told["hidden"]["state"]) == (True, "held")
     terminal.run(*variant, status=3)
     terminal.run("get", PIN["question"], "--model", "gpt-4o")
@@ -54,10 +54,30 @@ def test_apart_leaves_the_answer_to_its_own_question(terminal, services, tmp_pat
 
 @pytest.mark.parametrize(
     "arguments",
-    [("wrong", "nonsense"), ("apart", "0-" + "0" * 64, "Why?", "--model", "gpt-4o"), ("apart", "nonsense", "Why?")],
+    [("wrong", "nonsense"), ("apart", "nonsense", "Why?"), ("apart", "nonsense", "Why?", "--model", "gpt-4o")],
 )
 def test_what_cannot_be_named_is_wrong_usage(terminal, services, arguments):
     assert terminal.data(*arguments, status=2)["error"] == "InvalidInput"
+    assert services.invalidation.history(namespace=services.settings.namespace) == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--model", "gpt-4o")])
+@pytest.mark.parametrize("command", ["wrong", "apart"])
+def test_where_no_answer_is_stored_nothing_is_hidden(terminal, services, command, arguments):
+    rest = ("Why?", *arguments) if command == "apart" else ()
+    told = terminal.data(command, "0-" + "0" * 64, *rest, status=3)
+    assert told["error"] == "NotFound"
+    assert "no answer is stored at this key" in told["message"]
+    assert services.invalidation.history(namespace=services.settings.namespace) == []
+
+
+def test_apart_refuses_a_request_that_the_answer_is_not_served_for(terminal, services, tmp_path: Path):
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text(json.dumps(PIN))
+    terminal.run("seed", str(seeds), "--model", "gpt-4o")
+    key = terminal.data("get", PIN["question"], "--model", "gpt-4o")["key"]
+    told = terminal.data("apart", key, PIN["variants"][0], "--model", "gpt-4", "--system", "Be brief.", status=2)
+    assert "never served for it: they differ in model, system prompt" in told["message"]
     assert services.invalidation.history(namespace=services.settings.namespace) == []
 
 

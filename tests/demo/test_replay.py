@@ -16,7 +16,7 @@ from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.demo.replay import GIVE_UP_AFTER, SAMPLES, Question, popular, read_questions, replay_questions, sample
 from core.errors import InvalidInput
-from core.keys import TextKind, kind_of, normalize
+from core.keys import TextKind, normalize
 from tests.fakes import CountingProvider
 
 
@@ -108,7 +108,7 @@ def test_a_few_are_asked_again_and_again_and_most_of_them_rarely():
 def test_some_repetitions_are_typed_differently_and_mean_the_same():
     asked = texts(islice(popular([ask("How do I set a limit?")]), 30))
     assert len(set(asked)) > 2
-    assert {normalize(text, kind_of(text)) for text in asked} == {"how do i set a limit"}
+    assert {normalize(text, TextKind.QUESTION) for text in asked} == {"how do i set a limit"}
 
 
 # Sending

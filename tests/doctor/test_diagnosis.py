@@ -10,7 +10,9 @@ import pytest
 from core.bootstrap import bootstrap
 from core.doctor.diagnosis import diagnose
 from core.doctor.findings import Level
+from core.doctor.redis import HOLES
 from core.settings import Settings
+from core.stores.redis import EmbeddedRedis
 
 
 @pytest.fixture
@@ -72,6 +74,15 @@ def test_without_redis_it_says_what_that_means(monkeypatch, tmp_path):
         diagnosis = diagnose(services)
     assert diagnosis.worst is Level.WARNING
     assert any("There is no Redis" in finding.text for finding in diagnosis.findings)
+
+
+def test_the_server_that_make_run_started_is_known(monkeypatch, tmp_path, redis_binary):
+    monkeypatch.setitem(HOLES, "Redis", (("CVE-2099-1", "a hole of every version", {(99, 0): 1}),))
+    with EmbeddedRedis(tmp_path, binary=redis_binary) as server:
+        for home, is_own in ((tmp_path, True), (tmp_path / "another", False)):
+            with bootstrap(Settings(redis_url=server.url, home=home)) as services:
+                [hole] = [finding for finding in diagnose(services).findings if "CVE-2099-1" in finding.text]
+            assert ("make run" in hole.remedy) is is_own
 
 
 def test_clocks_that_differ_are_found(redis_server, monkeypatch):

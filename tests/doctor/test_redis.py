@@ -89,6 +89,12 @@ def test_versions_with_known_holes_are_named(version, holes):
     assert [hole for hole in ("CVE-2024-31228", "CVE-2025-49844") if hole in text] == holes
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_nobody_is_told_to_upgrade_the_server_that_make_run_brings(own):
+    finding = the_only(info_findings(StoreInfo(**(SOUND | {"version": "6.2.14"})), own=own))
+    assert ("make run" in finding.remedy, "Upgrade it" in finding.remedy) == (own, not own)
+
+
 @pytest.mark.parametrize(
     ("version", "holes"),
     [

@@ -22,7 +22,7 @@ from core.models import ChatRequest, Completion, Controls, SemanticMode
 from core.semantic.quality.calibration import Labeller
 from core.semantic.quality.records import PairRecord, pair_id
 from core.semantic.quality.thresholds import Threshold
-from core.text.printable import printable
+from core.text.printable import is_name, printable
 from tests.e2e.conftest import answers, metric, settled
 from tests.e2e.installation import SEMANTIC
 from tests.e2e.traffic import beside
@@ -80,7 +80,7 @@ def poisoned(encore) -> dict[str, str]:
             tags = (text[:256],) if can_be_encoded(text) else ()
             messages = [{"role": "system", "content": text}] if number % 10 == 3 else []
             request = ChatRequest.from_openai(
-                model=text[:200] if number % 4 == 0 else "gpt-4o",
+                model=text[:200] if number % 4 == 0 and is_name(text[:200]) else "gpt-4o",
                 messages=[*messages, {"role": "user", "content": text}],
                 user="u",
             )

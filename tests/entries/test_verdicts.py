@@ -9,7 +9,7 @@ import pytest
 from core.access.roles import Actor, Role
 from core.bootstrap import Services, bootstrap
 from core.entries.seeding import import_seeds, read_seeds
-from core.errors import AccessDenied, InvalidInput, OutcomeUnknown
+from core.errors import AccessDenied, InvalidInput, NotFound, OutcomeUnknown
 from core.models import Answer, ChatRequest, Controls
 from core.semantic.quality.records import pair_id
 from core.settings import Settings
@@ -102,7 +102,7 @@ def test_apart_hides_the_wording_and_leaves_the_answer(shop):
 
 
 def test_apart_takes_a_stored_answer_and_another_question(shop):
-    with pytest.raises(InvalidInput, match="gone already"):
+    with pytest.raises(NotFound, match="no answer is stored"):
         shop.verdicts.apart(shop.namespace, "0-" + "0" * 64, a_request(VARIANT), actor=shop.olga)
     with pytest.raises(InvalidInput, match="call it wrong"):
         shop.verdicts.apart(shop.namespace, shop.key, a_request(QUESTION), actor=shop.olga)
@@ -111,6 +111,31 @@ def test_apart_takes_a_stored_answer_and_another_question(shop):
             shop.namespace, shop.key, a_request(VARIANT), Controls(no_store=True, no_cache=True), actor=shop.olga
         )
     assert shop.outcome(QUESTION) == "hit (exact)"
+
+
+def test_apart_takes_only_a_request_that_the_answer_may_be_served_for(shop):
+    other_model = ChatRequest.from_openai(model="gpt-4o-mini", messages=[{"role": "user", "content": VARIANT}])
+    briefly = ChatRequest.from_openai(
+        model="gpt-4o",
+        temperature=0.2,
+        messages=[{"role": "system", "content": "Be brief."}, *a_request(VARIANT).messages],
+    )
+    for request, names in (
+        (other_model, "differ in model$"),
+        (briefly, "differ in system prompt, parameter temperature$"),
+    ):
+        with pytest.raises(InvalidInput, match=names):
+            shop.verdicts.apart(shop.namespace, shop.key, request, actor=shop.olga)
+    assert shop.outcome(VARIANT) == "hit (alias)"
+    assert not shop.is_apart(VARIANT, QUESTION)
+
+
+@pytest.mark.parametrize("question", [None, VARIANT])
+def test_where_no_answer_is_stored_there_is_nothing_to_call_wrong(shop, question):
+    before = shop.services.invalidation.history(namespace=shop.namespace)
+    with pytest.raises(NotFound, match="no answer is stored"):
+        shop.verdicts.wrong(shop.namespace, "0-" + "0" * 64, actor=shop.olga, question=question)
+    assert shop.services.invalidation.history(namespace=shop.namespace) == before
 
 
 @pytest.mark.parametrize("role", [Role.NONE, Role.VIEWER])

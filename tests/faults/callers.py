@@ -102,7 +102,7 @@ class Asking(threading.Thread):
             seen = HIT
         elif outcome.reason in REASONS:
             seen = REASONS.index(outcome.reason) << REASON_BITS
-            if outcome.reason == "store-down":
+            if outcome.reason in ("store-down", "store-timeout"):
                 seen |= UNASKED
         text = answer.completion.text
         try:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.http.collector import MOST_CONTAINERS, MOST_WHOLE_BYTES, read_whole
 from core.http.exchange import PlainStreams
@@ -80,6 +82,21 @@ ENDINGS = {
     "an event that is no JSON": ([*WORDS, STOP], b"data: oops\n\ndata: [DONE]\n\n", {}, False),
     "words after the finish reason": ([*WORDS, STOP, *WORDS], b"data: [DONE]\n\n", {}, False),
     "words after usage beside the finish reason": ([WORDS[0], STOP | {"usage": TOLD}, WORDS[1]], b"", {}, False),
+    "usage without a blank line": ([*WORDS, STOP], sent(USED)[:-1], {}, True),
+    "usage without a line's end": ([*WORDS, STOP], sent(USED)[:-2] + b"  ", {"n": 1} | USAGE, False),
+    "words after the end": ([*WORDS, STOP], sent(b"[DONE]", *WORDS), {}, False),
+    "two ends": ([*WORDS, STOP], sent(b"[DONE]", b"[DONE]"), {}, True),
+    "an error of Groq's": ([*WORDS, STOP | {"x_groq": {"error": "over capacity"}}], sent(b"[DONE]"), {}, False),
+    "a detail after the finish reason": ([*WORDS, STOP, {"detail": "gone"}], sent(b"[DONE]"), {}, False),
+    "a code after the finish reason": ([*WORDS, STOP, {"code": 500, "message": "gone"}], sent(b"[DONE]"), {}, False),
+    "a filtered chunk": (
+        [*WORDS, chunk(finish_reason="stop", content_filter_results={"hate": {"filtered": True}})],
+        sent(b"[DONE]"),
+        {},
+        False,
+    ),
+    "an event that is no UTF-8": ([*WORDS, STOP], b'data: {"caf\xe9":1}\n\ndata: [DONE]\n\n', {}, False),
+    "an event with NaN": ([*WORDS, STOP], b'data: {"id":"c","x":NaN}\n\ndata: [DONE]\n\n', {}, False),
     "no events": ([], b"It rains.\n", {}, False),
     "nothing": ([], b"", {}, False),
 }
@@ -277,3 +294,11 @@ def test_a_server_that_says_usage_comes_later_sends_it_as_it_was_asked_for():
         assert b"include_usage" in fed.exchange.outgoing
         later = [chunk | {"usage": None} for chunk in (*WORDS, STOP)]
         assert events_in(fed.feed(sent(*later, USED, b"[DONE]"), [])) == [*WORDS, STOP]
+
+
+@given(st.binary(max_size=200), st.integers(0, 400), st.sampled_from([CHAT, "/responses"]))
+def test_whatever_bytes_come_within_a_stream_are_passed_on(junk, place, path):
+    raw = sent(*WORDS, STOP, b"[DONE]")
+    place = min(place, len(raw))
+    raw = raw[:place] + junk + raw[place:]
+    assert Fed(path, **USAGE).feed(raw, [place]) == raw

@@ -251,8 +251,29 @@ def test_what_is_embedded_is_compared_exactly(given):
         ({"helicone_user_id": "ann"}, {}, "ann"),
         ({"x_openwebui_user_id": "a" * 300}, {}, "a" * 256),
         ({"x_openwebui_user_id": ""}, {}, None),
-        ({"x_litellm_customer_id": "acme"}, {}, None),  # a customer is not a person
         ({"x_openwebui_user_id": "ann", "x_encore_user": "bob"}, {}, "bob"),
+        ({"x_librechat_user_id": "ann"}, {}, "ann"),
+        ({"x_litellm_customer_id": "acme"}, {}, "acme"),
+        ({"x_forwarded_user": "ann"}, {}, "ann"),
+        ({"x_forwarded_email": "ann@example.org"}, {}, "ann@example.org"),
+        ({"x_remote_user": "ann"}, {}, "ann"),
+        ({"x_user_id": "7"}, {}, "7"),
+        ({"x_user": "ann"}, {}, "ann"),
+        ({"x_auth_request_user": "ann"}, {}, "ann"),
+        ({"x_auth_request_email": "ann@example.org"}, {}, "ann@example.org"),
+        ({"tailscale_user_login": "ann@example.org"}, {}, "ann@example.org"),
+        ({"cf_access_authenticated_user_email": "ann@example.org"}, {}, "ann@example.org"),
+        (
+            {"x_goog_authenticated_user_email": "accounts.google.com:ann@example.org"},
+            {},
+            "accounts.google.com:ann@example.org",
+        ),
+        ({"x_amzn_oidc_identity": "ann"}, {}, "ann"),
+        ({"x_ms_client_principal_name": "ann@example.org"}, {}, "ann@example.org"),
+        ({"x_authentik_username": "ann"}, {}, "ann"),
+        ({"x_forwarded_user": "frontend", "x_openwebui_user_id": "ann"}, {}, "ann"),  # the closest to the person
+        ({"x_litellm_customer_id": "acme", "x_forwarded_user": "ann"}, {}, "ann"),  # a customer may be many people
+        ({"x_forwarded_user": "ann"}, {"user": "bob"}, None),
         ({"x_openwebui_user_id": "ann"}, {"user": "bob"}, None),  # the request itself names one
         ({"x_openwebui_user_id": "ann"}, {"encore": {"user": "bob"}}, "bob"),
     ],

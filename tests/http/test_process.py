@@ -124,9 +124,7 @@ def test_what_callers_send_begins_no_line_of_the_log(start_process, http, openai
                 headers={"Authorization": "Bearer sk", "X-Encore-Namespace": "a"},
             )
     assert gateway.stop() == 0
-    hits = [line for line in gateway.said.splitlines() if "forged" in line]
-    assert len(hits) == 4
-    assert all(re.match(r"\d{4}-\d\d-\d\d \S+ INFO encore\.cache: hit exact key=\S+ model=m", line) for line in hits)
+    assert "forged" not in gateway.said, "such a model passes the cache by, and none of its requests is a hit"
 
 
 def test_neither_prompts_nor_keys_are_logged(start_process, http, openai_server):

@@ -587,7 +587,7 @@ def test_a_record_lost_during_a_sweep_does_not_cost_the_new_ones_entries(world, 
 
 
 def test_an_entry_whose_header_is_longer_than_what_a_sweep_reads_is_deleted_too(world):
-    model = "a-model-with-a-name-of-many-parts/" * 20
+    model = "a-model-with-a-name-of-many-parts/" * 7
     key = world.ask("Why is the sky blue?", model=model).key
     world.invalidator.invalidate(Criteria(key=key, created_before=world.clock() + 1), actor="anna", hold_seconds=0)
     assert sweep(world).deleted == 1

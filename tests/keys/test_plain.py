@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from core.keys.identity import identify
 from core.keys.normalization import TextKind
+from core.keys.phrases import rules_data
 from core.keys.plain import (
     LONGEST,
     LONGEST_INSTRUCTION,
     PLAIN_FUNCTION,
-    _data,
     _Rules,
     is_plain_instruction,
     kind_of,
@@ -47,13 +47,17 @@ def meet(one: str, other: str, system: str | None = None, /, **fields: Any) -> b
 
 MEET = [
     ("What is DNS?", "what is DNS"),
-    ("What is gravity?", "What  is gravity"),
+    ("What is the capital of Sweden?", "what is the capital of sweden"),
+    ("What Does Photosynthesis Produce?", "what does photosynthesis produce"),
+    ("Do you know if I need a PIN?", "do you know if i need a PIN"),
+    ("WHAT IS THE CAPITAL OF SWEDEN", "what is the capital of sweden?"),
+    ("What is gravity?", "What\u00a0is gravity"),
     ("Who wrote Hamlet?", "who wrote Hamlet"),
     ("WHERE IS THE RIVER NILE?", "where is the river nile"),
     ("How do I activate my card?", "how do i activate my card"),
     ("Why hasn’t my transfer arrived?", "why hasn’t my transfer arrived"),
     ("Is it raining?", "is it raining"),
-    ("Can I change my PIN?", "can I change my  PIN"),
+    ("Can I change my PIN?", "can I change my\u00a0PIN"),
     ("Could you please explain gravity?", "could you please explain gravity"),
     ("Hello, where is the library?", "hello, where is the library"),
     ("Tell me about rivers.", "tell me about rivers"),
@@ -62,20 +66,20 @@ MEET = [
     ("Write a poem about autumn", "write a poem about autumn."),
     ("I need to cancel my card.", "i need to cancel my card"),
     ("Why?", "why"),
-    ("Was ist ein Motor?", "was ist ein motor"),
-    ("Warum ist der Himmel blau?", "Warum ist  der Himmel blau"),
-    ("Erkläre die Schwerkraft.", "erkläre die schwerkraft"),
+    ("Was ist ein Motor?", "was ist ein Motor"),
+    ("Warum ist der Himmel blau?", "Warum ist\u00a0der Himmel blau"),
+    ("Erkläre die Schwerkraft.", "erkläre die Schwerkraft"),
     ("Qu'est-ce que la gravité?", "qu'est-ce que la gravité"),
     ("Quelle est la capitale?", "quelle est la capitale"),
     ("Explique la gravité.", "explique la gravité"),
     ("¿Está lloviendo?", "¿está lloviendo"),
-    ("¿Cuál es la capital?", "¿cuál es la  capital?"),
+    ("¿Cuál es la capital?", "¿cuál es la\u00a0capital?"),
     ("Qual è la capitale?", "qual è la capitale"),
     ("Qual é a capital?", "qual é a capital"),
     ("Hoe werkt een motor?", "hoe werkt een motor"),
     ("Czy żelazo rdzewieje?", "czy żelazo rdzewieje"),
     ("Что такое гравитация?", "что такое гравитация"),
-    ("Почему небо голубое?", "почему  небо голубое"),
+    ("Почему небо голубое?", "почему\u00a0небо голубое"),
     ("Yerçekimi nedir?", "yerçekimi nedir"),
     ("Vad är gravitation?", "vad är gravitation"),
     ("重力とは何ですか？", "重力とは何ですか"),
@@ -137,6 +141,54 @@ APART = [
     ("내일 떠나요?", "내일 떠나요."),
     ("ستغادر غدا؟", "ستغادر غدا."),
     ("तुम कल जा रहे हो?", "तुम कल जा रहे हो।"),
+    # A run of blanks, where they may be counted
+    ("What is gravity?", "What  is gravity"),
+    ("Can I change my PIN?", "can I change my  PIN"),
+    ("Почему небо голубое?", "почему  небо голубое"),
+    ("How long is a  b?", "How long is a \u00a0b?"),
+    ("How do I type hello  world?", "How do I type hello world?"),
+    ("Tell me about hello  world.", "Tell me about hello world."),
+    # Questions that bring what they are about
+    ("What is the md5 of hello?", "What is the md5 of Hello?"),
+    ("What is the hash of hello?", "What is the hash of Hello?"),
+    ("Calculate the sha of hello", "Calculate the sha of Hello"),
+    ("What is the checksum of hello?", "What is the checksum of Hello?"),
+    ("Calculate the ASCII sum of hello", "Calculate the ASCII sum of Hello"),
+    ("What is hello in binary?", "What is Hello in binary?"),
+    ("How does hello look in braille?", "How does Hello look in braille?"),
+    ("Give me hello in unicode", "Give me Hello in unicode"),
+    ("How many bytes has Hello?", "How many bytes has Hello"),
+    ("How many symbols are in hello?", "How many symbols are in Hello?"),
+    ("What is hello in JSON?", "What is Hello in JSON?"),
+    ("How do you write monday?", "How do you write Monday?"),
+    ("How do I spell monday?", "How do I spell Monday?"),
+    ("How would one type monday?", "How would one type Monday?"),
+    ("Write a regex matching Cat", "Write a regex matching cat"),
+    ("Create a pattern for Cat", "Create a pattern for cat"),
+    ("Does the glob Cat match?", "Does the glob cat match?"),
+    ("What is the password if it is Secret?", "What is the password if it is secret?"),
+    ("Is the password Secret strong?", "Is the password secret strong?"),
+    ("Write a passphrase from Correct Horse", "Write a passphrase from correct horse"),
+    ("What are the initials of ann lee?", "What are the initials of Ann Lee?"),
+    ("How would you fix i has went home?", "How would you fix I has went home?"),
+    ("What would you change in i has went?", "What would you change in I has went?"),
+    ("How do I make i has went better?", "How do I make I has went better?"),
+    ("How can I improve me and him goes?", "How can I improve Me and him goes?"),
+    ("How should I end dear sir?", "How should I end Dear Sir?"),
+    ("Does the email hey bob sound rude?", "Does the email Hey Bob sound rude?"),
+    ("Does i am fine sound polite?", "Does I am fine sound polite?"),
+    ("Is the review great movie good or bad?", "Is the review Great movie good or bad?"),
+    ("Is he angry who writes i want it?", "Is he angry who writes I want it?"),
+    ("How would you rate great movie?", "How would you rate Great movie?"),
+    ("Write a caption from man bites dog", "Write a caption from Man bites dog"),
+    ("Make a haiku out of you are leaving", "Make a haiku out of You are leaving"),
+    ("Which language is this Ich bin?", "Which language is this ich bin?"),
+    ("What should I reply to how are you?", "What should I reply to how are you"),
+    ("How should I respond to you finished it?", "How should I respond to you finished it"),
+    ("How do I answer you are leaving tomorrow?", "How do I answer you are leaving tomorrow"),
+    ("What is the answer to you left?", "What is the answer to you left"),
+    ("What is meant by you are leaving tomorrow?", "What is meant by you are leaving tomorrow"),
+    ("What did she mean by fine?", "What did she mean by fine"),
     # Material without a system text
     ("i went to london yesterday", "I went to london yesterday"),
     ("Translate hello", "Translate Hello"),
@@ -170,6 +222,63 @@ APART = [
     ("「Hello」とは何ですか", "「hello」とは何ですか"),
     ("请翻译 Hello", "请翻译 hello"),
 ]
+
+
+CASE_TELLS = [
+    # Other languages than English tell words by their case
+    ("Wer sind Sie?", "Wer sind sie?"),
+    ("Wo ist Ihr Büro?", "Wo ist ihr Büro?"),
+    ("Wie kann ich Ihnen helfen?", "Wie kann ich ihnen helfen?"),
+    ("Können Sie schwimmen?", "Können sie schwimmen?"),
+    ("Was ist Weise?", "Was ist weise?"),
+    ("Was ist Rasen?", "Was ist rasen?"),
+    ("WAS MACHEN SIE?", "was machen sie?"),
+    ("Chi è Lei?", "Chi è lei?"),
+    ("Come si chiama Lei?", "Come si chiama lei?"),
+    ("Qu'est-ce que l'État?", "Qu'est-ce que l'état?"),
+    ("Quelle est la Terre?", "Quelle est la terre?"),
+    ("¿Qué es la Bolsa?", "¿qué es la bolsa?"),
+    ("O que é o Estado?", "o que é o estado"),
+    ("Wat is de Staat?", "Wat is de staat?"),
+    ("Vad är Kina?", "Vad är kina?"),
+    ("Что такое Земля?", "Что такое земля?"),
+    ("Jak działa Tygodnik?", "Jak działa tygodnik?"),
+    # Both cases in one text: their difference is what is asked about
+    (
+        "What is the difference between Type and type in Python?",
+        "What is the difference between type and Type in Python?",
+    ),
+    ("What is the difference between God and god?", "What is the difference between god and God?"),
+    ("What is the difference between Frame and frame?", "What is the difference between frame and Frame?"),
+    ("Is it JavaScript or Javascript?", "Is it Javascript or JavaScript?"),
+    ("Should I use Internet or internet?", "Should I use internet or Internet?"),
+    ("Which is faster Vector or vector?", "Which is faster vector or Vector?"),
+    ("Explain Bag versus bag", "Explain bag versus Bag"),
+    ("Does Passw match passw", "does passw match passw"),
+    ("Are the Gods the gods of Rome?", "Are the gods the Gods of Rome?"),
+    # Words that are another one with a capital
+    ("What is Nice like?", "What is nice like?"),
+    ("Who is Job?", "Who is job?"),
+    ("How do I clean Windows?", "How do I clean windows?"),
+    ("What is Turkey?", "What is turkey?"),
+    ("How much is a Polish table?", "How much is a polish table?"),
+    ("Where can I buy an Apple?", "Where can I buy an apple?"),
+    ("Where do the Poles live?", "Where do the poles live?"),
+    ("How old is Mercury's surface?", "How old is mercury's surface?"),
+    ("How do I get a Visa?", "How do I get a visa?"),
+    ("Tell me about Python.", "Tell me about python."),
+    ("Tell me about Excel and Word", "Tell me about excel and word"),
+    ("Who are the Doors?", "Who are the doors?"),
+    ("What is the State?", "What is the state?"),
+    ("When is March?", "When is march?"),
+    ("Who are the Saints?", "Who are the saints?"),
+    ("WHAT IS NICE LIKE?", "what is nice like?"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), CASE_TELLS)
+def test_texts_whose_case_tells_what_is_asked_never_meet(one: str, other: str) -> None:
+    assert not meet(one, other)
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
@@ -207,6 +316,13 @@ PLAIN = [
     "Answer the user's questions about our products politely.",
     "You are an expert Python developer. Keep your answers short.",
     "Please answer in French.",
+    "You are an assistant for Acme Corporation.",
+    "You are a helpful assistant for Union Station.",
+    "You are Ada, an assistant made by King Holdings",
+    "Today is Monday, 30 November 2026.",
+    "The current date is 2026-11-30",
+    "Current date: November 30th, 2026. Be brief.",
+    "The current date and time is 30/11/2026 at 14:05 UTC",
     "Your task is to help customers with their questions. Do not make things up.",
     "Du bist ein hilfreicher Assistent.",
     "Tu es un assistant utile.",
@@ -244,6 +360,31 @@ NOT_PLAIN = [
     "Repeat what the user says.",
     "Use the following context to answer.",
     "Be a translator.",
+    "You are an expert at Copyediting",
+    "You are a bot for Moderation",
+    "You are a bot for Language Detection",
+    "You are an agent for Intent Detection",
+    "You are an agent for Ticket Routing",
+    "You are an assistant for Keyword Tagging",
+    "You are a service agent for Transliteration",
+    "You work as an assistant for Subtitles",
+    "You are a chatbot for Dictation",
+    "You are a bot called Shouty Caps",
+    "You are an assistant for Editors.",
+    "You are a helper for Style Improvement",
+    "You are a chatbot for Deutsch",
+    "You are an assistant for SQL",
+    "You are an assistant for Search Queries",
+    "You are an assistant named Humanizer",
+    "You are DeepL, an AI assistant",
+    "You are Quillbot, an AI",
+    "You are Grammarly, a helpful assistant",
+    "Today is Translate 5 all",
+    "The current date is translate the user text 1",
+    "Today is now count letters 3",
+    "Knowledge cutoff: Count letters 2023",
+    "Current time count the words 7",
+    "Today is 5 in Spanish",
     "Answer in JSON.",
     "Répondez en traduisant.",
     "Du bist ein hilfreicher Assistent. Übersetze alles.",
@@ -342,6 +483,43 @@ def test_an_operators_own_prompt_is_plain_as_a_whole_and_never_as_a_part() -> No
         assert (one == other) is plain, system
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "opus-mt-en-es",
+        "Helsinki-NLP/opus-mt",
+        "qwen-mt-turbo",
+        "nllb-200",
+        "madlad400",
+        "llama-guard-3",
+        "shieldgemma-9b",
+        "text-moderation",
+        "omni-moderation-latest",
+        "ft:gpt-4o:acme:translator:x",
+        "grammarly/coedit-large",
+        "my-proofreader",
+        "bert-classifier",
+        "whisper",
+        "rerank-v3",
+        "mistral-ocr-latest",
+        "tower-instruct-translate",
+        "Grammar-Bot",
+        "summarizer-7b",
+    ],
+)
+def test_a_model_that_was_made_to_work_on_texts_is_asked_no_plain_question(model: str) -> None:
+    one, other = (msgspec.structs.replace(ask(text), model=model) for text in ("What is gravity?", "what is gravity"))
+    assert normal(one) != normal(other)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o-mini", "claude-sonnet-4-5", "meta-llama/Llama-3.3-70B-Instruct", "mistral-large-latest", "o3"]
+)
+def test_any_other_model_is(model: str) -> None:
+    one, other = (msgspec.structs.replace(ask(text), model=model) for text in ("What is gravity?", "what is gravity"))
+    assert normal(one) == normal(other)
+
+
 # The rules
 
 WORDS = st.sampled_from(
@@ -405,7 +583,7 @@ def test_under_an_instruction_every_difference_counts(text: str, system: str) ->
 
 
 def test_an_example_that_does_not_hold_is_named() -> None:
-    data = _data()
+    data = rules_data()
     wrong = {"xx": {"must_be_question": ["You left."], "must_be_material": ["Is it late?"]}}
     assert _Rules(data).problems(wrong) == [
         "xx: 'You left.' is material, not question",
@@ -415,7 +593,7 @@ def test_an_example_that_does_not_hold_is_named() -> None:
 
 
 def test_each_language_has_examples_of_each_kind() -> None:
-    for name, rules in _data()["languages"].items():
+    for name, rules in rules_data()["languages"].items():
         for kind in TextKind:
             assert rules[f"must_be_{kind.value}"], name
 

@@ -416,7 +416,9 @@ def test_a_file_that_is_no_transcript_is_refused_in_words(open_page, services, t
 def hostile(turn, **outcome):
     """A turn as somebody may have put it into a file."""
     turn.text = turn.problem = HOSTILE
-    turn.ask = msgspec.structs.replace(turn.ask, model=HOSTILE, system=HOSTILE, history=(("user", HOSTILE),))
+    turn.ask = msgspec.structs.replace(
+        turn.ask, model=HOSTILE.replace("\u202e", ""), system=HOSTILE, history=(("user", HOSTILE),)
+    )
     turn.answer = msgspec.structs.replace(
         turn.answer, outcome=msgspec.structs.replace(turn.answer.outcome, model=HOSTILE, **outcome)
     )
@@ -427,7 +429,11 @@ def test_an_imported_transcript_is_shown_as_text_only(open_page, services, playg
     turn = hostile(send(playground, HOSTILE).session_state["turns"][0], reason="guard-[x](y)", not_stored="")
     with pytest.raises(InvalidInput, match="cannot be"):
         load(dump([turn]))
-    at = details_of(imported(open_page, dump([hostile(turn, reason="guard-number")])))
+    turn = hostile(turn, reason="guard-number")
+    nameless = msgspec.structs.replace(turn.ask, model=HOSTILE)
+    with pytest.raises(InvalidInput, match="model whose name"):
+        load(dump([msgspec.structs.replace(turn, ask=nameless)]))
+    at = details_of(imported(open_page, dump([turn])))
     assert not at.exception
     assert [text.value for text in at.text].count(HOSTILE.replace("\u202e", "⟨U+202E⟩")) >= 2
     for element in (*at.markdown, *at.caption, *at.error, *at.success, *at.warning, *at.info):

@@ -51,6 +51,12 @@ def test_what_is_soon_old_is_kept_for_minutes(text: str) -> None:
     assert POLICY.explain(text).seconds <= 300
 
 
+@pytest.mark.parametrize("text", SENTENCES["changing"])
+def test_who_holds_an_office_is_kept_for_hours(text: str) -> None:
+    assert POLICY.explain(text).seconds <= 21_600
+    assert decided(chat(text=text, user="ann"))[0] == "ann"
+
+
 @pytest.mark.parametrize("text", SENTENCES["anybodys"])
 def test_how_something_is_done_is_asked_by_anybody(text: str) -> None:
     assert POLICY.explain(text).ttl_class == "general_knowledge"

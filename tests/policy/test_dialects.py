@@ -127,6 +127,36 @@ def test_a_tool_of_the_callers_own_is_cached(tool: Any) -> None:
         {"extra_body": {"google": {"tools": [{"google_search": {}}]}}},
         {"google": {"google_search": {}}},
         {"extra_body": {"enable_search": True}},
+        *({name: True} for name in ("use_search", "use_web_search", "web_access", "websearch", "browse", "internet")),
+        *(
+            {name: True}
+            for name in ("search_enabled", "enable_rag", "use_rag", "memory", "enableWebSearch", "ragEnabled")
+        ),
+        *({name: True} for name in ("use_internet", "web", "browser_enabled", "useKnowledge", "WEB_SEARCH", "online")),
+        *({name: "x"} for name in ("search_strategy", "knowledge_id", "container", "thread_id", "conversation_id")),
+        *({name: ["x"]} for name in ("dataset_ids", "knowledge_base_ids", "file_ids", "memory_ids", "retriever_ids")),
+        *({name: {}} for name in ("mcp_config", "rag_options", "mcpServers", "searchConfig")),
+        {"rag": {"kb": "x"}},
+        {"tool_config": {"google_search": {}}},
+        {"tool_resources": {"file_search": {}}},
+        {"toolConfig": {"retrievalConfig": {"latLng": {}}}},
+        {"options": {"enable_search": True}},
+        {"parameters": {"enable_search": True}},
+        {"model_kwargs": {"tools": [{"google_search": {}}]}},
+        {"chat_template_kwargs": {"enable_search": True}},
+        {"a": {"b": {"c": {"d": {"e": {"f": {}}}}}}},
+        {"fallbacks": ["sonar"]},
+        {"fallbacks": [{"model": "perplexity/sonar"}]},
+        {"fallbacks": [{"gpt-4o": ["gpt-4o-search-preview"]}]},
+        {"fallback_models": ["gpt-4o:online"]},
+        {"tool_choice": {"type": "web_search_preview"}},
+        {"tool_choice": {"type": "file_search"}},
+        {"tool_choice": {"type": "mcp", "server_label": "x"}},
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "web_search"}]}},
+        {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [{"type": "image_generation"}]}}},
+        {"tool_choice": "web_search"},
+        {"include": ["web_search_call.action.sources"]},
+        {"include": ["reasoning.encrypted_content", "code_interpreter_call.outputs"]},
     ],
 )
 def test_a_request_to_look_something_up_bypasses(parameters: dict[str, Any]) -> None:
@@ -148,6 +178,24 @@ def test_a_request_to_look_something_up_bypasses(parameters: dict[str, Any]) -> 
         {"models": ["gpt-4o", "gpt-4o-mini"]},
         {"models": []},
         {"seed": 1},
+        {"use_search": False},
+        {"memory": None},
+        {"rag": "none"},
+        {"dataset_ids": []},
+        {"fallbacks": ["gpt-4o", {"model": "gpt-4o-mini"}]},
+        {"use_beam_search": True},
+        {"options": {"num_thread": 8, "low_memory": True}},
+        {"provider": {"order": ["openai"], "allow_fallbacks": True}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"properties": {"web_search": {}}}}}},
+        {"text": {"format": {"type": "json_schema", "schema": {"properties": {"memory": {}}}}}},
+        {"logit_bias": {"search": 1}},
+        {"tool_choice": {"type": "function", "function": {"name": "web_search"}}},
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}},
+        {"tool_choice": "auto"},
+        {"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]},
+        {"reasoning": {"effort": "low"}},
+        {"chat_template_kwargs": {"enable_thinking": False, 3: {}}},
+        {"prompt_cache_key": "search"},
     ],
 )
 def test_a_search_that_is_off_does_not(parameters: dict[str, Any]) -> None:
@@ -162,7 +210,10 @@ def test_a_search_that_is_off_does_not(parameters: dict[str, Any]) -> None:
         *("perplexity/sonar-reasoning-pro", "openrouter:perplexity/sonar", "Sonar-Deep-Research", "pplx-70b-online"),
         *("llama-3.1-sonar-large-128k-online", "gpt-4o-search-preview", "gpt-4o-mini-search-preview-2025-03-11"),
         *("gpt-5-search-api", "o3-deep-research", "o4-mini-deep-research-2025-06-26", "groq/compound-mini"),
-        *("compound-beta", "@preset/news", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 300 + ":online"),
+        *("compound-beta", "@preset/news", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 220 + ":online"),
+        *("google/gemini-2.5-flash:search", "kimi-search", "deepseek-r1-search", "glm-4-alltools", "gpt-4-all"),
+        *("gpt-4-browsing", "gpt-4-gizmo-g-abc", "bot-20250101-abc", "asst_123", "kimi-search-2025-06-01", "qwen-web"),
+        *("gpt-4o-all", "deepseek-v3-search-beta", "ark/bot-7", "qwen-max-internet-latest", "grok-3-search:free"),
     ],
 )
 def test_a_model_that_looks_things_up_bypasses(model: str) -> None:
@@ -170,7 +221,11 @@ def test_a_model_that_looks_things_up_bypasses(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4o", "exaone-3.5", "openai/gpt-4o:free", "mistral-large", "sonara", "prod-search", "x" * 300]
+    "model",
+    [
+        *("gpt-4o", "exaone-3.5", "openai/gpt-4o:free", "mistral-large", "sonara", "prod-searches", "x" * 220),
+        *("all-minilm-l6-v2", "research-7b", "botany-13b", "webster", "text-search-ada-doc-001", "gpt-4-allegro"),
+    ],
 )
 def test_other_models_do_not(model: str) -> None:
     assert not searches(model, {})
@@ -205,6 +260,17 @@ def responded(part: dict[str, Any]) -> dict[str, Any]:
         (a_body("It rains.", usage={"prompt_tokens": 1, "num_sources_used": 3}), "chat"),
         (a_body("It rains.", usage={"server_tool_use": {"web_search_requests": 1}}), "chat"),
         ({**a_body("x"), "choices": [{**a_body("x")["choices"][0], "groundingMetadata": {"a": 1}}]}, "chat"),
+        *(
+            (a_body("It rains.", **{name: ["u"]}), "chat")
+            for name in ("web_search_results", "retrieved_documents", "source_documents", "source_nodes", "footnotes")
+        ),
+        *(
+            (a_body("It rains.", **{name: ["u"]}), "chat")
+            for name in ("documents", "searchResults", "web_citations", "retrievedChunks", "x_search_queries")
+        ),
+        (said(provider_specific_fields={"citations": [[{"url": "x"}]]}), "chat"),
+        (a_body("It rains.", extra={"a": [{"b": {"grounding_metadata": {"x": 1}}}]}), "chat"),
+        (a_body("It rains.", model_extra={"citations": ["u"]}), "chat"),
         (responded({"annotations": [{"type": "url_citation", "url": "u"}]}), "responses"),
         (responded({"annotations": [{"type": "file_citation", "file_id": "f"}]}), "responses"),
     ],
@@ -220,6 +286,8 @@ def test_an_answer_that_names_its_sources_is_not_kept(body: dict[str, Any], endp
         said(content="citations: none"),
         a_body("It rains.", search_results=[], usage={"num_sources_used": 0, "server_tool_use": {"x": 0}}),
         a_body("It rains.", usage=None),
+        a_body("It rains.", web_search_results=[], footnotes=None, search_used=False),
+        said(function_call=None, parsed={"sources": ["the model's own"]}),
     ],
 )
 def test_an_answer_that_could_name_some_and_does_not_is_kept(body: dict[str, Any]) -> None:
@@ -236,6 +304,21 @@ ERRORS: list[dict[str, Any]] = [
     {"object": "error"},
     {"type": "error"},
     {"base_resp": {"status_code": 1004}},
+    {"Error": {"message": "gone"}},
+    {"exception": "gone"},
+    {"errcode": 500},
+    {"errmsg": "gone"},
+    {"errorCode": "x", "Errors": ["gone"]},
+    {"success": False},
+    {"success": "false"},
+    {"ok": False},
+    {"is_error": True},
+    {"isError": True},
+    {"status_code": 503},
+    {"statusCode": "429"},
+    {"status": 500},
+    {"x_groq": {"error": "over capacity"}},
+    {"extra": [{"deep": {"error": {"code": 1}}}]},
 ]
 
 
@@ -258,10 +341,95 @@ def test_an_error_anywhere_in_an_answer_is_an_error(error: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(
     "success",
-    [{"error": None}, {"errors": []}, {"error_code": 0}, {"error_msg": ""}, {"base_resp": {"status_code": 0}}],
+    [
+        *({"error": None}, {"errors": []}, {"error_code": 0}, {"error_msg": ""}, {"base_resp": {"status_code": 0}}),
+        *(
+            {"errcode": 0, "errmsg": "ok"},
+            {"success": True},
+            {"is_error": False},
+            {"status": "success"},
+            {"status": 200},
+        ),
+        *(
+            {"code": 200, "message": "OK"},
+            {"code": 0, "msg": "success"},
+            {"code": "Success", "msg": "x"},
+            {"code": None},
+        ),
+        *({"status_code": "200"}, {"error": "0"}, {"detail": None}, {"tools": [{"parameters": {"error": {"a": 1}}}]}),
+        *({"incomplete_details": None}, {"metadata": {"error": "ours"}}, {"x_groq": {"id": "r", "error": None}}),
+        {"prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}]},
+    ],
 )
 def test_a_report_of_success_is_none(success: dict[str, Any]) -> None:
     assert not_stored_reason(a_body("Yes.", **success), chat(), LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(
+            {"code": 500, "message": "failed"},
+            {"code": "RateLimited", "msg": "slow down"},
+            {"code": 429},
+            {"code": "503"},
+        ),
+        *({"code": 1302, "msg": "busy"}, {"detail": "Internal error"}, {"detail": [{"msg": "bad"}]}),
+    ],
+)
+def test_what_stands_in_place_of_an_answer_is_an_error_at_its_top_alone(error: dict[str, Any]) -> None:
+    assert not_stored_reason(a_body("Yes.", **error), chat(), LIMITS) == "provider-error"
+    assert not_stored_reason(a_body("Yes.", extra=error), chat(), LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        *(({"status": word}, "unfinished") for word in ("failed", "error", "cancelled", "incomplete", "FAILED")),
+        ({"incomplete_details": {"reason": "max_output_tokens"}}, "truncated"),
+        ({"incomplete_details": {"reason": "content_filter"}}, "filtered"),
+        ({"incomplete_details": "timeout"}, "unfinished"),
+        ({"native_finish_reason": "MALFORMED_FUNCTION_CALL"}, "provider-error"),
+        ({"native_finish_reason": "max_tokens"}, "truncated"),
+        ({"native_finish_reason": "SAFETY"}, "filtered"),
+        ({"native_finish_reason": "unheard-of"}, "finish-reason"),
+        ({"native_finish_reason": "end_turn", "stop_reason": "</s>"}, None),
+        ({"stop_reason": "length"}, "truncated"),
+        ({"content_filter_results": {"hate": {"filtered": True}}}, "filtered"),
+        ({"content_filter_results": {"hate": {"filtered": False}}}, None),
+        ({"partial": True}, "unfinished"),
+        ({"truncated": True}, "truncated"),
+        ({"truncated": False, "partial": False, "status": "completed"}, None),
+    ],
+)
+def test_what_an_answer_says_against_itself_beside_its_finish_reason_counts(
+    report: dict[str, Any], reason: Any
+) -> None:
+    choice = a_body("Yes.")["choices"][0]
+    for body in (a_body("Yes.", **report), a_body("Yes.") | {"choices": [choice | report]}):
+        assert not_stored_reason(body, chat(), LIMITS) == reason
+
+
+@pytest.mark.parametrize("word", ["done", "success", "normal", "complete", "DONE"])
+def test_words_that_mean_an_end_are_kept(word: str) -> None:
+    assert not_stored_reason(a_body("Yes.", finish_reason=word), chat(), LIMITS) is None
+
+
+def test_an_answer_nested_without_end_is_not_kept() -> None:
+    deep: Any = {}
+    for _ in range(10_000):
+        deep = {"a": [deep]}
+    assert not_stored_reason(a_body("Yes.", extra=deep), chat(), LIMITS) == "shape"
+
+
+@pytest.mark.parametrize(
+    "item", [{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}, {"id": "m", "type": None}]
+)
+def test_an_item_that_the_provider_keeps_bypasses(item: dict[str, Any]) -> None:
+    items = [item, {"role": "user", "content": "Go on"}]
+    assert (
+        bypass_reason(ChatRequest(model="m", messages=items, endpoint="responses"), NO_CONTROLS, LIMITS) == "stateful"
+    )
 
 
 @pytest.mark.parametrize(

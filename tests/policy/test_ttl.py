@@ -27,6 +27,7 @@ def class_of(prompt: str) -> str:
         ("static_facts", 604_800),
         ("general_knowledge", 86_400),
         ("code", 21_600),
+        ("changing_facts", 21_600),
         ("conversational", 3600),
         ("current_events", 300),
         ("personalized", 1800),

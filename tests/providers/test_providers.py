@@ -510,7 +510,6 @@ class TestDemoModel:
             (["a"] * 2049, {}, "2048"),
             ("a", {"dimensions": 1536}, "dimensions"),
             ("a", {"dimensions": 0}, "dimensions"),
-            ("a", {"dimensions": "many"}, "dimensions"),
         ],
     )
     def test_embeddings_that_it_cannot_make_are_refused_with_the_reason(self, demo, given, parameters, named):

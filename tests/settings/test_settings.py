@@ -102,7 +102,7 @@ def test_all_problems_are_reported_at_once_by_the_names_of_their_variables(monke
         ({"ttl_seconds": float("nan")}, "ENCORE_TTL_SECONDS: give seconds"),
         ({"max_temperature": float("nan")}, "ENCORE_MAX_TEMPERATURE: Input should be"),
         ({"semantic_threshold": 1.1}, "ENCORE_SEMANTIC_THRESHOLD: Input should be less than or equal to 1"),
-        ({"semantic": "maybe"}, "ENCORE_SEMANTIC: Input should be 'off', 'judge' or 'serve'"),
+        ({"semantic": "maybe"}, "ENCORE_SEMANTIC: use off, judge or serve"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(values: dict[str, Any], problem: str) -> None:

@@ -104,7 +104,9 @@ class TestServerSentEvents:
     def test_the_end_needs_no_blank_line(self, end):
         assert read(f'data: {{"a":1}}\n\ndata: [DONE]{end}'.encode()) == ([{"a": 1}, DONE], True)
 
-    @pytest.mark.parametrize("sent", ["data: [DONE", "data: {}", 'data: {"a": 1}\n', "event: x", "event: x\n", "da"])
+    @pytest.mark.parametrize(
+        "sent", ["data: [DONE", 'data: {"a": 1', 'data: {"a":\n', "data: oops\n", "event: x", "event: x\n", "da"]
+    )
     def test_what_breaks_off_within_an_event_is_cut(self, sent):
         events, reader = blocks_of(b'data: {"a":1}\n\n' + sent.encode())
         assert [block.event for block in events if block.event] == [{"a": 1}]
@@ -138,6 +140,25 @@ class TestServerSentEvents:
             blocks = [block for piece in (data[:-3], data[-3:]) for block in reader.feed(piece)]
             assert (blocks[-1].event, reader.is_lost) == ({"a": "x" * 80}, False)
 
+    @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n: bye\n", "\nid: 7\n"])
+    def test_the_last_event_needs_no_blank_line_when_its_line_has_ended(self, end):
+        blocks, reader = blocks_of(b'data: {"a":1}\n\ndata: {"b":2}' + end.encode())
+        assert [block.event for block in blocks if block.event] == [{"a": 1}, {"b": 2}]
+        assert (reader.is_cut, reader.is_lost) == (False, False)
+
+    @pytest.mark.parametrize(
+        "after", ['data: {"a":1}\n\n', "data:{}", "\n\ndata: junk\n", ": bye\ndata: {}", "id: 1\rdata: {}\r\r"]
+    )
+    def test_data_after_the_end_is_lost_and_passed_on(self, after):
+        reader = EventReader()
+        sent = b"data: [DONE]\n\n" + after.encode()
+        assert b"".join(block.raw for block in reader.feed(sent)) == sent
+        assert reader.is_lost
+
+    @pytest.mark.parametrize("after", ["\n", ": bye\n\n", "data: [DONE]\n\n", "id: 7\n\n", "event: end\n\n"])
+    def test_what_says_nothing_may_come_after_the_end(self, after):
+        assert not blocks_of(b"data: [DONE]\n\n" + after.encode())[1].is_lost
+
     def test_a_comment_is_passed_on_at_once(self):
         reader = EventReader()
         assert [block.raw for block in reader.feed(b": keep-alive\n")] == [b": keep-alive\n"]
@@ -151,7 +172,22 @@ class TestServerSentEvents:
         assert read(b'data: {"a":\ndata: 1}\n\n') == ([{"a": 1}], False)
         assert blocks_of(b'data: {"a": 1\ndata: 2}\n\n')[1].is_lost
 
-    @pytest.mark.parametrize("data", [b"not json", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "data",
+        [
+            *(b"not json", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"a":"caf\xe9"}', b'{"a":"\xed\xa0\x80"}'),
+            *(b'{"caf\xe9":1}', b'{"a":"\xc0\xaf"}', b'{"a":"\xf5\x80\x80\x80"}', b'{"a":"\xe2\x82"}', b'{"a":NaN}'),
+            *(
+                b'{"a":-Infinity}',
+                b'{"a":1e400}',
+                b'{"a":' + b"9" * 5000 + b"}",
+                b'{"a":"\x00"}',
+                b"\x00",
+                b'{"a":1}\x00',
+            ),
+            *(b'\xef\xbb\xbf{"a":1}', b'{"a":1', b"null", b"5", b'{"a":1}{"b":2}', '{"a":1}'.encode("utf-16")),
+        ],
+    )
     def test_data_that_is_no_json_object_is_lost_and_passed_on(self, data):
         events, reader = blocks_of(b"data: " + data + b'\n\ndata: {"a":1}\n\n')
         assert [block.event for block in events if block.event] == [{"a": 1}]

@@ -15,6 +15,7 @@ from core.wire.fields import (
     header_treatment,
     is_keyed,
     is_secret,
+    repeats_caller,
     unkeyed_fields,
     with_callers,
     without_callers,
@@ -23,7 +24,7 @@ from core.wire.fields import (
 KEYED = """
     openai-organization openai-project openai-beta anthropic-version anthropic-beta accept-language
     x-goog-api-key x-goog-user-project x-tenant x-tenant-id tenant x-organization-id x-api-version
-    ocp-apim-subscription-key x-auth-request-email helicone-auth x-portkey-config
+    ocp-apim-subscription-key helicone-auth x-amzn-bedrock-trace x-auth-token x-amz-security-token x-portkey-config
     x-amzn-bedrock-guardrailidentifier azureml-model-deployment x-litellm-tags x-model x-org-token
     cf-aig-authorization x-account x-workspace-id x-ms-region
 """
@@ -34,11 +35,22 @@ UNKEYED = """
     elastic-apm-traceparent x-ms-client-request-id x-vercel-id fly-request-id cdn-loop x-envoy-attempt-count
     grpc-trace-bin newrelic x-librechat-conversation-id session_id x-goog-api-client x-litellm-trace-id
     x-azure-ref x-instana-t langsmith-trace cache-control helicone-session-id
+    openai-client-request-id x-openrouter-request-id x-portkey-request-id groq-request-id anthropic-request-id
+    x-databricks-request-id x-databricks-traceparent x-goog-request-id x-ms-routing-request-id x-ms-client-session-id
+    x-litellm-num-retries x-litellm-timeout x-litellm-stream-timeout cohere-request-id x-fireworks-trace-id
+    x-dashscope-request-id x-ms-retry-count nvcf-request-id helicone-request-id x-portkey-request-timeout
+    openai-tracestate x-token-request-id x-model-trace-id
 """
 WITHHELD = """
     x-forwarded-for x-forwarded-host x-real-ip forwarded via cf-connecting-ip cf-ipcountry true-client-ip cookie
     origin referer sec-fetch-site sec-ch-ua dnt idempotency-key x-original-url x-rewrite-url
-    cloudfront-viewer-country
+    cloudfront-viewer-country x-idempotency-key x-idempotency-token idempotency-token x-csrf-token x-xsrf-token
+    csrf-token x-csrftoken x-goog-iap-jwt-assertion x-auth-request-email x-auth-request-access-token x-auth-request-user
+    x-amzn-oidc-accesstoken x-amzn-oidc-data x-amzn-oidc-identity cf-access-authenticated-user-email
+    cf-access-jwt-assertion cf-access-client-secret x-github-token x-forwarded-access-token x-forwarded-user
+    x-forwarded-email tailscale-user-login tailscale-user-name x-ms-client-principal x-ms-client-principal-name
+    x-ms-token-aad-access-token x-goog-authenticated-user-email x-remote-user remote-user x-user x-user-id
+    x-authentik-jwt x-pomerium-jwt-assertion x-consumer-username x-vercel-proxy-signature x-vercel-proxy-signature-ts
 """
 OURS = """
     host connection content-length transfer-encoding te accept-encoding proxy-authorization x-encore-ttl
@@ -67,7 +79,7 @@ def test_the_table_gives_each_name_once_with_a_reason_and_in_lower_case():
     for lines in (OPENAI.headers, OPENAI.body, OPENAI.query):
         names = [name for line in lines for name in line.names]
         assert len(names) == len(set(names))
-        assert [name for name in names if name != name.lower() or "*" in name[:-1]] == []
+        assert [name for name in names if name != name.lower() or "*" in name[1:-1]] == []
         assert all(line.reason.endswith(".") for line in lines)
         assert all(bool(line.names) is not bool(line.containing) for line in lines)
 
@@ -140,6 +152,102 @@ def test_a_provider_may_say_how_it_answered_whom_asked_for_nothing():
     body = {"service_tier": "default"}
     assert without_callers(body, {}) is body
     assert with_callers(body, {"service_tier": "flex"}) == {"service_tier": "flex"}
+
+
+WITHIN = {
+    "an object": lambda fields: {"request": fields},
+    "a list": lambda fields: {"x_meta": [{"a": 1}, fields]},
+    "lists in lists": lambda fields: {"x": [[{"y": [fields]}]]},
+    "a choice": lambda fields: {"choices": [{"index": 0, **fields}]},
+    "a message": lambda fields: {"choices": [{"message": {"content": "Yes.", **fields}}]},
+    "a delta": lambda fields: {"choices": [{"delta": {"content": "Yes.", **fields}}]},
+    "a part": lambda fields: {"choices": [{"message": {"content": [{"type": "text", "text": "Yes.", **fields}]}}]},
+    "a tool call": lambda fields: {"choices": [{"message": {"tool_calls": [{"id": "c", **fields}]}}]},
+    "the usage": lambda fields: {"usage": {"total_tokens": 3, **fields}},
+    "an item": lambda fields: {"output": [{"type": "message", "content": [], **fields}]},
+    "an event": lambda fields: {"type": "response.completed", "response": {"x_echo": {"body": fields}}},
+    "a vector": lambda fields: {"data": [{"embedding": [0.5], **fields}]},
+}
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_what_the_caller_gave_is_taken_out_wherever_an_answer_repeats_it(name: str):
+    given = ANN | {"service_tier": "flex", "prompt_cache_retention": "24h", "stream": True}
+    fields = {field: given[field] for field in CALLERS_FIELDS & given.keys()}
+    answer = WITHIN[name](fields | {"other": 1})
+    bare = WITHIN[name](dict.fromkeys(fields) | {"metadata": {}, "other": 1})
+    assert without_callers(answer, given) == bare
+    assert answer == WITHIN[name](fields | {"other": 1}), "the present caller gets it as it came"
+    assert not repeats_caller(bare, given)
+
+
+def test_what_a_caller_gave_is_taken_out_though_more_stands_beside_it():
+    answer = {"request": {"metadata": {"customer": "ann@example.org", "added": True}, "user": {"id": "ann"}}}
+    assert without_callers(answer, ANN) == {"request": {"metadata": {}, "user": {}}}
+
+
+@pytest.mark.parametrize("name", ["arguments", "parsed"])
+def test_what_a_model_wrote_is_left_as_it_is(name: str):
+    answer = {"choices": [{"message": {name: ANN}}]}
+    assert without_callers(answer, ANN) is answer
+    assert not repeats_caller(answer, {"user": "ann@example.org"})
+
+
+NOTES = {"user": "user-4711", "metadata": {"a": {"customer": ["ann@example.org"]}}, "prompt_cache_key": "cache-ann"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"x_owner": "user-4711"},
+        {"request": {"end_user_id": "user-4711"}},
+        {"id": "chatcmpl-user-4711"},
+        {"x_echo": "user=user-4711&model=m"},
+        {"x_raw": '{"metadata":{"customer":"ann@example.org"}}'},
+        {"choices": [{"message": {"content": "Yes.", "x_customer": "ann@example.org"}}]},
+        {"choices": [{"delta": {"content": "Yes.", "name": "ann@example.org"}}]},
+        {"type": "response.created", "response": {"promptCacheKey": "cache-ann"}},
+        {"usage": {"details": [{"key": "cache-ann"}]}},
+        {"x": [["ann@example.org"]]},
+    ],
+)
+def test_what_repeats_a_callers_notes_under_another_name_is_known(answer: dict[str, Any]):
+    assert repeats_caller(without_callers(answer, NOTES), NOTES)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"message": {"content": "Dear ann@example.org", "reasoning_content": "user-4711 asks"}}]},
+        {"choices": [{"message": {"content": [{"type": "text", "text": "user-4711"}]}}]},
+        {"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": '{"to":"user-4711"}'}}]}}]},
+        {"type": "response.output_text.delta", "delta": "user-4711"},
+        {"output": [{"type": "message", "content": [{"type": "output_text", "text": "user-4711"}]}]},
+        {"output": [{"type": "reasoning", "summary": [{"text": "user-4711"}]}]},
+        {"data": [{"embedding": "user-4711"}]},
+        {"x": "user-47"},
+    ],
+)
+def test_an_answers_words_may_speak_of_the_caller(answer: dict[str, Any]):
+    assert without_callers(answer, NOTES) is answer
+    assert not repeats_caller(answer, NOTES)
+
+
+def test_words_of_the_api_and_short_words_are_no_notes():
+    body = {
+        "model": "gpt-4o",
+        "object": "chat.completion",
+        "service_tier": "default",
+        "x": "ann",
+        "status": "completed",
+    }
+    given = {"metadata": {"a": "gpt-4o", "b": "default", "c": "completed", "d": "chat.completion"}, "user": "ann"}
+    assert not repeats_caller(body, given)
+    assert not repeats_caller(body, {"stream_options": {"x": "gpt-4o-mini"}, "service_tier": "default"})
+
+
+def test_very_many_notes_are_not_looked_for():
+    assert repeats_caller({}, {"metadata": {str(number): f"note-{number}" for number in range(100)}})
 
 
 FIELDS = st.sampled_from([*sorted(CALLERS_FIELDS), "id", "usage"])

@@ -128,3 +128,81 @@ def test_the_real_client_reads_events_of_a_split_response(openai_server):
     assert kinds[-1] == "response.completed"
     assert read.output_text == "Hello you"
     assert read.output[2].arguments == '{"city": "Oslo"}'
+
+
+def whole_message():
+    return _response(output=[_response()["output"][1]])
+
+
+SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "response.web_search_call.searching", "output_index": 0},
+        {"type": "response.file_search_call.completed", "output_index": 0},
+        {"type": "response.code_interpreter_call_code.delta", "delta": "1"},
+        {"type": "response.mcp_call.in_progress"},
+        {"type": "response.mcp_list_tools.completed"},
+        {"type": "response.image_generation_call.partial_image"},
+        {"type": "response.computer_call.in_progress"},
+        {"type": "response.output_text.annotation.added", "annotation": {"type": "url_citation"}},
+        {"type": "response.output_item.added", "item": SEARCH},
+        {"type": "response.output_item.done", "item": {"type": "mcp_call"}},
+    ],
+)
+def test_a_lookup_of_which_the_response_says_nothing_is_unclear(event):
+    events = split_response(whole_message())
+    with pytest.raises(UnclearStream):
+        assemble_response([*events[:2], event, *events[2:]])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "response.function_call_arguments.done", "arguments": "{}"},
+        {"type": "response.custom_tool_call_input.done", "input": "x"},
+        {"type": "response.reasoning_summary_text.delta", "delta": "x"},
+        {"type": "response.output_item.added", "item": {"type": "reasoning"}},
+        {"type": "keepalive"},
+        {"type": 3},
+    ],
+)
+def test_events_of_the_model_and_of_the_callers_tools_are_no_lookup(event):
+    events = split_response(whole_message())
+    assert assemble_response([*events[:2], event, *events[2:]]) == whole_message()
+
+
+def test_a_lookup_that_the_response_names_is_left_to_the_policy():
+    body = _response(output=[SEARCH, *whole_message()["output"]])
+    assert assemble_response(split_response(body)) == body
+
+
+def test_a_stream_with_two_ends_is_clear_only_if_they_say_the_same():
+    events = split_response(whole_message())
+    assert assemble_response([*events, events[-1]]) == whole_message()
+    other = {**events[-1], "response": {**whole_message(), "usage": {"input_tokens": 9}}}
+    with pytest.raises(UnclearStream):
+        assemble_response([*events, other])
+
+
+def test_a_response_that_goes_on_after_its_end_is_unclear():
+    events = split_response(whole_message())
+    with pytest.raises(UnclearStream):
+        assemble_response([*events, {"type": "response.output_text.delta", "delta": " more"}])
+
+
+@pytest.mark.parametrize("within", [{"x": {"error": "gone"}}, {"item": {"error": {"code": 1}}}, {"is_error": True}])
+def test_an_error_within_an_event_ends_it(within):
+    events = split_response(whole_message())
+    with pytest.raises(IncompleteStream):
+        assemble_response([*events[:2], {"type": "response.of_tomorrow", **within}, *events[2:]])
+
+
+def test_an_event_nested_without_end_is_unclear():
+    deep = {}
+    for _ in range(10_000):
+        deep = {"a": deep}
+    with pytest.raises(UnclearStream):
+        assemble_response([{"type": "response.created", "x": deep}])

@@ -62,6 +62,7 @@ def test_nothing_is_enqueued_while_nothing_waits(installation):
         count_workers=lambda: 0,
         keep_sample=lambda: None,
         clean_idle=lambda: None,
+        are_failing=lambda: False,
     )
     schedule.enqueue_judging()
     assert [job.kind for job in installation.queue.jobs()] == []

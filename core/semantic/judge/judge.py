@@ -89,8 +89,8 @@ class SharedBudget:
 class ProviderJudge:
     """A `Judge` through a provider, which should try nothing twice. Thread-safe.
 
-    `deadline_seconds` is for all of it; a late verdict still costs its tokens, which are counted when it comes. A model
-    that fails again and again is left alone, but for one probe a second.
+    `deadline_seconds` is for all of it; a late judgement still costs its tokens, which are counted when it comes. A
+    model that fails again and again is left alone, but for one probe a second.
     """
 
     def __init__(

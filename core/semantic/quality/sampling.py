@@ -15,7 +15,7 @@ from .evidence import Evidence
 from .records import Sample
 
 DEADLINE_SECONDS = 30.0
-"""Nobody waits for these verdicts."""
+"""Nobody waits for these judgements."""
 
 BATCH = 20
 

@@ -1,4 +1,4 @@
-"""The only place that speaks Redis for entries, invalidation records, leases and indexes."""
+"""The only place that speaks Redis for entries, invalidation records, leases and the indexes by model."""
 
 from . import embedded
 from .address import ServerKind, parse_address

@@ -88,6 +88,7 @@ _WHY = {
     "store-down": "Redis did not answer, so the provider was asked.",
     "store-timeout": "Redis did not answer in the time that requests wait for it, so the provider was asked.",
     "not-permitted": "Redis' user may not run a command that this takes, so the provider was asked; Health says which.",
+    "writes-refused": "Redis takes no writes now, so the provider was asked.",
     "collapsed": "Another caller had sent an equal request; both got its answer.",
     "only-if-cached": "The request allowed cached answers only, and there was none.",
     "revalidating": "The answer was past its TTL; a worker refreshes it.",
@@ -136,6 +137,7 @@ _BRIEFLY = {
     "store-down": "Redis did not answer",
     "store-timeout": "Redis did not answer in time",
     "not-permitted": "Redis' user may not",
+    "writes-refused": "Redis takes no writes",
     "collapsed": "shared another's answer",
     "only-if-cached": "only cached answers allowed",
     "revalidating": "past its TTL, being refreshed",
@@ -201,6 +203,7 @@ _NOT_STORED = {
     "audio": "Audio answers expire at the provider.",
     "not-a-number": "It holds a number that JSON cannot represent.",
     "shape": "It does not have the form of an answer.",
+    "repeats-caller": "The provider repeats in it what its caller gave beside the question.",
     "unclear": "Its stream can be put together in more ways than one.",
 }
 
@@ -230,6 +233,8 @@ _OWN = {
     "kind": "this kind of question is not the same for everybody",
     "long": "the question is longer than the rules look at",
     "language": "the question is not in a language that the rules know",
+    "pointing": "the question points at what only its asker's surroundings know",
+    "code-at-hand": "the question may be about code at hand",
     "first-person": "the question speaks in the first person",
     "account": "the question is of an account, an order or the like",
     "earlier": "an earlier turn is not surely the same for everybody",

@@ -17,6 +17,7 @@ import msgspec
 from core.errors import InvalidInput
 from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN
 from core.models import Answer, CacheStrategy, Completion, Outcome
+from core.text import is_name
 from pages.components.playground.conversation import MOST_TURNS, Ask, Turn
 
 MOST_BYTES = 5_000_000
@@ -79,6 +80,8 @@ def load(text: bytes) -> list[Turn]:
     for number, line in enumerate(lines, 1):
         if line.outcome is not None and not _is_possible(line.outcome):
             raise InvalidInput("transcript", f"turn {number} has an outcome that cannot be")
+        if not is_name(line.model):
+            raise InvalidInput("transcript", f"turn {number} has a model whose name cannot be")
     return [_turn(line) for line in lines]
 
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from core.errors import InvalidSettings
 from core.settings import Settings
-from core.settings.pasted import mended
+from core.settings.mending import mended
 
 JSON = {
     "ttl_classes": '{"code": 60}',
@@ -253,7 +253,7 @@ REFUSED = [
     ("ttl_seconds", "1,5", "give a number alone, without unit"),
     ("ttl_jitter", "5%", "give a number alone, without unit"),
     ("log_hits", "enabled", "use true or false"),
-    ("strategy", "exact!", "Input should be 'exact', 'normalized' or 'semantic'"),
+    ("strategy", "exact!", "use exact, normalized or semantic"),
     ("ttl_classes", "{'code': 3600}", "not JSON"),
     ("judge_parameters", "“hush”: 1", "not JSON"),
 ]

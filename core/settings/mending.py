@@ -127,4 +127,6 @@ def web_address(text: str) -> str:
 
 def problem(details: Any) -> str:
     """What is wrong with a value, as one line: that of the validator, or words for the kind of its error."""
+    if details["type"] == "enum":
+        return f"use {details['ctx']['expected'].replace(chr(39), '')}"
     return _BY_TYPE.get(details["type"]) or str(details["msg"]).removeprefix("Value error, ")
