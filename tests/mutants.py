@@ -1637,6 +1637,13 @@ MUTANTS = (
         new='(?=;|$)", re.ASCII)',
         tests="tests/http/test_addresses.py",
     ),
+    Mutant(
+        name="the answer to an earlier request is one to a later one",
+        file="core/http/protocol.py",
+        old="not self._answered.response_complete:\n            self._close()",
+        new="False:\n            self._close()",
+        tests="tests/http/test_protocol.py",
+    ),
 )
 
 

@@ -9,7 +9,7 @@ import asyncio
 import re
 from typing import Any, Final, Literal, cast
 
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, WWWScope
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .connection import ABORT
@@ -203,7 +203,7 @@ class BoundedProtocol(HttpToolsProtocol):
 def _without_chunks(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
     """The application for a client that knows no chunks: a response without a length ends with its connection."""
 
-    async def answering(scope: WWWScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def answering(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         is_open = False
 
         async def plainly(message: ASGISendEvent) -> None:
