@@ -28,7 +28,6 @@ LONGEST_DATE = 5
 
 _SYSTEM_ROLES = ("system", "developer")
 _TEXT_ONLY = {"type": "text"}
-_GAP = re.compile(r"\s\s")  # only in a text that is worked on does anyone count blanks
 _NAME_PARTS = re.compile(r"[a-z]+")
 _TASK_ENDS = ("ing", "ings", "ion", "ions", "ment", "ments", "izer", "iser")
 _DATE_WORD = re.compile(
@@ -286,7 +285,7 @@ class _Rules:
     def kind(self, text: str) -> TextKind:
         """What a text is: each of its sentences must be plain, the last one says what it is."""
         kind = TextKind.MATERIAL
-        if self._quoting.isdisjoint(text) and _GAP.search(text.strip()) is None:
+        if self._quoting.isdisjoint(text):
             for sentence in SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
                 if sentence := sentence.strip():
                     found = self._kind_of_sentence(sentence)

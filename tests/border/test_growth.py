@@ -37,12 +37,15 @@ from core.http.protocol import _OFFER
 from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
 from core.keys.identity import identify
 from core.keys.parts import parts_of
-from core.keys.plain import is_plain_instruction
+from core.keys.phrases import SENTENCE_END, words_of
+from core.keys.plain import is_plain_function, is_plain_instruction
+from core.keys.reach import reach_of
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
 from core.policy.dialects import meaning_of, searches, takes_one_temperature
 from core.policy.languages import languages
+from core.policy.pointing import asks_for_code, points
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
 from core.semantic.guards.wording import Wording
@@ -183,7 +186,9 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/keys/normalization.py": tuple(
         partial(normalize, kind=kind, strip_stop_words=strips) for kind in TextKind for strips in (False, True)
     ),
+    "core/keys/phrases.py": (words_of, SENTENCE_END.split),
     "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
+    "core/keys/reach.py": (lambda text: is_plain_function(reach_of(partial(print, text))),),
     "core/policy/dialects.py": (
         lambda text: searches(text, {text: {text: text}}),
         lambda text: takes_one_temperature(text, {}),
@@ -192,6 +197,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/policy/languages.py": (languages().understands,),
     "core/policy/matching.py": (lambda text: TTLPolicy().explain(text),),
+    "core/policy/pointing.py": (points, asks_for_code, lambda text: points(f"who was the {text}")),
     "core/policy/ttl.py": (
         lambda text: TTLPolicy().explain(text),
         lambda text: TTLPolicy().explain(f"what is my {text} today"),
