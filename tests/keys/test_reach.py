@@ -8,6 +8,7 @@ import re
 from collections import UserString
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -278,6 +279,10 @@ def generated() -> Iterator[str]:
     yield INSTRUCTION
 
 
+for known in list(globals().values()):  # what they are called is not what they are refused for
+    if isinstance(known, FunctionType | type) and known.__module__ == __name__:
+        known.__name__ = "ask"
+
 NOT_PLAIN = {
     "a global text": global_text,
     "a global table": global_table,
@@ -311,7 +316,7 @@ NOT_PLAIN = {
     "an attribute": Bot(INSTRUCTION),
     "an object in an object": Bot(Bot(INSTRUCTION)),
     "an object in a list": Bot([Bot(INSTRUCTION)]),
-    "a closure over an object": over(OfTheClass()),
+    "a closure over an object": over(Bot(INSTRUCTION)),
     "a closure over a function": over(global_text),
     "a closure over the keys of a table": over({INSTRUCTION: 1}),
     "a closure over bytes": over(INSTRUCTION.encode()),
