@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import time
@@ -13,12 +14,12 @@ from cachetools import FIFOCache
 
 from .cache import Hit, ask, ask_async, settle, settle_async
 from .keys import PLAIN_FUNCTION, Unnameable, function_name, is_plain_function, reach_of, readable_name
-from .models import FUNCTION_ENDPOINT, NO_CONTROLS, UNKEYED_PARAMETERS, Answer, ChatRequest, Completion, Controls
+from .models import FUNCTION_ENDPOINT, NO_CONTROLS, Answer, ChatRequest, Completion, Controls
 from .policy import flaw
 from .wire import says_error
 
 if TYPE_CHECKING:
-    from .cache import LLMCache
+    from .cache import LLMCache, Run
 
 logger = logging.getLogger("encore.function")
 
@@ -29,7 +30,11 @@ TOKENS: Final = "tokens_used"
 _MADE: Final = "function_call"
 """Where a stored answer keeps how long it took, and what else a mapping held."""
 
+_UNKEYED = frozenset({"user", "safety_identifier", "timeout", "stream", "stream_options"})
+"""Arguments that change no answer. What a function makes of any other one, nobody knows."""
 _warned_of: FIFOCache[str, bool] = FIFOCache(1000)
+_awaited: FIFOCache[tuple[str, object], bool] = FIFOCache(1000)
+"""The names and code of functions that returned a coroutine without being coroutine functions."""
 
 Returned = TypeVar("Returned", str, Mapping[str, Any])
 
@@ -92,7 +97,7 @@ def cached_llm_call(
     comes back as a `CachedText`; a mapping as a dict that also holds what a `CachedText` bears. Anything else (None, an
     empty text, a mapping that is not JSON) is returned as it is and not kept; so is not kept what says that it failed
     or was cut short (`error`, `status_code`, `finish_reason`). What the function raises passes through.
-    For a coroutine function the result is awaited.
+    For a coroutine function, and one that returns a coroutine, the result is awaited.
 
     Two calls are equal when function, prompt, model and `kwargs` (as far as they change an answer) are. A function is
     its code and what it was made with: bound arguments, closed-over values, attributes of its object; what it reads
@@ -107,9 +112,8 @@ def cached_llm_call(
     request = ChatRequest(
         model=model,
         messages=[{"role": "user", "content": prompt}],
-        parameters={key: value for key, value in kwargs.items() if key not in UNKEYED_PARAMETERS}
-        | {"llm_function": name},
-        unkeyed={key: value for key, value in kwargs.items() if key in UNKEYED_PARAMETERS}
+        parameters={key: value for key, value in kwargs.items() if key not in _UNKEYED} | {"llm_function": name},
+        unkeyed={key: value for key, value in kwargs.items() if key in _UNKEYED}
         | {PLAIN_FUNCTION: is_plain_function(reach_of(llm_function))},
         endpoint=FUNCTION_ENDPOINT,
     )
@@ -120,23 +124,35 @@ def cached_llm_call(
         result.began = time.perf_counter()
         return llm_function(prompt, model=model, **kwargs)
 
-    if _is_async(llm_function):
+    async def answered(asked: Run[Any], calling: Callable[[], Any]) -> Any:
+        step = await settle_async(asked)
+        if isinstance(step, Hit):
+            return result.of(step.answer)
 
-        async def answered() -> Any:
-            step = await settle_async(run)
-            if isinstance(step, Hit):
-                return result.of(step.answer)
+        async def asking() -> Completion:
+            returned = calling()
+            return result.completion(await returned if inspect.isawaitable(returned) else returned)
 
-            async def asking() -> Completion:
-                return result.completion(await call())
+        return result.of(await ask_async(step, asking))
 
-            return result.of(await ask_async(step, asking))
-
-        return answered()
+    if _is_async(llm_function) or (name, _code(llm_function)) in _awaited:
+        return answered(run, call)
     step = settle(run)
     if isinstance(step, Hit):
         return result.of(step.answer)
-    return result.of(ask(step, lambda: result.completion(call())))
+    returned = result.of(ask(step, lambda: result.completion(call())))
+    if not inspect.iscoroutine(returned):
+        return returned
+    # Nothing told that it would be one. That call has ended, so that nobody waits on this thread for what runs on it.
+    _awaited[name, _code(llm_function)] = True
+
+    async def later() -> Any:
+        try:
+            return await answered(cache.run(request, controls, bypass=reason), lambda: returned)
+        finally:
+            returned.close()  # where another answered meanwhile
+
+    return later()
 
 
 class _Result:
@@ -245,4 +261,17 @@ def _warn(function: Callable[..., Any], why: str) -> None:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    inner = _inner(function)
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
+
+
+def _code(function: Callable[..., Any]) -> object:
+    """What a function does, whatever it was made with: its code, or its class."""
+    inner = _inner(function)
+    return getattr(inner, "__code__", type(inner))
+
+
+def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function

@@ -1077,6 +1077,13 @@ MUTANTS = (
         tests="tests/http/test_border.py",
     ),
     Mutant(
+        name="a picture that may have changed is kept for long",
+        file="core/cache/writer.py",
+        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
+        new="",
+        tests="tests/cache/test_cache.py",
+    ),
+    Mutant(
         name="what an answer says against itself is passed over",
         file="core/policy/cacheability.py",
         old="        return reason or next(filter(None, map(flaw, objects(body))), None)",
@@ -1271,6 +1278,27 @@ MUTANTS = (
         old="        return form if is_plain else [_itself(holder), *form]\n",
         new="        return form\n",
         tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="classes of one name are one",
+        file="core/keys/callables.py",
+        old="        if not _is_found(kind):\n",
+        new="        if False:\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="what a held list or mapping holds is no part of a function",
+        file="core/keys/callables.py",
+        old="                    form.append([name, data])\n",
+        new="                    pass\n",
+        tests="tests/keys/test_callables.py",
+    ),
+    Mutant(
+        name="arguments of a caller's function that the protocol does not key share answers",
+        file="core/function.py",
+        old='"user", "safety_identifier", "timeout", "stream", "stream_options"',
+        new='"user", "safety_identifier", "timeout", "stream", "stream_options", "metadata", "service_tier"',
+        tests="tests/test_function.py",
     ),
     Mutant(
         name="a mapping is taken for the answer that it holds",

@@ -134,6 +134,40 @@ def test_a_coroutine_function_is_awaited(cache):
     assert len(model.calls) == 1
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_what_returns_a_coroutine_is_awaited_and_kept(cache, number):
+    model = Model()
+
+    class Called:
+        async def __call__(self, prompt: str, model_name: str = "", **kwargs: object) -> object:
+            return model.ask(prompt, "gpt-4o")
+
+    @functools.wraps(model.ask_async)
+    def wrapped(prompt: str, model: str) -> object:
+        return bound(prompt, model)
+
+    bound = model.ask_async
+    function = [
+        lambda prompt, model: bound(prompt, model=model),
+        wrapped,
+        functools.partial(Model.ask_async, model),
+        functools.partial(Called(), model_name="x"),
+    ][number]
+    if number == 3:
+        called = Called()
+        function = functools.partial(lambda prompt, model, asked: asked(prompt), asked=called)
+
+    async def several() -> list[object]:
+        first = await cached_llm_call(cache, function, PROMPT, "gpt-4o", function_name="asking")
+        both = await asyncio.gather(
+            *(cached_llm_call(cache, function, PROMPT, "gpt-4o", function_name="asking") for _ in range(2))
+        )
+        return [first, *both]
+
+    assert asyncio.run(several()) == ["answer 1"] * 3
+    assert len(model.calls) == 1
+
+
 def test_prompt_model_and_arguments_make_a_call_another_one(cache):
     model = Model()
     calls = [
@@ -153,6 +187,15 @@ def test_arguments_that_do_not_change_the_answer_do_not_split_it(cache):
     model = Model()
     for user in ("a", "b"):
         assert cached_llm_call(cache, model.ask, GENERAL, "gpt-4o", user=user, timeout=3) == "answer 1"
+
+
+@pytest.mark.parametrize(
+    "name", ["metadata", "service_tier", "store", "extra_headers", "prompt_cache_key", "verbosity"]
+)
+def test_any_other_argument_is_part_of_the_call(cache, name):
+    model = Model()
+    answers = [cached_llm_call(cache, model.ask, GENERAL, "gpt-4o", **{name: value}) for value in ("de", "fr")]
+    assert answers == ["answer 1", "answer 2"]
 
 
 class Client:

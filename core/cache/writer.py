@@ -150,6 +150,7 @@ class Writer:
         seconds = call.ttl.seconds if configured is None or not call.ttl.seconds else configured
         if not seconds:
             return None
+        seconds = min(seconds, policy.longest_seconds(call.request))
         kept = policy.jitter(seconds, self._config.ttl_jitter, self._random)
         return min(kept, ttl.seconds) if isinstance(ttl, AtMost) else kept
 

@@ -217,4 +217,4 @@ def _without_chunks(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3
 
         await app(scope, receive, plainly)
 
-    return answering
+    return cast("ASGI3Application", answering)

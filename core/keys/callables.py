@@ -1,9 +1,10 @@
 """What makes two functions the same: a name that is equal only where the answers may be.
 
-A function is its code, its default values and what it was made with: values that it closes over, the arguments of a
-`functools.partial`, the attributes of the object whose method it is. Plain values count as they are, so that equal
-functions share answers over processes. Where one is an object, the function is itself alone, as long as it lives.
-What it reads from globals, and what it changes in objects that it holds, is not seen.
+A function is its code, its default values and what it was made with: values that it closes over, its own attributes,
+the arguments of a `functools.partial`, the attributes of the object whose method it is, and of that one's class. Plain
+values count as they are, so that equal functions share answers over processes. Where one is an object, the function is
+itself alone, as long as it lives; so is a class that is not found under its name. What a function reads from globals,
+and what it changes in objects that it holds, is not seen.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dis
 import functools
 import secrets
+import sys
 import threading
 import types
 import weakref
@@ -26,6 +28,10 @@ DEEPEST: Final = 10
 """How many values a function may be made with, and how deep they may lie, before it counts as one without a name."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
+_CHANGING = frozenset(
+    {"append", "extend", "insert", "pop", "popitem", "remove", "discard", "clear", "add", "update", "setdefault"}
+    | {"sort", "reverse"}
+)
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
 
@@ -59,8 +65,9 @@ def readable_name(function: Callable[..., Any]) -> str:
 class _Forms:
     """Stable forms of the parts of one function. Raises Unnameable."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_data: bool = False) -> None:
         self._values = 0
+        self._of_data = of_data  # only of plain values and of lists, sets and mappings of those
 
     def of(self, value: Any, depth: int = 0) -> Any:
         self._values += 1
@@ -74,8 +81,11 @@ class _Forms:
             return ["set", sorted((self.of(item, depth + 1) for item in value), key=_encode)]
         if type(value) is dict:
             return ["dict", [[self.of(name, depth + 1), self.of(item, depth + 1)] for name, item in value.items()]]
+        if self._of_data:
+            raise Unnameable(type(value).__name__)
         if isinstance(value, functools.partial):
-            return ["partial", *(self.of(part, depth + 1) for part in (value.func, value.args, value.keywords))]
+            arguments = [value.args, dict(sorted(value.keywords.items()))]
+            return ["partial", *(self.of(part, depth + 1) for part in (value.func, *arguments))]
         if isinstance(value, types.MethodType):
             method = value.__func__ if isinstance(value.__func__, types.FunctionType) else None
             return ["method", self.of(value.__func__, depth + 1), self._instance(value.__self__, method, depth)]
@@ -91,9 +101,27 @@ class _Forms:
         if not isinstance(getattr(value, "__self__", None), types.ModuleType | types.NoneType):
             raise Unnameable(type(value.__self__).__name__)
         name = getattr(value, "__qualname__", value.__name__)
-        if "<locals>" in name:
-            return ["class", _itself(value)]
+        if isinstance(value, type):
+            return ["class", self._class(value)]
         return ["named", f"{getattr(value, '__module__', '')}.{name}"]
+
+    def _class(self, kind: type, counted: frozenset[str] = frozenset()) -> list[Any]:
+        """A class by its name and the plain attributes that it has and inherits, or as itself alone."""
+        attributes = {
+            name: value
+            for base in reversed(kind.__mro__)
+            if base.__module__ != "builtins"
+            for name, value in vars(base).items()
+            if not name.startswith("__")
+        }
+        plain: list[Any] = [
+            [name, self.of(value, 1)]
+            for name, value in sorted(attributes.items())
+            if name not in counted and _is_plain(value)
+        ]
+        if not _is_found(kind):
+            plain.append(_itself(kind))
+        return [f"{kind.__module__}.{kind.__qualname__}", plain]
 
     def _code(self, function: types.FunctionType, depth: int) -> Any:
         """The code of a function with its defaults and the values that it closes over."""
@@ -110,6 +138,7 @@ class _Forms:
             self.of(function.__defaults__, depth + 1),
             self.of(function.__kwdefaults__, depth + 1),
             self._held(cells, function, function, depth),
+            self._held(vars(function), function, function, depth) if set(vars(function)) - {"__wrapped__"} else [],
         ]
 
     def _instance(self, holder: Any, function: types.FunctionType | None, depth: int) -> Any:
@@ -123,7 +152,8 @@ class _Forms:
         )
         if not held and not hasattr(holder, "__dict__") and not slots:
             raise Unnameable(kind.__name__)  # what it holds cannot be seen
-        return [f"{kind.__module__}.{kind.__qualname__}", self._held(held, holder, function, depth)]
+        counted = _counters(function.__code__) if function is not None else frozenset()
+        return [self._class(kind, counted), self._held(held, holder, function, depth)]
 
     def _held(
         self, held: Mapping[str, Any], holder: Any, function: types.FunctionType | None, depth: int
@@ -133,6 +163,7 @@ class _Forms:
         What the function only counts with is its own bookkeeping.
         """
         counted = _counters(function.__code__) if function is not None else frozenset()
+        changes = any(map(_changes, _codes(holder, function)))
         form: list[Any] = []
         is_plain = True
         for name, value in sorted(held.items()):
@@ -142,7 +173,44 @@ class _Forms:
                 form.append([name, self.of(value, depth + 1)])
             else:
                 is_plain = False
+                if not changes and type(value) in (list, dict, set) and (data := _data_of(value)):
+                    form.append([name, data])
         return form if is_plain else [_itself(holder), *form]
+
+
+def _is_found(kind: type) -> bool:
+    """Whether a class is what its module has under its name: then another process has it too."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, "__dict__", {}).get(name)
+    return found is kind
+
+
+def _data_of(value: Any) -> bytes | None:
+    """The digest of what a list, set or mapping holds, where that is plain data and not too much."""
+    try:
+        return sha256(_encode(_Forms(of_data=True).of(value))).digest()
+    except (Unnameable, TypeError, ValueError, OverflowError, RecursionError, RuntimeError):
+        return None
+
+
+def _codes(holder: Any, function: types.FunctionType | None) -> Iterator[types.CodeType]:
+    """The code of a function, and of the functions of its object's class, which it may call."""
+    if function is not None:
+        yield function.__code__
+    if not isinstance(holder, types.FunctionType):
+        for base in type(holder).__mro__:
+            yield from (value.__code__ for value in vars(base).values() if type(value) is types.FunctionType)
+
+
+@lru_cache(maxsize=1024)
+def _changes(code: types.CodeType) -> bool:
+    """Whether code, or code inside it, may change a list, set or mapping."""
+    return (
+        not _CHANGING.isdisjoint(code.co_names)
+        or any(step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE") for step in dis.get_instructions(code))
+        or any(_changes(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    )
 
 
 def _is_plain(value: Any) -> bool:

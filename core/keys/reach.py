@@ -129,7 +129,7 @@ class _Search:
         elif kind is type:
             self._look_at_class(value, None)
         elif kind is types.BuiltinFunctionType:
-            if getattr(builtins, value.__name__, None) is not value or value.__name__ in _OUTSIDE:
+            if value.__name__ in _OUTSIDE or getattr(builtins, value.__name__, None) is not value:
                 raise _Unseen
         elif kind not in _NUMBERS:
             self._look_at_object(value, kind)
@@ -152,8 +152,8 @@ class _Search:
         for name in read.names:
             if name in function.__globals__:
                 self._waiting.append(function.__globals__[name])
-            elif name in function.__builtins__ and name not in _OUTSIDE:  # type: ignore[attr-defined]
-                self._waiting.append(function.__builtins__[name])  # type: ignore[attr-defined]
+            elif name in vars(builtins) and name not in _OUTSIDE:
+                self._waiting.append(vars(builtins)[name])
             else:
                 raise _Unseen
 

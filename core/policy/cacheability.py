@@ -307,6 +307,40 @@ def _is_finite(vector: Any) -> bool:
     return all(map(math.isfinite, vector))
 
 
+REMOTE_SECONDS: Final = 300.0
+"""How long an answer about a picture or a file at an address is fresh: what is there may change."""
+
+
+def longest_seconds(request: ChatRequest) -> float:
+    """The longest TTL for a request, whatever the rules say of its question. Infinite for most."""
+    if request.endpoint not in ("chat", "responses"):
+        return math.inf
+    is_remote = any(_is_remote(part) for message in request.messages for part in _parts(message))
+    return REMOTE_SECONDS if is_remote else math.inf
+
+
+def _parts(message: Any) -> Iterator[Any]:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    # What a tool of the caller's gives back may be a picture too.
+    output = message.get("output") if isinstance(message, Mapping) else None
+    for parts in (content, output):
+        yield from parts if isinstance(parts, list | tuple) else ()
+
+
+def _is_remote(part: Any) -> bool:
+    """Whether a part of a message is to be fetched by the provider: `image_url`, `file_url` and their like."""
+    if not isinstance(part, Mapping):
+        return False
+    for name, value in part.items():
+        address = value.get("url") if isinstance(value, Mapping) else value
+        if isinstance(name, str) and name.endswith(("url", "uri")) and isinstance(address, str):
+            if address.lstrip()[:8].lower().startswith(("http://", "https://")):
+                return True
+        elif isinstance(value, Mapping) and _is_remote(value):
+            return True
+    return False
+
+
 def jitter(seconds: float, share: float, random: Random) -> float:
     """The TTL made shorter by up to `share`, so that what was stored together does not expire together."""
     return seconds * (1.0 - share * random.random())

@@ -147,7 +147,9 @@ _SEARCH_WORDS: Final = (
     *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding", "@preset", "-gizmo", "alltools"),
     *("all-tools", "-browsing", "-internet"),
 )
-_SEARCH_NAMES: Final = frozenset({"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity", "bot", "asst"})
+_SEARCH_NAMES: Final = frozenset(
+    {"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity", "bot", "asst", "phind", "youcom"}
+)
 _FIRST_WORDS: Final = re.compile(r"(?:^|[/:@])([^-_./:@]*)")
 _LAST_WORD: Final = re.compile(
     r"[-_:/](?:search|browse|web|net|rag|online)(?:[-_:@](?:latest|preview|beta|pro|free|[0-9-]+))*$|^gpt.*-all$"
@@ -228,15 +230,27 @@ def _about(name: str) -> _About:
 _SINGLE: Final = {"tools": _About.TOOLS, "tool_choice": _About.CHOICE, "include": _About.INCLUDE}
 
 
-def _asks_to_search(parameters: Mapping[str, Any], depth: int) -> bool:
-    return any(_is_a_search(name, value, depth) for name, value in parameters.items())
+def _asks_to_search(parameters: Mapping[Any, Any], depth: int) -> bool:
+    for name, value in parameters.items():
+        if not isinstance(name, str):
+            continue
+        # Names are asked about again and again, and this is on the path of every request.
+        about = _about(name) if len(name) <= _LONGEST_NAME else _about.__wrapped__(name)
+        if about is _OTHER:
+            if isinstance(value, dict) and (depth >= _DEEPEST or _asks_to_search(value, depth + 1)):
+                return True
+        elif about is not _CALLERS and _is_a_search(about, value, depth):
+            return True
+    return False
 
 
-def _is_a_search(name: Any, value: Any, depth: int) -> bool:
+_OTHER: Final = _About.OTHER
+_CALLERS: Final = _About.CALLERS
+
+
+def _is_a_search(about: _About, value: Any, depth: int) -> bool:
     """Whether a parameter, or a field within one, asks to look something up."""
-    if not isinstance(name, str):
-        return False
-    match _about(name) if len(name) <= _LONGEST_NAME else _about.__wrapped__(name):
+    match about:
         case _About.SEARCH:
             return not _is_off(value)
         case _About.CHOICE:
@@ -245,12 +259,8 @@ def _is_a_search(name: Any, value: Any, depth: int) -> bool:
             return depth > 0 and bool(value)  # those of a request are judged one by one
         case _About.MODELS:
             return _is_a_searching_model(value)
-        case _About.INCLUDE:
-            return any("_call" in str(each) for each in (value if isinstance(value, list) else [value]))
-        case _About.OTHER if isinstance(value, Mapping):
-            return depth >= _DEEPEST or _asks_to_search(value, depth + 1)
         case _:
-            return False
+            return any("_call" in str(each) for each in (value if isinstance(value, list) else [value]))
 
 
 def _chooses_a_search(value: Any) -> bool:

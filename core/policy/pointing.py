@@ -38,6 +38,7 @@ class Pointing(msgspec.Struct, frozen=True, kw_only=True):
     events: frozenset[str]
     relations: frozenset[str]
     unique: frozenset[str]
+    mentions: frozenset[str]
     verbs: frozenset[str]
     kinds: frozenset[str]
     surroundings: frozenset[str]
@@ -63,6 +64,8 @@ class Pointing(msgspec.Struct, frozen=True, kw_only=True):
                     return words[end + 1] != _STOP
             if begin >= len(words) or words[begin] == _STOP or words[begin] in self.ends:
                 break
+        if words[at] in self.mentions:
+            return words[at + 1] not in ("mean", "means", _STOP) and words[at + 1] not in self.ends
         return self._is_era(words, at) or (has_names and self._is_name(written, words, at))
 
     def _is_era(self, words: Sequence[str], at: int) -> bool:

@@ -82,19 +82,38 @@ def _fails_as_a_whole(answer: Mapping[str, Any]) -> bool:
 
 
 def _fails(part: Mapping[str, Any]) -> bool:
-    for name, value in part.items():
-        match name.lower():
-            case "object" | "type" if value == "error":
-                return True
-            case "success" | "ok" if value is False or value == "false":
-                return True
-            case "is_error" | "iserror" | "has_error" | "failed" if value is True or value == "true":
-                return True
-            case "status" | "status_code" | "statuscode" if (_number(value) or 0) >= 400:
-                return True
-            case lowered if lowered in _ERRORS and not _is_fine(_state(value)):
-                return True
-    return False
+    if part.get("object") == "error" or part.get("type") == "error":
+        return True
+    # Nothing of this stands in almost all chunks, and each of them is looked at.
+    return not _REPORTS.keys().isdisjoint(part) and any(
+        name in _REPORTS and _reports_failure(_REPORTS[name], value) for name, value in part.items()
+    )
+
+
+def _spelled(names: Iterable[str]) -> dict[str, str]:
+    """Names in the ways in which servers spell them: `error_code`, `errorCode`, `ErrorCode` and `ERROR_CODE`."""
+    spelled: dict[str, str] = {}
+    for name in names:
+        pascal = name.title().replace("_", "")
+        ways = (name, name.capitalize(), name.upper(), name.replace("_", ""), pascal, pascal[0].lower() + pascal[1:])
+        spelled |= dict.fromkeys(ways, name)
+    return spelled
+
+
+_SUCCESSES: Final = frozenset({"success", "ok"})
+_TROUBLES: Final = frozenset({"is_error", "has_error", "failed"})
+_STATES: Final = frozenset({"status", "status_code"})
+_REPORTS: Final = _spelled(_ERRORS | _SUCCESSES | _TROUBLES | _STATES)
+
+
+def _reports_failure(name: str, value: Any) -> bool:
+    if name in _SUCCESSES:
+        return value is False or value == "false"
+    if name in _TROUBLES:
+        return value is True or value == "true"
+    if name in _STATES:
+        return (_number(value) or 0) >= 400
+    return not _is_fine(_state(value))
 
 
 def _state(value: Any) -> Any:
@@ -123,12 +142,15 @@ def objects(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         depth, part = waiting.pop()
         if depth > DEEPEST:
             raise RecursionError("an answer is nested too deep")
-        if isinstance(part, Mapping):
-            yield part
-            within: Iterable[Any] = (value for name, value in part.items() if name not in _TEXTS)
+        if isinstance(part, list):
+            waiting += [(depth + 1, value) for value in part if isinstance(value, dict | list)]
         else:
-            within = part
-        waiting += [(depth + 1, value) for value in within if isinstance(value, Mapping | list)]
+            yield part
+            waiting += [
+                (depth + 1, value)
+                for name, value in part.items()
+                if isinstance(value, dict | list) and name not in _TEXTS
+            ]
 
 
 def _said(body: Mapping[str, Any]) -> Iterator[str]:

@@ -161,7 +161,7 @@ class EventReader:
             return DONE
         is_quick = len(data) <= self._most_bytes and is_quickly_read(data, MOST_EVENT_CONTAINERS)
         event = _decode(data) if is_quick else None
-        if not isinstance(event, dict):
+        if not isinstance(event, dict) or _is_called_otherwise(kind, event):
             self.is_lost = True
             return None
         return {"error": event} if kind == b"error" else event
@@ -170,6 +170,11 @@ class EventReader:
 def is_quickly_read(content: bytes, most_containers: int) -> bool:
     """Whether JSON has few enough objects and lists: they cost far more time than bytes do, and nobody else runs."""
     return content.count(b"{") + content.count(b"[") <= most_containers
+
+
+def _is_called_otherwise(kind: bytes, event: dict[str, Any]) -> bool:
+    """Whether the line before the data of a response's event says another type than the data do."""
+    return kind.startswith(b"response.") and event.get("type") != kind.decode(errors="replace")
 
 
 def _is_done(data: bytes) -> bool:

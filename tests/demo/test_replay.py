@@ -203,7 +203,7 @@ def test_it_ends_when_the_time_is_up():
 
 def test_closing_it_half_way_waits_for_what_was_sent():
     provider = CountingProvider()
-    progress = replay_questions(a_cache(provider), popular([ask("What is it?")]), model="m", rate=200)
+    progress = replay_questions(a_cache(provider), popular([ask("Why?")]), model="m", rate=200)
     first = next(progress)
     progress.close()
     assert first.sent >= 1

@@ -55,7 +55,7 @@ def test_a_request_is_told_part_by_part():
         ({"temperature": 0.5}, ["parameter temperature"]),
         ({"system": "Be brief."}, ["system prompt"]),
         ({"tools": [{"type": "function", "function": {"name": "look"}}]}, ["tools"]),
-        ({"prompt": "what is  a cat"}, ["prompt, not its normal form"]),
+        ({"prompt": "what is a cat"}, ["prompt, not its normal form"]),
         ({"prompt": "What is a dog?"}, ["prompt"]),
         ({"model": "o1", "seed": 1, "prompt": "Why?"}, ["model", "parameter seed", "prompt"]),
         ({"extra_headers": {"OpenAI-Beta": "x"}}, ["header openai-beta"]),
@@ -135,7 +135,7 @@ TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type"
         ({"stop": "x" * 100}, [("parameter stop", "none", "another, digest")]),
         ({"extra_headers": {"OpenAI-Beta": "secret"}}, [("header openai-beta", "none", "another, digest")]),
         ({"prompt": "What is a dog?"}, [("prompt", "What is a cat?", "What is a dog?")]),
-        ({"prompt": "what is a  cat"}, [("prompt, not its normal form", "What is a cat?", "what is a  cat")]),
+        ({"prompt": "what is a cat"}, [("prompt, not its normal form", "What is a cat?", "what is a cat")]),
     ],
 )
 def test_what_keeps_a_request_from_an_entry_is_named(fields, different):

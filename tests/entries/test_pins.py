@@ -77,7 +77,7 @@ def test_a_pinned_answer_outlives_its_ttl_as_long_as_a_worker_renews_it(world):
         world.clock.forward(DAY)
         world.pins.renew()
         assert world.get() == "A card."
-        assert world.get("what is  a card") == "A card."
+        assert world.get("what is a card") == "A card."
     assert [action for action, _ in world.actions()] == ["entry.pinned"]
 
 

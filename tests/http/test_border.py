@@ -340,6 +340,16 @@ def test_who_asks_anew_takes_no_tag_away(ask, namespace):
     assert fresh.json() != ask().json()
 
 
+def test_a_tag_on_a_hit_does_not_join(ask, namespace):
+    ask(headers={"X-Encore-Tags": "doc:1"})
+    assert is_hit(ask(headers={"X-Encore-Tags": "doc:2"}))
+    services = ask.gateway.services
+    services.invalidation.invalidate(criteria(namespace, "doc:2"), actor="test")
+    assert is_hit(ask())
+    services.invalidation.invalidate(criteria(namespace, "doc:1"), actor="test")
+    assert not is_hit(ask())
+
+
 def test_an_answer_with_too_many_tags_for_one_is_not_kept_in_its_place(ask):
     first = ask(headers={"X-Encore-Tags": ",".join(f"a:{number}" for number in range(32))})
     again = ask(headers={"Cache-Control": "no-cache", "X-Encore-Tags": "b:1"})

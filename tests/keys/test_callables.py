@@ -74,7 +74,40 @@ class Slotted:
         return f"{self.tenant}: {prompt}"
 
 
+def made_class(system: str) -> type:
+    class Made:
+        said = system
+
+        def ask(self, prompt: str, model: str) -> str:
+            return f"{self.said}: {prompt}"
+
+        __call__ = ask
+
+        @classmethod
+        def of_the_class(cls, prompt: str, model: str) -> str:
+            return f"{cls.said}: {prompt}"
+
+    return Made
+
+
+def typed(system: str) -> type:
+    return type("Client", (Client,), {"said": system, "__module__": __name__})
+
+
+class WithAttribute:
+    system = "pirate"
+
+    def ask(self, prompt: str, model: str) -> str:
+        return f"{self.system}: {prompt}"
+
+
+class HeirWithAttribute(WithAttribute):
+    pass
+
+
 SAME = {
+    "keywords in any order": lambda: (functools.partial(ask, a="1", b="2"), functools.partial(ask, b="2", a="1")),
+    "equal objects with attributes of a class": lambda: (WithAttribute().ask, WithAttribute().ask),
     "one function": lambda: (ask, ask),
     "equal bound arguments": lambda: (functools.partial(ask, system="a"), functools.partial(ask, system="a")),
     "bound lists": lambda: (
@@ -96,6 +129,25 @@ SAME = {
     ),
 }
 OTHERS = {
+    "classes made in a function": lambda: (made_class("a")().ask, made_class("b")().ask),
+    "callable objects of such classes": lambda: (made_class("a")(), made_class("b")()),
+    "class methods of such classes": lambda: (made_class("a").of_the_class, made_class("b").of_the_class),
+    "closures over their methods": lambda: (made(made_class("a")().ask), made(made_class("b")().ask)),
+    "defaults that are their methods": lambda: (
+        with_default(made_class("a")().ask),
+        with_default(made_class("b")().ask),
+    ),
+    "attributes that are their methods": lambda: (Client(made_class("a")().ask).ask, Client(made_class("b")().ask).ask),
+    "bound classes": lambda: (
+        functools.partial(ask, system=made_class("a")),
+        functools.partial(ask, system=made_class("b")),
+    ),
+    "classes made by type": lambda: (typed("a")("t").ask, typed("b")("t").ask),
+    "a class made by type and one of its name": lambda: (typed("a")("t").ask, Client("t").ask),
+    "heirs of classes made in a function": lambda: (
+        type("Heir", (made_class("a"),), {})().ask,
+        type("Heir", (made_class("b"),), {})().ask,
+    ),
     "bound keyword": lambda: (functools.partial(ask, system="pirate"), functools.partial(ask, system="lawyer")),
     "bound position": lambda: (functools.partial(ask, "a"), functools.partial(ask, "b")),
     "bound and not": lambda: (ask, functools.partial(ask, system="none")),
@@ -150,6 +202,44 @@ def test_an_attribute_that_is_set_anew_makes_another_function():
     before = function_name(client.ask)
     client.tenant = "globex"
     assert function_name(client.ask) != before
+
+
+@pytest.mark.parametrize("kind", [WithAttribute, HeirWithAttribute])
+def test_an_attribute_of_a_class_that_is_set_anew_does_too(kind: Any, monkeypatch: pytest.MonkeyPatch):
+    before = function_name(kind().ask)
+    monkeypatch.setattr(WithAttribute, "system", "lawyer")
+    assert function_name(kind().ask) != before
+
+
+def test_an_attribute_of_a_function_that_is_set_anew_does_too():
+    def inner(prompt: str, model: str) -> str:
+        return f"{inner.system}: {prompt}"  # type: ignore[attr-defined]
+
+    names = set()
+    for system in ("pirate", "lawyer"):
+        inner.system = system  # type: ignore[attr-defined]
+        names.add(function_name(inner))
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("held", [{"system": ["pirate"]}, [{"system": "pirate"}, "x"]])
+def test_an_item_that_is_set_anew_does_too(held: Any):
+    for function in (made(held), Bare(held).ask):
+        before = function_name(function)
+        assert function_name(function) == before
+        if isinstance(held, dict):
+            held["system"] = [str(held["system"])]
+        else:
+            held.append("lawyer")
+        assert function_name(function) != before
+
+
+class Bare:
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def ask(self, prompt: str, model: str) -> str:
+        return f"{self.held}: {prompt}"
 
 
 def test_what_a_function_only_counts_with_does_not():

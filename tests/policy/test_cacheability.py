@@ -1,6 +1,7 @@
 """What may be answered from the cache and what may be kept."""
 
 import base64
+import math
 import random
 import struct
 from typing import Any
@@ -343,3 +344,46 @@ def status_error(status: int) -> openai.APIStatusError:
 )
 def test_an_outage_is_told_from_a_bad_request(error: BaseException, outage: bool) -> None:
     assert policy.is_outage(error) == outage
+
+
+# What may change where it is
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "https://cam.example/live.jpg"}},
+        {"type": "image_url", "image_url": "HTTP://cam.example/live.jpg"},
+        {"type": "input_image", "image_url": "https://cam.example/live.jpg"},
+        {"type": "input_file", "file_url": "https://example.org/a.pdf"},
+        {"type": "video_url", "video_url": {"url": "https://example.org/a.mp4"}},
+        {"type": "audio_url", "audio_url": {"url": " https://example.org/a.mp3"}},
+        {"type": "document_url", "document_url": "https://example.org/a.pdf"},
+        {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
+        {"fileData": {"fileUri": "https://example.org/a.png"}, "file_uri": "https://example.org/a.png"},
+        {"type": "file", "file": {"file_url": "https://example.org/a.pdf"}},
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
+def test_what_is_fetched_from_an_address_is_kept_for_minutes(part: dict[str, Any], endpoint: str) -> None:
+    message = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, part]}
+    request = ChatRequest(model="m", messages=[message, {"role": "user", "content": "And now?"}], endpoint=endpoint)
+    assert policy.longest_seconds(request) == 300
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "https://cam.example/live.jpg",
+        [{"type": "text", "text": "https://cam.example/live.jpg"}],
+        [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}],
+        [{"type": "input_file", "file_id": "file-1"}],
+        [{"type": "image_url", "image_url": None}],
+        ["https://cam.example"],
+        None,
+        3,
+    ],
+)
+def test_what_stands_in_the_request_may_be_kept_as_long_as_the_rules_say(content: Any) -> None:
+    request = ChatRequest(model="m", messages=[{"role": "user", "content": content}])
+    assert policy.longest_seconds(request) == math.inf

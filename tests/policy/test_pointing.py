@@ -31,7 +31,15 @@ from tests.growth import grows_with_the_square
             "your colour",
         ),
         *("what was decided", "rows in stock", "who was late", "who were invited", "the same", "the Python version"),
-        *("the second one", "the 3rd floor", "the 20th", "the causes of the outage", "explain the difference"),
+        *(
+            "what does the word mean",
+            "the phrase in question",
+            "the second one",
+            "the 3rd floor",
+            "the 20th",
+            "the causes of the outage",
+            "explain the difference",
+        ),
     ],
 )
 def test_what_only_the_asker_knows_is_pointed_at(text: str) -> None:
@@ -50,7 +58,16 @@ def test_what_only_the_asker_knows_is_pointed_at(text: str) -> None:
             "an old machine that works",
             "who was Plato",
         ),
-        *("how many moons are there in total", "who were the Beatles", "gravity", "", ".", "the", "?!"),
+        *(
+            "the word slander",
+            "how many moons are there in total",
+            "who were the Beatles",
+            "gravity",
+            "",
+            ".",
+            "the",
+            "?!",
+        ),
     ],
 )
 def test_what_is_the_same_for_everybody_is_not(text: str) -> None:

@@ -168,6 +168,11 @@ class TestServerSentEvents:
     def test_an_event_that_is_called_an_error_is_one(self):
         assert read(b'event: error\ndata: {"detail": "gone"}\n\n') == ([{"error": {"detail": "gone"}}], False)
 
+    @pytest.mark.parametrize("kind", ["response.failed", "response.completed ", "response.\u00e9"])
+    def test_an_event_of_two_types_is_lost(self, kind):
+        sent = f'event: {kind}\ndata: {{"type": "response.completed"}}\n\n'.encode()
+        assert blocks_of(sent)[1].is_lost == (kind.strip() != "response.completed")
+
     def test_the_lines_of_an_event_are_joined_by_line_ends(self):
         assert read(b'data: {"a":\ndata: 1}\n\n') == ([{"a": 1}], False)
         assert blocks_of(b'data: {"a": 1\ndata: 2}\n\n')[1].is_lost
