@@ -351,3 +351,12 @@ def test_many_hits_for_a_client_that_leaves_are_no_failure(connect, gateway, cap
     until(lambda: not gateway._server.server_state.connections)
     until(lambda: not gateway._server.server_state.tasks)
     assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+
+
+def test_the_refusal_of_a_later_head_is_no_answer_to_an_earlier_request(connect, openai_server):
+    gate = openai_server.hold()
+    client = connect()
+    client.sendall(posted())
+    gate.wait_for(1)
+    sent(client, GET + b"X-Long: " + b"x" * 2 * MOST_HEAD_BYTES)
+    assert answer(client)[0] == 0
