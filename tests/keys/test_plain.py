@@ -58,6 +58,7 @@ MEET = [
     ("Why hasn’t my transfer arrived?", "why hasn’t my transfer arrived"),
     ("Is it raining?", "is it raining"),
     ("Can I change my PIN?", "can I change my  PIN"),
+    ("How do I change the password of my card?", "how do i change the password of my card"),
     ("Could you please explain gravity?", "could you please explain gravity"),
     ("Hello, where is the library?", "hello, where is the library"),
     ("Tell me about rivers.", "tell me about rivers"),

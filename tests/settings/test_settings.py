@@ -85,7 +85,7 @@ def test_all_problems_are_reported_at_once_by_the_names_of_their_variables(monke
         ({"ttl_rules": '[{"name": "a"}]'}, "ENCORE_TTL_RULES[0].ttl_class: Field required"),
         (
             {"ttl_rules": '[{"name": "a", "ttl_class": "nowhere", "words": ["a"]}]'},
-            "ENCORE_TTL_RULES: rule 'a': no class 'nowhere'; there are code,",
+            "ENCORE_TTL_RULES: rule 'a': no class 'nowhere'; there are changing_facts, code,",
         ),
         ({"redis_url": "redis://"}, "ENCORE_REDIS_URL: names no host"),
         ({"redis_url": "redis://h:port"}, "ENCORE_REDIS_URL: not a Redis URL"),
