@@ -52,6 +52,10 @@ class Run:
                 return line.rstrip()
         raise AssertionError(f"ended without saying {start!r}:\n" + "\n".join(self.said))
 
+    def wait_for(self, start: str) -> str:
+        """The first line that begins so, said already or still to come: parts speak in any order."""
+        return next((line for line in self.said if line.startswith(start)), None) or self.read_until(start)
+
     def press_ctrl_c(self) -> None:
         """As a terminal does: the whole group is interrupted."""
         os.killpg(self.process.pid, signal.SIGINT)
@@ -239,8 +243,8 @@ def test_data_and_logs_are_there_after_a_restart(launch, home):
 
 def test_what_a_part_says_of_itself_is_said_on_the_terminal_and_nothing_else_of_its_log(launch, home):
     run = launch("workers:speak", "console:serve")
-    assert run.read_until("workers  ") == "workers  keep ending: \N{REPLACEMENT CHARACTER} [31m", "on one line, as text"
-    run.read_until("Ctrl-C")
+    assert run.wait_for("workers  ") == "workers  keep ending: \N{REPLACEMENT CHARACTER} [31m", "on one line, as text"
+    run.wait_for("Ctrl-C")
     assert "a line of the log" in (home / "logs" / "workers.log").read_text()
     assert "a line of the log" not in run.text
 
@@ -281,9 +285,8 @@ def test_the_whole_of_encore_starts_answers_and_stops_without_a_traceback(tmp_pa
         STREAMLIT_SERVER_ADDRESS=address,
     )
     try:
-        while "workers  2 ready" not in run.said:
-            run.read_until("")
-        run.read_until("Ctrl-C")
+        run.wait_for("workers  2 ready")
+        run.wait_for("Ctrl-C")
         lines = dict(line.split(maxsplit=1) for line in run.said)
         assert re.fullmatch(rf"http://{re.escape(at)}:\d+", lines["console"])
         assert re.fullmatch(rf"http://{re.escape(at)}:\d+/v1", lines["gateway"])
