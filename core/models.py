@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self, cast
 
 import msgspec
@@ -16,7 +17,8 @@ from .errors import InvalidInput
 from .text import LONGEST_NAME, is_name
 from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, has_known_shape, sdk_type, unkeyed_fields
 
-UNKEYED_PARAMETERS = unkeyed_fields("chat") | {"timeout"}
+_unkeyed_arguments = lru_cache(16)(lambda endpoint: unkeyed_fields(endpoint) | {"timeout"})
+UNKEYED_PARAMETERS = _unkeyed_arguments("chat")
 """Parameters of a chat that do not change the answer. Every other one, known or not, is in the key.
 
 `user` and `safety_identifier` are the user of a personal answer. `core/wire/openai.toml` has the reasons.
@@ -87,9 +89,10 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         Arguments that are None or the SDK's "not given" are left out, `extra_body` is merged over the rest as the SDK
         does. Raises InvalidInput for a model or messages that no provider would take.
         """
-        headers, untelling = (
-            divided_headers(arguments.pop("extra_headers")) if "extra_headers" in arguments else ({}, {})
-        )
+        headers: Any = {}
+        untelling = None
+        if "extra_headers" in arguments:
+            headers, untelling = divided_headers(arguments.pop("extra_headers"))
         query = arguments.pop("extra_query", None) or {}
         if extra_body := arguments.pop("extra_body", None):
             arguments |= extra_body
@@ -102,7 +105,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         plain = [_plain_message(message) for message in messages]
         if not plain:
             raise InvalidInput("messages", "give at least one message")
-        parameters, unkeyed = divided_fields(arguments, unkeyed_fields(endpoint) | {"timeout"})
+        parameters, unkeyed = divided_fields(arguments, _unkeyed_arguments(endpoint))
         if untelling:
             unkeyed["extra_headers"] = untelling
         return cls(

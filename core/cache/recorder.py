@@ -81,16 +81,19 @@ class OutcomeRecorder:
         call.metrics.record(outcome, call.prompt)
         if self._log_hits:
             logger.info("hit %s key=%s model=%s", found.detail, key, printable(call.request.model, LONGEST_MODEL))
-        return self._served(call, answer_of(found.entry, outcome, now, call.request.unkeyed))
+        answer = answer_of(found.entry, outcome, now, call.request.unkeyed)
+        return self._with_fresh_id(call, answer) if self._fresh_ids else answer
 
     def collapsed(self, call: Call, entry: CacheEntry) -> Answer:
         """Records a request that got another caller's answer, and returns that answer."""
         outcome = self.record(call, OutcomeKind.MISS, reason="collapsed", collapsed=True, ttl_class=entry.ttl_class)
-        return self._served(call, answer_of(entry, outcome, self._clock(), call.request.unkeyed))
+        answer = answer_of(entry, outcome, self._clock(), call.request.unkeyed)
+        return self._with_fresh_id(call, answer) if self._fresh_ids else answer
 
-    def _served(self, call: Call, answer: Answer) -> Answer:
-        """The answer with an id of its own, where hits get one: never one that the provider knows its answer by."""
-        if not self._fresh_ids or call.request.endpoint != "chat":
+    @staticmethod
+    def _with_fresh_id(call: Call, answer: Answer) -> Answer:
+        """The answer with an id of its own: never one that the provider knows its answer by."""
+        if call.request.endpoint != "chat":
             return answer
         body = {**answer.completion.body, "id": f"chatcmpl-{uuid4().hex}"}
         return msgspec.structs.replace(answer, completion=Completion(body=body))
@@ -228,9 +231,9 @@ class OutcomeRecorder:
 
 def answer_of(entry: CacheEntry, outcome: Outcome, now: float, given: Mapping[str, Any]) -> Answer:
     """The `Answer` a caller gets for a stored entry. `now` is Unix seconds, `given` what the caller gave."""
-    header = entry.header
+    header, body = entry.header, entry.body or {}
     return Answer(
-        completion=Completion(body=with_callers(entry.body or {}, given)),
+        completion=Completion(body=with_callers(body, given) if given else body),
         outcome=outcome,
         key=outcome.key,
         age_seconds=now - header.created_at if now > header.created_at else 0.0,
