@@ -12,7 +12,7 @@ import msgspec
 from .. import policy
 from ..bans import may_store
 from ..errors import DecodeError
-from ..keys import pack, response_digest
+from ..keys import pack, response_digest, user_digests
 from ..models import (
     MOST_TAGS,
     AtMost,
@@ -123,6 +123,7 @@ class Writer:
             output_tokens=tokens.output_tokens,
             cost_usd=self._outcomes.cost(call.request, completion),
             latency_ms=call.provider_ms(),
+            users=user_digests(call.namespace, call.user),
         )
         body = without_callers(completion.body, given)
         chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]

@@ -170,7 +170,7 @@ def make_preview(
         exact = True
         for slot, record in records:
             tally.read(slot, record, iter([_one(store, slot, criteria.key)]))
-    elif listed <= exact_limit or criteria.needs_text:
+    elif listed <= exact_limit or not criteria.is_listed:
         exact = all(tally.read(slot, record, store.walk(slot, whole=True), exact_limit) for slot, record in records)
     else:
         # A header shows whether it matches, so the index has their number: only their cost is estimated.

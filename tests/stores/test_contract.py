@@ -49,7 +49,7 @@ def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = N
     record = store.ensure_record(slot)
     fields = {"incarnation": record.incarnation, "sequence": record.sequence} | fields
     entry = an_entry(prompt, namespace=slot.namespace, **fields)
-    alias_entry = an_entry(alias, namespace=slot.namespace, target=entry.header.digest, **fields)
+    alias_entry = an_entry(alias, namespace=slot.namespace, **{**fields, "target": entry.header.digest})
     write = Write(
         digest=entry.header.digest,
         value=codec.encode_entry(entry),
@@ -299,6 +299,7 @@ LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in ASCII_FOLDI
 @given(
     prompts=st.lists(st.text(LETTERS, min_size=1, max_size=12), min_size=1, max_size=40, unique=True),
     padding=st.sampled_from(["", "x" * 1500, "é" * 120]),
+    named=st.sampled_from([{}, {"tags": ("doc:1", "é" * 200)}, {"users": (b"u" * 16,)}, {"target": digest_of("t")}]),
     criteria=st.builds(
         criteria_of,
         keywords=st.lists(
@@ -308,12 +309,12 @@ LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in ASCII_FOLDI
         mode=st.sampled_from(["any", "all"]),
     ).filter(lambda criteria: criteria is not None),
 )
-def test_a_pass_leaves_out_no_prompt_that_words_or_a_pattern_select(redis_url, prompts, padding, criteria):
+def test_a_pass_leaves_out_no_prompt_that_words_or_a_pattern_select(redis_url, prompts, padding, named, criteria):
     store = RedisStore(request_client(redis_url, 5))
     slot = Slot(f"substrings-{uuid4().hex}", 0)
     sweep_filter = SweepFilter(sequence=9, substrings=required_substrings(criteria))
     for prompt in prompts:
-        put(store, slot, prompt + padding)
+        put(store, slot, prompt + padding, **named)
     pages = list(store.scan_matching(slot, store.ensure_record(slot).incarnation, [sweep_filter], whole=True))
     found = {codec.decode_entry(row.value).prompt for page in pages for row in page.rows}
     selected = {

@@ -9,7 +9,7 @@ from typing import Any, cast
 import redis
 
 from ...bans import ASCII_FOLDING, FOLDING_LEADS
-from ...keys import Slot, names
+from ...keys import USER_BYTES, Slot, names
 from ...models import Stamp
 from .. import codec
 from ..base import Removed, Row, ScanPage, SweepFilter
@@ -31,6 +31,7 @@ LAYOUT = {
     "STAMP_BYTES": codec.STAMP_BYTES,
     "CREATED_OFFSET": codec.CREATED_OFFSET,
     "LENGTHS_OFFSET": codec.LENGTHS_OFFSET,
+    "USER_BYTES": USER_BYTES,
 }
 """Where a script finds the parts of a value and of an index row."""
 

@@ -8,7 +8,7 @@
 --   as they stand in a value (see codec.names_bytes), groups of substrings (groups by tabs, substrings by line feeds;
 --   see core.bans.prefilter), and the digest of an entry as digits and as bytes.
 -- Reply: next cursor, number of entries left out, names.
--- Constants: ROW_DIGITS, STAMP_OFFSET, STAMP_BYTES, CREATED_OFFSET, LENGTHS_OFFSET, TEXT_BYTES, ASCII_FOLDING,
+-- Constants: ROW_DIGITS, STAMP_OFFSET, STAMP_BYTES, CREATED_OFFSET, LENGTHS_OFFSET, USER_BYTES, TEXT_BYTES, ASCII_FOLDING,
 --   FOLDING_LOWEST, FOLDING_HIGHEST.
 
 local call, pcall, sub, number, byte = redis.call, redis.pcall, string.sub, struct.unpack, string.byte
@@ -60,6 +60,12 @@ local function prompt_of(head)
   local at = end_of_names(head)
   if not at then return nil end
   if flags % 4 >= 2 then at = at + 32 end
+  if flags % 16 >= 8 then at = at + 1 + USER_BYTES * (byte(head, at) or #head) end
+  if flags % 8 >= 4 then
+    local high, low = byte(head, at, at + 1)
+    if not low then return nil end
+    at = at + 2 + 256 * high + low
+  end
   -- The payload is an array that begins with the prompt: msgpack's fixarray, then its fixstr, str 8 or str 16.
   local array, kind, high, low = byte(head, at, at + 3)
   if not low or array < 144 or array > 159 then return nil end
