@@ -176,6 +176,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
@@ -196,6 +197,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             alias=None,
             indexed=False,
         )
@@ -221,6 +223,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
             indexed=False,

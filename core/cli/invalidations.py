@@ -226,7 +226,9 @@ def _plain_preview(preview: Preview) -> dict[str, Any]:
 
 
 def _preview_words(preview: Preview) -> str:
-    count = f"{preview.count:,}" if preview.exact else f"about {preview.count:,} ({preview.low:,} to {preview.high:,})"
+    count = f"{preview.about}{preview.count:,}"
+    if preview.low != preview.high:
+        count += f" ({preview.low:,} to {preview.high:,})"
     cost = money(preview.cost_usd)
     if preview.unknown_prices:
         cost += f" and {preview.unknown_prices} of unknown price"

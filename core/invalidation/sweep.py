@@ -202,6 +202,7 @@ class Sweep:
                 stamp=Stamp(seen.incarnation, seen.sequence),
                 model=seen.model,
                 created_at=seen.created_at if seen.target is None else None,
+                tags=seen.tags,
             )
             for digest, seen in selected
         ]

@@ -57,6 +57,7 @@ def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = N
         model=entry.header.model,
         created_at=entry.header.created_at,
         alias=(digest_of(alias), codec.encode_entry(alias_entry)) if alias else None,
+        tags=entry.tags,
     )
     stamp = Stamp(entry.header.incarnation, entry.header.sequence)
     return store.write(slot, write, stamp, stamp.sequence if expected is None else expected)
@@ -342,6 +343,31 @@ def test_a_model_is_walked_oldest_first_and_counted_without_aliases(store, slot)
     assert store.count_model(slot, "m") == 450
     assert store.count_model(slot, "m", created_before=NOW + 2) == 200
     assert store.models(slot) == {"m": 450, "o": 1}
+
+
+def test_what_has_a_tag_is_walked_with_its_aliases_and_nothing_of_other_tags(store, slot):
+    for number in range(250):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1", f"page:{number % 2}"))
+    put(store, slot, "other", alias="other alias", tags=("doc:2",))
+    put(store, slot, "none")
+    put(store, Slot(slot.namespace, 6), "elsewhere", tags=("doc:1",))
+    expected = {digest_of(f"{kind}{number}") for kind in "pa" for number in range(250)}
+    met = walked(store.walk_tags(slot, ["doc:1"], batch=70))
+    assert (set(met), len(met)) == (expected, 500)
+    assert set(walked(store.walk_tags(slot, ["page:1", "doc:2", "absent"]))) == {
+        *(digest_of(f"{kind}{number}") for kind in "pa" for number in range(1, 250, 2)),
+        *map(digest_of, ("other", "other alias")),
+    }
+    assert walked(store.walk_tags(slot, [])) == []
+    for rows in store.walk_tags(slot, ["doc:2"], whole=True):
+        assert {codec.decode_entry(row.value).prompt for row in rows} == {"other", "other alias"}
+
+
+def test_many_tags_are_walked_in_one_go(store, slot):
+    for number in range(5):
+        put(store, slot, f"p{number}", tags=(f"doc:{number * 100}",))
+    met = walked(store.walk_tags(slot, [f"doc:{number}" for number in range(450)]))
+    assert set(met) == {digest_of(f"p{number}") for number in range(5)}
 
 
 def test_only_what_was_looked_at_is_removed(store, slot):
