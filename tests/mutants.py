@@ -31,6 +31,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="what the index of a tag has is said to be all there is",
+        file="core/invalidation/preview.py",
+        old="tally, exact, at_least = tagged, False, True",
+        new="tally, exact, at_least = tagged, True, False",
+        tests="tests/invalidation/test_preview.py",
+    ),
+    Mutant(
         name="an answer does not say whose it is",
         file="core/cache/writer.py",
         old="users=user_digests(call.namespace, call.user),",

@@ -35,7 +35,7 @@ MOST_RECORDS = 4096
 WAIT_SECONDS = 0.5
 """Of one WAIT: the console's clients have patience for a second."""
 
-_LIST_TAGS = load_script(__file__, "list_tags", GONE_ROWS=4)
+_LIST_TAGS = load_script(__file__, "list_tags", GONE_ROWS=32)
 _WRITE = Script(_LIST_TAGS + load_script(__file__, "write"))
 _SWAP = Script(load_script(__file__, "swap"))
 _REPLACE = Script(_LIST_TAGS + load_script(__file__, "replace"))

@@ -85,12 +85,11 @@ def test_the_index_of_a_tag_says_nothing_of_it_and_goes_with_the_last_entry(stor
 
 
 def test_rows_of_what_is_gone_leave_the_index_of_a_tag_as_others_come(store, slot):
-    old = {f"old {number}": 1.0 + number for number in range(8)}
-    put(store, slot, "p", tags=("doc:1",))
-    store._client.zadd(slot.by_tag("doc:1"), old)
-    for number in range(2):
-        put(store, slot, f"p{number}", tags=("doc:1",))
-    assert sorted(rows_of(store, slot, "doc:1")) == sorted(map(digest_of, ("p", "p0", "p1")))
+    store._client.zadd(slot.by_tag("doc:1"), {f"old {number}": 1.0 + number for number in range(200)})
+    prompts = [f"p{number}" for number in range(100)]
+    for prompt in prompts:
+        put(store, slot, prompt, tags=("doc:1",))
+    assert sorted(rows_of(store, slot, "doc:1")) == sorted(map(digest_of, prompts))
 
 
 def test_what_is_kept_longer_stays_in_the_index_of_its_tags(store, slot):
