@@ -31,6 +31,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a pass leaves out what is a user's own and has tags",
+        file="core/stores/redis/scripts/scan_matching.lua",
+        old="band(byte(head, 2), flags) ~= flags",
+        new="byte(head, 2) ~= flags",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
         name="what the index of a tag has is said to be all there is",
         file="core/invalidation/preview.py",
         old="tally, exact, at_least = tagged, False, True",

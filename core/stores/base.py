@@ -92,6 +92,7 @@ class SweepFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `created_before` is Unix seconds; `model` is who answered; `digest` names one entry and its aliases; `substrings`
     are groups of lower-case ASCII, and a prompt must contain all of one group, or may (see core.bans.prefilter).
+    `tagged`, `owned`, `alias`: only values that have tags, that are a user's own, that are aliases.
     """
 
     sequence: int
@@ -99,11 +100,14 @@ class SweepFilter(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     digest: bytes | None = None
     substrings: frozenset[frozenset[bytes]] | None = None
+    tagged: bool = False
+    owned: bool = False
+    alias: bool = False
 
     @property
     def matches_all(self) -> bool:
         """Whether it may select everything stored before `sequence`."""
-        return all(each is None for each in (self.created_before, self.model, self.digest, self.substrings))
+        return self == SweepFilter(sequence=self.sequence)
 
 
 class ScanPage(msgspec.Struct, frozen=True):

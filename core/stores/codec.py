@@ -189,6 +189,11 @@ def stamp_bytes(incarnation: bytes, sequence: int) -> bytes:
     return incarnation + sequence.to_bytes(8, "big")
 
 
+def flags_of(*, alias: bool, tagged: bool, owned: bool) -> int:
+    """The bits of these flags in a value's second byte."""
+    return _ALIAS * alias | _TAGGED * tagged | _OWNED * owned
+
+
 def names_bytes(namespace: str, model: str) -> bytes:
     """Namespace and model as they stand in a value at LENGTHS_OFFSET."""
     names = namespace.encode(), model.encode("utf-8", "surrogatepass")

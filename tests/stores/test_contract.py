@@ -226,7 +226,13 @@ FILTERS = (
     [{"sequence": 3, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF {LONG_NAME} {NOW}")}],
     [{"sequence": 2, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF mm {NOW}")}, {"sequence": 2, "model": "m"}],
     [{"sequence": 2, "substrings": frozenset({frozenset({b"of mm", b"alias"}), frozenset({b"mo"})})}, {"sequence": 1}],
+    [{"sequence": 3, "tagged": True}],
+    [{"sequence": 3, "owned": True}, {"sequence": 2, "alias": True}],
+    [{"sequence": 2, "tagged": True, "model": "m"}, {"sequence": 3, "alias": True, "owned": True}],
 )
+
+NAMED = {"m": {"tags": ("doc:1",)}, "mm": {"users": (b"u" * 16,)}, "o": {"tags": ("doc:2",), "users": (b"u" * 16,)}}
+"""What entries of a model have."""
 
 
 @pytest.mark.parametrize("wanted", FILTERS)
@@ -239,7 +245,8 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
         store.change_record(slot, lambda _, record=record: record)
         for model, created_at in product(("m", "mm", "o", LONG_NAME), (NOW, NOW + 1)):
             prompt = f"{incarnation.hex()} {sequence} OF {model} {created_at}"
-            put(store, slot, prompt, alias=f"Alias of {prompt}", model=model, created_at=created_at)
+            named = NAMED.get(model, {})
+            put(store, slot, prompt, alias=f"Alias of {prompt}", model=model, created_at=created_at, **named)
             aliases.add(digest_of(f"Alias of {prompt}"))
             for text in (prompt, f"Alias of {prompt}"):
                 is_doomed = incarnation == lost or any(
@@ -247,6 +254,9 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
                     and model == (each.model or model)
                     and created_at < (each.created_before or NOW + 2)
                     and each.digest in (None, digest_of(prompt))
+                    and (not each.tagged or "tags" in named)
+                    and (not each.owned or "users" in named)
+                    and (not each.alias or text != prompt)
                     and (
                         each.substrings is None
                         or any(all(has(text, run) for run in group) for group in each.substrings)

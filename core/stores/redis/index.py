@@ -88,6 +88,7 @@ class RedisIndex:
                 b"\t".join(b"\n".join(group) for group in sweep_filter.substrings or ()),
                 sweep_filter.digest.hex().encode() if sweep_filter.digest is not None else b"",
                 sweep_filter.digest or b"",
+                b"%d" % codec.flags_of(alias=sweep_filter.alias, tagged=sweep_filter.tagged, owned=sweep_filter.owned),
             ]
         cursor = b"0"
         while True:
