@@ -12,7 +12,7 @@ import msgspec
 from .. import policy
 from ..bans import may_store
 from ..errors import DecodeError
-from ..keys import pack, response_digest
+from ..keys import pack, response_digest, user_digests
 from ..models import (
     MOST_TAGS,
     AtMost,
@@ -123,6 +123,7 @@ class Writer:
             output_tokens=tokens.output_tokens,
             cost_usd=self._outcomes.cost(call.request, completion),
             latency_ms=call.provider_ms(),
+            users=user_digests(call.namespace, call.user),
         )
         body = without_callers(completion.body, given)
         chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]
@@ -175,6 +176,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
@@ -195,6 +197,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             alias=None,
             indexed=False,
         )
@@ -220,6 +223,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
             indexed=False,
