@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ELSEWHERE = {
     "core/__main__.py": "tests/cli/test_commands.py",
+    "core/access/audit_records.py": "tests/access/test_audit.py",
     "core/bans/criteria.py": "tests/bans/test_record.py",
     "core/cache/call.py": "tests/cache/test_cache.py",
     "core/cache/config.py": "tests/cache/test_cache.py",

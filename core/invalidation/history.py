@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from hashlib import sha256
 
 import msgspec
 
-from ..access import AuditLog, AuditRecord
+from ..access import MACHINES, AuditLog, AuditRecord, Repeats
 from ..bans import Ban, BanState, Criteria, InvalidationRecord
-from ..errors import InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
+from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import Slot
 from ..stores import Store
 
-RECORDS_EACH = 6
-"""Audit records that one invalidation leaves, at most as a rule."""
-REPEATS = 100
-"""Among how many of the latest invalidations a repeated request id is recognized."""
+logger = logging.getLogger("encore.invalidation")
 
+RECORDS_EACH = 6
+"""Audit records that one invalidation by a person leaves, at most as a rule."""
+MACHINE_RECORDS_EACH = 2
+"""The one of an invalidation by a machine, and that of its sweep, which it may share with any number of others."""
+
+_WHAT_BYTES = 12
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
 
@@ -81,15 +86,33 @@ _OVER = {
 }
 
 
+_ASKING = ("invalidate.requested", "invalidate.applied", "invalidate.refused", "invalidate.unknown")
+"""Who did one of these has asked for it; a machine's invalidation has one of the last three."""
+
+
+class _Applied(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept for the id of an invalidation. Times are Unix seconds; `undone_at` is None unless it was undone.
+
+    `what` stands for its criteria and namespace: short, since a day may bring millions.
+    """
+
+    what: bytes
+    actor: str
+    at: float
+    due_at: float
+    undone_at: float | None = None
+
+
 class History:
     """The invalidations of an installation: those in force, from the records; those that are over, from the audit log.
 
     `buckets` is the number of slots of each namespace. All methods raise StoreUnavailable.
     """
 
-    def __init__(self, store: Store, audit: AuditLog, *, buckets: int) -> None:
+    def __init__(self, store: Store, audit: AuditLog, repeats: Repeats, *, buckets: int) -> None:
         self._store = store
         self._audit = audit
+        self._repeats = repeats
         self._buckets = buckets
 
     def records(self, namespace: str | None = None) -> Iterator[tuple[str, InvalidationRecord]]:
@@ -108,41 +131,86 @@ class History:
         )
 
     def latest(
-        self, *, limit: int = 100, invalidation_id: str | None = None, namespace: str | None = None
+        self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
     ) -> list[Invalidation]:
-        """The latest invalidations, newest first: of all namespaces, of one, or the one with an id."""
+        """The latest invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
+
+        Of both, machines have half of the list where people have the other half: what comes at the rate of events hides
+        nothing that a person did, and no more of it is read than may be shown.
+        """
+        by_people = [] if machines else self._latest(limit * RECORDS_EACH, namespace, machines=False)
+        by_machines = [] if machines is False else self._latest(limit * MACHINE_RECORDS_EACH, namespace, machines=True)
         audited: dict[str, list[AuditRecord]] = {}
-        for record in self._audit.records(
-            limit=limit * RECORDS_EACH, action="invalidate.", invalidation_id=invalidation_id
-        ):
-            if record.invalidation_id:
-                audited.setdefault(record.invalidation_id, []).append(record)
+        for record in sorted((*by_people, *by_machines), key=lambda record: record.at, reverse=True):
+            audited.setdefault(record.invalidation_id or "", []).append(record)
         active = {ban.id: (home, ban) for home, ban in self.active(namespace)}
         found = [
-            known
+            (records[-1].source in MACHINES, known)
             for ban_id, records in audited.items()
+            if records[-1].action in _ASKING or records[-1].source not in MACHINES  # else too old to be told in full
             if (known := from_audit(records, active.get(ban_id, ("", None))[1]))
-            and namespace in (None, known.namespace)
         ]
         # What is in force is shown, even if the audit log could not be written when it was applied.
         found += [
-            from_ban(home, ban)
+            (True, from_ban(home, ban))
             for ban_id, (home, ban) in active.items()
-            if ban_id not in audited and invalidation_id in (None, ban_id)
+            if ban_id not in audited and machines is not False
         ]
-        return sorted(found, key=lambda known: known.applied_at, reverse=True)[:limit]
+        found.sort(key=lambda one: one[1].applied_at, reverse=True)
+        of_people = min(limit, sum(not is_machines for is_machines, _ in found))
+        left = {True: max(limit // 2, limit - of_people), False: limit}
+        shown = []
+        for is_machines, known in found:
+            if left[is_machines]:
+                left[is_machines] -= 1
+                shown.append(known)
+        return shown[:limit]
+
+    def _latest(self, count: int, namespace: str | None, *, machines: bool) -> list[AuditRecord]:
+        records = self._audit.records(count, action="invalidate.", namespace=namespace, machines=machines)
+        return [record for record in records if record.invalidation_id]
 
     def get(self, invalidation_id: str) -> Invalidation:
         """An active invalidation by its id.
 
         Raises InvalidationNotFound, or InvalidationRefused for one that is over.
         """
-        for namespace, ban in self.active():
-            if ban.id == invalidation_id:
-                return from_ban(namespace, ban)
-        for known in self.latest(invalidation_id=invalidation_id):
+        known, is_active = self._find(invalidation_id)
+        if known is None:
+            raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
+        if not is_active:
             raise InvalidationRefused(_OVER.get(known.state, "this invalidation is over"))
-        raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
+        return known
+
+    def find(self, invalidation_id: str) -> Invalidation | None:
+        """An invalidation by its id, active or over; None when there is none, or nothing tells of it any more.
+
+        As quick whatever else has been invalidated since.
+        """
+        return self._find(invalidation_id)[0]
+
+    def _find(self, invalidation_id: str) -> tuple[Invalidation | None, bool]:
+        """An invalidation by its id, and whether it is active."""
+        applied = self._applied(invalidation_id)
+        records = self._records_of(invalidation_id, applied)
+        home = next((record.namespace for record in records if record.namespace), None)
+        found = ((name, record.find(invalidation_id)) for name, record in self.records(home))
+        namespace, ban = next(((name, ban) for name, ban in found if ban), ("", None))
+        return _told(records, applied, namespace, ban), ban is not None
+
+    def _records_of(self, invalidation_id: str, applied: _Applied | None) -> list[AuditRecord]:
+        """Its audit records; none when the log does not answer, since what is in force can be told without."""
+        try:
+            return self._audit.of(invalidation_id, asked_at=applied.at if applied else None)
+        except StoreUnavailable:
+            return []
+
+    def trail(self, invalidation_id: str) -> list[AuditRecord]:
+        """The audit records of one invalidation, newest first."""
+        applied = self._applied(invalidation_id)
+        return self._audit.of(invalidation_id, asked_at=applied.at if applied else None)
+
+    # Repeated requests
 
     def repeated(
         self, request_id: str, criteria: Criteria, slots: Sequence[Slot]
@@ -155,29 +223,62 @@ class History:
         """
         if not _REQUEST_ID.fullmatch(request_id):
             raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
+        namespace = slots[0].namespace
         records = [self._store.read(slot, [])[1] for slot in slots]
         found = [ban for record in records if record and (ban := record.find(request_id))]
-        try:
-            latest = self._audit.records(limit=RECORDS_EACH * REPEATS, action="invalidate.")
-        except StoreUnavailable:
-            latest = []
-        audited = [record for record in latest if record.invalidation_id == request_id]
-        known = None
-        if any(record.action == "invalidate.applied" for record in audited):
-            known = from_audit(audited, found[0] if found else None)
-        elif found and len(found) == len(slots):
-            known = from_ban(slots[0].namespace, found[0])
-        if known is None:
+        applied = self._applied(request_id)
+        if found and _what(found[0].criteria, namespace) != _what(criteria, namespace):
+            raise InvalidInput("request_id", f"was used for another invalidation ({found[0].criteria}): give a new one")
+        if applied is not None and applied.what != _what(criteria, namespace):
+            raise InvalidInput("request_id", "was used for another invalidation: give a new one")
+        if applied is None and len(found) < len(slots):
             return None
-        if _comparable(known.criteria, known.namespace) != _comparable(criteria, slots[0].namespace):
-            raise InvalidInput("request_id", f"was used for another invalidation ({known.criteria}): give a new one")
-        return known, records if found else []
+        ban = found[0] if found else None
+        known = _told(self._records_of(request_id, applied), applied, namespace, ban)
+        if known is None and applied is not None:
+            known = from_repeat(request_id, criteria, namespace, applied)
+        return (known, records if found else []) if known is not None else None
+
+    def _applied(self, request_id: str) -> _Applied | None:
+        """What a request id was applied as. A Redis that does not say is no reason not to invalidate: once more."""
+        try:
+            kept = self._repeats.get(request_id)
+            return msgspec.msgpack.decode(kept, type=_Applied) if kept else None
+        except (StoreUnavailable, msgspec.MsgspecError):
+            return None
+
+    def keep(self, known: Invalidation) -> None:
+        """Keeps for a day that this id was applied, or undone. Never raises: an invalidation counts more."""
+        applied = _Applied(
+            _what(known.criteria, known.namespace),
+            known.actor,
+            known.applied_at,
+            known.due_at,
+            known.finished_at if known.state is InvalidationState.UNDONE else None,
+        )
+        try:
+            self._repeats.keep(known.id, msgspec.msgpack.encode(applied))
+        except CacheError as error:
+            logger.warning("repeating %s will not be recognized once it is over: %s", known.id, error)
 
 
-def _comparable(criteria: Criteria, namespace: str) -> Criteria:
-    return msgspec.structs.replace(
-        criteria, namespace=namespace, created_before=None if criteria.created_before is None else 1.0
-    )
+def _what(criteria: Criteria, namespace: str) -> bytes:
+    """Stands for what was asked for. The cut-off of an age is left out: "older than a day" is another one each time."""
+    age = None if criteria.created_before is None else 1.0
+    same = msgspec.structs.replace(criteria, namespace=namespace, created_before=age)
+    return sha256(msgspec.json.encode(same.to_dict(), order="sorted")).digest()[:_WHAT_BYTES]
+
+
+def _told(
+    records: Sequence[AuditRecord], applied: _Applied | None, namespace: str, ban: Ban | None
+) -> Invalidation | None:
+    """One invalidation from all that tells of it; None when nothing does."""
+    known = from_audit(records, ban) if records else None
+    if known is None:
+        return from_ban(namespace, ban) if ban else None
+    if ban is None and applied is not None and applied.undone_at is not None:
+        return undone(known, applied.undone_at)
+    return known
 
 
 def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
@@ -192,25 +293,26 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         if action in by_action:
             state, finished = reached, by_action[action].at
             break
-    requested = by_action.get("invalidate.requested", first)
+    requested = next((by_action[action] for action in _ASKING if action in by_action), None)
     if ban is not None:
         state = InvalidationState(ban.state.value)
         finished = ban.created_at if ban.state is BanState.TOMBSTONE else None
     try:
-        criteria = ban.criteria if ban else Criteria.from_dict(dict(requested.criteria))
+        criteria = ban.criteria if ban else Criteria.from_dict(dict((requested or first).criteria))
     except InvalidInput:
         return None
+    asked = requested.details if requested else {}
     sweeps = [record.details for record in records if "deleted" in record.details]
     return Invalidation(
         id=first.invalidation_id or "",
         namespace=first.namespace or "",
         criteria=criteria,
         state=state,
-        actor=requested.actor,
+        actor=requested.actor if requested else "",
         applied_at=ban.created_at if ban else first.at,
-        due_at=ban.due_at if ban else first.at + float(requested.details.get("hold_seconds") or 0),
-        preview_count=requested.details.get("preview_count"),
-        share=requested.details.get("share"),
+        due_at=ban.due_at if ban else first.at + float(asked.get("hold_seconds") or 0),
+        preview_count=asked.get("preview_count"),
+        share=asked.get("share"),
         deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
         freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
         finished_at=finished,
@@ -230,3 +332,22 @@ def from_ban(namespace: str, ban: Ban) -> Invalidation:
         due_at=ban.due_at,
         finished_at=ban.created_at if ban.state is BanState.TOMBSTONE else None,
     )
+
+
+def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: _Applied) -> Invalidation:
+    """An invalidation that is over, from what its request id was applied as."""
+    known = Invalidation(
+        id=request_id,
+        namespace=namespace,
+        criteria=criteria,
+        state=InvalidationState.SWEPT,
+        actor=applied.actor,
+        applied_at=applied.at,
+        due_at=applied.due_at,
+    )
+    return undone(known, applied.undone_at) if applied.undone_at is not None else known
+
+
+def undone(known: Invalidation, at: float | None) -> Invalidation:
+    """The invalidation as it is when it was undone at a time (Unix seconds)."""
+    return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=at)

@@ -232,13 +232,13 @@ def marks(view: View) -> list[Mark]:
 @shared(readings)
 def invalidation(invalidation_id: str) -> Invalidation | None:
     """One invalidation; None where there is none with this id."""
-    return next(iter(context.services().invalidation.history(invalidation_id=invalidation_id)), None)
+    return context.services().invalidation.find(invalidation_id)
 
 
 @shared(readings)
 def audit_trail(invalidation_id: str) -> list[AuditRecord]:
     """The latest audit records of an invalidation, the newest first."""
-    return context.services().audit.records(limit=50, invalidation_id=invalidation_id)
+    return context.services().invalidation.trail_of(invalidation_id)
 
 
 @shared(readings, max_age=1)
