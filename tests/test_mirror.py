@@ -106,6 +106,7 @@ ELSEWHERE = {
     "core/wire/shapes.py": "tests/border/test_shapes.py",
     "pages/components/dashboard/breakdowns.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/charts.py": "tests/pages/test_dashboard.py",
+    "pages/components/dashboard/marks.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/panels.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/series_table.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/tables.py": "tests/pages/test_dashboard.py",

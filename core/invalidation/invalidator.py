@@ -319,12 +319,14 @@ class CacheInvalidator:
         """The audit records of one invalidation, newest first. Raises StoreUnavailable."""
         return self._history.trail(invalidation_id)
 
-    def history(self, *, limit: int = 100, namespace: str | None = None) -> list[Invalidation]:
-        """The latest invalidations, newest first, of one namespace or of all, by people and by machines.
+    def history(
+        self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
+    ) -> list[Invalidation]:
+        """The latest invalidations, newest first, of one namespace or of all; by machines, by people, or by both.
 
         What the audit log says, with what the records say now. Raises StoreUnavailable.
         """
-        return self._history.latest(limit=limit, namespace=namespace)
+        return self._history.latest(limit=limit, namespace=namespace, machines=machines)
 
     # Sweep
 
