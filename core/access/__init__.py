@@ -1,6 +1,6 @@
 """Who may do what, logins, and the audit trail of what was done."""
 
-from .audit import MACHINES, Acting, AuditLog, AuditTrail
+from .audit import MACHINES, Acting, AuditLog, AuditPage, AuditTrail
 from .audit_records import AuditRecord, audit_csv, audit_json_lines
 from .logins import LOG_IN, NO_ROLE, EndedLogins, RoleRules, actor_of, login_id
 from .repeats import Repeats
@@ -15,6 +15,7 @@ __all__ = [
     "Action",
     "Actor",
     "AuditLog",
+    "AuditPage",
     "AuditRecord",
     "AuditTrail",
     "EndedLogins",

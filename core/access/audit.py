@@ -14,8 +14,8 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Unpack
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple, Unpack
 
 import msgspec
 import redis
@@ -50,6 +50,13 @@ _SLACK_SECONDS = 2.0
 _MOMENT = re.compile(r"[0-9a-f]{19}")
 _ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}")
 _APPEND = load_script(__file__, "append_audit")
+
+
+class AuditPage(NamedTuple):
+    """Some records, newest first. `next_id` is where the next page goes on, before this id; None when this is all."""
+
+    records: list[AuditRecord]
+    next_id: str | None
 
 
 class AuditLog:
@@ -148,24 +155,37 @@ class AuditLog:
         `action` is one action or, ending in a dot, all of a thing: `schedule.`. `machines`: those of the machines' log,
         among the latest `MOST_LOOKED_AT` of it. Raises StoreUnavailable, and InvalidInput for an id that is none.
         """
+        return self.page(
+            limit, before_id=before_id, actor=actor, action=action, namespace=namespace, machines=machines
+        ).records
+
+    def page(
+        self,
+        limit: int,
+        *,
+        before_id: str | None = None,
+        actor: str | None = None,
+        action: str | Collection[str] | None = None,
+        namespace: str | None = None,
+        machines: bool = False,
+    ) -> AuditPage:
+        """The same as `records`, and where to go on. `action` may be several actions."""
         if before_id is not None and not _ID_PATTERN.fullmatch(before_id):
             raise InvalidInput("before_id", "give the id of an audit record, e.g. 1760000000000-0")
         found: list[AuditRecord] = []
-        if limit < 1:
-            return found
         filters = (actor, action, namespace) != (None, None, None)
-        for looked_at, record in enumerate(self._newest_first(before_id, machines, _PAGE if filters else limit)):
-            if machines and looked_at >= MOST_LOOKED_AT:
-                break
+        looked_at = 0
+        for record in self._newest_first(before_id, machines, _PAGE if filters else limit + 1):
+            if len(found) >= limit or (machines and looked_at >= MOST_LOOKED_AT):
+                return AuditPage(found, before_id)
+            looked_at, before_id = looked_at + 1, record.id
             if (
                 (actor is None or record.actor == actor)
                 and (action is None or _is_action(record.action, action))
                 and (namespace is None or record.namespace == namespace)
             ):
                 found.append(record)
-                if len(found) >= limit:
-                    break
-        return found
+        return AuditPage(found, None)
 
     def _newest_first(self, before_id: str | None, machines: bool, wanted: int) -> Iterator[AuditRecord]:
         if self._client is None:
@@ -194,27 +214,39 @@ class AuditLog:
         """
         if asked_at is None and _MOMENT.fullmatch(invalidation_id):
             asked_at = int(invalidation_id[:11], 16) / 1000
-        found = self._trail(invalidation_id)
+        found = self.trails([invalidation_id])[invalidation_id]
         if asked_at is not None:
             found += self._of_machine(invalidation_id, asked_at)
         return sorted(found, key=lambda record: _order(record.id), reverse=True)
 
-    def _trail(self, invalidation_id: str) -> list[AuditRecord]:
+    def trails(self, invalidation_ids: Sequence[str]) -> dict[str, list[AuditRecord]]:
+        """The records that each of these invalidations has in the log of people, oldest first; none have those that
+        machines made. Two round trips for all of them. Raises StoreUnavailable.
+        """
+        found: dict[str, list[AuditRecord]] = {invalidation_id: [] for invalidation_id in invalidation_ids}
         if self._client is None:
             with self._lock:
-                return [record for record in self._people if record.invalidation_id == invalidation_id]
-        name, half = names.audit_trail(invalidation_id), MOST_OF_ONE // 2
+                for record in self._people:
+                    if record.invalidation_id in found:
+                        found[record.invalidation_id].append(record)
+            return found
+        half = MOST_OF_ONE // 2
         with reading(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.lrange(name, 0, half - 1)
-            pipeline.lrange(name, -half, -1)
-            row_ids = dict.fromkeys(row_id for end in pipeline.execute() for row_id in end)
+            for name in map(names.audit_trail, found):
+                pipeline.lrange(name, 0, half - 1)
+                pipeline.lrange(name, -half, -1)
+            ends = pipeline.execute()
+        row_ids = list(dict.fromkeys(row_id for end in ends for row_id in end))
         if not row_ids:
-            return []
+            return found
         with reading(), self._client.pipeline(transaction=False) as pipeline:
             for row_id in row_ids:
                 pipeline.xrange(names.AUDIT, row_id, row_id)
-            found = pipeline.execute()
-        return [record_in(text_of(row_id), fields or {}) for rows in found for row_id, fields in rows or ()]
+            rows = [row for rows in pipeline.execute() for row in rows or ()]
+        for row_id, fields in rows:
+            record = record_in(text_of(row_id), fields or {})
+            found.setdefault(record.invalidation_id or "", []).append(record)
+        return found
 
     def _of_machine(self, invalidation_id: str, asked_at: float) -> list[AuditRecord]:
         if self._client is None:
@@ -340,7 +372,9 @@ Acting = AuditTrail | Actor | str
 """Who acts: a trail, or an actor or a name alone, whose source is then `api`."""
 
 
-def _is_action(action: str, wanted: str) -> bool:
+def _is_action(action: str, wanted: str | Collection[str]) -> bool:
+    if not isinstance(wanted, str):
+        return action in wanted
     return action.startswith(wanted) if wanted.endswith(".") else action == wanted
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Sequence
 
 import redis
 from cachetools import TTLCache
@@ -36,12 +35,20 @@ class Repeats:
 
     def get(self, request_id: str) -> bytes | None:
         """What is kept for an id; None for one that is new, or older than a day. One round trip."""
-        name = names.repeated(request_id)
+        return self.get_many([request_id])[0]
+
+    def get_many(self, request_ids: Sequence[str]) -> list[bytes | None]:
+        """What is kept for each id. One round trip."""
+        wanted = [names.repeated(request_id) for request_id in request_ids]
         if self._client is None:
             with self._lock:
-                return self._here.get(name)
-        with reading():
-            return cast("bytes | None", self._client.get(name))
+                return [self._here.get(name) for name in wanted]
+        if not wanted:
+            return []
+        with reading(), self._client.pipeline(transaction=False) as pipeline:
+            for name in wanted:
+                pipeline.get(name)
+            return list(pipeline.execute())
 
     def claim(self, request_id: str, value: bytes) -> bytes | None:
         """Keeps a value unless there is one already, which is returned. One round trip, two for one that is there."""

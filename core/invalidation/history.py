@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 
-from ..access import MACHINES, AuditLog, AuditRecord, Repeats
+from ..access import AuditLog, AuditRecord, Repeats
 from ..bans import Ban, BanState, Criteria, InvalidationRecord
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import Slot
@@ -18,12 +19,11 @@ from ..stores import Store
 
 logger = logging.getLogger("encore.invalidation")
 
-RECORDS_EACH = 6
-"""Audit records that one invalidation by a person leaves, at most as a rule."""
-MACHINE_RECORDS_EACH = 2
-"""The one of an invalidation by a machine, and that of its sweep, which it may share with any number of others."""
+MOST_PAGES = 20
+"""Pages of the audit log among which one page of invalidations is looked for."""
 
 _WHAT_BYTES = 12
+_CURSOR = re.compile(r"(?:|-|\d{1,20}-\d{1,20})/(?:|-|\d{1,20}-\d{1,20})")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
 
@@ -86,8 +86,14 @@ _OVER = {
 }
 
 
-_ASKING = ("invalidate.requested", "invalidate.applied", "invalidate.refused", "invalidate.unknown")
-"""Who did one of these has asked for it; a machine's invalidation has one of the last three."""
+_REQUESTED = "invalidate.requested"
+_ENDED = ("invalidate.applied", "invalidate.refused", "invalidate.unknown")
+"""How an invalidation was answered: one record by a machine has one of these, and that is all there is of it."""
+_ASKING = (_REQUESTED, *_ENDED)
+"""Who did one of these has asked for it."""
+
+_START, _END = "", "-"
+"""Places in a log beside those that an id names."""
 
 
 class _Applied(msgspec.Struct, frozen=True, array_like=True):
@@ -101,6 +107,27 @@ class _Applied(msgspec.Struct, frozen=True, array_like=True):
     at: float
     due_at: float
     undone_at: float | None = None
+
+
+class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of invalidations; `next` is the cursor of the following one, None when there is none."""
+
+    items: list[Invalidation]
+    next: str | None = None
+
+
+class _Part(NamedTuple):
+    """What one log has for a page: invalidations by the ids of their records, and from which place to which."""
+
+    found: list[tuple[str, Invalidation]]
+    start: str
+    end: str
+
+    def cut(self, most: int) -> _Part:
+        """The first of them."""
+        if len(self.found) <= most:
+            return self
+        return _Part(self.found[:most], self.start, self.found[most - 1][0] if most else self.start)
 
 
 class History:
@@ -130,45 +157,85 @@ class History:
             ((name, ban) for (name, _), ban in found.items()), key=lambda item: item[1].sequence, reverse=True
         )
 
-    def latest(
-        self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
-    ) -> list[Invalidation]:
-        """The latest invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
+    def page(
+        self,
+        limit: int = 100,
+        *,
+        cursor: str | None = None,
+        namespace: str | None = None,
+        machines: bool | None = None,
+        where: Callable[[Invalidation], bool] = lambda one: True,
+    ) -> HistoryPage:
+        """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
 
-        Of both, machines have half of the list where people have the other half: what comes at the rate of events hides
-        nothing that a person did, and no more of it is read than may be shown.
+        Of both, machines have half of a page where people have the other half: what comes at the rate of events hides
+        nothing that a person did. `where` selects; a page may then be short though there are more: `next` says. Little
+        more is read than what is given, however many there were. Raises InvalidInput for a cursor that is none.
         """
-        by_people = [] if machines else self._latest(limit * RECORDS_EACH, namespace, machines=False)
-        by_machines = [] if machines is False else self._latest(limit * MACHINE_RECORDS_EACH, namespace, machines=True)
-        audited: dict[str, list[AuditRecord]] = {}
-        for record in sorted((*by_people, *by_machines), key=lambda record: record.at, reverse=True):
-            audited.setdefault(record.invalidation_id or "", []).append(record)
-        active = {ban.id: (home, ban) for home, ban in self.active(namespace)}
-        found = [
-            (records[-1].source in MACHINES, known)
-            for ban_id, records in audited.items()
-            if records[-1].action in _ASKING or records[-1].source not in MACHINES  # else too old to be told in full
-            if (known := from_audit(records, active.get(ban_id, ("", None))[1]))
-        ]
-        # What is in force is shown, even if the audit log could not be written when it was applied.
-        found += [
-            (True, from_ban(home, ban))
-            for ban_id, (home, ban) in active.items()
-            if ban_id not in audited and machines is not False
-        ]
-        found.sort(key=lambda one: one[1].applied_at, reverse=True)
-        of_people = min(limit, sum(not is_machines for is_machines, _ in found))
-        left = {True: max(limit // 2, limit - of_people), False: limit}
-        shown = []
-        for is_machines, known in found:
-            if left[is_machines]:
-                left[is_machines] -= 1
-                shown.append(known)
-        return shown[:limit]
+        of_people, of_machines = (
+            self._part(limit, place, namespace, is_machines, where)
+            if machines in (None, is_machines)
+            else _Part([], place, _END)
+            for is_machines, place in zip((False, True), _places(cursor), strict=True)
+        )
+        of_machines = of_machines.cut(max(limit // 2, limit - len(of_people.found)))
+        of_people = of_people.cut(limit - len(of_machines.found))
+        found = [known for part in (of_people, of_machines) for _, known in part.found]
+        is_all = of_people.end == of_machines.end == _END
+        if is_all and cursor is None and not machines:
+            found += self._not_audited({known.id for known in found}, namespace, where)
+        found.sort(key=lambda known: known.applied_at, reverse=True)
+        return HistoryPage(items=found[:limit], next=None if is_all else f"{of_people.end}/{of_machines.end}")
 
-    def _latest(self, count: int, namespace: str | None, *, machines: bool) -> list[AuditRecord]:
-        records = self._audit.records(count, action="invalidate.", namespace=namespace, machines=machines)
-        return [record for record in records if record.invalidation_id]
+    def _part(
+        self, limit: int, place: str, namespace: str | None, machines: bool, where: Callable[[Invalidation], bool]
+    ) -> _Part:
+        """What one of the two logs has for a page."""
+        found: list[tuple[str, Invalidation]] = []
+        end = place
+        for _ in range(MOST_PAGES):
+            if end == _END or len(found) >= limit:
+                break
+            page = self._audit.page(
+                limit,
+                before_id=end or None,
+                action=_ENDED if machines else (_REQUESTED,),
+                namespace=namespace,
+                machines=machines,
+            )
+            end = page.next_id or _END
+            found += [(record.id, known) for record, known in self._told(page.records) if where(known)]
+        return _Part(found, place, end)
+
+    def _told(self, asked: Sequence[AuditRecord]) -> Iterator[tuple[AuditRecord, Invalidation]]:
+        """Each of these records, by which invalidations were asked for, with all that tells of it."""
+        ids = [record.invalidation_id or "" for record in asked]
+        trails = self._audit.trails(ids)
+        applied = dict(zip(ids, self._applied(ids), strict=True))
+        active = self._bans_of({record.namespace for record in asked if record.namespace}, ids)
+        for record, ban_id in zip(asked, ids, strict=True):
+            records = trails[ban_id][::-1]
+            if record.action != _REQUESTED or not records:
+                records = [*records, record]
+            if known := _tell(records, applied[ban_id], *active.get(ban_id, ("", None))):
+                yield record, known
+
+    def _not_audited(
+        self, audited: Collection[str], namespace: str | None, where: Callable[[Invalidation], bool]
+    ) -> list[Invalidation]:
+        """What is in force and in no log, because that could not be written when it was applied."""
+        found = (from_ban(home, ban) for home, ban in self.active(namespace) if ban.id not in audited)
+        return list(filter(where, found))
+
+    def _bans_of(self, namespaces: Iterable[str], ids: Collection[str]) -> dict[str, tuple[str, Ban]]:
+        """Active bans with these ids, each with its namespace."""
+        return {
+            ban.id: (home, ban)
+            for namespace in sorted(namespaces)
+            for home, record in self.records(namespace)
+            for ban in record.bans
+            if ban.id in ids
+        }
 
     def get(self, invalidation_id: str) -> Invalidation:
         """An active invalidation by its id.
@@ -191,12 +258,12 @@ class History:
 
     def _find(self, invalidation_id: str) -> tuple[Invalidation | None, bool]:
         """An invalidation by its id, and whether it is active."""
-        applied = self._applied(invalidation_id)
+        [applied] = self._applied([invalidation_id])
         records = self._records_of(invalidation_id, applied)
         home = next((record.namespace for record in records if record.namespace), None)
         found = ((name, record.find(invalidation_id)) for name, record in self.records(home))
         namespace, ban = next(((name, ban) for name, ban in found if ban), ("", None))
-        return _told(records, applied, namespace, ban), ban is not None
+        return _tell(records, applied, namespace, ban), ban is not None
 
     def _records_of(self, invalidation_id: str, applied: _Applied | None) -> list[AuditRecord]:
         """Its audit records; none when the log does not answer, since what is in force can be told without."""
@@ -207,7 +274,7 @@ class History:
 
     def trail(self, invalidation_id: str) -> list[AuditRecord]:
         """The audit records of one invalidation, newest first."""
-        applied = self._applied(invalidation_id)
+        [applied] = self._applied([invalidation_id])
         return self._audit.of(invalidation_id, asked_at=applied.at if applied else None)
 
     # Repeated requests
@@ -226,7 +293,7 @@ class History:
         namespace = slots[0].namespace
         records = [self._store.read(slot, [])[1] for slot in slots]
         found = [ban for record in records if record and (ban := record.find(request_id))]
-        applied = self._applied(request_id)
+        [applied] = self._applied([request_id])
         if found and _what(found[0].criteria, namespace) != _what(criteria, namespace):
             raise InvalidInput("request_id", f"was used for another invalidation ({found[0].criteria}): give a new one")
         if applied is not None and applied.what != _what(criteria, namespace):
@@ -234,18 +301,18 @@ class History:
         if applied is None and len(found) < len(slots):
             return None
         ban = found[0] if found else None
-        known = _told(self._records_of(request_id, applied), applied, namespace, ban)
+        known = _tell(self._records_of(request_id, applied), applied, namespace, ban)
         if known is None and applied is not None:
             known = from_repeat(request_id, criteria, namespace, applied)
         return (known, records if found else []) if known is not None else None
 
-    def _applied(self, request_id: str) -> _Applied | None:
-        """What a request id was applied as. A Redis that does not say is no reason not to invalidate: once more."""
+    def _applied(self, ids: Sequence[str]) -> list[_Applied | None]:
+        """What is kept for these ids. A Redis that does not say is no reason not to invalidate: once more."""
         try:
-            kept = self._repeats.get(request_id)
-            return msgspec.msgpack.decode(kept, type=_Applied) if kept else None
+            kept = self._repeats.get_many(ids)
+            return [msgspec.msgpack.decode(value, type=_Applied) if value else None for value in kept]
         except (StoreUnavailable, msgspec.MsgspecError):
-            return None
+            return [None] * len(ids)
 
     def keep(self, known: Invalidation) -> None:
         """Keeps for a day that this id was applied, or undone. Never raises: an invalidation counts more."""
@@ -262,6 +329,15 @@ class History:
             logger.warning("repeating %s will not be recognized once it is over: %s", known.id, error)
 
 
+def _places(cursor: str | None) -> list[str]:
+    """Where a page begins in the log of people and in that of machines."""
+    if cursor is None:
+        return [_START, _START]
+    if not _CURSOR.fullmatch(cursor):
+        raise InvalidInput("cursor", "give the one that the page before ended with")
+    return cursor.split("/")
+
+
 def _what(criteria: Criteria, namespace: str) -> bytes:
     """Stands for what was asked for. The cut-off of an age is left out: "older than a day" is another one each time."""
     age = None if criteria.created_before is None else 1.0
@@ -269,7 +345,7 @@ def _what(criteria: Criteria, namespace: str) -> bytes:
     return sha256(msgspec.json.encode(same.to_dict(), order="sorted")).digest()[:_WHAT_BYTES]
 
 
-def _told(
+def _tell(
     records: Sequence[AuditRecord], applied: _Applied | None, namespace: str, ban: Ban | None
 ) -> Invalidation | None:
     """One invalidation from all that tells of it; None when nothing does."""

@@ -22,7 +22,7 @@ from ..metrics import HitCounts
 from ..stores import Clock, Store
 from . import rights
 from .durability import Durability
-from .history import History, Invalidation, InvalidationState, undone
+from .history import History, HistoryPage, Invalidation, InvalidationState, undone
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
@@ -322,11 +322,25 @@ class CacheInvalidator:
     def history(
         self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
     ) -> list[Invalidation]:
-        """The latest invalidations, newest first, of one namespace or of all; by machines, by people, or by both.
+        """The latest invalidations, newest first: the first of the pages that `past` gives."""
+        return self.past(limit, namespace=namespace, machines=machines).items
 
-        What the audit log says, with what the records say now. Raises StoreUnavailable.
+    def past(
+        self,
+        limit: int = 100,
+        *,
+        cursor: str | None = None,
+        namespace: str | None = None,
+        machines: bool | None = None,
+        where: Callable[[Invalidation], bool] = lambda one: True,
+    ) -> HistoryPage:
+        """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
+
+        What the audit log says, with what the records say now. Of both, machines have half of a page where people have
+        the other half. `where` selects; a page may then be short though there are more: its `next` says so. Raises
+        StoreUnavailable, and InvalidInput for a cursor that is none.
         """
-        return self._history.latest(limit=limit, namespace=namespace, machines=machines)
+        return self._history.page(limit, cursor=cursor, namespace=namespace, machines=machines, where=where)
 
     # Sweep
 

@@ -50,13 +50,13 @@ def world() -> World:
 def test_the_latest_come_first_with_their_states(world):
     first, second = world.apply(), world.apply(Criteria(all=True), soft=True)
     world.invalidator.undo(first)
-    assert [(known.id, known.state) for known in world.history.latest()] == [
+    assert [(known.id, known.state) for known in world.history.page().items] == [
         (second, InvalidationState.SOFT),
         (first, InvalidationState.UNDONE),
     ]
     assert [ban.id for _, ban in world.history.active("shop")] == [second]
-    assert [known.id for known in world.history.latest(limit=1)] == [second]
-    assert world.history.latest(namespace="elsewhere") == []
+    assert [known.id for known in world.history.page(1).items] == [second]
+    assert world.history.page(namespace="elsewhere").items == []
 
 
 def test_one_that_is_over_says_how_it_ended(world):
@@ -72,7 +72,7 @@ def test_one_that_is_over_says_how_it_ended(world):
 def test_what_is_in_force_is_shown_without_its_audit_records(world):
     done = world.apply()
     bare = History(world.store, AuditLog(None), world.repeats, buckets=2)
-    [known] = bare.latest()
+    [known] = bare.page().items
     assert (known.id, known.criteria, known.actor) == (done, MODEL, "")
     assert known == from_ban("shop", world.history.active()[0][1])
 
@@ -151,14 +151,52 @@ def test_a_day_of_machines_costs_a_question_nothing(world, monkeypatch):
             yield record
 
     monkeypatch.setattr(AuditLog, "_newest_first", counted)
-    assert {known.actor for known in world.history.latest(limit=20)} == {"anna", "wiki"}
-    assert len(seen) < 20 * 6 + 20 * 2 + 3
-    assert [known.actor for known in world.history.latest(machines=False)] == ["anna"]
-    assert len(world.history.latest(limit=30, machines=True)) == 30
+    assert {known.actor for known in world.history.page(20).items} == {"anna", "wiki"}
+    # Sweeps have a record each, and one begins the next page of each log.
+    assert len(seen) <= 4 + 2 * 20 + 2
+    assert [known.actor for known in world.history.page(machines=False).items] == ["anna"]
+    assert len(world.history.page(30, machines=True).items) == 30
     seen.clear()
     assert world.history.find(by_anna).state is InvalidationState.SWEPT
     assert world.repeated("by-anna") == ("by-anna", 0)
     assert seen == []
+
+
+def test_pages_go_on_where_the_last_one_ended_in_both_logs(world):
+    everything = [world.apply(actor=world.audit.by("anna", source="cli")) for _ in range(7)]
+    for number in range(25):
+        everything.append(world.apply(Criteria(tags=(f"doc:{number}",)), actor="wiki"))
+        world.invalidator.undo(everything[-1], actor="wiki")
+    pages, cursor = [], None
+    while not pages or cursor is not None:
+        page = world.history.page(10, cursor=cursor)
+        pages.append([known.id for known in page.items])
+        cursor = page.next
+    assert [len(page) for page in pages] == [10, 10, 10, 2]
+    assert sorted(sum(pages, [])) == sorted(everything)
+    assert sum(known in everything[:7] for known in pages[0]) == 5, "half of it is of people"
+
+
+def test_a_page_of_what_is_selected_says_where_to_go_on(world):
+    for number in range(40):
+        world.apply(Criteria(tags=(f"doc:{number}",)), actor="wiki", hold_seconds=0)
+
+    def is_odd(known):
+        return known.criteria.tags[0] in {f"doc:{number}" for number in range(1, 40, 2)}
+
+    page = world.history.page(15, where=is_odd)
+    rest = world.history.page(15, where=is_odd, cursor=page.next)
+    assert [len(page.items), len(rest.items), rest.next] == [15, 5, None]
+    assert world.history.page(5, where=lambda known: False).items == []
+
+
+@pytest.mark.parametrize("cursor", ["", "/", "x/y", "1/2", "-", "1-1/2-2/3-3", "(1-1/"])
+def test_a_cursor_is_one_that_a_page_gave_or_it_is_refused(world, cursor):
+    if cursor == "/":
+        assert world.history.page(cursor=cursor).items == []
+        return
+    with pytest.raises(InvalidInput, match="cursor"):
+        world.history.page(cursor=cursor)
 
 
 def test_an_age_counts_from_each_request_and_is_not_compared(world):
