@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ELSEWHERE = {
     "core/__main__.py": "tests/cli/test_commands.py",
+    "core/access/audit_records.py": "tests/access/test_audit.py",
     "core/bans/criteria.py": "tests/bans/test_record.py",
     "core/cache/call.py": "tests/cache/test_cache.py",
     "core/cache/config.py": "tests/cache/test_cache.py",
@@ -104,6 +105,7 @@ ELSEWHERE = {
     "core/wire/shapes.py": "tests/border/test_shapes.py",
     "pages/components/dashboard/breakdowns.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/charts.py": "tests/pages/test_dashboard.py",
+    "pages/components/dashboard/marks.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/panels.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/series_table.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/tables.py": "tests/pages/test_dashboard.py",

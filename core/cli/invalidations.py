@@ -214,7 +214,7 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
         shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
     deadline = time.monotonic() + timeout
     while True:
-        known = next(iter(services.invalidation.history(invalidation_id=done.id)), done)
+        known = services.invalidation.find(done.id) or done
         if known.finished_at is not None or time.monotonic() >= deadline:
             return known
         time.sleep(WAIT_POLL_SECONDS)

@@ -1,6 +1,6 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
-from .history import Invalidation, InvalidationState
+from .history import HistoryPage, Invalidation, InvalidationState
 from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
 from .preview import WORD, Preview, Previewed, PreviewRow
@@ -13,6 +13,7 @@ __all__ = [
     "LONGEST_NAME",
     "WORD",
     "CacheInvalidator",
+    "HistoryPage",
     "IdleNamespaces",
     "Invalidation",
     "InvalidationState",

@@ -255,7 +255,10 @@ class Sweep:
 def record_sweep(
     trail: AuditTrail, step: str, ids: Sequence[str], progress: SweepProgress, *, at: float, reason: str = ""
 ) -> None:
-    """One audit record for each of these invalidations: how far their common sweep has come."""
+    """How far the common sweep of these invalidations has come: one audit record for each that a person has made, and
+    at its end one for all that machines have made, however many those are."""
+    by_people = trail.with_trail(ids)
+    of_machines = len(ids) - len(by_people)
     details: dict[str, Any] = {}
     if step != "sweeping":
         details = {
@@ -267,10 +270,12 @@ def record_sweep(
         }
     if reason:
         details["reason"] = reason
-    for ban_id in ids:
-        trail.try_record(
-            f"invalidate.{step}", at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details
-        )
+    action = f"invalidate.{step}"
+    for ban_id in by_people:
+        trail.try_record(action, at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details)
+    if of_machines and step != "sweeping":
+        summary = {"invalidations": of_machines} | details
+        trail.try_record(action, at=at, is_summary=True, namespace=progress.namespace, details=summary)
 
 
 def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
