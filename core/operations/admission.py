@@ -17,10 +17,11 @@ from typing import Any, Final
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..access import Actor, OperationKeys
+from ..access import Action, Actor, OperationKeys
 from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..entries import MOST_BYTES
+from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
 from .operators import BELOW_A_PATH, OPERATOR, SOURCE, Operator
@@ -35,6 +36,7 @@ from .problems import (
     TOO_SLOW,
     WEB_PAGE,
     Refused,
+    refused_by,
     reply_of,
 )
 
@@ -86,6 +88,8 @@ class Operations:
             pass
         except Refused as refused:
             await _reply(refused, send)
+        except AccessDenied as denied:
+            await _reply(refused_by(denied), send)
         except Exception as error:  # noqa: BLE001 (what is unforeseen must not show in the log what it was about)
             logger.error("a request failed: %s", without_text(error))  # noqa: TRY400
             if not started:
@@ -94,6 +98,7 @@ class Operations:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
         operator = self.operator(scope, headers)
+        operator.require(Action.LOOK)
         async with self._places:
             app = self._app or await self._load()
             seconds = await in_thread(partial(self._rates.wait_seconds, operator.name))
