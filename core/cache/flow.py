@@ -143,7 +143,7 @@ class RequestFlow:
             if self._refresher is not None:
                 controls = msgspec.structs.replace(call.controls, namespace=call.namespace)
                 self._refresher(call.request, controls, call.key)
-        return Hit(self._outcomes.hit(call, found, reason), found.entry, call.request.unkeyed)
+        return Hit(self._outcomes.hit(call, found, reason, at=call.looked_at), found.entry, call.request.unkeyed)
 
     def _refuse(self, call: Call, reason: str) -> NoReturn:
         self._outcomes.record(call, OutcomeKind.MISS, reason="only-if-cached")
