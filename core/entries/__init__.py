@@ -1,6 +1,7 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
-from .edits import ANOTHER_REQUEST, Edits, Imported
+from . import reasons
+from .edits import Edits, Imported
 from .explanation import Difference, Explanation, differences, explain
 from .listing import (
     LOOKED_THROUGH,
@@ -23,8 +24,9 @@ from .transfer import MOST_BYTES, MOST_LINES, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
+    "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
     "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
     "Pins", "Place", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences", "explain", "export",
     "find_entries", "find_entry", "forget_response", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
+    "reasons",
 ]  # fmt: skip

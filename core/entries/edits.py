@@ -20,10 +20,9 @@ from ..stores import Clock, EntryStore, MissReason
 from ..text import without_text
 from .expiry import keep_until, place_of, served_entry
 from .pins import Pins
+from .reasons import ANOTHER_REQUEST, INVALIDATED
 from .transfer import Line, read_lines, written
 
-ANOTHER_REQUEST = "another-request"
-INVALIDATED = "refused-invalidated"
 MOST_REFUSALS = 200
 
 

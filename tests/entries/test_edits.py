@@ -9,8 +9,9 @@ from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.entries.edits import ANOTHER_REQUEST, INVALIDATED, Edits
+from core.entries.edits import Edits
 from core.entries.listing import EntryFilter, find_entries, find_entry
+from core.entries.reasons import ANOTHER_REQUEST, INVALIDATED
 from core.entries.transfer import Line, export
 from core.errors import InvalidInput, StoreUnavailable
 from core.keys.names import Slot
