@@ -11,7 +11,6 @@ from core.policy import cacheability as policy
 from core.stores.base import StoredAs
 from core.stores.lookup import MissReason
 
-
 REFUSALS = (f"refused-{state}" for state in StoredAs if state is not StoredAs.STORED)
 
 
