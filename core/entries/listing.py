@@ -150,6 +150,25 @@ def page_entries(
     return EntryPage(entries=tuple(found), scanned=scanned, last=last)
 
 
+def every_page(
+    store: EntryIndex,
+    slots: Sequence[Slot],
+    where: EntryFilter,
+    *,
+    hits: HitCounts | None = None,
+    pins: Pins | None = None,
+    size: int = _BATCH,
+) -> Iterator[tuple[FoundEntry, ...]]:
+    """All entries that match, page by page, each read when it is wanted: for exports. Raises StoreUnavailable."""
+    after: Place | None = None
+    while True:
+        page = page_entries(store, slots, where, hits=hits, pins=pins, after=after, size=size)
+        yield page.entries
+        after = page.last
+        if after is None:
+            return
+
+
 def _counts(hits: HitCounts | None, places: Sequence[tuple[Slot, bytes]]) -> list[Hits | None]:
     """The hits at these places: a round trip for each bucket."""
     if hits is None:

@@ -25,7 +25,7 @@ from core.demo.judge import verdict
 from core.demo.model import DemoProvider, model_name
 from core.demo.replay import read_questions
 from core.entries.nearest import _likeness, _words
-from core.entries.transfer import read_lines
+from core.entries.transfer import LineReader, read_line
 from core.errors import CacheError, IncompleteStream
 from core.http.addresses import ProviderAddress
 from core.http.callers import Callers
@@ -249,7 +249,10 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     # Without patterns
     "core/cache/preparation.py": (lambda text: PREPARATION.prepare(request(text), NO_CONTROLS),),
     "core/demo/replay.py": (lambda text: list(read_questions([text])),),
-    "core/entries/transfer.py": (lambda text: list(read_lines(text.encode("utf-8", "replace"))),),
+    "core/entries/transfer.py": (
+        lambda text: list(LineReader().feed(text.encode("utf-8", "replace"))),
+        lambda text: read_line(text.encode("utf-8", "replace")),
+    ),
     "core/models.py": (lambda text: Completion(body=completion(text)).text,),
     "core/policy/cacheability.py": (lambda text: not_stored_reason(completion(text), request(text), PolicyLimits()),),
     "core/semantic/embedding/embedders.py": (EMBEDDER.objection, lambda text: EMBEDDER.embed([text[:4_000]])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.entries import MOST_BYTES, MOST_LINES, Imported, reasons
+from core.entries import MOST_BYTES, MOST_REFUSALS, Imported, reasons
 from core.errors import InvalidInput
 from core.models import Answer, ChatRequest, Controls, ttl
 from pages.components.data import actions, context
@@ -42,7 +42,7 @@ def intake(namespace: str) -> None:
 def _import(namespace: str) -> None:
     st.caption(
         "JSON Lines, one request with its answer a line: to warm up a cache, or to bring exported entries back. The "
-        f"rules for storing apply. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
+        f"rules for storing apply. At most {MOST_BYTES // 1_000_000} MB at once."
     )
     st.code(EXAMPLE, language=None, wrap_lines=True)
     given = st.file_uploader(
@@ -69,7 +69,7 @@ def _import(namespace: str) -> None:
     actions.show_last("import")
     done: Imported | None = st.session_state.get("entries-imported")
     if done is not None and done.refusals:
-        st.caption(f"{many(done.refused, 'line')} not stored" + _first(done))
+        st.caption(f"{many(done.refused, 'line')} not stored{_end(done)}")
         rows = [
             {"line": refusal.line, "why": visible(reasons.why_refused(refusal.reason))} for refusal in done.refusals
         ]
@@ -90,8 +90,10 @@ def _imported(done: Imported) -> str:
     return f"{done.stored:,} of {many(done.lines, 'line')} stored."
 
 
-def _first(done: Imported) -> str:
-    return f"; the first {len(done.refusals)}:" if len(done.refusals) < done.refused else ":"
+def _end(done: Imported) -> str:
+    if done.is_whole:
+        return ":"
+    return f"; the import ended after {MOST_REFUSALS:,} of them, and the lines after the last one were not read:"
 
 
 def _write(namespace: str) -> None:
