@@ -2,6 +2,7 @@
 
 from . import reasons
 from .edits import MOST_BYTES, Edits
+from .expectation import Expectation, expect
 from .explanation import Difference, Explanation, differences, explain
 from .imports import MOST_REFUSALS, Import, Imported, Refusal
 from .listing import (
@@ -26,9 +27,9 @@ from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS",
-    "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Import", "Imported", "Line",
-    "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed",
-    "differences", "every_page", "explain", "export", "find_entries", "find_entry", "forget_response", "import_seeds",
+    "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS", "Difference",
+    "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported", "Line",
+    "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences",
+    "every_page", "expect", "explain", "export", "find_entries", "find_entry", "forget_response", "import_seeds",
     "nearest_entries", "page_entries", "read_seeds", "reasons",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
+from typing import Any
 
 import msgspec
 
@@ -91,6 +92,29 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
     def is_stale(self, now: float) -> bool:
         """Whether it is past its freshness or marked stale."""
         return self.state is Visibility.STALE or now >= self.entry.header.fresh_until
+
+    def to_dict(self, now: float) -> dict[str, Any]:
+        """Plain JSON, with the question and without the answer. `now` is Unix seconds."""
+        header = self.entry.header
+        return {
+            "key": self.key,
+            "namespace": header.namespace,
+            "model": header.model,
+            "prompt": self.entry.prompt,
+            "state": "expired" if now >= header.fresh_until else self.state.value,
+            "created_at": header.created_at,
+            "age_seconds": round(now - header.created_at, 1),
+            "fresh_seconds": round(header.fresh_until - now, 1),
+            "ttl_class": self.entry.ttl_class,
+            "tags": list(self.entry.tags),
+            "bytes": self.bytes,
+            "cost_usd": header.cost_usd,
+            "tokens": header.input_tokens + header.output_tokens,
+            "hits": None if self.hits is None else self.hits.total,
+            "last_hit_at": None if self.hits is None else self.hits.last_at,
+            "pinned": self.pinned,
+            "alias_of": None if header.target is None else f"{self.key.partition('-')[0]}-{header.target.hex()}",
+        }
 
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):

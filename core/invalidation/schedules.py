@@ -106,6 +106,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
             words.append(f"older than {exact_duration(self.older_than_seconds)}")
         return ", ".join(words)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, with what it selects and when it runs in words."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain | {"what": self.what, "rhythm": self.rhythm, "next_run_at": self.next_run_at}
+
 
 class Schedules:
     """The scheduled invalidations of all namespaces, kept on the cache's Redis and audited."""
