@@ -1163,7 +1163,7 @@ MUTANTS = (
     Mutant(
         name="a gateway without keys answers to any name",
         file="core/http/entrance.py",
-        old="return is_loopback(name) or _is_address(name) or name in self._hosts",
+        old="return name is not None and (is_loopback(name) or is_address(name) or name in self._hosts)",
         new="return True",
         tests="tests/http/test_entrance.py",
     ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from ..errors import StoreUnavailable
-from ..invalidation import Schedule, Schedules
+from ..invalidation import Schedule, Schedules, plain_invalidation
 from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
-from .invalidations import Selection, applied_words, plain_invalidation, selecting
+from .invalidations import Selection, applied_words, selecting
 from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
 
 

@@ -144,6 +144,11 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidationRefused(f"not applied, since it has changed since the preview: {drift}")
 
 
+def cutoff(older_than_seconds: float, now: float, previewed: Previewed | None) -> float | None:
+    """The `created_before` of an age: as of now, in Unix seconds; with an earlier preview, as of that preview."""
+    return previewed.created_before if previewed is not None else now - older_than_seconds
+
+
 _TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})-(\d{1,20})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
 
 

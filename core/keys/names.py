@@ -160,6 +160,14 @@ THRESHOLDS = b"encore:thresholds"
 ENDED_LOGINS = b"encore:logins:ended:"
 
 
+RATES = "encore:rates"
+"""What the counters of operation keys' requests begin with; each expires within a minute."""
+
+
+IDEMPOTENCY = b"encore:idempotency:"
+"""What was answered to a request with an `Idempotency-Key`, by a digest of both; each is kept for a day."""
+
+
 EVIDENCE = b"encore:evidence"
 
 
