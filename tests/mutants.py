@@ -1008,7 +1008,7 @@ MUTANTS = (
     ),
     Mutant(
         name="headers that nobody knows are sent",
-        file="core/http/headers.py",
+        file="core/inbound/headers.py",
         old="if treatments[name] is wanted)",
         new="if treatments[name] is wanted or treatments[name] is Treatment.WITHHELD)",
         tests="tests/http/test_border.py",
@@ -1365,10 +1365,10 @@ MUTANTS = (
     ),
     Mutant(
         name="JSON of any number of values is decoded",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="    return size <= most_values or ",
         new="    return True or ",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="parameters of any shape are taken",
@@ -1470,10 +1470,10 @@ MUTANTS = (
     ),
     Mutant(
         name="whom a login proxy names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old='    "x-forwarded-user",\n',
         new="",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1554,10 +1554,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a user whom a frontend names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="if user_of(request, controls) is None and (user := _user_in(headers)):",
         new="if (user := ''):",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="trailers are collected without end",

@@ -30,10 +30,10 @@ from core.errors import CacheError, IncompleteStream
 from core.http.addresses import ProviderAddress
 from core.http.callers import Callers
 from core.http.collector import read_whole
-from core.http.controls import controls_from_headers, controls_from_object
 from core.http.entrance import Entrance
-from core.http.inbound import Target, decode_json, is_deeper, read
 from core.http.protocol import _OFFER
+from core.inbound.controls import controls_from_headers, controls_from_object
+from core.inbound.reading import Target, decode_json, is_deeper, read
 from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
 from core.keys.identity import identify
 from core.keys.parts import parts_of
@@ -154,7 +154,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: _likeness(text.replace("a", "a "), text.replace("a", " a")),
     ),
     "core/http/callers.py": (lambda text: CALLERS.identify({"authorization": text, "x-api-key": text}),),
-    "core/http/controls.py": (
+    "core/inbound/controls.py": (
         lambda text: controls_from_headers({"cache-control": text}),
         lambda text: controls_from_headers({"x-encore-tags": text}),
         lambda text: controls_from_headers({"x-encore-namespace": text}),
@@ -168,7 +168,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: ENTRANCE.refusal("POST", "http", {b"host": b"localhost", b"via": encoded(text)}),
     ),
     "core/http/protocol.py": (lambda text: _OFFER.sub(b"x", b"\nupgrade:" + encoded(text)),),
-    "core/http/inbound.py": (
+    "core/inbound/reading.py": (
         lambda text: decode_json(text.encode("utf-8", "replace")),
         lambda text: decode_json(b'{"a":' + text.encode("utf-8", "replace")),
         lambda text: is_deeper(100, text.encode("utf-8", "replace"), None),
