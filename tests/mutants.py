@@ -1071,9 +1071,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
-        file="core/cache/writer.py",
-        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
-        new="",
+        file="core/policy/ttl.py",
+        old="    kept = vary(min(seconds, longest))\n",
+        new="    kept = vary(seconds)\n",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(

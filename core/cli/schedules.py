@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..errors import StoreUnavailable
-from ..invalidation import Schedule, Schedules, plain_invalidation
+from ..invalidation import Schedule, Schedules, kept_schedules, plain_invalidation
 from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
@@ -27,10 +26,7 @@ def schedules(context: click.Context, namespace: str | None, as_json: bool) -> N
 
 
 def _kept(shell: Shell) -> Schedules:
-    kept = shell.shared.schedules
-    if kept is None:
-        raise StoreUnavailable("schedules need Redis")
-    return kept
+    return kept_schedules(shell.shared.schedules)
 
 
 @command(schedules, name="list")

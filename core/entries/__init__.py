@@ -18,6 +18,7 @@ from .listing import (
     find_entries,
     find_entry,
     page_entries,
+    stored_entry,
 )
 from .nearest import Looked, Nearest, nearest_entries
 from .pins import RELEASED_SECONDS, Pins
@@ -31,5 +32,5 @@ __all__ = [
     "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported", "Line",
     "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences",
     "every_page", "expect", "explain", "export", "find_entries", "find_entry", "forget_response", "import_seeds",
-    "nearest_entries", "page_entries", "read_seeds", "reasons",
+    "nearest_entries", "page_entries", "read_seeds", "reasons", "stored_entry",
 ]  # fmt: skip

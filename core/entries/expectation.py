@@ -13,6 +13,7 @@ import msgspec
 from ..cache import SWITCHED, BypassSwitch, LLMCache
 from ..keys import readable_key
 from ..models import NO_CONTROLS, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, HitDetail, OutcomeKind
+from ..policy import kept_seconds, longest_seconds
 from ..stores import MissReason, Reader, look_up
 from . import reasons
 from .explanation import Explanation, explain
@@ -22,7 +23,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """What would become of a request as of `at` (Unix seconds).
 
     `reason` is one of those of an `Outcome`; of a hit only when it is stale. `entry` is the stored answer that was
-    found, with its readable key: one that is served, or is past its time or marked stale and is not.
+    found, with its readable key: one that is served, or is past its time or marked stale and is not. `kept_seconds` is
+    how long an answer that is generated now would be fresh, None for not at all: a little more or less where TTLs vary.
     """
 
     kind: OutcomeKind
@@ -36,6 +38,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     entry: CacheEntry | None = None
     entry_key: str = ""
     may_be_near: bool = False
+    kept_seconds: float | None = None
 
     @property
     def why(self) -> str:
@@ -65,6 +68,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
             "ttl_class": ttl.ttl_class if ttl is not None else None,
             "ttl_rule": ttl.rule if ttl is not None else None,
             "ttl_seconds": ttl.seconds if ttl is not None else None,
+            "kept_seconds": self.kept_seconds,
             "audience": "user" if explained.own else "everybody",
             "own": explained.own,
             "may_be_near": self.may_be_near,
@@ -107,6 +111,8 @@ def expect(
     keyed = prepared.keyed
     if keyed is None:
         return seen
+    kept = kept_seconds(controls.ttl, keyed.ttl.seconds, configured=cache.config.ttl, longest=longest_seconds(request))
+    seen = msgspec.structs.replace(seen, kept_seconds=kept)
     if switch.read(prepared.namespace):
         return msgspec.structs.replace(seen, reason=SWITCHED)
     lookup = look_up(store, keyed.slot, keyed.identity, prepared.strategy, now, max_age=controls.max_age)

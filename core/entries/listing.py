@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from ..bans import InvalidationRecord, Visibility, visibility
-from ..errors import DecodeError
+from ..bans import Criteria, InvalidationRecord, Visibility, visibility
+from ..errors import DecodeError, NotFound
 from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
@@ -229,6 +229,17 @@ def find_entry(
         return None
     [count] = _counts(hits, [(slot, parsed[1])])
     return msgspec.structs.replace(one, hits=count, pinned=pins is not None and pins.is_pinned(namespace, one.key))
+
+
+def stored_entry(
+    store: EntryIndex, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
+) -> FoundEntry:
+    """As `find_entry`. Raises InvalidInput for what is no key, NotFound when nothing is stored at it."""
+    Criteria(namespace=namespace, key=key)
+    found = find_entry(store, namespace, key, hits=hits, pins=pins)
+    if found is None:
+        raise NotFound(f"no answer is stored at this key in the namespace {namespace}")
+    return found
 
 
 def find_entries(store: EntryIndex, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:

@@ -17,7 +17,7 @@ import redis
 
 from ..access import Acting, Action, Actor, AuditTrail, Role
 from ..bans import Criteria
-from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput
+from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import names
 from ..stores.redis import lock, shared_hash
 from ..text import exact_duration, printable
@@ -315,6 +315,13 @@ class Schedules:
                 "mode": "soft" if schedule.soft else "hard",
             },
         )
+
+
+def kept_schedules(schedules: Schedules | None) -> Schedules:
+    """The schedules. Raises StoreUnavailable where there are none for want of a Redis."""
+    if schedules is None:
+        raise StoreUnavailable("there is no Redis, so there are no schedules")
+    return schedules
 
 
 def _runner(schedule: Schedule) -> Actor:

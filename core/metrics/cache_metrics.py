@@ -182,9 +182,16 @@ class CacheMetrics(MetricsRecorder):
             return records
         return [msgspec.structs.replace(record, prompt=None) for record in records]
 
-    def top(self, kind: OutcomeKind, limit: int = 10, where: RequestFilter | None = None) -> list[Frequent]:
+    def top(
+        self,
+        kind: OutcomeKind,
+        limit: int = 10,
+        where: RequestFilter | None = None,
+        *,
+        within: Within | None = None,
+    ) -> list[Frequent]:
         """The most frequent hits or misses among the recent requests."""
-        return frequent(self.recent(MAX_TOP, where), kind, limit)
+        return frequent(self.recent(MAX_TOP, where, within=within), kind, limit)
 
     @property
     def hits(self) -> HitCounts:
