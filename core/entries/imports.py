@@ -6,8 +6,6 @@ hide is brought back.
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import msgspec
 
 from ..access import AuditTrail
@@ -50,9 +48,9 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Import:
-    """One import. Its audit records say that it was begun, and what it came to; without the first nothing is stored.
+    """One import: begun, fed piece by piece, ended and closed. Its audit records say so, and what it came to.
 
-    Entering it raises what writing a record raises. Leaving it without its end puts on record that it broke off.
+    As a context it is begun and closed.
     """
 
     def __init__(self, cache: LLMCache, store: EntryStore, trail: AuditTrail, namespace: str, clock: Clock) -> None:
@@ -68,16 +66,22 @@ class Import:
         self._refusals: list[Refusal] = []
         self._has_ended = False
 
-    def __enter__(self) -> Import:
+    def begin(self) -> None:
+        """Puts on record that it was begun. Raises what that raises."""
         self._trail.record("entry.imported", at=self._clock(), namespace=self._namespace, details={"outcome": "begun"})
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Puts on record that it broke off, unless it has ended."""
         if not self._has_ended:
             details = {"lines": self._lines, "stored": self._stored, "outcome": "broken off"}
             self._trail.try_record("entry.imported", at=self._clock(), namespace=self._namespace, details=details)
+
+    def __enter__(self) -> Import:
+        self.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def is_full(self) -> bool:

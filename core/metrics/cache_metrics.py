@@ -22,8 +22,16 @@ MAX_BUCKETS = 3000
 MAX_TOP = 5000
 LONGEST_SECONDS = RESOLUTIONS[-1].keep_seconds
 
+MOST_STEPS = 100
+_STEPS = (10, 30, 60, 300, 1200, 3600, 3 * 3600, 12 * 3600, 86_400)
+
 Within = Callable[[str], bool]
 """Whether a namespace is one of those that may be looked at."""
+
+
+def steps_of(window_seconds: float) -> int:
+    """A step of seconds that makes at most MOST_STEPS of a window, and that is kept that far back."""
+    return next(step for step in _STEPS if window_seconds / step <= MOST_STEPS)
 
 
 class Selected(NamedTuple):

@@ -7,12 +7,15 @@ from typing import Annotated, Final
 from fastapi import Depends
 from starlette.requests import Request
 
+from ..access import Action
 from ..bootstrap import Services
+from ..doctor import Checkup
 from .idempotency import Kept
 from .operators import OPERATOR, Operator
 
 SERVICES: Final = "services"
 KEPT: Final = "kept"
+CHECKUP: Final = "checkup"
 
 
 async def _services(request: Request) -> Services:
@@ -25,6 +28,17 @@ async def _operator(request: Request) -> Operator:
     return operator
 
 
+async def _viewer(request: Request) -> Operator:
+    operator = await _operator(request)
+    operator.require(Action.LOOK)
+    return operator
+
+
+async def _doctor(request: Request) -> Checkup:
+    checkup: Checkup = getattr(request.app.state, CHECKUP)
+    return checkup
+
+
 async def _kept(request: Request) -> Kept:
     kept: Kept = getattr(request.app.state, KEPT)
     return kept
@@ -34,5 +48,9 @@ Parts = Annotated[Services, Depends(_services)]
 """The services of the process: `parts: Parts`."""
 By = Annotated[Operator, Depends(_operator)]
 """Who calls: `by: By`. Its `trail` is the actor for what core records, `by.namespace(given)` what it may act in."""
+Viewer = Annotated[Operator, Depends(_viewer)]
+"""Who calls, and may look at what the console shows: `by: Viewer`."""
 Answered = Annotated[Kept, Depends(_kept)]
 """What was answered to requests with an `Idempotency-Key`: `answered: Answered`."""
+Doctor = Annotated[Checkup, Depends(_doctor)]
+"""The doctor's latest diagnosis: `doctor: Doctor`."""
