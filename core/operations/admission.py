@@ -17,9 +17,10 @@ from typing import Any, Final
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..access import Actor, OperationKeys
+from ..access import Action, Actor, OperationKeys
 from ..bootstrap import Services
 from ..concurrency import in_thread
+from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
 from .operators import BELOW_A_PATH, OPERATOR, SOURCE, Operator
@@ -35,6 +36,7 @@ from .problems import (
     TOO_SLOW,
     WEB_PAGE,
     Refused,
+    refused_by,
     reply_of,
 )
 
@@ -90,6 +92,8 @@ class Operations:
             pass
         except Refused as refused:
             await _reply(refused, send)
+        except AccessDenied as denied:
+            await _reply(refused_by(denied), send)
         except Exception as error:  # noqa: BLE001 (what is unforeseen must not show in the log what it was about)
             logger.error("a request failed: %s", without_text(error))  # noqa: TRY400
             if not started:
@@ -98,6 +102,7 @@ class Operations:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
         operator = self.operator(scope, headers)
+        operator.require(Action.LOOK)
         is_stream = scope["path"] in _STREAMS
         async with self._streams if is_stream else self._places:
             app = self._app or await self._load()

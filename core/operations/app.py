@@ -16,6 +16,7 @@ from starlette.routing import compile_path
 from ..bootstrap import Services
 from ..doctor import Checkup
 from ..errors import CacheError
+from ..text import printable
 from . import bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
 from .idempotency import Kept
 from .parts import CHECKUP, KEPT, SERVICES
@@ -48,6 +49,7 @@ ROUTERS: Final = tuple(
 """The routes by subject. One more subject is one more module and one more name here."""
 
 MOST_FIELDS: Final = 20
+LONGEST_FIELD: Final = 200
 
 _EVERYWHERE: Final = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
 _SECURITY: Final = {"key": {"type": "http", "scheme": "bearer", "description": "One of ENCORE_OPERATION_KEYS."}}
@@ -114,7 +116,18 @@ def _methods(request: Request) -> set[str]:
 def _field(location: tuple[int | str, ...]) -> str:
     """Where in a request something is wrong: `criteria.tags.0`, `limit`, `Idempotency-Key`."""
     place, *parts = location
-    return ".".join(map(str, parts)) or str(place)
+    return printable(".".join(map(str, parts)) or str(place), LONGEST_FIELD)
+
+
+def _words(found: dict[str, Any]) -> str:
+    """What is wrong with a field; never what is in it."""
+    match found["type"]:
+        case "extra_forbidden":
+            return "there is no such field here"
+        case "missing":
+            return "is missing"
+        case _:
+            return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _statuses() -> set[int]:
@@ -170,7 +183,7 @@ async def _cache_error(request: Request, error: CacheError) -> Response:
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """The first field that is wrong; the others are in `fields`. What was sent is not repeated."""
-    problems = [(_field(found["loc"]), str(found["msg"]).removeprefix("Value error, ")) for found in error.errors()]
+    problems = [(_field(found["loc"]), _words(found)) for found in error.errors()]
     if any(found["type"] == "json_invalid" for found in error.errors()):
         return await _refused(request, Refused(NO_JSON, "the body is no JSON"))
     field, detail = problems[0]

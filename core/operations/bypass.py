@@ -13,7 +13,7 @@ from ..bootstrap import Services
 from ..cache import EVERYTHING, Bypassed
 from .invalidations import NAMESPACE
 from .operators import Operator
-from .parts import By, Parts, Viewer
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["bypass"])
 
@@ -51,13 +51,13 @@ class TurnIn(BaseModel):
 
 
 @router.get("/bypass", response_model=SwitchesOut)
-def switches(by: Viewer, parts: Parts) -> dict[str, Any]:
+def switches(by: By, parts: Parts) -> dict[str, Any]:
     """Where requests bypass the cache. A switch for all namespaces stands for each of them."""
     return {"items": [msgspec.to_builtins(one) for one in _on(by, parts, parts.store.namespaces())]}
 
 
 @router.get("/bypass/{namespace}", response_model=SwitchOut)
-def switch(namespace: Place, by: Viewer, parts: Parts) -> dict[str, Any]:
+def switch(namespace: Place, by: By, parts: Parts) -> dict[str, Any]:
     """The switch of one namespace; that for all (`*`) is another one."""
     if namespace != EVERYTHING:
         by.namespace(namespace)

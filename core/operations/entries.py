@@ -17,7 +17,6 @@ from ..entries import (
     EntryFilter,
     FoundEntry,
     Line,
-    Place,
     count_listed,
     find_entry,
     page_entries,
@@ -31,7 +30,7 @@ from ..wire import readable
 from .invalidations import NAMESPACE, InvalidationOut
 from .operators import Operator
 from .paging import Cursor, cursor_of, position_of
-from .parts import By, Parts, Viewer
+from .parts import By, Parts
 from .problems import INVALID_INPUT, STORE_UNAVAILABLE, WRITE_REFUSED, Refused
 
 router: Final = APIRouter(tags=["entries"])
@@ -153,7 +152,7 @@ class ChangeIn(BaseModel):
 
 @router.get("/entries", response_model=EntriesOut)
 def entries(
-    by: Viewer,
+    by: By,
     parts: Parts,
     namespace: InNamespace = None,
     text: Annotated[str, Query(max_length=200, description="In the prompt, in any case.")] = "",
@@ -201,7 +200,7 @@ def entries(
         where,
         hits=parts.metrics.hits,
         pins=parts.pins,
-        after=position_of(cursor, Place),
+        after=position_of(cursor, tuple[float, bytes]),
         size=limit,
     )
     return {
@@ -218,7 +217,7 @@ def slots_of(parts: Services, namespace: str) -> Sequence[Slot]:
 
 
 @router.get("/entries/{key}", response_model=EntryDetailOut)
-def entry(key: Key, by: Viewer, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
+def entry(key: Key, by: By, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
     """One stored answer, hidden and stale ones too."""
     return _detail(parts, by.namespace(namespace), key)
 

@@ -16,7 +16,7 @@ from ..errors import InvalidInput
 from ..inbound import Inbound, Target, divided, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
 from .operators import Operator
-from .parts import Parts, Viewer
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["requests"])
 
@@ -88,7 +88,7 @@ class ExplainedOut(BaseModel):
 @router.post("/explain", response_model=ExplainedOut, openapi_extra=_BODY)
 async def explain(
     request: Request,
-    by: Viewer,
+    by: By,
     parts: Parts,
     endpoint: Annotated[Endpoint, Query(description="Which endpoint of the provider it would be sent to.")] = "chat",
 ) -> dict[str, Any]:

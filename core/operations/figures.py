@@ -12,7 +12,7 @@ from ..bootstrap import Services
 from ..metrics import LONGEST_SECONDS, Sample, steps_of
 from .invalidations import NAMESPACE
 from .operators import Operator
-from .parts import Parts, Viewer
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["figures"])
 
@@ -113,7 +113,7 @@ class SeriesOut(BaseModel):
 
 @router.get("/stats", response_model=StatsOut)
 def stats(
-    by: Viewer,
+    by: By,
     parts: Parts,
     window: Window = 86_400,
     namespace: OfNamespace = None,
@@ -133,7 +133,7 @@ def stats(
 
 @router.get("/series", response_model=SeriesOut)
 def series(
-    by: Viewer,
+    by: By,
     parts: Parts,
     window: Window = 3600,
     step: Annotated[

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from ..doctor import Level
-from .parts import Doctor, Parts, Viewer
+from .parts import By, Doctor, Parts
 
 router: Final = APIRouter(tags=["health"])
 
@@ -46,7 +46,7 @@ class HealthOut(BaseModel):
 
 
 @router.get("/health", response_model=HealthOut)
-def health(by: Viewer, parts: Parts, doctor: Doctor) -> dict[str, Any]:
+def health(by: By, parts: Parts, doctor: Doctor) -> dict[str, Any]:
     """What is configured, what can be reached, what is wrong and how to fix it."""
     looked = doctor.look(parts)
     diagnosis = looked.diagnosis

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from fastapi import Depends
 from starlette.requests import Request
 
-from ..access import Action
 from ..bootstrap import Services
 from ..doctor import Checkup
 from .idempotency import Kept
@@ -28,12 +27,6 @@ async def _operator(request: Request) -> Operator:
     return operator
 
 
-async def _viewer(request: Request) -> Operator:
-    operator = await _operator(request)
-    operator.require(Action.LOOK)
-    return operator
-
-
 async def _doctor(request: Request) -> Checkup:
     checkup: Checkup = getattr(request.app.state, CHECKUP)
     return checkup
@@ -49,7 +42,7 @@ Parts = Annotated[Services, Depends(_services)]
 By = Annotated[Operator, Depends(_operator)]
 """Who calls: `by: By`. Its `trail` is the actor for what core records, `by.namespace(given)` what it may act in."""
 Viewer = Annotated[Operator, Depends(_viewer)]
-"""Who calls, and may look at what the console shows: `by: Viewer`."""
+"""Who calls, and may look at what the console shows: `by: By`."""
 Answered = Annotated[Kept, Depends(_kept)]
 """What was answered to requests with an `Idempotency-Key`: `answered: Answered`."""
 Doctor = Annotated[Checkup, Depends(_doctor)]

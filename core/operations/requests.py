@@ -14,7 +14,7 @@ from ..models import HitDetail, OutcomeKind
 from .figures import OfModel, OfNamespace
 from .operators import Operator
 from .paging import Cursor, Limit, cursor_of, position_of
-from .parts import Parts, Viewer
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["requests"])
 
@@ -83,7 +83,7 @@ class FrequentsOut(BaseModel):
 
 @router.get("/requests", response_model=RequestsOut, response_model_exclude_defaults=False)
 def requests(
-    by: Viewer,
+    by: By,
     parts: Parts,
     outcome: Annotated[OutcomeKind | None, Query(description="With this outcome only.")] = None,
     detail: Annotated[HitDetail | None, Query(description="Hits that were found in this way only.")] = None,
@@ -130,7 +130,7 @@ def _plain(record: RequestRecord) -> dict[str, Any]:
 
 @router.get("/requests/frequent", response_model=FrequentsOut)
 def frequent(
-    by: Viewer,
+    by: By,
     parts: Parts,
     outcome: Annotated[Literal["hit", "miss", "bypass", "error"], Query(description="Which outcome.")] = "miss",
     namespace: OfNamespace = None,

@@ -13,7 +13,7 @@ from ..errors import InvalidationNotFound
 from ..invalidation import Schedule, kept_schedules, plain_invalidation
 from .invalidations import CriteriaIn, CriteriaOut, InvalidationOut
 from .operators import Operator
-from .parts import By, Parts, Viewer
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["schedules"])
 
@@ -92,7 +92,7 @@ class RunIn(BaseModel):
 
 
 @router.get("/schedules", response_model=SchedulesOut)
-def schedules(by: Viewer, parts: Parts) -> dict[str, Any]:
+def schedules(by: By, parts: Parts) -> dict[str, Any]:
     """All schedules, the next one due first."""
     found = kept_schedules(parts.schedules).all()
     return {"items": [one.to_dict() for one in found if by.may_enter(one.namespace)]}
@@ -121,7 +121,7 @@ def add(asked: Annotated[ScheduleIn, Body()], by: By, parts: Parts) -> dict[str,
 
 
 @router.get("/schedules/{schedule_id}", response_model=ScheduleOut)
-def schedule(schedule_id: Id, by: Viewer, parts: Parts) -> dict[str, Any]:
+def schedule(schedule_id: Id, by: By, parts: Parts) -> dict[str, Any]:
     """One schedule."""
     return _known(schedule_id, by, parts).to_dict()
 

@@ -16,7 +16,7 @@ from ..concurrency import in_thread
 from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export, reasons
 from .admission import EXPORT, IMPORT, JSON_LINES
 from .entries import InNamespace, Moment, edits_of, slots_of
-from .parts import By, Parts, Viewer
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["entries"])
 
@@ -53,7 +53,7 @@ class ImportedOut(BaseModel):
     responses={200: {"content": {JSON_LINES: _LINES}, "description": "One entry a line, as an import takes it."}},
 )
 def export_lines(
-    by: Viewer,
+    by: By,
     parts: Parts,
     namespace: InNamespace = None,
     text: Annotated[str, Query(max_length=200, description="In the prompt, in any case.")] = "",
