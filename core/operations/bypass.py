@@ -42,12 +42,16 @@ class SwitchesOut(BaseModel):
 class TurnIn(BaseModel):
     """How the switch is to be."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"on": True, "note": "wrong answers"}]}
-    )
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     on: bool
     note: str = Field("", max_length=200, description="The reason, shown to other operators.")
+
+
+_TURNS: Final[dict[str, Any]] = {
+    "past the cache": {"value": {"on": True, "note": "wrong answers about fees"}},
+    "through the cache again": {"value": {"on": False}},
+}
 
 
 @router.get("/bypass", response_model=SwitchesOut)
@@ -66,7 +70,9 @@ def switch(namespace: Place, by: By, parts: Parts) -> dict[str, Any]:
 
 
 @router.put("/bypass/{namespace}", response_model=SwitchOut)
-def turn(namespace: Place, asked: Annotated[TurnIn, Body()], by: By, parts: Parts) -> dict[str, Any]:
+def turn(
+    namespace: Place, asked: Annotated[TurnIn, Body(openapi_examples=_TURNS)], by: By, parts: Parts
+) -> dict[str, Any]:
     """Have requests of a namespace, or of all, go straight to the provider, or use the cache again.
 
     For when an invalidation is refused because Redis takes no writes: this works even then. Every process obeys when it

@@ -50,7 +50,10 @@ InNamespace = Annotated[
     str | None, Query(pattern=NAMESPACE, max_length=129, description="The namespace; else ENCORE_NAMESPACE.")
 ]
 Key = Annotated[str, Path(pattern=KEY, description="The key of an entry: `X-Encore-Key` of its answers.")]
-Moment = Annotated[float | None, Query(ge=0, lt=1e11, description="Unix seconds.")]
+Before = Annotated[float | None, Query(ge=0, lt=1e11, description="Stored before this time, in Unix seconds.")]
+After = Annotated[float | None, Query(ge=0, lt=1e11, description="Stored at this time or later, in Unix seconds.")]
+OfModel = Annotated[str | None, Query(min_length=1, max_length=256, description="Of this model only.")]
+Tagged = Annotated[list[str], Query(max_length=64, description="With any of these tags.")]
 
 
 # What is answered
@@ -107,21 +110,7 @@ class EntriesOut(BaseModel):
 class AnswerIn(BaseModel):
     """A request with its answer: the text in `answer`, or the provider's JSON in `completion`."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "gpt-4o",
-                    "messages": [{"role": "user", "content": "How do I activate my card?"}],
-                    "answer": "Open the app and ...",
-                    "ttl_seconds": 86_400,
-                    "tags": ["doc:12"],
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str = Field(min_length=1, max_length=256)
     messages: list[dict[str, Any]] = Field(min_length=1, max_length=10_000)
@@ -141,10 +130,27 @@ class AnswerIn(BaseModel):
 class ChangeIn(BaseModel):
     """A change of one entry: either of the two."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"fresh_seconds": 86_400}]})
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     fresh_seconds: float | None = Field(None, description="Keeps it fresh for so long from now on.")
     pinned: bool | None = Field(None, description="Whether workers keep it fresh until it is unpinned.")
+
+
+_ANSWERS: Final[dict[str, Any]] = {
+    "an answer by hand": {
+        "value": {
+            "model": "gpt-4o",
+            "messages": [{"role": "user", "content": "How do I activate my card?"}],
+            "answer": "Open the app and ...",
+            "ttl_seconds": 86_400,
+            "tags": ["doc:12"],
+        }
+    }
+}
+_CHANGES: Final[dict[str, Any]] = {
+    "keep it for a day": {"value": {"fresh_seconds": 86_400}},
+    "pin it": {"value": {"pinned": True}},
+}
 
 
 # The routes
@@ -158,12 +164,12 @@ def entries(
     text: Annotated[str, Query(max_length=200, description="In the prompt, in any case.")] = "",
     in_answers: Annotated[bool, Query(description="The text may be in the answer instead.")] = False,
     key: Annotated[str | None, Query(pattern=KEY, description="The one entry at this key.")] = None,
-    model: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
-    tag: Annotated[list[str], Query(max_length=64, description="With any of these tags.")] = [],  # noqa: B006
-    created_before: Moment = None,
-    created_after: Moment = None,
+    model: OfModel = None,
+    tag: Tagged = [],  # noqa: B006
+    created_before: Before = None,
+    created_after: After = None,
     older_than_seconds: Annotated[float | None, Query(ge=0, lt=1e10, description="Stored longer ago.")] = None,
-    ttl_class: Annotated[str | None, Query(min_length=1, max_length=32)] = None,
+    ttl_class: Annotated[str | None, Query(min_length=1, max_length=32, description="Of this TTL class.")] = None,
     fewest_hits: Annotated[int, Query(ge=0, le=10**12, description="Served so often; the most served first.")] = 0,
     never_hit: Annotated[bool, Query(description="Only those that were never served.")] = False,
     pinned: Annotated[bool, Query(description="Only pinned ones, the last pinned first.")] = False,
@@ -234,7 +240,11 @@ def _detail(parts: Services, namespace: str, key: str) -> dict[str, Any]:
 
 @router.put("/entries/{key}", response_model=EntryDetailOut, responses={409: {}})
 def write(
-    key: Key, asked: Annotated[AnswerIn, Body()], by: By, parts: Parts, namespace: InNamespace = None
+    key: Key,
+    asked: Annotated[AnswerIn, Body(openapi_examples=_ANSWERS)],
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
 ) -> dict[str, Any]:
     """Store an answer at the key of its request, in place of what is there. The rules for storing apply.
 
@@ -254,7 +264,11 @@ def edits_of(parts: Services, by: Operator) -> Edits:
 
 @router.patch("/entries/{key}", response_model=EntryDetailOut)
 def change(
-    key: Key, asked: Annotated[ChangeIn, Body()], by: By, parts: Parts, namespace: InNamespace = None
+    key: Key,
+    asked: Annotated[ChangeIn, Body(openapi_examples=_CHANGES)],
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
 ) -> dict[str, Any]:
     """Keep an answer fresh for longer or shorter from now on, pin or unpin it. Its age and stamp stay as they are."""
     name = by.namespace(namespace)

@@ -36,7 +36,11 @@ _BODY: Final[dict[str, Any]] = {
                         "messages": {"type": "array", "items": {"type": "object"}},
                     },
                 },
-                "example": {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is a card?"}]},
+                "examples": {
+                    "a question": {
+                        "value": {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is a card?"}]}
+                    }
+                },
             }
         },
     }

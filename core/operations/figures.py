@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
 from ..metrics import LONGEST_SECONDS, Sample, steps_of
+from .entries import OfModel
 from .invalidations import NAMESPACE
 from .operators import Operator
 from .parts import By, Parts
@@ -20,7 +21,6 @@ Window = Annotated[float, Query(ge=1, le=LONGEST_SECONDS, description="How far b
 OfNamespace = Annotated[
     str | None, Query(pattern=NAMESPACE, max_length=129, description="Of this namespace; else of all of the key's.")
 ]
-OfModel = Annotated[str | None, Query(min_length=1, max_length=256, description="Of this model only.")]
 
 
 class LatencyOut(BaseModel):

@@ -41,8 +41,6 @@ Parts = Annotated[Services, Depends(_services)]
 """The services of the process: `parts: Parts`."""
 By = Annotated[Operator, Depends(_operator)]
 """Who calls: `by: By`. Its `trail` is the actor for what core records, `by.namespace(given)` what it may act in."""
-Viewer = Annotated[Operator, Depends(_viewer)]
-"""Who calls, and may look at what the console shows: `by: By`."""
 Answered = Annotated[Kept, Depends(_kept)]
 """What was answered to requests with an `Idempotency-Key`: `answered: Answered`."""
 Doctor = Annotated[Checkup, Depends(_doctor)]

@@ -11,15 +11,18 @@ from pydantic import BaseModel, Field
 from ..entries import reasons
 from ..metrics import RequestFilter, RequestRecord
 from ..models import HitDetail, OutcomeKind
-from .figures import OfModel, OfNamespace
+from .entries import OfModel
+from .figures import OfNamespace
 from .operators import Operator
 from .paging import Cursor, Limit, cursor_of, position_of
 from .parts import By, Parts
 
 router: Final = APIRouter(tags=["requests"])
 
-Word = Annotated[str | None, Query(min_length=1, max_length=200)]
-Moment = Annotated[float | None, Query(ge=0, lt=1e11, description="Unix seconds.")]
+Reason = Annotated[
+    str | None,
+    Query(min_length=1, max_length=200, description="With this reason, also for not being stored, or this caution."),
+]
 
 
 class RequestOut(BaseModel):
@@ -81,20 +84,20 @@ class FrequentsOut(BaseModel):
     items: list[FrequentOut]
 
 
-@router.get("/requests", response_model=RequestsOut, response_model_exclude_defaults=False)
+@router.get("/requests", response_model=RequestsOut)
 def requests(
     by: By,
     parts: Parts,
     outcome: Annotated[OutcomeKind | None, Query(description="With this outcome only.")] = None,
     detail: Annotated[HitDetail | None, Query(description="Hits that were found in this way only.")] = None,
-    reason: Word = None,
+    reason: Reason = None,
     namespace: OfNamespace = None,
     model: OfModel = None,
-    key: Word = None,
-    ttl_class: Word = None,
+    key: Annotated[str | None, Query(min_length=1, max_length=100, description="Of the entry at this key.")] = None,
+    ttl_class: Annotated[str | None, Query(min_length=1, max_length=32, description="Of this TTL class.")] = None,
     slower_than_ms: Annotated[float | None, Query(ge=0, lt=1e12, description="That took at least so long.")] = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: Annotated[float | None, Query(ge=0, lt=1e11, description="From this time on, in Unix seconds.")] = None,
+    until: Annotated[float | None, Query(ge=0, lt=1e11, description="Before this time, in Unix seconds.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
@@ -53,19 +53,7 @@ class SchedulesOut(BaseModel):
 class ScheduleIn(BaseModel):
     """A new schedule. Give either `every_seconds` or `daily_at`."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "Nightly",
-                    "criteria": {"namespace": "default", "older_than_seconds": 604_800},
-                    "daily_at": "03:30",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str = Field(min_length=1, max_length=80, description="A name that no other schedule has.")
     criteria: CriteriaIn = Field(description="As of an invalidation; an age counts from each run.")
@@ -78,7 +66,7 @@ class ScheduleIn(BaseModel):
 class ScheduleChangeIn(BaseModel):
     """A change of a schedule."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"enabled": False}]})
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     enabled: bool = Field(description="False pauses it, true resumes it.")
 
@@ -91,6 +79,19 @@ class RunIn(BaseModel):
     last_run_at: float | None = Field(description="As it was shown: when it has run since, it is refused.")
 
 
+_NEW: Final[dict[str, Any]] = {
+    "older than a week, every night": {
+        "value": {
+            "name": "Nightly",
+            "criteria": {"namespace": "default", "older_than_seconds": 604_800},
+            "daily_at": "03:30",
+        }
+    }
+}
+_CHANGES: Final[dict[str, Any]] = {"pause": {"value": {"enabled": False}}, "resume": {"value": {"enabled": True}}}
+_RUNS: Final[dict[str, Any]] = {"unless it has run since": {"value": {"last_run_at": None}}}
+
+
 @router.get("/schedules", response_model=SchedulesOut)
 def schedules(by: By, parts: Parts) -> dict[str, Any]:
     """All schedules, the next one due first."""
@@ -98,8 +99,8 @@ def schedules(by: By, parts: Parts) -> dict[str, Any]:
     return {"items": [one.to_dict() for one in found if by.may_enter(one.namespace)]}
 
 
-@router.post("/schedules", response_model=ScheduleOut, status_code=201)
-def add(asked: Annotated[ScheduleIn, Body()], by: By, parts: Parts) -> dict[str, Any]:
+@router.post("/schedules", response_model=ScheduleOut)
+def add(asked: Annotated[ScheduleIn, Body(openapi_examples=_NEW)], by: By, parts: Parts) -> dict[str, Any]:
     """Add a scheduled invalidation. Preview its criteria with `POST /invalidations` first.
 
     No two have one name: repeated after an unknown outcome it is refused rather than there twice.
@@ -135,7 +136,9 @@ def _known(schedule_id: str, by: Operator, parts: Services) -> Schedule:
 
 
 @router.patch("/schedules/{schedule_id}", response_model=ScheduleOut)
-def change(schedule_id: Id, asked: Annotated[ScheduleChangeIn, Body()], by: By, parts: Parts) -> dict[str, Any]:
+def change(
+    schedule_id: Id, asked: Annotated[ScheduleChangeIn, Body(openapi_examples=_CHANGES)], by: By, parts: Parts
+) -> dict[str, Any]:
     """Pause a schedule, or resume it: runs missed meanwhile are not made up for."""
     _known(schedule_id, by, parts)
     kept = kept_schedules(parts.schedules)
@@ -143,16 +146,18 @@ def change(schedule_id: Id, asked: Annotated[ScheduleChangeIn, Body()], by: By, 
     return changed.to_dict()
 
 
-@router.delete("/schedules/{schedule_id}", status_code=204)
-def remove(schedule_id: Id, by: By, parts: Parts) -> Response:
-    """Remove a schedule. What it has invalidated stays invalidated."""
-    _known(schedule_id, by, parts)
+@router.delete("/schedules/{schedule_id}", response_model=ScheduleOut)
+def remove(schedule_id: Id, by: By, parts: Parts) -> dict[str, Any]:
+    """Remove a schedule, and answer with it as it was. What it has invalidated stays invalidated."""
+    known = _known(schedule_id, by, parts)
     kept_schedules(parts.schedules).remove(schedule_id, actor=by.trail)
-    return Response(status_code=204)
+    return known.to_dict()
 
 
 @router.post("/schedules/{schedule_id}/run", response_model=InvalidationOut, responses={409: {}})
-def run(schedule_id: Id, by: By, parts: Parts, asked: Annotated[RunIn | None, Body()] = None) -> dict[str, Any]:
+def run(
+    schedule_id: Id, by: By, parts: Parts, asked: Annotated[RunIn | None, Body(openapi_examples=_RUNS)] = None
+) -> dict[str, Any]:
     """Run a schedule now, also when it is paused or not due."""
     known = _known(schedule_id, by, parts)
     expected = None if asked is None else msgspec.structs.replace(known, last_run_at=asked.last_run_at)

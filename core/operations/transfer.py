@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from ..concurrency import in_thread
 from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export, reasons
 from .admission import EXPORT, IMPORT, JSON_LINES
-from .entries import InNamespace, Moment, edits_of, slots_of
+from .entries import After, Before, InNamespace, OfModel, Tagged, edits_of, slots_of
 from .parts import By, Parts
 
 router: Final = APIRouter(tags=["entries"])
@@ -57,10 +57,10 @@ def export_lines(
     parts: Parts,
     namespace: InNamespace = None,
     text: Annotated[str, Query(max_length=200, description="In the prompt, in any case.")] = "",
-    model: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
-    tag: Annotated[list[str], Query(max_length=64, description="With any of these tags.")] = [],  # noqa: B006
-    created_before: Moment = None,
-    created_after: Moment = None,
+    model: OfModel = None,
+    tag: Tagged = [],  # noqa: B006
+    created_before: Before = None,
+    created_after: After = None,
     pinned: Annotated[bool, Query(description="Only pinned ones.")] = False,
 ) -> StreamingResponse:
     """All entries of a namespace, or those that match, with whole prompts and answers, the newest first.
@@ -96,7 +96,7 @@ def _lines(first: tuple[FoundEntry, ...], rest: Iterator[tuple[FoundEntry, ...]]
         "requestBody": {
             "required": True,
             "description": "One request with its answer a line.",
-            "content": {JSON_LINES: {**_LINES, "example": EXAMPLE}},
+            "content": {JSON_LINES: {**_LINES, "examples": {"one answer": {"value": EXAMPLE}}}},
         }
     },
 )
