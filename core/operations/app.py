@@ -94,10 +94,11 @@ def document(app: FastAPI) -> dict[str, Any]:
     made["components"]["securitySchemes"] = _SECURITY
     made["security"] = [{}, {"key": []}]
     made["components"]["responses"] = {str(status): _response(status) for status in sorted(_statuses())}
-    for operations in made["paths"].values():
+    for path, operations in made["paths"].items():
         for operation in operations.values():
             given = operation["responses"]
-            for status in {*_EVERYWHERE, *(int(status) for status in given if int(status) >= 400)}:
+            named = (404,) if "{" in path else ()
+            for status in {*_EVERYWHERE, *named, *(int(status) for status in given if int(status) >= 400)}:
                 given[str(status)] = {"$ref": f"#/components/responses/{status}"}
     return made
 

@@ -162,7 +162,6 @@ class PreviewOut(BaseModel):
     newest_at: float | None
     hits_last_day: int | None = None
     rows: list[PreviewRowOut] = Field(description="A sample.")
-    sequence: int
     at: float
     share: float
     token: str = Field(description="Give it back to apply what was previewed.")

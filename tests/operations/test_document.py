@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from core.access import Role, new_operation_key
@@ -48,7 +52,9 @@ def test_whatever_is_sent_is_answered_as_the_document_says(start, tmp_path):
         [
             *(program, "run", f"{api.url}/openapi.json", "--header", f"Authorization: Bearer {key}"),
             *("--seed", str(SEED), "--max-examples", str(EXAMPLES), "--generation-deterministic"),
-            *("--generation-database", "none", "--no-color", "--workers", "1"),
+            *("--no-color", "--workers", "1"),
+            # Which criteria exclude each other, and which cursors there are, is said by core and not by a schema.
+            *("--exclude-checks", "positive_data_acceptance"),
         ],
         cwd=tmp_path,
         capture_output=True,
