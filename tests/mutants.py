@@ -1094,7 +1094,7 @@ MUTANTS = (
     ),
     Mutant(
         name="headers that nobody knows are sent",
-        file="core/http/headers.py",
+        file="core/inbound/headers.py",
         old="if treatments[name] is wanted)",
         new="if treatments[name] is wanted or treatments[name] is Treatment.WITHHELD)",
         tests="tests/http/test_border.py",
@@ -1157,9 +1157,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
-        file="core/cache/writer.py",
-        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
-        new="",
+        file="core/policy/ttl.py",
+        old="    kept = vary(min(seconds, longest))\n",
+        new="    kept = vary(seconds)\n",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(
@@ -1507,10 +1507,10 @@ MUTANTS = (
     ),
     Mutant(
         name="JSON of any number of values is decoded",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="    return size <= most_values or ",
         new="    return True or ",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="parameters of any shape are taken",
@@ -1612,10 +1612,10 @@ MUTANTS = (
     ),
     Mutant(
         name="whom a login proxy names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old='    "x-forwarded-user",\n',
         new="",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1696,10 +1696,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a user whom a frontend names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="if user_of(request, controls) is None and (user := _user_in(headers)):",
         new="if (user := ''):",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="trailers are collected without end",

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "core/doctor/findings.py": "tests/doctor/test_diagnosis.py",
     "core/doctor/probe.py": "tests/doctor/test_provider.py",
     "core/entries/expiry.py": "tests/entries/test_pins.py",
+    "core/entries/imports.py": "tests/entries/test_edits.py",
     "core/entries/seeding.py": "tests/semantic/test_seeding.py",
     "core/errors.py": "tests/cli/test_commands.py",
     "core/http/__main__.py": "tests/http/test_process.py",

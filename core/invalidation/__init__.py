@@ -7,11 +7,12 @@ from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
 from .preview import WORD, Preview, Previewed, PreviewRow, cutoff
 from .rights import ending_hold, invalidating, scheduling
-from .schedules import LONGEST_NAME, Schedule, Schedules
+from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
 
 __all__ = [
     "IDLE_SECONDS", "LONGEST_NAME", "WORD", "CacheInvalidator", "HistoryPage", "IdleNamespaces", "Invalidation",
     "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed", "Schedule", "Schedules",
-    "SweepProgress", "cutoff", "ending_hold", "invalidating", "plain_invalidation", "plain_preview", "scheduling",
+    "SweepProgress", "cutoff", "ending_hold", "invalidating", "kept_schedules", "plain_invalidation", "plain_preview",
+    "scheduling",
 ]  # fmt: skip
