@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .. import policy
-from ..bans import may_store
+from ..bans import entry_digests, may_store
 from ..errors import DecodeError
 from ..keys import pack, response_digest
 from ..models import (
@@ -25,7 +25,7 @@ from ..models import (
     NoStore,
     Stamp,
 )
-from ..stores import StoredAs, Write, codec
+from ..stores import MissReason, StoredAs, Write, codec
 from ..text import without_text
 from ..wire import can_be_streamed, repeats_caller, without_callers
 from .call import Call
@@ -175,6 +175,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(entry),
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
@@ -195,6 +196,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             alias=None,
             indexed=False,
         )
@@ -220,6 +222,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
             indexed=False,
@@ -241,6 +244,8 @@ class Writer:
                 return ""
             if result is not StoredAs.MOVED or record is None:
                 return f"refused-{result}"
+            if not record.is_complete:
+                return f"refused-{MissReason.BANS_LOADING}"
             if not may_store(entry, record):
                 return "refused-invalidated"
             expected = record.sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -18,6 +18,9 @@ RECORDS_EACH = 6
 """Audit records that one invalidation leaves, at most as a rule."""
 REPEATS = 100
 """Among how many of the latest invalidations a repeated request id is recognized."""
+
+MOST_SHOWN = 500
+"""Active bans of a bucket that are listed at once."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
@@ -92,17 +95,22 @@ class History:
         self._audit = audit
         self._buckets = buckets
 
-    def records(self, namespace: str | None = None) -> Iterator[tuple[str, InvalidationRecord]]:
-        """(namespace, record) of every bucket of one namespace or of all. One read for each."""
+    def records(self, namespace: str | None = None) -> Iterator[tuple[Slot, InvalidationRecord]]:
+        """The buckets of one namespace or of all that have a record, with it, without bans. One read for each."""
         for name in [namespace] if namespace else self._store.namespaces():
             for bucket in range(self._buckets):
-                _, record = self._store.read(Slot(name, bucket), [])
-                if record is not None:
-                    yield name, record
+                slot = Slot(name, bucket)
+                if (record := self._store.record(slot)) is not None:
+                    yield slot, record
 
-    def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
-        """(namespace, ban) of every active ban, newest first."""
-        found = {(name, ban.id): ban for name, record in self.records(namespace) for ban in record.bans}
+    def active(self, namespace: str | None = None, *, limit: int = MOST_SHOWN) -> list[tuple[str, Ban]]:
+        """(namespace, ban) of active bans, newest first: of each bucket up to `limit`, those that end first."""
+        found = {
+            (slot.namespace, ban.id): ban
+            for slot, record in self.records(namespace)
+            if record.active
+            for ban in self._store.bans(slot, limit=limit)
+        }
         return sorted(
             ((name, ban) for (name, _), ban in found.items()), key=lambda item: item[1].sequence, reverse=True
         )
@@ -117,7 +125,7 @@ class History:
         ):
             if record.invalidation_id:
                 audited.setdefault(record.invalidation_id, []).append(record)
-        active = {ban.id: (home, ban) for home, ban in self.active(namespace)}
+        active = self._active(audited, namespace, invalidation_id)
         found = [
             known
             for ban_id, records in audited.items()
@@ -132,14 +140,28 @@ class History:
         ]
         return sorted(found, key=lambda known: known.applied_at, reverse=True)[:limit]
 
+    def _active(
+        self, audited: Iterable[str], namespace: str | None, invalidation_id: str | None
+    ) -> dict[str, tuple[str, Ban]]:
+        """Bans by their ids: of those that were audited, and of the others as many as are shown."""
+        slots = [slot for slot, record in self.records(namespace) if record.active]
+        found: dict[str, tuple[str, Ban]] = {}
+        for slot in slots if invalidation_id is None else ():
+            found |= {ban.id: (slot.namespace, ban) for ban in self._store.bans(slot, limit=MOST_SHOWN)}
+        for ban_id in {*audited, *([invalidation_id] if invalidation_id else ())} - found.keys():
+            for slot in slots:
+                if ban := self._store.ban(slot, ban_id):
+                    found[ban_id] = slot.namespace, ban
+        return found
+
     def get(self, invalidation_id: str) -> Invalidation:
         """An active invalidation by its id.
 
         Raises InvalidationNotFound, or InvalidationRefused for one that is over.
         """
-        for namespace, ban in self.active():
-            if ban.id == invalidation_id:
-                return from_ban(namespace, ban)
+        for slot, record in self.records():
+            if record.active and (ban := self._store.ban(slot, invalidation_id)):
+                return from_ban(slot.namespace, ban)
         for known in self.latest(invalidation_id=invalidation_id):
             raise InvalidationRefused(_OVER.get(known.state, "this invalidation is over"))
         raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
@@ -155,8 +177,7 @@ class History:
         """
         if not _REQUEST_ID.fullmatch(request_id):
             raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
-        records = [self._store.read(slot, [])[1] for slot in slots]
-        found = [ban for record in records if record and (ban := record.find(request_id))]
+        found = [ban for slot in slots if (ban := self._store.ban(slot, request_id))]
         try:
             latest = self._audit.records(limit=RECORDS_EACH * REPEATS, action="invalidate.")
         except StoreUnavailable:
@@ -171,7 +192,7 @@ class History:
             return None
         if _comparable(known.criteria, known.namespace) != _comparable(criteria, slots[0].namespace):
             raise InvalidInput("request_id", f"was used for another invalidation ({known.criteria}): give a new one")
-        return known, records if found else []
+        return known, [self._store.record(slot) for slot in slots] if found else []
 
 
 def _comparable(criteria: Criteria, namespace: str) -> Criteria:
