@@ -1,8 +1,8 @@
 """Names by which bans are found for an entry without looking at every ban.
 
-An entry has a handful of names: its own digest, that of the entry it is an alias of, its tags, its model, and one that
-everything has. A ban is filed under the narrowest name that all it selects have. One that has no such name (a pattern,
-keywords, an age) is listed, and compared with every entry: there are few of these.
+An entry has a handful of names: its own digest, that of the entry it is an alias of, its tags, its users, its model,
+and one that everything has. A ban is filed under the narrowest name that all it selects have. One that has no such name
+(a pattern, keywords, an age) is listed, and compared with every entry: there are few of these.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ DIGEST_BYTES = 8
 def names_of(header: Selectable, tags: Iterable[str]) -> list[Name]:
     """The names of an entry or alias."""
     names: list[Name] = [EVERYTHING, ("model", header.model), ("key", header.digest)]
+    names += [("user", user) for user in header.users]
     if header.target is not None:
         names.append(("key", header.target))
     names += [("tag", tag) for tag in tags]
@@ -36,6 +37,8 @@ def filed_under(criteria: Criteria) -> tuple[Name, ...]:
         return (("key", digest),)
     if criteria.tags:
         return tuple(("tag", tag) for tag in dict.fromkeys(criteria.tags))
+    if (user := criteria.user_digest) is not None:
+        return (("user", user),)
     if not says_only_names(criteria):
         return ()
     return (EVERYTHING,) if criteria.model is None else (("model", criteria.model),)
@@ -45,7 +48,8 @@ def says_only_names(criteria: Criteria) -> bool:
     """Whether a ban selects all that has one of its names: nothing but the name is to be compared."""
     if criteria.pattern is not None or criteria.created_before is not None or criteria.keywords:
         return False
-    return (criteria.key is not None) + bool(criteria.tags) + (criteria.model is not None) <= 1
+    names = criteria.key is not None, bool(criteria.tags), criteria.user is not None, criteria.model is not None
+    return sum(names) <= 1
 
 
 def digests_of(names: Iterable[Name]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 
 from ...bans import DIGEST_BYTES, InvalidationRecord
+from ...errors import DecodeError
 from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
@@ -29,8 +30,9 @@ __all__ = ["RedisStore", "patient_client", "request_client"]
 
 LEASE_PAGE = 200
 
-_WRITE = Script(load_script(__file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40))
-_REPLACE = Script(load_script(__file__, "replace"))
+_LIST_TAGS = load_script(__file__, "list_tags", GONE_ROWS=32)
+_WRITE = Script(_LIST_TAGS + load_script(__file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40))
+_REPLACE = Script(_LIST_TAGS + load_script(__file__, "replace"))
 _REMOVE = Script(load_script(__file__, "remove", **LAYOUT))
 _RENEW = Script(load_script(__file__, "renew"))
 _RELEASE = Script(load_script(__file__, "release"))
@@ -66,15 +68,27 @@ class RedisStore(RedisRecords):
         index = slot.by_model(write.model)
         alias_digest, alias_value = write.alias or (write.digest, b"")
         row = write.digest + alias_digest if write.alias else write.digest
+        ttl_ms = max(1, write.ttl_ms)
+        now_ms = int(self._clock() * 1000)
         with writing():
             reply: list[Any] = _WRITE(
                 self._servers,
-                [slot.record, slot.entry(write.digest), slot.entry(alias_digest), index, slot.models, slot.changes],
+                [
+                    *(
+                        slot.record,
+                        slot.entry(write.digest),
+                        slot.entry(alias_digest),
+                        index,
+                        slot.models,
+                        slot.changes,
+                    ),
+                    *map(slot.by_tag, write.tags),
+                ],
                 [
                     stamp.incarnation.hex().encode(),
                     b"%020d" % stamp.sequence,
                     b"%020d" % expected,
-                    b"%d" % max(1, write.ttl_ms),
+                    b"%d" % ttl_ms,
                     write.value,
                     alias_value,
                     repr(write.created_at).encode(),
@@ -82,6 +96,10 @@ class RedisStore(RedisRecords):
                     index[-32:] if write.indexed else b"",
                     write.model.encode(),
                     write.names,
+                    b"%d" % (now_ms + ttl_ms),
+                    b"%d" % now_ms,
+                    write.digest,
+                    alias_digest if write.alias else b"",
                 ],
             )
         outcome = StoredAs(reply[0].decode())
@@ -90,9 +108,12 @@ class RedisStore(RedisRecords):
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
         """Replaces `seen` by `value` by one script, if both it and the record's stamp are unchanged; else False."""
         point = [stamp.incarnation.hex().encode(), b"%020d" % stamp.sequence]
-        arguments = [*point, seen, value, b"%d" % max(1, ttl_ms)]
+        now_ms, ttl_ms = int(self._clock() * 1000), max(1, ttl_ms)
+        times = [b"%d" % ttl_ms, b"%d" % (now_ms + ttl_ms), b"%d" % now_ms]
+        indexes = map(slot.by_tag, _tags(value))
         with writing():
-            return bool(_REPLACE(self._servers, [slot.record, slot.entry(digest)], arguments))
+            keys = [slot.record, slot.entry(digest), *indexes]
+            return bool(_REPLACE(self._servers, keys, [*point, seen, value, *times, digest]))
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
@@ -142,7 +163,19 @@ class RedisStore(RedisRecords):
             with writing():
                 entries, aliases, freed = _REMOVE(self._servers, keys, arguments)
             total += Removed(entries=entries, aliases=aliases, bytes=freed)
+        self._unlist_tags(slot, removals)
         return total
+
+    def _unlist_tags(self, slot: Slot, removals: Sequence[Removal]) -> None:
+        """Takes values out of the indexes of their tags; one that was written again meanwhile too: it is but a hint."""
+        by_tag: dict[str, list[bytes]] = {}
+        for removal in removals:
+            for tag in removal.tags:
+                by_tag.setdefault(tag, []).append(removal.digest)
+        if by_tag:
+            commands = b"".join(packed([b"ZREM", slot.by_tag(tag), *rows]) for tag, rows in by_tag.items())
+            with writing():
+                self._servers.ask_all(slot.record, commands, len(by_tag))
 
     def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
         """Seconds until Redis deletes an entry; None when there is none."""
@@ -186,6 +219,13 @@ def stores_of(
     if second._own_clock is not None:
         second._own_clock.first = servers_of(request)
     return RedisStore(request, clock=second.clock, books=second._books, waits=False), second
+
+
+def _tags(value: bytes) -> tuple[str, ...]:
+    try:
+        return codec.summarize(value, with_text=False).tags
+    except DecodeError:
+        return ()
 
 
 def _lease(slot: Slot, claim: Claim) -> bytes:

@@ -1,5 +1,9 @@
 -- The record's line, taken apart and put together by the scripts that change it (see core.bans.record).
--- This stands in front of them. Sequence, floor and revision are compared as text; they are below 2^53 where they count.
+-- This stands in front of those scripts. Sequence, floor and revision are compared as text; where they are counted they
+-- are below 2^53.
+-- KEYS: given by the script.
+-- ARGV: given by the script.
+-- Reply: none.
 -- Constants: LOGGED, the least number of changes that the log keeps.
 
 local call, format, match, rep = redis.call, string.format, string.match, string.rep
