@@ -31,6 +31,34 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a pass for many tags looks as far as the oldest of them",
+        file="core/invalidation/sweep.py",
+        old="newest[wanted] = max(newest.get(wanted, 0), ban.sequence)",
+        new="newest.setdefault(wanted, ban.sequence)",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="of many keys the aliases are left",
+        file="core/invalidation/sweep.py",
+        old="newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)",
+        new="newest = {wanted: at for wanted, at in newest.items() if wanted not in by_key}",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="of many keys the aliases are swept and the entries are left",
+        file="core/invalidation/sweep.py",
+        old="by_key = [ban for ban in swept if ban.criteria.key is not None]",
+        new="by_key = []",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="what the index of a tag lists is deleted unread",
+        file="core/invalidation/sweep.py",
+        old="if seen.incarnation != record.incarnation or selects(swept, seen):",
+        new="if not is_all or seen.incarnation != record.incarnation or selects(swept, seen):",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
         name="a pass leaves out what is a user's own and has tags",
         file="core/stores/redis/scripts/scan_matching.lua",
         old="band(byte(head, 2), flags) ~= flags",

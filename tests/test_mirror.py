@@ -58,7 +58,6 @@ ELSEWHERE = {
     "core/http/server.py": "tests/http/test_process.py",
     "core/policy/matching.py": "tests/policy/test_ttl.py",
     "core/policy/rules.py": "tests/policy/test_ttl.py",
-    "core/invalidation/sweep.py": "tests/invalidation/test_invalidator.py",
     "core/keys/names.py": "tests/keys/test_identity.py",
     "core/keys/normalization.py": "tests/keys/test_identity.py",
     "core/keys/parts.py": "tests/entries/test_explanation.py",

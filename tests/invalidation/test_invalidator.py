@@ -565,7 +565,9 @@ def test_what_a_lost_record_left_behind_is_deleted_too(world):
     [
         (Criteria(all=True), "scan_matching"),
         (Criteria(keywords=("sky",)), "scan_matching"),
-        (Criteria(tags=("news",)), "walk"),
+        (Criteria(pattern="*é"), "walk"),
+        (Criteria(tags=("news",)), "walk_tags"),
+        (Criteria(tags=("news",)), "scan_matching"),
     ],
     ids=str,
 )
