@@ -100,9 +100,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             messages = arguments.pop("messages", messages)
         if not is_name(model):
             raise InvalidInput("model", f"give the name of a model, at most {LONGEST_NAME} characters in one line")
-        if isinstance(messages, str | bytes | Mapping):
+        if type(messages) is not list and isinstance(messages, str | bytes | Mapping):
             raise InvalidInput("messages", 'give a list of messages, e.g. [{"role": "user", "content": "..."}]')
-        plain = [_plain_message(message) for message in messages]
+        plain = [message if type(message) is dict else _plain_message(message) for message in messages]
         if not plain:
             raise InvalidInput("messages", "give at least one message")
         parameters, unkeyed = divided_fields(arguments, _unkeyed_arguments(endpoint))

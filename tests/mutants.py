@@ -1094,7 +1094,7 @@ MUTANTS = (
     ),
     Mutant(
         name="headers that nobody knows are sent",
-        file="core/http/headers.py",
+        file="core/inbound/headers.py",
         old="if treatments[name] is wanted)",
         new="if treatments[name] is wanted or treatments[name] is Treatment.WITHHELD)",
         tests="tests/http/test_border.py",
@@ -1157,9 +1157,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
-        file="core/cache/writer.py",
-        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
-        new="",
+        file="core/policy/ttl.py",
+        old="    kept = vary(min(seconds, longest))\n",
+        new="    kept = vary(seconds)\n",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(
@@ -1249,7 +1249,7 @@ MUTANTS = (
     Mutant(
         name="a gateway without keys answers to any name",
         file="core/http/entrance.py",
-        old="return is_loopback(name) or _is_address(name) or name in self._hosts",
+        old="return name is not None and (is_loopback(name) or is_address(name) or name in self._hosts)",
         new="return True",
         tests="tests/http/test_entrance.py",
     ),
@@ -1273,6 +1273,62 @@ MUTANTS = (
         old="        if not self._callers.may_operate(request.headers):",
         new="        if False:",
         tests="tests/http/test_gateway.py",
+    ),
+    Mutant(
+        name="a web page calls the operations API",
+        file="core/operations/admission.py",
+        old='if "origin" in headers or site != "none" or "access-control-request-method" in headers:',
+        new="if False:",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="what a proxy passed on is answered without a key",
+        file="core/operations/admission.py",
+        old="passed = next((header for header in headers if is_of_a_proxy(header)), None)",
+        new="passed = None",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="another machine is answered without a key",
+        file="core/operations/admission.py",
+        old="if client is None or not is_loopback(client[0]):",
+        new="if client is None:",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="any key opens the operations API",
+        file="core/access/keys.py",
+        old="found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]",
+        new="found = self._keys if digest else []",
+        tests="tests/access/test_keys.py",
+    ),
+    Mutant(
+        name="a key acts in every namespace",
+        file="core/operations/operators.py",
+        old="if not self.may_enter(namespace):",
+        new="if False:",
+        tests="tests/operations/test_invalidations.py",
+    ),
+    Mutant(
+        name="a key undoes what is of another namespace",
+        file="core/operations/invalidations.py",
+        old="if by.may_enter(known.namespace):",
+        new="if known:",
+        tests="tests/operations/test_invalidations.py",
+    ),
+    Mutant(
+        name="another request is answered like the first with its key",
+        file="core/operations/idempotency.py",
+        old="if known is not None and known.what != what:",
+        new="if False:",
+        tests="tests/operations/test_invalidations.py",
+    ),
+    Mutant(
+        name="of many tags only those of the first ban are invalidated",
+        file="core/bans/criteria.py",
+        old="for start in range(0, max(1, len(self.tags)), MAX_TAGS):",
+        new="for start in (0,):",
+        tests="tests/operations/test_invalidations.py",
     ),
     Mutant(
         name="what is still packed loses its name",
@@ -1451,10 +1507,10 @@ MUTANTS = (
     ),
     Mutant(
         name="JSON of any number of values is decoded",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="    return size <= most_values or ",
         new="    return True or ",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="parameters of any shape are taken",
@@ -1556,10 +1612,10 @@ MUTANTS = (
     ),
     Mutant(
         name="whom a login proxy names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old='    "x-forwarded-user",\n',
         new="",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1640,10 +1696,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a user whom a frontend names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="if user_of(request, controls) is None and (user := _user_in(headers)):",
         new="if (user := ''):",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="trailers are collected without end",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -24,6 +24,9 @@ MAX_KEYWORDS = 16
 
 
 MAX_TAGS = 32
+
+MOST_TAGS = 1000
+"""In one selection: it is as many bans as its tags need."""
 
 
 class Selectable(Protocol):
@@ -50,6 +53,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     (`from_names` makes it of the name). `key`: one entry by its readable key. `all`: everything in the namespace,
     alone. `namespace`: None is the configured one.
     """
+
+    most_tags: ClassVar[int] = MAX_TAGS
 
     namespace: str | None = None
     model: str | None = None
@@ -123,7 +128,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise InvalidInput("keyword_mode", "is any or all")
         for name, words, most, shortest in (
             ("keywords", self.keywords, MAX_KEYWORDS, 2),
-            ("tags", self.tags, MAX_TAGS, 1),
+            ("tags", self.tags, self.most_tags, 1),
         ):
             if isinstance(words, str) or len(words) > most:
                 raise InvalidInput(name, f"give a list of at most {most}")
@@ -234,6 +239,20 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _PSEUDONYM = re.compile(rf"u-[0-9a-f]{{{2 * USER_BYTES}}}")
+
+
+class Selection(Criteria, frozen=True, kw_only=True, omit_defaults=True):
+    """Criteria with more tags than one ban may have: previewed as they are, applied as several bans."""
+
+    most_tags: ClassVar[int] = MOST_TAGS
+
+    def parts(self) -> Iterator[Criteria]:
+        """Criteria for one ban each, which select together what this selects."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        for start in range(0, max(1, len(self.tags)), MAX_TAGS):
+            yield Criteria(**{**fields, "tags": self.tags[start : start + MAX_TAGS]})
+
+
 _BUCKET = re.compile(r"^[0-9a-f]{1,3}-")
 
 

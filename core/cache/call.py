@@ -79,6 +79,8 @@ class Call:
     prompt: str | None = None
     is_switched: bool | None = False
     """Whether an operator has the namespace bypass the cache; None: that has to be asked."""
+    looked_at = 0.0
+    """When the latest lookup began (Unix seconds)."""
     lookup_ms = 0.0
     provider_began = 0.0
     recorded = False

@@ -15,14 +15,11 @@ from ..errors import DecodeError
 from ..keys import pack, response_digest, user_digests
 from ..models import (
     MOST_TAGS,
-    AtMost,
     CacheEntry,
     CacheStrategy,
     ChatRequest,
     Completion,
     EntryHeader,
-    For,
-    NoStore,
     Stamp,
 )
 from ..stores import StoredAs, Write, codec
@@ -141,19 +138,13 @@ class Writer:
 
     def _fresh_seconds(self, call: Call) -> float | None:
         """How long the answer will be fresh; None for not at all."""
-        ttl = call.controls.ttl
-        if isinstance(ttl, NoStore):
-            return None
-        if isinstance(ttl, For) and not isinstance(ttl, AtMost):
-            return ttl.seconds
-        # One TTL for all is for what may be kept at all: the rules' 0 stays 0.
-        configured = self._config.ttl
-        seconds = call.ttl.seconds if configured is None or not call.ttl.seconds else configured
-        if not seconds:
-            return None
-        seconds = min(seconds, policy.longest_seconds(call.request))
-        kept = policy.jitter(seconds, self._config.ttl_jitter, self._random)
-        return min(kept, ttl.seconds) if isinstance(ttl, AtMost) else kept
+        return policy.kept_seconds(
+            call.controls.ttl,
+            call.ttl.seconds,
+            configured=self._config.ttl,
+            longest=policy.longest_seconds(call.request),
+            vary=lambda seconds: policy.jitter(seconds, self._config.ttl_jitter, self._random),
+        )
 
     def keep(self, call: Call, entry: CacheEntry) -> Flow[tuple[bytes | None, str]]:
         """The flow that writes an entry and its alias through the fence: (stored form, "" or why it was not stored).

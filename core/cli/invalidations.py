@@ -12,7 +12,17 @@ import msgspec
 
 from ..bans import Criteria
 from ..errors import WriteRefused
-from ..invalidation import WORD, Invalidation, InvalidationState, Preview, Previewed
+from ..invalidation import (
+    WORD,
+    Invalidation,
+    InvalidationFilter,
+    InvalidationState,
+    Preview,
+    Previewed,
+    cutoff,
+    plain_invalidation,
+    plain_preview,
+)
 from ..keys import user_pseudonym
 from ..monitoring import WorkerPools
 from ..text import duration, money, share, size
@@ -106,9 +116,7 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
         namespace = shell.namespace(self.namespace)
         fields: dict[str, Any] = selection.fields(namespace) | {"namespace": namespace, "key": self.key}
         if selection.older_than is not None:
-            now = shell.shared.clock()
-            cutoff = previewed.created_before if previewed is not None else now - selection.older_than
-            fields["created_before"] = cutoff
+            fields["created_before"] = cutoff(selection.older_than, shell.shared.clock(), previewed)
         return Criteria.from_dict(fields)
 
 
@@ -149,7 +157,7 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
         previewed.require(preview)
     if options.dry_run:
         if shell.as_json:
-            shell.answer({"preview": _plain_preview(preview), "applied": False}, "")
+            shell.answer({"preview": plain_preview(preview), "applied": False}, "")
         return Exit.OK if preview.count else Exit.NOTHING
     if not options.yes:
         if shell.as_json or not is_terminal():
@@ -198,7 +206,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
     is_late = timeout is not None and known.finished_at is None
     if shell.as_json:
         plain: dict[str, Any] = {"applied": True, "invalidation": plain_invalidation(known)}
-        shell.answer(plain | ({"preview": _plain_preview(preview)} if preview else {}), "")
+        shell.answer(plain | ({"preview": plain_preview(preview)} if preview else {}), "")
     elif timeout is not None:
         late = f"It is in force, but its sweep has not ended within {duration(timeout)}."
         click.echo(late if is_late else _invalidation_words(known))
@@ -214,15 +222,10 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
         shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
     deadline = time.monotonic() + timeout
     while True:
-        known = next(iter(services.invalidation.history(invalidation_id=done.id)), done)
+        known = services.invalidation.find(done.id) or done
         if known.finished_at is not None or time.monotonic() >= deadline:
             return known
         time.sleep(WAIT_POLL_SECONDS)
-
-
-def _plain_preview(preview: Preview) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(preview)
-    return plain | {"criteria": preview.criteria.to_dict(), "share": preview.share, "token": preview.token}
 
 
 def _preview_words(preview: Preview) -> str:
@@ -290,7 +293,7 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
     """List the latest invalidations: who, what, when, and the result."""
     known = shell.shared.invalidation.history(limit=limit, namespace=namespace)
     if active:
-        known = [one for one in known if one.effective and one.finished_at is None]
+        known = list(filter(InvalidationFilter(active=True).matches, known))
     rows = [
         (
             one.id,
@@ -308,16 +311,6 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
         words.table(rows, header=header) if rows else "There are no invalidations.",
     )
     return Exit.OK
-
-
-def plain_invalidation(known: Invalidation) -> dict[str, Any]:
-    """An invalidation as plain JSON."""
-    plain: dict[str, Any] = msgspec.to_builtins(known)
-    return plain | {
-        "criteria": known.criteria.to_dict(),
-        "can_undo": known.can_undo,
-        "effective": known.effective,
-    }
 
 
 def _invalidation_words(known: Invalidation) -> str:

@@ -51,7 +51,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     expired within the last hour, and what has a tag is found by the tag's index: that may have lost some, so the count
     is of those `at_least`. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often the matching entries were served in the last day, None where hits are not counted.
-    `sequence` is the record's: `token` binds the criteria, the count and it.
+    `token` binds the criteria and the count.
     """
 
     criteria: Criteria
@@ -72,7 +72,6 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     newest_at: float | None
     hits_last_day: int | None = None
     rows: tuple[PreviewRow, ...]
-    sequence: int
     at: float
 
     @property
@@ -102,24 +101,20 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
             Previewed(
                 what=_what(self.namespace, self.criteria),
                 count=self.count,
-                sequence=self.sequence,
                 created_before=self.criteria.created_before,
             )
         )
 
 
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of an earlier preview's token: digest of the criteria without the age, count, and sequence."""
+    """The content of a preview's token: digest of the criteria without the age, the count, the age's cut-off."""
 
     what: str
     count: int
-    sequence: int
     created_before: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.what}-{self.count}-{self.sequence}" + (
-            f"-{self.created_before!r}" if self.created_before is not None else ""
-        )
+        return f"{self.what}-{self.count}" + (f"-{self.created_before!r}" if self.created_before is not None else "")
 
     @classmethod
     def parse(cls, token: str) -> Previewed:
@@ -130,20 +125,14 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             what=found[1],
             count=int(found[2]),
-            sequence=int(found[3]),
-            created_before=float(found[4]) if found[4] else None,
+            created_before=float(found[3]) if found[3] else None,
         )
 
     def drift(self, now: Preview) -> str:
         """What has changed since, in one phrase; empty when nothing has. Raises InvalidInput for another preview's."""
         if self.what != _what(now.namespace, now.criteria):
             raise InvalidInput("preview", "is the token of other criteria or of another namespace")
-        changes = []
-        if now.count != self.count:
-            changes.append(f"{self.count:,} entries matched then, {now.count:,} do now")
-        if now.sequence != self.sequence:
-            changes.append("other invalidations came in between")
-        return ", ".join(changes)
+        return "" if now.count == self.count else f"{self.count:,} entries matched then, {now.count:,} do now"
 
     def require(self, now: Preview) -> None:
         """Raises InvalidationRefused when something has changed since, InvalidInput for another preview's token."""
@@ -151,7 +140,12 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidationRefused(f"not applied, since it has changed since the preview: {drift}")
 
 
-_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})-(\d{1,20})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
+def cutoff(older_than_seconds: float, now: float, previewed: Previewed | None) -> float | None:
+    """The `created_before` of an age: as of now, in Unix seconds; with an earlier preview, as of that preview."""
+    return previewed.created_before if previewed is not None else now - older_than_seconds
+
+
+_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
 
 
 def _what(namespace: str, criteria: Criteria) -> str:
@@ -200,7 +194,6 @@ def make_preview(
         exact=exact,
         at_least=at_least,
         total=total,
-        sequence=max((record.sequence for _, record in records), default=0),
     )
 
 
@@ -295,15 +288,7 @@ class _Tally:
             )
 
     def preview(
-        self,
-        *,
-        namespace: str,
-        count: int | None,
-        exact: bool,
-        at_least: bool,
-        total: int,
-        sequence: int,
-        hits: int | None,
+        self, *, namespace: str, count: int | None, exact: bool, at_least: bool, total: int, hits: int | None
     ) -> Preview:
         """The result; `count` is given where it was not found by reading."""
         if count is not None:
@@ -335,7 +320,6 @@ class _Tally:
             newest_at=self._newest_at if factor == 1.0 else None,
             hits_last_day=None if hits is None else round(hits * factor),
             rows=tuple(self._rows),
-            sequence=sequence,
             at=self._now,
         )
 

@@ -255,7 +255,10 @@ class Sweep:
 def record_sweep(
     trail: AuditTrail, step: str, ids: Sequence[str], progress: SweepProgress, *, at: float, reason: str = ""
 ) -> None:
-    """One audit record for each of these invalidations: how far their common sweep has come."""
+    """How far the common sweep of these invalidations has come: one audit record for each that a person has made, and
+    at its end one for all that machines have made, however many those are."""
+    by_people = trail.with_trail(ids)
+    of_machines = len(ids) - len(by_people)
     details: dict[str, Any] = {}
     if step != "sweeping":
         details = {
@@ -267,10 +270,36 @@ def record_sweep(
         }
     if reason:
         details["reason"] = reason
-    for ban_id in ids:
-        trail.try_record(
-            f"invalidate.{step}", at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details
+    action = f"invalidate.{step}"
+    for ban_id in by_people:
+        trail.try_record(action, at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details)
+    if of_machines and step != "sweeping":
+        summary = {"invalidations": of_machines} | details
+        trail.try_record(action, at=at, is_summary=True, namespace=progress.namespace, details=summary)
+
+
+def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
+    """What a pass looks for: one filter for all bans by tag, one for all by user, one for each model and so on.
+
+    Of many keys it looks for any alias: what stands at a key itself is found without a pass.
+    """
+    newest: dict[SweepFilter, int] = {}
+    for ban in swept:
+        criteria = ban.criteria
+        wanted = SweepFilter(
+            sequence=0,
+            created_before=criteria.created_before,
+            model=criteria.model,
+            digest=criteria.digest,
+            substrings=required_substrings(criteria),
+            tagged=bool(criteria.tags),
+            owned=criteria.user is not None,
         )
+        newest[wanted] = max(newest.get(wanted, 0), ban.sequence)
+    by_key = [wanted for wanted in newest if wanted.digest is not None]
+    if len(by_key) > MOST_KEYS:
+        newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)
+    return [msgspec.structs.replace(wanted, sequence=sequence) for wanted, sequence in newest.items()]
 
 
 def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:

@@ -122,6 +122,25 @@ METRICS = "encore:metrics:"
 AUDIT = b"encore:audit"
 
 
+MACHINE_AUDIT = b"encore:{encore:audit}:machines"
+"""What machines did as often as their data changed. The hash tag is the name above: a cluster keeps both in a slot."""
+
+
+def audit_trail(invalidation_id: str) -> bytes:
+    """List of the ids that the records of an invalidation have in the audit log."""
+    return b"encore:{encore:audit}:of:" + _short(invalidation_id)
+
+
+def repeated(request_id: str) -> bytes:
+    """What was done for a request id."""
+    return b"encore:repeated:" + _short(request_id)
+
+
+def _short(text: str) -> bytes:
+    """A name of fixed length for what others have named."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+
+
 REQUESTS = b"encore:requests"
 
 
@@ -165,6 +184,14 @@ THRESHOLDS = b"encore:thresholds"
 
 
 ENDED_LOGINS = b"encore:logins:ended:"
+
+
+RATES = "encore:rates"
+"""What the counters of operation keys' requests begin with; each expires within a minute."""
+
+
+IDEMPOTENCY = b"encore:idempotency:"
+"""What was answered to a request with an `Idempotency-Key`, by a digest of both; each is kept for a day."""
 
 
 EVIDENCE = b"encore:evidence"

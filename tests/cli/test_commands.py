@@ -205,7 +205,7 @@ def test_a_yes_applies_it_at_once_and_undo_brings_it_back(terminal, filled):
     assert undone["state"] == "undone"
     assert ask(filled, "Why is the sky blue?") == "hit"
     assert terminal.data("invalidations", "--active", "--namespace", filled.settings.namespace) == []
-    assert {record.source for record in filled.audit.records(invalidation_id=done["id"])} == {"cli"}
+    assert {record.source for record in filled.audit.of(done["id"])} == {"cli"}
 
 
 def test_all_options_narrow_it_down(terminal, filled):

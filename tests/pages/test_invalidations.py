@@ -219,7 +219,8 @@ def test_a_link_to_a_job_that_is_gone_says_so(open_page, services):
 
 
 def test_a_link_to_an_invalidation_shows_its_trail(open_page, services, filled):
-    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="ops@example.org")
+    ops = services.audit.by("ops@example.org", source="cli")
+    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor=ops)
     services.invalidation.undo(done.id, actor="console")
     at = open_page("invalidations", invalidation=done.id)
     trail = next(frame.value for frame in at.dataframe if "action" in frame.value)

@@ -56,7 +56,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     _feature("stores", "get set sadd zadd zrangebyscore zrem pttl pexpire hsetnx eval evalsha", "no answer is kept"),
     _feature(
         "invalidations",
-        "get set unlink sadd smembers mget eval evalsha xadd xtrim",
+        "get set unlink exists sadd smembers mget eval evalsha xadd xtrim rpush pexpire",
         "not everything can be invalidated",
     ),
     _feature(
