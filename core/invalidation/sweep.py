@@ -101,12 +101,9 @@ class Sweep:
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
-        is_done = (
-            self._listed(slot, record, swept, models, progress)
-            and self._named(slot, record, swept, progress)
-            and self._pass(slot, record, swept, progress)
-        )
-        if not is_done:
+        if not self._named(slot, record, swept, progress):
+            return False
+        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
             return False
         self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
         return True
@@ -276,30 +273,6 @@ def record_sweep(
     if of_machines and step != "sweeping":
         summary = {"invalidations": of_machines} | details
         trail.try_record(action, at=at, is_summary=True, namespace=progress.namespace, details=summary)
-
-
-def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
-    """What a pass looks for: one filter for all bans by tag, one for all by user, one for each model and so on.
-
-    Of many keys it looks for any alias: what stands at a key itself is found without a pass.
-    """
-    newest: dict[SweepFilter, int] = {}
-    for ban in swept:
-        criteria = ban.criteria
-        wanted = SweepFilter(
-            sequence=0,
-            created_before=criteria.created_before,
-            model=criteria.model,
-            digest=criteria.digest,
-            substrings=required_substrings(criteria),
-            tagged=bool(criteria.tags),
-            owned=criteria.user is not None,
-        )
-        newest[wanted] = max(newest.get(wanted, 0), ban.sequence)
-    by_key = [wanted for wanted in newest if wanted.digest is not None]
-    if len(by_key) > MOST_KEYS:
-        newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)
-    return [msgspec.structs.replace(wanted, sequence=sequence) for wanted, sequence in newest.items()]
 
 
 def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
