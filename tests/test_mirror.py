@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
     "core/__main__.py": "tests/cli/test_commands.py",
     "core/access/audit_records.py": "tests/access/test_audit.py",
-    "core/bans/criteria.py": "tests/bans/test_record.py",
+    "core/bans/names.py": "tests/bans/test_book.py",
     "core/cache/call.py": "tests/cache/test_cache.py",
     "core/cache/config.py": "tests/cache/test_cache.py",
     "core/cache/effects.py": "tests/cache/test_drivers.py",
@@ -106,6 +106,7 @@ ELSEWHERE = {
     "core/settings/semantic.py": "tests/settings/test_settings.py",
     "core/settings/servers.py": "tests/settings/test_settings.py",
     "core/stores/base.py": "tests/stores/test_contract.py",
+    "core/stores/memory_records.py": "tests/stores/test_contract.py",
     "core/stores/redis/clients.py": "tests/stores/redis/test_address.py",
     "core/stores/redis/failures.py": "tests/stores/redis/test_unanswered.py",
     "core/stores/redis/index.py": "tests/stores/test_contract.py",
