@@ -102,7 +102,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an import brings back what a user wanted forgotten",
-        file="core/entries/edits.py",
+        file="core/entries/imports.py",
         old="users=user_digests(keyed.identity.namespace, keyed.user),",
         new="users=(),",
         tests="tests/entries/test_edits.py",
