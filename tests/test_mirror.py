@@ -58,7 +58,6 @@ ELSEWHERE = {
     "core/http/reply.py": "tests/http/test_transport.py",
     "core/http/server.py": "tests/http/test_process.py",
     "core/operations/app.py": "tests/operations/test_document.py",
-    "core/operations/idempotency.py": "tests/operations/test_invalidations.py",
     "core/operations/operators.py": "tests/operations/test_admission.py",
     "core/operations/parts.py": "tests/operations/test_invalidations.py",
     "core/operations/problems.py": "tests/operations/test_admission.py",
