@@ -31,6 +31,92 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a pass for many tags looks as far as the oldest of them",
+        file="core/invalidation/sweep.py",
+        old="newest[wanted] = max(newest.get(wanted, 0), ban.sequence)",
+        new="newest.setdefault(wanted, ban.sequence)",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="of many keys the aliases are left",
+        file="core/invalidation/sweep.py",
+        old="newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)",
+        new="newest = {wanted: at for wanted, at in newest.items() if wanted not in by_key}",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="of many keys the aliases are swept and the entries are left",
+        file="core/invalidation/sweep.py",
+        old="by_key = [ban for ban in swept if ban.criteria.key is not None]",
+        new="by_key = []",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="what the index of a tag lists is deleted unread",
+        file="core/invalidation/sweep.py",
+        old="if seen.incarnation != record.incarnation or selects(swept, seen):",
+        new="if not is_all or seen.incarnation != record.incarnation or selects(swept, seen):",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="a pass leaves out what is a user's own and has tags",
+        file="core/stores/redis/scripts/scan_matching.lua",
+        old="band(byte(head, 2), flags) ~= flags",
+        new="byte(head, 2) ~= flags",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="what the index of a tag has is said to be all there is",
+        file="core/invalidation/preview.py",
+        old="tally, exact, at_least = tagged, False, True",
+        new="tally, exact, at_least = tagged, True, False",
+        tests="tests/invalidation/test_preview.py",
+    ),
+    Mutant(
+        name="an answer does not say whose it is",
+        file="core/cache/writer.py",
+        old="users=user_digests(call.namespace, call.user),",
+        new="users=(),",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="whoever is named by two names is found by neither",
+        file="core/keys/identity.py",
+        old="given = user if isinstance(user, list) and len(user) == 2 else [user]",
+        new="given = [user]",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="the criterion of a user selects everybody's answers",
+        file="core/bans/criteria.py",
+        old="if self.user is not None and self.user_digest not in header.users:",
+        new="if self.user is not None and not header.users:",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="a name passes for a pseudonym, and nothing is found",
+        file="core/bans/criteria.py",
+        old="_PSEUDONYM.fullmatch(self.user)",
+        new="self.user",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="an import brings back what a user wanted forgotten",
+        file="core/entries/edits.py",
+        old="users=user_digests(keyed.identity.namespace, keyed.user),",
+        new="users=(),",
+        tests="tests/entries/test_edits.py",
+    ),
+    Mutant(
+        name="a header that was cut short has no users",
+        file="core/stores/codec.py",
+        old="""        if len(value) < at:
+            raise DecodeError("truncated")
+        return (), users, at""",
+        new="        return (), users, at",
+        tests="tests/stores/test_codec.py",
+    ),
+    Mutant(
         name="a system text of any kind leaves a question plain",
         file="core/keys/plain.py",
         old='if not _instructs_plainly(message.get("content"), plain_prompts):',
@@ -763,8 +849,8 @@ MUTANTS = (
     Mutant(
         name="a summary of a value has another point in history",
         file="core/stores/codec.py",
-        old="sequence, created_at, target, words.prompt, words.tags)",
-        new="sequence + 1, created_at, target, words.prompt, words.tags)",
+        old="sequence, created_at, target, tags, users, words.prompt)",
+        new="sequence + 1, created_at, target, tags, users, words.prompt)",
         tests="tests/stores/test_codec.py",
     ),
     Mutant(
@@ -1008,7 +1094,7 @@ MUTANTS = (
     ),
     Mutant(
         name="headers that nobody knows are sent",
-        file="core/http/headers.py",
+        file="core/inbound/headers.py",
         old="if treatments[name] is wanted)",
         new="if treatments[name] is wanted or treatments[name] is Treatment.WITHHELD)",
         tests="tests/http/test_border.py",
@@ -1071,9 +1157,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
-        file="core/cache/writer.py",
-        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
-        new="",
+        file="core/policy/ttl.py",
+        old="    kept = vary(min(seconds, longest))\n",
+        new="    kept = vary(seconds)\n",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(
@@ -1421,10 +1507,10 @@ MUTANTS = (
     ),
     Mutant(
         name="JSON of any number of values is decoded",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="    return size <= most_values or ",
         new="    return True or ",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="parameters of any shape are taken",
@@ -1526,10 +1612,10 @@ MUTANTS = (
     ),
     Mutant(
         name="whom a login proxy names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old='    "x-forwarded-user",\n',
         new="",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1610,10 +1696,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a user whom a frontend names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="if user_of(request, controls) is None and (user := _user_in(headers)):",
         new="if (user := ''):",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="trailers are collected without end",

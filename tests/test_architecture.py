@@ -30,7 +30,7 @@ TOWERS = {
         wire
         models
         keys policy providers
-        bans
+        bans inbound
         stores
         access metrics
         invalidation semantic

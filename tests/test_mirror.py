@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ELSEWHERE = {
     "core/__main__.py": "tests/cli/test_commands.py",
+    "core/access/audit_records.py": "tests/access/test_audit.py",
     "core/bans/criteria.py": "tests/bans/test_record.py",
     "core/cache/call.py": "tests/cache/test_cache.py",
     "core/cache/config.py": "tests/cache/test_cache.py",
@@ -50,6 +51,7 @@ ELSEWHERE = {
     "core/doctor/findings.py": "tests/doctor/test_diagnosis.py",
     "core/doctor/probe.py": "tests/doctor/test_provider.py",
     "core/entries/expiry.py": "tests/entries/test_pins.py",
+    "core/entries/imports.py": "tests/entries/test_edits.py",
     "core/entries/seeding.py": "tests/semantic/test_seeding.py",
     "core/errors.py": "tests/cli/test_commands.py",
     "core/http/__main__.py": "tests/http/test_process.py",
@@ -113,6 +115,7 @@ ELSEWHERE = {
     "core/wire/shapes.py": "tests/border/test_shapes.py",
     "pages/components/dashboard/breakdowns.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/charts.py": "tests/pages/test_dashboard.py",
+    "pages/components/dashboard/marks.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/panels.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/series_table.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/tables.py": "tests/pages/test_dashboard.py",

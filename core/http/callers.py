@@ -17,8 +17,9 @@ from cachetools import LRUCache, TTLCache
 
 from ..access import OperationKeys
 from ..errors import InvalidInput
+from ..inbound import without_longer_ttl
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
-from ..models import AtMost, Controls, For
+from ..models import Controls
 from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
@@ -110,8 +111,8 @@ def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Con
     Unless `longer_ttl`, a TTL is the most that the caller wants: what others are served is not kept longer for it.
     Raises InvalidInput for a name that does not fit in.
     """
-    if isinstance(controls.ttl, For) and not longer_ttl:
-        controls = msgspec.structs.replace(controls, ttl=AtMost(controls.ttl.seconds))
+    if not longer_ttl:
+        controls = without_longer_ttl(controls)
     if caller.namespace is None:
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:

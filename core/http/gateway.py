@@ -28,25 +28,16 @@ from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..entries import forget_response
 from ..errors import CacheError, InvalidInput, StoreUnavailable
-from ..monitoring import HeaderBoard, RecentHealth, prometheus
-from ..operations import Operations
-from ..settings import Settings
-from .addresses import ProviderAddress
-from .callers import CREDENTIALS, Caller, Callers, own_controls
-from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
-from .controls import controls_from_headers
-from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
-from .entrance import VIA_PREFIX, Entrance
-from .exchange import PlainStreams
-from .headers import divided
-from .inbound import (
+from ..inbound import (
     AT_ONCE_BYTES,
     DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
     Inbound,
     Target,
+    controls_from_headers,
     deleted_response,
+    divided,
     is_below,
     is_deeper,
     is_small,
@@ -54,6 +45,15 @@ from .inbound import (
     target_of,
     unread,
 )
+from ..monitoring import HeaderBoard, RecentHealth, prometheus
+from ..operations import Operations
+from ..settings import Settings
+from .addresses import ProviderAddress
+from .callers import CREDENTIALS, Caller, Callers, own_controls
+from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
+from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
+from .entrance import VIA_PREFIX, Entrance
+from .exchange import PlainStreams
 from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, named_by, passed_on
 from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 

@@ -76,6 +76,13 @@ class Slot:
         """Sorted set of a model's entries by creation time: a hint for counting, listing and walking."""
         return self.indexes + sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
 
+    def by_tag(self, tag: str) -> bytes:
+        """Sorted set of the entries and aliases with a tag by when they are gone (ms): a hint for walking them.
+
+        Of the digests of entries. Its TTL is a little longer than that of the last of them.
+        """
+        return self.prefix + b"tag:" + sha256(tag.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+
     @property
     def indexes(self) -> bytes:
         """What the names of all models' sorted sets begin with."""
@@ -113,6 +120,25 @@ METRICS = "encore:metrics:"
 
 
 AUDIT = b"encore:audit"
+
+
+MACHINE_AUDIT = b"encore:{encore:audit}:machines"
+"""What machines did as often as their data changed. The hash tag is the name above: a cluster keeps both in a slot."""
+
+
+def audit_trail(invalidation_id: str) -> bytes:
+    """List of the ids that the records of an invalidation have in the audit log."""
+    return b"encore:{encore:audit}:of:" + _short(invalidation_id)
+
+
+def repeated(request_id: str) -> bytes:
+    """What was done for a request id."""
+    return b"encore:repeated:" + _short(request_id)
+
+
+def _short(text: str) -> bytes:
+    """A name of fixed length for what others have named."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
 
 
 REQUESTS = b"encore:requests"

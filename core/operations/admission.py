@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..access import Action, Actor, OperationKeys
 from ..bootstrap import Services
 from ..concurrency import in_thread
-from ..entries import MOST_BYTES
 from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
@@ -31,6 +30,7 @@ from .problems import (
     NO_JSON,
     NO_KEY,
     NOT_FROM_HERE,
+    PATH,
     TOO_LARGE,
     TOO_OFTEN,
     TOO_SLOW,
@@ -47,11 +47,14 @@ DEEPEST: Final = 32
 AT_ONCE_BYTES: Final = 100_000
 """A longer body is read on a thread: answers of the gateway shall not wait for it."""
 AT_A_TIME: Final = 32
-"""Requests that are worked on at a time; the others wait before their bodies are read."""
+STREAMS_AT_A_TIME: Final = 4
+"""Requests, and imports and exports, that are worked on at a time; the others wait before their bodies are read."""
 JSON: Final = "application/json"
 JSON_LINES: Final = "application/jsonl"
-MOST_OF: Final[Mapping[str, int]] = {JSON: MOST_JSON_BYTES, JSON_LINES: MOST_BYTES, "application/x-ndjson": MOST_BYTES}
-"""The forms of bodies, and the most bytes of each."""
+IMPORT: Final = "/entries/import"
+EXPORT: Final = "/entries/export"
+_IMPORT: Final = PATH + IMPORT
+_STREAMS: Final = (_IMPORT, PATH + EXPORT)
 
 
 class Left(Exception):
@@ -70,6 +73,7 @@ class Operations:
         self._rates: Any = None
         self._loading = asyncio.Lock()
         self._places = asyncio.Semaphore(AT_A_TIME)
+        self._streams = asyncio.Semaphore(STREAMS_AT_A_TIME)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request."""
@@ -99,14 +103,19 @@ class Operations:
         headers = _headers(scope)
         operator = self.operator(scope, headers)
         operator.require(Action.LOOK)
-        async with self._places:
+        is_stream = scope["path"] in _STREAMS
+        async with self._streams if is_stream else self._places:
             app = self._app or await self._load()
             seconds = await in_thread(partial(self._rates.wait_seconds, operator.name))
             if seconds is not None:
                 detail = f"the key {operator.name} may make {self._settings.operation_rate} requests a minute"
                 raise Refused(TOO_OFTEN, detail, headers={"retry-after": str(math.ceil(seconds))})
-            body = await self._body(headers, receive)
-            await app({**scope, OPERATOR: operator}, _again(body, receive), send)
+            if scope["path"] == _IMPORT:
+                self._check_form(headers, JSON_LINES, "application/x-ndjson")
+                receiving = self._as_it_comes(receive)
+            else:
+                receiving = _again(await self._body(headers, receive), receive)
+            await app({**scope, OPERATOR: operator}, receiving, self._in_time(send) if is_stream else send)
 
     async def _load(self) -> ASGIApp:
         async with self._loading:
@@ -144,15 +153,10 @@ class Operations:
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """The whole body. Raises Refused for one that is too large, too slow or in another form, Left at its end."""
-        if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+        if not _has_body(headers):
             return b""
-        form, _, parameters = headers.get("content-type", "").lower().partition(";")
-        form = form.strip()
-        if form not in MOST_OF or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
-            raise Refused(BAD_MEDIA_TYPE, f"the body is to be {JSON}", field="Content-Type")
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise Refused(BAD_MEDIA_TYPE, "the body is compressed", field="Content-Encoding")
-        most = MOST_OF[form]
+        self._check_form(headers, JSON)
+        most = MOST_JSON_BYTES
         too_large = Refused(TOO_LARGE, f"the body has more than {most} bytes")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most:
@@ -169,12 +173,60 @@ class Operations:
                     if len(body) > most:
                         raise too_large
         except TimeoutError:
-            seconds = self._settings.gateway_body_seconds
-            raise Refused(TOO_SLOW, f"it did not arrive within {seconds:g} seconds") from None
+            raise self._too_slow() from None
         content = bytes(body)
-        if form == JSON and content:
+        if content:
             await (in_thread(partial(check_json, content)) if len(content) > AT_ONCE_BYTES else _at_once(content))
         return content
+
+    def _check_form(self, headers: Mapping[str, str], *forms: str) -> None:
+        """Raises Refused for a body in none of these forms."""
+        if not _has_body(headers):
+            return
+        form, _, parameters = headers.get("content-type", "").lower().partition(";")
+        if form.strip() not in forms or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
+            raise Refused(BAD_MEDIA_TYPE, f"the body is to be {forms[0]}", field="Content-Type")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refused(BAD_MEDIA_TYPE, "the body is compressed", field="Content-Encoding")
+
+    def _as_it_comes(self, receive: Receive) -> Receive:
+        """What a body is received by that is not read before: each piece of it in time."""
+        has_more = True
+
+        async def receiving() -> Message:
+            nonlocal has_more
+            if not has_more:
+                return await receive()
+            try:
+                async with asyncio.timeout(self._settings.gateway_body_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_slow() from None
+            if message["type"] == "http.disconnect":
+                raise Left
+            has_more = message.get("more_body", False)
+            return message
+
+        return receiving
+
+    def _in_time(self, send: Send) -> Send:
+        """What a stream is sent by: nobody who does not read it keeps others from theirs."""
+
+        async def sending(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._settings.gateway_body_seconds):
+                    await send(message)
+            except TimeoutError:
+                raise Left from None
+
+        return sending
+
+    def _too_slow(self) -> Refused:
+        return Refused(TOO_SLOW, f"it did not arrive within {self._settings.gateway_body_seconds:g} seconds")
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def check_json(content: bytes) -> None:

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from ..bootstrap import Services
+from ..doctor import Checkup
 from ..errors import CacheError
 from ..text import printable
-from . import invalidations
+from . import bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
 from .idempotency import Kept
-from .parts import KEPT, SERVICES
+from .parts import CHECKUP, KEPT, SERVICES
 from .problems import (
     BAD_METHOD,
     FAILED,
@@ -41,7 +42,10 @@ DESCRIPTION: Final = (
     "the field that is wrong and a way out. Times are Unix seconds. Every change is in the audit log with the name of "
     "the key."
 )
-ROUTERS: Final = (invalidations.router,)
+ROUTERS: Final = tuple(
+    subject.router
+    for subject in (invalidations, transfer, entries, explain, figures, requests, health, bypass, schedules)
+)
 """The routes by subject. One more subject is one more module and one more name here."""
 
 MOST_FIELDS: Final = 20
@@ -71,6 +75,7 @@ def build(services: Services) -> FastAPI:
     )
     setattr(app.state, SERVICES, services)
     setattr(app.state, KEPT, Kept(services.redis, clock=services.clock))
+    setattr(app.state, CHECKUP, Checkup())
     for router in (*ROUTERS, _about):
         app.include_router(router, prefix=PATH)
     app.state.document = document(app)

@@ -290,9 +290,9 @@ def invalidation(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
 
 def _known(invalidation_id: str, by: Operator, parts: Parts) -> Invalidation:
     """The invalidation. Raises InvalidationNotFound, for one of another namespace too."""
-    for known in parts.invalidation.history(limit=1, invalidation_id=invalidation_id):
-        if by.may_enter(known.namespace):
-            return known
+    known = parts.invalidation.find(invalidation_id)
+    if known is not None and by.may_enter(known.namespace):
+        return known
     raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
 
 

@@ -8,11 +8,13 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from ..bootstrap import Services
+from ..doctor import Checkup
 from .idempotency import Kept
 from .operators import OPERATOR, Operator
 
 SERVICES: Final = "services"
 KEPT: Final = "kept"
+CHECKUP: Final = "checkup"
 
 
 async def _services(request: Request) -> Services:
@@ -23,6 +25,11 @@ async def _services(request: Request) -> Services:
 async def _operator(request: Request) -> Operator:
     operator: Operator = request.scope[OPERATOR]
     return operator
+
+
+async def _doctor(request: Request) -> Checkup:
+    checkup: Checkup = getattr(request.app.state, CHECKUP)
+    return checkup
 
 
 async def _kept(request: Request) -> Kept:
@@ -36,3 +43,5 @@ By = Annotated[Operator, Depends(_operator)]
 """Who calls: `by: By`. Its `trail` is the actor for what core records, `by.namespace(given)` what it may act in."""
 Answered = Annotated[Kept, Depends(_kept)]
 """What was answered to requests with an `Idempotency-Key`: `answered: Answered`."""
+Doctor = Annotated[Checkup, Depends(_doctor)]
+"""The doctor's latest diagnosis: `doctor: Doctor`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.access.audit import AuditLog
+from core.access.audit import AuditLog, AuditTrail
 from core.bans import record as bans
 from core.bans.criteria import Criteria
 from core.bans.record import MAX_ACTIVE_BANS, BanState
@@ -64,6 +64,11 @@ class World:
     def ask(self, prompt: str, *, model: str = "gpt-4o", tags: tuple[str, ...] = (), **controls) -> Answer:
         request = ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": prompt}])
         return self.cache.complete(request, Controls(tags=tags, **({"ttl": For(86_400)} | controls)))
+
+    @property
+    def anna(self) -> AuditTrail:
+        """A person, whose invalidations are audited step by step."""
+        return self.invalidator.audit.by("anna", source="console")
 
     def is_cached(self, prompt: str, *, model: str = "gpt-4o") -> bool:
         request = ChatRequest.from_openai(model=model, messages=[{"role": "user", "content": prompt}])
@@ -163,7 +168,7 @@ def test_what_a_preview_counts_is_what_a_ban_hides_and_a_sweep_deletes(world, cr
     assert {row.prompt for row in preview.rows} == hidden
     assert preview.cost_usd == 0.5 * len(hidden)
 
-    done = world.invalidator.invalidate(criteria, actor="anna", preview=preview)
+    done = world.invalidator.invalidate(criteria, actor=world.anna, preview=preview)
     cached = {prompt for prompt, how in QUESTIONS.items() if world.is_cached(prompt, model=how["model"])}
     assert cached == QUESTIONS.keys() - hidden
 
@@ -171,7 +176,7 @@ def test_what_a_preview_counts_is_what_a_ban_hides_and_a_sweep_deletes(world, cr
     progress = sweep(world)
     assert (progress.finished, progress.deleted, progress.scanned) == (True, len(hidden), 3)
     assert len(world.entries()) == 2 * (3 - len(hidden)), "aliases go with their entries"
-    [told] = world.invalidator.history(invalidation_id=done.id)
+    told = world.invalidator.find(done.id)
     assert (told.state, told.preview_count, told.deleted) == (InvalidationState.SWEPT, len(hidden), len(hidden))
     assert told.actor == "anna"
 
@@ -324,7 +329,7 @@ def test_undo_brings_back_every_byte_with_its_own_remaining_ttl(world):
     assert world.entries() == before
     assert 0 <= ttl_before - world.store.ttl_seconds(world.slot, digest) < 30
     assert world.is_cached("Why is the sky blue?")
-    [told] = world.invalidator.history(invalidation_id=done.id)
+    told = world.invalidator.find(done.id)
     assert (told.state, told.can_undo) == (InvalidationState.UNDONE, False)
     world.clock.forward(HOLD)
     assert world.namespace not in world.invalidator.due_namespaces()
@@ -382,7 +387,7 @@ def test_a_key_without_a_hold_is_deleted_in_the_same_step(world):
     assert not world.is_cached("why is the sky blue")
     with pytest.raises(InvalidationRefused, match="deleted at once"):
         world.invalidator.undo(done.id)
-    [told] = world.invalidator.history(invalidation_id=done.id)
+    told = world.invalidator.find(done.id)
     assert (told.state, told.finished_at) == (InvalidationState.SWEPT, world.clock())
 
 
@@ -501,7 +506,7 @@ def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, 
     monkeypatch.setattr(sweeping, "BATCH", 4)
     for word in NUMBERS:
         world.ask(f"Question number {word}")
-    done = world.invalidator.invalidate(criteria, actor="anna", hold_seconds=0)
+    done = world.invalidator.invalidate(criteria, actor=world.anna, hold_seconds=0)
     batches: list[int] = []
     stopped = sweep(world, on_batch=lambda so_far: batches.append(so_far.deleted), should_stop=lambda: any(batches))
     assert not stopped.finished
@@ -514,7 +519,7 @@ def test_a_sweep_that_was_stopped_half_way_hides_the_rest_and_is_resumed(world, 
     assert (resumed.finished, stopped.deleted + resumed.deleted) == (True, len(NUMBERS))
     assert world.entries() == {}
     assert world.record().bans == ()
-    [told] = world.invalidator.history(invalidation_id=done.id)
+    told = world.invalidator.find(done.id)
     assert (told.state, told.deleted) == (InvalidationState.SWEPT, len(NUMBERS)), "both parts are counted"
 
 
@@ -565,7 +570,9 @@ def test_what_a_lost_record_left_behind_is_deleted_too(world):
     [
         (Criteria(all=True), "scan_matching"),
         (Criteria(keywords=("sky",)), "scan_matching"),
-        (Criteria(tags=("news",)), "walk"),
+        (Criteria(pattern="*é"), "walk"),
+        (Criteria(tags=("news",)), "walk_tags"),
+        (Criteria(tags=("news",)), "scan_matching"),
     ],
     ids=str,
 )
@@ -715,7 +722,7 @@ def test_the_audit_log_has_every_step_in_order(world):
     done = world.invalidator.invalidate(Criteria(all=True), actor=audit.by("anna", source="console"))
     world.invalidator.end_hold(done.id, actor=audit.by("ben", source="cli"))
     sweep(world)
-    steps = world.invalidator.audit.records(invalidation_id=done.id)[::-1]
+    steps = audit.of(done.id)[::-1]
     assert [(step.action.removeprefix("invalidate."), step.actor, step.source) for step in steps] == [
         ("requested", "anna", "console"),
         ("applied", "anna", "console"),
@@ -725,6 +732,91 @@ def test_the_audit_log_has_every_step_in_order(world):
     ]
     assert steps[-1].details["deleted"] == 1
     assert steps[0].criteria == {"all": True}
+
+
+def machine_records(world) -> list[tuple[str, dict]]:
+    """What the machines' log says of the namespace, oldest first: action, and what stands in its details."""
+    records = world.invalidator.audit.records(1000, namespace=world.namespace, machines=True)[::-1]
+    return [(record.action.removeprefix("invalidate."), dict(record.details)) for record in records]
+
+
+def test_an_invalidation_by_a_machine_has_one_record_that_says_all(world):
+    world.ask("Why is the sky blue?")
+    done = world.invalidator.invalidate(Criteria(all=True), actor="wiki", hold_seconds=60)
+    [record] = world.invalidator.audit.records(namespace=world.namespace, machines=True)
+    assert (record.action, record.actor, record.source, record.at) == (
+        "invalidate.applied",
+        "wiki",
+        "api",
+        done.applied_at,
+    )
+    assert (record.invalidation_id, record.criteria) == (done.id, {"all": True})
+    assert record.details == {"mode": "hard", "hold_seconds": 60}
+    assert world.invalidator.audit.records(namespace=world.namespace) == []
+    [known] = world.invalidator.history(namespace=world.namespace)
+    assert (known.actor, known.state, known.due_at) == ("wiki", InvalidationState.HELD, done.applied_at + 60)
+
+
+def test_one_by_a_machine_that_is_refused_or_unknown_is_on_record_too(world, monkeypatch):
+    def fail(error):
+        def change(*arguments, **options):
+            raise error
+
+        return change
+
+    for error in (WriteRefused("Redis takes no writes now"), OutcomeUnknown("no answer"), InvalidationRefused("many")):
+        monkeypatch.setattr(world.store, "change_record", fail(error))
+        with pytest.raises(type(error)):
+            world.invalidator.invalidate(Criteria(model="m"), actor="wiki")
+    reasons = [(step, details["reason"]) for step, details in machine_records(world)]
+    assert reasons == [("refused", "Redis takes no writes now"), ("unknown", "no answer"), ("refused", "many")]
+    monkeypatch.undo()
+    states = [known.state for known in world.invalidator.history(namespace=world.namespace)]
+    assert sorted(states) == ["refused", "refused", "unknown"]
+
+
+def test_the_sweep_of_what_machines_hid_is_one_record_however_many_those_were(world):
+    for word in NUMBERS:
+        world.ask(f"Question number {word}", tags=(word,))
+        world.invalidator.invalidate(Criteria(tags=(word,)), actor="wiki", hold_seconds=0)
+    by_anna = world.invalidator.invalidate(Criteria(model="gpt-4"), actor=world.anna, hold_seconds=0)
+    sweep(world)
+    *applied, (step, details) = machine_records(world)
+    assert [one for one, _ in applied] == ["applied"] * len(NUMBERS)
+    assert (step, details["invalidations"], details["deleted"]) == ("swept", len(NUMBERS), len(NUMBERS))
+    steps = [record.action.removeprefix("invalidate.") for record in world.invalidator.audit.of(by_anna.id)[::-1]]
+    assert steps == ["requested", "applied", "sweeping", "swept"]
+    assert len(world.invalidator.audit.records(1000, namespace=world.namespace)) == 4
+
+
+def test_what_machines_did_since_does_not_hide_what_a_person_did(world):
+    by_anna = world.invalidator.invalidate(Criteria(model="gpt-4"), actor=world.anna, hold_seconds=0)
+    world.clock.forward(1)
+    sweep(world)
+    for number in range(300):
+        world.clock.forward(1)
+        world.invalidator.invalidate(Criteria(tags=(f"doc:{number}",)), actor="wiki", hold_seconds=0)
+        if number % 50 == 0:
+            sweep(world)
+    told = {known.id: known for known in world.invalidator.history(limit=1000, namespace=world.namespace)}
+    assert (told[by_anna.id].state, len(told)) == (InvalidationState.SWEPT, 301)
+    assert world.invalidator.find(by_anna.id).deleted == 0
+
+
+def test_what_a_machine_hid_and_who_undid_it_is_known_when_it_is_over(world):
+    one = world.invalidator.invalidate(Criteria(tags=("a",)), actor="wiki")
+    other = world.invalidator.invalidate(Criteria(tags=("b",)), actor="wiki")
+    by_anna = world.invalidator.invalidate(Criteria(tags=("c",)), actor=world.anna)
+    for done, who in ((one, "wiki"), (other, world.anna), (by_anna, "wiki")):
+        world.invalidator.undo(done.id, actor=who)
+        with pytest.raises(InvalidationRefused, match="undone already"):
+            world.invalidator.undo(done.id)
+    assert world.invalidator.find(by_anna.id).actor == "anna"
+    undone = [
+        record.actor
+        for record in world.invalidator.audit.records(action="invalidate.undone", namespace=world.namespace)
+    ]
+    assert sorted(undone) == ["anna", "wiki"], "of the person's own, and by the person"
 
 
 def test_history_shows_what_its_records_tell_in_full_and_leaves_out_the_rest(world):
@@ -757,9 +849,9 @@ def test_a_full_server_still_takes_invalidations_and_their_audit(servers):
     with server.client() as client:
         client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
     assert world.ask("How do refunds work?").outcome.not_stored
-    done = world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
+    done = world.invalidator.invalidate(Criteria(all=True), actor=world.anna, hold_seconds=0)
     assert not world.is_cached("Why is the sky blue?")
-    assert [step.action for step in world.invalidator.audit.records(invalidation_id=done.id)][::-1] == [
+    assert [step.action for step in world.invalidator.audit.of(done.id)][::-1] == [
         "invalidate.requested",
         "invalidate.applied",
     ]

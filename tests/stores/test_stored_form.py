@@ -92,7 +92,7 @@ def test_what_is_due_is_swept(built, clock, expected):
     assert progress.freed_bytes > 500
     [told] = [known for known in expected["history"] if known["id"] == "held-1"]
     assert progress.deleted == told["preview_count"] == 2
-    [known] = built.invalidation.history(invalidation_id="held-1")
+    known = built.invalidation.find("held-1")
     assert known.state.value == "swept"
     assert answers(built)["pinned"]["outcome"] == "hit (exact)"
 

@@ -125,7 +125,7 @@ def test_everything_works_together_on_a_cluster(cluster, redis_url, namespace):
         assert any(record.namespace == namespace for record in services.metrics.recent())
         done = services.invalidation.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
         assert services.invalidation.sweep(namespace).deleted == 1
-        assert services.audit.records(invalidation_id=done.id)[0].action == "invalidate.swept"
+        assert services.audit.of(done.id)[0].action == "invalidate.swept"
         assert services.schedules is not None
         schedule = services.schedules.add(
             namespace=namespace, actor="anna", older_than_seconds=86_400, every_seconds=3600
