@@ -1312,8 +1312,8 @@ MUTANTS = (
     Mutant(
         name="a key undoes what is of another namespace",
         file="core/operations/invalidations.py",
-        old="if by.may_enter(known.namespace):",
-        new="if known:",
+        old="if known is not None and by.may_enter(known.namespace):",
+        new="if known is not None:",
         tests="tests/operations/test_invalidations.py",
     ),
     Mutant(

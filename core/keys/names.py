@@ -190,10 +190,6 @@ RATES = "encore:rates"
 """What the counters of operation keys' requests begin with; each expires within a minute."""
 
 
-IDEMPOTENCY = b"encore:idempotency:"
-"""What was answered to a request with an `Idempotency-Key`, by a digest of both; each is kept for a day."""
-
-
 EVIDENCE = b"encore:evidence"
 
 

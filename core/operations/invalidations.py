@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Response
@@ -21,13 +20,10 @@ from ..invalidation import (
 )
 from .idempotency import REPLAYED, IdempotencyKey
 from .operators import Operator
-from .paging import Cursor, Limit, cursor_of, position_of
+from .paging import Cursor, Limit
 from .parts import Answered, By, Parts
 
 router: Final = APIRouter(tags=["invalidations"])
-
-MOST_LOOKED_THROUGH: Final = 10_000
-"""Invalidations of the history that one page is looked for among."""
 
 NAMESPACE: Final = r"^[A-Za-z0-9._-]{1,64}(~[A-Za-z0-9._-]{1,64})?$"
 Text = Annotated[str, Field(min_length=1, max_length=256)]
@@ -56,6 +52,9 @@ class CriteriaIn(BaseModel):
         description="Any of the tags that were given with the request. One invalidation has 32 of them: of more, it is "
         "several.",
     )
+    user: Text | None = Field(
+        None, description="The user whose own answers they are, as requests name them. The name is not kept."
+    )
     key: str | None = Field(None, max_length=100, description="One entry, by its key.")
     all: bool = Field(False, description="Everything in the namespace; alone.")
 
@@ -64,8 +63,7 @@ class CriteriaIn(BaseModel):
         fields: dict[str, Any] = self.model_dump(exclude={"older_than_seconds", "namespace"}, exclude_defaults=True)
         if self.older_than_seconds is not None:
             fields["created_before"] = cutoff(self.older_than_seconds, now, previewed)
-        fields |= {name: tuple(fields[name]) for name in ("keywords", "tags") if name in fields}
-        return Selection(namespace=namespace, **fields)
+        return Selection.from_names(namespace, **fields)
 
 
 class InvalidateIn(BaseModel):
@@ -259,27 +257,21 @@ def invalidations(
     state: Annotated[InvalidationState | None, Query(description="In this state only.")] = None,
     active: Annotated[bool, Query(description="Only those that hide something now.")] = False,
     actor: Annotated[str | None, Query(max_length=200, description="By this person or key only.")] = None,
+    machines: Annotated[bool | None, Query(description="By machines only, or by people only.")] = None,
     find: Annotated[str, Query(max_length=256, description="Part of the criteria, the id or the reason.")] = "",
 ) -> dict[str, Any]:
     """List invalidations, newest first: those in force and those of the past."""
     if namespace is not None:
         by.namespace(namespace)
     wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
-    known = parts.invalidation.history(limit=MOST_LOOKED_THROUGH, namespace=namespace)
-    found = (one for one in known if by.may_enter(one.namespace) and wanted.matches(one))
-    return _page(found, position_of(cursor, tuple[float, str]), limit)
-
-
-def _page(found: Iterable[Invalidation], after: tuple[float, str] | None, limit: int) -> dict[str, Any]:
-    ordered = sorted(found, key=_place, reverse=True)
-    rest = [one for one in ordered if after is None or _place(one) < after]
-    items = rest[:limit]
-    following = cursor_of(_place(items[-1])) if len(rest) > limit else None
-    return {"items": list(map(plain_invalidation, items)), "next": following}
-
-
-def _place(one: Invalidation) -> tuple[float, str]:
-    return one.applied_at, one.id
+    page = parts.invalidation.past(
+        limit,
+        cursor=cursor,
+        namespace=namespace,
+        machines=machines,
+        where=lambda one: by.may_enter(one.namespace) and wanted.matches(one),
+    )
+    return {"items": list(map(plain_invalidation, page.items)), "next": page.next}
 
 
 @router.get("/invalidations/{invalidation_id}", response_model=InvalidationOut)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis
 
+from core.access import Repeats
 from core.errors import InvalidInput, OutcomeUnknown
-from core.keys import names
-from core.operations.idempotency import KEPT_SECONDS, Kept
+from core.operations.idempotency import Kept
 from core.operations.problems import Refused
 from tests.samples import Clock
 
@@ -18,10 +18,10 @@ from tests.samples import Clock
 @pytest.fixture(params=["memory", "redis"])
 def kept(request: pytest.FixtureRequest, redis_url: str):
     if request.param == "memory":
-        yield Kept(None, clock=Clock())
+        yield Kept(Repeats(None, clock=Clock()))
         return
     with redis.Redis.from_url(redis_url) as client:
-        yield Kept(client, clock=Clock())
+        yield Kept(Repeats(client, clock=Clock()))
 
 
 class Act:
@@ -86,11 +86,3 @@ def test_the_same_request_from_many_at_once_has_one_id(kept, namespace):
     for thread in threads:
         thread.join()
     assert len(set(act.ids)) == 1
-
-
-def test_it_is_kept_for_a_day_under_a_name_that_says_nothing(redis_url, namespace):
-    with redis.Redis.from_url(redis_url) as client:
-        Kept(client, clock=Clock()).once("wiki", f"canary-{namespace}", {}, Act())
-        found = [name for name in client.scan_iter(names.IDEMPOTENCY + b"*") if b"canary" not in name]
-        assert found
-        assert all(KEPT_SECONDS / 2 < client.ttl(name) <= KEPT_SECONDS for name in found)
