@@ -214,7 +214,11 @@ def main() -> int:
         # Streamlit's own setting of where it listens; the console refuses what others could reach.
         console_host = os.environ.get("STREAMLIT_SERVER_ADDRESS", "").strip() or HOST
         gateway_port = free_port(settings.gateway_port, name="gateway", host=gateway_host)
-        console_port = free_port(settings.console_port, name="console", host=console_host, taken={gateway_port})
+        operations_port = settings.operations_port
+        if operations_port is not None:
+            operations_port = free_port(operations_port, name="operations", host=gateway_host, taken={gateway_port})
+        taken = {gateway_port, operations_port}
+        console_port = free_port(settings.console_port, name="console", host=console_host, taken=taken)
     except CacheError as error:
         _say(str(error))
         return 1
@@ -224,6 +228,7 @@ def main() -> int:
         "ENCORE_HOME": str(home),
         "ENCORE_CONSOLE_PORT": str(console_port),
         "ENCORE_GATEWAY_PORT": str(gateway_port),
+        "ENCORE_OPERATIONS_PORT": str(operations_port or ""),
         "PYTHONUNBUFFERED": "1",
     }
     parts = [
@@ -250,7 +255,7 @@ def main() -> int:
     return Launcher(parts, home=home, redis_server=embedded, environment=environment).run()
 
 
-def free_port(preferred: int, *, name: str, host: str = HOST, taken: Container[int] = ()) -> int:
+def free_port(preferred: int, *, name: str, host: str = HOST, taken: Container[int | None] = ()) -> int:
     """The preferred port of an address, or the next one that is free, and says so. Raises PartFailed when none is."""
     for port in range(preferred, min(preferred + PORTS_TRIED, 65536)):
         if port not in taken and _can_listen(host, port):

@@ -100,9 +100,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             messages = arguments.pop("messages", messages)
         if not is_name(model):
             raise InvalidInput("model", f"give the name of a model, at most {LONGEST_NAME} characters in one line")
-        if isinstance(messages, str | bytes | Mapping):
+        if type(messages) is not list and isinstance(messages, str | bytes | Mapping):
             raise InvalidInput("messages", 'give a list of messages, e.g. [{"role": "user", "content": "..."}]')
-        plain = [_plain_message(message) for message in messages]
+        plain = [message if type(message) is dict else _plain_message(message) for message in messages]
         if not plain:
             raise InvalidInput("messages", "give at least one message")
         parameters, unkeyed = divided_fields(arguments, _unkeyed_arguments(endpoint))
@@ -257,7 +257,8 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep, a listing and a lookup need to know of an entry without reading its answer.
 
     Times are Unix seconds, `cost_usd` is what the stored answer cost (None: price unknown), `latency_ms` what it took.
-    An alias has `target`: the digest of the entry it stands for.
+    An alias has `target`: the digest of the entry it stands for. `users` are digests of the names of the one user whose
+    answer it is (`core.keys.user_digests`), empty for an answer that is everybody's.
     """
 
     digest: bytes
@@ -273,6 +274,7 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     latency_ms: float = 0.0
     target: bytes | None = None
+    users: tuple[bytes, ...] = ()
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):

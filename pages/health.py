@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from core.access import Action
-from core.doctor import Check, Diagnosis, Finding, Level, check_isolation
+from core.doctor import CHECKUP_SECONDS, Check, Diagnosis, Finding, Level, Looked, check_isolation
 from core.errors import CacheError
 from core.stores import Persistence, StoreInfo
 from pages.components.data import context
-from pages.components.data.checkup import SECONDS, Looked, checkup
+from pages.components.data.context import checkup
 from pages.components.display.figures import UNKNOWN, clock, many, number, size
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import error_sentence, plain, visible
@@ -42,7 +42,7 @@ _SETTING_COLUMNS = {
 def page() -> None:
     if not frame("Health", "What is configured, what can be reached, what is wrong and how to fix it."):
         return
-    st.fragment(condition, run_every=SECONDS)()
+    st.fragment(condition, run_every=CHECKUP_SECONDS)()
     diagnosis = checkup().look(context.services()).diagnosis
     _settings(diagnosis)
     _diagnostics(diagnosis)
@@ -94,8 +94,8 @@ def _findings(looked: Looked) -> None:
 
 def _when(looked: Looked) -> str:
     at, outside_at = looked.diagnosis.at, looked.outside_at
-    words = f"Looked at {clock(at)}, and every {SECONDS:.0f} seconds"
-    if at - outside_at > SECONDS:
+    words = f"Looked at {clock(at)}, and every {CHECKUP_SECONDS:.0f} seconds"
+    if at - outside_at > CHECKUP_SECONDS:
         asked = "provider and embedder were" if context.services().semantic else "the provider was"
         words += f"; {asked} asked at {clock(outside_at)}"
     return f"{words}."

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import streamlit as st
 
+from core.entries import reasons
 from core.metrics import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
 from pages.components.data import queries
@@ -154,7 +155,7 @@ def detail(record: RequestRecord) -> None:
             st.caption(clock(record.at), width="stretch")
             _links(record)
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
-        if record.not_stored and (why := outcomes.why_not_stored(record.not_stored)):
+        if record.not_stored and (why := reasons.why_not_stored(record.not_stored)):
             st.markdown(f"The answer was not stored. {why}")
         if record.forgone:
             st.markdown(outcomes.why_forgone(record.forgone))

@@ -31,6 +31,92 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a pass for many tags looks as far as the oldest of them",
+        file="core/invalidation/sweep.py",
+        old="newest[wanted] = max(newest.get(wanted, 0), ban.sequence)",
+        new="newest.setdefault(wanted, ban.sequence)",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="of many keys the aliases are left",
+        file="core/invalidation/sweep.py",
+        old="newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)",
+        new="newest = {wanted: at for wanted, at in newest.items() if wanted not in by_key}",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="of many keys the aliases are swept and the entries are left",
+        file="core/invalidation/sweep.py",
+        old="by_key = [ban for ban in swept if ban.criteria.key is not None]",
+        new="by_key = []",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="what the index of a tag lists is deleted unread",
+        file="core/invalidation/sweep.py",
+        old="if seen.incarnation != record.incarnation or selects(swept, seen):",
+        new="if not is_all or seen.incarnation != record.incarnation or selects(swept, seen):",
+        tests="tests/invalidation/test_sweep.py",
+    ),
+    Mutant(
+        name="a pass leaves out what is a user's own and has tags",
+        file="core/stores/redis/scripts/scan_matching.lua",
+        old="band(byte(head, 2), flags) ~= flags",
+        new="byte(head, 2) ~= flags",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="what the index of a tag has is said to be all there is",
+        file="core/invalidation/preview.py",
+        old="tally, exact, at_least = tagged, False, True",
+        new="tally, exact, at_least = tagged, True, False",
+        tests="tests/invalidation/test_preview.py",
+    ),
+    Mutant(
+        name="an answer does not say whose it is",
+        file="core/cache/writer.py",
+        old="users=user_digests(call.namespace, call.user),",
+        new="users=(),",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="whoever is named by two names is found by neither",
+        file="core/keys/identity.py",
+        old="given = user if isinstance(user, list) and len(user) == 2 else [user]",
+        new="given = [user]",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="the criterion of a user selects everybody's answers",
+        file="core/bans/criteria.py",
+        old="if self.user is not None and self.user_digest not in header.users:",
+        new="if self.user is not None and not header.users:",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="a name passes for a pseudonym, and nothing is found",
+        file="core/bans/criteria.py",
+        old="_PSEUDONYM.fullmatch(self.user)",
+        new="self.user",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="an import brings back what a user wanted forgotten",
+        file="core/entries/edits.py",
+        old="users=user_digests(keyed.identity.namespace, keyed.user),",
+        new="users=(),",
+        tests="tests/entries/test_edits.py",
+    ),
+    Mutant(
+        name="a header that was cut short has no users",
+        file="core/stores/codec.py",
+        old="""        if len(value) < at:
+            raise DecodeError("truncated")
+        return (), users, at""",
+        new="        return (), users, at",
+        tests="tests/stores/test_codec.py",
+    ),
+    Mutant(
         name="a system text of any kind leaves a question plain",
         file="core/keys/plain.py",
         old='if not _instructs_plainly(message.get("content"), plain_prompts):',
@@ -798,8 +884,8 @@ MUTANTS = (
     Mutant(
         name="a summary of a value has another point in history",
         file="core/stores/codec.py",
-        old="sequence, created_at, target, words.prompt, words.tags)",
-        new="sequence + 1, created_at, target, words.prompt, words.tags)",
+        old="sequence, created_at, target, tags, users, words.prompt)",
+        new="sequence + 1, created_at, target, tags, users, words.prompt)",
         tests="tests/stores/test_codec.py",
     ),
     Mutant(
@@ -1043,7 +1129,7 @@ MUTANTS = (
     ),
     Mutant(
         name="headers that nobody knows are sent",
-        file="core/http/headers.py",
+        file="core/inbound/headers.py",
         old="if treatments[name] is wanted)",
         new="if treatments[name] is wanted or treatments[name] is Treatment.WITHHELD)",
         tests="tests/http/test_border.py",
@@ -1106,9 +1192,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
-        file="core/cache/writer.py",
-        old="        seconds = min(seconds, policy.longest_seconds(call.request))\n",
-        new="",
+        file="core/policy/ttl.py",
+        old="    kept = vary(min(seconds, longest))\n",
+        new="    kept = vary(seconds)\n",
         tests="tests/cache/test_cache.py",
     ),
     Mutant(
@@ -1198,7 +1284,7 @@ MUTANTS = (
     Mutant(
         name="a gateway without keys answers to any name",
         file="core/http/entrance.py",
-        old="return is_loopback(name) or _is_address(name) or name in self._hosts",
+        old="return name is not None and (is_loopback(name) or is_address(name) or name in self._hosts)",
         new="return True",
         tests="tests/http/test_entrance.py",
     ),
@@ -1222,6 +1308,62 @@ MUTANTS = (
         old="        if not self._callers.may_operate(request.headers):",
         new="        if False:",
         tests="tests/http/test_gateway.py",
+    ),
+    Mutant(
+        name="a web page calls the operations API",
+        file="core/operations/admission.py",
+        old='if "origin" in headers or site != "none" or "access-control-request-method" in headers:',
+        new="if False:",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="what a proxy passed on is answered without a key",
+        file="core/operations/admission.py",
+        old="passed = next((header for header in headers if is_of_a_proxy(header)), None)",
+        new="passed = None",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="another machine is answered without a key",
+        file="core/operations/admission.py",
+        old="if client is None or not is_loopback(client[0]):",
+        new="if client is None:",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="any key opens the operations API",
+        file="core/access/keys.py",
+        old="found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]",
+        new="found = self._keys if digest else []",
+        tests="tests/access/test_keys.py",
+    ),
+    Mutant(
+        name="a key acts in every namespace",
+        file="core/operations/operators.py",
+        old="if not self.may_enter(namespace):",
+        new="if False:",
+        tests="tests/operations/test_invalidations.py",
+    ),
+    Mutant(
+        name="a key undoes what is of another namespace",
+        file="core/operations/invalidations.py",
+        old="if by.may_enter(known.namespace):",
+        new="if known:",
+        tests="tests/operations/test_invalidations.py",
+    ),
+    Mutant(
+        name="another request is answered like the first with its key",
+        file="core/operations/idempotency.py",
+        old="if known is not None and known.what != what:",
+        new="if False:",
+        tests="tests/operations/test_invalidations.py",
+    ),
+    Mutant(
+        name="of many tags only those of the first ban are invalidated",
+        file="core/bans/criteria.py",
+        old="for start in range(0, max(1, len(self.tags)), MAX_TAGS):",
+        new="for start in (0,):",
+        tests="tests/operations/test_invalidations.py",
     ),
     Mutant(
         name="what is still packed loses its name",
@@ -1400,10 +1542,10 @@ MUTANTS = (
     ),
     Mutant(
         name="JSON of any number of values is decoded",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="    return size <= most_values or ",
         new="    return True or ",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="parameters of any shape are taken",
@@ -1505,10 +1647,10 @@ MUTANTS = (
     ),
     Mutant(
         name="whom a login proxy names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old='    "x-forwarded-user",\n',
         new="",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="a letter of an unknown script counts as read",
@@ -1589,10 +1731,10 @@ MUTANTS = (
     ),
     Mutant(
         name="a user whom a frontend names is nobody",
-        file="core/http/inbound.py",
+        file="core/inbound/reading.py",
         old="if user_of(request, controls) is None and (user := _user_in(headers)):",
         new="if (user := ''):",
-        tests="tests/http/test_inbound.py",
+        tests="tests/inbound/test_reading.py",
     ),
     Mutant(
         name="trailers are collected without end",

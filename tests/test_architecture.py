@@ -30,7 +30,7 @@ TOWERS = {
         wire
         models
         keys policy providers
-        bans
+        bans inbound
         stores
         access metrics
         invalidation semantic
@@ -38,6 +38,7 @@ TOWERS = {
         entries demo function launcher
         bootstrap
         doctor
+        operations
         http cli
         __main__
     """,
@@ -69,7 +70,10 @@ TOWERS = {
 lines, so it may stand low; `settings` knows no part that it configures, and only entry points and `bootstrap` read it.
 """
 
-SETTINGS_READERS = ("core.bootstrap", "core.doctor", "core.http", "core.cli", "core.launcher", "workers", "pages")
+SETTINGS_READERS = (
+    *("core.bootstrap", "core.doctor", "core.operations", "core.http", "core.cli", "core.launcher"),
+    *("workers", "pages"),
+)
 
 MOST_FILES, MOST_LINES, MOST_CLASS_LINES, MOST_FACE_LINES = 20, 450, 300, 40
 

@@ -20,7 +20,7 @@ from ..keys import Slot
 from ..metrics import CacheMetrics, Summary
 from ..models import NO_CONTROLS, Answer, ChatRequest, Completion, Controls, Usage
 from ..policy import TTLPolicy
-from ..stores import Clock, Leases, LocalCache, Lookup, MemoryStore, Store
+from ..stores import Clock, Found, Leases, LocalCache, Lookup, MemoryStore, Store
 from .bypass import BypassSwitch
 from .call import Call, Prepared, Recorder
 from .config import CacheConfig
@@ -196,6 +196,10 @@ class LLMCache:
     def slot(self, namespace: str, bucket: int = 0) -> Slot:
         """The key names of a bucket. Raises InvalidInput for a namespace that cannot be."""
         return self._preparation.slot(namespace, bucket)
+
+    def may_serve(self, found: Found, controls: Controls = NO_CONTROLS) -> bool:
+        """Whether a stored answer would be served: fresh, or stale while it is refreshed, when that is allowed."""
+        return self._flow.may_serve(found, controls)
 
     # One entry by hand
 

@@ -72,11 +72,15 @@ class Call:
     slot: Slot
     ttl: TTLDecision
     cautions: tuple[Caution, ...] = ()
+    user: Any = None
+    """Whose the answer is; None for everybody's."""
     key = ""
     """The readable key that the answer has or will have; empty for a bypass."""
     prompt: str | None = None
     is_switched: bool | None = False
     """Whether an operator has the namespace bypass the cache; None: that has to be asked."""
+    looked_at = 0.0
+    """When the latest lookup began (Unix seconds)."""
     lookup_ms = 0.0
     provider_began = 0.0
     recorded = False
@@ -105,7 +109,7 @@ class Call:
         keyed = prepared.keyed
         if keyed is not None:
             self.identity, self.slot, self.ttl = keyed.identity, keyed.slot, keyed.ttl
-            self.cautions = keyed.cautions
+            self.cautions, self.user = keyed.cautions, keyed.user
             self.key, self.prompt = keyed.identity.key, keyed.identity.prompt
 
     def pass_by(self, reason: str) -> None:

@@ -80,7 +80,7 @@ class RequestFlow:
             if copied := self._reader.copied(call):
                 return self._serve(call, copied)
             lookup = yield from self._reader.look_up(call)
-            if lookup is not None and lookup.found is not None and self._may_serve(lookup.found, call):
+            if lookup is not None and lookup.found is not None and self.may_serve(lookup.found, call.controls):
                 return self._serve(call, lookup.found)
             if call.controls.only_if_cached:
                 near = yield from self._near.look(call, self._seen(call, lookup))
@@ -112,13 +112,13 @@ class RequestFlow:
         fetched: Fetched = yield Bypass(call, call.bypass)
         return self._outcomes.passed(call, fetched.completion)
 
-    def _may_serve(self, found: Found, call: Call) -> bool:
+    def may_serve(self, found: Found, controls: Controls) -> bool:
         """Whether an answer may be served: fresh, or stale while it is refreshed, when the operator allows that."""
-        if call.controls.no_cache:
+        if controls.no_cache:
             return False
         if not found.stale:
             return True
-        if found.soft or self._refresher is None or call.controls.max_age is not None:
+        if found.soft or self._refresher is None or controls.max_age is not None:
             return False
         return self._clock() < found.entry.header.fresh_until + self._config.stale_while_revalidate_seconds
 
@@ -143,7 +143,7 @@ class RequestFlow:
             if self._refresher is not None:
                 controls = msgspec.structs.replace(call.controls, namespace=call.namespace)
                 self._refresher(call.request, controls, call.key)
-        return Hit(self._outcomes.hit(call, found, reason), found.entry, call.request.unkeyed)
+        return Hit(self._outcomes.hit(call, found, reason, at=call.looked_at), found.entry, call.request.unkeyed)
 
     def _refuse(self, call: Call, reason: str) -> NoReturn:
         self._outcomes.record(call, OutcomeKind.MISS, reason="only-if-cached")

@@ -26,19 +26,19 @@ class RequestReader:
         copies = self._copies
         if copies is None or call.controls.no_cache or call.store_failed:
             return None
-        found = look_up(
-            copies, call.slot, call.identity, call.strategy, self._clock(), max_age=call.controls.max_age
-        ).found
+        call.looked_at = now = self._clock()
+        found = look_up(copies, call.slot, call.identity, call.strategy, now, max_age=call.controls.max_age).found
         call.lookup_ms = call.elapsed_ms()
         return None if found is None or found.stale else msgspec.structs.replace(found, copied=True)
 
     def look_up(self, call: Call) -> Flow[Lookup | None]:
         """The flow of the checked lookup in the store; None when the store does not answer."""
+        call.looked_at = now = self._clock()
         lookup = yield from looking(
             partial(Read, call),
             call.identity,
             call.strategy,
-            self._clock(),
+            now,
             max_age=call.controls.max_age,
             on_corrupt=call.count_corrupt_entry,
         )

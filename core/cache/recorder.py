@@ -47,11 +47,21 @@ class OutcomeRecorder:
         self._forgone = ForgoneHits()
 
     def hit(
-        self, call: Call, found: Found, reason: str = "", *, bucket: int | None = None, similarity: float | None = None
+        self,
+        call: Call,
+        found: Found,
+        reason: str = "",
+        *,
+        at: float | None = None,
+        bucket: int | None = None,
+        similarity: float | None = None,
     ) -> Answer:
-        """Records a hit and returns the answer. `bucket` is the entry's when it differs from the request's."""
+        """Records a hit, of now or of `at` (Unix seconds), and returns the answer.
+
+        `bucket` is the entry's when it differs from the request's.
+        """
         header = found.entry.header
-        now = self._clock()
+        now = self._clock() if at is None else at
         key = call.key
         if header.digest != call.identity.exact:
             # Found by another spelling: the key is the entry's own, by which it can be invalidated.

@@ -12,17 +12,14 @@ import msgspec
 from .. import policy
 from ..bans import may_store
 from ..errors import DecodeError
-from ..keys import pack, response_digest
+from ..keys import pack, response_digest, user_digests
 from ..models import (
     MOST_TAGS,
-    AtMost,
     CacheEntry,
     CacheStrategy,
     ChatRequest,
     Completion,
     EntryHeader,
-    For,
-    NoStore,
     Stamp,
 )
 from ..stores import StoredAs, Write, codec
@@ -123,6 +120,7 @@ class Writer:
             output_tokens=tokens.output_tokens,
             cost_usd=self._outcomes.cost(call.request, completion),
             latency_ms=call.provider_ms(),
+            users=user_digests(call.namespace, call.user),
         )
         body = without_callers(completion.body, given)
         chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]
@@ -140,19 +138,13 @@ class Writer:
 
     def _fresh_seconds(self, call: Call) -> float | None:
         """How long the answer will be fresh; None for not at all."""
-        ttl = call.controls.ttl
-        if isinstance(ttl, NoStore):
-            return None
-        if isinstance(ttl, For) and not isinstance(ttl, AtMost):
-            return ttl.seconds
-        # One TTL for all is for what may be kept at all: the rules' 0 stays 0.
-        configured = self._config.ttl
-        seconds = call.ttl.seconds if configured is None or not call.ttl.seconds else configured
-        if not seconds:
-            return None
-        seconds = min(seconds, policy.longest_seconds(call.request))
-        kept = policy.jitter(seconds, self._config.ttl_jitter, self._random)
-        return min(kept, ttl.seconds) if isinstance(ttl, AtMost) else kept
+        return policy.kept_seconds(
+            call.controls.ttl,
+            call.ttl.seconds,
+            configured=self._config.ttl,
+            longest=policy.longest_seconds(call.request),
+            vary=lambda seconds: policy.jitter(seconds, self._config.ttl_jitter, self._random),
+        )
 
     def keep(self, call: Call, entry: CacheEntry) -> Flow[tuple[bytes | None, str]]:
         """The flow that writes an entry and its alias through the fence: (stored form, "" or why it was not stored).
@@ -175,6 +167,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
@@ -195,6 +188,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             alias=None,
             indexed=False,
         )
@@ -220,6 +214,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
             indexed=False,

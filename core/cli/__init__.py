@@ -6,6 +6,7 @@ from . import calibrate as calibrating
 from . import clean as cleaning
 from . import inspect as looking
 from . import invalidations as invalidating
+from . import keys as keying
 from . import replay as sending
 from . import schedules as scheduling
 from . import verdicts as judging
@@ -24,6 +25,7 @@ __all__ = [
     "command",
     "invalidating",
     "judging",
+    "keying",
     "looking",
     "moment",
     "scheduling",

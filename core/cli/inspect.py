@@ -9,12 +9,11 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, find_entries
+from ..entries import EntryFilter, FoundEntry, expect, find_entries
 from ..errors import InvalidSettings
-from ..keys import Slot, normalize, readable_key
+from ..keys import Slot
 from ..metrics import Summary
-from ..models import CacheStrategy, ChatRequest, Controls
-from ..stores import MissReason, look_up
+from ..models import CacheStrategy, ChatRequest, Controls, OutcomeKind
 from ..text import duration, milliseconds, money, share, size
 from . import formats as words
 from .formats import DURATION
@@ -115,54 +114,12 @@ def get(
         model=model or shell.model(), messages=[*messages, {"role": "user", "content": prompt}]
     )
     controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
-    prepared = services.cache.identify(request, controls)
-    keyed = prepared.keyed
-    shown: dict[str, Any] = {
-        "model": request.model,
-        "namespace": prepared.namespace,
-        "strategy": prepared.strategy.value,
-    }
-    if keyed is None:
-        shown |= {"hit": False, "reason": f"bypass: {prepared.reason}"}
-        shell.answer(shown, _pairs(shown))
-        return Exit.NOTHING
-    now = services.clock()
-    lookup = look_up(services.store, keyed.slot, keyed.identity, prepared.strategy, now)
-    found = lookup.found if lookup.found is not None and not lookup.found.stale else None
-    reason = keyed.cautions[0] if keyed.cautions and lookup.reason is MissReason.ABSENT else lookup.reason
-    shown |= {
-        "hit": found is not None,
-        "reason": found.detail.value if found else reason.value,
-        "key": keyed.identity.key,
-        "scope": keyed.identity.scope.hex(),
-        "kind": keyed.identity.kind.value,
-        "normalized": normalize(
-            keyed.identity.prompt, keyed.identity.kind, strip_stop_words=services.settings.strip_stop_words
-        )
-        if keyed.identity.normalized
-        else None,
-        "ttl_class": keyed.ttl.ttl_class,
-        "ttl_rule": keyed.ttl.rule,
-        "ttl_seconds": keyed.ttl.seconds,
-        "own": keyed.own,
-    }
-    if lookup.found is not None:
-        header = lookup.found.entry.header
-        shown |= {
-            "entry": readable_key(keyed.slot.bucket, header.digest),
-            "age_seconds": round(now - header.created_at, 1),
-            "fresh_seconds": round(header.fresh_until - now, 1),
-            "saved_usd": header.cost_usd,
-            "answer": _answer(lookup.found.entry.body),
-        }
+    expected = expect(services.cache, services.store, services.switch, request, controls, now=services.clock())
+    shown = expected.to_dict()
+    if expected.kind is OutcomeKind.BYPASS:
+        shown["reason"] = f"bypass: {expected.reason}"
     shell.answer(shown, _pairs(shown))
-    return Exit.OK if found else Exit.NOTHING
-
-
-def _answer(body: dict[str, Any] | None) -> str:
-    choices = (body or {}).get("choices") or [{}]
-    content = (choices[0].get("message") or {}).get("content")
-    return content if isinstance(content, str) else ""
+    return Exit.OK if expected.kind is OutcomeKind.HIT else Exit.NOTHING
 
 
 def _pairs(shown: dict[str, Any]) -> str:
@@ -205,32 +162,14 @@ def entries(
     name = namespace or services.settings.namespace
     slots = [Slot(name, bucket) for bucket in range(services.settings.buckets)]
     found = find_entries(services.store, slots, where, limit)
-    shell.answer([_plain_entry(one, now) for one in found], _entry_words(found, now))
+    shell.answer([one.to_dict(now) for one in found], _entry_words(found, now))
     return Exit.OK if found else Exit.NOTHING
-
-
-def _plain_entry(found: FoundEntry, now: float) -> dict[str, Any]:
-    header = found.entry.header
-    return {
-        "key": found.key,
-        "model": header.model,
-        "prompt": found.entry.prompt,
-        "state": "expired" if now >= header.fresh_until else found.state.value,
-        "created_at": header.created_at,
-        "age_seconds": round(now - header.created_at, 1),
-        "fresh_seconds": round(header.fresh_until - now, 1),
-        "ttl_class": found.entry.ttl_class,
-        "tags": list(found.entry.tags),
-        "bytes": found.bytes,
-        "cost_usd": header.cost_usd,
-        "tokens": header.input_tokens + header.output_tokens,
-    }
 
 
 def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
     rows = []
     for one in found:
-        plain = _plain_entry(one, now)
+        plain = one.to_dict(now)
         rows.append(
             (
                 plain["key"][:14] + "…",

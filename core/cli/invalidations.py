@@ -12,7 +12,18 @@ import msgspec
 
 from ..bans import Criteria
 from ..errors import WriteRefused
-from ..invalidation import WORD, Invalidation, InvalidationState, Preview, Previewed
+from ..invalidation import (
+    WORD,
+    Invalidation,
+    InvalidationFilter,
+    InvalidationState,
+    Preview,
+    Previewed,
+    cutoff,
+    plain_invalidation,
+    plain_preview,
+)
+from ..keys import user_pseudonym
 from ..monitoring import WorkerPools
 from ..text import duration, money, share, size
 from . import formats as words
@@ -32,10 +43,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     keywords: tuple[str, ...]
     is_any: bool
     tags: tuple[str, ...]
+    user: str | None
     everything: bool
 
-    @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self, namespace: str) -> dict[str, Any]:
         """The criteria as `Criteria.from_dict` reads them; without an age, which counts from when they are applied."""
         given = {
             "model": self.model,
@@ -43,6 +54,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
             "keywords": self.keywords,
             "keyword_mode": "any" if self.is_any else "all",
             "tags": self.tags,
+            "user": None if self.user is None else user_pseudonym(namespace, self.user),
             "all": self.everything,
         }
         defaults = {field.name: field.default for field in msgspec.structs.fields(Criteria)}
@@ -58,6 +70,7 @@ _SELECTING = (
         "--any-keyword/--all-keywords", "is_any", default=True, show_default=True, help="One of them, or all."
     ),
     click.option("--tag", "tags", multiple=True, help="A tag that was given with the request; repeatable."),
+    click.option("--user", help="The user whose own answers they are, as requests name them. The name is not kept."),
     click.option("--everything", is_flag=True, help="Everything in the namespace."),
 )
 
@@ -98,13 +111,13 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
         if selection.older_than == 0:
             raise click.UsageError("--older-than 0 is everything: give --everything.")
 
-    def criteria(self, selection: Selection, previewed: Previewed | None, now: float) -> Criteria:
-        """The criteria as of `now`, in Unix seconds; with an earlier preview, an age counts from that preview."""
-        fields: dict[str, Any] = selection.fields | {"namespace": self.namespace, "key": self.key}
+    def criteria(self, selection: Selection, previewed: Previewed | None, shell: Shell) -> Criteria:
+        """The criteria as of now; with an earlier preview, an age counts from that preview."""
+        namespace = shell.namespace(self.namespace)
+        fields: dict[str, Any] = selection.fields(namespace) | {"namespace": namespace, "key": self.key}
         if selection.older_than is not None:
-            cutoff = previewed.created_before if previewed is not None else now - selection.older_than
-            fields["created_before"] = cutoff
-        return Criteria(**fields)
+            fields["created_before"] = cutoff(selection.older_than, shell.shared.clock(), previewed)
+        return Criteria.from_dict(fields)
 
 
 @command(cli)
@@ -131,7 +144,7 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     options.check(selection)
     previewed = Previewed.parse(options.token) if options.token is not None else None
     invalidation = shell.shared.invalidation
-    criteria = options.criteria(selection, previewed, shell.shared.clock())
+    criteria = options.criteria(selection, previewed, shell)
     timeout = options.timeout if options.wait else None
     if options.request_id and not options.dry_run:
         known = invalidation.repeated(options.request_id, criteria)
@@ -144,7 +157,7 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
         previewed.require(preview)
     if options.dry_run:
         if shell.as_json:
-            shell.answer({"preview": _plain_preview(preview), "applied": False}, "")
+            shell.answer({"preview": plain_preview(preview), "applied": False}, "")
         return Exit.OK if preview.count else Exit.NOTHING
     if not options.yes:
         if shell.as_json or not is_terminal():
@@ -193,7 +206,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
     is_late = timeout is not None and known.finished_at is None
     if shell.as_json:
         plain: dict[str, Any] = {"applied": True, "invalidation": plain_invalidation(known)}
-        shell.answer(plain | ({"preview": _plain_preview(preview)} if preview else {}), "")
+        shell.answer(plain | ({"preview": plain_preview(preview)} if preview else {}), "")
     elif timeout is not None:
         late = f"It is in force, but its sweep has not ended within {duration(timeout)}."
         click.echo(late if is_late else _invalidation_words(known))
@@ -215,13 +228,10 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
         time.sleep(WAIT_POLL_SECONDS)
 
 
-def _plain_preview(preview: Preview) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(preview)
-    return plain | {"criteria": preview.criteria.to_dict(), "share": preview.share, "token": preview.token}
-
-
 def _preview_words(preview: Preview) -> str:
-    count = f"{preview.count:,}" if preview.exact else f"about {preview.count:,} ({preview.low:,} to {preview.high:,})"
+    count = f"{preview.about}{preview.count:,}"
+    if preview.low != preview.high:
+        count += f" ({preview.low:,} to {preview.high:,})"
     cost = money(preview.cost_usd)
     if preview.unknown_prices:
         cost += f" and {preview.unknown_prices} of unknown price"
@@ -283,7 +293,7 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
     """List the latest invalidations: who, what, when, and the result."""
     known = shell.shared.invalidation.history(limit=limit, namespace=namespace)
     if active:
-        known = [one for one in known if one.effective and one.finished_at is None]
+        known = list(filter(InvalidationFilter(active=True).matches, known))
     rows = [
         (
             one.id,
@@ -301,16 +311,6 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
         words.table(rows, header=header) if rows else "There are no invalidations.",
     )
     return Exit.OK
-
-
-def plain_invalidation(known: Invalidation) -> dict[str, Any]:
-    """An invalidation as plain JSON."""
-    plain: dict[str, Any] = msgspec.to_builtins(known)
-    return plain | {
-        "criteria": known.criteria.to_dict(),
-        "can_undo": known.can_undo,
-        "effective": known.effective,
-    }
 
 
 def _invalidation_words(known: Invalidation) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
-import msgspec
 
-from ..errors import StoreUnavailable
-from ..invalidation import Schedule, Schedules
+from ..invalidation import Schedule, Schedules, kept_schedules, plain_invalidation
 from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
-from .invalidations import Selection, applied_words, plain_invalidation, selecting
+from .invalidations import Selection, applied_words, selecting
 from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
 
 
@@ -30,10 +26,7 @@ def schedules(context: click.Context, namespace: str | None, as_json: bool) -> N
 
 
 def _kept(shell: Shell) -> Schedules:
-    kept = shell.shared.schedules
-    if kept is None:
-        raise StoreUnavailable("schedules need Redis")
-    return kept
+    return kept_schedules(shell.shared.schedules)
 
 
 @command(schedules, name="list")
@@ -56,7 +49,7 @@ def listing(shell: Shell, namespace: str | None) -> int:
     ]
     header = ("Id", "Name", "When", "Next run", "Last run", "What it did", "Who", "What")
     shell.answer(
-        [_plain(one) for one in found],
+        [one.to_dict() for one in found],
         words.table(rows, header=header) if rows else "There are no schedules.",
     )
     return Exit.OK
@@ -88,18 +81,19 @@ def add(
         raise click.UsageError("Give either --every or --daily-at.")
     if selection.everything and selection.older_than is not None:
         raise click.UsageError("--everything takes no other criteria.")
+    namespace = shell.namespace(namespace)
     added = _kept(shell).add(
-        namespace=namespace or shell.services.settings.namespace,
+        namespace=namespace,
         actor=shell.trail,
         name=name,
-        criteria=selection.fields,
+        criteria=selection.fields(namespace),
         older_than_seconds=selection.older_than,
         every_seconds=every,
         daily_at=daily_at,
         soft=soft,
         hold_seconds=hold,
     )
-    shell.answer(_plain(added), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
+    shell.answer(added.to_dict(), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
     if queue is not None and not WorkerPools(queue, clock=shell.services.clock).alive_workers():
         shell.say("No worker is alive, so schedules do not run. Start one: python -m workers")
@@ -111,7 +105,7 @@ def add(
 def pause(shell: Shell, schedule_id: str) -> int:
     """Pause a schedule."""
     paused = _kept(shell).pause(schedule_id, actor=shell.trail)
-    shell.answer(_plain(paused), f"Paused: {_what(paused)}.")
+    shell.answer(paused.to_dict(), f"Paused: {_what(paused)}.")
     return Exit.OK
 
 
@@ -120,7 +114,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 def resume(shell: Shell, schedule_id: str) -> int:
     """Resume a schedule. Runs missed meanwhile are not made up for."""
     resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
-    shell.answer(_plain(resumed), f"Resumed: {_what(resumed)}. {_next(resumed)}")
+    shell.answer(resumed.to_dict(), f"Resumed: {_what(resumed)}. {_next(resumed)}")
     return Exit.OK
 
 
@@ -140,11 +134,6 @@ def run(shell: Shell, schedule_id: str) -> int:
     done = _kept(shell).run_now(schedule_id, actor=shell.trail)
     shell.answer(plain_invalidation(done), applied_words(done))
     return Exit.OK
-
-
-def _plain(schedule: Schedule) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(schedule)
-    return plain | {"what": schedule.what, "rhythm": schedule.rhythm, "next_run_at": schedule.next_run_at}
 
 
 def _what(schedule: Schedule) -> str:

@@ -6,8 +6,9 @@ import click
 import msgspec
 
 from ..entries import Verdict
+from ..invalidation import plain_invalidation
 from ..models import ChatRequest, Controls
-from .invalidations import applied_words, plain_invalidation
+from .invalidations import applied_words
 from .shell import Exit, Shell, cli, command, namespace_option
 
 

@@ -1,7 +1,10 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
-from .edits import ANOTHER_REQUEST, Edits, Imported
+from . import reasons
+from .edits import MOST_BYTES, Edits
+from .expectation import Expectation, expect
 from .explanation import Difference, Explanation, differences, explain
+from .imports import MOST_REFUSALS, Import, Imported, Refusal
 from .listing import (
     LOOKED_THROUGH,
     LOOKING_SECONDS,
@@ -11,20 +14,23 @@ from .listing import (
     FoundEntry,
     Place,
     count_listed,
+    every_page,
     find_entries,
     find_entry,
     page_entries,
+    stored_entry,
 )
 from .nearest import Looked, Nearest, nearest_entries
 from .pins import RELEASED_SECONDS, Pins
 from .responses import forget_response
 from .seeding import SeedReport, import_seeds, read_seeds
-from .transfer import MOST_BYTES, MOST_LINES, export
+from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "ANOTHER_REQUEST", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_LINES", "PAGE_SIZE", "RELEASED_SECONDS",
-    "Difference", "Edits", "EntryFilter", "EntryPage", "Explanation", "FoundEntry", "Imported", "Looked", "Nearest",
-    "Pins", "Place", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences", "explain", "export",
-    "find_entries", "find_entry", "forget_response", "import_seeds", "nearest_entries", "page_entries", "read_seeds",
+    "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS", "Difference",
+    "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported", "Line",
+    "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences",
+    "every_page", "expect", "explain", "export", "find_entries", "find_entry", "forget_response", "import_seeds",
+    "nearest_entries", "page_entries", "read_seeds", "reasons", "stored_entry",
 ]  # fmt: skip

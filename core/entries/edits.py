@@ -8,43 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from ..access import Action, AuditTrail
-from ..bans import may_store
 from ..cache import LLMCache
-from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
-from ..keys import parse_readable_key, readable_key
-from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls, EntryHeader
-from ..stores import Clock, EntryStore, MissReason
-from ..text import without_text
+from ..errors import CacheError, InvalidInput
+from ..keys import readable_key
+from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls
+from ..stores import Clock, EntryStore
 from .expiry import keep_until, place_of, served_entry
+from .imports import Import, Imported
 from .pins import Pins
-from .transfer import Line, read_lines, written
+from .transfer import Line, written
 
-ANOTHER_REQUEST = "another-request"
-INVALIDATED = "refused-invalidated"
-MOST_REFUSALS = 200
-
-
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that was not stored. `reason` is one of NOT_STORED_REASONS, or a sentence."""
-
-    line: int
-    reason: str
-
-
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an import. `refusals` are the first of the lines that were not stored."""
-
-    lines: int
-    stored: int
-    refusals: tuple[Refusal, ...]
-
-    @property
-    def refused(self) -> int:
-        """How many lines were not stored."""
-        return self.lines - self.stored
+MOST_BYTES = 20_000_000
+"""The largest file that is imported as a whole."""
 
 
 class Edits:
@@ -115,6 +91,22 @@ class Edits:
         """
         return self._put("entry.kept", request, completion, controls, {})
 
+    def write_at(self, key: str, line: Line, namespace: str) -> Answer | str:
+        """Stores the answer of a line at a readable key. Returns the stored answer, or why it may not be stored.
+
+        Raises InvalidInput, which names the key that the line's request has, when that is another one.
+        """
+        self._trail.require(Action.EDIT_ENTRIES)
+        now = self._clock()
+        place_of(namespace, key)
+        request, completion, controls = line.request(), line.reply(now), line.controls(namespace, now)
+        prepared = self._cache.identify(request, controls)
+        if prepared.keyed is None:
+            return prepared.reason
+        if prepared.keyed.identity.key != key:
+            raise InvalidInput("key", f"this request has another one: {prepared.keyed.identity.key}")
+        return self._put("entry.written", request, completion, controls, {"key": key})
+
     def _put(
         self, action: str, request: ChatRequest, completion: Completion, controls: Controls, details: dict[str, Any]
     ) -> Answer | str:
@@ -128,76 +120,18 @@ class Edits:
             self._trail.try_record(action, at=self._clock(), namespace=namespace, details=details)
         return result
 
+    def importing(self, namespace: str) -> Import:
+        """An import into a namespace, to be fed. Raises InvalidInput for a namespace that is none."""
+        self._trail.require(Action.EDIT_ENTRIES)
+        return Import(self._cache, self._store, self._trail, namespace, self._clock)
+
     def import_lines(self, text: bytes, namespace: str) -> Imported:
         """Stores the entries in the lines of a file. Returns counts, and the reason for each line that was not stored.
 
-        Raises InvalidInput for a file that is too large.
+        Raises InvalidInput for a file that is too large to be had in memory.
         """
-        self._trail.require(Action.EDIT_ENTRIES)
-        lines = list(read_lines(text))
-        details: dict[str, Any] = {"lines": len(lines), "outcome": "begun"}
-        self._trail.record("entry.imported", at=self._clock(), namespace=namespace, details=details)
-        stored = 0
-        refusals: list[Refusal] = []
-        for number, line in lines:
-            reason = line if isinstance(line, str) else self._import(line, namespace)
-            if not reason:
-                stored += 1
-            elif len(refusals) < MOST_REFUSALS:
-                refusals.append(Refusal(line=number, reason=reason))
-        try:
-            details = {"lines": len(lines), "stored": stored, "outcome": "ended"}
-            self._trail.record("entry.imported", at=self._clock(), namespace=namespace, details=details)
-        except CacheError as error:
-            raise OutcomeUnknown(f"{stored} of {len(lines)} lines were stored, then {error}") from error
-        return Imported(lines=len(lines), stored=stored, refusals=tuple(refusals))
-
-    def _import(self, line: Line, namespace: str) -> str:
-        """Stores one line; "" or why not."""
-        try:
-            now = self._clock()
-            request, completion, controls = line.request(), line.reply(now), line.controls(namespace, now)
-            if line.key is not None and not self._is_of(line, request):
-                return ANOTHER_REQUEST
-            if line.created_at is not None and self._invalidated_since(line, request, controls, completion):
-                return INVALIDATED
-            result = self._cache.put(request, completion, controls)
-        except InvalidInput as error:
-            return str(error)
-        except StoreUnavailable as error:
-            return MissReason.of(error)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            return f"cannot be stored: {without_text(error)}"
-        return result if isinstance(result, str) else ""
-
-    def _is_of(self, line: Line, request: ChatRequest) -> bool:
-        """Whether the request is the one that an exported entry answered, to the last parameter."""
-        keyed = self._cache.identify(request, Controls(namespace=line.namespace, user=line.user)).keyed
-        exported = parse_readable_key(line.key or "")
-        return keyed is not None and exported is not None and keyed.identity.exact == exported[1]
-
-    def _invalidated_since(self, line: Line, request: ChatRequest, controls: Controls, completion: Completion) -> bool:
-        """Whether an invalidation that came after the answer was generated would hide it here."""
-        keyed = self._cache.identify(request, controls).keyed
-        if keyed is None or line.created_at is None:
-            return False  # `put` refuses it with the reason
-        _, record = self._store.read(keyed.slot, [])
-        if record is None:
-            return False
-        header = EntryHeader(
-            digest=keyed.identity.exact,
-            scope=keyed.identity.scope,
-            namespace=keyed.identity.namespace,
-            model=request.model,
-            incarnation=record.incarnation,
-            sequence=_sequence_at(line.created_at),
-            created_at=line.created_at,
-            fresh_until=line.fresh_until or line.created_at,
-        )
-        entry = CacheEntry(header=header, prompt=keyed.identity.prompt, tags=line.tags, body=completion.body)
-        return not may_store(entry, record)
-
-
-def _sequence_at(at: float) -> int:
-    """Where in a record's history a moment lies: the sequences of invalidations are microseconds, or a little more."""
-    return max(1, int(at * 1e6))
+        if len(text) > MOST_BYTES:
+            raise InvalidInput("file", f"give at most {MOST_BYTES // 1_000_000} MB at once")
+        with self.importing(namespace) as importing:
+            importing.feed(text)
+            return importing.end()

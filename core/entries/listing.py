@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
+from typing import Any
 
 import msgspec
 
-from ..bans import InvalidationRecord, Visibility, visibility
-from ..errors import DecodeError
+from ..bans import Criteria, InvalidationRecord, Visibility, visibility
+from ..errors import DecodeError, NotFound
 from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
@@ -92,6 +93,29 @@ class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is past its freshness or marked stale."""
         return self.state is Visibility.STALE or now >= self.entry.header.fresh_until
 
+    def to_dict(self, now: float) -> dict[str, Any]:
+        """Plain JSON, with the question and without the answer. `now` is Unix seconds."""
+        header = self.entry.header
+        return {
+            "key": self.key,
+            "namespace": header.namespace,
+            "model": header.model,
+            "prompt": self.entry.prompt,
+            "state": "expired" if now >= header.fresh_until else self.state.value,
+            "created_at": header.created_at,
+            "age_seconds": round(now - header.created_at, 1),
+            "fresh_seconds": round(header.fresh_until - now, 1),
+            "ttl_class": self.entry.ttl_class,
+            "tags": list(self.entry.tags),
+            "bytes": self.bytes,
+            "cost_usd": header.cost_usd,
+            "tokens": header.input_tokens + header.output_tokens,
+            "hits": None if self.hits is None else self.hits.total,
+            "last_hit_at": None if self.hits is None else self.hits.last_at,
+            "pinned": self.pinned,
+            "alias_of": None if header.target is None else f"{self.key.partition('-')[0]}-{header.target.hex()}",
+        }
+
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page, newest first. `scanned` index rows were looked at for it; the rest of the list begins after `last`.
@@ -150,6 +174,25 @@ def page_entries(
     return EntryPage(entries=tuple(found), scanned=scanned, last=last)
 
 
+def every_page(
+    store: EntryIndex,
+    slots: Sequence[Slot],
+    where: EntryFilter,
+    *,
+    hits: HitCounts | None = None,
+    pins: Pins | None = None,
+    size: int = _BATCH,
+) -> Iterator[tuple[FoundEntry, ...]]:
+    """All entries that match, page by page, each read when it is wanted: for exports. Raises StoreUnavailable."""
+    after: Place | None = None
+    while True:
+        page = page_entries(store, slots, where, hits=hits, pins=pins, after=after, size=size)
+        yield page.entries
+        after = page.last
+        if after is None:
+            return
+
+
 def _counts(hits: HitCounts | None, places: Sequence[tuple[Slot, bytes]]) -> list[Hits | None]:
     """The hits at these places: a round trip for each bucket."""
     if hits is None:
@@ -186,6 +229,17 @@ def find_entry(
         return None
     [count] = _counts(hits, [(slot, parsed[1])])
     return msgspec.structs.replace(one, hits=count, pinned=pins is not None and pins.is_pinned(namespace, one.key))
+
+
+def stored_entry(
+    store: EntryIndex, namespace: str, key: str, *, hits: HitCounts | None = None, pins: Pins | None = None
+) -> FoundEntry:
+    """As `find_entry`. Raises InvalidInput for what is no key, NotFound when nothing is stored at it."""
+    Criteria(namespace=namespace, key=key)
+    found = find_entry(store, namespace, key, hits=hits, pins=pins)
+    if found is None:
+        raise NotFound(f"no answer is stored at this key in the namespace {namespace}")
+    return found
 
 
 def find_entries(store: EntryIndex, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:

@@ -1,4 +1,4 @@
-"""Transfer: entries as JSON Lines, and requests with their answers read from such lines. Pure.
+"""Transfer: entries as JSON Lines, and requests with their answers read from such lines as they come. Pure.
 
 An entry keeps the last message of its request and a digest of all the rest, so a line can describe only part of what
 was asked. Such a line is marked, and is not imported before it has been completed.
@@ -16,8 +16,8 @@ from ..models import ChatRequest, Completion, Controls, Default, ttl
 from ..text import to_json_lines
 from .listing import FoundEntry
 
-MOST_LINES = 10_000
-MOST_BYTES = 20_000_000
+LONGEST_LINE = 4_000_000
+"""Bytes of a line; a longer one is not read."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -116,18 +116,42 @@ def export(found: Iterable[FoundEntry]) -> str:
     return to_json_lines(as_line(one) for one in found if one.entry.header.target is None)
 
 
-def read_lines(text: bytes) -> Iterator[tuple[int, Line | str]]:
-    """The lines of a file with their numbers from 1; in place of one that cannot be read, why.
+def read_line(line: bytes) -> Line | str:
+    """The request and its answer in a line, or why it cannot be read."""
+    try:
+        return _decode(line.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, CacheError) as error:
+        return f"not such a line: {error}"
 
-    Raises InvalidInput for a file that is larger than anyone should put in at once.
-    """
-    if len(text) > MOST_BYTES:
-        raise InvalidInput("file", f"give at most {MOST_BYTES // 1_000_000} MB at once")
-    lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
-    if len(lines) > MOST_LINES:
-        raise InvalidInput("file", f"give at most {MOST_LINES:,} lines at once")
-    for number, line in lines:
-        try:
-            yield number, _decode(line.removeprefix(b"\xef\xbb\xbf"))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, CacheError) as error:
-            yield number, f"not such a line: {error}"
+
+class LineReader:
+    """Cuts what comes in pieces into lines, numbered from 1; empty ones are left out, and not one too long is kept."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._begun = bytearray()
+        self._is_too_long = False
+
+    def feed(self, piece: bytes) -> Iterator[tuple[int, Line | str]]:
+        """The lines that end in a piece, with their numbers; in place of one that cannot be read, why."""
+        *ends, begun = piece.split(b"\n")
+        for end in ends:
+            self._add(end)
+            yield from self.end()
+        self._add(begun)
+
+    def end(self) -> Iterator[tuple[int, Line | str]]:
+        """The last line, if it has no line end."""
+        line, is_too_long = bytes(self._begun), self._is_too_long
+        self._number += 1
+        self._begun, self._is_too_long = bytearray(), False
+        if is_too_long:
+            yield self._number, f"it is longer than {LONGEST_LINE:,} bytes"
+        elif line.strip():
+            yield self._number, read_line(line)
+
+    def _add(self, part: bytes) -> None:
+        if len(self._begun) + len(part) > LONGEST_LINE:
+            self._begun, self._is_too_long = bytearray(), True
+        elif not self._is_too_long:
+            self._begun += part

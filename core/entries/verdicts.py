@@ -7,13 +7,13 @@ import msgspec
 from ..access import Acting, Action
 from ..bans import Criteria
 from ..cache import LLMCache
-from ..errors import CacheError, InvalidInput, NotFound
+from ..errors import CacheError, InvalidInput
 from ..invalidation import CacheInvalidator, Invalidation
 from ..models import NO_CONTROLS, ChatRequest, Controls
 from ..semantic.quality import Evidence, pair_id
 from ..stores import Store
 from .explanation import differences_from_entry, explain
-from .listing import FoundEntry, find_entry
+from .listing import FoundEntry, stored_entry
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +90,4 @@ class Verdicts:
 
     def stored(self, namespace: str, key: str) -> FoundEntry:
         """The entry at a readable key. Raises InvalidInput for what is no key, NotFound when nothing is stored."""
-        Criteria(namespace=namespace, key=key)
-        stored = find_entry(self._store, namespace, key)
-        if stored is None:
-            raise NotFound(f"no answer is stored at this key in the namespace {namespace}")
-        return stored
+        return stored_entry(self._store, namespace, key)

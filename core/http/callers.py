@@ -10,15 +10,16 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from typing import Final
 
 import msgspec
 from cachetools import LRUCache, TTLCache
 
+from ..access import OperationKeys
 from ..errors import InvalidInput
+from ..inbound import without_longer_ttl
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
-from ..models import AtMost, Controls, For
+from ..models import Controls
 from ..settings import Settings
 
 CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
@@ -46,7 +47,7 @@ class Callers:
         self._keys = [_digest(key.get_secret_value()) for key in settings.gateway_keys]
         key = settings.openai_api_key
         self._provider_key = key.get_secret_value() if key is not None else None
-        self._operation_keys = [_digest(key.get_secret_value()) for key in settings.operation_keys]
+        self._operation_keys = OperationKeys(settings.operation_keys)
         self._longer_ttl = settings.gateway_longer_ttl
         self._parts: LRUCache[str, TTLCache[str, None]] = LRUCache(MOST_CALLERS)
 
@@ -67,10 +68,12 @@ class Callers:
         return Caller(namespace=f"key-{digest[:24]}")
 
     def may_operate(self, headers: Mapping[str, str]) -> bool:
-        """Whether the caller may see what concerns all callers: it has an operator's key, or no keys are needed."""
+        """Whether the caller may see what concerns all callers: it has an operator's key for all namespaces, or no keys
+        are needed."""
         if not self._keys and not self._operation_keys:
             return True
-        return any(_is_one_of(self._operation_keys, _token(value)) for _, value in self._given(headers))
+        found = [self._operation_keys.find(_token(value)) for _, value in self._given(headers)]
+        return any(key is not None and not key.namespaces for key in found)
 
     def own_controls(self, controls: Controls, caller: Caller) -> Controls:
         """The controls with the namespace that the caller may use; none, which is a bypass, when it names too many.
@@ -108,8 +111,8 @@ def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Con
     Unless `longer_ttl`, a TTL is the most that the caller wants: what others are served is not kept longer for it.
     Raises InvalidInput for a name that does not fit in.
     """
-    if isinstance(controls.ttl, For) and not longer_ttl:
-        controls = msgspec.structs.replace(controls, ttl=AtMost(controls.ttl.seconds))
+    if not longer_ttl:
+        controls = without_longer_ttl(controls)
     if caller.namespace is None:
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:
@@ -118,14 +121,6 @@ def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Con
         raise InvalidInput("X-Encore-Namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
     part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"
     return msgspec.structs.replace(controls, namespace=part)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the address is reachable from this machine only."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_one_of(keys: Sequence[bytes], token: str) -> bool:

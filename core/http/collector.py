@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..errors import IncompleteStream, UnclearStream
+from ..inbound import Inbound, decode_json
 from ..wire import DONE, Assembly, Event, ResponseAssembly, is_quickly_read
-from .inbound import Inbound, decode_json
 
 MOST_COLLECTED_BYTES: Final = 16_000_000
 MOST_WHOLE_BYTES: Final = 4_000_000

@@ -17,9 +17,9 @@ import msgspec
 
 from ..cache import Asking, Effect, Hedge, Hit, LLMCache, Run, drive_async, race, race_async, settle, settle_async
 from ..concurrency import in_thread
+from ..inbound import AT_ONCE_BYTES, Inbound
 from ..models import Answer
 from .exchange import Exchange, PlainStreams
-from .inbound import AT_ONCE_BYTES, Inbound
 from .reply import Headers, Reply, from_error, from_hit, is_unpacked, of_the_answer
 
 Send = Callable[[bytes], httpx2.Response]

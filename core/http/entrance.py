@@ -7,14 +7,14 @@ gateway's own, alike on hits and misses; what the provider says about origins ne
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..operations import BELOW_A_PATH, PATH
 from ..settings import Settings
-from .callers import is_loopback
+from ..text import host_name, is_address, is_loopback
 from .connection import Connection, Refused
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -33,7 +33,8 @@ _LOOKED_AT: Final = frozenset(
 )
 _USUAL: Final = frozenset({b"host", b"connection", b"x-forwarded-proto"})
 MOST_KNOWN_HOSTS: Final = 100
-_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/?#@\[\]\\]+)(?::[0-9]*)?")
+OPERATIONS: Final = PATH.partition("/v1")[0] + "/"
+"""What paths of the operations API begin with, of whatever version."""
 _HEADER_NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~, -]{1,4000}", re.ASCII)
 # The names that matter, for browsers that do not take the asterisk, and then all.
 _EXPOSED: Final = b"cache-status, age, x-encore-key, x-encore-similarity, x-request-id, retry-after, *"
@@ -42,10 +43,14 @@ Headers = dict[bytes, bytes]
 
 
 class Entrance:
-    """Lets a request in to `app`, or answers it. `instance` is the name of this installation in `Via`."""
+    """Lets a request in to `app`, or answers it. `instance` is the name of this installation in `Via`.
 
-    def __init__(self, app: ASGIApp, settings: Settings, instance: str) -> None:
+    What begins with the path of the operations API goes to `operations`, which has a check of its own.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, instance: str, operations: ASGIApp | None = None) -> None:
         self._app = app
+        self._operations = operations
         self._needs_keys = bool(settings.gateway_keys)
         self._hosts = settings.gateway_hosts
         self._origins = settings.gateway_origins
@@ -58,6 +63,13 @@ class Entrance:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        below = bool(self._root) and scope["raw_path"].startswith(self._root + b"/")
+        if below:
+            scope["raw_path"] = scope["raw_path"][len(self._root) :]
+            scope["path"] = scope["path"][len(self._root) :]
+        if self._operations is not None and scope["path"].startswith(OPERATIONS):
+            await self._operations({**scope, BELOW_A_PATH: below}, receive, send)
+            return
         headers: Headers = {}
         for name, value in scope["headers"]:
             if name in _LOOKED_AT:
@@ -68,9 +80,6 @@ class Entrance:
                 return
             if len(self._known_hosts) < MOST_KNOWN_HOSTS:
                 self._known_hosts.add(headers.get(b"host", b""))
-        if self._root and scope["raw_path"].startswith(self._root + b"/"):
-            scope["raw_path"] = scope["raw_path"][len(self._root) :]
-            scope["path"] = scope["path"][len(self._root) :]
         allowed = self._cors(headers)
         if scope["method"] == "OPTIONS":
             await send({"type": "http.response.start", "status": 204, "headers": allowed + self._preflight(headers)})
@@ -122,17 +131,14 @@ class Entrance:
         """Whether a gateway without keys may be called so: a page can make a name lead here, but no address."""
         if self._needs_keys or not host:
             return True
-        match = _HOST.fullmatch(host)
-        if match is None:
-            return False
-        name = match[1].strip("[]").rstrip(".").lower()
-        return is_loopback(name) or _is_address(name) or name in self._hosts
+        name = host_name(host)
+        return name is not None and (is_loopback(name) or is_address(name) or name in self._hosts)
 
     def _may_ask(self, origin: str, scheme: str, host: str) -> bool:
         if origin in self._origins:
             return True
         try:
-            page, own = urlsplit(origin), urlsplit(f"{scheme}://{host}" if _HOST.fullmatch(host) else "")
+            page, own = urlsplit(origin), urlsplit(f"{scheme}://{host}" if host_name(host) else "")
             default = {"http": 80, "https": 443}.get(scheme)
             is_own = (page.scheme, page.hostname, page.port or default) == (scheme, own.hostname, own.port or default)
         except ValueError:
@@ -163,14 +169,6 @@ class Entrance:
         if headers.get(b"access-control-request-private-network") == b"true":
             allowed.append((b"access-control-allow-private-network", b"true"))
         return allowed
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _with(headers: list[tuple[bytes, bytes]], send: Send) -> Send:

@@ -26,11 +26,11 @@ from openai import (
 
 from ..cache import Asking, Hit
 from ..errors import IncompleteStream, UnclearStream
+from ..inbound import Inbound, repeats_names
 from ..models import ChatRequest, Completion
 from ..policy import UNCLEAR
 from ..wire import Event, EventReader, encode_event, without_usage
 from .collector import Collector, read_whole
-from .inbound import Inbound, repeats_names
 from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 AT_ONCE_BYTES: Final = 10_000

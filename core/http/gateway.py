@@ -1,7 +1,7 @@
 """The OpenAI-compatible gateway: the cache for clients in any language, with only their base URL changed.
 
 `/v1/*` is the provider's API: requests for answers go through the cache, everything else passes through. The rest is
-for operators: `/metrics`, `/healthz`, `/readyz`.
+for operators: `/metrics`, `/healthz`, `/readyz`, and the operations API unless it has a port of its own.
 """
 
 from __future__ import annotations
@@ -28,24 +28,16 @@ from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..entries import forget_response
 from ..errors import CacheError, InvalidInput, StoreUnavailable
-from ..monitoring import HeaderBoard, RecentHealth, prometheus
-from ..settings import Settings
-from .addresses import ProviderAddress
-from .callers import CREDENTIALS, Caller, Callers, own_controls
-from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
-from .controls import controls_from_headers
-from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
-from .entrance import VIA_PREFIX, Entrance
-from .exchange import PlainStreams
-from .headers import divided
-from .inbound import (
+from ..inbound import (
     AT_ONCE_BYTES,
     DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
     Inbound,
     Target,
+    controls_from_headers,
     deleted_response,
+    divided,
     is_below,
     is_deeper,
     is_small,
@@ -53,6 +45,15 @@ from .inbound import (
     target_of,
     unread,
 )
+from ..monitoring import HeaderBoard, RecentHealth, prometheus
+from ..operations import Operations
+from ..settings import Settings
+from .addresses import ProviderAddress
+from .callers import CREDENTIALS, Caller, Callers, own_controls
+from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
+from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
+from .entrance import VIA_PREFIX, Entrance
+from .exchange import PlainStreams
 from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, named_by, passed_on
 from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
 
@@ -71,6 +72,7 @@ _KEPT_FROM_PROVIDER: Final = HOP_HEADERS | {*CREDENTIALS, "accept-encoding", "co
 def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starlette:
     """The application. It closes `client` (the way to the provider), not the services, when it ends."""
     upstream = client or upstream_client(services.settings, services.provider)
+    operations = Operations(services) if services.settings.operations_port is None else None
     gateway = Gateway(services, upstream)
 
     @asynccontextmanager
@@ -88,7 +90,7 @@ def build(services: Services, client: httpx2.AsyncClient | None = None) -> Starl
             Route("/readyz", gateway.readiness),
         ],
         lifespan=lifespan,
-        middleware=[Middleware(Entrance, settings=services.settings, instance=gateway.instance)],
+        middleware=[Middleware(Entrance, settings=services.settings, instance=gateway.instance, operations=operations)],
         exception_handlers={404: _not_found, 405: _not_found},
     )
     app.router.redirect_slashes = False
@@ -346,7 +348,9 @@ class Gateway:
     def metrics(self, request: Request) -> Response:
         """`GET /metrics`: the metrics in Prometheus' text format."""
         if not self._callers.may_operate(request.headers):
-            message = "metrics show the figures of all callers: they need one of ENCORE_OPERATION_KEYS"
+            message = (
+                "metrics show the figures of all callers: they need one of ENCORE_OPERATION_KEYS for all namespaces"
+            )
             is_known = self._callers.identify(request.headers) is not None
             return _response((Refused(403, message, "no_operator") if is_known else _unknown_caller()).reply)
         return Response(prometheus.render(self._collector), media_type=prometheus.CONTENT_TYPE)

@@ -11,10 +11,10 @@ from openai import APIStatusError
 
 from ..cache import Hit
 from ..errors import CacheError, InvalidInput, NotCached
+from ..inbound import Inbound, encode_json
 from ..models import Outcome, OutcomeKind
 from ..stores import MissReason
 from ..wire import DONE, encode_event
-from .inbound import Inbound, encode_json
 
 Headers = list[tuple[str, str]]
 

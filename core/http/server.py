@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from ..bootstrap import bootstrap
+from ..bootstrap import Services, bootstrap
 from ..errors import InvalidSettings
+from ..operations import Operations
 from ..settings import Settings
-from .callers import is_loopback
+from ..text import is_loopback
 from .gateway import build
 from .protocol import BoundedProtocol
 
+LOOPBACK: Final = "127.0.0.1"
 STREAMS_END_SECONDS: Final = 10
 """Seconds for which streams may go on after the signal to stop."""
 IDLE_SECONDS: Final = 75
@@ -26,7 +31,21 @@ IDLE_SECONDS: Final = 75
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, for which being stopped by a signal is a success."""
+    """Uvicorn's server, for which being stopped by a signal is a success. `beside` it others run in the same loop."""
+
+    def __init__(self, config: uvicorn.Config, *beside: uvicorn.Server) -> None:
+        super().__init__(config)
+        self._beside = beside
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until a signal, and so do the others."""
+        await asyncio.gather(super().serve(sockets), *(server.serve() for server in self._beside))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stops all of them."""
+        super().handle_exit(sig, frame)
+        for server in self._beside:
+            server.handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,6 +57,15 @@ class Server(uvicorn.Server):
             signal.signal(number, handler)
 
 
+class Beside(uvicorn.Server):
+    """A server beside another one, which hears the signals for both."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listens to none."""
+        yield
+
+
 def serve(settings: Settings) -> None:
     """Runs the gateway until a signal stops it. Raises InvalidSettings for one that would be open to anyone."""
     check(settings)
@@ -45,15 +73,26 @@ def serve(settings: Settings) -> None:
     # The workers ask with the configured key: they cannot ask on behalf of callers who bring their own.
     asks_alike = settings.uses_demo_model or settings.openai_api_key is not None
     with bootstrap(settings, refreshes=asks_alike) as services:
-        Server(
-            server_config(
-                build(services),
-                settings,
-                host=settings.gateway_host,
-                port=settings.gateway_port,
-                timeout_graceful_shutdown=STREAMS_END_SECONDS,
-            )
-        ).run()
+        gateway = server_config(
+            build(services),
+            settings,
+            host=settings.gateway_host,
+            port=settings.gateway_port,
+            timeout_graceful_shutdown=STREAMS_END_SECONDS,
+        )
+        Server(gateway, *operations_server(services)).run()
+
+
+def operations_server(services: Services) -> Iterator[uvicorn.Server]:
+    """The server of the operations API, if it has a port of its own.
+
+    It listens where the gateway does; without keys, which others than this machine need, on this machine only.
+    """
+    settings = services.settings
+    if settings.operations_port is not None:
+        host = settings.gateway_host if settings.operation_keys else LOOPBACK
+        options = {"host": host, "port": settings.operations_port, "timeout_graceful_shutdown": STREAMS_END_SECONDS}
+        yield Beside(server_config(Operations(services), settings, **options, lifespan="off"))
 
 
 def server_config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Config:
@@ -66,9 +105,8 @@ def server_config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.C
         log_config=None,
         server_header=False,
         ws="none",
-        lifespan="on",
         timeout_keep_alive=IDLE_SECONDS,
-        **options,
+        **{"lifespan": "on", **options},
     )
 
 

@@ -20,11 +20,10 @@ from ..cache import LLMCache
 from ..concurrency import in_thread
 from ..entries import forget_response
 from ..errors import CacheError, InvalidInput
+from ..inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, controls_from_headers, deleted_response, read, target_of
 from ..providers import http_library
-from .controls import controls_from_headers
 from .driver import AsyncAnswering, AsyncPieces, Pieces, answer
 from .exchange import PlainStreams
-from .inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, deleted_response, read, target_of
 from .reply import CODINGS, Headers, Reply, as_bytes, from_error
 
 logger = logging.getLogger("encore.http")

@@ -12,11 +12,11 @@ import httpx2
 from openai import APIStatusError, APITimeoutError
 
 from ..errors import InvalidInput, ProviderUnavailable
+from ..inbound import decode_json, deployment_of, encode_json, is_below, target_of
 from ..models import ChatRequest
 from ..providers import CONNECT_SECONDS, OPENAI_URL, PATIENCE_SECONDS, Provider
 from ..settings import Settings
 from ..wire import DONE, encode_event
-from .inbound import decode_json, deployment_of, encode_json, is_below, target_of
 from .reply import CODINGS, EVENT_STREAM, Reply, as_bytes, error_reply, of_the_answer
 
 MOST_CONNECTIONS: Final = 1000

@@ -1,29 +1,18 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
+from .filter import InvalidationFilter
 from .history import HistoryPage, Invalidation, InvalidationState
 from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
-from .preview import WORD, Preview, Previewed, PreviewRow
+from .plain import plain_invalidation, plain_preview
+from .preview import WORD, Preview, Previewed, PreviewRow, cutoff
 from .rights import ending_hold, invalidating, scheduling
-from .schedules import LONGEST_NAME, Schedule, Schedules
+from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
 
 __all__ = [
-    "IDLE_SECONDS",
-    "LONGEST_NAME",
-    "WORD",
-    "CacheInvalidator",
-    "HistoryPage",
-    "IdleNamespaces",
-    "Invalidation",
-    "InvalidationState",
-    "Preview",
-    "PreviewRow",
-    "Previewed",
-    "Schedule",
-    "Schedules",
-    "SweepProgress",
-    "ending_hold",
-    "invalidating",
+    "IDLE_SECONDS", "LONGEST_NAME", "WORD", "CacheInvalidator", "HistoryPage", "IdleNamespaces", "Invalidation",
+    "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed", "Schedule", "Schedules",
+    "SweepProgress", "cutoff", "ending_hold", "invalidating", "kept_schedules", "plain_invalidation", "plain_preview",
     "scheduling",
-]
+]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -390,11 +390,13 @@ class CacheInvalidator:
         record_sweep(trail, step, progress.invalidations, progress, at=self._clock())
         return progress
 
-    # The short forms
-
     def invalidate_by_model(self, model: str, *, actor: Acting = "api") -> Invalidation:
         """Hides all answers of a model, by its exact name. Raises what `invalidate` raises."""
         return self.invalidate(Criteria(model=model), actor=actor)
+
+    def invalidate_by_user(self, user: str, *, actor: Acting = "api") -> Invalidation:
+        """Hides all answers that are a user's own, by the name that requests give. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria.from_names(self._namespace, user=user), actor=actor)
 
     def invalidate_by_age(self, older_than_seconds: float, *, actor: Acting = "api") -> Invalidation:
         """Hides all entries older than this many seconds. Raises what `invalidate` raises."""
@@ -404,9 +406,8 @@ class CacheInvalidator:
         self, keywords: Sequence[str], *, match_all: bool = False, actor: Acting = "api"
     ) -> Invalidation:
         """Hides entries whose prompts contain any (or all) of these keywords. Raises what `invalidate` raises."""
-        return self.invalidate(
-            Criteria(keywords=tuple(keywords), keyword_mode="all" if match_all else "any"), actor=actor
-        )
+        mode: Literal["any", "all"] = "all" if match_all else "any"
+        return self.invalidate(Criteria(keywords=tuple(keywords), keyword_mode=mode), actor=actor)
 
     def invalidate_by_pattern(self, pattern: str, *, actor: Acting = "api") -> Invalidation:
         """Hides entries whose prompt or key matches a glob. Raises what `invalidate` raises."""
@@ -458,7 +459,7 @@ def _record(
 
 
 def _kind(criteria: Criteria) -> str:
-    for kind in ("all", "key", "model", "pattern", "keywords", "tags", "created_before"):
+    for kind in ("all", "key", "user", "model", "pattern", "keywords", "tags", "created_before"):
         if getattr(criteria, kind):
             return "age" if kind == "created_before" else kind
     return "none"

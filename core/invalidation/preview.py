@@ -48,15 +48,17 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     `count` is exact, or (with `exact` False) an estimate with its 95% interval `low`..`high` from `scanned` entries of
     `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
-    expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
+    expired within the last hour, and what has a tag is found by the tag's index: that may have lost some, so the count
+    is of those `at_least`. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often the matching entries were served in the last day, None where hits are not counted.
-    `sequence` is the record's: `token` binds the criteria, the count and it.
+    `token` binds the criteria and the count.
     """
 
     criteria: Criteria
     namespace: str
     count: int
     exact: bool
+    at_least: bool = False
     low: int
     high: int
     total: int
@@ -70,8 +72,12 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     newest_at: float | None
     hits_last_day: int | None = None
     rows: tuple[PreviewRow, ...]
-    sequence: int
     at: float
+
+    @property
+    def about(self) -> str:
+        """What stands before the count: nothing, `about ` or `at least `."""
+        return "" if self.exact else "at least " if self.at_least else "about "
 
     @property
     def share(self) -> float:
@@ -95,24 +101,20 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
             Previewed(
                 what=_what(self.namespace, self.criteria),
                 count=self.count,
-                sequence=self.sequence,
                 created_before=self.criteria.created_before,
             )
         )
 
 
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of an earlier preview's token: digest of the criteria without the age, count, and sequence."""
+    """The content of a preview's token: digest of the criteria without the age, the count, the age's cut-off."""
 
     what: str
     count: int
-    sequence: int
     created_before: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.what}-{self.count}-{self.sequence}" + (
-            f"-{self.created_before!r}" if self.created_before is not None else ""
-        )
+        return f"{self.what}-{self.count}" + (f"-{self.created_before!r}" if self.created_before is not None else "")
 
     @classmethod
     def parse(cls, token: str) -> Previewed:
@@ -123,20 +125,14 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             what=found[1],
             count=int(found[2]),
-            sequence=int(found[3]),
-            created_before=float(found[4]) if found[4] else None,
+            created_before=float(found[3]) if found[3] else None,
         )
 
     def drift(self, now: Preview) -> str:
         """What has changed since, in one phrase; empty when nothing has. Raises InvalidInput for another preview's."""
         if self.what != _what(now.namespace, now.criteria):
             raise InvalidInput("preview", "is the token of other criteria or of another namespace")
-        changes = []
-        if now.count != self.count:
-            changes.append(f"{self.count:,} entries matched then, {now.count:,} do now")
-        if now.sequence != self.sequence:
-            changes.append("other invalidations came in between")
-        return ", ".join(changes)
+        return "" if now.count == self.count else f"{self.count:,} entries matched then, {now.count:,} do now"
 
     def require(self, now: Preview) -> None:
         """Raises InvalidationRefused when something has changed since, InvalidInput for another preview's token."""
@@ -144,7 +140,12 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidationRefused(f"not applied, since it has changed since the preview: {drift}")
 
 
-_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})-(\d{1,20})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
+def cutoff(older_than_seconds: float, now: float, previewed: Previewed | None) -> float | None:
+    """The `created_before` of an age: as of now, in Unix seconds; with an earlier preview, as of that preview."""
+    return previewed.created_before if previewed is not None else now - older_than_seconds
+
+
+_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
 
 
 def _what(namespace: str, criteria: Criteria) -> str:
@@ -166,11 +167,14 @@ def make_preview(
     listed = sum(sum(store.models(slot).values()) for slot, _ in records)
     tally = _Tally(criteria, now)
     count = None
+    at_least = False
     if criteria.key is not None:
         exact = True
         for slot, record in records:
             tally.read(slot, record, iter([_one(store, slot, criteria.key)]))
-    elif listed <= exact_limit or criteria.needs_text:
+    elif listed > exact_limit and (tagged := _tagged(store, records, criteria, now, exact_limit)) is not None:
+        tally, exact, at_least = tagged, False, True
+    elif listed <= exact_limit or not criteria.is_listed:
         exact = all(tally.read(slot, record, store.walk(slot, whole=True), exact_limit) for slot, record in records)
     else:
         # A header shows whether it matches, so the index has their number: only their cost is estimated.
@@ -188,9 +192,24 @@ def make_preview(
         hits=None if hits is None else sum(tally.hits(hits)),
         count=count,
         exact=exact,
+        at_least=at_least,
         total=total,
-        sequence=max((record.sequence for _, record in records), default=0),
     )
+
+
+def _tagged(
+    store: EntryIndex,
+    records: Sequence[tuple[Slot, InvalidationRecord]],
+    criteria: Criteria,
+    now: float,
+    limit: int,
+) -> _Tally | None:
+    """What the indexes of the criteria's tags list; None without tags, or when it is too much to read."""
+    tally = _Tally(criteria, now)
+    is_read = criteria.tags and all(
+        tally.read(slot, record, store.walk_tags(slot, criteria.tags, whole=True), limit) for slot, record in records
+    )
+    return tally if is_read else None
 
 
 def _one(store: EntryIndex, slot: Slot, key: str) -> list[Row]:
@@ -269,13 +288,13 @@ class _Tally:
             )
 
     def preview(
-        self, *, namespace: str, count: int | None, exact: bool, total: int, sequence: int, hits: int | None
+        self, *, namespace: str, count: int | None, exact: bool, at_least: bool, total: int, hits: int | None
     ) -> Preview:
         """The result; `count` is given where it was not found by reading."""
         if count is not None:
             factor = count / self.count if self.count else 0.0
             low, high = (count, count) if exact else (min(count, self.count), count)
-        elif exact or not self.scanned:
+        elif exact or at_least or not self.scanned:
             count, factor = self.count, 1.0
             low = high = count
         else:
@@ -287,6 +306,7 @@ class _Tally:
             namespace=namespace,
             count=count,
             exact=exact,
+            at_least=at_least,
             low=low,
             high=high,
             total=total,
@@ -300,7 +320,6 @@ class _Tally:
             newest_at=self._newest_at if factor == 1.0 else None,
             hits_last_day=None if hits is None else round(hits * factor),
             rows=tuple(self._rows),
-            sequence=sequence,
             at=self._now,
         )
 

@@ -17,7 +17,7 @@ import redis
 
 from ..access import Acting, Action, Actor, AuditTrail, Role
 from ..bans import Criteria
-from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput
+from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import names
 from ..stores.redis import lock, shared_hash
 from ..text import exact_duration, printable
@@ -105,6 +105,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         if self.older_than_seconds is not None:
             words.append(f"older than {exact_duration(self.older_than_seconds)}")
         return ", ".join(words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, with what it selects and when it runs in words."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain | {"what": self.what, "rhythm": self.rhythm, "next_run_at": self.next_run_at}
 
 
 class Schedules:
@@ -310,6 +315,13 @@ class Schedules:
                 "mode": "soft" if schedule.soft else "hard",
             },
         )
+
+
+def kept_schedules(schedules: Schedules | None) -> Schedules:
+    """The schedules. Raises StoreUnavailable where there are none for want of a Redis."""
+    if schedules is None:
+        raise StoreUnavailable("there is no Redis, so there are no schedules")
+    return schedules
 
 
 def _runner(schedule: Schedule) -> Actor:

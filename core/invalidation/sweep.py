@@ -1,8 +1,9 @@
 """Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
 
-What the index of models lists goes first and fast. Then one pass over a bucket serves all its due bans: it leaves out
-no value that one of them may select. It may be stopped between batches, die anywhere and run twice, at once even:
-entries are deleted only if they are still what was looked at, and a ban retires only after a complete pass.
+What the indexes of models and tags list goes first and fast. Then one pass over a bucket serves all its due bans,
+however many there are: it leaves out no value that one of them may select. It may be stopped between batches, die
+anywhere and run twice, at once even: entries are deleted only if they are still what was looked at, and a ban retires
+only after a complete pass.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ BATCH = 1000
 """Names that the server looks at in one step."""
 GENTLE_BATCH = 150
 """The same where others are to notice little: well under a millisecond."""
+MOST_KEYS = 16
+"""Keys whose aliases a pass looks for by their targets; of more, it looks at all aliases."""
+MOST_FILTERS = 64
+"""Different things that a pass looks for at once; for more, it leaves nothing out."""
 
 
 class SweepProgress(msgspec.Struct, kw_only=True):
@@ -96,7 +101,12 @@ class Sweep:
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
-        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
+        is_done = (
+            self._listed(slot, record, swept, models, progress)
+            and self._named(slot, record, swept, progress)
+            and self._pass(slot, record, swept, progress)
+        )
+        if not is_done:
             return False
         self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
         return True
@@ -136,11 +146,44 @@ class Sweep:
         if self._rest:
             self._pause((time.monotonic() - began) * self._rest)
 
+    def _named(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+        """Deletes what the indexes of tags list, and what keys name; False as `_pass`."""
+        by_tag = [ban for ban in swept if ban.criteria.tags and not ban.criteria.needs_text]
+        by_key = [ban for ban in swept if ban.criteria.key is not None]
+        tags = dict.fromkeys(tag for ban in by_tag for tag in ban.criteria.tags)
+        keys = dict.fromkeys(digest for ban in by_key if (digest := ban.criteria.digest) is not None)
+        tagged = map(ScanPage, self._store.walk_tags(slot, list(tags), batch=self._batch))
+        keyed = map(ScanPage, self._at(slot, list(keys)))
+        return self._go_through(tagged, slot, record, by_tag, progress, is_all=False, whole=False) and self._go_through(
+            keyed, slot, record, by_key, progress, is_all=False, whole=True
+        )
+
+    def _at(self, slot: Slot, digests: Sequence[bytes]) -> Iterator[list[Row]]:
+        for start in range(0, len(digests), self._batch):
+            page = digests[start : start + self._batch]
+            values, _ = self._store.read(slot, page)
+            yield [Row(digest=digest, value=value) for digest, value in zip(page, values, strict=True) if value]
+
     def _pass(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
         """Deletes what the bans match; False when it was stopped or the record is no longer the same."""
         whole = any(ban.criteria.needs_text for ban in swept)
+        pages = self._pages(slot, record, swept, whole)
+        return self._go_through(pages, slot, record, swept, progress, is_all=True, whole=whole)
+
+    def _go_through(
+        self,
+        pages: Iterator[ScanPage],
+        slot: Slot,
+        record: InvalidationRecord,
+        swept: Sequence[Ban],
+        progress: SweepProgress,
+        *,
+        is_all: bool,
+        whole: bool,
+    ) -> bool:
+        """Deletes of these pages what the bans match. `is_all`: they are of the pass, which meets everything."""
         began = time.monotonic()
-        for page in self._pages(slot, record, swept, whole):
+        for page in pages:
             if self._should_stop():
                 return False
             selected = []
@@ -149,7 +192,7 @@ class Sweep:
                 seen = self._summary(slot, row, whole)
                 if seen is None:
                     continue
-                progress.scanned += seen.target is None
+                progress.scanned += is_all and seen.target is None
                 if seen.incarnation != record.incarnation or selects(swept, seen):
                     selected.append((row.digest, seen))
             if any(seen.incarnation != record.incarnation for _, seen in selected):
@@ -158,7 +201,8 @@ class Sweep:
                 if current is None or current.incarnation != record.incarnation:
                     return False
             if selected:
-                self._delete(slot, selected, progress)
+                removed = self._delete(slot, selected, progress)
+                progress.scanned += 0 if is_all else removed.entries
             self._on_batch(progress)
             if page.rows or page.left_out:
                 self._rest_after(began)
@@ -167,17 +211,9 @@ class Sweep:
 
     def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[ScanPage]:
         """All that a ban may select, and perhaps more."""
-        filters = [
-            SweepFilter(
-                sequence=ban.sequence,
-                created_before=ban.criteria.created_before,
-                model=ban.criteria.model,
-                digest=ban.criteria.digest,
-                substrings=required_substrings(ban.criteria),
-            )
-            for ban in swept
-        ]
-        if any(each.matches_all and not ban.criteria.is_listed for each, ban in zip(filters, swept, strict=True)):
+        filters = filters_of(swept)
+        unlisted = any(filters_of([ban])[0].matches_all for ban in swept if not ban.criteria.is_listed)
+        if unlisted or len(filters) > MOST_FILTERS:
             return map(ScanPage, self._store.walk(slot, whole=whole))  # it would leave out little
         return self._store.scan_matching(slot, record.incarnation, filters, whole=whole, batch=self._batch)
 
@@ -195,17 +231,20 @@ class Sweep:
         except DecodeError:
             return None
 
-    def _delete(self, slot: Slot, selected: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> None:
+    def _delete(self, slot: Slot, selected: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> Removed:
         removals = [
             Removal(
                 digest=digest,
                 stamp=Stamp(seen.incarnation, seen.sequence),
                 model=seen.model,
                 created_at=seen.created_at if seen.target is None else None,
+                tags=seen.tags,
             )
             for digest, seen in selected
         ]
-        self._count(self._store.remove(slot, removals), progress)
+        removed = self._store.remove(slot, removals)
+        self._count(removed, progress)
+        return removed
 
     @staticmethod
     def _count(removed: Removed, progress: SweepProgress) -> None:
@@ -237,6 +276,30 @@ def record_sweep(
     if of_machines and step != "sweeping":
         summary = {"invalidations": of_machines} | details
         trail.try_record(action, at=at, is_summary=True, namespace=progress.namespace, details=summary)
+
+
+def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
+    """What a pass looks for: one filter for all bans by tag, one for all by user, one for each model and so on.
+
+    Of many keys it looks for any alias: what stands at a key itself is found without a pass.
+    """
+    newest: dict[SweepFilter, int] = {}
+    for ban in swept:
+        criteria = ban.criteria
+        wanted = SweepFilter(
+            sequence=0,
+            created_before=criteria.created_before,
+            model=criteria.model,
+            digest=criteria.digest,
+            substrings=required_substrings(criteria),
+            tagged=bool(criteria.tags),
+            owned=criteria.user is not None,
+        )
+        newest[wanted] = max(newest.get(wanted, 0), ban.sequence)
+    by_key = [wanted for wanted in newest if wanted.digest is not None]
+    if len(by_key) > MOST_KEYS:
+        newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)
+    return [msgspec.structs.replace(wanted, sequence=sequence) for wanted, sequence in newest.items()]
 
 
 def selects(swept: Sequence[Ban], seen: EntrySummary) -> bool:

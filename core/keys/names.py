@@ -76,6 +76,13 @@ class Slot:
         """Sorted set of a model's entries by creation time: a hint for counting, listing and walking."""
         return self.indexes + sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
 
+    def by_tag(self, tag: str) -> bytes:
+        """Sorted set of the entries and aliases with a tag by when they are gone (ms): a hint for walking them.
+
+        Of the digests of entries. Its TTL is a little longer than that of the last of them.
+        """
+        return self.prefix + b"tag:" + sha256(tag.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
+
     @property
     def indexes(self) -> bytes:
         """What the names of all models' sorted sets begin with."""
@@ -177,6 +184,14 @@ THRESHOLDS = b"encore:thresholds"
 
 
 ENDED_LOGINS = b"encore:logins:ended:"
+
+
+RATES = "encore:rates"
+"""What the counters of operation keys' requests begin with; each expires within a minute."""
+
+
+IDEMPOTENCY = b"encore:idempotency:"
+"""What was answered to a request with an `Idempotency-Key`, by a digest of both; each is kept for a day."""
 
 
 EVIDENCE = b"encore:evidence"

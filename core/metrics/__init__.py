@@ -1,6 +1,6 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
-from .cache_metrics import CacheMetrics
+from .cache_metrics import LONGEST_SECONDS, CacheMetrics, steps_of
 from .forgone import ForgoneHits
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
 from .histogram import Histogram, merged
@@ -11,6 +11,7 @@ from .tally import USD_SCALE, CellName
 
 __all__ = [
     "KEEP",
+    "LONGEST_SECONDS",
     "MAX_NAMESPACES",
     "MAX_PROMPT",
     "OVERHEAD",
@@ -34,4 +35,5 @@ __all__ = [
     "Summary",
     "Totals",
     "merged",
+    "steps_of",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -22,14 +22,49 @@ MAX_BUCKETS = 3000
 MAX_TOP = 5000
 LONGEST_SECONDS = RESOLUTIONS[-1].keep_seconds
 
+MOST_STEPS = 100
+_STEPS = (10, 30, 60, 300, 1200, 3600, 3 * 3600, 12 * 3600, 86_400)
+
+Within = Callable[[str], bool]
+"""Whether a namespace is one of those that may be looked at."""
+
+
+def steps_of(window_seconds: float) -> int:
+    """A step of seconds that makes at most MOST_STEPS of a window, and that is kept that far back."""
+    return next(step for step in _STEPS if window_seconds / step <= MOST_STEPS)
+
+
+class Selected(NamedTuple):
+    """Which cells a figure is of: each that is given must match."""
+
+    namespace: str | None = None
+    model: str | None = None
+    within: Within | None = None
+
+    def has(self, cell: CellName) -> bool:
+        """Whether a cell is one of them."""
+        return (
+            (self.namespace is None or cell.namespace == self.namespace)
+            and (self.model is None or cell.model == self.model)
+            and (self.within is None or self.within(cell.namespace))
+        )
+
 
 class CacheMetrics(MetricsRecorder):
     """Counts requests and events, and answers questions about them: of all processes with a client, else of this one.
 
     Every question first flushes what this process counted, and raises StoreUnavailable when the counts cannot be read.
+    `within` leaves out all namespaces for which it is false, and with them what belongs to none.
     """
 
-    def summary(self, window_seconds: float, *, namespace: str | None = None, model: str | None = None) -> Summary:
+    def summary(
+        self,
+        window_seconds: float,
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+        within: Within | None = None,
+    ) -> Summary:
         """The last `window_seconds` until now, of one namespace or model or of all.
 
         Begins at the start of a slot (ten seconds; a minute beyond two hours; an hour beyond two days), so it may
@@ -38,7 +73,7 @@ class CacheMetrics(MetricsRecorder):
         now = self._now(window_seconds)
         window = (aligned(now - window_seconds, now), inf)
         [table] = self._read([window], now)
-        return _summary(table, window, now, namespace, model)
+        return _summary(table, window, now, Selected(namespace, model, within))
 
     def breakdown(
         self,
@@ -47,6 +82,7 @@ class CacheMetrics(MetricsRecorder):
         *,
         namespace: str | None = None,
         model: str | None = None,
+        within: Within | None = None,
     ) -> dict[str, Summary]:
         """Summaries of the last `window_seconds` by model or by namespace, the one with the most requests first.
 
@@ -56,11 +92,12 @@ class CacheMetrics(MetricsRecorder):
         now = self._now(window_seconds)
         window = (aligned(now - window_seconds, now), inf)
         [table] = self._read([window], now)
+        selected = Selected(namespace, model, within)
         groups: dict[str, Table] = {}
         for cell, counts in table.items():
-            if cell != EVENTS and _selected(cell, namespace, model):
+            if cell != EVENTS and selected.has(cell):
                 groups.setdefault(getattr(cell, by), {})[cell] = counts
-        summaries = {name: _summary(cells, window, now, None, None) for name, cells in groups.items()}
+        summaries = {name: _summary(cells, window, now, Selected()) for name, cells in groups.items()}
         return dict(sorted(summaries.items(), key=lambda item: (-item[1].requests, item[0])))
 
     def comparison(
@@ -77,7 +114,7 @@ class CacheMetrics(MetricsRecorder):
             for past in (0, 1)
         ]
         current, previous = (
-            _summary(table, window, now, namespace, model)
+            _summary(table, window, now, Selected(namespace, model))
             for table, window in zip(self._read(windows, now), windows, strict=True)
         )
         return Comparison(current=current, previous=previous)
@@ -89,6 +126,7 @@ class CacheMetrics(MetricsRecorder):
         *,
         namespace: str | None = None,
         model: str | None = None,
+        within: Within | None = None,
         closed_only: bool = True,
     ) -> list[Bucket]:
         """The window in steps, oldest first, empty ones included. Steps begin at multiples of `step_seconds`.
@@ -109,11 +147,12 @@ class CacheMetrics(MetricsRecorder):
         if not closed_only:
             starts += range(end, int(now) + 1, step_seconds)
         windows = [(at, at + step_seconds) for at in starts]
+        selected = Selected(namespace, model, within)
         return [
             Bucket(
                 starts_at=window[0],
                 seconds=step_seconds,
-                summary=_summary(table, window, window[1], namespace, model),
+                summary=_summary(table, window, window[1], selected),
             )
             for table, window in zip(self._read(windows, now), windows, strict=True)
         ]
@@ -132,20 +171,35 @@ class CacheMetrics(MetricsRecorder):
             events=table.get(EVENTS, {}),
         )
 
-    def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
-        """The latest requests of all processes, newest first.
+    def recent(
+        self,
+        limit: int = 100,
+        where: RequestFilter | None = None,
+        *,
+        within: Within | None = None,
+        before_id: str | None = None,
+    ) -> list[RequestRecord]:
+        """The latest requests of all processes, newest first. `before_id` goes on from a page's last.
 
         Where prompts may not be kept, the records have none, even if another process kept them or this one before.
+        Raises InvalidInput for an id that is none.
         """
         self.flush()
-        records = self._requests.recent(limit, where)
+        records = self._requests.recent(limit, where, within=within, before_id=before_id)
         if self._record_prompts:
             return records
         return [msgspec.structs.replace(record, prompt=None) for record in records]
 
-    def top(self, kind: OutcomeKind, limit: int = 10, where: RequestFilter | None = None) -> list[Frequent]:
+    def top(
+        self,
+        kind: OutcomeKind,
+        limit: int = 10,
+        where: RequestFilter | None = None,
+        *,
+        within: Within | None = None,
+    ) -> list[Frequent]:
         """The most frequent hits or misses among the recent requests."""
-        return frequent(self.recent(MAX_TOP, where), kind, limit)
+        return frequent(self.recent(MAX_TOP, where, within=within), kind, limit)
 
     @property
     def hits(self) -> HitCounts:
@@ -183,18 +237,10 @@ class CacheMetrics(MetricsRecorder):
         return merged
 
 
-def _selected(cell: CellName, namespace: str | None, model: str | None) -> bool:
-    return (namespace is None or cell.namespace == namespace) and (model is None or cell.model == model)
-
-
-def _summary(
-    table: Table, window: tuple[float, float], now: float, namespace: str | None, model: str | None
-) -> Summary:
+def _summary(table: Table, window: tuple[float, float], now: float, selected: Selected) -> Summary:
     counts: Counts = {}
     for cell, of_cell in table.items():
-        if cell != EVENTS and _selected(cell, namespace, model):
+        if cell != EVENTS and selected.has(cell):
             add(counts, of_cell)
-    is_all = namespace is None and model is None
-    return summarize(
-        counts, starts_at=window[0], ends_at=min(window[1], now), events=table.get(EVENTS, {}) if is_all else {}
-    )
+    events = table.get(EVENTS, {}) if selected == Selected() else {}
+    return summarize(counts, starts_at=window[0], ends_at=min(window[1], now), events=events)

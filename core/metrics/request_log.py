@@ -5,12 +5,14 @@ Written at most once: what is lost in a failure stays lost, nothing is ever in i
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import redis
 
+from ..errors import InvalidInput
 from ..keys import names
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
 from ..stores.redis import load_script, reading, writing
@@ -24,6 +26,7 @@ MAX_NAME = 200
 _TTL_SECONDS = 7 * 86_400
 _PAGE = 500
 _FIELD = b"r"
+_ID = re.compile(r"[1-9]\d{0,18}-\d{1,19}")
 
 _APPEND = load_script(__file__, "append_requests")
 
@@ -168,21 +171,34 @@ class RequestLog:
                 self._append(keys=[names.REQUESTS], args=[self._keep, _TTL_SECONDS, *map(_encode, records)])
         self._kept += len(records)
 
-    def recent(self, limit: int = 100, where: RequestFilter | None = None) -> list[RequestRecord]:
-        """The latest records that match, newest first. Raises StoreUnavailable."""
+    def recent(
+        self,
+        limit: int = 100,
+        where: RequestFilter | None = None,
+        *,
+        within: Callable[[str], bool] | None = None,
+        before_id: str | None = None,
+    ) -> list[RequestRecord]:
+        """The latest records that match, newest first. `before_id` goes on from a page's last.
+
+        `within` says of which namespaces. Raises StoreUnavailable, and InvalidInput for an id that is none.
+        """
+        if before_id is not None and not _ID.fullmatch(before_id):
+            raise InvalidInput("before_id", "give the id of a request in the log, e.g. 1760000000000-0")
         found: list[RequestRecord] = []
-        for record in self._newest_first():
+        for record in self._newest_first(before_id):
             if len(found) >= limit:
                 break
-            if where is None or where.matches(record):
+            if (where is None or where.matches(record)) and (within is None or within(record.namespace)):
                 found.append(record)
         return found
 
-    def _newest_first(self) -> Iterator[RequestRecord]:
+    def _newest_first(self, before_id: str | None) -> Iterator[RequestRecord]:
         if self._client is None:
-            yield from list(reversed(self._written))
+            written = list(reversed(self._written))
+            yield from (one for one in written if before_id is None or _number(one.id) < _number(before_id))
             return
-        before = "+"
+        before = "+" if before_id is None else f"({before_id}"
         while True:
             with reading():
                 rows = self._client.xrevrange(names.REQUESTS, max=before, count=_PAGE) or []
@@ -208,6 +224,11 @@ def _decode(row_id: bytes | str | None, fields: object) -> RequestRecord | None:
         return msgspec.structs.replace(_decoder(fields[_FIELD]), id=row_id.decode())
     except (KeyError, msgspec.MsgspecError):
         return None
+
+
+def _number(record_id: str) -> int:
+    """Where a record stands among those that one process keeps: their times need not be in order."""
+    return int(record_id.partition("-")[2])
 
 
 class Frequent(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from ..models import LONGEST_SECONDS
+from ..models import LONGEST_SECONDS, TTL, AtMost, For, NoStore
 from .languages import Wording, languages
 from .matching import Matcher
 from .pointing import asks_for_code, points
@@ -124,6 +124,30 @@ class TTLPolicy:
             matched=matched,
             not_general=_not_general(prompt, rule, matched),
         )
+
+
+def kept_seconds(
+    asked: TTL,
+    seconds: float,
+    *,
+    configured: float | None,
+    longest: float,
+    vary: Callable[[float], float] = lambda seconds: seconds,
+) -> float | None:
+    """How long an answer is fresh, None for not at all: as its request asks, else for the `seconds` of its class.
+
+    `configured` is one TTL for all, `longest` the most for this kind of request; `vary` is not for what is asked.
+    """
+    if isinstance(asked, NoStore):
+        return None
+    if isinstance(asked, For) and not isinstance(asked, AtMost):
+        return asked.seconds
+    # One TTL for all is for what may be kept at all: the rules' 0 stays 0.
+    seconds = seconds if configured is None or not seconds else configured
+    if not seconds:
+        return None
+    kept = vary(min(seconds, longest))
+    return min(kept, asked.seconds) if isinstance(asked, AtMost) else kept
 
 
 def class_problems(classes: Mapping[str, float]) -> list[str]:

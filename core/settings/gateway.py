@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from ..access import OperationKey
 from ..text import printable
 from ..wire import Treatment, header_treatment
 from .fields import NamespaceName
@@ -48,7 +49,16 @@ def _read_header(text: str) -> str:
     return name
 
 
+def _read_operation_keys(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Lines that say whose each key is, what it may do and where. No two have one name: the audit log has the names."""
+    names = [OperationKey.parse(line).name for line in lines]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two keys have the name {min(twice)}")
+    return lines
+
+
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+OperationKeyLines = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_read_operation_keys)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_read_host)], ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_read_origin)], ...], NoDecode, BeforeValidator(_split)]
 
@@ -61,10 +71,14 @@ class GatewaySettings(BaseModel):
         None, description="Namespace shared by all callers of the gateway; unset: one per API key."
     )
     gateway_keys: SecretKeys = Field((), description="Keys the gateway accepts, separated by commas; empty: any.")
-    operation_keys: SecretKeys = Field(
+    operation_keys: OperationKeyLines = Field(
         (),
-        description="Keys that open `/metrics`, separated by commas, since it shows the figures of all callers; unset: "
-        "open while there are no gateway keys, else closed.",
+        description="Keys of the operations API, separated by commas, each `name:role:namespaces:hash` as "
+        "`python -m core operation-key` prints it; unset: it answers this machine only. One for all namespaces opens "
+        "`/metrics` too, which is open while there are neither these nor gateway keys.",
+    )
+    operation_rate: int = Field(
+        10_000, ge=1, le=10_000_000, description="Requests a minute that each key of the operations API may make."
     )
     gateway_hosts: Hosts = Field(
         (),

@@ -26,6 +26,12 @@ class ServerSettings(BaseModel):
     home: Path = Field(Path(".encore"), description="Folder of the embedded Redis and its data.")
     console_port: int = Field(8501, ge=1, le=65535, description="Port of the console.")
     gateway_port: int = Field(8090, ge=1, le=65535, description="Port of the OpenAI-compatible gateway.")
+    operations_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the operations API alone; unset: it is at `/encore/v1` on the gateway's port.",
+    )
     buckets: int = Field(
         1, ge=1, le=256, description="Buckets per namespace: 1 on one server, 16 or more on a cluster."
     )

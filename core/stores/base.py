@@ -32,7 +32,8 @@ class StoredAs(StrEnum):
 class Write(msgspec.Struct, frozen=True, kw_only=True):
     """One fenced write: an entry, and the alias at its normalized key if it has one (digest, value).
 
-    `indexed` False keeps it out of the model's index: an alias that is written by itself.
+    `tags` are those of the entry and its alias. `indexed` False keeps it out of the model's index: an alias that is
+    written by itself.
     """
 
     digest: bytes
@@ -41,6 +42,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     created_at: float
     alias: tuple[bytes, bytes] | None = None
+    tags: tuple[str, ...] = ()
     indexed: bool = True
 
 
@@ -69,6 +71,7 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
     stamp: Stamp
     model: str
     created_at: float | None
+    tags: tuple[str, ...] = ()
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class SweepFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `created_before` is Unix seconds; `model` is who answered; `digest` names one entry and its aliases; `substrings`
     are groups of lower-case ASCII, and a prompt must contain all of one group, or may (see core.bans.prefilter).
+    `tagged`, `owned`, `alias`: only values that have tags, that are a user's own, that are aliases.
     """
 
     sequence: int
@@ -96,11 +100,14 @@ class SweepFilter(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     digest: bytes | None = None
     substrings: frozenset[frozenset[bytes]] | None = None
+    tagged: bool = False
+    owned: bool = False
+    alias: bool = False
 
     @property
     def matches_all(self) -> bool:
         """Whether it may select everything stored before `sequence`."""
-        return all(each is None for each in (self.created_before, self.model, self.digest, self.substrings))
+        return self == SweepFilter(sequence=self.sequence)
 
 
 class ScanPage(msgspec.Struct, frozen=True):
@@ -187,7 +194,7 @@ class EntryStore(Reader, Protocol):
         ...
 
     def remove(self, slot: Slot, removals: Sequence[Removal]) -> Removed:
-        """Deletes each value that still carries the stamp its removal names, and its index row."""
+        """Deletes each value that still carries the stamp its removal names, and its index rows."""
         ...
 
     def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
@@ -255,9 +262,9 @@ class LeaseStore(Protocol):
 
 
 class EntryIndex(Reader, Protocol):
-    """Which entries there are: full passes over a slot, and an index by model that is fast and only a hint.
+    """Which entries there are: full passes over a slot, and indexes by model and tag that are fast and only hints.
 
-    The index may list entries that are gone, and may lack some that are there.
+    An index may list entries that are gone, and may lack some that are there.
     """
 
     def walk(self, slot: Slot, *, whole: bool, batch: int = 200) -> Iterator[list[Row]]:
@@ -280,6 +287,15 @@ class EntryIndex(Reader, Protocol):
         self, slot: Slot, model: str, *, created_before: float | None = None, whole: bool = False, batch: int = 200
     ) -> Iterator[list[Row]]:
         """Entries of a model in batches, oldest first, by the index. `created_before` is Unix seconds."""
+        ...
+
+    def walk_tags(
+        self, slot: Slot, tags: Sequence[str], *, whole: bool = False, batch: int = 200
+    ) -> Iterator[list[Row]]:
+        """Entries and aliases that have one of these tags in batches, by the index, and perhaps others.
+
+        Whatever has two of the tags may be met twice. A trip for hundreds of tags, more for those that many have.
+        """
         ...
 
     def recent(

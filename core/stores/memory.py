@@ -34,6 +34,7 @@ class _Cell(msgspec.Struct):
     expires_at: float
     model: str
     created_at: float
+    tags: tuple[str, ...]
 
 
 MOST_RECORDS = 10_000
@@ -107,7 +108,7 @@ class MemoryStore:
             return StoredAs.STORED, record
 
     def _put(self, name: bytes, value: bytes, write: Write) -> None:
-        self._cells[name] = _Cell(value, self.clock() + write.ttl_ms / 1000, write.model, write.created_at)
+        self._cells[name] = _Cell(value, self.clock() + write.ttl_ms / 1000, write.model, write.created_at, write.tags)
         self._cells.move_to_end(name)
 
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
@@ -118,7 +119,7 @@ class MemoryStore:
             if record is None or record.stamp != stamp or self._get(name) != seen:
                 return False
             cell = self._cells[name]
-            self._cells[name] = _Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at)
+            self._cells[name] = _Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at, cell.tags)
             return True
 
     def change_record(
@@ -202,6 +203,13 @@ class MemoryStore:
     ) -> Iterator[list[Row]]:
         """Entries of a model, oldest first."""
         yield from self._batches(slot, _of_model(model, created_before), whole, batch)
+
+    def walk_tags(
+        self, slot: Slot, tags: Sequence[str], *, whole: bool = False, batch: int = 200
+    ) -> Iterator[list[Row]]:
+        """Entries and aliases that have one of these tags, oldest first."""
+        wanted = frozenset(tags)
+        yield from self._batches(slot, lambda cell: not wanted.isdisjoint(cell.tags), whole, batch)
 
     def _batches(self, slot: Slot, wanted: Callable[[_Cell], bool], whole: bool, batch: int) -> Iterator[list[Row]]:
         now = self.clock()

@@ -12,6 +12,7 @@ from .fields import (
     divided_headers,
     header_treatment,
     is_keyed,
+    is_of_a_proxy,
     is_secret,
     repeats_caller,
     unkeyed_fields,
@@ -25,7 +26,7 @@ from .shapes import has_known_shape
 __all__ = [
     "CALLERS_FIELDS", "DONE", "OF_THE_SDK", "Assembly", "Event", "EventReader", "ResponseAssembly", "Treatment",
     "answer_text", "assemble", "assemble_response", "can_be_streamed", "divided_fields", "divided_headers",
-    "encode_event", "from_chunks", "has_known_shape", "header_treatment", "in_chunks", "is_keyed", "is_quickly_read",
-    "is_secret", "objects", "readable", "repeats_caller", "says_error", "sdk_type", "split", "split_response",
-    "unkeyed_fields", "with_callers", "without_callers", "without_usage",
+    "encode_event", "from_chunks", "has_known_shape", "header_treatment", "in_chunks", "is_keyed", "is_of_a_proxy",
+    "is_quickly_read", "is_secret", "objects", "readable", "repeats_caller", "says_error", "sdk_type", "split",
+    "split_response", "unkeyed_fields", "with_callers", "without_callers", "without_usage",
 ]  # fmt: skip

@@ -37,13 +37,14 @@ class Treatment(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of the table: what it is about, what becomes of that, and why."""
+    """A line of the table: what it is about, what becomes of that, and why. `proxy`: only proxies say it."""
 
     treatment: Treatment
     reason: str
     names: tuple[str, ...] = ()
     containing: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
+    proxy: bool = False
 
     def has(self, name: str) -> bool:
         """Whether the line names something."""
@@ -71,6 +72,12 @@ def _matches(pattern: str, name: str) -> bool:
 def header_treatment(name: str) -> Treatment:
     """What becomes of a header, by its name in lower case."""
     return next((line.treatment for line in OPENAI.headers if line.has(name)), Treatment.UNKNOWN)
+
+
+def is_of_a_proxy(name: str) -> bool:
+    """Whether a header, by its name in lower case, is one that proxies add: the request came through one."""
+    line = next((line for line in OPENAI.headers if line.has(name)), None)
+    return line is not None and line.proxy
 
 
 def is_keyed(name: str, value: Any, *, credentials: bool) -> bool:

@@ -25,15 +25,15 @@ from core.demo.judge import verdict
 from core.demo.model import DemoProvider, model_name
 from core.demo.replay import read_questions
 from core.entries.nearest import _likeness, _words
-from core.entries.transfer import read_lines
+from core.entries.transfer import LineReader, read_line
 from core.errors import CacheError, IncompleteStream
 from core.http.addresses import ProviderAddress
 from core.http.callers import Callers
 from core.http.collector import read_whole
-from core.http.controls import controls_from_headers, controls_from_object
 from core.http.entrance import Entrance
-from core.http.inbound import Target, decode_json, is_deeper, read
 from core.http.protocol import _OFFER
+from core.inbound.controls import controls_from_headers, controls_from_object
+from core.inbound.reading import Target, decode_json, is_deeper, read
 from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
 from core.keys.identity import identify
 from core.keys.parts import parts_of
@@ -154,7 +154,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: _likeness(text.replace("a", "a "), text.replace("a", " a")),
     ),
     "core/http/callers.py": (lambda text: CALLERS.identify({"authorization": text, "x-api-key": text}),),
-    "core/http/controls.py": (
+    "core/inbound/controls.py": (
         lambda text: controls_from_headers({"cache-control": text}),
         lambda text: controls_from_headers({"x-encore-tags": text}),
         lambda text: controls_from_headers({"x-encore-namespace": text}),
@@ -168,7 +168,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: ENTRANCE.refusal("POST", "http", {b"host": b"localhost", b"via": encoded(text)}),
     ),
     "core/http/protocol.py": (lambda text: _OFFER.sub(b"x", b"\nupgrade:" + encoded(text)),),
-    "core/http/inbound.py": (
+    "core/inbound/reading.py": (
         lambda text: decode_json(text.encode("utf-8", "replace")),
         lambda text: decode_json(b'{"a":' + text.encode("utf-8", "replace")),
         lambda text: is_deeper(100, text.encode("utf-8", "replace"), None),
@@ -249,7 +249,10 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     # Without patterns
     "core/cache/preparation.py": (lambda text: PREPARATION.prepare(request(text), NO_CONTROLS),),
     "core/demo/replay.py": (lambda text: list(read_questions([text])),),
-    "core/entries/transfer.py": (lambda text: list(read_lines(text.encode("utf-8", "replace"))),),
+    "core/entries/transfer.py": (
+        lambda text: list(LineReader().feed(text.encode("utf-8", "replace"))),
+        lambda text: read_line(text.encode("utf-8", "replace")),
+    ),
     "core/models.py": (lambda text: Completion(body=completion(text)).text,),
     "core/policy/cacheability.py": (lambda text: not_stored_reason(completion(text), request(text), PolicyLimits()),),
     "core/semantic/embedding/embedders.py": (EMBEDDER.objection, lambda text: EMBEDDER.embed([text[:4_000]])),

@@ -222,6 +222,16 @@ def test_all_options_narrow_it_down(terminal, filled):
     assert terminal.data("invalidate", "--everything", "--namespace", "elsewhere", "--dry-run", status=3)
 
 
+def test_a_users_answers_are_selected_by_a_name_that_is_not_told_on(terminal, filled):
+    ask(filled, "How do I activate a card?", user="ann@mail.test")
+    told = terminal.data("invalidate", "--user", "ann@mail.test", "--yes")
+    assert told["preview"]["count"] == 1
+    assert ask(filled, "How do I activate a card?", user="ann@mail.test") == "miss"
+    for asked in (("invalidations",), ("audit",), ("invalidations", "--json"), ("audit", "--json")):
+        assert "ann@mail.test" not in terminal.run(*asked)
+    assert "user u-" in terminal.run("invalidations")
+
+
 def test_the_same_request_id_is_applied_once_whatever_the_clock_says(terminal, filled):
     again = ("invalidate", "--older-than", "1s", "--yes", "--request-id", f"deploy-{filled.settings.namespace}")
     first = terminal.data(*again)["invalidation"]

@@ -9,8 +9,10 @@ from core.access.audit import AuditLog
 from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.entries.edits import ANOTHER_REQUEST, INVALIDATED, Edits
+from core.entries import imports
+from core.entries.edits import Edits
 from core.entries.listing import EntryFilter, find_entries, find_entry
+from core.entries.reasons import ANOTHER_REQUEST, INVALIDATED
 from core.entries.transfer import Line, export
 from core.errors import InvalidInput, StoreUnavailable
 from core.keys.names import Slot
@@ -224,6 +226,32 @@ def test_the_rules_of_storing_hold_for_written_answers(world, prompt, text, reas
     assert world.get(prompt) is None
 
 
+def test_an_answer_is_written_at_the_key_of_its_request_and_at_no_other(world):
+    line = msgspec.convert(a_line("Who?", parameters={"temperature": 0.2}, tags=["doc:1"]), Line)
+    key = world.cache.identify(request("Who?", temperature=0.2)).keyed.identity.key
+    stored = world.edits.write_at(key, line, world.namespace)
+    assert (stored.key, world.get("Who?", temperature=0.2)) == (key, "From a file.")
+    [(action, _, details)] = world.actions()
+    assert (action, details["key"]) == ("entry.written", key)
+    assert find_entry(world.store, world.namespace, key).entry.tags == ("doc:1",)
+    other = world.put("Another?").key
+    with pytest.raises(InvalidInput, match=f"this request has another one: {key}"):
+        world.edits.write_at(other, line, world.namespace)
+    assert world.get("Another?") == "A card."
+
+
+def test_what_may_not_be_stored_is_not_written_at_its_key_either(world):
+    personal = msgspec.convert(a_line("What is my balance?"), Line)
+    assert world.edits.write_at("0-" + "0" * 64, personal, world.namespace) == "no-user"
+    key = world.put("Who?").key
+    for wrong in ({"answer": ""}, {"ttl_seconds": 0}):
+        line = msgspec.convert(a_line("Who?", **wrong), Line)
+        assert world.edits.write_at(key, line, world.namespace) in ("empty", "no-store")
+    with pytest.raises(InvalidInput, match="key"):
+        world.edits.write_at("no key", msgspec.convert(a_line(), Line), world.namespace)
+    assert world.get("Who?") == "A card."
+
+
 # Imports
 
 
@@ -308,6 +336,15 @@ def test_an_answer_that_was_invalidated_after_it_was_exported_stays_out(world):
     assert world.get() is None
 
 
+def test_an_answer_of_a_user_who_was_to_be_forgotten_stays_out(world):
+    world.put("How do I activate a card?", user="ann")
+    text = lines(msgspec.json.decode(world.exported()) | {"user": "ann"})
+    world.clock.forward(1)
+    world.cache.invalidator.invalidate_by_user("ann")
+    world.clock.forward(1)
+    assert world.edits.import_lines(text, world.namespace).refusals[0].reason == INVALIDATED
+
+
 def test_an_invalidation_that_does_not_match_or_came_before_keeps_nothing_out(world):
     world.cache.invalidate(Criteria(pattern="*card*"))
     world.clock.forward(1)
@@ -318,9 +355,43 @@ def test_an_invalidation_that_does_not_match_or_came_before_keeps_nothing_out(wo
     assert world.edits.import_lines(text, world.namespace).stored == 1
 
 
-def test_only_so_many_refusals_are_told_one_by_one(world):
-    done = world.edits.import_lines(b"no line\n" * 300, world.namespace)
-    assert (done.refused, len(done.refusals)) == (300, 200)
+def test_every_refusal_is_told_until_there_are_too_many_and_then_no_more_is_read(world, monkeypatch):
+    monkeypatch.setattr(imports, "MOST_REFUSALS", 3)
+    good = lines(a_line("a"))
+    done = world.edits.import_lines(b"no line\n" * 2 + good, world.namespace)
+    assert (done.lines, done.stored, done.is_whole) == (3, 1, True)
+    done = world.edits.import_lines(b"no line\n\n" * 5 + lines(a_line("b")), world.namespace)
+    assert ([refusal.line for refusal in done.refusals], done.lines, done.is_whole) == ([1, 3, 5], 3, False)
+    assert world.get("b") is None
+
+
+def test_lines_are_stored_as_they_come(world):
+    text = lines(a_line("a"), a_line("b"))
+    with world.edits.importing(world.namespace) as importing:
+        importing.feed(text[:-5])
+        assert world.get("a") == "From a file."
+        assert world.get("b") is None
+        importing.feed(text[-5:])
+        done = importing.end()
+    assert (done.lines, done.stored, world.get("b")) == (2, 2, "From a file.")
+
+
+def test_an_import_that_breaks_off_is_on_record_with_what_it_stored(world):
+    def break_off():
+        with world.edits.importing(world.namespace) as importing:
+            importing.feed(lines(a_line("a"), a_line("b")))
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_off()
+    assert world.actions()[-1][2] == {"lines": 1, "stored": 1, "outcome": "broken off"}
+
+
+@pytest.mark.parametrize("namespace", ["", "a b", "*", "x" * 65, "a/b/c"])
+def test_nothing_is_imported_into_what_is_no_namespace(world, namespace):
+    with pytest.raises(InvalidInput, match="namespace"):
+        world.edits.import_lines(lines(a_line()), namespace)
+    assert world.actions() == []
 
 
 def test_a_line_with_nothing_but_a_request_is_a_request_with_its_policy(world):

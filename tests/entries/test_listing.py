@@ -13,7 +13,7 @@ from core.access.audit import AuditLog
 from core.bans import record as bans
 from core.bans.criteria import Criteria
 from core.bans.record import Visibility
-from core.entries.listing import EntryFilter, count_listed, find_entries, find_entry, page_entries
+from core.entries.listing import EntryFilter, count_listed, every_page, find_entries, find_entry, page_entries
 from core.entries.pins import Pins
 from core.keys.names import Slot, readable_key
 from core.metrics import CacheMetrics
@@ -87,6 +87,15 @@ def test_all_that_is_given_must_match(store, slots, where, expected):
     put(store, slots[0], "the sky")
     put(store, slots[0], "old", model="gpt-4", created_at=NOW - 50)
     assert prompts(find_entries(store, slots, where, 10)) == expected
+
+
+def test_every_page_has_each_entry_once_the_newest_first(store, slots):
+    for number in range(10):
+        put(store, slots[number % 2], f"q{number}", created_at=NOW + number // 3)
+    pages = list(every_page(store, slots, EntryFilter(), size=3))
+    told = [one.entry.prompt for page in pages for one in page]
+    assert (sorted(told), told[0]) == (sorted(f"q{number}" for number in range(10)), "q9")
+    assert [len(page) for page in every_page(store, slots, EntryFilter(text="nothing"))] == [0]
 
 
 def test_what_is_invalidated_is_shown_when_asked_for(store, slots):

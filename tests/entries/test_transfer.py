@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.bans.record import Visibility
+from core.entries import transfer
 from core.entries.listing import FoundEntry
-from core.entries.transfer import MOST_BYTES, MOST_LINES, Line, export, read_lines
+from core.entries.transfer import Line, LineReader, export
 from core.errors import InvalidInput
 from core.models import For, NoStore
 from tests.samples import NOW, an_entry, digest_of
@@ -21,6 +26,11 @@ def found(prompt="What?", **fields):
 
 def one(**fields):
     return Line(**({"model": "gpt-4o", "messages": [{"role": "user", "content": "What?"}], "answer": "That."} | fields))
+
+
+def read_lines(*pieces):
+    reader = LineReader()
+    return [*(line for piece in pieces for line in reader.feed(piece)), *reader.end()]
 
 
 def test_an_export_is_read_again_as_it_was():
@@ -39,17 +49,30 @@ def test_aliases_are_left_out_of_an_export():
 
 def test_blank_lines_are_nothing_and_bad_ones_are_named():
     text = b'\xef\xbb\xbf{"model":"m","messages":[],"answer":"a"}\n\n  \n{"model":1}\n\xff\n[1]\n{"mod'
-    read = list(read_lines(text))
+    read = read_lines(text)
     assert [number for number, _ in read] == [1, 4, 5, 6, 7]
     assert isinstance(read[0][1], Line)
     assert all(isinstance(line, str) and line.startswith("not such a line") for _, line in read[1:])
 
 
-def test_a_file_that_is_too_large_is_refused_whole():
-    with pytest.raises(InvalidInput, match="MB"):
-        next(read_lines(b" " * (MOST_BYTES + 1)))
-    with pytest.raises(InvalidInput, match="lines"):
-        next(read_lines(b"{}\n" * (MOST_LINES + 1)))
+@given(st.data())
+def test_lines_are_the_same_however_the_file_is_cut_into_pieces(data):
+    text = b'{"model":1}\n\n\xc3\xa9 no line\r\n\n{"model":"m","messages":[],"answer":"\xc3\xa9"}'
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
+    pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    assert read_lines(*pieces) == read_lines(text)
+
+
+def test_a_line_that_is_too_long_is_named_and_never_kept(monkeypatch):
+    monkeypatch.setattr(transfer, "LONGEST_LINE", 100)
+    reader = LineReader()
+    kept = 0
+    for _ in range(1000):
+        assert list(reader.feed(b"x" * 90)) == []
+        kept = max(kept, len(reader._begun))
+    assert kept <= 100
+    [(number, why), after] = [*reader.feed(b"\nno line\n")]
+    assert (number, "longer than 100 bytes" in why, after[0]) == (1, True, 2)
 
 
 def test_a_text_becomes_a_completion_that_cost_nothing():

@@ -10,8 +10,8 @@ from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.steps import Hit, Lead
 from core.http.exchange import Exchange, PlainStreams
-from core.http.inbound import Inbound, Target, read
 from core.http.reply import from_hit
+from core.inbound.reading import Inbound, Target, read
 from core.models import Controls
 from core.policy.cacheability import PolicyLimits
 from tests.fakes import Outcomes

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from openai import AzureOpenAI
 
-from core.http.headers import divided
-from core.http.inbound import Target, read
 from core.http.upstream import base_below
+from core.inbound.headers import divided
+from core.inbound.reading import Target, read
 from core.keys import identify
 from tests.http.running import PLAIN_HTTP, RunningGateway, followers, until
 from tests.openai_server import Behaviour

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from core.access.audit import AuditLog
@@ -173,7 +175,7 @@ def test_pages_go_on_where_the_last_one_ended_in_both_logs(world):
         pages.append([known.id for known in page.items])
         cursor = page.next
     assert [len(page) for page in pages] == [10, 10, 10, 2]
-    assert sorted(sum(pages, [])) == sorted(everything)
+    assert sorted(chain.from_iterable(pages)) == sorted(everything)
     assert sum(known in everything[:7] for known in pages[0]) == 5, "half of it is of people"
 
 

@@ -118,6 +118,26 @@ def test_a_summary_is_of_one_namespace_or_model(metrics: CacheMetrics) -> None:
     assert metrics.summary(60, model="y").events == {}
 
 
+def test_figures_of_some_namespaces_hold_nothing_of_the_others_nor_of_none(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(namespace="mine", saved_cost_usd=1.0))
+    metrics.record(a_miss(namespace="mine/part"))
+    metrics.record(a_miss(namespace="theirs", model="secret", latency_ms=5000.0))
+    metrics.count("judge_cost_nano_usd", 5)
+
+    def is_mine(namespace: str) -> bool:
+        return namespace.partition("/")[0] == "mine"
+
+    summary = metrics.summary(60, within=is_mine)
+    assert (summary.requests, summary.hits, summary.events) == (2, 1, {})
+    assert metrics.summary(60, namespace="theirs", within=is_mine).requests == 0
+    assert list(metrics.breakdown(60, "namespace", within=is_mine)) == ["mine", "mine/part"]
+    assert "secret" not in metrics.breakdown(60, "model", within=is_mine)
+    series = metrics.series(60, 10, within=is_mine, closed_only=False)
+    assert sum(bucket.summary.requests for bucket in series) == 2
+    assert metrics.summary(60).requests == 3
+    assert [record.namespace for record in metrics.recent(9, within=is_mine)] == ["mine/part", "mine"]
+
+
 def test_a_breakdown_is_by_model_or_namespace_the_busiest_first(metrics: CacheMetrics) -> None:
     for model in ("x", "y", "y"):
         metrics.record(a_hit(model=model))

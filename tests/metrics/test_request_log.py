@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from core.errors import InvalidInput
 from core.metrics.request_log import RequestFilter, RequestLog, RequestRecord, frequent
 from core.models import HitDetail, OutcomeKind
 from tests.conftest import RedisFactory
@@ -101,6 +102,23 @@ def test_a_filter_finds_what_lies_pages_back(client: redis.Redis | None) -> None
     log = RequestLog(client, buffer=2000)
     written(log, a_miss(key="wanted"), *(a_hit() for _ in range(1500)))
     assert [record.key for record in log.recent(1, RequestFilter(kind=OutcomeKind.MISS))] == ["wanted"]
+
+
+def test_a_page_goes_on_where_the_last_one_ended_whatever_has_come_meanwhile(client: redis.Redis | None) -> None:
+    log = RequestLog(client, buffer=1000)
+    written(log, *(a_hit(key=f"k{number}", namespace="ab"[number % 2]) for number in range(10)))
+    first = log.recent(2, within=lambda namespace: namespace == "a")
+    assert [record.key for record in first] == ["k8", "k6"]
+    written(log, a_hit(key="new", namespace="a"))
+    second = log.recent(2, within=lambda namespace: namespace == "a", before_id=first[-1].id)
+    assert [record.key for record in second] == ["k4", "k2"]
+    assert [record.key for record in log.recent(9, before_id=second[-1].id)] == ["k1", "k0"]
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "1", "1-", "(1-0", "0-0", "+", f"{10**19}-0", "1-0\n"])
+def test_a_page_goes_on_after_an_id_only(client: redis.Redis | None, wrong: str) -> None:
+    with pytest.raises(InvalidInput, match="before_id"):
+        RequestLog(client).recent(9, before_id=wrong)
 
 
 def test_what_comes_too_fast_is_dropped_oldest_first_and_counted(client: redis.Redis | None) -> None:

@@ -317,21 +317,6 @@ def test_a_window_of_nothing_has_tiles_without_figures():
     assert by_label["A hit takes"].value == "–"
 
 
-def test_every_reason_has_a_sentence():
-    from core.cache import Caution
-    from core.policy import cacheability as policy
-    from core.stores.base import StoredAs
-    from core.stores.lookup import MissReason
-
-    for reason in (*MissReason, *Caution):
-        assert outcomes.why(OutcomeKind.MISS, None, reason), reason
-    for reason in (*policy.BYPASS_REASONS, "too-large", "not-a-number", "unencodable"):
-        assert outcomes.why(OutcomeKind.BYPASS, None, reason), reason
-    refusals = {f"refused-{state}" for state in StoredAs if state is not StoredAs.STORED}
-    for reason in (*policy.NOT_STORED_REASONS, *refusals, "refused-invalidated", "no-store", "store-down", "too-large"):
-        assert outcomes.why_not_stored(reason), reason
-
-
 @pytest.mark.parametrize(
     ("tab", "column", "found"),
     [

@@ -8,6 +8,7 @@ import pytest
 import streamlit as st
 
 from core.bootstrap import bootstrap
+from core.doctor import checkup
 from core.doctor.configuration import EffectiveSetting
 from core.doctor.diagnosis import Diagnosis
 from core.doctor.findings import Finding, Level
@@ -15,7 +16,6 @@ from core.errors import ProviderUnavailable
 from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from core.stores import lookup
-from pages.components.data import checkup
 from tests.pages.conftest import everything_said
 
 SOME = (EffectiveSetting(variable="ENCORE_HOME", value=".encore", is_set=False, description="Folder."),)
@@ -82,7 +82,7 @@ def test_a_problem_that_is_gone_is_not_told_any_more(open_page, services, a_work
     assert problem in everything_said(at)
     pools.beat("pool", host="localhost", pid=1, workers=1)
     assert problem in everything_said(at.run())  # a look lasts for some seconds
-    monkeypatch.setattr(checkup, "SECONDS", 0.0)
+    monkeypatch.setattr(checkup, "CHECKUP_SECONDS", 0.0)
     said = everything_said(at.run())
     assert problem not in said
     assert "1 worker is alive." in said

@@ -121,6 +121,20 @@ def test_everything_takes_the_typed_word_and_stands_alone(open_page, services, f
     assert at.button(key="confirm").disabled
 
 
+def test_a_user_is_forgotten_whose_name_is_not_kept(open_page, services, filled, ask):
+    ask("How do I activate a card?", user="ann@mail.test")
+    at = open_page("invalidations")
+    at.pills(key="criteria-selectors").set_value(["user"]).run()
+    at.text_input(key="criteria-user").input("ann@mail.test").run()
+    at.button(key="preview").click().run()
+    assert figure(at, "Entries") == "1"
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    [done] = services.invalidation.history()
+    assert done.criteria == Criteria.from_names(done.namespace, user="ann@mail.test")
+    assert not is_hit(ask, "How do I activate a card?", user="ann@mail.test")
+
+
 def test_one_key_takes_one_click(open_page, services, filled, ask):
     at = previewed(open_page, key=filled[0].key)
     at.button(key="apply").click().run()

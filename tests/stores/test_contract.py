@@ -49,7 +49,7 @@ def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = N
     record = store.ensure_record(slot)
     fields = {"incarnation": record.incarnation, "sequence": record.sequence} | fields
     entry = an_entry(prompt, namespace=slot.namespace, **fields)
-    alias_entry = an_entry(alias, namespace=slot.namespace, target=entry.header.digest, **fields)
+    alias_entry = an_entry(alias, namespace=slot.namespace, **{**fields, "target": entry.header.digest})
     write = Write(
         digest=entry.header.digest,
         value=codec.encode_entry(entry),
@@ -57,6 +57,7 @@ def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = N
         model=entry.header.model,
         created_at=entry.header.created_at,
         alias=(digest_of(alias), codec.encode_entry(alias_entry)) if alias else None,
+        tags=entry.tags,
     )
     stamp = Stamp(entry.header.incarnation, entry.header.sequence)
     return store.write(slot, write, stamp, stamp.sequence if expected is None else expected)
@@ -225,7 +226,13 @@ FILTERS = (
     [{"sequence": 3, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF {LONG_NAME} {NOW}")}],
     [{"sequence": 2, "digest": digest_of(f"{(b'i' * 16).hex()} 1 OF mm {NOW}")}, {"sequence": 2, "model": "m"}],
     [{"sequence": 2, "substrings": frozenset({frozenset({b"of mm", b"alias"}), frozenset({b"mo"})})}, {"sequence": 1}],
+    [{"sequence": 3, "tagged": True}],
+    [{"sequence": 3, "owned": True}, {"sequence": 2, "alias": True}],
+    [{"sequence": 2, "tagged": True, "model": "m"}, {"sequence": 3, "alias": True, "owned": True}],
 )
+
+NAMED = {"m": {"tags": ("doc:1",)}, "mm": {"users": (b"u" * 16,)}, "o": {"tags": ("doc:2",), "users": (b"u" * 16,)}}
+"""What entries of a model have."""
 
 
 @pytest.mark.parametrize("wanted", FILTERS)
@@ -238,7 +245,8 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
         store.change_record(slot, lambda _, record=record: record)
         for model, created_at in product(("m", "mm", "o", LONG_NAME), (NOW, NOW + 1)):
             prompt = f"{incarnation.hex()} {sequence} OF {model} {created_at}"
-            put(store, slot, prompt, alias=f"Alias of {prompt}", model=model, created_at=created_at)
+            named = NAMED.get(model, {})
+            put(store, slot, prompt, alias=f"Alias of {prompt}", model=model, created_at=created_at, **named)
             aliases.add(digest_of(f"Alias of {prompt}"))
             for text in (prompt, f"Alias of {prompt}"):
                 is_doomed = incarnation == lost or any(
@@ -246,6 +254,9 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
                     and model == (each.model or model)
                     and created_at < (each.created_before or NOW + 2)
                     and each.digest in (None, digest_of(prompt))
+                    and (not each.tagged or "tags" in named)
+                    and (not each.owned or "users" in named)
+                    and (not each.alias or text != prompt)
                     and (
                         each.substrings is None
                         or any(all(has(text, run) for run in group) for group in each.substrings)
@@ -299,6 +310,7 @@ LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in ASCII_FOLDI
 @given(
     prompts=st.lists(st.text(LETTERS, min_size=1, max_size=12), min_size=1, max_size=40, unique=True),
     padding=st.sampled_from(["", "x" * 1500, "é" * 120]),
+    named=st.sampled_from([{}, {"tags": ("doc:1", "é" * 200)}, {"users": (b"u" * 16,)}, {"target": digest_of("t")}]),
     criteria=st.builds(
         criteria_of,
         keywords=st.lists(
@@ -308,12 +320,12 @@ LETTERS = "aAkKsSiIfFß; `éE" + "".join(maker.decode() for maker in ASCII_FOLDI
         mode=st.sampled_from(["any", "all"]),
     ).filter(lambda criteria: criteria is not None),
 )
-def test_a_pass_leaves_out_no_prompt_that_words_or_a_pattern_select(redis_url, prompts, padding, criteria):
+def test_a_pass_leaves_out_no_prompt_that_words_or_a_pattern_select(redis_url, prompts, padding, named, criteria):
     store = RedisStore(request_client(redis_url, 5))
     slot = Slot(f"substrings-{uuid4().hex}", 0)
     sweep_filter = SweepFilter(sequence=9, substrings=required_substrings(criteria))
     for prompt in prompts:
-        put(store, slot, prompt + padding)
+        put(store, slot, prompt + padding, **named)
     pages = list(store.scan_matching(slot, store.ensure_record(slot).incarnation, [sweep_filter], whole=True))
     found = {codec.decode_entry(row.value).prompt for page in pages for row in page.rows}
     selected = {
@@ -341,6 +353,31 @@ def test_a_model_is_walked_oldest_first_and_counted_without_aliases(store, slot)
     assert store.count_model(slot, "m") == 450
     assert store.count_model(slot, "m", created_before=NOW + 2) == 200
     assert store.models(slot) == {"m": 450, "o": 1}
+
+
+def test_what_has_a_tag_is_walked_with_its_aliases_and_nothing_of_other_tags(store, slot):
+    for number in range(250):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1", f"page:{number % 2}"))
+    put(store, slot, "other", alias="other alias", tags=("doc:2",))
+    put(store, slot, "none")
+    put(store, Slot(slot.namespace, 6), "elsewhere", tags=("doc:1",))
+    expected = {digest_of(f"{kind}{number}") for kind in "pa" for number in range(250)}
+    met = walked(store.walk_tags(slot, ["doc:1"], batch=70))
+    assert (set(met), len(met)) == (expected, 500)
+    assert set(walked(store.walk_tags(slot, ["page:1", "doc:2", "absent"]))) == {
+        *(digest_of(f"{kind}{number}") for kind in "pa" for number in range(1, 250, 2)),
+        *map(digest_of, ("other", "other alias")),
+    }
+    assert walked(store.walk_tags(slot, [])) == []
+    for rows in store.walk_tags(slot, ["doc:2"], whole=True):
+        assert {codec.decode_entry(row.value).prompt for row in rows} == {"other", "other alias"}
+
+
+def test_many_tags_are_walked_in_one_go(store, slot):
+    for number in range(5):
+        put(store, slot, f"p{number}", tags=(f"doc:{number * 100}",))
+    met = walked(store.walk_tags(slot, [f"doc:{number}" for number in range(450)]))
+    assert set(met) == {digest_of(f"p{number}") for number in range(5)}
 
 
 def test_only_what_was_looked_at_is_removed(store, slot):

@@ -54,7 +54,10 @@ class ThreadConnections:
         When they were sent, the connection closed and no other can be had, they may have been done: the error is that
         of a connection closed, not of one refused.
         """
-        connection, is_new = self._connection()
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connection()
+        is_new = connection._sock is None
         try:
             return _talk(connection, commands, count)
         except redis.TimeoutError:
@@ -70,15 +73,12 @@ class ThreadConnections:
                 raise  # nobody has heard the first time
             raise unanswered from None
 
-    def _connection(self) -> tuple[Any, bool]:
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            return connection, connection._sock is None
-        connection = self._class(**self._settings)
-        self._local.connection = connection
+    def _connection(self) -> Any:
+        """The calling thread's first connection."""
+        connection = self._local.connection = self._class(**self._settings)
         with self._lock:
             self._all.append(connection)
-        return connection, True
+        return connection
 
     def close(self) -> None:
         """Closes every thread's connection."""

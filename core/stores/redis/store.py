@@ -35,9 +35,10 @@ MOST_RECORDS = 4096
 WAIT_SECONDS = 0.5
 """Of one WAIT: the console's clients have patience for a second."""
 
-_WRITE = Script(load_script(__file__, "write"))
+_LIST_TAGS = load_script(__file__, "list_tags", GONE_ROWS=32)
+_WRITE = Script(_LIST_TAGS + load_script(__file__, "write"))
 _SWAP = Script(load_script(__file__, "swap"))
-_REPLACE = Script(load_script(__file__, "replace"))
+_REPLACE = Script(_LIST_TAGS + load_script(__file__, "replace"))
 _REMOVE = Script(load_script(__file__, "remove", **LAYOUT))
 _FORGET = Script(load_script(__file__, "forget"))
 _RENEW = Script(load_script(__file__, "renew"))
@@ -135,20 +136,29 @@ class RedisStore(RedisIndex):
         index = slot.by_model(write.model)
         alias_digest, alias_value = write.alias or (write.digest, b"")
         row = write.digest + alias_digest if write.alias else write.digest
+        ttl_ms = max(1, write.ttl_ms)
+        now_ms = int(self._clock() * 1000)
         with writing():
             reply: list[Any] = _WRITE(
                 self._servers,
-                [slot.record, slot.entry(write.digest), slot.entry(alias_digest), index, slot.models],
+                [
+                    *(slot.record, slot.entry(write.digest), slot.entry(alias_digest), index, slot.models),
+                    *map(slot.by_tag, write.tags),
+                ],
                 [
                     stamp.incarnation.hex().encode(),
                     b"%020d" % expected,
-                    b"%d" % max(1, write.ttl_ms),
+                    b"%d" % ttl_ms,
                     write.value,
                     alias_value,
                     repr(write.created_at).encode(),
                     row.hex().encode(),
                     index[-32:] if write.indexed else b"",
                     write.model.encode(),
+                    b"%d" % (now_ms + ttl_ms),
+                    b"%d" % now_ms,
+                    write.digest,
+                    alias_digest if write.alias else b"",
                 ],
             )
         outcome = StoredAs(reply[0].decode())
@@ -157,9 +167,12 @@ class RedisStore(RedisIndex):
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
         """Replaces `seen` by `value` by one script, if both it and the record's stamp are unchanged; else False."""
         point = [stamp.incarnation.hex().encode(), b"%020d" % stamp.sequence]
-        arguments = [*point, seen, value, b"%d" % max(1, ttl_ms)]
+        now_ms, ttl_ms = int(self._clock() * 1000), max(1, ttl_ms)
+        times = [b"%d" % ttl_ms, b"%d" % (now_ms + ttl_ms), b"%d" % now_ms]
+        indexes = map(slot.by_tag, _tags(value))
         with writing():
-            return bool(_REPLACE(self._servers, [slot.record, slot.entry(digest)], arguments))
+            keys = [slot.record, slot.entry(digest), *indexes]
+            return bool(_REPLACE(self._servers, keys, [*point, seen, value, *times, digest]))
 
     def change_record(
         self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
@@ -269,7 +282,19 @@ class RedisStore(RedisIndex):
             with writing():
                 entries, aliases, freed = _REMOVE(self._servers, keys, arguments)
             total += Removed(entries=entries, aliases=aliases, bytes=freed)
+        self._unlist_tags(slot, removals)
         return total
+
+    def _unlist_tags(self, slot: Slot, removals: Sequence[Removal]) -> None:
+        """Takes values out of the indexes of their tags; one that was written again meanwhile too: it is but a hint."""
+        by_tag: dict[str, list[bytes]] = {}
+        for removal in removals:
+            for tag in removal.tags:
+                by_tag.setdefault(tag, []).append(removal.digest)
+        if by_tag:
+            commands = b"".join(packed([b"ZREM", slot.by_tag(tag), *rows]) for tag, rows in by_tag.items())
+            with writing():
+                self._servers.ask_all(slot.record, commands, len(by_tag))
 
     def ttl_seconds(self, slot: Slot, digest: bytes) -> float | None:
         """Seconds until Redis deletes an entry; None when there is none."""
@@ -316,6 +341,13 @@ def stores_of(
 @lru_cache(maxsize=4096)
 def _read_command(slot: Slot, digests: tuple[bytes, ...]) -> bytes:
     return packed([b"MGET", *map(slot.entry, digests), slot.record])
+
+
+def _tags(value: bytes) -> tuple[str, ...]:
+    try:
+        return codec.summarize(value, with_text=False).tags
+    except DecodeError:
+        return ()
 
 
 def _lease(slot: Slot, claim: Claim) -> bytes:

@@ -99,7 +99,7 @@ def _ttl_classes(view: View) -> None:
 
 
 def _reasons(view: View, now: Summary) -> None:
-    rows = tables.reasons(now)
+    rows = tables.outcome_reasons(now)
     event: Any = st.dataframe(
         rows,
         column_config=tables.REASON_COLUMNS,

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from streamlit import column_config as column
 
+from core.entries import reasons
 from core.metrics import Frequent, Kinds, Summary
 from core.models import OutcomeKind
 from pages.components.display import outcomes
@@ -78,7 +79,7 @@ def breakdown_columns(name: str) -> dict[str, Any]:
     return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width="medium")}
 
 
-def reasons(summary: Summary) -> pd.DataFrame:
+def outcome_reasons(summary: Summary) -> pd.DataFrame:
     """Why requests came to their outcome, why fresh answers were not stored, and what cautions cost."""
     rows: list[dict[str, Any]] = [
         {
@@ -95,7 +96,7 @@ def reasons(summary: Summary) -> pd.DataFrame:
             "outcome": "not stored",
             "reason": one_line(reason, 60),
             "count": count,
-            "why": outcomes.why_not_stored(reason),
+            "why": reasons.why_not_stored(reason),
         }
         for reason, count in summary.not_stored.items()
     ]

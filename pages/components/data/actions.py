@@ -16,10 +16,9 @@ from core.cache import Bypassed
 from core.errors import (
     CacheError,
     OutcomeUnknown,
-    StoreUnavailable,
     WriteRefused,
 )
-from core.invalidation import Invalidation, Preview, Schedule, Schedules
+from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
@@ -238,10 +237,7 @@ def run_schedule(schedule: Schedule) -> Invalidation | None:
 
 
 def _schedules() -> Schedules:
-    kept = context.services().schedules
-    if kept is None:
-        raise StoreUnavailable("there is no Redis, so there are no schedules")
-    return kept
+    return kept_schedules(context.services().schedules)
 
 
 # Jobs

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.access import LOG_IN, Actor, AuditTrail, Role, actor_of, login_id
 from core.bootstrap import Services, bootstrap, role_rules
+from core.doctor import Checkup
 from core.entries import Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.settings import Settings
@@ -45,6 +46,12 @@ def readings() -> Readings:
 def queue_readings() -> Readings:
     """Shared readings of the job queue's Redis, which may be another server."""
     return Readings(probe=lambda: queue().ping())
+
+
+@st.cache_resource(show_spinner=False)
+def checkup() -> Checkup:
+    """The doctor's latest diagnosis."""
+    return Checkup()
 
 
 @st.cache_resource(show_spinner=False)

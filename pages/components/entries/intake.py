@@ -5,15 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.entries import ANOTHER_REQUEST, MOST_BYTES, MOST_LINES, Imported
+from core.entries import MOST_BYTES, MOST_REFUSALS, Imported, reasons
 from core.errors import InvalidInput
-from core.models import Answer, ChatRequest, Controls, OutcomeKind, ttl
+from core.models import Answer, ChatRequest, Controls, ttl
 from pages.components.data import actions, context
 from pages.components.data.context import edits
 from pages.components.data.parameters import given_parameters
-from pages.components.display import outcomes
 from pages.components.display.figures import UNKNOWN, many
-from pages.components.display.text import one_line, plain
+from pages.components.display.text import plain, visible
 from pages.components.entries.detail import look_again, may_edit, read_only_note
 
 TTLS: dict[str, float | None] = {
@@ -29,11 +28,6 @@ EXAMPLE = (
     ' "parameters": {"temperature": 0.2}, "answer": "Open the app and ...", "ttl_seconds": 86400, "tags": ["doc:12"]}'
 )
 
-_REASONS = {
-    ANOTHER_REQUEST: "The entry answered a request with a system prompt, parameters or a user that the line lacks.",
-    "refused-invalidated": "It was invalidated after it had been exported.",
-}
-
 
 def intake(namespace: str) -> None:
     """Draws both forms of adding answers, folded."""
@@ -45,16 +39,10 @@ def intake(namespace: str) -> None:
             _write(namespace)
 
 
-def why(reason: str) -> str:
-    """One sentence with the reason why an answer was not stored."""
-    known = _REASONS.get(reason) or outcomes.why_not_stored(reason) or outcomes.why(OutcomeKind.BYPASS, None, reason)
-    return known or one_line(f"{reason[:1].upper()}{reason[1:]}.", 300)
-
-
 def _import(namespace: str) -> None:
     st.caption(
         "JSON Lines, one request with its answer a line: to warm up a cache, or to bring exported entries back. The "
-        f"rules for storing apply. At most {MOST_LINES:,} lines and {MOST_BYTES // 1_000_000} MB at once."
+        f"rules for storing apply. At most {MOST_BYTES // 1_000_000} MB at once."
     )
     st.code(EXAMPLE, language=None, wrap_lines=True)
     given = st.file_uploader(
@@ -81,8 +69,10 @@ def _import(namespace: str) -> None:
     actions.show_last("import")
     done: Imported | None = st.session_state.get("entries-imported")
     if done is not None and done.refusals:
-        st.caption(f"{many(done.refused, 'line')} not stored" + _first(done))
-        rows = [{"line": refusal.line, "why": why(refusal.reason)} for refusal in done.refusals]
+        st.caption(f"{many(done.refused, 'line')} not stored{_end(done)}")
+        rows = [
+            {"line": refusal.line, "why": visible(reasons.why_refused(refusal.reason))} for refusal in done.refusals
+        ]
         st.dataframe(
             pd.DataFrame(rows),
             column_config={
@@ -100,8 +90,10 @@ def _imported(done: Imported) -> str:
     return f"{done.stored:,} of {many(done.lines, 'line')} stored."
 
 
-def _first(done: Imported) -> str:
-    return f"; the first {len(done.refusals)}:" if len(done.refusals) < done.refused else ":"
+def _end(done: Imported) -> str:
+    if done.is_whole:
+        return ":"
+    return f"; the import ended after {MOST_REFUSALS:,} of them, and the lines after the last one were not read:"
 
 
 def _write(namespace: str) -> None:
@@ -141,7 +133,7 @@ def _write(namespace: str) -> None:
         stored = actions.perform("written", store, _written)
         if isinstance(stored, str):
             actions.forget_last("written")
-            st.error(f"**Not stored.** {plain(why(stored))}", icon=":material/block:")
+            st.error(f"**Not stored.** {plain(reasons.why_refused(stored))}", icon=":material/block:")
         elif stored is not None:
             look_again()
             st.rerun()

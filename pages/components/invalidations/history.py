@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.invalidation import Invalidation, InvalidationState
+from core.invalidation import Invalidation, InvalidationFilter, InvalidationState
 from pages.components.data import queries
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN
@@ -83,12 +83,7 @@ def _filtered(every: list[Invalidation]) -> list[Invalidation]:
             placeholder="all",
             key="history-namespace",
         )
-    wanted = (text or "").strip().casefold()
-    return [
-        one
-        for one in every
-        if state in (None, one.state.value)
-        and actor in (None, one.actor)
-        and namespace in (None, one.namespace)
-        and wanted in f"{one.criteria} {one.id} {one.reason}".casefold()
-    ]
+    wanted = InvalidationFilter(
+        text=text or "", state=InvalidationState(state) if state else None, actor=actor, namespace=namespace
+    )
+    return list(filter(wanted.matches, every))

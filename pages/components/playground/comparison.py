@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.access import Action
+from core.entries import reasons
 from core.models import Answer, Completion
 from pages.components.data import actions, context
 from pages.components.data.context import edits
@@ -126,7 +127,7 @@ def _keep(turn: Turn, completion: Completion) -> None:
 def _kept(stored: Answer | str) -> str:
     if isinstance(stored, Answer):
         return "Stored: the next identical request gets the fresh answer."
-    return f"Not stored. {outcomes.why_not_stored(stored)}"
+    return f"Not stored. {reasons.why_not_stored(stored)}"
 
 
 def _seen(text: str) -> str:

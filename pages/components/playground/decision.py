@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries import Explanation, Nearest, differences, explain, nearest_entries
+from core.entries import Explanation, Nearest, differences, explain, nearest_entries, reasons
 from core.errors import CacheError
 from core.models import Answer, OutcomeKind
 from pages.components.data import context, queries
@@ -62,7 +62,7 @@ def _reason(answer: Answer) -> str:
     outcome = answer.outcome
     words = outcomes.why(outcome.kind, outcome.detail, outcome.reason)
     if outcome.not_stored:
-        words += f" The answer was not stored. {outcomes.why_not_stored(outcome.not_stored)}"
+        words += f" The answer was not stored. {reasons.why_not_stored(outcome.not_stored)}"
     return words
 
 
@@ -119,7 +119,7 @@ def _details(turn: Turn, answer: Answer) -> None:
             f"TTL class {literal(explanation.ttl.ttl_class)} by the rule {literal(explanation.ttl.rule)}{saw}: {lasts}."
         )
     if explanation.own:
-        st.caption(f"The answer is this user's alone: {outcomes.why_own(explanation.own)}.")
+        st.caption(f"The answer is this user's alone: {reasons.why_own(explanation.own)}.")
     st.markdown("**Where the time went**")
     st.plotly_chart(
         charts.steps(_steps(answer)),

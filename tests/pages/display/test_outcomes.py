@@ -48,8 +48,3 @@ def test_a_reason_that_is_news_is_shown_as_it_is_called():
 
 def test_a_miss_that_was_not_stored_says_so():
     assert outcomes.briefly(OutcomeKind.MISS, None, "absent", "truncated") == "nothing stored; answer not stored"
-
-
-@pytest.mark.parametrize("reason", sorted(policy.NOT_STORED_REASONS))
-def test_every_reason_in_an_answer_for_not_storing_it_has_a_sentence(reason):
-    assert outcomes.why_not_stored(reason)

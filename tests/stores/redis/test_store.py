@@ -13,7 +13,7 @@ from core.bans.criteria import Criteria
 from core.errors import StoreUnavailable
 from core.keys.names import NAMESPACES, Slot
 from core.models import Stamp
-from core.stores.base import Removed
+from core.stores.base import Removal, Removed
 from core.stores.redis.store import RedisStore, patient_client, request_client
 from tests.cache.test_bypass import can_save, cannot_save
 from tests.invalidation.test_invalidator import NUMBERS, a_world, no_pause
@@ -64,6 +64,51 @@ def test_rows_of_entries_that_are_gone_leave_the_index(store, slot):
     assert (removed.entries, removed.aliases) == (3, 3)
     assert store.count_model(slot, "gpt-4o") == 0
     assert remaining(store, slot) == {"a0"}, "its row was dropped: the pass over all finds it"
+
+
+def rows_of(store: RedisStore, slot: Slot, tag: str) -> list[bytes]:
+    return store._client.zrange(slot.by_tag(tag), 0, -1)
+
+
+def test_the_index_of_a_tag_says_nothing_of_it_and_goes_with_the_last_entry(store, slot):
+    put(store, slot, "p", alias="a", tags=("of-ann",))
+    assert sorted(rows_of(store, slot, "of-ann")) == sorted(map(digest_of, ("p", "a")))
+    assert not any(b"of-ann" in name for name in store._client.scan_iter(slot.prefix + b"*"))
+    assert store.ttl_seconds(slot, digest_of("p")) < store._client.ttl(slot.by_tag("of-ann")) < 80
+    stamp = store.ensure_record(slot).stamp
+    removals = [
+        Removal(digest=digest_of(name), stamp=stamp, model="gpt-4o", created_at=at, tags=("of-ann",))
+        for name, at in (("p", NOW), ("a", None))
+    ]
+    store.remove(slot, removals)
+    assert not store._client.exists(slot.by_tag("of-ann"))
+
+
+def test_rows_of_what_is_gone_leave_the_index_of_a_tag_as_others_come(store, slot):
+    store._client.zadd(slot.by_tag("doc:1"), {f"old {number}": 1.0 + number for number in range(200)})
+    prompts = [f"p{number}" for number in range(100)]
+    for prompt in prompts:
+        put(store, slot, prompt, tags=("doc:1",))
+    assert sorted(rows_of(store, slot, "doc:1")) == sorted(map(digest_of, prompts))
+
+
+def test_what_is_kept_longer_stays_in_the_index_of_its_tags(store, slot):
+    put(store, slot, "p", tags=("doc:1",))
+    record = store.ensure_record(slot)
+    [seen], _ = store.read(slot, [digest_of("p")])
+    before = store._client.zscore(slot.by_tag("doc:1"), digest_of("p"))
+    assert store.replace(slot, digest_of("p"), seen=seen, value=seen, ttl_ms=10_000_000, stamp=record.stamp)
+    assert store._client.zscore(slot.by_tag("doc:1"), digest_of("p")) > before + 9_000_000
+    assert store._client.ttl(slot.by_tag("doc:1")) >= 10_000
+
+
+def test_an_index_that_is_lost_or_no_index_loses_nothing_but_the_hint(store, slot):
+    put(store, slot, "p", tags=("doc:1",))
+    store._client.delete(slot.by_tag("doc:1"))
+    assert list(store.walk_tags(slot, ["doc:1"])) == []
+    store._client.set(slot.by_tag("doc:2"), "no index")
+    assert list(store.walk_tags(slot, ["doc:2", "doc:1"])) == []
+    assert remaining(store, slot) == {"p"}
 
 
 def test_a_lost_list_of_namespaces_is_made_up_by_the_next_invalidation(store, slot):

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from core.errors import InvalidInput
-from core.http.controls import controls_from_headers, controls_from_object
+from core.inbound.controls import controls_from_headers, controls_from_object
 from core.models import NO_CONTROLS, CacheStrategy, Controls, Default, For, NoStore
 from tests.growth import grows_with_the_square
 

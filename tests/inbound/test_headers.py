@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidSettings
-from core.http.headers import JSON_FORM, divided
+from core.inbound.headers import JSON_FORM, divided
 from core.settings import Settings
 from core.wire import Treatment, header_treatment
 

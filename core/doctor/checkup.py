@@ -1,7 +1,7 @@
-"""The doctor's latest diagnosis, shared by all sessions.
+"""The doctor's latest diagnosis, shared by all who look at it in one process.
 
 Checks of this machine and of Redis take milliseconds and run every few seconds. Checks of the provider and the embedder
-cost a request or the loading of a model: they run now and then, beside the page, and sooner while one of them fails.
+cost a request or the loading of a model: they run now and then, in the background, and sooner while one of them fails.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 import msgspec
-import streamlit as st
 
-from core.bootstrap import Services
-from core.concurrency import beside
-from core.doctor import Diagnosis, Finding, Level, diagnose, outside_findings
+from ..bootstrap import Services
+from ..concurrency import beside
+from .diagnosis import Diagnosis, diagnose, outside_findings
+from .findings import Finding, Level
 
-SECONDS = 10.0
+CHECKUP_SECONDS = 10.0
+"""How often this machine and Redis are looked at."""
 OUTSIDE_SECONDS = 300.0
 WRONG_OUTSIDE_SECONDS = 30.0
 
@@ -54,7 +55,7 @@ class Checkup:
                 outside_at = self._clock()
             elif (answer := self._answer(services, now - latest.outside_at)) is not None:
                 self._outside, outside_at = answer, now
-            elif now - latest.diagnosis.at < SECONDS * 0.9:  # those who look every SECONDS find a new one
+            elif now - latest.diagnosis.at < CHECKUP_SECONDS * 0.9:  # those who look that often find a new one
                 return latest
             else:
                 outside_at = latest.outside_at
@@ -71,9 +72,3 @@ class Checkup:
         if self._asking is None and age >= (WRONG_OUTSIDE_SECONDS if is_wrong else OUTSIDE_SECONDS):
             self._asking = beside(lambda: tuple(outside_findings(services)))
         return None
-
-
-@st.cache_resource(show_spinner=False)
-def checkup() -> Checkup:
-    """The diagnosis shared by all sessions of this console."""
-    return Checkup()

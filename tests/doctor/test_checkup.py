@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from core.bootstrap import bootstrap
+from core.doctor import checkup as module
 from core.doctor import diagnosis as doctor
+from core.doctor.checkup import CHECKUP_SECONDS, OUTSIDE_SECONDS, WRONG_OUTSIDE_SECONDS, Checkup
 from core.doctor.diagnosis import Diagnosis
 from core.doctor.findings import Finding, Level
-from pages.components.data import checkup as module
-from pages.components.data.checkup import OUTSIDE_SECONDS, SECONDS, WRONG_OUTSIDE_SECONDS, Checkup
+from core.settings import Settings
 
 
 class Doctor:
@@ -63,10 +65,10 @@ def test_one_look_does_for_all_who_look_at_the_same_time(checkup, asked):
 def test_it_looks_again_by_itself_and_asks_outside_seldom(checkup, asked):
     told(checkup)
     for _ in range(3):
-        assert later(checkup, asked, SECONDS) == "asked 1"
+        assert later(checkup, asked, CHECKUP_SECONDS) == "asked 1"
     assert (asked.looks, asked.asked) == (4, 1)
     assert checkup.look(None).diagnosis.at == asked.now
-    assert checkup.look(None).outside_at == asked.now - 3 * SECONDS
+    assert checkup.look(None).outside_at == asked.now - 3 * CHECKUP_SECONDS
     assert later(checkup, asked, OUTSIDE_SECONDS) == "asked 2"
 
 
@@ -85,9 +87,10 @@ def test_who_asks_for_it_has_everything_looked_at_now(checkup, asked):
     assert (looked.diagnosis.findings[0].text, looked.outside_at) == ("asked 2", asked.now)
 
 
-def test_the_real_doctor_does_not_ask_outside_again(services, monkeypatch):
+def test_the_real_doctor_does_not_ask_outside_again(redis_url, monkeypatch):
     before = Finding(area="provider", level=Level.OK, text="as before")
     monkeypatch.setattr(doctor, "provider_findings", lambda services: pytest.fail("asked"))
-    findings = doctor.diagnose(services, outside=[before]).findings
+    with bootstrap(Settings(redis_url=redis_url)) as services:
+        findings = doctor.diagnose(services, outside=[before]).findings
     assert before in findings
     assert any(finding.area == "redis" for finding in findings)

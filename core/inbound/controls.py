@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..errors import InvalidInput
 from ..keys import NAMESPACE_PATTERN
-from ..models import LONGEST_SECONDS, NO_CONTROLS, CacheStrategy, Controls, ttl
+from ..models import LONGEST_SECONDS, NO_CONTROLS, AtMost, CacheStrategy, Controls, For, ttl
 
 BODY_FIELD = "encore"
 """Name of the object among a request's arguments; it is taken out before the request goes on."""
@@ -75,6 +75,13 @@ def controls_from_object(values: Any, base: Controls = NO_CONTROLS) -> Controls:
             raise InvalidInput(BODY_FIELD, f"has no {str(name)[:50]!r}; there are {known}")
     given = {name: value for name, value in values.items() if value is not None}
     return _controls(base, given, lambda field: f"{BODY_FIELD}.{field}")
+
+
+def without_longer_ttl(controls: Controls) -> Controls:
+    """The controls with the TTL as the most that the caller wants: what others are served is kept no longer for it."""
+    if isinstance(controls.ttl, For):
+        return replace(controls, ttl=AtMost(controls.ttl.seconds))
+    return controls
 
 
 def _add_header(given: dict[str, str], name: str, value: str) -> None:

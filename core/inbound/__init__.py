@@ -1,0 +1,29 @@
+"""A client's request as the cache sees it: body, headers and controls in, values out. Pure."""
+
+from .controls import controls_from_headers, controls_from_object, without_longer_ttl
+from .headers import divided
+from .reading import (
+    AT_ONCE_BYTES,
+    DEEPEST,
+    MOST_VALUES,
+    OWN_HEADERS,
+    Inbound,
+    Target,
+    decode_json,
+    deleted_response,
+    deployment_of,
+    encode_json,
+    is_below,
+    is_deeper,
+    is_small,
+    read,
+    repeats_names,
+    target_of,
+    unread,
+)
+
+__all__ = [
+    "AT_ONCE_BYTES", "DEEPEST", "MOST_VALUES", "OWN_HEADERS", "Inbound", "Target", "controls_from_headers",
+    "controls_from_object", "decode_json", "deleted_response", "deployment_of", "divided", "encode_json", "is_below",
+    "is_deeper", "is_small", "read", "repeats_names", "target_of", "unread", "without_longer_ttl",
+]  # fmt: skip

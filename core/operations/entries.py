@@ -1,0 +1,306 @@
+"""Entries over HTTP: search, read, write, keep longer, pin, take out of service. The rules are core's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..access import Action
+from ..bans import Criteria
+from ..bootstrap import Services
+from ..entries import (
+    PAGE_SIZE,
+    Edits,
+    EntryFilter,
+    FoundEntry,
+    Line,
+    count_listed,
+    find_entry,
+    page_entries,
+    reasons,
+    stored_entry,
+)
+from ..errors import InvalidInput, StoreUnavailable
+from ..invalidation import plain_invalidation
+from ..keys import Slot
+from ..wire import readable
+from .invalidations import NAMESPACE, InvalidationOut
+from .operators import Operator
+from .paging import Cursor, cursor_of, position_of
+from .parts import By, Parts
+from .problems import INVALID_INPUT, STORE_UNAVAILABLE, WRITE_REFUSED, Refused
+
+router: Final = APIRouter(tags=["entries"])
+
+KEY: Final = r"^[0-9a-f]{1,3}-[0-9a-f]{64}$"
+MOST_ENTRIES: Final = 200
+"""Entries on a page: each may have a long prompt."""
+_OF_THE_STORE: Final = {
+    "store-down": STORE_UNAVAILABLE,
+    "store-timeout": STORE_UNAVAILABLE,
+    "not-permitted": STORE_UNAVAILABLE,
+    "writes-refused": WRITE_REFUSED,
+}
+"""Reasons for which nothing is stored that are no fault of the answer."""
+
+InNamespace = Annotated[
+    str | None, Query(pattern=NAMESPACE, max_length=129, description="The namespace; else ENCORE_NAMESPACE.")
+]
+Key = Annotated[str, Path(pattern=KEY, description="The key of an entry: `X-Encore-Key` of its answers.")]
+Before = Annotated[float | None, Query(ge=0, lt=1e11, description="Stored before this time, in Unix seconds.")]
+After = Annotated[float | None, Query(ge=0, lt=1e11, description="Stored at this time or later, in Unix seconds.")]
+OfModel = Annotated[str | None, Query(min_length=1, max_length=256, description="Of this model only.")]
+Tagged = Annotated[list[str], Query(max_length=64, description="With any of these tags.")]
+
+
+# What is answered
+
+
+class EntryOut(BaseModel):
+    """One stored answer, without its text."""
+
+    key: str
+    namespace: str
+    model: str
+    prompt: str = Field(description="The last message of the request that it answered.")
+    state: str = Field(
+        description="`fresh`, `expired`; `stale` when an invalidation marks it so, `hidden` when one hides it; "
+        "`foreign`: of before the namespace's record was lost, and never served."
+    )
+    created_at: float
+    age_seconds: float
+    fresh_seconds: float = Field(description="How long it stays fresh; negative: since when it is not.")
+    ttl_class: str
+    tags: list[str]
+    bytes: int
+    cost_usd: float | None = Field(description="What the answer had cost; null: its price is not known.")
+    tokens: int
+    hits: int | None
+    last_hit_at: float | None
+    pinned: bool
+    alias_of: str | None = Field(description="The key of the entry that it stands for, where it is an alias.")
+
+
+class EntryDetailOut(EntryOut):
+    """One stored answer."""
+
+    scope: str = Field(description="The digest of all that the answer depends on but the last message.")
+    answer: str = Field(description="The text of the answer.")
+    completion: dict[str, Any] | None = Field(description="The answer as the provider gave it.")
+
+
+class EntriesOut(BaseModel):
+    """A page of entries. It ends early where few match: `next` alone says whether there are more."""
+
+    items: list[EntryOut]
+    next: str | None = Field(None, description="The cursor of the next page; none: this is the last.")
+    looked_through: int = Field(description="Entries that were looked at for this page.")
+    listed: int = Field(
+        description="How many entries the index lists for the model and the times that were asked for; some may have "
+        "expired lately, and the other filters are not counted in."
+    )
+
+
+# What is asked
+
+
+class AnswerIn(BaseModel):
+    """A request with its answer: the text in `answer`, or the provider's JSON in `completion`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str = Field(min_length=1, max_length=256)
+    messages: list[dict[str, Any]] = Field(min_length=1, max_length=10_000)
+    parameters: dict[str, Any] = Field({}, description="The other fields of the request: each makes another request.")
+    endpoint: str = Field("chat", pattern="^(chat|responses|embeddings)$")
+    answer: str | None = None
+    completion: dict[str, Any] | None = None
+    ttl_seconds: float | None = Field(None, description="Else as the kind of question has it.")
+    tags: list[str] = Field([], max_length=64, description="What the answer depends on: `doc:123`.")
+    user: str | None = Field(None, description="Whose the answer is, where it is one user's own.")
+
+    def line(self) -> Line:
+        """The same as a line of an import."""
+        return Line(**{**self.model_dump(), "tags": tuple(self.tags)})
+
+
+class ChangeIn(BaseModel):
+    """A change of one entry: either of the two."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    fresh_seconds: float | None = Field(None, description="Keeps it fresh for so long from now on.")
+    pinned: bool | None = Field(None, description="Whether workers keep it fresh until it is unpinned.")
+
+
+_ANSWERS: Final[dict[str, Any]] = {
+    "an answer by hand": {
+        "value": {
+            "model": "gpt-4o",
+            "messages": [{"role": "user", "content": "How do I activate my card?"}],
+            "answer": "Open the app and ...",
+            "ttl_seconds": 86_400,
+            "tags": ["doc:12"],
+        }
+    }
+}
+_CHANGES: Final[dict[str, Any]] = {
+    "keep it for a day": {"value": {"fresh_seconds": 86_400}},
+    "pin it": {"value": {"pinned": True}},
+}
+
+
+# The routes
+
+
+@router.get("/entries", response_model=EntriesOut)
+def entries(
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+    text: Annotated[str, Query(max_length=200, description="In the prompt, in any case.")] = "",
+    in_answers: Annotated[bool, Query(description="The text may be in the answer instead.")] = False,
+    key: Annotated[str | None, Query(pattern=KEY, description="The one entry at this key.")] = None,
+    model: OfModel = None,
+    tag: Tagged = [],  # noqa: B006
+    created_before: Before = None,
+    created_after: After = None,
+    older_than_seconds: Annotated[float | None, Query(ge=0, lt=1e10, description="Stored longer ago.")] = None,
+    ttl_class: Annotated[str | None, Query(min_length=1, max_length=32, description="Of this TTL class.")] = None,
+    fewest_hits: Annotated[int, Query(ge=0, le=10**12, description="Served so often; the most served first.")] = 0,
+    never_hit: Annotated[bool, Query(description="Only those that were never served.")] = False,
+    pinned: Annotated[bool, Query(description="Only pinned ones, the last pinned first.")] = False,
+    invalidated: Annotated[bool, Query(description="Also those that are hidden and not yet deleted.")] = False,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES, description="Most items on a page.")] = PAGE_SIZE,
+) -> dict[str, Any]:
+    """Search the stored answers of a namespace, the newest first. All that is given must match."""
+    name = by.namespace(namespace)
+    now = parts.clock()
+    if older_than_seconds is not None:
+        created_before = min(now - older_than_seconds, created_before or now)
+    where = EntryFilter(
+        text=text,
+        in_answers=in_answers,
+        model=model,
+        created_before=created_before,
+        created_after=created_after,
+        ttl_class=ttl_class,
+        tags=tuple(tag),
+        fewest_hits=fewest_hits,
+        never_hit=never_hit,
+        pinned=pinned,
+        invalidated=invalidated,
+    )
+    if key is not None:
+        found = find_entry(parts.store, name, key, hits=parts.metrics.hits, pins=parts.pins)
+        items = [found.to_dict(now)] if found is not None else []
+        return {"items": items, "next": None, "looked_through": 1, "listed": len(items)}
+    slots = slots_of(parts, name)
+    page = page_entries(
+        parts.store,
+        slots,
+        where,
+        hits=parts.metrics.hits,
+        pins=parts.pins,
+        after=position_of(cursor, tuple[float, bytes]),
+        size=limit,
+    )
+    return {
+        "items": [one.to_dict(now) for one in page.entries],
+        "next": cursor_of(page.last) if page.last is not None else None,
+        "looked_through": page.scanned,
+        "listed": count_listed(parts.store, slots, where),
+    }
+
+
+def slots_of(parts: Services, namespace: str) -> Sequence[Slot]:
+    """All buckets of a namespace."""
+    return [Slot(namespace, bucket) for bucket in range(parts.settings.buckets)]
+
+
+@router.get("/entries/{key}", response_model=EntryDetailOut)
+def entry(key: Key, by: By, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
+    """One stored answer, hidden and stale ones too."""
+    return _detail(parts, by.namespace(namespace), key)
+
+
+def _detail(parts: Services, namespace: str, key: str) -> dict[str, Any]:
+    found: FoundEntry = stored_entry(parts.store, namespace, key, hits=parts.metrics.hits, pins=parts.pins)
+    stored = found.entry
+    return found.to_dict(parts.clock()) | {
+        "scope": stored.header.scope.hex(),
+        "answer": readable(stored.body) if stored.body is not None else "",
+        "completion": stored.body,
+    }
+
+
+@router.put("/entries/{key}", response_model=EntryDetailOut, responses={409: {}})
+def write(
+    key: Key,
+    asked: Annotated[AnswerIn, Body(openapi_examples=_ANSWERS)],
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+) -> dict[str, Any]:
+    """Store an answer at the key of its request, in place of what is there. The rules for storing apply.
+
+    `POST /explain` says which key a request has. To store answers whose keys do not matter, import them.
+    """
+    name = by.namespace(namespace)
+    stored = edits_of(parts, by).write_at(key, asked.line(), name)
+    if isinstance(stored, str):
+        raise Refused(_OF_THE_STORE.get(stored, INVALID_INPUT), reasons.why_refused(stored), reason=stored)
+    return _detail(parts, name, key)
+
+
+def edits_of(parts: Services, by: Operator) -> Edits:
+    """Edits in the name of the caller."""
+    return Edits(parts.cache, parts.store, by.trail, pins=parts.pins)
+
+
+@router.patch("/entries/{key}", response_model=EntryDetailOut)
+def change(
+    key: Key,
+    asked: Annotated[ChangeIn, Body(openapi_examples=_CHANGES)],
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+) -> dict[str, Any]:
+    """Keep an answer fresh for longer or shorter from now on, pin or unpin it. Its age and stamp stay as they are."""
+    name = by.namespace(namespace)
+    by.require(Action.EDIT_ENTRIES)
+    stored_entry(parts.store, name, key)
+    match asked.fresh_seconds, asked.pinned:
+        case float() | int() as seconds, None:
+            edits_of(parts, by).keep_for(name, key, seconds)
+        case None, bool() as pin:
+            if parts.pins is None:
+                raise StoreUnavailable("there is no Redis, so nothing can be pinned")
+            change_pin = parts.pins.pin if pin else parts.pins.unpin
+            change_pin(name, key, actor=by.trail)
+        case _:
+            raise InvalidInput("fresh_seconds", "give either fresh_seconds or pinned")
+    return _detail(parts, name, key)
+
+
+@router.delete("/entries/{key}", response_model=InvalidationOut, responses={409: {}})
+def invalidate(
+    key: Key,
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+    hold_seconds: Annotated[
+        float | None, Query(ge=0, le=86_400, description="How long it can be undone; 0: deleted at once.")
+    ] = None,
+) -> dict[str, Any]:
+    """Take one answer out of service: an invalidation of its key, which can be undone until its hold ends.
+
+    An answer to the same request that is being generated now is kept out too, so it is done also where none is stored.
+    """
+    criteria = Criteria(namespace=by.namespace(namespace), key=key)
+    done = parts.invalidation.invalidate(criteria, actor=by.trail, hold_seconds=hold_seconds)
+    return plain_invalidation(done)

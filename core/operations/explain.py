@@ -1,0 +1,132 @@
+"""Whether a request would be a hit, and why not: with its key, scope, TTL and audience. Asks and counts nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from ..bootstrap import Services
+from ..concurrency import in_thread
+from ..entries import expect
+from ..errors import InvalidInput
+from ..inbound import Inbound, Target, divided, read, without_longer_ttl
+from ..models import CacheStrategy, OutcomeKind
+from .operators import Operator
+from .parts import By, Parts
+
+router: Final = APIRouter(tags=["requests"])
+
+Endpoint = Literal["chat", "responses", "embeddings"]
+
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "The request as the provider's API takes it.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["model"],
+                    "properties": {
+                        "model": {"type": "string"},
+                        "messages": {"type": "array", "items": {"type": "object"}},
+                    },
+                },
+                "examples": {
+                    "a question": {
+                        "value": {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is a card?"}]}
+                    }
+                },
+            }
+        },
+    }
+}
+
+
+class PartOut(BaseModel):
+    """One thing that the answer depends on."""
+
+    name: str
+    words: str = Field(description="Its value, cut short.")
+    digest: str
+    absent: bool
+
+
+class ExplainedOut(BaseModel):
+    """What would become of the request now. What is null or left out does not apply."""
+
+    outcome: OutcomeKind
+    hit: bool
+    reason: str = Field(description="How a hit is found, or why it is none: in the words of the request log.")
+    why: str = Field(description="The reason in a sentence.")
+    model: str
+    namespace: str
+    strategy: CacheStrategy
+    key: str | None = Field(None, description="The key that its answer has, or would have.")
+    scope: str | None = Field(None, description="The digest of all that the answer depends on but the last message.")
+    kind: str | None = Field(None, description="What its text is taken for.")
+    normalized: str | None = Field(None, description="What a normalized lookup compares.")
+    ttl_class: str | None = None
+    ttl_rule: str | None = None
+    ttl_seconds: float | None = Field(None, description="By its class.")
+    kept_seconds: float | None = Field(
+        None, description="How long an answer of now would be fresh, with all settings and controls; null: not kept."
+    )
+    audience: Literal["everybody", "user"] | None = Field(None, description="Whom the answer is for.")
+    own: str | None = Field(None, description="Why it is the named user's alone; empty when it is not.")
+    may_be_near: bool = Field(
+        False, description="A miss here may still be answered by a near question: those are not looked for here."
+    )
+    entry: str | None = Field(None, description="The key of the stored answer that was found, served or not.")
+    age_seconds: float | None = None
+    fresh_seconds: float | None = None
+    saved_usd: float | None = None
+    answer: str | None = Field(None, description="The text of the stored answer.")
+    parts: list[PartOut] = Field([], description="What is in the scope, part by part.")
+
+
+@router.post("/explain", response_model=ExplainedOut, openapi_extra=_BODY)
+async def explain(
+    request: Request,
+    by: By,
+    parts: Parts,
+    endpoint: Annotated[Endpoint, Query(description="Which endpoint of the provider it would be sent to.")] = "chat",
+) -> dict[str, Any]:
+    """Would a request be a hit, and why not? Send it as to the gateway, body and headers, with this address instead.
+
+    `Cache-Control`, `X-Encore-*` and the `encore` object of the body count as they do there, but for
+    `X-Encore-Namespace`: it is the whole name of a namespace, as entries have it. Nothing is asked, changed or counted.
+    """
+    content = await request.body()
+    return await in_thread(lambda: _explained(request, content, endpoint, by, parts))
+
+
+def _explained(request: Request, content: bytes, endpoint: Endpoint, by: Operator, parts: Services) -> dict[str, Any]:
+    inbound = _inbound(request, content, endpoint, parts)
+    controls = inbound.controls
+    if not parts.settings.gateway_longer_ttl:
+        controls = without_longer_ttl(controls)
+    controls = msgspec.structs.replace(controls, namespace=by.namespace(controls.namespace))
+    expected = expect(parts.cache, parts.store, parts.switch, inbound.request, controls, now=parts.clock())
+    found = [msgspec.to_builtins(part) for part in expected.explanation.parts]
+    return expected.to_dict() | {"parts": found}
+
+
+def _inbound(request: Request, content: bytes, endpoint: Endpoint, parts: Services) -> Inbound:
+    """The request as the gateway reads it. The key that opens this API is no part of it."""
+    headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
+    inbound = read(
+        Target(endpoint, parts.provider.base_url),
+        "",
+        headers,
+        content,
+        keyed=divided(headers, parts.settings.keyed_headers).keyed,
+        most_bytes=parts.settings.max_request_bytes,
+    )
+    if inbound is None:
+        raise InvalidInput("body", f"is no request of the endpoint {endpoint} that the cache reads: it would bypass")
+    return inbound

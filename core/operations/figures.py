@@ -1,0 +1,187 @@
+"""Figures over HTTP: sums of a window, and the window in steps. Of a key for some namespaces, those of these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..bootstrap import Services
+from ..metrics import LONGEST_SECONDS, Sample, steps_of
+from .entries import OfModel
+from .invalidations import NAMESPACE
+from .operators import Operator
+from .parts import By, Parts
+
+router: Final = APIRouter(tags=["figures"])
+
+Window = Annotated[float, Query(ge=1, le=LONGEST_SECONDS, description="How far back, in seconds.")]
+OfNamespace = Annotated[
+    str | None, Query(pattern=NAMESPACE, max_length=129, description="Of this namespace; else of all of the key's.")
+]
+
+
+class LatencyOut(BaseModel):
+    """Latencies in milliseconds; null without any."""
+
+    count: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class KindsOut(BaseModel):
+    """Numbers of requests by outcome."""
+
+    hits: int
+    misses: int
+    bypasses: int
+    errors: int
+
+
+class SummaryOut(KindsOut):
+    """The figures of one window. `requests` = hits + misses + bypasses + errors. Money is US dollars.
+
+    A cost is null when no price in it is known; `unpriced_...` count what is not in it. `events` are what is counted
+    beside requests, for all namespaces together only.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    starts_at: float
+    ends_at: float
+    requests: int
+    hit_rate: float | None = Field(description="hits / (hits + misses), 0 to 1.")
+    error_rate: float | None
+    details: dict[str, int] = Field(description="Hits by how they were found.")
+    stale_hits: int
+    copied_hits: int
+    collapsed: int = Field(description="Misses that got the answer another one was waiting for.")
+    stored: int
+    input_tokens: int
+    output_tokens: int
+    tokens: int
+    saved_input_tokens: int
+    saved_output_tokens: int
+    saved_tokens: int
+    cost_usd: float | None
+    saved_cost_usd: float | None
+    overhead_usd: float = Field(description="What judging and embedding cost; for all namespaces together only.")
+    net_saved_usd: float | None
+    unpriced_requests: int
+    unpriced_hits: int
+    saved_seconds: float
+    hit_latency: LatencyOut
+    miss_latency: LatencyOut
+    bypass_latency: LatencyOut
+    error_latency: LatencyOut
+    lookup: LatencyOut = Field(description="The cache's part.")
+    provider: LatencyOut = Field(description="The provider's part.")
+    with_cache: LatencyOut
+    without_cache: LatencyOut = Field(description="What requests would have taken without the cache.")
+    reasons: dict[str, dict[str, int]] = Field(description="By outcome, then by reason.")
+    not_stored: dict[str, int]
+    forgone: dict[str, int] = Field(description="Misses that would have been hits but for a caution: at least so many.")
+    ttl_classes: dict[str, KindsOut]
+    strategies: dict[str, KindsOut]
+    events: dict[str, int]
+
+
+class StatsOut(BaseModel):
+    """The figures of a window, and with `by` those of each model or namespace, the busiest first."""
+
+    summary: SummaryOut
+    parts: dict[str, SummaryOut] | None = None
+
+
+class BucketOut(BaseModel):
+    """One step, with its figures. `entries` is how many were stored at its end; null where nobody looked."""
+
+    starts_at: int
+    seconds: int
+    entries: int | None
+    summary: SummaryOut
+
+
+class SeriesOut(BaseModel):
+    """A window in steps, the oldest first, empty ones too. A closed step does not change any more."""
+
+    buckets: list[BucketOut]
+
+
+@router.get("/stats", response_model=StatsOut)
+def stats(
+    by: By,
+    parts: Parts,
+    window: Window = 86_400,
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+    breakdown: Annotated[
+        Literal["model", "namespace"] | None, Query(alias="by", description="Also for each of these.")
+    ] = None,
+) -> dict[str, Any]:
+    """Requests, hit rate, money and latency of a window."""
+    chosen = _chosen(by, namespace)
+    answer = {"summary": parts.metrics.summary(window, model=model, **chosen).to_dict()}
+    if breakdown is not None:
+        groups = parts.metrics.breakdown(window, breakdown, model=model, **chosen)
+        answer["parts"] = {name: summary.to_dict() for name, summary in groups.items()}
+    return answer
+
+
+@router.get("/series", response_model=SeriesOut)
+def series(
+    by: By,
+    parts: Parts,
+    window: Window = 3600,
+    step: Annotated[
+        int | None,
+        Query(
+            ge=10,
+            le=LONGEST_SECONDS,
+            description="Seconds of a step: a multiple of 10; of 60 for a window beyond two hours; of 3600 beyond two "
+            "days. Else one that makes at most 100 steps.",
+        ),
+    ] = None,
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+) -> dict[str, Any]:
+    """The figures of a window in steps."""
+    seconds = steps_of(window) if step is None else step
+    buckets = parts.metrics.series(window, seconds, model=model, **_chosen(by, namespace))
+    stored = _stored(parts, by, window, seconds, namespace)
+    return {
+        "buckets": [
+            {
+                "starts_at": bucket.starts_at,
+                "seconds": bucket.seconds,
+                "entries": stored.get(bucket.starts_at),
+                "summary": bucket.summary.to_dict(),
+            }
+            for bucket in buckets
+        ]
+    }
+
+
+def _chosen(by: Operator, namespace: str | None) -> dict[str, Any]:
+    """Which namespaces figures are of: the one that is asked for, else all that the key is for."""
+    if namespace is not None:
+        return {"namespace": by.namespace(namespace)}
+    return {"within": by.may_enter} if by.namespaces else {}
+
+
+def _stored(parts: Services, by: Operator, window: float, step: int, namespace: str | None) -> Mapping[int, int | None]:
+    if parts.gauges is None:
+        return {}
+    found = parts.gauges.series(window, step, ends_at=parts.clock())
+    return {bucket.starts_at: _entries(bucket.last, by, namespace) for bucket in found}
+
+
+def _entries(sample: Sample | None, by: Operator, namespace: str | None) -> int | None:
+    if sample is None:
+        return None
+    if namespace is None and by.namespaces:
+        return sum(count for name, count in sample.namespaces.items() if by.may_enter(name))
+    return sample.entries_of(namespace)

@@ -1,0 +1,310 @@
+"""Invalidations over HTTP: preview and apply, list, look at one, undo, sweep now. The rules are core's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..bans import MOST_TAGS, Selection
+from ..errors import InvalidationNotFound
+from ..invalidation import (
+    Invalidation,
+    InvalidationFilter,
+    InvalidationState,
+    Previewed,
+    cutoff,
+    plain_invalidation,
+    plain_preview,
+)
+from .idempotency import REPLAYED, IdempotencyKey
+from .operators import Operator
+from .paging import Cursor, Limit, cursor_of, position_of
+from .parts import Answered, By, Parts
+
+router: Final = APIRouter(tags=["invalidations"])
+
+MOST_LOOKED_THROUGH: Final = 10_000
+"""Invalidations of the history that one page is looked for among."""
+
+NAMESPACE: Final = r"^[A-Za-z0-9._-]{1,64}(~[A-Za-z0-9._-]{1,64})?$"
+Text = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+# What is asked
+
+
+class CriteriaIn(BaseModel):
+    """What to invalidate: an entry must match every field that is given."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    namespace: str | None = Field(
+        None, pattern=NAMESPACE, max_length=129, description="The namespace; else ENCORE_NAMESPACE."
+    )
+    model: Text | None = Field(None, description="The exact name of a model.")
+    pattern: Text | None = Field(None, description="A glob over the prompt or the key, case counts: `*refund*`.")
+    created_before: float | None = Field(None, gt=0, lt=1e11, description="Stored before this time, in Unix seconds.")
+    older_than_seconds: float | None = Field(None, gt=0, lt=1e11, description="Stored longer ago than this.")
+    keywords: list[Text] = Field([], max_length=16, description="Words or phrases in the prompt, in any case.")
+    keyword_mode: Literal["any", "all"] = Field("any", description="Any of the keywords, or all of them.")
+    tags: list[Text] = Field(
+        [],
+        max_length=MOST_TAGS,
+        description="Any of the tags that were given with the request. One invalidation has 32 of them: of more, it is "
+        "several.",
+    )
+    key: str | None = Field(None, max_length=100, description="One entry, by its key.")
+    all: bool = Field(False, description="Everything in the namespace; alone.")
+
+    def selection(self, namespace: str, now: float, previewed: Previewed | None) -> Selection:
+        """The criteria as of now, or as of an earlier preview. Raises InvalidInput."""
+        fields: dict[str, Any] = self.model_dump(exclude={"older_than_seconds", "namespace"}, exclude_defaults=True)
+        if self.older_than_seconds is not None:
+            fields["created_before"] = cutoff(self.older_than_seconds, now, previewed)
+        fields |= {name: tuple(fields[name]) for name in ("keywords", "tags") if name in fields}
+        return Selection(namespace=namespace, **fields)
+
+
+class InvalidateIn(BaseModel):
+    """An invalidation, or with `dry_run` its preview."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"criteria": {"namespace": "default", "tags": ["doc:123"]}}]},
+    )
+
+    criteria: CriteriaIn
+    mode: Literal["hard", "soft"] = Field(
+        "hard",
+        description="`hard` hides what matches; `soft` marks it stale: it is served only if the provider fails.",
+    )
+    hold_seconds: float | None = Field(
+        None,
+        ge=0,
+        le=86_400,
+        description="How long it can be undone; 0: the sweep begins at once. Else ENCORE_HOLD_SECONDS.",
+    )
+    dry_run: bool = Field(False, description="Only say what would be hidden: count, cost, a sample and a token.")
+    token: str | None = Field(
+        None,
+        max_length=100,
+        description="The token of a preview: an age counts from that preview, and it is refused if other entries match "
+        "by now.",
+    )
+
+
+# What is answered
+
+
+class CriteriaOut(BaseModel):
+    """What an invalidation selects; only the fields that were given."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class InvalidationOut(BaseModel):
+    """One invalidation."""
+
+    id: str
+    namespace: str
+    criteria: CriteriaOut
+    state: InvalidationState = Field(
+        description="`held`: hidden, and can be undone. `sweeping`: being deleted. `swept`: deleted. `soft`: stale. "
+        "`undone`, `refused`: not in force. `unknown`: not applied, or its record was lost."
+    )
+    actor: str = Field(description="Who did it: the name of a person or of a key.")
+    applied_at: float
+    due_at: float = Field(description="When its time for undo ends; of a soft one, when it is over.")
+    preview_count: int | None = None
+    share: float | None = Field(None, description="Of the namespace that it hid, at most: 0 to 1.")
+    deleted: int | None = Field(None, description="Entries that the sweep has deleted.")
+    freed_bytes: int | None = None
+    finished_at: float | None = None
+    reason: str = ""
+    can_undo: bool
+    effective: bool = Field(description="Whether what matches is hidden, stale or deleted by it.")
+
+
+class PreviewRowOut(BaseModel):
+    """One entry that would be hidden."""
+
+    key: str
+    model: str
+    prompt: str = Field(description="Its beginning.")
+    age_seconds: float
+    fresh_seconds: float
+    bytes: int
+    cost_usd: float | None
+    tags: list[str] = []
+
+
+class PreviewOut(BaseModel):
+    """What an invalidation would hide now."""
+
+    criteria: CriteriaOut
+    namespace: str
+    count: int
+    exact: bool = Field(description="Whether `count` is exact; else it is between `low` and `high` with 95%.")
+    low: int
+    high: int
+    total: int = Field(description="Entries in the namespace.")
+    scanned: int
+    bytes: int
+    tokens: int
+    cost_usd: float = Field(description="What the answers cost that would be asked for again.")
+    unknown_prices: int
+    refetch_seconds: float
+    oldest_at: float | None
+    newest_at: float | None
+    hits_last_day: int | None = None
+    rows: list[PreviewRowOut] = Field(description="A sample.")
+    at: float
+    share: float
+    token: str = Field(description="Give it back to apply what was previewed.")
+
+
+class InvalidatedOut(BaseModel):
+    """Whether it was applied, and as which invalidations; of a dry run the preview."""
+
+    applied: bool
+    preview: PreviewOut | None = None
+    invalidations: list[InvalidationOut] = Field([], description="One, or one for every 32 tags.")
+
+
+class InvalidationsOut(BaseModel):
+    """A page of invalidations, newest first."""
+
+    items: list[InvalidationOut]
+    next: str | None = Field(None, description="The cursor of the next page; none: this is the last.")
+
+
+# The routes
+
+Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="The id of an invalidation.")]
+
+_EXAMPLES: Final[dict[str, Any]] = {
+    "a document has changed": {"value": {"criteria": {"namespace": "default", "tags": ["doc:123"]}}},
+    "what would it hide": {"value": {"criteria": {"model": "gpt-4o", "older_than_seconds": 604800}, "dry_run": True}},
+    "mark stale": {"value": {"criteria": {"keywords": ["refund"]}, "mode": "soft"}},
+}
+
+
+@router.post("/invalidations", response_model=InvalidatedOut, responses={409: {}})
+def invalidate(
+    asked: Annotated[InvalidateIn, Body(openapi_examples=_EXAMPLES)],
+    response: Response,
+    by: By,
+    parts: Parts,
+    answered: Answered,
+    key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Hide all answers that match, or with `dry_run` say which those are.
+
+    In force in every process when it is answered, whatever their number. Until its hold ends it can be undone; then a
+    worker deletes what it hides.
+    """
+    namespace = by.namespace(asked.criteria.namespace)
+    if asked.dry_run:
+        selection = _selection(asked, namespace, parts)
+        return {"applied": False, "preview": plain_preview(parts.invalidation.preview(selection))}
+    answer, replayed = answered.once(
+        by.name,
+        key,
+        ["POST /invalidations", namespace, asked.model_dump(mode="json")],
+        lambda request_id: _apply(asked, namespace, request_id, by, parts),
+    )
+    if replayed:
+        response.headers[REPLAYED] = "true"
+    return answer
+
+
+def _selection(asked: InvalidateIn, namespace: str, parts: Parts) -> Selection:
+    previewed = Previewed.parse(asked.token) if asked.token is not None else None
+    return asked.criteria.selection(namespace, parts.clock(), previewed)
+
+
+def _apply(asked: InvalidateIn, namespace: str, request_id: str | None, by: Operator, parts: Parts) -> dict[str, Any]:
+    invalidation = parts.invalidation
+    selection = _selection(asked, namespace, parts)
+    preview = None
+    if asked.token is not None:
+        preview = invalidation.preview(selection)
+        Previewed.parse(asked.token).require(preview)
+    criteria = list(selection.parts())
+    done = [
+        invalidation.invalidate(
+            one,
+            actor=by.trail,
+            soft=asked.mode == "soft",
+            hold_seconds=asked.hold_seconds,
+            request_id=None if request_id is None else f"{request_id}-{number}",
+            preview=preview if len(criteria) == 1 else None,
+        )
+        for number, one in enumerate(criteria)
+    ]
+    return {"applied": True, "invalidations": list(map(plain_invalidation, done))}
+
+
+@router.get("/invalidations", response_model=InvalidationsOut)
+def invalidations(
+    by: By,
+    parts: Parts,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    namespace: Annotated[str | None, Query(pattern=NAMESPACE, description="Of this namespace only.")] = None,
+    state: Annotated[InvalidationState | None, Query(description="In this state only.")] = None,
+    active: Annotated[bool, Query(description="Only those that hide something now.")] = False,
+    actor: Annotated[str | None, Query(max_length=200, description="By this person or key only.")] = None,
+    find: Annotated[str, Query(max_length=256, description="Part of the criteria, the id or the reason.")] = "",
+) -> dict[str, Any]:
+    """List invalidations, newest first: those in force and those of the past."""
+    if namespace is not None:
+        by.namespace(namespace)
+    wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
+    known = parts.invalidation.history(limit=MOST_LOOKED_THROUGH, namespace=namespace)
+    found = (one for one in known if by.may_enter(one.namespace) and wanted.matches(one))
+    return _page(found, position_of(cursor, tuple[float, str]), limit)
+
+
+def _page(found: Iterable[Invalidation], after: tuple[float, str] | None, limit: int) -> dict[str, Any]:
+    ordered = sorted(found, key=_place, reverse=True)
+    rest = [one for one in ordered if after is None or _place(one) < after]
+    items = rest[:limit]
+    following = cursor_of(_place(items[-1])) if len(rest) > limit else None
+    return {"items": list(map(plain_invalidation, items)), "next": following}
+
+
+def _place(one: Invalidation) -> tuple[float, str]:
+    return one.applied_at, one.id
+
+
+@router.get("/invalidations/{invalidation_id}", response_model=InvalidationOut)
+def invalidation(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
+    """One invalidation, in force or past."""
+    return plain_invalidation(_known(invalidation_id, by, parts))
+
+
+def _known(invalidation_id: str, by: Operator, parts: Parts) -> Invalidation:
+    """The invalidation. Raises InvalidationNotFound, for one of another namespace too."""
+    known = parts.invalidation.find(invalidation_id)
+    if known is not None and by.may_enter(known.namespace):
+        return known
+    raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
+
+
+@router.post("/invalidations/{invalidation_id}/undo", response_model=InvalidationOut, responses={409: {}})
+def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
+    """Bring back what an invalidation hid, with the remaining TTLs. Refused once its sweep has begun."""
+    _known(invalidation_id, by, parts)
+    return plain_invalidation(parts.invalidation.undo(invalidation_id, actor=by.trail))
+
+
+@router.post("/invalidations/{invalidation_id}/sweep", response_model=InvalidationOut, responses={409: {}})
+def sweep(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
+    """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
+    _known(invalidation_id, by, parts)
+    return plain_invalidation(parts.invalidation.end_hold(invalidation_id, actor=by.trail))

@@ -1,0 +1,146 @@
+"""The request log over HTTP: the latest requests one by one, and what is asked most often."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ..entries import reasons
+from ..metrics import RequestFilter, RequestRecord
+from ..models import HitDetail, OutcomeKind
+from .entries import OfModel
+from .figures import OfNamespace
+from .operators import Operator
+from .paging import Cursor, Limit, cursor_of, position_of
+from .parts import By, Parts
+
+router: Final = APIRouter(tags=["requests"])
+
+Reason = Annotated[
+    str | None,
+    Query(min_length=1, max_length=200, description="With this reason, also for not being stored, or this caution."),
+]
+
+
+class RequestOut(BaseModel):
+    """One request as it went. Latencies are milliseconds, money is US dollars."""
+
+    id: str
+    at: float
+    kind: OutcomeKind
+    namespace: str
+    model: str
+    strategy: str
+    detail: HitDetail | None = Field(None, description="How a hit was found.")
+    reason: str = ""
+    why: str = Field(description="The reason in a sentence.")
+    not_stored: str = Field("", description="Why a fresh answer was not kept.")
+    forgone: str = Field("", description="The caution without which it would have been a hit.")
+    ttl_class: str = ""
+    key: str = ""
+    similarity: float | None = None
+    stale: bool = False
+    stored: bool = False
+    collapsed: bool = False
+    latency_ms: float = 0
+    lookup_ms: float = 0
+    provider_ms: float = 0
+    saved_ms: float = 0
+    tokens: int = 0
+    saved_tokens: int = 0
+    cost_usd: float | None = None
+    saved_cost_usd: float | None = None
+    prompt: str | None = Field(
+        None, description="The beginning of the last message; none unless ENCORE_RECORD_PROMPTS has it kept."
+    )
+
+
+class RequestsOut(BaseModel):
+    """A page of requests, the newest first."""
+
+    items: list[RequestOut]
+    next: str | None = Field(None, description="The cursor of the next page; none: this is the last.")
+
+
+class FrequentOut(BaseModel):
+    """Requests with one key, or without a key one prompt. Sums are over `count` requests."""
+
+    key: str
+    prompt: str | None
+    model: str
+    namespace: str
+    count: int
+    latency_ms: float
+    cost_usd: float
+    saved_cost_usd: float
+
+
+class FrequentsOut(BaseModel):
+    """What has an outcome most often among the latest requests."""
+
+    items: list[FrequentOut]
+
+
+@router.get("/requests", response_model=RequestsOut)
+def requests(
+    by: By,
+    parts: Parts,
+    outcome: Annotated[OutcomeKind | None, Query(description="With this outcome only.")] = None,
+    detail: Annotated[HitDetail | None, Query(description="Hits that were found in this way only.")] = None,
+    reason: Reason = None,
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+    key: Annotated[str | None, Query(min_length=1, max_length=100, description="Of the entry at this key.")] = None,
+    ttl_class: Annotated[str | None, Query(min_length=1, max_length=32, description="Of this TTL class.")] = None,
+    slower_than_ms: Annotated[float | None, Query(ge=0, lt=1e12, description="That took at least so long.")] = None,
+    since: Annotated[float | None, Query(ge=0, lt=1e11, description="From this time on, in Unix seconds.")] = None,
+    until: Annotated[float | None, Query(ge=0, lt=1e11, description="Before this time, in Unix seconds.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """The latest requests of all processes, the newest first. All that is given must match. The log keeps 5,000."""
+    where = RequestFilter(
+        kind=outcome,
+        detail=detail,
+        reason=reason,
+        namespace=None if namespace is None else by.namespace(namespace),
+        model=model,
+        key=key,
+        ttl_class=ttl_class,
+        slower_than_ms=slower_than_ms,
+        starts_at=since,
+        ends_at=until,
+    )
+    found = parts.metrics.recent(limit + 1, where, within=_within(by), before_id=position_of(cursor, str))
+    items = found[:limit]
+    return {
+        "items": [_plain(record) for record in items],
+        "next": cursor_of(items[-1].id) if len(found) > limit else None,
+    }
+
+
+def _within(by: Operator) -> Any:
+    return by.may_enter if by.namespaces else None
+
+
+def _plain(record: RequestRecord) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    return plain | {"why": reasons.why(record.kind, record.detail, record.reason)}
+
+
+@router.get("/requests/frequent", response_model=FrequentsOut)
+def frequent(
+    by: By,
+    parts: Parts,
+    outcome: Annotated[Literal["hit", "miss", "bypass", "error"], Query(description="Which outcome.")] = "miss",
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 15,
+) -> dict[str, Any]:
+    """What is asked most often with one outcome, among the latest requests."""
+    where = RequestFilter(namespace=None if namespace is None else by.namespace(namespace), model=model)
+    found = parts.metrics.top(OutcomeKind(outcome), limit, where, within=_within(by))
+    return {"items": [msgspec.to_builtins(one) for one in found]}
