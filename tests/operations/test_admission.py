@@ -260,7 +260,7 @@ def test_what_is_wrong_is_named_and_never_repeated(api):
 
 def test_what_is_unforeseen_says_nothing_of_what_it_was_about(start, api, caplog):
     class Failing:
-        def history(self, **_: object) -> None:
+        def past(self, *_: object, **__: object) -> None:
             raise RuntimeError("canary-7f3a")
 
     broken = start(services=msgspec.structs.replace(api.services, invalidation=Failing()))
