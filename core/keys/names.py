@@ -132,7 +132,7 @@ def audit_trail(invalidation_id: str) -> bytes:
 
 
 def repeated(request_id: str) -> bytes:
-    """What was done for a request id."""
+    """What was done for a request id, or answered to an operator's `Idempotency-Key`; each is kept for a day."""
     return b"encore:repeated:" + _short(request_id)
 
 

@@ -54,7 +54,7 @@ class Kept:
         if key is None:
             return act(None), False
         what = hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
-        name = f"idempotency-key {operator} {key}"  # with blanks, which no id of an invalidation has
+        name = f"{operator} {key}"  # with a space, which is in no request id
         known = self._claim(name, _Kept(what))
         if known is not None and known.what != what:
             raise Refused(KEY_REUSED, "another request came with this key within the last day", field="Idempotency-Key")
@@ -63,8 +63,8 @@ class Kept:
         try:
             answer = act(hashlib.sha256(f"{name} {what}".encode()).hexdigest()[:24])
         except (Refused, InvalidInput, NotFound, AccessDenied, InvalidationRefused):
-            with suppress(CacheError):
-                self._repeats.forget(name)  # nothing was done: a corrected request may come with the same key
+            with suppress(CacheError):  # nothing was done: a corrected request may come with the same key
+                self._repeats.forget(name)
             raise
         with suppress(CacheError):  # it is done; a repetition is then done again under the same id
             self._repeats.keep(name, msgspec.json.encode(_Kept(what, answer)))
@@ -76,4 +76,4 @@ class Kept:
             kept = self._repeats.claim(name, msgspec.json.encode(mine))
         except WriteRefused:
             return None  # an invalidation works then, and its id is the same at each repetition
-        return None if kept is None else msgspec.json.decode(kept, type=_Kept)
+        return msgspec.json.decode(kept, type=_Kept) if kept is not None else None

@@ -20,7 +20,7 @@ from ..invalidation import (
 )
 from .idempotency import REPLAYED, IdempotencyKey
 from .operators import Operator
-from .paging import Cursor, Limit
+from .paging import Cursor, Limit, cursor_of, position_of
 from .parts import Answered, By, Parts
 
 router: Final = APIRouter(tags=["invalidations"])
@@ -257,21 +257,28 @@ def invalidations(
     state: Annotated[InvalidationState | None, Query(description="In this state only.")] = None,
     active: Annotated[bool, Query(description="Only those that hide something now.")] = False,
     actor: Annotated[str | None, Query(max_length=200, description="By this person or key only.")] = None,
-    machines: Annotated[bool | None, Query(description="By machines only, or by people only.")] = None,
     find: Annotated[str, Query(max_length=256, description="Part of the criteria, the id or the reason.")] = "",
+    whose: Annotated[
+        Literal["people", "programs"] | None,
+        Query(alias="by", description="By people or by programs only; else half of a page is of either."),
+    ] = None,
 ) -> dict[str, Any]:
-    """List invalidations, newest first: those in force and those of the past."""
+    """List invalidations, newest first: those in force and those of the past.
+
+    A page that is looked for may be short, or empty, though there are more: `next` says so.
+    """
     if namespace is not None:
         by.namespace(namespace)
     wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
     page = parts.invalidation.past(
         limit,
-        cursor=cursor,
+        cursor=position_of(cursor, str),
         namespace=namespace,
-        machines=machines,
+        machines=None if whose is None else whose == "programs",
         where=lambda one: by.may_enter(one.namespace) and wanted.matches(one),
     )
-    return {"items": list(map(plain_invalidation, page.items)), "next": page.next}
+    following = cursor_of(page.next) if page.next is not None else None
+    return {"items": list(map(plain_invalidation, page.items)), "next": following}
 
 
 @router.get("/invalidations/{invalidation_id}", response_model=InvalidationOut)
