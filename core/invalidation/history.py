@@ -25,6 +25,9 @@ SEARCHED_AT_ONCE = 500
 
 _WHAT_BYTES = 12
 _CURSOR = re.compile(r"(?:|-|\d{1,20}-\d{1,20})/(?:|-|\d{1,20}-\d{1,20})")
+MOST_SHOWN = 500
+"""Active bans of a bucket that are listed at once."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 
 
@@ -147,17 +150,22 @@ class History:
         self._repeats = repeats
         self._buckets = buckets
 
-    def records(self, namespace: str | None = None) -> Iterator[tuple[str, InvalidationRecord]]:
-        """(namespace, record) of every bucket of one namespace or of all. One read for each."""
+    def records(self, namespace: str | None = None) -> Iterator[tuple[Slot, InvalidationRecord]]:
+        """The buckets of one namespace or of all that have a record, with it, without bans. One read for each."""
         for name in [namespace] if namespace else self._store.namespaces():
             for bucket in range(self._buckets):
-                _, record = self._store.read(Slot(name, bucket), [])
-                if record is not None:
-                    yield name, record
+                slot = Slot(name, bucket)
+                if (record := self._store.record(slot)) is not None:
+                    yield slot, record
 
-    def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
-        """(namespace, ban) of every active ban, newest first."""
-        found = {(name, ban.id): ban for name, record in self.records(namespace) for ban in record.bans}
+    def active(self, namespace: str | None = None, *, limit: int = MOST_SHOWN) -> list[tuple[str, Ban]]:
+        """(namespace, ban) of active bans, newest first: of each bucket up to `limit`, those that end first."""
+        found = {
+            (slot.namespace, ban.id): ban
+            for slot, record in self.records(namespace)
+            if record.active
+            for ban in self._store.bans(slot, limit=limit)
+        }
         return sorted(
             ((name, ban) for (name, _), ban in found.items()), key=lambda item: item[1].sequence, reverse=True
         )
@@ -230,13 +238,13 @@ class History:
 
     def _bans_of(self, namespaces: Iterable[str], ids: Collection[str]) -> dict[str, tuple[str, Ban]]:
         """Active bans with these ids, each with its namespace."""
-        return {
-            ban.id: (home, ban)
-            for namespace in sorted(namespaces)
-            for home, record in self.records(namespace)
-            for ban in record.bans
-            if ban.id in ids
-        }
+        found: dict[str, tuple[str, Ban]] = {}
+        for namespace in sorted(namespaces):
+            for slot, record in self.records(namespace):
+                for ban_id in ids if record.active else ():
+                    if ban_id not in found and (ban := self._store.ban(slot, ban_id)):
+                        found[ban_id] = namespace, ban
+        return found
 
     def get(self, invalidation_id: str) -> Invalidation:
         """An active invalidation by its id.
@@ -262,7 +270,11 @@ class History:
         [applied] = self._applied([invalidation_id])
         records = self._records_of(invalidation_id, applied)
         home = next((record.namespace for record in records if record.namespace), None)
-        found = ((name, record.find(invalidation_id)) for name, record in self.records(home))
+        found = (
+            (slot.namespace, self._store.ban(slot, invalidation_id))
+            for slot, record in self.records(home)
+            if record.active
+        )
         namespace, ban = next(((name, ban) for name, ban in found if ban), ("", None))
         return _tell(records, applied, namespace, ban), ban is not None
 
@@ -292,8 +304,7 @@ class History:
         if not _REQUEST_ID.fullmatch(request_id):
             raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
         namespace = slots[0].namespace
-        records = [self._store.read(slot, [])[1] for slot in slots]
-        found = [ban for record in records if record and (ban := record.find(request_id))]
+        found = [ban for slot in slots if (ban := self._store.ban(slot, request_id))]
         [applied] = self._applied([request_id])
         if found and _what(found[0].criteria, namespace) != _what(criteria, namespace):
             raise InvalidInput("request_id", f"was used for another invalidation ({found[0].criteria}): give a new one")
@@ -305,7 +316,9 @@ class History:
         known = _tell(self._records_of(request_id, applied), applied, namespace, ban)
         if known is None and applied is not None:
             known = from_repeat(request_id, criteria, namespace, applied)
-        return (known, records if found else []) if known is not None else None
+        if known is None:
+            return None
+        return known, [self._store.record(slot) for slot in slots] if found else []
 
     def _applied(self, ids: Sequence[str]) -> list[_Applied | None]:
         """What is kept for these ids. A Redis that does not say is no reason not to invalidate: once more."""

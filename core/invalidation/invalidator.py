@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from .. import bans
 from ..access import Acting, Action, AuditLog, AuditRecord, AuditTrail, Repeats
-from ..bans import Ban, Criteria, InvalidationRecord
+from ..bans import Ban, Criteria, InvalidationRecord, changes
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, OutcomeUnknown
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
@@ -57,10 +56,10 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             details |= {"preview_count": self.preview.count, "share": self.preview.highest_share}
         return details
 
-    def append_to(self, record: InvalidationRecord) -> InvalidationRecord:
-        """The record of a bucket with the ban. Raises InvalidationRefused."""
-        return bans.append(
-            record,
+    @property
+    def ban(self) -> Ban:
+        """The ban that every bucket gets."""
+        return changes.new_ban(
             self.id,
             self.criteria,
             now=self.at,
@@ -148,6 +147,9 @@ class CacheInvalidator:
             if bucket >= self._buckets:
                 raise InvalidInput("key", "is of a cache with more buckets than this one has")
             return [Slot(namespace, bucket)]
+        return self._buckets_of(namespace)
+
+    def _buckets_of(self, namespace: str) -> list[Slot]:
         return [Slot(namespace, bucket) for bucket in range(self._buckets)]
 
     # Apply and undo
@@ -256,7 +258,7 @@ class CacheInvalidator:
         if not slots:
             raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
         for slot in slots:
-            self._store.change_record(slot, lambda record: bans.lift(record, invalidation_id))
+            self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
         done = undone(known, self._clock())
         self._history.keep(done)
         _record(trail, "undone", known, self._clock())
@@ -274,7 +276,7 @@ class CacheInvalidator:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
         for slot, _ in self._holding(known):
-            self._store.change_record(slot, lambda record: bans.expire_holds(record, [invalidation_id], now))
+            self._store.change(slot, [invalidation_id], lambda found: changes.expire_holds(found, now))
         _record(trail, "hold-ended", known, now)
         return msgspec.structs.replace(known, due_at=min(known.due_at, now))
 
@@ -285,9 +287,8 @@ class CacheInvalidator:
         """
         found = []
         for slot in self._slots(known.criteria, known.namespace):
-            _, record = self._store.read(slot, [])
-            if record is not None and (ban := record.find(known.id)):
-                bans.lift(record, known.id)
+            if ban := self._store.ban(slot, known.id):
+                changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
 
@@ -305,7 +306,7 @@ class CacheInvalidator:
         return self._history.active(namespace)
 
     def records(self) -> list[InvalidationRecord]:
-        """(namespace, record) of every bucket of every namespace. Raises StoreUnavailable."""
+        """The record of every bucket of every namespace, without bans. Raises StoreUnavailable."""
         return [record for _, record in self._history.records()]
 
     def find(self, invalidation_id: str) -> Invalidation | None:
@@ -350,10 +351,7 @@ class CacheInvalidator:
         return [
             namespace
             for namespace in self._store.namespaces()
-            if any(
-                bans.due(record, now) or bans.expired_tombstones(record, now)
-                for _, record in self._history.records(namespace)
-            )
+            if any(self._store.bans(slot, until=now, limit=1) for slot in self._buckets_of(namespace))
         ]
 
     def sweep(
@@ -382,7 +380,7 @@ class CacheInvalidator:
             pause=pause,
         )
         try:
-            sweep.run([Slot(namespace, bucket) for bucket in range(self._buckets)], progress)
+            sweep.run(self._buckets_of(namespace), progress)
         except CacheError as error:
             record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), reason=str(error))
             raise
@@ -424,19 +422,20 @@ class CacheInvalidator:
 
 def _append(store: Store, plan: _Plan) -> list[InvalidationRecord]:
     """Puts the ban into every bucket or, when one of them refuses it, into none; their records then."""
+    ban = plan.ban
     digest = plan.criteria.digest if plan.at_once else None
     done: list[Slot] = []
     records = []
     try:
         for slot in plan.slots:
-            records.append(store.change_record(slot, plan.append_to, remove=digest))
+            records.append(store.append(slot, ban, remove=digest)[0])
             done.append(slot)
     except OutcomeUnknown:
         raise
     except CacheError as error:
         try:
             for slot in done:
-                store.change_record(slot, lambda record: bans.lift(record, plan.id))
+                store.change(slot, [plan.id], lambda found: changes.lift(found, plan.id))
         except CacheError:
             words = f"applied to {len(done)} of {len(plan.slots)} buckets: repeat it ({error})"
             raise OutcomeUnknown(words) from error

@@ -132,7 +132,7 @@ def test_a_request_that_was_refused_is_none_that_was_applied(world, monkeypatch)
     def refuse(*arguments, **options):
         raise InvalidationRefused("too many")
 
-    monkeypatch.setattr(world.store, "change_record", refuse)
+    monkeypatch.setattr(world.store, "append", refuse)
     with pytest.raises(InvalidationRefused):
         world.apply(request_id="one")
     assert world.repeated("one") is None

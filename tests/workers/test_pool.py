@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from core.bans.ban import BanState
 from core.bans.criteria import Criteria
-from core.bans.record import BanState
 from core.invalidation.schedules import Schedules
 from core.invalidation.sweep import GENTLE_BATCH
 from core.keys.names import Slot, readable_key
