@@ -51,8 +51,8 @@ STREAMS_AT_A_TIME: Final = 4
 """Requests, and imports and exports, that are worked on at a time; the others wait before their bodies are read."""
 JSON: Final = "application/json"
 JSON_LINES: Final = "application/jsonl"
-IMPORT: Final = "/entries/import"
-EXPORT: Final = "/entries/export"
+IMPORT: Final = "/import"
+EXPORT: Final = "/export"
 _IMPORT: Final = PATH + IMPORT
 _STREAMS: Final = (_IMPORT, PATH + EXPORT)
 
@@ -111,6 +111,8 @@ class Operations:
                 detail = f"the key {operator.name} may make {self._settings.operation_rate} requests a minute"
                 raise Refused(TOO_OFTEN, detail, headers={"retry-after": str(math.ceil(seconds))})
             if scope["path"] == _IMPORT:
+                if not _has_body(headers):
+                    raise Refused(NO_JSON, "there is no body: send the lines as the body")
                 self._check_form(headers, JSON_LINES, "application/x-ndjson")
                 receiving = self._as_it_comes(receive)
             else:
