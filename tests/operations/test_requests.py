@@ -108,7 +108,7 @@ def test_a_key_of_some_namespaces_sees_no_requests_of_others(start, namespace):
     ids=str,
 )
 def test_what_cannot_be_asked_for_is_refused(api, asked):
-    assert api.refused(422, "GET", "/requests", params=asked)["field"] in (*asked, "before_id")
+    assert api.refused(422, "GET", "/requests", params=asked)["field"] == next(iter(asked))
 
 
 def test_records_are_told_with_all_their_fields():
