@@ -603,15 +603,16 @@ MUTANTS = (
     Mutant(
         name="a ban is retired before a full pass",
         file="core/invalidation/sweep.py",
-        old="        is_done = (\n",
-        new="        self._retire(slot, [ban.id for ban in swept])\n        is_done = (\n",
+        old="        if not self._named(slot, record, swept, progress):\n",
+        new="        self._retire(slot, [ban.id for ban in swept])\n"
+        "        if not self._named(slot, record, swept, progress):\n",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="a ban is retired when the index has been walked",
         file="core/invalidation/sweep.py",
-        old="            and self._pass(slot, record, swept, progress)\n",
-        new="",
+        old=" or not self._pass(slot, record, swept, progress):",
+        new=":",
         tests="tests/stores/redis/test_store.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -1844,8 +1845,8 @@ MUTANTS = (
     Mutant(
         name="a Book that others hold loses a ban",
         file="core/bans/book.py",
-        old="        book._names = self._names.copy()",
-        new="        book._names = self._names",
+        old="self._named[kind].copy()",
+        new="self._named[kind]",
         tests="tests/bans/test_book.py tests/bans/test_changes.py",
     ),
     Mutant(
@@ -1872,8 +1873,8 @@ MUTANTS = (
     Mutant(
         name="an alias is not hidden by a ban of its entry's key",
         file="core/bans/names.py",
-        old='        names.append(("key", header.target))',
-        new="        pass",
+        old="            return header.digest, header.target",
+        new="            return (header.digest,)",
         tests="tests/bans/test_book.py",
     ),
     Mutant(
