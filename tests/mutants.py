@@ -1880,8 +1880,10 @@ MUTANTS = (
     Mutant(
         name="bans are looked at again on values that were read before them",
         file="core/stores/redis/records.py",
-        old="                values, log = self._ask_all(",
-        new="                _, log = values, _ = self._ask_all(",
+        old="                values, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)\n"
+        "                line = values.pop()\n",
+        new="                again, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)\n"
+        "                line = again.pop()\n",
         tests="tests/stores/redis/test_records.py",
     ),
     Mutant(

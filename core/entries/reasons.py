@@ -34,6 +34,7 @@ _WHY = {
         "and punctuation count."
     ),
     "invalidated": "An invalidation hides the answer that was stored.",
+    "bans-loading": "The process had just begun, or was away, and the invalidations were still being loaded.",
     "expired": "The stored answer was past its TTL.",
     "corrupt": "The stored entry could not be read, so it was not used.",
     "clock": "The stored entry is from the future: the process that wrote it had a wrong clock, so it was not used.",
@@ -104,6 +105,7 @@ _NOT_STORED = {
     "refused-floor": "It was begun before an invalidation that has been swept since.",
     "refused-incarnation": "The cache's record was lost while it was being generated.",
     "refused-no-record": "The cache's record was lost while it was being generated.",
+    "refused-bans-loading": "Invalidations came meanwhile, and were still being loaded.",
     "refused-moved": "Invalidations came too fast while it was being stored.",
     "provider-error": "It is an error of the provider.",
     "no-choices": "It holds no answer.",

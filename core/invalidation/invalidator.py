@@ -305,9 +305,9 @@ class CacheInvalidator:
         """(namespace, ban) of every active ban, newest first."""
         return self._history.active(namespace)
 
-    def records(self) -> list[InvalidationRecord]:
-        """The record of every bucket of every namespace, without bans. Raises StoreUnavailable."""
-        return [record for _, record in self._history.records()]
+    def records(self) -> list[tuple[Slot, InvalidationRecord]]:
+        """Every bucket of every namespace that has a record, with it, without bans. Raises StoreUnavailable."""
+        return list(self._history.records())
 
     def find(self, invalidation_id: str) -> Invalidation | None:
         """An invalidation by its id, active or over; None when there is none, or nothing tells of it any more.

@@ -98,7 +98,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def _most_bans(self) -> tuple[int, int]:
         """Active bans and listed ones, of the bucket that has most."""
-        records = self.invalidation.records()
+        records = [record for _, record in self.invalidation.records()]
         return max((each.active for each in records), default=0), max((each.listed for each in records), default=0)
 
     def _clocks(self, found: StoreInfo) -> dict[str, float]:

@@ -63,6 +63,7 @@ _BRIEFLY = {
     "may be material": "nothing stored; may be material, so compared exactly",
     "may be the user's own": "nothing stored for this user; may be the user's own",
     "invalidated": "hidden by an invalidation",
+    "bans-loading": "invalidations still loading",
     "expired": "past its TTL",
     "corrupt": "entry not readable",
     "clock": "written by a wrong clock",
