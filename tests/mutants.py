@@ -1881,9 +1881,9 @@ MUTANTS = (
         name="bans are looked at again on values that were read before them",
         file="core/stores/redis/records.py",
         old="                values, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)\n"
-        "                line = values.pop()\n",
+        "                if (now := values.pop()) != line:\n",
         new="                again, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)\n"
-        "                line = again.pop()\n",
+        "                if (now := again.pop()) != line:\n",
         tests="tests/stores/redis/test_records.py",
     ),
     Mutant(

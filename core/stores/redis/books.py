@@ -215,7 +215,7 @@ class Books:
                 "list[tuple[bytes, dict[bytes, bytes]]]",
                 self._client.xrange(slot.changes, f"{first}-0", f"{last}-0", count=LOG_PAGE),
             )
-            changes = _logged((name, fields.items()) for name, fields in page)
+            changes = _logged(((name, fields.items()) for name, fields in page), 0)
             found += changes
             if len(changes) < LOG_PAGE:
                 break
@@ -223,19 +223,21 @@ class Books:
         return found
 
 
-def logged(reply: Sequence[Any]) -> list[Logged]:
-    """The changes in a bare reply to XRANGE, up to the first that cannot be read."""
-    return _logged((name, zip(fields[::2], fields[1::2], strict=True)) for name, fields in reply)
+def logged(reply: Sequence[Any], after: int) -> list[Logged]:
+    """The changes in a bare reply to XRANGE, up to the first that cannot be read; bans of those after a revision."""
+    return _logged(((name, zip(fields[::2], fields[1::2], strict=True)) for name, fields in reply), after)
 
 
-def _logged(elements: Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]]) -> list[Logged]:
+def _logged(elements: Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]], after: int) -> list[Logged]:
     """Changes as the script `note` writes them: a field without a name, then the bans by their ids."""
     found = []
     for name, fields in elements:
         try:
             (_, head), *bans = fields
-            changed = {ban_id.decode(): decode_ban(ban) if ban else None for ban_id, ban in bans}
-            found.append(Logged(int(name.partition(b"-")[0]), head[:MARK_BYTES], changed))
+            revision, changed = int(name.partition(b"-")[0]), dict[str, Ban | None]()
+            if revision > after:
+                changed = {ban_id.decode(): decode_ban(ban) if ban else None for ban_id, ban in bans}
+            found.append(Logged(revision, head[:MARK_BYTES], changed))
         except (DecodeError, ValueError):
             break
     return found

@@ -105,11 +105,11 @@ class RedisRecords(RedisIndex):
                 count = max(0, record.revision - at.revision) + MOST_INLINE // 2
                 ask = [b"XRANGE", slot.changes, b"%d-0" % at.revision, b"+", b"COUNT", b"%d" % count]
                 values, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)
-                line = values.pop()
-                record = None if line is None else books.known(slot, line)
+                if (now := values.pop()) != line:
+                    line, record = now, None if now is None else books.known(slot, now)
                 if line is not None and record is not None and not record.is_complete:
                     has_log = record.revision >= at.revision  # else a server took over that had seen less
-                    if has_log and (complete := books.bring_on(slot, line, record, logged(log))):
+                    if has_log and (complete := books.bring_on(slot, line, record, logged(log, at.revision))):
                         return values, complete
                     has_log = has_log and books.before(slot, record) is not at  # another thread has gone further
             elif record.active <= MOST_INLINE:
