@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from redis import Redis
 
-from .access import AuditLog, EndedLogins, Role, RoleRules
+from .access import AuditLog, EndedLogins, Repeats, Role, RoleRules
 from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
@@ -224,6 +224,7 @@ def _invalidation(base: _Base) -> CacheInvalidator:
         replicas=settings.invalidation_replicas,
         synced=settings.invalidation_synced,
         copies_seconds=base.config.l1_seconds,
+        repeats=Repeats(base.redis, clock=base.clock),
         count=lambda kind: metrics.count(f"invalidations_{kind}"),
         hits=lambda: metrics.hits,
         clock=base.clock,

@@ -257,7 +257,8 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep, a listing and a lookup need to know of an entry without reading its answer.
 
     Times are Unix seconds, `cost_usd` is what the stored answer cost (None: price unknown), `latency_ms` what it took.
-    An alias has `target`: the digest of the entry it stands for.
+    An alias has `target`: the digest of the entry it stands for. `users` are digests of the names of the one user whose
+    answer it is (`core.keys.user_digests`), empty for an answer that is everybody's.
     """
 
     digest: bytes
@@ -273,6 +274,7 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     latency_ms: float = 0.0
     target: bytes | None = None
+    users: tuple[bytes, ...] = ()
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -169,8 +169,9 @@ def _services() -> Services:
 
 
 def _as_report(progress: SweepProgress) -> dict[str, Any]:
+    """The progress for the job's record: how many invalidations it serves, since that may be a hundred thousand."""
     plain: dict[str, Any] = msgspec.to_builtins(progress)
-    return plain | {"done": progress.scanned}
+    return plain | {"done": progress.scanned, "invalidations": len(progress.invalidations)}
 
 
 def _model(services: Services) -> str:

@@ -1,14 +1,21 @@
-"""The audit log: who did what, when, from where, and with which result. Append-only, bounded by age."""
+"""The audit log: who did what, when, from where, and with which result. Append-only, bounded by age.
+
+What machines do as often as their data change is in a log of its own, bounded by number too, with one record each: they
+never push out, and never bury, what people did. A machine is whoever acts from `api` (a program that calls Encore, or
+that has an operation key) or from `gateway`; whoever acts from the console or the command line is a person, and so is
+whoever has made the schedule that acts.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypedDict, Unpack
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple, Unpack
 
 import msgspec
 import redis
@@ -16,98 +23,122 @@ import redis
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from ..keys import names
 from ..stores.redis import load_script, reading, writing
-from ..text import printable, to_csv, to_json_lines
+from .audit_records import AuditRecord, RecordFields, cleaned, fields_of, record_in, text_of
 from .roles import Action, Actor, allowed
 
 logger = logging.getLogger("encore.audit")
 
-MAX_NAME = 200
 SILENT_SECONDS = 30.0
 """How long a log that did not answer is left alone by records that nothing depends on."""
 
+MACHINES = frozenset({"api", "gateway"})
+"""The sources from which no person acts."""
+AT_RATE = ("invalidate.", "entry.")
+"""Beginnings of the actions that come at the rate of events."""
+MACHINE_RECORDS = 200_000
+"""How many records the machines' log keeps: some 35 MB in Redis, half an hour at a hundred a second."""
+MACHINE_DAYS = 30
+MOST_LOOKED_AT = 10_000
+"""Among how many of a log's records one question looks for those that match."""
+MOST_OF_ONE = 100
+"""Records of one invalidation that are given: the first of them and the latest."""
+NEAR_SECONDS = 60.0
+"""How long after it was asked for an invalidation's one record is looked for."""
+
 _PAGE = 500
+_SLACK_SECONDS = 2.0
+_MOMENT = re.compile(r"[0-9a-f]{19}")
 _ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}")
-_COLUMNS = ("id", "at", "actor", "source", "action", "invalidation_id", "namespace", "criteria", "details")
-
-
 _APPEND = load_script(__file__, "append_audit")
 
 
-class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One action. `id` is given by the log and grows with time; `at` is Unix seconds.
+class AuditPage(NamedTuple):
+    """Some records, newest first. `next_id` is where the next page goes on, before this id; None when this is all."""
 
-    `source` is where it came from: console, cli, gateway, schedule, worker or api. `action` is the thing and what was
-    done with it: `invalidate.requested`, `invalidate.applied`, `invalidate.refused`, `invalidate.unknown`,
-    `invalidate.undone`, `invalidate.swept`, `schedule.created`, `threshold.published`, `entry.edited`, `job.stopped`,
-    `workers.suspended`, `bypass.on`. `details` is plain JSON: mode, preview count, job, deleted, duration, outcome.
-    Never a secret, a prompt or an answer.
-    """
-
-    at: float
-    actor: str
-    source: str
-    action: str
-    id: str = ""
-    invalidation_id: str | None = None
-    namespace: str | None = None
-    criteria: Mapping[str, Any] = {}
-    details: Mapping[str, Any] = {}
-
-
-class RecordFields(TypedDict, total=False):
-    """Optional fields of an `AuditRecord` beside actor, source and action, as keyword arguments."""
-
-    invalidation_id: str
-    namespace: str | None
-    criteria: Mapping[str, Any]
-    details: Mapping[str, Any]
+    records: list[AuditRecord]
+    next_id: str | None
 
 
 class AuditLog:
-    """The audit log of all processes, or of this one without a client.
+    """The audit log of all processes, or of this one without a client; the machines' log beside it.
 
-    In Redis it is a stream without a TTL, since it must outlive what it describes: each append cuts off what is older
-    than `keep_days`.
+    In Redis both are streams without a TTL, since they must outlive what they describe: each append cuts off what is
+    older than `keep_days`, in the machines' log what is older than `MACHINE_DAYS` or beyond the latest
+    `machine_records`.
     """
 
     def __init__(
-        self, client: redis.Redis | None, *, keep_days: int = 400, clock: Callable[[], float] = time.time
+        self,
+        client: redis.Redis | None,
+        *,
+        keep_days: int = 400,
+        machine_records: int = MACHINE_RECORDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._append = client.register_script(_APPEND) if client is not None else None
         self._keep_seconds = keep_days * 86_400
+        self._most = machine_records
         self._clock = clock
         self._lock = threading.Lock()
-        self._records: list[AuditRecord] = []
+        self._people: list[AuditRecord] = []
+        self._machines: deque[AuditRecord] = deque(maxlen=machine_records)
         self._count = 0
 
     def by(self, actor: Acting, *, source: str = "api") -> AuditTrail:
         """The `AuditTrail` of an actor acting from `source`. A trail that is passed in is returned unchanged."""
         return actor if isinstance(actor, AuditTrail) else AuditTrail(self, actor, source, clock=self._clock)
 
+    def new_id(self) -> str:
+        """A new id of an invalidation: its moment and chance. By the moment the one record of a machine's is found."""
+        return f"{int(self._clock() * 1000):011x}{secrets.token_hex(4)}"
+
     def append(self, record: AuditRecord) -> AuditRecord:
         """Adds a record. Returns it as stored, with its id. One round trip.
 
         Raises StoreUnavailable, WriteRefused, or OutcomeUnknown when it may have been added.
         """
-        cleaned = _cleaned(record)
-        oldest_ms = max(0, int((self._clock() - self._keep_seconds) * 1000))
-        if self._append is None:
-            return self._append_here(cleaned, oldest_ms / 1000)
-        arguments: list[Any] = [oldest_ms]
-        for name, value in _fields(cleaned).items():
-            arguments += [name, value]
-        with writing():
-            row_id = self._append(keys=[names.AUDIT], args=arguments)
-        return msgspec.structs.replace(cleaned, id=_text(row_id))
+        record = cleaned(record)
+        return self._add(record, record.source in MACHINES and record.action.startswith(AT_RATE))
 
-    def _append_here(self, record: AuditRecord, oldest: float) -> AuditRecord:
+    def append_summary(self, record: AuditRecord) -> AuditRecord:
+        """Adds what was done for many invalidations of machines, once for all of them, to the machines' log."""
+        return self._add(cleaned(record), is_machines=True)
+
+    def _add(self, record: AuditRecord, is_machines: bool) -> AuditRecord:
+        if self._append is None:
+            return self._add_here(record, is_machines)
+        now = self._clock()
+        oldest, oldest_of_machines = (
+            max(0, int((now - seconds) * 1000)) for seconds in (self._keep_seconds, MACHINE_DAYS * 86_400)
+        )
+        arguments: list[Any] = [oldest, oldest_of_machines, self._keep_seconds * 1000, int(is_machines), self._most]
+        for name, value in fields_of(record).items():
+            arguments += [name, value]
+        keys = [names.AUDIT, names.MACHINE_AUDIT]
+        if record.invalidation_id is not None:
+            keys.append(names.audit_trail(record.invalidation_id))
+        with writing():
+            row_id = self._append(keys=keys, args=arguments)
+        return msgspec.structs.replace(record, id=text_of(row_id))
+
+    def _add_here(self, record: AuditRecord, is_machines: bool) -> AuditRecord:
+        now = self._clock()
         with self._lock:
             self._count += 1
-            stored = msgspec.structs.replace(record, id=f"{int(self._clock() * 1000)}-{self._count}")
-            self._records = [kept for kept in self._records if kept.at >= oldest]
-            self._records.append(stored)
+            stored = msgspec.structs.replace(record, id=f"{int(now * 1000)}-{self._count}")
+            if is_machines and not any(
+                kept.invalidation_id == record.invalidation_id is not None for kept in self._people
+            ):
+                self._machines.append(stored)
+                while self._machines[0].at < now - MACHINE_DAYS * 86_400:
+                    self._machines.popleft()
+            else:
+                self._people = [kept for kept in self._people if kept.at >= now - self._keep_seconds]
+                self._people.append(stored)
         return stored
+
+    # Reading
 
     def records(
         self,
@@ -116,42 +147,141 @@ class AuditLog:
         before_id: str | None = None,
         actor: str | None = None,
         action: str | None = None,
-        invalidation_id: str | None = None,
+        namespace: str | None = None,
+        machines: bool = False,
     ) -> list[AuditRecord]:
         """The latest records, newest first; all filters given must match. `before_id` goes on from a page's last.
 
-        `action` is one action or, ending in a dot, all of a thing: `schedule.`. Raises StoreUnavailable, and
-        InvalidInput for an id that is none.
+        `action` is one action or, ending in a dot, all of a thing: `schedule.`. `machines`: those of the machines' log,
+        among the latest `MOST_LOOKED_AT` of it. Raises StoreUnavailable, and InvalidInput for an id that is none.
         """
+        return self.page(
+            limit, before_id=before_id, actor=actor, action=action, namespace=namespace, machines=machines
+        ).records
+
+    def page(
+        self,
+        limit: int,
+        *,
+        before_id: str | None = None,
+        actor: str | None = None,
+        action: str | Collection[str] | None = None,
+        namespace: str | None = None,
+        machines: bool = False,
+    ) -> AuditPage:
+        """The same as `records`, and where to go on. `action` may be several actions."""
         if before_id is not None and not _ID_PATTERN.fullmatch(before_id):
             raise InvalidInput("before_id", "give the id of an audit record, e.g. 1760000000000-0")
         found: list[AuditRecord] = []
-        for record in self._newest_first(before_id):
-            if len(found) >= limit:
-                break
+        filters = (actor, action, namespace) != (None, None, None)
+        looked_at = 0
+        for record in self._newest_first(before_id, machines, _PAGE if filters else limit + 1):
+            if len(found) >= limit or (machines and looked_at >= MOST_LOOKED_AT):
+                return AuditPage(found, before_id)
+            looked_at, before_id = looked_at + 1, record.id
             if (
                 (actor is None or record.actor == actor)
                 and (action is None or _is_action(record.action, action))
-                and (invalidation_id is None or record.invalidation_id == invalidation_id)
+                and (namespace is None or record.namespace == namespace)
             ):
                 found.append(record)
-        return found
+        return AuditPage(found, None)
 
-    def _newest_first(self, before_id: str | None) -> Iterator[AuditRecord]:
+    def _newest_first(self, before_id: str | None, machines: bool, wanted: int) -> Iterator[AuditRecord]:
         if self._client is None:
             with self._lock:
-                newest_first = self._records[::-1]
+                newest_first = list(self._machines if machines else self._people)[::-1]
             yield from (record for record in newest_first if before_id is None or _order(record.id) < _order(before_id))
             return
+        name = names.MACHINE_AUDIT if machines else names.AUDIT
         before = "+" if before_id is None else f"({before_id}"
+        count = min(wanted, _PAGE)
         while True:
             with reading():
-                rows = self._client.xrevrange(names.AUDIT, max=before, count=_PAGE) or []
+                rows = self._client.xrevrange(name, max=before, count=count) or []
             for row_id, fields in rows:
-                yield _record(_text(row_id), fields or {})
-            if len(rows) < _PAGE:
+                yield record_in(text_of(row_id), fields or {})
+            if len(rows) < count:
                 return
-            before = f"({_text(rows[-1][0])}"
+            before = f"({text_of(rows[-1][0])}"
+
+    def of(self, invalidation_id: str, *, asked_at: float | None = None) -> list[AuditRecord]:
+        """The records of one invalidation, newest first, whatever else has been recorded since.
+
+        `asked_at` (Unix seconds) is when it was asked for, unless its id says so: without either, the one record of a
+        machine's is not found. Two round trips, and one for each 500 records that machines made just then. Raises
+        StoreUnavailable.
+        """
+        if asked_at is None and _MOMENT.fullmatch(invalidation_id):
+            asked_at = int(invalidation_id[:11], 16) / 1000
+        found = self.trails([invalidation_id])[invalidation_id]
+        if asked_at is not None:
+            found += self._of_machine(invalidation_id, asked_at)
+        return sorted(found, key=lambda record: _order(record.id), reverse=True)
+
+    def trails(self, invalidation_ids: Sequence[str]) -> dict[str, list[AuditRecord]]:
+        """The records that each of these invalidations has in the log of people, oldest first; none have those that
+        machines made. Two round trips for all of them. Raises StoreUnavailable.
+        """
+        found: dict[str, list[AuditRecord]] = {invalidation_id: [] for invalidation_id in invalidation_ids}
+        if self._client is None:
+            with self._lock:
+                for record in self._people:
+                    if record.invalidation_id in found:
+                        found[record.invalidation_id].append(record)
+            return found
+        half = MOST_OF_ONE // 2
+        with reading(), self._client.pipeline(transaction=False) as pipeline:
+            for name in map(names.audit_trail, found):
+                pipeline.lrange(name, 0, half - 1)
+                pipeline.lrange(name, -half, -1)
+            ends = pipeline.execute()
+        row_ids = list(dict.fromkeys(row_id for end in ends for row_id in end))
+        if not row_ids:
+            return found
+        with reading(), self._client.pipeline(transaction=False) as pipeline:
+            for row_id in row_ids:
+                pipeline.xrange(names.AUDIT, row_id, row_id)
+            rows = [row for rows in pipeline.execute() for row in rows or ()]
+        for row_id, fields in rows:
+            record = record_in(text_of(row_id), fields or {})
+            found.setdefault(record.invalidation_id or "", []).append(record)
+        return found
+
+    def _of_machine(self, invalidation_id: str, asked_at: float) -> list[AuditRecord]:
+        if self._client is None:
+            with self._lock:
+                return [record for record in self._machines if record.invalidation_id == invalidation_id]
+        first, last = (max(0, int((asked_at + seconds) * 1000)) for seconds in (-_SLACK_SECONDS, NEAR_SECONDS))
+        after = str(first)
+        for _ in range(0, MOST_LOOKED_AT, _PAGE):
+            with reading():
+                rows = self._client.xrange(names.MACHINE_AUDIT, min=after, max=last, count=_PAGE) or []
+            records = [record_in(text_of(row_id), fields or {}) for row_id, fields in rows]
+            if found := [record for record in records if record.invalidation_id == invalidation_id]:
+                return found
+            if len(rows) < _PAGE:
+                break
+            after = f"({records[-1].id}"
+        return []
+
+    def with_trail(self, invalidation_ids: Sequence[str]) -> list[str]:
+        """Those of these invalidations that are on record in the log of people, in their order.
+
+        One round trip for 500 of them. Raises StoreUnavailable.
+        """
+        if self._client is None:
+            with self._lock:
+                known = {record.invalidation_id for record in self._people}
+            return [one for one in invalidation_ids if one in known]
+        found: list[str] = []
+        for start in range(0, len(invalidation_ids), _PAGE):
+            page = invalidation_ids[start : start + _PAGE]
+            with reading(), self._client.pipeline(transaction=False) as asking:
+                for invalidation_id in page:
+                    asking.exists(names.audit_trail(invalidation_id))
+                found.extend(one for one, is_there in zip(page, asking.execute(), strict=True) if is_there)
+        return found
 
 
 class AuditTrail:
@@ -174,6 +304,19 @@ class AuditTrail:
         """The actor's name, as records keep it."""
         return self.actor if isinstance(self.actor, str) else self.actor.name
 
+    @property
+    def is_machine(self) -> bool:
+        """Whether a program acts, and no person."""
+        return self.source in MACHINES
+
+    def with_trail(self, invalidation_ids: Sequence[str]) -> list[str]:
+        """Those of these invalidations that are on record in the log of people; none when the log does not answer."""
+        try:
+            return self._log.with_trail(invalidation_ids)
+        except StoreUnavailable as error:
+            logger.warning("whose invalidations these are is not known, and their audit is shortened: %s", error)
+            return []
+
     def require(self, *actions: Action) -> str:
         """The actor's name. Raises AccessDenied unless the actor's role allows all these actions."""
         for action in actions:
@@ -190,22 +333,27 @@ class AuditTrail:
         For an act that must not happen without its record: call it first. Raises StoreUnavailable, WriteRefused or
         OutcomeUnknown.
         """
-        return self._log.append(
-            AuditRecord(
-                at=self._clock() if at is None else at, actor=self.name, source=self.source, action=action, **fields
-            )
+        return self._log.append(self._made(action, at, fields))
+
+    def _made(self, action: str, at: float | None, fields: RecordFields) -> AuditRecord:
+        return AuditRecord(
+            at=self._clock() if at is None else at, actor=self.name, source=self.source, action=action, **fields
         )
 
-    def try_record(self, action: str, *, at: float | None = None, **fields: Unpack[RecordFields]) -> None:
+    def try_record(
+        self, action: str, *, at: float | None = None, is_summary: bool = False, **fields: Unpack[RecordFields]
+    ) -> None:
         """Appends a record of an act that matters more than its record. Never raises: a failure is logged and kept in
         `problem`.
 
-        Takes as long as one wait for the log: when it did not answer, the next records are given up at once.
+        `is_summary`: it was done for many invalidations of machines, and goes to their log. Takes as long as one wait
+        for the log: when it did not answer, the next records are given up at once.
         """
         if self.problem is not None and time.monotonic() < self._silent_until:
             return
+        append = self._log.append_summary if is_summary else self._log.append
         try:
-            self.record(action, at=at, **fields)
+            append(self._made(action, at, fields))
         except (StoreUnavailable, WriteRefused, OutcomeUnknown) as error:
             logger.warning(
                 "%s of %s is not in the audit log: %s",
@@ -224,83 +372,10 @@ Acting = AuditTrail | Actor | str
 """Who acts: a trail, or an actor or a name alone, whose source is then `api`."""
 
 
-def audit_json_lines(records: Iterable[AuditRecord]) -> str:
-    """Records for programs: one JSON object a line."""
-    return to_json_lines(records)
-
-
-def audit_csv(records: Iterable[AuditRecord]) -> str:
-    """Records for spreadsheets: a header and a row each, criteria and details as JSON."""
-    return to_csv(_COLUMNS, ([getattr(record, column) for column in _COLUMNS] for record in records))
-
-
-def _is_action(action: str, wanted: str) -> bool:
+def _is_action(action: str, wanted: str | Collection[str]) -> bool:
+    if not isinstance(wanted, str):
+        return action in wanted
     return action.startswith(wanted) if wanted.endswith(".") else action == wanted
-
-
-def _cleaned(record: AuditRecord) -> AuditRecord:
-    """The record as it can be stored and shown: names on one line, criteria and details as JSON gives them back."""
-    return msgspec.structs.replace(
-        record,
-        actor=printable(record.actor, MAX_NAME),
-        source=printable(record.source, MAX_NAME),
-        action=printable(record.action, MAX_NAME),
-        namespace=None if record.namespace is None else printable(record.namespace, MAX_NAME),
-        criteria=_parsed(_json(record.criteria)),
-        details=_parsed(_json(record.details)),
-    )
-
-
-def _fields(record: AuditRecord) -> dict[Any, Any]:
-    """The fields of a stream row: readable with any Redis client."""
-    fields = {
-        "at": repr(record.at),
-        "actor": record.actor,
-        "source": record.source,
-        "action": record.action,
-        "invalidation_id": record.invalidation_id,
-        "namespace": record.namespace,
-        "criteria": _json(record.criteria),
-        "details": _json(record.details),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _record(row_id: str, fields: Mapping[Any, Any]) -> AuditRecord:
-    """The record in a row. What cannot be read is left empty rather than hidden: a row is never dropped."""
-    texts = {_text(name): _text(value) for name, value in fields.items()}
-    try:
-        at = float(texts.get("at", ""))
-    except ValueError:
-        at = int(row_id.partition("-")[0]) / 1000
-    return AuditRecord(
-        id=row_id,
-        at=at,
-        actor=texts.get("actor", ""),
-        source=texts.get("source", ""),
-        action=texts.get("action", ""),
-        invalidation_id=texts.get("invalidation_id"),
-        namespace=texts.get("namespace"),
-        criteria=_parsed(texts.get("criteria", "{}")),
-        details=_parsed(texts.get("details", "{}")),
-    )
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    # An audit record is written whatever its details are: what JSON does not know is written as text.
-    return json.dumps(dict(value), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        return {"unreadable": text}
-    return parsed if isinstance(parsed, dict) else {"unreadable": parsed}
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _order(row_id: str) -> tuple[int, int]:

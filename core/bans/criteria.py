@@ -6,12 +6,12 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys import NAMESPACE_PATTERN, parse_readable_key
+from ..keys import NAMESPACE_PATTERN, USER_BYTES, parse_readable_key, user_pseudonym
 from ..text import fold, nfc
 
 MAX_PATTERN_LENGTH = 256
@@ -37,18 +37,21 @@ class Selectable(Protocol):
     @property
     def target(self) -> bytes | None: ...
     @property
+    def users(self) -> tuple[bytes, ...]: ...
+    @property
     def model(self) -> str: ...
     @property
     def created_at(self) -> float: ...
 
 
-class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What to invalidate: every field given must match (AND). Raises InvalidInput naming the field.
 
     `model`: exact name. `pattern`: a glob (`*`, `?`, `[ab]`) over the whole prompt text or the readable key, case
     counts. `created_before`: Unix seconds. `keywords`: literal text, case folded, `any` or `all` of them. `tags`: any
-    of them. `key`: one entry by its readable key. `all`: everything in the namespace, alone. `namespace`: None is the
-    configured one.
+    of them. `user`: the answers that are one user's own, by the user's pseudonym in the namespace, never the name
+    (`from_names` makes it of the name). `key`: one entry by its readable key. `all`: everything in the namespace,
+    alone. `namespace`: None is the configured one.
     """
 
     most_tags: ClassVar[int] = MAX_TAGS
@@ -60,6 +63,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keywords: tuple[str, ...] = ()
     keyword_mode: Literal["any", "all"] = "any"
     tags: tuple[str, ...] = ()
+    user: str | None = None
     key: str | None = None
     all: bool = False
 
@@ -72,19 +76,23 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             self.created_before is not None,
             bool(self.keywords),
             bool(self.tags),
+            self.user is not None,
             self.key is not None,
         )
         if self.all and any(selectors):
             raise InvalidInput("all", "selects everything; give it alone")
         if not self.all and not any(selectors):
             raise InvalidInput(
-                "criteria", "give a model, pattern, age, keyword, tag or key, or all (--everything) for everything"
+                "criteria",
+                "give a model, pattern, age, keyword, tag, user or key, or all (--everything)",
             )
         self._check_model()
         if self.pattern is not None:
             _check_pattern(self.pattern)
         self._check_age()
         self._check_words()
+        if self.user is not None and not (isinstance(self.user, str) and _PSEUDONYM.fullmatch(self.user)):
+            raise InvalidInput("user", "is no pseudonym; Criteria.from_names makes it of a user's name")
         if self.key is not None and parse_readable_key(self.key) is None:
             raise InvalidInput("key", "is not a key of this cache; it looks like 0-9f86d081... (64 hex digits)")
         self._check_encodable()
@@ -134,6 +142,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return False
         if self.created_before is not None and header.created_at >= self.created_before:
             return False
+        if self.user is not None and self.user_digest not in header.users:
+            return False
         if self.key is not None and self.digest not in (header.digest, header.target):
             return False
         if self.tags and not any(tag in tags for tag in self.tags):
@@ -154,9 +164,14 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return parsed[1] if parsed is not None else None
 
     @property
+    def user_digest(self) -> bytes | None:
+        """The digest in the `user` criterion, as entries have it; None without that criterion."""
+        return bytes.fromhex(self.user[2:]) if self.user is not None else None
+
+    @property
     def needs_text(self) -> bool:
-        """Whether matching needs the prompt or the tags, and not the header alone."""
-        return self.pattern is not None or bool(self.keywords) or bool(self.tags)
+        """Whether matching needs the prompt, and not the header alone."""
+        return self.pattern is not None or bool(self.keywords)
 
     @property
     def may_match_digest(self) -> bool:
@@ -166,7 +181,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_listed(self) -> bool:
         """Whether the index by model lists exactly what matches: criteria of a model or an age only, or everything."""
-        return self.key is None and not self.needs_text
+        return self.key is None and self.user is None and not self.tags and not self.needs_text
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as plain JSON."""
@@ -174,7 +189,17 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return plain
 
     @classmethod
-    def from_dict(cls, plain: object) -> Criteria:
+    def from_names(cls, namespace: str, **fields: Any) -> Self:
+        """Criteria of a namespace in which `user` is a user's name, as requests give it. Raises InvalidInput.
+
+        The door for what people and programs ask for: behind it nobody meets the name again.
+        """
+        if fields.get("user") is not None:
+            fields["user"] = user_pseudonym(namespace, fields["user"])
+        return cls.from_dict({**fields, "namespace": namespace})
+
+    @classmethod
+    def from_dict(cls, plain: object) -> Self:
         """Criteria from plain JSON, as `to_dict` gives it. Raises InvalidInput for unknown fields or wrong types."""
         if isinstance(plain, dict) and (
             unknown := plain.keys() - {field.name for field in msgspec.structs.fields(cls)}
@@ -206,9 +231,14 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             words.append(f"{self.keyword_mode} of " + ", ".join(f"“{word}”" for word in self.keywords))
         if self.tags:
             words.append("tag " + ", ".join(self.tags))
+        if self.user:
+            words.append(f"user {self.user[:10]}…")
         if self.created_before:
             words.append(f"created before {datetime.fromtimestamp(self.created_before, UTC):%Y-%m-%d %H:%M:%S} UTC")
         return ", ".join(words)
+
+
+_PSEUDONYM = re.compile(rf"u-[0-9a-f]{{{2 * USER_BYTES}}}")
 
 
 class Selection(Criteria, frozen=True, kw_only=True, omit_defaults=True):

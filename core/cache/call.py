@@ -72,6 +72,8 @@ class Call:
     slot: Slot
     ttl: TTLDecision
     cautions: tuple[Caution, ...] = ()
+    user: Any = None
+    """Whose the answer is; None for everybody's."""
     key = ""
     """The readable key that the answer has or will have; empty for a bypass."""
     prompt: str | None = None
@@ -107,7 +109,7 @@ class Call:
         keyed = prepared.keyed
         if keyed is not None:
             self.identity, self.slot, self.ttl = keyed.identity, keyed.slot, keyed.ttl
-            self.cautions = keyed.cautions
+            self.cautions, self.user = keyed.cautions, keyed.user
             self.key, self.prompt = keyed.identity.key, keyed.identity.prompt
 
     def pass_by(self, reason: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from .. import policy
-from ..bans import may_store
+from ..bans import entry_digests, may_store
 from ..errors import DecodeError
-from ..keys import pack, response_digest
+from ..keys import pack, response_digest, user_digests
 from ..models import (
     MOST_TAGS,
     CacheEntry,
@@ -22,7 +22,7 @@ from ..models import (
     EntryHeader,
     Stamp,
 )
-from ..stores import StoredAs, Write, codec
+from ..stores import MissReason, StoredAs, Write, codec
 from ..text import without_text
 from ..wire import can_be_streamed, repeats_caller, without_callers
 from .call import Call
@@ -120,6 +120,7 @@ class Writer:
             output_tokens=tokens.output_tokens,
             cost_usd=self._outcomes.cost(call.request, completion),
             latency_ms=call.provider_ms(),
+            users=user_digests(call.namespace, call.user),
         )
         body = without_callers(completion.body, given)
         chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]
@@ -166,6 +167,8 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(entry),
+            tags=entry.tags,
             alias=alias,
         )
         not_stored = yield from self._write(call, entry, write)
@@ -186,6 +189,8 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
+            tags=entry.tags,
             alias=None,
             indexed=False,
         )
@@ -211,6 +216,8 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
+            tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
             indexed=False,
@@ -232,6 +239,8 @@ class Writer:
                 return ""
             if result is not StoredAs.MOVED or record is None:
                 return f"refused-{result}"
+            if not record.is_complete:
+                return f"refused-{MissReason.BANS_LOADING}"
             if not may_store(entry, record):
                 return "refused-invalidated"
             expected = record.sequence

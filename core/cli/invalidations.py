@@ -23,6 +23,7 @@ from ..invalidation import (
     plain_invalidation,
     plain_preview,
 )
+from ..keys import user_pseudonym
 from ..monitoring import WorkerPools
 from ..text import duration, money, share, size
 from . import formats as words
@@ -42,10 +43,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     keywords: tuple[str, ...]
     is_any: bool
     tags: tuple[str, ...]
+    user: str | None
     everything: bool
 
-    @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self, namespace: str) -> dict[str, Any]:
         """The criteria as `Criteria.from_dict` reads them; without an age, which counts from when they are applied."""
         given = {
             "model": self.model,
@@ -53,6 +54,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
             "keywords": self.keywords,
             "keyword_mode": "any" if self.is_any else "all",
             "tags": self.tags,
+            "user": None if self.user is None else user_pseudonym(namespace, self.user),
             "all": self.everything,
         }
         defaults = {field.name: field.default for field in msgspec.structs.fields(Criteria)}
@@ -68,6 +70,7 @@ _SELECTING = (
         "--any-keyword/--all-keywords", "is_any", default=True, show_default=True, help="One of them, or all."
     ),
     click.option("--tag", "tags", multiple=True, help="A tag that was given with the request; repeatable."),
+    click.option("--user", help="The user whose own answers they are, as requests name them. The name is not kept."),
     click.option("--everything", is_flag=True, help="Everything in the namespace."),
 )
 
@@ -108,12 +111,13 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
         if selection.older_than == 0:
             raise click.UsageError("--older-than 0 is everything: give --everything.")
 
-    def criteria(self, selection: Selection, previewed: Previewed | None, now: float) -> Criteria:
-        """The criteria as of `now`, in Unix seconds; with an earlier preview, an age counts from that preview."""
-        fields: dict[str, Any] = selection.fields | {"namespace": self.namespace, "key": self.key}
+    def criteria(self, selection: Selection, previewed: Previewed | None, shell: Shell) -> Criteria:
+        """The criteria as of now; with an earlier preview, an age counts from that preview."""
+        namespace = shell.namespace(self.namespace)
+        fields: dict[str, Any] = selection.fields(namespace) | {"namespace": namespace, "key": self.key}
         if selection.older_than is not None:
-            fields["created_before"] = cutoff(selection.older_than, now, previewed)
-        return Criteria(**fields)
+            fields["created_before"] = cutoff(selection.older_than, shell.shared.clock(), previewed)
+        return Criteria.from_dict(fields)
 
 
 @command(cli)
@@ -140,7 +144,7 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     options.check(selection)
     previewed = Previewed.parse(options.token) if options.token is not None else None
     invalidation = shell.shared.invalidation
-    criteria = options.criteria(selection, previewed, shell.shared.clock())
+    criteria = options.criteria(selection, previewed, shell)
     timeout = options.timeout if options.wait else None
     if options.request_id and not options.dry_run:
         known = invalidation.repeated(options.request_id, criteria)
@@ -218,14 +222,16 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
         shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
     deadline = time.monotonic() + timeout
     while True:
-        known = next(iter(services.invalidation.history(invalidation_id=done.id)), done)
+        known = services.invalidation.find(done.id) or done
         if known.finished_at is not None or time.monotonic() >= deadline:
             return known
         time.sleep(WAIT_POLL_SECONDS)
 
 
 def _preview_words(preview: Preview) -> str:
-    count = f"{preview.count:,}" if preview.exact else f"about {preview.count:,} ({preview.low:,} to {preview.high:,})"
+    count = f"{preview.about}{preview.count:,}"
+    if preview.low != preview.high:
+        count += f" ({preview.low:,} to {preview.high:,})"
     cost = money(preview.cost_usd)
     if preview.unknown_prices:
         cost += f" and {preview.unknown_prices} of unknown price"

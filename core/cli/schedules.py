@@ -81,11 +81,12 @@ def add(
         raise click.UsageError("Give either --every or --daily-at.")
     if selection.everything and selection.older_than is not None:
         raise click.UsageError("--everything takes no other criteria.")
+    namespace = shell.namespace(namespace)
     added = _kept(shell).add(
-        namespace=namespace or shell.services.settings.namespace,
+        namespace=namespace,
         actor=shell.trail,
         name=name,
-        criteria=selection.fields,
+        criteria=selection.fields(namespace),
         older_than_seconds=selection.older_than,
         every_seconds=every,
         daily_at=daily_at,

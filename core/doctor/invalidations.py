@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..bans import MAX_ACTIVE_BANS, BanState, may_have_copies
+from ..bans import MOST_LISTED, BanState, changes
 from ..bootstrap import Services
 from ..cache import EVERYTHING
 from .findings import Finding, Level
 
 OVERDUE_SECONDS = 600.0
-MANY_BANS = MAX_ACTIVE_BANS * 3 // 4
+MANY_BANS = MOST_LISTED * 3 // 4
 
 
 def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
             yield Finding(
                 area="invalidations",
                 level=Level.WARNING,
-                text=f"{namespace} has {count} active invalidations; {MAX_ACTIVE_BANS} is the most.",
+                text=f"{namespace} has {count} active invalidations; {MOST_LISTED} is the most.",
                 remedy="End holds, undo what is not needed, or invalidate by broader criteria.",
             )
 
@@ -66,7 +66,7 @@ def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
     """Whether processes serve copies of their own, and whether the settings of this one say so."""
     own = services.settings.l1_seconds if services.redis is not None else 0.0
     records = services.invalidation.records()
-    most = max((known.copies_seconds for known in records if may_have_copies(known, now)), default=0.0)
+    most = max((known.copies_seconds for known in records if changes.may_have_copies(known, now)), default=0.0)
     if most > own:
         yield Finding(
             area="invalidations",

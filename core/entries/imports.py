@@ -12,7 +12,7 @@ from ..access import AuditTrail
 from ..bans import may_store
 from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
-from ..keys import parse_readable_key
+from ..keys import parse_readable_key, user_digests
 from ..models import CacheEntry, ChatRequest, Completion, Controls, EntryHeader
 from ..stores import Clock, EntryStore, MissReason
 from ..text import without_text
@@ -158,6 +158,7 @@ class Import:
             sequence=_sequence_at(line.created_at),
             created_at=line.created_at,
             fresh_until=line.fresh_until or line.created_at,
+            users=user_digests(keyed.identity.namespace, keyed.user),
         )
         entry = CacheEntry(header=header, prompt=keyed.identity.prompt, tags=line.tags, body=completion.body)
         return not may_store(entry, record)

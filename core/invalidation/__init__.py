@@ -1,7 +1,7 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
 from .filter import InvalidationFilter
-from .history import Invalidation, InvalidationState
+from .history import HistoryPage, Invalidation, InvalidationState
 from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
@@ -11,7 +11,8 @@ from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
 
 __all__ = [
-    "IDLE_SECONDS", "LONGEST_NAME", "WORD", "CacheInvalidator", "IdleNamespaces", "Invalidation", "InvalidationFilter",
-    "InvalidationState", "Preview", "PreviewRow", "Previewed", "Schedule", "Schedules", "SweepProgress", "cutoff",
-    "ending_hold", "invalidating", "kept_schedules", "plain_invalidation", "plain_preview", "scheduling",
+    "IDLE_SECONDS", "LONGEST_NAME", "WORD", "CacheInvalidator", "HistoryPage", "IdleNamespaces", "Invalidation",
+    "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed", "Schedule", "Schedules",
+    "SweepProgress", "cutoff", "ending_hold", "invalidating", "kept_schedules", "plain_invalidation", "plain_preview",
+    "scheduling",
 ]  # fmt: skip

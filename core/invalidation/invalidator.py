@@ -7,23 +7,21 @@ gives memory back; losing it costs memory, never a wrong answer.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from .. import bans
-from ..access import Acting, Action, AuditLog, AuditTrail
-from ..bans import Ban, Criteria, InvalidationRecord
+from ..access import Acting, Action, AuditLog, AuditRecord, AuditTrail, Repeats
+from ..bans import Ban, Criteria, InvalidationRecord, changes
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, OutcomeUnknown
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Clock, Store
 from . import rights
 from .durability import Durability
-from .history import History, Invalidation, InvalidationState
+from .history import History, HistoryPage, Invalidation, InvalidationState, Wanted, undone
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
@@ -53,17 +51,15 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def details(self) -> dict[str, Any]:
         """The details for the audit records: mode, hold, and count and highest share of the preview."""
-        return {
-            "mode": "soft" if self.soft else "hard",
-            "hold_seconds": self.hold_seconds,
-            "preview_count": self.preview.count if self.preview else None,
-            "share": self.preview.highest_share if self.preview else None,
-        }
+        details: dict[str, Any] = {"mode": "soft" if self.soft else "hard", "hold_seconds": self.hold_seconds}
+        if self.preview is not None:
+            details |= {"preview_count": self.preview.count, "share": self.preview.highest_share}
+        return details
 
-    def append_to(self, record: InvalidationRecord) -> InvalidationRecord:
-        """The record of a bucket with the ban. Raises InvalidationRefused."""
-        return bans.append(
-            record,
+    @property
+    def ban(self) -> Ban:
+        """The ban that every bucket gets."""
+        return changes.new_ban(
             self.id,
             self.criteria,
             now=self.at,
@@ -93,8 +89,9 @@ class CacheInvalidator:
 
     `clock` gives Unix seconds, the store's own unless given. `buckets` is the number of slots of each namespace.
     `copies_seconds` is how long processes serve local copies, as far as this one knows; `pause` sleeps while those
-    expire. `replicas` is how many replicas must have an invalidation before it is acknowledged; when `synced`, the disk
-    of Redis must have it too. Raises InvalidInput for criteria that exclude each other.
+    expire. `repeats` knows the request ids of a day. `replicas` is how many replicas must have an invalidation before
+    it is acknowledged; when `synced`, the disk of Redis must have it too. Raises InvalidInput for criteria that exclude
+    each other.
     """
 
     def __init__(
@@ -109,6 +106,7 @@ class CacheInvalidator:
         synced: bool = False,
         longest_ttl_seconds: float = 30 * 86_400,
         copies_seconds: float = 0,
+        repeats: Repeats | None = None,
         clock: Clock | None = None,
         pause: Callable[[float], object] = time.sleep,
         count: Callable[[str], None] = lambda kind: None,
@@ -123,7 +121,7 @@ class CacheInvalidator:
         self._clock = clock = clock or store.clock
         self._count = count
         self._hits = hits
-        self._history = History(store, audit, buckets=buckets)
+        self._history = History(store, audit, repeats or Repeats(None, clock=clock), buckets=buckets)
         self._durability = Durability(
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
@@ -149,6 +147,9 @@ class CacheInvalidator:
             if bucket >= self._buckets:
                 raise InvalidInput("key", "is of a cache with more buckets than this one has")
             return [Slot(namespace, bucket)]
+        return self._buckets_of(namespace)
+
+    def _buckets_of(self, namespace: str) -> list[Slot]:
         return [Slot(namespace, bucket) for bucket in range(self._buckets)]
 
     # Apply and undo
@@ -167,7 +168,7 @@ class CacheInvalidator:
 
         Where processes serve copies of their own it returns when these have expired: up to a second later.
         `soft` marks it stale instead. `hold_seconds` 0: no undo, and the sweep may begin at once. The `request_id`
-        of one that is in force, or among the latest hundred, changes nothing. Raises WriteRefused (NOT applied),
+        of one that is in force, or was applied within a day, changes nothing. Raises WriteRefused (NOT applied),
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
         StoreUnavailable, AccessDenied.
         """
@@ -178,13 +179,21 @@ class CacheInvalidator:
             return known
         if found := rights.require(trail, criteria, invalidating, self.preview):
             plan = msgspec.structs.replace(plan, preview=found)
-        _record(trail, "requested", plan, plan.at, plan.details)
+        if not trail.is_machine:
+            _record(trail, "requested", plan, plan.at, plan.details)
         records = self._append(plan, trail)
+        done = plan.applied()
+        if request_id is not None:
+            self._history.keep(done)
         self._durability.await_local_expiry(records)
-        _record(trail, "applied", plan, self._clock(), plan.details)
+        _record(trail, "applied", plan, self._ended(trail, plan), plan.details)
         self._count(_kind(criteria))
         self._durability.await_durability(plan.slots)
-        return plan.applied()
+        return done
+
+    def _ended(self, trail: AuditTrail, plan: _Plan) -> float:
+        """The time of the record of its end: now; the one record of a machine's says when it was asked for."""
+        return plan.at if trail.is_machine else self._clock()
 
     def repeated(self, request_id: str, criteria: Criteria) -> Invalidation | None:
         """The invalidation that a request id was applied as, in force as if it had just been applied; None for none.
@@ -216,7 +225,7 @@ class CacheInvalidator:
         # Only a key and nothing else: what further criteria say can be seen from the entry alone.
         is_key = criteria == Criteria(namespace=criteria.namespace, key=criteria.key) if criteria.key else False
         return _Plan(
-            id=request_id or secrets.token_hex(8),
+            id=request_id or self.audit.new_id(),
             namespace=criteria.namespace or self._namespace,
             slots=self._slots(criteria),
             criteria=criteria,
@@ -234,7 +243,7 @@ class CacheInvalidator:
             return _append(self._store, plan)
         except CacheError as error:
             step = "unknown" if isinstance(error, OutcomeUnknown) else "refused"
-            _record(trail, step, plan, self._clock(), {**plan.details, "reason": str(error)})
+            _record(trail, step, plan, self._ended(trail, plan), {**plan.details, "reason": str(error)})
             raise
 
     def undo(self, invalidation_id: str, *, actor: Acting = "api") -> Invalidation:
@@ -249,10 +258,11 @@ class CacheInvalidator:
         if not slots:
             raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
         for slot in slots:
-            self._store.change_record(slot, lambda record: bans.lift(record, invalidation_id))
-        now = self._clock()
-        _record(trail, "undone", known, now)
-        return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=now)
+            self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
+        done = undone(known, self._clock())
+        self._history.keep(done)
+        _record(trail, "undone", known, self._clock())
+        return done
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.
@@ -261,13 +271,12 @@ class CacheInvalidator:
         trail = self.audit.by(actor)
         trail.require(Action.END_HOLD)
         known = self.get(invalidation_id)
-        applied = next(iter(self.history(limit=1, invalidation_id=invalidation_id)), known)
-        trail.require(ending_hold(known.criteria, applied.share))
+        trail.require(ending_hold(known.criteria, known.share))
         if known.state is InvalidationState.SOFT:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
         for slot, _ in self._holding(known):
-            self._store.change_record(slot, lambda record: bans.expire_holds(record, [invalidation_id], now))
+            self._store.change(slot, [invalidation_id], lambda found: changes.expire_holds(found, now))
         _record(trail, "hold-ended", known, now)
         return msgspec.structs.replace(known, due_at=min(known.due_at, now))
 
@@ -278,9 +287,8 @@ class CacheInvalidator:
         """
         found = []
         for slot in self._slots(known.criteria, known.namespace):
-            _, record = self._store.read(slot, [])
-            if record is not None and (ban := record.find(known.id)):
-                bans.lift(record, known.id)
+            if ban := self._store.ban(slot, known.id):
+                changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
 
@@ -298,17 +306,42 @@ class CacheInvalidator:
         return self._history.active(namespace)
 
     def records(self) -> list[InvalidationRecord]:
-        """(namespace, record) of every bucket of every namespace. Raises StoreUnavailable."""
+        """The record of every bucket of every namespace, without bans. Raises StoreUnavailable."""
         return [record for _, record in self._history.records()]
 
-    def history(
-        self, *, limit: int = 100, invalidation_id: str | None = None, namespace: str | None = None
-    ) -> list[Invalidation]:
-        """The latest invalidations, newest first, of one namespace or of all, or the one with an id.
+    def find(self, invalidation_id: str) -> Invalidation | None:
+        """An invalidation by its id, active or over; None when there is none, or nothing tells of it any more.
 
-        What the audit log says, with what the records say now.
+        As quick whatever else has been invalidated since. Raises StoreUnavailable.
         """
-        return self._history.latest(limit=limit, invalidation_id=invalidation_id, namespace=namespace)
+        return self._history.find(invalidation_id)
+
+    def trail_of(self, invalidation_id: str) -> list[AuditRecord]:
+        """The audit records of one invalidation, newest first. Raises StoreUnavailable."""
+        return self._history.trail(invalidation_id)
+
+    def history(
+        self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
+    ) -> list[Invalidation]:
+        """The latest invalidations, newest first: the first of the pages that `past` gives."""
+        return self.past(limit, namespace=namespace, machines=machines).items
+
+    def past(
+        self,
+        limit: int = 100,
+        *,
+        cursor: str | None = None,
+        namespace: str | None = None,
+        machines: bool | None = None,
+        where: Wanted | None = None,
+    ) -> HistoryPage:
+        """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
+
+        What the audit log says, with what the records say now. Of both, machines have half of a page where people have
+        the other half. `where` selects; a page may then be short though there are more: its `next` says so. Raises
+        StoreUnavailable, and InvalidInput for a cursor that is none.
+        """
+        return self._history.page(limit, cursor=cursor, namespace=namespace, machines=machines, where=where)
 
     # Sweep
 
@@ -318,10 +351,7 @@ class CacheInvalidator:
         return [
             namespace
             for namespace in self._store.namespaces()
-            if any(
-                bans.due(record, now) or bans.expired_tombstones(record, now)
-                for _, record in self._history.records(namespace)
-            )
+            if any(self._store.bans(slot, until=now, limit=1) for slot in self._buckets_of(namespace))
         ]
 
     def sweep(
@@ -350,7 +380,7 @@ class CacheInvalidator:
             pause=pause,
         )
         try:
-            sweep.run([Slot(namespace, bucket) for bucket in range(self._buckets)], progress)
+            sweep.run(self._buckets_of(namespace), progress)
         except CacheError as error:
             record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), reason=str(error))
             raise
@@ -358,11 +388,13 @@ class CacheInvalidator:
         record_sweep(trail, step, progress.invalidations, progress, at=self._clock())
         return progress
 
-    # The short forms
-
     def invalidate_by_model(self, model: str, *, actor: Acting = "api") -> Invalidation:
         """Hides all answers of a model, by its exact name. Raises what `invalidate` raises."""
         return self.invalidate(Criteria(model=model), actor=actor)
+
+    def invalidate_by_user(self, user: str, *, actor: Acting = "api") -> Invalidation:
+        """Hides all answers that are a user's own, by the name that requests give. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria.from_names(self._namespace, user=user), actor=actor)
 
     def invalidate_by_age(self, older_than_seconds: float, *, actor: Acting = "api") -> Invalidation:
         """Hides all entries older than this many seconds. Raises what `invalidate` raises."""
@@ -372,9 +404,8 @@ class CacheInvalidator:
         self, keywords: Sequence[str], *, match_all: bool = False, actor: Acting = "api"
     ) -> Invalidation:
         """Hides entries whose prompts contain any (or all) of these keywords. Raises what `invalidate` raises."""
-        return self.invalidate(
-            Criteria(keywords=tuple(keywords), keyword_mode="all" if match_all else "any"), actor=actor
-        )
+        mode: Literal["any", "all"] = "all" if match_all else "any"
+        return self.invalidate(Criteria(keywords=tuple(keywords), keyword_mode=mode), actor=actor)
 
     def invalidate_by_pattern(self, pattern: str, *, actor: Acting = "api") -> Invalidation:
         """Hides entries whose prompt or key matches a glob. Raises what `invalidate` raises."""
@@ -391,19 +422,20 @@ class CacheInvalidator:
 
 def _append(store: Store, plan: _Plan) -> list[InvalidationRecord]:
     """Puts the ban into every bucket or, when one of them refuses it, into none; their records then."""
+    ban = plan.ban
     digest = plan.criteria.digest if plan.at_once else None
     done: list[Slot] = []
     records = []
     try:
         for slot in plan.slots:
-            records.append(store.change_record(slot, plan.append_to, remove=digest))
+            records.append(store.append(slot, ban, remove=digest)[0])
             done.append(slot)
     except OutcomeUnknown:
         raise
     except CacheError as error:
         try:
             for slot in done:
-                store.change_record(slot, lambda record: bans.lift(record, plan.id))
+                store.change(slot, [plan.id], lambda found: changes.lift(found, plan.id))
         except CacheError:
             words = f"applied to {len(done)} of {len(plan.slots)} buckets: repeat it ({error})"
             raise OutcomeUnknown(words) from error
@@ -426,7 +458,7 @@ def _record(
 
 
 def _kind(criteria: Criteria) -> str:
-    for kind in ("all", "key", "model", "pattern", "keywords", "tags", "created_before"):
+    for kind in ("all", "key", "user", "model", "pattern", "keywords", "tags", "created_before"):
         if getattr(criteria, kind):
             return "age" if kind == "created_before" else kind
     return "none"

@@ -48,7 +48,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     `count` is exact, or (with `exact` False) an estimate with its 95% interval `low`..`high` from `scanned` entries of
     `total`. Beyond EXACT_LIMIT entries the count of a model or an age is the index's, which may still list some that
-    expired within the last hour. `cost_usd` is what the matching answers cost, without those of unknown price.
+    expired within the last hour, and what has a tag is found by the tag's index: that may have lost some, so the count
+    is of those `at_least`. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often the matching entries were served in the last day, None where hits are not counted.
     `token` binds the criteria and the count.
     """
@@ -57,6 +58,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     count: int
     exact: bool
+    at_least: bool = False
     low: int
     high: int
     total: int
@@ -71,6 +73,11 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     hits_last_day: int | None = None
     rows: tuple[PreviewRow, ...]
     at: float
+
+    @property
+    def about(self) -> str:
+        """What stands before the count: nothing, `about ` or `at least `."""
+        return "" if self.exact else "at least " if self.at_least else "about "
 
     @property
     def share(self) -> float:
@@ -160,11 +167,14 @@ def make_preview(
     listed = sum(sum(store.models(slot).values()) for slot, _ in records)
     tally = _Tally(criteria, now)
     count = None
+    at_least = False
     if criteria.key is not None:
         exact = True
         for slot, record in records:
             tally.read(slot, record, iter([_one(store, slot, criteria.key)]))
-    elif listed <= exact_limit or criteria.needs_text:
+    elif listed > exact_limit and (tagged := _tagged(store, records, criteria, now, exact_limit)) is not None:
+        tally, exact, at_least = tagged, False, True
+    elif listed <= exact_limit or not criteria.is_listed:
         exact = all(tally.read(slot, record, store.walk(slot, whole=True), exact_limit) for slot, record in records)
     else:
         # A header shows whether it matches, so the index has their number: only their cost is estimated.
@@ -175,15 +185,31 @@ def make_preview(
         for slot, record, model in indexed:
             rows = store.walk_model(slot, model, created_before=criteria.created_before, whole=True)
             tally.read(slot, record, rows, PRICED_LIMIT)
-        exact = not any(record.bans for _, record in records)
+        exact = not any(record.active for _, record in records)
     total = tally.scanned if exact and count is None and criteria.key is None else max(listed, tally.scanned)
     return tally.preview(
         namespace=slots[0].namespace,
         hits=None if hits is None else sum(tally.hits(hits)),
         count=count,
         exact=exact,
+        at_least=at_least,
         total=total,
     )
+
+
+def _tagged(
+    store: EntryIndex,
+    records: Sequence[tuple[Slot, InvalidationRecord]],
+    criteria: Criteria,
+    now: float,
+    limit: int,
+) -> _Tally | None:
+    """What the indexes of the criteria's tags list; None without tags, or when it is too much to read."""
+    tally = _Tally(criteria, now)
+    is_read = criteria.tags and all(
+        tally.read(slot, record, store.walk_tags(slot, criteria.tags, whole=True), limit) for slot, record in records
+    )
+    return tally if is_read else None
 
 
 def _one(store: EntryIndex, slot: Slot, key: str) -> list[Row]:
@@ -225,7 +251,7 @@ class _Tally:
                 entry = _readable(row)
                 if entry is None or entry.header.target is not None:
                     continue
-                if bans.visibility(entry, record) in (Visibility.HIDDEN, Visibility.FOREIGN):
+                if bans.visibility(entry, record) not in (Visibility.FRESH, Visibility.STALE):
                     continue
                 self.scanned += 1
                 if self._criteria.matches(entry.header, entry.prompt, entry.tags):
@@ -261,12 +287,14 @@ class _Tally:
                 )
             )
 
-    def preview(self, *, namespace: str, count: int | None, exact: bool, total: int, hits: int | None) -> Preview:
+    def preview(
+        self, *, namespace: str, count: int | None, exact: bool, at_least: bool, total: int, hits: int | None
+    ) -> Preview:
         """The result; `count` is given where it was not found by reading."""
         if count is not None:
             factor = count / self.count if self.count else 0.0
             low, high = (count, count) if exact else (min(count, self.count), count)
-        elif exact or not self.scanned:
+        elif exact or at_least or not self.scanned:
             count, factor = self.count, 1.0
             low = high = count
         else:
@@ -278,6 +306,7 @@ class _Tally:
             namespace=namespace,
             count=count,
             exact=exact,
+            at_least=at_least,
             low=low,
             high=high,
             total=total,

@@ -1,7 +1,7 @@
 """Which right an invalidation takes: it follows the share of a namespace that would be hidden.
 
-Criteria that select freely (pattern, keywords, age, model) can hide everything without saying so. Tags and keys name
-what they hide, and come at the rate of events: they take an operator whatever their share.
+Criteria that select freely (pattern, keywords, age, model) can hide everything without saying so. Tags, keys and users
+name what they hide, and come at the rate of events: they take an operator whatever their share.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def takes_admin(criteria: Criteria, share: float | None) -> bool:
     """Whether hiding this share (0 to 1) by these criteria is an admin's to do; None is a share that nobody knows."""
     if criteria.all:
         return True
-    if criteria.key is not None or criteria.tags:
+    if criteria.key is not None or criteria.tags or criteria.user is not None:
         return False
     return share is None or share > LARGE_SHARE
 

@@ -1,30 +1,49 @@
 """Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
 
-What the index of models lists goes first and fast. Then one pass over a bucket serves all its due bans: it leaves out
-no value that one of them may select. It may be stopped between batches, die anywhere and run twice, at once even:
-entries are deleted only if they are still what was looked at, and a ban retires only after a complete pass.
+What the indexes of models and tags list goes first and fast. Then one pass over a bucket serves all its due bans,
+however many there are: it leaves out no value that one of them may select. It may be stopped between batches, die
+anywhere and run twice, at once even: entries are deleted only if they are still what was looked at, and a ban retires
+only after a complete pass.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from .. import bans
 from ..access import AuditTrail
-from ..bans import Ban, BanState, InvalidationRecord, required_substrings
+from ..bans import (
+    Ban,
+    BanState,
+    Book,
+    Criteria,
+    InvalidationRecord,
+    Visibility,
+    changes,
+    required_substrings,
+)
 from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
 from ..stores import EntrySummary, Removal, Removed, Row, ScanPage, Store, SweepFilter, codec
 
+Item = TypeVar("Item")
+
 BATCH = 1000
 """Names that the server looks at in one step."""
 GENTLE_BATCH = 150
 """The same where others are to notice little: well under a millisecond."""
+MOST_SWEPT = 100_000
+"""Bans of a bucket that one sweep is for; it goes on with the others when it runs again."""
+RETIRED_AT_ONCE = 100
+"""Bans that retire in one step: each process that looks up entries then reads of all of them."""
+MOST_KEYS = 16
+"""Keys whose aliases a pass looks for by their targets; of more, it looks at all aliases."""
+MOST_FILTERS = 64
+"""Different things that a pass looks for at once; for more, it leaves nothing out."""
 
 
 class SweepProgress(msgspec.Struct, kw_only=True):
@@ -79,27 +98,49 @@ class Sweep:
         self._on_batch(progress)
 
     def _sweep(self, slot: Slot, progress: SweepProgress) -> bool:
-        _, record = self._store.read(slot, [])
+        record = self._store.record(slot)
         if record is None:
             return True
-        now = self._clock()
-        if expired := [ban.id for ban in bans.expired_tombstones(record, now)]:
-            self._store.change_record(slot, lambda record: bans.retire(record, expired))
-        ids = [ban.id for ban in bans.due(record, now)]
-        if not ids:
-            return True
-        self._on_begin([ban.id for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
-        record = self._store.change_record(slot, lambda record: bans.begin_sweep(record, ids))
-        swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
+        due = self._due(slot)
+        self._retire(slot, [ban.id for ban in due if ban.state is BanState.TOMBSTONE])
+        swept = self._begin(slot, [ban for ban in due if ban.state is not BanState.TOMBSTONE])
         if not swept:
-            return True  # undone, or lost with the record, since it was looked at
+            return True  # none are due, or they were undone or lost since they were looked at
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
+        if not self._named(slot, record, swept, progress):
+            return False
         if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
             return False
-        self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
+        self._retire(slot, [ban.id for ban in swept])
         return True
+
+    def _due(self, slot: Slot) -> list[Ban]:
+        """What is due now: bans whose entries may be deleted, those of an interrupted sweep included, and tombstones.
+
+        A soft ban is due when hardly any entry it marks can still exist; a remaining one must not become fresh again.
+        """
+        now, due = self._clock(), list[Ban]()
+        after: tuple[float, str] | None = None
+        while page := self._store.bans(slot, after=after, until=now, limit=changes.MOST_CHANGED):
+            due += page
+            after = page[-1].ends_at, page[-1].id
+            if len(due) >= MOST_SWEPT:
+                break
+        return due
+
+    def _begin(self, slot: Slot, due: Sequence[Ban]) -> list[Ban]:
+        """The bans that are being swept from here on."""
+        swept: list[Ban] = []
+        for page in _pages(due, changes.MOST_CHANGED):
+            self._on_begin([ban.id for ban in page if ban.state is not BanState.SWEEPING])
+            swept += self._store.change(slot, [ban.id for ban in page], changes.begin_sweep)
+        return [ban for ban in swept if ban.state is BanState.SWEEPING]
+
+    def _retire(self, slot: Slot, ids: Sequence[str]) -> None:
+        for page in _pages(ids, RETIRED_AT_ONCE):
+            self._store.change(slot, page, changes.retire)
 
     def _listed(
         self,
@@ -110,9 +151,7 @@ class Sweep:
         progress: SweepProgress,
     ) -> bool:
         """Deletes what the index lists and a model or an age selects; False when it was stopped."""
-        for ban in swept:
-            if not ban.criteria.is_listed:
-                continue
+        for ban in _newest(ban for ban in swept if ban.criteria.is_listed):
             before = Stamp(record.incarnation, ban.sequence)
             created_before = ban.criteria.created_before
             for model in [ban.criteria.model] if ban.criteria.model is not None else models:
@@ -136,11 +175,45 @@ class Sweep:
         if self._rest:
             self._pause((time.monotonic() - began) * self._rest)
 
+    def _named(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+        """Deletes what the indexes of tags list, and what keys name; False as `_pass`."""
+        by_tag = [ban for ban in swept if ban.criteria.tags and not ban.criteria.needs_text]
+        by_key = [ban for ban in swept if ban.criteria.key is not None]
+        tags = dict.fromkeys(tag for ban in by_tag for tag in ban.criteria.tags)
+        keys = dict.fromkeys(digest for ban in by_key if (digest := ban.criteria.digest) is not None)
+        tagged = map(ScanPage, self._store.walk_tags(slot, list(tags), batch=self._batch))
+        keyed = map(ScanPage, self._at(slot, list(keys)))
+        return self._go_through(tagged, slot, record, by_tag, progress, is_all=False, whole=False) and self._go_through(
+            keyed, slot, record, by_key, progress, is_all=False, whole=True
+        )
+
+    def _at(self, slot: Slot, digests: Sequence[bytes]) -> Iterator[list[Row]]:
+        for start in range(0, len(digests), self._batch):
+            page = digests[start : start + self._batch]
+            values, _ = self._store.read(slot, page)
+            yield [Row(digest=digest, value=value) for digest, value in zip(page, values, strict=True) if value]
+
     def _pass(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
         """Deletes what the bans match; False when it was stopped or the record is no longer the same."""
         whole = any(ban.criteria.needs_text for ban in swept)
+        pages = self._pages(slot, record, swept, whole)
+        return self._go_through(pages, slot, record, swept, progress, is_all=True, whole=whole)
+
+    def _go_through(
+        self,
+        pages: Iterator[ScanPage],
+        slot: Slot,
+        record: InvalidationRecord,
+        swept: Sequence[Ban],
+        progress: SweepProgress,
+        *,
+        is_all: bool,
+        whole: bool,
+    ) -> bool:
+        """Deletes of these pages what the bans match. `is_all`: they are of the pass, which meets everything."""
+        book = Book(swept)
         began = time.monotonic()
-        for page in self._pages(slot, record, swept, whole):
+        for page in pages:
             if self._should_stop():
                 return False
             selected = []
@@ -149,16 +222,17 @@ class Sweep:
                 seen = self._summary(slot, row, whole)
                 if seen is None:
                     continue
-                progress.scanned += seen.target is None
-                if seen.incarnation != record.incarnation or selects(swept, seen):
+                progress.scanned += is_all and seen.target is None
+                if seen.incarnation != record.incarnation or selects(book, seen):
                     selected.append((row.digest, seen))
             if any(seen.incarnation != record.incarnation for _, seen in selected):
                 # Left over from a lost record, unless it was lost just now and these are the new one's.
-                _, current = self._store.read(slot, [])
+                current = self._store.record(slot)
                 if current is None or current.incarnation != record.incarnation:
                     return False
             if selected:
-                self._delete(slot, selected, progress)
+                removed = self._delete(slot, selected, progress)
+                progress.scanned += 0 if is_all else removed.entries
             self._on_batch(progress)
             if page.rows or page.left_out:
                 self._rest_after(began)
@@ -167,17 +241,9 @@ class Sweep:
 
     def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[ScanPage]:
         """All that a ban may select, and perhaps more."""
-        filters = [
-            SweepFilter(
-                sequence=ban.sequence,
-                created_before=ban.criteria.created_before,
-                model=ban.criteria.model,
-                digest=ban.criteria.digest,
-                substrings=required_substrings(ban.criteria),
-            )
-            for ban in swept
-        ]
-        if any(each.matches_all and not ban.criteria.is_listed for each, ban in zip(filters, swept, strict=True)):
+        filters = filters_of(swept)
+        unlisted = any(filters_of([ban])[0].matches_all for ban in swept if not ban.criteria.is_listed)
+        if unlisted or len(filters) > MOST_FILTERS:
             return map(ScanPage, self._store.walk(slot, whole=whole))  # it would leave out little
         return self._store.scan_matching(slot, record.incarnation, filters, whole=whole, batch=self._batch)
 
@@ -195,17 +261,20 @@ class Sweep:
         except DecodeError:
             return None
 
-    def _delete(self, slot: Slot, selected: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> None:
+    def _delete(self, slot: Slot, selected: Sequence[tuple[bytes, EntrySummary]], progress: SweepProgress) -> Removed:
         removals = [
             Removal(
                 digest=digest,
                 stamp=Stamp(seen.incarnation, seen.sequence),
                 model=seen.model,
                 created_at=seen.created_at if seen.target is None else None,
+                tags=seen.tags,
             )
             for digest, seen in selected
         ]
-        self._count(self._store.remove(slot, removals), progress)
+        removed = self._store.remove(slot, removals)
+        self._count(removed, progress)
+        return removed
 
     @staticmethod
     def _count(removed: Removed, progress: SweepProgress) -> None:
@@ -216,7 +285,10 @@ class Sweep:
 def record_sweep(
     trail: AuditTrail, step: str, ids: Sequence[str], progress: SweepProgress, *, at: float, reason: str = ""
 ) -> None:
-    """One audit record for each of these invalidations: how far their common sweep has come."""
+    """How far the common sweep of these invalidations has come: one audit record for each that a person has made, and
+    at its end one for all that machines have made, however many those are."""
+    by_people = trail.with_trail(ids)
+    of_machines = len(ids) - len(by_people)
     details: dict[str, Any] = {}
     if step != "sweeping":
         details = {
@@ -228,12 +300,52 @@ def record_sweep(
         }
     if reason:
         details["reason"] = reason
-    for ban_id in ids:
-        trail.try_record(
-            f"invalidate.{step}", at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details
+    action = f"invalidate.{step}"
+    for ban_id in by_people:
+        trail.try_record(action, at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details)
+    if of_machines and step != "sweeping":
+        summary = {"invalidations": of_machines} | details
+        trail.try_record(action, at=at, is_summary=True, namespace=progress.namespace, details=summary)
+
+
+def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
+    """What a pass looks for: one filter for all bans by tag, one for all by user, one for each model and so on.
+
+    Of many keys it looks for any alias: what stands at a key itself is found without a pass.
+    """
+    newest: dict[SweepFilter, int] = {}
+    for ban in swept:
+        criteria = ban.criteria
+        wanted = SweepFilter(
+            sequence=0,
+            created_before=criteria.created_before,
+            model=criteria.model,
+            digest=criteria.digest,
+            substrings=required_substrings(criteria),
+            tagged=bool(criteria.tags),
+            owned=criteria.user is not None,
         )
+        newest[wanted] = max(newest.get(wanted, 0), ban.sequence)
+    by_key = [wanted for wanted in newest if wanted.digest is not None]
+    if len(by_key) > MOST_KEYS:
+        newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)
+    return [msgspec.structs.replace(wanted, sequence=sequence) for wanted, sequence in newest.items()]
 
 
-def selects(swept: Sequence[Ban], seen: EntrySummary) -> bool:
+def selects(swept: Book, seen: EntrySummary) -> bool:
     """Whether one of these bans is newer than the entry and matches it."""
-    return any(ban.sequence > seen.sequence and ban.criteria.matches(seen, seen.prompt, seen.tags) for ban in swept)
+    return swept.verdict(seen.sequence, seen, seen.prompt, seen.tags) is not Visibility.FRESH
+
+
+def _pages(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _newest(swept: Iterable[Ban]) -> list[Ban]:
+    """Of bans that select the same, the newest one: it selects all that the others do."""
+    newest: dict[Criteria, Ban] = {}
+    for ban in swept:
+        known = newest.get(ban.criteria)
+        if known is None or known.sequence < ban.sequence:
+            newest[ban.criteria] = ban
+    return list(newest.values())

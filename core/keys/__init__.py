@@ -3,6 +3,7 @@
 from . import names
 from .callables import Unnameable, function_name, readable_name
 from .identity import (
+    USER_BYTES,
     Identity,
     Unkeyable,
     identify,
@@ -10,6 +11,8 @@ from .identity import (
     normalized_digest,
     response_digest,
     scope_parts,
+    user_digests,
+    user_pseudonym,
 )
 from .names import (
     NAMESPACE_PATTERN,
@@ -28,8 +31,8 @@ from .reach import reach_of
 
 __all__ = [
     "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN",
-    "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
+    "USER_BYTES", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
     "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalized_digest", "pack",
     "parse_readable_key", "parts_of", "reach_of", "readable_key", "readable_name", "response_digest", "scope_parts",
-    "shown", "spaced", "unpack",
+    "shown", "spaced", "unpack", "user_digests", "user_pseudonym",
 ]  # fmt: skip

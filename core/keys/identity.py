@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from ..models import ChatRequest
+from ..errors import InvalidInput
+from ..models import LONGEST_USER, ChatRequest
 from .names import FORM, readable_key
 from .normalization import is_literal, normalize, normalize_loosely
 from .phrases import TextKind
@@ -132,6 +133,36 @@ _KIND = {TextKind.QUESTION: b"q", TextKind.ORDER: b"o", TextKind.MATERIAL: b"m"}
 def response_digest(namespace: str, response_id: str) -> bytes:
     """Where it is noted which stored answer is the response of this id."""
     return sha256(b"response" + _encode((_FORM, namespace, response_id))).digest()
+
+
+USER_BYTES = 16
+
+
+def user_digests(namespace: str, user: Any) -> tuple[bytes, ...]:
+    """What an answer keeps of the user whose it is, USER_BYTES for each of the names given; none for everybody's.
+
+    Whoever is named by two names together is found by either. Nobody is named alike in two namespaces.
+    """
+    if user is None:
+        return ()
+    given = user if isinstance(user, list) and len(user) == 2 else [user]
+    return tuple(_user_digest(namespace, each) for each in given)
+
+
+def user_pseudonym(namespace: str, user: str) -> str:
+    """A user's name as criteria, audit and schedules have it: one that does not say it. Raises InvalidInput."""
+    if not isinstance(user, str) or not user or len(user) > LONGEST_USER:
+        raise InvalidInput("user", f"give 1 to {LONGEST_USER} characters")
+    try:
+        return "u-" + _user_digest(namespace, user).hex()
+    except UnicodeEncodeError:
+        raise InvalidInput("user", "has a character that cannot be encoded (a lone surrogate)") from None
+
+
+def _user_digest(namespace: str, user: Any) -> bytes:
+    # 5 and "5" are two users to the scope, and one to a person who asks to be forgotten.
+    name = user.encode() if isinstance(user, str) else msgspec.json.encode(user, order="sorted", enc_hook=_plain)
+    return sha256(b"user" + _encode((namespace, name))).digest()[:USER_BYTES]
 
 
 PART_DIGEST_BYTES = 6

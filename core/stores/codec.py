@@ -1,8 +1,9 @@
 """CacheEntry <-> bytes: versioned, checked, no pickle.
 
 Layout: schema and flags, a checksum over all the rest, the header, then the payload (msgpack, zstd above a size). The
-header comes first, so that a sweep reads it with GETRANGE. An entry repeats its own digest, namespace and scope: a
-crossed reply or another tenant's value is found out whatever the client library does.
+header comes first, so that a sweep reads it with GETRANGE, and ends with whose the answer is and what it depends on,
+where there is anything to say: flags tell. An entry repeats its own digest, namespace and scope: a crossed reply or
+another tenant's value is found out whatever the client library does.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ import msgspec
 import zstandard
 
 from ..errors import DecodeError
+from ..keys import USER_BYTES
 from ..models import CacheEntry, EntryHeader
 
-SCHEMA = 1
+SCHEMA = 2
 COMPRESS_FROM_BYTES = 2048
 """Payloads from this size on are compressed. At 1.7 KB it would halve the bytes for an eighth of a hit's time."""
 MAX_PAYLOAD_BYTES = 64_000_000
-HEADER_BYTES = 320
-"""As much of a value as always holds the whole header, but for absurdly long model names."""
+HEADER_BYTES = 512
+"""As much of a value as holds the whole header, but for long tags and absurdly long model names."""
 
-_COMPRESSED, _ALIAS = 1, 2
+_COMPRESSED, _ALIAS, _TAGGED, _OWNED = 1, 2, 4, 8
+_NAMED = _TAGGED | _OWNED
 _FIXED = struct.Struct(">BBI16sQ32s32sddIIdfIBH")
 STAMP_OFFSET = 6
 STAMP_BYTES = 24
@@ -36,6 +39,7 @@ CREATED_OFFSET = 94
 LENGTHS_OFFSET = 134
 """Where the lengths of namespace and model stand, and then both names."""
 _LENGTHS = struct.Struct(">BH")
+_TAGS_LENGTH = struct.Struct(">H")
 _CHECKED_FROM = 6
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -43,7 +47,10 @@ _threads = threading.local()
 
 
 class EntrySummary(msgspec.Struct, frozen=True, gc=False):
-    """The fields of an entry or alias that criteria are compared with. A sweep reads a great many."""
+    """The fields of an entry or alias that criteria are compared with. A sweep reads a great many.
+
+    The prompt is empty where it was not asked for.
+    """
 
     digest: bytes
     model: str
@@ -51,28 +58,28 @@ class EntrySummary(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     created_at: float
     target: bytes | None
-    prompt: str = ""
     tags: tuple[str, ...] = ()
+    users: tuple[bytes, ...] = ()
+    prompt: str = ""
 
 
 class _Words(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The payload's beginning: what follows is passed over unread."""
 
     prompt: str
-    tags: tuple[str, ...]
 
 
 class _Payload(msgspec.Struct, array_like=True, frozen=True):
     prompt: str
-    tags: tuple[str, ...]
     ttl_class: str
     body: dict[str, Any] | None
     chunks: list[dict[str, Any]] | None
-    parts: bytes = b""  # values from before there were parts end here, and older readers pass over it
+    parts: bytes
 
 
 _decode = msgspec.msgpack.Decoder(_Payload).decode
 _decode_words = msgspec.msgpack.Decoder(_Words).decode
+_decode_tags = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _SUMMARY = struct.Struct(">BB4x16sQ32s32xd32xBH")
 
 
@@ -83,10 +90,12 @@ def encode_entry(entry: CacheEntry) -> bytes:
     """
     header = entry.header
     try:
-        payload = _encode(_Payload(entry.prompt, entry.tags, entry.ttl_class, entry.body, entry.chunks, entry.parts))
+        payload = _encode(_Payload(entry.prompt, entry.ttl_class, entry.body, entry.chunks, entry.parts))
         namespace = header.namespace.encode()
         model = header.model.encode()
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        users = b"".join((bytes([len(header.users)]), *header.users)) if header.users else b""
+        tags = _encode_tags(entry.tags) if entry.tags else b""
+    except (TypeError, ValueError, RecursionError, OverflowError, struct.error) as error:
         raise DecodeError("the entry cannot be encoded") from error
     flags = 0
     if len(payload) >= COMPRESS_FROM_BYTES:
@@ -96,6 +105,10 @@ def encode_entry(entry: CacheEntry) -> bytes:
     if header.target is not None:
         flags |= _ALIAS
         target = header.target
+    if users:
+        flags |= _OWNED
+    if tags:
+        flags |= _TAGGED
     fixed = _FIXED.pack(
         SCHEMA,
         flags,
@@ -114,7 +127,7 @@ def encode_entry(entry: CacheEntry) -> bytes:
         len(namespace),
         len(model),
     )
-    checked = b"".join((fixed[_CHECKED_FROM:], namespace, model, target, payload))
+    checked = b"".join((fixed[_CHECKED_FROM:], namespace, model, target, users, tags, payload))
     return fixed[:2] + zlib.crc32(checked, flags).to_bytes(4, "big") + checked
 
 
@@ -124,7 +137,7 @@ def decode_entry(value: bytes) -> CacheEntry:
     Raises DecodeError for anything else, and no other exception.
     """
     try:
-        header, flags, start, length = _unpack(value)
+        header, flags, tags, start, length = _unpack(value)
         if len(value) != start + length:
             raise DecodeError("truncated")
         if zlib.crc32(memoryview(value)[_CHECKED_FROM:], flags) != int.from_bytes(value[2:6], "big"):
@@ -136,7 +149,7 @@ def decode_entry(value: bytes) -> CacheEntry:
     return CacheEntry(
         header=header,
         prompt=content.prompt,
-        tags=content.tags,
+        tags=tags,
         ttl_class=content.ttl_class,
         body=content.body,
         chunks=content.chunks,
@@ -145,7 +158,7 @@ def decode_entry(value: bytes) -> CacheEntry:
 
 
 def summarize(value: bytes, *, with_text: bool) -> EntrySummary:
-    """The summary of a value; without the text its first HEADER_BYTES are enough. Raises DecodeError.
+    """The summary of a value; without the text its header is enough. Raises DecodeError, also for too few bytes.
 
     The checksum is not verified: whether bytes are sound is for a lookup to say.
     """
@@ -162,10 +175,11 @@ def summarize(value: bytes, *, with_text: bool) -> EntrySummary:
             raise DecodeError("truncated")
         model = value[model_at:target_at].decode()
         target = value[target_at:start] if flags & _ALIAS else None
+        tags, users, start = _names(value, flags, start) if flags & _NAMED else ((), (), start)
         if not with_text:
-            return EntrySummary(digest, model, incarnation, sequence, created_at, target)
+            return EntrySummary(digest, model, incarnation, sequence, created_at, target, tags, users)
         words = _decode_words(_decompressed(value[start:]) if flags & _COMPRESSED else value[start:])
-        return EntrySummary(digest, model, incarnation, sequence, created_at, target, words.prompt, words.tags)
+        return EntrySummary(digest, model, incarnation, sequence, created_at, target, tags, users, words.prompt)
     except (struct.error, ValueError, IndexError, zstandard.ZstdError, msgspec.MsgspecError, RecursionError) as error:
         raise DecodeError("not an entry") from error
 
@@ -175,13 +189,18 @@ def stamp_bytes(incarnation: bytes, sequence: int) -> bytes:
     return incarnation + sequence.to_bytes(8, "big")
 
 
+def flags_of(*, alias: bool, tagged: bool, owned: bool) -> int:
+    """The bits of these flags in a value's second byte."""
+    return _ALIAS * alias | _TAGGED * tagged | _OWNED * owned
+
+
 def names_bytes(namespace: str, model: str) -> bytes:
     """Namespace and model as they stand in a value at LENGTHS_OFFSET."""
     names = namespace.encode(), model.encode("utf-8", "surrogatepass")
     return b"".join((_LENGTHS.pack(*map(len, names)), *names))
 
 
-def _unpack(value: bytes) -> tuple[EntryHeader, int, int, int]:
+def _unpack(value: bytes) -> tuple[EntryHeader, int, tuple[str, ...], int, int]:
     (
         schema,
         flags,
@@ -208,6 +227,8 @@ def _unpack(value: bytes) -> tuple[EntryHeader, int, int, int]:
     start = target_at + (32 if flags & _ALIAS else 0)
     if len(value) < start:
         raise DecodeError("truncated")
+    target = value[target_at:start] if flags & _ALIAS else None
+    tags, users, start = _names(value, flags, start) if flags & _NAMED else ((), (), start)
     header = EntryHeader(
         digest=digest,
         scope=scope,
@@ -221,9 +242,31 @@ def _unpack(value: bytes) -> tuple[EntryHeader, int, int, int]:
         output_tokens=output_tokens,
         cost_usd=None if math.isnan(cost_usd) else cost_usd,
         latency_ms=latency_ms,
-        target=value[target_at:start] if flags & _ALIAS else None,
+        target=target,
+        users=users,
     )
-    return header, flags, start, length
+    return header, flags, tags, start, length
+
+
+def _encode_tags(tags: tuple[str, ...]) -> bytes:
+    encoded = _encode(tags)
+    return _TAGS_LENGTH.pack(len(encoded)) + encoded
+
+
+def _names(value: bytes, flags: int, at: int) -> tuple[tuple[str, ...], tuple[bytes, ...], int]:
+    """Tags and users, which begin at `at`, and where they end."""
+    users: tuple[bytes, ...] = ()
+    if flags & _OWNED:
+        first = at + 1
+        at = first + USER_BYTES * value[at]
+        users = tuple(value[each : each + USER_BYTES] for each in range(first, at, USER_BYTES))
+    if not flags & _TAGGED:
+        if len(value) < at:
+            raise DecodeError("truncated")
+        return (), users, at
+    first = at + _TAGS_LENGTH.size
+    at = first + _TAGS_LENGTH.unpack_from(value, at)[0]
+    return _decode_tags(value[first:at]), users, at
 
 
 def _decompressed(payload: bytes) -> bytes:

@@ -3,13 +3,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
+import redis
 
-from core.access.audit import AuditLog, AuditRecord, audit_csv, audit_json_lines
+from core.access.audit import MACHINE_DAYS, MOST_LOOKED_AT, MOST_OF_ONE, AuditLog
+from core.access.audit_records import AuditRecord, audit_csv, audit_json_lines
 from core.access.roles import Action, Actor, Role
 from core.errors import AccessDenied, InvalidInput, OutcomeUnknown, StoreUnavailable, WriteRefused
 from tests.conftest import RedisFactory
@@ -78,14 +82,14 @@ def test_records_come_newest_first_a_page_at_a_time(a_log: Callable[..., AuditLo
         ({"action": "schedule.created"}, [2]),
         ({"action": "schedule."}, [3, 2]),
         ({"action": "schedule"}, []),
-        ({"invalidation_id": "inv-1"}, [1]),
+        ({"namespace": "shop"}, [1]),
         ({"actor": "ada", "action": "schedule."}, [3]),
         ({"actor": "nobody"}, []),
     ],
 )
 def test_records_are_found_by_who_what_and_which(wanted: dict[str, str], numbers: list[int]) -> None:
     log = AuditLog(None)
-    log.append(a_record(invalidation_id="inv-1", details={"number": 1}))
+    log.append(a_record(namespace="shop", details={"number": 1}))
     log.append(a_record(actor="bob", action="schedule.created", details={"number": 2}))
     log.append(a_record(action="schedule.paused", details={"number": 3}))
     assert [record.details["number"] for record in log.records(**wanted)] == numbers
@@ -93,10 +97,10 @@ def test_records_are_found_by_who_what_and_which(wanted: dict[str, str], numbers
 
 def test_a_filter_finds_what_lies_pages_back(a_log: Callable[..., AuditLog]) -> None:
     log = a_log()
-    log.append(a_record(invalidation_id="inv-1"))
+    log.append(a_record(actor="ben"))
     for _ in range(1100):
         log.append(a_record())
-    assert len(log.records(1, invalidation_id="inv-1")) == 1
+    assert len(log.records(1, actor="ben")) == 1
 
 
 @pytest.mark.parametrize("before_id", ["", "1", "+", "(1-0", "1-0 COUNT", "1-0\n"])
@@ -206,6 +210,182 @@ def test_a_record_in_redis_can_be_read_without_this_program(redis_server: RedisF
         assert json.loads(fields[b"criteria"]) == {"model": "gpt-4o"}
 
 
+# Machines
+
+
+def by_machine(number: int = 0, **fields: Any) -> AuditRecord:
+    usual: dict[str, Any] = {"actor": "wiki", "source": "api", "invalidation_id": f"m-{number}"}
+    return a_record(**(usual | fields), details={"number": number})
+
+
+def numbers(records: list[AuditRecord]) -> list[int]:
+    return [record.details.get("number") for record in records]
+
+
+class Counting:
+    """A client that counts the commands it is given, the round trips, and the rows of streams that come back."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self.trips = self.rows = 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name not in ("xrange", "xrevrange", "pipeline"):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            reply = found(*arguments, **options)
+            if name == "pipeline":
+                execute = reply.execute
+                reply.execute = lambda: self._trip(execute())
+                return reply
+            return self._trip(reply)
+
+        return call
+
+    def _trip(self, reply: Any) -> Any:
+        self.trips += 1
+        self.rows += len(reply or ())
+        return reply
+
+
+@pytest.mark.parametrize("source", ["api", "gateway"])
+@pytest.mark.parametrize("action", ["invalidate.applied", "invalidate.refused", "entry.edited"])
+def test_what_machines_do_as_often_as_their_data_change_is_apart(
+    a_log: Callable[..., AuditLog], source: str, action: str
+) -> None:
+    log = a_log()
+    done = log.append(by_machine(1, source=source, action=action))
+    assert (log.records(), log.records(machines=True)) == ([], [done])
+
+
+@pytest.mark.parametrize(
+    ("source", "action"),
+    [
+        *((source, "invalidate.applied") for source in ("console", "cli", "schedule", "worker")),
+        *(("api", action) for action in ("bypass.on", "schedule.created", "threshold.published", "seed.imported")),
+    ],
+)
+def test_what_people_do_and_what_is_rare_is_in_the_log(
+    a_log: Callable[..., AuditLog], source: str, action: str
+) -> None:
+    log = a_log()
+    done = log.append(by_machine(1, source=source, action=action))
+    assert (log.records(), log.records(machines=True)) == ([done], [])
+
+
+def test_machines_push_out_their_own_records_only(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log(machine_records=100)
+    log._clock = time.time  # what is old is so by the time of the server
+    log.append(a_record(invalidation_id="by-ada"))
+    for number in range(500):
+        log.append(by_machine(number))
+    kept = numbers(log.records(1000, machines=True))
+    # Whole nodes of the stream (a hundred rows) are cut off, which is cheap.
+    assert 100 <= len(kept) <= 200
+    assert kept == list(range(499, 499 - len(kept), -1))
+    assert [record.invalidation_id for record in log.records()] == ["by-ada"]
+    assert len(log.of("by-ada")) == 1
+
+
+def test_machines_records_are_cut_off_by_age_in_memory(clock: Clock) -> None:
+    log = AuditLog(None, clock=clock)
+    log.append(a_record())
+    log.append(by_machine(1))
+    clock.forward((MACHINE_DAYS + 1) * DAY)
+    log.append(by_machine(2, at=clock()))
+    assert (numbers(log.records(machines=True)), len(log.records())) == ([2], 1)
+
+
+def test_machines_records_are_cut_off_by_age_in_redis(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        seconds, _ = client.time()
+        for number in range(300):
+            AuditLog(client).append(by_machine(number))
+        AuditLog(client).append(a_record())
+        later = AuditLog(client, clock=lambda: seconds + (MACHINE_DAYS + 1) * DAY)
+        later.append(by_machine(300))
+        assert len(later.records(1000, machines=True)) <= 101
+        assert len(later.records()) == 1
+
+
+def test_what_a_machine_does_to_a_persons_invalidation_stands_with_the_rest_of_it(
+    a_log: Callable[..., AuditLog],
+) -> None:
+    log = a_log()
+    log.append(a_record(invalidation_id="by-ada"))
+    log.append(by_machine(1))
+    undone = log.append(by_machine(2, invalidation_id="by-ada", action="invalidate.undone"))
+    assert log.records()[0] == undone == log.of("by-ada")[0]
+    assert numbers(log.records(machines=True)) == [1]
+    assert log.with_trail(["m-1", "by-ada", "never"]) == ["by-ada"]
+
+
+def test_a_summary_of_what_was_done_for_machines_is_in_their_log(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    log.by("worker", source="worker").try_record("invalidate.swept", is_summary=True, details={"number": 7})
+    assert (log.records(), numbers(log.records(machines=True))) == ([], [7])
+
+
+def test_the_one_record_of_a_machine_is_found_by_the_moment_in_its_id(a_log: Callable[..., AuditLog]) -> None:
+    log = a_log()
+    log._clock = time.time  # what is found by time is found by that of the server
+    first = log.new_id()
+    log.append(by_machine(1, invalidation_id=first))
+    for number in range(1200):
+        log.append(by_machine(number))
+    assert numbers(log.of(first)) == [1]
+    assert numbers(log.of("m-1199", asked_at=time.time())) == [1199]
+    assert log.of("m-1199", asked_at=time.time() - DAY) == [] or log._client is None
+    assert log.of(f"{0:019x}") == []
+    assert log.new_id() > first
+
+
+def test_an_invalidation_is_found_in_few_reads_however_many_there_were(redis_server: RedisFactory) -> None:
+    """By records and round trips: what has passed in a day costs nothing."""
+    with redis_server().client() as client:
+        filling = client.pipeline(transaction=False)
+        for number in range(30_000):
+            fields = {"at": "1", "actor": "wiki", "source": "api", "action": "invalidate.applied"}
+            filling.xadd(
+                "encore:{encore:audit}:machines", fields | {"invalidation_id": f"m-{number}"}, id=f"{number}-1"
+            )
+        filling.execute()
+        counting = Counting(client)
+        log = AuditLog(counting)  # type: ignore[arg-type]
+        for step in ("requested", "applied", "undone"):
+            log.append(a_record(invalidation_id="by-ada", action=f"invalidate.{step}"))
+        of_machine = log.new_id()
+        log.append(by_machine(1, invalidation_id=of_machine))
+
+        def cost(read: Callable[[], object]) -> tuple[int, int]:
+            counting.trips = counting.rows = 0
+            read()
+            return counting.trips, counting.rows
+
+        assert cost(lambda: log.of("by-ada")) == (2, 2 + 3)
+        assert cost(lambda: log.of(of_machine)) == (2, 2 + 1)
+        assert cost(lambda: log.of("never")) == (1, 2)
+        assert cost(log.records) == (1, 3)
+        assert cost(lambda: log.records(50, machines=True)) == (1, 51)
+        trips, rows = cost(lambda: log.records(50, actor="nobody", machines=True))
+        assert (trips, rows) == (MOST_LOOKED_AT // 500 + 1, MOST_LOOKED_AT + 500)
+
+
+def test_of_very_many_records_of_one_invalidation_the_first_and_the_latest_are_given(
+    redis_server: RedisFactory,
+) -> None:
+    with redis_server().client() as client:
+        log = AuditLog(client)
+        for number in range(MOST_OF_ONE + 50):
+            log.append(a_record(invalidation_id="by-ada", details={"number": number}))
+        half = MOST_OF_ONE // 2
+        latest = range(MOST_OF_ONE + 49, MOST_OF_ONE + 49 - half, -1)
+        assert numbers(log.of("by-ada")) == [*latest, *range(half - 1, -1, -1)]
+        assert 0 < client.ttl("encore:{encore:audit}:of:" + sha256(b"by-ada").hexdigest()[:32]) <= 400 * DAY
+
+
 # Trails
 
 
@@ -265,7 +445,7 @@ def test_what_counts_more_than_its_record_goes_on_without_it(failure, caplog):
     assert "invalidate.applied of one is not in the audit log" in caplog.text
     log.failure = None
     log.by("olga").try_record("invalidate.applied", invalidation_id="one")
-    assert [record.invalidation_id for record in log.records()] == ["one"]
+    assert [record.invalidation_id for record in log.records(machines=True)] == ["one"]
 
 
 def test_a_log_that_did_not_answer_is_not_waited_for_twice():
@@ -282,4 +462,5 @@ def test_a_log_that_refused_is_asked_again():
     trail.try_record("invalidate.requested")
     log.failure = None
     trail.try_record("invalidate.applied")
-    assert (trail.problem, [record.action for record in log.records()]) == (None, ["invalidate.applied"])
+    actions = [record.action for record in log.records(machines=True)]
+    assert (trail.problem, actions) == (None, ["invalidate.applied"])

@@ -205,7 +205,7 @@ def test_a_yes_applies_it_at_once_and_undo_brings_it_back(terminal, filled):
     assert undone["state"] == "undone"
     assert ask(filled, "Why is the sky blue?") == "hit"
     assert terminal.data("invalidations", "--active", "--namespace", filled.settings.namespace) == []
-    assert {record.source for record in filled.audit.records(invalidation_id=done["id"])} == {"cli"}
+    assert {record.source for record in filled.audit.of(done["id"])} == {"cli"}
 
 
 def test_all_options_narrow_it_down(terminal, filled):
@@ -220,6 +220,16 @@ def test_all_options_narrow_it_down(terminal, filled):
     ask(filled, "Which tag is this?", tags=("doc:1",))
     assert terminal.data("invalidate", "--tag", "doc:1", "--tag", "doc:2", "--dry-run")["preview"]["count"] == 1
     assert terminal.data("invalidate", "--everything", "--namespace", "elsewhere", "--dry-run", status=3)
+
+
+def test_a_users_answers_are_selected_by_a_name_that_is_not_told_on(terminal, filled):
+    ask(filled, "How do I activate a card?", user="ann@mail.test")
+    told = terminal.data("invalidate", "--user", "ann@mail.test", "--yes")
+    assert told["preview"]["count"] == 1
+    assert ask(filled, "How do I activate a card?", user="ann@mail.test") == "miss"
+    for asked in (("invalidations",), ("audit",), ("invalidations", "--json"), ("audit", "--json")):
+        assert "ann@mail.test" not in terminal.run(*asked)
+    assert "user u-" in terminal.run("invalidations")
 
 
 def test_the_same_request_id_is_applied_once_whatever_the_clock_says(terminal, filled):

@@ -8,6 +8,7 @@ import pytest
 
 from core.bootstrap import Services, bootstrap
 from core.demo.model import DemoProvider
+from core.keys import user_pseudonym
 from core.monitoring.worker_pools import WorkerPools
 from core.settings import Settings
 from tests.cli.test_commands import Terminal, ask
@@ -87,6 +88,12 @@ def test_all_options_say_what_is_selected(terminal, services):
     )
     assert terminal.data("schedules", "--namespace", "shop") == []
     assert [one["id"] for one in terminal.data("schedules", "list", "--namespace", "other")] == [added["id"]]
+
+
+def test_a_schedule_keeps_no_users_name(terminal, services):
+    options = ("--user", "ann@mail.test", "--every", "1h", "--namespace", "other")
+    added = terminal.data("schedules", "add", "--name", "Forget", *options)
+    assert added["criteria"] == {"user": user_pseudonym("other", "ann@mail.test")}
 
 
 def test_running_one_now_hides_at_once_and_is_undone_like_any_other(terminal, services):

@@ -31,7 +31,7 @@ def test_a_wrong_answer_is_hidden_and_can_be_brought_back(terminal, filled):
     told = terminal.data("wrong", key)
     assert (told["hidden"]["state"], told["labelled"], told["problem"]) == ("held", False, "")
     terminal.run("get", "Why is the sky blue?", "--model", "gpt-4o", status=3)
-    assert {record.source for record in filled.audit.records(invalidation_id=told["hidden"]["id"])} == {"cli"}
+    assert {record.source for record in filled.audit.of(told["hidden"]["id"])} == {"cli"}
     terminal.run("undo", told["hidden"]["id"])
     terminal.run("get", "Why is the sky blue?", "--model", "gpt-4o")
     shown = terminal.run("wrong", key, "--question", "Why is the sea blue?")

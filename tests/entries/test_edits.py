@@ -336,6 +336,15 @@ def test_an_answer_that_was_invalidated_after_it_was_exported_stays_out(world):
     assert world.get() is None
 
 
+def test_an_answer_of_a_user_who_was_to_be_forgotten_stays_out(world):
+    world.put("How do I activate a card?", user="ann")
+    text = lines(msgspec.json.decode(world.exported()) | {"user": "ann"})
+    world.clock.forward(1)
+    world.cache.invalidator.invalidate_by_user("ann")
+    world.clock.forward(1)
+    assert world.edits.import_lines(text, world.namespace).refusals[0].reason == INVALIDATED
+
+
 def test_an_invalidation_that_does_not_match_or_came_before_keeps_nothing_out(world):
     world.cache.invalidate(Criteria(pattern="*card*"))
     world.clock.forward(1)

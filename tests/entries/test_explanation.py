@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -16,7 +14,6 @@ from core.entries.listing import find_entry
 from core.keys.identity import identify
 from core.keys.parts import unpack
 from core.models import ChatRequest, Completion, Controls
-from core.stores import codec
 
 CACHE = LLMCache()
 
@@ -180,20 +177,3 @@ def test_an_entry_from_before_there_were_parts_still_tells_what_its_header_knows
 @given(st.binary(max_size=200))
 def test_parts_that_cannot_be_read_are_none(packed):
     assert isinstance(unpack(packed), dict)
-
-
-PAYLOAD_BEFORE_PARTS = ["What is a cat?", ["doc:1"], "code", {"choices": []}, None]
-
-
-def test_entries_are_read_by_the_version_before_and_of_the_version_before():
-    class Before(msgspec.Struct, array_like=True, frozen=True):
-        prompt: str
-        tags: tuple[str, ...]
-        ttl_class: str
-        body: dict[str, Any] | None
-        chunks: list[dict[str, Any]] | None
-
-    payload = codec._decode(msgspec.msgpack.encode(PAYLOAD_BEFORE_PARTS))
-    assert (payload.prompt, payload.parts) == ("What is a cat?", b"")
-    now = msgspec.msgpack.encode([*PAYLOAD_BEFORE_PARTS, b"parts"])
-    assert msgspec.msgpack.decode(now, type=Before).tags == ("doc:1",)

@@ -63,7 +63,7 @@ def test_a_wrong_answer_is_hidden_from_every_wording_and_can_be_brought_back(sho
 
 def test_it_is_on_record_in_the_name_of_who_said_so(shop):
     hidden = shop.verdicts.wrong(shop.namespace, shop.key, actor=shop.olga).hidden
-    records = shop.services.audit.records(invalidation_id=hidden.id)
+    records = shop.services.audit.of(hidden.id)
     assert {(record.actor, record.source) for record in records} == {("olga", "console")}
     assert records[0].criteria == {"namespace": shop.namespace, "key": shop.key}
 

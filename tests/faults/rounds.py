@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from core.stores.redis.embedded import EmbeddedRedis
+from tests.faults.bursts import burst
 from tests.faults.callers import call
 from tests.faults.history import Told, read
 from tests.faults.operators import operate, sweep
@@ -55,19 +56,24 @@ class Round:
         self._plan = plan
         self._home = home
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.faults.callers", "tests.faults.operators"])
+        self._context.set_forkserver_preload(["tests.faults.callers", "tests.faults.operators", "tests.faults.bursts"])
         self._server = EmbeddedRedis(home, durable=True, options=[SYNCED])
-        self._signals = Signals(self._context, plan.callers + 2)
+        self._bursts = range(plan.burst_processes if plan.tags_a_second else 0)
+        self._signals = Signals(self._context, plan.callers + 2 + len(self._bursts))
         self._numbers = 0
         self._callers: list[BaseProcess] = []
 
     def run(self) -> Verdict:
         """The verdict over the round."""
-        told = self._home / "told"
+        told = [self._home / f"told-{number}" for number in range(1 + len(self._bursts))]
         with self._server, self._pool() as pool:
             self._callers = [self._start_caller() for _ in range(self._plan.callers)]
             self._sweeper = self._start_sweeper()
-            operator = self._start(operate, self._plan, self._server.url, told, self._signals)
+            operators = [self._start(operate, self._plan, self._server.url, told[0], self._signals)]
+            operators += [
+                self._start(burst, self._plan, self._server.url, told[1 + number], number, self._signals)
+                for number in self._bursts
+            ]
             deadline = self._signals.start(self._plan.seconds)
             faults = Faults(
                 self._plan,
@@ -79,12 +85,13 @@ class Round:
             )
             if self._plan.faults:
                 faults.strike()
-            for process in (*self._callers, operator, self._sweeper):
+            for process in (*self._callers, *operators, self._sweeper):
                 process.join(max(0.0, deadline - time.monotonic()) + END_SECONDS)
                 if process.exitcode != 0:
                     process.kill()
                     raise SystemExit(f"a process of the history failed: {process.exitcode}")
-        return judge(read(self._home, [msgspec.msgpack.decode(told.read_bytes(), type=Told)], faults.struck))
+        parts = [msgspec.msgpack.decode(path.read_bytes(), type=Told) for path in told]
+        return judge(read(self._home, parts, faults.struck))
 
     @contextlib.contextmanager
     def _pool(self):
@@ -207,9 +214,16 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=2, help="processes that ask")
     parser.add_argument("--lookups", type=int, help="end when there were so many, and")
     parser.add_argument("--invalidations", type=int, help="so many of these")
+    parser.add_argument("--tags", type=float, default=0, metavar="RATE", help="invalidate so many tags a second, too")
     parser.add_argument("--no-faults", action="store_true")
     options = parser.parse_args()
-    plan = msgspec.structs.replace(SOAK, seconds=options.round, callers=options.callers, faults=not options.no_faults)
+    plan = msgspec.structs.replace(
+        SOAK,
+        seconds=options.round,
+        callers=options.callers,
+        tags_a_second=options.tags,
+        faults=not options.no_faults,
+    )
 
     def is_enough(total: Sum) -> bool:
         wanted = ((options.lookups, total.operations), (options.invalidations, total.invalidations))

@@ -127,9 +127,22 @@ def test_with_one_command_less_what_can_work_works_and_the_rest_is_told(server, 
     what_can_work_works_and_the_rest_is_told(server, namespace, [command])
 
 
+PAIRS = list(combinations(CATEGORIES, 2))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("pair", list(combinations(CATEGORIES, 2)), ids="-".join)
+@pytest.mark.parametrize(
+    ("server", "pair"),
+    [pytest.param(kind, pair, id=f"{kind}-{'-'.join(pair)}") for i, kind in enumerate(KINDS) for pair in PAIRS[i::3]],
+    indirect=["server"],
+)
 def test_with_two_categories_less_what_can_work_works_and_the_rest_is_told(server, namespace, pair):
+    what_can_work_works_and_the_rest_is_told(server, namespace, [f"-@{category}" for category in pair])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_with_two_categories_less_on_every_server(server, namespace, pair):
     what_can_work_works_and_the_rest_is_told(server, namespace, [f"-@{category}" for category in pair])
 
 
@@ -147,7 +160,7 @@ def test_workers_work_with_the_documented_user_and_without_what_only_watching_ne
         services.invalidation.invalidate(Criteria(model="gpt-4o"), actor="anna", hold_seconds=0)
         pool = PoolProcess(url_of_user(server, *less), tmp_path, "--workers", "1")
         try:
-            eventually(lambda: not list(services.redis.scan_iter("encore:2:{default:0}:e:*")))
+            eventually(lambda: not list(services.redis.scan_iter("encore:3:{default:0}:e:*")))
         finally:
             pool.kill()
             pool.process.stdout.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,20 @@ def test_no_promise_is_broken_by_copies(tmp_path: Path):
         return sum(verdict.copied for verdict in seen) > 30 and sum(verdict.invalidations for verdict in seen) > 10
 
     rounds_until(is_enough, Plan(seconds=8, seed=5, l1_seconds=0.3), tmp_path)
+
+
+@pytest.mark.timeout(900)
+def test_no_promise_is_broken_while_tags_are_invalidated_at_the_rate_of_events(tmp_path: Path):
+    def is_enough(seen: list[Verdict]) -> bool:
+        kinds = sum((Counter(verdict.kinds) for verdict in seen), Counter())
+        return (
+            kinds["tag"] > 100
+            and kinds["other tag"] > 400
+            and sum(verdict.hits for verdict in seen) > 200
+            and sum(sum(verdict.faults.values()) for verdict in seen) >= 5
+        )
+
+    rounds_until(is_enough, Plan(seconds=12, seed=40, tags_a_second=100), tmp_path)
 
 
 def rounds_until(is_enough: Callable[[list[Verdict]], bool], plan: Plan, home: Path) -> None:

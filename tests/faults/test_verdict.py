@@ -108,6 +108,8 @@ def test_a_hit_after_its_invalidation_is_a_violation(ban):
     [
         invalidated("model", model=1),
         invalidated("pattern", question=2),
+        invalidated("tag", question=2),
+        invalidated("other tag"),
         invalidated("keyword", question=2),
         invalidated("key", model=0, question=1, spelling=1),
         invalidated("age", created_before=900.0),
@@ -307,7 +309,7 @@ def bans(draw) -> Invalidated:
         asked_at=asked_at,
         acknowledged=None if ending == "failed" else acknowledged,
         namespace=made_for.namespace,
-        kind=draw(st.sampled_from(["all", "model", "keyword", "pattern", "tag", "age", "key"])),
+        kind=draw(st.sampled_from(["all", "model", "keyword", "pattern", "tag", "other tag", "age", "key"])),
         model=made_for.model,
         question=made_for.question,
         spelling=made_for.spelling,

@@ -114,6 +114,8 @@ class _Made:
                 chosen &= _HAS_NUMBER[ban.question][self.question]
             case "pattern" | "tag":
                 chosen &= self.question == ban.question
+            case "other tag":
+                chosen[:] = False
             case "age":
                 assert ban.created_before is not None
                 chosen &= self.created_last < ban.created_before - CLOCKS_SECONDS
@@ -138,6 +140,8 @@ class _Made:
                 return bool(_HAS_NUMBER[ban.question][self.question[place]])
             case "pattern" | "tag":
                 return bool(self.question[place] == ban.question)
+            case "other tag":
+                return False
             case "age":
                 assert ban.created_before is not None
                 return bool(self.created_first[place] < ban.created_before + CLOCKS_SECONDS)
@@ -239,7 +243,7 @@ def _judge_loss(
     taking = sorted((fault for fault in struck if fault.kind in TAKING), key=lambda fault: fault.began)
     fault_began = np.array([fault.began for fault in taking] + [np.inf])
     fault_ended = np.maximum.accumulate(np.array([fault.ended for fault in taking] + [np.inf]))
-    latest = sorted(bans, key=_effective)
+    latest = sorted((ban for ban in bans if ban.kind != "other tag"), key=_effective)
     by_namespace = [[ban for ban in latest if ban.namespace == number] for number in range(len(NAMESPACES))]
     order = np.argsort(asked["request"], kind="stable")
     limits = np.searchsorted(asked["request"][order], np.arange(len(REQUESTS) + 1))

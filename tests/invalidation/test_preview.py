@@ -16,8 +16,28 @@ from core.stores.base import Write
 from core.stores.codec import encode_entry
 from core.stores.redis.store import RedisStore, patient_client
 from tests.samples import NOW, an_entry, digest_of
+from tests.stores.test_contract import put
 
 RUNS = 4000
+
+
+def test_among_many_entries_a_tag_is_counted_by_its_index_and_said_to_be_the_least(redis_url: str, namespace: str):
+    store, slot = RedisStore(patient_client(redis_url)), Slot(namespace, 0)
+    for number in range(300):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1", "page:7") if number % 60 == 0 else ("doc:2",))
+    operator = CacheInvalidator(store, AuditLog(None), namespace=namespace, clock=lambda: NOW)
+    preview = operator.preview(Criteria(tags=("doc:1",)), exact_limit=100)
+    assert (preview.count, preview.low, preview.high, preview.exact, preview.about) == (5, 5, 5, False, "at least ")
+    assert (preview.total, preview.scanned) == (300, 5)
+    assert len(preview.rows) == 5
+    assert operator.preview(Criteria(tags=("doc:1", "page:7"), keywords=("p60",)), exact_limit=100).count == 1
+    store._client.delete(slot.by_tag("doc:1"))
+    assert operator.preview(Criteria(tags=("doc:1",)), exact_limit=100).about == "at least "
+    exact = operator.preview(Criteria(tags=("doc:1",)))
+    assert (exact.count, exact.about) == (5, "")
+    common = operator.preview(Criteria(tags=("doc:2",)), exact_limit=100)
+    assert (common.about, common.low <= 295 <= common.high) == ("about ", True)
+    store.close()
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5, 0.9, 0.999])

@@ -19,6 +19,7 @@ from core.models import CacheStrategy, Outcome, OutcomeKind
 from core.settings import Settings
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tiles
+from pages.components.dashboard.marks import MOST_STEPS, marked
 from pages.components.data import context
 from pages.components.display import charts, outcomes
 from pages.components.display.charts import Mark
@@ -240,6 +241,45 @@ def test_marks_stand_inside_the_window_only():
     figure = dashboard_charts.hit_rate_over_time(buckets(a_summary(**SOME)), marks)
     [mark] = figure.layout.annotations
     assert mark.hovertext == "&lt;b&gt;inside&lt;/b&gt;"
+
+
+def counted(*numbers: int) -> list[Bucket]:
+    """A minute each, in which so many invalidations were counted."""
+    return buckets(*(summarize({}, starts_at=0, ends_at=60, events={"invalidations_tag": n}) for n in numbers))
+
+
+def a_mark(minute: int, words: str = "held: model m") -> Mark:
+    return Mark(at=1_800_000_000 + 60 * minute + 5, words=words)
+
+
+def test_a_few_invalidations_are_marked_each_by_itself():
+    by_anna, by_wiki = a_mark(1), a_mark(3, "held: tag doc:1")
+    found = marked([by_anna, a_mark(-9), a_mark(99)], [by_wiki], counted(0, 1, 0, 1))
+    assert (found.marks, found.without) == ([by_anna, by_wiki], 0)
+
+
+def test_what_is_invalidated_in_one_step_is_one_mark():
+    by_anna = [a_mark(1, "held: model b"), a_mark(1, "held: model a")]
+    by_wiki = [a_mark(3, f"held: tag doc:{number}") for number in range(9)]
+    found = marked(by_anna, by_wiki, counted(0, 2, 0, 6000))
+    assert [mark.words for mark in found.marks] == [
+        "2 invalidations, the latest held: model b",
+        "6,000 invalidations by programs",
+    ]
+    assert marked(by_anna, by_wiki[3:], counted(0, 2, 0, 6000)) == found, (
+        "a chart is not drawn anew for the same minutes"
+    )
+
+
+def test_an_invalidation_that_is_counted_a_moment_later_is_not_told_twice():
+    assert marked([a_mark(1)], [], counted(0, 0, 1)).marks == [a_mark(1)]
+
+
+def test_programs_that_invalidate_all_the_time_have_no_marks_and_people_have_theirs():
+    by_wiki = [a_mark(19, f"held: tag doc:{number}") for number in range(99)]
+    found = marked([a_mark(2)], by_wiki, counted(*[0, 0, 601, *[600] * 17]))
+    assert (found.marks, found.without) == ([a_mark(2)], 18 * 600)
+    assert len(marked([], [], counted(*[0] * 8, *[600] * MOST_STEPS)).marks) == MOST_STEPS
 
 
 def test_a_gap_in_traffic_is_a_gap_in_the_line():

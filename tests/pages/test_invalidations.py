@@ -121,6 +121,20 @@ def test_everything_takes_the_typed_word_and_stands_alone(open_page, services, f
     assert at.button(key="confirm").disabled
 
 
+def test_a_user_is_forgotten_whose_name_is_not_kept(open_page, services, filled, ask):
+    ask("How do I activate a card?", user="ann@mail.test")
+    at = open_page("invalidations")
+    at.pills(key="criteria-selectors").set_value(["user"]).run()
+    at.text_input(key="criteria-user").input("ann@mail.test").run()
+    at.button(key="preview").click().run()
+    assert figure(at, "Entries") == "1"
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    [done] = services.invalidation.history()
+    assert done.criteria == Criteria.from_names(done.namespace, user="ann@mail.test")
+    assert not is_hit(ask, "How do I activate a card?", user="ann@mail.test")
+
+
 def test_one_key_takes_one_click(open_page, services, filled, ask):
     at = previewed(open_page, key=filled[0].key)
     at.button(key="apply").click().run()
@@ -205,7 +219,8 @@ def test_a_link_to_a_job_that_is_gone_says_so(open_page, services):
 
 
 def test_a_link_to_an_invalidation_shows_its_trail(open_page, services, filled):
-    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="ops@example.org")
+    ops = services.audit.by("ops@example.org", source="cli")
+    done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor=ops)
     services.invalidation.undo(done.id, actor="console")
     at = open_page("invalidations", invalidation=done.id)
     trail = next(frame.value for frame in at.dataframe if "action" in frame.value)
@@ -246,7 +261,7 @@ def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkey
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(services.store, "change_record", fail)
+    monkeypatch.setattr(services.store, "append", fail)
     at.button(key="apply").click().run()
     at.text_input(key="typed").input("invalidate").run()
     at.button(key="confirm").click().run()
@@ -256,16 +271,16 @@ def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkey
 
 def test_an_unknown_outcome_tried_again_is_done_once(open_page, services, filled, monkeypatch):
     at = previewed(open_page, pattern="What does word 3*")
-    original = services.store.change_record
+    original = services.store.append
 
     def answer_lost(*arguments, **options):
         original(*arguments, **options)
         raise OutcomeUnknown("Redis did not answer in time")
 
-    monkeypatch.setattr(services.store, "change_record", answer_lost)
+    monkeypatch.setattr(services.store, "append", answer_lost)
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
-    monkeypatch.setattr(services.store, "change_record", original)
+    monkeypatch.setattr(services.store, "append", original)
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
     assert len(services.invalidation.active()) == 1

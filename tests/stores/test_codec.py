@@ -29,17 +29,18 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=2000)
     sequence=st.integers(0, 2**63),
     cost=st.none() | st.floats(0, 1000),
     target=st.none() | st.binary(min_size=32, max_size=32),
+    users=st.lists(st.binary(min_size=16, max_size=16), max_size=2).map(tuple),
 )
-def test_an_entry_comes_back_as_it_was(prompt, model, tags, body, chunks, sequence, cost, target):
-    entry = an_entry(
-        prompt="p", model=model, sequence=sequence, cost_usd=cost, target=target, tags=tags, body=body, chunks=chunks
-    )
+def test_an_entry_comes_back_as_it_was(prompt, model, tags, body, chunks, sequence, cost, target, users):
+    fields = {"model": model, "sequence": sequence, "cost_usd": cost, "target": target, "users": users}
+    entry = an_entry(prompt="p", tags=tags, body=body, chunks=chunks, **fields)
     assert codec.decode_entry(codec.encode_entry(entry)) == entry
 
 
+@pytest.mark.parametrize("named", [{}, {"tags": ("doc:1", "doc:2"), "users": (b"u" * 16,)}])
 @pytest.mark.parametrize("content", ["short", "long " * 1000])
-def test_every_flipped_bit_and_every_truncation_is_noticed(content):
-    value = codec.encode_entry(an_entry(body={"choices": [{"message": {"content": content}}]}))
+def test_every_flipped_bit_and_every_truncation_is_noticed(content, named):
+    value = codec.encode_entry(an_entry(body={"choices": [{"message": {"content": content}}]}, **named))
     for position in range(len(value)):
         for bit in (1, 128):
             flipped = bytearray(value)
@@ -80,20 +81,29 @@ def test_a_payload_that_unpacks_to_too_much_is_refused(monkeypatch):
 def seen_by_a_ban(entry: CacheEntry, *, with_text: bool) -> codec.EntrySummary:
     header = entry.header
     fields = (header.digest, header.model, header.incarnation, header.sequence, header.created_at, header.target)
-    return codec.EntrySummary(*fields, entry.prompt, entry.tags) if with_text else codec.EntrySummary(*fields)
+    return codec.EntrySummary(*fields, entry.tags, header.users, entry.prompt if with_text else "")
 
 
 @pytest.mark.parametrize("body", [{"text": "short"}, {"text": "a b " * 5000}, None])
 @pytest.mark.parametrize("target", [None, digest_of("target")])
 def test_what_a_ban_looks_at_is_read_without_the_answer(body, target):
-    entry = an_entry("Why?", tags=("doc:1",), target=target, body=body)
+    entry = an_entry("Why?", tags=("doc:1",), users=(b"u" * 16, b"v" * 16), target=target, body=body)
     assert codec.summarize(codec.encode_entry(entry), with_text=True) == seen_by_a_ban(entry, with_text=True)
 
 
 def test_what_a_ban_looks_at_beside_the_text_is_in_the_first_bytes():
-    entry = an_entry(model="m" * 80, namespace="n" * 64, target=digest_of("target"), body={"text": "a b " * 5000})
+    names = {"model": "m" * 80, "namespace": "n" * 64, "tags": tuple(map("doc:{:06}".format, range(8)))}
+    entry = an_entry(**names, users=(b"u" * 16,) * 2, target=digest_of("target"), body={"text": "a b " * 5000})
     start = codec.encode_entry(entry)[: codec.HEADER_BYTES]
     assert codec.summarize(start, with_text=False) == seen_by_a_ban(entry, with_text=False)
+
+
+@pytest.mark.parametrize("named", [{"tags": ("x" * 200,) * 3}, {"users": (b"u" * 16,) * 25}])
+def test_a_header_that_was_not_read_to_its_end_is_not_taken_for_one_without_names(named):
+    value = codec.encode_entry(an_entry(**named))
+    for end in range(137, codec.HEADER_BYTES):
+        with pytest.raises(DecodeError):
+            codec.summarize(value[:end], with_text=False)
 
 
 @given(st.binary(max_size=600), st.booleans())
@@ -113,6 +123,7 @@ def test_the_stamp_stands_where_compare_and_delete_looks_for_it():
     assert stamp == codec.stamp_bytes(b"i" * 16, 77)
 
 
-def test_what_cannot_be_written_is_refused_when_it_is_stored():
+@pytest.mark.parametrize("odd", [{"body": {"text": "\ud800"}}, {"tags": ("\ud800",)}, {"tags": ("x" * 70_000,)}])
+def test_what_cannot_be_written_is_refused_when_it_is_stored(odd):
     with pytest.raises(DecodeError):
-        codec.encode_entry(an_entry(body={"text": "\ud800"}))
+        codec.encode_entry(an_entry(**odd))

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from core.bans.ban import BanState
 from core.bans.criteria import Criteria
-from core.bans.record import BanState
 from core.invalidation.schedules import Schedules
 from core.invalidation.sweep import GENTLE_BATCH
 from core.keys.names import Slot, readable_key
@@ -148,7 +148,7 @@ def test_what_is_due_is_swept_by_itself_and_the_pool_ends_without_a_trace(instal
     )
     pool = start_pool()
     assert pool.ready() == "workers  2 ready\n"
-    eventually(lambda: installation.services.invalidation.history(invalidation_id=done.id)[0].state == "swept")
+    eventually(lambda: installation.services.invalidation.find(done.id).state == "swept")
     [job] = [job for job in installation.queue.jobs() if job.kind == "sweep"]
     # The audit log tells of the sweep's end a moment before the queue tells of the job's.
     job = eventually(lambda: (now := installation.queue.job(job.id)).state is not JobState.RUNNING and now)
@@ -507,7 +507,7 @@ def test_a_schedule_runs_by_itself(installation, start_pool):
     [done] = eventually(lambda: services.invalidation.history(namespace="shop"))
     assert (done.actor, done.id.startswith(f"schedule-{schedule.id}")) == ("anna", True)
     assert schedules.get(schedule.id).last == f"applied: {done.id}"
-    assert {record.source for record in services.audit.records(invalidation_id=done.id)} == {"schedule"}
+    assert {record.source for record in services.audit.of(done.id)} == {"schedule"}
 
 
 # Starting

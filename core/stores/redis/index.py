@@ -9,7 +9,7 @@ from typing import Any, cast
 import redis
 
 from ...bans import ASCII_FOLDING, FOLDING_LEADS
-from ...keys import Slot, names
+from ...keys import USER_BYTES, Slot, names
 from ...models import Stamp
 from .. import codec
 from ..base import Removed, Row, ScanPage, SweepFilter
@@ -24,6 +24,8 @@ ROW_DIGITS = 64
 hex digits each. Scripts would take as long to make the digits as to delete what they name."""
 ROW_PAGE = 500
 FETCHED_BATCH = 200
+TAG_PAGE = 200
+"""Tags whose indexes are read in one trip."""
 
 LAYOUT = {
     "ROW_DIGITS": ROW_DIGITS,
@@ -31,6 +33,7 @@ LAYOUT = {
     "STAMP_BYTES": codec.STAMP_BYTES,
     "CREATED_OFFSET": codec.CREATED_OFFSET,
     "LENGTHS_OFFSET": codec.LENGTHS_OFFSET,
+    "USER_BYTES": USER_BYTES,
 }
 """Where a script finds the parts of a value and of an index row."""
 
@@ -85,6 +88,7 @@ class RedisIndex:
                 b"\t".join(b"\n".join(group) for group in sweep_filter.substrings or ()),
                 sweep_filter.digest.hex().encode() if sweep_filter.digest is not None else b"",
                 sweep_filter.digest or b"",
+                b"%d" % codec.flags_of(alias=sweep_filter.alias, tagged=sweep_filter.tagged, owned=sweep_filter.owned),
             ]
         cursor = b"0"
         while True:
@@ -120,6 +124,40 @@ class RedisIndex:
             last = fresh[-1][1]
             lowest = repr(last)
             seen = {row for row, score in page if score == last}
+
+    def walk_tags(
+        self, slot: Slot, tags: Sequence[str], *, whole: bool = False, batch: int = 200
+    ) -> Iterator[list[Row]]:
+        """Entries and aliases with one of these tags, by the tags' sorted sets: the first rows of many in one trip."""
+        for start in range(0, len(tags), TAG_PAGE):
+            indexes = [slot.by_tag(tag) for tag in tags[start : start + TAG_PAGE]]
+            lowest = dict.fromkeys(indexes, b"-inf")
+            seen = dict.fromkeys(indexes, frozenset[bytes]())
+            while indexes:
+                commands = b"".join(
+                    packed([
+                        *(b"ZRANGEBYSCORE", index, lowest[index], b"+inf", b"WITHSCORES", b"LIMIT", b"0"),
+                        b"%d" % (batch + len(seen[index])),
+                    ])
+                    for index in indexes
+                )  # fmt: skip
+                with reading():
+                    pages = self._servers.ask_all(slot.record, commands, len(indexes))
+                fresh: list[bytes] = []
+                further = []
+                for index, page in zip(indexes, map(_scored, pages), strict=True):
+                    known = seen[index]
+                    fresh += (row for row, _ in page if row not in known)
+                    if len(page) >= batch + len(known):
+                        # By score rather than by rank: rows removed meanwhile must not shift the page.
+                        last = page[-1][1]
+                        lowest[index] = repr(last).encode()
+                        seen[index] = frozenset(row for row, score in page if score == last)
+                        further.append(index)
+                indexes = further
+                names = [slot.entry(row) for row in dict.fromkeys(fresh)]
+                for first in range(0, len(names), batch):
+                    yield self._rows(slot, names[first : first + batch], whole)
 
     def _rows(self, slot: Slot, names: Sequence[bytes], whole: bool) -> list[Row]:
         """What is at these names, one round trip; names that are of no entry are left out."""
@@ -229,6 +267,15 @@ class RedisIndex:
         """Namespaces that were ever written to."""
         with reading():
             return sorted(name.decode() for name in cast("set[bytes]", self._client.smembers(names.NAMESPACES)))
+
+
+def _scored(page: Any) -> list[tuple[bytes, float]]:
+    """Members with their scores, in either protocol of Redis; none for what is no sorted set."""
+    if not isinstance(page, list):
+        return []
+    if page and isinstance(page[0], list):
+        return [(row, score) for row, score in page]
+    return [(row, float(score)) for row, score in zip(page[::2], page[1::2], strict=True)]
 
 
 def _digest(row: bytes) -> bytes:

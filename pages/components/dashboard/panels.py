@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table
+from pages.components.dashboard.marks import marked
 from pages.components.data import queries
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display import charts
@@ -25,7 +26,8 @@ def panels(view: View, compare: bool) -> None:
         if reading.value is not None and reading.value.requests:
             st.caption("The charts begin after their first step, within a minute.")
         return
-    marks = queries.marks(view)
+    found = marked(queries.marks(view, False), queries.marks(view, True), buckets)
+    marks = found.marks
     draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
         draw("Requests by outcome", "outcomes", dashboard_charts.outcomes_over_time, buckets, marks, before)
@@ -50,8 +52,10 @@ def panels(view: View, compare: bool) -> None:
             on_click="ignore",
         )
         notes = ["Select a bar of the first chart to see the requests of its time."]
-        if any(mark.at >= buckets[0].starts_at for mark in marks):
+        if marks:
             notes.append("⊘ and a dotted line mark an invalidation.")
+        if found.without:
+            notes.append(f"Programs invalidate all the time, {found.without:,} times here: these have no marks.")
         st.caption(" ".join(notes), width="stretch")
 
 

@@ -215,16 +215,16 @@ def namespaces() -> list[str]:
 
 
 @shared(readings, max_age=1)
-def invalidations(limit: int) -> list[Invalidation]:
-    """The latest `limit` invalidations, the newest first."""
-    return context.services().invalidation.history(limit=limit)
+def invalidations(limit: int, by_programs: bool | None = None) -> list[Invalidation]:
+    """The latest `limit` invalidations, the newest first: of programs, of people, or of both."""
+    return context.services().invalidation.history(limit=limit, machines=by_programs)
 
 
-def marks(view: View) -> list[Mark]:
-    """The invalidations of the view's namespace as marks for time lines."""
+def marks(view: View, by_programs: bool) -> list[Mark]:
+    """The latest invalidations of the view's namespace by programs, or those by people, as marks for time lines."""
     return [
         Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in invalidations(MOST_MARKS).value or ()
+        for done in invalidations(MOST_MARKS, by_programs).value or ()
         if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
     ]
 
@@ -232,13 +232,13 @@ def marks(view: View) -> list[Mark]:
 @shared(readings)
 def invalidation(invalidation_id: str) -> Invalidation | None:
     """One invalidation; None where there is none with this id."""
-    return next(iter(context.services().invalidation.history(invalidation_id=invalidation_id)), None)
+    return context.services().invalidation.find(invalidation_id)
 
 
 @shared(readings)
 def audit_trail(invalidation_id: str) -> list[AuditRecord]:
     """The latest audit records of an invalidation, the newest first."""
-    return context.services().audit.records(limit=50, invalidation_id=invalidation_id)
+    return context.services().invalidation.trail_of(invalidation_id)
 
 
 @shared(readings, max_age=1)

@@ -54,7 +54,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             alt="Sample of the entries that match",
         )
         if preview.count > len(preview.rows):
-            st.caption(f"A sample: the first {len(preview.rows)} of {_count(preview)}.")
+            st.caption(f"A sample: the first {len(preview.rows)} of {preview.about}{preview.count:,}.")
     else:
         st.info(
             "Nothing that is stored matches now. You can still apply it: it also keeps out answers that are being "
@@ -84,7 +84,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
 def _figures(preview: Preview) -> None:
     with st.grid(4, min_column_width=150):
         with st.container(gap=None):
-            st.metric("Entries", _count(preview), help=_how_counted(preview))
+            st.metric("Entries", f"{preview.about}{preview.count:,}", help=_how_counted(preview))
             st.caption(f"{share(preview.share)} of {many(preview.total, 'entry', 'entries')}")
             if preview.hits_last_day is not None:
                 st.caption(f"served {many(preview.hits_last_day, 'time')} in a day")
@@ -103,11 +103,9 @@ def _figures(preview: Preview) -> None:
     st.progress(preview.share, text=f"{share(preview.share)} of the namespace")
 
 
-def _count(preview: Preview) -> str:
-    return f"{preview.count:,}" if preview.exact else f"about {preview.count:,}"
-
-
 def _how_counted(preview: Preview) -> str:
     if preview.exact:
         return f"Counted exactly, in {preview.scanned:,} entries."
+    if preview.at_least:
+        return f"Found by the index of the tags, in {preview.scanned:,} entries: it may have lost some."
     return f"Estimated from {preview.scanned:,} entries: {preview.low:,} to {preview.high:,} with 95 % confidence."

@@ -139,9 +139,8 @@ def _would_hide(asked: Asked, lead: str) -> None:
     if preview is None:
         st.error(f"**No preview.** {plain(asked.problem)}.", icon=":material/cloud_off:")
         return
-    about = "" if preview.exact else "about "
     st.markdown(
-        f"{lead} **{about}{many(preview.count, 'entry', 'entries')}**: {share(preview.share)} of the namespace."
+        f"{lead} **{preview.about}{many(preview.count, 'entry', 'entries')}**: {share(preview.share)} of the namespace."
     )
 
 

@@ -17,6 +17,7 @@ SELECTORS = {
     "age": ":material/schedule: Age",
     "keywords": ":material/abc: Keywords",
     "tags": ":material/sell: Tags",
+    "user": ":material/person: User",
     "key": ":material/key: Key",
     "all": ":material/select_all: Everything",
 }
@@ -38,19 +39,21 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     keywords: tuple[str, ...] = ()
     keyword_mode: str = "any"
     tags: tuple[str, ...] = ()
+    user: str = ""
     key: str = ""
 
     def criteria(self, now: float) -> Criteria:
         """The criteria as of now. Raises InvalidInput naming the field."""
         chosen = set(self.selectors)
-        return Criteria(
-            namespace=self.namespace,
+        return Criteria.from_names(
+            self.namespace,
             model=self.model if "model" in chosen else None,
             pattern=self.pattern if "pattern" in chosen else None,
             created_before=now - self.age_seconds if self.age_seconds is not None else None,
             keywords=self._required("keywords", self.keywords) if "keywords" in chosen else (),
             keyword_mode="all" if self.keyword_mode == "all" else "any",
             tags=self._required("tags", self.tags) if "tags" in chosen else (),
+            user=self.user if "user" in chosen else None,
             key=self.key.strip() if "key" in chosen else None,
             all="all" in chosen,
         )
@@ -207,6 +210,19 @@ def _tags() -> dict[str, object]:
     return {"tags": tuple(tags)}
 
 
+def _user() -> dict[str, object]:
+    user = st.text_input(
+        "User",
+        key="criteria-user",
+        placeholder="ann@example.org",
+        max_chars=256,
+        autocomplete="off",
+        help="The name that requests give, to the letter. Finds the answers that are this user's own, and not those "
+        "that everybody shares. The name itself is not kept.",
+    )
+    return {"user": user or ""}
+
+
 def _key() -> dict[str, object]:
     key = st.text_input("Key", key="criteria-key", placeholder="0-9f86d081…", max_chars=80)
     return {"key": key or ""}
@@ -218,6 +234,7 @@ _FIELDS: dict[str, Callable[[], dict[str, object]]] = {
     "age": _age,
     "keywords": _keywords,
     "tags": _tags,
+    "user": _user,
     "key": _key,
 }
 

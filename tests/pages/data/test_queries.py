@@ -29,7 +29,7 @@ def test_the_dashboard_does_not_shorten_the_history_of_the_invalidations_page(se
     monkeypatch.setattr(queries, "MOST_MARKS", 1)
     for model in ("gpt-4o", "gpt-4o-mini"):
         services.invalidation.invalidate(Criteria(namespace="default", model=model), actor="console")
-    assert len(queries.marks(View(range="15m", namespace=None, model=None))) == 1
+    assert len(queries.marks(View(range="15m", namespace=None, model=None), True)) == 1
     assert len(queries.invalidations(queries.MOST_INVALIDATIONS).value) == 2
 
 

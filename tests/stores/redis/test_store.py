@@ -8,12 +8,13 @@ import pytest
 import redis
 
 from core.access.audit import AuditLog
-from core.bans import record as bans
+from core.bans import changes as bans
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
 from core.errors import StoreUnavailable
 from core.keys.names import NAMESPACES, Slot
 from core.models import Stamp
-from core.stores.base import Removed
+from core.stores.base import Removal, Removed
 from core.stores.redis.store import RedisStore, patient_client, request_client
 from tests.cache.test_bypass import can_save, cannot_save
 from tests.invalidation.test_invalidator import NUMBERS, a_world, no_pause
@@ -66,6 +67,51 @@ def test_rows_of_entries_that_are_gone_leave_the_index(store, slot):
     assert remaining(store, slot) == {"a0"}, "its row was dropped: the pass over all finds it"
 
 
+def rows_of(store: RedisStore, slot: Slot, tag: str) -> list[bytes]:
+    return store._client.zrange(slot.by_tag(tag), 0, -1)
+
+
+def test_the_index_of_a_tag_says_nothing_of_it_and_goes_with_the_last_entry(store, slot):
+    put(store, slot, "p", alias="a", tags=("of-ann",))
+    assert sorted(rows_of(store, slot, "of-ann")) == sorted(map(digest_of, ("p", "a")))
+    assert not any(b"of-ann" in name for name in store._client.scan_iter(slot.prefix + b"*"))
+    assert store.ttl_seconds(slot, digest_of("p")) < store._client.ttl(slot.by_tag("of-ann")) < 80
+    stamp = store.ensure_record(slot).stamp
+    removals = [
+        Removal(digest=digest_of(name), stamp=stamp, model="gpt-4o", created_at=at, tags=("of-ann",))
+        for name, at in (("p", NOW), ("a", None))
+    ]
+    store.remove(slot, removals)
+    assert not store._client.exists(slot.by_tag("of-ann"))
+
+
+def test_rows_of_what_is_gone_leave_the_index_of_a_tag_as_others_come(store, slot):
+    store._client.zadd(slot.by_tag("doc:1"), {f"old {number}": 1.0 + number for number in range(200)})
+    prompts = [f"p{number}" for number in range(100)]
+    for prompt in prompts:
+        put(store, slot, prompt, tags=("doc:1",))
+    assert sorted(rows_of(store, slot, "doc:1")) == sorted(map(digest_of, prompts))
+
+
+def test_what_is_kept_longer_stays_in_the_index_of_its_tags(store, slot):
+    put(store, slot, "p", tags=("doc:1",))
+    record = store.ensure_record(slot)
+    [seen], _ = store.read(slot, [digest_of("p")])
+    before = store._client.zscore(slot.by_tag("doc:1"), digest_of("p"))
+    assert store.replace(slot, digest_of("p"), seen=seen, value=seen, ttl_ms=10_000_000, stamp=record.stamp)
+    assert store._client.zscore(slot.by_tag("doc:1"), digest_of("p")) > before + 9_000_000
+    assert store._client.ttl(slot.by_tag("doc:1")) >= 10_000
+
+
+def test_an_index_that_is_lost_or_no_index_loses_nothing_but_the_hint(store, slot):
+    put(store, slot, "p", tags=("doc:1",))
+    store._client.delete(slot.by_tag("doc:1"))
+    assert list(store.walk_tags(slot, ["doc:1"])) == []
+    store._client.set(slot.by_tag("doc:2"), "no index")
+    assert list(store.walk_tags(slot, ["doc:2", "doc:1"])) == []
+    assert remaining(store, slot) == {"p"}
+
+
 def test_a_lost_list_of_namespaces_is_made_up_by_the_next_invalidation(store, slot):
     put(store, slot, "p")
     store._client.srem(NAMESPACES, slot.namespace)
@@ -82,7 +128,7 @@ def test_a_full_server_takes_records_and_gives_back_memory(redis_server):
         client.config_set("maxmemory", "1")
     before = invalidate(store, slot)
     assert removed_by_index(store, slot, before) == Removed(entries=1, aliases=1, bytes=pytest.approx(660, rel=0.3))
-    store.change_record(slot, lambda record: bans.retire(record, ["b"]))
+    store.change(slot, ["b"], bans.retire)
     store.close()
 
 
@@ -105,9 +151,7 @@ def test_a_page_of_newer_entries_ends_the_walk_by_the_index(store, slot):
 def test_newer_entries_between_older_ones_are_passed_over(store, slot):
     for number in range(30):
         put(store, slot, f"p{number}", created_at=NOW + number)
-    before = store.change_record(
-        slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60)
-    ).stamp
+    before = store.append(slot, new_ban("b", Criteria(model="x"), now=NOW, hold_seconds=60))[0].stamp
     # Their clocks were behind: stored after it, created before.
     for number in range(0, 30, 3):
         put(store, slot, f"p{number}", created_at=NOW + number)
@@ -127,7 +171,7 @@ def test_what_the_index_does_not_list_is_swept_all_the_same(store, namespace):
     world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
     assert world.invalidator.sweep(namespace, pause=no_pause).deleted == len(NUMBERS)
     assert world.entries() == {}
-    assert world.record().bans == ()
+    assert world.bans() == []
 
 
 def test_a_server_that_cannot_save_is_writable_when_it_was_told_to_go_on(redis_server):

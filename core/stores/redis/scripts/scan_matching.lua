@@ -6,12 +6,12 @@
 -- ARGV: prefix of entries' names, length of a name, cursor, how many names to look at, incarnation; then of each filter
 --   its sequence and, each empty when it does not matter, the time before which a value was created, namespace and model
 --   as they stand in a value (see codec.names_bytes), groups of substrings (groups by tabs, substrings by line feeds;
---   see core.bans.prefilter), and the digest of an entry as digits and as bytes.
+--   see core.bans.prefilter), the digest of an entry as digits and as bytes, and the flags a value must have.
 -- Reply: next cursor, number of entries left out, names.
--- Constants: ROW_DIGITS, STAMP_OFFSET, STAMP_BYTES, CREATED_OFFSET, LENGTHS_OFFSET, TEXT_BYTES, ASCII_FOLDING,
+-- Constants: ROW_DIGITS, STAMP_OFFSET, STAMP_BYTES, CREATED_OFFSET, LENGTHS_OFFSET, USER_BYTES, TEXT_BYTES, ASCII_FOLDING,
 --   FOLDING_LOWEST, FOLDING_HIGHEST.
 
-local call, pcall, sub, number, byte = redis.call, redis.pcall, string.sub, struct.unpack, string.byte
+local call, pcall, sub, number, byte, band = redis.call, redis.pcall, string.sub, struct.unpack, string.byte, bit.band
 local find, lower, gmatch = string.find, string.lower, string.gmatch
 local length, incarnation = tonumber(ARGV[2]), ARGV[5]
 
@@ -22,7 +22,7 @@ local created_at, lengths_at, names_at = CREATED_OFFSET + 1, LENGTHS_OFFSET + 1,
 -- The last byte that is fetched of a value, counted from 0, and the fewest bytes that can be judged.
 local last, least = CREATED_OFFSET + 7, CREATED_OFFSET + 8
 local filters = {}
-for i = 6, #ARGV, 6 do
+for i = 6, #ARGV, 7 do
   local names, groups = ARGV[i + 2], nil
   if names ~= '' then last, least = math.max(last, LENGTHS_OFFSET - 1 + #names), LENGTHS_OFFSET end
   for line in gmatch(ARGV[i + 3], '[^\t]+') do
@@ -35,6 +35,7 @@ for i = 6, #ARGV, 6 do
   filters[#filters + 1] = {
     sequence = tonumber(ARGV[i]), cutoff = tonumber(ARGV[i + 1]), names = names ~= '' and names, groups = groups,
     digits = ARGV[i + 4] ~= '' and ARGV[i + 4], digest = ARGV[i + 5],
+    flags = ARGV[i + 6] ~= '0' and tonumber(ARGV[i + 6]),
   }
 end
 last = tostring(last)
@@ -60,6 +61,12 @@ local function prompt_of(head)
   local at = end_of_names(head)
   if not at then return nil end
   if flags % 4 >= 2 then at = at + 32 end
+  if flags % 16 >= 8 then at = at + 1 + USER_BYTES * (byte(head, at) or #head) end
+  if flags % 8 >= 4 then
+    local high, low = byte(head, at, at + 1)
+    if not low then return nil end
+    at = at + 2 + 256 * high + low
+  end
   -- The payload is an array that begins with the prompt: msgpack's fixarray, then its fixstr, str 8 or str 16.
   local array, kind, high, low = byte(head, at, at + 3)
   if not low or array < 144 or array > 159 then return nil end
@@ -121,9 +128,10 @@ local function is_suspect(head, name)
   if not later then return true end
   for i = 1, #later do
     local filter = later[i]
-    local names, cutoff, groups = filter.names, filter.cutoff, filter.groups
+    local names, cutoff, groups, flags = filter.names, filter.cutoff, filter.groups, filter.flags
     if
-      not (names and sub(head, lengths_at, LENGTHS_OFFSET + #names) ~= names)
+      not (flags and band(byte(head, 2), flags) ~= flags)
+      and not (names and sub(head, lengths_at, LENGTHS_OFFSET + #names) ~= names)
       and not (cutoff and number('>d', head, created_at) >= cutoff)
       and not (filter.digits and not may_be(head, name, filter))
       and not (groups and not may_have(head, groups))

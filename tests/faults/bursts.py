@@ -1,0 +1,80 @@
+"""Processes that invalidate tags at the rate of events, as an application does whose data change all day."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from core.access.audit import AuditLog
+from core.bans.criteria import Criteria
+from core.errors import CacheError
+from core.invalidation.invalidator import CacheInvalidator
+from core.stores.redis.store import RedisStore, patient_client
+from tests.faults.history import Invalidated, Told
+from tests.faults.plan import Plan, Signals
+from tests.faults.questions import NAMESPACES, QUESTIONS
+
+PATIENCE_SECONDS = 2.0
+LONG_SECONDS = 3600.0
+"""A hold that does not end while the round lasts: so bans pile up."""
+KNOWN = 0.2
+"""How many of the tags entries have; the others must hide nothing, and there are more of them than of anything else."""
+OTHERS = 50_000
+
+Invalidate = Callable[[Criteria, float, str], object]
+"""Invalidates criteria with a hold in seconds and a request id. Raises CacheError."""
+
+
+@contextlib.contextmanager
+def by_library(plan: Plan, url: str) -> Iterator[Invalidate]:
+    """Through the library."""
+    client = patient_client(url, PATIENCE_SECONDS)
+    invalidator = CacheInvalidator(RedisStore(client), AuditLog(client), copies_seconds=plan.l1_seconds)
+    try:
+        yield lambda criteria, hold, request_id: invalidator.invalidate(
+            criteria, actor="wiki", hold_seconds=hold, request_id=request_id
+        )
+    finally:
+        client.close()
+
+
+def burst(plan: Plan, url: str, path: Path, number: int, signals: Signals) -> None:
+    """One process of those that share the rate. Writes what it did to the path."""
+    logging.disable()
+    told = Told(invalidated=[], recorded=set())
+    chance = random.Random(f"burst-{plan.seed}-{number}")
+    deadline = signals.wait()
+    with by_library(plan, url) as invalidate:
+        due = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            if now < due:
+                time.sleep(due - now)
+            due += plan.burst_processes / plan.tags_a_second
+            told.invalidated.append(_invalidate(invalidate, chance))
+    path.write_bytes(msgspec.msgpack.encode(told))
+
+
+def _invalidate(invalidate: Invalidate, chance: random.Random) -> Invalidated:
+    namespace = chance.randrange(len(NAMESPACES))
+    question = chance.randrange(QUESTIONS) if chance.random() < KNOWN else None
+    tag = f"page:{chance.randrange(OTHERS)}" if question is None else f"doc:{question}"
+    hold = chance.choice([0.0, 0.3, LONG_SECONDS])
+    event = Invalidated(
+        id=f"{chance.getrandbits(64):016x}",
+        asked_at=time.monotonic(),
+        acknowledged=None,
+        namespace=namespace,
+        kind="other tag" if question is None else "tag",
+        question=question,
+    )
+    try:
+        invalidate(Criteria(namespace=NAMESPACES[namespace], tags=(tag,)), hold, event.id)
+    except CacheError as error:
+        return msgspec.structs.replace(event, failure=type(error).__name__, failed_at=time.monotonic())
+    return msgspec.structs.replace(event, acknowledged=time.monotonic())
