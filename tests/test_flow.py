@@ -74,7 +74,7 @@ def test_from_the_first_prompt_to_the_memory_given_back(redis_server, openai_ser
         job = queue.enqueue_sweep("default")
         run_workers(url, tmp_path)
         assert services.store.read(slot, [digest])[0] == [None]
-        assert services.store.read(slot, [])[1].bans == ()
+        assert services.store.bans(slot) == []
         told = {known.id: known for known in services.invalidation.history()}
         assert told[final.id].state is InvalidationState.SWEPT
         assert told[final.id].deleted == 1

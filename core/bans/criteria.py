@@ -44,7 +44,7 @@ class Selectable(Protocol):
     def created_at(self) -> float: ...
 
 
-class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What to invalidate: every field given must match (AND). Raises InvalidInput naming the field.
 
     `model`: exact name. `pattern`: a glob (`*`, `?`, `[ab]`) over the whole prompt text or the readable key, case

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .. import policy
-from ..bans import may_store
+from ..bans import entry_digests, may_store
 from ..errors import DecodeError
 from ..keys import pack, response_digest, user_digests
 from ..models import (
@@ -22,7 +22,7 @@ from ..models import (
     EntryHeader,
     Stamp,
 )
-from ..stores import StoredAs, Write, codec
+from ..stores import MissReason, StoredAs, Write, codec
 from ..text import without_text
 from ..wire import can_be_streamed, repeats_caller, without_callers
 from .call import Call
@@ -167,6 +167,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(entry),
             tags=entry.tags,
             alias=alias,
         )
@@ -188,6 +189,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             tags=entry.tags,
             alias=None,
             indexed=False,
@@ -214,6 +216,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
@@ -236,6 +239,8 @@ class Writer:
                 return ""
             if result is not StoredAs.MOVED or record is None:
                 return f"refused-{result}"
+            if not record.is_complete:
+                return f"refused-{MissReason.BANS_LOADING}"
             if not may_store(entry, record):
                 return "refused-invalidated"
             expected = record.sequence

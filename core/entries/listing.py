@@ -340,7 +340,7 @@ def _shown(slot: Slot, row: Row, record: InvalidationRecord, where: EntryFilter)
     one = _found(slot, row, record)
     if one is None or one.entry.header.target is not None or not where.matches(one.entry):
         return None
-    is_hidden = one.state in (Visibility.HIDDEN, Visibility.FOREIGN)
+    is_hidden = one.state not in (Visibility.FRESH, Visibility.STALE)
     return None if is_hidden and not where.invalidated else one
 
 

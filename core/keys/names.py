@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import InvalidInput
 
-FORM: Final = 2
+FORM: Final = 3
 """The form of entries, records and indexes. Whoever changes what is stored, the identity or the normal form raises it:
 no code reads two forms, caches then start cold. What people made (audit, schedules, thresholds, labels) has forms of
 its own and is carried over."""
@@ -67,6 +67,26 @@ class Slot:
     def entries(self) -> bytes:
         """What the names of all entries begin with."""
         return self._entry
+
+    @property
+    def bans(self) -> bytes:
+        """Hash of the active bans: id to ban. Like the record it has no TTL: what it hides must stay hidden."""
+        return self.prefix + b"bans"
+
+    @property
+    def changes(self) -> bytes:
+        """Stream of the latest changes of the bans, numbered without gaps by the revision each led to."""
+        return self.prefix + b"changes"
+
+    @property
+    def due(self) -> bytes:
+        """Sorted set of the active bans' ids by when a sweep has something to do for them."""
+        return self.prefix + b"due"
+
+    @property
+    def nothing(self) -> bytes:
+        """A name at which there is never anything: a script that deletes it may write when memory is full."""
+        return self.prefix + b"nothing"
 
     def lease(self, digest: bytes, stamp_sequence: int) -> bytes:
         """Single-flight lease: per answer and per point in the history of invalidations."""

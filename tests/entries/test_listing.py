@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
-from core.bans import record as bans
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
 from core.bans.record import Visibility
 from core.entries.listing import EntryFilter, count_listed, every_page, find_entries, find_entry, page_entries
@@ -22,7 +22,7 @@ from core.stores.base import Write
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.metrics.outcomes import a_hit
-from tests.samples import NOW, Clock, an_entry, digest_of
+from tests.samples import NOW, Clock, an_entry, delete_value, digest_of
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -102,12 +102,7 @@ def test_what_is_invalidated_is_shown_when_asked_for(store, slots):
     put(store, slots[0], "hidden")
     put(store, slots[0], "stale")
     for ban_id, criteria, soft in (("a", Criteria(pattern="hid*"), False), ("b", Criteria(pattern="sta*"), True)):
-        store.change_record(
-            slots[0],
-            lambda record, ban_id=ban_id, criteria=criteria, soft=soft: bans.append(
-                record, ban_id, criteria, now=NOW, hold_seconds=60, soft=soft
-            ),
-        )
+        store.append(slots[0], new_ban(ban_id, criteria, now=NOW, hold_seconds=60, soft=soft))
     [stale] = find_entries(store, slots, EntryFilter(), 10)
     assert (stale.state, stale.is_stale(NOW)) == (Visibility.STALE, True)
     states = {one.entry.prompt: one.state for one in find_entries(store, slots, EntryFilter(invalidated=True), 10)}
@@ -158,7 +153,7 @@ def test_entries_that_come_and_go_between_pages_shift_nothing(store, slots):
         put(store, slots[0], f"p{number}", created_at=NOW - number)
     first = page_entries(store, slots, EntryFilter(), size=3)
     put(store, slots[0], "newer", created_at=NOW + 1)
-    store.change_record(slots[0], lambda record: record, remove=digest_of("p1"))
+    delete_value(store, slots[0], digest_of("p1"))
     second = page_entries(store, slots, EntryFilter(), size=3, after=first.last)
     assert shown([first, second]) == ["p0", "p1", "p2", "p3", "p4", "p5"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from core.access.audit import AuditLog
+from core.bans.ban import Ban, BanState
 from core.bans.criteria import Criteria
-from core.bans.record import Ban, BanState
 from core.invalidation.sweep import MOST_KEYS, filters_of
 from core.keys import user_pseudonym
 from core.stores.base import Store, SweepFilter
@@ -81,7 +81,7 @@ def test_many_tags_cost_one_walk_each_and_one_pass_with_one_filter(world):
     assert (only.tagged, only.sequence) == (True, world.record().sequence)
     assert is_kept(world) == [False] * 30 + [True] * 10
     assert len(world.entries()) == 20
-    assert world.invalidator.active() == []
+    assert world.invalidator.active(world.namespace) == []
 
 
 def test_what_the_index_of_a_tag_does_not_list_is_swept_all_the_same(world, monkeypatch):
@@ -125,7 +125,7 @@ def test_a_walk_is_stopped_between_batches_and_retires_nothing(world):
     world.ask("Why is the sky blue?", tags=("doc:1",))
     hide(world, tags=("doc:1",))
     assert not sweep(world, should_stop=lambda: True).finished
-    assert len(world.invalidator.active()) == 1
+    assert len(world.invalidator.active(world.namespace)) == 1
     assert world.invalidator.sweep(world.namespace, pause=no_pause).finished
 
 

@@ -261,7 +261,7 @@ def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkey
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(services.store, "change_record", fail)
+    monkeypatch.setattr(services.store, "append", fail)
     at.button(key="apply").click().run()
     at.text_input(key="typed").input("invalidate").run()
     at.button(key="confirm").click().run()
@@ -271,16 +271,16 @@ def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkey
 
 def test_an_unknown_outcome_tried_again_is_done_once(open_page, services, filled, monkeypatch):
     at = previewed(open_page, pattern="What does word 3*")
-    original = services.store.change_record
+    original = services.store.append
 
     def answer_lost(*arguments, **options):
         original(*arguments, **options)
         raise OutcomeUnknown("Redis did not answer in time")
 
-    monkeypatch.setattr(services.store, "change_record", answer_lost)
+    monkeypatch.setattr(services.store, "append", answer_lost)
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
-    monkeypatch.setattr(services.store, "change_record", original)
+    monkeypatch.setattr(services.store, "append", original)
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
     assert len(services.invalidation.active()) == 1

@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from core.access.audit import AuditLog
-from core.bans import record as bans
+from core.bans import changes as bans
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
 from core.errors import StoreUnavailable
 from core.keys.names import NAMESPACES, Slot
@@ -127,7 +128,7 @@ def test_a_full_server_takes_records_and_gives_back_memory(redis_server):
         client.config_set("maxmemory", "1")
     before = invalidate(store, slot)
     assert removed_by_index(store, slot, before) == Removed(entries=1, aliases=1, bytes=pytest.approx(660, rel=0.3))
-    store.change_record(slot, lambda record: bans.retire(record, ["b"]))
+    store.change(slot, ["b"], bans.retire)
     store.close()
 
 
@@ -150,9 +151,7 @@ def test_a_page_of_newer_entries_ends_the_walk_by_the_index(store, slot):
 def test_newer_entries_between_older_ones_are_passed_over(store, slot):
     for number in range(30):
         put(store, slot, f"p{number}", created_at=NOW + number)
-    before = store.change_record(
-        slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60)
-    ).stamp
+    before = store.append(slot, new_ban("b", Criteria(model="x"), now=NOW, hold_seconds=60))[0].stamp
     # Their clocks were behind: stored after it, created before.
     for number in range(0, 30, 3):
         put(store, slot, f"p{number}", created_at=NOW + number)
@@ -172,7 +171,7 @@ def test_what_the_index_does_not_list_is_swept_all_the_same(store, namespace):
     world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
     assert world.invalidator.sweep(namespace, pause=no_pause).deleted == len(NUMBERS)
     assert world.entries() == {}
-    assert world.record().bans == ()
+    assert world.bans() == []
 
 
 def test_a_server_that_cannot_save_is_writable_when_it_was_told_to_go_on(redis_server):
