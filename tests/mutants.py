@@ -102,7 +102,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an import brings back what a user wanted forgotten",
-        file="core/entries/edits.py",
+        file="core/entries/imports.py",
         old="users=user_digests(keyed.identity.namespace, keyed.user),",
         new="users=(),",
         tests="tests/entries/test_edits.py",
@@ -1339,8 +1339,8 @@ MUTANTS = (
     Mutant(
         name="a key undoes what is of another namespace",
         file="core/operations/invalidations.py",
-        old="if by.may_enter(known.namespace):",
-        new="if known:",
+        old="if known is not None and by.may_enter(known.namespace):",
+        new="if known is not None:",
         tests="tests/operations/test_invalidations.py",
     ),
     Mutant(

@@ -109,12 +109,9 @@ class Sweep:
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
-        is_done = (
-            self._listed(slot, record, swept, models, progress)
-            and self._named(slot, record, swept, progress)
-            and self._pass(slot, record, swept, progress)
-        )
-        if not is_done:
+        if not self._named(slot, record, swept, progress):
+            return False
+        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
             return False
         self._retire(slot, [ban.id for ban in swept])
         return True

@@ -18,6 +18,7 @@ from ..invalidation import (
     plain_invalidation,
     plain_preview,
 )
+from ..keys import user_pseudonym
 from .idempotency import REPLAYED, IdempotencyKey
 from .operators import Operator
 from .paging import Cursor, Limit, cursor_of, position_of
@@ -52,16 +53,27 @@ class CriteriaIn(BaseModel):
         description="Any of the tags that were given with the request. One invalidation has 32 of them: of more, it is "
         "several.",
     )
+    user: Text | None = Field(
+        None,
+        description="The answers that are this user's own, by the name that requests give. It is not kept: criteria in "
+        "answers have a pseudonym.",
+    )
     key: str | None = Field(None, max_length=100, description="One entry, by its key.")
     all: bool = Field(False, description="Everything in the namespace; alone.")
 
+    def fields(self, namespace: str) -> dict[str, Any]:
+        """The fields that are given, the user by pseudonym, without an age and the namespace. Raises InvalidInput."""
+        fields: dict[str, Any] = self.model_dump(exclude={"older_than_seconds", "namespace"}, exclude_defaults=True)
+        if self.user is not None:
+            fields["user"] = user_pseudonym(namespace, self.user)
+        return fields
+
     def selection(self, namespace: str, now: float, previewed: Previewed | None) -> Selection:
         """The criteria as of now, or as of an earlier preview. Raises InvalidInput."""
-        fields: dict[str, Any] = self.model_dump(exclude={"older_than_seconds", "namespace"}, exclude_defaults=True)
+        fields = self.fields(namespace)
         if self.older_than_seconds is not None:
             fields["created_before"] = cutoff(self.older_than_seconds, now, previewed)
-        fields |= {name: tuple(fields[name]) for name in ("keywords", "tags") if name in fields}
-        return Selection(namespace=namespace, **fields)
+        return Selection.from_dict({**fields, "namespace": namespace})
 
 
 class InvalidateIn(BaseModel):
@@ -145,6 +157,7 @@ class PreviewOut(BaseModel):
     namespace: str
     count: int
     exact: bool = Field(description="Whether `count` is exact; else it is between `low` and `high` with 95%.")
+    at_least: bool = Field(description="`count` is what the indexes of the tags have: there may be more.")
     low: int
     high: int
     total: int = Field(description="Entries in the namespace.")

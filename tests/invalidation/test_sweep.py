@@ -18,15 +18,12 @@ from tests.invalidation.test_invalidator import World, a_world, no_pause, sweep
 from tests.samples import digest_of
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis"])
 def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
     if request.param == "memory":
         yield a_world(MemoryStore(), AuditLog(None), namespace)
         return
-    named = (
-        request.getfixturevalue("cluster").url if request.param == "cluster" else request.getfixturevalue("redis_url")
-    )
-    client = patient_client(named)
+    client = patient_client(request.getfixturevalue("redis_url"))
     store = RedisStore(client)
     yield a_world(store, AuditLog(client), namespace)
     store.close()
