@@ -1,6 +1,7 @@
 """What invalidating costs beside the least that the same work could cost: `python -m benchmarks.invalidation`.
 
-With a million entries: `python -m benchmarks.invalidation --entries 1000000 --turns 1`.
+With a million entries: `python -m benchmarks.invalidation --entries 1000000 --turns 1`. Only what very many of them
+cost: `python -m benchmarks.invalidation --events --minutes 10`.
 
 Every case begins with the same entries, loaded from one snapshot. An entry has its normalized alias, as most have: both
 must go. The bare loop that a sweep is compared with has the names of as many entries in a sorted set and deletes them
@@ -30,6 +31,7 @@ import redis
 from rq import Queue
 
 from benchmarks import _noop
+from benchmarks._events import measure_events
 from benchmarks._snapshots import (
     ALIKE,
     APART_SECONDS,
@@ -397,7 +399,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=3, help="how often each case is run")
+    parser.add_argument("--events", action="store_true", help="only invalidations at the rate of events")
+    parser.add_argument("--minutes", type=float, default=0.2, help="how long 100 a second go on")
     options = parser.parse_args()
+    measure_events(options.minutes, 100)
+    if options.events:
+        return
     with tempfile.TemporaryDirectory() as folder:
         snapshots = Snapshots(Path(folder))
         of_tagged = Snapshots(Path(folder, "tagged"), tagged=True)

@@ -587,6 +587,41 @@ MUTANTS = (
         tests="tests/access/test_audit.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
+        name="what programs do pushes out what people did",
+        file="core/access/audit.py",
+        old="record.source in MACHINES and record.action.startswith(AT_RATE)",
+        new="record.action.startswith(AT_RATE)",
+        tests="tests/access/test_audit.py",
+    ),
+    Mutant(
+        name="what a program did to a person's invalidation is told of nowhere once others came",
+        file="core/access/scripts/append_audit.lua",
+        old="not (trail and redis.call('EXISTS', trail) == 1)",
+        new="true",
+        tests="tests/access/test_audit.py",
+    ),
+    Mutant(
+        name="a refused invalidation by a program is not on record",
+        file="core/invalidation/invalidator.py",
+        old="            _record(trail, step, plan, self._ended(trail, plan), {**plan",
+        new="            trail.is_machine or _record(trail, step, plan, self._ended(trail, plan), {**plan",
+        tests="tests/invalidation/test_invalidator.py",
+    ),
+    Mutant(
+        name="a repeated request is not recognized once it is over",
+        file="core/invalidation/invalidator.py",
+        old="        if request_id is not None:\n            self._history.keep(done)",
+        new="        if request_id is None:\n            self._history.keep(done)",
+        tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
+    ),
+    Mutant(
+        name="a request id answers for what it was never used for",
+        file="core/invalidation/history.py",
+        old="if applied is not None and applied.what != ",
+        new="if False and applied.what != ",
+        tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
+    ),
+    Mutant(
         name="a ban is retired before a full pass",
         file="core/invalidation/sweep.py",
         old="        is_done = (\n",
@@ -1325,8 +1360,8 @@ MUTANTS = (
     Mutant(
         name="a key undoes what is of another namespace",
         file="core/operations/invalidations.py",
-        old="if by.may_enter(known.namespace):",
-        new="if known:",
+        old="if known is not None and by.may_enter(known.namespace):",
+        new="if known is not None:",
         tests="tests/operations/test_invalidations.py",
     ),
     Mutant(

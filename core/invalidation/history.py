@@ -21,6 +21,7 @@ logger = logging.getLogger("encore.invalidation")
 
 MOST_PAGES = 20
 """Pages of the audit log among which one page of invalidations is looked for."""
+SEARCHED_AT_ONCE = 500
 
 _WHAT_BYTES = 12
 _CURSOR = re.compile(r"(?:|-|\d{1,20}-\d{1,20})/(?:|-|\d{1,20}-\d{1,20})")
@@ -112,6 +113,10 @@ class _Applied(msgspec.Struct, frozen=True, array_like=True):
     undone_at: float | None = None
 
 
+Wanted = Callable[["Invalidation"], bool]
+"""Whether an invalidation is one of those that are looked for."""
+
+
 class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of invalidations; `next` is the cursor of the following one, None when there is none."""
 
@@ -172,7 +177,7 @@ class History:
         cursor: str | None = None,
         namespace: str | None = None,
         machines: bool | None = None,
-        where: Callable[[Invalidation], bool] = lambda one: True,
+        where: Wanted | None = None,
     ) -> HistoryPage:
         """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
 
@@ -195,24 +200,22 @@ class History:
         found.sort(key=lambda known: known.applied_at, reverse=True)
         return HistoryPage(items=found[:limit], next=None if is_all else f"{of_people.end}/{of_machines.end}")
 
-    def _part(
-        self, limit: int, place: str, namespace: str | None, machines: bool, where: Callable[[Invalidation], bool]
-    ) -> _Part:
+    def _part(self, limit: int, place: str, namespace: str | None, machines: bool, where: Wanted | None) -> _Part:
         """What one of the two logs has for a page."""
         found: list[tuple[str, Invalidation]] = []
-        end = place
+        end, batch = place, limit if where is None else max(limit, SEARCHED_AT_ONCE)
         for _ in range(MOST_PAGES):
             if end == _END or len(found) >= limit:
                 break
             page = self._audit.page(
-                limit,
+                batch,
                 before_id=end or None,
                 action=_ENDED if machines else (_REQUESTED,),
                 namespace=namespace,
                 machines=machines,
             )
             end = page.next_id or _END
-            found += [(record.id, known) for record, known in self._told(page.records) if where(known)]
+            found += [(record.id, known) for record, known in self._told(page.records) if where is None or where(known)]
         return _Part(found, place, end)
 
     def _told(self, asked: Sequence[AuditRecord]) -> Iterator[tuple[AuditRecord, Invalidation]]:
@@ -228,12 +231,10 @@ class History:
             if known := _tell(records, applied[ban_id], *active.get(ban_id, ("", None))):
                 yield record, known
 
-    def _not_audited(
-        self, audited: Collection[str], namespace: str | None, where: Callable[[Invalidation], bool]
-    ) -> list[Invalidation]:
+    def _not_audited(self, audited: Collection[str], namespace: str | None, where: Wanted | None) -> list[Invalidation]:
         """What is in force and in no log, because that could not be written when it was applied."""
         found = (from_ban(home, ban) for home, ban in self.active(namespace) if ban.id not in audited)
-        return list(filter(where, found))
+        return [known for known in found if where is None or where(known)]
 
     def _bans_of(self, namespaces: Iterable[str], ids: Collection[str]) -> dict[str, tuple[str, Ban]]:
         """Active bans with these ids, each with its namespace."""

@@ -21,7 +21,7 @@ from ..metrics import HitCounts
 from ..stores import Clock, Store
 from . import rights
 from .durability import Durability
-from .history import History, HistoryPage, Invalidation, InvalidationState, undone
+from .history import History, HistoryPage, Invalidation, InvalidationState, Wanted, undone
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
@@ -333,7 +333,7 @@ class CacheInvalidator:
         cursor: str | None = None,
         namespace: str | None = None,
         machines: bool | None = None,
-        where: Callable[[Invalidation], bool] = lambda one: True,
+        where: Wanted | None = None,
     ) -> HistoryPage:
         """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
 

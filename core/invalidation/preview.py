@@ -107,7 +107,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a preview's token: digest of the criteria without the age, the count, the age's cut-off."""
+    """The content of an earlier preview's token: digest of the criteria without the age, count, cut-off of the age."""
 
     what: str
     count: int

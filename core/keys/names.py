@@ -152,7 +152,7 @@ def audit_trail(invalidation_id: str) -> bytes:
 
 
 def repeated(request_id: str) -> bytes:
-    """What was done for a request id."""
+    """What was done for a request id, or answered to an operator's `Idempotency-Key`; each is kept for a day."""
     return b"encore:repeated:" + _short(request_id)
 
 
@@ -208,10 +208,6 @@ ENDED_LOGINS = b"encore:logins:ended:"
 
 RATES = "encore:rates"
 """What the counters of operation keys' requests begin with; each expires within a minute."""
-
-
-IDEMPOTENCY = b"encore:idempotency:"
-"""What was answered to a request with an `Idempotency-Key`, by a digest of both; each is kept for a day."""
 
 
 EVIDENCE = b"encore:evidence"

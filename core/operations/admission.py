@@ -23,6 +23,7 @@ from ..concurrency import in_thread
 from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
+from .bodies import EXPORT, IMPORT, JSON, JSON_LINES, MOST_JSON_BYTES, SAME_LINES
 from .operators import BELOW_A_PATH, OPERATOR, SOURCE, Operator
 from .problems import (
     BAD_MEDIA_TYPE,
@@ -42,17 +43,12 @@ from .problems import (
 
 logger = logging.getLogger("encore.operations")
 
-MOST_JSON_BYTES: Final = 2_000_000
 DEEPEST: Final = 32
 AT_ONCE_BYTES: Final = 100_000
 """A longer body is read on a thread: answers of the gateway shall not wait for it."""
 AT_A_TIME: Final = 32
 STREAMS_AT_A_TIME: Final = 4
 """Requests, and imports and exports, that are worked on at a time; the others wait before their bodies are read."""
-JSON: Final = "application/json"
-JSON_LINES: Final = "application/jsonl"
-IMPORT: Final = "/entries/import"
-EXPORT: Final = "/entries/export"
 _IMPORT: Final = PATH + IMPORT
 _STREAMS: Final = (_IMPORT, PATH + EXPORT)
 
@@ -111,7 +107,9 @@ class Operations:
                 detail = f"the key {operator.name} may make {self._settings.operation_rate} requests a minute"
                 raise Refused(TOO_OFTEN, detail, headers={"retry-after": str(math.ceil(seconds))})
             if scope["path"] == _IMPORT:
-                self._check_form(headers, JSON_LINES, "application/x-ndjson")
+                if not _has_body(headers):
+                    raise Refused(NO_JSON, "there is no body: send the lines as the body")
+                self._check_form(headers, JSON_LINES, SAME_LINES)
                 receiving = self._as_it_comes(receive)
             else:
                 receiving = _again(await self._body(headers, receive), receive)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from ..access import Repeats
 from ..bootstrap import Services
 from ..doctor import Checkup
 from ..errors import CacheError
@@ -74,7 +75,7 @@ def build(services: Services) -> FastAPI:
         },
     )
     setattr(app.state, SERVICES, services)
-    setattr(app.state, KEPT, Kept(services.redis, clock=services.clock))
+    setattr(app.state, KEPT, Kept(Repeats(services.redis, clock=services.clock)))
     setattr(app.state, CHECKUP, Checkup())
     for router in (*ROUTERS, _about):
         app.include_router(router, prefix=PATH)

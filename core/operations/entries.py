@@ -67,8 +67,8 @@ class EntryOut(BaseModel):
     model: str
     prompt: str = Field(description="The last message of the request that it answered.")
     state: str = Field(
-        description="`fresh`, `expired`; `stale` when an invalidation marks it so, `hidden` when one hides it; "
-        "`foreign`: of before the namespace's record was lost, and never served."
+        description="`fresh`, `expired`; `stale` when an invalidation marks it so, `invalidated` when one hides it; "
+        "`incarnation`: of before the namespace's record was lost, and never served."
     )
     created_at: float
     age_seconds: float

@@ -13,8 +13,9 @@ from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..entries import expect
 from ..errors import InvalidInput
-from ..inbound import Inbound, Target, divided, read, without_longer_ttl
+from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
+from .bodies import MOST_JSON_BYTES
 from .operators import Operator
 from .parts import By, Parts
 
@@ -111,7 +112,16 @@ def _explained(request: Request, content: bytes, endpoint: Endpoint, by: Operato
     if not parts.settings.gateway_longer_ttl:
         controls = without_longer_ttl(controls)
     controls = msgspec.structs.replace(controls, namespace=by.namespace(controls.namespace))
-    expected = expect(parts.cache, parts.store, parts.switch, inbound.request, controls, now=parts.clock())
+    is_small_enough = is_small(content, parts.settings.max_request_bytes, MOST_VALUES)
+    expected = expect(
+        parts.cache,
+        parts.store,
+        parts.switch,
+        inbound.request,
+        controls,
+        now=parts.clock(),
+        bypass="" if is_small_enough else TOO_LARGE,
+    )
     found = [msgspec.to_builtins(part) for part in expected.explanation.parts]
     return expected.to_dict() | {"parts": found}
 
@@ -125,7 +135,7 @@ def _inbound(request: Request, content: bytes, endpoint: Endpoint, parts: Servic
         headers,
         content,
         keyed=divided(headers, parts.settings.keyed_headers).keyed,
-        most_bytes=parts.settings.max_request_bytes,
+        most_bytes=MOST_JSON_BYTES,
     )
     if inbound is None:
         raise InvalidInput("body", f"is no request of the endpoint {endpoint} that the cache reads: it would bypass")

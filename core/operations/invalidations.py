@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Response
@@ -26,9 +25,6 @@ from .paging import Cursor, Limit, cursor_of, position_of
 from .parts import Answered, By, Parts
 
 router: Final = APIRouter(tags=["invalidations"])
-
-MOST_LOOKED_THROUGH: Final = 10_000
-"""Invalidations of the history that one page is looked for among."""
 
 NAMESPACE: Final = r"^[A-Za-z0-9._-]{1,64}(~[A-Za-z0-9._-]{1,64})?$"
 Text = Annotated[str, Field(min_length=1, max_length=256)]
@@ -77,8 +73,7 @@ class CriteriaIn(BaseModel):
         fields = self.fields(namespace)
         if self.older_than_seconds is not None:
             fields["created_before"] = cutoff(self.older_than_seconds, now, previewed)
-        fields |= {name: tuple(fields[name]) for name in ("keywords", "tags") if name in fields}
-        return Selection(namespace=namespace, **fields)
+        return Selection.from_dict({**fields, "namespace": namespace})
 
 
 class InvalidateIn(BaseModel):
@@ -274,26 +269,27 @@ def invalidations(
     active: Annotated[bool, Query(description="Only those that hide something now.")] = False,
     actor: Annotated[str | None, Query(max_length=200, description="By this person or key only.")] = None,
     find: Annotated[str, Query(max_length=256, description="Part of the criteria, the id or the reason.")] = "",
+    whose: Annotated[
+        Literal["people", "programs"] | None,
+        Query(alias="by", description="By people or by programs only; else half of a page is of either."),
+    ] = None,
 ) -> dict[str, Any]:
-    """List invalidations, newest first: those in force and those of the past."""
+    """List invalidations, newest first: those in force and those of the past.
+
+    A page that is looked for may be short, or empty, though there are more: `next` says so.
+    """
     if namespace is not None:
         by.namespace(namespace)
     wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
-    known = parts.invalidation.history(limit=MOST_LOOKED_THROUGH, namespace=namespace)
-    found = (one for one in known if by.may_enter(one.namespace) and wanted.matches(one))
-    return _page(found, position_of(cursor, tuple[float, str]), limit)
-
-
-def _page(found: Iterable[Invalidation], after: tuple[float, str] | None, limit: int) -> dict[str, Any]:
-    ordered = sorted(found, key=_place, reverse=True)
-    rest = [one for one in ordered if after is None or _place(one) < after]
-    items = rest[:limit]
-    following = cursor_of(_place(items[-1])) if len(rest) > limit else None
-    return {"items": list(map(plain_invalidation, items)), "next": following}
-
-
-def _place(one: Invalidation) -> tuple[float, str]:
-    return one.applied_at, one.id
+    page = parts.invalidation.past(
+        limit,
+        cursor=position_of(cursor, str),
+        namespace=namespace,
+        machines=None if whose is None else whose == "programs",
+        where=lambda one: by.may_enter(one.namespace) and wanted.matches(one),
+    )
+    following = cursor_of(page.next) if page.next is not None else None
+    return {"items": list(map(plain_invalidation, page.items)), "next": following}
 
 
 @router.get("/invalidations/{invalidation_id}", response_model=InvalidationOut)

@@ -61,7 +61,7 @@ def _look(plan: Plan, url: str, deadline: float, told: Told) -> None:
     with _invalidator(plan, url) as invalidator:
         while time.monotonic() < deadline:
             with contextlib.suppress(CacheError):
-                told.recorded.update(ban.id for _, ban in invalidator.active())
+                told.recorded.update(ban.id for _, ban in invalidator._history.active(limit=1_000_000))
             time.sleep(LOOK_SECONDS)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from core.access import AuditRecord
 from tests.http.running import RunningGateway
 
 PROBLEM = "application/problem+json"
@@ -43,6 +44,11 @@ class Api:
     def refused(self, status: int, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The problem that a request gets."""
         return problem(self.send(method, path, **options), status)
+
+    def recorded(self, action: str) -> list[AuditRecord]:
+        """The audit records of an action, or of all of a thing, in the test's namespace; the latest first."""
+        records = self.services.audit.records(action=action)
+        return [record for record in records if record.namespace == self.services.settings.namespace]
 
     def ask(self, text: str, *tags: str, **headers: str) -> str:
         """What the gateway answers to a question, with its cache status in front."""

@@ -260,7 +260,7 @@ def test_what_is_wrong_is_named_and_never_repeated(api):
 
 def test_what_is_unforeseen_says_nothing_of_what_it_was_about(start, api, caplog):
     class Failing:
-        def history(self, **_: object) -> None:
+        def past(self, *_: object, **__: object) -> None:
             raise RuntimeError("canary-7f3a")
 
     broken = start(services=msgspec.structs.replace(api.services, invalidation=Failing()))
@@ -340,3 +340,31 @@ def test_the_command_line_makes_a_key_and_the_line_to_configure(start, namespace
     assert "wiki:operator:*:" in told
     for wrong in (["a b"], ["wiki", "--namespace", "a b"]):
         assert runner.invoke(cli, ["operation-key", *wrong]).exit_code == 2
+
+
+def test_a_body_that_does_not_come_is_waited_for_and_no_longer(start):
+    api = start(gateway_body_seconds=0.1)
+    with socket.create_connection(("127.0.0.1", api.gateway.port)) as connection:
+        connection.sendall(
+            b"POST /encore/v1/invalidations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization: Bearer %s\r\nAuthorization: Bearer other" % KEY.encode(),
+        b"Authorization: Bearer \xff\xfe",
+        b"Authorization: " + b"Bearer " * 1000,
+        b"Authorization: Bearer " + b"x" * 50_000,
+    ],
+)
+def test_strange_keys_are_none(start, line):
+    api = start(**WITH_KEY)
+    with socket.create_connection(("127.0.0.1", api.gateway.port)) as connection:
+        connection.sendall(b"GET /encore/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n\r\n")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 401 ")

@@ -49,7 +49,7 @@ def test_a_wiki_page_changes_its_webhook_invalidates_and_the_next_answer_is_new(
     assert ask("cards") == "fwd=uri-miss: The wiki says: Cards come by courier."
     assert ask("cards") == "hit: The wiki says: Cards come by courier."
     assert ask("fees") == "hit: The wiki says: Accounts are free."
-    records = api.services.audit.records(action="invalidate.applied", actor="wiki")
+    records = api.services.audit.records(action="invalidate.applied", actor="wiki", machines=True)
     assert records[0].criteria["tags"] == ["wiki:cards"]
 
 
