@@ -110,9 +110,12 @@ class Sweep:
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
-        if not self._named(slot, record, swept, progress):
-            return False
-        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
+        is_done = (
+            self._listed(slot, record, swept, models, progress)
+            and self._named(slot, record, swept, progress)
+            and self._pass(slot, record, swept, progress)
+        )
+        if not is_done:
             return False
         self._retire(slot, [ban.id for ban in swept])
         return True
@@ -165,9 +168,7 @@ class Sweep:
 
     def _remove(self, batches: Iterator[Removed], progress: SweepProgress) -> bool:
         """Has the store delete batch by batch; False when it was stopped."""
-        while True:
-            if self._should_stop():
-                return False
+        while not self._should_stop():
             began = time.monotonic()
             removed = next(batches, None)
             if removed is None:
@@ -176,6 +177,7 @@ class Sweep:
             self._count(removed, progress)
             self._on_batch(progress)
             self._rest_after(began)
+        return False
 
     def _rest_after(self, began: float) -> None:
         if self._rest:

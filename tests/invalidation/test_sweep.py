@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from core.access.audit import AuditLog
@@ -67,13 +68,15 @@ def is_kept(world: World) -> list[bool]:
 def test_many_tags_cost_one_walk_each_and_one_pass_with_one_filter(world):
     for number, text in enumerate(questions(40)):
         world.ask(text, tags=(f"doc:{number}", "doc"))
-    for number in range(30):
-        hide(world, tags=(f"doc:{number}",))
-        hide(world, tags=(f"doc:{number}",))
+    tags = [f"doc:{number}" for number in range(30)] + [f"page:{number}" for number in range(970)]
+    for number, tag in enumerate((*tags, *tags[:30])):
+        ban = a_ban(0, tags=(tag,))
+        ban = msgspec.structs.replace(ban, id=str(number), state=BanState.HELD, created_at=world.clock())
+        world.store.append(world.slot, ban)
     watched = world.invalidator._store = Watched(world.store)
     progress = sweep(world)
     assert (progress.finished, progress.deleted, progress.scanned) == (True, 30, 40)
-    assert sorted(watched.tags) == sorted(f"doc:{number}" for number in range(30))
+    assert sorted(watched.tags) == sorted(tags)
     [[only]] = watched.filters
     assert (only.tagged, only.sequence) == (True, world.record().sequence)
     assert is_kept(world) == [False] * 30 + [True] * 10
