@@ -13,6 +13,8 @@ local record = call('GET', KEYS[1])
 if not record then return {'no-record'} end
 if sub(record, 1, 32) ~= ARGV[1] then return {'incarnation'} end
 if ARGV[2] < sub(record, 55, 74) then return {'floor'} end
+-- A server that came back with an older record: bans that it appends now may have sequences below the stamp's.
+if sub(record, 34, 53) < ARGV[2] then return {'incarnation'} end
 
 -- Whether the log has all bans that came since, and none of them is listed or has a name of the entry.
 local function is_let_pass()
