@@ -53,9 +53,30 @@ MUTANTS = (
     ),
     Mutant(
         name="what the index of a tag lists is deleted unread",
+        file="core/stores/redis/scripts/remove_tags.lua",
+        old="      and has_tag(head, tag)\n",
+        new="",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="what has a tag is deleted that was stored after its invalidation",
+        file="core/stores/redis/scripts/remove_tags.lua",
+        old="number('>I8', head, stamp_at + 16) < sequence",
+        new="number('>I8', head, stamp_at + 16) > 0",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="what another record's entries with a tag are is not asked",
+        file="core/stores/redis/scripts/remove_tags.lua",
+        old="      and sub(head, stamp_at, stamp_at + 15) == incarnation\n",
+        new="",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
+        name="a tag and a word are swept as the tag alone",
         file="core/invalidation/sweep.py",
-        old="if seen.incarnation != record.incarnation or selects(book, seen):",
-        new="if not is_all or seen.incarnation != record.incarnation or selects(book, seen):",
+        old="            if says_only_names(ban.criteria):\n                for tag",
+        new="            if True:\n                for tag",
         tests="tests/invalidation/test_sweep.py",
     ),
     Mutant(
