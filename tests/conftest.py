@@ -49,14 +49,6 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
-_RANDOM_KEY = re.compile("encore-[0-9a-f]{64}")
-
-
-def pytest_make_parametrize_id(val: object) -> str | None:
-    """A name for random keys that is the same in every process: else each would have tests of its own."""
-    return "a-key" if isinstance(val, str) and _RANDOM_KEY.search(val) else None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for folder, kind in KINDS.items():
