@@ -20,6 +20,8 @@ MOST_LISTED = 64
 """Active bans of a bucket that every entry must be compared with."""
 MOST_ACTIVE = 1_000_000
 """Active bans of a bucket. What bounds them otherwise is the worker that sweeps them."""
+APART_SECONDS = 1.0
+"""How far apart the readings of one Redis' clock may be in two processes: what a round trip takes, and to spare."""
 MOST_CHANGED = 500
 """Bans that one change is of, at most: it is one step of the store, and all others wait for it."""
 
@@ -43,11 +45,18 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def new_ban(
-    ban_id: str, criteria: Criteria, *, now: float, hold_seconds: float, soft: bool = False, removed: bool = False
+    ban_id: str,
+    criteria: Criteria,
+    *,
+    now: float,
+    hold_seconds: float,
+    soft: bool = False,
+    removed: bool = False,
+    actor: str = "",
 ) -> Ban:
     """A ban that is to be appended. `removed` says that the one entry a key ban names is deleted in the same step."""
     state = BanState.SOFT if soft else BanState.TOMBSTONE if removed else BanState.HELD
-    return Ban(id=ban_id, criteria=criteria, state=state, created_at=now, due_at=now + hold_seconds)
+    return Ban(id=ban_id, criteria=criteria, state=state, created_at=now, due_at=now + hold_seconds, actor=actor)
 
 
 def is_listed(criteria: Criteria) -> bool:
@@ -82,8 +91,9 @@ def begin_sweep(found: Sequence[Ban]) -> Change:
 
 
 def expire_holds(found: Sequence[Ban], now: float) -> Change:
-    """Ends holds now ("sweep now")."""
-    return Change([(ban, msgspec.structs.replace(ban, due_at=now)) for ban in found if ban.due_at > now])
+    """Ends holds now ("sweep now"): a worker that reads its clock next finds them due."""
+    due_at = now - APART_SECONDS
+    return Change([(ban, msgspec.structs.replace(ban, due_at=due_at)) for ban in found if ban.due_at > due_at])
 
 
 def retire(found: Sequence[Ban]) -> Change:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
-from ..bans import MOST_LISTED, BanState, InvalidationRecord, changes
+from ..bans import MOST_ACTIVE, MOST_LISTED, changes
 from ..bootstrap import Services
 from ..cache import EVERYTHING
 from .findings import Finding, Level
 
 OVERDUE_SECONDS = 600.0
-MANY_BANS = MOST_LISTED * 3 // 4
+MANY_LISTED = MOST_LISTED * 3 // 4
+MANY_ACTIVE = MOST_ACTIVE * 3 // 4
 
 
 def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
@@ -18,34 +19,38 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
 
     Raises StoreUnavailable.
     """
-    records = services.invalidation.records()
-    most = _most((slot.namespace, record.active) for slot, record in records)
-    active = sum(most.values())
+    counts = services.invalidation.counts()
+    active = sum(count.active for count in counts.values())
     yield Finding(
         area="invalidations",
         level=Level.OK,
         text=f"{active:,} {'invalidation is' if active == 1 else 'invalidations are'} active.",
     )
-    yield from _copies_findings(services, [record for _, record in records], now)
+    yield from _copies_findings(services, now)
     yield from _bypass_findings(services)
-    # Those that end first, so that the one that is late most is among them.
-    overdue = [ban for _, ban in services.invalidation.active() if _is_overdue(ban.state, ban.due_at, now)]
-    if overdue:
-        waiting = now - min(ban.due_at for ban in overdue)
+    if overdue := services.invalidation.overdue(now - OVERDUE_SECONDS):
+        waiting = now - min(one.due_at for one in overdue)
         yield Finding(
             area="invalidations",
             level=Level.WARNING,
-            text=f"{len(overdue)} of them or more should have been swept, the first {waiting / 60:.0f} minutes ago.",
+            text=f"Some of them should have been swept, the first {waiting / 60:.0f} minutes ago.",
             remedy="Check that workers are alive, and why sweeps fail: the Workers page lists the jobs.",
         )
-    for namespace, count in _most((slot.namespace, record.listed) for slot, record in records).items():
-        if count >= MANY_BANS:
+    for namespace, count in sorted(counts.items()):
+        if count.listed >= MANY_LISTED:
             yield Finding(
                 area="invalidations",
                 level=Level.WARNING,
-                text=f"{namespace} has {count} active invalidations by pattern, keywords or age; {MOST_LISTED} is the "
-                "most.",
-                remedy="End holds, undo what is not needed, or invalidate by tag, key, user or model.",
+                text=f"{namespace} has {count.listed} active invalidations by pattern, keywords or age; "
+                f"{MOST_LISTED} is the most.",
+                remedy="End holds, undo what is not needed, or invalidate by tags, keys or models.",
+            )
+        if count.active >= MANY_ACTIVE:
+            yield Finding(
+                area="invalidations",
+                level=Level.WARNING,
+                text=f"{namespace} has {count.active:,} active invalidations; {MOST_ACTIVE:,} is the most.",
+                remedy="They are swept by workers: see that these are alive, or let holds be shorter.",
             )
 
 
@@ -66,9 +71,10 @@ def _option(namespace: str) -> str:
     return "--everything" if namespace == EVERYTHING else f"--namespace {namespace}"
 
 
-def _copies_findings(services: Services, records: Sequence[InvalidationRecord], now: float) -> Iterator[Finding]:
+def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
     """Whether processes serve copies of their own, and whether the settings of this one say so."""
     own = services.settings.l1_seconds if services.redis is not None else 0.0
+    records = services.invalidation.records()
     most = max((known.copies_seconds for known in records if changes.may_have_copies(known, now)), default=0.0)
     if most > own:
         yield Finding(
@@ -85,15 +91,3 @@ def _copies_findings(services: Services, records: Sequence[InvalidationRecord], 
             text=f"Processes may serve local copies for {own:g} s: an invalidation returns that much later, and is "
             "then effective everywhere.",
         )
-
-
-def _is_overdue(state: BanState, due_at: float, now: float) -> bool:
-    return state in (BanState.HELD, BanState.SWEEPING) and due_at < now - OVERDUE_SECONDS
-
-
-def _most(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The highest count of each namespace's buckets: an invalidation is in all of them, or in the one of its key."""
-    found: dict[str, int] = {}
-    for namespace, count in counts:
-        found[namespace] = max(found.get(namespace, 0), count)
-    return dict(sorted(found.items()))

@@ -34,7 +34,6 @@ _WHY = {
         "and punctuation count."
     ),
     "invalidated": "An invalidation hides the answer that was stored.",
-    "bans-loading": "The process had just begun, or was away, and the invalidations were still being loaded.",
     "expired": "The stored answer was past its TTL.",
     "corrupt": "The stored entry could not be read, so it was not used.",
     "clock": "The stored entry is from the future: the process that wrote it had a wrong clock, so it was not used.",
@@ -48,6 +47,7 @@ _WHY = {
     "judge-over-budget": "A near question was answered before, and the judge's budget for this hour is spent.",
     "judge-overtaken": "A near question was answered before, and the provider answered before the judge.",
     "judge-broken": "A near question was answered before, and the judge failed.",
+    "bans-loading": "Very many invalidations are in force, and this process had not read them all yet.",
     "max-age": "The stored answer was older than the request allows.",
     "no-cache": "The request asked for a fresh answer.",
     "store-down": "Redis did not answer, so the provider was asked.",

@@ -98,7 +98,7 @@ def test_what_changes_no_decision_costs_readers_no_round_trip(reader, operator, 
     put(operator, slot, "p", tags=TAG)
     operator.append(slot, a_ban("b", Criteria(tags=TAG)))
     assert reader.seen(slot) is Visibility.HIDDEN
-    operator.change(slot, ["b"], lambda found: changing.expire_holds(found, 5.0))
+    operator.change(slot, ["b"], lambda found: changing.expire_holds(found, 5.0 + changing.APART_SECONDS))
     operator.change(slot, ["b"], changing.begin_sweep)
     assert reader.trips_of(lambda: reader.seen(slot)) == 1
     assert operator.ban(slot, "b").due_at == 5.0

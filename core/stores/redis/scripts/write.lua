@@ -4,7 +4,7 @@
 -- KEYS: record, entry, alias, the model's index, models, log of changes, each tag's index.
 -- ARGV: incarnation (hex), sequence of the stamp and sequence looked at last (20 digits each), TTL in ms, entry, alias
 --   or empty, creation time, row, digest of the model or empty (not indexed), model, short digests of the entry's names or
---   empty (any ban may be of it), the time by which tags' rows are gone and the time now (ms), digests of entry and alias.
+--   empty (any ban may be of it), the time by which tags' rows are gone and the time now (ms).
 -- Reply: {'stored'}, or why not: {'no-record'}, {'incarnation'}, {'floor'}, {'moved'}.
 -- Constants: DIGEST_BYTES, of one short digest; LOOKED_AT, the most changes that are looked at, and LOG_PAGE at once.
 
@@ -13,6 +13,8 @@ local record = call('GET', KEYS[1])
 if not record then return {'no-record'} end
 if sub(record, 1, 32) ~= ARGV[1] then return {'incarnation'} end
 if ARGV[2] < sub(record, 55, 74) then return {'floor'} end
+-- A server that came back with an older record: bans that it appends now may have sequences below the stamp's.
+if sub(record, 34, 53) < ARGV[2] then return {'incarnation'} end
 
 -- Whether the log has all bans that came since, and none of them is listed or has a name of the entry.
 local function is_let_pass()
@@ -46,5 +48,5 @@ if ARGV[9] ~= '' then
   call('ZADD', KEYS[4], ARGV[7], ARGV[8])
   call('HSETNX', KEYS[5], ARGV[9], ARGV[10])
 end
-list_tags(7, ARGV[12], ARGV[13], ARGV[4], ARGV[14], ARGV[15])
+list_tags(7, ARGV[12], ARGV[13], ARGV[4], KEYS[2], ARGV[6] ~= '' and KEYS[3])
 return {'stored'}
