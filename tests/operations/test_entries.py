@@ -157,7 +157,7 @@ def test_an_answer_is_written_at_its_key_and_served_from_then_on(filled):
     assert filled.post("/explain", a_request("Who are you?", temperature=0.2))["answer"] == "A bank."
     again = filled.send("PUT", f"/entries/{key}", json=body | {"answer": "Your bank."}).json()
     assert (again["answer"], len(filled.get("/entries", text="who are")["items"])) == ("Your bank.", 1)
-    assert filled.services.audit.records(action="entry.written")[0].details["key"] == key
+    assert filled.recorded("entry.written")[0].details["key"] == key
 
 
 def test_an_answer_is_not_written_at_the_key_of_another_request(filled):
@@ -220,7 +220,7 @@ def test_a_deleted_entry_is_hidden_on_record_and_can_be_undone(filled):
     assert filled.get("/entries", text="card", invalidated=True)["items"][0]["state"] == Visibility.HIDDEN
     filled.post(f"/invalidations/{done['id']}/undo")
     assert filled.post("/explain", a_request("What is a card?"))["hit"] is True
-    records = filled.services.audit.records(invalidation_id=done["id"])
+    records = filled.services.audit.of(done["id"])
     assert {record.source for record in records} == {SOURCE}
 
 
