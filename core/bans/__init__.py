@@ -5,7 +5,7 @@ from .ban import SEQUENCE_DIGITS, TOMBSTONE_SECONDS, Ban, BanState, decode_ban, 
 from .book import Book, BookAt, Logged, Visibility, changes_between
 from .changes import MOST_ACTIVE, MOST_LISTED, Change
 from .criteria import MAX_TAGS, MOST_TAGS, Criteria, Selection
-from .names import DIGEST_BYTES, digests_of, entry_digests, filed_under
+from .names import DIGEST_BYTES, digests_of, entry_digests, filed_under, says_only_names
 from .prefilter import ASCII_FOLDING, FOLDING_LEADS, required_substrings
 from .record import (
     CLOCKS_SECONDS,
@@ -25,5 +25,5 @@ __all__ = [
     "MOST_LISTED", "MOST_TAGS", "NO_MARK", "SEQUENCE_DIGITS", "TOMBSTONE_SECONDS", "Ban", "BanState", "Book", "BookAt",
     "Change", "Criteria", "InvalidationRecord", "Logged", "Selection", "Visibility", "changes", "changes_between",
     "decode_ban", "decode_record", "digests_of", "encode_ban", "encode_record", "entry_digests", "filed_under",
-    "may_store", "new_mark", "new_record", "required_substrings", "visibility",
+    "may_store", "new_mark", "new_record", "required_substrings", "says_only_names", "visibility",
 ]  # fmt: skip

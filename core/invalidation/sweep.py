@@ -24,6 +24,7 @@ from ..bans import (
     Visibility,
     changes,
     required_substrings,
+    says_only_names,
 )
 from ..errors import DecodeError
 from ..keys import Slot
@@ -109,9 +110,12 @@ class Sweep:
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
-        if not self._named(slot, record, swept, progress):
-            return False
-        if not self._listed(slot, record, swept, models, progress) or not self._pass(slot, record, swept, progress):
+        is_done = (
+            self._listed(slot, record, swept, models, progress)
+            and self._named(slot, record, swept, progress)
+            and self._pass(slot, record, swept, progress)
+        )
+        if not is_done:
             return False
         self._retire(slot, [ban.id for ban in swept])
         return True
@@ -158,34 +162,46 @@ class Sweep:
                 batches = self._store.remove_model(
                     slot, model, before, created_before=created_before, batch=self._batch
                 )
-                while True:
-                    if self._should_stop():
-                        return False
-                    began = time.monotonic()
-                    removed = next(batches, None)
-                    if removed is None:
-                        break
-                    progress.scanned += removed.entries
-                    self._count(removed, progress)
-                    self._on_batch(progress)
-                    self._rest_after(began)
+                if not self._remove(batches, progress):
+                    return False
         return True
+
+    def _remove(self, batches: Iterator[Removed], progress: SweepProgress) -> bool:
+        """Has the store delete batch by batch; False when it was stopped."""
+        while not self._should_stop():
+            began = time.monotonic()
+            removed = next(batches, None)
+            if removed is None:
+                return True
+            progress.scanned += removed.entries
+            self._count(removed, progress)
+            self._on_batch(progress)
+            self._rest_after(began)
+        return False
 
     def _rest_after(self, began: float) -> None:
         if self._rest:
             self._pause((time.monotonic() - began) * self._rest)
 
     def _named(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
-        """Deletes what the indexes of tags list, and what keys name; False as `_pass`."""
-        by_tag = [ban for ban in swept if ban.criteria.tags and not ban.criteria.needs_text]
+        """Deletes what keys name, and what the indexes of tags list; False as `_pass`."""
         by_key = [ban for ban in swept if ban.criteria.key is not None]
-        tags = dict.fromkeys(tag for ban in by_tag for tag in ban.criteria.tags)
         keys = dict.fromkeys(digest for ban in by_key if (digest := ban.criteria.digest) is not None)
-        tagged = map(ScanPage, self._store.walk_tags(slot, list(tags), batch=self._batch))
         keyed = map(ScanPage, self._at(slot, list(keys)))
-        return self._go_through(tagged, slot, record, by_tag, progress, is_all=False, whole=False) and self._go_through(
-            keyed, slot, record, by_key, progress, is_all=False, whole=True
-        )
+        if not self._go_through(keyed, slot, record, by_key, progress, is_all=False, whole=True):
+            return False
+        tags: dict[str, int] = {}
+        for ban in swept:
+            if says_only_names(ban.criteria):
+                for tag in ban.criteria.tags:
+                    tags[tag] = max(ban.sequence, tags.get(tag, 0))
+        if not tags:
+            return True
+        batches = self._store.remove_tags(slot, record.incarnation, tags, batch=self._batch)
+        if not self._remove(batches, progress):
+            return False
+        self._store.prune_index(slot)  # what it has deleted is listed by models still
+        return True
 
     def _at(self, slot: Slot, digests: Sequence[bytes]) -> Iterator[list[Row]]:
         for start in range(0, len(digests), self._batch):

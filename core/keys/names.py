@@ -99,7 +99,7 @@ class Slot:
     def by_tag(self, tag: str) -> bytes:
         """Sorted set of the entries and aliases with a tag by when they are gone (ms): a hint for walking them.
 
-        Of the digests of entries. Its TTL is a little longer than that of the last of them.
+        Of the last parts of their names. Its TTL is a little longer than that of the last of them.
         """
         return self.prefix + b"tag:" + sha256(tag.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
 

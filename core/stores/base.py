@@ -7,7 +7,7 @@ does not answer, WriteRefused when it takes no writes and OutcomeUnknown when a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -363,6 +363,16 @@ class EntryIndex(Reader, Protocol):
 
         Only those stored before a stamp, that is with its incarnation and a lower sequence, and created before a time
         (Unix seconds) if one is given. Some may be left: the index is a hint.
+        """
+        ...
+
+    def remove_tags(
+        self, slot: Slot, incarnation: bytes, before: Mapping[str, int], *, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes entries and aliases that the indexes of tags list, in batches.
+
+        Only those that have the tag, and were stored under this incarnation before the sequence given with the tag.
+        Some may be left, and rows of what is gone in the indexes of models: indexes are hints.
         """
         ...
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from heapq import nlargest
 
 import msgspec
@@ -233,11 +234,21 @@ class MemoryStore(MemoryRecords):
             total = Removed()
             with self._lock:
                 for row in rows:
-                    total += self._remove(
-                        slot.entry(row.digest),
-                        lambda stamp: stamp.incarnation == before.incarnation and stamp.sequence < before.sequence,
-                        created_before,
-                    )
+                    total += self._remove(slot.entry(row.digest), partial(_is_older, before), created_before)
+            yield total
+
+    def remove_tags(
+        self, slot: Slot, incarnation: bytes, before: Mapping[str, int], *, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes what has a tag and was stored before the sequence given with it, in batches, oldest first."""
+        for rows in self.walk_tags(slot, list(before), batch=batch):
+            total = Removed()
+            with self._lock:
+                for row in rows:
+                    name = slot.entry(row.digest)
+                    tags = self._cells[name].tags if name in self._cells else ()
+                    latest = Stamp(incarnation, max((before[tag] for tag in tags if tag in before), default=0))
+                    total += self._remove(name, partial(_is_older, latest))
             yield total
 
     def _remove(
@@ -304,6 +315,10 @@ class MemoryStore(MemoryRecords):
         with self._lock:
             self._cells.clear()
             self._records.clear()
+
+
+def _is_older(before: Stamp, stamp: Stamp) -> bool:
+    return stamp.incarnation == before.incarnation and stamp.sequence < before.sequence
 
 
 def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:

@@ -129,6 +129,7 @@ def test_what_came_below_the_path_of_a_proxy_needs_a_key(start):
         "Bearer caller-key",
         KEY,
     ],
+    ids=["none", "no key", "another key", "a key cut short", "its hash", "basic", "a caller's key", "the key alone"],
 )
 def test_no_other_key_opens_it(start, given):
     api = start(gateway_keys="caller-key", openai_api_key="sk-operator", **WITH_KEY)

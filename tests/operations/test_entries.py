@@ -42,25 +42,31 @@ def key_of(api, question, **fields):
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ({}, set(QUESTIONS)),
-        ({"text": "CARD"}, {"What is a card?"}),
-        ({"tag": "doc:1"}, {"What is a fee?"}),
-        ({"tag": ["doc:1", "doc:2", "doc:9"]}, {"What is a fee?", "What is a branch?"}),
-        ({"model": "gpt-4o"}, set(QUESTIONS)),
-        ({"model": "gpt-4"}, set()),
-        ({"older_than_seconds": 3600}, set()),
-        ({"older_than_seconds": 0, "text": "fee"}, {"What is a fee?"}),
-        ({"created_after": 1e10}, set()),
-        ({"created_before": 1.0}, set()),
-        ({"fewest_hits": 1}, set()),
-        ({"never_hit": True, "text": "branch"}, {"What is a branch?"}),
-        ({"pinned": True}, set()),
-        ({"ttl_class": "code"}, set()),
+        ({}, QUESTIONS),
+        ({"text": "CARD"}, ("What is a card?",)),
+        ({"tag": "doc:1"}, ("What is a fee?",)),
+        (
+            {"tag": ["doc:1", "doc:2", "doc:9"]},
+            (
+                "What is a fee?",
+                "What is a branch?",
+            ),
+        ),
+        ({"model": "gpt-4o"}, QUESTIONS),
+        ({"model": "gpt-4"}, ()),
+        ({"older_than_seconds": 3600}, ()),
+        ({"older_than_seconds": 0, "text": "fee"}, ("What is a fee?",)),
+        ({"created_after": 1e10}, ()),
+        ({"created_before": 1.0}, ()),
+        ({"fewest_hits": 1}, ()),
+        ({"never_hit": True, "text": "branch"}, ("What is a branch?",)),
+        ({"pinned": True}, ()),
+        ({"ttl_class": "code"}, ()),
     ],
     ids=str,
 )
 def test_entries_are_searched_as_on_the_page(filled, asked, expected):
-    assert set(prompts(filled.get("/entries", **asked))) == expected
+    assert set(prompts(filled.get("/entries", **asked))) == set(expected)
 
 
 def test_pages_have_each_entry_once_the_newest_first(filled):

@@ -484,6 +484,34 @@ def test_many_tags_are_walked_in_one_go(store, slot):
     assert set(met) == {digest_of(f"p{number}") for number in range(5)}
 
 
+def test_what_has_a_tag_and_was_stored_before_a_moment_is_removed_with_its_aliases(store, slot):
+    for number in range(130):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1", f"page:{number % 2}"))
+    put(store, slot, "owned", tags=("x", "doc:1"), users=(b"u" * 16,), target=digest_of("p1"))
+    put(store, slot, "long", tags=("doc:1", "é" * 250, "ü" * 250))
+    put(store, slot, "other", tags=("doc:2",))
+    put(store, slot, "£doc:1", tags=("£doc:1", "doc:11"))
+    for tags in (("doc:1", "y"), ("y",)):
+        put(store, slot, "no longer", tags=tags)
+    before = invalidate(store, slot)
+    put(store, slot, "newer", alias="newer alias", tags=("doc:1",))
+    put(store, slot, "p7", alias="a7", tags=("page:1",))
+
+    def remove(incarnation=before.incarnation, **sequences) -> Removed:
+        named = {name.replace("_", ":"): sequence for name, sequence in sequences.items()}
+        return sum(store.remove_tags(slot, incarnation, named, batch=50), Removed())
+
+    assert remove(b"x" * 16, doc_1=before.sequence) == Removed()
+    assert remove(doc_1=1, absent=before.sequence) == Removed()
+    removed = remove(page_0=before.sequence, absent=before.sequence)
+    assert (removed.entries, removed.aliases) == (65, 65)
+    assert removed.bytes == pytest.approx(130 * 330, rel=0.3)
+    removed = remove(doc_3=before.sequence, doc_1=before.sequence, page_0=before.sequence)
+    assert (removed.entries, removed.aliases) in ((64, 65), (65, 65)), "what has a long header may be left"
+    kept = remaining(store, slot) - {"long"}
+    assert kept == {"other", "£doc:1", "no longer", "newer", "newer alias", "p7", "a7"}
+
+
 def test_only_what_was_looked_at_is_removed(store, slot):
     put(store, slot, "old")
     put(store, slot, "kept")

@@ -21,7 +21,7 @@ from .clock import RedisClock
 from .cluster import ClusterServers, servers_of
 from .connection import packed
 from .failures import reading, writing
-from .index import LAYOUT
+from .index import LAYOUT, ROW_DIGITS
 from .info import ask_each, store_info
 from .records import RedisRecords
 from .script import Script, load_script
@@ -30,7 +30,7 @@ __all__ = ["RedisStore", "patient_client", "request_client"]
 
 LEASE_PAGE = 200
 
-_LIST_TAGS = load_script(__file__, "list_tags", GONE_ROWS=32)
+_LIST_TAGS = load_script(__file__, "list_tags", ROW_DIGITS=ROW_DIGITS, GONE_ROWS=32)
 _WRITE = Script(_LIST_TAGS + load_script(__file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40))
 _REPLACE = Script(_LIST_TAGS + load_script(__file__, "replace"))
 _REMOVE = Script(load_script(__file__, "remove", **LAYOUT))
@@ -98,8 +98,6 @@ class RedisStore(RedisRecords):
                     write.names,
                     b"%d" % (now_ms + ttl_ms),
                     b"%d" % now_ms,
-                    write.digest,
-                    alias_digest if write.alias else b"",
                 ],
             )
         outcome = StoredAs(reply[0].decode())
@@ -113,7 +111,7 @@ class RedisStore(RedisRecords):
         indexes = map(slot.by_tag, _tags(value))
         with writing():
             keys = [slot.record, slot.entry(digest), *indexes]
-            return bool(_REPLACE(self._servers, keys, [*point, seen, value, *times, digest]))
+            return bool(_REPLACE(self._servers, keys, [*point, seen, value, *times]))
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
@@ -171,7 +169,7 @@ class RedisStore(RedisRecords):
         by_tag: dict[str, list[bytes]] = {}
         for removal in removals:
             for tag in removal.tags:
-                by_tag.setdefault(tag, []).append(removal.digest)
+                by_tag.setdefault(tag, []).append(removal.digest.hex().encode())
         if by_tag:
             commands = b"".join(packed([b"ZREM", slot.by_tag(tag), *rows]) for tag, rows in by_tag.items())
             with writing():

@@ -68,7 +68,7 @@ def test_rows_of_entries_that_are_gone_leave_the_index(store, slot):
 
 
 def rows_of(store: RedisStore, slot: Slot, tag: str) -> list[bytes]:
-    return store._client.zrange(slot.by_tag(tag), 0, -1)
+    return [bytes.fromhex(row.decode()) for row in store._client.zrange(slot.by_tag(tag), 0, -1)]
 
 
 def test_the_index_of_a_tag_says_nothing_of_it_and_goes_with_the_last_entry(store, slot):
@@ -97,9 +97,9 @@ def test_what_is_kept_longer_stays_in_the_index_of_its_tags(store, slot):
     put(store, slot, "p", tags=("doc:1",))
     record = store.ensure_record(slot)
     [seen], _ = store.read(slot, [digest_of("p")])
-    before = store._client.zscore(slot.by_tag("doc:1"), digest_of("p"))
+    before = store._client.zscore(slot.by_tag("doc:1"), digest_of("p").hex())
     assert store.replace(slot, digest_of("p"), seen=seen, value=seen, ttl_ms=10_000_000, stamp=record.stamp)
-    assert store._client.zscore(slot.by_tag("doc:1"), digest_of("p")) > before + 9_000_000
+    assert store._client.zscore(slot.by_tag("doc:1"), digest_of("p").hex()) > before + 9_000_000
     assert store._client.ttl(slot.by_tag("doc:1")) >= 10_000
 
 

@@ -4,7 +4,7 @@
 -- KEYS: record, entry, alias, the model's index, models, log of changes, each tag's index.
 -- ARGV: incarnation (hex), sequence of the stamp and sequence looked at last (20 digits each), TTL in ms, entry, alias
 --   or empty, creation time, row, digest of the model or empty (not indexed), model, short digests of the entry's names or
---   empty (any ban may be of it), the time by which tags' rows are gone and the time now (ms), digests of entry and alias.
+--   empty (any ban may be of it), the time by which tags' rows are gone and the time now (ms).
 -- Reply: {'stored'}, or why not: {'no-record'}, {'incarnation'}, {'floor'}, {'moved'}.
 -- Constants: DIGEST_BYTES, of one short digest; LOOKED_AT, the most changes that are looked at, and LOG_PAGE at once.
 
@@ -48,5 +48,5 @@ if ARGV[9] ~= '' then
   call('ZADD', KEYS[4], ARGV[7], ARGV[8])
   call('HSETNX', KEYS[5], ARGV[9], ARGV[10])
 end
-list_tags(7, ARGV[12], ARGV[13], ARGV[4], ARGV[14], ARGV[15])
+list_tags(7, ARGV[12], ARGV[13], ARGV[4], KEYS[2], ARGV[6] ~= '' and KEYS[3])
 return {'stored'}
