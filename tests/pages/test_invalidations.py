@@ -12,11 +12,13 @@ from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
 from core.invalidation.telling import InvalidationState
+from core.keys import readable_key
 from core.models import OutcomeKind
 from core.settings import Settings
 from pages.components.data import context, queries
 from tests.cache.test_bypass import can_save, cannot_save
 from tests.pages.conftest import everything_said
+from tests.samples import digest_of
 from workers.queue import JobState
 from workers.queue.records import job_id
 
@@ -243,11 +245,24 @@ def test_of_many_in_force_there_are_pages_and_a_search(open_page, services):
     assert shown(at) == ids[10:20]
     at.text_input(key="active_find").set_value("doc:23").run()
     assert shown(at) == ids[23:24]
+    key = readable_key(0, digest_of("x"))
+    by_key = services.invalidation.invalidate(Criteria(key=key), actor="wiki").id
+    at.text_input(key="active_find").set_value(key).run()
+    assert shown(at) == [by_key]
     at.text_input(key="active_find").set_value("doc:none").run()
     assert (shown(at), "none here" in everything_said(at)) == ([], True)
     at.text_input(key="active_find").set_value(ids[3]).run()
     at.button(key=f"undo-{ids[3]}").click().run()
     assert services.invalidation.find(ids[3]).state is InvalidationState.UNDONE
+
+
+def test_what_a_person_hid_comes_before_what_programs_hide(open_page, services):
+    many_active(services, 15)
+    ops = services.audit.by("ops", source="console")
+    done = services.invalidation.invalidate(Criteria(model="m"), actor=ops, hold_seconds=3600)
+    at = open_page("invalidations")
+    keys = [button.key for button in at.button if button.key.startswith("undo-")]
+    assert (keys[0], len(keys)) == (f"undo-{done.id}", 11)
 
 
 def test_what_people_did_is_in_the_history_beside_what_programs_do(open_page, services, monkeypatch):

@@ -222,8 +222,8 @@ def invalidations(limit: int, by_programs: bool | None = None) -> list[Invalidat
 
 
 def _search_seconds(find: str, cursor: str | None) -> float:
-    """A search looks at all that are in force, so it is asked less often."""
-    return 5.0 if find else 1.0
+    """A search looks at all that are in force, a second's work for a hundred thousand: it is asked less often."""
+    return 30.0 if find else 1.0
 
 
 @shared(readings, max_age=_search_seconds)

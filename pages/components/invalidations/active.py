@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import streamlit as st
 
 from core.access import Action
@@ -16,6 +15,7 @@ from pages.components.shell.job_card import job_card
 from workers.queue import job_id
 
 CURSORS = "active-cursors"
+LIVE = (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
 
 
 def active() -> None:
@@ -33,10 +33,14 @@ def active() -> None:
         _controls(total, page, cursors)
     actions.show_last("undo")
     actions.show_last("sweep")
-    shares = {one.id: one.share for one in queries.invalidations(queries.MOST_INVALIDATIONS, False).value or ()}
-    for one in page.items:
+    by_people = {one.id: one for one in queries.invalidations(queries.MOST_INVALIDATIONS, False).value or ()}
+    shown = {one.id: by_people.get(one.id, one) for one in page.items}
+    if is_long and not (find or cursors):  # nobody would find them among so many of programs
+        live = [one for one in by_people.values() if one.state in LIVE]
+        shown = {one.id: one for one in live[: queries.MOST_ACTIVE_SHOWN]} | shown
+    for one in shown.values():
         with st.container(border=True):
-            _active_card(msgspec.structs.replace(one, share=shares.get(one.id)))
+            _active_card(one)
 
 
 def _back() -> None:
@@ -66,8 +70,11 @@ def _controls(total: int, page: ActivePage, cursors: list[str]) -> None:
             args=(page.next,),
         )
     place = f"page {len(cursors) + 1}" if page.items else "none here"
+    order = "those first whose time to undo ends first"
+    if not cursors:
+        order = f"those of people, then {order}"
     more = "" if page.items or page.next is None else " There are more to look through: Next."
-    st.caption(f"{many(total, 'is', 'are')} in force, {place}: those first whose time to undo ends first.{more}")
+    st.caption(f"{many(total, 'is', 'are')} in force, {place}: {order}.{more}")
 
 
 def _active_card(one: Invalidation) -> None:

@@ -77,7 +77,7 @@ def _filtered(every: list[Invalidation]) -> list[Invalidation]:
             key="history_state",
             bind="query-params",
         )
-        st.selectbox("Whose", OWNERS, index=None, placeholder="people and programs", key=WHOSE, bind="query-params")
+        st.selectbox("Whose", OWNERS, index=None, placeholder="both", key=WHOSE, bind="query-params")
         actor = st.selectbox(
             "By", sorted({one.actor for one in every}), index=None, placeholder="everyone", key="history-actor"
         )
