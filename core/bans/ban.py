@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 
 import msgspec
@@ -28,8 +29,8 @@ class BanState(StrEnum):
 class Ban(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One active invalidation. Times are Unix seconds; `due_at` is when the hold ends.
 
-    `sequence` is its place in the bucket's history: what is stored with a lower one is older. It is 0 until the store
-    has appended the ban.
+    `actor` is the name of who asked for it. `sequence` is its place in the bucket's history: what is stored with a
+    lower one is older. It is 0 until the store has appended the ban.
     """
 
     sequence: int = 0
@@ -38,6 +39,7 @@ class Ban(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: BanState
     created_at: float
     due_at: float
+    actor: str = ""
 
     @property
     def ends_at(self) -> float:
@@ -53,6 +55,7 @@ class _Rest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     state: BanState
     created_at: float
     due_at: float
+    actor: str
 
 
 SEQUENCE_DIGITS = 20
@@ -64,7 +67,8 @@ _decode = msgspec.msgpack.Decoder(_Rest).decode
 
 def encode_ban(ban: Ban) -> bytes:
     """The ban as it is stored."""
-    return b"%020d" % ban.sequence + _encode(_Rest(ban.id, ban.criteria, ban.state, ban.created_at, ban.due_at))
+    rest = _Rest(ban.id, ban.criteria, ban.state, ban.created_at, ban.due_at, ban.actor)
+    return b"%020d" % ban.sequence + _encode(rest)
 
 
 def decode_ban(value: bytes) -> Ban:
@@ -83,4 +87,5 @@ def decode_ban(value: bytes) -> Ban:
         state=rest.state,
         created_at=rest.created_at,
         due_at=rest.due_at,
+        actor=sys.intern(rest.actor),  # a hundred thousand bans are of a few programs
     )

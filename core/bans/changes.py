@@ -45,11 +45,18 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def new_ban(
-    ban_id: str, criteria: Criteria, *, now: float, hold_seconds: float, soft: bool = False, removed: bool = False
+    ban_id: str,
+    criteria: Criteria,
+    *,
+    now: float,
+    hold_seconds: float,
+    soft: bool = False,
+    removed: bool = False,
+    actor: str = "",
 ) -> Ban:
     """A ban that is to be appended. `removed` says that the one entry a key ban names is deleted in the same step."""
     state = BanState.SOFT if soft else BanState.TOMBSTONE if removed else BanState.HELD
-    return Ban(id=ban_id, criteria=criteria, state=state, created_at=now, due_at=now + hold_seconds)
+    return Ban(id=ban_id, criteria=criteria, state=state, created_at=now, due_at=now + hold_seconds, actor=actor)
 
 
 def is_listed(criteria: Criteria) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .history import Invalidation, InvalidationState
+from .telling import Invalidation, InvalidationState
 
 
 class InvalidationFilter(msgspec.Struct, frozen=True, kw_only=True):

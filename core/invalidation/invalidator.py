@@ -13,20 +13,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..access import Acting, Action, AuditLog, AuditRecord, AuditTrail, Repeats
+from ..access import Acting, Action, AuditLog, AuditTrail, Repeats
 from ..bans import Ban, Criteria, InvalidationRecord, changes
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, OutcomeUnknown
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Clock, Store
+from ..text import printable
 from . import rights
 from .durability import Durability
-from .history import History, HistoryPage, Invalidation, InvalidationState, Wanted, undone
+from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
+from .telling import Invalidation, InvalidationState, undone
 
 LONGEST_HOLD_SECONDS = 86_400
+MOST_OF_A_NAME = 100
+"""Of an actor's name, as bans have it."""
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             hold_seconds=self.lasts_seconds,
             soft=self.soft,
             removed=self.at_once,
+            actor=printable(self.actor, MOST_OF_A_NAME),
         )
 
     def applied(self) -> Invalidation:
@@ -84,7 +89,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class CacheInvalidator:
+class CacheInvalidator(History):
     """Preview, apply and undo invalidations; sweep what is due.
 
     `clock` gives Unix seconds, the store's own unless given. `buckets` is the number of slots of each namespace.
@@ -112,16 +117,16 @@ class CacheInvalidator:
         count: Callable[[str], None] = lambda kind: None,
         hits: Callable[[], HitCounts] | None = None,
     ) -> None:
+        clock = clock or store.clock
+        super().__init__(store, audit, repeats or Repeats(None, clock=clock), buckets=buckets)
         self._store = store
-        self.audit = audit
         self._namespace = namespace
         self._buckets = buckets
         self._hold_seconds = hold_seconds
         self._longest_ttl_seconds = longest_ttl_seconds
-        self._clock = clock = clock or store.clock
+        self._clock = clock
         self._count = count
         self._hits = hits
-        self._history = History(store, audit, repeats or Repeats(None, clock=clock), buckets=buckets)
         self._durability = Durability(
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
@@ -184,7 +189,7 @@ class CacheInvalidator:
         records = self._append(plan, trail)
         done = plan.applied()
         if request_id is not None:
-            self._history.keep(done)
+            self._keep(done)
         self._durability.await_local_expiry(records)
         _record(trail, "applied", plan, self._ended(trail, plan), plan.details)
         self._count(_kind(criteria))
@@ -200,13 +205,14 @@ class CacheInvalidator:
 
         Raises InvalidInput when it was another invalidation, and what `invalidate` raises.
         """
+        if not REQUEST_ID.fullmatch(request_id):
+            raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
         slots = self._slots(criteria)
-        found = self._history.repeated(request_id, criteria, slots)
-        if found is None:
-            return None
-        known, in_force = found
-        if in_force:
-            self._durability.await_local_expiry(in_force)  # the first request may be waiting still
+        found = [self._store.ban(slot, request_id) for slot in slots]
+        known = self._repeated(request_id, criteria, slots[0].namespace, found)
+        if known is not None and any(found):
+            # The first request may be waiting still.
+            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])
             self._durability.await_durability(slots)
         return known
 
@@ -260,7 +266,7 @@ class CacheInvalidator:
         for slot in slots:
             self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
         done = undone(known, self._clock())
-        self._history.keep(done)
+        self._keep(done)
         _record(trail, "undone", known, self._clock())
         return done
 
@@ -291,57 +297,6 @@ class CacheInvalidator:
                 changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
-
-    # What is and was
-
-    def get(self, invalidation_id: str) -> Invalidation:
-        """An active invalidation by its id.
-
-        Raises InvalidationNotFound, or InvalidationRefused for one that is over.
-        """
-        return self._history.get(invalidation_id)
-
-    def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
-        """(namespace, ban) of every active ban, newest first."""
-        return self._history.active(namespace)
-
-    def records(self) -> list[InvalidationRecord]:
-        """The record of every bucket of every namespace, without bans. Raises StoreUnavailable."""
-        return [record for _, record in self._history.records()]
-
-    def find(self, invalidation_id: str) -> Invalidation | None:
-        """An invalidation by its id, active or over; None when there is none, or nothing tells of it any more.
-
-        As quick whatever else has been invalidated since. Raises StoreUnavailable.
-        """
-        return self._history.find(invalidation_id)
-
-    def trail_of(self, invalidation_id: str) -> list[AuditRecord]:
-        """The audit records of one invalidation, newest first. Raises StoreUnavailable."""
-        return self._history.trail(invalidation_id)
-
-    def history(
-        self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
-    ) -> list[Invalidation]:
-        """The latest invalidations, newest first: the first of the pages that `past` gives."""
-        return self.past(limit, namespace=namespace, machines=machines).items
-
-    def past(
-        self,
-        limit: int = 100,
-        *,
-        cursor: str | None = None,
-        namespace: str | None = None,
-        machines: bool | None = None,
-        where: Wanted | None = None,
-    ) -> HistoryPage:
-        """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
-
-        What the audit log says, with what the records say now. Of both, machines have half of a page where people have
-        the other half. `where` selects; a page may then be short though there are more: its `next` says so. Raises
-        StoreUnavailable, and InvalidInput for a cursor that is none.
-        """
-        return self._history.page(limit, cursor=cursor, namespace=namespace, machines=machines, where=where)
 
     # Sweep
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 import redis
 
-from ..bans import MOST_LISTED
+from ..bans import MOST_ACTIVE, MOST_LISTED
 from ..errors import NotPermitted, StoreUnavailable
 from ..invalidation import CacheInvalidator
 from ..keys import Slot
@@ -79,6 +79,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             memory_bytes=found.used_bytes,
             memory_limit_bytes=found.max_bytes,
             active_bans=most_bans[0],
+            active_limit=MOST_ACTIVE,
             listed_bans=most_bans[1],
             ban_limit=MOST_LISTED,
             entries=_known(self._sampled_entries if is_large else self.count_entries, found),
@@ -97,9 +98,9 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             return ()
 
     def _most_bans(self) -> tuple[int, int]:
-        """Active bans and listed ones, of the bucket that has most."""
-        records = self.invalidation.records()
-        return max((each.active for each in records), default=0), max((each.listed for each in records), default=0)
+        """Active bans and listed ones, of the namespace that has most."""
+        counts = self.invalidation.counts().values()
+        return max((each.active for each in counts), default=0), max((each.listed for each in counts), default=0)
 
     def _clocks(self, found: StoreInfo) -> dict[str, float]:
         wrong = {}

@@ -253,6 +253,10 @@ class RecordStore(Reader, Protocol):
         """The active ban with this id; None when there is none."""
         ...
 
+    def bans_of(self, slot: Slot, ids: Sequence[str]) -> list[Ban]:
+        """The active bans that have one of these ids. One round trip."""
+        ...
+
     def bans(
         self, slot: Slot, *, after: tuple[float, str] | None = None, until: float | None = None, limit: int = 500
     ) -> list[Ban]:

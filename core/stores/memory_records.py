@@ -99,6 +99,10 @@ class MemoryRecords:
             bucket = self._records.get(slot.record)
             return None if bucket is None else bucket.bans.get(ban_id)
 
+    def bans_of(self, slot: Slot, ids: Sequence[str]) -> list[Ban]:
+        """The active bans that have one of these ids."""
+        return [ban for ban_id in ids if (ban := self.ban(slot, ban_id))]
+
     def bans(
         self, slot: Slot, *, after: tuple[float, str] | None = None, until: float | None = None, limit: int = 500
     ) -> list[Ban]:

@@ -205,7 +205,7 @@ def test_the_name_is_nowhere_in_redis(redis_url, namespace, caplog):
     found = b"".join(everything_in(client))
     assert NAME.encode() not in found
     assert criteria["user"].encode() in found
-    assert schedule.what in [str(ban.criteria) for _, ban in world.invalidator.active(namespace)]
+    assert schedule.what in [str(one.criteria) for one in world.invalidator.active(namespace)]
     assert NAME not in caplog.text
     world.store.close()
 

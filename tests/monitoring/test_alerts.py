@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.metrics import Summary
@@ -36,6 +37,7 @@ def test_what_is_unknown_raises_no_alert() -> None:
         (Health(workers=2, failing_workers=True), "no-worker"),
         (Health(memory_bytes=91, memory_limit_bytes=100), "memory"),
         (Health(listed_bans=52, ban_limit=64), "bans"),
+        (Health(active_bans=800_001, active_limit=1_000_000), "bans"),
     ],
 )
 def test_a_part_that_is_not_well_is_told(health: Health, name: str) -> None:
@@ -51,10 +53,21 @@ def test_a_part_that_is_not_well_is_told(health: Health, name: str) -> None:
         Health(memory_bytes=90, memory_limit_bytes=100),
         Health(memory_bytes=10**12),
         Health(listed_bans=51, ban_limit=64),
+        Health(active_bans=800_000, active_limit=1_000_000, listed_bans=0, ban_limit=64),
     ],
 )
 def test_a_part_at_its_limit_is_still_well(health: Health) -> None:
     assert alerts(None, health) == []
+
+
+def test_bans_that_nothing_sweeps_are_told_with_the_reason() -> None:
+    full = Health(active_bans=900_000, active_limit=1_000_000, listed_bans=64, ban_limit=64, workers=0)
+    _, alert = alerts(None, full)
+    assert "900,000 of 1,000,000 invalidations are active in one namespace: no worker is alive" in alert.sentence
+    [alert] = alerts(None, msgspec.structs.replace(full, workers=2))
+    assert "faster than they are swept" in alert.sentence
+    [alert] = alerts(None, msgspec.structs.replace(full, workers=2, active_bans=64))
+    assert "64 of 64 invalidations by pattern, keywords or age" in alert.sentence
 
 
 def test_errors_are_told_with_their_most_frequent_reason() -> None:

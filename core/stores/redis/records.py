@@ -150,9 +150,15 @@ class RedisRecords(RedisIndex):
 
     def ban(self, slot: Slot, ban_id: str) -> Ban | None:
         """The active ban with this id; None when there is none."""
+        return next(iter(self.bans_of(slot, [ban_id])), None)
+
+    def bans_of(self, slot: Slot, ids: Sequence[str]) -> list[Ban]:
+        """The active bans that have one of these ids. One round trip."""
+        if not ids:
+            return []
         with reading():
-            value = self._ask(slot.bans, b"HGET", ban_id.encode())
-        return None if value is None else decode_ban(value)
+            found = self._ask(slot.bans, b"HMGET", *(ban_id.encode() for ban_id in ids))
+        return [decode_ban(value) for value in found if value is not None]
 
     def bans(
         self, slot: Slot, *, after: tuple[float, str] | None = None, until: float | None = None, limit: int = 500
