@@ -31,6 +31,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="an entry is not found by its user",
+        file="core/bans/names.py",
+        old='names += [("user", user) for user in header.users]',
+        new="pass",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="a user and a model are filed as the user alone",
+        file="core/bans/names.py",
+        old="bool(criteria.tags), criteria.user is not None, criteria.model is not None",
+        new="bool(criteria.tags), criteria.model is not None",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="what was tagged a page ago is taken for read to its end",
+        file="core/stores/redis/index.py",
+        old="if len(page) >= batch + len(known):",
+        new="if len(page) > batch + len(known):",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
         name="a pass for many tags looks as far as the oldest of them",
         file="core/invalidation/sweep.py",
         old="newest[wanted] = max(newest.get(wanted, 0), ban.sequence)",
