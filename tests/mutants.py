@@ -33,8 +33,8 @@ MUTANTS = (
     Mutant(
         name="an entry is not found by its user",
         file="core/bans/names.py",
-        old='names += [("user", user) for user in header.users]',
-        new="pass",
+        old="return header.users",
+        new="return ()",
         tests="tests/invalidation/test_users.py",
     ),
     Mutant(
@@ -462,8 +462,8 @@ MUTANTS = (
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._durability.await_local_expiry(in_force)  #",
-        new="            pass  #",
+        old="            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
+        new="            pass\n",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
@@ -631,8 +631,8 @@ MUTANTS = (
     Mutant(
         name="a repeated request is not recognized once it is over",
         file="core/invalidation/invalidator.py",
-        old="        if request_id is not None:\n            self._history.keep(done)",
-        new="        if request_id is None:\n            self._history.keep(done)",
+        old="        if request_id is not None:\n            self._keep(done)",
+        new="        if request_id is None:\n            self._keep(done)",
         tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -645,16 +645,15 @@ MUTANTS = (
     Mutant(
         name="a ban is retired before a full pass",
         file="core/invalidation/sweep.py",
-        old="        if not self._named(slot, record, swept, progress):\n",
-        new="        self._retire(slot, [ban.id for ban in swept])\n"
-        "        if not self._named(slot, record, swept, progress):\n",
+        old="        is_done = (\n",
+        new="        self._retire(slot, [ban.id for ban in swept])\n        is_done = (\n",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="a ban is retired when the index has been walked",
         file="core/invalidation/sweep.py",
-        old=" or not self._pass(slot, record, swept, progress):",
-        new=":",
+        old="            and self._pass(slot, record, swept, progress)\n",
+        new="",
         tests="tests/stores/redis/test_store.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -1424,8 +1423,8 @@ MUTANTS = (
     Mutant(
         name="a request is explained in another namespace than the key's",
         file="core/operations/explain.py",
-        old="namespace=by.namespace(controls.namespace))",
-        new="namespace=controls.namespace or by.home)",
+        old="namespace=by.namespace(inbound.controls.namespace))",
+        new="namespace=inbound.controls.namespace or by.home)",
         tests="tests/operations/test_explain.py",
     ),
     Mutant(
