@@ -30,7 +30,7 @@ from ..inbound import Inbound, repeats_names
 from ..models import ChatRequest, Completion
 from ..policy import UNCLEAR
 from ..wire import Event, EventReader, encode_event, without_usage
-from .collector import Collector, read_whole
+from .collector import Collector, Room, read_whole
 from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 AT_ONCE_BYTES: Final = 10_000
@@ -58,10 +58,11 @@ def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusEr
 
 class PlainStreams:
     """Which models of which servers are asked for a stream without `stream_options`: they refuse it, or tell the usage
-    unasked. What is known of one holds for an hour.
+    unasked. What is known of one holds for an hour. `room` is where their answers are collected.
     """
 
     def __init__(self) -> None:
+        self.room = Room()
         # None: not known yet, the next stream is asked for without it and tells.
         self._are_plain: TTLCache[tuple[str, str], bool | None] = TTLCache(maxsize=1000, ttl=3600)
         self._lock = threading.Lock()
@@ -105,7 +106,7 @@ class Exchange:
         self._ended = False
         self._is_as_read: bool | None = None
         self._reader = EventReader()
-        self._stream = Collector(inbound)
+        self._stream = Collector(inbound, plain_streams.room, step.release)
         self._status = bypass_status(step.reason) if step.is_bypass else miss_status(step.reason)
         self._key = step.key
 
@@ -202,6 +203,11 @@ class Exchange:
         return raw if self._adds_usage else b""
 
     @property
+    def is_clear(self) -> bool:
+        """Whether the stream may still be kept."""
+        return self._stream.is_clear
+
+    @property
     def is_decided(self) -> bool:
         """Whether it is known what becomes of the stream: `settle` is to be called before the caller sees more."""
         return not self._ended and self._stream.is_over
@@ -232,10 +238,7 @@ class Exchange:
     def _take(self, event: Event | None) -> None:
         if self._ended:
             return
-        was_clear = self._stream.is_clear
         self._stream.take(event, is_lost=self._reader.is_lost)
-        if was_clear and not self._stream.is_clear:
-            self._step.release()
 
     def _shown(self, raw: bytes, event: Event | None) -> bytes:
         if not self._adds_usage or not isinstance(event, dict) or "usage" not in event:
@@ -254,4 +257,6 @@ class Exchange:
         # The caller may go away on one thread while the answer is being stored on another.
         with self._end_lock:
             first, self._ended = not self._ended, True
+        if first:
+            self._stream.free()
         return first
