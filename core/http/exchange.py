@@ -35,6 +35,9 @@ from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_h
 
 AT_ONCE_BYTES: Final = 10_000
 """A longer body is looked at on a thread."""
+FAILING_SECONDS: Final = 10
+_REFUSALS: Final = frozenset({400, 403, 404, 405, 406, 415, 422, 500, 501})
+"""Statuses by which a server may refuse a field that it does not know. Others are about the caller, or the moment."""
 
 _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     400: BadRequestError,
@@ -63,6 +66,7 @@ class PlainStreams:
 
     def __init__(self) -> None:
         self.room = Room()
+        self._failing: TTLCache[tuple[str, str], bool] = TTLCache(maxsize=1000, ttl=FAILING_SECONDS)
         # None: not known yet, the next stream is asked for without it and tells.
         self._are_plain: TTLCache[tuple[str, str], bool | None] = TTLCache(maxsize=1000, ttl=3600)
         self._lock = threading.Lock()
@@ -75,6 +79,16 @@ class PlainStreams:
     def __contains__(self, request: ChatRequest) -> bool:
         with self._lock:
             return self._are_plain.get(self._key(request), False) is not False
+
+    def add_failure(self, request: ChatRequest) -> None:
+        """Remembers for a moment that a model fails without it too."""
+        with self._lock:
+            self._failing[self._key(request)] = True
+
+    def fails(self, request: ChatRequest) -> bool:
+        """Whether a model fails however it is asked: one in trouble is not asked twice by each."""
+        with self._lock:
+            return self._key(request) in self._failing
 
     def note(self, request: ChatRequest, *, was_asked: bool, came_alone: bool) -> None:
         """Notes whether a whole stream had its usage in a chunk of its own, while no other chunk spoke of usage.
@@ -149,13 +163,17 @@ class Exchange:
     def sends_again(self, status: int) -> bool:
         """Whether the provider may have refused what the cache had added: the request is sent again as it came.
 
-        Servers say so in words of their own. What comes then is the answer, and tells whether that was the reason.
+        Servers say so in words and by a status of their own. What comes then is the answer, and tells whether that was
+        the reason.
         """
-        again = self._adds_usage and status in (400, 422)
+        request, streams = self._inbound.request, self._plain_streams
+        again = self._adds_usage and status in _REFUSALS and not (status >= 500 and streams.fails(request))
         if again:
             self._adds_usage, self._sent_again = False, True
         elif self._sent_again and status == 200:
-            self._plain_streams.add(self._inbound.request)
+            streams.add(request)
+        elif self._sent_again and status >= 500:
+            streams.add_failure(request)
         return again
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
