@@ -156,6 +156,20 @@ def test_a_log_that_is_not_whole_is_not_believed(reader, operator, slot, way):
     assert reader.trips_of(lambda: reader.seen(slot)) == 1, "it has them all now"
 
 
+def test_no_request_goes_on_asking_a_slow_server(reader, operator, slot, monkeypatch):
+    put(operator, slot, "p", tags=TAG)
+    operator.append(slot, a_ban("first", Criteria(tags=("other",))))
+    assert reader.seen(slot) is Visibility.FRESH
+    operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+    operator._client.delete(slot.changes)
+    with monkeypatch.context() as patched:
+        patched.setattr(reading, "READ_SECONDS", -1.0)
+        assert reader.trips_of(lambda: reader.seen(slot)) == 2
+        assert reader.seen(slot) is Visibility.UNKNOWN
+    assert reader.trips_of(lambda: reader.seen(slot)) == 3
+    assert reader.seen(slot) is Visibility.HIDDEN
+
+
 def test_a_server_that_takes_over_without_the_last_changes_is_not_mistaken_for_the_old_one(reader, operator, slot):
     """As many changes as before the failover, but others: the revision alone would say that nothing has happened."""
     put(operator, slot, "p", tags=TAG)
