@@ -57,6 +57,12 @@ class Watched(RedisStore):
         return self.trips - before
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no slow server."""
+    monkeypatch.setattr(reading, "READ_SECONDS", 60.0)
+
+
 @pytest.fixture
 def slot(namespace: str) -> Slot:
     return Slot(namespace, 0)
