@@ -441,8 +441,8 @@ MUTANTS = (
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._durability.await_local_expiry(in_force)  #",
-        new="            pass  #",
+        old="            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
+        new="            pass\n",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
@@ -610,8 +610,8 @@ MUTANTS = (
     Mutant(
         name="a repeated request is not recognized once it is over",
         file="core/invalidation/invalidator.py",
-        old="        if request_id is not None:\n            self._history.keep(done)",
-        new="        if request_id is None:\n            self._history.keep(done)",
+        old="        if request_id is not None:\n            self._keep(done)",
+        new="        if request_id is None:\n            self._keep(done)",
         tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
