@@ -242,26 +242,6 @@ def stored_entry(
     return found
 
 
-def find_entries(store: EntryIndex, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
-    """Up to `limit` entries, in no order: the first that a walk meets. Raises StoreUnavailable."""
-    found: list[FoundEntry] = []
-    for slot in slots:
-        _, record = store.read(slot, [])
-        if record is None:
-            continue
-        seen: set[bytes] = set()  # a walk may meet an entry twice
-        for rows in _batches(store, slot, where):
-            for row in rows:
-                if row.digest in seen:
-                    continue
-                seen.add(row.digest)
-                if one := _shown(slot, row, record, where):
-                    found.append(one)
-                    if len(found) >= limit:
-                        return found
-    return found
-
-
 def _newest_first(
     store: EntryIndex, slots: Sequence[Slot], where: EntryFilter, after: Place | None
 ) -> Iterator[tuple[Place, Slot]]:
@@ -355,9 +335,3 @@ def _found(slot: Slot, row: Row, record: InvalidationRecord) -> FoundEntry | Non
         state=visibility(entry, record),
         bytes=len(row.value),
     )
-
-
-def _batches(store: EntryIndex, slot: Slot, where: EntryFilter) -> Iterator[list[Row]]:
-    if where.model is not None:
-        return store.walk_model(slot, where.model, created_before=where.created_before, whole=True)
-    return store.walk(slot, whole=True)
