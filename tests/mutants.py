@@ -1220,9 +1220,23 @@ MUTANTS = (
     Mutant(
         name="a caller's notes are kept under another name",
         file="core/cache/writer.py",
-        old="        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):",
+        old="        if repeats_caller((body, *(chunks or ())), notes):",
         new="        if False:",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a header of the first caller is kept",
+        file="core/cache/writer.py",
+        old="notes_of(given, call.headers)",
+        new="notes_of(given, {})",
+        tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a caller is kept as a name within an answer",
+        file="core/wire/repeats.py",
+        old="            yield from value.keys() - _NAMES",
+        new="            pass",
+        tests="tests/wire/test_repeats.py",
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
