@@ -1402,8 +1402,8 @@ MUTANTS = (
     Mutant(
         name="a request is explained in another namespace than the key's",
         file="core/operations/explain.py",
-        old="namespace=by.namespace(controls.namespace))",
-        new="namespace=controls.namespace or by.home)",
+        old="namespace=by.namespace(inbound.controls.namespace))",
+        new="namespace=inbound.controls.namespace or by.home)",
         tests="tests/operations/test_explain.py",
     ),
     Mutant(
