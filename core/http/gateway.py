@@ -56,7 +56,7 @@ from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
 from .entrance import VIA_PREFIX, Entrance
 from .exchange import PlainStreams
 from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, named_by, passed_on
-from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
+from .upstream import base_below, hold_back, patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
 
@@ -295,14 +295,16 @@ class Gateway:
             )
 
         try:
-            return await self._upstream.send(request(), stream=True)
+            response = await self._upstream.send(request(), stream=True)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
             if is_new or not isinstance(content, bytes):
                 raise
             # The provider closed a connection that had been idle just as it was used again: it has seen no request.
-            return await self._upstream.send(request(), stream=True)
+            response = await self._upstream.send(request(), stream=True)
         finally:
             connection.end_of_body()
+        hold_back(response)
+        return response
 
     async def _pass_through(
         self, connection: Connection, content: bytes | AsyncIterator[bytes], caller: Caller

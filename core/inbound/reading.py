@@ -112,7 +112,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A request for an answer: what it asks of the provider and of the cache, and its bytes as they arrived.
 
     `body` is the JSON object without the controls, which the bytes may hold too. `credential` is a digest of the keys
-    that came with it: an error may be about them. What was too large to be read can only bypass.
+    that came with it: an error may be about them. `headers` are all that came, by name in lower case. What was too
+    large to be read can only bypass.
     """
 
     request: ChatRequest
@@ -121,6 +122,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
     says_controls: bool
     credential: bytes = b""
+    headers: Mapping[str, str] = {}
     is_read: bool = True
 
     @property
@@ -193,6 +195,7 @@ def read(
         content=content,
         says_controls=says_controls,
         credential=_credential(headers),
+        headers=headers,
     )
 
 

@@ -115,7 +115,7 @@ class TTLPolicy:
         looked_at = _ends(prompt)
         found = self._matcher.first(looked_at)
         if found is None:
-            found = self._rest if languages().understands(looked_at) else self._unread, ""
+            found = self._rest if _may_keep(looked_at) else self._unread, ""
         rule, matched = found
         return TTLDecision(
             ttl_class=rule.ttl_class,
@@ -211,6 +211,23 @@ def _rule(fields: dict[str, Any]) -> TTLRule:
 @cache
 def _reserved() -> Matcher[Wording]:
     return Matcher(languages().reserved)
+
+
+@cache
+def _anybodys() -> Sequence[Matcher[Wording]]:
+    return [Matcher([wording]) for wording in languages().anybodys]
+
+
+def _may_keep(text: str) -> bool:
+    """Whether what no rule takes may be kept for long: English, whose rules know what is personal and what soon old; in
+    other languages only how something is done, or what everybody may know."""
+    known = languages()
+    if known.is_english(text):
+        return True
+    how, asks = _anybodys()
+    if how.first(text):
+        return known.understands(text)
+    return bool(asks.first(text)) and known.understands(text) and not _reserved().first(text)
 
 
 def _not_general(prompt: str, rule: TTLRule, matched: str) -> str:

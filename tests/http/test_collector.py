@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.http.collector import MOST_CONTAINERS, MOST_WHOLE_BYTES, read_whole
+from core.http.collector import MOST_CONTAINERS, MOST_WHOLE_BYTES, Room, read_whole
 from core.http.exchange import PlainStreams
 from core.models import OutcomeKind
 from core.wire.assembly import assemble
@@ -111,6 +111,41 @@ def test_a_stream_is_kept_when_all_of_it_came_and_it_ended_cleanly(name):
     assert shown == (raw if fields else raw.replace(sent(USED), b""))
     assert (fed.asked() is not None) == is_kept
     assert fed.outcomes.all[0].stored == is_kept
+
+
+def test_the_largest_stream_makes_room_for_the_others():
+    plain_streams = PlainStreams()
+    plain_streams.room = Room(most_bytes=20_000)
+    long, short, last = (Fed(CHAT, plain_streams=plain_streams, user=str(number)) for number in range(3))
+    long.exchange.feed(sent(*WORDS * 30))
+    short.exchange.feed(sent(*WORDS))
+    assert long.exchange.is_clear
+    last.exchange.feed(sent(*WORDS * 15))
+    assert [fed.exchange.is_clear for fed in (long, short, last)] == [False, True, True]
+    for fed in (long, short, last):
+        assert fed.feed(sent(STOP, b"[DONE]"), []) == sent(STOP, b"[DONE]"), "the caller gets all of it"
+    assert [fed.outcomes.all[0].stored for fed in (long, short, last)] == [False, True, True]
+    assert plain_streams.room.is_empty
+
+
+@pytest.mark.parametrize("end", ["settled", "failed", "whole", "lost"])
+def test_what_has_ended_takes_no_room(end: str):
+    fed = Fed(CHAT, plain_streams=(plain_streams := PlainStreams()))
+    fed.exchange.feed(b'{"choices": [' if end == "whole" else sent(*WORDS))
+    assert not plain_streams.room.is_empty
+    if end in ("failed", "whole"):
+        fed.exchange.fail(ConnectionError())
+    else:
+        fed.feed(sent(*WORDS, STOP, b"[DONE]") if end == "settled" else b"data: oops\n\n", [])
+    assert plain_streams.room.is_empty
+
+
+def test_half_a_surrogate_pair_is_collected_as_it_came():
+    fed = Fed(CHAT, **USAGE)
+    half = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n'
+    raw = half + sent(STOP, USED, b"[DONE]")
+    fed.exchange.feed(raw)
+    assert fed.exchange._stream.chunks[0]["choices"][0]["delta"] == {"content": "\ud83d"}
 
 
 def test_it_is_kept_with_its_usage_before_the_end_is_sent():

@@ -24,9 +24,10 @@ from core.wire.fields import OPENAI
 from tests.http.running import PATIENCE_SECONDS, ROOT, until
 from tests.operations.calling import kind, problem
 from tests.ports import free_port
+from tests.samples import operation_key
 
-KEY, KEPT = new_operation_key("wiki", Role.OPERATOR)
-OTHER, _ = new_operation_key("wiki", Role.OPERATOR)
+KEY, KEPT = operation_key("wiki", Role.OPERATOR)
+OTHER, _ = operation_key("other", Role.OPERATOR)
 WITH_KEY = {"operation_keys": KEPT.line}
 BY_KEY = {"Authorization": f"Bearer {KEY}"}
 SITE = "https://chat.example.org"

@@ -187,7 +187,7 @@ def test_a_change_is_made_of_the_bans_as_they_are_when_it_is_made(store, slot):
 
     [swept] = store.change(slot, ["b"], end)
     assert swept.state is BanState.SWEEPING
-    assert swept.due_at == calls[-1][0].due_at == store.ban(slot, "b").due_at
+    assert swept.due_at == store.ban(slot, "b").due_at == NOW + (60 if isinstance(store, MemoryStore) else 5)
 
 
 def test_the_listed_ban_past_the_limit_is_refused_and_others_are_not(store, slot):

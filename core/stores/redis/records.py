@@ -105,12 +105,13 @@ class RedisRecords(RedisIndex):
                 count = max(0, record.revision - at.revision) + MOST_INLINE // 2
                 ask = [b"XRANGE", slot.changes, b"%d-0" % at.revision, b"+", b"COUNT", b"%d" % count]
                 values, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)
-                line = values.pop()
-                now = None if line is None else books.known(slot, line)
-                if now is not None and not now.is_complete:
-                    has_log = now.revision >= at.revision and books.bring_on(slot, now, logged(log))
-                    now = books.known(slot, cast("bytes", line))
-                record = now
+                if (now := values.pop()) != line:
+                    line, record = now, None if now is None else books.known(slot, now)
+                if line is not None and record is not None and not record.is_complete:
+                    has_log = record.revision >= at.revision  # else a server took over that had seen less
+                    if has_log and (complete := books.bring_on(slot, line, record, logged(log, at.revision))):
+                        return values, complete
+                    has_log = has_log and books.before(slot, record) is not at  # another thread has gone further
             elif record.active <= MOST_INLINE:
                 commands = _read_command(slot, digests) + packed([b"HVALS", slot.bans]) + packed([b"GET", slot.record])
                 values, bans, after = self._ask_all(slot, commands, 3)
@@ -211,12 +212,15 @@ class RedisRecords(RedisIndex):
             b"%d" % changes.MOST_ACTIVE,
             b"%d" % MOST_LISTED,
         ]
+        keys.append(slot.nothing if remove is None else slot.entry(remove))
+        # Its namespace is listed again: sweeps are found by that list, and it may be lost.
+        listing: list[bytes] = []
+        if isinstance(self._servers, OneServer):
+            listing = [b"SADD", names.NAMESPACES, slot.namespace.encode()]
         with writing():
-            # Sweeps are found by that list, and it may be lost.
-            self._list_namespace(slot)
-            outcome, line, *rest = _APPEND(
-                self._servers, [*keys, slot.nothing if remove is None else slot.entry(remove)], arguments
-            )
+            if not listing:
+                self._list_namespace(slot)
+            outcome, line, *rest = _APPEND.after(self._servers, listing, keys, arguments)
         record = decode_record(line)
         if outcome == b"appended":
             return record, msgspec.structs.replace(ban, sequence=int(rest[0]))

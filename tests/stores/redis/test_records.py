@@ -348,6 +348,8 @@ def test_a_store_without_names_is_told_of_every_ban(operator, slot):
 
 @pytest.mark.parametrize("way", ["deleted", "trimmed", "torn", "too many"])
 def test_a_store_whose_changes_are_not_all_in_the_log_is_told(operator, slot, way):
+    for number in range(3):
+        operator.append(slot, a_ban(f"earlier {number}", Criteria(tags=TAG)))
     before = operator.ensure_record(slot).stamp
     operator.append(slot, a_ban("b", Criteria(tags=TAG)))
     for number in range(220 if way == "too many" else 30):
@@ -358,7 +360,7 @@ def test_a_store_whose_changes_are_not_all_in_the_log_is_told(operator, slot, wa
         case "trimmed":
             operator._client.xtrim(slot.changes, maxlen=20, approximate=False)
         case "torn":
-            operator._client.xdel(slot.changes, "1-0")
+            operator._client.xdel(slot.changes, "4-0")
     assert write(operator, slot, before) is StoredAs.MOVED
 
 
