@@ -1687,6 +1687,13 @@ MUTANTS = (
         tests="tests/policy/test_audience.py",
     ),
     Mutant(
+        name="what lies at an address of another scheme is kept as long as data",
+        file="core/policy/cacheability.py",
+        old="    return _SCHEME.match(begin) is not None",
+        new="    return False",
+        tests="tests/policy/test_cacheability.py",
+    ),
+    Mutant(
         name="a named user shares what only the surroundings know",
         file="core/policy/ttl.py",
         old='    if points(prompt, "" if is_code else matched, by_operator=by_operator):\n        return POINTING\n',
