@@ -462,8 +462,8 @@ MUTANTS = (
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._durability.await_local_expiry(in_force)  #",
-        new="            pass  #",
+        old="            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
+        new="            pass\n",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
@@ -631,8 +631,8 @@ MUTANTS = (
     Mutant(
         name="a repeated request is not recognized once it is over",
         file="core/invalidation/invalidator.py",
-        old="        if request_id is not None:\n            self._history.keep(done)",
-        new="        if request_id is None:\n            self._history.keep(done)",
+        old="        if request_id is not None:\n            self._keep(done)",
+        new="        if request_id is None:\n            self._keep(done)",
         tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -645,16 +645,15 @@ MUTANTS = (
     Mutant(
         name="a ban is retired before a full pass",
         file="core/invalidation/sweep.py",
-        old="        if not self._named(slot, record, swept, progress):\n",
-        new="        self._retire(slot, [ban.id for ban in swept])\n"
-        "        if not self._named(slot, record, swept, progress):\n",
+        old="        is_done = (\n",
+        new="        self._retire(slot, [ban.id for ban in swept])\n        is_done = (\n",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="a ban is retired when the index has been walked",
         file="core/invalidation/sweep.py",
-        old=" or not self._pass(slot, record, swept, progress):",
-        new=":",
+        old="            and self._pass(slot, record, swept, progress)\n",
+        new="",
         tests="tests/stores/redis/test_store.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -1221,9 +1220,23 @@ MUTANTS = (
     Mutant(
         name="a caller's notes are kept under another name",
         file="core/cache/writer.py",
-        old="        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):",
+        old="        if repeats_caller((body, *(chunks or ())), notes):",
         new="        if False:",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a header of the first caller is kept",
+        file="core/cache/writer.py",
+        old="notes_of(given, call.headers)",
+        new="notes_of(given, {})",
+        tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a caller is kept as a name within an answer",
+        file="core/wire/repeats.py",
+        old="            yield from value.keys() - _NAMES",
+        new="            pass",
+        tests="tests/wire/test_repeats.py",
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
@@ -1424,8 +1437,8 @@ MUTANTS = (
     Mutant(
         name="a request is explained in another namespace than the key's",
         file="core/operations/explain.py",
-        old="namespace=by.namespace(controls.namespace))",
-        new="namespace=controls.namespace or by.home)",
+        old="namespace=by.namespace(inbound.controls.namespace))",
+        new="namespace=inbound.controls.namespace or by.home)",
         tests="tests/operations/test_explain.py",
     ),
     Mutant(
@@ -1688,9 +1701,37 @@ MUTANTS = (
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
     ),
     Mutant(
+        name="a secret that is made up is kept, where it is asked for in another language",
+        file="core/policy/ttl_rules.toml",
+        old='ttl_class = "none"\nlanguages = "chance"',
+        new='ttl_class = "general_knowledge"\nlanguages = "chance"',
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="what no rule understands is kept for a day in another language",
+        file="core/policy/ttl.py",
+        old="self._rest if _may_keep(looked_at)",
+        new="self._rest if languages().understands(looked_at)",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="what somebody has is everybody's",
+        file="core/policy/pointing.py",
+        old="            return before not in _ASKED and before not in self.owners\n",
+        new="            return False\n",
+        tests="tests/policy/test_audience.py",
+    ),
+    Mutant(
+        name="what lies at an address of another scheme is kept as long as data",
+        file="core/policy/cacheability.py",
+        old="    return _SCHEME.match(begin) is not None",
+        new="    return False",
+        tests="tests/policy/test_cacheability.py",
+    ),
+    Mutant(
         name="a named user shares what only the surroundings know",
         file="core/policy/ttl.py",
-        old='    if points(prompt, "" if is_code else matched):\n        return POINTING\n',
+        old='    if points(prompt, "" if is_code else matched, by_operator=by_operator):\n        return POINTING\n',
         new="",
         tests="tests/policy/test_audience.py",
     ),

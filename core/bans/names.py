@@ -15,6 +15,7 @@ from ..models import CacheEntry
 from .criteria import Criteria, Selectable
 
 Kind = Literal["key", "tag", "user", "model", "all"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Name = tuple[Kind, str | bytes]
 """A kind, and what is so named: `("tag", "doc:1")`."""
 
@@ -40,8 +41,7 @@ def named(kind: Kind, header: Selectable, tags: tuple[str, ...]) -> tuple[str | 
 
 def names_of(header: Selectable, tags: tuple[str, ...]) -> list[Name]:
     """All names of an entry or alias."""
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    return [(kind, value) for kind in kinds for value in named(kind, header, tags) if value is not None]
+    return [(kind, value) for kind in KINDS for value in named(kind, header, tags) if value is not None]
 
 
 def filed_under(criteria: Criteria) -> tuple[Name, ...]:

@@ -169,6 +169,13 @@ def test_a_configured_key_replaces_the_callers(start_gateway, http, openai_serve
         (400, "Unrecognized request argument supplied"),
         (400, "不支持的参数"),
         (400, ""),
+        (403, "Forbidden"),
+        (404, "No endpoints found that support stream_options"),
+        (405, ""),
+        (406, ""),
+        (415, ""),
+        (500, "unexpected keyword argument 'stream_options'"),
+        (501, "not implemented"),
     ],
 )
 def test_what_a_server_refuses_with_a_field_of_ours_it_is_asked_as_it_came(ask, openai_server, code, message):
@@ -449,13 +456,13 @@ def test_any_text_is_answered(ask, openai_server, text):
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_providers_errors_are_passed_on_and_never_stored(ask, openai_server, code, stream):
     openai_server.always(Behaviour(status=code, headers={"Retry-After": "7"}))
-    asked_as_it_came_too = stream and code in (400, 422)
+    refuses, fails = stream and code in (400, 404, 422), stream and code == 500
     for call in (1, 2):
         answer = ask(stream=stream)
         assert answer.status_code == code
         assert error(answer)["message"] == f"told to answer {code}"
         assert answer.headers["retry-after"] == "7"
-        assert openai_server.calls == call * (1 + asked_as_it_came_too)
+        assert openai_server.calls == call * (1 + refuses) + fails, "one that fails anyway is not asked twice by each"
 
 
 def test_a_provider_that_is_not_there_is_a_502(ask, openai_server):
