@@ -158,7 +158,8 @@ def page_entries(
     scanned = 0
     last: Place | None = None
     while scanned < most and (not scanned or monotonic() < ends_at):
-        batch = list(islice(places, min(_BATCH, most - scanned)))
+        wanted = size - len(found) if where.by_index else _BATCH  # each may be large
+        batch = list(islice(places, min(wanted, _BATCH, most - scanned)))
         if not batch:
             return EntryPage(entries=tuple(found), scanned=scanned, last=None)
         counts = _counts(hits, [(slot, place[1]) for place, slot in batch])
@@ -181,7 +182,7 @@ def every_page(
     *,
     hits: HitCounts | None = None,
     pins: Pins | None = None,
-    size: int = _BATCH,
+    size: int = PAGE_SIZE,
 ) -> Iterator[tuple[FoundEntry, ...]]:
     """All entries that match, page by page, each read when it is wanted: for exports. Raises StoreUnavailable."""
     after: Place | None = None
