@@ -37,8 +37,8 @@ from ..inbound import (
     Inbound,
     Target,
     controls_from_headers,
-    deleted_response,
     divided,
+    gone_response,
     is_below,
     is_deeper,
     is_small,
@@ -318,9 +318,9 @@ class Gateway:
             await connection.reply(_unreachable(error))
             return
         try:
-            deleted = deleted_response(connection.method, connection.path)
-            if deleted is not None and response.is_success and caller.namespace is not None:
-                await in_thread(partial(self._forget, deleted, caller, connection.headers))
+            gone = gone_response(connection.method, connection.path, response.status_code)
+            if gone is not None and caller.namespace is not None:
+                await in_thread(partial(self._forget, gone, caller, connection.headers))
             hops = named_by(response.headers.get("connection", ""))
             headers = [
                 (lower, value.decode("latin-1"))
@@ -340,7 +340,7 @@ class Gateway:
             await response.aclose()
 
     def _forget(self, response_id: str, caller: Caller, headers: Mapping[str, str]) -> None:
-        """Serves a response no more that the provider has deleted. The deletion does not fail for that."""
+        """Serves a response no more that the provider has no more. The request does not fail for that."""
         try:
             own = own_controls(controls_from_headers(headers), caller, longer_ttl=False)
             forget_response(self._cache, own.namespace or "", response_id)

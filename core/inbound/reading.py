@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from ..models import LONGEST_USER, ChatRequest, Controls
 from ..policy import user_of
+from ..wire import finite
 from .controls import BODY_FIELD, controls_from_headers, controls_from_object
 from .headers import keyed_of
 
@@ -71,7 +72,7 @@ _USER_HEADERS: Final = (
     "x-username",
     "x-litellm-customer-id",
 )
-_RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})", re.ASCII)
+_RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})/*\Z", re.ASCII)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -102,10 +103,15 @@ def is_below(base_url: str) -> bool:
     return not base_url or _DEPLOYMENT.fullmatch(base_url) is not None
 
 
-def deleted_response(method: str, address: str) -> str | None:
-    """The id of the response that a request has the provider delete. `address` is the URL without its query."""
-    found = _RESPONSE.search(address) if method == "DELETE" else None
-    return found[1] if found is not None and found.end() == len(address) else None
+def gone_response(method: str, address: str, status: int) -> str | None:
+    """The id of the response that the provider has no more, by the status of its answer to a request: it has deleted
+    it, or knows of none. `address` is the URL without its query.
+    """
+    is_gone = status in (404, 410) or (method == "DELETE" and 200 <= status < 300)
+    if not is_gone or method not in ("DELETE", "GET"):
+        return None
+    found = _RESPONSE.search(unquote(address))
+    return found[1] if found is not None else None
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,7 +274,7 @@ def decode_json(content: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         try:
             # Half a surrogate pair, escaped: not text, but JSON.
-            body = json.loads(content, parse_constant=_refuse_constant)
+            body = json.loads(content, parse_constant=finite, parse_float=finite)
         except (ValueError, RecursionError):
             return None
     except RecursionError:
@@ -304,10 +310,6 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
         return _encode(body)
     except UnicodeEncodeError:
         return json.dumps(body, separators=(",", ":")).encode()
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 _decode = msgspec.json.Decoder().decode

@@ -243,7 +243,8 @@ def _not_general(prompt: str, rule: TTLRule, matched: str) -> str:
     if not languages().understands(prompt):
         return LANGUAGE
     is_code = rule.ttl_class == _CODE
-    if points(prompt, "" if is_code else matched):
+    by_operator = not any(rule is one for one in _standard()[1])
+    if points(prompt, "" if is_code else matched, by_operator=by_operator):
         return POINTING
     return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""
 

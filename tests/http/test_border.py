@@ -411,12 +411,19 @@ def test_a_response_that_was_deleted_is_served_no_more(ask, openai_server, strea
     assert not is_hit(ask("responses", stream=stream))
 
 
-def test_a_deletion_that_the_provider_refuses_hides_nothing(ask, openai_server):
-    from tests.openai_server import Behaviour
-
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_response_that_the_provider_does_not_know_any_more_is_served_no_more(ask, openai_server, end):
     answer = ask("responses")
     openai_server.next(Behaviour(status=404))
-    assert ask.http.delete(f"{ask.gateway.url}/responses/{answer.json()['id']}", headers=KEY).status_code == 404
+    address = f"{ask.gateway.url}/responses/{answer.json()['id']}{end}"
+    assert ask.http.delete(address, headers=KEY).status_code == 404
+    assert not is_hit(ask("responses"))
+
+
+def test_a_deletion_that_the_provider_refuses_hides_nothing(ask, openai_server):
+    answer = ask("responses")
+    openai_server.next(Behaviour(status=403))
+    assert ask.http.delete(f"{ask.gateway.url}/responses/{answer.json()['id']}", headers=KEY).status_code == 403
     assert is_hit(ask("responses"))
 
 

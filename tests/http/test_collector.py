@@ -97,6 +97,12 @@ ENDINGS = {
     ),
     "an event that is no UTF-8": ([*WORDS, STOP], b'data: {"caf\xe9":1}\n\ndata: [DONE]\n\n', {}, False),
     "an event with NaN": ([*WORDS, STOP], b'data: {"id":"c","x":NaN}\n\ndata: [DONE]\n\n', {}, False),
+    "an event with a number that is none": (
+        [*WORDS, STOP],
+        b'data: {"id":"c","x":1e999}\n\ndata: [DONE]\n\n',
+        {},
+        False,
+    ),
     "no events": ([], b"It rains.\n", {}, False),
     "nothing": ([], b"", {}, False),
 }
@@ -293,7 +299,8 @@ def test_what_would_take_long_to_read_is_not_read():
     assert read_whole(b'{"a": "%s"}' % (b"x" * MOST_WHOLE_BYTES)) == {}
     assert read_whole(b'{"a": [%s]}' % b",".join([b"{}"] * MOST_CONTAINERS)) == {}
     assert read_whole(b'{"a": [{}]}') == {"a": [{}]}
-    assert read_whole(b"[1]") is None
+    for text in (b"[1]", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": -1E+999, "b": "\\ud83d"}'):
+        assert read_whole(text) is None
 
 
 # Usage that was sent unasked

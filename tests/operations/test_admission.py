@@ -174,6 +174,11 @@ def test_no_preflight_is_answered(start):
     assert api.http.options(f"{api.gateway.url}/models", headers=headers).status_code == 204
 
 
+def test_what_is_answered_is_kept_nowhere_and_is_no_script(api):
+    for answer in (api.send("GET", "/openapi.json"), api.send("GET", "/nothing"), api.send("DELETE", "/invalidations")):
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 # Rates
 
 

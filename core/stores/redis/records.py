@@ -41,7 +41,9 @@ WAIT_SECONDS = 0.5
 LOAD_SECONDS: Final = 60.0
 """The longest wait for very many bans, where someone waits for them: no request does."""
 READS: Final = 4
-"""Round trips for one read while bans change all the time; then it is a miss."""
+"""Further round trips of one read while bans change all the time; then it is a miss."""
+READ_SECONDS: Final = 0.01
+"""After it a read that nobody waits for makes no further trip: each may take as long as a request has patience."""
 LISTED: Final = b"*"
 """In the place of the names of a ban that has none: it may be of any entry."""
 
@@ -97,8 +99,10 @@ class RedisRecords(RedisIndex):
         """
         books, has_log = self._books, True
         record = None if line is None else books.known(slot, line)
-        for _ in range(READS):
-            if record is None or record.is_complete:
+        deadline = time.monotonic() + READ_SECONDS
+        for turn in range(READS):
+            is_late = turn > 0 and not self._waits and time.monotonic() > deadline
+            if record is None or record.is_complete or is_late:
                 break
             at = books.before(slot, record) if has_log else None
             if at is not None and record.revision - at.revision <= MOST_INLINE:
