@@ -6,11 +6,12 @@ import logging
 import random
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from .. import policy
-from ..bans import may_store
+from ..bans import entry_digests, may_store
 from ..errors import DecodeError
 from ..keys import pack, response_digest, user_digests
 from ..models import (
@@ -22,9 +23,9 @@ from ..models import (
     EntryHeader,
     Stamp,
 )
-from ..stores import StoredAs, Write, codec
+from ..stores import MissReason, StoredAs, Write, codec
 from ..text import without_text
-from ..wire import can_be_streamed, repeats_caller, without_callers
+from ..wire import can_be_streamed, notes_of, repeats_caller, without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -38,6 +39,8 @@ OTHER_SCOPE = "other-scope"
 """Why a wording needs, or gets, no alias."""
 TOO_MANY_TAGS = "too-many-tags"
 """Why an answer is not kept in the place of another with tags of its own."""
+_OWN_IDS = {"chat": "chatcmpl", "embeddings": "embd"}
+"""What ids of answers begin with that mean nothing to the provider, by the family of the API."""
 MOVED_TRIES = 16
 """How often a store is tried again when invalidations come between: each of them is checked first."""
 
@@ -124,7 +127,14 @@ class Writer:
         )
         body = without_callers(completion.body, given)
         chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]
-        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):
+        notes = notes_of(given, call.headers)
+        kind = _OWN_IDS.get(call.request.endpoint)
+        if kind is not None and repeats_caller([{"id": body.get("id")}], notes):
+            # Some servers call an answer by its request's id.
+            own_id = {"id": f"{kind}-{uuid4().hex}"}
+            body = body | own_id
+            chunks = None if chunks is None else [chunk | own_id if "id" in chunk else chunk for chunk in chunks]
+        if repeats_caller((body, *(chunks or ())), notes):
             return policy.REPEATS_CALLER
         return CacheEntry(
             header=header,
@@ -167,6 +177,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(entry),
             tags=entry.tags,
             alias=alias,
         )
@@ -188,6 +199,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             tags=entry.tags,
             alias=None,
             indexed=False,
@@ -214,6 +226,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
@@ -236,6 +249,8 @@ class Writer:
                 return ""
             if result is not StoredAs.MOVED or record is None:
                 return f"refused-{result}"
+            if not record.is_complete:
+                return f"refused-{MissReason.BANS_LOADING}"
             if not may_store(entry, record):
                 return "refused-invalidated"
             expected = record.sequence

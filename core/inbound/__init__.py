@@ -7,12 +7,13 @@ from .reading import (
     DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
+    TOO_LARGE,
     Inbound,
     Target,
     decode_json,
-    deleted_response,
     deployment_of,
     encode_json,
+    gone_response,
     is_below,
     is_deeper,
     is_small,
@@ -23,7 +24,7 @@ from .reading import (
 )
 
 __all__ = [
-    "AT_ONCE_BYTES", "DEEPEST", "MOST_VALUES", "OWN_HEADERS", "Inbound", "Target", "controls_from_headers",
-    "controls_from_object", "decode_json", "deleted_response", "deployment_of", "divided", "encode_json", "is_below",
+    "AT_ONCE_BYTES", "DEEPEST", "MOST_VALUES", "OWN_HEADERS", "TOO_LARGE", "Inbound", "Target", "controls_from_headers",
+    "controls_from_object", "decode_json", "deployment_of", "divided", "encode_json", "gone_response", "is_below",
     "is_deeper", "is_small", "read", "repeats_names", "target_of", "unread", "without_longer_ttl",
 ]  # fmt: skip
