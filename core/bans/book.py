@@ -12,7 +12,6 @@ from enum import StrEnum
 
 import msgspec
 
-from ..models import CacheEntry
 from .ban import Ban, BanState
 from .criteria import Selectable
 from .names import Kind, Name, filed_under, named, says_only_names
@@ -93,7 +92,7 @@ class Book:
     def __init__(self, bans: Iterable[Ban] = ()) -> None:
         self._filed: dict[str, _Filed] = {}
         self._named: dict[Kind, dict[str | bytes | None, _Filed | _Shelf]] = {}
-        self._listed = _Shelf(())
+        self._listed: _Shelf | None = None
         for ban in bans:
             self._add(ban)
 
@@ -104,7 +103,10 @@ class Book:
         """Whether an entry stored at this sequence is FRESH, marked STALE, or HIDDEN."""
         result = Visibility.FRESH
         for kind, filed in self._named.items():
-            for value in named(kind, header, tags):
+            names = tags if kind == "tag" else named(kind, header, tags)
+            if filed.keys().isdisjoint(names):
+                continue  # as nearly always: in C
+            for value in names:
                 found = filed.get(value)
                 if found is None:
                     continue
@@ -113,14 +115,10 @@ class Book:
                     return seen
                 if seen is Visibility.STALE:
                     result = seen
-        if self._listed.filed:
-            seen = self._listed.verdict(sequence, header, prompt, tags)
-            return seen if seen is not Visibility.FRESH else result
-        return result
-
-    def verdict_of(self, entry: CacheEntry) -> Visibility:
-        """Whether an entry (or alias) is FRESH, marked STALE, or HIDDEN."""
-        return self.verdict(entry.header.sequence, entry.header, entry.prompt, entry.tags)
+        if self._listed is None:
+            return result
+        seen = self._listed.verdict(sequence, header, prompt, tags)
+        return seen if seen is not Visibility.FRESH else result
 
     def with_changes(self, changes: Mapping[str, Ban | None]) -> Book:
         """The Book after changes, by the ids of the bans: each as it is now, or None when it is gone.
@@ -152,7 +150,10 @@ class Book:
             else:
                 of_kind[value] = _Shelf((present, filed))
         if not filed.names:
-            self._listed.add(filed)
+            if self._listed is None:
+                self._listed = _Shelf((filed,))
+            else:
+                self._listed.add(filed)
         self._filed[ban.id] = filed
 
     def _without(self, ban_ids: set[str]) -> Book:
@@ -167,7 +168,8 @@ class Book:
             if isinstance(present, _Shelf) and (rest := _rest(present, ban_ids)):
                 copied[kind][value] = rest[0] if len(rest) == 1 else _Shelf(rest)
         book._named = {kind: filed for kind, filed in (self._named | copied).items() if filed}
-        book._listed = _Shelf(_rest(self._listed, ban_ids))
+        if self._listed is not None and (listed := _rest(self._listed, ban_ids)):
+            book._listed = _Shelf(listed)
         return book
 
 

@@ -207,9 +207,8 @@ class Gateway:
             most_bytes=most_bytes,
             keyed=keyed,
         )
-        if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
-            raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
-        if inbound is None and not is_small(content, most_bytes, MOST_VALUES):
+        is_deep = inbound is not None and is_deeper(DEEPEST, content, inbound.body)
+        if is_deep or (inbound is None and not is_small(content, most_bytes, MOST_VALUES)):
             return unread(target, connection.headers, content)
         return inbound
 

@@ -29,7 +29,7 @@ MOST_VALUES: Final = 100_000
 TOO_LARGE: Final = "too-large"
 """Why a request that is not read bypasses the cache."""
 DEEPEST: Final = 100
-"""JSON nested deeper is refused."""
+"""JSON nested deeper goes past the cache."""
 
 _CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
@@ -178,8 +178,8 @@ def read(
         return None
     says_controls = BODY_FIELD in body
     controls = controls_from_headers(headers)
-    if says_controls:
-        controls = controls_from_object(body.pop(BODY_FIELD), controls)
+    if says_controls and (given := body.pop(BODY_FIELD)) is not None:
+        controls = controls_from_object(given, controls)
     asked = body
     if "model" not in body and (deployment := deployment_of(target.base_url)) is not None:
         asked = {**body, "model": deployment}

@@ -298,6 +298,12 @@ def test_controls_come_from_headers_and_body_and_stay_here():
     assert json.loads(got.outgoing(adds_usage=False)) == ASK
 
 
+def test_controls_that_are_null_are_none():
+    got = inbound(ASK | {"encore": None}, x_encore_ttl="60")
+    assert got.controls == inbound(ASK, x_encore_ttl="60").controls
+    assert b"encore" not in got.outgoing(adds_usage=False)
+
+
 @pytest.mark.parametrize("controls", [[], "ttl", {"ttl": "x"}, {"unheard": 1}])
 def test_controls_that_cannot_be_meant_are_refused(controls):
     with pytest.raises(InvalidInput, match="encore"):
