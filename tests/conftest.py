@@ -6,7 +6,6 @@ Redis is real. A part that a machine lacks skips its tests, and says so; in CI a
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -35,17 +34,11 @@ ISOLATED = ("ENCORE_", "OPENAI_", "STREAMLIT_")
 BROWSER_TESTS = "tests/e2e/"
 KINDS = {BROWSER_TESTS: "e2e", "tests/faults/": "faults"}
 """Marks of all tests in a folder."""
-RANDOM_KEY = re.compile("[0-9a-f]{60}")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 # No deadline per example: on a busy machine a slow example says nothing about the code.
 hypothesis_settings.register_profile("encore", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("encore")
-
-
-def pytest_make_parametrize_id(val: object) -> str | None:
-    """A name for random keys that is the same in every process: else each would have tests of its own."""
-    return "a-key" if isinstance(val, str) and RANDOM_KEY.search(val) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

@@ -31,6 +31,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="an entry is not found by its user",
+        file="core/bans/names.py",
+        old="return header.users",
+        new="return ()",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="a user and a model are filed as the user alone",
+        file="core/bans/names.py",
+        old="bool(criteria.tags), criteria.user is not None, criteria.model is not None",
+        new="bool(criteria.tags), criteria.model is not None",
+        tests="tests/invalidation/test_users.py",
+    ),
+    Mutant(
+        name="what was tagged a page ago is taken for read to its end",
+        file="core/stores/redis/index.py",
+        old="if len(page) >= batch + len(known):",
+        new="if len(page) > batch + len(known):",
+        tests="tests/stores/test_contract.py",
+    ),
+    Mutant(
         name="a pass for many tags looks as far as the oldest of them",
         file="core/invalidation/sweep.py",
         old="newest[wanted] = max(newest.get(wanted, 0), ban.sequence)",
@@ -441,8 +462,8 @@ MUTANTS = (
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._durability.await_local_expiry(in_force)  #",
-        new="            pass  #",
+        old="            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
+        new="            pass\n",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
@@ -610,8 +631,8 @@ MUTANTS = (
     Mutant(
         name="a repeated request is not recognized once it is over",
         file="core/invalidation/invalidator.py",
-        old="        if request_id is not None:\n            self._history.keep(done)",
-        new="        if request_id is None:\n            self._history.keep(done)",
+        old="        if request_id is not None:\n            self._keep(done)",
+        new="        if request_id is None:\n            self._keep(done)",
         tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -1199,9 +1220,23 @@ MUTANTS = (
     Mutant(
         name="a caller's notes are kept under another name",
         file="core/cache/writer.py",
-        old="        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):",
+        old="        if repeats_caller((body, *(chunks or ())), notes):",
         new="        if False:",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a header of the first caller is kept",
+        file="core/cache/writer.py",
+        old="notes_of(given, call.headers)",
+        new="notes_of(given, {})",
+        tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a caller is kept as a name within an answer",
+        file="core/wire/repeats.py",
+        old="            yield from value.keys() - _NAMES",
+        new="            pass",
+        tests="tests/wire/test_repeats.py",
     ),
     Mutant(
         name="a picture that may have changed is kept for long",
@@ -1402,8 +1437,8 @@ MUTANTS = (
     Mutant(
         name="a request is explained in another namespace than the key's",
         file="core/operations/explain.py",
-        old="namespace=by.namespace(controls.namespace))",
-        new="namespace=controls.namespace or by.home)",
+        old="namespace=by.namespace(inbound.controls.namespace))",
+        new="namespace=inbound.controls.namespace or by.home)",
         tests="tests/operations/test_explain.py",
     ),
     Mutant(
@@ -1956,8 +1991,8 @@ MUTANTS = (
     Mutant(
         name="a Book that others hold loses a ban",
         file="core/bans/book.py",
-        old="        book._names = self._names.copy()",
-        new="        book._names = self._names",
+        old="self._named[kind].copy()",
+        new="self._named[kind]",
         tests="tests/bans/test_book.py tests/bans/test_changes.py",
     ),
     Mutant(
@@ -1984,15 +2019,17 @@ MUTANTS = (
     Mutant(
         name="an alias is not hidden by a ban of its entry's key",
         file="core/bans/names.py",
-        old='        names.append(("key", header.target))',
-        new="        pass",
+        old="            return header.digest, header.target",
+        new="            return (header.digest,)",
         tests="tests/bans/test_book.py",
     ),
     Mutant(
         name="bans are looked at again on values that were read before them",
         file="core/stores/redis/records.py",
-        old="                values, log = self._ask_all(",
-        new="                _, log = values, _ = self._ask_all(",
+        old="                values, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)\n"
+        "                if (now := values.pop()) != line:\n",
+        new="                again, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)\n"
+        "                if (now := again.pop()) != line:\n",
         tests="tests/stores/redis/test_records.py",
     ),
     Mutant(
@@ -2054,8 +2091,8 @@ MUTANTS = (
     Mutant(
         name="what is not here yet is served",
         file="core/bans/record.py",
-        old="    return Visibility.UNKNOWN if record.book is None else record.book.verdict_of(entry)",
-        new="    return Visibility.FRESH if record.book is None else record.book.verdict_of(entry)",
+        old="        return Visibility.UNKNOWN\n",
+        new="        return Visibility.FRESH\n",
         tests="tests/bans/test_record.py",
     ),
 )

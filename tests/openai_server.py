@@ -459,6 +459,10 @@ class _Answer:
     def choices(self) -> int:
         return self.request.get("n") or 1
 
+    @property
+    def more(self) -> dict[str, Any]:
+        return {name: value for name, value in self.behaviour.extra.items() if name != "id"}
+
     def text_of(self, choice: int) -> str | None:
         return f"{self.text} (choice {choice})" if choice and self.text is not None else self.text
 
@@ -477,7 +481,7 @@ class _Answer:
                 message["reasoning_content"] = self.behaviour.reasoning
             if self.calls:
                 message["tool_calls"] = self.calls
-            message |= self.behaviour.extra
+            message |= self.more
             choice: dict[str, Any] = {"index": index, "message": message, "logprobs": None}
             if self.behaviour.logprobs:
                 choice["logprobs"] = self.log(self.words(text))
@@ -499,7 +503,7 @@ class _Answer:
         for index in range(self.choices):
             text = self.text_of(index)
             opening = {"role": "assistant", "content": None if text is None else "", "refusal": None}
-            yield chunk(index, {**opening, **self.behaviour.extra})
+            yield chunk(index, {**opening, **self.more})
             for word in self.words(self.behaviour.reasoning):
                 yield chunk(index, {"reasoning_content": word})
             for word in self.words(text):

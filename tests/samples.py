@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+from core.access.keys import KEY_PREFIX, OperationKey, key_digest
+from core.access.roles import Role
 from core.bans.ban import Ban
 from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
@@ -79,3 +81,9 @@ def delete_value(store: Store, slot: Slot, digest: bytes) -> None:
 
 def a_record(**fields: Any) -> InvalidationRecord:
     return InvalidationRecord(**({"incarnation": INCARNATION, "sequence": 1, "floor": 0} | fields))
+
+
+def operation_key(name: str, role: Role, *namespaces: str) -> tuple[str, OperationKey]:
+    """An operation key and what is kept of it: the same in every process, so that it may stand among parameters."""
+    key = KEY_PREFIX + sha256(name.encode()).hexdigest()
+    return key, OperationKey(name=name, role=role, namespaces=namespaces, digest=key_digest(key))

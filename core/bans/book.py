@@ -12,10 +12,9 @@ from enum import StrEnum
 
 import msgspec
 
-from ..models import CacheEntry
 from .ban import Ban, BanState
 from .criteria import Selectable
-from .names import Name, filed_under, names_of, says_only_names
+from .names import Kind, Name, filed_under, named, says_only_names
 
 MOST_MARKS = 64
 """Moments that a Book is known to cover: threads that have read another one lately find it here."""
@@ -88,12 +87,12 @@ class _Shelf:
 class Book:
     """Bans by the names of what they select, and a short list of those that have to be compared with everything."""
 
-    __slots__ = ("_filed", "_listed", "_names")
+    __slots__ = ("_filed", "_listed", "_named")
 
     def __init__(self, bans: Iterable[Ban] = ()) -> None:
         self._filed: dict[str, _Filed] = {}
-        self._names: dict[Name, _Filed | _Shelf] = {}
-        self._listed = _Shelf(())
+        self._named: dict[Kind, dict[str | bytes | None, _Filed | _Shelf]] = {}
+        self._listed: _Shelf | None = None
         for ban in bans:
             self._add(ban)
 
@@ -103,10 +102,12 @@ class Book:
     def verdict(self, sequence: int, header: Selectable, prompt: str, tags: tuple[str, ...]) -> Visibility:
         """Whether an entry stored at this sequence is FRESH, marked STALE, or HIDDEN."""
         result = Visibility.FRESH
-        named = self._names
-        if named:
-            for name in names_of(header, tags):
-                found = named.get(name)
+        for kind, filed in self._named.items():
+            names = tags if kind == "tag" else named(kind, header, tags)
+            if filed.keys().isdisjoint(names):
+                continue  # as nearly always: in C
+            for value in names:
+                found = filed.get(value)
                 if found is None:
                     continue
                 seen = found.verdict(sequence, header, prompt, tags)
@@ -114,14 +115,10 @@ class Book:
                     return seen
                 if seen is Visibility.STALE:
                     result = seen
-        if self._listed.filed:
-            seen = self._listed.verdict(sequence, header, prompt, tags)
-            return seen if seen is not Visibility.FRESH else result
-        return result
-
-    def verdict_of(self, entry: CacheEntry) -> Visibility:
-        """Whether an entry (or alias) is FRESH, marked STALE, or HIDDEN."""
-        return self.verdict(entry.header.sequence, entry.header, entry.prompt, entry.tags)
+        if self._listed is None:
+            return result
+        seen = self._listed.verdict(sequence, header, prompt, tags)
+        return seen if seen is not Visibility.FRESH else result
 
     def with_changes(self, changes: Mapping[str, Ban | None]) -> Book:
         """The Book after changes, by the ids of the bans: each as it is now, or None when it is gone.
@@ -141,29 +138,38 @@ class Book:
 
     def _add(self, ban: Ban) -> None:
         filed = _file(ban)
-        for name in filed.names:
-            present = self._names.get(name)
-            if present is None:
-                self._names[name] = filed
+        for kind, value in filed.names:
+            of_kind = self._named.get(kind)
+            if of_kind is None:
+                # Another dict in its place, since others may be going through this one.
+                self._named = {**self._named, kind: {value: filed}}
+            elif (present := of_kind.get(value)) is None:
+                of_kind[value] = filed
             elif isinstance(present, _Shelf):
                 present.add(filed)
             else:
-                self._names[name] = _Shelf((present, filed))
+                of_kind[value] = _Shelf((present, filed))
         if not filed.names:
-            self._listed.add(filed)
+            if self._listed is None:
+                self._listed = _Shelf((filed,))
+            else:
+                self._listed.add(filed)
         self._filed[ban.id] = filed
 
     def _without(self, ban_ids: set[str]) -> Book:
         """Another Book without these bans. What both have they share: this one is brought on no more."""
         book = Book()
         book._filed = self._filed.copy()
-        book._names = self._names.copy()
         gone = [book._filed.pop(ban_id) for ban_id in ban_ids]
-        for name in {name for filed in gone for name in filed.names}:
-            present = book._names.pop(name)
+        names = {name for filed in gone for name in filed.names}
+        copied = {kind: self._named[kind].copy() for kind in {kind for kind, _ in names}}
+        for kind, value in names:
+            present = copied[kind].pop(value)
             if isinstance(present, _Shelf) and (rest := _rest(present, ban_ids)):
-                book._names[name] = rest[0] if len(rest) == 1 else _Shelf(rest)
-        book._listed = _Shelf(_rest(self._listed, ban_ids))
+                copied[kind][value] = rest[0] if len(rest) == 1 else _Shelf(rest)
+        book._named = {kind: filed for kind, filed in (self._named | copied).items() if filed}
+        if self._listed is not None and (listed := _rest(self._listed, ban_ids)):
+            book._listed = _Shelf(listed)
         return book
 
 
@@ -233,8 +239,8 @@ class BookAt(msgspec.Struct, frozen=True):
         book = self.book.with_changes(changes)
         if book is not self.book or not only_gains:
             marks = {revision: mark}
-        for oldest in sorted(marks)[:-MOST_MARKS]:
-            del marks[oldest]
+        elif len(marks) > 2 * MOST_MARKS:
+            marks = dict(list(marks.items())[-MOST_MARKS:])
         return BookAt(self.incarnation, revision, book, marks)
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Literal, get_args
 
 from ..models import CacheEntry
 from .criteria import Criteria, Selectable
 
-Name = tuple[str, str | bytes]
+Kind = Literal["key", "tag", "user", "model", "all"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Name = tuple[Kind, str | bytes]
 """A kind, and what is so named: `("tag", "doc:1")`."""
 
 EVERYTHING: Name = ("all", "")
@@ -21,14 +24,24 @@ DIGEST_BYTES = 8
 """A short digest of a name, for scripts that only ask whether two names may be the same."""
 
 
-def names_of(header: Selectable, tags: Iterable[str]) -> list[Name]:
-    """The names of an entry or alias."""
-    names: list[Name] = [EVERYTHING, ("model", header.model), ("key", header.digest)]
-    names += [("user", user) for user in header.users]
-    if header.target is not None:
-        names.append(("key", header.target))
-    names += [("tag", tag) for tag in tags]
-    return names
+def named(kind: Kind, header: Selectable, tags: tuple[str, ...]) -> tuple[str | bytes | None, ...]:
+    """The names of one kind that an entry or alias has; None is none."""
+    match kind:
+        case "tag":
+            return tags
+        case "key":
+            return header.digest, header.target
+        case "user":
+            return header.users
+        case "model":
+            return (header.model,)
+        case "all":
+            return ("",)
+
+
+def names_of(header: Selectable, tags: tuple[str, ...]) -> list[Name]:
+    """All names of an entry or alias."""
+    return [(kind, value) for kind in KINDS for value in named(kind, header, tags) if value is not None]
 
 
 def filed_under(criteria: Criteria) -> tuple[Name, ...]:

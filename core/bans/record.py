@@ -64,7 +64,9 @@ def visibility(entry: CacheEntry, record: InvalidationRecord) -> Visibility:
         return Visibility.FOREIGN
     if not record.active:
         return Visibility.FRESH
-    return Visibility.UNKNOWN if record.book is None else record.book.verdict_of(entry)
+    if record.book is None:
+        return Visibility.UNKNOWN
+    return record.book.verdict(header.sequence, header, entry.prompt, entry.tags)
 
 
 def may_store(entry: CacheEntry, record: InvalidationRecord) -> bool:
@@ -77,7 +79,8 @@ def may_store(entry: CacheEntry, record: InvalidationRecord) -> bool:
         return False
     if not record.active:
         return True
-    return record.book is not None and record.book.verdict_of(entry) is Visibility.FRESH
+    book = record.book
+    return book is not None and book.verdict(header.sequence, header, entry.prompt, entry.tags) is Visibility.FRESH
 
 
 def new_record() -> InvalidationRecord:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -134,14 +134,17 @@ class LLMCache:
         patience_seconds: float = math.inf,
         bypass: str = "",
         credential: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> Run[Hit | Answer]:
         """A request that has not begun, for the drivers. Raises InvalidInput for a namespace that is not a valid name.
 
         `patience_seconds` is how long it waits for another caller's answer; `bypass` a reason of the caller's own why
-        it may not use the cache; `credential` a digest of the key of its own that the provider sees.
+        it may not use the cache; `credential` a digest of the key of its own that the provider sees; `headers` those
+        that came with it, by name in lower case: no answer is kept that repeats one of them.
         """
         call = self._call(request, controls)
         call.credential = credential
+        call.headers = headers or {}
         if patience_seconds != math.inf:
             call.until = time.monotonic() + patience_seconds
         if bypass:

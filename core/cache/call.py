@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -95,6 +96,9 @@ class Call:
     """The invalidation record that this request had made, since its namespace had none."""
     credential = b""
     """Whose key the provider sees, as a digest; empty for the configured one. Its errors are for nobody else."""
+    headers: Mapping[str, str] = {}
+    """The headers of the caller's own request, by name in lower case: what is kept must not repeat those of them that
+    are not in the key."""
     may_serve_stale = True
     """Cleared when the caller has seen a part of the answer: no other one may take its place then."""
 

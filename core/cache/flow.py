@@ -127,7 +127,8 @@ class RequestFlow:
         seen = self._seen(call, lookup)
         if lookup is None or seen.stamp is not None:
             return seen
-        return Miss(seen.reason, (yield from stamp_of(call, lookup)))
+        stamp = yield from stamp_of(call, lookup)
+        return Miss(call.unanswered if stamp is None else seen.reason, stamp)
 
     @staticmethod
     def _seen(call: Call, lookup: Lookup | None) -> Miss:

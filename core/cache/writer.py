@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -24,7 +25,7 @@ from ..models import (
 )
 from ..stores import MissReason, StoredAs, Write, codec
 from ..text import without_text
-from ..wire import can_be_streamed, repeats_caller, without_callers
+from ..wire import can_be_streamed, notes_of, repeats_caller, without_callers
 from .call import Call
 from .config import CacheConfig
 from .effects import Flow, Keep, Remember
@@ -38,6 +39,8 @@ OTHER_SCOPE = "other-scope"
 """Why a wording needs, or gets, no alias."""
 TOO_MANY_TAGS = "too-many-tags"
 """Why an answer is not kept in the place of another with tags of its own."""
+_OWN_IDS = {"chat": "chatcmpl", "embeddings": "embd"}
+"""What ids of answers begin with that mean nothing to the provider, by the family of the API."""
 MOVED_TRIES = 16
 """How often a store is tried again when invalidations come between: each of them is checked first."""
 
@@ -124,7 +127,14 @@ class Writer:
         )
         body = without_callers(completion.body, given)
         chunks = None if chunks is None else [without_callers(chunk, given) for chunk in chunks]
-        if any(repeats_caller(part, given) for part in (body, *(chunks or ()))):
+        notes = notes_of(given, call.headers)
+        kind = _OWN_IDS.get(call.request.endpoint)
+        if kind is not None and repeats_caller([{"id": body.get("id")}], notes):
+            # Some servers call an answer by its request's id.
+            own_id = {"id": f"{kind}-{uuid4().hex}"}
+            body = body | own_id
+            chunks = None if chunks is None else [chunk | own_id if "id" in chunk else chunk for chunk in chunks]
+        if repeats_caller((body, *(chunks or ())), notes):
             return policy.REPEATS_CALLER
         return CacheEntry(
             header=header,

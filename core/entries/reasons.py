@@ -105,6 +105,7 @@ _NOT_STORED = {
     "refused-floor": "It was begun before an invalidation that has been swept since.",
     "refused-incarnation": "The cache's record was lost while it was being generated.",
     "refused-no-record": "The cache's record was lost while it was being generated.",
+    "refused-bans-loading": "Invalidations came meanwhile, and were still being loaded.",
     "refused-moved": "Invalidations came too fast while it was being stored.",
     "provider-error": "It is an error of the provider.",
     "no-choices": "It holds no answer.",

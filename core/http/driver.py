@@ -128,7 +128,11 @@ def answer(
     """
     try:
         run = cache.run(
-            inbound.request, inbound.controls, patience_seconds=patience_seconds, credential=inbound.credential
+            inbound.request,
+            inbound.controls,
+            patience_seconds=patience_seconds,
+            credential=inbound.credential,
+            headers=inbound.headers,
         )
         step = settle(run)
     except Exception as error:
@@ -214,6 +218,7 @@ class AsyncAnswering:
             patience_seconds=patience_seconds,
             bypass=bypass,
             credential=inbound.credential,
+            headers=inbound.headers,
         )
 
     @property

@@ -30,11 +30,14 @@ from ..inbound import Inbound, repeats_names
 from ..models import ChatRequest, Completion
 from ..policy import UNCLEAR
 from ..wire import Event, EventReader, encode_event, without_usage
-from .collector import Collector, read_whole
+from .collector import Collector, Room, read_whole
 from .reply import Headers, Reply, as_bytes, bypass_status, cache_status, from_hit, miss_status, passed_on
 
 AT_ONCE_BYTES: Final = 10_000
 """A longer body is looked at on a thread."""
+FAILING_SECONDS: Final = 10
+_REFUSALS: Final = frozenset({400, 403, 404, 405, 406, 415, 422, 500, 501})
+"""Statuses by which a server may refuse a field that it does not know. Others are about the caller, or the moment."""
 
 _ERRORS: Final[dict[int, type[APIStatusError]]] = {
     400: BadRequestError,
@@ -58,10 +61,12 @@ def provider_error(status: int, headers: Headers, content: bytes) -> APIStatusEr
 
 class PlainStreams:
     """Which models of which servers are asked for a stream without `stream_options`: they refuse it, or tell the usage
-    unasked. What is known of one holds for an hour.
+    unasked. What is known of one holds for an hour. `room` is where their answers are collected.
     """
 
     def __init__(self) -> None:
+        self.room = Room()
+        self._failing: TTLCache[tuple[str, str], bool] = TTLCache(maxsize=1000, ttl=FAILING_SECONDS)
         # None: not known yet, the next stream is asked for without it and tells.
         self._are_plain: TTLCache[tuple[str, str], bool | None] = TTLCache(maxsize=1000, ttl=3600)
         self._lock = threading.Lock()
@@ -74,6 +79,16 @@ class PlainStreams:
     def __contains__(self, request: ChatRequest) -> bool:
         with self._lock:
             return self._are_plain.get(self._key(request), False) is not False
+
+    def add_failure(self, request: ChatRequest) -> None:
+        """Remembers for a moment that a model fails without it too."""
+        with self._lock:
+            self._failing[self._key(request)] = True
+
+    def fails(self, request: ChatRequest) -> bool:
+        """Whether a model fails however it is asked: one in trouble is not asked twice by each."""
+        with self._lock:
+            return self._key(request) in self._failing
 
     def note(self, request: ChatRequest, *, was_asked: bool, came_alone: bool) -> None:
         """Notes whether a whole stream had its usage in a chunk of its own, while no other chunk spoke of usage.
@@ -105,7 +120,7 @@ class Exchange:
         self._ended = False
         self._is_as_read: bool | None = None
         self._reader = EventReader()
-        self._stream = Collector(inbound)
+        self._stream = Collector(inbound, plain_streams.room, step.release)
         self._status = bypass_status(step.reason) if step.is_bypass else miss_status(step.reason)
         self._key = step.key
 
@@ -148,13 +163,17 @@ class Exchange:
     def sends_again(self, status: int) -> bool:
         """Whether the provider may have refused what the cache had added: the request is sent again as it came.
 
-        Servers say so in words of their own. What comes then is the answer, and tells whether that was the reason.
+        Servers say so in words and by a status of their own. What comes then is the answer, and tells whether that was
+        the reason.
         """
-        again = self._adds_usage and status in (400, 422)
+        request, streams = self._inbound.request, self._plain_streams
+        again = self._adds_usage and status in _REFUSALS and not (status >= 500 and streams.fails(request))
         if again:
             self._adds_usage, self._sent_again = False, True
         elif self._sent_again and status == 200:
-            self._plain_streams.add(self._inbound.request)
+            streams.add(request)
+        elif self._sent_again and status >= 500:
+            streams.add_failure(request)
         return again
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
@@ -202,6 +221,11 @@ class Exchange:
         return raw if self._adds_usage else b""
 
     @property
+    def is_clear(self) -> bool:
+        """Whether the stream may still be kept."""
+        return self._stream.is_clear
+
+    @property
     def is_decided(self) -> bool:
         """Whether it is known what becomes of the stream: `settle` is to be called before the caller sees more."""
         return not self._ended and self._stream.is_over
@@ -232,10 +256,7 @@ class Exchange:
     def _take(self, event: Event | None) -> None:
         if self._ended:
             return
-        was_clear = self._stream.is_clear
         self._stream.take(event, is_lost=self._reader.is_lost)
-        if was_clear and not self._stream.is_clear:
-            self._step.release()
 
     def _shown(self, raw: bytes, event: Event | None) -> bytes:
         if not self._adds_usage or not isinstance(event, dict) or "usage" not in event:
@@ -254,4 +275,6 @@ class Exchange:
         # The caller may go away on one thread while the answer is being stored on another.
         with self._end_lock:
             first, self._ended = not self._ended, True
+        if first:
+            self._stream.free()
         return first

@@ -37,8 +37,8 @@ from ..inbound import (
     Inbound,
     Target,
     controls_from_headers,
-    deleted_response,
     divided,
+    gone_response,
     is_below,
     is_deeper,
     is_small,
@@ -56,7 +56,7 @@ from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
 from .entrance import VIA_PREFIX, Entrance
 from .exchange import PlainStreams
 from .reply import CODINGS, Headers, Reply, as_bytes, bypass_status, error_reply, named_by, passed_on
-from .upstream import base_below, patience, timeout, trouble, upstream_client, upstream_url
+from .upstream import base_below, hold_back, patience, timeout, trouble, upstream_client, upstream_url
 
 logger = logging.getLogger("encore.gateway")
 
@@ -207,9 +207,8 @@ class Gateway:
             most_bytes=most_bytes,
             keyed=keyed,
         )
-        if is_deeper(DEEPEST, content, inbound.body if inbound is not None else None):
-            raise Refused(400, f"the JSON is nested deeper than {DEEPEST} levels", "invalid_request")
-        if inbound is None and not is_small(content, most_bytes, MOST_VALUES):
+        is_deep = inbound is not None and is_deeper(DEEPEST, content, inbound.body)
+        if is_deep or (inbound is None and not is_small(content, most_bytes, MOST_VALUES)):
             return unread(target, connection.headers, content)
         return inbound
 
@@ -295,14 +294,16 @@ class Gateway:
             )
 
         try:
-            return await self._upstream.send(request(), stream=True)
+            response = await self._upstream.send(request(), stream=True)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
             if is_new or not isinstance(content, bytes):
                 raise
             # The provider closed a connection that had been idle just as it was used again: it has seen no request.
-            return await self._upstream.send(request(), stream=True)
+            response = await self._upstream.send(request(), stream=True)
         finally:
             connection.end_of_body()
+        hold_back(response)
+        return response
 
     async def _pass_through(
         self, connection: Connection, content: bytes | AsyncIterator[bytes], caller: Caller
@@ -316,9 +317,9 @@ class Gateway:
             await connection.reply(_unreachable(error))
             return
         try:
-            deleted = deleted_response(connection.method, connection.path)
-            if deleted is not None and response.is_success and caller.namespace is not None:
-                await in_thread(partial(self._forget, deleted, caller, connection.headers))
+            gone = gone_response(connection.method, connection.path, response.status_code)
+            if gone is not None and caller.namespace is not None:
+                await in_thread(partial(self._forget, gone, caller, connection.headers))
             hops = named_by(response.headers.get("connection", ""))
             headers = [
                 (lower, value.decode("latin-1"))
@@ -338,7 +339,7 @@ class Gateway:
             await response.aclose()
 
     def _forget(self, response_id: str, caller: Caller, headers: Mapping[str, str]) -> None:
-        """Serves a response no more that the provider has deleted. The deletion does not fail for that."""
+        """Serves a response no more that the provider has no more. The request does not fail for that."""
         try:
             own = own_controls(controls_from_headers(headers), caller, longer_ttl=False)
             forget_response(self._cache, own.namespace or "", response_id)

@@ -17,6 +17,7 @@ from .reply import error_reply
 
 MOST_HEAD_BYTES: Final = 65_536
 MOST_HEADERS: Final = 200
+MUCH_UNREAD_BYTES: Final = 200_000
 # An upgrade that a client offers and does not need (h2c): the parser would take the body for another protocol.
 _OFFER: Final = re.compile(rb"(?<=\n)upgrade(?=:(?![ \t]*websocket))", re.IGNORECASE)
 
@@ -26,12 +27,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     `head_seconds` after its beginning, or after the first byte of a later request, a request line and its headers are
     there; for `linger_seconds` the rest of a body is received and dropped when its request has been answered already;
-    after `stall_seconds` in which a client has read nothing of what is waiting for it, nobody waits for it.
+    after `stall_seconds` in which a client has read nothing of what is waiting for it, nobody waits for it. No
+    more than `most_unread_bytes` wait for all clients together.
     """
 
     head_seconds = 20.0
     linger_seconds = 30.0
     stall_seconds = 300.0
+    most_unread_bytes = 256_000_000
 
     def __init__(self, *arguments: Any, most_connections: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -158,6 +161,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """The client reads more slowly than it is written to."""
         super().pause_writing()
         self._stalled = self.loop.call_later(self.stall_seconds, self.transport.abort)
+        if self.transport.get_write_buffer_size() > MUCH_UNREAD_BYTES:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Ends the connections whose clients have most left to read while that is too much in all."""
+        connections = cast("list[BoundedProtocol]", list(self.connections))
+        unread = {other.transport: other.transport.get_write_buffer_size() for other in connections}
+        total = sum(unread.values())
+        while total > self.most_unread_bytes:
+            largest = max(unread, key=unread.__getitem__)
+            total -= unread.pop(largest)
+            largest.abort()
 
     def resume_writing(self) -> None:
         """The client has read what was waiting for it."""

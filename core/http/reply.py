@@ -56,7 +56,7 @@ def cache_status(outcome: Outcome) -> str:
             return bypass_status(outcome.reason)
         case _:
             flags = ("; collapsed" if outcome.collapsed else "") + ("; stored" if outcome.stored else "")
-            return miss_status(outcome.reason) + flags
+            return miss_status(outcome.reason, outcome.not_stored) + flags
 
 
 def bypass_status(reason: str) -> str:
@@ -64,10 +64,11 @@ def bypass_status(reason: str) -> str:
     return f"{CACHE_NAME}; fwd=bypass; detail={reason}"
 
 
-def miss_status(reason: str) -> str:
-    """The `Cache-Status` member of a miss, in the terms of RFC 9211."""
+def miss_status(reason: str, not_stored: str = "") -> str:
+    """The `Cache-Status` member of a miss, in the terms of RFC 9211. `not_stored` says why its answer is not kept."""
     forwarded = {"expired": "stale", "no-cache": "request", "max-age": "request"}.get(reason, "uri-miss")
-    detail = f"; detail={reason}" if reason in _NOT_ASKED else ""
+    told = next((why for why in (reason, not_stored) if why in _NOT_ASKED), "")
+    detail = f"; detail={told}" if told else ""
     return f"{CACHE_NAME}; fwd={forwarded}{detail}"
 
 

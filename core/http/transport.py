@@ -20,7 +20,15 @@ from ..cache import LLMCache
 from ..concurrency import in_thread
 from ..entries import forget_response
 from ..errors import CacheError, InvalidInput
-from ..inbound import AT_ONCE_BYTES, OWN_HEADERS, Inbound, controls_from_headers, deleted_response, read, target_of
+from ..inbound import (
+    AT_ONCE_BYTES,
+    OWN_HEADERS,
+    Inbound,
+    controls_from_headers,
+    gone_response,
+    read,
+    target_of,
+)
 from ..providers import http_library
 from .driver import AsyncAnswering, AsyncPieces, Pieces, answer
 from .exchange import PlainStreams
@@ -78,7 +86,7 @@ class AsyncCachingTransport(httpx2.AsyncBaseTransport):
         """One HTTP request, awaited. Raises what the provider's transport raises, unchanged."""
         if target_of(request.method, request.url.path) is None:
             response = await self._upstream.handle_async_request(request)
-            if deleted_response(request.method, request.url.path) is not None:
+            if gone_response(request.method, request.url.path, response.status_code) is not None:
                 await in_thread(partial(_forget, self._cache, request, response))
             return response
         content = await request.aread()
@@ -153,13 +161,13 @@ def _inbound(request: httpx2.Request, content: bytes, most_bytes: int) -> Inboun
 
 
 def _forget(cache: LLMCache, request: httpx2.Request, response: httpx2.Response) -> None:
-    """Serves a response no more that the provider has deleted. The deletion does not fail for that."""
-    deleted = deleted_response(request.method, request.url.path)
-    if deleted is None or not response.is_success:
+    """Serves a response no more that the provider has no more. The request does not fail for that."""
+    gone = gone_response(request.method, request.url.path, response.status_code)
+    if gone is None:
         return
     try:
         controls = controls_from_headers(dict(request.headers))
-        forget_response(cache, controls.namespace or cache.config.namespace, deleted)
+        forget_response(cache, controls.namespace or cache.config.namespace, gone)
     except CacheError as error:
         logger.warning("the answer of a deleted response may be served until it expires: %s", error)
 

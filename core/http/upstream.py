@@ -21,6 +21,8 @@ from .reply import CODINGS, EVENT_STREAM, Reply, as_bytes, error_reply, of_the_a
 
 MOST_CONNECTIONS: Final = 1000
 LONGEST_SECONDS: Final = 86_400
+AHEAD_BYTES: Final = 131_072
+"""So much of what is passed on may be on its way here before it is read."""
 
 
 def upstream_client(settings: Settings, provider: Provider) -> httpx2.AsyncClient:
@@ -58,6 +60,19 @@ def patience(headers: Mapping[str, str], longest: float | None) -> float:
     else:
         seconds = PATIENCE_SECONDS
     return min(seconds, longest or LONGEST_SECONDS)
+
+
+def hold_back(response: httpx2.Response) -> None:
+    """Has the system take in little of a body before it is read: what is passed on is as slow as its client reads.
+
+    The event loop reads all that is there at once, megabytes of it, though nobody may want it for long. An answer in
+    one piece is wanted as soon as it comes.
+    """
+    if not response.headers.get("content-type", "").startswith("application/json"):
+        stream = response.extensions.get("network_stream")
+        connection = stream.get_extra_info("socket") if stream is not None else None
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, AHEAD_BYTES)
 
 
 def trouble(error: BaseException) -> str:

@@ -11,9 +11,9 @@ from .reading import (
     Inbound,
     Target,
     decode_json,
-    deleted_response,
     deployment_of,
     encode_json,
+    gone_response,
     is_below,
     is_deeper,
     is_small,
@@ -25,6 +25,6 @@ from .reading import (
 
 __all__ = [
     "AT_ONCE_BYTES", "DEEPEST", "MOST_VALUES", "OWN_HEADERS", "TOO_LARGE", "Inbound", "Target", "controls_from_headers",
-    "controls_from_object", "decode_json", "deleted_response", "deployment_of", "divided", "encode_json", "is_below",
+    "controls_from_object", "decode_json", "deployment_of", "divided", "encode_json", "gone_response", "is_below",
     "is_deeper", "is_small", "read", "repeats_names", "target_of", "unread", "without_longer_ttl",
 ]  # fmt: skip

@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from ..models import LONGEST_USER, ChatRequest, Controls
 from ..policy import user_of
+from ..wire import finite
 from .controls import BODY_FIELD, controls_from_headers, controls_from_object
 from .headers import keyed_of
 
@@ -28,7 +29,7 @@ MOST_VALUES: Final = 100_000
 TOO_LARGE: Final = "too-large"
 """Why a request that is not read bypasses the cache."""
 DEEPEST: Final = 100
-"""JSON nested deeper is refused."""
+"""JSON nested deeper goes past the cache."""
 
 _CREDENTIALS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
 _ENDPOINTS: Final = {"/chat/completions": "chat", "/responses": "responses", "/embeddings": "embeddings"}
@@ -72,7 +73,7 @@ _USER_HEADERS: Final = (
     "x-username",
     "x-litellm-customer-id",
 )
-_RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})", re.ASCII)
+_RESPONSE: Final = re.compile(r"/responses/([\w-]{1,200})/*\Z", re.ASCII)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -103,17 +104,23 @@ def is_below(base_url: str) -> bool:
     return not base_url or _DEPLOYMENT.fullmatch(base_url) is not None
 
 
-def deleted_response(method: str, address: str) -> str | None:
-    """The id of the response that a request has the provider delete. `address` is the URL without its query."""
-    found = _RESPONSE.search(address) if method == "DELETE" else None
-    return found[1] if found is not None and found.end() == len(address) else None
+def gone_response(method: str, address: str, status: int) -> str | None:
+    """The id of the response that the provider has no more, by the status of its answer to a request: it has deleted
+    it, or knows of none. `address` is the URL without its query.
+    """
+    is_gone = status in (404, 410) or (method == "DELETE" and 200 <= status < 300)
+    if not is_gone or method not in ("DELETE", "GET"):
+        return None
+    found = _RESPONSE.search(unquote(address))
+    return found[1] if found is not None else None
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A request for an answer: what it asks of the provider and of the cache, and its bytes as they arrived.
 
     `body` is the JSON object without the controls, which the bytes may hold too. `credential` is a digest of the keys
-    that came with it: an error may be about them. What was too large to be read can only bypass.
+    that came with it: an error may be about them. `headers` are all that came, by name in lower case. What was too
+    large to be read can only bypass.
     """
 
     request: ChatRequest
@@ -122,6 +129,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
     says_controls: bool
     credential: bytes = b""
+    headers: Mapping[str, str] = {}
     is_read: bool = True
 
     @property
@@ -171,8 +179,8 @@ def read(
         return None
     says_controls = BODY_FIELD in body
     controls = controls_from_headers(headers)
-    if says_controls:
-        controls = controls_from_object(body.pop(BODY_FIELD), controls)
+    if says_controls and (given := body.pop(BODY_FIELD)) is not None:
+        controls = controls_from_object(given, controls)
     asked = body
     if "model" not in body and (deployment := deployment_of(target.base_url)) is not None:
         asked = {**body, "model": deployment}
@@ -194,6 +202,7 @@ def read(
         content=content,
         says_controls=says_controls,
         credential=_credential(headers),
+        headers=headers,
     )
 
 
@@ -266,7 +275,7 @@ def decode_json(content: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         try:
             # Half a surrogate pair, escaped: not text, but JSON.
-            body = json.loads(content, parse_constant=_refuse_constant)
+            body = json.loads(content, parse_constant=finite, parse_float=finite)
         except (ValueError, RecursionError):
             return None
     except RecursionError:
@@ -302,10 +311,6 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
         return _encode(body)
     except UnicodeEncodeError:
         return json.dumps(body, separators=(",", ":")).encode()
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 _decode = msgspec.json.Decoder().decode

@@ -138,7 +138,7 @@ class History:
         of_people = of_people.cut(limit - len(of_machines.found))
         found = [known for part in (of_people, of_machines) for _, known in part.found]
         is_all = of_people.end == of_machines.end == _END
-        if is_all and cursor is None and not machines:
+        if is_all and cursor is None and machines is None:
             found += self._not_audited({known.id for known in found}, namespace, where)
         found.sort(key=lambda known: known.applied_at, reverse=True)
         return HistoryPage(items=found[:limit], next=None if is_all else f"{of_people.end}/{of_machines.end}")

@@ -198,10 +198,7 @@ class Sweep:
         if not tags:
             return True
         batches = self._store.remove_tags(slot, record.incarnation, tags, batch=self._batch)
-        if not self._remove(batches, progress):
-            return False
-        self._store.prune_index(slot)  # what it has deleted is listed by models still
-        return True
+        return self._remove(batches, progress)
 
     def _at(self, slot: Slot, digests: Sequence[bytes]) -> Iterator[list[Row]]:
         for start in range(0, len(digests), self._batch):

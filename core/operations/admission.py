@@ -52,6 +52,9 @@ STREAMS_AT_A_TIME: Final = 4
 _IMPORT: Final = PATH + IMPORT
 _STREAMS: Final = (_IMPORT, PATH + EXPORT)
 
+_EVERY_ANSWER: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Answers hold prompts: no proxy keeps them, and no page takes them for a script."""
+
 
 class Left(Exception):
     """The client closed the connection before its request was whole."""
@@ -80,6 +83,8 @@ class Operations:
         async def sending(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_EVERY_ANSWER]}
             await send(message)
 
         try:
@@ -87,13 +92,13 @@ class Operations:
         except Left:
             pass
         except Refused as refused:
-            await _reply(refused, send)
+            await _reply(refused, sending)
         except AccessDenied as denied:
-            await _reply(refused_by(denied), send)
+            await _reply(refused_by(denied), sending)
         except Exception as error:  # noqa: BLE001 (what is unforeseen must not show in the log what it was about)
             logger.error("a request failed: %s", without_text(error))  # noqa: TRY400
             if not started:
-                await _reply(Refused(FAILED, "something unforeseen happened"), send)
+                await _reply(Refused(FAILED, "something unforeseen happened"), sending)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)

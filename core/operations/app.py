@@ -18,7 +18,7 @@ from ..bootstrap import Services
 from ..doctor import Checkup
 from ..errors import CacheError
 from ..text import printable
-from . import bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
+from . import audit, bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
 from .idempotency import Kept
 from .parts import CHECKUP, KEPT, SERVICES
 from .problems import (
@@ -45,7 +45,7 @@ DESCRIPTION: Final = (
 )
 ROUTERS: Final = tuple(
     subject.router
-    for subject in (invalidations, transfer, entries, explain, figures, requests, health, bypass, schedules)
+    for subject in (invalidations, transfer, entries, explain, figures, requests, health, bypass, schedules, audit)
 )
 """The routes by subject. One more subject is one more module and one more name here."""
 

@@ -23,7 +23,11 @@ router: Final = APIRouter(tags=["requests"])
 
 Endpoint = Literal["chat", "responses", "embeddings"]
 
-_BODY: Final[dict[str, Any]] = {
+AskedOf = Annotated[
+    Literal["chat", "responses", "embeddings"],
+    Query(description="Which endpoint of the provider the request would be sent to."),
+]
+REQUEST_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "The request as the provider's API takes it.",
@@ -90,12 +94,12 @@ class ExplainedOut(BaseModel):
     parts: list[PartOut] = Field([], description="What is in the scope, part by part.")
 
 
-@router.post("/explain", response_model=ExplainedOut, openapi_extra=_BODY)
+@router.post("/explain", response_model=ExplainedOut, openapi_extra=REQUEST_BODY)
 async def explain(
     request: Request,
     by: By,
     parts: Parts,
-    endpoint: Annotated[Endpoint, Query(description="Which endpoint of the provider it would be sent to.")] = "chat",
+    endpoint: AskedOf = "chat",
 ) -> dict[str, Any]:
     """Would a request be a hit, and why not? Send it as to the gateway, body and headers, with this address instead.
 
@@ -107,11 +111,8 @@ async def explain(
 
 
 def _explained(request: Request, content: bytes, endpoint: Endpoint, by: Operator, parts: Services) -> dict[str, Any]:
-    inbound = _inbound(request, content, endpoint, parts)
-    controls = inbound.controls
-    if not parts.settings.gateway_longer_ttl:
-        controls = without_longer_ttl(controls)
-    controls = msgspec.structs.replace(controls, namespace=by.namespace(controls.namespace))
+    inbound = inbound_of(request, content, endpoint, parts)
+    controls = msgspec.structs.replace(inbound.controls, namespace=by.namespace(inbound.controls.namespace))
     is_small_enough = is_small(content, parts.settings.max_request_bytes, MOST_VALUES)
     expected = expect(
         parts.cache,
@@ -126,8 +127,8 @@ def _explained(request: Request, content: bytes, endpoint: Endpoint, by: Operato
     return expected.to_dict() | {"parts": found}
 
 
-def _inbound(request: Request, content: bytes, endpoint: Endpoint, parts: Services) -> Inbound:
-    """The request as the gateway reads it. The key that opens this API is no part of it."""
+def inbound_of(request: Request, content: bytes, endpoint: Endpoint, parts: Services) -> Inbound:
+    """The request as the gateway reads it. The key that opens this API is no part of it. Raises InvalidInput."""
     headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
     inbound = read(
         Target(endpoint, parts.provider.base_url),
@@ -139,4 +140,6 @@ def _inbound(request: Request, content: bytes, endpoint: Endpoint, parts: Servic
     )
     if inbound is None:
         raise InvalidInput("body", f"is no request of the endpoint {endpoint} that the cache reads: it would bypass")
-    return inbound
+    if parts.settings.gateway_longer_ttl:
+        return inbound
+    return msgspec.structs.replace(inbound, controls=without_longer_ttl(inbound.controls))

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..bans import MOST_TAGS, Selection
 from ..errors import InvalidationNotFound
 from ..invalidation import (
+    ActivePage,
+    HistoryPage,
     Invalidation,
     InvalidationFilter,
     InvalidationState,
@@ -276,18 +278,23 @@ def invalidations(
 ) -> dict[str, Any]:
     """List invalidations, newest first: those in force and those of the past.
 
-    A page that is looked for may be short, or empty, though there are more: `next` says so.
+    Of `active` ones alone, where there are more than a page of them, those come first whose time to undo ends first. A
+    page that is looked for may be short, or empty, though there are more: `next` says so.
     """
     if namespace is not None:
         by.namespace(namespace)
     wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
-    page = parts.invalidation.past(
-        limit,
-        cursor=position_of(cursor, str),
-        namespace=namespace,
-        machines=None if whose is None else whose == "programs",
-        where=lambda one: by.may_enter(one.namespace) and wanted.matches(one),
-    )
+
+    def is_wanted(one: Invalidation) -> bool:
+        return by.may_enter(one.namespace) and wanted.matches(one)
+
+    position, invalidation = position_of(cursor, str), parts.invalidation
+    page: ActivePage | HistoryPage
+    if active and whose is None:
+        page = invalidation.active_page(limit, cursor=position, namespace=namespace, where=is_wanted)
+    else:
+        machines = None if whose is None else whose == "programs"
+        page = invalidation.past(limit, cursor=position, namespace=namespace, machines=machines, where=is_wanted)
     following = cursor_of(page.next) if page.next is not None else None
     return {"items": list(map(plain_invalidation, page.items)), "next": following}
 

@@ -70,7 +70,7 @@ class CacheSettings(BaseModel):
     )
     l1_megabytes: int = Field(64, ge=1, le=1_000_000, description="Memory of these copies in a process.")
     strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")
-    plain_prompts: tuple[str, ...] = Field(
+    plain_prompts: Annotated[tuple[str, ...], NoDecode, FROM_JSON] = Field(
         (),
         description="Your own system prompts, whole, that only say who answers, and how: a JSON list. Under them "
         "normalized lookup folds plain questions, as without a system prompt. Not for prompts that say what to do with "

@@ -1,4 +1,6 @@
-"""Variables that libraries read by themselves: proxies, and the SDK's own. Checked at the start, where it can be said.
+"""Variables that libraries read by themselves: proxies, certificates, and the SDK's own.
+
+Checked at the start, where it can be said.
 
 Left to the libraries, a proxy that cannot be used is a traceback at the first client, and a name that no header can
 carry fails every call.
@@ -6,9 +8,12 @@ carry fails every call.
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from .mending import mended
@@ -16,11 +21,13 @@ from .mending import mended
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 IN_HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 SOCKS = ("socks5", "socks5h")
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def environment_problems(environment: Mapping[str, str]) -> list[str]:
     """What is wrong with the variables by which a provider is reached, one line each. Values are not shown."""
     problems = [f"{name}: {problem}" for name, value in _proxies(environment) if (problem := _proxy_problem(value))]
+    problems += [f"{name}: {problem}" for name in CERTIFICATES if (problem := _certificates_problem(name, environment))]
     return problems + [
         f"{name}: has a blank or a character that no header can carry: write it without"
         for name in IN_HEADERS
@@ -36,6 +43,19 @@ def _proxies(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         for variable in (name, name.lower()):
             if value := environment.get(variable):
                 yield variable, value
+
+
+def _certificates_problem(name: str, environment: Mapping[str, str]) -> str:
+    if not (value := environment.get(name)):
+        return ""
+    if name == "SSL_CERT_DIR":
+        are_there = any(Path(folder).is_dir() for folder in value.split(os.pathsep))
+        return "" if are_there else "is no folder: give that of your certificates, or unset it"
+    try:
+        ssl.create_default_context(cafile=value)
+    except (OSError, ValueError):  # and ssl.SSLError, which is an OSError
+        return "is no file of certificates (PEM) that can be read: give yours, or unset it"
+    return ""
 
 
 def _proxy_problem(value: str) -> str:

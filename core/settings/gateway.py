@@ -57,6 +57,9 @@ def _read_operation_keys(lines: tuple[str, ...]) -> tuple[str, ...]:
     return lines
 
 
+_OWN_PATHS = ("/openai", "/encore", "/metrics", "/healthz", "/readyz")
+
+
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 OperationKeyLines = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_read_operation_keys)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_read_host)], ...], NoDecode, BeforeValidator(_split)]
@@ -122,4 +125,7 @@ class GatewaySettings(BaseModel):
     def _check_root_path(cls, value: str) -> str:
         if value and not re.fullmatch(r"(?:/[\w.~-]+)+/?", value):
             raise ValueError("give a path that begins with a slash, e.g. /llm")
-        return value.rstrip("/")
+        value = value.rstrip("/")
+        if value.endswith("/v1") or value in _OWN_PATHS:
+            raise ValueError("give only what a proxy has before /v1, e.g. /llm; unset where it has nothing there")
+        return value

@@ -98,12 +98,15 @@ def redis_url(text: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """A base URL, without the endpoint that examples have behind it; with a user, for a server that wants one.
-
-    Raises ValueError.
-    """
+    """A base URL, without the endpoint that examples have behind it. Raises ValueError."""
     text = web_address(text)
+    if text.count("://") > 1:
+        raise ValueError("has more than one address in it: give one, e.g. https://llm.example.org/v1")
     parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise ValueError(
+            "must not have a user or a password (…@): they would be sent instead of the key, which is OPENAI_API_KEY"
+        )
     if "?" in text or "#" in text:
         raise ValueError("must not have a query (?…) or a fragment (#…): give the address alone")
     text = _ENDPOINT.sub("", text)

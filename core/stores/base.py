@@ -372,7 +372,7 @@ class EntryIndex(Reader, Protocol):
         """Deletes entries and aliases that the indexes of tags list, in batches.
 
         Only those that have the tag, and were stored under this incarnation before the sequence given with the tag.
-        Some may be left, and rows of what is gone in the indexes of models: indexes are hints.
+        Some may be left: indexes are hints.
         """
         ...
 

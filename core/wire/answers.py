@@ -46,7 +46,12 @@ def sdk_type(body: Mapping[str, Any]) -> Any:
 # Errors and what else an answer reports of itself
 
 _ERRORS: Final = frozenset(
-    {"error", "errors", "exception", "error_code", "errcode", "error_msg", "errmsg", "error_message", "base_resp"}
+    {
+        *("error", "errors", "exception", "error_code", "errcode", "error_msg", "errmsg", "error_message", "base_resp"),
+        *("error_type", "error_description", "err", "fault", "faults", "faultcode", "faultstring", "failure"),
+        # What was blocked says why; a gateway's guard says what it did.
+        *("block_reason", "blocked_reason", "amazon-bedrock-guardrailAction"),
+    }
 )
 _FINE: Final = frozenset({"", "0", "ok", "success", "succeeded", "none", "null"})
 """What servers say, in lower case, where others name an error."""
@@ -101,7 +106,7 @@ def _spelled(names: Iterable[str]) -> dict[str, str]:
 
 
 _SUCCESSES: Final = frozenset({"success", "ok"})
-_TROUBLES: Final = frozenset({"is_error", "has_error", "failed"})
+_TROUBLES: Final = frozenset({"is_error", "has_error", "failed", "blocked", "is_blocked", "guardrail_blocked"})
 _STATES: Final = frozenset({"status", "status_code"})
 _REPORTS: Final = _spelled(_ERRORS | _SUCCESSES | _TROUBLES | _STATES)
 

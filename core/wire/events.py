@@ -181,7 +181,7 @@ def _is_done(data: bytes) -> bool:
     return len(data) < LONGEST_DONE and data.strip() == b"[DONE]"
 
 
-def _finite(number: str) -> float:
+def finite(number: str) -> float:
     """A number, and no NaN or Infinity, which Python reads and nobody could write again as JSON."""
     if not math.isfinite(value := float(number)):
         raise ValueError(number)
@@ -195,7 +195,7 @@ def _decode(data: bytes) -> Any:
     except (msgspec.DecodeError, ValueError):
         # Stricter than what servers send: half a surrogate pair, escaped, is one. What is no UTF-8 is no DecodeError.
         try:
-            return json.loads(data.decode(), parse_constant=_finite, parse_float=_finite)
+            return json.loads(data.decode(), parse_constant=finite, parse_float=finite)
         except (ValueError, RecursionError):
             return None
     except RecursionError:

@@ -160,31 +160,6 @@ def divided_fields(fields: Mapping[str, Any], unkeyed: frozenset[str]) -> tuple[
 _MADE_OF_EVENTS: Final = "response"
 _ANSWERED: Final = frozenset({"service_tier"})
 """What providers say of themselves too: it repeats the caller only where the caller gave it."""
-_NOTES: Final = frozenset({"user", "safety_identifier", "metadata", "prompt_cache_key"})
-"""What a caller's own words stand in: they are nobody else's business, wherever they are repeated."""
-_SHORTEST_NOTE: Final = 6
-_MOST_NOTES: Final = 50
-_WORDS: Final = frozenset(
-    {
-        # What the model wrote,
-        *("content", "text", "arguments", "input", "refusal", "reasoning", "reasoning_content", "reasoning_text"),
-        *("thinking", "summary", "delta", "transcript", "parsed", "embedding", "logprobs"),
-        # and words of the API, which a caller's notes may have too.
-        *(
-            "object",
-            "type",
-            "role",
-            "model",
-            "status",
-            "finish_reason",
-            "native_finish_reason",
-            "service_tier",
-            "effort",
-        ),
-        *("verbosity", "truncation", "tool_choice", "tools", "instructions", "prompt_cache_retention", "provider"),
-    }
-)
-"""Names under which a word may stand that a caller has used too."""
 
 
 def without_callers(answer: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +174,7 @@ def without_callers(answer: dict[str, Any], given: Mapping[str, Any]) -> dict[st
     if bare is not inner:
         repeated[_MADE_OF_EVENTS] = bare
     answer = {**answer, **repeated} if repeated else answer
-    own = {name: {*_leaves(given[name])} for name in CALLERS_FIELDS & given.keys()}
+    own = {name: {*leaves(given[name])} for name in CALLERS_FIELDS & given.keys()}
     return _without_own(answer, own) if own else answer
 
 
@@ -212,50 +187,20 @@ def _without_own(value: Any, own: Mapping[str, set[Any]], depth: int = 0) -> Any
         return value if all(map(is_, bare, value)) else bare
     changed = {}
     for name, inner in value.items():
-        if name in own and not own[name].isdisjoint(_leaves(inner)):
+        if name in own and not own[name].isdisjoint(leaves(inner)):
             changed[name] = _emptied(inner)
-        elif isinstance(inner, dict | list) and name not in _MODELS_OWN:
+        elif isinstance(inner, dict | list) and name not in MODELS_OWN:
             bare = _without_own(inner, own, depth + 1)
             if bare is not inner:
                 changed[name] = bare
     return {**value, **changed} if changed else value
 
 
-_MODELS_OWN: Final = frozenset({"arguments", "parsed", "embedding", "logprobs"})
+MODELS_OWN: Final = frozenset({"arguments", "parsed", "embedding", "logprobs"})
 """Names under which objects are the answer itself."""
 
 
-def repeats_caller(answer: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether an answer, a chunk or an event repeats a caller's notes outside its words, though under another name.
-
-    `given` are the fields that the caller gave. Words of fewer than six letters stand anywhere.
-    """
-    notes = {
-        note
-        for name in _NOTES & given.keys()
-        for note in _leaves(given[name])
-        if isinstance(note, str) and len(note) >= _SHORTEST_NOTE
-    }
-    if not notes:
-        return False
-    said = "\n".join(_said(answer))
-    return len(notes) > _MOST_NOTES or any(note in said for note in notes)
-
-
-def _said(answer: Mapping[str, Any]) -> Iterator[str]:
-    """The texts in an answer that are neither the model's nor words of the API."""
-    waiting: list[tuple[str, Any]] = [("", answer)]
-    while waiting:
-        name, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [item for item in value.items() if item[0] not in _MODELS_OWN]
-        elif isinstance(value, list):
-            waiting += [(name, inner) for inner in value]
-        elif isinstance(value, str) and name not in _WORDS:
-            yield value
-
-
-def _leaves(value: Any) -> Iterator[Any]:
+def leaves(value: Any) -> Iterator[Any]:
     """What stands in a JSON value, without its names; neither null nor a truth value."""
     waiting = [value]
     while waiting:

@@ -52,7 +52,17 @@ from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
 from core.settings import Settings
 from core.text import fold, is_stream_safe, looks_secret, masked, nfc, nfkc, printable, redacted, to_csv, to_json_lines
-from core.wire import EventReader, answer_text, assemble, assemble_response, readable, split, split_response
+from core.wire import (
+    EventReader,
+    answer_text,
+    assemble,
+    assemble_response,
+    notes_of,
+    readable,
+    repeats_caller,
+    split,
+    split_response,
+)
 from pages.components.display.answers import pieces
 from pages.components.display.text import literal, one_line, plain, visible
 from pages.components.playground.comparison import compare
@@ -236,6 +246,10 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         fed,
         partial(fed, size=1_000_000),
         lambda text: fed("data: " + text.replace("a", "\ndata:")),
+    ),
+    "core/wire/repeats.py": (
+        lambda text: notes_of({"metadata": {text: [text]}}, {"x-title": text, "authorization": text}),
+        lambda text: repeats_caller([{"x": text, text: 1}], notes_of({"user": text[1:] + "b"}, {"baggage": text})),
     ),
     "pages/components/display/answers.py": (pieces,),
     "pages/components/display/text.py": (visible, one_line, literal, plain),

@@ -6,6 +6,8 @@ The first of them calls the library, the others the operations API.
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import logging
 import random
 import time
@@ -45,6 +47,41 @@ Invalidate = Callable[[Criteria, float, str], object]
 """Invalidates criteria with a hold in seconds and a request id. Raises CacheError."""
 
 
+class Answered(Exception):
+    """The API's refusal, by the name of the error in core: any other leaves open whether it was done."""
+
+
+FAILURES = {
+    "store-unavailable": "StoreUnavailable",
+    "write-refused": "WriteRefused",
+    "refused": "InvalidationRefused",
+}
+
+
+@contextlib.contextmanager
+def by_api(port: int) -> Iterator[Invalidate]:
+    """Through the operations API of a gateway, as a program in any language does it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS * 5)
+
+    def invalidate(criteria: Criteria, hold: float, request_id: str) -> None:
+        body = json.dumps({"criteria": criteria.to_dict(), "hold_seconds": hold})
+        headers = {"Content-Type": "application/json", "Idempotency-Key": request_id}
+        try:
+            connection.request("POST", "/encore/v1/invalidations", body, headers)
+            answer = connection.getresponse()
+            told = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            connection.close()
+            raise Answered("OutcomeUnknown") from error
+        if answer.status != 200:
+            raise Answered(FAILURES.get(told["type"].rpartition("/")[2], "OutcomeUnknown"))
+
+    try:
+        yield invalidate
+    finally:
+        connection.close()
+
+
 @contextlib.contextmanager
 def by_library(plan: Plan, url: str) -> Iterator[Invalidate]:
     """Through the library."""
@@ -82,8 +119,11 @@ def by_http(plan: Plan, url: str) -> Iterator[Invalidate]:
         yield invalidate
 
 
-def burst(plan: Plan, url: str, path: Path, number: int, signals: Signals) -> None:
-    """One process of those that share the rate. Writes what it did to the path."""
+def burst(plan: Plan, url: str, port: int, path: Path, number: int, signals: Signals) -> None:
+    """One process of those that share the rate, through the API of the gateway at a port, or the library without one.
+
+    Writes what it did to the path.
+    """
     logging.disable()
     told = Told(invalidated=[], recorded=set())
     chance = random.Random(f"burst-{plan.seed}-{number}")
@@ -114,6 +154,7 @@ def _invalidate(invalidate: Invalidate, chance: random.Random) -> Invalidated:
     )
     try:
         invalidate(Criteria(namespace=NAMESPACES[namespace], tags=(tag,)), hold, event.id)
-    except CacheError as error:
-        return msgspec.structs.replace(event, failure=type(error).__name__, failed_at=time.monotonic())
+    except (CacheError, Answered) as error:
+        failure = str(error) if isinstance(error, Answered) else type(error).__name__
+        return msgspec.structs.replace(event, failure=failure, failed_at=time.monotonic())
     return msgspec.structs.replace(event, acknowledged=time.monotonic())

@@ -214,6 +214,41 @@ def test_nobody_sees_what_a_provider_repeats_of_another_caller(ask, openai_serve
     assert not [answer.text for answer in shown if SECRET in answer.text]
 
 
+ECHOES = {
+    "x-title": "secret-app-of-ann",
+    "user-agent": "ann-secret-7/1",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "x-portkey-metadata": '{"_user":"ann-secret-7"}',
+}
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ECHOES)
+def test_nobody_sees_what_a_provider_repeats_of_anothers_headers(ask, openai_server, endpoint, streamed, name):
+    value = ECHOES[name]
+    repeating = Behaviour(extra={"x_request": {"as_it_came": value}})
+    openai_server.always(repeating, when=lambda request: request.headers.get(name) == value)
+    more = {"stream": True} if streamed else {}
+    assert json.dumps(value) in ask(endpoint, {name: value}, **more).text
+    second = ask(endpoint, {name: "of-bob"})
+    assert not is_hit(second)
+    assert value not in second.text
+    assert is_hit(ask(endpoint, {name: value}, **more)), "what repeats nobody is kept"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_called_by_its_requests_id_is_kept_under_another(ask, openai_server, streamed):
+    openai_server.always(Behaviour(extra={"id": "chatcmpl-0af7-of-ann"}))
+    headers = {"X-Request-Id": "0af7-of-ann"}
+    assert "chatcmpl-0af7-of-ann" in ask(headers=headers, stream=streamed).text
+    for stream in (False, True):
+        again = ask(headers={"X-Request-Id": "1bf8-of-bob"}, stream=stream)
+        assert is_hit(again)
+        assert "of-ann" not in again.text
+        assert '"id":"chatcmpl-' in again.text.replace(" ", "")
+
+
 @pytest.mark.parametrize("endpoint", sorted(PATHS))
 @pytest.mark.parametrize("stream", [False, True])
 def test_requests_that_differ_in_what_changes_no_answer_share_it_and_see_nothing_of_each_other(
@@ -398,12 +433,19 @@ def test_a_response_that_was_deleted_is_served_no_more(ask, openai_server, strea
     assert not is_hit(ask("responses", stream=stream))
 
 
-def test_a_deletion_that_the_provider_refuses_hides_nothing(ask, openai_server):
-    from tests.openai_server import Behaviour
-
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_response_that_the_provider_does_not_know_any_more_is_served_no_more(ask, openai_server, end):
     answer = ask("responses")
     openai_server.next(Behaviour(status=404))
-    assert ask.http.delete(f"{ask.gateway.url}/responses/{answer.json()['id']}", headers=KEY).status_code == 404
+    address = f"{ask.gateway.url}/responses/{answer.json()['id']}{end}"
+    assert ask.http.delete(address, headers=KEY).status_code == 404
+    assert not is_hit(ask("responses"))
+
+
+def test_a_deletion_that_the_provider_refuses_hides_nothing(ask, openai_server):
+    answer = ask("responses")
+    openai_server.next(Behaviour(status=403))
+    assert ask.http.delete(f"{ask.gateway.url}/responses/{answer.json()['id']}", headers=KEY).status_code == 403
     assert is_hit(ask("responses"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.http.collector import MOST_CONTAINERS, MOST_WHOLE_BYTES, read_whole
+from core.http.collector import MOST_CONTAINERS, MOST_WHOLE_BYTES, Room, read_whole
 from core.http.exchange import PlainStreams
 from core.models import OutcomeKind
 from core.wire.assembly import assemble
@@ -97,6 +97,12 @@ ENDINGS = {
     ),
     "an event that is no UTF-8": ([*WORDS, STOP], b'data: {"caf\xe9":1}\n\ndata: [DONE]\n\n', {}, False),
     "an event with NaN": ([*WORDS, STOP], b'data: {"id":"c","x":NaN}\n\ndata: [DONE]\n\n', {}, False),
+    "an event with a number that is none": (
+        [*WORDS, STOP],
+        b'data: {"id":"c","x":1e999}\n\ndata: [DONE]\n\n',
+        {},
+        False,
+    ),
     "no events": ([], b"It rains.\n", {}, False),
     "nothing": ([], b"", {}, False),
 }
@@ -111,6 +117,41 @@ def test_a_stream_is_kept_when_all_of_it_came_and_it_ended_cleanly(name):
     assert shown == (raw if fields else raw.replace(sent(USED), b""))
     assert (fed.asked() is not None) == is_kept
     assert fed.outcomes.all[0].stored == is_kept
+
+
+def test_the_largest_stream_makes_room_for_the_others():
+    plain_streams = PlainStreams()
+    plain_streams.room = Room(most_bytes=20_000)
+    long, short, last = (Fed(CHAT, plain_streams=plain_streams, user=str(number)) for number in range(3))
+    long.exchange.feed(sent(*WORDS * 30))
+    short.exchange.feed(sent(*WORDS))
+    assert long.exchange.is_clear
+    last.exchange.feed(sent(*WORDS * 15))
+    assert [fed.exchange.is_clear for fed in (long, short, last)] == [False, True, True]
+    for fed in (long, short, last):
+        assert fed.feed(sent(STOP, b"[DONE]"), []) == sent(STOP, b"[DONE]"), "the caller gets all of it"
+    assert [fed.outcomes.all[0].stored for fed in (long, short, last)] == [False, True, True]
+    assert plain_streams.room.is_empty
+
+
+@pytest.mark.parametrize("end", ["settled", "failed", "whole", "lost"])
+def test_what_has_ended_takes_no_room(end: str):
+    fed = Fed(CHAT, plain_streams=(plain_streams := PlainStreams()))
+    fed.exchange.feed(b'{"choices": [' if end == "whole" else sent(*WORDS))
+    assert not plain_streams.room.is_empty
+    if end in ("failed", "whole"):
+        fed.exchange.fail(ConnectionError())
+    else:
+        fed.feed(sent(*WORDS, STOP, b"[DONE]") if end == "settled" else b"data: oops\n\n", [])
+    assert plain_streams.room.is_empty
+
+
+def test_half_a_surrogate_pair_is_collected_as_it_came():
+    fed = Fed(CHAT, **USAGE)
+    half = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n'
+    raw = half + sent(STOP, USED, b"[DONE]")
+    fed.exchange.feed(raw)
+    assert fed.exchange._stream.chunks[0]["choices"][0]["delta"] == {"content": "\ud83d"}
 
 
 def test_it_is_kept_with_its_usage_before_the_end_is_sent():
@@ -258,7 +299,8 @@ def test_what_would_take_long_to_read_is_not_read():
     assert read_whole(b'{"a": "%s"}' % (b"x" * MOST_WHOLE_BYTES)) == {}
     assert read_whole(b'{"a": [%s]}' % b",".join([b"{}"] * MOST_CONTAINERS)) == {}
     assert read_whole(b'{"a": [{}]}') == {"a": [{}]}
-    assert read_whole(b"[1]") is None
+    for text in (b"[1]", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": -1E+999, "b": "\\ud83d"}'):
+        assert read_whole(text) is None
 
 
 # Usage that was sent unasked

@@ -205,6 +205,18 @@ def test_a_client_that_reads_nothing_is_given_up(connect, gateway, openai_server
     until(lambda: not gateway._server.server_state.connections)
 
 
+def test_clients_that_read_nothing_are_given_up_when_much_waits_for_them(connect, gateway, openai_server, monkeypatch):
+    monkeypatch.setattr(BoundedProtocol, "most_unread_bytes", 1_000_000)
+    openai_server.always(Behaviour(raw=b'{"choices":"' + b"x" * 50_000_000 + b'"}'))
+    question = b'{"model":"m","messages":[{"role":"user","content":"How?"}]}'
+    client = connect()
+    client.sendall(
+        POST.replace(b"/files", b"/chat/completions") + b"Content-Length: %d\r\n\r\n%s" % (len(question), question)
+    )
+    openai_server.wait_until(lambda: openai_server.calls == 1)
+    until(lambda: not gateway._server.server_state.connections)
+
+
 def test_a_cut_answer_leaves_no_odd_words_in_the_log(connect, openai_server, caplog):
     question = json.dumps(
         {"model": "m", "messages": [{"role": "user", "content": "How old?"}], "stream": True}

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from core.http.upstream import LONGEST_SECONDS, patience
+from core.http.upstream import AHEAD_BYTES, LONGEST_SECONDS, hold_back, patience
 from tests.http.running import PLAIN_HTTP
+from tests.openai_server import Behaviour
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How old is it?"}]}
 
@@ -53,6 +54,20 @@ def test_the_callers_patience_counts_within_the_operators_limit(headers, longest
 def http() -> Iterator[httpx2.Client]:
     with httpx2.Client(verify=PLAIN_HTTP, timeout=120) as client:
         yield client
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/octet-stream", "application/json", ""])
+def test_the_system_takes_in_little_of_what_is_passed_on(openai_server, http, kind):
+    openai_server.always(Behaviour(raw=b"{}", content_type=kind))
+    with http.stream("POST", f"{openai_server.url}/files", json={}) as response:
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        before = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        hold_back(response)
+        after = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, AHEAD_BYTES)
+        held = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert after == (before if kind == "application/json" else held)
+    assert before != held
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/files"])

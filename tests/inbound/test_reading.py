@@ -15,9 +15,9 @@ from core.inbound.reading import (
     MOST_VALUES,
     Target,
     decode_json,
-    deleted_response,
     deployment_of,
     encode_json,
+    gone_response,
     is_below,
     is_deeper,
     is_small,
@@ -202,18 +202,26 @@ def test_the_search_for_names_given_twice_grows_with_the_length():
 
 
 @pytest.mark.parametrize(
-    ("method", "address", "found"),
+    ("method", "address", "status", "found"),
     [
-        ("DELETE", "/responses/resp_1", "resp_1"),
-        ("DELETE", "https://api.openai.com/v1/responses/resp_1", "resp_1"),
-        ("GET", "/responses/resp_1", None),
-        ("DELETE", "/responses/resp_1/x", None),
-        ("DELETE", "/responses/", None),
-        ("DELETE", "/files/resp_1", None),
+        ("DELETE", "/responses/resp_1", 200, "resp_1"),
+        ("DELETE", "/responses/resp_1", 204, "resp_1"),
+        ("DELETE", "/responses/resp_1", 404, "resp_1"),
+        ("DELETE", "/responses/resp_1", 410, "resp_1"),
+        ("DELETE", "/responses/resp_1/", 200, "resp_1"),
+        ("DELETE", "/responses/resp%5F1", 200, "resp_1"),
+        ("DELETE", "https://api.openai.com/v1/responses/resp_1", 200, "resp_1"),
+        ("GET", "/responses/resp_1", 404, "resp_1"),
+        ("GET", "/responses/resp_1", 200, None),
+        ("POST", "/responses/resp_1", 404, None),
+        *(("DELETE", "/responses/resp_1", status, None) for status in (302, 400, 401, 403, 429, 500, 503)),
+        ("DELETE", "/responses/resp_1/x", 200, None),
+        ("DELETE", "/responses/", 200, None),
+        ("DELETE", "/files/resp_1", 200, None),
     ],
 )
-def test_the_deletion_of_a_response_is_told_by_its_path(method, address, found):
-    assert deleted_response(method, address) == found
+def test_a_response_that_the_provider_has_no_more_is_told_by_path_and_status(method, address, status, found):
+    assert gone_response(method, address, status) == found
 
 
 def test_families_and_servers_do_not_share_keys():
@@ -291,6 +299,12 @@ def test_controls_come_from_headers_and_body_and_stay_here():
     assert json.loads(got.outgoing(adds_usage=False)) == ASK
 
 
+def test_controls_that_are_null_are_none():
+    got = inbound(ASK | {"encore": None}, x_encore_ttl="60")
+    assert got.controls == inbound(ASK, x_encore_ttl="60").controls
+    assert b"encore" not in got.outgoing(adds_usage=False)
+
+
 @pytest.mark.parametrize("controls", [[], "ttl", {"ttl": "x"}, {"unheard": 1}])
 def test_controls_that_cannot_be_meant_are_refused(controls):
     with pytest.raises(InvalidInput, match="encore"):
@@ -312,6 +326,7 @@ def test_controls_that_cannot_be_meant_are_refused(controls):
         b'{"model": "", "messages": [{}]}',
         b'{"model": null, "messages": [{}]}',
         b'{"model": "m", "messages": [{"role": "user", "content": NaN}]}',
+        b'{"model": "m", "messages": [{"role": "user", "content": 1e999}]}',
         b'{"a": ' * 5000 + b"1" + b"}" * 5000,
     ],
 )

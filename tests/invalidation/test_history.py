@@ -119,6 +119,8 @@ def test_a_request_is_known_for_a_day_though_the_log_has_forgotten_it(world):
     world.clock.forward(86_390)
     known = world.invalidator.repeated("one", MODEL)
     assert (known.id, known.state, known.actor, known.applied_at) == ("one", "swept", "anna", NOW + 1)
+    with pytest.raises(InvalidInput, match="was used for another invalidation"):
+        world.invalidator.repeated("one", Criteria(model="other"))
     world.clock.forward(10)
     assert world.repeated("one") is None
 

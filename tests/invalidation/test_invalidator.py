@@ -576,7 +576,7 @@ def test_what_a_lost_record_left_behind_is_deleted_too(world):
         (Criteria(all=True), "scan_matching"),
         (Criteria(keywords=("sky",)), "scan_matching"),
         (Criteria(pattern="*é"), "walk"),
-        (Criteria(tags=("news",)), "walk_tags"),
+        (Criteria(tags=("news",)), "remove_tags"),
         (Criteria(tags=("news",)), "scan_matching"),
     ],
     ids=str,

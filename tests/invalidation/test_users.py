@@ -145,9 +145,13 @@ def test_it_is_combined_with_other_criteria(stores, namespace):
     world = the_world(stores, namespace)
     for text in (OWN, PERSONAL):
         asked(world, text, "ann")
+    for other in ({"model": "another"}, {"tags": ("doc:1",)}):
+        world.invalidator.invalidate(Criteria.from_names(namespace, user="ann", **other), actor="anna")
     world.invalidator.invalidate(Criteria.from_names(namespace, user="ann", keywords=["card"]), actor="anna")
     assert not is_kept(world, OWN, "ann")
     assert is_kept(world, PERSONAL, "ann")
+    world.invalidator.invalidate(Criteria.from_names(namespace, user="ann", model="m"), actor="anna")
+    assert not is_kept(world, PERSONAL, "ann")
 
 
 def test_it_counts_in_every_bucket(namespace):

@@ -47,8 +47,9 @@ class Api:
 
     def recorded(self, action: str) -> list[AuditRecord]:
         """The audit records of an action, or of all of a thing, in the test's namespace; the latest first."""
-        records = self.services.audit.records(action=action)
-        return [record for record in records if record.namespace == self.services.settings.namespace]
+        audit, namespace = self.services.audit, self.services.settings.namespace
+        logs = (audit.records(action=action, namespace=namespace, machines=machines) for machines in (False, True))
+        return sorted((record for log in logs for record in log), key=lambda record: record.at, reverse=True)
 
     def ask(self, text: str, *tags: str, **headers: str) -> str:
         """What the gateway answers to a question, with its cache status in front."""

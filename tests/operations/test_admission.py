@@ -24,9 +24,10 @@ from core.wire.fields import OPENAI
 from tests.http.running import PATIENCE_SECONDS, ROOT, until
 from tests.operations.calling import kind, problem
 from tests.ports import free_port
+from tests.samples import operation_key
 
-KEY, KEPT = new_operation_key("wiki", Role.OPERATOR)
-OTHER, _ = new_operation_key("wiki", Role.OPERATOR)
+KEY, KEPT = operation_key("wiki", Role.OPERATOR)
+OTHER, _ = operation_key("other", Role.OPERATOR)
 WITH_KEY = {"operation_keys": KEPT.line}
 BY_KEY = {"Authorization": f"Bearer {KEY}"}
 SITE = "https://chat.example.org"
@@ -171,6 +172,11 @@ def test_no_preflight_is_answered(start):
     headers = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
     assert kind(api.refused(403, "OPTIONS", "/invalidations", headers=headers)) == "web-page"
     assert api.http.options(f"{api.gateway.url}/models", headers=headers).status_code == 204
+
+
+def test_what_is_answered_is_kept_nowhere_and_is_no_script(api):
+    for answer in (api.send("GET", "/openapi.json"), api.send("GET", "/nothing"), api.send("DELETE", "/invalidations")):
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 # Rates

@@ -157,7 +157,7 @@ def test_an_answer_is_written_at_its_key_and_served_from_then_on(filled):
     assert filled.post("/explain", a_request("Who are you?", temperature=0.2))["answer"] == "A bank."
     again = filled.send("PUT", f"/entries/{key}", json=body | {"answer": "Your bank."}).json()
     assert (again["answer"], len(filled.get("/entries", text="who are")["items"])) == ("Your bank.", 1)
-    assert filled.services.audit.records(action="entry.written")[0].details["key"] == key
+    assert filled.recorded("entry.written")[0].details["key"] == key
 
 
 def test_an_answer_is_not_written_at_the_key_of_another_request(filled):
@@ -220,7 +220,7 @@ def test_a_deleted_entry_is_hidden_on_record_and_can_be_undone(filled):
     assert filled.get("/entries", text="card", invalidated=True)["items"][0]["state"] == Visibility.HIDDEN
     filled.post(f"/invalidations/{done['id']}/undo")
     assert filled.post("/explain", a_request("What is a card?"))["hit"] is True
-    records = filled.services.audit.records(invalidation_id=done["id"])
+    records = filled.services.audit.of(done["id"])
     assert {record.source for record in records} == {SOURCE}
 
 
@@ -229,6 +229,30 @@ def test_without_a_hold_it_is_deleted_at_once_and_what_is_not_stored_is_kept_out
     assert filled.send("DELETE", f"/entries/{key}?hold_seconds=0").json()["state"] == "swept"
     filled.refused(404, "GET", f"/entries/{key}")
     assert filled.send("DELETE", f"/entries/{key}").status_code == 200
+
+
+# Verdicts
+
+
+def test_an_answer_that_is_called_wrong_is_hidden_and_labelled_as_by_the_command_line(filled):
+    key = key_of(filled, "What is a card?")
+    told = filled.post(f"/entries/{key}/wrong", {"question": "What is a second card?"})
+    assert (told["hidden"]["criteria"]["key"], told["labelled"], told["problem"]) == (key, True, "")
+    assert filled.post("/explain", a_request("What is a card?"))["reason"] == "invalidated"
+    other = key_of(filled, "What is a fee?")
+    assert filled.post(f"/entries/{other}/wrong")["labelled"] is False
+    filled.refused(404, "POST", f"/entries/0-{'0' * 64}/wrong")
+
+
+def test_an_answer_that_is_wrong_for_one_request_stays_for_its_own(filled):
+    key = key_of(filled, "What is a card?")
+    told = filled.post(f"/entries/{key}/apart", a_request("What is a second card?"))
+    assert (told["labelled"], told["hidden"]["criteria"]["key"]) == (True, key_of(filled, "What is a second card?"))
+    assert filled.post("/explain", a_request("What is a card?"))["hit"] is True
+    found = filled.refused(422, "POST", f"/entries/{key}/apart", json=a_request("What is a card?"))
+    assert found["detail"] == "this answer was given to the question itself; call it wrong instead"
+    found = filled.refused(422, "POST", f"/entries/{key}/apart", json=a_request("What is a fee?", temperature=0.2))
+    assert "the stored answer is never served for it" in found["detail"]
 
 
 # Who may
@@ -272,6 +296,8 @@ def test_a_key_sees_and_changes_its_own_namespaces_only(start, namespace):
         ("PUT", path, {"json": a_request("Who?", answer="mine")}),
         ("PATCH", path, {"json": {"fresh_seconds": 60}}),
         ("DELETE", path, {}),
+        ("POST", f"{path}/wrong", {}),
+        ("POST", f"{path}/apart", {"json": a_request("Why?")}),
     ):
         found = api.refused(403, method, where, **options, **denied)
         assert kind(found) == "access-denied"

@@ -33,10 +33,12 @@ def values(api: Api) -> dict[str, str]:
         return str(done["invalidations"][0]["id"])
 
     request = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How do I activate my card?"}]}
-    api.ask("What is a card?")
+    for question in ("What is a branch?", "What is a card?"):
+        api.ask(question)
     schedule = {"name": "weekly", "criteria": {"tags": ["one"]}, "every_seconds": 604_800}
     others = {
         "ENTRY": api.post("/explain", request | {"temperature": 0.2})["key"],
+        "WRONG": api.get("/entries")["items"][0]["key"],
         "SCHEDULE": api.post("/schedules", schedule)["id"],
         "NAMESPACE": api.services.settings.namespace,
     }

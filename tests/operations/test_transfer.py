@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
+from secrets import token_hex
 
+import httpx2
 import msgspec
 import pytest
 
 from core.access import Role, new_operation_key
-from core.entries import imports
+from core.entries import Line, imports
+from core.operations.admission import STREAMS_AT_A_TIME
 from core.operations.operators import SOURCE
 from core.operations.transfer import EXAMPLE
 from tests.http.running import until
@@ -147,6 +151,35 @@ def test_a_body_that_stops_coming_is_given_up(start):
 def test_other_paths_take_no_lines(api):
     found = api.refused(415, "POST", "/invalidations", content=b"{}\n", headers=LINES)
     assert found["field"] == "Content-Type"
+
+
+@pytest.fixture
+def much(start, redis_server):
+    """An API with more in its store than the buffers between two sockets hold, and its server."""
+    server = redis_server()
+    api = start(redis_url=server.url, gateway_body_seconds=2)
+    for number in range(300):
+        line = msgspec.convert(a_line(f"question number {number}", answer=token_hex(100_000)), Line)
+        assert api.services.cache.set(line.request(), line.reply(0.0))
+    return api, server
+
+
+def test_an_export_that_breaks_off_is_seen_to_have_broken_off(much):
+    api, server = much
+    with api.http.stream("GET", f"{api.url}/export") as response:
+        assert response.status_code == 200
+        server.kill()
+        with pytest.raises(httpx2.RemoteProtocolError):
+            response.read()
+
+
+def test_who_does_not_read_an_export_keeps_nobody_else_from_theirs(much):
+    api, _ = much
+    with ExitStack() as stuck:
+        for _ in range(STREAMS_AT_A_TIME):
+            stuck.enter_context(api.http.stream("GET", f"{api.url}/export"))
+        with api.http.stream("GET", f"{api.url}/export") as response:
+            assert len(response.read().splitlines()) == 300
 
 
 @pytest.mark.parametrize("line", [b"\xff" * 100, b"[" * 5000, b'{"model":"' + b"x" * 100_000, b"null", b'"x"'], ids=len)

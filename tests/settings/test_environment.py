@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import certifi
 import pytest
 
 from core.errors import InvalidSettings
@@ -62,6 +63,27 @@ def test_a_proxy_that_can_be_used_is_no_problem(monkeypatch, value) -> None:
 def test_where_no_host_is_reached_through_a_proxy_none_is_looked_at(monkeypatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1080")
     monkeypatch.setenv("NO_PROXY", "localhost, *")
+    Settings(openai_api_key="sk")
+
+
+def test_certificates_that_cannot_be_read_are_named_with_the_way_out(monkeypatch, tmp_path) -> None:
+    (tmp_path / "hush.pem").write_text("no certificate")
+    for name, value, problem in (
+        ("SSL_CERT_FILE", "/nonexistent/hush", "is no file of certificates (PEM) that can be read"),
+        ("SSL_CERT_FILE", str(tmp_path), "is no file of certificates (PEM) that can be read"),
+        ("SSL_CERT_FILE", str(tmp_path / "hush.pem"), "is no file of certificates (PEM) that can be read"),
+        ("SSL_CERT_DIR", "/nonexistent/hush", "is no folder"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            [said] = problems()
+        assert said.startswith(f"{name}: {problem}")
+        assert "hush" not in said
+
+
+def test_certificates_that_can_be_read_are_no_problem(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    monkeypatch.setenv("SSL_CERT_DIR", f"/nonexistent:{tmp_path}")
     Settings(openai_api_key="sk")
 
 

@@ -15,7 +15,6 @@ from core.wire.fields import (
     header_treatment,
     is_keyed,
     is_secret,
-    repeats_caller,
     unkeyed_fields,
     with_callers,
     without_callers,
@@ -187,7 +186,6 @@ def test_what_the_caller_gave_is_taken_out_wherever_an_answer_repeats_it(name: s
     bare = WITHIN[name](dict.fromkeys(fields) | {"metadata": {}, "other": 1})
     assert without_callers(answer, given) == bare
     assert answer == WITHIN[name](fields | {"other": 1}), "the present caller gets it as it came"
-    assert not repeats_caller(bare, given)
 
 
 def test_what_a_caller_gave_is_taken_out_though_more_stands_beside_it():
@@ -199,64 +197,6 @@ def test_what_a_caller_gave_is_taken_out_though_more_stands_beside_it():
 def test_what_a_model_wrote_is_left_as_it_is(name: str):
     answer = {"choices": [{"message": {name: ANN}}]}
     assert without_callers(answer, ANN) is answer
-    assert not repeats_caller(answer, {"user": "ann@example.org"})
-
-
-NOTES = {"user": "user-4711", "metadata": {"a": {"customer": ["ann@example.org"]}}, "prompt_cache_key": "cache-ann"}
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"x_owner": "user-4711"},
-        {"request": {"end_user_id": "user-4711"}},
-        {"id": "chatcmpl-user-4711"},
-        {"x_echo": "user=user-4711&model=m"},
-        {"x_raw": '{"metadata":{"customer":"ann@example.org"}}'},
-        {"choices": [{"message": {"content": "Yes.", "x_customer": "ann@example.org"}}]},
-        {"choices": [{"delta": {"content": "Yes.", "name": "ann@example.org"}}]},
-        {"type": "response.created", "response": {"promptCacheKey": "cache-ann"}},
-        {"usage": {"details": [{"key": "cache-ann"}]}},
-        {"x": [["ann@example.org"]]},
-    ],
-)
-def test_what_repeats_a_callers_notes_under_another_name_is_known(answer: dict[str, Any]):
-    assert repeats_caller(without_callers(answer, NOTES), NOTES)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"choices": [{"message": {"content": "Dear ann@example.org", "reasoning_content": "user-4711 asks"}}]},
-        {"choices": [{"message": {"content": [{"type": "text", "text": "user-4711"}]}}]},
-        {"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": '{"to":"user-4711"}'}}]}}]},
-        {"type": "response.output_text.delta", "delta": "user-4711"},
-        {"output": [{"type": "message", "content": [{"type": "output_text", "text": "user-4711"}]}]},
-        {"output": [{"type": "reasoning", "summary": [{"text": "user-4711"}]}]},
-        {"data": [{"embedding": "user-4711"}]},
-        {"x": "user-47"},
-    ],
-)
-def test_an_answers_words_may_speak_of_the_caller(answer: dict[str, Any]):
-    assert without_callers(answer, NOTES) is answer
-    assert not repeats_caller(answer, NOTES)
-
-
-def test_words_of_the_api_and_short_words_are_no_notes():
-    body = {
-        "model": "gpt-4o",
-        "object": "chat.completion",
-        "service_tier": "default",
-        "x": "ann",
-        "status": "completed",
-    }
-    given = {"metadata": {"a": "gpt-4o", "b": "default", "c": "completed", "d": "chat.completion"}, "user": "ann"}
-    assert not repeats_caller(body, given)
-    assert not repeats_caller(body, {"stream_options": {"x": "gpt-4o-mini"}, "service_tier": "default"})
-
-
-def test_very_many_notes_are_not_looked_for():
-    assert repeats_caller({}, {"metadata": {str(number): f"note-{number}" for number in range(100)}})
 
 
 FIELDS = st.sampled_from([*sorted(CALLERS_FIELDS), "id", "usage"])

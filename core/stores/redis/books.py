@@ -71,29 +71,27 @@ class Books:
                 return record
             else:
                 record = msgspec.structs.replace(record, book=at.book)
-            if len(self.read) >= MOST_BOOKS:
-                self.read = {}
-            self.read[slot.record] = line, record
-        return record
+            return self._keep(slot, line, record)
 
     def before(self, slot: Slot, record: InvalidationRecord) -> BookAt | None:
         """The bucket's Book if it is of the record's history, as far as can be told without its log."""
         at = self._books.get(slot.record)
         return at if at is not None and at.incarnation == record.incarnation else None
 
-    def bring_on(self, slot: Slot, record: InvalidationRecord, log: Sequence[Logged]) -> bool:
-        """Brings the bucket's Book to the record by the log; False when that does not suffice."""
+    def bring_on(
+        self, slot: Slot, line: bytes, record: InvalidationRecord, log: Sequence[Logged]
+    ) -> InvalidationRecord | None:
+        """The record with its bans, to which the log brings the bucket's Book; None when that does not suffice."""
         with self._lock:
             at = self._books.get(slot.record)
             if at is None or at.incarnation != record.incarnation:
-                return False
-            if at.covers(record.incarnation, record.revision, record.mark):
-                return True
-            brought = at.brought_to(record.revision, record.mark, log)
-            if brought is None or len(brought.book) != record.active:
-                return False
-            self._put(slot, brought)
-        return True
+                return None
+            if not at.covers(record.incarnation, record.revision, record.mark):
+                at = at.brought_to(record.revision, record.mark, log)
+                if at is None or len(at.book) != record.active:
+                    return None
+                self._put(slot, at)
+            return self._keep(slot, line, msgspec.structs.replace(record, book=at.book))
 
     def put(self, slot: Slot, record: InvalidationRecord, bans: Sequence[bytes]) -> bool:
         """Keeps all bans of the record's moment, as they are stored; False when these are not all, or not readable."""
@@ -106,6 +104,12 @@ class Books:
         with self._lock:
             self._put(slot, at)
         return True
+
+    def _keep(self, slot: Slot, line: bytes, record: InvalidationRecord) -> InvalidationRecord:
+        if len(self.read) >= MOST_BOOKS:
+            self.read = {}
+        self.read[slot.record] = line, record
+        return record
 
     def _put(self, slot: Slot, at: BookAt) -> None:
         if len(self._books) >= MOST_BOOKS:
@@ -154,22 +158,23 @@ class Books:
 
     def _load(self, slot: Slot) -> None:
         for _ in range(LOADS):
-            record = self._record(slot)
-            if record is None or self._is_brought_on(slot, record) or self._is_loaded(slot, record):
+            line = self._line(slot)
+            record = None if line is None else self.known(slot, line)
+            if line is None or record is None or record.is_complete:
+                return
+            if self._is_brought_on(slot, line, record) or self._is_loaded(slot, record):
                 return
         logger.warning("the invalidations of a namespace change faster than they are loaded")
 
-    def _record(self, slot: Slot) -> InvalidationRecord | None:
-        line = cast("bytes | None", self._client.get(slot.record))
-        return None if line is None else self.known(slot, line)
+    def _line(self, slot: Slot) -> bytes | None:
+        return cast("bytes | None", self._client.get(slot.record))
 
-    def _is_brought_on(self, slot: Slot, record: InvalidationRecord) -> bool:
+    def _is_brought_on(self, slot: Slot, line: bytes, record: InvalidationRecord) -> bool:
         """Whether a Book that is behind came to the record by the log."""
         at = self.before(slot, record)
         if at is None or not 0 <= record.revision - at.revision < LOGGED:
             return False
-        log = self._log(slot, at.revision, record.revision)
-        return self.bring_on(slot, record, log)
+        return self.bring_on(slot, line, record, self._log(slot, at.revision, record.revision)) is not None
 
     def _is_loaded(self, slot: Slot, record: InvalidationRecord) -> bool:
         """Whether all bans were loaded: by pages, which are of many moments, and then what has changed meanwhile."""
@@ -181,7 +186,8 @@ class Books:
             bans.update({ban_id.decode(): decode_ban(ban) for ban_id, ban in page.items()})
             if cursor == 0:
                 break
-        now = self._record(slot)
+        line = self._line(slot)
+        now = None if line is None else self.known(slot, line)
         if now is None or now.incarnation != record.incarnation:
             return False
         log = self._log(slot, record.revision, now.revision)
@@ -209,7 +215,7 @@ class Books:
                 "list[tuple[bytes, dict[bytes, bytes]]]",
                 self._client.xrange(slot.changes, f"{first}-0", f"{last}-0", count=LOG_PAGE),
             )
-            changes = _logged((name, fields.items()) for name, fields in page)
+            changes = _logged(((name, fields.items()) for name, fields in page), 0)
             found += changes
             if len(changes) < LOG_PAGE:
                 break
@@ -217,19 +223,21 @@ class Books:
         return found
 
 
-def logged(reply: Sequence[Any]) -> list[Logged]:
-    """The changes in a bare reply to XRANGE, up to the first that cannot be read."""
-    return _logged((name, zip(fields[::2], fields[1::2], strict=True)) for name, fields in reply)
+def logged(reply: Sequence[Any], after: int) -> list[Logged]:
+    """The changes in a bare reply to XRANGE, up to the first that cannot be read; bans of those after a revision."""
+    return _logged(((name, zip(fields[::2], fields[1::2], strict=True)) for name, fields in reply), after)
 
 
-def _logged(elements: Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]]) -> list[Logged]:
+def _logged(elements: Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]], after: int) -> list[Logged]:
     """Changes as the script `note` writes them: a field without a name, then the bans by their ids."""
     found = []
     for name, fields in elements:
         try:
             (_, head), *bans = fields
-            changed = {ban_id.decode(): decode_ban(ban) if ban else None for ban_id, ban in bans}
-            found.append(Logged(int(name.partition(b"-")[0]), head[:MARK_BYTES], changed))
+            revision, changed = int(name.partition(b"-")[0]), dict[str, Ban | None]()
+            if revision > after:
+                changed = {ban_id.decode(): decode_ban(ban) if ban else None for ban_id, ban in bans}
+            found.append(Logged(revision, head[:MARK_BYTES], changed))
         except (DecodeError, ValueError):
             break
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
 
@@ -24,6 +25,8 @@ ROW_DIGITS = 64
 hex digits each. Scripts would take as long to make the digits as to delete what they name."""
 ROW_PAGE = 500
 FETCHED_BATCH = 200
+TOLD_MODELS = 100
+"""Models whose indexes what is deleted by tag leaves at once; `prune_index` sees to the others."""
 TAG_PAGE = 200
 """Tags whose indexes are read in one trip."""
 
@@ -38,7 +41,15 @@ LAYOUT = {
 
 _HEADER = load_script(__file__, "header", LENGTHS_OFFSET=codec.LENGTHS_OFFSET, USER_BYTES=USER_BYTES)
 _REMOVE_TAGS = Script(
-    _HEADER + load_script(__file__, "remove_tags", STAMP_OFFSET=codec.STAMP_OFFSET, HEADER_BYTES=codec.HEADER_BYTES)
+    _HEADER
+    + load_script(
+        __file__,
+        "remove_tags",
+        ROW_DIGITS=ROW_DIGITS,
+        STAMP_OFFSET=codec.STAMP_OFFSET,
+        CREATED_OFFSET=codec.CREATED_OFFSET,
+        HEADER_BYTES=codec.HEADER_BYTES,
+    )
 )
 _REMOVE_MODEL = Script(load_script(__file__, "remove_model", **LAYOUT))
 _SCAN_MATCHING = Script(
@@ -257,6 +268,9 @@ class RedisIndex:
         """Deletes what the indexes of tags list that was stored before a sequence, one script for many tags."""
         tags = list(before.items())
         done = 0
+        with reading():
+            known = cast("dict[bytes, bytes]", self._client.hgetall(slot.models))
+        models = [word for digest, name in islice(known.items(), TOLD_MODELS) for word in (name, slot.indexes + digest)]
         while done < len(tags):
             page = tags[done : done + batch]
             arguments = [slot.entries, incarnation, b"%d" % batch]
@@ -264,7 +278,7 @@ class RedisIndex:
                 arguments += [tag.encode("utf-8", "surrogatepass"), b"%d" % sequence]
             with writing():
                 passed, entries, aliases, freed = _REMOVE_TAGS(
-                    self._servers, [slot.by_tag(tag) for tag, _ in page], arguments
+                    self._servers, [slot.by_tag(tag) for tag, _ in page], arguments + models
                 )
             done += passed
             yield Removed(entries=entries, aliases=aliases, bytes=freed)

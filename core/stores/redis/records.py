@@ -41,7 +41,9 @@ WAIT_SECONDS = 0.5
 LOAD_SECONDS: Final = 60.0
 """The longest wait for very many bans, where someone waits for them: no request does."""
 READS: Final = 4
-"""Round trips for one read while bans change all the time; then it is a miss."""
+"""Further round trips of one read while bans change all the time; then it is a miss."""
+READ_SECONDS: Final = 0.01
+"""After it a read that nobody waits for makes no further trip: each may take as long as a request has patience."""
 LISTED: Final = b"*"
 """In the place of the names of a ban that has none: it may be of any entry."""
 
@@ -97,20 +99,23 @@ class RedisRecords(RedisIndex):
         """
         books, has_log = self._books, True
         record = None if line is None else books.known(slot, line)
-        for _ in range(READS):
-            if record is None or record.is_complete:
+        deadline = time.monotonic() + READ_SECONDS
+        for turn in range(READS):
+            is_late = turn > 0 and not self._waits and time.monotonic() > deadline
+            if record is None or record.is_complete or is_late:
                 break
             at = books.before(slot, record) if has_log else None
             if at is not None and record.revision - at.revision <= MOST_INLINE:
                 count = max(0, record.revision - at.revision) + MOST_INLINE // 2
                 ask = [b"XRANGE", slot.changes, b"%d-0" % at.revision, b"+", b"COUNT", b"%d" % count]
                 values, log = self._ask_all(slot, _read_command(slot, digests) + packed(ask), 2)
-                line = values.pop()
-                now = None if line is None else books.known(slot, line)
-                if now is not None and not now.is_complete:
-                    has_log = now.revision >= at.revision and books.bring_on(slot, now, logged(log))
-                    now = books.known(slot, cast("bytes", line))
-                record = now
+                if (now := values.pop()) != line:
+                    line, record = now, None if now is None else books.known(slot, now)
+                if line is not None and record is not None and not record.is_complete:
+                    has_log = record.revision >= at.revision  # else a server took over that had seen less
+                    if has_log and (complete := books.bring_on(slot, line, record, logged(log, at.revision))):
+                        return values, complete
+                    has_log = has_log and books.before(slot, record) is not at  # another thread has gone further
             elif record.active <= MOST_INLINE:
                 commands = _read_command(slot, digests) + packed([b"HVALS", slot.bans]) + packed([b"GET", slot.record])
                 values, bans, after = self._ask_all(slot, commands, 3)
@@ -211,12 +216,15 @@ class RedisRecords(RedisIndex):
             b"%d" % changes.MOST_ACTIVE,
             b"%d" % MOST_LISTED,
         ]
+        keys.append(slot.nothing if remove is None else slot.entry(remove))
+        # Its namespace is listed again: sweeps are found by that list, and it may be lost.
+        listing: list[bytes] = []
+        if isinstance(self._servers, OneServer):
+            listing = [b"SADD", names.NAMESPACES, slot.namespace.encode()]
         with writing():
-            # Sweeps are found by that list, and it may be lost.
-            self._list_namespace(slot)
-            outcome, line, *rest = _APPEND(
-                self._servers, [*keys, slot.nothing if remove is None else slot.entry(remove)], arguments
-            )
+            if not listing:
+                self._list_namespace(slot)
+            outcome, line, *rest = _APPEND.after(self._servers, listing, keys, arguments)
         record = decode_record(line)
         if outcome == b"appended":
             return record, msgspec.structs.replace(ban, sequence=int(rest[0]))

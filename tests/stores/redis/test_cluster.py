@@ -120,9 +120,13 @@ def test_everything_works_together_on_a_cluster(cluster, redis_url, namespace):
         services.metrics.flush()
         assert services.metrics.summary(3600).requests >= 2
         assert any(record.namespace == namespace for record in services.metrics.recent())
-        done = services.invalidation.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
+        anna = services.audit.by("anna", source="cli")
+        by_program = services.invalidation.invalidate(Criteria(tags=("doc:1",)), actor="wiki", request_id="one")
+        done = services.invalidation.invalidate(Criteria(all=True), actor=anna, hold_seconds=0)
         assert services.invalidation.sweep(namespace).deleted == 1
         assert services.audit.of(done.id)[0].action == "invalidate.swept"
+        assert services.invalidation.find("one").actor == "wiki"
+        assert {known.id for known in services.invalidation.history(namespace=namespace)} == {done.id, by_program.id}
         assert services.schedules is not None
         schedule = services.schedules.add(
             namespace=namespace, actor="anna", older_than_seconds=86_400, every_seconds=3600

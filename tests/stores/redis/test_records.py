@@ -57,6 +57,12 @@ class Watched(RedisStore):
         return self.trips - before
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no slow server."""
+    monkeypatch.setattr(reading, "READ_SECONDS", 60.0)
+
+
 @pytest.fixture
 def slot(namespace: str) -> Slot:
     return Slot(namespace, 0)
@@ -154,6 +160,20 @@ def test_a_log_that_is_not_whole_is_not_believed(reader, operator, slot, way):
                 client.xadd(slot.changes, {b"": mark + fields[b""][8:]}, id=f"{number}-0")
     assert reader.seen(slot) is Visibility.HIDDEN
     assert reader.trips_of(lambda: reader.seen(slot)) == 1, "it has them all now"
+
+
+def test_no_request_goes_on_asking_a_slow_server(reader, operator, slot, monkeypatch):
+    put(operator, slot, "p", tags=TAG)
+    operator.append(slot, a_ban("first", Criteria(tags=("other",))))
+    assert reader.seen(slot) is Visibility.FRESH
+    operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+    operator._client.delete(slot.changes)
+    with monkeypatch.context() as patched:
+        patched.setattr(reading, "READ_SECONDS", -1.0)
+        assert reader.trips_of(lambda: reader.seen(slot)) == 2
+        assert reader.seen(slot) is Visibility.UNKNOWN
+    assert reader.trips_of(lambda: reader.seen(slot)) == 3
+    assert reader.seen(slot) is Visibility.HIDDEN
 
 
 def test_a_server_that_takes_over_without_the_last_changes_is_not_mistaken_for_the_old_one(reader, operator, slot):
@@ -348,6 +368,8 @@ def test_a_store_without_names_is_told_of_every_ban(operator, slot):
 
 @pytest.mark.parametrize("way", ["deleted", "trimmed", "torn", "too many"])
 def test_a_store_whose_changes_are_not_all_in_the_log_is_told(operator, slot, way):
+    for number in range(3):
+        operator.append(slot, a_ban(f"earlier {number}", Criteria(tags=TAG)))
     before = operator.ensure_record(slot).stamp
     operator.append(slot, a_ban("b", Criteria(tags=TAG)))
     for number in range(220 if way == "too many" else 30):
@@ -358,7 +380,7 @@ def test_a_store_whose_changes_are_not_all_in_the_log_is_told(operator, slot, wa
         case "trimmed":
             operator._client.xtrim(slot.changes, maxlen=20, approximate=False)
         case "torn":
-            operator._client.xdel(slot.changes, "1-0")
+            operator._client.xdel(slot.changes, "4-0")
     assert write(operator, slot, before) is StoredAs.MOVED
 
 

@@ -103,6 +103,18 @@ def test_what_is_kept_longer_stays_in_the_index_of_its_tags(store, slot):
     assert store._client.ttl(slot.by_tag("doc:1")) >= 10_000
 
 
+def test_what_is_deleted_by_tag_leaves_the_index_of_its_model(store, slot):
+    for number in range(3):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1",), created_at=NOW + number / 7)
+        put(store, slot, f"q{number}", tags=("doc:2",), created_at=NOW + number / 7)
+        put(store, slot, f"r{number}", alias=f"s{number}", tags=("doc:1",), model="other")
+    before = invalidate(store, slot)
+    removed = sum(store.remove_tags(slot, before.incarnation, {"doc:1": before.sequence}), Removed())
+    assert (removed.entries, removed.aliases) == (6, 6)
+    assert store.models(slot) == {"gpt-4o": 3, "other": 0}
+    assert remaining(store, slot) == {"q0", "q1", "q2"}
+
+
 def test_an_index_that_is_lost_or_no_index_loses_nothing_but_the_hint(store, slot):
     put(store, slot, "p", tags=("doc:1",))
     store._client.delete(slot.by_tag("doc:1"))

@@ -1,16 +1,20 @@
 -- Deletes what the indexes of tags list, if it has the tag and was stored before the sequence that is given with it.
--- The values it compares are named by rows, so their keys cannot be declared; they have the indexes' hash tag. Rows of
--- the models' indexes are left. Freed bytes are those of one value in eight, eight times.
+-- The values it compares are named by rows, so their keys cannot be declared; they have the indexes' hash tag. So have
+-- the models' indexes, whose rows of entries are found by their score. Freed bytes are those of one value in eight, eight
+-- times.
 -- struct.unpack gives doubles: sequences are exact below 2^53, and beyond it rounding can only keep an entry.
 -- KEYS: indexes of tags.
--- ARGV: prefix of entries' names, incarnation, rows to look at, then of each index its tag and the sequence.
+-- ARGV: prefix of entries' names, incarnation, rows to look at, then of each index its tag and the sequence, then models
+--   and their indexes.
 -- Reply: indexes that are done with, entries, aliases and bytes deleted.
--- Constants: STAMP_OFFSET, HEADER_BYTES.
+-- Constants: ROW_DIGITS, STAMP_OFFSET, CREATED_OFFSET, HEADER_BYTES.
 
 local call, sub, number, byte = redis.call, string.sub, struct.unpack, string.byte
 local prefix, incarnation, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local stamp_at, last = STAMP_OFFSET + 1, tostring(HEADER_BYTES - 1)
 local done, entries, aliases, freed = 0, 0, 0, 0
+local models = {}
+for i = 2 * #KEYS + 4, #ARGV, 2 do models[ARGV[i]] = ARGV[i + 1] end
 
 -- In doubt not: the pass that follows reads all of it.
 local function has_tag(head, tag)
@@ -22,6 +26,15 @@ local function has_tag(head, tag)
     if each == tag then return true end
   end
   return false
+end
+
+local function leave_model(head, digits)
+  local index = models[sub(head, names_at + byte(head, lengths_at), end_of_names(head) - 1)]
+  if not index then return end
+  local created = string.format('%.17g', number('>d', head, CREATED_OFFSET + 1))
+  for _, row in ipairs(call('ZRANGEBYSCORE', index, created, created, 'LIMIT', '0', '50')) do
+    if sub(row, 1, ROW_DIGITS) == digits then call('ZREM', index, row) end
+  end
 end
 
 for i, index in ipairs(KEYS) do
@@ -41,7 +54,12 @@ for i, index in ipairs(KEYS) do
       and has_tag(head, tag)
     then
       if (entries + aliases) % 8 == 0 then freed = freed + 8 * call('STRLEN', name) end
-      if byte(head, 2) % 4 < 2 then entries = entries + 1 else aliases = aliases + 1 end
+      if byte(head, 2) % 4 < 2 then
+        entries = entries + 1
+        leave_model(head, row)
+      else
+        aliases = aliases + 1
+      end
       names[#names + 1] = name
       gone[#gone + 1] = row
     end
