@@ -31,6 +31,8 @@ THREADS = 4
 PAGE = 10_000
 PATIENCE_SECONDS = 120.0
 APART_SECONDS = 0.001
+ALIKE = 10
+"""Entries that have the same tag, where they have one."""
 
 
 class Setup:
@@ -60,10 +62,11 @@ class Setup:
 
 
 class Snapshots:
-    """Snapshots by number of entries, each made once, and servers that start from one."""
+    """Snapshots by number of entries, each made once, and servers that start from one. `tagged`: entries have a tag."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, tagged: bool = False) -> None:
         self._home = home
+        self._tagged = tagged
         self._now = time.time()
         self._made: dict[int, Path] = {}
         self._servers = 0
@@ -97,7 +100,9 @@ class Snapshots:
             setup.store.ensure_record(SLOT)
             context = multiprocessing.get_context("spawn")
             writers = [
-                context.Process(target=fill, args=(setup.url, range(number, entries, WRITERS), setup.oldest_at))
+                context.Process(
+                    target=fill, args=(setup.url, range(number, entries, WRITERS), setup.oldest_at, self._tagged)
+                )
                 for number in range(WRITERS)
             ]
             for writer in writers:
@@ -112,7 +117,8 @@ class Snapshots:
             Path(setup.client.config_get("dir")["dir"], "dump.rdb").rename(made)
         if entries:
             seconds = time.perf_counter() - began
-            print(f"{entries:,} entries, {size:,.0f} bytes each with alias, in {seconds:.0f} s", flush=True)
+            what = "tagged entries" if self._tagged else "entries"
+            print(f"{entries:,} {what}, {size:,.0f} bytes each with alias, in {seconds:.0f} s", flush=True)
         return made
 
 
@@ -129,7 +135,12 @@ def model_of(number: int) -> str:
     return MODELS[number // WRITERS % len(MODELS)]
 
 
-def fill(url: str, numbers: range, oldest_at: float) -> None:
+def tag_of(number: int) -> str:
+    """The tag of an entry, where entries have one."""
+    return f"doc:{number // ALIKE}"
+
+
+def fill(url: str, numbers: range, oldest_at: float, tagged: bool) -> None:
     """Stores entries as a cache does, half of them each of two models."""
     store = RedisStore(patient_client(url, PATIENCE_SECONDS))
     words = random.Random(7).choices(
@@ -139,7 +150,7 @@ def fill(url: str, numbers: range, oldest_at: float) -> None:
     record = store.ensure_record(SLOT)
 
     def put(number: int) -> None:
-        write = _write(number, oldest_at + number * APART_SECONDS, record.stamp, words)
+        write = _write(number, oldest_at + number * APART_SECONDS, record.stamp, words, (tag_of(number),) * tagged)
         store.write(SLOT, write, record.stamp, record.sequence)
 
     with ThreadPoolExecutor(THREADS) as threads:
@@ -148,7 +159,7 @@ def fill(url: str, numbers: range, oldest_at: float) -> None:
     store.close()
 
 
-def _write(number: int, created_at: float, stamp: Stamp, words: list[str]) -> Write:
+def _write(number: int, created_at: float, stamp: Stamp, words: list[str], tags: tuple[str, ...]) -> Write:
     digest, alias = digests(number)
     header = EntryHeader(
         digest=digest,
@@ -178,9 +189,10 @@ def _write(number: int, created_at: float, stamp: Stamp, words: list[str]) -> Wr
     alias_header = msgspec.structs.replace(header, digest=alias, target=digest)
     return Write(
         digest=digest,
-        value=codec.encode_entry(CacheEntry(header=header, prompt=prompt, body=body)),
+        value=codec.encode_entry(CacheEntry(header=header, prompt=prompt, tags=tags, body=body)),
         ttl_ms=TTL_SECONDS * 1000,
         model=header.model,
         created_at=created_at,
-        alias=(alias, codec.encode_entry(CacheEntry(header=alias_header, prompt=prompt))),
+        alias=(alias, codec.encode_entry(CacheEntry(header=alias_header, prompt=prompt, tags=tags))),
+        tags=tags,
     )

@@ -1,6 +1,7 @@
 """What invalidating costs beside the least that the same work could cost: `python -m benchmarks.invalidation`.
 
-With a million entries: `python -m benchmarks.invalidation --entries 1000000 --turns 1`.
+With a million entries: `python -m benchmarks.invalidation --entries 1000000 --turns 1`. Only what very many of them
+cost: `python -m benchmarks.invalidation --events --minutes 10`.
 
 Every case begins with the same entries, loaded from one snapshot. An entry has its normalized alias, as most have: both
 must go. The bare loop that a sweep is compared with has the names of as many entries in a sorted set and deletes them
@@ -30,7 +31,18 @@ import redis
 from rq import Queue
 
 from benchmarks import _noop
-from benchmarks._snapshots import APART_SECONDS, MODELS, PATIENCE_SECONDS, SLOT, Setup, Snapshots, model_of
+from benchmarks._events import measure_events
+from benchmarks._snapshots import (
+    ALIKE,
+    APART_SECONDS,
+    MODELS,
+    PATIENCE_SECONDS,
+    SLOT,
+    Setup,
+    Snapshots,
+    model_of,
+    tag_of,
+)
 from core.access.audit import AuditLog
 from core.bans import Criteria
 from core.invalidation import SweepProgress
@@ -89,9 +101,10 @@ class Spent:
         return time.process_time() + float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
-def sweep(setup: Setup, criteria: Criteria) -> tuple[Spent, float, SweepProgress]:
+def sweep(setup: Setup, *each: Criteria) -> tuple[Spent, float, SweepProgress]:
     """What a sweep at full speed took, how long until the last entry was deleted, and what it did."""
-    setup.invalidator.invalidate(criteria, actor="benchmark", hold_seconds=0)
+    for criteria in each:
+        setup.invalidator.invalidate(criteria, actor="benchmark", hold_seconds=0)
     spent = Spent(setup)
     began = time.perf_counter()
     gone_after = deleted = 0.0
@@ -145,6 +158,29 @@ def measure_listed(snapshots: Snapshots, entries: int) -> dict[str, Ratios]:
             ours, gone_after, progress = sweep(setup, criteria(setup))
             bare = bare_deletion(setup, setup.names(is_left))
         found[name] = _ratios(ours, gone_after, bare, progress.deleted)
+    return found
+
+
+def measure_tagged(snapshots: Snapshots, entries: int) -> dict[str, Ratios]:
+    """One turn of sweeps by tag, against the loop over what they delete and one pass over everything together.
+
+    All entries have a tag, a few the same one. One tag is invalidated, or those of half of the entries, one by one.
+    """
+    found = {}
+    for name, count in (("one tag", ALIKE), ("the tags of half", entries // 2)):
+        with snapshots.server(entries) as setup:
+            ours, gone_after, progress = sweep(setup, *(Criteria(tags=(tag_of(at),)) for at in range(0, count, ALIKE)))
+        with snapshots.server(entries) as setup:
+            names = setup.names()
+            random.shuffle(names)
+            passed = bare_pass(setup, names)
+            loop = bare_deletion(setup, setup.names(lambda number, count=count: number < count))
+        found[name] = (
+            ours.seconds / (loop.seconds + passed.seconds),
+            ours.processor / (loop.processor + passed.processor),
+            gone_after / loop.seconds,
+            progress.scanned / ours.seconds,
+        )
     return found
 
 
@@ -363,9 +399,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=3, help="how often each case is run")
+    parser.add_argument("--events", action="store_true", help="only invalidations at the rate of events")
+    parser.add_argument("--minutes", type=float, default=0.2, help="how long 100 a second go on")
     options = parser.parse_args()
+    measure_events(options.minutes, 100)
+    if options.events:
+        return
     with tempfile.TemporaryDirectory() as folder:
         snapshots = Snapshots(Path(folder))
+        of_tagged = Snapshots(Path(folder, "tagged"), tagged=True)
         entries = options.entries
         with snapshots.server(entries // 10) as setup:
             measure_acknowledgement(setup, 300)
@@ -379,6 +421,11 @@ def main() -> None:
             for name, row in (measure_listed(snapshots, entries) | everything).items():
                 listed.setdefault(name, []).append(row)
         print_sweeps(listed, "loop", 1.6)
+        tagged: dict[str, list[Ratios]] = {}
+        for _ in range(options.turns):
+            for name, row in measure_tagged(of_tagged, entries).items():
+                tagged.setdefault(name, []).append(row)
+        print_sweeps(tagged, "loop and pass", 1.6)
         say(f"memory left after sweeping everything {left:.1%} (goal 5%)")
         measure_readers(snapshots, entries, options.turns)
         measure_start(snapshots, min(entries, 10_000), 15)

@@ -45,7 +45,8 @@ TOWERS = {
     "core.stores": """
         clock
         base codec
-        leases lookup local memory
+        leases lookup local memory_records
+        memory
         redis
     """,
     "core.semantic": """

@@ -66,7 +66,8 @@ def test_from_the_first_prompt_to_the_memory_given_back(redis_server, openai_ser
         assert ask(services).outcome.kind is OutcomeKind.HIT
 
         # Given up for good, the worker deletes it, and says so.
-        final = services.invalidation.invalidate(criteria, actor="test", hold_seconds=0)
+        ben = services.audit.by("ben", source="cli")
+        final = services.invalidation.invalidate(criteria, actor=ben, hold_seconds=0)
         slot = Slot("default", 0)
         digest = bytes.fromhex(miss.key.partition("-")[2])
         assert services.store.read(slot, [digest])[0] != [None]
@@ -74,7 +75,7 @@ def test_from_the_first_prompt_to_the_memory_given_back(redis_server, openai_ser
         job = queue.enqueue_sweep("default")
         run_workers(url, tmp_path)
         assert services.store.read(slot, [digest])[0] == [None]
-        assert services.store.read(slot, [])[1].bans == ()
+        assert services.store.bans(slot) == []
         told = {known.id: known for known in services.invalidation.history()}
         assert told[final.id].state is InvalidationState.SWEPT
         assert told[final.id].deleted == 1

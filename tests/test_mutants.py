@@ -8,7 +8,7 @@ from tests.mutants import MUTANTS, ROOT, Mutant, survives
 
 QUICK = (
     "a late store is not measured against the floor",
-    "a key ban is pushed out without raising the floor",
+    "a gap in the changes of bans is taken for none",
     "no floor: a retired ban is forgotten by late stores",
     "what a sweep has begun to delete can be undone",
     "a summary of a value has another point in history",

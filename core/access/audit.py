@@ -36,7 +36,7 @@ MACHINES = frozenset({"api", "gateway"})
 AT_RATE = ("invalidate.", "entry.")
 """Beginnings of the actions that come at the rate of events."""
 MACHINE_RECORDS = 200_000
-"""How many records the machines' log keeps: some 50 MB in Redis, half an hour at a hundred a second."""
+"""How many records the machines' log keeps: some 35 MB in Redis, half an hour at a hundred a second."""
 MACHINE_DAYS = 30
 MOST_LOOKED_AT = 10_000
 """Among how many of a log's records one question looks for those that match."""

@@ -1,34 +1,29 @@
 """Invalidations as data: criteria, the record that a lookup reads, the one rule of what is visible. Pure."""
 
+from . import changes
+from .ban import SEQUENCE_DIGITS, TOMBSTONE_SECONDS, Ban, BanState, decode_ban, encode_ban
+from .book import Book, BookAt, Logged, Visibility, changes_between
+from .changes import MOST_ACTIVE, MOST_LISTED, Change
 from .criteria import MAX_TAGS, MOST_TAGS, Criteria, Selection
+from .names import DIGEST_BYTES, digests_of, entry_digests, filed_under, says_only_names
 from .prefilter import ASCII_FOLDING, FOLDING_LEADS, required_substrings
 from .record import (
     CLOCKS_SECONDS,
     COPIES_SECONDS,
-    MAX_ACTIVE_BANS,
-    Ban,
-    BanState,
+    NO_MARK,
     InvalidationRecord,
-    Visibility,
-    allow_copies,
-    append,
-    begin_sweep,
     decode_record,
-    due,
     encode_record,
-    expire_holds,
-    expired_tombstones,
-    lift,
-    may_have_copies,
     may_store,
+    new_mark,
     new_record,
-    retire,
     visibility,
 )
 
 __all__ = [
-    "ASCII_FOLDING", "CLOCKS_SECONDS", "COPIES_SECONDS", "FOLDING_LEADS", "MAX_ACTIVE_BANS", "MAX_TAGS", "MOST_TAGS",
-    "Ban", "BanState", "Criteria", "InvalidationRecord", "Selection", "Visibility", "allow_copies", "append",
-    "begin_sweep", "decode_record", "due", "encode_record", "expire_holds", "expired_tombstones", "lift",
-    "may_have_copies", "may_store", "new_record", "required_substrings", "retire", "visibility",
+    "ASCII_FOLDING", "CLOCKS_SECONDS", "COPIES_SECONDS", "DIGEST_BYTES", "FOLDING_LEADS", "MAX_TAGS", "MOST_ACTIVE",
+    "MOST_LISTED", "MOST_TAGS", "NO_MARK", "SEQUENCE_DIGITS", "TOMBSTONE_SECONDS", "Ban", "BanState", "Book", "BookAt",
+    "Change", "Criteria", "InvalidationRecord", "Logged", "Selection", "Visibility", "changes", "changes_between",
+    "decode_ban", "decode_record", "digests_of", "encode_ban", "encode_record", "entry_digests", "filed_under",
+    "may_store", "new_mark", "new_record", "required_substrings", "says_only_names", "visibility",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Selectable(Protocol):
     def created_at(self) -> float: ...
 
 
-class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What to invalidate: every field given must match (AND). Raises InvalidInput naming the field.
 
     `model`: exact name. `pattern`: a glob (`*`, `?`, `[ab]`) over the whole prompt text or the readable key, case
@@ -189,7 +189,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return plain
 
     @classmethod
-    def from_names(cls, namespace: str, **fields: Any) -> Criteria:
+    def from_names(cls, namespace: str, **fields: Any) -> Self:
         """Criteria of a namespace in which `user` is a user's name, as requests give it. Raises InvalidInput.
 
         The door for what people and programs ask for: behind it nobody meets the name again.
@@ -199,7 +199,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls.from_dict({**fields, "namespace": namespace})
 
     @classmethod
-    def from_dict(cls, plain: object) -> Criteria:
+    def from_dict(cls, plain: object) -> Self:
         """Criteria from plain JSON, as `to_dict` gives it. Raises InvalidInput for unknown fields or wrong types."""
         if isinstance(plain, dict) and (
             unknown := plain.keys() - {field.name for field in msgspec.structs.fields(cls)}

@@ -143,7 +143,10 @@ class GrantCopies(Question, frozen=True):
 
 
 class Keep(Question, frozen=True):
-    """Writes an entry and its alias through the fence: how that ended, and the record when it has moved on."""
+    """Writes an entry and its alias through the fence: how that ended, and the record when it has moved on.
+
+    `expected` is the sequence up to which bans have been looked at: the stamp's at first.
+    """
 
     write: Write
     stamp: Stamp

@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from .. import policy
-from ..bans import may_store
+from ..bans import entry_digests, may_store
 from ..errors import DecodeError
 from ..keys import pack, response_digest, user_digests
 from ..models import (
@@ -23,7 +23,7 @@ from ..models import (
     EntryHeader,
     Stamp,
 )
-from ..stores import StoredAs, Write, codec
+from ..stores import MissReason, StoredAs, Write, codec
 from ..text import without_text
 from ..wire import can_be_streamed, notes_of, repeats_caller, without_callers
 from .call import Call
@@ -177,6 +177,7 @@ class Writer:
             ttl_ms=int(seconds * 1000),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(entry),
             tags=entry.tags,
             alias=alias,
         )
@@ -198,6 +199,7 @@ class Writer:
             ttl_ms=ttl_ms,
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             tags=entry.tags,
             alias=None,
             indexed=False,
@@ -224,6 +226,7 @@ class Writer:
             ttl_ms=max(1, int((header.fresh_until - self._clock()) * 1000)),
             model=header.model,
             created_at=header.created_at,
+            names=entry_digests(alias),
             tags=entry.tags,
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
@@ -246,6 +249,8 @@ class Writer:
                 return ""
             if result is not StoredAs.MOVED or record is None:
                 return f"refused-{result}"
+            if not record.is_complete:
+                return f"refused-{MissReason.BANS_LOADING}"
             if not may_store(entry, record):
                 return "refused-invalidated"
             expected = record.sequence

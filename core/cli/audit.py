@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import msgspec
 
@@ -20,14 +22,19 @@ from .shell import Exit, Shell, cli, command
 )
 @click.option("--actor", help="Only records of this actor.")
 @click.option("--action", help="One action, or all of a kind: invalidate., schedule., threshold., entry., job.")
+@click.option("--programs", "machines", is_flag=True, help="What programs did to answers: a log of its own.")
+@click.option("--before", "before_id", help="Go on before the record with this id.")
 @click.option("--export", type=click.Choice(["csv", "jsonl"]), help="All fields, for spreadsheets or programs.")
-def audit(shell: Shell, limit: int, actor: str | None, action: str | None, export: str | None) -> int:
+def audit(shell: Shell, limit: int, export: str | None, **filters: Any) -> int:
     """Show who did what, when, and with which result, the latest first."""
-    found = shell.shared.audit.records(limit, actor=actor, action=action)
+    page = shell.shared.audit.page(limit, **filters)
+    found = page.records
     if export is not None:
         click.echo(audit_csv(found) if export == "csv" else audit_json_lines(found), nl=False)
     else:
         shell.answer([msgspec.to_builtins(record) for record in found], _words(found))
+    if page.next_id is not None:
+        shell.more(f"--before {page.next_id}")
     return Exit.OK if found else Exit.NOTHING
 
 

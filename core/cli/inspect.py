@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Any, Literal
 
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, expect, find_entries
+from ..entries import EntryFilter, FoundEntry, every_page, expect
 from ..errors import InvalidSettings
 from ..keys import Slot
 from ..metrics import Summary
@@ -138,6 +139,7 @@ def _word(value: Any) -> str:
 @namespace_option
 @click.option("--search", default="", help="Text in the prompt, case does not count.")
 @click.option("--model", help="Only of this model.")
+@click.option("--tag", "tags", multiple=True, help="Only with one of these tags; repeatable.")
 @click.option("--older-than", type=DURATION, help="Only entries stored longer ago, e.g. 7d.")
 @click.option("--invalidated", is_flag=True, help="Also those that are hidden and not yet deleted.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
@@ -146,22 +148,24 @@ def entries(
     namespace: str | None,
     search: str,
     model: str | None,
+    tags: tuple[str, ...],
     older_than: float | None,
     invalidated: bool,
     limit: int,
 ) -> int:
-    """List stored answers, or search them. Exit status 3 when there are none."""
+    """List stored answers, or search them, the newest first. Exit status 3 when there are none."""
     services = shell.shared
     now = services.clock()
     where = EntryFilter(
         text=search,
         model=model,
+        tags=tags,
         created_before=None if older_than is None else now - older_than,
         invalidated=invalidated,
     )
-    name = namespace or services.settings.namespace
-    slots = [Slot(name, bucket) for bucket in range(services.settings.buckets)]
-    found = find_entries(services.store, slots, where, limit)
+    slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
+    pages = every_page(services.store, slots, where, hits=services.metrics.hits, pins=services.pins)
+    found = list(islice(chain.from_iterable(pages), limit))
     shell.answer([one.to_dict(now) for one in found], _entry_words(found, now))
     return Exit.OK if found else Exit.NOTHING
 

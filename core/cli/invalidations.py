@@ -14,6 +14,8 @@ from ..bans import Criteria
 from ..errors import WriteRefused
 from ..invalidation import (
     WORD,
+    ActivePage,
+    HistoryPage,
     Invalidation,
     InvalidationFilter,
     InvalidationState,
@@ -288,12 +290,27 @@ def sweep(shell: Shell, invalidation_id: str, wait: bool, timeout: float) -> int
 @command(cli)
 @namespace_option
 @click.option("--active", is_flag=True, help="Only those that are in force.")
+@click.option("--by", type=click.Choice(["people", "programs"]), help="Only theirs; else half of either.")
+@click.option("--find", default="", help="A tag, a key, an id, or another part of what it selects.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int) -> int:
-    """List the latest invalidations: who, what, when, and the result."""
-    known = shell.shared.invalidation.history(limit=limit, namespace=namespace)
-    if active:
-        known = list(filter(InvalidationFilter(active=True).matches, known))
+@click.option("--cursor", help="Go on where a page before this one ended.")
+def invalidations(
+    shell: Shell, namespace: str | None, active: bool, by: str | None, find: str, limit: int, cursor: str | None
+) -> int:
+    """List the latest invalidations: who, what, when, and the result.
+
+    With --active, where there are more than a page of them, those come first whose time to undo ends first.
+    """
+    invalidation = shell.shared.invalidation
+    page: ActivePage | HistoryPage
+    if active and by is None:
+        wanted = InvalidationFilter(text=find).matches if find else None
+        page = invalidation.active_page(limit, cursor=cursor, namespace=namespace, where=wanted)
+    else:
+        wanted = InvalidationFilter(text=find, active=active).matches if find or active else None
+        machines = None if by is None else by == "programs"
+        page = invalidation.past(limit, cursor=cursor, namespace=namespace, machines=machines, where=wanted)
+    known = page.items
     rows = [
         (
             one.id,
@@ -310,6 +327,8 @@ def invalidations(shell: Shell, namespace: str | None, active: bool, limit: int)
         [plain_invalidation(one) for one in known],
         words.table(rows, header=header) if rows else "There are no invalidations.",
     )
+    if page.next is not None:
+        shell.more(f"--cursor {page.next}")
     return Exit.OK
 
 

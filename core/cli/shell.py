@@ -139,6 +139,10 @@ class Shell:
         if not self.as_json:
             click.echo(words)
 
+    def more(self, option: str) -> None:
+        """Says on the other stream, which is no part of the result, which option gives what comes next."""
+        click.echo(f"More: {option}", err=True)
+
     def fail(self, error: CacheError) -> NoReturn:
         """Prints an error and ends the command with its exit status."""
         match error:

@@ -54,8 +54,8 @@ def _shown(name: str, value: Any) -> str:
             return masked(value.get_secret_value()) if name.endswith("_url") else "********"
         case tuple() if all(isinstance(part, SecretStr) for part in value):
             return f"{len(value)} set"
-        case tuple() if name in ("admins", "operators", "viewers"):
-            return f"{len(value)} set"  # a diagnosis is sent to others: whose addresses is not their business
+        case tuple() if name in ("admins", "operators", "viewers", "operation_keys"):
+            return f"{len(value)} set"  # a diagnosis is sent to others: whose addresses and keys is not their business
         case tuple():
             return f"{len(value)} rules" if name.endswith("_rules") else ", ".join(map(str, value))
         case bool():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from ..bans import MAX_ACTIVE_BANS, BanState, may_have_copies
+from ..bans import MOST_ACTIVE, MOST_LISTED, changes
 from ..bootstrap import Services
 from ..cache import EVERYTHING
 from .findings import Finding, Level
 
 OVERDUE_SECONDS = 600.0
-MANY_BANS = MAX_ACTIVE_BANS * 3 // 4
+MANY_LISTED = MOST_LISTED * 3 // 4
+MANY_ACTIVE = MOST_ACTIVE * 3 // 4
 
 
 def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
@@ -18,30 +19,38 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
 
     Raises StoreUnavailable.
     """
-    active = services.invalidation.active()
+    counts = services.invalidation.counts()
+    active = sum(count.active for count in counts.values())
     yield Finding(
         area="invalidations",
         level=Level.OK,
-        text=f"{len(active)} {'invalidation is' if len(active) == 1 else 'invalidations are'} active.",
+        text=f"{active:,} {'invalidation is' if active == 1 else 'invalidations are'} active.",
     )
     yield from _copies_findings(services, now)
     yield from _bypass_findings(services)
-    overdue = [ban for _, ban in active if _is_overdue(ban.state, ban.due_at, now)]
-    if overdue:
-        waiting = now - min(ban.due_at for ban in overdue)
+    if overdue := services.invalidation.overdue(now - OVERDUE_SECONDS):
+        waiting = now - min(one.due_at for one in overdue)
         yield Finding(
             area="invalidations",
             level=Level.WARNING,
-            text=f"{len(overdue)} of them should have been swept, the first {waiting / 60:.0f} minutes ago.",
+            text=f"Some of them should have been swept, the first {waiting / 60:.0f} minutes ago.",
             remedy="Check that workers are alive, and why sweeps fail: the Workers page lists the jobs.",
         )
-    for namespace, count in _counted(namespace for namespace, _ in active):
-        if count >= MANY_BANS:
+    for namespace, count in sorted(counts.items()):
+        if count.listed >= MANY_LISTED:
             yield Finding(
                 area="invalidations",
                 level=Level.WARNING,
-                text=f"{namespace} has {count} active invalidations; {MAX_ACTIVE_BANS} is the most.",
-                remedy="End holds, undo what is not needed, or invalidate by broader criteria.",
+                text=f"{namespace} has {count.listed} active invalidations by pattern, keywords or age; "
+                f"{MOST_LISTED} is the most.",
+                remedy="End holds, undo what is not needed, or invalidate by tags, keys or models.",
+            )
+        if count.active >= MANY_ACTIVE:
+            yield Finding(
+                area="invalidations",
+                level=Level.WARNING,
+                text=f"{namespace} has {count.active:,} active invalidations; {MOST_ACTIVE:,} is the most.",
+                remedy="They are swept by workers: see that these are alive, or let holds be shorter.",
             )
 
 
@@ -66,7 +75,7 @@ def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
     """Whether processes serve copies of their own, and whether the settings of this one say so."""
     own = services.settings.l1_seconds if services.redis is not None else 0.0
     records = services.invalidation.records()
-    most = max((known.copies_seconds for known in records if may_have_copies(known, now)), default=0.0)
+    most = max((known.copies_seconds for known in records if changes.may_have_copies(known, now)), default=0.0)
     if most > own:
         yield Finding(
             area="invalidations",
@@ -82,14 +91,3 @@ def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
             text=f"Processes may serve local copies for {own:g} s: an invalidation returns that much later, and is "
             "then effective everywhere.",
         )
-
-
-def _is_overdue(state: BanState, due_at: float, now: float) -> bool:
-    return state in (BanState.HELD, BanState.SWEEPING) and due_at < now - OVERDUE_SECONDS
-
-
-def _counted(names: Iterable[str]) -> list[tuple[str, int]]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return sorted(counts.items())

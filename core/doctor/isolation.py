@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from ..access import Action, Actor, allowed
-from ..bans import Criteria, append, lift
+from ..bans import Criteria, changes
 from ..cache import CacheConfig, LLMCache
-from ..models import Answer, ChatRequest, Completion, Controls, For
-from ..stores import Store
+from ..keys import Slot
+from ..models import Answer, ChatRequest, Completion, Controls, For, Stamp
+from ..stores import Removal, Store, codec
 
 HOME, ELSEWHERE = "encore-selftest-a", "encore-selftest-b"
 TTL_SECONDS = 60
@@ -81,18 +82,23 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
         Check(name="nobody named", expected="miss", seen=seen(mine)),
     ]
     slot = cache.slot(HOME)
-    store.change_record(
-        slot, lambda record: append(record, canary, Criteria(all=True), now=now, hold_seconds=TTL_SECONDS)
-    )
+    store.append(slot, changes.new_ban(canary, Criteria(all=True), now=now, hold_seconds=TTL_SECONDS))
     checks.append(Check(name="after its invalidation", expected="miss", seen=seen(_request(question))))
     for answer in (*stored, personal):
-        store.change_record(slot, lambda record: record, remove=_digest(answer))
-    store.change_record(slot, lambda record: lift(record, canary))
+        if not isinstance(answer, str):
+            _remove(store, slot, answer)
+    store.change(slot, [canary], lambda found: changes.lift(found, canary))
     return tuple(checks)
 
 
-def _digest(stored: Answer | str) -> bytes | None:
-    return None if isinstance(stored, str) else bytes.fromhex(stored.key.partition("-")[2])
+def _remove(store: Store, slot: Slot, answer: Answer) -> None:
+    """Deletes an answer that was stored."""
+    digest = bytes.fromhex(answer.key.partition("-")[2])
+    [value], _ = store.read(slot, [digest])
+    if value is not None:
+        seen = codec.summarize(value, with_text=False)
+        stamp = Stamp(seen.incarnation, seen.sequence)
+        store.remove(slot, [Removal(digest=digest, stamp=stamp, model=seen.model, created_at=seen.created_at)])
 
 
 def _request(question: str, *, model: str = "canary", system: str = "Be brief.", **parameters: Any) -> ChatRequest:

@@ -15,7 +15,6 @@ from .listing import (
     Place,
     count_listed,
     every_page,
-    find_entries,
     find_entry,
     page_entries,
     stored_entry,
@@ -31,6 +30,6 @@ __all__ = [
     "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS", "Difference",
     "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported", "Line",
     "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences",
-    "every_page", "expect", "explain", "export", "find_entries", "find_entry", "forget_response", "import_seeds",
+    "every_page", "expect", "explain", "export", "find_entry", "forget_response", "import_seeds",
     "nearest_entries", "page_entries", "read_seeds", "reasons", "stored_entry",
 ]  # fmt: skip

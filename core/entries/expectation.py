@@ -93,8 +93,11 @@ def expect(
     controls: Controls = NO_CONTROLS,
     *,
     now: float,
+    bypass: str = "",
 ) -> Expectation:
     """What would become of a request. Reads `store`, changes and counts nothing.
+
+    `bypass` is a reason of the caller's own why it may not use the cache.
 
     Raises StoreUnavailable, and InvalidInput for a namespace that is not a valid name.
     """
@@ -106,10 +109,10 @@ def expect(
         strategy=prepared.strategy,
         explanation=explain(cache, request, controls),
         at=now,
-        reason=prepared.reason,
+        reason=bypass or prepared.reason,
     )
     keyed = prepared.keyed
-    if keyed is None:
+    if keyed is None or bypass:
         return seen
     kept = kept_seconds(controls.ttl, keyed.ttl.seconds, configured=cache.config.ttl, longest=longest_seconds(request))
     seen = msgspec.structs.replace(seen, kept_seconds=kept)

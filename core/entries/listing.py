@@ -158,7 +158,8 @@ def page_entries(
     scanned = 0
     last: Place | None = None
     while scanned < most and (not scanned or monotonic() < ends_at):
-        batch = list(islice(places, min(_BATCH, most - scanned)))
+        wanted = size - len(found) if where.by_index else _BATCH  # each may be large
+        batch = list(islice(places, min(wanted, _BATCH, most - scanned)))
         if not batch:
             return EntryPage(entries=tuple(found), scanned=scanned, last=None)
         counts = _counts(hits, [(slot, place[1]) for place, slot in batch])
@@ -181,7 +182,7 @@ def every_page(
     *,
     hits: HitCounts | None = None,
     pins: Pins | None = None,
-    size: int = _BATCH,
+    size: int = PAGE_SIZE,
 ) -> Iterator[tuple[FoundEntry, ...]]:
     """All entries that match, page by page, each read when it is wanted: for exports. Raises StoreUnavailable."""
     after: Place | None = None
@@ -239,26 +240,6 @@ def stored_entry(
     found = find_entry(store, namespace, key, hits=hits, pins=pins)
     if found is None:
         raise NotFound(f"no answer is stored at this key in the namespace {namespace}")
-    return found
-
-
-def find_entries(store: EntryIndex, slots: list[Slot], where: EntryFilter, limit: int) -> list[FoundEntry]:
-    """Up to `limit` entries, in no order: the first that a walk meets. Raises StoreUnavailable."""
-    found: list[FoundEntry] = []
-    for slot in slots:
-        _, record = store.read(slot, [])
-        if record is None:
-            continue
-        seen: set[bytes] = set()  # a walk may meet an entry twice
-        for rows in _batches(store, slot, where):
-            for row in rows:
-                if row.digest in seen:
-                    continue
-                seen.add(row.digest)
-                if one := _shown(slot, row, record, where):
-                    found.append(one)
-                    if len(found) >= limit:
-                        return found
     return found
 
 
@@ -340,7 +321,7 @@ def _shown(slot: Slot, row: Row, record: InvalidationRecord, where: EntryFilter)
     one = _found(slot, row, record)
     if one is None or one.entry.header.target is not None or not where.matches(one.entry):
         return None
-    is_hidden = one.state in (Visibility.HIDDEN, Visibility.FOREIGN)
+    is_hidden = one.state not in (Visibility.FRESH, Visibility.STALE)
     return None if is_hidden and not where.invalidated else one
 
 
@@ -355,9 +336,3 @@ def _found(slot: Slot, row: Row, record: InvalidationRecord) -> FoundEntry | Non
         state=visibility(entry, record),
         bytes=len(row.value),
     )
-
-
-def _batches(store: EntryIndex, slot: Slot, where: EntryFilter) -> Iterator[list[Row]]:
-    if where.model is not None:
-        return store.walk_model(slot, where.model, created_before=where.created_before, whole=True)
-    return store.walk(slot, whole=True)

@@ -33,6 +33,7 @@ from ..inbound import (
     DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
+    TOO_LARGE,
     Inbound,
     Target,
     controls_from_headers,
@@ -62,7 +63,6 @@ logger = logging.getLogger("encore.gateway")
 AGAIN_BYTES: Final = 65_536
 """A longer body for a path that is not cached is passed on as it comes, and cannot be sent again."""
 NO_NAMESPACE: Final = "no-namespace"
-TOO_LARGE: Final = "too-large"
 PATH: Final = "path"
 
 # What a client says to the gateway alone.

@@ -7,6 +7,7 @@ from .reading import (
     DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
+    TOO_LARGE,
     Inbound,
     Target,
     decode_json,
@@ -23,7 +24,7 @@ from .reading import (
 )
 
 __all__ = [
-    "AT_ONCE_BYTES", "DEEPEST", "MOST_VALUES", "OWN_HEADERS", "Inbound", "Target", "controls_from_headers",
+    "AT_ONCE_BYTES", "DEEPEST", "MOST_VALUES", "OWN_HEADERS", "TOO_LARGE", "Inbound", "Target", "controls_from_headers",
     "controls_from_object", "decode_json", "deployment_of", "divided", "encode_json", "gone_response", "is_below",
     "is_deeper", "is_small", "read", "repeats_names", "target_of", "unread", "without_longer_ttl",
 ]  # fmt: skip

@@ -26,6 +26,8 @@ AT_ONCE_BYTES: Final = 100_000
 """A longer body is read, and looked up, on a thread: others shall not wait for it."""
 MOST_VALUES: Final = 100_000
 """Values in the JSON of a request: with more it passes as it is."""
+TOO_LARGE: Final = "too-large"
+"""Why a request that is not read bypasses the cache."""
 DEEPEST: Final = 100
 """JSON nested deeper goes past the cache."""
 

@@ -1,7 +1,8 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
+from .active import ActiveCount, ActivePage
 from .filter import InvalidationFilter
-from .history import HistoryPage, Invalidation, InvalidationState
+from .history import HistoryPage
 from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
@@ -9,10 +10,11 @@ from .preview import WORD, Preview, Previewed, PreviewRow, cutoff
 from .rights import ending_hold, invalidating, scheduling
 from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
+from .telling import Invalidation, InvalidationState
 
 __all__ = [
-    "IDLE_SECONDS", "LONGEST_NAME", "WORD", "CacheInvalidator", "HistoryPage", "IdleNamespaces", "Invalidation",
-    "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed", "Schedule", "Schedules",
-    "SweepProgress", "cutoff", "ending_hold", "invalidating", "kept_schedules", "plain_invalidation", "plain_preview",
-    "scheduling",
+    "IDLE_SECONDS", "LONGEST_NAME", "WORD", "ActiveCount", "ActivePage", "CacheInvalidator", "HistoryPage",
+    "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed",
+    "Schedule", "Schedules", "SweepProgress", "cutoff", "ending_hold", "invalidating", "kept_schedules",
+    "plain_invalidation", "plain_preview", "scheduling",
 ]  # fmt: skip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .. import bans
-from ..bans import InvalidationRecord
+from ..bans import InvalidationRecord, changes
 from ..errors import OutcomeUnknown, StoreUnavailable
 from ..keys import Slot
 from ..stores import RecordStore
@@ -50,7 +49,7 @@ class Durability:
         """
         now = self._clock()
         leases = [
-            record.copies_seconds for record in records if record is not None and bans.may_have_copies(record, now)
+            record.copies_seconds for record in records if record is not None and changes.may_have_copies(record, now)
         ]
         if seconds := max(self._copies_seconds, *leases, 0):
             self._pause(seconds + CLOCK_RATES_SECONDS)

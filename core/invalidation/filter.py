@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .history import Invalidation, InvalidationState
+from .telling import Invalidation, InvalidationState
 
 
 class InvalidationFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,5 +24,6 @@ class InvalidationFilter(msgspec.Struct, frozen=True, kw_only=True):
             and self.actor in (None, one.actor)
             and self.namespace in (None, one.namespace)
             and (not self.active or (one.effective and one.finished_at is None))
-            and self.text.strip().casefold() in f"{one.criteria} {one.id} {one.reason}".casefold()
+            and self.text.strip().casefold()
+            in f"{one.criteria} {one.criteria.key or ''} {one.id} {one.reason}".casefold()
         )

@@ -49,9 +49,9 @@ class IdleNamespaces:
         found = []
         for bucket in range(self._buckets):
             slot = Slot(namespace, bucket)
-            record = self._store.read(slot, [])[1]
+            record = self._store.record(slot)
             if record is not None:
                 found.append((slot, record))
-                if record.bans or any(self._store.models(slot).values()):
+                if record.active or any(self._store.models(slot).values()):
                     return None
         return found

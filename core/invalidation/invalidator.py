@@ -13,21 +13,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from .. import bans
-from ..access import Acting, Action, AuditLog, AuditRecord, AuditTrail, Repeats
-from ..bans import Ban, Criteria, InvalidationRecord
+from ..access import Acting, Action, AuditLog, AuditTrail, Repeats
+from ..bans import Ban, Criteria, InvalidationRecord, changes
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, OutcomeUnknown
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Clock, Store
+from ..text import printable
 from . import rights
 from .durability import Durability
-from .history import History, HistoryPage, Invalidation, InvalidationState, undone
+from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
+from .telling import Invalidation, InvalidationState, undone
 
 LONGEST_HOLD_SECONDS = 86_400
+MOST_OF_A_NAME = 100
+"""Of an actor's name, as bans have it."""
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,16 +60,17 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             details |= {"preview_count": self.preview.count, "share": self.preview.highest_share}
         return details
 
-    def append_to(self, record: InvalidationRecord) -> InvalidationRecord:
-        """The record of a bucket with the ban. Raises InvalidationRefused."""
-        return bans.append(
-            record,
+    @property
+    def ban(self) -> Ban:
+        """The ban that every bucket gets."""
+        return changes.new_ban(
             self.id,
             self.criteria,
             now=self.at,
             hold_seconds=self.lasts_seconds,
             soft=self.soft,
             removed=self.at_once,
+            actor=printable(self.actor, MOST_OF_A_NAME),
         )
 
     def applied(self) -> Invalidation:
@@ -85,7 +89,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class CacheInvalidator:
+class CacheInvalidator(History):
     """Preview, apply and undo invalidations; sweep what is due.
 
     `clock` gives Unix seconds, the store's own unless given. `buckets` is the number of slots of each namespace.
@@ -113,16 +117,16 @@ class CacheInvalidator:
         count: Callable[[str], None] = lambda kind: None,
         hits: Callable[[], HitCounts] | None = None,
     ) -> None:
+        clock = clock or store.clock
+        super().__init__(store, audit, repeats or Repeats(None, clock=clock), buckets=buckets)
         self._store = store
-        self.audit = audit
         self._namespace = namespace
         self._buckets = buckets
         self._hold_seconds = hold_seconds
         self._longest_ttl_seconds = longest_ttl_seconds
-        self._clock = clock = clock or store.clock
+        self._clock = clock
         self._count = count
         self._hits = hits
-        self._history = History(store, audit, repeats or Repeats(None, clock=clock), buckets=buckets)
         self._durability = Durability(
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
@@ -148,6 +152,9 @@ class CacheInvalidator:
             if bucket >= self._buckets:
                 raise InvalidInput("key", "is of a cache with more buckets than this one has")
             return [Slot(namespace, bucket)]
+        return self._buckets_of(namespace)
+
+    def _buckets_of(self, namespace: str) -> list[Slot]:
         return [Slot(namespace, bucket) for bucket in range(self._buckets)]
 
     # Apply and undo
@@ -182,7 +189,7 @@ class CacheInvalidator:
         records = self._append(plan, trail)
         done = plan.applied()
         if request_id is not None:
-            self._history.keep(done)
+            self._keep(done)
         self._durability.await_local_expiry(records)
         _record(trail, "applied", plan, self._ended(trail, plan), plan.details)
         self._count(_kind(criteria))
@@ -198,13 +205,14 @@ class CacheInvalidator:
 
         Raises InvalidInput when it was another invalidation, and what `invalidate` raises.
         """
+        if not REQUEST_ID.fullmatch(request_id):
+            raise InvalidInput("request_id", "use 1 to 80 letters, digits, dots, colons, dashes and underscores")
         slots = self._slots(criteria)
-        found = self._history.repeated(request_id, criteria, slots)
-        if found is None:
-            return None
-        known, in_force = found
-        if in_force:
-            self._durability.await_local_expiry(in_force)  # the first request may be waiting still
+        found = [self._store.ban(slot, request_id) for slot in slots]
+        known = self._repeated(request_id, criteria, slots[0].namespace, found)
+        if known is not None and any(found):
+            # The first request may be waiting still.
+            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])
             self._durability.await_durability(slots)
         return known
 
@@ -256,9 +264,9 @@ class CacheInvalidator:
         if not slots:
             raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
         for slot in slots:
-            self._store.change_record(slot, lambda record: bans.lift(record, invalidation_id))
+            self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
         done = undone(known, self._clock())
-        self._history.keep(done)
+        self._keep(done)
         _record(trail, "undone", known, self._clock())
         return done
 
@@ -274,7 +282,7 @@ class CacheInvalidator:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
         now = self._clock()
         for slot, _ in self._holding(known):
-            self._store.change_record(slot, lambda record: bans.expire_holds(record, [invalidation_id], now))
+            self._store.change(slot, [invalidation_id], lambda found: changes.expire_holds(found, now))
         _record(trail, "hold-ended", known, now)
         return msgspec.structs.replace(known, due_at=min(known.due_at, now))
 
@@ -285,62 +293,10 @@ class CacheInvalidator:
         """
         found = []
         for slot in self._slots(known.criteria, known.namespace):
-            _, record = self._store.read(slot, [])
-            if record is not None and (ban := record.find(known.id)):
-                bans.lift(record, known.id)
+            if ban := self._store.ban(slot, known.id):
+                changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
-
-    # What is and was
-
-    def get(self, invalidation_id: str) -> Invalidation:
-        """An active invalidation by its id.
-
-        Raises InvalidationNotFound, or InvalidationRefused for one that is over.
-        """
-        return self._history.get(invalidation_id)
-
-    def active(self, namespace: str | None = None) -> list[tuple[str, Ban]]:
-        """(namespace, ban) of every active ban, newest first."""
-        return self._history.active(namespace)
-
-    def records(self) -> list[InvalidationRecord]:
-        """(namespace, record) of every bucket of every namespace. Raises StoreUnavailable."""
-        return [record for _, record in self._history.records()]
-
-    def find(self, invalidation_id: str) -> Invalidation | None:
-        """An invalidation by its id, active or over; None when there is none, or nothing tells of it any more.
-
-        As quick whatever else has been invalidated since. Raises StoreUnavailable.
-        """
-        return self._history.find(invalidation_id)
-
-    def trail_of(self, invalidation_id: str) -> list[AuditRecord]:
-        """The audit records of one invalidation, newest first. Raises StoreUnavailable."""
-        return self._history.trail(invalidation_id)
-
-    def history(
-        self, *, limit: int = 100, namespace: str | None = None, machines: bool | None = None
-    ) -> list[Invalidation]:
-        """The latest invalidations, newest first: the first of the pages that `past` gives."""
-        return self.past(limit, namespace=namespace, machines=machines).items
-
-    def past(
-        self,
-        limit: int = 100,
-        *,
-        cursor: str | None = None,
-        namespace: str | None = None,
-        machines: bool | None = None,
-        where: Callable[[Invalidation], bool] = lambda one: True,
-    ) -> HistoryPage:
-        """A page of invalidations, newest first: of all namespaces or of one; by machines, by people, or by both.
-
-        What the audit log says, with what the records say now. Of both, machines have half of a page where people have
-        the other half. `where` selects; a page may then be short though there are more: its `next` says so. Raises
-        StoreUnavailable, and InvalidInput for a cursor that is none.
-        """
-        return self._history.page(limit, cursor=cursor, namespace=namespace, machines=machines, where=where)
 
     # Sweep
 
@@ -350,10 +306,7 @@ class CacheInvalidator:
         return [
             namespace
             for namespace in self._store.namespaces()
-            if any(
-                bans.due(record, now) or bans.expired_tombstones(record, now)
-                for _, record in self._history.records(namespace)
-            )
+            if any(self._store.bans(slot, until=now, limit=1) for slot in self._buckets_of(namespace))
         ]
 
     def sweep(
@@ -382,7 +335,7 @@ class CacheInvalidator:
             pause=pause,
         )
         try:
-            sweep.run([Slot(namespace, bucket) for bucket in range(self._buckets)], progress)
+            sweep.run(self._buckets_of(namespace), progress)
         except CacheError as error:
             record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), reason=str(error))
             raise
@@ -424,19 +377,20 @@ class CacheInvalidator:
 
 def _append(store: Store, plan: _Plan) -> list[InvalidationRecord]:
     """Puts the ban into every bucket or, when one of them refuses it, into none; their records then."""
+    ban = plan.ban
     digest = plan.criteria.digest if plan.at_once else None
     done: list[Slot] = []
     records = []
     try:
         for slot in plan.slots:
-            records.append(store.change_record(slot, plan.append_to, remove=digest))
+            records.append(store.append(slot, ban, remove=digest)[0])
             done.append(slot)
     except OutcomeUnknown:
         raise
     except CacheError as error:
         try:
             for slot in done:
-                store.change_record(slot, lambda record: bans.lift(record, plan.id))
+                store.change(slot, [plan.id], lambda found: changes.lift(found, plan.id))
         except CacheError:
             words = f"applied to {len(done)} of {len(plan.slots)} buckets: repeat it ({error})"
             raise OutcomeUnknown(words) from error

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from .history import Invalidation
 from .preview import Preview
+from .telling import Invalidation
 
 
 def plain_invalidation(known: Invalidation) -> dict[str, Any]:

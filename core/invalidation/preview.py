@@ -107,7 +107,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a preview's token: digest of the criteria without the age, the count, the age's cut-off."""
+    """The content of an earlier preview's token: digest of the criteria without the age, count, cut-off of the age."""
 
     what: str
     count: int
@@ -185,7 +185,7 @@ def make_preview(
         for slot, record, model in indexed:
             rows = store.walk_model(slot, model, created_before=criteria.created_before, whole=True)
             tally.read(slot, record, rows, PRICED_LIMIT)
-        exact = not any(record.bans for _, record in records)
+        exact = not any(record.active for _, record in records)
     total = tally.scanned if exact and count is None and criteria.key is None else max(listed, tally.scanned)
     return tally.preview(
         namespace=slots[0].namespace,
@@ -251,7 +251,7 @@ class _Tally:
                 entry = _readable(row)
                 if entry is None or entry.header.target is not None:
                     continue
-                if bans.visibility(entry, record) in (Visibility.HIDDEN, Visibility.FOREIGN):
+                if bans.visibility(entry, record) not in (Visibility.FRESH, Visibility.STALE):
                     continue
                 self.scanned += 1
                 if self._criteria.matches(entry.header, entry.prompt, entry.tags):

@@ -22,9 +22,9 @@ from ..keys import names
 from ..stores.redis import lock, shared_hash
 from ..text import exact_duration, printable
 from . import rights
-from .history import Invalidation
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
 from .rights import scheduling
+from .telling import Invalidation
 
 MAX_SCHEDULES = 100
 LONGEST_NAME = 80

@@ -10,22 +10,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from .. import bans
 from ..access import AuditTrail
-from ..bans import Ban, BanState, InvalidationRecord, required_substrings
+from ..bans import (
+    Ban,
+    BanState,
+    Book,
+    Criteria,
+    InvalidationRecord,
+    Visibility,
+    changes,
+    required_substrings,
+    says_only_names,
+)
 from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
 from ..stores import EntrySummary, Removal, Removed, Row, ScanPage, Store, SweepFilter, codec
 
+Item = TypeVar("Item")
+
 BATCH = 1000
 """Names that the server looks at in one step."""
 GENTLE_BATCH = 150
 """The same where others are to notice little: well under a millisecond."""
+MOST_SWEPT = 100_000
+"""Bans of a bucket that one sweep is for; it goes on with the others when it runs again."""
+RETIRED_AT_ONCE = 100
+"""Bans that retire in one step: each process that looks up entries then reads of all of them."""
 MOST_KEYS = 16
 """Keys whose aliases a pass looks for by their targets; of more, it looks at all aliases."""
 MOST_FILTERS = 64
@@ -84,20 +99,14 @@ class Sweep:
         self._on_batch(progress)
 
     def _sweep(self, slot: Slot, progress: SweepProgress) -> bool:
-        _, record = self._store.read(slot, [])
+        record = self._store.record(slot)
         if record is None:
             return True
-        now = self._clock()
-        if expired := [ban.id for ban in bans.expired_tombstones(record, now)]:
-            self._store.change_record(slot, lambda record: bans.retire(record, expired))
-        ids = [ban.id for ban in bans.due(record, now)]
-        if not ids:
-            return True
-        self._on_begin([ban.id for ban in bans.due(record, now) if ban.state is not BanState.SWEEPING])
-        record = self._store.change_record(slot, lambda record: bans.begin_sweep(record, ids))
-        swept = [ban for ban in record.bans if ban.id in ids and ban.state is BanState.SWEEPING]
+        due = self._due(slot)
+        self._retire(slot, [ban.id for ban in due if ban.state is BanState.TOMBSTONE])
+        swept = self._begin(slot, [ban for ban in due if ban.state is not BanState.TOMBSTONE])
         if not swept:
-            return True  # undone, or lost with the record, since it was looked at
+            return True  # none are due, or they were undone or lost since they were looked at
         progress.invalidations = tuple(dict.fromkeys((*progress.invalidations, *(ban.id for ban in swept))))
         models = self._store.models(slot)
         progress.total += sum(models.values())
@@ -108,8 +117,34 @@ class Sweep:
         )
         if not is_done:
             return False
-        self._store.change_record(slot, lambda record: bans.retire(record, [ban.id for ban in swept]))
+        self._retire(slot, [ban.id for ban in swept])
         return True
+
+    def _due(self, slot: Slot) -> list[Ban]:
+        """What is due now: bans whose entries may be deleted, those of an interrupted sweep included, and tombstones.
+
+        A soft ban is due when hardly any entry it marks can still exist; a remaining one must not become fresh again.
+        """
+        now, due = self._clock(), list[Ban]()
+        after: tuple[float, str] | None = None
+        while page := self._store.bans(slot, after=after, until=now, limit=changes.MOST_CHANGED):
+            due += page
+            after = page[-1].ends_at, page[-1].id
+            if len(due) >= MOST_SWEPT:
+                break
+        return due
+
+    def _begin(self, slot: Slot, due: Sequence[Ban]) -> list[Ban]:
+        """The bans that are being swept from here on."""
+        swept: list[Ban] = []
+        for page in _pages(due, changes.MOST_CHANGED):
+            self._on_begin([ban.id for ban in page if ban.state is not BanState.SWEEPING])
+            swept += self._store.change(slot, [ban.id for ban in page], changes.begin_sweep)
+        return [ban for ban in swept if ban.state is BanState.SWEEPING]
+
+    def _retire(self, slot: Slot, ids: Sequence[str]) -> None:
+        for page in _pages(ids, RETIRED_AT_ONCE):
+            self._store.change(slot, page, changes.retire)
 
     def _listed(
         self,
@@ -120,43 +155,50 @@ class Sweep:
         progress: SweepProgress,
     ) -> bool:
         """Deletes what the index lists and a model or an age selects; False when it was stopped."""
-        for ban in swept:
-            if not ban.criteria.is_listed:
-                continue
+        for ban in _newest(ban for ban in swept if ban.criteria.is_listed):
             before = Stamp(record.incarnation, ban.sequence)
             created_before = ban.criteria.created_before
             for model in [ban.criteria.model] if ban.criteria.model is not None else models:
                 batches = self._store.remove_model(
                     slot, model, before, created_before=created_before, batch=self._batch
                 )
-                while True:
-                    if self._should_stop():
-                        return False
-                    began = time.monotonic()
-                    removed = next(batches, None)
-                    if removed is None:
-                        break
-                    progress.scanned += removed.entries
-                    self._count(removed, progress)
-                    self._on_batch(progress)
-                    self._rest_after(began)
+                if not self._remove(batches, progress):
+                    return False
         return True
+
+    def _remove(self, batches: Iterator[Removed], progress: SweepProgress) -> bool:
+        """Has the store delete batch by batch; False when it was stopped."""
+        while not self._should_stop():
+            began = time.monotonic()
+            removed = next(batches, None)
+            if removed is None:
+                return True
+            progress.scanned += removed.entries
+            self._count(removed, progress)
+            self._on_batch(progress)
+            self._rest_after(began)
+        return False
 
     def _rest_after(self, began: float) -> None:
         if self._rest:
             self._pause((time.monotonic() - began) * self._rest)
 
     def _named(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
-        """Deletes what the indexes of tags list, and what keys name; False as `_pass`."""
-        by_tag = [ban for ban in swept if ban.criteria.tags and not ban.criteria.needs_text]
+        """Deletes what keys name, and what the indexes of tags list; False as `_pass`."""
         by_key = [ban for ban in swept if ban.criteria.key is not None]
-        tags = dict.fromkeys(tag for ban in by_tag for tag in ban.criteria.tags)
         keys = dict.fromkeys(digest for ban in by_key if (digest := ban.criteria.digest) is not None)
-        tagged = map(ScanPage, self._store.walk_tags(slot, list(tags), batch=self._batch))
         keyed = map(ScanPage, self._at(slot, list(keys)))
-        return self._go_through(tagged, slot, record, by_tag, progress, is_all=False, whole=False) and self._go_through(
-            keyed, slot, record, by_key, progress, is_all=False, whole=True
-        )
+        if not self._go_through(keyed, slot, record, by_key, progress, is_all=False, whole=True):
+            return False
+        tags: dict[str, int] = {}
+        for ban in swept:
+            if says_only_names(ban.criteria):
+                for tag in ban.criteria.tags:
+                    tags[tag] = max(ban.sequence, tags.get(tag, 0))
+        if not tags:
+            return True
+        batches = self._store.remove_tags(slot, record.incarnation, tags, batch=self._batch)
+        return self._remove(batches, progress)
 
     def _at(self, slot: Slot, digests: Sequence[bytes]) -> Iterator[list[Row]]:
         for start in range(0, len(digests), self._batch):
@@ -182,6 +224,7 @@ class Sweep:
         whole: bool,
     ) -> bool:
         """Deletes of these pages what the bans match. `is_all`: they are of the pass, which meets everything."""
+        book = Book(swept)
         began = time.monotonic()
         for page in pages:
             if self._should_stop():
@@ -193,11 +236,11 @@ class Sweep:
                 if seen is None:
                     continue
                 progress.scanned += is_all and seen.target is None
-                if seen.incarnation != record.incarnation or selects(swept, seen):
+                if seen.incarnation != record.incarnation or selects(book, seen):
                     selected.append((row.digest, seen))
             if any(seen.incarnation != record.incarnation for _, seen in selected):
                 # Left over from a lost record, unless it was lost just now and these are the new one's.
-                _, current = self._store.read(slot, [])
+                current = self._store.record(slot)
                 if current is None or current.incarnation != record.incarnation:
                     return False
             if selected:
@@ -302,6 +345,20 @@ def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
     return [msgspec.structs.replace(wanted, sequence=sequence) for wanted, sequence in newest.items()]
 
 
-def selects(swept: Sequence[Ban], seen: EntrySummary) -> bool:
+def selects(swept: Book, seen: EntrySummary) -> bool:
     """Whether one of these bans is newer than the entry and matches it."""
-    return any(ban.sequence > seen.sequence and ban.criteria.matches(seen, seen.prompt, seen.tags) for ban in swept)
+    return swept.verdict(seen.sequence, seen, seen.prompt, seen.tags) is not Visibility.FRESH
+
+
+def _pages(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _newest(swept: Iterable[Ban]) -> list[Ban]:
+    """Of bans that select the same, the newest one: it selects all that the others do."""
+    newest: dict[Criteria, Ban] = {}
+    for ban in swept:
+        known = newest.get(ban.criteria)
+        if known is None or known.sequence < ban.sequence:
+            newest[ban.criteria] = ban
+    return list(newest.values())

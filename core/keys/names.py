@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import InvalidInput
 
-FORM: Final = 2
+FORM: Final = 3
 """The form of entries, records and indexes. Whoever changes what is stored, the identity or the normal form raises it:
 no code reads two forms, caches then start cold. What people made (audit, schedules, thresholds, labels) has forms of
 its own and is carried over."""
@@ -68,6 +68,26 @@ class Slot:
         """What the names of all entries begin with."""
         return self._entry
 
+    @property
+    def bans(self) -> bytes:
+        """Hash of the active bans: id to ban. Like the record it has no TTL: what it hides must stay hidden."""
+        return self.prefix + b"bans"
+
+    @property
+    def changes(self) -> bytes:
+        """Stream of the latest changes of the bans, numbered without gaps by the revision each led to."""
+        return self.prefix + b"changes"
+
+    @property
+    def due(self) -> bytes:
+        """Sorted set of the active bans' ids by when a sweep has something to do for them."""
+        return self.prefix + b"due"
+
+    @property
+    def nothing(self) -> bytes:
+        """A name at which there is never anything: a script that deletes it may write when memory is full."""
+        return self.prefix + b"nothing"
+
     def lease(self, digest: bytes, stamp_sequence: int) -> bytes:
         """Single-flight lease: per answer and per point in the history of invalidations."""
         return self.prefix + f"lease:{digest.hex()}:{stamp_sequence}".encode()
@@ -79,7 +99,7 @@ class Slot:
     def by_tag(self, tag: str) -> bytes:
         """Sorted set of the entries and aliases with a tag by when they are gone (ms): a hint for walking them.
 
-        Of the digests of entries. Its TTL is a little longer than that of the last of them.
+        Of the last parts of their names. Its TTL is a little longer than that of the last of them.
         """
         return self.prefix + b"tag:" + sha256(tag.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
 
@@ -132,7 +152,7 @@ def audit_trail(invalidation_id: str) -> bytes:
 
 
 def repeated(request_id: str) -> bytes:
-    """What was done for a request id."""
+    """What was done for a request id, or answered to an operator's `Idempotency-Key`; each is kept for a day."""
     return b"encore:repeated:" + _short(request_id)
 
 
@@ -188,10 +208,6 @@ ENDED_LOGINS = b"encore:logins:ended:"
 
 RATES = "encore:rates"
 """What the counters of operation keys' requests begin with; each expires within a minute."""
-
-
-IDEMPOTENCY = b"encore:idempotency:"
-"""What was answered to a request with an `Idempotency-Key`, by a digest of both; each is kept for a day."""
 
 
 EVIDENCE = b"encore:evidence"

@@ -24,9 +24,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the parts. None is unknown, and no rule applies to it.
 
     `workers` are those alive; `failing_workers`: some keep ending as soon as they start. `memory_limit_bytes` is None
-    without a limit; bans are those of the namespace that has most, of `ban_limit` it may have. `missing_rights` are the
-    rules that Redis' user lacks, `remedy` the command that grants them. `clocks` are the machines whose clocks are
-    wrong: by how many seconds they are ahead of Redis'.
+    without a limit. Bans are those of the namespace that has most: `active_bans` of `active_limit` that there may be,
+    and of them `listed_bans`, with which every entry is compared, of `ban_limit`. `missing_rights` are the rules that
+    Redis' user lacks, `remedy` the command that grants them. `clocks` are the machines whose clocks are wrong: by how
+    many seconds they are ahead of Redis'.
     """
 
     store_up: bool = True
@@ -41,6 +42,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
     active_bans: int | None = None
+    active_limit: int | None = None
+    listed_bans: int | None = None
     ban_limit: int | None = None
     entries: int | None = None
 
@@ -125,16 +128,26 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             severity=Severity.WARNING,
             sentence=f"Redis uses {share(memory, 0)} of its memory limit: entries will be evicted or no longer stored.",
         )
-    bans = _share(health.active_bans, health.ban_limit)
-    if bans is not None and _is_above(bans, rules.max_ban_share, "bans" in firing):
-        yield Alert(
-            name="bans",
-            severity=Severity.WARNING,
-            sentence=(
-                f"{health.active_bans} of {health.ban_limit} invalidations are active in one namespace: "
-                "at the limit the next is refused until one is swept."
-            ),
+    if sentence := _of_bans(health, rules, firing):
+        yield Alert(name="bans", severity=Severity.WARNING, sentence=sentence)
+
+
+def _of_bans(health: Health, rules: AlertRules, firing: Container[str]) -> str:
+    """What is wrong with the number of bans; empty when nothing is."""
+    active = _share(health.active_bans, health.active_limit)
+    if active is not None and _is_above(active, rules.max_ban_share, "bans" in firing):
+        why = "no worker is alive to sweep them" if health.workers == 0 else "they come faster than they are swept"
+        return (
+            f"{health.active_bans:,} of {health.active_limit:,} invalidations are active in one namespace: {why}, and "
+            "at the limit the next is refused."
         )
+    listed = _share(health.listed_bans, health.ban_limit)
+    if listed is not None and _is_above(listed, rules.max_ban_share, "bans" in firing):
+        return (
+            f"{health.listed_bans} of {health.ban_limit} invalidations by pattern, keywords or age are active in one "
+            "namespace: at the limit the next is refused until one is swept."
+        )
+    return ""
 
 
 def _of_redis(health: Health, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 import redis
 
-from ..bans import MAX_ACTIVE_BANS
+from ..bans import MOST_ACTIVE, MOST_LISTED
 from ..errors import NotPermitted, StoreUnavailable
 from ..invalidation import CacheInvalidator
 from ..keys import Slot
@@ -68,6 +68,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         if self.queue is not None:
             missing.setdefault(user_of(self.queue), set()).update(self._rights_missing_for_jobs())
         is_large = len(_known(self.store.namespaces, found) or ()) > MOST_NAMESPACES
+        most_bans = (None if is_large else _known(self._most_bans, found)) or (None, None)
         return Health(
             servers=found.servers,
             silent_servers=len(found.silent_servers),
@@ -77,8 +78,10 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             clocks=_known(partial(self._clocks, found), found) or {},
             memory_bytes=found.used_bytes,
             memory_limit_bytes=found.max_bytes,
-            active_bans=None if is_large else _known(self._most_bans, found),
-            ban_limit=MAX_ACTIVE_BANS,
+            active_bans=most_bans[0],
+            active_limit=MOST_ACTIVE,
+            listed_bans=most_bans[1],
+            ban_limit=MOST_LISTED,
             entries=_known(self._sampled_entries if is_large else self.count_entries, found),
         )
 
@@ -94,9 +97,10 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         except StoreUnavailable:
             return ()
 
-    def _most_bans(self) -> int:
-        per_namespace = Counter(namespace for namespace, _ in self.invalidation.active())
-        return max(per_namespace.values(), default=0)
+    def _most_bans(self) -> tuple[int, int]:
+        """Active bans and listed ones, of the namespace that has most."""
+        counts = self.invalidation.counts().values()
+        return max((each.active for each in counts), default=0), max((each.listed for each in counts), default=0)
 
     def _clocks(self, found: StoreInfo) -> dict[str, float]:
         wrong = {}

@@ -23,6 +23,7 @@ from ..concurrency import in_thread
 from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
+from .bodies import EXPORT, IMPORT, JSON, JSON_LINES, MOST_JSON_BYTES, SAME_LINES
 from .operators import BELOW_A_PATH, OPERATOR, SOURCE, Operator
 from .problems import (
     BAD_MEDIA_TYPE,
@@ -42,19 +43,17 @@ from .problems import (
 
 logger = logging.getLogger("encore.operations")
 
-MOST_JSON_BYTES: Final = 2_000_000
 DEEPEST: Final = 32
 AT_ONCE_BYTES: Final = 100_000
 """A longer body is read on a thread: answers of the gateway shall not wait for it."""
 AT_A_TIME: Final = 32
 STREAMS_AT_A_TIME: Final = 4
 """Requests, and imports and exports, that are worked on at a time; the others wait before their bodies are read."""
-JSON: Final = "application/json"
-JSON_LINES: Final = "application/jsonl"
-IMPORT: Final = "/entries/import"
-EXPORT: Final = "/entries/export"
 _IMPORT: Final = PATH + IMPORT
 _STREAMS: Final = (_IMPORT, PATH + EXPORT)
+
+_EVERY_ANSWER: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Answers hold prompts: no proxy keeps them, and no page takes them for a script."""
 
 
 class Left(Exception):
@@ -84,6 +83,8 @@ class Operations:
         async def sending(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_EVERY_ANSWER]}
             await send(message)
 
         try:
@@ -91,13 +92,13 @@ class Operations:
         except Left:
             pass
         except Refused as refused:
-            await _reply(refused, send)
+            await _reply(refused, sending)
         except AccessDenied as denied:
-            await _reply(refused_by(denied), send)
+            await _reply(refused_by(denied), sending)
         except Exception as error:  # noqa: BLE001 (what is unforeseen must not show in the log what it was about)
             logger.error("a request failed: %s", without_text(error))  # noqa: TRY400
             if not started:
-                await _reply(Refused(FAILED, "something unforeseen happened"), send)
+                await _reply(Refused(FAILED, "something unforeseen happened"), sending)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -111,7 +112,9 @@ class Operations:
                 detail = f"the key {operator.name} may make {self._settings.operation_rate} requests a minute"
                 raise Refused(TOO_OFTEN, detail, headers={"retry-after": str(math.ceil(seconds))})
             if scope["path"] == _IMPORT:
-                self._check_form(headers, JSON_LINES, "application/x-ndjson")
+                if not _has_body(headers):
+                    raise Refused(NO_JSON, "there is no body: send the lines as the body")
+                self._check_form(headers, JSON_LINES, SAME_LINES)
                 receiving = self._as_it_comes(receive)
             else:
                 receiving = _again(await self._body(headers, receive), receive)

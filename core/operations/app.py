@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from ..access import Repeats
 from ..bootstrap import Services
 from ..doctor import Checkup
 from ..errors import CacheError
 from ..text import printable
-from . import bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
+from . import audit, bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
 from .idempotency import Kept
 from .parts import CHECKUP, KEPT, SERVICES
 from .problems import (
@@ -44,7 +45,7 @@ DESCRIPTION: Final = (
 )
 ROUTERS: Final = tuple(
     subject.router
-    for subject in (invalidations, transfer, entries, explain, figures, requests, health, bypass, schedules)
+    for subject in (invalidations, transfer, entries, explain, figures, requests, health, bypass, schedules, audit)
 )
 """The routes by subject. One more subject is one more module and one more name here."""
 
@@ -74,7 +75,7 @@ def build(services: Services) -> FastAPI:
         },
     )
     setattr(app.state, SERVICES, services)
-    setattr(app.state, KEPT, Kept(services.redis, clock=services.clock))
+    setattr(app.state, KEPT, Kept(Repeats(services.redis, clock=services.clock)))
     setattr(app.state, CHECKUP, Checkup())
     for router in (*ROUTERS, _about):
         app.include_router(router, prefix=PATH)

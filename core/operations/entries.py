@@ -7,16 +7,19 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 
 from ..access import Action
 from ..bans import Criteria
 from ..bootstrap import Services
+from ..concurrency import in_thread
 from ..entries import (
     PAGE_SIZE,
     Edits,
     EntryFilter,
     FoundEntry,
     Line,
+    Verdict,
     count_listed,
     find_entry,
     page_entries,
@@ -27,6 +30,7 @@ from ..errors import InvalidInput, StoreUnavailable
 from ..invalidation import plain_invalidation
 from ..keys import Slot
 from ..wire import readable
+from .explain import REQUEST_BODY, AskedOf, inbound_of
 from .invalidations import NAMESPACE, InvalidationOut
 from .operators import Operator
 from .paging import Cursor, cursor_of, position_of
@@ -67,8 +71,8 @@ class EntryOut(BaseModel):
     model: str
     prompt: str = Field(description="The last message of the request that it answered.")
     state: str = Field(
-        description="`fresh`, `expired`; `stale` when an invalidation marks it so, `hidden` when one hides it; "
-        "`foreign`: of before the namespace's record was lost, and never served."
+        description="`fresh`, `expired`; `stale` when an invalidation marks it so, `invalidated` when one hides it; "
+        "`incarnation`: of before the namespace's record was lost, and never served."
     )
     created_at: float
     age_seconds: float
@@ -104,6 +108,14 @@ class EntriesOut(BaseModel):
     )
 
 
+class VerdictOut(BaseModel):
+    """What a verdict came to."""
+
+    hidden: InvalidationOut | None = Field(description="The invalidation that it made, to be undone by its id.")
+    labelled: bool = Field(description="Whether the two questions are labelled as different.")
+    problem: str = Field(description="Why they could not be labelled; the answer is hidden all the same.")
+
+
 # What is asked
 
 
@@ -136,6 +148,18 @@ class ChangeIn(BaseModel):
     pinned: bool | None = Field(None, description="Whether workers keep it fresh until it is unpinned.")
 
 
+class WrongIn(BaseModel):
+    """What an answer was served for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    question: str | None = Field(None, min_length=1, max_length=100_000, description="Where it was another question.")
+
+
+_WRONGS: Final[dict[str, Any]] = {
+    "wrong": {"value": {}},
+    "wrong for a near question": {"value": {"question": "How do I activate my second card?"}},
+}
 _ANSWERS: Final[dict[str, Any]] = {
     "an answer by hand": {
         "value": {
@@ -304,3 +328,43 @@ def invalidate(
     criteria = Criteria(namespace=by.namespace(namespace), key=key)
     done = parts.invalidation.invalidate(criteria, actor=by.trail, hold_seconds=hold_seconds)
     return plain_invalidation(done)
+
+
+@router.post("/entries/{key}/wrong", response_model=VerdictOut, responses={409: {}})
+def wrong(
+    key: Key,
+    by: By,
+    parts: Parts,
+    asked: Annotated[WrongIn | None, Body(openapi_examples=_WRONGS)] = None,
+    namespace: InNamespace = None,
+) -> dict[str, Any]:
+    """Call an answer wrong: no lookup finds it any more, until that is undone.
+
+    With the question that it was served for, where that was another one, the two questions are also labelled as
+    different, so that no answer to the one is served for the other again.
+    """
+    question = asked.question if asked is not None else None
+    return _verdict(parts.verdicts.wrong(by.namespace(namespace), key, actor=by.trail, question=question))
+
+
+@router.post("/entries/{key}/apart", response_model=VerdictOut, responses={409: {}}, openapi_extra=REQUEST_BODY)
+async def apart(
+    key: Key, request: Request, by: By, parts: Parts, endpoint: AskedOf = "chat", namespace: InNamespace = None
+) -> dict[str, Any]:
+    """Call an answer wrong for one request only: it stays for the question that it was given to.
+
+    Send the request that it was served for, as to the gateway.
+    """
+    content = await request.body()
+
+    def act() -> dict[str, Any]:
+        inbound = inbound_of(request, content, endpoint, parts)
+        name = by.namespace(namespace or inbound.controls.namespace)
+        return _verdict(parts.verdicts.apart(name, key, inbound.request, inbound.controls, actor=by.trail))
+
+    return await in_thread(act)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    hidden = plain_invalidation(verdict.hidden) if verdict.hidden is not None else None
+    return {"hidden": hidden, "labelled": verdict.labelled, "problem": verdict.problem}

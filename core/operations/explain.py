@@ -13,8 +13,9 @@ from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..entries import expect
 from ..errors import InvalidInput
-from ..inbound import Inbound, Target, divided, read, without_longer_ttl
+from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
+from .bodies import MOST_JSON_BYTES
 from .operators import Operator
 from .parts import By, Parts
 
@@ -22,7 +23,11 @@ router: Final = APIRouter(tags=["requests"])
 
 Endpoint = Literal["chat", "responses", "embeddings"]
 
-_BODY: Final[dict[str, Any]] = {
+AskedOf = Annotated[
+    Literal["chat", "responses", "embeddings"],
+    Query(description="Which endpoint of the provider the request would be sent to."),
+]
+REQUEST_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "The request as the provider's API takes it.",
@@ -89,12 +94,12 @@ class ExplainedOut(BaseModel):
     parts: list[PartOut] = Field([], description="What is in the scope, part by part.")
 
 
-@router.post("/explain", response_model=ExplainedOut, openapi_extra=_BODY)
+@router.post("/explain", response_model=ExplainedOut, openapi_extra=REQUEST_BODY)
 async def explain(
     request: Request,
     by: By,
     parts: Parts,
-    endpoint: Annotated[Endpoint, Query(description="Which endpoint of the provider it would be sent to.")] = "chat",
+    endpoint: AskedOf = "chat",
 ) -> dict[str, Any]:
     """Would a request be a hit, and why not? Send it as to the gateway, body and headers, with this address instead.
 
@@ -106,18 +111,24 @@ async def explain(
 
 
 def _explained(request: Request, content: bytes, endpoint: Endpoint, by: Operator, parts: Services) -> dict[str, Any]:
-    inbound = _inbound(request, content, endpoint, parts)
-    controls = inbound.controls
-    if not parts.settings.gateway_longer_ttl:
-        controls = without_longer_ttl(controls)
-    controls = msgspec.structs.replace(controls, namespace=by.namespace(controls.namespace))
-    expected = expect(parts.cache, parts.store, parts.switch, inbound.request, controls, now=parts.clock())
+    inbound = inbound_of(request, content, endpoint, parts)
+    controls = msgspec.structs.replace(inbound.controls, namespace=by.namespace(inbound.controls.namespace))
+    is_small_enough = is_small(content, parts.settings.max_request_bytes, MOST_VALUES)
+    expected = expect(
+        parts.cache,
+        parts.store,
+        parts.switch,
+        inbound.request,
+        controls,
+        now=parts.clock(),
+        bypass="" if is_small_enough else TOO_LARGE,
+    )
     found = [msgspec.to_builtins(part) for part in expected.explanation.parts]
     return expected.to_dict() | {"parts": found}
 
 
-def _inbound(request: Request, content: bytes, endpoint: Endpoint, parts: Services) -> Inbound:
-    """The request as the gateway reads it. The key that opens this API is no part of it."""
+def inbound_of(request: Request, content: bytes, endpoint: Endpoint, parts: Services) -> Inbound:
+    """The request as the gateway reads it. The key that opens this API is no part of it. Raises InvalidInput."""
     headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "authorization"}
     inbound = read(
         Target(endpoint, parts.provider.base_url),
@@ -125,8 +136,10 @@ def _inbound(request: Request, content: bytes, endpoint: Endpoint, parts: Servic
         headers,
         content,
         keyed=divided(headers, parts.settings.keyed_headers).keyed,
-        most_bytes=parts.settings.max_request_bytes,
+        most_bytes=MOST_JSON_BYTES,
     )
     if inbound is None:
         raise InvalidInput("body", f"is no request of the endpoint {endpoint} that the cache reads: it would bypass")
-    return inbound
+    if parts.settings.gateway_longer_ttl:
+        return inbound
+    return msgspec.structs.replace(inbound, controls=without_longer_ttl(inbound.controls))

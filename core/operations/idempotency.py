@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import msgspec
-import redis
-from cachetools import TTLCache
 from fastapi import Header
 
+from ..access import Repeats
 from ..errors import AccessDenied, CacheError, InvalidationRefused, InvalidInput, NotFound, WriteRefused
-from ..keys import names
-from ..stores import Clock
-from ..stores.redis import reading, writing
 from .problems import KEY_REUSED, Refused
 
-KEPT_SECONDS: Final = 86_400
-MOST_HERE: Final = 10_000
-"""Answers that are kept without Redis."""
 REPLAYED: Final = "idempotent-replayed"
 
 IdempotencyKey = Annotated[
@@ -45,12 +37,10 @@ class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Kept:
-    """The answers of a day, by operator and key: in Redis, or in this process without it."""
+    """The answers of a day, by operator and key."""
 
-    def __init__(self, client: redis.Redis | None, *, clock: Clock) -> None:
-        self._client = client
-        self._here: TTLCache[bytes, bytes] = TTLCache(MOST_HERE, KEPT_SECONDS, timer=clock)
-        self._lock = threading.Lock()
+    def __init__(self, repeats: Repeats) -> None:
+        self._repeats = repeats
 
     def once(
         self, operator: str, key: str | None, asked: Any, act: Callable[[str | None], dict[str, Any]]
@@ -64,51 +54,26 @@ class Kept:
         if key is None:
             return act(None), False
         what = hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
-        name = names.IDEMPOTENCY + hashlib.sha256(f"{operator} {key}".encode()).hexdigest().encode()
+        name = f"{operator} {key}"  # with a space, which is in no request id
         known = self._claim(name, _Kept(what))
         if known is not None and known.what != what:
             raise Refused(KEY_REUSED, "another request came with this key within the last day", field="Idempotency-Key")
         if known is not None and known.answer is not None:
             return known.answer, True
         try:
-            answer = act(hashlib.sha256(name + what.encode()).hexdigest()[:24])
+            answer = act(hashlib.sha256(f"{name} {what}".encode()).hexdigest()[:24])
         except (Refused, InvalidInput, NotFound, AccessDenied, InvalidationRefused):
-            self._forget(name)  # nothing was done: a corrected request may come with the same key
+            with suppress(CacheError):  # nothing was done: a corrected request may come with the same key
+                self._repeats.forget(name)
             raise
         with suppress(CacheError):  # it is done; a repetition is then done again under the same id
-            self._keep(name, _Kept(what, answer))
+            self._repeats.keep(name, msgspec.json.encode(_Kept(what, answer)))
         return answer, False
 
-    def _claim(self, name: bytes, mine: _Kept) -> _Kept | None:
+    def _claim(self, name: str, mine: _Kept) -> _Kept | None:
         """What is kept under the name; None when it is ours now, or when nothing can be kept."""
-        value = msgspec.json.encode(mine)
-        if self._client is None:
-            with self._lock:
-                found = self._here.setdefault(name, value)
-            return None if found is value else msgspec.json.decode(found, type=_Kept)
         try:
-            with writing():
-                if self._client.set(name, value, nx=True, ex=KEPT_SECONDS):
-                    return None
+            kept = self._repeats.claim(name, msgspec.json.encode(mine))
         except WriteRefused:
             return None  # an invalidation works then, and its id is the same at each repetition
-        with reading():
-            kept = self._client.get(name)
-        return msgspec.json.decode(kept, type=_Kept) if isinstance(kept, bytes) else None
-
-    def _keep(self, name: bytes, kept: _Kept) -> None:
-        value = msgspec.json.encode(kept)
-        if self._client is None:
-            with self._lock:
-                self._here[name] = value
-            return
-        with writing():
-            self._client.set(name, value, ex=KEPT_SECONDS)
-
-    def _forget(self, name: bytes) -> None:
-        if self._client is None:
-            with self._lock:
-                self._here.pop(name, None)
-            return
-        with suppress(CacheError), writing():
-            self._client.unlink(name)
+        return msgspec.json.decode(kept, type=_Kept) if kept is not None else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Response
@@ -11,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..bans import MOST_TAGS, Selection
 from ..errors import InvalidationNotFound
 from ..invalidation import (
+    ActivePage,
+    HistoryPage,
     Invalidation,
     InvalidationFilter,
     InvalidationState,
@@ -19,15 +20,13 @@ from ..invalidation import (
     plain_invalidation,
     plain_preview,
 )
+from ..keys import user_pseudonym
 from .idempotency import REPLAYED, IdempotencyKey
 from .operators import Operator
 from .paging import Cursor, Limit, cursor_of, position_of
 from .parts import Answered, By, Parts
 
 router: Final = APIRouter(tags=["invalidations"])
-
-MOST_LOOKED_THROUGH: Final = 10_000
-"""Invalidations of the history that one page is looked for among."""
 
 NAMESPACE: Final = r"^[A-Za-z0-9._-]{1,64}(~[A-Za-z0-9._-]{1,64})?$"
 Text = Annotated[str, Field(min_length=1, max_length=256)]
@@ -56,16 +55,27 @@ class CriteriaIn(BaseModel):
         description="Any of the tags that were given with the request. One invalidation has 32 of them: of more, it is "
         "several.",
     )
+    user: Text | None = Field(
+        None,
+        description="The answers that are this user's own, by the name that requests give. It is not kept: criteria in "
+        "answers have a pseudonym.",
+    )
     key: str | None = Field(None, max_length=100, description="One entry, by its key.")
     all: bool = Field(False, description="Everything in the namespace; alone.")
 
+    def fields(self, namespace: str) -> dict[str, Any]:
+        """The fields that are given, the user by pseudonym, without an age and the namespace. Raises InvalidInput."""
+        fields: dict[str, Any] = self.model_dump(exclude={"older_than_seconds", "namespace"}, exclude_defaults=True)
+        if self.user is not None:
+            fields["user"] = user_pseudonym(namespace, self.user)
+        return fields
+
     def selection(self, namespace: str, now: float, previewed: Previewed | None) -> Selection:
         """The criteria as of now, or as of an earlier preview. Raises InvalidInput."""
-        fields: dict[str, Any] = self.model_dump(exclude={"older_than_seconds", "namespace"}, exclude_defaults=True)
+        fields = self.fields(namespace)
         if self.older_than_seconds is not None:
             fields["created_before"] = cutoff(self.older_than_seconds, now, previewed)
-        fields |= {name: tuple(fields[name]) for name in ("keywords", "tags") if name in fields}
-        return Selection(namespace=namespace, **fields)
+        return Selection.from_dict({**fields, "namespace": namespace})
 
 
 class InvalidateIn(BaseModel):
@@ -149,6 +159,7 @@ class PreviewOut(BaseModel):
     namespace: str
     count: int
     exact: bool = Field(description="Whether `count` is exact; else it is between `low` and `high` with 95%.")
+    at_least: bool = Field(description="`count` is what the indexes of the tags have: there may be more.")
     low: int
     high: int
     total: int = Field(description="Entries in the namespace.")
@@ -260,26 +271,32 @@ def invalidations(
     active: Annotated[bool, Query(description="Only those that hide something now.")] = False,
     actor: Annotated[str | None, Query(max_length=200, description="By this person or key only.")] = None,
     find: Annotated[str, Query(max_length=256, description="Part of the criteria, the id or the reason.")] = "",
+    whose: Annotated[
+        Literal["people", "programs"] | None,
+        Query(alias="by", description="By people or by programs only; else half of a page is of either."),
+    ] = None,
 ) -> dict[str, Any]:
-    """List invalidations, newest first: those in force and those of the past."""
+    """List invalidations, newest first: those in force and those of the past.
+
+    Of `active` ones alone, where there are more than a page of them, those come first whose time to undo ends first. A
+    page that is looked for may be short, or empty, though there are more: `next` says so.
+    """
     if namespace is not None:
         by.namespace(namespace)
     wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
-    known = parts.invalidation.history(limit=MOST_LOOKED_THROUGH, namespace=namespace)
-    found = (one for one in known if by.may_enter(one.namespace) and wanted.matches(one))
-    return _page(found, position_of(cursor, tuple[float, str]), limit)
 
+    def is_wanted(one: Invalidation) -> bool:
+        return by.may_enter(one.namespace) and wanted.matches(one)
 
-def _page(found: Iterable[Invalidation], after: tuple[float, str] | None, limit: int) -> dict[str, Any]:
-    ordered = sorted(found, key=_place, reverse=True)
-    rest = [one for one in ordered if after is None or _place(one) < after]
-    items = rest[:limit]
-    following = cursor_of(_place(items[-1])) if len(rest) > limit else None
-    return {"items": list(map(plain_invalidation, items)), "next": following}
-
-
-def _place(one: Invalidation) -> tuple[float, str]:
-    return one.applied_at, one.id
+    position, invalidation = position_of(cursor, str), parts.invalidation
+    page: ActivePage | HistoryPage
+    if active and whose is None:
+        page = invalidation.active_page(limit, cursor=position, namespace=namespace, where=is_wanted)
+    else:
+        machines = None if whose is None else whose == "programs"
+        page = invalidation.past(limit, cursor=position, namespace=namespace, machines=machines, where=is_wanted)
+    following = cursor_of(page.next) if page.next is not None else None
+    return {"items": list(map(plain_invalidation, page.items)), "next": following}
 
 
 @router.get("/invalidations/{invalidation_id}", response_model=InvalidationOut)

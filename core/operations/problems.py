@@ -207,7 +207,7 @@ def reply_of(error: Refused) -> Reply:
         field=error.field,
     )
     body = problem.model_dump(exclude_none=True) | error.further
-    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", **error.headers}
+    headers = {"content-type": MEDIA_TYPE, **error.headers}
     if kind.status == 401:
         headers["www-authenticate"] = 'Bearer realm="encore"'
     if kind.retry_seconds is not None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ..entries import reasons
+from ..errors import InvalidInput
 from ..metrics import RequestFilter, RequestRecord
 from ..models import HitDetail, OutcomeKind
 from .entries import OfModel
@@ -114,7 +115,10 @@ def requests(
         starts_at=since,
         ends_at=until,
     )
-    found = parts.metrics.recent(limit + 1, where, within=_within(by), before_id=position_of(cursor, str))
+    try:
+        found = parts.metrics.recent(limit + 1, where, within=_within(by), before_id=position_of(cursor, str))
+    except InvalidInput:
+        raise InvalidInput("cursor", "is none that a page of this list has given") from None
     items = found[:limit]
     return {
         "items": [_plain(record) for record in items],

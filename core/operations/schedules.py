@@ -106,12 +106,12 @@ def add(asked: Annotated[ScheduleIn, Body(openapi_examples=_NEW)], by: By, parts
     No two have one name: repeated after an unknown outcome it is refused rather than there twice.
     """
     given = asked.criteria
-    criteria = given.model_dump(exclude={"namespace", "older_than_seconds"}, exclude_defaults=True)
+    namespace = by.namespace(given.namespace)
     added = kept_schedules(parts.schedules).add(
-        namespace=by.namespace(given.namespace),
+        namespace=namespace,
         actor=by.trail,
         name=asked.name,
-        criteria=criteria,
+        criteria=given.fields(namespace),
         older_than_seconds=given.older_than_seconds,
         every_seconds=asked.every_seconds,
         daily_at=asked.daily_at,

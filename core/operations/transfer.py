@@ -14,13 +14,12 @@ from starlette.responses import StreamingResponse
 
 from ..concurrency import in_thread
 from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export, reasons
-from .admission import EXPORT, IMPORT, JSON_LINES
+from .bodies import EXPORT, IMPORT, JSON_LINES
 from .entries import After, Before, InNamespace, OfModel, Tagged, edits_of, slots_of
 from .parts import By, Parts
 
 router: Final = APIRouter(tags=["entries"])
 
-_LINES: Final[dict[str, Any]] = {"schema": {"type": "string"}}
 EXAMPLE: Final = (
     '{"model": "gpt-4o", "messages": [{"role": "user", "content": "How do I activate my card?"}], '
     '"answer": "Open the app and ...", "ttl_seconds": 86400, "tags": ["doc:12"]}\n'
@@ -50,7 +49,7 @@ class ImportedOut(BaseModel):
 @router.get(
     EXPORT,
     response_class=StreamingResponse,
-    responses={200: {"content": {JSON_LINES: _LINES}, "description": "One entry a line, as an import takes it."}},
+    responses={200: {"content": {JSON_LINES: {}}, "description": "One entry a line, as an import takes it."}},
 )
 def export_lines(
     by: By,
@@ -96,7 +95,7 @@ def _lines(first: tuple[FoundEntry, ...], rest: Iterator[tuple[FoundEntry, ...]]
         "requestBody": {
             "required": True,
             "description": "One request with its answer a line.",
-            "content": {JSON_LINES: {**_LINES, "examples": {"one answer": {"value": EXAMPLE}}}},
+            "content": {JSON_LINES: {"examples": {"one answer": {"value": EXAMPLE}}}},
         }
     },
 )

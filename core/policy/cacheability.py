@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
@@ -328,17 +329,34 @@ def _parts(message: Any) -> Iterator[Any]:
 
 
 def _is_remote(part: Any) -> bool:
-    """Whether a part of a message is to be fetched by the provider: `image_url`, `file_url` and their like."""
-    if not isinstance(part, Mapping):
+    """Whether a part of a message is to be fetched by the provider, or read where it lies."""
+    return isinstance(part, Mapping) and any(_names_a_place(name, value) for name, value in part.items())
+
+
+def _names_a_place(name: Any, value: Any) -> bool:
+    """Whether a field of a part says where something is: by its name (`image_url`, `fileUri`), unless it is the data
+    itself, or by its value, whatever scheme that has."""
+    if isinstance(value, Mapping):
+        return any(_names_a_place(_named(name, inner), deeper) for inner, deeper in value.items())
+    if isinstance(value, list | tuple):
+        return any(_names_a_place(name, deeper) for deeper in value)
+    if not isinstance(value, str) or name in _OF_WORDS:
         return False
-    for name, value in part.items():
-        address = value.get("url") if isinstance(value, Mapping) else value
-        if isinstance(name, str) and name.endswith(("url", "uri")) and isinstance(address, str):
-            if address.lstrip()[:8].lower().startswith(("http://", "https://")):
-                return True
-        elif isinstance(value, Mapping) and _is_remote(value):
-            return True
-    return False
+    begin = value[:_LONGEST_SCHEME].lstrip().lower()
+    if isinstance(name, str) and name.lower().endswith(_PLACES):
+        return bool(begin) and not begin.startswith("data:")
+    return _SCHEME.match(begin) is not None
+
+
+def _named(outer: Any, inner: Any) -> Any:
+    """The name of a field within another: `url`, `data` and their like say less than what they are in."""
+    return inner if inner in _OF_WORDS or not isinstance(outer, str) or not outer.lower().endswith(_PLACES) else outer
+
+
+_PLACES: Final = ("url", "uri", "urls", "uris", "link", "href", "path")
+_OF_WORDS: Final = frozenset({"text", "type", "detail", "format", "title", "filename", "name", "media_type", "role"})
+_SCHEME: Final = re.compile(r"(?!data:)[a-z][a-z0-9+.-]*://")
+_LONGEST_SCHEME: Final = 64
 
 
 def jitter(seconds: float, share: float, random: Random) -> float:

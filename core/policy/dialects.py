@@ -98,6 +98,10 @@ _LOOKING: Final = frozenset(
             "assistant",
         ),
         *("assistants", "agents", "bot", "gizmo", "linkup", "tavily", "exa", "compound"),
+        *("url", "urls", "link", "links", "site", "sites", "domain", "domains", "wikipedia", "news", "lookup", "live"),
+        *("realtime", "fresh", "freshness", "research", "ground", "enrichments", "collection", "collections"),
+        *("repository", "repositories", "repo", "repos", "skill", "skills", "integration", "integrations", "workflow"),
+        *("extension", "extensions", "workspace", "space", "app", "apps", "scraper", "cached"),
     }
 )
 _LISTED: Final = frozenset(
@@ -119,7 +123,9 @@ _LISTED: Final = frozenset(
             "venice_parameters",
             "features",
         ),
-        *("prompt", "preset", "agent", "agent_id", "url_context", "urlcontext"),
+        *("prompt", "preset", "agent", "agent_id", "url_context", "urlcontext", "tool_servers", "toolservers"),
+        *("document_id", "document_ids", "documentids", "doc_ids", "attachments", "index_name", "index_id"),
+        *("filters", "namespace_id", "chat_id", "chatid", "user_location", "up_to_date"),
     }
 )
 _OTHERWISE: Final = frozenset(
@@ -145,14 +151,36 @@ _CHOICES: Final = frozenset({"function", "custom", "allowed_tools", "auto", "non
 _SEARCH_WORDS: Final = (
     *("search-preview", "search-api", "web-search", "websearch", "web_search", "deep-research", "deepresearch"),
     *("deepsearch", "deep-search", "-online", ":online", "grounded", "grounding", "@preset", "-gizmo", "alltools"),
-    *("all-tools", "-browsing", "-internet"),
+    *("all-tools", "-browsing", "-internet", "jina-reader", "metaso", "andisearch", "websurf", "enable_web"),
 )
 _SEARCH_NAMES: Final = frozenset(
     {"sonar", "compound", "pplx", "exa", "linkup", "tavily", "perplexity", "bot", "asst", "phind", "youcom"}
 )
+_WORKING_NAMES: Final = frozenset(
+    {
+        *("rag", "lightrag", "graphrag", "kb", "knowledge", "docs", "wiki", "bot", "chatbot", "agent", "agents", "ag"),
+        *(
+            "assistant",
+            "workspace",
+            "connectors",
+            "retriever",
+            "pipeline",
+            "live",
+            "dify",
+            "ragflow",
+            "kagi",
+            "fastgpt",
+        ),
+        *("webgpt", "bing", "brave", "copilot", "felo", "iask", "komo", "you", "youchat", "openperplex", "perplexica"),
+        *("notebooklm", "valyu", "glean", "websearch", "crawler", "browser", "parallel"),
+    }
+)
+"""Words anywhere in the name of a model that stands for an application, or is served by one that looks things up."""
+_NAME_WORDS: Final = re.compile(r"[^-_./:@+?= ]+")
+_FINE_TUNED: Final = re.compile(r"^ft:([^:]*):.*")
 _FIRST_WORDS: Final = re.compile(r"(?:^|[/:@])([^-_./:@]*)")
 _LAST_WORD: Final = re.compile(
-    r"[-_:/](?:search|browse|web|net|rag|online)(?:[-_:@](?:latest|preview|beta|pro|free|[0-9-]+))*$|^gpt.*-all$"
+    r"[-_:/+?](?:search|browse|web|net|rag|online)(?:[-_:@](?:latest|preview|beta|pro|free|[0-9-]+))*$|^gpt.*-all$"
 )
 _LONGEST_NAME: Final = 200
 
@@ -162,10 +190,34 @@ _SOURCES: Final = frozenset(
         *("documents", "source_documents", "source_nodes", "footnotes", "retrieved_chunks", "retrieved_contexts"),
         *("citationmetadata", "groundingmetadata", "urlcontextmetadata", "websearchqueries", "url_context_metadata"),
         *("vertex_ai_url_context_metadata", "source_urls", "source_attributions", "groundingattributions"),
+        *(
+            "urls",
+            "readurls",
+            "links",
+            "webpages",
+            "web_pages",
+            "intermediate_steps",
+            "evidence",
+            "passages",
+            "chunks",
+            "hits",
+        ),
+        *("snippets", "attributions", "results", "docs", "pages", "followups"),
     }
 )
 _NAMING: Final = frozenset(
-    {"search", "websearch", "citation", "citations", "grounding", "retrieval", "retrieved", "footnotes"}
+    {
+        "search",
+        "websearch",
+        "citation",
+        "citations",
+        "grounding",
+        "retrieval",
+        "retrieved",
+        "footnotes",
+        "visited",
+        "crawled",
+    }
 )
 """Words of the name under which an answer says where it is from."""
 _LOOKED_UP: Final = frozenset(
@@ -186,9 +238,11 @@ def searches(model: str, parameters: Mapping[str, Any]) -> bool:
 
 @lru_cache(1000)
 def _is_searching(model: str) -> bool:
-    name = model.lower()
+    # What a customer calls a model that is fine-tuned says nothing of it.
+    name = _FINE_TUNED.sub(r"\1", model.lower())
     return (
-        any(word in name for word in _SEARCH_WORDS)
+        not _WORKING_NAMES.isdisjoint(_NAME_WORDS.findall(name))
+        or any(word in name for word in _SEARCH_WORDS)
         or not _SEARCH_NAMES.isdisjoint(_FIRST_WORDS.findall(name))
         or bool(_LAST_WORD.search(name))
     )
@@ -316,10 +370,17 @@ def _is_of_sources(name: str) -> bool:
 def _looked_up(usage: Mapping[str, Any]) -> Iterator[bool]:
     for name, value in usage.items():
         if isinstance(value, Mapping):
-            yield name in _LOOKED_UP and any(value.values())
+            yield _counts_looking(name) and any(value.values())
             yield from _looked_up(value)
         else:
-            yield name in _LOOKED_UP and bool(value)
+            yield _counts_looking(name) and bool(value)
+
+
+def _counts_looking(name: str) -> bool:
+    return name in _LOOKED_UP or (len(name) <= _LONGEST_NAME and not _SEARCHES.isdisjoint(_words(name)))
+
+
+_SEARCHES: Final = frozenset({"search", "searches", "websearch", "browsing", "grounding", "retrieval"})
 
 
 # Temperatures (2026-11-30: OpenAI). These models refuse every other temperature.

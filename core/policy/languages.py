@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,13 @@ from .matching import words_of
 
 _SHORT = 2
 """Letters of words that too many languages have to tell one by."""
+
+_STOP = "."
+_FEW, _ENOUGH, _ONE_IN = 5, 2, 6
+"""An English text of more than five words has two little words of English at least, and one in six."""
+_LITTLE_ENGLISH = frozenset(
+    {"a", "an", "and", "as", "at", "be", "for", "in", "is", "may", "of", "on", "or", "to", "was"}
+)
 
 _STEM = 4
 """Letters that the stem of a noun has at least."""
@@ -46,6 +54,7 @@ class Language(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unnamed: tuple[str, ...] | None = None
     own: tuple[str, ...] = ()
     how: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     timely: tuple[str, ...] = ()
     prices: str = ""
     holders: str = ""
@@ -66,19 +75,24 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Languages(msgspec.Struct, frozen=True, kw_only=True):
-    """All languages together: what is one's own, what is soon old, what is another within months, and what marks a text
-    as personal or not understood.
+    """All languages together: what is another each time, what is one's own, what is soon old, what is another within
+    months, and what marks a text as personal or not understood.
 
     `own` is possession: what must not be shared when nobody is named. `reserved` holds the first person and the account
-    nouns: with either of them a text is not surely general.
+    nouns: with either of them a text is not surely general. `anybodys` is how something is done, and what everybody may
+    know.
     """
 
     all: tuple[Language, ...]
+    chance: Wording
     own: Wording
     timely: Wording
     holders: Wording
     reserved: tuple[Wording, ...]
+    anybodys: tuple[Wording, ...]
     marks: frozenset[str]
+    english: frozenset[str]
+    foreign: frozenset[str]
     signs: tuple[str, ...]
 
     def understands(self, text: str) -> bool:
@@ -91,6 +105,23 @@ class Languages(msgspec.Struct, frozen=True, kw_only=True):
         if not self.marks.isdisjoint(words_of(text)):
             return True
         return not text.isascii() and any(sign in text for sign in self.signs)
+
+    def is_english(self, text: str) -> bool:
+        """Whether a text is plainly English, whose rules are the only ones that know most of what is personal or soon
+        old: it has words of English alone, more of them than of other languages, and others that English has too.
+
+        Takes time linear in the text.
+        """
+        if not self.understands(text):
+            return False
+        words = [word for word in words_of(text) if word != _STOP]
+        own = sum(word in self.english for word in words)
+        little = sum(word in self.english or word in _LITTLE_ENGLISH for word in words)
+        if own <= sum(word in self.foreign for word in words):
+            return False
+        if len(words) <= _FEW and any(len(word) > _SHORT for word in words if word in self.english):
+            return True
+        return little >= _ENOUGH and _ONE_IN * little >= len(words)
 
     def problems(self, kind_of: Callable[[str], str]) -> Iterator[str]:
         """Every example that does not hold. `kind_of` says what the rules take a text for: "own", "timely" or ""."""
@@ -111,13 +142,23 @@ def languages() -> Languages:
     english = frozenset(data["english"].split()) | set(every[0].marks.split()) | set(every[0].me.split())
     spaced = [one for one in every if one.spaced]
     signed = [one for one in every if not one.spaced]
+    how = Wording(
+        name="how",
+        phrases=_spelled(english, (phrase for one in spaced for phrase in one.how)),
+        signs=tuple(sign for one in signed for sign in one.how),
+    )
+    asks = Wording(
+        name="asks",
+        phrases=_spelled(english, (phrase for one in spaced for phrase in one.asks)),
+        signs=tuple(sign for one in signed for sign in one.asks),
+    )
     own = Wording(
         name="own",
         phrases=_spelled(
             english, (phrase for one in spaced for phrase in (*one.own, *_pairs(one), *_bare_nouns(one, english)))
         ),
         signs=tuple(sign for one in signed for sign in (*one.own, *_pairs(one))),
-        unless=_spelled(english, (phrase for one in spaced for phrase in one.how)),
+        unless=how.phrases,
     )
     timely = Wording(
         name="timely",
@@ -148,14 +189,20 @@ def languages() -> Languages:
         phrases=_spelled(english, (phrase for one in spaced for phrase in _account_nouns(one, english))),
         signs=tuple(word for one in signed for word in _words(one.things)),
     )
+    spoken = frozenset(spaced[0].marks.split())
     plain = [word for one in spaced[1:] for word in one.marks.split() if "_" not in word and "'" not in word]
+    others = frozenset(filter(_tells, plain)).union(filter(_tells, map(_bare, plain)))
     return Languages(
         all=every,
+        chance=_chance(data["chance"], english, how.phrases),
         own=own,
         timely=timely,
         holders=holders,
         reserved=(first_person, account),
-        marks=frozenset(spaced[0].marks.split()).union(filter(_tells, plain), filter(_tells, map(_bare, plain))),
+        anybodys=(how, asks),
+        marks=spoken.union(others),
+        english=spoken.union(spaced[0].me.split()).difference(plain),
+        foreign=others.union(*(_words(one.me) for one in spaced[1:])) - english,
         signs=tuple(sign for one in signed for sign in one.marks.split()),
     )
 
@@ -196,6 +243,32 @@ def _inflected(word: str) -> str:
 def _bare_nouns(one: Language, english: frozenset[str]) -> Iterator[str]:
     """A noun that is all of a sentence: "Kontostand?"."""
     yield from (f"^ {noun} $" for noun in _words(one.things) if noun not in english)
+
+
+def _chance(data: Mapping[str, Any], english: frozenset[str], how: tuple[str, ...]) -> Wording:
+    """What is to be made up or drawn: a maker and a secret in either order, or a word that says it by itself."""
+    makers, secrets, alone = (_words(data[name]) for name in ("makers", "secrets", "alone"))
+    pairs = [
+        phrase
+        for maker in _places(makers)
+        for secret in _places(secrets)
+        for phrase in (f"{maker} ... ... {secret}", f"{secret} ... ... {maker}")
+    ]
+    signs = data["secret_signs"].split()
+    return Wording(
+        name="chance",
+        phrases=_spelled(english, (*pairs, *alone, *data["games"])),
+        signs=(
+            *data["alone_signs"].split(),
+            *(
+                f"{one}...{two}"
+                for maker in data["maker_signs"].split()
+                for sign in signs
+                for one, two in _orders(maker, sign)
+            ),
+        ),
+        unless=(*how, *_words(data["unless"])),
+    )
 
 
 def _conversion(currencies: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 
 from ..text import nfc
 from .languages import Wording
-from .matching import Matcher, split_words
+from .matching import Matcher, split_words, words_of
 
 _LONGEST: Final = 4
 """Words of the longest thing in the lists."""
@@ -25,6 +25,11 @@ _STOP: Final = "."
 _ENGLISH: Final = "English"
 _THAT_AFTER: Final = 4
 _ERA: Final = re.compile(r"\d+(s|th|st|nd|rd)")
+_YEAR: Final = re.compile("1[0-9]{3}|20[0-9]{2}")
+_ASKED: Final = frozenset({"what", "who", "where", "when", "how", "why", "that", "there", "here", "let"})
+_WRITES: Final = frozenset({"write", "implement", "create", "generate", "build", "make", "design"})
+_LETTERS: Final = frozenset({"a", "i", "e"})
+_LANGUAGE_AFTER: Final = frozenset({"in", "language", "using", "with", "to", "from", "the"})
 _ASKS_WHO: Final = ("was", "were")
 _ASKS: Final = ("did", "does", "do", "was", "were")
 # Words that nobody writes with a capital inside a sentence whose capitals mean something.
@@ -43,6 +48,19 @@ class Pointing(msgspec.Struct, frozen=True, kw_only=True):
     kinds: frozenset[str]
     surroundings: frozenset[str]
     dates: frozenset[str]
+    things: frozenset[str]
+    code_things: frozenset[str]
+    of_given: frozenset[str]
+    owners: frozenset[str]
+    people: frozenset[str]
+    titles: frozenset[str]
+    numbered: frozenset[str]
+    digits: frozenset[str]
+    units: frozenset[str]
+    arithmetic: frozenset[str]
+    before_numbers: frozenset[str]
+    before_years: frozenset[str]
+    at: frozenset[str]
     ends: frozenset[str]
     makes: frozenset[str]
     others: frozenset[str]
@@ -68,6 +86,40 @@ class Pointing(msgspec.Struct, frozen=True, kw_only=True):
             return words[at + 1] not in ("mean", "means", _STOP) and words[at + 1] not in self.ends
         return self._is_era(words, at) or (has_names and self._is_name(written, words, at))
 
+    def is_somebodys(self, written: Sequence[str], words: Sequence[str], at: int, has_sums: bool) -> bool:
+        """Whether a word is of what somebody has or knows: a name's possession, a person, a numbered thing, an
+        organisation's. `has_sums`: numbers are to be reckoned with."""
+        word, before, after = words[at], words[at - 1], words[at + 1]
+        if word == "s":
+            return before not in _ASKED and before not in self.owners
+        if word in self.people:
+            return before not in self.titles and not written[at + 1][0].isupper()
+        if word in self.things:
+            return not self._is_any(words, at) and not (word == "order" and (before == "in" or after in ("of", "to")))
+        if word == "at":
+            return after not in self.at and not after[0].isdigit()
+        if len(word) == 1 and written[at].isupper() and word not in _LETTERS:
+            return before not in self.numbered and before not in _LANGUAGE_AFTER
+        return any(map(str.isdigit, word)) and not self._is_anybodys_number(words, at, has_sums)
+
+    def _is_any(self, words: Sequence[str], at: int) -> bool:
+        """Whether a thing is any of its kind: "what is an invoice", and not "explain an invoice"."""
+        return words[at - 1] in ("a", "an") and words[max(at - 2, 0)] not in self.of_given
+
+    def _is_anybodys_number(self, words: Sequence[str], at: int, has_sums: bool) -> bool:
+        word, before, after = words[at], words[at - 1], words[at + 1]
+        if word in self.digits or before in self.numbered or after in self.units or self._is_era(words, at):
+            return True
+        if _YEAR.fullmatch(word) and (before in self.before_years or before in self.dates):
+            return True
+        return has_sums and word.isdecimal() and (before in self.before_numbers or before.isdecimal())
+
+    def has_code_at_hand(self, words: Sequence[str]) -> bool:
+        """Whether words name what is in a program, a repository or a machine: "explain git status"."""
+        if words[1] in _WRITES:
+            return False
+        return any(word in self.code_things and not self._is_any(words, place) for place, word in enumerate(words))
+
     def _is_era(self, words: Sequence[str], at: int) -> bool:
         if not _ERA.fullmatch(words[at]):
             return False
@@ -88,7 +140,7 @@ class Pointing(msgspec.Struct, frozen=True, kw_only=True):
 def _pointing() -> Pointing:
     data = tomllib.loads((Path(__file__).parent / "pointing.toml").read_text(encoding="utf-8"))
     asked = (
-        Wording(name=_ENGLISH, phrases=tuple(data.pop("code"))),
+        Wording(name=_ENGLISH, phrases=tuple(data.pop("code")), unless=tuple(data.pop("bare_code"))),
         Wording(name="other", phrases=tuple(data.pop("other_code")), signs=tuple(data.pop("other_code_signs"))),
     )
     other_signs = tuple(data.pop("other_signs"))
@@ -96,19 +148,22 @@ def _pointing() -> Pointing:
     return Pointing(**lists, other_signs=other_signs, code=Matcher(asked))
 
 
-def points(text: str, rule_phrase: str = "") -> bool:
-    """Whether a text points at what only the surroundings of whoever asks know.
+def points(text: str, rule_phrase: str = "", *, by_operator: bool = False) -> bool:
+    """Whether a text points at what only the surroundings of whoever asks know, or names what is somebody's.
 
-    `rule_phrase` is what a rule matched, as `Matcher` gives it: "the" before it points at nothing. Takes time linear in
-    the text.
+    `rule_phrase` is what a rule matched, as `Matcher` gives it: "the" before it points at nothing. `by_operator`: the
+    rule is the operator's own, and so nothing in the phrase is somebody's. Takes time linear in the text.
     """
     lists = _pointing()
     written = split_words(nfc(text))
     words = [word.lower() for word in written]
     named = rule_phrase.split()
     has_names = not any(word in _SMALL and written[place] != _STOP for place, word in enumerate(written[1:]))
+    known = frozenset(named if by_operator else ())
+    has_sums = not lists.arithmetic.isdisjoint(words)
     return any(
         word in lists.pointers
+        or (word not in known and lists.is_somebodys(written, words, place, has_sums))
         or word in lists.events
         or f"{word} {words[place + 1]}" in lists.events
         or (word == "that" and not _is_relative(lists, words, place))
@@ -128,8 +183,10 @@ def asks_for_code(text: str) -> bool:
     there yet. In other languages than English neither may it have an article or a demonstrative."""
     lists = _pointing()
     asked = lists.code.first(text)
-    if asked is None or asked[0].name == _ENGLISH:
-        return asked is not None
+    if asked is None or lists.has_code_at_hand(words_of(text)):
+        return False
+    if asked[0].name == _ENGLISH:
+        return True
     return lists.others.isdisjoint(word.lower() for word in split_words(text)) and not any(
         sign in text for sign in lists.other_signs
     )

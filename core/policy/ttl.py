@@ -115,7 +115,7 @@ class TTLPolicy:
         looked_at = _ends(prompt)
         found = self._matcher.first(looked_at)
         if found is None:
-            found = self._rest if languages().understands(looked_at) else self._unread, ""
+            found = self._rest if _may_keep(looked_at) else self._unread, ""
         rule, matched = found
         return TTLDecision(
             ttl_class=rule.ttl_class,
@@ -213,6 +213,23 @@ def _reserved() -> Matcher[Wording]:
     return Matcher(languages().reserved)
 
 
+@cache
+def _anybodys() -> Sequence[Matcher[Wording]]:
+    return [Matcher([wording]) for wording in languages().anybodys]
+
+
+def _may_keep(text: str) -> bool:
+    """Whether what no rule takes may be kept for long: English, whose rules know what is personal and what soon old; in
+    other languages only how something is done, or what everybody may know."""
+    known = languages()
+    if known.is_english(text):
+        return True
+    how, asks = _anybodys()
+    if how.first(text):
+        return known.understands(text)
+    return bool(asks.first(text)) and known.understands(text) and not _reserved().first(text)
+
+
 def _not_general(prompt: str, rule: TTLRule, matched: str) -> str:
     """Why a prompt is not surely general, given the rule that decides and what it matched; empty when it is."""
     if not rule.can_match:
@@ -226,7 +243,8 @@ def _not_general(prompt: str, rule: TTLRule, matched: str) -> str:
     if not languages().understands(prompt):
         return LANGUAGE
     is_code = rule.ttl_class == _CODE
-    if points(prompt, "" if is_code else matched):
+    by_operator = not any(rule is one for one in _standard()[1])
+    if points(prompt, "" if is_code else matched, by_operator=by_operator):
         return POINTING
     return CODE_AT_HAND if is_code and not asks_for_code(prompt) else ""
 

@@ -65,7 +65,8 @@ class CacheSettings(BaseModel):
         ge=0,
         le=COPIES_SECONDS,
         description="Longest time, at most 1, that copies are served from a process' own memory before Redis is asked "
-        "again; an invalidation takes that much longer. 0: never. Use one value in all processes.",
+        "again; an invalidation takes that much longer, and ends all copies of its namespace. 0: never. Use one value "
+        "in all processes.",
     )
     l1_megabytes: int = Field(64, ge=1, le=1_000_000, description="Memory of these copies in a process.")
     strip_stop_words: bool = Field(False, description="Normalized lookup also ignores English stop words.")

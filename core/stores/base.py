@@ -7,13 +7,13 @@ does not answer, WriteRefused when it takes no writes and OutcomeUnknown when a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from ..bans import InvalidationRecord
+from ..bans import Ban, Change, InvalidationRecord
 from ..keys import Slot
 from ..models import Stamp
 from .clock import Clock
@@ -32,8 +32,9 @@ class StoredAs(StrEnum):
 class Write(msgspec.Struct, frozen=True, kw_only=True):
     """One fenced write: an entry, and the alias at its normalized key if it has one (digest, value).
 
-    `tags` are those of the entry and its alias. `indexed` False keeps it out of the model's index: an alias that is
-    written by itself.
+    `names` are the short digests of the entry's names (see `core.bans.entry_digests`): bans filed under other names let
+    it pass; without names any ban may be of it. `tags` are those of the entry and its alias. `indexed` False keeps it
+    out of the model's index: an alias that is written by itself.
     """
 
     digest: bytes
@@ -41,6 +42,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     ttl_ms: int
     model: str
     created_at: float
+    names: bytes = b""
     alias: tuple[bytes, bytes] | None = None
     tags: tuple[str, ...] = ()
     indexed: bool = True
@@ -155,7 +157,10 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Seen = tuple[list[bytes | None], InvalidationRecord | None]
-"""What one read gives: the values at the digests, and the invalidation record of the same moment."""
+"""What one read gives: the values at the digests, and the invalidation record of the same moment, with its bans.
+
+The bans may be missing (see `InvalidationRecord.is_complete`): then nothing can be served, and a later read has them.
+"""
 
 
 class Reader(Protocol):
@@ -164,7 +169,7 @@ class Reader(Protocol):
     def read(self, slot: Slot, digests: Sequence[bytes]) -> Seen:
         """The values at these digests, None where there is none, and the slot's record, as of one moment.
 
-        One round trip.
+        One round trip; one more when bans have changed since the process looked last.
         """
         ...
 
@@ -180,9 +185,10 @@ class EntryStore(Reader, Protocol):
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
     ) -> tuple[StoredAs, InvalidationRecord | None]:
-        """Stores if the record still has the stamp's incarnation and `expected` as its sequence.
+        """Stores if no ban that came after the sequence `expected` may be of this entry.
 
-        MOVED comes with the record as it is now: the caller decides whether to try again with its sequence.
+        Refused when the record has another incarnation than the stamp, or a floor above it. MOVED comes with the record
+        as it is now: the caller decides whether to try again with its sequence.
         """
         ...
 
@@ -203,25 +209,60 @@ class EntryStore(Reader, Protocol):
 
 
 class RecordStore(Reader, Protocol):
-    """The invalidation record of each slot, and how safely a change of it is kept."""
+    """The invalidation record of each slot with its bans, and how safely a change of them is kept.
 
-    def ensure_record(self, slot: Slot) -> InvalidationRecord:
-        """The slot's record, made with a new random incarnation when there is none."""
+    Changes work when the store is full.
+    """
+
+    def record(self, slot: Slot) -> InvalidationRecord | None:
+        """The slot's record without its bans: where their number is enough. One round trip."""
         ...
 
-    def change_record(
-        self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
-    ) -> InvalidationRecord:
-        """Applies a pure change by compare-and-swap, repeated until no other change came between; the new record.
+    def ensure_record(self, slot: Slot) -> InvalidationRecord:
+        """The slot's record without its bans, made with a new random incarnation when there is none."""
+        ...
 
-        Works when the store is full. `remove`: a digest deleted in the same step. What `change` raises passes through.
+    def append(self, slot: Slot, ban: Ban, remove: bytes | None = None) -> tuple[InvalidationRecord, Ban]:
+        """Appends a ban, which gets its sequence in the same step; the record without its bans, and the ban.
+
+        An id that the slot has already changes nothing: the ban is then the one that is there. `remove`: a digest
+        deleted in the same step. Raises InvalidationRefused when there are too many.
         """
+        ...
+
+    def change(self, slot: Slot, ids: Sequence[str], change: Callable[[Sequence[Ban]], Change]) -> Sequence[Ban]:
+        """Applies a pure change to the bans with these ids, MOST_CHANGED at most; as they are then, without the gone.
+
+        `change` gets those that there are, and is called again when one of them was changed meanwhile. What it raises
+        passes through. Changes of other bans do not come between.
+        """
+        ...
+
+    def allow_copies(self, slot: Slot, seconds: float, *, now: float, until: float) -> None:
+        """Writes a grant for local copies into the slot's record (see `core.bans.allow_copies`)."""
         ...
 
     def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
         """Removes the slot's record if it is still the one that was seen, else False.
 
         Whoever generates an answer under it finds it gone, and does not store.
+        """
+        ...
+
+    def ban(self, slot: Slot, ban_id: str) -> Ban | None:
+        """The active ban with this id; None when there is none."""
+        ...
+
+    def bans_of(self, slot: Slot, ids: Sequence[str]) -> list[Ban]:
+        """The active bans that have one of these ids. One round trip."""
+        ...
+
+    def bans(
+        self, slot: Slot, *, after: tuple[float, str] | None = None, until: float | None = None, limit: int = 500
+    ) -> list[Ban]:
+        """Active bans by when they end (`Ban.ends_at`, then the id), those that end by `until` (Unix seconds) or all.
+
+        A page of up to `limit`, `after` the end and id of the last one had. An empty one means that there are no more.
         """
         ...
 
@@ -322,6 +363,16 @@ class EntryIndex(Reader, Protocol):
 
         Only those stored before a stamp, that is with its incarnation and a lower sequence, and created before a time
         (Unix seconds) if one is given. Some may be left: the index is a hint.
+        """
+        ...
+
+    def remove_tags(
+        self, slot: Slot, incarnation: bytes, before: Mapping[str, int], *, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes entries and aliases that the indexes of tags list, in batches.
+
+        Only those that have the tag, and were stored under this incarnation before the sequence given with the tag.
+        Some may be left: indexes are hints.
         """
         ...
 

@@ -1,8 +1,9 @@
 """LocalCache (L1): copies in this process of values it has read lately, served again without asking the store.
 
 A copy is served only while its bucket's record is known to be the one it was read with: this process has read that very
-record, and asked for it less than `seconds` ago. Whatever changes the record ends all copies of its bucket. To look at
-an old copy again with a newer record would be wrong: a ban that hid it may have come and retired in between.
+record, and asked for it less than `seconds` ago. Whatever changes the record ends all copies of its bucket: where
+something is invalidated many times a second, copies are hardly ever served. To look at an old copy again with a newer
+record would be wrong: a ban that hid it may have come and retired in between.
 
 Invalidations rely on this: where the record holds a grant for copies, one is acknowledged only after the granted time.
 So a process requests the grant, in the record itself, before it serves any copy.
@@ -17,7 +18,6 @@ from collections.abc import Sequence
 import msgspec
 from cachetools import FIFOCache, LRUCache
 
-from .. import bans
 from ..bans import InvalidationRecord
 from ..keys import Slot
 from .base import RecordStore
@@ -182,15 +182,13 @@ class LocalCache:
     def request_grant(self, slot: Slot) -> None:
         """Writes a grant into the record: from then on invalidations of this bucket wait for copies to end.
 
-        One compare-and-swap. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        Copies are served once a later read has shown it. One compare-and-swap.
+
+        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
         """
         now = self._clock()
         until = float(math.ceil(now + GRANT_SECONDS))
-        asked_at = self._monotonic()
-        record = self._store.change_record(
-            slot, lambda record: bans.allow_copies(record, self._seconds, now=now, until=until)
-        )
-        self._see(slot, record, asked_at)
+        self._store.allow_copies(slot, self._seconds, now=now, until=until)
 
 
 def _size(copy: _Copy) -> int:

@@ -25,12 +25,14 @@ Result = TypeVar("Result")
 class MissReason(StrEnum):
     """Why a lookup found nothing to serve; of several reasons, the most specific one.
 
-    The last four are why the store gave no answer, or did not keep one.
+    The last four are why the store gave no answer, or did not keep one. `bans-loading`: this process does not have the
+    invalidations yet, so it cannot tell what they hide.
     """
 
     ABSENT = "absent"
     EXPIRED = "expired"
     INVALIDATED = "invalidated"
+    BANS_LOADING = "bans-loading"
     INCARNATION = "incarnation"
     CORRUPT = "corrupt"
     NO_RECORD = "no-record"
@@ -90,6 +92,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
 
 _TELLING = (
     MissReason.INVALIDATED,
+    MissReason.BANS_LOADING,
     MissReason.MAX_AGE,
     MissReason.CLOCK,
     MissReason.CORRUPT,
@@ -214,10 +217,8 @@ def examine(
     if header.digest != digest or header.namespace != identity.namespace or header.scope != identity.scope:
         return MissReason.CORRUPT
     seen = visibility(entry, record)
-    if seen is Visibility.HIDDEN:
-        return MissReason.INVALIDATED
-    if seen is Visibility.FOREIGN:
-        return MissReason.INCARNATION
+    if seen is not Visibility.FRESH and seen is not Visibility.STALE:
+        return MissReason(seen)  # in the same words
     if header.created_at > now + CLOCKS_SECONDS:
         return MissReason.CLOCK
     if max_age is not None and now - header.created_at > max_age:
@@ -261,10 +262,8 @@ def _following(
     if values[0] is None:
         return MissReason.ABSENT, record
     seen = visibility(alias, record)
-    if seen is Visibility.HIDDEN:
-        return MissReason.INVALIDATED, record
-    if seen is Visibility.FOREIGN:
-        return MissReason.INCARNATION, record
+    if seen is not Visibility.FRESH and seen is not Visibility.STALE:
+        return MissReason(seen), record
     result = examine(values[0], target, identity, record, now, max_age)
     if isinstance(result, Examined) and (further := result.entry.header.target) is not None:
         if hops < 2:

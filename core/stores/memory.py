@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from heapq import nlargest
 
 import msgspec
 
-from ..bans import InvalidationRecord, new_record
+from ..bans import InvalidationRecord
 from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
 from . import codec
 from .base import Claim, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
 from .clock import Clock, even_clock
+from .memory_records import MemoryRecords
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +38,7 @@ class _Cell(msgspec.Struct):
     tags: tuple[str, ...]
 
 
-MOST_RECORDS = 10_000
-"""Namespaces and buckets that the store has records of."""
-
-
-class MemoryStore:
+class MemoryStore(MemoryRecords):
     """A thread-safe LRU with TTL. The same bytes, records and fence as RedisStore, so the same checks.
 
     `max_size` counts entries and aliases. `clock` gives Unix seconds; one that does not jump unless given.
@@ -50,19 +47,17 @@ class MemoryStore:
     place_of = None
 
     def __init__(self, max_size: int = 10_000, *, clock: Clock | None = None) -> None:
+        super().__init__()
         self._max_size = max_size
         self.clock = clock or even_clock()
-        self._lock = threading.RLock()
         self._cells: OrderedDict[bytes, _Cell] = OrderedDict()
-        self._records: dict[bytes, InvalidationRecord] = {}
         self._leases: dict[bytes, tuple[bytes, float]] = {}
-        self._namespaces: dict[str, None] = {}
         self._reads = self._found = self._evicted = self._expired = 0
 
     def read(self, slot: Slot, digests: Sequence[bytes]) -> tuple[list[bytes | None], InvalidationRecord | None]:
         """The values at these digests, None where there is none, and the slot's record, as of one moment."""
         with self._lock:
-            return [self._get(slot.entry(digest)) for digest in digests], self._records.get(slot.record)
+            return [self._get(slot.entry(digest)) for digest in digests], self.record(slot)
 
     def _get(self, name: bytes) -> bytes | None:
         self._reads += 1
@@ -77,28 +72,20 @@ class MemoryStore:
         self._found += 1
         return cell.value
 
-    def ensure_record(self, slot: Slot) -> InvalidationRecord:
-        """The slot's record, made when there is none."""
-        with self._lock:
-            record = self._records.get(slot.record)
-            if record is None:
-                _make_room(self._records, self._namespaces)
-                record = self._records[slot.record] = new_record()
-            self._namespaces[slot.namespace] = None
-            return record
-
     def write(
         self, slot: Slot, write: Write, stamp: Stamp, expected: int
     ) -> tuple[StoredAs, InvalidationRecord | None]:
-        """Stores if the record still has the stamp's incarnation and `expected` as its sequence."""
+        """Stores if the record has the stamp's incarnation and no ban came after the sequence `expected`."""
         with self._lock:
-            record = self._records.get(slot.record)
+            record = self.record(slot)
             if record is None:
                 return StoredAs.NO_RECORD, None
             if record.incarnation != stamp.incarnation:
                 return StoredAs.INCARNATION, record
+            if stamp.sequence < record.floor:
+                return StoredAs.FLOOR, record
             if record.sequence != expected:
-                return (StoredAs.FLOOR if expected < record.floor else StoredAs.MOVED), record
+                return StoredAs.MOVED, record
             self._put(slot.entry(write.digest), write.value, write)
             if write.alias is not None:
                 self._put(slot.entry(write.alias[0]), write.alias[1], write)
@@ -111,49 +98,19 @@ class MemoryStore:
         self._cells[name] = _Cell(value, self.clock() + write.ttl_ms / 1000, write.model, write.created_at, write.tags)
         self._cells.move_to_end(name)
 
+    def _drop(self, name: bytes) -> None:
+        self._cells.pop(name, None)
+
     def replace(self, slot: Slot, digest: bytes, *, seen: bytes, value: bytes, ttl_ms: int, stamp: Stamp) -> bool:
         """Replaces `seen` by `value` if it is still there and the record still has this stamp; else False."""
         with self._lock:
-            record = self._records.get(slot.record)
+            record = self.record(slot)
             name = slot.entry(digest)
             if record is None or record.stamp != stamp or self._get(name) != seen:
                 return False
             cell = self._cells[name]
             self._cells[name] = _Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at, cell.tags)
             return True
-
-    def change_record(
-        self, slot: Slot, change: Callable[[InvalidationRecord], InvalidationRecord], remove: bytes | None = None
-    ) -> InvalidationRecord:
-        """Applies a pure change to the slot's record. Returns the new record. What `change` raises passes through."""
-        with self._lock:
-            changed = change(self.ensure_record(slot))
-            self._records[slot.record] = changed
-            if remove is not None:
-                self._cells.pop(slot.entry(remove), None)
-            return changed
-
-    def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
-        """Removes the slot's record if it is still the one that was seen."""
-        with self._lock:
-            if self._records.get(slot.record) != seen:
-                return False
-            del self._records[slot.record]
-            return True
-
-    def unlist(self, namespace: str, buckets: int) -> None:
-        """Takes a namespace out of the list of namespaces, unless one of its buckets has a record."""
-        with self._lock:
-            if not any(Slot(namespace, bucket).record in self._records for bucket in range(buckets)):
-                self._namespaces.pop(namespace, None)
-
-    def replicated(self, slot: Slot, replicas: int, timeout_seconds: float) -> int:
-        """Returns `replicas`: this store has none, and nothing takes over from it."""
-        return replicas
-
-    def synced(self, slot: Slot, timeout_seconds: float) -> bool:
-        """Returns True: this store has no disk, and nothing of it survives a crash."""
-        return True
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
@@ -277,11 +234,21 @@ class MemoryStore:
             total = Removed()
             with self._lock:
                 for row in rows:
-                    total += self._remove(
-                        slot.entry(row.digest),
-                        lambda stamp: stamp.incarnation == before.incarnation and stamp.sequence < before.sequence,
-                        created_before,
-                    )
+                    total += self._remove(slot.entry(row.digest), partial(_is_older, before), created_before)
+            yield total
+
+    def remove_tags(
+        self, slot: Slot, incarnation: bytes, before: Mapping[str, int], *, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes what has a tag and was stored before the sequence given with it, in batches, oldest first."""
+        for rows in self.walk_tags(slot, list(before), batch=batch):
+            total = Removed()
+            with self._lock:
+                for row in rows:
+                    name = slot.entry(row.digest)
+                    tags = self._cells[name].tags if name in self._cells else ()
+                    latest = Stamp(incarnation, max((before[tag] for tag in tags if tag in before), default=0))
+                    total += self._remove(name, partial(_is_older, latest))
             yield total
 
     def _remove(
@@ -350,15 +317,8 @@ class MemoryStore:
             self._records.clear()
 
 
-def _make_room(records: dict[bytes, InvalidationRecord], namespaces: dict[str, None]) -> None:
-    """Forgets the oldest records without a ban when there are too many: what is under them is a miss."""
-    while len(records) >= MOST_RECORDS:
-        oldest = next((name for name, record in records.items() if not record.bans), None)
-        if oldest is None:
-            return
-        del records[oldest]
-    while len(namespaces) >= MOST_RECORDS:
-        del namespaces[next(iter(namespaces))]
+def _is_older(before: Stamp, stamp: Stamp) -> bool:
+    return stamp.incarnation == before.incarnation and stamp.sequence < before.sequence
 
 
 def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:

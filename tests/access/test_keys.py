@@ -38,7 +38,7 @@ def test_no_two_keys_are_alike():
     [
         "",
         "a-key-as-it-was-configured-before",
-        new_operation_key("a", Role.ADMIN)[0],
+        f"encore-{DIGEST}",
         f"wiki:operator:*:{DIGEST[1:]}",
         f"wiki:root:*:{DIGEST}",
         f"wiki:none:*:{DIGEST}",

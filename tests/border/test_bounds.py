@@ -119,7 +119,7 @@ LIMITS = {
     callers: "core.http.callers.MOST_CALLERS",
     parts: "core.http.callers.MOST_PARTS",
     preparation: "core.cache.preparation.REMEMBERED",
-    memory: "core.stores.memory.MOST_RECORDS",
+    memory: "core.stores.memory_records.MOST_RECORDS",
     budgets: "core.semantic.judge.prompt.MAX_BUDGETS",
     hits: "core.metrics.hits.MAX_WAITING",
     errors: "core.cache.flow.MOST_ERRORS",
@@ -149,11 +149,14 @@ def test_failures_that_nobody_took_over_are_bounded():
 
 
 def test_records_that_were_read_are_bounded(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("core.stores.redis.store.MOST_RECORDS", FEW)
+    monkeypatch.setattr("core.stores.redis.books.MOST_BOOKS", FEW)
     store = RedisStore(patient_client(redis_url))
     for number in range(MANY):
-        store.ensure_record(Slot(f"{namespace[:50]}.{number}", 0))
-    assert 1 < len(store._records) <= FEW
+        slot = Slot(f"{namespace[:50]}.{number}", 0)
+        store.ensure_record(slot)
+        store.read(slot, [])
+    assert 1 < len(store._books.read) <= FEW
+    assert 1 < len(store._books._books) <= FEW
     store.close()
 
 

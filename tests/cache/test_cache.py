@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
-from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.errors import InvalidInput, NotCached, ProviderUnavailable
@@ -49,10 +49,7 @@ class Setup:
 
     def invalidate(self, criteria: Criteria, *, soft: bool = False) -> None:
         slot = self.cache.slot(self.namespace, 0)
-        self.store.change_record(
-            slot,
-            lambda record: append(record, "b", criteria, now=self.clock(), hold_seconds=300, soft=soft),
-        )
+        self.store.append(slot, new_ban("b", criteria, now=self.clock(), hold_seconds=300, soft=soft))
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
-from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.flights import MAX_TAKEOVERS, FlightKey, Flights
@@ -176,10 +176,7 @@ def test_nobody_who_asks_after_an_invalidation_gets_the_answer_begun_before_it(m
     pool, calls = crowd(cache, 1)
     with pool:
         assert gate.entered.wait(120)
-        cache.store.change_record(
-            Slot(namespace, 0),
-            lambda record: append(record, "b", Criteria(all=True), now=1.0, hold_seconds=60),
-        )
+        cache.store.append(Slot(namespace, 0), new_ban("b", Criteria(all=True), now=1.0, hold_seconds=60))
         with ThreadPoolExecutor(1) as another:
             later = another.submit(cache.complete, ask())
             until(lambda: provider.calls == 2 or waiting(cache) > 0)

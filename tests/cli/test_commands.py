@@ -13,6 +13,7 @@ from typing import Any
 import click.testing
 import pytest
 
+from core.bans.criteria import Criteria
 from core.bootstrap import Services, bootstrap
 from core.cli import cli
 from core.cli import formats as words
@@ -33,13 +34,14 @@ class Terminal:
         self._runner = click.testing.CliRunner()
 
     def run(self, *arguments: str, status: int = 0, keys: str | None = None) -> str:
-        result = self._runner.invoke(cli, list(arguments), input=keys, prog_name="python -m core")
+        self.result = result = self._runner.invoke(cli, list(arguments), input=keys, prog_name="python -m core")
         assert result.exit_code == status, result.output
         assert "Traceback" not in result.output
         return result.output
 
     def data(self, *arguments: str, status: int = 0) -> Any:
-        return json.loads(self.run(*arguments, "--json", status=status))
+        self.run(*arguments, "--json", status=status)
+        return json.loads(self.result.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -407,6 +409,40 @@ def test_what_is_no_duration_is_refused(given):
 
 def test_a_text_that_is_too_long_is_cut_visibly():
     assert words.text("a" * 10, 5) == "aaaa…"
+
+
+def test_many_invalidations_are_listed_page_by_page(terminal, services, namespace):
+    ids = [services.invalidation.invalidate(Criteria(tags=(f"doc:{number}",)), actor="wiki").id for number in range(25)]
+    by_anna = terminal.data("invalidate", "--model", "m", "--yes")["invalidation"]["id"]
+    mine = ("invalidations", "--namespace", namespace)
+
+    def pages(*options: str) -> list[list[str]]:
+        found, cursor = [], ()
+        while True:
+            found.append([one["id"] for one in terminal.data(*mine, *options, "--limit", "10", *cursor)])
+            if not terminal.result.stderr:
+                return found
+            cursor = tuple(terminal.result.stderr.removeprefix("More: ").split())
+
+    assert [len(page) for page in pages("--active")] == [10, 10, 6]
+    assert [one for page in pages("--active") for one in page] == [*ids, by_anna], "those first that end first"
+    assert [one for page in pages("--by", "programs") for one in page] == ids[::-1]
+    assert pages("--by", "people") == [[by_anna]]
+    assert by_anna in pages()[0]
+    assert pages("--active", "--find", "doc:17") == pages("--find", ids[17]) == [[ids[17]]]
+    assert "More: --cursor" in terminal.run(*mine, "--active", "--limit", "3")
+    assert terminal.data(*mine, "--cursor", "nonsense", status=2)["error"] == "InvalidInput"
+
+
+def test_what_programs_did_is_shown_from_their_own_log(terminal, services, namespace):
+    for number in range(5):
+        services.invalidation.invalidate(Criteria(tags=(f"doc:{number}",)), actor=f"wiki-{namespace}")
+    shown = terminal.data("audit", "--programs", "--actor", f"wiki-{namespace}", "--limit", "3")
+    assert [record["criteria"]["tags"] for record in shown] == [["doc:4"], ["doc:3"], ["doc:2"]]
+    before = terminal.result.stderr.removeprefix("More: ").split()
+    rest = terminal.data("audit", "--programs", "--actor", f"wiki-{namespace}", *before)
+    assert [record["criteria"]["tags"] for record in rest] == [["doc:1"], ["doc:0"]]
+    terminal.run("audit", "--actor", f"wiki-{namespace}", status=3)
 
 
 def test_the_audit_log_is_shown_and_exported(terminal, filled, namespace):

@@ -33,8 +33,8 @@ from core.stores.redis.embedded import EmbeddedRedis
 from tests.samples import Clock
 
 FOLDER = Path(__file__).parent
-DUMP = FOLDER / "store_form_2.jsonl.gz"
-EXPECTED = FOLDER / "store_form_2.json"
+DUMP = FOLDER / "store_form_3.jsonl.gz"
+EXPECTED = FOLDER / "store_form_3.json"
 SHORTEST_MS = 120_000
 """What lives shorter (the lease of a caller that computes) is no part of the fixture."""
 LONGEST_BYTES = 1000
@@ -315,7 +315,8 @@ def fill(url: str, clock: Clock, home: Path) -> dict[str, Any]:
         undone = apply(Criteria(namespace="shop", keywords=("savings", "freeze"), keyword_mode="all"), actor="operator")
         second.invalidation.undo(undone.id, actor="operator")
         held = Criteria(namespace="shop", model="gpt-4o")
-        apply(held, actor="operator", request_id="held-1", preview=second.invalidation.preview(held))
+        olga = second.audit.by("operator", source="console")
+        apply(held, actor=olga, request_id="held-1", preview=second.invalidation.preview(held))
         apply(Criteria(namespace="shop", tags=("doc:fees",)), actor="operator", soft=True, request_id="soft-1")
         apply(Criteria(namespace="desk", pattern="*desk*"), actor="operator", request_id="held-2")
         apply(Criteria(namespace="desk", created_before=clock() - 300), actor="operator", request_id="held-3")
@@ -381,6 +382,7 @@ def look(built: Services) -> dict[str, Any]:
         "logins": [built.logins.is_ended(name) for name in ("ended-login", "another")],
         "alerts": built.alert_board.look(None, Health(workers=0)),
         "audit": built.audit.records(limit=1000),
+        "audit of programs": built.audit.records(limit=1000, machines=True),
         "stored": {
             f"{name} {model or 'any'}": preview(built, Criteria(namespace=name, model=model, all=not model))
             for name in ("shop", "desk", "closed")

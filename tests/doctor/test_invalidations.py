@@ -7,7 +7,7 @@ import time
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.doctor.findings import Level
-from core.doctor.invalidations import MANY_BANS, invalidation_findings
+from core.doctor.invalidations import MANY_LISTED, invalidation_findings
 from core.models import ChatRequest
 from core.settings import Settings
 
@@ -15,11 +15,12 @@ from core.settings import Settings
 def test_sweeps_that_are_overdue_and_too_many_invalidations_are_found(redis_server, monkeypatch):
     monkeypatch.setenv("ENCORE_REDIS_URL", redis_server().url)
     with bootstrap(Settings()) as services:
-        for number in range(MANY_BANS):
-            services.invalidation.invalidate(Criteria(model=f"m{number}"), actor="anna", hold_seconds=0)
+        for number in range(MANY_LISTED):
+            services.invalidation.invalidate(Criteria(pattern=f"*m{number}*"), actor="anna", hold_seconds=0)
+            services.invalidation.invalidate(Criteria(tags=(f"t{number}",)), actor="anna")
         now = time.time()
         texts = [finding.text for finding in invalidation_findings(services, now)]
-        assert [text.partition(" ")[0] for text in texts] == [str(MANY_BANS), "default"]
+        assert [text.partition(" ")[0] for text in texts] == [str(2 * MANY_LISTED), "default"]
         late = [finding.text for finding in invalidation_findings(services, now + 1200)]
         assert any("should have been swept, the first 20 minutes ago" in text for text in late)
 

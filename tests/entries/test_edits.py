@@ -11,7 +11,7 @@ from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.entries import imports
 from core.entries.edits import Edits
-from core.entries.listing import EntryFilter, find_entries, find_entry
+from core.entries.listing import EntryFilter, every_page, find_entry
 from core.entries.reasons import ANOTHER_REQUEST, INVALIDATED
 from core.entries.transfer import Line, export
 from core.errors import InvalidInput, StoreUnavailable
@@ -39,7 +39,10 @@ class World:
         return answer.completion.text if answer else None
 
     def exported(self):
-        return export(find_entries(self.store, [Slot(self.namespace, 0)], EntryFilter(), 100)).encode()
+        return b"".join(export(page).encode() for page in self.pages(self.namespace))
+
+    def pages(self, namespace):
+        return every_page(self.store, [Slot(namespace, 0)], EntryFilter())
 
     def actions(self):
         return [(record.action, record.actor, dict(record.details)) for record in reversed(self.audit.records())]
@@ -310,7 +313,7 @@ def test_exported_entries_come_back_fresh_no_longer_than_before(world):
     world.clock.forward(100)
     other = f"{world.namespace[:40]}-copy"
     assert world.edits.import_lines(text, other).stored == 1
-    [copy] = find_entries(world.store, [Slot(other, 0)], EntryFilter(), 10)
+    [[copy]] = world.pages(other)
     assert copy.entry.header.fresh_until == NOW + 600
     world.clock.forward(500)
     assert world.edits.import_lines(text, other).refusals[0].reason == "no-store"

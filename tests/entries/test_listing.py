@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from uuid import uuid4
 
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
-from core.bans import record as bans
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
 from core.bans.record import Visibility
-from core.entries.listing import EntryFilter, count_listed, every_page, find_entries, find_entry, page_entries
+from core.entries.listing import EntryFilter, count_listed, every_page, find_entry, page_entries
 from core.entries.pins import Pins
 from core.keys.names import Slot, readable_key
 from core.metrics import CacheMetrics
@@ -22,7 +23,7 @@ from core.stores.base import Write
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.metrics.outcomes import a_hit
-from tests.samples import NOW, Clock, an_entry, digest_of
+from tests.samples import NOW, Clock, an_entry, delete_value, digest_of
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -55,6 +56,10 @@ def put(store, slot, prompt, *, alias="", **fields):
     store.write(slot, write, record.stamp, record.sequence)
 
 
+def every_entry(store, slots, where):
+    return list(chain.from_iterable(every_page(store, slots, where)))
+
+
 def prompts(found):
     return {one.entry.prompt for one in found}
 
@@ -62,12 +67,11 @@ def prompts(found):
 def test_entries_of_all_buckets_are_found_and_aliases_are_not(store, slots):
     put(store, slots[0], "Straße", alias="strasse")
     put(store, slots[1], "the sky")
-    found = find_entries(store, slots, EntryFilter(), 10)
+    found = every_entry(store, slots, EntryFilter())
     assert prompts(found) == {"Straße", "the sky"}
     assert {one.key for one in found} == {readable_key(0, digest_of("Straße")), readable_key(1, digest_of("the sky"))}
     assert all(one.bytes > 0 and one.state is Visibility.FRESH for one in found)
-    assert len(find_entries(store, slots, EntryFilter(), 1)) == 1
-    assert find_entries(store, [Slot("never-" + slots[0].namespace[:20], 0)], EntryFilter(), 10) == []
+    assert every_entry(store, [Slot("never-" + slots[0].namespace[:20], 0)], EntryFilter()) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_all_that_is_given_must_match(store, slots, where, expected):
     put(store, slots[0], "Straße")
     put(store, slots[0], "the sky")
     put(store, slots[0], "old", model="gpt-4", created_at=NOW - 50)
-    assert prompts(find_entries(store, slots, where, 10)) == expected
+    assert prompts(every_entry(store, slots, where)) == expected
 
 
 def test_every_page_has_each_entry_once_the_newest_first(store, slots):
@@ -102,21 +106,16 @@ def test_what_is_invalidated_is_shown_when_asked_for(store, slots):
     put(store, slots[0], "hidden")
     put(store, slots[0], "stale")
     for ban_id, criteria, soft in (("a", Criteria(pattern="hid*"), False), ("b", Criteria(pattern="sta*"), True)):
-        store.change_record(
-            slots[0],
-            lambda record, ban_id=ban_id, criteria=criteria, soft=soft: bans.append(
-                record, ban_id, criteria, now=NOW, hold_seconds=60, soft=soft
-            ),
-        )
-    [stale] = find_entries(store, slots, EntryFilter(), 10)
+        store.append(slots[0], new_ban(ban_id, criteria, now=NOW, hold_seconds=60, soft=soft))
+    [stale] = every_entry(store, slots, EntryFilter())
     assert (stale.state, stale.is_stale(NOW)) == (Visibility.STALE, True)
-    states = {one.entry.prompt: one.state for one in find_entries(store, slots, EntryFilter(invalidated=True), 10)}
+    states = {one.entry.prompt: one.state for one in every_entry(store, slots, EntryFilter(invalidated=True))}
     assert states == {"hidden": Visibility.HIDDEN, "stale": Visibility.STALE}
 
 
 def test_an_entry_is_stale_when_its_time_is_over(store, slots):
     put(store, slots[0], "p", fresh_until=NOW + 10)
-    [found] = find_entries(store, slots, EntryFilter(), 10)
+    [found] = every_entry(store, slots, EntryFilter())
     assert (found.is_stale(NOW), found.is_stale(NOW + 10)) == (False, True)
 
 
@@ -158,7 +157,7 @@ def test_entries_that_come_and_go_between_pages_shift_nothing(store, slots):
         put(store, slots[0], f"p{number}", created_at=NOW - number)
     first = page_entries(store, slots, EntryFilter(), size=3)
     put(store, slots[0], "newer", created_at=NOW + 1)
-    store.change_record(slots[0], lambda record: record, remove=digest_of("p1"))
+    delete_value(store, slots[0], digest_of("p1"))
     second = page_entries(store, slots, EntryFilter(), size=3, after=first.last)
     assert shown([first, second]) == ["p0", "p1", "p2", "p3", "p4", "p5"]
 

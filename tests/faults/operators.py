@@ -61,8 +61,19 @@ def _look(plan: Plan, url: str, deadline: float, told: Told) -> None:
     with _invalidator(plan, url) as invalidator:
         while time.monotonic() < deadline:
             with contextlib.suppress(CacheError):
-                told.recorded.update(ban.id for _, ban in invalidator.active())
+                told.recorded.update(one.id for one in _in_force(invalidator))
             time.sleep(LOOK_SECONDS)
+
+
+def _in_force(invalidator: CacheInvalidator):
+    """All invalidations in force, page by page."""
+    cursor = None
+    while True:
+        page = invalidator.active_page(500, cursor=cursor)
+        yield from page.items
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 def _invalidate(plan: Plan, url: str, number: int, deadline: float, told: Told) -> None:

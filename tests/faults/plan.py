@@ -18,7 +18,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     each with `fast` threads that never wait, with up to `at_once` answers being generated, and `threads` that wait for
     each answer and `pause_ms` at most after it; `l1_seconds` is how long they may serve copies of their own.
     `timeout_seconds`: of Redis on the request path. `invalidators` pause between two invalidations, faults between two
-    of them; `burst_processes` together invalidate `tags_a_second` beside them.
+    of them; `burst_processes` together invalidate `tags_a_second` beside them, through the operations API with
+    `over_http`.
     """
 
     seconds: float = 10.0
@@ -36,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     invalidation_pause: tuple[float, float] = (0.01, 0.1)
     tags_a_second: float = 0.0
     burst_processes: int = 3
+    over_http: bool = False
     faults: bool = True
     fault_pause: tuple[float, float] = (0.3, 1.2)
 

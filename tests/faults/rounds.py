@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -32,6 +33,7 @@ from tests.faults.operators import operate, sweep
 from tests.faults.plan import Plan, Signals
 from tests.faults.striking import Faults
 from tests.faults.verdict import Verdict, judge
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SOAK = Plan(
@@ -66,12 +68,12 @@ class Round:
     def run(self) -> Verdict:
         """The verdict over the round."""
         told = [self._home / f"told-{number}" for number in range(1 + len(self._bursts))]
-        with self._server, self._pool() as pool:
+        with self._server, self._pool() as pool, self._gateway() as port:
             self._callers = [self._start_caller() for _ in range(self._plan.callers)]
             self._sweeper = self._start_sweeper()
             operators = [self._start(operate, self._plan, self._server.url, told[0], self._signals)]
             operators += [
-                self._start(burst, self._plan, self._server.url, told[1 + number], number, self._signals)
+                self._start(burst, self._plan, self._server.url, port, told[1 + number], number, self._signals)
                 for number in self._bursts
             ]
             deadline = self._signals.start(self._plan.seconds)
@@ -109,6 +111,33 @@ class Round:
             process.terminate()
             process.wait(END_SECONDS)
 
+    @contextlib.contextmanager
+    def _gateway(self):
+        """The port of a gateway with the operations API; 0 without one."""
+        if not self._plan.over_http:
+            yield 0
+            return
+        port = free_port()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ENCORE_")}
+        environment |= {"ENCORE_REDIS_URL": self._server.url, "ENCORE_PROVIDER": "demo", "ENCORE_HOME": str(self._home)}
+        environment |= {"ENCORE_GATEWAY_PORT": str(port), "ENCORE_OPERATION_RATE": "1000000"}
+        with (self._home / "gateway.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core.http"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        try:
+            end = time.monotonic() + END_SECONDS
+            while not _serves(port):
+                if process.poll() is not None or time.monotonic() > end:
+                    raise SystemExit(f"the gateway does not serve: {(self._home / 'gateway.log').read_text()}")
+                time.sleep(0.1)
+            yield port
+            if process.poll() is not None:
+                raise SystemExit(f"the gateway ended: {(self._home / 'gateway.log').read_text()}")
+        finally:
+            process.terminate()
+            process.wait(END_SECONDS)
+
     def _start(self, target: Callable[..., None], *arguments: Any) -> BaseProcess:
         process = self._context.Process(target=target, args=arguments)
         process.start()
@@ -132,6 +161,14 @@ class Round:
         self._sweeper.kill()
         self._sweeper.join()
         self._sweeper = self._start_sweeper()
+
+
+def _serves(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def run(plan: Plan, home: Path) -> Verdict:
@@ -215,6 +252,7 @@ def main() -> None:
     parser.add_argument("--lookups", type=int, help="end when there were so many, and")
     parser.add_argument("--invalidations", type=int, help="so many of these")
     parser.add_argument("--tags", type=float, default=0, metavar="RATE", help="invalidate so many tags a second, too")
+    parser.add_argument("--http", action="store_true", help="do that through the operations API")
     parser.add_argument("--no-faults", action="store_true")
     options = parser.parse_args()
     plan = msgspec.structs.replace(
@@ -222,6 +260,7 @@ def main() -> None:
         seconds=options.round,
         callers=options.callers,
         tags_a_second=options.tags,
+        over_http=options.http,
         faults=not options.no_faults,
     )
 

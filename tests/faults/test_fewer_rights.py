@@ -41,14 +41,16 @@ def ask(services: Services, text: str):
 def all_that_is_needed_works(services: Services) -> None:
     assert ask(services, "What is an owl?").stored
     assert ask(services, "What is an owl?").kind is OutcomeKind.HIT
-    services.invalidation.invalidate(Criteria(model="gpt-4o"), actor="anna")
+    for actor in (services.audit.by("anna", source="cli"), "a program"):
+        services.invalidation.invalidate(Criteria(model="gpt-4o"), actor=actor)
     assert ask(services, "What is an owl?").reason == "invalidated"
     assert services.switch.turn(services.settings.namespace, True, actor="anna").kept
     assert ask(services, "What is an owl?").kind is OutcomeKind.BYPASS
     services.switch.turn(services.settings.namespace, False, actor="anna")
     assert services.health.count_entries() >= 1
     assert services.metrics.summary(60, namespace=services.settings.namespace).requests == 4
-    assert "invalidate.applied" in {record.action for record in services.audit.records()}
+    for machines in (False, True):
+        assert "invalidate.applied" in {record.action for record in services.audit.records(machines=machines)}
 
 
 def test_the_documented_user_can_do_everything(server, namespace):
@@ -160,7 +162,7 @@ def test_workers_work_with_the_documented_user_and_without_what_only_watching_ne
         services.invalidation.invalidate(Criteria(model="gpt-4o"), actor="anna", hold_seconds=0)
         pool = PoolProcess(url_of_user(server, *less), tmp_path, "--workers", "1")
         try:
-            eventually(lambda: not list(services.redis.scan_iter("encore:2:{default:0}:e:*")))
+            eventually(lambda: not list(services.redis.scan_iter("encore:3:{default:0}:e:*")))
         finally:
             pool.kill()
             pool.process.stdout.close()

@@ -36,17 +36,19 @@ def test_no_promise_is_broken_by_copies(tmp_path: Path):
 
 
 @pytest.mark.timeout(900)
-def test_no_promise_is_broken_while_tags_are_invalidated_at_the_rate_of_events(tmp_path: Path):
+@pytest.mark.parametrize("over_http", [False, True])
+def test_no_promise_is_broken_while_tags_are_invalidated_at_the_rate_of_events(tmp_path: Path, over_http: bool):
     def is_enough(seen: list[Verdict]) -> bool:
         kinds = sum((Counter(verdict.kinds) for verdict in seen), Counter())
         return (
             kinds["tag"] > 100
             and kinds["other tag"] > 400
+            and sum(verdict.invalidations - sum(verdict.failures.values()) for verdict in seen) > 400
             and sum(verdict.hits for verdict in seen) > 200
             and sum(sum(verdict.faults.values()) for verdict in seen) >= 5
         )
 
-    rounds_until(is_enough, Plan(seconds=12, seed=40, tags_a_second=100), tmp_path)
+    rounds_until(is_enough, Plan(seconds=12, seed=40, tags_a_second=100, over_http=over_http), tmp_path)
 
 
 def rounds_until(is_enough: Callable[[list[Verdict]], bool], plan: Plan, home: Path) -> None:

@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 import redis
 
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
-from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.keys.names import Slot
@@ -177,9 +177,7 @@ def test_a_full_redis_still_serves_hits_skips_stores_and_takes_invalidations(set
     assert (answer.outcome.kind, answer.outcome.stored) == (OutcomeKind.MISS, False)
     assert answer.outcome.not_stored == "writes-refused"
     assert setup.outcomes.counts["writes_refused"] > 0
-    setup.store.change_record(
-        Slot("faults", 0), lambda record: append(record, "b", Criteria(all=True), now=1.0, hold_seconds=60)
-    )
+    setup.store.append(Slot("faults", 0), new_ban("b", Criteria(all=True), now=1.0, hold_seconds=60))
     assert setup.cache.complete(ask(0)).outcome.reason == "invalidated"
     assert not setup.cache.breaker.is_open
 

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.access import Role, new_operation_key
+from core.access import Role
 from core.errors import InvalidInput, InvalidSettings
 from core.http.callers import Caller, Callers, own_controls
 from core.keys import Slot
 from core.models import AtMost, Controls, Default, For, NoStore
 from core.settings import Settings
+from tests.samples import operation_key
 
 SK = {"authorization": "Bearer sk-of-a-caller"}
 
-(KEY, FIRST), (KEY_OF_ONE, SECOND) = (new_operation_key("a", Role.VIEWER), new_operation_key("b", Role.ADMIN, ["docs"]))
+(KEY, FIRST), (KEY_OF_ONE, SECOND) = operation_key("a", Role.VIEWER), operation_key("b", Role.ADMIN, "docs")
 KEYS = (KEY, KEY_OF_ONE)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.bans import allow_copies, new_record
+from core.bans import new_record
+from core.bans.changes import allow_copies
 from core.errors import OutcomeUnknown, StoreUnavailable
 from core.invalidation.durability import CLOCK_RATES_SECONDS, DISK_SECONDS, REPLICAS_SECONDS, Durability
 from core.keys import Slot

@@ -10,8 +10,9 @@ from core.access.audit import AuditLog
 from core.access.repeats import Repeats
 from core.bans import Criteria
 from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput
-from core.invalidation.history import History, InvalidationState, from_audit, from_ban
+from core.invalidation.history import History
 from core.invalidation.invalidator import CacheInvalidator
+from core.invalidation.telling import InvalidationState, from_audit, from_ban
 from core.keys import Slot
 from core.stores import MemoryStore
 from tests.samples import NOW, Clock
@@ -27,7 +28,6 @@ class World:
         self.store = MemoryStore()
         self.audit = AuditLog(None, clock=self.clock)
         self.repeats = Repeats(None, clock=self.clock)
-        self.slots = [Slot("shop", 0), Slot("shop", 1)]
         self.invalidator = self.an_invalidator()
         self.history = History(self.store, self.audit, self.repeats, buckets=2)
 
@@ -40,8 +40,9 @@ class World:
         return self.invalidator.invalidate(criteria, actor=actor, **options).id
 
     def repeated(self, request_id: str, criteria: Criteria = MODEL):
-        found = self.history.repeated(request_id, criteria, self.slots)
-        return found and (found[0].id, len(found[1]))
+        """The id of the invalidation that it was applied as, and whether that is in force."""
+        known = self.invalidator.repeated(request_id, criteria)
+        return known and (known.id, known.finished_at is None)
 
 
 @pytest.fixture
@@ -52,13 +53,13 @@ def world() -> World:
 def test_the_latest_come_first_with_their_states(world):
     first, second = world.apply(), world.apply(Criteria(all=True), soft=True)
     world.invalidator.undo(first)
-    assert [(known.id, known.state) for known in world.history.page().items] == [
+    assert [(known.id, known.state) for known in world.history.past().items] == [
         (second, InvalidationState.SOFT),
         (first, InvalidationState.UNDONE),
     ]
-    assert [ban.id for _, ban in world.history.active("shop")] == [second]
-    assert [known.id for known in world.history.page(1).items] == [second]
-    assert world.history.page(namespace="elsewhere").items == []
+    assert [known.id for known in world.history.active("shop")] == [second]
+    assert [known.id for known in world.history.past(1).items] == [second]
+    assert world.history.past(namespace="elsewhere").items == []
 
 
 def test_one_that_is_over_says_how_it_ended(world):
@@ -74,9 +75,9 @@ def test_one_that_is_over_says_how_it_ended(world):
 def test_what_is_in_force_is_shown_without_its_audit_records(world):
     done = world.apply()
     bare = History(world.store, AuditLog(None), world.repeats, buckets=2)
-    [known] = bare.page().items
-    assert (known.id, known.criteria, known.actor) == (done, MODEL, "")
-    assert known == from_ban("shop", world.history.active()[0][1])
+    [known] = bare.past().items
+    assert (known.id, known.criteria, known.actor, known.applied_at) == (done, MODEL, "anna", NOW + 1)
+    assert known == from_ban("shop", world.store.ban(Slot("shop", 1), done))
 
 
 @pytest.mark.parametrize("source", ["console", "api"])
@@ -91,7 +92,7 @@ def test_an_invalidation_is_read_from_its_audit_records_alone(world, source):
 def test_what_another_did_to_it_does_not_say_who_asked_for_it(world):
     done = world.apply()
     world.invalidator.undo(done, actor=world.audit.by("ben", source="console"))
-    assert [record.actor for record in world.history.trail(done)] == ["ben", "anna"]
+    assert [record.actor for record in world.history.trail_of(done)] == ["ben", "anna"]
     assert world.history.find(done).actor == "anna"
 
 
@@ -99,25 +100,27 @@ def test_what_another_did_to_it_does_not_say_who_asked_for_it(world):
 def test_a_repeated_request_is_known_for_a_day_and_while_it_is_in_force(world, is_kept):
     world.apply(request_id="one", hold_seconds=86_400)
     if not is_kept:
-        world.history = History(world.store, AuditLog(None), Repeats(None), buckets=2)
-    assert world.repeated("one") == ("one", 2)
+        world.invalidator = world.an_invalidator(audit=AuditLog(None), repeats=Repeats(None))
+    assert world.repeated("one") == ("one", True)
     assert world.repeated("two") is None
 
 
 def test_a_request_that_is_over_is_known_and_nothing_of_it_is_in_force(world):
     world.apply(request_id="one")
     world.invalidator.undo("one")
-    assert world.repeated("one") == ("one", 0)
+    assert world.repeated("one") == ("one", False)
     assert world.history.find("one").state is InvalidationState.UNDONE
 
 
 def test_a_request_is_known_for_a_day_though_the_log_has_forgotten_it(world):
     world.apply(request_id="one", hold_seconds=0)
     world.invalidator.sweep("shop", rest=0)
-    world.history = History(world.store, AuditLog(None), world.repeats, buckets=2)
+    world.invalidator = world.an_invalidator(audit=AuditLog(None))
     world.clock.forward(86_390)
-    known, in_force = world.history.repeated("one", MODEL, world.slots)
-    assert (known.id, known.state, known.actor, known.applied_at, in_force) == ("one", "swept", "anna", NOW + 1, [])
+    known = world.invalidator.repeated("one", MODEL)
+    assert (known.id, known.state, known.actor, known.applied_at) == ("one", "swept", "anna", NOW + 1)
+    with pytest.raises(InvalidInput, match="was used for another invalidation"):
+        world.invalidator.repeated("one", Criteria(model="other"))
     world.clock.forward(10)
     assert world.repeated("one") is None
 
@@ -125,6 +128,7 @@ def test_a_request_is_known_for_a_day_though_the_log_has_forgotten_it(world):
 def test_a_request_that_only_some_buckets_have_is_applied_again(world):
     world.invalidator = world.an_invalidator(audit=AuditLog(None), buckets=1, repeats=Repeats(None))
     world.apply(request_id="one")
+    world.invalidator = world.an_invalidator(audit=AuditLog(None), repeats=Repeats(None))
     assert world.repeated("one") is None
 
 
@@ -132,7 +136,7 @@ def test_a_request_that_was_refused_is_none_that_was_applied(world, monkeypatch)
     def refuse(*arguments, **options):
         raise InvalidationRefused("too many")
 
-    monkeypatch.setattr(world.store, "change_record", refuse)
+    monkeypatch.setattr(world.store, "append", refuse)
     with pytest.raises(InvalidationRefused):
         world.apply(request_id="one")
     assert world.repeated("one") is None
@@ -153,14 +157,14 @@ def test_a_day_of_machines_costs_a_question_nothing(world, monkeypatch):
             yield record
 
     monkeypatch.setattr(AuditLog, "_newest_first", counted)
-    assert {known.actor for known in world.history.page(20).items} == {"anna", "wiki"}
+    assert {known.actor for known in world.history.past(20).items} == {"anna", "wiki"}
     # Sweeps have a record each, and one begins the next page of each log.
     assert len(seen) <= 4 + 2 * 20 + 2
-    assert [known.actor for known in world.history.page(machines=False).items] == ["anna"]
-    assert len(world.history.page(30, machines=True).items) == 30
+    assert [known.actor for known in world.history.past(machines=False).items] == ["anna"]
+    assert len(world.history.past(30, machines=True).items) == 30
     seen.clear()
     assert world.history.find(by_anna).state is InvalidationState.SWEPT
-    assert world.repeated("by-anna") == ("by-anna", 0)
+    assert world.repeated("by-anna") == ("by-anna", False)
     assert seen == []
 
 
@@ -171,7 +175,7 @@ def test_pages_go_on_where_the_last_one_ended_in_both_logs(world):
         world.invalidator.undo(everything[-1], actor="wiki")
     pages, cursor = [], None
     while not pages or cursor is not None:
-        page = world.history.page(10, cursor=cursor)
+        page = world.history.past(10, cursor=cursor)
         pages.append([known.id for known in page.items])
         cursor = page.next
     assert [len(page) for page in pages] == [10, 10, 10, 2]
@@ -186,25 +190,25 @@ def test_a_page_of_what_is_selected_says_where_to_go_on(world):
     def is_odd(known):
         return known.criteria.tags[0] in {f"doc:{number}" for number in range(1, 40, 2)}
 
-    page = world.history.page(15, where=is_odd)
-    rest = world.history.page(15, where=is_odd, cursor=page.next)
+    page = world.history.past(15, where=is_odd)
+    rest = world.history.past(15, where=is_odd, cursor=page.next)
     assert [len(page.items), len(rest.items), rest.next] == [15, 5, None]
-    assert world.history.page(5, where=lambda known: False).items == []
+    assert world.history.past(5, where=lambda known: False).items == []
 
 
 @pytest.mark.parametrize("cursor", ["", "/", "x/y", "1/2", "-", "1-1/2-2/3-3", "(1-1/"])
 def test_a_cursor_is_one_that_a_page_gave_or_it_is_refused(world, cursor):
     if cursor == "/":
-        assert world.history.page(cursor=cursor).items == []
+        assert world.history.past(cursor=cursor).items == []
         return
     with pytest.raises(InvalidInput, match="cursor"):
-        world.history.page(cursor=cursor)
+        world.history.past(cursor=cursor)
 
 
 def test_an_age_counts_from_each_request_and_is_not_compared(world):
     world.apply(Criteria(model="gpt-4o", created_before=NOW), request_id="one")
-    assert world.repeated("one", Criteria(model="gpt-4o", created_before=NOW + 9)) == ("one", 2)
-    assert world.repeated("one", Criteria(namespace="shop", model="gpt-4o", created_before=NOW)) == ("one", 2)
+    assert world.repeated("one", Criteria(model="gpt-4o", created_before=NOW + 9)) == ("one", True)
+    assert world.repeated("one", Criteria(namespace="shop", model="gpt-4o", created_before=NOW)) == ("one", True)
     for other in (MODEL, Criteria(model="other", created_before=NOW)):
         with pytest.raises(InvalidInput, match="was used for another invalidation"):
             world.repeated("one", other)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
+from core.bans.changes import MOST_LISTED
 from core.bans.criteria import Criteria
-from core.bans.record import MAX_ACTIVE_BANS
 from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules
@@ -173,13 +173,13 @@ def test_a_process_that_died_with_the_lock_does_not_hold_it_for_ever(schedules, 
 
 
 def test_what_is_refused_is_noted_and_does_not_keep_the_others_from_running(schedules, clock):
-    for number in range(MAX_ACTIVE_BANS):
-        schedules._invalidation.invalidate(Criteria(model=f"m{number}"), actor="ben")
-    refused = add(schedules)
+    for number in range(MOST_LISTED):
+        schedules._invalidation.invalidate(Criteria(pattern=f"*{number}*"), actor="ben")
+    refused = add(schedules, criteria={"keywords": ["word"]})
     other = add(schedules, namespace="other")
     clock.forward(3600)
     assert [done.namespace for done in schedules.run_due()] == ["other"]
-    assert "not applied: 64 invalidations are active" in schedules.get(refused.id).last
+    assert "not applied: 64 invalidations by pattern" in schedules.get(refused.id).last
     assert schedules.get(other.id).last.startswith("applied")
     assert schedules.run_due() == [], "it waits for its next time"
 

@@ -145,9 +145,13 @@ def test_it_is_combined_with_other_criteria(stores, namespace):
     world = the_world(stores, namespace)
     for text in (OWN, PERSONAL):
         asked(world, text, "ann")
+    for other in ({"model": "another"}, {"tags": ("doc:1",)}):
+        world.invalidator.invalidate(Criteria.from_names(namespace, user="ann", **other), actor="anna")
     world.invalidator.invalidate(Criteria.from_names(namespace, user="ann", keywords=["card"]), actor="anna")
     assert not is_kept(world, OWN, "ann")
     assert is_kept(world, PERSONAL, "ann")
+    world.invalidator.invalidate(Criteria.from_names(namespace, user="ann", model="m"), actor="anna")
+    assert not is_kept(world, PERSONAL, "ann")
 
 
 def test_it_counts_in_every_bucket(namespace):
@@ -205,7 +209,7 @@ def test_the_name_is_nowhere_in_redis(redis_url, namespace, caplog):
     found = b"".join(everything_in(client))
     assert NAME.encode() not in found
     assert criteria["user"].encode() in found
-    assert schedule.what in [str(ban.criteria) for _, ban in world.invalidator.active(namespace)]
+    assert schedule.what in [str(one.criteria) for one in world.invalidator.active(namespace)]
     assert NAME not in caplog.text
     world.store.close()
 

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.metrics import Summary
 from core.monitoring.alerts import ALERT_NAMES, AlertRules, Health, Severity, alerts
 
 WELL = Health(
-    store_up=True, workers=2, memory_bytes=50, memory_limit_bytes=100, active_bans=3, ban_limit=64, entries=10
+    store_up=True, workers=2, memory_bytes=50, memory_limit_bytes=100, listed_bans=3, ban_limit=64, entries=10
 )
 
 
@@ -35,7 +36,8 @@ def test_what_is_unknown_raises_no_alert() -> None:
         (Health(workers=0), "no-worker"),
         (Health(workers=2, failing_workers=True), "no-worker"),
         (Health(memory_bytes=91, memory_limit_bytes=100), "memory"),
-        (Health(active_bans=52, ban_limit=64), "bans"),
+        (Health(listed_bans=52, ban_limit=64), "bans"),
+        (Health(active_bans=800_001, active_limit=1_000_000), "bans"),
     ],
 )
 def test_a_part_that_is_not_well_is_told(health: Health, name: str) -> None:
@@ -50,11 +52,22 @@ def test_a_part_that_is_not_well_is_told(health: Health, name: str) -> None:
         Health(workers=1),
         Health(memory_bytes=90, memory_limit_bytes=100),
         Health(memory_bytes=10**12),
-        Health(active_bans=51, ban_limit=64),
+        Health(listed_bans=51, ban_limit=64),
+        Health(active_bans=800_000, active_limit=1_000_000, listed_bans=0, ban_limit=64),
     ],
 )
 def test_a_part_at_its_limit_is_still_well(health: Health) -> None:
     assert alerts(None, health) == []
+
+
+def test_bans_that_nothing_sweeps_are_told_with_the_reason() -> None:
+    full = Health(active_bans=900_000, active_limit=1_000_000, listed_bans=64, ban_limit=64, workers=0)
+    _, alert = alerts(None, full)
+    assert "900,000 of 1,000,000 invalidations are active in one namespace: no worker is alive" in alert.sentence
+    [alert] = alerts(None, msgspec.structs.replace(full, workers=2))
+    assert "faster than they are swept" in alert.sentence
+    [alert] = alerts(None, msgspec.structs.replace(full, workers=2, active_bans=64))
+    assert "64 of 64 invalidations by pattern, keywords or age" in alert.sentence
 
 
 def test_errors_are_told_with_their_most_frequent_reason() -> None:
@@ -78,7 +91,7 @@ def test_few_requests_prove_nothing() -> None:
 
 
 def test_a_rule_can_be_switched_off() -> None:
-    health = Health(workers=0, memory_bytes=99, memory_limit_bytes=100, active_bans=64, ban_limit=64)
+    health = Health(workers=0, memory_bytes=99, memory_limit_bytes=100, listed_bans=64, ban_limit=64)
     summary = a_summary(errors=100)
     off = {"min_workers": None, "max_memory_share": None, "max_ban_share": None, "max_error_rate": None}
     assert names(summary, health, **off) == []
@@ -90,7 +103,7 @@ def test_the_most_urgent_comes_first() -> None:
         workers=0,
         memory_bytes=99,
         memory_limit_bytes=100,
-        active_bans=64,
+        listed_bans=64,
         ban_limit=64,
         servers=3,
         silent_servers=1,

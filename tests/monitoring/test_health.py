@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.bans.changes import MOST_LISTED
 from core.bans.criteria import Criteria
-from core.bans.record import MAX_ACTIVE_BANS
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Controls
 from core.monitoring.alerts import Health, alerts
@@ -51,8 +51,8 @@ def test_health_is_that_of_the_parts(services):
     assert health.store_up
     assert health.entries == 3
     assert health.workers == 2
-    assert health.active_bans == 2  # of the namespace that has most
-    assert health.ban_limit == MAX_ACTIVE_BANS
+    assert (health.active_bans, health.listed_bans) == (2, 0)  # of the namespace that has most
+    assert health.ban_limit == MOST_LISTED
     assert health.memory_limit_bytes == 100 * 1024 * 1024
     assert 0 < health.memory_bytes < health.memory_limit_bytes
     assert health.round_trip_ms > 0

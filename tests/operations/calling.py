@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from core.access import AuditRecord
 from tests.http.running import RunningGateway
 
 PROBLEM = "application/problem+json"
@@ -43,6 +44,12 @@ class Api:
     def refused(self, status: int, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The problem that a request gets."""
         return problem(self.send(method, path, **options), status)
+
+    def recorded(self, action: str) -> list[AuditRecord]:
+        """The audit records of an action, or of all of a thing, in the test's namespace; the latest first."""
+        audit, namespace = self.services.audit, self.services.settings.namespace
+        logs = (audit.records(action=action, namespace=namespace, machines=machines) for machines in (False, True))
+        return sorted((record for log in logs for record in log), key=lambda record: record.at, reverse=True)
 
     def ask(self, text: str, *tags: str, **headers: str) -> str:
         """What the gateway answers to a question, with its cache status in front."""

@@ -24,9 +24,10 @@ from core.wire.fields import OPENAI
 from tests.http.running import PATIENCE_SECONDS, ROOT, until
 from tests.operations.calling import kind, problem
 from tests.ports import free_port
+from tests.samples import operation_key
 
-KEY, KEPT = new_operation_key("wiki", Role.OPERATOR)
-OTHER, _ = new_operation_key("wiki", Role.OPERATOR)
+KEY, KEPT = operation_key("wiki", Role.OPERATOR)
+OTHER, _ = operation_key("other", Role.OPERATOR)
 WITH_KEY = {"operation_keys": KEPT.line}
 BY_KEY = {"Authorization": f"Bearer {KEY}"}
 SITE = "https://chat.example.org"
@@ -129,6 +130,7 @@ def test_what_came_below_the_path_of_a_proxy_needs_a_key(start):
         "Bearer caller-key",
         KEY,
     ],
+    ids=["none", "no key", "another key", "a key cut short", "its hash", "basic", "a caller's key", "the key alone"],
 )
 def test_no_other_key_opens_it(start, given):
     api = start(gateway_keys="caller-key", openai_api_key="sk-operator", **WITH_KEY)
@@ -170,6 +172,11 @@ def test_no_preflight_is_answered(start):
     headers = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
     assert kind(api.refused(403, "OPTIONS", "/invalidations", headers=headers)) == "web-page"
     assert api.http.options(f"{api.gateway.url}/models", headers=headers).status_code == 204
+
+
+def test_what_is_answered_is_kept_nowhere_and_is_no_script(api):
+    for answer in (api.send("GET", "/openapi.json"), api.send("GET", "/nothing"), api.send("DELETE", "/invalidations")):
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 # Rates
@@ -260,7 +267,7 @@ def test_what_is_wrong_is_named_and_never_repeated(api):
 
 def test_what_is_unforeseen_says_nothing_of_what_it_was_about(start, api, caplog):
     class Failing:
-        def history(self, **_: object) -> None:
+        def past(self, *_: object, **__: object) -> None:
             raise RuntimeError("canary-7f3a")
 
     broken = start(services=msgspec.structs.replace(api.services, invalidation=Failing()))
@@ -340,3 +347,31 @@ def test_the_command_line_makes_a_key_and_the_line_to_configure(start, namespace
     assert "wiki:operator:*:" in told
     for wrong in (["a b"], ["wiki", "--namespace", "a b"]):
         assert runner.invoke(cli, ["operation-key", *wrong]).exit_code == 2
+
+
+def test_a_body_that_does_not_come_is_waited_for_and_no_longer(start):
+    api = start(gateway_body_seconds=0.1)
+    with socket.create_connection(("127.0.0.1", api.gateway.port)) as connection:
+        connection.sendall(
+            b"POST /encore/v1/invalidations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization: Bearer %s\r\nAuthorization: Bearer other" % KEY.encode(),
+        b"Authorization: Bearer \xff\xfe",
+        b"Authorization: " + b"Bearer " * 1000,
+        b"Authorization: Bearer " + b"x" * 50_000,
+    ],
+)
+def test_strange_keys_are_none(start, line):
+    api = start(**WITH_KEY)
+    with socket.create_connection(("127.0.0.1", api.gateway.port)) as connection:
+        connection.sendall(b"GET /encore/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n\r\n")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 401 ")

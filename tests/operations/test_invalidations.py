@@ -11,6 +11,7 @@ from core.bans.criteria import MAX_TAGS
 from core.errors import AccessDenied, InvalidationRefused, OutcomeUnknown, StoreUnavailable, WriteRefused
 from core.invalidation import Invalidation, InvalidationFilter, InvalidationState, Preview, PreviewRow
 from core.invalidation.plain import plain_invalidation, plain_preview
+from core.keys import user_pseudonym
 from core.operations.invalidations import CriteriaIn, InvalidationOut, PreviewOut, PreviewRowOut
 from core.operations.problems import refused_by, reply_of
 from tests.openai_server import Behaviour
@@ -48,7 +49,7 @@ def test_a_wiki_page_changes_its_webhook_invalidates_and_the_next_answer_is_new(
     assert ask("cards") == "fwd=uri-miss: The wiki says: Cards come by courier."
     assert ask("cards") == "hit: The wiki says: Cards come by courier."
     assert ask("fees") == "hit: The wiki says: Accounts are free."
-    records = api.services.audit.records(action="invalidate.applied", actor="wiki")
+    records = api.services.audit.records(action="invalidate.applied", actor="wiki", machines=True)
     assert records[0].criteria["tags"] == ["wiki:cards"]
 
 
@@ -122,6 +123,19 @@ def test_criteria_that_exclude_each_other_are_refused_in_cores_words(api):
     assert (found["field"], "give a model" in found["detail"]) == ("criteria", True)
     found = api.refused(422, "POST", "/invalidations", json={"criteria": {"all": True, "model": "m"}})
     assert found["field"] == "all"
+
+
+def test_a_user_is_named_in_what_is_asked_and_nowhere_else(api):
+    named = {"user": "ann@mail.test"}
+    done = api.post("/invalidations", {"criteria": named}, Idempotency_Key="forget-ann")["invalidations"][0]
+    assert done["criteria"]["user"] == user_pseudonym(done["namespace"], "ann@mail.test")
+    made = api.post("/schedules", {"name": "Forget", "criteria": named, "every_seconds": 3600})
+    assert made["criteria"] == {"user": done["criteria"]["user"]}
+    client = api.services.redis
+    kept = [client.get(key) for key in client.scan_iter("*") if client.type(key) == b"string"]
+    told = repr([api.services.audit.records(), kept, api.get("/invalidations"), api.get("/schedules")])
+    assert done["criteria"]["user"] in told
+    assert "ann@mail.test" not in told
 
 
 def test_ending_the_hold_lets_the_sweep_begin(api):

@@ -32,8 +32,18 @@ def values(api: Api) -> dict[str, str]:
         done = api.post("/invalidations", {"criteria": {"tags": [tag]}})
         return str(done["invalidations"][0]["id"])
 
+    request = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How do I activate my card?"}]}
+    for question in ("What is a branch?", "What is a card?"):
+        api.ask(question)
+    schedule = {"name": "weekly", "criteria": {"tags": ["one"]}, "every_seconds": 604_800}
+    others = {
+        "ENTRY": api.post("/explain", request | {"temperature": 0.2})["key"],
+        "WRONG": api.get("/entries")["items"][0]["key"],
+        "SCHEDULE": api.post("/schedules", schedule)["id"],
+        "NAMESPACE": api.services.settings.namespace,
+    }
     preview = api.post("/invalidations", {"criteria": {"pattern": "*refund*"}, "dry_run": True})["preview"]
-    return {"ID": invalidated("one"), "OTHER_ID": invalidated("other"), "TOKEN": preview["token"]}
+    return others | {"ID": invalidated("one"), "OTHER_ID": invalidated("other"), "TOKEN": preview["token"]}
 
 
 @pytest.mark.usefixtures("curl")

@@ -11,12 +11,14 @@ from core.access.roles import Actor, Role
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
-from core.invalidation.history import InvalidationState
+from core.invalidation.telling import InvalidationState
+from core.keys import readable_key
 from core.models import OutcomeKind
 from core.settings import Settings
-from pages.components.data import context
+from pages.components.data import context, queries
 from tests.cache.test_bypass import can_save, cannot_save
 from tests.pages.conftest import everything_said
+from tests.samples import digest_of
 from workers.queue import JobState
 from workers.queue.records import job_id
 
@@ -214,6 +216,67 @@ def test_sweep_now_queues_a_job_and_its_link_shows_it(open_page, services, fille
     assert "swept" in list(reloaded.run().dataframe[-1].value["state"])
 
 
+def listed(at):
+    """The table of the history."""
+    return next(frame.value for frame in at.dataframe if "previewed" in frame.value)
+
+
+def many_active(services, number: int) -> list[str]:
+    """Invalidations in force, by a program, the one that ends first first."""
+    return [
+        services.invalidation.invalidate(Criteria(tags=(f"doc:{place}",)), actor="wiki").id for place in range(number)
+    ]
+
+
+def test_of_many_in_force_there_are_pages_and_a_search(open_page, services):
+    ids = many_active(services, 25)
+
+    def shown(at) -> list[str]:
+        return [button.key.removeprefix("undo-") for button in at.button if button.key.startswith("undo-")]
+
+    at = open_page("invalidations")
+    assert shown(at) == ids[:10]
+    assert "25 are in force, page 1" in everything_said(at)
+    at.button(key="active-next").click().run()
+    assert shown(at) == ids[10:20]
+    at.button(key="active-next").click().run()
+    assert (shown(at), at.button(key="active-next").disabled) == (ids[20:], True)
+    at.button(key="active-back").click().run()
+    assert shown(at) == ids[10:20]
+    at.text_input(key="active_find").set_value("doc:23").run()
+    assert shown(at) == ids[23:24]
+    key = readable_key(0, digest_of("x"))
+    by_key = services.invalidation.invalidate(Criteria(key=key), actor="wiki").id
+    at.text_input(key="active_find").set_value(key).run()
+    assert shown(at) == [by_key]
+    at.text_input(key="active_find").set_value("doc:none").run()
+    assert (shown(at), "none here" in everything_said(at)) == ([], True)
+    at.text_input(key="active_find").set_value(ids[3]).run()
+    at.button(key=f"undo-{ids[3]}").click().run()
+    assert services.invalidation.find(ids[3]).state is InvalidationState.UNDONE
+
+
+def test_what_a_person_hid_comes_before_what_programs_hide(open_page, services):
+    many_active(services, 15)
+    ops = services.audit.by("ops", source="console")
+    done = services.invalidation.invalidate(Criteria(model="m"), actor=ops, hold_seconds=3600)
+    at = open_page("invalidations")
+    keys = [button.key for button in at.button if button.key.startswith("undo-")]
+    assert (keys[0], len(keys)) == (f"undo-{done.id}", 11)
+
+
+def test_what_people_did_is_in_the_history_beside_what_programs_do(open_page, services, monkeypatch):
+    monkeypatch.setattr(queries, "MOST_INVALIDATIONS", 10)
+    by_ops = services.invalidation.invalidate(Criteria(model="m"), actor=services.audit.by("ops", source="console"))
+    many_active(services, 25)
+    at = open_page("invalidations")
+    assert (len(listed(at)), by_ops.id in set(listed(at)["id"])) == (10, True)
+    at.selectbox(key="history_whose").set_value("people").run()
+    assert list(listed(at)["id"]) == [by_ops.id]
+    at.selectbox(key="history_whose").set_value("programs").run()
+    assert set(listed(at)["actor"]) == {"wiki"}
+
+
 def test_a_link_to_a_job_that_is_gone_says_so(open_page, services):
     assert "The job of this link is gone" in everything_said(open_page("invalidations", job="sweep-none"))
 
@@ -261,7 +324,7 @@ def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkey
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(services.store, "change_record", fail)
+    monkeypatch.setattr(services.store, "append", fail)
     at.button(key="apply").click().run()
     at.text_input(key="typed").input("invalidate").run()
     at.button(key="confirm").click().run()
@@ -271,16 +334,16 @@ def test_a_write_that_failed_is_told_plainly(open_page, services, filled, monkey
 
 def test_an_unknown_outcome_tried_again_is_done_once(open_page, services, filled, monkeypatch):
     at = previewed(open_page, pattern="What does word 3*")
-    original = services.store.change_record
+    original = services.store.append
 
     def answer_lost(*arguments, **options):
         original(*arguments, **options)
         raise OutcomeUnknown("Redis did not answer in time")
 
-    monkeypatch.setattr(services.store, "change_record", answer_lost)
+    monkeypatch.setattr(services.store, "append", answer_lost)
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
-    monkeypatch.setattr(services.store, "change_record", original)
+    monkeypatch.setattr(services.store, "append", original)
     at.button(key="apply").click().run()
     at.button(key="confirm").click().run()
     assert len(services.invalidation.active()) == 1

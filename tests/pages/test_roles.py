@@ -18,7 +18,7 @@ from workers.queue import JobQueue
 from workers.queue.records import job_id
 
 PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
-LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:2:namespaces")
+LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:3:namespaces")
 """What looking may write: figures, and what is known of alerts."""
 
 

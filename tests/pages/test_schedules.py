@@ -82,7 +82,7 @@ def test_one_tells_what_when_and_by_whom(open_page, services, a_worker):
 def test_the_last_run_tells_what_it_did(open_page, services, ask):
     ask("What is a cat?")
     schedule = add(services, criteria={"model": "gpt-4o"}, hold_seconds=0)
-    done = services.schedules.run_now(schedule.id, actor="anna")
+    done = services.schedules.run_now(schedule.id, actor=services.audit.by("anna", source="cli"))
     assert "hidden, can be undone" in said(open_page("schedules"))
     services.invalidation.sweep("default", rest=0)
     context.readings().renew()

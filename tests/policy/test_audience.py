@@ -51,6 +51,21 @@ def test_what_is_soon_old_is_kept_for_minutes(text: str) -> None:
     assert POLICY.explain(text).seconds <= 300
 
 
+@pytest.mark.parametrize("text", SENTENCES["chance"])
+def test_what_has_to_be_another_each_time_is_not_kept(text: str) -> None:
+    assert POLICY.explain(text).seconds == 0
+
+
+@pytest.mark.parametrize("text", SENTENCES["settled"])
+def test_what_only_has_words_of_it_is_kept(text: str) -> None:
+    assert POLICY.explain(text).seconds > 0
+
+
+@pytest.mark.parametrize("text", SENTENCES["short"])
+def test_what_no_rule_understands_is_kept_for_minutes(text: str) -> None:
+    assert decided(chat(text=text))[2] or POLICY.explain(text).seconds <= 300
+
+
 @pytest.mark.parametrize("text", SENTENCES["changing"])
 def test_who_holds_an_office_is_kept_for_hours(text: str) -> None:
     assert POLICY.explain(text).seconds <= 21_600

@@ -122,6 +122,11 @@ def test_a_tool_of_the_callers_own_is_cached(tool: Any) -> None:
         {"mcp_servers": [{"url": "https://example.org"}]},
         {"prompt": {"id": "pmpt_1"}},
         {"preset": "news"},
+        *({name: "x"} for name in ("url", "collection_name", "workflow_id", "app_id", "index_name", "workspace_slug")),
+        *({name: ["x"]} for name in ("urls", "repositories", "skills", "tool_servers", "integrations", "document_ids")),
+        *({name: ["x"]} for name in ("include_domains", "excludeDomains", "site", "extensions", "collections", "apps")),
+        *({name: True} for name in ("use_wikipedia", "lookup", "live", "realtime", "enable_news", "ground")),
+        {"google": {"cached_content": "cachedContents/1"}},
         {"models": ["gpt-4o", "perplexity/sonar"]},
         {"models": "gpt-4o:online"},
         {"extra_body": {"google": {"tools": [{"google_search": {}}]}}},
@@ -213,6 +218,9 @@ def test_a_search_that_is_off_does_not(parameters: dict[str, Any]) -> None:
         *("compound-beta", "@preset/news", "jina-deepsearch-v1", "exa", "exa-pro", "x" * 220 + ":online"),
         *("google/gemini-2.5-flash:search", "kimi-search", "deepseek-r1-search", "glm-4-alltools", "gpt-4-all"),
         *("gpt-4-browsing", "gpt-4-gizmo-g-abc", "bot-20250101-abc", "asst_123", "kimi-search-2025-06-01", "qwen-web"),
+        *("lightrag:latest", "rag-model", "kb-bot", "kagi/fastgpt", "ag:8c1d:20250101:weather:abc", "webgpt"),
+        *("gpt-4o+web", "qwen-max?search", "bing-chat", "my-docs-qa", "openwebui-knowledge", "dify-app", "grok-4-live"),
+        *("mistral-agent:ag_123", "glean/assistant", "perplexica", "graphrag/local", "chatbot-kb", "notebooklm"),
         *("gpt-4o-all", "deepseek-v3-search-beta", "ark/bot-7", "qwen-max-internet-latest", "grok-3-search:free"),
     ],
 )
@@ -225,6 +233,8 @@ def test_a_model_that_looks_things_up_bypasses(model: str) -> None:
     [
         *("gpt-4o", "exaone-3.5", "openai/gpt-4o:free", "mistral-large", "sonara", "prod-searches", "x" * 220),
         *("all-minilm-l6-v2", "research-7b", "botany-13b", "webster", "text-search-ada-doc-001", "gpt-4-allegro"),
+        *("ft:gpt-4o-mini:acme:support-bot:abc", "bottleneck-7b", "storage-3b", "fragment", "agentlm-70b", "alive-1"),
+        *("claude-sonnet-4-5@20250929", "deepseek-ai/DeepSeek-R1", "llama3.1:8b-instruct-q4_K_M", "qwen2.5-coder:7b"),
     ],
 )
 def test_other_models_do_not(model: str) -> None:
@@ -264,6 +274,12 @@ def responded(part: dict[str, Any]) -> dict[str, Any]:
             (a_body("It rains.", **{name: ["u"]}), "chat")
             for name in ("web_search_results", "retrieved_documents", "source_documents", "source_nodes", "footnotes")
         ),
+        *(
+            (a_body("It rains.", **{name: ["u"]}), "chat")
+            for name in ("visitedURLs", "readURLs", "urls", "links", "webPages", "intermediate_steps", "evidence")
+        ),
+        *((a_body("It rains.", **{name: ["u"]}), "chat") for name in ("passages", "chunks", "snippets", "results")),
+        (a_body("It rains.", usage={"prompt_tokens": 1, "web_searches": 2}), "chat"),
         *(
             (a_body("It rains.", **{name: ["u"]}), "chat")
             for name in ("documents", "searchResults", "web_citations", "retrievedChunks", "x_search_queries")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
-from core.bans.record import append
 from core.keys.identity import identify
 from core.keys.names import Slot
 from core.models import ChatRequest, Controls
@@ -96,11 +96,9 @@ def test_rows_that_lead_nowhere_are_forgotten(shelf):
 def test_what_may_come_back_or_is_only_old_is_left_out_and_kept(shelf):
     hidden, marked = shelf.put("h"), shelf.put("m")
     for letter, soft in (("h", False), ("m", True)):
-        shelf.store.change_record(
+        shelf.store.append(
             Slot("test", 0),
-            lambda record, letter=letter, soft=soft: append(
-                record, letter, Criteria(key=f"0-{(letter * 32).encode().hex()}"), now=NOW, hold_seconds=60, soft=soft
-            ),
+            new_ban(letter, Criteria(key=f"0-{(letter * 32).encode().hex()}"), now=NOW, hold_seconds=60, soft=soft),
         )
     expired, old = shelf.put("e", fresh_until=NOW), shelf.put("o", created_at=NOW - 100)
     assert shelf.found([hidden, marked, expired, old, shelf.put("a")], Controls(max_age=50)) == ["a"]

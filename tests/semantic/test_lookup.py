@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
-from core.bans.record import append
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.errors import NotCached
@@ -23,7 +23,7 @@ from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
-from tests.samples import Clock
+from tests.samples import Clock, delete_value
 
 QUESTION = "How do I reset my online banking password?"
 PARAPHRASE = "How can I reset the password of my online banking?"
@@ -177,18 +177,14 @@ def test_a_request_cannot_loosen_the_threshold(setup):
 def test_an_invalidated_answer_is_not_served_to_a_near_question(setup):
     setup.ask()
     slot = setup.cache.slot(setup.namespace, 0)
-    setup.store.change_record(
-        slot, lambda record: append(record, "b", Criteria(model="gpt-4o"), now=setup.clock(), hold_seconds=60)
-    )
+    setup.store.append(slot, new_ban("b", Criteria(model="gpt-4o"), now=setup.clock(), hold_seconds=60))
     assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
 
 
 def test_an_invalidated_first_does_not_hide_a_live_second(setup):
     setup.ask()
     slot = setup.cache.slot(setup.namespace, 0)
-    setup.store.change_record(
-        slot, lambda record: append(record, "b", Criteria(keywords=("reset my",)), now=setup.clock(), hold_seconds=60)
-    )
+    setup.store.append(slot, new_ban("b", Criteria(keywords=("reset my",)), now=setup.clock(), hold_seconds=60))
     second = setup.ask("How do I reset the password for online banking?", Controls(no_cache=True))
     answer = setup.ask(PARAPHRASE)
     assert str(answer.outcome) == "hit (semantic)"
@@ -204,7 +200,7 @@ def test_an_expired_answer_is_not_served_to_a_near_question(setup):
 def test_a_row_whose_entry_is_gone_goes_away(setup):
     answer = setup.ask()
     slot = setup.cache.slot(setup.namespace, 0)
-    setup.store.change_record(slot, lambda record: record, remove=bytes.fromhex(answer.key[2:]))
+    delete_value(setup.store, slot, bytes.fromhex(answer.key[2:]))
     assert setup.semantic.index.counts().rows == 1
     assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
     assert setup.semantic.index.counts().rows == 1, "the new question's row instead of the dangling one"
@@ -309,10 +305,7 @@ def test_an_invalidation_hides_a_judged_alias_by_either_wording(setup):
     setup.ask(PARAPHRASE)
     setup.judge.word = "no"
     slot = setup.cache.slot(setup.namespace, 0)
-    setup.store.change_record(
-        slot,
-        lambda record: append(record, "b", Criteria(keywords=("password of my",)), now=setup.clock(), hold_seconds=60),
-    )
+    setup.store.append(slot, new_ban("b", Criteria(keywords=("password of my",)), now=setup.clock(), hold_seconds=60))
     assert setup.ask(PARAPHRASE).outcome.kind is OutcomeKind.MISS
     assert setup.ask(QUESTION).outcome.kind is OutcomeKind.HIT, "the entry itself is not selected"
 
@@ -325,10 +318,7 @@ def test_an_invalidation_by_an_aliass_key_hides_every_spelling_of_it(setup):
     setup.judge.word = "no"
     keyed = setup.cache.identify(setup.request(PARAPHRASE), Controls()).keyed
     slot = setup.cache.slot(setup.namespace, 0)
-    setup.store.change_record(
-        slot,
-        lambda record: append(record, "b", Criteria(key=keyed.identity.key), now=setup.clock(), hold_seconds=60),
-    )
+    setup.store.append(slot, new_ban("b", Criteria(key=keyed.identity.key), now=setup.clock(), hold_seconds=60))
     found = [setup.cache.get(setup.request(text)) for text in (PARAPHRASE, PARAPHRASE.lower(), QUESTION)]
     assert [answer is not None for answer in found] == [False, False, True]
 

@@ -137,13 +137,12 @@ def test_what_may_not_be_stored_is_refused_with_its_reason(shop):
 
 
 def test_an_invalidation_of_the_question_hides_its_variants(shop):
+    from core.bans.changes import new_ban
     from core.bans.criteria import Criteria
-    from core.bans.record import append
 
     shop.seed(PIN | {"tags": ["faq"]})
-    shop.cache.store.change_record(
-        shop.cache.slot(shop.namespace, 0),
-        lambda record: append(record, "b", Criteria(tags=("faq",)), now=shop.clock(), hold_seconds=60),
+    shop.cache.store.append(
+        shop.cache.slot(shop.namespace, 0), new_ban("b", Criteria(tags=("faq",)), now=shop.clock(), hold_seconds=60)
     )
     assert shop.ask("I want another PIN").outcome.kind == "miss"
 

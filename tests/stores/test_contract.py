@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.bans import record as bans
+from core.bans import changes as bans
+from core.bans.ban import BanState
 from core.bans.criteria import Criteria
+from core.bans.names import entry_digests
 from core.bans.prefilter import ASCII_FOLDING, required_substrings
-from core.bans.record import InvalidationRecord
+from core.bans.record import InvalidationRecord, Visibility, visibility
 from core.errors import InvalidationRefused, InvalidInput
 from core.keys.names import Slot
 from core.models import Stamp
@@ -23,7 +25,7 @@ from core.stores.base import Claim, Removal, Removed, Store, StoredAs, SweepFilt
 from core.stores.memory import MemoryStore
 from core.stores.redis.servers import OneServer
 from core.stores.redis.store import RedisStore, request_client
-from tests.samples import NOW, an_entry, digest_of
+from tests.samples import NOW, a_ban, an_entry, digest_of, plant_record
 
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
@@ -56,6 +58,7 @@ def put(store: Store, slot: Slot, prompt: str = "p", *, expected: int | None = N
         ttl_ms=60_000,
         model=entry.header.model,
         created_at=entry.header.created_at,
+        names=entry_digests(entry),
         alias=(digest_of(alias), codec.encode_entry(alias_entry)) if alias else None,
         tags=entry.tags,
     )
@@ -93,7 +96,7 @@ def test_slots_do_not_see_each_other(store, slot):
 
 def test_without_a_record_nothing_is_stored(store, slot):
     stamp = Stamp(b"x" * 16, 1)
-    write = Write(digest=digest_of("p"), value=b"v", ttl_ms=1000, model="m", created_at=NOW)
+    write = Write(digest=digest_of("p"), value=b"v", ttl_ms=1000, model="m", created_at=NOW, names=b"")
     assert store.write(slot, write, stamp, 1)[0] is StoredAs.NO_RECORD
     assert store.read(slot, [digest_of("p")])[0] == [None]
 
@@ -104,30 +107,111 @@ def test_another_incarnation_is_refused(store, slot):
 
 def test_a_store_that_began_before_an_invalidation_is_told_of_it(store, slot):
     before = store.ensure_record(slot)
-    after = store.change_record(
-        slot, lambda record: bans.append(record, "b", Criteria(model="other"), now=NOW, hold_seconds=60)
-    )
+    after, _ = store.append(slot, a_ban(criteria=Criteria(pattern="*other*")))
     outcome, record = put(store, slot, sequence=before.sequence)
-    assert (outcome, record) == (StoredAs.MOVED, after)
+    assert outcome is StoredAs.MOVED
+    assert record == store.read(slot, [])[1]
+    assert (record.sequence, record.is_complete) == (after.sequence, True)
     assert put(store, slot, sequence=before.sequence, expected=after.sequence)[0] is StoredAs.STORED
 
 
 def test_a_store_from_before_the_floor_is_refused(store, slot):
     before = store.ensure_record(slot)
-    store.change_record(slot, lambda record: bans.append(record, "b", Criteria(all=True), now=NOW, hold_seconds=60))
-    store.change_record(slot, lambda record: bans.retire(record, ["b"]))
+    after, ban = store.append(slot, a_ban())
+    assert store.change(slot, ["b"], bans.retire) == []
     assert put(store, slot, sequence=before.sequence)[0] is StoredAs.FLOOR
+    assert put(store, slot, sequence=before.sequence, expected=after.sequence)[0] is StoredAs.FLOOR
+    assert store.record(slot).floor == ban.sequence
+
+
+def test_an_appended_ban_hides_what_is_older(store, slot):
+    put(store, slot, "p", tags=("t",))
+    record, ban = store.append(slot, a_ban(criteria=Criteria(tags=("t",))))
+    assert (record.sequence, record.active, record.listed, record.revision) == (ban.sequence, 1, 0, 1)
+    [value], seen = store.read(slot, [digest_of("p")])
+    assert visibility(codec.decode_entry(value), seen) is Visibility.HIDDEN
+    put(store, slot, "p", tags=("t",))
+    [value], seen = store.read(slot, [digest_of("p")])
+    assert visibility(codec.decode_entry(value), seen) is Visibility.FRESH
+
+
+def test_an_id_that_is_there_already_changes_nothing(store, slot):
+    put(store, slot, "p")
+    _, first = store.append(slot, a_ban(criteria=Criteria(tags=("t",))))
+    record, again = store.append(slot, a_ban(criteria=Criteria(model="m"), now=NOW + 9), remove=digest_of("p"))
+    assert again == first == store.ban(slot, "b")
+    assert (record.active, record.revision) == (1, 1)
+    assert store.read(slot, [digest_of("p")])[0] != [None]
+
+
+def test_bans_are_changed_by_what_is_seen_of_them(store, slot):
+    for number in range(3):
+        store.append(slot, a_ban(f"b{number}", Criteria(model="gpt-4o"), soft=number == 2))
+    put(store, slot, "p", sequence=1)
+    swept = store.change(slot, ["b0", "b2", "absent"], bans.begin_sweep)
+    assert [(ban.id, ban.state) for ban in swept] == [("b0", BanState.SWEEPING), ("b2", BanState.SWEEPING)]
+    assert store.ban(slot, "b2").state is BanState.SWEEPING
+    with pytest.raises(InvalidationRefused):
+        store.change(slot, ["b0"], lambda found: bans.lift(found, "b0"))
+    store.change(slot, ["b1"], lambda found: bans.lift(found, "b1"))
+    assert store.ban(slot, "b1") is None
+    assert store.change(slot, ["b0", "b2"], bans.retire) == []
+    record = store.record(slot)
+    assert (record.active, record.listed) == (0, 0)
+    assert record.floor == record.sequence
+    assert store.change(slot, [], bans.retire) == []
 
 
 def test_a_change_that_raises_changes_nothing(store, slot):
-    record = store.ensure_record(slot)
+    store.append(slot, a_ban())
+    record = store.record(slot)
 
-    def refuse(record):
+    def refuse(found):
         raise InvalidationRefused("no")
 
     with pytest.raises(InvalidationRefused):
-        store.change_record(slot, refuse)
-    assert store.read(slot, [])[1] == record
+        store.change(slot, ["b"], refuse)
+    assert store.record(slot) == record
+
+
+def test_a_change_is_made_of_the_bans_as_they_are_when_it_is_made(store, slot):
+    store.append(slot, a_ban())
+    rival = store if isinstance(store, MemoryStore) else RedisStore(store._client)
+    ended = []
+
+    def end(found):
+        if not ended and not isinstance(store, MemoryStore):
+            ended.extend(rival.change(slot, ["b"], lambda found: bans.expire_holds(found, NOW + 5)))
+        return bans.begin_sweep(found)
+
+    [swept] = store.change(slot, ["b"], end)
+    assert swept.state is BanState.SWEEPING
+    assert swept.due_at == store.ban(slot, "b").due_at == (ended[0].due_at if ended else NOW + 60)
+
+
+def test_the_listed_ban_past_the_limit_is_refused_and_others_are_not(store, slot):
+    for number in range(bans.MOST_LISTED):
+        store.append(slot, a_ban(f"b{number}", Criteria(pattern=f"*{number}*")))
+    with pytest.raises(InvalidationRefused, match="tag, key or model"):
+        store.append(slot, a_ban("one more", Criteria(keywords=("word",))))
+    assert store.append(slot, a_ban("t", Criteria(tags=("t",))))[0].listed == bans.MOST_LISTED
+    store.change(slot, ["b0"], lambda found: bans.lift(found, "b0"))
+    assert store.append(slot, a_ban("one more", Criteria(keywords=("word",))))[0].listed == bans.MOST_LISTED
+
+
+def test_bans_are_listed_in_pages_by_when_they_end(store, slot):
+    for number in range(7):
+        store.append(slot, a_ban(f"b{number}", Criteria(tags=("t",)), hold_seconds=60 + number // 3))
+    assert [ban.id for ban in store.bans(slot)] == [f"b{number}" for number in range(7)]
+    assert [ban.id for ban in store.bans(slot, until=NOW + 61)] == [f"b{number}" for number in range(6)]
+    found, after = [], None
+    while page := store.bans(slot, after=after, limit=2):
+        assert len(page) <= 2
+        found += [ban.id for ban in page]
+        after = page[-1].ends_at, page[-1].id
+    assert found == [f"b{number}" for number in range(7)]
+    store.change(slot, ["b6"], lambda found: bans.expire_holds(found, NOW))
+    assert [ban.id for ban in store.bans(slot, until=NOW)] == ["b6"]
 
 
 def test_concurrent_changes_are_all_kept(store, slot):
@@ -137,26 +221,45 @@ def test_concurrent_changes_are_all_kept(store, slot):
     def invalidate(number: int) -> None:
         barrier.wait()
         for turn in range(5):
-            ban_id = f"{number}-{turn}"
-            store.change_record(
-                slot,
-                lambda record: bans.append(record, ban_id, Criteria(model="m"), now=NOW, hold_seconds=60),  # noqa: B023
-            )
+            store.append(slot, a_ban(f"{number}-{turn}", Criteria(model="m")))
+        store.change(slot, [f"{number}-0"], lambda found: bans.lift(found, f"{number}-0"))
 
     threads = [threading.Thread(target=invalidate, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    active = store.bans(slot)
+    assert {ban.id for ban in active} == {f"{n}-{t}" for n in range(8) for t in range(1, 5)}
+    assert len({ban.sequence for ban in active}) == 32
     record = store.read(slot, [])[1]
-    assert {ban.id for ban in record.bans} == {f"{n}-{t}" for n in range(8) for t in range(5)}
-    assert len({ban.sequence for ban in record.bans}) == 40
+    assert (record.active, record.revision, len(record.book)) == (32, 48, 32)
 
 
-def test_an_entry_can_be_removed_with_the_change(store, slot):
+def test_an_entry_can_be_removed_with_its_ban(store, slot):
     put(store, slot, "p")
-    store.change_record(slot, lambda record: record, remove=digest_of("p"))
+    store.append(slot, a_ban(), remove=digest_of("p"))
     assert store.read(slot, [digest_of("p")])[0] == [None]
+
+
+def test_a_grant_for_copies_is_written_into_the_record(store, slot):
+    store.ensure_record(slot)
+    store.append(slot, a_ban())
+    store.allow_copies(slot, 0.5, now=NOW, until=NOW + 600)
+    record = store.read(slot, [])[1]
+    assert (record.copies_seconds, record.copies_until, record.active) == (0.5, NOW + 600, 1)
+    after, _ = store.append(slot, a_ban("c"))
+    assert (after.copies_seconds, after.copies_until, after.active) == (0.5, NOW + 600, 2)
+
+
+def test_a_record_is_forgotten_with_its_bans(store, slot):
+    store.append(slot, a_ban())
+    seen = store.record(slot)
+    assert store.forget_record(slot, seen)
+    assert store.record(slot) is None
+    assert store.bans(slot) == []
+    assert not store.forget_record(slot, seen)
+    assert store.ensure_record(slot).active == 0
 
 
 def test_a_lease_is_held_by_one_and_given_back_by_its_holder(store, slot):
@@ -242,7 +345,7 @@ def test_a_pass_leaves_out_nothing_that_is_doomed(store, slot, wanted):
     doomed, others, aliases = set(), set(), set()
     for incarnation, sequence in product((lost, ours), (1, 2, 3)):
         record = InvalidationRecord(incarnation=incarnation, sequence=sequence, floor=0)
-        store.change_record(slot, lambda _, record=record: record)
+        plant_record(store, slot, record)
         for model, created_at in product(("m", "mm", "o", LONG_NAME), (NOW, NOW + 1)):
             prompt = f"{incarnation.hex()} {sequence} OF {model} {created_at}"
             named = NAMED.get(model, {})
@@ -380,12 +483,40 @@ def test_many_tags_are_walked_in_one_go(store, slot):
     assert set(met) == {digest_of(f"p{number}") for number in range(5)}
 
 
+def test_what_has_a_tag_and_was_stored_before_a_moment_is_removed_with_its_aliases(store, slot):
+    for number in range(130):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1", f"page:{number % 2}"))
+    put(store, slot, "owned", tags=("x", "doc:1"), users=(b"u" * 16,), target=digest_of("p1"))
+    put(store, slot, "long", tags=("doc:1", "é" * 250, "ü" * 250))
+    put(store, slot, "other", tags=("doc:2",))
+    put(store, slot, "£doc:1", tags=("£doc:1", "doc:11"))
+    for tags in (("doc:1", "y"), ("y",)):
+        put(store, slot, "no longer", tags=tags)
+    before = invalidate(store, slot)
+    put(store, slot, "newer", alias="newer alias", tags=("doc:1",))
+    put(store, slot, "p7", alias="a7", tags=("page:1",))
+
+    def remove(incarnation=before.incarnation, **sequences) -> Removed:
+        named = {name.replace("_", ":"): sequence for name, sequence in sequences.items()}
+        return sum(store.remove_tags(slot, incarnation, named, batch=50), Removed())
+
+    assert remove(b"x" * 16, doc_1=before.sequence) == Removed()
+    assert remove(doc_1=1, absent=before.sequence) == Removed()
+    removed = remove(page_0=before.sequence, absent=before.sequence)
+    assert (removed.entries, removed.aliases) == (65, 65)
+    assert removed.bytes == pytest.approx(130 * 330, rel=0.3)
+    removed = remove(doc_3=before.sequence, doc_1=before.sequence, page_0=before.sequence)
+    assert (removed.entries, removed.aliases) in ((64, 65), (65, 65)), "what has a long header may be left"
+    kept = remaining(store, slot) - {"long"}
+    assert kept == {"other", "£doc:1", "no longer", "newer", "newer alias", "p7", "a7"}
+
+
 def test_only_what_was_looked_at_is_removed(store, slot):
     put(store, slot, "old")
     put(store, slot, "kept")
     record = store.ensure_record(slot)
     stamp = Stamp(record.incarnation, record.sequence)
-    store.change_record(slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60))
+    store.append(slot, a_ban(criteria=Criteria(model="x")))
     put(store, slot, "new")
     removals = [
         Removal(digest=digest_of(name), stamp=stamp, model="gpt-4o", created_at=NOW)
@@ -406,10 +537,7 @@ def remaining(store: Store, slot: Slot) -> set[str]:
 
 def invalidate(store: Store, slot: Slot, ban_id: str = "b") -> Stamp:
     """A point in history: what was stored up to now is before it."""
-    record = store.change_record(
-        slot, lambda record: bans.append(record, ban_id, Criteria(model="x"), now=NOW, hold_seconds=60)
-    )
-    return record.stamp
+    return store.append(slot, a_ban(ban_id, Criteria(model="x")))[0].stamp
 
 
 def removed_by_index(store: Store, slot: Slot, before: Stamp, **options) -> Removed:
@@ -498,7 +626,7 @@ def test_a_value_is_replaced_only_if_neither_it_nor_the_record_has_changed(store
     assert not replace(seen=b"another")
     assert not replace(prompt="absent")
     assert not replace(stamp=Stamp(b"x" * 16, record.sequence))
-    store.change_record(slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60))
+    store.append(slot, a_ban(criteria=Criteria(model="x")))
     assert not replace()
     assert store.read(slot, [digest_of("p")])[0] == [seen]
     assert replace(stamp=store.read(slot, [])[1].stamp)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from core.access.audit import AuditLog
-from core.bans import record as bans
+from core.bans import changes as bans
 from core.bans.criteria import Criteria
+from core.bans.record import InvalidationRecord, decode_record, encode_record
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.errors import StoreUnavailable, WriteRefused
@@ -21,7 +22,7 @@ from core.stores.local import GRANT_SECONDS, KEPT_SECONDS, OVERHEAD_BYTES, Local
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.fakes import CountingProvider, Outcomes
-from tests.samples import NOW, Clock, a_record, digest_of
+from tests.samples import NOW, Clock, a_ban, a_record, digest_of
 
 SECONDS = 0.5
 PROMPT = "How do refunds work?"
@@ -44,10 +45,10 @@ class Watched:
         during()
         return result
 
-    def change_record(self, slot, change, remove=None):
+    def allow_copies(self, slot, seconds, **how):
         if self.refuses is not None:
             raise self.refuses
-        return self._store.change_record(slot, change, remove)
+        return self._store.allow_copies(slot, seconds, **how)
 
     def __getattr__(self, name: str):
         return getattr(self._store, name)
@@ -112,7 +113,7 @@ class World:
         for clock in (self.clock, self.here.elapsed, self.there.elapsed):
             clock.forward(seconds)
 
-    def record(self) -> bans.InvalidationRecord:
+    def record(self) -> InvalidationRecord:
         record = self.store.read(self.slot, [])[1]
         assert record is not None
         return record
@@ -212,7 +213,7 @@ def test_an_old_copy_is_not_looked_at_again_with_a_newer_record(world: World):
     world.here.warm(PROMPT, OTHER)
     world.operator.invalidate(Criteria(pattern=PROMPT), actor="test", hold_seconds=0)
     world.operator.sweep(world.namespace, rest=0)
-    assert world.record().bans == ()
+    assert world.record().active == 0
     assert world.here.ask(OTHER).outcome.kind == "hit"
     assert world.here.ask().outcome.kind == "miss", "the ban that hid it has come and retired"
 
@@ -283,7 +284,7 @@ def test_a_repeated_request_waits_like_the_first_one(world: World):
 
     world.operator._durability._pause = pause
     world.operator.invalidate(criteria, actor="test", request_id="twice")
-    assert len(world.record().bans) == 1
+    assert world.record().active == 1
 
 
 # Grants
@@ -358,17 +359,11 @@ def test_a_grant_in_force_is_extended_and_never_cut():
 
 def test_a_grant_is_stored_and_kept_by_all_changes_of_the_record():
     record = bans.allow_copies(a_record(), 0.25, now=NOW, until=NOW + 600)
-    assert bans.decode_record(bans.encode_record(record)) == record
-    banned = bans.append(record, "b", Criteria(all=True), now=NOW, hold_seconds=0)
-    for changed in (
-        banned,
-        bans.lift(banned, "b"),
-        bans.begin_sweep(banned, ["b"]),
-        bans.expire_holds(banned, ["b"], NOW),
-        bans.retire(banned, ["b"]),
-    ):
-        assert (changed.copies_seconds, changed.copies_until) == (0.25, NOW + 600)
-        assert bans.decode_record(bans.encode_record(changed)) == changed
+    assert decode_record(encode_record(record)) == record
+    banned, ban = bans.appended(record, a_ban())
+    for change in (bans.lift([ban], "b"), bans.begin_sweep([ban]), bans.expire_holds([ban], NOW), bans.retire([ban])):
+        for changed in (banned, bans.applied(banned, change)):
+            assert (changed.copies_seconds, changed.copies_until) == (0.25, NOW + 600)
 
 
 # What is asked, and what was stored since

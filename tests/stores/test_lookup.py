@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from core.bans.book import Visibility
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
-from core.bans.record import InvalidationRecord, Visibility, append, visibility
+from core.bans.record import InvalidationRecord, visibility
 from core.keys.identity import identify
 from core.keys.names import Slot
 from core.models import CacheEntry, CacheStrategy, ChatRequest, HitDetail
@@ -115,9 +117,7 @@ def test_a_ban_on_either_side_of_an_alias_hides_it(shelf, keyword):
     shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry()))
     shelf.put(IDENTITY.normalized, codec.encode_entry(shelf.alias("the alias wording")))
     assert normalized_lookup(shelf).found
-    shelf.store.change_record(
-        SLOT, lambda record: append(record, "b", Criteria(keywords=(keyword,)), now=NOW, hold_seconds=60)
-    )
+    shelf.store.append(SLOT, new_ban("b", Criteria(keywords=(keyword,)), now=NOW, hold_seconds=60))
     lookup = normalized_lookup(shelf)
     assert (lookup.found, lookup.reason) == (None, MissReason.INVALIDATED)
 
@@ -129,10 +129,7 @@ def test_an_invalidation_between_the_two_reads_of_an_alias_hides_it(shelf):
 
     def invalidate_before_the_second(slot, digests):
         if list(digests) == [IDENTITY.exact]:
-            shelf.store.change_record(
-                SLOT,
-                lambda record: append(record, "b", Criteria(keywords=("wording",)), now=NOW, hold_seconds=60),
-            )
+            shelf.store.append(SLOT, new_ban("b", Criteria(keywords=("wording",)), now=NOW, hold_seconds=60))
         return read(slot, digests)
 
     shelf.store.read = invalidate_before_the_second
@@ -179,9 +176,7 @@ def test_the_bans_are_matched_once_for_an_entry(shelf, monkeypatch):
 
     monkeypatch.setattr("core.stores.lookup.visibility", counted)
     shelf.put(IDENTITY.exact, codec.encode_entry(shelf.entry()))
-    shelf.store.change_record(
-        SLOT, lambda record: append(record, "b", Criteria(all=True), now=NOW, hold_seconds=60, soft=True)
-    )
+    shelf.store.append(SLOT, new_ban("b", Criteria(all=True), now=NOW, hold_seconds=60, soft=True))
     found = shelf.look_up().found
     assert (found.stale, found.soft) == (True, True)
     assert len(matched) == 1

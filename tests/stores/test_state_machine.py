@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from core.access.audit import AuditLog
+from core.bans.ban import TOMBSTONE_SECONDS
 from core.bans.criteria import Criteria
-from core.bans.record import TOMBSTONE_SECONDS
 from core.cache.steps import Lead
 from core.errors import InvalidationRefused
 from core.models import NO_CONTROLS, ChatRequest, Completion, Controls, For

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from core.bans.ban import BanState
 from core.bans.criteria import Criteria
-from core.bans.record import BanState
 from core.invalidation.schedules import Schedules
 from core.invalidation.sweep import GENTLE_BATCH
 from core.keys.names import Slot, readable_key
@@ -177,7 +177,7 @@ def test_progress_is_seen_while_a_sweep_runs_and_stopping_ends_it(installation, 
     stopped = eventually(lambda: (job := installation.queue.job(name)).state is not JobState.RUNNING and job)
     assert (stopped.state, stopped.kind) == (JobState.STOPPED, "sweep")
     assert installation.entries("shop") == held_sweep.left
-    [(_, ban)] = installation.services.invalidation.active("shop")
+    [ban] = installation.services.invalidation.active("shop")
     assert ban.state is BanState.SWEEPING, "hidden all the same"
     assert installation.queue.reconcile_sweep("shop") is None
     assert installation.entries("shop") == held_sweep.left

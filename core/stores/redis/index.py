@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
 
@@ -24,6 +25,8 @@ ROW_DIGITS = 64
 hex digits each. Scripts would take as long to make the digits as to delete what they name."""
 ROW_PAGE = 500
 FETCHED_BATCH = 200
+TOLD_MODELS = 100
+"""Models whose indexes what is deleted by tag leaves at once; `prune_index` sees to the others."""
 TAG_PAGE = 200
 """Tags whose indexes are read in one trip."""
 
@@ -33,13 +36,25 @@ LAYOUT = {
     "STAMP_BYTES": codec.STAMP_BYTES,
     "CREATED_OFFSET": codec.CREATED_OFFSET,
     "LENGTHS_OFFSET": codec.LENGTHS_OFFSET,
-    "USER_BYTES": USER_BYTES,
 }
 """Where a script finds the parts of a value and of an index row."""
 
+_HEADER = load_script(__file__, "header", LENGTHS_OFFSET=codec.LENGTHS_OFFSET, USER_BYTES=USER_BYTES)
+_REMOVE_TAGS = Script(
+    _HEADER
+    + load_script(
+        __file__,
+        "remove_tags",
+        ROW_DIGITS=ROW_DIGITS,
+        STAMP_OFFSET=codec.STAMP_OFFSET,
+        CREATED_OFFSET=codec.CREATED_OFFSET,
+        HEADER_BYTES=codec.HEADER_BYTES,
+    )
+)
 _REMOVE_MODEL = Script(load_script(__file__, "remove_model", **LAYOUT))
 _SCAN_MATCHING = Script(
-    load_script(
+    _HEADER
+    + load_script(
         __file__,
         "scan_matching",
         **LAYOUT,
@@ -155,7 +170,7 @@ class RedisIndex:
                         seen[index] = frozenset(row for row, score in page if score == last)
                         further.append(index)
                 indexes = further
-                names = [slot.entry(row) for row in dict.fromkeys(fresh)]
+                names = [slot.entries + row for row in dict.fromkeys(fresh)]
                 for first in range(0, len(names), batch):
                     yield self._rows(slot, names[first : first + batch], whole)
 
@@ -246,6 +261,27 @@ class RedisIndex:
             if seen < rows or not gone:
                 return
             skipped += seen - gone
+
+    def remove_tags(
+        self, slot: Slot, incarnation: bytes, before: Mapping[str, int], *, batch: int = 200
+    ) -> Iterator[Removed]:
+        """Deletes what the indexes of tags list that was stored before a sequence, one script for many tags."""
+        tags = list(before.items())
+        done = 0
+        with reading():
+            known = cast("dict[bytes, bytes]", self._client.hgetall(slot.models))
+        models = [word for digest, name in islice(known.items(), TOLD_MODELS) for word in (name, slot.indexes + digest)]
+        while done < len(tags):
+            page = tags[done : done + batch]
+            arguments = [slot.entries, incarnation, b"%d" % batch]
+            for tag, sequence in page:
+                arguments += [tag.encode("utf-8", "surrogatepass"), b"%d" % sequence]
+            with writing():
+                passed, entries, aliases, freed = _REMOVE_TAGS(
+                    self._servers, [slot.by_tag(tag) for tag, _ in page], arguments + models
+                )
+            done += passed
+            yield Removed(entries=entries, aliases=aliases, bytes=freed)
 
     def prune_index(self, slot: Slot) -> int:
         """Drops index rows whose entries have expired. Returns their number."""

@@ -52,11 +52,16 @@ def _feature(name: str, needs: str, without: str, prefix: str = names.PREFIX.dec
 
 
 FEATURES: Final[tuple[Feature, ...]] = (
-    _feature("hits", "mget", "no answer is served from the cache"),
-    _feature("stores", "get set sadd zadd zrangebyscore zrem pttl pexpire hsetnx eval evalsha", "no answer is kept"),
+    _feature("hits", "mget get xrange hvals hscan", "no answer is served from the cache"),
+    _feature(
+        "stores",
+        "get set sadd zadd zrangebyscore zrem pttl pexpire hsetnx xrevrange unlink eval evalsha",
+        "no answer is kept",
+    ),
     _feature(
         "invalidations",
-        "get set unlink exists sadd smembers mget eval evalsha xadd xtrim rpush pexpire",
+        "get set unlink exists sadd smembers mget eval evalsha xadd xtrim rpush pexpire hget hset hdel hmget zadd zrem "
+        "zrange",
         "not everything can be invalidated",
     ),
     _feature(

@@ -15,7 +15,7 @@ from core.access import AuditRecord
 from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries
 from core.errors import NotPermitted, StoreUnavailable
-from core.invalidation import Invalidation, InvalidationState, Schedule
+from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
 from core.keys import Slot
 from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
 from core.models import OutcomeKind
@@ -40,6 +40,7 @@ MOST_REQUESTS = 500
 MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
+MOST_ACTIVE_SHOWN = 10
 MOST_MARKS = 100
 DAY_SECONDS = 86_400
 
@@ -218,6 +219,24 @@ def namespaces() -> list[str]:
 def invalidations(limit: int, by_programs: bool | None = None) -> list[Invalidation]:
     """The latest `limit` invalidations, the newest first: of programs, of people, or of both."""
     return context.services().invalidation.history(limit=limit, machines=by_programs)
+
+
+def _search_seconds(find: str, cursor: str | None) -> float:
+    """A search looks at all that are in force, a second's work for a hundred thousand: it is asked less often."""
+    return 30.0 if find else 1.0
+
+
+@shared(readings, max_age=_search_seconds)
+def active_page(find: str, cursor: str | None) -> ActivePage:
+    """A page of the invalidations in force that have a text in their criteria or id."""
+    wanted = InvalidationFilter(text=find).matches if find else None
+    return context.services().invalidation.active_page(MOST_ACTIVE_SHOWN, cursor=cursor, where=wanted)
+
+
+@shared(readings, max_age=1)
+def active_count() -> int:
+    """How many invalidations are in force in all namespaces."""
+    return sum(count.active for count in context.services().invalidation.counts().values())
 
 
 def marks(view: View, by_programs: bool) -> list[Mark]:

@@ -76,6 +76,7 @@ _BRIEFLY = {
     "judge-over-budget": "judge's budget is spent",
     "judge-overtaken": "provider was faster",
     "judge-broken": "judge failed",
+    "bans-loading": "invalidations still loading",
     "max-age": "older than allowed",
     "no-cache": "fresh answer requested",
     "store-down": "Redis did not answer",

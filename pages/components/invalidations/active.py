@@ -5,35 +5,76 @@ from __future__ import annotations
 import streamlit as st
 
 from core.access import Action
-from core.invalidation import Invalidation, InvalidationState, ending_hold
+from core.invalidation import ActivePage, Invalidation, InvalidationState, ending_hold
 from pages.components.data import actions, context, queries
-from pages.components.display.figures import clock, countdown
+from pages.components.display.figures import clock, countdown, many
 from pages.components.display.invalidation_states import STATES
 from pages.components.display.text import literal
 from pages.components.invalidations.apply import follow
 from pages.components.shell.job_card import job_card
 from workers.queue import job_id
 
+CURSORS = "active-cursors"
+LIVE = (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
+
 
 def active() -> None:
-    """Invalidations that hide something now: undo, sweep now, how far the sweep is."""
-    found = queries.invalidations(queries.MOST_INVALIDATIONS).value or []
-    live = [
-        one
-        for one in found
-        if one.state in (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
-    ]
-    if not live:
+    """Invalidations that hide something now: undo, sweep now, how far the sweep is; a page where there are many."""
+    total = queries.active_count().value or 0
+    cursors: list[str] = st.session_state.setdefault(CURSORS, [])
+    find = st.session_state.get("active_find") or st.query_params.get("active_find", "")
+    is_long = total > queries.MOST_ACTIVE_SHOWN or bool(find or cursors)
+    page = queries.active_page(find.strip() if is_long else "", cursors[-1] if cursors else None).value
+    if page is None or not (page.items or is_long):
         actions.show_last("undo")
         return
     st.subheader("Active", anchor=False)
+    if is_long:
+        _controls(total, page, cursors)
     actions.show_last("undo")
     actions.show_last("sweep")
-    for one in live[:20]:
+    by_people = {one.id: one for one in queries.invalidations(queries.MOST_INVALIDATIONS, False).value or ()}
+    shown = {one.id: by_people.get(one.id, one) for one in page.items}
+    if is_long and not (find or cursors):  # nobody would find them among so many of programs
+        live = [one for one in by_people.values() if one.state in LIVE]
+        shown = {one.id: one for one in live[: queries.MOST_ACTIVE_SHOWN]} | shown
+    for one in shown.values():
         with st.container(border=True):
             _active_card(one)
-    if len(live) > 20:
-        st.caption(f"And {len(live) - 20} more, in the history below.")
+
+
+def _back() -> None:
+    st.session_state[CURSORS].pop()
+
+
+def _controls(total: int, page: ActivePage, cursors: list[str]) -> None:
+    """How many there are, a search, and the way to the other pages."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_input(
+            "Find",
+            key="active_find",
+            bind="query-params",
+            placeholder="Tag, key or id",
+            on_change=cursors.clear,
+            width=320,
+        )
+        if cursors:
+            st.button("First", key="active-first", icon=":material/first_page:", on_click=cursors.clear)
+            st.button("Back", key="active-back", icon=":material/chevron_left:", on_click=_back)
+        st.button(
+            "Next",
+            key="active-next",
+            icon=":material/chevron_right:",
+            disabled=page.next is None,
+            on_click=cursors.append,
+            args=(page.next,),
+        )
+    place = f"page {len(cursors) + 1}" if page.items else "none here"
+    order = "those first whose time to undo ends first"
+    if not cursors:
+        order = f"those of people, then {order}"
+    more = "" if page.items or page.next is None else " There are more to look through: Next."
+    st.caption(f"{many(total, 'is', 'are')} in force, {place}: {order}.{more}")
 
 
 def _active_card(one: Invalidation) -> None:

@@ -13,15 +13,19 @@ from pages.components.display.placeholder import placeholder
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.shell.frame import nothing_yet
 
+WHOSE = "history_whose"
+OWNERS = ["people", "programs"]
+
 
 def history() -> None:
     """Draws the latest invalidations, with the outcome of each."""
-    reading = queries.invalidations(queries.MOST_INVALIDATIONS)
+    whose = st.session_state.get(WHOSE) or st.query_params.get(WHOSE)
+    reading = queries.invalidations(queries.MOST_INVALIDATIONS, whose == "programs" if whose in OWNERS else None)
     st.subheader("History", anchor=False)
     if reading.value is None:
         nothing_yet(reading)
         return
-    if not reading.value:
+    if not reading.value and whose is None:
         text = "Each one stays in this list: who, when, what, and its outcome."
         placeholder(":material/history: **No invalidation yet**", text)
         return
@@ -55,12 +59,12 @@ def history() -> None:
             st.query_params["invalidation"] = found[rows[0]].id
             st.rerun()
     if len(reading.value) == queries.MOST_INVALIDATIONS:
-        st.caption(f"The latest {queries.MOST_INVALIDATIONS}. Older ones are in the audit log: `python -m core audit`.")
+        st.caption(f"The latest {queries.MOST_INVALIDATIONS}. All of them: `python -m core invalidations`.")
 
 
 def _filtered(every: list[Invalidation]) -> list[Invalidation]:
     """Draws the filters, kept in the URL, and returns the invalidations that match."""
-    with st.grid(4, min_column_width=150, gap="small"):
+    with st.grid(5, min_column_width=150, gap="small"):
         text = st.text_input(
             "Find", key="history_find", bind="query-params", placeholder="What, id or reason", live=True
         )
@@ -73,6 +77,7 @@ def _filtered(every: list[Invalidation]) -> list[Invalidation]:
             key="history_state",
             bind="query-params",
         )
+        st.selectbox("Whose", OWNERS, index=None, placeholder="both", key=WHOSE, bind="query-params")
         actor = st.selectbox(
             "By", sorted({one.actor for one in every}), index=None, placeholder="everyone", key="history-actor"
         )

@@ -42,9 +42,9 @@ def invalidator_of(server: Listening, replicas: int) -> CacheInvalidator:
 
 def bans_of(server: RedisServer) -> list[str]:
     store = RedisStore(patient_client(server.url))
-    record = store.read(Slot("default", 0), [])[1]
+    found = store.bans(Slot("default", 0))
     store.close()
-    return [ban.id for ban in record.bans] if record else []
+    return [ban.id for ban in found]
 
 
 def test_what_is_acknowledged_outlives_the_primary(servers):

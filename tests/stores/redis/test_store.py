@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from core.access.audit import AuditLog
-from core.bans import record as bans
+from core.bans import changes as bans
+from core.bans.changes import new_ban
 from core.bans.criteria import Criteria
 from core.errors import StoreUnavailable
 from core.keys.names import NAMESPACES, Slot
@@ -67,7 +68,7 @@ def test_rows_of_entries_that_are_gone_leave_the_index(store, slot):
 
 
 def rows_of(store: RedisStore, slot: Slot, tag: str) -> list[bytes]:
-    return store._client.zrange(slot.by_tag(tag), 0, -1)
+    return [bytes.fromhex(row.decode()) for row in store._client.zrange(slot.by_tag(tag), 0, -1)]
 
 
 def test_the_index_of_a_tag_says_nothing_of_it_and_goes_with_the_last_entry(store, slot):
@@ -96,10 +97,22 @@ def test_what_is_kept_longer_stays_in_the_index_of_its_tags(store, slot):
     put(store, slot, "p", tags=("doc:1",))
     record = store.ensure_record(slot)
     [seen], _ = store.read(slot, [digest_of("p")])
-    before = store._client.zscore(slot.by_tag("doc:1"), digest_of("p"))
+    before = store._client.zscore(slot.by_tag("doc:1"), digest_of("p").hex())
     assert store.replace(slot, digest_of("p"), seen=seen, value=seen, ttl_ms=10_000_000, stamp=record.stamp)
-    assert store._client.zscore(slot.by_tag("doc:1"), digest_of("p")) > before + 9_000_000
+    assert store._client.zscore(slot.by_tag("doc:1"), digest_of("p").hex()) > before + 9_000_000
     assert store._client.ttl(slot.by_tag("doc:1")) >= 10_000
+
+
+def test_what_is_deleted_by_tag_leaves_the_index_of_its_model(store, slot):
+    for number in range(3):
+        put(store, slot, f"p{number}", alias=f"a{number}", tags=("doc:1",), created_at=NOW + number / 7)
+        put(store, slot, f"q{number}", tags=("doc:2",), created_at=NOW + number / 7)
+        put(store, slot, f"r{number}", alias=f"s{number}", tags=("doc:1",), model="other")
+    before = invalidate(store, slot)
+    removed = sum(store.remove_tags(slot, before.incarnation, {"doc:1": before.sequence}), Removed())
+    assert (removed.entries, removed.aliases) == (6, 6)
+    assert store.models(slot) == {"gpt-4o": 3, "other": 0}
+    assert remaining(store, slot) == {"q0", "q1", "q2"}
 
 
 def test_an_index_that_is_lost_or_no_index_loses_nothing_but_the_hint(store, slot):
@@ -127,7 +140,7 @@ def test_a_full_server_takes_records_and_gives_back_memory(redis_server):
         client.config_set("maxmemory", "1")
     before = invalidate(store, slot)
     assert removed_by_index(store, slot, before) == Removed(entries=1, aliases=1, bytes=pytest.approx(660, rel=0.3))
-    store.change_record(slot, lambda record: bans.retire(record, ["b"]))
+    store.change(slot, ["b"], bans.retire)
     store.close()
 
 
@@ -150,9 +163,7 @@ def test_a_page_of_newer_entries_ends_the_walk_by_the_index(store, slot):
 def test_newer_entries_between_older_ones_are_passed_over(store, slot):
     for number in range(30):
         put(store, slot, f"p{number}", created_at=NOW + number)
-    before = store.change_record(
-        slot, lambda record: bans.append(record, "b", Criteria(model="x"), now=NOW, hold_seconds=60)
-    ).stamp
+    before = store.append(slot, new_ban("b", Criteria(model="x"), now=NOW, hold_seconds=60))[0].stamp
     # Their clocks were behind: stored after it, created before.
     for number in range(0, 30, 3):
         put(store, slot, f"p{number}", created_at=NOW + number)
@@ -172,7 +183,7 @@ def test_what_the_index_does_not_list_is_swept_all_the_same(store, namespace):
     world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
     assert world.invalidator.sweep(namespace, pause=no_pause).deleted == len(NUMBERS)
     assert world.entries() == {}
-    assert world.record().bans == ()
+    assert world.bans() == []
 
 
 def test_a_server_that_cannot_save_is_writable_when_it_was_told_to_go_on(redis_server):

@@ -30,7 +30,7 @@ def active(redis_url: str, namespace: str) -> list[str]:
     """The invalidations in force, as anyone else sees them."""
     store = RedisStore(patient_client(redis_url))
     invalidator = CacheInvalidator(store, AuditLog(None))
-    found = [str(ban.criteria.model) for where, ban in invalidator.active() if where == namespace]
+    found = [str(one.criteria.model) for one in invalidator.active(namespace)]
     store.close()
     return sorted(found)
 

@@ -1,8 +1,8 @@
--- Deletes the record of a bucket, and its list of models, if the record is still as it was seen.
--- KEYS: record, models.
+-- Deletes the record of a bucket, its bans and its list of models, if the record is still as it was seen.
+-- KEYS: record, models, bans, changes, due.
 -- ARGV: the record as it was seen.
 -- Reply: 1, or 0 when it has changed or is gone.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('UNLINK', unpack(KEYS))
 return 1

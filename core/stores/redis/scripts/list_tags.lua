@@ -5,17 +5,18 @@
 -- KEYS: from `first` on, each tag's index.
 -- ARGV: given by the script, as are the keys.
 -- Reply: none.
--- Constants: GONE_ROWS, the most rows that are dropped at once.
+-- Constants: ROW_DIGITS; GONE_ROWS, the most rows that are dropped at once.
 
-local function list_tags(first, gone_at, now, ttl, digest, alias)
+local function list_tags(first, gone_at, now, ttl, entry, alias)
   if first > #KEYS then return end
-  local prunes, lasts = string.byte(digest) < 32, tonumber(ttl)
+  local digits, lasts = string.sub(entry, -ROW_DIGITS), tonumber(ttl)
+  local prunes = digits < '2'
   for i = first, #KEYS do
     local index = KEYS[i]
-    if alias ~= '' then
-      redis.call('ZADD', index, gone_at, digest, gone_at, alias)
+    if alias then
+      redis.call('ZADD', index, gone_at, digits, gone_at, string.sub(alias, -ROW_DIGITS))
     else
-      redis.call('ZADD', index, gone_at, digest)
+      redis.call('ZADD', index, gone_at, digits)
     end
     if prunes then
       local gone = redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', '0', GONE_ROWS)

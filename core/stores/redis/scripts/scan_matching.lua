@@ -8,7 +8,7 @@
 --   as they stand in a value (see codec.names_bytes), groups of substrings (groups by tabs, substrings by line feeds;
 --   see core.bans.prefilter), the digest of an entry as digits and as bytes, and the flags a value must have.
 -- Reply: next cursor, number of entries left out, names.
--- Constants: ROW_DIGITS, STAMP_OFFSET, STAMP_BYTES, CREATED_OFFSET, LENGTHS_OFFSET, USER_BYTES, TEXT_BYTES, ASCII_FOLDING,
+-- Constants: ROW_DIGITS, STAMP_OFFSET, STAMP_BYTES, CREATED_OFFSET, LENGTHS_OFFSET, TEXT_BYTES, ASCII_FOLDING,
 --   FOLDING_LOWEST, FOLDING_HIGHEST.
 
 local call, pcall, sub, number, byte, band = redis.call, redis.pcall, string.sub, struct.unpack, string.byte, bit.band
@@ -17,7 +17,7 @@ local length, incarnation = tonumber(ARGV[2]), ARGV[5]
 
 -- Where the parts of a value begin, counted from 1.
 local stamp_at, stamp_end = STAMP_OFFSET + 1, STAMP_OFFSET + STAMP_BYTES
-local created_at, lengths_at, names_at = CREATED_OFFSET + 1, LENGTHS_OFFSET + 1, LENGTHS_OFFSET + 4
+local created_at = CREATED_OFFSET + 1
 
 -- The last byte that is fetched of a value, counted from 0, and the fewest bytes that can be judged.
 local last, least = CREATED_OFFSET + 7, CREATED_OFFSET + 8
@@ -40,12 +40,6 @@ for i = 6, #ARGV, 7 do
 end
 last = tostring(last)
 
--- Where the names end.
-local function end_of_names(head)
-  local namespace, model_high, model_low = byte(head, lengths_at, lengths_at + 2)
-  return model_low and names_at + namespace + 256 * model_high + model_low
-end
-
 local function may_be(head, name, filter)
   if sub(name, -ROW_DIGITS) == filter.digits then return true end
   if byte(head, 2) % 4 < 2 then return false end
@@ -58,15 +52,9 @@ end
 local function prompt_of(head)
   local flags = byte(head, 2)
   if flags % 2 == 1 then return nil end -- compressed
-  local at = end_of_names(head)
-  if not at then return nil end
-  if flags % 4 >= 2 then at = at + 32 end
-  if flags % 16 >= 8 then at = at + 1 + USER_BYTES * (byte(head, at) or #head) end
-  if flags % 8 >= 4 then
-    local high, low = byte(head, at, at + 1)
-    if not low then return nil end
-    at = at + 2 + 256 * high + low
-  end
+  local _, end_of_tags = tags_of(head)
+  if not end_of_tags then return nil end
+  local at = end_of_tags + 1
   -- The payload is an array that begins with the prompt: msgpack's fixarray, then its fixstr, str 8 or str 16.
   local array, kind, high, low = byte(head, at, at + 3)
   if not low or array < 144 or array > 159 then return nil end

@@ -1,0 +1,189 @@
+"""One invalidation, told from all that knows of it: its ban, its audit records, what its request id was applied as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from hashlib import sha256
+
+import msgspec
+
+from ..access import AuditRecord
+from ..bans import Ban, BanState, Criteria
+from ..errors import InvalidInput
+
+_WHAT_BYTES = 12
+
+
+class InvalidationState(StrEnum):
+    """The state of an invalidation."""
+
+    HELD = "held"
+    SWEEPING = "sweeping"
+    SOFT = "soft"
+    SWEPT = "swept"
+    UNDONE = "undone"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
+    """One invalidation, out of its ban and the audit log. Times are Unix seconds.
+
+    `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked.
+    """
+
+    id: str
+    namespace: str
+    criteria: Criteria
+    state: InvalidationState
+    actor: str
+    applied_at: float
+    due_at: float
+    preview_count: int | None = None
+    share: float | None = None
+    deleted: int | None = None
+    freed_bytes: int | None = None
+    finished_at: float | None = None
+    reason: str = ""
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether `undo` would still bring the answers back."""
+        return self.state in (InvalidationState.HELD, InvalidationState.SOFT)
+
+    @property
+    def effective(self) -> bool:
+        """Whether matching answers are hidden (or marked stale) by it."""
+        return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
+
+
+_ENDINGS = (
+    ("invalidate.undone", InvalidationState.UNDONE),
+    ("invalidate.swept", InvalidationState.SWEPT),
+    ("invalidate.applied", InvalidationState.SWEPT),
+    ("invalidate.refused", InvalidationState.REFUSED),
+)
+
+
+OVER = {
+    InvalidationState.UNDONE: "this invalidation was undone already",
+    InvalidationState.SWEPT: "this invalidation is over: what it hid was deleted",
+    InvalidationState.REFUSED: "this invalidation was refused: it was never applied",
+    InvalidationState.UNKNOWN: "this invalidation is not in force: it was not applied, or its record was lost",
+}
+
+
+REQUESTED = "invalidate.requested"
+ENDED = ("invalidate.applied", "invalidate.refused", "invalidate.unknown")
+"""How an invalidation was answered: one record by a machine has one of these, and that is all there is of it."""
+ASKING = (REQUESTED, *ENDED)
+"""Who did one of these has asked for it."""
+
+
+class Applied(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept for the id of an invalidation. Times are Unix seconds; `undone_at` is None unless it was undone.
+
+    `what` stands for its criteria and namespace: short, since a day may bring millions.
+    """
+
+    what: bytes
+    actor: str
+    at: float
+    due_at: float
+    undone_at: float | None = None
+
+
+Wanted = Callable[[Invalidation], bool]
+"""Whether an invalidation is one of those that are looked for."""
+
+
+def what_of(criteria: Criteria, namespace: str) -> bytes:
+    """Stands for what was asked for. The cut-off of an age is left out: "older than a day" is another one each time."""
+    age = None if criteria.created_before is None else 1.0
+    same = msgspec.structs.replace(criteria, namespace=namespace, created_before=age)
+    return sha256(msgspec.json.encode(same.to_dict(), order="sorted")).digest()[:_WHAT_BYTES]
+
+
+def tell(
+    records: Sequence[AuditRecord], applied: Applied | None, namespace: str, ban: Ban | None
+) -> Invalidation | None:
+    """One invalidation from all that tells of it; None when nothing does."""
+    known = from_audit(records, ban) if records else None
+    if known is None:
+        return from_ban(namespace, ban) if ban else None
+    if ban is None and applied is not None and applied.undone_at is not None:
+        return undone(known, applied.undone_at)
+    return known
+
+
+def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
+    """One invalidation out of its audit records (newest first) and its ban, None when that is no longer active.
+
+    None when the records do not say what it selected: the first of them are older than what was read.
+    """
+    first = records[-1]
+    by_action = {record.action: record for record in reversed(records)}
+    state, finished = InvalidationState.UNKNOWN, None
+    for action, reached in _ENDINGS:
+        if action in by_action:
+            state, finished = reached, by_action[action].at
+            break
+    requested = next((by_action[action] for action in ASKING if action in by_action), None)
+    if ban is not None:
+        state = InvalidationState(ban.state.value)
+        finished = ban.created_at if ban.state is BanState.TOMBSTONE else None
+    try:
+        criteria = ban.criteria if ban else Criteria.from_dict(dict((requested or first).criteria))
+    except InvalidInput:
+        return None
+    asked = requested.details if requested else {}
+    sweeps = [record.details for record in records if "deleted" in record.details]
+    return Invalidation(
+        id=first.invalidation_id or "",
+        namespace=first.namespace or "",
+        criteria=criteria,
+        state=state,
+        actor=requested.actor if requested else ban.actor if ban else "",
+        applied_at=ban.created_at if ban else first.at,
+        due_at=ban.due_at if ban else first.at + float(asked.get("hold_seconds") or 0),
+        preview_count=asked.get("preview_count"),
+        share=asked.get("share"),
+        deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
+        freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
+        finished_at=finished,
+        reason=str(records[0].details.get("reason", "")),
+    )
+
+
+def from_ban(namespace: str, ban: Ban) -> Invalidation:
+    """An invalidation in force, from its ban alone."""
+    return Invalidation(
+        id=ban.id,
+        namespace=namespace,
+        criteria=ban.criteria,
+        state=InvalidationState(ban.state.value),
+        actor=ban.actor,
+        applied_at=ban.created_at,
+        due_at=ban.due_at,
+        finished_at=ban.created_at if ban.state is BanState.TOMBSTONE else None,
+    )
+
+
+def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: Applied) -> Invalidation:
+    """An invalidation that is over, from what its request id was applied as."""
+    known = Invalidation(
+        id=request_id,
+        namespace=namespace,
+        criteria=criteria,
+        state=InvalidationState.SWEPT,
+        actor=applied.actor,
+        applied_at=applied.at,
+        due_at=applied.due_at,
+    )
+    return undone(known, applied.undone_at) if applied.undone_at is not None else known
+
+
+def undone(known: Invalidation, at: float | None) -> Invalidation:
+    """The invalidation as it is when it was undone at a time (Unix seconds)."""
+    return msgspec.structs.replace(known, state=InvalidationState.UNDONE, finished_at=at)

@@ -1,0 +1,89 @@
+"""Figures over HTTP: those of the metrics, and for a key of some namespaces those of these alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.access import Role, new_operation_key
+from core.metrics import steps_of
+from core.metrics.cache_metrics import LONGEST_SECONDS, MOST_STEPS
+from core.metrics.gauges import Sample
+from core.operations.figures import SummaryOut
+from tests.metrics.outcomes import a_hit, a_miss
+
+
+@pytest.fixture
+def counted(start, namespace):
+    key, kept = new_operation_key("team", Role.VIEWER, (namespace,))
+    all_key, kept_all = new_operation_key("all", Role.VIEWER)
+    api = start(key=key, operation_keys=f"{kept.line},{kept_all.line}")
+    metrics = api.services.metrics
+    metrics.record(a_hit(namespace=namespace, model="m1", saved_cost_usd=1.0))
+    metrics.record(a_miss(namespace=f"{namespace}~part", model="m2"))
+    metrics.record(a_miss(namespace=f"other-{namespace}"[:60], model="secret"))
+    metrics.count("judge_cost_nano_usd", 5)
+    return api, api.by(all_key), f"other-{namespace}"[:60]
+
+
+def test_the_figures_are_those_of_the_metrics(counted, namespace):
+    _, everybody, _ = counted
+    told = everybody.get("/stats", namespace=namespace, window=600)["summary"]
+    known = everybody.services.metrics.summary(600, namespace=namespace).to_dict()
+    assert {**told, "ends_at": 0} == {**known, "ends_at": 0}
+    assert told.keys() == SummaryOut.model_fields.keys()
+    assert (told["hits"], told["requests"], told["saved_cost_usd"]) == (1, 1, 1.0)
+
+
+def test_a_key_of_some_namespaces_sees_nothing_of_the_others(counted, namespace):
+    own, everybody, other = counted
+    mine = own.get("/stats", by="model", window=600)
+    assert (mine["summary"]["requests"], mine["summary"]["events"]) == (2, {})
+    assert set(mine["parts"]) == {"m1", "m2"}
+    assert set(own.get("/stats", by="namespace", window=600)["parts"]) == {namespace, f"{namespace}~part"}
+    assert own.get("/stats", namespace=f"{namespace}~part", window=600)["summary"]["misses"] == 1
+    assert other in everybody.get("/stats", by="namespace", window=600)["parts"]
+    for path in ("/stats", "/series"):
+        own.refused(403, "GET", path, params={"namespace": other})
+    assert everybody.get("/stats", window=600)["summary"]["events"]["judge_cost_nano_usd"] >= 5
+
+
+def test_a_series_has_every_step_with_what_was_stored_at_its_end(counted, namespace):
+    own, everybody, other = counted
+    services = own.services
+    services.gauges.write(Sample(at=services.clock() - 300, entries=9, namespaces={namespace: 4, other: 5}))
+    buckets = own.get("/series", window=1200, step=60)["buckets"]
+    assert len(buckets) == 20
+    assert {bucket["seconds"] for bucket in buckets} == {60}
+    assert [bucket["entries"] for bucket in buckets if bucket["entries"] is not None] == [4]
+    told = everybody.get("/series", window=1200, step=60)["buckets"]
+    assert [bucket["entries"] for bucket in told if bucket["entries"] is not None] == [9]
+    known = services.metrics.series(1200, 60, namespace=namespace)
+    assert buckets[0]["summary"].keys() == known[0].summary.to_dict().keys()
+
+
+@pytest.mark.parametrize("window", [1, 59, 600, 3600, 7200, 7201, 86_400, 172_800, 172_801, LONGEST_SECONDS])
+def test_every_window_has_a_step_of_its_own(counted, window):
+    own, _, _ = counted
+    assert window / steps_of(window) <= MOST_STEPS
+    assert own.get("/series", window=window)["buckets"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/stats", {"window": 0}),
+        ("/stats", {"window": "inf"}),
+        ("/stats", {"window": LONGEST_SECONDS + 1}),
+        ("/stats", {"by": "user"}),
+        ("/stats", {"namespace": "a b"}),
+        ("/series", {"step": 7}),
+        ("/series", {"step": 15}),
+        ("/series", {"step": 10, "window": LONGEST_SECONDS}),
+        ("/series", {"step": 60, "window": 172_801 + 7200}),
+        ("/series", {"step": 1.5}),
+    ],
+    ids=str,
+)
+def test_what_there_are_no_figures_of_is_refused_by_its_field(counted, path, asked):
+    own, _, _ = counted
+    assert own.refused(422, "GET", path, params=asked)["field"] == next(iter(asked))
