@@ -1323,6 +1323,20 @@ MUTANTS = (
         tests="tests/http/test_border.py",
     ),
     Mutant(
+        name="a function is the same whatever it reads",
+        file="core/keys/callables.py",
+        old="        around = list(read_around(function, self._kind))",
+        new="        around = []",
+        tests="tests/keys/test_surroundings.py",
+    ),
+    Mutant(
+        name="an object known elsewhere is any of its class",
+        file="core/keys/callables.py",
+        old="if _is_known_elsewhere(kind) else form",
+        new="if False else form",
+        tests="tests/keys/test_surroundings.py",
+    ),
+    Mutant(
         name="a header of the first caller is kept",
         file="core/cache/writer.py",
         old="notes_of(given, call.headers)",
