@@ -1205,8 +1205,8 @@ MUTANTS = (
     ),
     Mutant(
         name="those who wait for a stream that cannot be kept wait for its end",
-        file="core/http/exchange.py",
-        old="            self._step.release()",
+        file="core/http/collector.py",
+        old="            self._lost()",
         new="            pass",
         tests="tests/http/test_single_flight.py",
     ),
