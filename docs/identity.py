@@ -61,6 +61,8 @@ def lines() -> Iterator[str]:
     yield "On the paths of the gateway that are cached. A header that nothing here names is **not sent**, and named:"
     yield "once in the log, by `doctor`, and in `X-Encore-Dropped-Headers` of each miss. If the provider needs it, name"
     yield "it in `ENCORE_KEYED_HEADERS`: then it is sent and in the key. On all other paths everything passes."
+    yield "A header in the key that differs at nearly every request is named too: by `doctor`, and in"
+    yield "`X-Encore-Differing-Headers` of each miss."
     yield ""
     yield "The Python transport sends all headers of its program. There what is not sent here is in the key, but for"
     yield "what is made anew for each connection and for the program's own credentials."

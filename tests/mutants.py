@@ -1205,8 +1205,8 @@ MUTANTS = (
     ),
     Mutant(
         name="those who wait for a stream that cannot be kept wait for its end",
-        file="core/http/exchange.py",
-        old="            self._step.release()",
+        file="core/http/collector.py",
+        old="            self._lost()",
         new="            pass",
         tests="tests/http/test_single_flight.py",
     ),
@@ -1321,6 +1321,20 @@ MUTANTS = (
         old="        if repeats_caller((body, *(chunks or ())), notes):",
         new="        if False:",
         tests="tests/http/test_border.py",
+    ),
+    Mutant(
+        name="a function is the same whatever it reads",
+        file="core/keys/callables.py",
+        old="        around = list(read_around(function, self._kind))",
+        new="        around = []",
+        tests="tests/keys/test_surroundings.py",
+    ),
+    Mutant(
+        name="an object known elsewhere is any of its class",
+        file="core/keys/callables.py",
+        old="if _is_known_elsewhere(kind) else form",
+        new="if False else form",
+        tests="tests/keys/test_surroundings.py",
     ),
     Mutant(
         name="a header of the first caller is kept",

@@ -180,8 +180,8 @@ class Gateway:
         if isinstance(step, Reply):
             await connection.reply(step)
         else:
-            self._board.missed(given.dropped, given.keyed.items())
-            answer = self._answer(connection, answering, step, given.told)
+            differing = self._board.missed(given.dropped, given.keyed.items())
+            answer = self._answer(connection, answering, step, given.told(differing))
             await self._attend(connection, answer, lambda: answering.is_awaited)
 
     async def _body(self, connection: Connection, most_bytes: int) -> tuple[bytes, bool]:

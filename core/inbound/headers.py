@@ -6,7 +6,7 @@ what the table says may change no answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +15,7 @@ import msgspec
 from ..wire import Treatment, header_treatment, is_keyed
 
 DROPPED_HEADERS: Final = "x-encore-dropped-headers"
+DIFFERING_HEADERS: Final = "x-encore-differing-headers"
 MOST_TOLD: Final = 20
 ANY_LANGUAGE: Final = ("accept-language", "*")
 JSON_FORM: Final = (("content-type", "application/json"), ("accept", "application/json"))
@@ -34,10 +35,10 @@ class Divided(msgspec.Struct, frozen=True, gc=False):
         """What the provider is sent."""
         return [*self.keyed.items(), *self.unkeyed.items(), *JSON_FORM]
 
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        """What the answer says of headers that were not sent."""
-        return [(DROPPED_HEADERS, ", ".join(self.dropped[:MOST_TOLD]))] if self.dropped else []
+    def told(self, differing: Sequence[str]) -> list[tuple[str, str]]:
+        """What the answer says of headers that were not sent, and of those in the key that differ at every request."""
+        named = ((DROPPED_HEADERS, self.dropped), (DIFFERING_HEADERS, differing))
+        return [(header, ", ".join(names[:MOST_TOLD])) for header, names in named if names]
 
 
 def divided(headers: Mapping[str, str], also_keyed: tuple[str, ...] = ()) -> Divided:

@@ -40,6 +40,7 @@ _DEPLOYMENT: Final = re.compile(r"/deployments/((?!\.{1,2}\Z)[\w.-]{1,200})", re
 _USER_HEADERS: Final = (
     "x-openwebui-user-id",
     "x-openwebui-user-email",
+    "x-openwebui-user-name",
     "x-librechat-user-id",
     "x-librechat-user-email",
     "x-litellm-end-user-id",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import StrEnum
 from functools import partial
 from typing import cast
@@ -57,8 +57,9 @@ class HeaderBoard:
         self._values: dict[str, list[int]] = {}
         self._lock = threading.Lock()
 
-    def missed(self, dropped: Iterable[str], keyed: Iterable[tuple[str, str]]) -> None:
-        """Looks at the headers of a request that was no hit. Names each at most once, and does not wait for Redis."""
+    def missed(self, dropped: Iterable[str], keyed: Collection[tuple[str, str]]) -> list[str]:
+        """Looks at the headers of a request that was no hit, and gives the names of those that are in its key and
+        differ at nearly every request. Names each at most once in the log, and does not wait for Redis."""
         found = [NamedHeader(_cut(name), Why.DROPPED) for name in dropped]
         found += [NamedHeader(_cut(name), Why.DIFFERS) for name, value in keyed if self._differs(_cut(name), value)]
         for header in found:
@@ -69,6 +70,7 @@ class HeaderBoard:
             logger.warning(_WORDS[header.why], header.name)
             if self._client is not None:
                 beside(partial(self._write, self._client, header))
+        return [name for name, _ in keyed if NamedHeader(_cut(name), Why.DIFFERS) in self._named] if self._named else []
 
     def _differs(self, name: str, value: str) -> bool:
         with self._lock:

@@ -16,6 +16,7 @@ from core.http.upstream import base_below
 from core.inbound.headers import divided
 from core.inbound.reading import Target, read
 from core.keys import identify
+from core.monitoring.header_board import LOOKED_AT
 from tests.http.running import PLAIN_HTTP, RunningGateway, followers, until
 from tests.openai_server import Behaviour
 from tests.samples import Clock
@@ -309,6 +310,27 @@ def test_a_header_is_sent_and_keyed_by_the_setting(start_gateway, http, openai_s
     assert [is_hit(answer) for answer in answers] == [False, False, True]
     assert [request.headers["x-of-tomorrow"] for request in openai_server.requests] == ["a", "b"]
     assert "x-encore-dropped-headers" not in answers[0].headers
+
+
+@pytest.mark.parametrize("name", ["x-thread-id", "session_id", "x-conversation-id", "openai-conversation-id"])
+def test_what_names_a_conversation_is_not_sent(ask, openai_server, name):
+    answers = [ask(headers={name: value}) for value in "ab"]
+    assert is_hit(answers[1])
+    assert name not in openai_server.requests[0].headers
+    assert (name in answers[0].headers.get("x-encore-dropped-headers", "")) is (not name.startswith("openai"))
+
+
+@pytest.mark.parametrize("name", ["x-portkey-metadata", "cf-aig-metadata", "helicone-property-user"])
+def test_what_may_name_a_user_and_route_a_request_is_in_the_key(ask, openai_server, name):
+    answers = [ask(headers={name: f'{{"_user": "{who}"}}'}) for who in ("ann", "bob", "ann")]
+    assert [is_hit(answer) for answer in answers] == [False, False, True]
+    assert name in openai_server.requests[0].headers
+
+
+def test_a_header_that_makes_every_request_its_own_is_named_on_the_miss(ask):
+    answers = [ask(headers={"x-my-token": str(number), "openai-organization": "o"}) for number in range(LOOKED_AT)]
+    assert "x-encore-differing-headers" not in answers[-2].headers
+    assert answers[-1].headers["x-encore-differing-headers"] == "x-my-token"
 
 
 def test_paths_that_are_not_cached_get_all_headers(ask, openai_server):

@@ -254,6 +254,7 @@ def test_what_is_embedded_is_compared_exactly(given):
     [
         ({"x_openwebui_user_id": "ann"}, {}, "ann"),
         ({"x_openwebui_user_email": "ann@example.org"}, {}, "ann@example.org"),
+        ({"x_openwebui_user_name": "Ann"}, {}, "Ann"),
         ({"x_openwebui_user_id": "ann", "x_openwebui_user_email": "ann@example.org"}, {}, "ann"),
         ({"x_litellm_end_user_id": "ann"}, {}, "ann"),
         ({"helicone_user_id": "ann"}, {}, "ann"),

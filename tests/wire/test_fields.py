@@ -25,20 +25,24 @@ KEYED = """
     x-goog-api-key x-goog-user-project x-tenant x-tenant-id tenant x-organization-id x-api-version
     ocp-apim-subscription-key helicone-auth x-amzn-bedrock-trace x-auth-token x-amz-security-token x-portkey-config
     x-amzn-bedrock-guardrailidentifier azureml-model-deployment x-litellm-tags x-model x-org-token
-    cf-aig-authorization x-account x-workspace-id x-ms-region
+    cf-aig-authorization x-account x-workspace-id x-ms-region x-portkey-metadata cf-aig-metadata
+    helicone-property-user helicone-property-conversation x-litellm-spend-logs-metadata
 """
 UNKEYED = """
     traceparent tracestate baggage b3 x-b3-traceid x-datadog-trace-id sentry-trace cf-ray x-cloud-trace-context
     x-openwebui-message-id x-openwebui-user-email x-client-request-id x-unique-id x-title http-referer
     user-agent x-request-id x-correlation-id x-amzn-trace-id x-stainless-retry-count uber-trace-id
     elastic-apm-traceparent x-ms-client-request-id x-vercel-id fly-request-id cdn-loop x-envoy-attempt-count
-    grpc-trace-bin newrelic x-librechat-conversation-id session_id x-goog-api-client x-litellm-trace-id
+    grpc-trace-bin newrelic x-goog-api-client x-litellm-trace-id
     x-azure-ref x-instana-t langsmith-trace cache-control helicone-session-id
     openai-client-request-id x-openrouter-request-id x-portkey-request-id groq-request-id anthropic-request-id
     x-databricks-request-id x-databricks-traceparent x-goog-request-id x-ms-routing-request-id x-ms-client-session-id
     x-litellm-num-retries x-litellm-timeout x-litellm-stream-timeout cohere-request-id x-fireworks-trace-id
     x-dashscope-request-id x-ms-retry-count nvcf-request-id helicone-request-id x-portkey-request-timeout
-    openai-tracestate x-token-request-id x-model-trace-id
+    openai-tracestate x-token-request-id x-model-trace-id x-ms-workflow-run-id x-ms-workflow-run-tracking-id
+    x-ms-activity-vector x-ms-date x-ms-client-tracking-id x-ms-tracking-id x-ms-execution-location
+    x-teams-message-id x-correlation-key x-goog-trace x-goog-request-reason x-openwebui-user-name x-openwebui-user-id
+    x-librechat-user-id helicone-user-id
 """
 WITHHELD = """
     x-forwarded-for x-forwarded-host x-real-ip forwarded via cf-connecting-ip cf-ipcountry true-client-ip cookie
@@ -50,12 +54,17 @@ WITHHELD = """
     x-forwarded-email tailscale-user-login tailscale-user-name x-ms-client-principal x-ms-client-principal-name
     x-ms-token-aad-access-token x-goog-authenticated-user-email x-remote-user remote-user x-user x-user-id
     x-authentik-jwt x-pomerium-jwt-assertion x-consumer-username x-vercel-proxy-signature x-vercel-proxy-signature-ts
+    openai-conversation-id signature signature-input x-auth-timestamp
 """
 OURS = """
     host connection content-length transfer-encoding te accept-encoding proxy-authorization x-encore-ttl
     x-encore-of-tomorrow
 """
-UNKNOWN = "x-of-tomorrow prefer x-http-method-override range x-foo from"
+UNKNOWN = """
+    x-of-tomorrow prefer x-http-method-override range x-foo from x-thread-id thread-id session_id session-id
+    x-session-id x-conversation-id x-chat-id x-app-id x-app-name x-sdk-mode x-wf-flow x-session-affinity
+    x-librechat-conversation-id x-openwebui-chat-id x-openwebui-user-role mcp-session-id x-flowise-session
+"""
 
 
 @pytest.mark.parametrize(
