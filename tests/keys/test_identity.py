@@ -162,9 +162,9 @@ def test_processes_with_other_hash_seeds_agree() -> None:
     assert printed[0] == printed[1]
     # As it was when the form got its number: with another one, raise names.FORM too.
     assert printed[0].split() == [
-        "23-cf84e02d5545b43fb49ad66117e9cd1241b37349b307444e1f1049a35b145255",
-        "6c6dd3b7c5fa0741d7b9930cde90dee3980d18a8193b7634f534e832fd4287f2",
-        "094fa663202e997ac5eb4f4797a2913208c50fd41ac581246bd810a0f24fa320",
+        "0-4ee4cae03e0903ccdbb9ad9ca518661c8ac22e77f09c50a36fe122e0af455a74",
+        "76b2f6bcafe421296eebec2f8cd8958788684ed0cd104a56906e1107d18f0d02",
+        "a87bf60049825db6bc3bf61a066f3b157b4bbb0cb29ed4a42c48e63bdf575281",
     ]
 
 
