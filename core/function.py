@@ -100,8 +100,9 @@ def cached_llm_call(
     For a coroutine function, and one that returns a coroutine, the result is awaited.
 
     Two calls are equal when function, prompt, model and `kwargs` (as far as they change an answer) are. A function is
-    its code and what it was made with: bound arguments, closed-over values, attributes of its object; what it reads
-    from globals is not seen. One that holds other objects (a client, a list) shares answers with itself alone, and
+    its code and what it was made with: bound arguments, closed-over values, attributes of its object, and the plain
+    values that it reads from globals; what it changes itself, and what a global object is besides the attributes that
+    the code names, is not seen. One that holds other objects (a client, a list) shares answers with itself alone, and
     one whose parts have no stable form bypasses the cache. Give such a one a `function_name`: then that alone says
     which functions are equal.
     """

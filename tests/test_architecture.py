@@ -343,7 +343,8 @@ def test_nothing_reads_the_environment_but_the_settings_and_what_starts_processe
         for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
-    assert readers <= {"core/launcher.py", "core/settings/settings.py"}
+    # What a caller's function reads of it is part of what that function is.
+    assert readers <= {"core/launcher.py", "core/settings/settings.py", "core/keys/surroundings.py"}
 
 
 FORBIDDEN_MODULES = ("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "yaml")

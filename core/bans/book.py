@@ -16,7 +16,7 @@ from .ban import Ban, BanState
 from .criteria import Selectable
 from .names import Kind, Name, filed_under, named, says_only_names
 
-MOST_MARKS = 64
+MOST_MARKS = 16
 """Moments that a Book is known to cover: threads that have read another one lately find it here."""
 
 

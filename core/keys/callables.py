@@ -3,8 +3,9 @@
 A function is its code, its default values and what it was made with: values that it closes over, its own attributes,
 the arguments of a `functools.partial`, the attributes of the object whose method it is, and of that one's class. Plain
 values count as they are, so that equal functions share answers over processes. Where one is an object, the function is
-itself alone, as long as it lives; so is a class that is not found under its name. What a function reads from globals,
-and what it changes in objects that it holds, is not seen.
+itself alone, as long as it lives; so is a class that is not found under its name, and an object of which something may
+be known elsewhere. What it reads from globals counts where it is plain (`core.keys.surroundings`); what it changes in
+objects that it holds is not seen.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
+
+from .surroundings import hands_on_itself, is_of_a_module, read_around
 
 MOST_VALUES: Final = 1000
 DEEPEST: Final = 10
@@ -67,6 +70,7 @@ class _Forms:
 
     def __init__(self, *, of_data: bool = False) -> None:
         self._values = 0
+        self._kind: type | None = None  # of the object whose method is named
         self._of_data = of_data  # only of plain values and of lists, sets and mappings of those
 
     def of(self, value: Any, depth: int = 0) -> Any:
@@ -88,13 +92,17 @@ class _Forms:
             return ["partial", *(self.of(part, depth + 1) for part in (value.func, *arguments))]
         if isinstance(value, types.MethodType):
             method = value.__func__ if isinstance(value.__func__, types.FunctionType) else None
+            self._kind = value.__self__ if isinstance(value.__self__, type) else type(value.__self__)
             return ["method", self.of(value.__func__, depth + 1), self._instance(value.__self__, method, depth)]
         if isinstance(value, types.FunctionType):
             return ["function", self._code(value, depth)]
         if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
             return self._named(value)
         called = type(value).__call__ if callable(value) else None
-        return ["object", self._instance(value, called if isinstance(called, types.FunctionType) else None, depth)]
+        if not isinstance(called, types.FunctionType):
+            return ["object", self._instance(value, None, depth)]
+        self._kind = type(value)
+        return ["object", self._instance(value, called, depth), self._around(called)]
 
     def _named(self, value: Any) -> Any:
         """What is found under its name: a class, a module, a function written in C."""
@@ -139,7 +147,24 @@ class _Forms:
             self.of(function.__kwdefaults__, depth + 1),
             self._held(cells, function, function, depth),
             self._held(vars(function), function, function, depth) if set(vars(function)) - {"__wrapped__"} else [],
+            self._around(function),
         ]
+
+    def _around(self, function: types.FunctionType) -> list[Any]:
+        """What the function reads from around it; where its globals are no module's, itself alone too."""
+        around = list(read_around(function, self._kind))
+        codes = [function.__code__, *(value for _, value in around if isinstance(value, types.CodeType))]
+        changes = bool(around) and any(map(_changes, codes))
+        form: list[Any] = [] if is_of_a_module(function) else [["", _itself(function)]]
+        for name, value in around:
+            if value is ...:
+                raise Unnameable(name)
+            if isinstance(value, types.CodeType):
+                form.append([name, _digest_of(value)])
+            elif _is_plain(value) or not changes:
+                data = _data_of(value)
+                form += [[name, data]] if data else []
+        return sorted(form, key=repr)
 
     def _instance(self, holder: Any, function: types.FunctionType | None, depth: int) -> Any:
         """An object by its class and attributes, or as itself alone."""
@@ -153,7 +178,8 @@ class _Forms:
         if not held and not hasattr(holder, "__dict__") and not slots:
             raise Unnameable(kind.__name__)  # what it holds cannot be seen
         counted = _counters(function.__code__) if function is not None else frozenset()
-        return [self._class(kind, counted), self._held(held, holder, function, depth)]
+        form = [self._class(kind, counted), self._held(held, holder, function, depth)]
+        return [*form, _itself(holder)] if _is_known_elsewhere(kind) else form
 
     def _held(
         self, held: Mapping[str, Any], holder: Any, function: types.FunctionType | None, depth: int
@@ -184,6 +210,33 @@ def _is_found(kind: type) -> bool:
     for name in kind.__qualname__.split("."):
         found = getattr(found, "__dict__", {}).get(name)
     return found is kind
+
+
+def _is_known_elsewhere(kind: type) -> bool:
+    known = _elsewhere.get(kind)
+    if known is None:
+        known = _elsewhere[kind] = _looked_elsewhere(kind)
+    return known
+
+
+_elsewhere: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+
+def _looked_elsewhere(kind: type) -> bool:
+    """Whether more may be known of objects of a class than they hold: in a descriptor, or under their number."""
+    for base in kind.__mro__[:-1]:
+        for name, value in vars(base).items():
+            if type(value) is types.FunctionType:
+                is_called = not name.startswith("__") or name in _CALLED
+                if is_called and hands_on_itself(value.__code__):
+                    return True
+            elif hasattr(type(value), "__get__") and type(value).__flags__ & _MADE_IN_PYTHON:
+                return True
+    return False
+
+
+_CALLED = frozenset({"__init__", "__new__", "__post_init__", "__call__", "__getattr__", "__getattribute__"})
+_MADE_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def _data_of(value: Any) -> bytes | None:

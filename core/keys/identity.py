@@ -18,7 +18,7 @@ import msgspec
 from ..errors import InvalidInput
 from ..models import LONGEST_USER, ChatRequest
 from .names import FORM, readable_key
-from .normalization import is_literal, normalize, normalize_loosely
+from .normalization import is_literal, is_unsure, normalize, normalize_loosely
 from .phrases import TextKind
 from .plain import kind_of_request
 
@@ -64,7 +64,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def may_be_material(self) -> bool:
         """Whether the normal form folds less than it could, because the text may be material to work on."""
-        return self.kind is TextKind.MATERIAL and self.normalized is not None and not is_literal(self.prompt)
+        if self.normalized is None or is_literal(self.prompt):
+            return False
+        return self.kind is TextKind.MATERIAL or is_unsure(self.prompt, self.kind)
 
 
 def identify(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from itertools import pairwise
 
 from ..text import is_stream_safe, nfc
-from .phrases import SENTENCE_END, Openings, TextKind, rules_data, words_of
+from .certainty import Certainty, certainty, is_english, is_everyday, is_name
+from .phrases import TextKind
 
 _STOP_WORDS = frozenset(
     {
@@ -32,24 +34,34 @@ _LITERAL = re.compile(
 )
 
 
-_ABOUT_CASE = re.compile(r"(?:upper|lower)[ -]?case|capital(?:i[sz]| letter)|punctuat")
-
-
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
-_PARTS = re.compile(r"[^\W\d_]+")
+_AROUND = ".,!?;:()'’…"
 
 
-_AROUND = ".,!?;()'’…"
-
-
-_VOWELS = frozenset("aeiouy")
-
-
-_CLOSING = {TextKind.QUESTION: "?？؟", TextKind.ORDER: ".!…。！।"}
+_CLOSING = {TextKind.QUESTION: "?？؟", TextKind.ORDER: "."}
 """The marks that may be missing: a question stays one without its mark, an order without a full stop."""
 _ANY_CLOSING = ".!?…。！？؟।"
+_SMALL = frozenset({"a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "by", "with", "from"})
+_BEFORE_I = frozenset({"if", "when", "where", "because", "before", "after", "until", "since", "once", "while", "that"})
+_BEFORE_I |= {
+    "do",
+    "does",
+    "did",
+    "can",
+    "could",
+    "will",
+    "would",
+    "should",
+    "may",
+    "might",
+    "must",
+    "am",
+    "have",
+    "had",
+}
+_BEFORE_I |= {"don't", "didn't", "can't", "couldn't", "won't", "wouldn't", "shouldn't", "haven't", "what", "how", "why"}
 
 
 def is_literal(text: str) -> bool:
@@ -57,21 +69,40 @@ def is_literal(text: str) -> bool:
     return _LITERAL.search(text.strip()) is not None
 
 
+def is_unsure(text: str, kind: TextKind) -> bool:
+    """Whether a question or an order may quote a text, so that only the case of its first word is folded."""
+    return certainty(nfc(text).strip().lower(), kind) is Certainty.UNSURE
+
+
 def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> str:
     """The normal form: folds only what cannot change the meaning. Empty: the strategy does not apply.
 
     Material is itself, but for Unicode NFC (a text that is not stream-safe has no normal form) and outer white space.
-    Of a question and an order white-space runs, case and the mark that it usually ends in are folded too; a text with
-    any sign of code, data or quotation keeps them: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay
-    apart. Words whose case may carry meaning keep it (`US`, `MHz`, `Mg`, `vitamin C`, `Turkey`), unless the whole text
-    is in capitals. In another language than English, where case tells `Sie` from `sie`, only the first word is folded.
+    Of a question and an order the case of the first word is folded; a text with any sign of code, data or quotation
+    keeps it: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart. White-space runs, the closing
+    mark and the case of other words are folded as far as it is sure that no text is quoted (`certainty`), and case
+    only where it says nothing: of what is a name and nothing else, of `I`, and of everyday words where all words are
+    in capitals or begin with one.
     """
     if not is_stream_safe(text):
         return ""
     bare = nfc(text).strip()
     if kind is TextKind.MATERIAL or _LITERAL.search(bare):
         return bare
-    return _fold(bare, _CLOSING[kind], strip_stop_words=strip_stop_words)
+    lowered = bare.lower()
+    sure = certainty(lowered, kind)
+    folded = bare
+    if sure is Certainty.SURE and ("  " in bare or not bare.isprintable()):
+        folded = " ".join(bare.split())
+    if sure is not Certainty.UNSURE:
+        folded = _without_closing(folded, _CLOSING[kind])
+    if not any(map(str.isalnum, folded)):
+        return ""
+    if lowered != bare:
+        folded = nfc(
+            _fold_case(folded) if sure is not Certainty.UNSURE and is_english(lowered) else _fold_first(folded)
+        )
+    return _without_stop_words(folded) if strip_stop_words else folded
 
 
 def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
@@ -79,27 +110,16 @@ def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
     if not is_stream_safe(text):
         return ""
     bare = nfc(text).strip()
-    return bare if _LITERAL.search(bare) else _fold(bare, _ANY_CLOSING, strip_stop_words=strip_stop_words, loosely=True)
-
-
-def _fold(text: str, closing: str, *, strip_stop_words: bool, loosely: bool = False) -> str:
-    folded = text
-    if "  " in folded or not folded.isprintable():
-        folded = " ".join(folded.split())
-    folded = _without_closing(folded, closing)
+    if _LITERAL.search(bare):
+        return bare
+    folded = nfc(_without_closing(" ".join(bare.split()), _ANY_CLOSING).lower())
     if not any(map(str.isalnum, folded)):
         return ""
-    lowered = folded.lower()
-    if lowered != folded and not _asks_about_case(lowered):
-        if loosely:
-            folded = nfc(lowered)
-        elif folded[1:] == lowered[1:]:  # the usual case: one capital, where the sentence begins
-            folded = nfc(_fold_first(folded))
-        else:
-            folded = nfc(_fold_case(folded, lowered))
-    if strip_stop_words:
-        folded = " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
-    return folded
+    return _without_stop_words(folded) if strip_stop_words else folded
+
+
+def _without_stop_words(folded: str) -> str:
+    return " ".join(word for word in folded.split(" ") if word not in _STOP_WORDS) or folded
 
 
 def _without_closing(text: str, closing: str) -> str:
@@ -109,16 +129,8 @@ def _without_closing(text: str, closing: str) -> str:
     if not bare or bare[-1] == " ":
         # A mark that stands alone is what is asked about: "What is the meaning of !", "git add ."
         return text if bare else ""
-    if marks.strip(closing):
-        return text  # "Really?!" and "Tell me more?" say something by their marks
-    if "!" in marks and (bare[-1].isdigit() or bare[-2:-1] in ("", " ")):
-        return text  # 5! and n! are factorials
-    return bare
-
-
-def _asks_about_case(lowered: str) -> bool:
-    likely = "case" in lowered or "capital" in lowered or "punctuat" in lowered  # cheaper than the pattern
-    return likely and _ABOUT_CASE.search(lowered) is not None
+    # "Really?!", "Tell me more?" and "Tell me more..." say something by their marks.
+    return text if marks.strip(closing) or (closing == "." and marks != ".") else bare
 
 
 def _is_shouted(text: str) -> bool:
@@ -129,15 +141,27 @@ def _is_shouted(text: str) -> bool:
     return len(lengths) >= 3 and max(lengths) >= 3
 
 
-def _fold_case(text: str, lowered: str) -> str:
-    if not _is_english(lowered):
-        return _fold_first(text)
-    first, *rest = words = text.split(" ")
-    if _is_shouted(text):
-        return text if any(map(_keeps_case, words)) else lowered
-    if _has_both_cases([first.lower(), *rest]):
+def _fold_case(text: str) -> str:
+    """An English text without the capitals that say nothing."""
+    words = text.split(" ")
+    if _is_shouted(text) or _is_titled(words):
+        return text.lower() if all(is_everyday(_bare(word).lower()) for word in words) else text
+    if _has_both_cases([words[0].lower(), *words[1:]]):
         return text
-    return " ".join([_fold_word(first, first=True), *(word if word.islower() else _fold_word(word) for word in rest)])
+    folded = [_fold_first(words[0])]
+    for word, after in pairwise([*words[1:], ""]):
+        folded.append(word.lower() if _has_idle_capital(word, folded, after) else word)
+    return " ".join(folded)
+
+
+def _has_idle_capital(word: str, before: Sequence[str], after: str) -> bool:
+    """Whether a word inside a sentence means the same in small letters: a name and nothing else, or `I` with a verb."""
+    lowered = word.lower()
+    if lowered == word:
+        return False
+    if word == "I":
+        return _bare(before[-1]) in _BEFORE_I and _bare(after.lower()) not in ("is", "was", "equals")
+    return lowered.startswith(("i'", "i’")) or is_name(_bare(lowered).removesuffix("'s"), before)
 
 
 def _fold_first(text: str) -> str:
@@ -145,56 +169,20 @@ def _fold_first(text: str) -> str:
     first, space, rest = text.partition(" ")
     begin = next((index for index, letter in enumerate(first) if letter.isalpha()), 0)
     after = first[begin + 1 :]
-    return _fold_word(first, first=True) + space + rest if after == after.lower() else text
+    return first.lower() + space + rest if after == after.lower() else text
 
 
-@lru_cache(maxsize=4096)
-def _is_english(lowered: str) -> bool:
-    """Whether each sentence opens as a question or an order in English."""
-    sentences = SENTENCE_END.split(lowered.replace("’", "'"))
-    return all(_english().kind(words_of(sentence)) for sentence in sentences if sentence.strip())
-
-
-@cache
-def _english() -> Openings:
-    return Openings([rules_data()["languages"]["en"]])
-
-
-@cache
-def _cased() -> frozenset[str]:
-    return frozenset(rules_data()["case"]["words"].split())
-
-
-def _keeps_case(word: str) -> bool:
-    """Whether a word is another one with a capital: Turkey and turkey, Windows and windows."""
-    return any(
-        part in _cased()
-        or (len(part) > 4 and (part.removesuffix("s") in _cased() or part.removesuffix("es") in _cased()))
-        for part in _PARTS.findall(word.lower())
-    )
+def _is_titled(words: Sequence[str]) -> bool:
+    """Whether all words begin with a capital but for small ones, so that no capital says anything."""
+    named = [bare for word in words if (bare := _bare(word)) and bare not in _SMALL]
+    return len(named) > 2 and all(word[0].isupper() for word in named)
 
 
 def _has_both_cases(words: list[str]) -> bool:
     """Whether a text has a word in two spellings, so that their difference may be what is asked about."""
-    bare = {"i" if word == "I" else word for word in (word.strip(_AROUND) for word in words)}
+    bare = {"i" if word == "I" else word for word in map(_bare, words)}
     return len(bare) != len({word.lower() for word in bare})
 
 
-def _fold_word(word: str, *, first: bool = False) -> str:
-    lowered = word.lower()
-    if lowered == word or lowered.startswith(("i'", "i’")):
-        return lowered
-    if not first and _keeps_case(word):
-        return word
-    letters = word if word.isalpha() else "".join(filter(str.isalpha, word))
-    if len(letters) == 1:
-        return lowered if letters == "I" or (first and letters == "A") else word
-    if letters[:2].isupper():
-        return word  # US, IT, MHz, MBps
-    if not letters[1:].islower():
-        return lowered if len(letters) > 3 else word  # iPhone and PayPal, but kWh, dB and pH
-    if len(letters) > 2:
-        return lowered
-    # Two letters: a word in any case where a sentence begins with it (Is, Он), else a symbol: Mg is not mg.
-    is_word = not lowered.isascii() or not _VOWELS.isdisjoint(lowered)
-    return lowered if first and word[0].isupper() and is_word else word
+def _bare(word: str) -> str:
+    return word.strip(_AROUND)

@@ -95,9 +95,10 @@ class Openings:
         def all_of(name: str) -> list[str]:
             return [item for language in languages for item in language.get(name, ())]
 
+        subjects = "|".join(all_of("subjects"))
         self._intros = frozenset(all_of("intros"))
         self._alone = frozenset(all_of("alone"))
-        self._questions = Phrases(all_of("questions"))
+        self._questions = Phrases(phrase.replace("{subject}", subjects) for phrase in all_of("questions"))
         self._asks = Phrases(all_of("asks"))
         self._requests = Phrases(all_of("requests"))
         self._orders = Phrases(all_of("orders"))
@@ -105,7 +106,7 @@ class Openings:
     def kind(self, words: Sequence[str]) -> TextKind | None:
         """What a sentence in lower case opens as, after greetings too; None for neither."""
         kind = self._opening(words)
-        if kind is None and (greeted := self._greeted(words)):
+        if kind is None and (greeted := self.greeted(words)):
             kind = self._opening(words[greeted:])
         return kind
 
@@ -114,11 +115,11 @@ class Openings:
             return TextKind.QUESTION
         for before, kind in ((self._asks, TextKind.QUESTION), (self._requests, TextKind.ORDER)):
             if asked := before.end(words):
-                asked += self._greeted(words[asked:])
+                asked += self.greeted(words[asked:])
                 return kind if self._orders.end(words[asked:]) else None
         return TextKind.ORDER if self._orders.end(words) else None
 
-    def _greeted(self, words: Sequence[str]) -> int:
+    def greeted(self, words: Sequence[str]) -> int:
         """How many words at the beginning only greet or say please."""
         found = 0
         while found < min(MOST_INTROS, len(words)) and words[found] in self._intros:

@@ -28,7 +28,8 @@ LONGEST_DATE = 5
 
 _SYSTEM_ROLES = ("system", "developer")
 _TEXT_ONLY = {"type": "text"}
-_NAME_PARTS = re.compile(r"[a-z]+")
+_NAME_PARTS = (re.compile(r"[^\W\d_]+"), re.compile(r"[^\W_]+"))
+"""In letters, and in letters and digits: `t5` and `gec` of `gec-t5`."""
 _TASK_ENDS = ("ing", "ings", "ion", "ions", "ment", "ments", "izer", "iser")
 _DATE_WORD = re.compile(
     r"""(?: \d{1,4} (?: st | nd | rd | th )?
@@ -134,14 +135,30 @@ def _is_plain_instruction(text: str) -> bool:
 # The rules, compiled
 
 
+class _Names:
+    """What may be a name in a sentence, and which names are known to say nothing of a work on texts."""
+
+    def __init__(self, words: Sequence[str], may_be: Sequence[bool], listed: frozenset[str], bodies: frozenset[str]):
+        self._words, self._may_be, self._listed, self._bodies = words, may_be, listed, bodies
+
+    def ends(self, begin: int, *, listed: bool) -> Iterator[int]:
+        """Where names may end that begin here: a person or a company that is listed, or any one."""
+        for end in range(begin + 1, min(begin + LONGEST_NAME, len(self._words)) + 1):
+            if not self._may_be[end - 1]:
+                return
+            name = self._words[begin:end]
+            if not listed or " ".join(name) in self._listed or (len(name) > 1 and name[-1] in self._bodies):
+                yield end
+
+
 class _Form:
     """A sentence of a system text, word by word: each step takes one of some sequences, once, at most once or often."""
 
     def __init__(self, form: str, lists: Mapping[str, Sequence[str]]) -> None:
         self._steps = [_Step(step, lists) for step in form.split()]
 
-    def matches(self, words: Sequence[str], names: Sequence[bool]) -> bool:
-        """Whether the form takes all words; `names` says which of them may be in a name."""
+    def matches(self, words: Sequence[str], names: _Names) -> bool:
+        """Whether the form takes all words."""
         ends = {0}
         for step in self._steps:
             ends = step.ends(ends, words, names)
@@ -159,7 +176,7 @@ class _Step:
         self._special = step if step in ("{name}", "{date}") else ""
         self._sequences = [_Sequence(item) for item in listed]
 
-    def ends(self, begins: set[int], words: Sequence[str], names: Sequence[bool]) -> set[int]:
+    def ends(self, begins: set[int], words: Sequence[str], names: _Names) -> set[int]:
         """Where the step may end, given where it may begin."""
         found = set(begins) if self._optional else set()
         waiting = set(begins)
@@ -169,7 +186,7 @@ class _Step:
             found |= reached
         return found
 
-    def _once(self, begin: int, words: Sequence[str], names: Sequence[bool]) -> Iterator[int]:
+    def _once(self, begin: int, words: Sequence[str], names: _Names) -> Iterator[int]:
         if self._special:
             yield from _special_ends(self._special, begin, words, names)
         for sequence in self._sequences:
@@ -180,32 +197,29 @@ class _Sequence:
     """Words in a row, of which the last may be a name."""
 
     def __init__(self, item: str) -> None:
-        self._named = item.endswith("{name}")
-        self._words = tuple(item.removesuffix("{name}").split())
+        self._special = next((one for one in ("{name}", "{any}") if item.endswith(one)), "")
+        self._words = tuple(item.removesuffix(self._special).split())
 
-    def ends(self, begin: int, words: Sequence[str], names: Sequence[bool]) -> Iterator[int]:
+    def ends(self, begin: int, words: Sequence[str], names: _Names) -> Iterator[int]:
         end = begin + len(self._words)
         if tuple(words[begin:end]) == self._words:
-            if self._named:
-                yield from _special_ends("{name}", end, words, names)
+            if self._special:
+                yield from _special_ends(self._special, end, words, names)
             else:
                 yield end
 
 
-def _special_ends(special: str, begin: int, words: Sequence[str], names: Sequence[bool]) -> Iterator[int]:
-    longest = LONGEST_NAME if special == "{name}" else LONGEST_DATE
+def _special_ends(special: str, begin: int, words: Sequence[str], names: _Names) -> Iterator[int]:
+    if special != "{date}":
+        yield from names.ends(begin, listed=special == "{name}")
+        return
     has_digit = False
-    for end in range(begin + 1, min(begin + longest, len(words)) + 1):
-        if special == "{name}":
-            if not names[end - 1]:
-                return
+    for end in range(begin + 1, min(begin + LONGEST_DATE, len(words)) + 1):
+        if _DATE_WORD.fullmatch(words[end - 1]) is None:
+            return
+        has_digit = has_digit or any(map(str.isdigit, words[end - 1]))
+        if has_digit:
             yield end
-        else:
-            if _DATE_WORD.fullmatch(words[end - 1]) is None:
-                return
-            has_digit = has_digit or any(map(str.isdigit, words[end - 1]))
-            if has_digit:
-                yield end
 
 
 class _Rules:
@@ -234,6 +248,8 @@ class _Rules:
         self._about_texts = Phrases(all_of("about_texts"))
         self._tasks = Words(data["instructions"]["tasks"])
         self._bodies = frozenset(data["instructions"]["bodies"])
+        self._companies = frozenset(data["instructions"]["companies"])
+        self._listed = frozenset(data["instructions"]["named"])
         self._models = Words(data["models"]["words"])
         self._model_pieces = tuple(data["models"]["pieces"])
         self._signs = re.compile("|".join(map(re.escape, all_of("signs"))))
@@ -260,7 +276,7 @@ class _Rules:
         """Whether a model's name says that it was made to do something with texts, or trained by someone."""
         lowered = model.lower()
         return any(piece in lowered for piece in self._model_pieces) or any(
-            word in self._models for word in _NAME_PARTS.findall(lowered)
+            word in self._models for pattern in _NAME_PARTS for word in pattern.findall(lowered)
         )
 
     def _is_task(self, lowered: str) -> bool:
@@ -273,13 +289,14 @@ class _Rules:
         words = [word.lower() for word in given]
         if " ".join(sentence.lower().split()) in self._whole:
             return True
-        names = [
+        may_be = [
             (word[0].isupper() or word[0].isdigit())
             and lowered not in self._material
             and lowered not in self._tongues
             and not self._is_task(lowered)
             for word, lowered in zip(given, words, strict=True)
         ]
+        names = _Names(words, may_be, self._listed, self._companies)
         return any(form.matches(words, names) for form in self._forms)
 
     def kind(self, text: str) -> TextKind:

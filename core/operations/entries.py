@@ -205,7 +205,7 @@ def entries(
     name = by.namespace(namespace)
     now = parts.clock()
     if older_than_seconds is not None:
-        created_before = min(now - older_than_seconds, created_before or now)
+        created_before = min(now - older_than_seconds, now if created_before is None else created_before)
     where = EntryFilter(
         text=text,
         in_answers=in_answers,

@@ -198,6 +198,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/keys/phrases.py": (words_of, SENTENCE_END.split),
     "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
+    "core/keys/surroundings.py": WRITTEN_HERE,
     "core/keys/reach.py": (lambda text: is_plain_function(reach_of(partial(print, text))),),
     "core/policy/dialects.py": (
         lambda text: searches(text, {text: {text: text}}),

@@ -234,9 +234,10 @@ def _logged(elements: Iterable[tuple[bytes, Iterable[tuple[bytes, bytes]]]], aft
     for name, fields in elements:
         try:
             (_, head), *bans = fields
-            revision, changed = int(name.partition(b"-")[0]), dict[str, Ban | None]()
-            if revision > after:
-                changed = {ban_id.decode(): decode_ban(ban) if ban else None for ban_id, ban in bans}
+            revision = int(name[:-2])
+            if revision <= after:
+                bans = []
+            changed = {ban_id.decode(): decode_ban(ban) if ban else None for ban_id, ban in bans}
             found.append(Logged(revision, head[:MARK_BYTES], changed))
         except (DecodeError, ValueError):
             break

@@ -1,0 +1,205 @@
+"""How surely a question or an order holds no text that somebody said, so that each of its marks and blanks counts.
+
+A list of what may be said, or of how one asks about it, is never complete. So what counts are the words that are known
+to be safe (`known` in `plain_texts.toml`), and the forms of one clause (`clauses`): what they do not cover is compared
+as it was typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import cache, lru_cache
+from itertools import pairwise
+
+from .phrases import SENTENCE_END, Openings, Phrases, TextKind, rules_data, words_of
+
+REMEMBERED = 4096
+LONGEST_TAIL = 4
+LONGEST_REST = 3
+LONGEST_ELSEWHERE = 5
+LONGEST_UNSPACED = 20
+SHORTEST_LAST = 4
+
+_SHORT_FORM = re.compile(r"'(?:s|m|re|ve|ll|d)$")
+_NUMBER = re.compile(r"\d+(?:st|nd|rd|th)?")
+_ASKING = frozenset({"do", "does", "did"})
+_JOINING = frozenset({"a", "an", "and", "or", "the"})
+_NOT_AFTER = {
+    "is": frozenset({"i", "you", "we", "they"}),
+    "was": frozenset({"you", "we", "they"}),
+    "are": frozenset({"i", "he", "she", "it"}),
+}
+"""Subjects that a verb has not: `is you` is where a second clause begins."""
+_POINTING = frozenset({"this", "that", "these", "those"})
+
+
+class Certainty(IntEnum):
+    """What of a plain text may be folded beside the case of its first word."""
+
+    UNSURE = 0
+    """Nothing."""
+    NAMED = 1
+    """It is about something that is not known, at its end: its closing mark, and the case of what is a name only."""
+    SURE = 2
+    """All its words are known: runs of blanks too."""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def certainty(lowered: str, kind: TextKind) -> Certainty:
+    """How sure it is that a text in lower case, which is of this kind, holds no other text. Remembers the latest."""
+    sentences = [one for one in SENTENCE_END.split(lowered.replace("’", "'")) if one.strip()]
+    split = list(map(words_of, sentences))
+    if not all(_english().openings.kind(words) for words in split):
+        return _elsewhere(sentences, split, kind)
+    return min((_english().certainty(words, kind) for words in split), default=Certainty.UNSURE)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def is_english(lowered: str) -> bool:
+    """Whether each sentence opens as a question or an order in English. Remembers the latest."""
+    sentences = SENTENCE_END.split(lowered.replace("’", "'"))
+    return all(_english().openings.kind(words_of(sentence)) for sentence in sentences if sentence.strip())
+
+
+def is_everyday(word: str) -> bool:
+    """Whether a word in lower case is known, and is no other word with a capital."""
+    english = _english()
+    is_name = word in english.names or word in english.places
+    return is_name or word in english.everyday or _NUMBER.fullmatch(word) is not None
+
+
+def is_name(word: str, before: Sequence[str]) -> bool:
+    """Whether a word in lower case is a name and nothing else after those before it."""
+    english = _english()
+    return word in english.names or (
+        word in english.places
+        and (before[-1] in english.before_places or " ".join(before[-2:]) in english.before_places)
+    )
+
+
+def _elsewhere(sentences: Sequence[str], split: Sequence[Sequence[str]], kind: TextKind) -> Certainty:
+    """In other languages only a short question is sure to hold nothing else: their words are not known."""
+    if kind is not TextKind.QUESTION or len(sentences) != 1 or len(split[0]) > LONGEST_ELSEWHERE:
+        return Certainty.UNSURE
+    unspaced = max(map(len, split[0]), default=0)
+    return Certainty.NAMED if unspaced <= LONGEST_UNSPACED else Certainty.UNSURE
+
+
+class _English:
+    """What is known of English."""
+
+    def __init__(self) -> None:
+        data = rules_data()
+        known = data["known"]
+        english = data["languages"]["en"]
+        self.everyday = frozenset(known["everyday"].split())
+        self.names = frozenset(known["names"].split())
+        self.places = frozenset(known["places"].split())
+        self.before_places = frozenset(known["before_places"])
+        self.openings = Openings([english])
+        self._words = self.everyday | self.names | self.places | frozenset(known["capitalised"].split())
+        self._words |= frozenset(english["subjects"])
+        self._said = frozenset(known["said"])
+        self._stopped = Phrases(known["stopped"])
+        self._short_ends = frozenset(known["short_ends"])
+        clauses = {name: frozenset(words) for name, words in data["clauses"].items()}
+        self._being = clauses["being"]
+        self._auxiliary = self._being | clauses["auxiliary"]
+        self._subjects, self._either = clauses["subjects"], clauses["either"]
+        self._after_object = clauses["after_object"]
+        self._joins, self._owning = clauses["joins"], clauses["owning"]
+        self._commands, self._before_commands = clauses["commands"], clauses["before_commands"]
+        self._measured = clauses["measured"]
+
+    def certainty(self, words: Sequence[str], kind: TextKind) -> Certainty:
+        """How sure it is of a sentence, given the words of it."""
+        words = words[self.openings.greeted(words) :]
+        if not words or self._has_second_clause(words) or self._has_command(words) or self._is_measured(words):
+            return Certainty.UNSURE
+        if kind is TextKind.ORDER and not (self._stopped.end([*words, ""]) and self._is_whole(words[-1])):
+            return Certainty.UNSURE
+        unknown = [at for at, word in enumerate(words) if not self._is_known(word)]
+        if not unknown:
+            return Certainty.SURE
+        return Certainty.NAMED if self._is_tail(words, unknown, kind) else Certainty.UNSURE
+
+    def _is_known(self, word: str) -> bool:
+        word = _SHORT_FORM.sub("", word)
+        if word in self._words or _NUMBER.fullmatch(word):
+            return True
+        return (
+            len(word) > 3 and word[-1] == "s" and (word[:-1] in self._words or word.removesuffix("es") in self._words)
+        )
+
+    def _is_whole(self, last: str) -> bool:
+        """Whether a last word is surely no abbreviation, which would end in a point itself."""
+        return len(last) >= SHORTEST_LAST or last in self._short_ends
+
+    def _is_tail(self, words: Sequence[str], unknown: Sequence[int], kind: TextKind) -> bool:
+        """Whether all that is not known is one thing that a sentence ends with, as in `who wrote hamlet`.
+
+        Questions of size may ask for that of a text, and an order may end in an abbreviation.
+        """
+        tail = words[unknown[0] :]
+        if any(word in self._said for word in tail) or words[0] == "how":
+            return False
+        if kind is TextKind.ORDER and (len(tail) > 1 or len(tail[0]) <= SHORTEST_LAST):
+            return False
+        if len(unknown) == 1 and len(tail) <= LONGEST_REST and words[unknown[0] - 1] in _ASKING:
+            return True  # "when did columbus land"
+        named = set(unknown)
+        return len(tail) <= LONGEST_TAIL and all(
+            at in named or words[at] in _JOINING for at in range(unknown[0], len(words))
+        )
+
+    def _has_second_clause(self, words: Sequence[str]) -> bool:
+        """Whether there is a subject with its verb that no word joins to the first one: it may be what was said."""
+        first = next((at for at, word in enumerate(words) if word in self._auxiliary), -1)
+        joined = False
+        for at in range(1, len(words)):
+            joined = joined or (at > first and words[at] in self._joins)
+            if words[at] in self._being and at > max(first, 0) and not joined:
+                return True
+            if self._begins_clause(words, at, first):
+                return True
+        return False
+
+    def _begins_clause(self, words: Sequence[str], at: int, first: int) -> bool:
+        """Whether a word is a subject that neither the first auxiliary, at `first`, nor a conjunction stands before."""
+        before, after = words[at - 1], words[at + 1] if at + 1 < len(words) else ""
+        subject, is_short, _ = words[at].partition("'")
+        if subject not in self._subjects and subject not in self._either:
+            return False
+        if before in self._joins:
+            return False
+        if not is_short:
+            if subject in self._either and (not after or after in self._after_object):
+                return False  # an object
+            if subject in _POINTING and after not in self._auxiliary:
+                return False  # "this card"
+            if at - 1 == first and subject not in _NOT_AFTER.get(before, ()):
+                return False
+        return not (subject == "i" and not self._owning.isdisjoint(words[max(at - 3, 0) : at - 1]))  # "the card i lost"
+
+    def _has_command(self, words: Sequence[str]) -> bool:
+        """Whether a verb stands where no verb is expected, so that it may be a command that was said."""
+        return any(
+            word in self._commands
+            and before not in self._before_commands
+            and (before in self._being or not before.endswith(("s", "n't")))
+            for before, word in pairwise(words)
+        )
+
+    def _is_measured(self, words: Sequence[str]) -> bool:
+        """Whether it is asked how big a thing is that may be a text: `how long is welcome`."""
+        if len(words) < 4 or words[0] != "how" or words[2] not in self._being:
+            return False
+        is_person = words[3] in self._subjects or words[3] in self._either
+        return words[3] not in self._measured and not (is_person and len(words) == 4)
+
+
+@cache
+def _english() -> _English:
+    return _English()
