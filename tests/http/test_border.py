@@ -218,7 +218,7 @@ ECHOES = {
     "x-title": "secret-app-of-ann",
     "user-agent": "ann-secret-7/1",
     "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    "x-portkey-metadata": '{"_user":"ann-secret-7"}',
+    "baggage": '{"_user":"ann-secret-7"}',
 }
 
 
