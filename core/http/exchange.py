@@ -115,7 +115,7 @@ class Exchange:
         self._inbound = inbound
         self._plain_streams = plain_streams
         self._adds_usage = inbound.adds_usage and inbound.request not in plain_streams
-        self._sent_again = False
+        self._refused_with = 0  # the status by which what was added may have been refused
         self._end_lock = threading.Lock()
         self._ended = False
         self._is_as_read: bool | None = None
@@ -169,12 +169,17 @@ class Exchange:
         request, streams = self._inbound.request, self._plain_streams
         again = self._adds_usage and status in _REFUSALS and not (status >= 500 and streams.fails(request))
         if again:
-            self._adds_usage, self._sent_again = False, True
-        elif self._sent_again and status == 200:
+            self._adds_usage, self._refused_with = False, status
+        elif self._is_plain and status == 200:
             streams.add(request)
-        elif self._sent_again and status >= 500:
+        elif self._refused_with and status >= 500:
             streams.add_failure(request)
         return again
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the server is known to refuse what was added, once it answers. A 500 may have been the moment's."""
+        return self._refused_with not in (0, 500)
 
     def whole(self, status: int, headers: Headers, content: bytes) -> Reply:
         """The reply to a whole response of any status: the provider's own, or an older answer."""
@@ -196,7 +201,7 @@ class Exchange:
 
     def opened(self, headers: Headers) -> Headers:
         """The headers of a stream that begins."""
-        if self._sent_again:
+        if self._is_plain:
             self._plain_streams.add(self._inbound.request)
         return passed_on(headers, self._status, self._key)
 

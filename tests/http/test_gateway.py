@@ -188,7 +188,7 @@ def test_what_a_server_refuses_with_a_field_of_ours_it_is_asked_as_it_came(ask, 
     assert status(ask(stream=True)) == "encore; hit; detail=exact"
     assert "data: [DONE]" in ask(text="And when does it expire?", stream=True).text
     assert "stream_options" not in openai_server.requests[-1].body
-    assert openai_server.calls == 3
+    assert openai_server.calls == (4 if code == 500 else 3), "a 500 may have been of the moment: it is asked again"
 
 
 def test_a_refusal_for_another_reason_is_not_taken_for_one_of_ours(ask, openai_server):
