@@ -48,7 +48,9 @@ NEAR_SECONDS = 60.0
 _PAGE = 500
 _SLACK_SECONDS = 2.0
 _MOMENT = re.compile(r"[0-9a-f]{19}")
-_ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}")
+_ID_PATTERN = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
+_BEYOND_IDS = 2**64
+"""Both numbers of an id in Redis are below; an id is never 0-0."""
 _APPEND = load_script(__file__, "append_audit")
 
 
@@ -170,7 +172,7 @@ class AuditLog:
         machines: bool = False,
     ) -> AuditPage:
         """The same as `records`, and where to go on. `action` may be several actions."""
-        if before_id is not None and not _ID_PATTERN.fullmatch(before_id):
+        if before_id is not None and not _is_id(before_id):
             raise InvalidInput("before_id", "give the id of an audit record, e.g. 1760000000000-0")
         found: list[AuditRecord] = []
         filters = (actor, action, namespace) != (None, None, None)
@@ -376,6 +378,10 @@ def _is_action(action: str, wanted: str | Collection[str]) -> bool:
     if not isinstance(wanted, str):
         return action in wanted
     return action.startswith(wanted) if wanted.endswith(".") else action == wanted
+
+
+def _is_id(text: str) -> bool:
+    return _ID_PATTERN.fullmatch(text) is not None and _order(text) > (0, 0) and max(_order(text)) < _BEYOND_IDS
 
 
 def _order(row_id: str) -> tuple[int, int]:

@@ -6,6 +6,8 @@ import pytest
 
 from core.access import AuditRecord, Role, new_operation_key
 from core.operations.audit import AuditRecordOut
+from core.operations.paging import cursor_of
+from tests.operations.calling import kind
 
 
 def told(page):
@@ -65,3 +67,15 @@ def test_what_programs_did_is_in_a_log_of_its_own(recorded, namespace):
 @pytest.mark.parametrize("asked", [{"cursor": "x"}, {"cursor": "MQ"}, {"cursor": "Iioi"}, {"limit": 0}], ids=str)
 def test_what_is_no_page_is_refused(api, asked):
     assert api.refused(422, "GET", "/audit", params=asked)["field"] == next(iter(asked))
+
+
+@pytest.mark.parametrize("position", [f"{2**64}-0", f"{10**20 - 1}-0", f"0-{2**64}", "0-0", "٣-٣", "x", "1"])
+@pytest.mark.parametrize("programs", [True, False])
+def test_a_cursor_that_no_page_has_given_is_refused_by_its_name(api, position, programs):
+    found = api.refused(422, "GET", "/audit", params={"cursor": cursor_of(position), "programs": programs})
+    assert (kind(found), found["field"]) == ("invalid-input", "cursor")
+
+
+@pytest.mark.parametrize("position", [f"{2**64 - 1}-{2**64 - 1}", "0-1"])
+def test_a_position_at_either_end_of_the_log_is_one(api, position):
+    assert api.get("/audit", cursor=cursor_of(position), programs=True)["next"] is None
