@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
 from ..access import Action, Actor, OperationKeys
 from ..bootstrap import Services
@@ -30,6 +33,7 @@ from .problems import (
     FAILED,
     NO_JSON,
     NO_KEY,
+    NOT_FOUND,
     NOT_FROM_HERE,
     PATH,
     TOO_LARGE,
@@ -48,9 +52,11 @@ AT_ONCE_BYTES: Final = 100_000
 """A longer body is read on a thread: answers of the gateway shall not wait for it."""
 AT_A_TIME: Final = 32
 STREAMS_AT_A_TIME: Final = 4
-"""Requests, and imports and exports, that are worked on at a time; the others wait before their bodies are read."""
-_IMPORT: Final = PATH + IMPORT
-_STREAMS: Final = (_IMPORT, PATH + EXPORT)
+"""Requests, and imports and exports, that are worked on at a time. A request waits with its whole body for its
+place: how slowly bodies come holds up nobody else."""
+BODIES_AT_A_TIME: Final = 16
+"""Bodies of one key that are here in part, or whole and without a place: so much memory may a key hold."""
+_BEGINNING: Final = f"{PATH}/".encode()
 
 _EVERY_ANSWER: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 """Answers hold prompts: no proxy keeps them, and no page takes them for a script."""
@@ -68,11 +74,12 @@ class Operations:
         self._settings = services.settings
         self._keys = OperationKeys(services.settings.operation_keys)
         self._local = Actor(name="local", role=services.settings.cli_role, local=True)
-        self._app: ASGIApp | None = None
+        self._app: Any = None
         self._rates: Any = None
         self._loading = asyncio.Lock()
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._streams = asyncio.Semaphore(STREAMS_AT_A_TIME)
+        self._unplaced: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request."""
@@ -104,29 +111,57 @@ class Operations:
         headers = _headers(scope)
         operator = self.operator(scope, headers)
         operator.require(Action.LOOK)
-        is_stream = scope["path"] in _STREAMS
-        async with self._streams if is_stream else self._places:
+        # What a proxy in front lets through by the path as it is spelled is what is answered here.
+        if not scope["raw_path"].startswith(_BEGINNING):
+            raise Refused(NOT_FOUND, "there is no such path")
+        async with self._places:
             app = self._app or await self._load()
-            seconds = await in_thread(partial(self._rates.wait_seconds, operator.name))
-            if seconds is not None:
-                detail = f"the key {operator.name} may make {self._settings.operation_rate} requests a minute"
-                raise Refused(TOO_OFTEN, detail, headers={"retry-after": str(math.ceil(seconds))})
-            if scope["path"] == _IMPORT:
-                if not _has_body(headers):
-                    raise Refused(NO_JSON, "there is no body: send the lines as the body")
-                self._check_form(headers, JSON_LINES, SAME_LINES)
-                receiving = self._as_it_comes(receive)
-            else:
-                receiving = _again(await self._body(headers, receive), receive)
-            await app({**scope, OPERATOR: operator}, receiving, self._in_time(send) if is_stream else send)
+            await self._within_rate(operator.name)
+        given = {**scope, OPERATOR: operator}
+        if not any(route.matches(scope)[0] is Match.FULL for route in app.routes):
+            await app(given, _again(b"", receive), send)  # the path, or its methods: whatever the body is
+        elif scope["path"] == PATH + IMPORT:
+            if not _has_body(headers):
+                raise Refused(NO_JSON, "there is no body: send the lines as the body")
+            self._check_form(headers, JSON_LINES, SAME_LINES)
+            async with self._streams:
+                await app(given, self._as_it_comes(receive), self._in_time(send))
+        else:
+            is_export = scope["path"] == PATH + EXPORT
+            async with AsyncExitStack() as place:
+                with self._body_of(operator.name, headers):
+                    body = await self._body(headers, receive)
+                    await place.enter_async_context(self._streams if is_export else self._places)
+                await app(given, _again(body, receive), self._in_time(send) if is_export else send)
 
-    async def _load(self) -> ASGIApp:
+    async def _within_rate(self, name: str) -> None:
+        seconds = await in_thread(partial(self._rates.wait_seconds, name))
+        if seconds is not None:
+            detail = f"the key {name} may make {self._settings.operation_rate} requests a minute"
+            raise Refused(TOO_OFTEN, detail, headers={"retry-after": str(math.ceil(seconds))})
+
+    @contextmanager
+    def _body_of(self, name: str, headers: Mapping[str, str]) -> Iterator[None]:
+        """While a body of a key comes and waits for its place. Raises Refused when there are too many of that key."""
+        if not _has_body(headers):
+            yield
+            return
+        if self._unplaced[name] >= BODIES_AT_A_TIME:
+            detail = f"{BODIES_AT_A_TIME} requests of the key {name} are still being received"
+            raise Refused(TOO_OFTEN, detail, headers={"retry-after": "1"})
+        self._unplaced[name] += 1
+        try:
+            yield
+        finally:
+            self._unplaced[name] -= 1
+
+    async def _load(self) -> Any:
         async with self._loading:
             if self._app is None:
                 self._app = await in_thread(self._build)
             return self._app
 
-    def _build(self) -> ASGIApp:
+    def _build(self) -> Any:
         from .app import build
         from .rates import Rates
 

@@ -63,7 +63,10 @@ KEY_REUSED = Kind(
     way_out="Give every new request a new Idempotency-Key.",
 )
 NO_JSON = Kind(
-    name="no-json", status=400, title="The body cannot be read", way_out="Send one JSON object, in UTF-8, as the body."
+    name="no-json",
+    status=400,
+    title="The body cannot be read",
+    way_out="Send one JSON object, in UTF-8, as the body; to /import JSON lines: one object a line.",
 )
 NO_KEY = Kind(
     name="no-key",
@@ -112,13 +115,13 @@ BAD_MEDIA_TYPE = Kind(
     name="bad-media-type",
     status=415,
     title="The body is in a form that is not read",
-    way_out="Send JSON with `Content-Type: application/json`, not compressed.",
+    way_out="Send JSON with `Content-Type: application/json` (to /import `application/jsonl`), not compressed.",
 )
 TOO_OFTEN = Kind(
     name="too-often",
     status=429,
     title="The key has made too many requests",
-    way_out="Wait as long as Retry-After says, or raise ENCORE_OPERATION_RATE.",
+    way_out="Wait as long as Retry-After says. ENCORE_OPERATION_RATE is how many a minute.",
 )
 FAILED = Kind(
     name="failed",

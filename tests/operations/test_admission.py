@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import click.testing
@@ -17,7 +18,7 @@ from core.access import Role, new_operation_key
 from core.bootstrap import bootstrap
 from core.cli import cli
 from core.operations import BELOW_A_PATH, Operations
-from core.operations.admission import DEEPEST, MOST_JSON_BYTES
+from core.operations.admission import AT_A_TIME, BODIES_AT_A_TIME, DEEPEST, MOST_JSON_BYTES
 from core.operations.problems import Refused
 from core.settings import Settings
 from core.wire.fields import OPENAI
@@ -290,6 +291,37 @@ def test_other_methods_are_named_with_those_that_there_are(api):
         assert refused.headers["allow"] == "GET, POST"
 
 
+def test_a_method_that_a_path_has_not_is_said_whatever_the_body_is(api):
+    for method in ("TRACE", "PUT", "PROPFIND", "GET"):
+        for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "application/jsonl"}):
+            refused = api.send(method, "/import", headers=headers, content=b"{" if headers else None)
+            assert kind(problem(refused, 405)) == "bad-method"
+            assert refused.headers["allow"] == "POST"
+    assert kind(api.refused(405, "DELETE", "/invalidations", content=b"{")) == "bad-method"
+    assert kind(api.refused(404, "POST", "/nothing", content=b"{")) == "not-found"
+
+
+def test_what_is_wrong_with_lines_is_said_with_a_way_out_for_lines(api):
+    assert "JSON lines" in api.refused(400, "POST", "/import")["way_out"]
+    assert "application/jsonl" in api.refused(415, "POST", "/import", content=b"{}")["way_out"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/encore%2fv1/stats", "/encore/%76%31/stats", "/encore%2Fv1%2Fstats", "/%65ncore/v1/stats", "/encore/v1%2fstats"],
+)
+def test_a_path_that_is_spelled_otherwise_is_no_path(start, path):
+    for root in ("", "/llm"):
+        api = start(key=KEY, gateway_root_path=root, **WITH_KEY)
+        for method in ("GET", "POST"):
+            request = f"{method} {root}{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", api.gateway.port)) as connection:
+                connection.sendall(request.encode())
+                answer = connection.recv(10_000)
+            assert answer.startswith(b"HTTP/1.1 404 ")
+            assert b"application/problem+json" in answer
+
+
 def test_the_type_of_a_problem_is_explained_where_it_leads(api):
     found = api.refused(404, "GET", "/nothing")
     explained = api.http.get(api.gateway.root + found["type"]).json()
@@ -359,6 +391,49 @@ def test_a_body_that_does_not_come_is_waited_for_and_no_longer(start):
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"application/problem+json" in answer
+
+
+SLOW = (
+    b"POST /encore/v1/invalidations HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: application/json\r\n"
+    b"Content-Length: 1000\r\n\r\n{"
+)
+
+
+def slow_body(held: ExitStack, api: Any, key: str | None) -> socket.socket:
+    """A connection with a request whose body does not come."""
+    connection = held.enter_context(socket.create_connection(("127.0.0.1", api.gateway.port)))
+    connection.sendall(SLOW % (b"" if key is None else f"Authorization: Bearer {key}\r\n".encode()))
+    return connection
+
+
+def test_bodies_that_do_not_come_hold_up_no_other_key(start):
+    slow = [new_operation_key(f"slow-{number}", Role.VIEWER, ("theirs",)) for number in range(3)]
+    api = start(key=KEY, operation_keys=",".join([KEPT.line, *(kept.line for _, kept in slow)]))
+    with ExitStack() as held:
+        connections = [slow_body(held, api, key) for _ in range(BODIES_AT_A_TIME + 1) for key, _ in slow]
+        assert len(connections) > AT_A_TIME + len(slow)
+        until(lambda: len(answered(connections)) == len(slow))  # one of each key is too many
+        for connection in answered(connections):
+            answer = connection.recv(10_000)
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            assert b"retry-after: 1\r\n" in answer
+            assert b"too-often" in answer
+        api.post("/invalidations", {"criteria": {"tags": ["doc:1"]}})
+        body = {"criteria": {"tags": ["doc:1"], "namespace": "theirs"}}
+        assert kind(api.by(slow[0][0]).refused(429, "POST", "/invalidations", json=body)) == "too-often"
+    until(lambda: api.by(slow[0][0]).send("POST", "/invalidations", json={}).status_code == 422)
+
+
+def test_programs_of_this_machine_share_what_one_key_may_hold(api):
+    with ExitStack() as held:
+        connections = [slow_body(held, api, None) for _ in range(BODIES_AT_A_TIME + 1)]
+        until(lambda: len(answered(connections)) == 1)
+        assert kind(api.refused(429, "POST", "/invalidations", json={})) == "too-often"
+        assert api.send("GET", "/invalidations").status_code == 200
+
+
+def answered(connections: list[socket.socket]) -> list[socket.socket]:
+    return select.select(connections, [], [], 0)[0]
 
 
 @pytest.mark.parametrize(
