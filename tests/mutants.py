@@ -1021,6 +1021,13 @@ MUTANTS = (
         tests="tests/stores/test_codec.py",
     ),
     Mutant(
+        name="what was not previewed is hidden by a preview's token",
+        file="core/invalidation/preview.py",
+        old="self.matched and now.matched and self.matched != now.matched",
+        new="False",
+        tests="tests/invalidation/test_invalidator.py",
+    ),
+    Mutant(
         name="a preview selects otherwise than the ban",
         file="core/invalidation/preview.py",
         old="if self._criteria.matches(entry.header, entry.prompt, entry.tags):",
@@ -1481,6 +1488,13 @@ MUTANTS = (
         file="core/operations/admission.py",
         old="passed = next((header for header in headers if is_of_a_proxy(header)), None)",
         new="passed = None",
+        tests="tests/operations/test_admission.py",
+    ),
+    Mutant(
+        name="a path is answered that a proxy in front does not know by its spelling",
+        file="core/operations/admission.py",
+        old='if not scope["raw_path"].startswith(_BEGINNING):',
+        new="if False:",
         tests="tests/operations/test_admission.py",
     ),
     Mutant(

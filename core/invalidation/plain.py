@@ -23,4 +23,5 @@ def plain_invalidation(known: Invalidation) -> dict[str, Any]:
 def plain_preview(preview: Preview) -> dict[str, Any]:
     """A preview as plain JSON, with its share and its token."""
     plain: dict[str, Any] = msgspec.to_builtins(preview)
+    del plain["matched"]  # the token has it
     return plain | {"criteria": preview.criteria.to_dict(), "share": preview.share, "token": preview.token}

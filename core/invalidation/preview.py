@@ -51,7 +51,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     expired within the last hour, and what has a tag is found by the tag's index: that may have lost some, so the count
     is of those `at_least`. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often the matching entries were served in the last day, None where hits are not counted.
-    `token` binds the criteria and the count.
+    `matched` is a digest of which entries match, each with the moment it was stored; empty unless all were read.
+    `token` binds the criteria, the count and, where there is one, that digest.
     """
 
     criteria: Criteria
@@ -71,6 +72,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     oldest_at: float | None
     newest_at: float | None
     hits_last_day: int | None = None
+    matched: str = ""
     rows: tuple[PreviewRow, ...]
     at: float
 
@@ -101,20 +103,27 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
             Previewed(
                 what=_what(self.namespace, self.criteria),
                 count=self.count,
+                matched=self.matched,
                 created_before=self.criteria.created_before,
             )
         )
 
 
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of an earlier preview's token: digest of the criteria without the age, count, cut-off of the age."""
+    """The content of an earlier preview's token: digest of the criteria without the age, count, digest of what matched
+    (empty where not all was read), cut-off of the age.
+    """
 
     what: str
     count: int
+    matched: str = ""
     created_before: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.what}-{self.count}" + (f"-{self.created_before!r}" if self.created_before is not None else "")
+        matched = f"-m{self.matched}" if self.matched else ""
+        return f"{self.what}-{self.count}{matched}" + (
+            f"-{self.created_before!r}" if self.created_before is not None else ""
+        )
 
     @classmethod
     def parse(cls, token: str) -> Previewed:
@@ -125,14 +134,19 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             what=found[1],
             count=int(found[2]),
-            created_before=float(found[3]) if found[3] else None,
+            matched=found[3] or "",
+            created_before=float(found[4]) if found[4] else None,
         )
 
     def drift(self, now: Preview) -> str:
         """What has changed since, in one phrase; empty when nothing has. Raises InvalidInput for another preview's."""
         if self.what != _what(now.namespace, now.criteria):
             raise InvalidInput("preview", "is the token of other criteria or of another namespace")
-        return "" if now.count == self.count else f"{self.count:,} entries matched then, {now.count:,} do now"
+        if now.count != self.count:
+            return f"{self.count:,} entries matched then, {now.count:,} do now"
+        # Of an estimate the count decides.
+        is_other = self.matched and now.matched and self.matched != now.matched
+        return f"{self.count:,} entries match as then, but not the same ones" if is_other else ""
 
     def require(self, now: Preview) -> None:
         """Raises InvalidationRefused when something has changed since, InvalidInput for another preview's token."""
@@ -145,7 +159,7 @@ def cutoff(older_than_seconds: float, now: float, previewed: Previewed | None) -
     return previewed.created_before if previewed is not None else now - older_than_seconds
 
 
-_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})(?:-(\d{1,12}(?:\.\d{1,9})?))?")
+_TOKEN = re.compile(r"([0-9a-f]{16})-(\d{1,15})(?:-m([0-9a-f]{16}))?(?:-(\d{1,12}(?:\.\d{1,9})?))?")
 
 
 def _what(namespace: str, criteria: Criteria) -> str:
@@ -233,6 +247,7 @@ class _Tally:
         self._newest_at: float | None = None
         self._rows: list[PreviewRow] = []
         self._digests: dict[Slot, list[bytes]] = {}
+        self._matched = 0
 
     def hits(self, counts: HitCounts) -> Iterator[int]:
         """How often what matched was served in the last day."""
@@ -264,6 +279,8 @@ class _Tally:
         header = entry.header
         self.count += 1
         self._digests.setdefault(slot, []).append(row.digest)
+        one = b"%d %b %r" % (slot.bucket, row.digest, header.created_at)
+        self._matched += int.from_bytes(hashlib.sha256(one).digest()[:8])  # a sum: walks have no order
         self._bytes += len(row.value)
         self._tokens += header.input_tokens + header.output_tokens
         self._refetch_seconds += header.latency_ms / 1000
@@ -291,6 +308,7 @@ class _Tally:
         self, *, namespace: str, count: int | None, exact: bool, at_least: bool, total: int, hits: int | None
     ) -> Preview:
         """The result; `count` is given where it was not found by reading."""
+        is_read = exact and count is None
         if count is not None:
             factor = count / self.count if self.count else 0.0
             low, high = (count, count) if exact else (min(count, self.count), count)
@@ -319,6 +337,7 @@ class _Tally:
             oldest_at=self._oldest_at,
             newest_at=self._newest_at if factor == 1.0 else None,
             hits_last_day=None if hits is None else round(hits * factor),
+            matched=f"{self._matched % 2**64:016x}" if is_read else "",
             rows=tuple(self._rows),
             at=self._now,
         )

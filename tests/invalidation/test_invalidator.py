@@ -976,6 +976,42 @@ def test_a_token_tells_what_has_changed_since_its_preview(world):
         Previewed.parse("9455e14413ca9b25")
 
 
+def test_a_token_tells_that_others_match_though_they_are_as_many(world):
+    first = world.ask("Why is the sky blue?", tags=("a",))
+    world.ask("Why is the sea blue?", tags=("a",))
+    criteria = Criteria(tags=("a",))
+    then = Previewed.parse(world.invalidator.preview(criteria).token)
+    assert then == Previewed.parse(str(then))
+    world.invalidator.invalidate(Criteria(key=first.key), actor="test", hold_seconds=0)
+    world.ask("Why is the night dark?", tags=("a",))
+    changed = world.invalidator.preview(criteria)
+    assert (then.count, changed.count) == (2, 2)
+    assert then.drift(changed) == "2 entries match as then, but not the same ones"
+    with pytest.raises(InvalidationRefused, match="not the same ones"):
+        then.require(changed)
+
+
+def test_a_token_tells_that_an_answer_was_replaced(world):
+    first = world.ask("Why is the sky blue?")
+    criteria = Criteria(model="gpt-4o")
+    then = Previewed.parse(world.invalidator.preview(criteria).token)
+    world.invalidator.invalidate(Criteria(key=first.key), actor="test", hold_seconds=0)
+    world.clock.forward(1)
+    assert world.ask("Why is the sky blue?").key == first.key
+    assert "not the same" in then.drift(world.invalidator.preview(criteria))
+
+
+def test_of_an_estimate_the_count_decides_what_a_token_notices(world):
+    first = world.ask("Why is the sky blue?", model="m-1")
+    world.ask("Why is the sea blue?", model="m-1")
+    criteria = Criteria(model="m-1")
+    then = Previewed.parse(world.invalidator.preview(criteria, exact_limit=1).token)
+    assert (then.count, then.matched) == (2, "")
+    world.invalidator.invalidate(Criteria(key=first.key), actor="test", hold_seconds=0)
+    world.ask("Why is the night dark?", model="m-1")
+    assert then.drift(world.invalidator.preview(criteria)) == ""
+
+
 @pytest.mark.parametrize(
     ("end", "told"),
     [
