@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from .errors import InvalidInput
-from .text import LONGEST_NAME, is_name
+from .text import LONGEST_NAME, is_name, plain_tags
 from .wire import OF_THE_SDK, answer_text, divided_fields, divided_headers, has_known_shape, sdk_type, unkeyed_fields
 
 _unkeyed_arguments = lru_cache(16)(lambda endpoint: unkeyed_fields(endpoint) | {"timeout"})
@@ -30,9 +30,7 @@ LONGEST_SECONDS = 315_360_000
 MOST_TOKENS = 1 << 40
 """More in one call than any provider could have counted."""
 
-MOST_TAGS = 32
-LONGEST_TAG = 256
-LONGEST_USER = 256
+MOST_TAGS, LONGEST_TAG, LONGEST_USER = 32, 256, 256
 
 FUNCTION_ENDPOINT = "function"
 """The family of `cached_llm_call`: what a function makes of a model's answer is never taken for the answer itself."""
@@ -357,6 +355,8 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
         for name, seconds in (("max_age", self.max_age), ("stale_if_error", self.stale_if_error)):
             if seconds is not None and not 0 <= seconds <= LONGEST_SECONDS:
                 raise InvalidInput(name, f"give seconds between 0 and {LONGEST_SECONDS}")
+        if self.tags:
+            msgspec.structs.force_setattr(self, "tags", plain_tags(self.tags))
         if len(self.tags) > MOST_TAGS or not all(0 < len(tag) <= LONGEST_TAG for tag in self.tags):
             raise InvalidInput("tags", f"give at most {MOST_TAGS} tags of 1 to {LONGEST_TAG} characters")
         if self.user is not None and not 0 < len(self.user) <= LONGEST_USER:

@@ -6,7 +6,9 @@ import pytest
 from openai import NOT_GIVEN, Omit
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
+from core.bans import Criteria
 from core.errors import InvalidInput
+from core.keys import user_pseudonym
 from core.models import (
     UNKEYED_PARAMETERS,
     CacheStrategy,
@@ -291,3 +293,21 @@ def test_an_outcome_reads_as_one_phrase(fields: dict[str, Any], words: str) -> N
 def test_values_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Controls().no_store = True  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ((" doc:1 ", "doc:1"), ("doc:1",)),
+        (("wiki:Zu\u0308rich", "wiki:Zürich"), ("wiki:Zürich",)),
+        (("Doc:1", "doc:1"), ("Doc:1", "doc:1")),
+        (("a,b",), ("a,b",)),
+    ],
+)
+def test_tags_have_one_form_at_every_door(given, kept):
+    assert Controls(tags=given).tags == Criteria(tags=given).tags == kept
+
+
+def test_a_user_is_found_by_another_spelling_of_the_same_name():
+    assert user_pseudonym("shop", "zoe\u0308@x ") == user_pseudonym("shop", "zoë@x")
+    assert user_pseudonym("shop", "Zoë@x") != user_pseudonym("shop", "zoë@x")

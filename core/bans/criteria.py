@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import InvalidInput
 from ..keys import NAMESPACE_PATTERN, USER_BYTES, parse_readable_key, user_pseudonym
-from ..text import fold, nfc
+from ..text import fold, nfc, plain_tags
 
 MAX_PATTERN_LENGTH = 256
 
@@ -135,6 +135,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
             for word in words:
                 if not isinstance(word, str) or not shortest <= len(word.strip()) or len(word) > 256:
                     raise InvalidInput(name, f"each has {shortest} to 256 characters")
+        if self.tags:
+            msgspec.structs.force_setattr(self, "tags", plain_tags(self.tags))
 
     def matches(self, header: Selectable, prompt: str, tags: tuple[str, ...]) -> bool:
         """Whether an entry (or an alias, with its own prompt) is selected. The caller checks the namespace."""

@@ -20,7 +20,7 @@ from ..keys import Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
 from ..stores import EntryIndex, Row, codec
-from ..text import fold
+from ..text import fold, plain_tags
 from ..wire import readable
 from .pins import Pins
 
@@ -67,7 +67,7 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.created_before is None or header.created_at < self.created_before)
             and (self.created_after is None or header.created_at >= self.created_after)
             and (self.ttl_class is None or entry.ttl_class == self.ttl_class)
-            and (not self.tags or not set(self.tags).isdisjoint(entry.tags))
+            and (not self.tags or not set(plain_tags(self.tags)).isdisjoint(entry.tags))
             and (not self.text or self._has_text(entry))
         )
 

@@ -52,7 +52,7 @@ def controls_from_headers(headers: Mapping[str, str], base: Controls = NO_CONTRO
         if lowered == "cache-control":
             directives.append(value)
         elif lowered.startswith(_PREFIX):
-            _add_header(given, lowered, value.strip())
+            _add_header(given, lowered, _as_written(value).strip())
     if not given and not directives:
         return base
     values: dict[str, Any] = {name.removeprefix(_PREFIX): _from_text(name, text) for name, text in given.items()}
@@ -96,6 +96,14 @@ def _add_header(given: dict[str, str], name: str, value: str) -> None:
     elif given.get(name, value) != value:
         raise InvalidInput(HEADERS[name], "is given twice with different values")
     given[name] = value
+
+
+def _as_written(value: str) -> str:
+    """A header's text: UTF-8 where its bytes, which stand here as Latin-1, are that, as most clients write it."""
+    try:
+        return value if value.isascii() else value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _from_text(name: str, text: str) -> Any:

@@ -17,6 +17,7 @@ import msgspec
 
 from ..errors import InvalidInput
 from ..models import LONGEST_USER, ChatRequest
+from ..text import nfc
 from .names import FORM, readable_key
 from .normalization import is_literal, is_unsure, normalize, normalize_loosely
 from .phrases import TextKind
@@ -163,7 +164,12 @@ def user_pseudonym(namespace: str, user: str) -> str:
 
 def _user_digest(namespace: str, user: Any) -> bytes:
     # 5 and "5" are two users to the scope, and one to a person who asks to be forgotten.
-    name = user.encode() if isinstance(user, str) else msgspec.json.encode(user, order="sorted", enc_hook=_plain)
+    # Nor do white space around a name and its Unicode form make two.
+    name = (
+        nfc(user.strip()).encode()
+        if isinstance(user, str)
+        else msgspec.json.encode(user, order="sorted", enc_hook=_plain)
+    )
     return sha256(b"user" + _encode((namespace, name))).digest()[:USER_BYTES]
 
 

@@ -2,7 +2,7 @@
 
 from .export import to_csv, to_json_lines
 from .figures import UNKNOWN, countdown, duration, exact_duration, many, milliseconds, money, number, share, size
-from .forms import fold, is_stream_safe, nfc, nfkc
+from .forms import fold, is_stream_safe, nfc, nfkc, plain_tags
 from .hosts import host_name, is_address, is_loopback
 from .logs import LineFormatter, log_lines
 from .printable import LONGEST_NAME, in_url, is_name, printable, without_text
@@ -11,6 +11,6 @@ from .redaction import HIDDEN, looks_secret, masked, redacted
 __all__ = [
     "HIDDEN", "LONGEST_NAME", "UNKNOWN", "LineFormatter", "countdown", "duration", "exact_duration", "fold",
     "host_name", "in_url", "is_address", "is_loopback", "is_name", "is_stream_safe", "log_lines", "looks_secret",
-    "many", "masked", "milliseconds", "money", "nfc", "nfkc", "number", "printable", "redacted", "share", "size",
-    "to_csv", "to_json_lines", "without_text",
+    "many", "masked", "milliseconds", "money", "nfc", "nfkc", "number", "plain_tags", "printable", "redacted", "share",
+    "size", "to_csv", "to_json_lines", "without_text",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ that people write have runs of a few; the stream-safe limit of Unicode (UAX #15)
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -21,6 +22,11 @@ def nfc(text: str) -> str:
 def nfkc(text: str) -> str:
     """The text in NFKC, in which letters that only look otherwise are the same; as it is where not stream-safe."""
     return text if text.isascii() or not is_stream_safe(text) else unicodedata.normalize("NFKC", text)
+
+
+def plain_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags as they are kept and compared: in NFC, without white space around them, each once."""
+    return tuple(dict.fromkeys(nfc(tag.strip()) for tag in tags))
 
 
 def fold(text: str) -> str:

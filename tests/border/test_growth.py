@@ -35,6 +35,7 @@ from core.http.protocol import _OFFER
 from core.inbound.controls import controls_from_headers, controls_from_object
 from core.inbound.reading import Target, decode_json, is_deeper, read
 from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
+from core.keys.certainty import certainty
 from core.keys.identity import identify
 from core.keys.parts import parts_of
 from core.keys.phrases import SENTENCE_END, words_of
@@ -51,7 +52,20 @@ from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_ea
 from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
 from core.settings import Settings
-from core.text import fold, is_stream_safe, looks_secret, masked, nfc, nfkc, printable, redacted, to_csv, to_json_lines
+from core.text import (
+    fold,
+    host_name,
+    is_address,
+    is_stream_safe,
+    looks_secret,
+    masked,
+    nfc,
+    nfkc,
+    printable,
+    redacted,
+    to_csv,
+    to_json_lines,
+)
 from core.wire import (
     EventReader,
     answer_text,
@@ -146,6 +160,7 @@ NO_TEXT = "looks at single characters, or only names a type"
 LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     # With patterns
     "core/access/audit.py": WRITTEN_HERE,
+    "core/access/keys.py": SETTINGS,
     "core/access/logins.py": SETTINGS,
     "core/bans/criteria.py": (selected,),
     "core/bans/prefilter.py": (selected,),
@@ -184,9 +199,11 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: is_deeper(100, text.encode("utf-8", "replace"), None),
         lambda text: read(TARGET, text.replace("a", "a=1&"), {"accept": text}, msgspec.json.encode({"model": text})),
     ),
+    "core/invalidation/active.py": WRITTEN_HERE,
     "core/invalidation/history.py": SETTINGS,
     "core/invalidation/preview.py": SETTINGS,
     "core/invalidation/schedules.py": SETTINGS,
+    "core/keys/certainty.py": tuple(partial(certainty.__wrapped__, kind=kind) for kind in TextKind),
     "core/keys/identity.py": (
         lambda text: identify(request(text), "n"),
         lambda text: pack(identify(request(text), "n").parts),
@@ -200,6 +217,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
     "core/keys/surroundings.py": WRITTEN_HERE,
     "core/keys/reach.py": (lambda text: is_plain_function(reach_of(partial(print, text))),),
+    "core/metrics/request_log.py": WRITTEN_HERE,
     "core/policy/dialects.py": (
         lambda text: searches(text, {text: {text: text}}),
         lambda text: takes_one_temperature(text, {}),
@@ -238,6 +256,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/stores/redis/embedded.py": WRITTEN_HERE,
     "core/stores/redis/failures.py": WRITTEN_HERE,
     "core/stores/redis/rights.py": WRITTEN_HERE,
+    "core/text/hosts.py": (host_name, is_address),
     "core/text/forms.py": (nfc, nfkc, fold, is_stream_safe),
     "core/text/printable.py": (lambda text: printable(text, len(text)), lambda text: printable(text, 200)),
     "core/text/redaction.py": (masked, redacted, looks_secret),

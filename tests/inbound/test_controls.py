@@ -34,6 +34,10 @@ from tests.growth import grows_with_the_square
         ({"X-Encore-Threshold": "0.98"}, Controls(threshold=0.98)),
         ({"X-Encore-Tags": "doc:1, doc:2,,doc:1"}, Controls(tags=("doc:1", "doc:2"))),
         ({"X-Encore-User": "u-7"}, Controls(user="u-7")),
+        # As bytes of UTF-8 stand in a header that is read as Latin-1, and as those of Latin-1 do.
+        ({"X-Encore-Tags": "wiki:Zürich".encode().decode("latin-1")}, Controls(tags=("wiki:Zürich",))),
+        ({"X-Encore-Tags": "wiki:Zürich"}, Controls(tags=("wiki:Zürich",))),
+        ({"X-Encore-User": "zoë@x, 東京".encode().decode("latin-1")}, Controls(user="zoë@x, 東京")),
     ],
 )
 def test_headers_become_controls(headers: dict[str, str], controls: Controls) -> None:
