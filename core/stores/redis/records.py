@@ -52,7 +52,6 @@ _ENSURE = Script(_RECORD + load_script(__file__, "ensure"))
 _APPEND = Script(_RECORD + load_script(__file__, "append"))
 _CHANGE = Script(_RECORD + load_script(__file__, "change"))
 _SWAP = Script(load_script(__file__, "swap"))
-_FORGET = Script(load_script(__file__, "forget"))
 
 Values = list[bytes | None]
 
@@ -123,7 +122,8 @@ class RedisRecords(RedisIndex):
                 record = None if line is None else books.known(slot, line)
                 if record is not None and not record.is_complete and line == after:  # so nothing came in between
                     if not books.put(slot, record, bans):
-                        self._forget_torn(slot, record)
+                        with suppress(CacheError):
+                            books.forget_torn(slot, record)
                         return values, None
                     record = books.known(slot, cast("bytes", line))
             else:
@@ -142,11 +142,6 @@ class RedisRecords(RedisIndex):
             if isinstance(reply, redis.RedisError):
                 raise reply
         return replies
-
-    def _forget_torn(self, slot: Slot, record: InvalidationRecord) -> None:
-        """Removes a record that has lost bans: nothing that is stored under it can be trusted any more."""
-        with suppress(CacheError):
-            self.forget_record(slot, record)
 
     def record(self, slot: Slot) -> InvalidationRecord | None:
         """The slot's record without its bans."""
@@ -275,11 +270,7 @@ class RedisRecords(RedisIndex):
 
     def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
         """Removes the slot's record and bans by one script, if it is still the one that was seen."""
-        keys = [slot.record, slot.models, slot.bans, slot.changes, slot.due]
-        with writing():
-            gone = bool(_FORGET(self._servers, keys, [encode_record(seen)]))
-        self._books.forget(slot)
-        return gone
+        return self._books.forget_record(slot, seen)
 
     def _list_namespace(self, slot: Slot) -> None:
         try:

@@ -52,7 +52,7 @@ def _feature(name: str, needs: str, without: str, prefix: str = names.PREFIX.dec
 
 
 FEATURES: Final[tuple[Feature, ...]] = (
-    _feature("hits", "mget get xrange hvals hscan", "no answer is served from the cache"),
+    _feature("hits", "mget get xrange hvals hlen hscan", "no answer is served from the cache"),
     _feature(
         "stores",
         "get set sadd zadd zrangebyscore zrem pttl pexpire hsetnx xrevrange unlink eval evalsha",

@@ -307,6 +307,51 @@ def test_what_changes_during_a_load_is_in_what_is_loaded(operator, slot, monkeyp
     assert [visibility(entry, record) for entry in entries] == [Visibility.HIDDEN, Visibility.FRESH]
 
 
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("way", ["all", "one", "all, and one came after"])
+def test_very_many_bans_that_were_lost_without_their_record_end_it(reader, operator, slot, way, caplog):
+    put(operator, slot, "p", tags=TAG)
+    for number in range(20):
+        operator.append(slot, a_ban(f"b{number}", Criteria(tags=(f"t{number}",))))
+    operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+    if way == "one":
+        operator._client.hdel(slot.bans, "b")
+    else:
+        operator._client.delete(slot.bans)
+    if way == "all, and one came after":
+        operator.append(slot, a_ban("c", Criteria(tags=("other",))))
+    assert reader.seen(slot) is Visibility.UNKNOWN
+    loaded(reader, slot)
+    assert operator.record(slot) is None
+    assert reader.read(slot, [])[1] is None
+    operator.ensure_record(slot)
+    assert reader.seen(slot) is Visibility.FOREIGN
+    assert [each.message for each in caplog.records] == [
+        "invalidations of a namespace were lost, by an eviction perhaps: its cache starts anew"
+    ]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_changes_while_bans_are_counted_is_not_taken_for_a_loss(operator, slot, monkeypatch, caplog):
+    put(operator, slot, "p", tags=TAG)
+    for number in range(20):
+        operator.append(slot, a_ban(f"b{number}", Criteria(tags=(f"t{number}",))))
+    client = operator._client
+    store = RedisStore(client, waits=False)
+    count = client.hlen
+
+    def change_and_count(name):
+        operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+        return count(name)
+
+    monkeypatch.setattr(client, "hlen", change_and_count)
+    store.read(slot, [])
+    loaded(store, slot)
+    [value], record = store.read(slot, [digest_of("p")])
+    assert visibility(codec.decode_entry(value), record) is Visibility.HIDDEN
+    assert not caplog.records
+
+
 # Late writers
 
 
