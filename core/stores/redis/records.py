@@ -29,7 +29,7 @@ from ...bans import (
 )
 from ...errors import CacheError, DecodeError, InvalidationRefused
 from ...keys import Slot, names
-from .books import LOGGED, MOST_INLINE, Books, logged
+from .books import LOGGED, MOST_INLINE, SCAN_PAGE, Books, logged
 from .connection import packed
 from .failures import reading, translated, writing
 from .index import RedisIndex
@@ -52,6 +52,7 @@ _ENSURE = Script(_RECORD + load_script(__file__, "ensure"))
 _APPEND = Script(_RECORD + load_script(__file__, "append"))
 _CHANGE = Script(_RECORD + load_script(__file__, "change"))
 _SWAP = Script(load_script(__file__, "swap"))
+_LIST_DUE = Script(load_script(__file__, "list_due"))
 
 Values = list[bytes | None]
 
@@ -253,6 +254,30 @@ class RedisRecords(RedisIndex):
             if outcome == b"changed":
                 after = dict(changed.bans)
                 return [then for ban in seen.values() if (then := after.get(ban, ban)) is not None]
+
+    def mend(self, slot: Slot) -> None:
+        """Lists the bans anew by when they end, if that list was lost. One round trip when all is there."""
+        commands = packed([b"GET", slot.record]) + packed([b"HLEN", slot.bans]) + packed([b"ZCARD", slot.due])
+        with reading():
+            line, there, listed = self._ask_all(slot, commands, 3)
+        record = _decoded(line)
+        if record is None or listed == record.active:
+            return
+        if there != record.active:
+            self._books.forget_torn(slot, record)  # unless it has moved on between the three
+            return
+        cursor = b"0"
+        while True:
+            with reading():
+                cursor, page = self._ask(slot.bans, b"HSCAN", cursor, b"COUNT", b"%d" % SCAN_PAGE)
+            ends = [
+                word for ban in map(decode_ban, page[1::2]) for word in (ban.id.encode(), repr(ban.ends_at).encode())
+            ]
+            with writing():
+                for start in range(0, len(ends), SCAN_PAGE):
+                    _LIST_DUE(self._servers, [slot.bans, slot.due], ends[start : start + SCAN_PAGE])
+            if cursor == b"0":
+                return
 
     def allow_copies(self, slot: Slot, seconds: float, *, now: float, until: float) -> None:
         """Writes a grant for local copies into the record, by compare-and-swap."""

@@ -82,7 +82,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     _feature(
         "sweeps",
-        "scan getrange strlen exists unlink zrange zrangebyscore zrem zremrangebyrank eval evalsha",
+        "scan getrange strlen exists unlink get hlen hscan hexists zadd zcard zrange zrangebyscore zrem "
+        "zremrangebyrank eval evalsha",
         "the memory of invalidated answers is not given back",
     ),
     _feature(

@@ -18,7 +18,7 @@ from core.stores.base import StoredAs, Write
 from core.stores.redis import books as loading
 from core.stores.redis import records as reading
 from core.stores.redis.store import RedisStore, request_client
-from tests.samples import a_ban, an_entry, digest_of
+from tests.samples import NOW, a_ban, an_entry, digest_of
 from tests.stores.test_contract import put
 
 TAG = ("t",)
@@ -350,6 +350,42 @@ def test_what_changes_while_bans_are_counted_is_not_taken_for_a_loss(operator, s
     [value], record = store.read(slot, [digest_of("p")])
     assert visibility(codec.decode_entry(value), record) is Visibility.HIDDEN
     assert not caplog.records
+
+
+@pytest.mark.parametrize("lost", [1, 7, 1500])
+def test_bans_whose_list_was_lost_are_listed_again_by_when_they_end(operator, slot, lost):
+    for number in range(lost):
+        operator.append(slot, a_ban(f"b{number:04}", Criteria(tags=(f"t{number}",)), hold_seconds=60 + number // 3))
+    operator.change(slot, ["b0000"], lambda found: changing.expire_holds(found, NOW))
+    before, record = operator.bans(slot, limit=2000), operator.record(slot)
+    operator._client.delete(slot.due)
+    operator.append(slot, a_ban("z", Criteria(tags=TAG), hold_seconds=9000))
+    assert [ban.id for ban in operator.bans(slot)] == ["z"]
+    operator.mend(slot)
+    assert operator.bans(slot, limit=2000) == [*before, operator.ban(slot, "z")]
+    assert operator.record(slot).revision == record.revision + 1
+
+
+def test_a_ban_that_ends_while_bans_are_listed_again_is_not_listed(operator, slot, monkeypatch):
+    operator.append(slot, a_ban("a", Criteria(tags=TAG)))
+    operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+    operator._client.delete(slot.due)
+    listing = reading._LIST_DUE
+
+    def end_one_and_list(*arguments):
+        lift(operator, slot, "a")
+        return listing(*arguments)
+
+    monkeypatch.setattr(reading, "_LIST_DUE", end_one_and_list)
+    operator.mend(slot)
+    assert operator._client.zrange(slot.due, 0, -1) == [b"b"]
+
+
+def test_a_record_whose_bans_and_their_list_were_lost_is_removed(operator, slot):
+    operator.append(slot, a_ban("a", Criteria(tags=TAG)))
+    operator._client.delete(slot.due, slot.bans)
+    operator.mend(slot)
+    assert operator.record(slot) is None
 
 
 # Late writers
