@@ -1768,7 +1768,21 @@ MUTANTS = (
         file="core/stores/redis/scripts/forget.lua",
         old="~= ARGV[1]",
         new="== nil",
-        tests="tests/invalidation/test_idle.py",
+        tests="tests/invalidation/test_idle.py tests/stores/redis/test_records.py",
+    ),
+    Mutant(
+        name="bans whose list was lost are never swept",
+        file="core/invalidation/invalidator.py",
+        old="                self._store.mend(slot)\n",
+        new="                pass\n",
+        tests="tests/invalidation/test_invalidator.py",
+    ),
+    Mutant(
+        name="very many bans that were lost are loaded for ever",
+        file="core/stores/redis/books.py",
+        old="if self._client.hlen(slot.bans) != record.active and self.forget_torn(slot, record):",
+        new="if False:",
+        tests="tests/stores/redis/test_records.py",
     ),
     Mutant(
         name="a namespace with a ban is idle",

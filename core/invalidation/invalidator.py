@@ -301,13 +301,15 @@ class CacheInvalidator(History):
     # Sweep
 
     def due_namespaces(self) -> list[str]:
-        """Namespaces with bans that are due, those of a dead sweep included."""
-        now = self._clock()
-        return [
-            namespace
-            for namespace in self._store.namespaces()
-            if any(self._store.bans(slot, until=now, limit=1) for slot in self._buckets_of(namespace))
-        ]
+        """Namespaces with bans that are due, those of a dead sweep included, and those whose list was lost."""
+        now, due = self._clock(), list[str]()
+        for namespace in self._store.namespaces():
+            slots = self._buckets_of(namespace)
+            for slot in slots:
+                self._store.mend(slot)
+            if any(self._store.bans(slot, until=now, limit=1) for slot in slots):
+                due.append(namespace)
+        return due
 
     def sweep(
         self,

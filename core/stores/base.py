@@ -266,6 +266,10 @@ class RecordStore(Reader, Protocol):
         """
         ...
 
+    def mend(self, slot: Slot) -> None:
+        """Lists the slot's bans anew by when they end, if the store has lost that list, by an eviction perhaps."""
+        ...
+
     def unlist(self, namespace: str, buckets: int) -> None:
         """Takes a namespace out of the list of namespaces, unless one of its buckets has a record."""
         ...

@@ -115,6 +115,9 @@ class MemoryRecords:
         ]
         return nsmallest(limit, wanted, key=_end)
 
+    def mend(self, slot: Slot) -> None:
+        """Nothing: this store has no list of bans beside them."""
+
     def unlist(self, namespace: str, buckets: int) -> None:
         """Takes a namespace out of the list of namespaces, unless one of its buckets has a record."""
         with self._lock:

@@ -375,6 +375,16 @@ def test_ending_the_hold_makes_it_due(world):
     assert sweep(world).deleted == 1
 
 
+def test_bans_whose_list_was_lost_are_swept_all_the_same(world):
+    world.ask("Why is the sky blue?")
+    world.invalidator.invalidate(Criteria(all=True), actor="anna", hold_seconds=0)
+    if not isinstance(world.store, MemoryStore):
+        world.store._client.delete(world.slot.due)
+    assert world.namespace in world.invalidator.due_namespaces()
+    assert sweep(world).deleted == 1
+    assert world.bans() == []
+
+
 @pytest.mark.parametrize("hold", [-1, 86_401, float("nan")])
 def test_a_hold_that_cannot_be_is_refused(world, hold):
     with pytest.raises(InvalidInput, match="hold_seconds"):

@@ -13,12 +13,25 @@ from typing import Any, Final, cast
 
 import msgspec
 import redis
+from cachetools import TTLCache
 
-from ...bans import NO_MARK, Ban, BookAt, InvalidationRecord, Logged, changes_between, decode_ban, decode_record
+from ...bans import (
+    NO_MARK,
+    Ban,
+    BookAt,
+    InvalidationRecord,
+    Logged,
+    changes_between,
+    decode_ban,
+    decode_record,
+    encode_record,
+)
 from ...concurrency import BackgroundWorker, begin_in_each_process
 from ...errors import CacheError, DecodeError
 from ...keys import Slot
-from .failures import reading
+from .cluster import servers_of
+from .failures import reading, writing
+from .script import Script, load_script
 
 logger = logging.getLogger("encore.store")
 
@@ -33,6 +46,10 @@ LOADS: Final = 5
 """How often a load is begun again whose log was cut, or whose record was lost, before it is done."""
 SCAN_PAGE: Final = 1000
 LOG_PAGE: Final = 500
+TOLD_SECONDS: Final = 60.0
+"""The same is told of the same bucket once in so long: lookups ask again and again."""
+
+_FORGET = Script(load_script(__file__, "forget"))
 
 Kept = tuple[bytes, InvalidationRecord]
 
@@ -45,6 +62,7 @@ class Books:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._servers = servers_of(client)
         self._worker = BackgroundWorker(self._load_wanted, name="encore-bans", every_seconds=1.0)
         begin_in_each_process(self._begin)
 
@@ -55,6 +73,7 @@ class Books:
         self._loaded = threading.Condition(self._lock)
         self._books: dict[bytes, BookAt] = {}
         self._wanted: dict[bytes, Slot] = {}
+        self._told = TTLCache[tuple[bytes, str], bool](MOST_BOOKS, TOLD_SECONDS)
 
     def known(self, slot: Slot, line: bytes) -> InvalidationRecord | None:
         """The record in these bytes, with its bans if they are here. None for bytes that are no record."""
@@ -122,6 +141,33 @@ class Books:
             self.read.pop(slot.record, None)
             self._books.pop(slot.record, None)
 
+    def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
+        """Removes a bucket's record and bans by one script, if it is still the one that was seen."""
+        keys = [slot.record, slot.models, slot.bans, slot.changes, slot.due]
+        with writing():
+            gone = bool(_FORGET(self._servers, keys, [encode_record(seen)]))
+        if gone:
+            self.forget(slot)
+        return gone
+
+    def forget_torn(self, slot: Slot, seen: InvalidationRecord) -> bool:
+        """Removes a record that has lost bans, if it is still the one that was seen.
+
+        Nothing that is stored under it can be trusted any more.
+        """
+        gone = self.forget_record(slot, seen)
+        if gone:
+            self._tell(slot, "invalidations of a namespace were lost, by an eviction perhaps: its cache starts anew")
+        return gone
+
+    def _tell(self, slot: Slot, text: str, *arguments: object) -> None:
+        """Warns, unless the same was told of the bucket lately."""
+        with self._lock:
+            if (slot.record, text) in self._told:
+                return
+            self._told[slot.record, text] = True
+        logger.warning(text, *arguments)
+
     # Beside
 
     def want(self, slot: Slot) -> None:
@@ -149,7 +195,7 @@ class Books:
                 with reading():
                     self._load(slot)
             except CacheError as error:
-                logger.warning("the invalidations of a namespace are not loaded, so it serves nothing yet: %s", error)
+                self._tell(slot, "the invalidations of a namespace are not loaded, so it serves nothing yet: %s", error)
             finally:
                 with self._loaded:
                     self._wanted.pop(slot.record, None)
@@ -162,9 +208,14 @@ class Books:
             record = None if line is None else self.known(slot, line)
             if line is None or record is None or record.is_complete:
                 return
-            if self._is_brought_on(slot, line, record) or self._is_loaded(slot, record):
+            if self._is_brought_on(slot, line, record):
                 return
-        logger.warning("the invalidations of a namespace change faster than they are loaded")
+            # Of a record that has moved on meanwhile the number says nothing: it is then not the one that was seen.
+            if self._client.hlen(slot.bans) != record.active and self.forget_torn(slot, record):
+                return
+            if self._is_loaded(slot, record):
+                return
+        self._tell(slot, "the invalidations of a namespace change faster than they are loaded")
 
     def _line(self, slot: Slot) -> bytes | None:
         return cast("bytes | None", self._client.get(slot.record))

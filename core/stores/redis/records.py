@@ -29,7 +29,7 @@ from ...bans import (
 )
 from ...errors import CacheError, DecodeError, InvalidationRefused
 from ...keys import Slot, names
-from .books import LOGGED, MOST_INLINE, Books, logged
+from .books import LOGGED, MOST_INLINE, SCAN_PAGE, Books, logged
 from .connection import packed
 from .failures import reading, translated, writing
 from .index import RedisIndex
@@ -52,7 +52,7 @@ _ENSURE = Script(_RECORD + load_script(__file__, "ensure"))
 _APPEND = Script(_RECORD + load_script(__file__, "append"))
 _CHANGE = Script(_RECORD + load_script(__file__, "change"))
 _SWAP = Script(load_script(__file__, "swap"))
-_FORGET = Script(load_script(__file__, "forget"))
+_LIST_DUE = Script(load_script(__file__, "list_due"))
 
 Values = list[bytes | None]
 
@@ -123,7 +123,8 @@ class RedisRecords(RedisIndex):
                 record = None if line is None else books.known(slot, line)
                 if record is not None and not record.is_complete and line == after:  # so nothing came in between
                     if not books.put(slot, record, bans):
-                        self._forget_torn(slot, record)
+                        with suppress(CacheError):
+                            books.forget_torn(slot, record)
                         return values, None
                     record = books.known(slot, cast("bytes", line))
             else:
@@ -142,11 +143,6 @@ class RedisRecords(RedisIndex):
             if isinstance(reply, redis.RedisError):
                 raise reply
         return replies
-
-    def _forget_torn(self, slot: Slot, record: InvalidationRecord) -> None:
-        """Removes a record that has lost bans: nothing that is stored under it can be trusted any more."""
-        with suppress(CacheError):
-            self.forget_record(slot, record)
 
     def record(self, slot: Slot) -> InvalidationRecord | None:
         """The slot's record without its bans."""
@@ -259,6 +255,30 @@ class RedisRecords(RedisIndex):
                 after = dict(changed.bans)
                 return [then for ban in seen.values() if (then := after.get(ban, ban)) is not None]
 
+    def mend(self, slot: Slot) -> None:
+        """Lists the bans anew by when they end, if that list was lost. One round trip when all is there."""
+        commands = packed([b"GET", slot.record]) + packed([b"HLEN", slot.bans]) + packed([b"ZCARD", slot.due])
+        with reading():
+            line, there, listed = self._ask_all(slot, commands, 3)
+        record = _decoded(line)
+        if record is None or listed == record.active:
+            return
+        if there != record.active:
+            self._books.forget_torn(slot, record)  # unless it has moved on between the three
+            return
+        cursor = b"0"
+        while True:
+            with reading():
+                cursor, page = self._ask(slot.bans, b"HSCAN", cursor, b"COUNT", b"%d" % SCAN_PAGE)
+            ends = [
+                word for ban in map(decode_ban, page[1::2]) for word in (ban.id.encode(), repr(ban.ends_at).encode())
+            ]
+            with writing():
+                for start in range(0, len(ends), SCAN_PAGE):
+                    _LIST_DUE(self._servers, [slot.bans, slot.due], ends[start : start + SCAN_PAGE])
+            if cursor == b"0":
+                return
+
     def allow_copies(self, slot: Slot, seconds: float, *, now: float, until: float) -> None:
         """Writes a grant for local copies into the record, by compare-and-swap."""
         while True:
@@ -275,11 +295,7 @@ class RedisRecords(RedisIndex):
 
     def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
         """Removes the slot's record and bans by one script, if it is still the one that was seen."""
-        keys = [slot.record, slot.models, slot.bans, slot.changes, slot.due]
-        with writing():
-            gone = bool(_FORGET(self._servers, keys, [encode_record(seen)]))
-        self._books.forget(slot)
-        return gone
+        return self._books.forget_record(slot, seen)
 
     def _list_namespace(self, slot: Slot) -> None:
         try:

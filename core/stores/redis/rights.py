@@ -52,7 +52,7 @@ def _feature(name: str, needs: str, without: str, prefix: str = names.PREFIX.dec
 
 
 FEATURES: Final[tuple[Feature, ...]] = (
-    _feature("hits", "mget get xrange hvals hscan", "no answer is served from the cache"),
+    _feature("hits", "mget get xrange hvals hlen hscan", "no answer is served from the cache"),
     _feature(
         "stores",
         "get set sadd zadd zrangebyscore zrem pttl pexpire hsetnx xrevrange unlink eval evalsha",
@@ -82,7 +82,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     _feature(
         "sweeps",
-        "scan getrange strlen exists unlink zrange zrangebyscore zrem zremrangebyrank eval evalsha",
+        "scan getrange strlen exists unlink get hlen hscan hexists zadd zcard zrange zrangebyscore zrem "
+        "zremrangebyrank eval evalsha",
         "the memory of invalidated answers is not given back",
     ),
     _feature(

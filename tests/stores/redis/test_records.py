@@ -18,7 +18,7 @@ from core.stores.base import StoredAs, Write
 from core.stores.redis import books as loading
 from core.stores.redis import records as reading
 from core.stores.redis.store import RedisStore, request_client
-from tests.samples import a_ban, an_entry, digest_of
+from tests.samples import NOW, a_ban, an_entry, digest_of
 from tests.stores.test_contract import put
 
 TAG = ("t",)
@@ -305,6 +305,87 @@ def test_what_changes_during_a_load_is_in_what_is_loaded(operator, slot, monkeyp
     values, record = store.read(slot, [digest_of("p"), digest_of("q")])
     entries = [codec.decode_entry(value) for value in values]
     assert [visibility(entry, record) for entry in entries] == [Visibility.HIDDEN, Visibility.FRESH]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("way", ["all", "one", "all, and one came after"])
+def test_very_many_bans_that_were_lost_without_their_record_end_it(reader, operator, slot, way, caplog):
+    put(operator, slot, "p", tags=TAG)
+    for number in range(20):
+        operator.append(slot, a_ban(f"b{number}", Criteria(tags=(f"t{number}",))))
+    operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+    if way == "one":
+        operator._client.hdel(slot.bans, "b")
+    else:
+        operator._client.delete(slot.bans)
+    if way == "all, and one came after":
+        operator.append(slot, a_ban("c", Criteria(tags=("other",))))
+    assert reader.seen(slot) is Visibility.UNKNOWN
+    loaded(reader, slot)
+    assert operator.record(slot) is None
+    assert reader.read(slot, [])[1] is None
+    operator.ensure_record(slot)
+    assert reader.seen(slot) is Visibility.FOREIGN
+    assert [each.message for each in caplog.records] == [
+        "invalidations of a namespace were lost, by an eviction perhaps: its cache starts anew"
+    ]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_changes_while_bans_are_counted_is_not_taken_for_a_loss(operator, slot, monkeypatch, caplog):
+    put(operator, slot, "p", tags=TAG)
+    for number in range(20):
+        operator.append(slot, a_ban(f"b{number}", Criteria(tags=(f"t{number}",))))
+    client = operator._client
+    store = RedisStore(client, waits=False)
+    count = client.hlen
+
+    def change_and_count(name):
+        operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+        return count(name)
+
+    monkeypatch.setattr(client, "hlen", change_and_count)
+    store.read(slot, [])
+    loaded(store, slot)
+    [value], record = store.read(slot, [digest_of("p")])
+    assert visibility(codec.decode_entry(value), record) is Visibility.HIDDEN
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("lost", [1, 7, 1500])
+def test_bans_whose_list_was_lost_are_listed_again_by_when_they_end(operator, slot, lost):
+    for number in range(lost):
+        operator.append(slot, a_ban(f"b{number:04}", Criteria(tags=(f"t{number}",)), hold_seconds=60 + number // 3))
+    operator.change(slot, ["b0000"], lambda found: changing.expire_holds(found, NOW))
+    before, record = operator.bans(slot, limit=2000), operator.record(slot)
+    operator._client.delete(slot.due)
+    operator.append(slot, a_ban("z", Criteria(tags=TAG), hold_seconds=9000))
+    assert [ban.id for ban in operator.bans(slot)] == ["z"]
+    operator.mend(slot)
+    assert operator.bans(slot, limit=2000) == [*before, operator.ban(slot, "z")]
+    assert operator.record(slot).revision == record.revision + 1
+
+
+def test_a_ban_that_ends_while_bans_are_listed_again_is_not_listed(operator, slot, monkeypatch):
+    operator.append(slot, a_ban("a", Criteria(tags=TAG)))
+    operator.append(slot, a_ban("b", Criteria(tags=TAG)))
+    operator._client.delete(slot.due)
+    listing = reading._LIST_DUE
+
+    def end_one_and_list(*arguments):
+        lift(operator, slot, "a")
+        return listing(*arguments)
+
+    monkeypatch.setattr(reading, "_LIST_DUE", end_one_and_list)
+    operator.mend(slot)
+    assert operator._client.zrange(slot.due, 0, -1) == [b"b"]
+
+
+def test_a_record_whose_bans_and_their_list_were_lost_is_removed(operator, slot):
+    operator.append(slot, a_ban("a", Criteria(tags=TAG)))
+    operator._client.delete(slot.due, slot.bans)
+    operator.mend(slot)
+    assert operator.record(slot) is None
 
 
 # Late writers
