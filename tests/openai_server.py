@@ -341,7 +341,7 @@ async def _read(scope: Any, receive: Any) -> Received:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
         body = json.loads(raw) if raw else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     return Received(scope["method"], scope["path"], headers, body if isinstance(body, dict) else {}, raw)
 

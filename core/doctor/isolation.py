@@ -62,7 +62,7 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
     checks = [
         Check(name="the same request", expected="hit", seen=seen(_request(question))),
         Check(
-            name="other case and spaces", expected="hit", seen=seen(_request(f"  What is the  canary called {canary}"))
+            name="other case and spaces", expected="hit", seen=seen(_request(f"  What is the canary called {canary}? "))
         ),
         Check(name="another tenant", expected="miss", seen=seen(_request(question), ELSEWHERE)),
         Check(name="another model", expected="miss", seen=seen(_request(question, model="another"))),

@@ -86,8 +86,6 @@ def test_a_completion_has_the_shape_of_the_sdk_and_of_the_wire(setup):
 
 def test_case_and_spaces_are_a_normalized_hit_and_never_an_exact_one(setup):
     setup.ask()
-    answer = setup.ask("  what is   the capital of FRANCE ")
-    assert answer.outcome.kind is OutcomeKind.MISS, "an abbreviation in capitals is not a word in lower case"
     answer = setup.ask("  what is   the capital of france ")
     assert str(answer.outcome) == "hit (normalized)"
     assert answer.completion.text == "answer 1"

