@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from redis import Redis
 
 from ..bootstrap import Services, redis_url
-from ..errors import NotPermitted
+from ..errors import NotPermitted, StoreUnavailable
 from ..monitoring import HeaderBoard, NamedHeader, Why, enough_seconds
 from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, embedded, has_older, losses, remedy, wrong_clocks
@@ -71,10 +71,13 @@ def cache_findings(services: Services) -> Iterator[Finding]:
 
 
 def _border_findings(redis: Redis) -> Iterator[Finding]:
-    """What an older version left, and headers of callers; nothing where Redis' user may not look."""
+    """What an older version left, and headers of callers; nothing where Redis' user may not look.
+
+    Nothing too where the server of a cluster does not answer that has the one or the other: that is said already.
+    """
     try:
         headers, is_older = HeaderBoard(redis).all(), has_older(redis)
-    except NotPermitted:
+    except (NotPermitted, StoreUnavailable):
         return
     yield from _header_findings(headers)
     if is_older:
@@ -157,7 +160,7 @@ def _clock_findings(services: Services, info: StoreInfo) -> Iterator[Finding]:
         yield _clock_finding("this machine", ahead)
     try:
         reported = wrong_clocks(services.redis, services.clock()) if services.redis is not None else ()
-    except NotPermitted:
+    except (NotPermitted, StoreUnavailable):
         return
     for clock in reported:
         if clock.machine not in here:
