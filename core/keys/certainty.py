@@ -35,6 +35,10 @@ _NOT_AFTER = {
 _POINTING = frozenset({"this", "that", "these", "those"})
 
 
+_DOING = frozenset({"do", "can", "could", "should", "must", "may", "would", "will"})
+"""After `how`, with a subject: it is asked how something is done, and not for the size or the sound of a text."""
+
+
 class Certainty(IntEnum):
     """What of a plain text may be folded beside the case of its first word."""
 
@@ -143,13 +147,16 @@ class _English:
         Questions of size may ask for that of a text, and an order may end in an abbreviation.
         """
         tail = words[unknown[0] :]
-        if any(word in self._said for word in tail) or words[0] == "how":
+        is_doing = len(words) > 2 and words[1] in _DOING and words[2] in self._subjects  # "how do i reset my router"
+        if any(word in self._said for word in tail) or (words[0] == "how" and not is_doing):
             return False
         if kind is TextKind.ORDER and (len(tail) > 1 or len(tail[0]) <= SHORTEST_LAST):
             return False
         if len(unknown) == 1 and len(tail) <= LONGEST_REST and words[unknown[0] - 1] in _ASKING:
             return True  # "when did columbus land"
         named = set(unknown)
+        if is_doing and len(tail) <= LONGEST_TAIL:
+            return True
         return len(tail) <= LONGEST_TAIL and all(
             at in named or words[at] in _JOINING for at in range(unknown[0], len(words))
         )
