@@ -31,7 +31,7 @@ OTHER_WORDS = "How can I get my new card activated?"
 SUGGESTIONS: dict[str, tuple[str, bool]] = {
     "Ask a question": (EXAMPLE, False),
     "Ask it again": (EXAMPLE, False),
-    "Change case and spaces": ("how do I   Activate my new Card", False),
+    "Change case and spaces": ("how do i   activate my new card", False),
     "Ask without the cache": (EXAMPLE, True),
 }
 """What each suggestion sends, and whether without the cache: one for each outcome, in order."""

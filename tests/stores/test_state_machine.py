@@ -29,8 +29,8 @@ from tests.fakes import a_body
 from tests.invalidation.test_invalidator import HOLD, World, a_world, no_pause
 
 MODELS = ("m1", "m2")
-QUESTIONS = ("tell me of alpha", "tell me of beta", "tell me of alpha and beta")
-SPELLINGS: tuple[Callable[[str], str], ...] = (str, str.capitalize, lambda text: f"  {text}.")
+QUESTIONS = ("where is alpha", "where is beta", "where is alpha and beta")
+SPELLINGS: tuple[Callable[[str], str], ...] = (str, str.capitalize, lambda text: f"  {text}?")
 TTL_SECONDS = 1000.0
 
 Asked = tuple[str, int, int]

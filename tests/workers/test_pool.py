@@ -178,7 +178,7 @@ def test_progress_is_seen_while_a_sweep_runs_and_stopping_ends_it(installation, 
     assert (stopped.state, stopped.kind) == (JobState.STOPPED, "sweep")
     assert installation.entries("shop") == held_sweep.left
     [ban] = installation.services.invalidation.active("shop")
-    assert ban.state is BanState.SWEEPING, "hidden all the same"
+    assert ban.state == BanState.SWEEPING.value, "hidden all the same"
     assert installation.queue.reconcile_sweep("shop") is None
     assert installation.entries("shop") == held_sweep.left
 
