@@ -390,10 +390,17 @@ MUTANTS = (
         tests="tests/keys/test_certainty.py",
     ),
     Mutant(
+        name="how big a text is may be asked with any word",
+        file="core/keys/certainty.py",
+        old='(words[0] == "how" and not is_doing):',
+        new="False:",
+        tests="tests/keys/test_certainty.py tests/keys/test_plain.py",
+    ),
+    Mutant(
         name="what people exclaim is a name",
         file="core/keys/certainty.py",
-        old='if any(word in self._said for word in tail) or words[0] == "how":',
-        new='if words[0] == "how":',
+        old='if any(word in self._said for word in tail) or (words[0] == "how" and not is_doing):',
+        new='if words[0] == "how" and not is_doing:',
         tests="tests/keys/test_certainty.py",
     ),
     Mutant(

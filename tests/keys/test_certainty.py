@@ -330,3 +330,8 @@ def test_hostile_texts_are_judged_at_once(piece: str) -> None:
     assert not grows_with_the_square(
         lambda text: certainty(text, TextKind.QUESTION), lambda size: piece * (size // len(piece)), LONGEST * 100
     )
+
+
+def test_only_how_something_is_done_is_asked_with_a_word_that_is_not_known():
+    assert certainty("how do i reset my router", TextKind.QUESTION) is Certainty.NAMED
+    assert certainty("how is pleese", TextKind.QUESTION) is Certainty.UNSURE
