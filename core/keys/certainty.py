@@ -147,7 +147,8 @@ class _English:
         Questions of size may ask for that of a text, and an order may end in an abbreviation.
         """
         tail = words[unknown[0] :]
-        is_doing = len(words) > 2 and words[1] in _DOING and words[2] in self._subjects  # "how do i reset my router"
+        # "how do i reset my router", "how does tcp work"
+        is_doing = len(words) > 2 and (words[1] in _ASKING or (words[1] in _DOING and words[2] in self._subjects))
         if any(word in self._said for word in tail) or (words[0] == "how" and not is_doing):
             return False
         if kind is TextKind.ORDER and (len(tail) > 1 or len(tail[0]) <= SHORTEST_LAST):
