@@ -392,15 +392,15 @@ MUTANTS = (
     Mutant(
         name="how big a text is may be asked with any word",
         file="core/keys/certainty.py",
-        old='(words[0] == "how" and not is_doing):',
+        old="(is_how and not self._is_done(words)):",
         new="False:",
         tests="tests/keys/test_certainty.py tests/keys/test_plain.py",
     ),
     Mutant(
         name="what people exclaim is a name",
         file="core/keys/certainty.py",
-        old='if any(word in self._said for word in tail) or (words[0] == "how" and not is_doing):',
-        new='if words[0] == "how" and not is_doing:',
+        old="if any(word in self._said for word in tail) or (is_how and not self._is_done(words)):",
+        new="if is_how and not self._is_done(words):",
         tests="tests/keys/test_certainty.py",
     ),
     Mutant(

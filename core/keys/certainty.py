@@ -32,11 +32,9 @@ _NOT_AFTER = {
     "are": frozenset({"i", "he", "she", "it"}),
 }
 """Subjects that a verb has not: `is you` is where a second clause begins."""
+_DOING = frozenset({"do", "did", "can", "could", "should", "must"})
+_ASKERS = frozenset({"i", "we"})
 _POINTING = frozenset({"this", "that", "these", "those"})
-
-
-_DOING = frozenset({"do", "can", "could", "should", "must", "may", "would", "will"})
-"""After `how`, with a subject: it is asked how something is done, and not for the size or the sound of a text."""
 
 
 class Certainty(IntEnum):
@@ -115,7 +113,7 @@ class _English:
         self._after_object = clauses["after_object"]
         self._joins, self._owning = clauses["joins"], clauses["owning"]
         self._commands, self._before_commands = clauses["commands"], clauses["before_commands"]
-        self._measured = clauses["measured"]
+        self._measured, self._done = clauses["measured"], clauses["done"]
 
     def certainty(self, words: Sequence[str], kind: TextKind) -> Certainty:
         """How sure it is of a sentence, given the words of it."""
@@ -147,20 +145,26 @@ class _English:
         Questions of size may ask for that of a text, and an order may end in an abbreviation.
         """
         tail = words[unknown[0] :]
-        # "how do i reset my router", "how does tcp work"
-        is_doing = len(words) > 2 and (words[1] in _ASKING or (words[1] in _DOING and words[2] in self._subjects))
-        if any(word in self._said for word in tail) or (words[0] == "how" and not is_doing):
+        is_how = words[0] == "how"
+        if any(word in self._said for word in tail) or (is_how and not self._is_done(words)):
             return False
         if kind is TextKind.ORDER and (len(tail) > 1 or len(tail[0]) <= SHORTEST_LAST):
             return False
         if len(unknown) == 1 and len(tail) <= LONGEST_REST and words[unknown[0] - 1] in _ASKING:
             return True  # "when did columbus land"
         named = set(unknown)
-        if is_doing and len(tail) <= LONGEST_TAIL:
-            return True
-        return len(tail) <= LONGEST_TAIL and all(
-            at in named or words[at] in _JOINING for at in range(unknown[0], len(words))
+        return len(tail) <= LONGEST_TAIL and (
+            is_how or all(at in named or words[at] in _JOINING for at in range(unknown[0], len(words)))
         )
+
+    def _is_done(self, words: Sequence[str]) -> bool:
+        """Whether `how` asks how the one who asks does something, or how something works, and so for nothing said.
+
+        `how do i reset my router`, `how does tcp work`.
+        """
+        if words[1:2] == ["does"]:
+            return words[-1] == "work"
+        return len(words) > 3 and words[1] in _DOING and words[2] in _ASKERS and words[3] in self._done
 
     def _has_second_clause(self, words: Sequence[str]) -> bool:
         """Whether there is a subject with its verb that no word joins to the first one: it may be what was said."""

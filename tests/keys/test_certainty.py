@@ -332,6 +332,13 @@ def test_hostile_texts_are_judged_at_once(piece: str) -> None:
     )
 
 
-def test_only_how_something_is_done_is_asked_with_a_word_that_is_not_known():
-    assert certainty("how do i reset my router", TextKind.QUESTION) is Certainty.NAMED
-    assert certainty("how is pleese", TextKind.QUESTION) is Certainty.UNSURE
+@pytest.mark.parametrize("frame", ["How do you react to {}", "How does {} sound", "How should I take {}", "How is {}"])
+@pytest.mark.parametrize("said", ["pleese", "grommet left", "nice grommet"])
+def test_how_what_is_said_is_taken_keeps_its_mark(frame, said):
+    asked = frame.format(said)
+    assert normalize(f"{asked}?", TextKind.QUESTION) != normalize(asked, TextKind.QUESTION)
+
+
+@pytest.mark.parametrize("asked", ["How do I reset my router", "How can we install Kubernetes", "How does TCP work"])
+def test_how_a_thing_works_or_is_done_needs_no_mark(asked):
+    assert normalize(f"{asked}?", TextKind.QUESTION) == normalize(asked, TextKind.QUESTION)
