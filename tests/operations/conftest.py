@@ -9,9 +9,12 @@ import pytest
 
 from core.bootstrap import Services
 from tests.conftest import RedisServer
-from tests.http.running import PLAIN_HTTP, GatewayProcess, RunningGateway, services_for
+from tests.http.conftest import start_process
+from tests.http.running import PLAIN_HTTP, RunningGateway, services_for
 from tests.openai_server import OpenAIServer
 from tests.operations.calling import Api
+
+__all__ = ["api", "api_redis_url", "start", "start_process"]
 
 Start = Callable[..., Api]
 
@@ -40,19 +43,3 @@ def start(openai_server: OpenAIServer, api_redis_url: str, namespace: str) -> It
 @pytest.fixture
 def api(start: Start) -> Api:
     return start()
-
-
-@pytest.fixture
-def start_process(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Callable[..., GatewayProcess]]:
-    """Starts gateways in processes of their own, with settings from the environment."""
-    started: list[GatewayProcess] = []
-
-    def start(**environment: str) -> GatewayProcess:
-        gateway = GatewayProcess(tmp_path_factory.mktemp("gateway"), {"ENCORE_REDIS_URL": redis_url, **environment})
-        started.append(gateway)
-        return gateway
-
-    yield start
-    for gateway in started:
-        gateway.process.kill()
-        gateway.process.wait()
