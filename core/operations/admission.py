@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
@@ -54,6 +54,8 @@ AT_A_TIME: Final = 32
 STREAMS_AT_A_TIME: Final = 4
 """Requests, and imports and exports, that are worked on at a time. A request waits with its whole body for its
 place: how slowly bodies come holds up nobody else."""
+STREAMS_OF_A_KEY: Final = 2
+"""Imports and exports of one key at a time: one that is slow holds up nobody else's."""
 BODIES_AT_A_TIME: Final = 16
 """Bodies of one key that are here in part, or whole and without a place: so much memory may a key hold."""
 _BEGINNING: Final = f"{PATH}/".encode()
@@ -79,6 +81,7 @@ class Operations:
         self._loading = asyncio.Lock()
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._streams = asyncio.Semaphore(STREAMS_AT_A_TIME)
+        self._streams_of = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, STREAMS_OF_A_KEY))
         self._unplaced: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,13 +127,15 @@ class Operations:
             if not _has_body(headers):
                 raise Refused(NO_JSON, "there is no body: send the lines as the body")
             self._check_form(headers, JSON_LINES, SAME_LINES)
-            async with self._streams:
+            async with self._streams_of[operator.name], self._streams:
                 await app(given, self._as_it_comes(receive), self._in_time(send))
         else:
             is_export = scope["path"] == PATH + EXPORT
             async with AsyncExitStack() as place:
                 with self._body_of(operator.name, headers):
                     body = await self._body(headers, receive)
+                    if is_export:
+                        await place.enter_async_context(self._streams_of[operator.name])
                     await place.enter_async_context(self._streams if is_export else self._places)
                 await app(given, _again(body, receive), self._in_time(send) if is_export else send)
 

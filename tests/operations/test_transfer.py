@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import ExitStack
 from secrets import token_hex
@@ -12,7 +13,7 @@ import pytest
 
 from core.access import Role, new_operation_key
 from core.entries import Line, imports
-from core.operations.admission import STREAMS_AT_A_TIME
+from core.operations.admission import STREAMS_AT_A_TIME, STREAMS_OF_A_KEY
 from core.operations.operators import SOURCE
 from core.operations.transfer import EXAMPLE
 from tests.http.running import until
@@ -180,6 +181,25 @@ def test_who_does_not_read_an_export_keeps_nobody_else_from_theirs(much):
             stuck.enter_context(api.http.stream("GET", f"{api.url}/export"))
         with api.http.stream("GET", f"{api.url}/export") as response:
             assert len(response.read().splitlines()) == 300
+
+
+SLOW = (
+    b"POST /encore/v1/import HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+    b"Content-Type: application/jsonl\r\nContent-Length: 1000\r\n\r\n{"
+)
+
+
+def test_imports_that_do_not_come_keep_no_other_key_from_its_export(start, namespace):
+    slow, kept_slow = new_operation_key("slow", Role.ADMIN)
+    key, kept = new_operation_key("team", Role.ADMIN)
+    api = start(key=key, operation_keys=f"{kept_slow.line},{kept.line}")
+    with ExitStack() as held:
+        for _ in range(STREAMS_AT_A_TIME + 1):
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", api.gateway.port)))
+            connection.sendall(SLOW % slow.encode())
+        until(lambda: len(api.recorded("entry.imported")) >= STREAMS_OF_A_KEY)
+        assert api.send("GET", "/export").status_code == 200
+        assert len(api.recorded("entry.imported")) == STREAMS_OF_A_KEY
 
 
 @pytest.mark.parametrize("line", [b"\xff" * 100, b"[" * 5000, b'{"model":"' + b"x" * 100_000, b"null", b'"x"'], ids=len)
