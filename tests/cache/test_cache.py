@@ -89,6 +89,9 @@ def test_case_and_spaces_are_a_normalized_hit_and_never_an_exact_one(setup):
     answer = setup.ask("  what is   the capital of france ")
     assert str(answer.outcome) == "hit (normalized)"
     assert answer.completion.text == "answer 1"
+    setup.ask("What is the capital of US?")
+    answer = setup.ask("  what is   the capital of us ")
+    assert answer.outcome.kind is OutcomeKind.MISS, "an abbreviation in capitals is not a word in lower case"
 
 
 @pytest.mark.parametrize(
