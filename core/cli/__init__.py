@@ -8,6 +8,7 @@ from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
 from . import replay as sending
+from . import requests as tracing
 from . import schedules as scheduling
 from . import verdicts as judging
 from .formats import moment, table, text
@@ -32,4 +33,5 @@ __all__ = [
     "sending",
     "table",
     "text",
+    "tracing",
 ]
