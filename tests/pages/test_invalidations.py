@@ -17,7 +17,7 @@ from core.models import OutcomeKind
 from core.settings import Settings
 from pages.components.data import context, queries
 from tests.cache.test_bypass import can_save, cannot_save
-from tests.pages.conftest import everything_said
+from tests.pages.conftest import everything_said, select_rows
 from tests.samples import digest_of
 from workers.queue import JobState
 from workers.queue.records import job_id
@@ -403,6 +403,18 @@ def test_a_viewer_is_refused_where_the_write_is_made(services, viewer):
     actions.undo("any")
     assert actions.last("undo").ending is actions.Ending.REFUSED
     assert "takes the role operator" in actions.last("undo").words
+
+
+def test_a_click_in_the_history_opens_what_was_clicked_whatever_was_done_since(open_page, services, filled):
+    for word in ("first", "second"):
+        services.invalidation.invalidate(Criteria(keywords=(word,)), actor="anna")
+    at = open_page("invalidations")
+    first = services.invalidation.history()[1]
+    services.invalidation.invalidate(Criteria(keywords=("third",)), actor="anna")
+    context.readings().renew()
+    select_rows(at, "history", 1)
+    at.button(key="open").click().run()
+    assert at.query_params["invalidation"] in (first.id, [first.id])
 
 
 def test_history_is_filtered_by_state_and_person(open_page, services, filled):
