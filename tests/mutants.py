@@ -636,11 +636,31 @@ MUTANTS = (
     ),
     Mutant(
         name="flights are shared across an invalidation",
-        file="core/cache/flights.py",
-        old="class FlightKey(msgspec.Struct, frozen=True):",
-        new="class FlightKey(msgspec.Struct, frozen=True, eq=False):\n    def __eq__(self, other):\n"
-        "        return self.name == other.name\n    def __hash__(self):\n        return hash(self.name)\n",
+        file="core/cache/singleflight.py",
+        old="                if may_share(entry, record):\n",
+        new="                if True:\n",
         tests="tests/cache/test_singleflight.py",
+    ),
+    Mutant(
+        name="who asks after an invalidation waits for an answer begun before it",
+        file="core/bans/record.py",
+        old="else max(record.floor, record.book.latest(names))",
+        new="else record.floor",
+        tests="tests/cache/test_singleflight.py",
+    ),
+    Mutant(
+        name="an invalidation that was swept parts nobody",
+        file="core/bans/record.py",
+        old="        return record.floor  # of those",
+        new="        return 0  # of those",
+        tests="tests/bans/test_record.py",
+    ),
+    Mutant(
+        name="an answer is shared whatever incarnation it is of",
+        file="core/bans/record.py",
+        old="    if header.incarnation != record.incarnation:\n        return False\n    return header.sequence >=",
+        new="    return header.sequence >=",
+        tests="tests/bans/test_record.py",
     ),
     Mutant(
         name="an alias is not checked against the record",
