@@ -16,8 +16,10 @@ from core.cache.config import CacheConfig
 from core.cache.flights import MAX_TAKEOVERS, FlightKey, Flights
 from core.keys.names import Slot
 from core.models import Answer, ChatRequest, Controls
+from core.stores.codec import encode_entry
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
+from tests.samples import an_entry
 
 CALLERS = 40
 
@@ -241,6 +243,23 @@ def test_an_answer_with_tags_that_were_invalidated_is_given_to_nobody_who_asks_a
         gate.opened.set()
         assert first.result(120).completion.text == "answer 1"
         assert untagged.result(120).completion.text == "answer 2"
+
+
+def test_an_answer_found_by_other_words_before_an_invalidation_of_it_is_given_to_nobody_who_asks_after_it(
+    make, namespace
+):
+    cache = make(CountingProvider())
+    slot = Slot(namespace, 0)
+    leader = cache.begin(ask())
+    found = an_entry(namespace=namespace, incarnation=cache.store.ensure_record(slot).incarnation, tags=("doc:9",))
+    cache.store.append(slot, new_ban("b", Criteria(tags=("doc:9",)), now=1.0, hold_seconds=60))
+    with ThreadPoolExecutor(1) as one:
+        later = one.submit(cache.complete, ask())
+        until(lambda: waiting(cache) == 1)
+        [flight] = cache.flights._flights.values()
+        flight.finish(encode_entry(found))
+        leader.abandon()
+        assert later.result(120).completion.text == "answer 1"
 
 
 def test_a_leader_that_died_holds_nobody_longer_than_its_lease(make, namespace):
