@@ -101,12 +101,13 @@ class BucketOut(BaseModel):
 
     starts_at: int
     seconds: int
+    complete: bool = Field(description="False: it has the figures so far.")
     entries: int | None
     summary: SummaryOut
 
 
 class SeriesOut(BaseModel):
-    """A window in steps, the oldest first, empty ones too. A closed step does not change any more."""
+    """A window in steps, the oldest first, empty ones too, the present one last."""
 
     buckets: list[BucketOut]
 
@@ -157,6 +158,7 @@ def series(
             {
                 "starts_at": bucket.starts_at,
                 "seconds": bucket.seconds,
+                "complete": bucket.is_complete,
                 "entries": stored.get(bucket.starts_at),
                 "summary": bucket.summary.to_dict(),
             }
