@@ -59,7 +59,6 @@ ELSEWHERE = {
     "core/http/exchange.py": "tests/http/test_transport.py",
     "core/http/reply.py": "tests/http/test_transport.py",
     "core/http/server.py": "tests/http/test_process.py",
-    "core/operations/bodies.py": "tests/operations/test_transfer.py",
     "core/operations/app.py": "tests/operations/test_document.py",
     "core/operations/operators.py": "tests/operations/test_admission.py",
     "core/operations/parts.py": "tests/operations/test_invalidations.py",

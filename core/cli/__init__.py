@@ -7,6 +7,7 @@ from . import clean as cleaning
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
+from . import namespaces as naming
 from . import replay as sending
 from . import schedules as scheduling
 from . import verdicts as judging
@@ -28,6 +29,7 @@ __all__ = [
     "keying",
     "looking",
     "moment",
+    "naming",
     "scheduling",
     "sending",
     "table",

@@ -12,6 +12,7 @@ from ..bootstrap import Services
 from ..metrics import LONGEST_SECONDS, Sample, steps_of
 from .entries import OfModel
 from .invalidations import NAMESPACE
+from .namespaces import NamespaceOut, named_parts
 from .operators import Operator
 from .parts import By, Parts
 
@@ -94,6 +95,9 @@ class StatsOut(BaseModel):
 
     summary: SummaryOut
     parts: dict[str, SummaryOut] | None = None
+    namespaces: dict[str, NamespaceOut] | None = Field(
+        None, description="With `by=namespace`, what each of these is called."
+    )
 
 
 class BucketOut(BaseModel):
@@ -129,6 +133,8 @@ def stats(
     if breakdown is not None:
         groups = parts.metrics.breakdown(window, breakdown, model=model, **chosen)
         answer["parts"] = {name: summary.to_dict() for name, summary in groups.items()}
+        if breakdown == "namespace":
+            answer["namespaces"] = named_parts(parts, by, groups)
     return answer
 
 
