@@ -66,7 +66,9 @@ class _Undo:
                     aliases.append((aside, entry))
                 elif aside.put_at is None or self._hid(entry):
                     self._settle(aside, entry)
-        # Entries first: an alias goes back where the answer that it leads to is there.
+        # Entries first: an alias goes back where the answer that it leads to is there. Of aliases the latest first:
+        # each takes away the answer that came with the one whose place it takes.
+        aliases.sort(key=lambda each: each[1].header.sequence, reverse=True)
         for aside, alias in aliases:
             if aside.put_at is None or self._hid(alias) or self._hid(self._entry_at(alias.header.target)):
                 self._settle(aside, alias)

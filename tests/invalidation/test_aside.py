@@ -1,4 +1,4 @@
-"""What was asked anew while an invalidation hid it: an undo brings back the answer that was hidden, a sweep deletes it."""
+"""What was asked anew while an invalidation hid it: an undo brings the hidden answer back, a sweep deletes it."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_an_answer_deleted_at_once_by_its_key_does_not_come_back(world):
     assert len({first, newer, third}) == 3
     world.clock.forward(TOMBSTONE_SECONDS)
     sweep(world)
-    assert world.bans() == [] and aside(world) == []
+    assert (world.bans(), aside(world)) == ([], [])
     assert text(world) == third
 
 
@@ -183,8 +183,7 @@ def test_it_is_put_back_where_the_newer_answer_has_gone(world):
     first = text(world, ttl=For(86_400))
     banned = hide(world)
     text(world)
-    removal = [each for each in world.entries()]
-    for digest in removal:
+    for digest in world.entries():
         forget(world, world.slot.entry(digest))
     assert undo(world, banned) == (1, 0)
     assert text(world) == first
