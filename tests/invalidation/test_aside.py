@@ -13,8 +13,11 @@ from core.errors import InvalidationRefused
 from core.models import For
 from core.stores.aside import Aside
 from core.stores.memory import MemoryStore
+from core.stores.redis import store as store_module
+from core.stores.redis.script import Script
 from core.stores.redis.store import RedisStore, patient_client
 from tests.invalidation.test_invalidator import HOLD, World, a_world, sweep
+from tests.stores.redis.users import url_of_user
 
 SKY, SEA = "Why is the sky blue?", "Why is the sea salty?"
 
@@ -230,3 +233,85 @@ def forget(world: World, name: bytes) -> None:
         world.store._cells.pop(name, None)
     else:
         world.store._servers.ask(name, b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(name), name))
+
+
+def test_an_undo_works_when_memory_is_full(redis_server, namespace):
+    server = redis_server("maxmemory-policy noeviction")
+    store = RedisStore(patient_client(server.url))
+    world = a_world(store, AuditLog(None), namespace)
+    first = text(world)
+    banned, other = hide(world), hide(world, model="gpt-4o")
+    text(world)
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        assert world.ask(SEA).outcome.not_stored == "writes-refused"
+        assert undo(world, banned) == (0, 0)
+        assert undo(world, other) == (1, 0)
+        assert text(world) == first
+    store.close()
+
+
+def test_a_full_server_leaves_what_it_does_not_store_over(redis_server, namespace):
+    server = redis_server("maxmemory-policy noeviction")
+    store = RedisStore(patient_client(server.url))
+    world = a_world(store, AuditLog(None), namespace)
+    first = text(world)
+    banned = hide(world)
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        assert world.ask(SKY).outcome.not_stored == "writes-refused"
+        assert aside(world) == []
+        assert undo(world, banned) == (0, 0)
+        assert text(world) == first
+    store.close()
+
+
+def test_a_user_who_may_not_rename_stores_over_what_is_hidden_and_is_told_what_lacks(redis_server, namespace):
+    server = redis_server()
+    store = RedisStore(patient_client(url_of_user(server, "-rename")))
+    world = a_world(store, AuditLog(None), namespace)
+    text(world)
+    banned = hide(world)
+    newer = text(world)
+    assert aside(world) == []
+    assert undo(world, banned) == (0, 0)
+    assert text(world) == newer
+    store.close()
+
+
+def test_a_bucket_keeps_only_so_much_aside(redis_url, namespace, monkeypatch):
+    text_of_script = store_module._WRITE._text.decode()
+    monkeypatch.setattr(store_module, "_WRITE", Script(text_of_script.replace("50000", "2")))
+    store = RedisStore(patient_client(redis_url))
+    world = a_world(store, AuditLog(None), namespace)
+    for prompt in (SKY, SEA):
+        text(world, prompt)
+    banned = hide(world)
+    newer = [text(world, prompt) for prompt in (SKY, SEA)]
+    assert len(aside(world)) == 2, "the first with its alias"
+    assert undo(world, banned) == (1, 0)
+    assert text(world, SEA) == newer[1]
+    store.close()
+
+
+def test_what_the_index_does_not_name_is_never_served(redis_url, namespace):
+    store = RedisStore(patient_client(redis_url))
+    world = a_world(store, AuditLog(None), namespace)
+    text(world)
+    banned = hide(world)
+    newer = text(world)
+    store._client.delete(world.slot.aside)
+    assert undo(world, banned) == (0, 0)
+    assert text(world) == newer
+    store.close()
+
+
+def test_all_that_lies_aside_ends(redis_url, namespace):
+    store = RedisStore(patient_client(redis_url))
+    world = a_world(store, AuditLog(None), namespace)
+    text(world, ttl=For(1000))
+    hide(world)
+    text(world)
+    names = [world.slot.aside, *(world.slot.aside_value(each.field) for each in aside(world))]
+    assert all(0 < store._client.ttl(name) <= 1.25 * 4600 for name in names)
+    store.close()
