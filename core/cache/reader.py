@@ -8,7 +8,6 @@ from functools import partial
 import msgspec
 
 from ..bans import InvalidationRecord
-from ..models import Stamp
 from ..stores import Found, LocalCache, Lookup, look_up, looking
 from .call import Call
 from .effects import Flow, GrantCopies, MakeRecord, Read
@@ -50,9 +49,9 @@ class RequestReader:
         return lookup
 
 
-def stamp_of(call: Call, lookup: Lookup) -> Flow[Stamp | None]:
-    """The flow that gives the stamp of an answer generated from now on; makes the record where there is none."""
+def record_of(call: Call, lookup: Lookup) -> Flow[InvalidationRecord | None]:
+    """The flow that gives the record for an answer generated from now on; makes it where there is none."""
     record: InvalidationRecord | None = lookup.record
     if record is None:
         record = call.made_record = yield MakeRecord(call)
-    return record.stamp if record is not None else None
+    return record

@@ -52,9 +52,10 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One caller's claim to compute the answer at a digest, as of a point in the history of invalidations.
+    """One caller's claim to compute the answer at a digest.
 
-    `token` is the caller's own: nobody else prolongs or gives back the lease.
+    `sequence` is that of the latest invalidation that may be of it: whoever asks after that one is held up by no claim
+    from before it. `token` is the caller's own: nobody else prolongs or gives back the lease.
     """
 
     digest: bytes

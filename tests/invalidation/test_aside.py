@@ -9,8 +9,9 @@ import pytest
 from core.access.audit import AuditLog
 from core.bans.ban import TOMBSTONE_SECONDS
 from core.bans.criteria import Criteria
+from core.cache.steps import Lead
 from core.errors import InvalidationRefused
-from core.models import For
+from core.models import ChatRequest, Controls, For
 from core.stores.aside import Aside
 from core.stores.memory import MemoryStore
 from core.stores.redis import store as store_module
@@ -202,6 +203,19 @@ def test_only_what_the_undone_ban_hid_comes_back(world):
     assert undo(world, two) == (1, 0)
     assert (text(world, SKY), text(world, SEA)) == (sky, sea)
     assert newer_sky not in (sky, sea)
+
+
+def test_an_answer_that_was_replaced_when_nothing_hid_it_does_not_come_back(world):
+    text(world)
+    request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": SKY}])
+    lead = world.cache.begin(request, Controls(no_cache=True, ttl=For(1000)))
+    assert isinstance(lead, Lead)
+    hide(world, model="another")
+    second = lead.finish(world.provider.complete(request)).completion.text
+    banned = hide(world)
+    assert text(world) != second
+    undo(world, banned)
+    assert text(world) == second
 
 
 def test_an_answer_that_memory_had_no_room_for_is_said_to_keep_the_newer_one(world):
