@@ -8,6 +8,7 @@ from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
 from . import replay as sending
+from . import savings as saving
 from . import schedules as scheduling
 from . import verdicts as judging
 from .formats import moment, table, text
@@ -28,6 +29,7 @@ __all__ = [
     "keying",
     "looking",
     "moment",
+    "saving",
     "scheduling",
     "sending",
     "table",
