@@ -38,6 +38,7 @@ ELSEWHERE = {
     "core/cli/invalidations.py": "tests/cli/test_commands.py",
     "core/cli/keys.py": "tests/operations/test_admission.py",
     "core/cli/replay.py": "tests/cli/test_commands.py",
+    "core/cli/savings.py": "tests/cli/test_commands.py",
     "core/cli/shell.py": "tests/cli/test_commands.py",
     "core/concurrency/outbox.py": "tests/semantic/quality/test_evidence.py",
     "core/concurrency/processes.py": "tests/test_launcher.py",

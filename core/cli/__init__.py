@@ -9,6 +9,7 @@ from . import invalidations as invalidating
 from . import keys as keying
 from . import namespaces as naming
 from . import replay as sending
+from . import savings as saving
 from . import schedules as scheduling
 from . import verdicts as judging
 from .formats import moment, table, text
@@ -30,6 +31,7 @@ __all__ = [
     "looking",
     "moment",
     "naming",
+    "saving",
     "scheduling",
     "sending",
     "table",

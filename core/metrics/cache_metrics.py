@@ -12,8 +12,10 @@ from ..errors import InvalidInput
 from ..models import OutcomeKind
 from .hits import HitCounts
 from .ledger import Table, add_cells
+from .months import kept_months
 from .recorder import MetricsRecorder
 from .request_log import Frequent, RequestFilter, RequestRecord, frequent
+from .savings import Dimension, Savings, savings_of
 from .summary import Bucket, Comparison, Summary, Totals, summarize
 from .tally import EVENTS, CellName, Counts, add
 from .timeline import RESOLUTIONS, aligned, cover, finest
@@ -178,6 +180,26 @@ class CacheMetrics(MetricsRecorder):
             },
             events=table.get(EVENTS, {}),
         )
+
+    def savings(
+        self,
+        by: Sequence[Dimension] = (),
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+        within: Within | None = None,
+    ) -> Savings:
+        """What was saved and spent in each kept month, in UTC: of one namespace or model or of all, in lines by `by`.
+
+        One round trip, whatever is asked. The sums are those of `totals` to the last billionth of a dollar. What was
+        counted while Redis was away for ten minutes and more at the turn of a month may be in the month after.
+        """
+        self.flush()
+        now = self._clock()
+        read = self._ledger.monthly(kept_months(now))
+        selected = Selected(namespace, model, within)
+        has = None if selected == Selected() else selected.has
+        return savings_of(read.months, read.total, read.since, by=by, has=has, now=now)
 
     def recent(
         self,
