@@ -1323,8 +1323,8 @@ MUTANTS = (
     ),
     Mutant(
         name="callers of the gateway share answers by accident",
-        file="core/http/callers.py",
-        old="digest = hashlib.sha256(repr(given).encode()).hexdigest()",
+        file="core/inbound/senders.py",
+        old="digest = sha256(repr(list(credentials)).encode()).hexdigest()",
         new='digest = "0" * 64',
         tests="tests/http/test_gateway.py",
     ),

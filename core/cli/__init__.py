@@ -9,6 +9,7 @@ from . import invalidations as invalidating
 from . import keys as keying
 from . import namespaces as naming
 from . import replay as sending
+from . import requests as tracing
 from . import savings as saving
 from . import schedules as scheduling
 from . import verdicts as judging
@@ -36,4 +37,5 @@ __all__ = [
     "sending",
     "table",
     "text",
+    "tracing",
 ]

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from math import ceil, inf, isfinite
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from ..errors import InvalidInput
 from ..models import OutcomeKind
 from .hits import HitCounts
 from .ledger import Table, add_cells
 from .months import kept_months
 from .recorder import MetricsRecorder
-from .request_log import Frequent, RequestFilter, RequestRecord, frequent
+from .request_log import Frequent, Recipients, RequestFilter, RequestRecord, frequent
 from .savings import Dimension, Savings, savings_of
 from .summary import Bucket, Comparison, Summary, Totals, summarize
 from .tally import EVENTS, CellName, Counts, add
@@ -211,14 +209,20 @@ class CacheMetrics(MetricsRecorder):
     ) -> list[RequestRecord]:
         """The latest requests of all processes, newest first. `before_id` goes on from a page's last.
 
-        Where prompts may not be kept, the records have none, even if another process kept them or this one before.
-        Raises InvalidInput for an id that is none.
+        Where prompts, or users and ids of requests, may not be kept, the records have none, and none is looked in, even
+        if another process kept them or this one before. Raises InvalidInput for an id that is none.
         """
         self.flush()
-        records = self._requests.recent(limit, where, within=within, before_id=before_id)
-        if self._record_prompts:
-            return records
-        return [msgspec.structs.replace(record, prompt=None) for record in records]
+        return self._requests.recent(limit, where, within=within, before_id=before_id)
+
+    def recipients(
+        self, namespace: str, key: str, *, stored_at: float | None = None, within: Within | None = None
+    ) -> Recipients:
+        """Who got the answer at a key, among the recent requests of all processes. `stored_at` is when the answer there
+        was given (Unix seconds): who asked before got an earlier one.
+        """
+        self.flush()
+        return self._requests.recipients(namespace, key, stored_at=stored_at, within=within)
 
     def top(
         self,

@@ -11,13 +11,24 @@ from typing import Literal
 
 import msgspec
 
+from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
-from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries
+from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
 from core.keys import Slot
-from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
+from core.metrics import (
+    Bucket,
+    Comparison,
+    Frequent,
+    GaugeBucket,
+    Hedging,
+    Recipients,
+    RequestFilter,
+    RequestRecord,
+    Summary,
+)
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
@@ -156,10 +167,26 @@ def known_models() -> list[str]:
 
 
 @shared(readings)
-def requests(where: RequestFilter, seconds: float) -> list[RequestRecord]:
-    """The latest requests that match, of the last `seconds` unless the filter names a moment itself."""
+def requests(where: RequestFilter, seconds: float) -> list[tuple[RequestRecord, str | None]]:
+    """The latest requests that match, of the last `seconds` unless the filter names a moment itself.
+
+    Each with the answer it got; None where it got none from the cache, or one that no longer stands there.
+    """
+    built = context.services()
     starts_at = context.now() - seconds if where.starts_at is None else where.starts_at
-    return context.services().metrics.recent(MOST_REQUESTS, msgspec.structs.replace(where, starts_at=starts_at))
+    found = built.metrics.recent(MOST_REQUESTS, msgspec.structs.replace(where, starts_at=starts_at))
+    try:
+        answers = received_answers(built.store, found)
+    except NotPermitted:  # the requests themselves may be read
+        answers = [None] * len(found)
+    return list(zip(found, answers, strict=True))
+
+
+@shared(readings)
+def recipients(namespace: str, key: str) -> Recipients:
+    """Who got the answer at a key, among the latest requests."""
+    built = context.services()
+    return entries.recipients(built.store, built.metrics, namespace, key)
 
 
 @shared(readings)
