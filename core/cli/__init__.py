@@ -17,25 +17,6 @@ from .formats import moment, table, text
 from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
-    "EXIT_HELP",
-    "Exit",
-    "Shell",
-    "auditing",
-    "bypassing",
-    "calibrating",
-    "cleaning",
-    "cli",
-    "command",
-    "invalidating",
-    "judging",
-    "keying",
-    "looking",
-    "moment",
-    "naming",
-    "saving",
-    "scheduling",
-    "sending",
-    "table",
-    "text",
-    "tracing",
-]
+    "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command", "invalidating",
+    "judging", "keying", "looking", "moment", "naming", "saving", "scheduling", "sending", "table", "text", "tracing",
+]  # fmt: skip
