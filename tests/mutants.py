@@ -31,6 +31,62 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a sweep leaves what lies aside, for an undo of another ban to bring back",
+        file="core/invalidation/sweep.py",
+        old="            and self._aside(slot, record, swept, progress)\n",
+        new="",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="a tombstone retires with answers of its key aside",
+        file="core/invalidation/sweep.py",
+        old="        if spent:\n            delete_selected(",
+        new='        if spent:\n            str.format("", ',
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an undo puts back what another ban hides",
+        file="core/invalidation/aside.py",
+        old="            if Visibility.HIDDEN in seen:",
+        new="            if False:",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an undo puts back what its ban did not hide when it was stored over",
+        file="core/invalidation/aside.py",
+        old="if aside.put_at is not None and aside.put_at < self._lifted.sequence:",
+        new="if False:",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an answer goes back though bans have come since they were looked at",
+        file="core/stores/redis/scripts/put_back.lua",
+        old="sub(call('GET', KEYS[1]) or '', 1, #ARGV[1]) ~= ARGV[1] or ",
+        new="",
+        tests="tests/stores/test_aside.py",
+    ),
+    Mutant(
+        name="an answer goes back in the place of one that nobody has looked at",
+        file="core/stores/redis/scripts/put_back.lua",
+        old=" or stamp_at(KEYS[2]) ~= ARGV[5] then",
+        new=" then",
+        tests="tests/stores/test_aside.py",
+    ),
+    Mutant(
+        name="what is hidden is not put aside when bans came since the lookup",
+        file="core/stores/redis/scripts/write.lua",
+        old="(ARGV[14] == '1' or sub(record, 34, 53) ~= ARGV[2])",
+        new="ARGV[14] == '1'",
+        tests="tests/stores/test_aside.py",
+    ),
+    Mutant(
+        name="a deleted response comes back by an undo",
+        file="core/entries/responses.py",
+        old="        cache.store.drop_aside(slot, [aside_field(pointer.header.target, pointer.header.sequence)])\n",
+        new="",
+        tests="tests/entries/test_responses.py",
+    ),
+    Mutant(
         name="an entry is not found by its user",
         file="core/bans/names.py",
         old="return header.users",
@@ -636,11 +692,31 @@ MUTANTS = (
     ),
     Mutant(
         name="flights are shared across an invalidation",
-        file="core/cache/flights.py",
-        old="class FlightKey(msgspec.Struct, frozen=True):",
-        new="class FlightKey(msgspec.Struct, frozen=True, eq=False):\n    def __eq__(self, other):\n"
-        "        return self.name == other.name\n    def __hash__(self):\n        return hash(self.name)\n",
+        file="core/cache/singleflight.py",
+        old="                if may_share(entry, record):\n",
+        new="                if True:\n",
         tests="tests/cache/test_singleflight.py",
+    ),
+    Mutant(
+        name="who asks after an invalidation waits for an answer begun before it",
+        file="core/bans/record.py",
+        old="else max(record.floor, record.book.latest(names))",
+        new="else record.floor",
+        tests="tests/cache/test_singleflight.py",
+    ),
+    Mutant(
+        name="an invalidation that was swept parts nobody",
+        file="core/bans/record.py",
+        old="        return record.floor  # of those",
+        new="        return 0  # of those",
+        tests="tests/bans/test_record.py",
+    ),
+    Mutant(
+        name="an answer is shared whatever incarnation it is of",
+        file="core/bans/record.py",
+        old="    if header.incarnation != record.incarnation:\n        return False\n    return header.sequence >=",
+        new="    return header.sequence >=",
+        tests="tests/bans/test_record.py",
     ),
     Mutant(
         name="an alias is not checked against the record",

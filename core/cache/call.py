@@ -82,6 +82,8 @@ class Call:
     prompt: str | None = None
     is_switched: bool | None = False
     """Whether an operator has the namespace bypass the cache; None: that has to be asked."""
+    over_hidden = True
+    """Whether a ban may hide what stands where the answer will be stored: until the latest lookup saw none."""
     looked_at = 0.0
     """When the latest lookup began (Unix seconds)."""
     lookup_ms = 0.0

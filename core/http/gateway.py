@@ -113,7 +113,7 @@ class Gateway:
         self._address = lru_cache(8)(lambda root: ProviderAddress(base_below(base_url, root)))
         self.instance = _instance(services.settings, base_url)
         health = RecentHealth(services.health.check)
-        self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
+        self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board, services.labels)
         self._unattended: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:

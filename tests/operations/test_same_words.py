@@ -51,6 +51,12 @@ def test_the_figures(api, terminal, namespace):
     assert still(terminal.data("stats", "--namespace", namespace, "--window", "1h")) == still(told)
 
 
+def test_the_savings(api, terminal, namespace):
+    told = api.get("/savings", namespace=namespace, by="model,ttl_class")
+    assert terminal.data("savings", "--namespace", namespace, "--by", "model,ttl_class") == told
+    assert told["lines"][0]["model"] == "gpt-4o"
+
+
 def test_the_switch_and_the_schedules(api, terminal, namespace):
     api.send("PUT", f"/bypass/{namespace}", json={"on": True, "note": "wrong answers"})
     told = api.get(f"/bypass/{namespace}")

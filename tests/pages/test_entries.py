@@ -13,6 +13,7 @@ from core.bootstrap import bootstrap
 from core.entries.listing import PAGE_SIZE, find_entry
 from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
 from core.settings import Settings
+from core.stores.refusal import Refusal
 from pages.components.data import actions as page_actions
 from pages.components.data import context, held
 from pages.components.display import tables
@@ -351,7 +352,7 @@ def test_operators_and_admins_change_entries_in_their_own_name(open_page, servic
 
 def test_a_redis_that_takes_no_writes_is_told_and_nothing_can_be_changed(open_page, services, filled, monkeypatch):
     real = services.store.info
-    monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), writable=False))
+    monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), refusal=Refusal.MISCONF))
     at = open_page("entries", key=filled["What does word 2 mean?"])
     assert "takes no writes" in everything_said(at)
     for key in ("entry-invalidate", "entry-pin"):
