@@ -168,7 +168,7 @@ ELSEWHERE = {
     "pages/components/schedules/form.py": "tests/pages/test_schedules.py",
     "pages/components/schedules/tables.py": "tests/pages/test_schedules.py",
     "pages/components/shell/alert_banner.py": "tests/pages/test_dashboard.py",
-    "pages/components/shell/bypass_banner.py": "tests/cache/test_bypass.py",
+    "pages/components/shell/bypass_switch.py": "tests/cache/test_bypass.py",
     "pages/components/shell/confirmation.py": "tests/pages/test_invalidations.py",
     "pages/components/shell/criteria_form.py": "tests/pages/test_invalidations.py",
     "pages/components/shell/job_card.py": "tests/pages/test_workers.py",
