@@ -31,6 +31,62 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a sweep leaves what lies aside, for an undo of another ban to bring back",
+        file="core/invalidation/sweep.py",
+        old="            and self._aside(slot, record, swept, progress)\n",
+        new="",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="a tombstone retires with answers of its key aside",
+        file="core/invalidation/sweep.py",
+        old="        if spent:\n            delete_selected(",
+        new="        if spent:\n            str.format(\"\", ",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an undo puts back what another ban hides",
+        file="core/invalidation/aside.py",
+        old="            if Visibility.HIDDEN in seen:",
+        new="            if False:",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an undo puts back what its ban did not hide when it was stored over",
+        file="core/invalidation/aside.py",
+        old="if aside.put_at is not None and aside.put_at < self._lifted.sequence:",
+        new="if False:",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an answer goes back though bans have come since they were looked at",
+        file="core/stores/redis/scripts/put_back.lua",
+        old="sub(call('GET', KEYS[1]) or '', 1, #ARGV[1]) ~= ARGV[1] or ",
+        new="",
+        tests="tests/stores/test_aside.py",
+    ),
+    Mutant(
+        name="an answer goes back in the place of one that nobody has looked at",
+        file="core/stores/redis/scripts/put_back.lua",
+        old=" or stamp_at(KEYS[2]) ~= ARGV[5] then",
+        new=" then",
+        tests="tests/stores/test_aside.py",
+    ),
+    Mutant(
+        name="what is hidden is not put aside when bans came since the lookup",
+        file="core/stores/redis/scripts/write.lua",
+        old="(ARGV[14] == '1' or sub(record, 34, 53) ~= ARGV[2])",
+        new="ARGV[14] == '1'",
+        tests="tests/stores/test_aside.py",
+    ),
+    Mutant(
+        name="a deleted response comes back by an undo",
+        file="core/entries/responses.py",
+        old="        cache.store.drop_aside(slot, [aside_field(pointer.header.target, pointer.header.sequence)])\n",
+        new="",
+        tests="tests/entries/test_responses.py",
+    ),
+    Mutant(
         name="an entry is not found by its user",
         file="core/bans/names.py",
         old="return header.users",
@@ -1267,8 +1323,8 @@ MUTANTS = (
     ),
     Mutant(
         name="callers of the gateway share answers by accident",
-        file="core/http/callers.py",
-        old="digest = hashlib.sha256(repr(given).encode()).hexdigest()",
+        file="core/inbound/senders.py",
+        old="digest = sha256(repr(list(credentials)).encode()).hexdigest()",
         new='digest = "0" * 64',
         tests="tests/http/test_gateway.py",
     ),

@@ -26,6 +26,8 @@ CLOCKS_SECONDS = 60.0
 """How far apart the clocks of two machines may be."""
 NO_MARK = b"00000000"
 """The mark of a record whose bans have never changed."""
+CHANGED_BYTES = 104
+"""So much of a record's line is another whenever a ban is added or gone, or decides otherwise: up to the mark."""
 
 
 class InvalidationRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,8 +41,10 @@ class RequestReader:
             max_age=call.controls.max_age,
             on_corrupt=call.count_corrupt_entry,
         )
-        if self._copies is not None and lookup is not None and self._copies.needs_grant(call.slot):
-            yield GrantCopies(call)
+        if lookup is not None:
+            call.over_hidden = lookup.hidden
+            if self._copies is not None and self._copies.needs_grant(call.slot):
+                yield GrantCopies(call)
         call.lookup_ms = call.elapsed_ms()
         return lookup
 

@@ -16,6 +16,7 @@ import msgspec
 from ..bans import Ban, Change, InvalidationRecord
 from ..keys import Slot
 from ..models import Stamp
+from .aside import AsideStore
 from .clock import Clock
 from .refusal import Refusal
 
@@ -35,7 +36,8 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 
     `names` are the short digests of the entry's names (see `core.bans.entry_digests`): bans filed under other names let
     it pass; without names any ban may be of it. `tags` are those of the entry and its alias. `indexed` False keeps it
-    out of the model's index: an alias that is written by itself.
+    out of the model's index: an alias that is written by itself. `over_hidden`: a ban may hide what it takes the place
+    of, which is then put aside (see `core.stores.aside`); False says that the lookup saw nothing hidden there.
     """
 
     digest: bytes
@@ -47,6 +49,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     alias: tuple[bytes, bytes] | None = None
     tags: tuple[str, ...] = ()
     indexed: bool = True
+    over_hidden: bool = True
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -397,7 +400,7 @@ class EntryIndex(Reader, Protocol):
         ...
 
 
-class Store(EntryStore, RecordStore, LeaseStore, EntryIndex, Protocol):
+class Store(EntryStore, AsideStore, RecordStore, LeaseStore, EntryIndex, Protocol):
     """All roles of one store: RedisStore for many processes, MemoryStore inside one."""
 
     @property

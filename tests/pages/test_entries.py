@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from hashlib import sha256
 
 import msgspec
 import pytest
@@ -18,7 +17,7 @@ from core.stores.refusal import Refusal
 from pages.components.data import actions as page_actions
 from pages.components.data import context
 from pages.components.entries import detail as entry_detail
-from tests.pages.conftest import everything_said
+from tests.pages.conftest import everything_said, select_rows
 
 
 @pytest.fixture
@@ -34,10 +33,7 @@ def prompts(at):
 
 
 def select(at, *rows):
-    """Ticks rows of the table, which has another key for other rows."""
-    content = sha256("".join(at.dataframe[0].value["key"]).encode()).hexdigest()[:16]
-    at.session_state[f"entries-table-0-{content}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
-    return at.run()
+    return select_rows(at, "entries-table", *rows)
 
 
 def actions(services):
