@@ -176,6 +176,7 @@ ELSEWHERE = {
     "pages/components/shell/job_card.py": "tests/pages/test_workers.py",
     "pages/components/shell/login.py": "tests/e2e/test_login.py",
     "pages/components/shell/neighbours.py": "tests/pages/test_entries.py",
+    "pages/components/shell/notices.py": "tests/pages/shell/test_frame.py",
     "pages/components/shell/permissions.py": "tests/pages/test_roles.py",
     "pages/components/shell/view_controls.py": "tests/pages/test_dashboard.py",
     "workers/queue/reader.py": "tests/workers/test_queue.py",

@@ -36,7 +36,7 @@ def notices() -> list[Notice]:
 def badge() -> None:
     """Draws the state of the switch, small."""
     found = queries.bypassed()
-    if found.value is None:
+    if found.value is None or found.error:
         st.badge("Bypass unknown", icon=":material/help:", color="gray")
     elif not found.value:
         st.badge("Bypass off", icon=":material/alt_route:", color="gray")

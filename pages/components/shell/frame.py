@@ -26,8 +26,10 @@ FAVICON = str(ASSETS / "favicon.svg")
 LOGO = str(ASSETS / "logo.svg")
 
 STATE_SECONDS = 5
-HEADING = (2, 3)
+HEADING = (1, 2)
 """Widths of the title and of the room beside it."""
+HEADING_PIXELS = 132
+"""Height of both, in which a notice of four lines has room."""
 NO_REDIS = (
     "There is no Redis: entries live in the memory of this console only. Start everything with `make run`, or name a "
     "server in `ENCORE_REDIS_URL`."
@@ -58,7 +60,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def state() -> State:
     """The state now, at most a few seconds old."""
-    store, alive = queries.store_info(), queries.alive_workers()
+    store, alive, refusal = queries.store_info(), queries.alive_workers(), queries.queue_refusal()
     return State(
         store=store.value,
         store_read_at=store.read_at,
@@ -66,7 +68,7 @@ def state() -> State:
         failing_since=context.readings().failing_since,
         workers=None if alive.error else alive.value,
         queue_error=alive.error,
-        queue_refusal=queries.queue_refusal().value,
+        queue_refusal=None if refusal.error else refusal.value,
     )
 
 
@@ -103,7 +105,7 @@ def frame(title: str, lead: str) -> bool:
         return False
     # What is told beside the title comes and goes without moving what is below.
     heading, beside = st.columns(HEADING, gap="medium")
-    with heading:
+    with heading, st.container(height=HEADING_PIXELS, border=False):
         st.title(title, anchor=False)
         st.caption(lead)
     if problems := context.settings_problems():

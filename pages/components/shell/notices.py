@@ -23,25 +23,32 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     act: Callable[[], None] | None = None
 
 
+WIDTHS = (5, 2)
+"""Of the words and of what helps."""
+
+
 def draw(notices: Sequence[Notice]) -> None:
     """Draws the first notice, and the others in a box that opens."""
     if not notices:
         return
     first, *rest = notices
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    if first.act is None and not rest:
         _box(first)
-        if first.act is not None or rest:
-            with st.container(width="content", gap="xxsmall"):
-                if first.act is not None:
-                    first.act()
-                if rest:
-                    with st.popover(f"{len(rest)} more", icon=":material/notifications:"):
-                        for notice in rest:
-                            _box(notice)
-                            if notice.act is not None:
-                                notice.act()
+        return
+    words, help_beside = st.columns(WIDTHS, gap="small", vertical_alignment="center")
+    with words:
+        _box(first)
+    with help_beside, st.container(gap="xsmall"):
+        if first.act is not None:
+            first.act()
+        if rest:
+            with st.popover(f"{len(rest)} more", icon=":material/notifications:"):
+                for notice in rest:
+                    _box(notice)
+                    if notice.act is not None:
+                        notice.act()
 
 
 def _box(notice: Notice) -> None:
     show = st.error if notice.severity is Severity.CRITICAL else st.warning
-    show(notice.words, icon=notice.icon, width="stretch")
+    show(f":small[{notice.words.strip()}]", icon=notice.icon)
