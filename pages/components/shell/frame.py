@@ -173,7 +173,8 @@ def _banner(page: str) -> None:
             *(alert for alert in alerts if alert.severity is not Severity.CRITICAL),
         ]
     )
-    actions.show_last("bypass")
+    if (last := actions.last("bypass")) is not None and last.ending is not actions.Ending.DONE:
+        actions.show_last("bypass")  # that it was done is seen above
 
 
 def _problems(now: State) -> list[str]:
