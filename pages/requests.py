@@ -15,6 +15,7 @@ from pages.components.data.readings import Reading
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display import outcomes, tables
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, sentence
+from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, visible
 from pages.components.shell.frame import frame, nothing_yet
@@ -90,7 +91,7 @@ def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, f
         nothing_found()
         return
     st.caption(f"{many(len(records), 'request')}, the latest first, read at {clock(reading.read_at)}.")
-    table = tables.requests(records)
+    table = tables.requests(records, queries.naming(record.namespace for record in records))
     event: Any = st.dataframe(
         table,
         column_config=tables.REQUEST_COLUMNS,
@@ -163,7 +164,7 @@ def detail(record: RequestRecord) -> None:
             st.caption("Its prompt was not kept, or may not be shown (`ENCORE_RECORD_PROMPTS`).")
         else:
             st.code(visible(record.prompt), language=None, wrap_lines=True)
-        st.caption(sentence(" · ".join(_facts(record))))
+        st.caption(sentence(" · ".join(_facts(record))), help=told(record.namespace, queries.naming()))
         if record.key:
             st.code(record.key, language=None)
 
@@ -171,7 +172,7 @@ def detail(record: RequestRecord) -> None:
 def _facts(record: RequestRecord) -> list[str]:
     facts = [
         f"model {literal(record.model)}",
-        f"namespace {literal(record.namespace)}",
+        f"namespace {named(record.namespace, queries.naming())}",
         f"waited {milliseconds(record.latency_ms)}",
         f"cache {milliseconds(record.lookup_ms)}",
     ]

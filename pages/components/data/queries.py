@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from core.keys import Slot
 from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
+from core.namespaces import NamespaceLabel, Naming
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
 from core.stores import StoreInfo
 from pages.components.data import context
@@ -210,6 +211,25 @@ def namespaces() -> list[str]:
     """Namespaces to choose from, the configured one first."""
     first = context.services().settings.namespace
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
+
+
+@shared(readings, max_age=5)
+def labels() -> dict[str, NamespaceLabel]:
+    """The labels of all namespaces."""
+    return context.services().labels.all()
+
+
+@shared(readings, max_age=5)
+def _known_naming() -> Naming:
+    """What namespaces are called, with those that are in the store."""
+    given = labels().value
+    return Naming(context.services().labels.configured if given is None else given, namespaces())
+
+
+def naming(more: Iterable[str] = ()) -> Naming:
+    """What namespaces are called; `more` are further ones that are to be told from each other, such as a table's."""
+    known = _known_naming().value or Naming(context.services().labels.configured, namespaces())
+    return known.knowing(more)
 
 
 # Invalidations and schedules

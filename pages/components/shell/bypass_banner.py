@@ -8,12 +8,13 @@ from core.access import Action
 from core.cache import EVERYTHING, Bypassed
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock
+from pages.components.display.namespaces import named
 from pages.components.display.text import literal
 
 
 def whose(namespace: str) -> str:
     """A namespace, or all of them, as Markdown for the middle of a sentence."""
-    return "all namespaces" if namespace == EVERYTHING else literal(namespace, 70)
+    return "all namespaces" if namespace == EVERYTHING else named(namespace, queries.naming())
 
 
 def banner() -> None:
