@@ -71,8 +71,9 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
         looks = {one: (shown(one, naming), hexadecimal(one, naming)) for one in found}
         panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found, looks)
     st.dataframe(
-        tables.breakdown(found, naming),
+        (table := tables.breakdown(found, naming)),
         column_config=tables.breakdown_columns(by.capitalize()),
+        column_order=[name for name in table.columns if name != "namespace"],  # there would be room for its half
         hide_index=True,
         key=f"by-{by}",
         placeholder=UNKNOWN,

@@ -36,8 +36,8 @@ _BREAKDOWN_COLUMNS: dict[str, Any] = {
     "hit_ms": column.NumberColumn("A hit takes, ms", format="%.2f"),
     "miss_ms": column.NumberColumn("A miss takes, ms", format="%.0f"),
     "errors": column.NumberColumn("Errors"),
-    "owner": column.TextColumn("Owner", width="small"),
-    "namespace": column.TextColumn("Namespace id", width="small"),
+    "owner": column.TextColumn("Owner", width=130),
+    "namespace": column.TextColumn("Namespace id", width=230),
 }
 OF_NAMESPACES = ("owner", "namespace")
 """Columns of a breakdown by namespace only."""
@@ -82,7 +82,7 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
 
 def breakdown_columns(name: str) -> dict[str, Any]:
     """The columns of a breakdown by `name`."""
-    return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width="medium")}
+    return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width=235)}
 
 
 def outcome_reasons(summary: Summary) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from core.namespaces import Colour, Naming
-from pages.components.display.text import literal, one_line
+from pages.components.display.text import literal, one_line, plain
 
 LONGEST = 200
 """Longer than any name is: one that is cut could look like another."""
@@ -16,15 +16,15 @@ MOST_TOLD = 20
 """Namespaces that the help of a control tells of."""
 
 HEXADECIMAL: dict[Colour, str] = {
-    Colour.RED: "#E5484D",
-    Colour.ORANGE: "#F76B15",
-    Colour.YELLOW: "#CF9A0A",
-    Colour.GREEN: "#30A46C",
-    Colour.BLUE: "#3B82F6",
-    Colour.VIOLET: "#8E4EC6",
+    Colour.RED: "#D55E00",
+    Colour.ORANGE: "#E69F00",
+    Colour.YELLOW: "#F0E442",
+    Colour.GREEN: "#009E73",
+    Colour.BLUE: "#0072B2",
+    Colour.VIOLET: "#CC79A7",
     Colour.GRAY: "#8A929C",
 }
-"""The colours in charts; in Markdown Streamlit's own of the same names."""
+"""The colours in charts: those that the theme has by these names, which all eyes can tell apart."""
 
 
 def shown(namespace: str, naming: Naming) -> str:
@@ -35,8 +35,12 @@ def shown(namespace: str, naming: Naming) -> str:
 def named(namespace: str, naming: Naming) -> str:
     """The name as Markdown, for the middle of a sentence, with a dot of its colour before it."""
     given = naming.label(namespace)
-    dot = f":{given.colour.value}[●] " if given is not None and given.colour is not None else ""
-    return dot + literal(naming.shown(namespace), LONGEST)
+    if given is None:
+        return literal(naming.shown(namespace), LONGEST)
+    dot = f":{given.colour.value}[●] " if given.colour is not None else ""
+    name = shown(namespace, naming)
+    # An e-mail address would become a link, whatever is escaped.
+    return dot + (literal(name, LONGEST) if "@" in name else plain(name))
 
 
 def told(namespace: str, naming: Naming) -> str:

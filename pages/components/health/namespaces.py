@@ -74,13 +74,13 @@ def _table(ids: list[str], labels: Mapping[str, NamespaceLabel], naming: Naming)
     configured = context.services().labels.configured
     rows = []
     for one in ids:
-        given = labels.get(one)
+        given = naming.label(one)
         rows.append(
             {
                 "name": shown(one, naming),
                 "owner": one_line(given.owner) if given else "",
                 "colour": given.colour.value if given and given.colour else "",
-                "source": "the settings" if one in configured else "an admin" if given else "",
+                "source": "the settings" if one in configured else "an admin" if one in labels else "",
                 "namespace": one,
             }
         )

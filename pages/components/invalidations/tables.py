@@ -42,7 +42,7 @@ INVALIDATION_COLUMNS: dict[str, Any] = {
 }
 
 
-INVALIDATIONS_SHOWN = ("time", "what", "state", "actor", "previewed", "deleted")
+INVALIDATIONS_SHOWN = ("time", "what", "namespace_label", "state", "actor", "previewed", "deleted")
 """What fits beside one another; the table's menu shows the others, and the download has all of them."""
 
 

@@ -19,7 +19,7 @@ def choose_view(names: Names) -> View:
     )
     models = [ALL, *queries.known_models()]
     model = st.selectbox("Model", models, key=names.model, bind="query-params", width=125, format_func=_all_models)
-    namespace = choose_namespace(queries.namespaces(), key=names.namespace, everything=ALL, width=175)
+    namespace = choose_namespace(queries.namespaces(), key=names.namespace, everything=ALL, width=215)
     return View(
         range=chosen or "15m",
         namespace=None if namespace == ALL else namespace,
