@@ -184,7 +184,9 @@ def _base(settings: Settings, store: Store | None, clock: Clock | None, operator
         ttls=ttl_policy(settings),
         store=store,
         operator_store=operator_store or store,
-        metrics=CacheMetrics(redis, record_prompts=settings.record_prompts, clock=clock),
+        metrics=CacheMetrics(
+            redis, record_prompts=settings.record_prompts, record_callers=settings.record_callers, clock=clock
+        ),
         audit=AuditLog(redis, clock=clock),
         request_redis=request_redis,
         redis=redis,
@@ -406,12 +408,8 @@ def ttl_policy(settings: Settings) -> TTLPolicy:
 
 def configured_threshold(settings: Settings) -> Threshold:
     """The thresholds in force until one is published. In mode `judge` nothing is served unjudged before that."""
-    is_judged = settings.semantic is SemanticMode.JUDGE
-    return Threshold(
-        mode=settings.semantic,
-        grey=settings.semantic_grey,
-        serve=None if is_judged else settings.semantic_threshold,
-    )
+    serve = None if settings.semantic is SemanticMode.JUDGE else settings.semantic_threshold
+    return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve)
 
 
 def semantic_config(settings: Settings) -> SemanticConfig:

@@ -24,6 +24,7 @@ from ..invalidation import (
     cutoff,
     plain_invalidation,
     plain_preview,
+    undone_words,
 )
 from ..keys import user_pseudonym
 from ..monitoring import WorkerPools
@@ -270,9 +271,12 @@ def applied_words(done: Invalidation) -> str:
 @command(cli)
 @click.argument("invalidation_id")
 def undo(shell: Shell, invalidation_id: str) -> int:
-    """Bring back what an invalidation hid, with the remaining TTLs. Refused once its sweep has begun."""
+    """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
+
+    Refused once its sweep has begun.
+    """
     undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.trail)
-    shell.answer(plain_invalidation(undone), f"Undone: {_what(shell, undone)}.")
+    shell.answer(plain_invalidation(undone), f"{_what(shell, undone)}\n{undone_words(undone)}")
     return Exit.OK
 
 

@@ -34,11 +34,11 @@ def namespaces() -> None:
     """Draws the namespaces with their labels, and the button that changes the label of the selected one."""
     st.subheader("Namespaces", anchor=False)
     st.caption("What each is called on every screen. Requests and criteria still name it by its id.")
-    reading = queries.labels()
+    reading = queries.known_naming()
     if reading.value is None:
         nothing_yet(reading)
         return
-    labels = reading.value
+    labels = reading.value.labels
     ids = list(dict.fromkeys([*queries.namespaces(), *sorted(labels)]))
     naming = queries.naming(ids)
     if len(ids) > SHOWN:

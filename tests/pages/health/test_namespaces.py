@@ -196,7 +196,7 @@ def test_the_form_of_an_invalidation_offers_names_and_keeps_the_id(open_page, la
 def test_csv_of_requests_and_invalidations_has_both_columns_and_no_formula(labelled):
     records = labelled.metrics.recent(10, RequestFilter(namespace=KEY))
     naming = queries.naming()
-    found = tables.csv(tables.requests(records, naming)).decode()
+    found = tables.csv(tables.requests([(record, None) for record in records], naming)).decode()
     rows = list(csv.DictReader(io.StringIO(found, newline="")))
     assert {(row["namespace"], row["namespace_label"]) for row in rows} == {(KEY, f"'{HOSTILE}")}
     done = labelled.invalidation.history(limit=10)
