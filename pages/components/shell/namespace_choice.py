@@ -12,6 +12,9 @@ from core.keys import NAMESPACE_PATTERN
 from pages.components.data import queries
 from pages.components.display.namespaces import shown, told_of
 
+LONGEST = 200
+"""Of a text in the URL that is no namespace no more is shown."""
+
 
 def choose_namespace(
     offered: Sequence[str], *, key: str, everything: str | None = None, others: bool = False, width: Any = "stretch"
@@ -22,7 +25,7 @@ def choose_namespace(
     Streamlit would keep the words of a choice in the URL, and a label can change.
     """
     choices = [*([everything] if everything is not None else []), *offered]
-    _follow_url(key, choices)
+    _follow_url(key, choices, others=others)
     chosen: str | None = st.session_state.get(key)
     if chosen and chosen not in choices:  # of a link, or typed: it has a name like the others
         choices.append(chosen)
@@ -42,14 +45,14 @@ def choose_namespace(
     return named or choices[0]
 
 
-def _follow_url(key: str, choices: Sequence[str]) -> None:
-    """Has the control choose what the URL names, when that is new or the control is."""
+def _follow_url(key: str, choices: Sequence[str], *, others: bool) -> None:
+    """Has the control choose what the URL names, when that is new or the control is; with `others`, whatever it is."""
     linked = st.query_params.get(key)
     if key in st.session_state and linked == st.session_state.get(_followed(key)):
         return
     st.session_state[_followed(key)] = linked
-    is_choice = linked is not None and (linked in choices or re.fullmatch(NAMESPACE_PATTERN, linked))
-    st.session_state[key] = linked if is_choice else choices[0]
+    is_choice = linked and (others or linked in choices or re.fullmatch(NAMESPACE_PATTERN, linked))
+    st.session_state[key] = linked[:LONGEST] if linked and is_choice else choices[0]
 
 
 def _keep_in_url(key: str, first: str) -> None:
