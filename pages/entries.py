@@ -11,9 +11,10 @@ from pages.components.data import actions, context, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
 from pages.components.display.figures import many
+from pages.components.display.namespaces import named
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
-from pages.components.display.text import error_sentence, literal
+from pages.components.display.text import error_sentence
 from pages.components.entries import tables
 from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
 from pages.components.entries.filters import fill_from_link, filters
@@ -136,8 +137,9 @@ def nothing_found(chosen: Filters) -> None:
     )
     others = [name for name in queries.namespaces() if name != chosen.namespace]
     if others:
-        named = ", ".join(literal(name) for name in others[:8])
-        text = f"None in {literal(chosen.namespace)}. Other namespaces: {named}. {text}"
+        naming = queries.naming()
+        listed = ", ".join(named(name, naming) for name in others[:8])
+        text = f"None in {named(chosen.namespace, naming)}. Other namespaces: {listed}. {text}"
     placeholder(":material/database: **No entries yet**", text, _playground_button)
 
 

@@ -62,7 +62,7 @@ TOWERS = {
         display server
         data
         shell
-        dashboard entries invalidations playground quality schedules
+        dashboard entries health invalidations playground quality schedules
     """,
 }
 """Rooms from the lowest layer up, a layer a line. A room imports from lower layers only, never from its own.

@@ -50,11 +50,11 @@ def savings(
     if as_csv:
         click.echo(savings_csv(found, [one for one in found.months if month in (None, one.month)]), nl=False)
     else:
-        shell.answer(found.to_dict(chosen), _words(found, chosen, is_one=month is not None))
+        shell.answer(found.to_dict(chosen), _words(shell, found, chosen, is_one=month is not None))
     return Exit.OK
 
 
-def _words(found: Savings, month: str, *, is_one: bool) -> str:
+def _words(shell: Shell, found: Savings, month: str, *, is_one: bool) -> str:
     shown = [one for one in reversed(found.months) if not is_one or one.month == month]
     if not shown:
         return f"Nothing was counted in {month}."
@@ -65,7 +65,7 @@ def _words(found: Savings, month: str, *, is_one: bool) -> str:
         headings = (*(_HEADINGS[name] for name in found.by), "Requests", "Hits", "Saved", "Spent")
         rows = [
             (
-                *(words.text(getattr(line, name), 40) or _NONE for name in found.by),
+                *(_name(shell, name, getattr(line, name)) for name in found.by),
                 f"{line.requests:,}",
                 f"{line.hits:,}",
                 cents(line.saved_usd),
@@ -75,6 +75,10 @@ def _words(found: Savings, month: str, *, is_one: bool) -> str:
         ]
         parts += ["", f"{month}:", words.table(rows, header=headings)]
     return "\n".join([*parts, "", *_notes(found, shown)])
+
+
+def _name(shell: Shell, dimension: Dimension, name: str) -> str:
+    return (shell.named(name) if dimension == "namespace" and name else words.text(name, 40)) or _NONE
 
 
 def _sums(one: MonthSavings) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def test_a_page_is_drawn_for_each_role_and_says_what_takes_a_higher_one(open_pag
     assert role.word in said
     if role is Role.VIEWER and name not in ("dashboard", "requests", "entries"):
         assert "Read only: this takes the role operator, yours is viewer." in said
-    if role is Role.OPERATOR and name not in ("schedules", "quality", "invalidations"):
+    if role is Role.OPERATOR and name not in ("schedules", "quality", "invalidations", "health"):
         assert "Read only" not in said
     if name == "workers":
         assert at.button(key="suspend").disabled is (role is Role.VIEWER)

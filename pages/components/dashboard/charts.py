@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from html import escape
 
 import plotly.graph_objects as go
 
@@ -136,17 +137,27 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
     return figure
 
 
-def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
-    """Hit rates of models or namespaces, those with the most requests, the busiest on top."""
+def hit_rate_by_name(
+    summaries: Mapping[str, Summary], looks: Mapping[str, tuple[str, str | None]] | None = None
+) -> go.Figure:
+    """Hit rates of models or namespaces, those with the most requests, the busiest on top.
+
+    `looks` gives a name the words to show in its place, which no other has, and a colour of its own.
+    """
+    looks = looks or {}
     shown = [(one, found) for one, found in summaries.items() if found.hit_rate is not None][:MOST_BARS]
     figure = bars()
     figure.add_bar(
-        y=[label(one) for one, _ in shown],
+        # Whole: two that are cut alike would be one bar.
+        y=[escape(looks[one][0]) if one in looks else label(one) for one, _ in shown],
         x=[found.hit_rate for _, found in shown],
         orientation="h",
         name="hit rate",
         showlegend=False,
-        marker={"color": outcomes.HIT_EXACT.hexadecimal, "line": {"width": 0}},
+        marker={
+            "color": [looks.get(one, ("", None))[1] or outcomes.HIT_EXACT.hexadecimal for one, _ in shown],
+            "line": {"width": 0},
+        },
         width=thickness(len(shown)),
         text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
         textposition="auto",

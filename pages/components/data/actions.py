@@ -19,6 +19,7 @@ from core.errors import (
     WriteRefused,
 )
 from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules, undone_words
+from core.namespaces import NamespaceLabel
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
@@ -160,6 +161,27 @@ def turn_bypass(namespace: str, on: bool, *, note: str = "") -> Bypassed | None:
         "bypass",
         lambda: context.services().switch.turn(namespace, on, actor=context.trail(), note=note),
         lambda turned: f"Requests {effect}, in every process.",
+    )
+
+
+# What namespaces are called
+
+
+def label_namespace(namespace: str, text: str, *, owner: str, colour: str | None) -> NamespaceLabel | None:
+    """Gives a namespace a label, an owner and a colour, in place of those it has."""
+    return perform(
+        "namespace-label",
+        lambda: context.services().labels.give(namespace, text, owner=owner, colour=colour, actor=context.trail()),
+        lambda given: f"Every screen shows {namespace} as {given.label} within seconds.",
+    )
+
+
+def unlabel_namespace(namespace: str) -> bool | None:
+    """Takes the label of a namespace away."""
+    return perform(
+        "namespace-label",
+        lambda: context.services().labels.remove(namespace, actor=context.trail()),
+        lambda removed: f"{namespace} has no label any more.",
     )
 
 

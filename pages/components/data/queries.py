@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -31,6 +31,7 @@ from core.metrics import (
 )
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
+from core.namespaces import Naming
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
@@ -251,6 +252,17 @@ def namespaces() -> list[str]:
     """Namespaces to choose from, the configured one first."""
     first = context.services().settings.namespace
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
+
+
+@shared(readings, max_age=5)
+def known_naming() -> Naming:
+    """What namespaces are called, with those that are in the store."""
+    return Naming(context.services().labels.all(), namespaces())
+
+
+def naming(more: Iterable[str] = ()) -> Naming:
+    """What namespaces are called; `more` are further ones that are to be told from each other, such as a table's."""
+    return (known_naming().value or Naming(context.services().labels.configured, namespaces())).knowing(more)
 
 
 # Invalidations and schedules

@@ -15,10 +15,11 @@ from core.entries import FoundEntry, Pins, export
 from core.errors import StoreUnavailable
 from core.invalidation import Preview
 from core.wire import readable
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line, visible
 from pages.components.entries.recipients import who_got_it
 from pages.components.entries.relations import neighbours_of, scope_of
@@ -100,7 +101,7 @@ def _details(found: FoundEntry, now: float) -> None:
     left = header.fresh_until - now
     details = {
         "Model": one_line(header.model),
-        "Namespace": header.namespace,
+        "Namespace": shown(header.namespace, queries.naming()),
         "Stored": f"{clock(header.created_at)}, {duration(max(0.0, now - header.created_at))} ago",
         "Fresh until": f"{clock(header.fresh_until)}, " + (f"in {duration(left)}" if left > 0 else "past"),
         "Served": _served(found, now),
@@ -116,7 +117,7 @@ def _details(found: FoundEntry, now: float) -> None:
             with st.container(gap=None):
                 st.caption(label)
                 st.text(visible(value))
-    for label, value in {"Key": found.key, "Scope": header.scope.hex()}.items():
+    for label, value in {"Namespace id": header.namespace, "Key": found.key, "Scope": header.scope.hex()}.items():
         st.caption(label)
         st.code(value, language=None, wrap_lines=True)
 

@@ -9,6 +9,7 @@ from core.invalidation import ActivePage, Invalidation, InvalidationState, endin
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, countdown, many
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal
 from pages.components.invalidations.apply import follow
 from pages.components.shell.job_card import job_card
@@ -83,8 +84,11 @@ def _active_card(one: Invalidation) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(words, icon=icon, color=colour)
         st.markdown(literal(str(one.criteria), 120), width="content")
+        naming = queries.naming()
         st.caption(
-            f"in {literal(one.namespace)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}", width="content"
+            f"in {named(one.namespace, naming)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}",
+            width="content",
+            help=told(one.namespace, naming),
         )
     actor = context.actor()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

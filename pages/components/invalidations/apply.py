@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.errors import CacheError
 from core.invalidation import InvalidationState, Preview
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, money, sentence, share
+from pages.components.display.namespaces import named, told
 from pages.components.shell.confirmation import warn_without_worker, word_typed
 from pages.components.shell.criteria_form import Fields
 from workers.queue import JobView
@@ -48,9 +49,12 @@ def _close() -> None:
 def confirm(pending: Pending) -> None:
     """Asks before entries are invalidated, with what it costs."""
     preview = pending.now
+    naming = queries.naming()
     effect = "marked stale" if pending.soft else "hidden from every lookup at once"
     st.markdown(
-        f"**{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of the namespace."
+        f"**{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of the namespace "
+        f"{named(preview.namespace, naming)}.",
+        help=told(preview.namespace, naming),
     )
     st.code(str(preview.criteria), language=None, wrap_lines=True)
     if preview.count != pending.plan.preview.count:

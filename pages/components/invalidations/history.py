@@ -8,6 +8,7 @@ from core.invalidation import Invalidation, InvalidationFilter, InvalidationStat
 from pages.components.data import queries
 from pages.components.display import tables
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.namespaces import choosing
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
 from pages.components.invalidations import tables as invalidation_tables
@@ -33,7 +34,11 @@ def history() -> None:
     if not found:
         st.caption("None match. Clear the filters to see all.")
         return
-    table = invalidation_tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
+    table = invalidation_tables.invalidations(
+        found,
+        {state: words for state, (words, _, _) in STATES.items()},
+        queries.naming(one.namespace for one in found),
+    )
     chosen = selectable(
         table,
         [one.id for one in found],
@@ -83,6 +88,7 @@ def _filtered(every: list[Invalidation]) -> list[Invalidation]:
             index=None,
             placeholder="all",
             key="history-namespace",
+            format_func=choosing(queries.naming(one.namespace for one in every)),
         )
     wanted = InvalidationFilter(
         text=text or "", state=InvalidationState(state) if state else None, actor=actor, namespace=namespace

@@ -10,7 +10,9 @@ from streamlit import column_config as column
 
 from core.access import AuditRecord
 from core.invalidation import Invalidation, InvalidationState, PreviewRow
+from core.namespaces import Naming
 from pages.components.display.figures import duration, local
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 PREVIEW_COLUMNS: dict[str, Any] = {
@@ -33,13 +35,14 @@ INVALIDATION_COLUMNS: dict[str, Any] = {
     "previewed": column.NumberColumn("Previewed", width=80),
     "deleted": column.NumberColumn("Deleted", width=70),
     "freed": column.NumberColumn("Freed", format="bytes", width=90),
-    "namespace": column.TextColumn("Namespace", width="small"),
+    "namespace_label": column.TextColumn("Namespace", width=150),
+    "namespace": column.TextColumn("Namespace id", width=150),
     "reason": column.TextColumn("Reason", width="small"),
     "id": column.TextColumn("Id", width="small"),
 }
 
 
-INVALIDATIONS_SHOWN = ("time", "what", "state", "actor", "previewed", "deleted")
+INVALIDATIONS_SHOWN = ("time", "what", "namespace_label", "state", "actor", "previewed", "deleted")
 """What fits beside one another; the table's menu shows the others, and the download has all of them."""
 
 
@@ -72,13 +75,16 @@ def preview(rows: Iterable[PreviewRow]) -> pd.DataFrame:
     )
 
 
-def invalidations(found: Iterable[Invalidation], words: Mapping[InvalidationState, str]) -> pd.DataFrame:
+def invalidations(
+    found: Iterable[Invalidation], words: Mapping[InvalidationState, str], naming: Naming
+) -> pd.DataFrame:
     """Invalidations, newest first."""
     return pd.DataFrame(
         [
             {
                 "time": local(one.applied_at).replace(tzinfo=None),
                 "what": one_line(str(one.criteria), 200),
+                "namespace_label": shown(one.namespace, naming),
                 "namespace": one.namespace,
                 "state": words[one.state],
                 "actor": one_line(one.actor, 60),
