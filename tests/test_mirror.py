@@ -123,6 +123,7 @@ ELSEWHERE = {
     "pages/components/dashboard/series_table.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/tables.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/tiles.py": "tests/pages/test_dashboard.py",
+    "pages/components/dashboard/waiting.py": "tests/pages/test_dashboard.py",
     "pages/components/data/actions.py": "tests/pages/test_invalidations.py",
     "pages/components/data/context.py": "tests/pages/data/test_readings.py",
     "pages/components/data/entry_filters.py": "tests/pages/test_entries.py",

@@ -12,6 +12,7 @@ from core.models import OutcomeKind
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import tables
 from pages.components.dashboard.panels import panel
+from pages.components.dashboard.waiting import waiting
 from pages.components.data import context, queries
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import UNKNOWN
@@ -30,7 +31,7 @@ def breakdowns(view: View) -> None:
         "Hit most": lambda: _frequent(view, OutcomeKind.HIT),
         "By model": lambda: _breakdown(view, "model"),
         "By namespace": lambda: _breakdown(view, "namespace"),
-        "Waiting": lambda: _waiting(view),
+        "Waiting": lambda: waiting(view),
         "TTL classes": lambda: _ttl_classes(view),
         "Reasons": lambda: _reasons(view, now),
     }
@@ -77,12 +78,6 @@ def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
         placeholder=UNKNOWN,
         alt=f"Figures by {by}",
     )
-
-
-def _waiting(view: View) -> None:
-    if (now := queries.slow_summary(view).value) is not None:
-        latencies = (now.hit_latency, now.miss_latency)
-        panel(view, "How long callers waited", "distribution", dashboard_charts.latency_distribution, *latencies)
 
 
 def _ttl_classes(view: View) -> None:
