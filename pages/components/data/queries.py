@@ -17,7 +17,18 @@ from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry,
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
 from core.keys import Slot
-from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
+from core.metrics import (
+    Bucket,
+    Comparison,
+    Dimension,
+    Frequent,
+    GaugeBucket,
+    Hedging,
+    RequestFilter,
+    RequestRecord,
+    Savings,
+    Summary,
+)
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
@@ -136,6 +147,12 @@ def models_of_month() -> list[str]:
 def known_models() -> list[str]:
     """Models that had a request in the last thirty days; empty while they cannot be read."""
     return models_of_month().value or []
+
+
+@shared(readings, max_age=CLOSED_SECONDS)
+def savings(by: tuple[Dimension, ...], namespace: str | None, model: str | None) -> Savings:
+    """What was saved and spent in each kept month."""
+    return context.services().metrics.savings(by, namespace=namespace, model=model)
 
 
 # Requests
