@@ -18,7 +18,6 @@ from core.settings import Settings
 from core.text import cents
 from pages.components.data import context
 from pages.components.savings.charts import MOST_NAMES, by_month
-from pages.components.savings.printing import _STYLE
 from pages.components.savings.tables import MOST_LINES, lines
 from tests.metrics.outcomes import a_hit, a_miss
 from tests.pages.conftest import everything_said
@@ -182,11 +181,3 @@ def test_the_last_values_stay_when_redis_goes_away(open_page, use, redis_server,
         at.run()
         assert tile(at, "Saved, net") == ":gray[$2.00]"
         assert "The last values that could be read." in everything_said(at)
-
-
-def test_the_style_for_paper_leaves_out_what_is_no_part_of_the_sheet(open_page, services):
-    count(services, now_hit(saved_cost_usd=2.0))
-    at = open_page("savings")
-    for part in ("stSidebar", "stAlert", ".st-key-savings-controls", ".st-key-savings-files"):
-        assert part in _STYLE.partition("@media print")[2]
-    assert "Print this page" in everything_said(at)
