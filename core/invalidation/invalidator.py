@@ -21,6 +21,7 @@ from ..metrics import HitCounts
 from ..stores import Clock, Store
 from ..text import printable
 from . import rights
+from .aside import PutBack, put_back
 from .durability import Durability
 from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
@@ -255,20 +256,36 @@ class CacheInvalidator(History):
     def undo(self, invalidation_id: str, *, actor: Acting = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
 
+        What was asked anew meanwhile is replaced by the answer that was hidden, unless another invalidation hides that
+        still. Where something went wrong on the way, `reason` says so: then newer answers stay.
+
         Raises InvalidationNotFound, AccessDenied, or InvalidationRefused when deleting has begun.
         """
         trail = self.audit.by(actor)
         trail.require(Action.UNDO)
         known = self.get(invalidation_id)
-        slots = [slot for slot, _ in self._holding(known)]
-        if not slots:
+        holding = self._holding(known)
+        if not holding:
             raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
-        for slot in slots:
+        for slot, _ in holding:
             self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
         done = undone(known, self._clock())
         self._keep(done)
-        _record(trail, "undone", known, self._clock())
+        if known.state is InvalidationState.HELD:
+            done = self._put_back(done, holding)
+        told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "reason": done.reason}
+        _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
+
+    def _put_back(self, done: Invalidation, holding: Sequence[tuple[Slot, Ban]]) -> Invalidation:
+        """Puts back what was stored over while the bans were in force, which have been lifted."""
+        total, reason = PutBack(), ""
+        for slot, ban in holding:
+            try:
+                total += put_back(self._store, slot, ban, self._clock())
+            except CacheError as error:
+                reason = f"some of what was asked anew may keep the newer answer ({error})"
+        return msgspec.structs.replace(done, put_back=total.answers, kept_newer=total.gone, reason=reason)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.

@@ -13,6 +13,7 @@ from ..errors import InvalidInput
 from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, Sample, kept_month, month_of, steps_of
 from .entries import OfModel
 from .invalidations import NAMESPACE
+from .namespaces import NamespaceOut, named_parts
 from .operators import Operator
 from .parts import By, Parts
 
@@ -97,6 +98,9 @@ class StatsOut(BaseModel):
 
     summary: SummaryOut
     parts: dict[str, SummaryOut] | None = None
+    namespaces: dict[str, NamespaceOut] | None = Field(
+        None, description="With `by=namespace`, what each of these is called."
+    )
 
 
 class BucketOut(BaseModel):
@@ -104,12 +108,13 @@ class BucketOut(BaseModel):
 
     starts_at: int
     seconds: int
+    complete: bool = Field(description="False: it has the figures so far.")
     entries: int | None
     summary: SummaryOut
 
 
 class SeriesOut(BaseModel):
-    """A window in steps, the oldest first, empty ones too. A closed step does not change any more."""
+    """A window in steps, the oldest first, empty ones too, the present one last."""
 
     buckets: list[BucketOut]
 
@@ -180,6 +185,8 @@ def stats(
     if breakdown is not None:
         groups = parts.metrics.breakdown(window, breakdown, model=model, **chosen)
         answer["parts"] = {name: summary.to_dict() for name, summary in groups.items()}
+        if breakdown == "namespace":
+            answer["namespaces"] = named_parts(parts, by, groups)
     return answer
 
 
@@ -209,6 +216,7 @@ def series(
             {
                 "starts_at": bucket.starts_at,
                 "seconds": bucket.seconds,
+                "complete": bucket.is_complete,
                 "entries": stored.get(bucket.starts_at),
                 "summary": bucket.summary.to_dict(),
             }

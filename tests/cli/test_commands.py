@@ -163,6 +163,28 @@ def test_get_without_a_model_asks_for_one_unless_there_is_the_demo_model(termina
     assert terminal.data("get", "Why?", status=3)["model"] == "gpt-4o"
 
 
+def test_requests_are_listed_and_searched(terminal, filled, namespace):
+    filled.metrics.flush()
+    assert len(terminal.data("requests", "--namespace", namespace)) == 3
+    [found] = terminal.data("requests", "--namespace", namespace, "--find", "SKY", "--outcome", "miss")
+    assert (found["prompt"], found["kind"]) == ("Why is the sky blue?", "miss")
+    assert "Why is the sky blue?" in terminal.run("requests", "--key", found["key"])
+    assert terminal.data("requests", "--namespace", namespace, "--find", "nothing", status=3) == []
+
+
+def test_recipients_are_those_who_got_an_answer(terminal, filled, services, namespace):
+    ask(services, "Why is the sky blue?")
+    services.metrics.flush()
+    [key] = {one["key"] for one in terminal.data("requests", "--namespace", namespace, "--find", "sky")}
+    told = terminal.data("recipients", key)
+    assert [one["kind"] for one in told["got"]] == ["hit", "miss"]
+    said = terminal.run("recipients", key)
+    assert "2 got this answer." in said
+    assert "hit, exact" in said
+    assert terminal.data("recipients", key, "--namespace", "another", status=3)["got"] == []
+    terminal.run("recipients", "no key", status=2)
+
+
 def test_entries_are_listed_and_searched(terminal, filled):
     assert len(terminal.data("entries")) == 3
     [found] = terminal.data("entries", "--search", "SKY")

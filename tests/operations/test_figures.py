@@ -52,7 +52,8 @@ def test_a_series_has_every_step_with_what_was_stored_at_its_end(counted, namesp
     services = own.services
     services.gauges.write(Sample(at=services.clock() - 300, entries=9, namespaces={namespace: 4, other: 5}))
     buckets = own.get("/series", window=1200, step=60)["buckets"]
-    assert len(buckets) == 20
+    assert [bucket["complete"] for bucket in buckets].count(False) in (1, 2), "the present one, and one just ended"
+    assert len(buckets) == 21
     assert {bucket["seconds"] for bucket in buckets} == {60}
     assert [bucket["entries"] for bucket in buckets if bucket["entries"] is not None] == [4]
     told = everybody.get("/series", window=1200, step=60)["buckets"]
