@@ -24,10 +24,11 @@ def page() -> None:
 def body(chosen: Chosen) -> None:
     """Draws the sheet of the month, or what stands in its place."""
     reading = queries.savings(chosen.by, chosen.namespace, chosen.model)
-    found = reading.value
-    if found is None:
+    if reading.value is None:
         nothing_yet(reading)
-    elif not any(month.requests for month in found.months) and not found.total_usd:
+        return
+    found, naming = reading.value
+    if not any(month.requests for month in found.months) and not found.total_usd:
         narrowed = chosen.namespace or chosen.model
         placeholder(
             ":material/savings: **Nothing was counted yet**",
@@ -37,7 +38,7 @@ def body(chosen: Chosen) -> None:
             "prompt twice in the playground to see it.",
         )
     else:
-        sheet.draw(found, chosen, reading)
+        sheet.draw(found, naming, chosen, reading)
 
 
 page()

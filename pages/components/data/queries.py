@@ -33,6 +33,7 @@ from core.metrics import (
 )
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
+from core.namespaces import Naming
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
 from core.stores import StoreInfo
 from pages.components.data import context
@@ -165,10 +166,13 @@ def known_models() -> list[str]:
     return models_of_month().value or []
 
 
-@shared(readings, max_age=CLOSED_SECONDS)
-def savings(by: tuple[Dimension, ...], namespace: str | None, model: str | None) -> Savings:
-    """What was saved and spent in each kept month."""
-    return context.services().metrics.savings(by, namespace=namespace, model=model)
+@shared(readings, max_age=STEP_SECONDS)
+def savings(by: tuple[Dimension, ...], namespace: str | None, model: str | None) -> tuple[Savings, Naming]:
+    """What was saved and spent in each kept month, and what its namespaces are called."""
+    built = context.services()
+    found = built.metrics.savings(by, namespace=namespace, model=model)
+    named = {line.namespace for month in found.months for line in month.lines if line.namespace}
+    return found, Naming(built.labels.all(), named)
 
 
 # Requests

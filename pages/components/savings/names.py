@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from calendar import month_abbr, month_name
+from collections.abc import Callable
 
 from core.metrics import Dimension, Line, MonthSavings
 from pages.components.display.text import one_line
 
 BY: dict[Dimension, str] = {"namespace": "namespace", "model": "model", "ttl_class": "TTL class"}
+
+LONGEST = 200
+"""Longer than any name of a namespace is: one that is cut could look like another."""
 
 
 def heading(by: Dimension) -> str:
@@ -28,11 +32,11 @@ def short_month(month: MonthSavings) -> str:
     return words if month.complete else f"{words}<br>so far"
 
 
-def name_of(line: Line, by: Dimension) -> str:
-    """The name that a line has in a column, on one line."""
+def name_of(line: Line, by: Dimension, named: Callable[[str], str]) -> str:
+    """The name that a line has in a column, on one line. `named` gives what a namespace is called."""
     match by:
         case "namespace":
-            return one_line(line.namespace or "") or "none"
+            return one_line(named(line.namespace or ""), LONGEST) or "none"
         case "model":
             return one_line(line.model or "") or "none"
         case "ttl_class":

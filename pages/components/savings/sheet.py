@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
 from core.metrics import MonthSavings, Savings, savings_csv
+from core.namespaces import Naming
 from pages.components.data.readings import Reading
 from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
@@ -20,7 +22,7 @@ from pages.components.savings.controls import Chosen
 from pages.components.savings.names import BY, month_words
 
 
-def draw(found: Savings, chosen: Chosen, reading: Reading[Savings]) -> None:
+def draw(found: Savings, naming: Naming, chosen: Chosen, reading: Reading[Any]) -> None:
     """Draws the sheet of the chosen month."""
     month = found.of(chosen.month)
     stale = bool(reading.error)
@@ -40,18 +42,20 @@ def draw(found: Savings, chosen: Chosen, reading: Reading[Savings]) -> None:
         if len(found.months) > 1 or (month and month.requests):
             with st.container(border=True, gap="xsmall"):
                 st.markdown(f"**Saved each month, by {BY[chosen.by[0]]}**")
-                drawing = drawings().get(by_month, list(found.months), chosen.by[0], stale=stale)
+                every = {line.namespace for one in found.months for line in one.lines if line.namespace}
+                named = {one: naming.shown(one) for one in sorted(every)}
+                drawing = drawings().get(by_month, list(found.months), chosen.by[0], named, stale=stale)
                 st.plotly_chart(
                     drawing, key="chart-savings", config=charts.CONFIG, alt="Saved and spent each month, in US dollars"
                 )
         if month is not None and month.lines:
             st.table(
-                tables.lines(month, chosen.by),
+                tables.lines(month, chosen.by, naming),
                 border="horizontal",
                 hide_index=True,
                 alt=f"Savings of {said} by {', '.join(BY[name] for name in chosen.by)}",
             )
-        _files(found, chosen, month)
+        _files(found, naming, month)
 
 
 def _of_what(chosen: Chosen) -> str:
@@ -132,12 +136,12 @@ def _notes(found: Savings, month: MonthSavings | None) -> list[str]:
     return notes
 
 
-def _files(found: Savings, chosen: Chosen, month: MonthSavings | None) -> None:
+def _files(found: Savings, naming: Naming, month: MonthSavings | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="savings-files"):
         if month is not None:
             st.download_button(
                 "Download this month as CSV",
-                lambda: savings_csv(found, [month]).encode(),
+                lambda: savings_csv(found, [month], naming.shown).encode(),
                 f"encore-savings-{month.month}.csv",
                 "text/csv",
                 key="savings-month-csv",
@@ -146,7 +150,7 @@ def _files(found: Savings, chosen: Chosen, month: MonthSavings | None) -> None:
             )
         st.download_button(
             "Download all months as CSV",
-            lambda: savings_csv(found, found.months).encode(),
+            lambda: savings_csv(found, found.months, naming.shown).encode(),
             "encore-savings.csv",
             "text/csv",
             key="savings-csv",

@@ -7,24 +7,29 @@ from collections.abc import Sequence
 import pandas as pd
 
 from core.metrics import Dimension, Line, MonthSavings
+from core.namespaces import Naming
 from pages.components.display.figures import cents, sentence, share
 from pages.components.display.text import literal
-from pages.components.savings.names import heading, name_of
+from pages.components.savings.names import LONGEST, heading, name_of
 
 MOST_LINES = 40
 """Lines on the sheet; the file has all."""
 OTHER = "other"
 
 
-def lines(month: MonthSavings, by: Sequence[Dimension]) -> pd.DataFrame:
+def lines(month: MonthSavings, by: Sequence[Dimension], naming: Naming) -> pd.DataFrame:
     """The lines of a month as Markdown, the largest saving first, those beyond the most as one, and their sum."""
-    rows = [_row([literal(name_of(line, name), 60) for name in by], line, month) for line in month.lines[:MOST_LINES]]
+    rows = [_row([_name(line, name, naming) for name in by], line, month) for line in month.lines[:MOST_LINES]]
     if rest := month.lines[MOST_LINES:]:
         rows.append(_row([f"*{len(rest):,} more*", *[""] * (len(by) - 1)], _together(rest), month))
     total = _row(["Total", *[""] * (len(by) - 1)], month, month)
     rows.append([f"**{cell}**" if cell else "" for cell in total])
     header = [*(heading(name) for name in by), "Requests", "Hits", "Saved", "Share", "Spent"]
     return pd.DataFrame(rows, columns=header)
+
+
+def _name(line: Line, by: Dimension, naming: Naming) -> str:
+    return literal(name_of(line, by, naming.shown), LONGEST if by == "namespace" else 60)
 
 
 def _row(names: Sequence[str], of: Line | MonthSavings, month: MonthSavings) -> list[str]:
