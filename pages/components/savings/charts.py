@@ -61,7 +61,7 @@ def by_month(months: Sequence[MonthSavings], by: Dimension, named: Mapping[str, 
         barmode="stack",
         bargap=max(0.35, 1 - 0.65 * len(months) / NARROWEST),
         legend={"entrywidth": max((6 * len(_short(name)) for name in names), default=0)},
-        height=320,
+        height=350,
     )
     figure.update_xaxes(type="category")
     figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat=",~g")
