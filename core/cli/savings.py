@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import click
 
-from ..metrics import DIMENSIONS, Dimension, MonthSavings, Savings, kept_month, month_of, savings_csv
+from ..metrics import DIMENSIONS, Dimension, Line, MonthSavings, Savings, kept_month, month_of, savings_csv
 from ..text import cents, many
 from . import formats as words
 from .shell import Exit, Shell, cli, command
@@ -48,7 +48,9 @@ def savings(
     chosen = kept_month(month, now).name if month is not None else month_of(now).name
     found = services.metrics.savings(by, namespace=namespace, model=model)
     if as_csv:
-        click.echo(savings_csv(found, [one for one in found.months if month in (None, one.month)]), nl=False)
+        months = [one for one in found.months if month in (None, one.month)]
+        every = {line.namespace for one in months for line in one.lines if line.namespace}
+        click.echo(savings_csv(found, months, shell.naming.knowing(every).shown), nl=False)
     else:
         shell.answer(found.to_dict(chosen), _words(shell, found, chosen, is_one=month is not None))
     return Exit.OK
@@ -65,7 +67,7 @@ def _words(shell: Shell, found: Savings, month: str, *, is_one: bool) -> str:
         headings = (*(_HEADINGS[name] for name in found.by), "Requests", "Hits", "Saved", "Spent")
         rows = [
             (
-                *(_name(shell, name, getattr(line, name)) for name in found.by),
+                *(_name(shell, line, name) for name in found.by),
                 f"{line.requests:,}",
                 f"{line.hits:,}",
                 cents(line.saved_usd),
@@ -77,8 +79,9 @@ def _words(shell: Shell, found: Savings, month: str, *, is_one: bool) -> str:
     return "\n".join([*parts, "", *_notes(found, shown)])
 
 
-def _name(shell: Shell, dimension: Dimension, name: str) -> str:
-    return (shell.named(name) if dimension == "namespace" and name else words.text(name, 40)) or _NONE
+def _name(shell: Shell, line: Line, by: Dimension) -> str:
+    name = getattr(line, by)
+    return (shell.named(name) if by == "namespace" and name else words.text(name, 40)) or _NONE
 
 
 def _sums(one: MonthSavings) -> tuple[str, ...]:

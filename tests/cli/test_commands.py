@@ -125,6 +125,14 @@ def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, names
     assert sum(float(row["saved_usd"]) for row in rows) == month["saved_usd"]
 
 
+def test_savings_name_a_namespace_by_its_label(terminal, filled, namespace):
+    filled.metrics.flush()
+    terminal.run("namespaces", "label", namespace, "Support")
+    assert f"Support ({namespace})" in terminal.run("savings", "--namespace", namespace)
+    [row] = csv.DictReader(io.StringIO(terminal.run("savings", "--namespace", namespace, "--csv")))
+    assert (row["namespace"], row["namespace_label"]) == (namespace, "Support")
+
+
 def test_a_kept_month_without_anything_says_so(terminal, services):
     first = kept_months(services.clock())[0].name
     assert terminal.run("savings", "--month", first) == f"Nothing was counted in {first}.\n"

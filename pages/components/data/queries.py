@@ -21,12 +21,14 @@ from core.keys import Slot
 from core.metrics import (
     Bucket,
     Comparison,
+    Dimension,
     Frequent,
     GaugeBucket,
     Hedging,
     Recipients,
     RequestFilter,
     RequestRecord,
+    Savings,
     Summary,
 )
 from core.models import OutcomeKind
@@ -162,6 +164,15 @@ def models_of_month() -> list[str]:
 def known_models() -> list[str]:
     """Models that had a request in the last thirty days; empty while they cannot be read."""
     return models_of_month().value or []
+
+
+@shared(readings, max_age=STEP_SECONDS)
+def savings(by: tuple[Dimension, ...], namespace: str | None, model: str | None) -> tuple[Savings, Naming]:
+    """What was saved and spent in each kept month, and what its namespaces are called."""
+    built = context.services()
+    found = built.metrics.savings(by, namespace=namespace, model=model)
+    named = {line.namespace for month in found.months for line in month.lines if line.namespace}
+    return found, Naming(built.labels.all(), named)
 
 
 # Requests
