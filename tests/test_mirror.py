@@ -143,6 +143,7 @@ ELSEWHERE = {
     "pages/components/entries/tables.py": "tests/pages/test_entries.py",
     "pages/components/invalidations/active.py": "tests/pages/test_invalidations.py",
     "pages/components/invalidations/apply.py": "tests/pages/test_invalidations.py",
+    "pages/components/invalidations/ending.py": "tests/pages/test_invalidations.py",
     "pages/components/invalidations/history.py": "tests/pages/test_invalidations.py",
     "pages/components/invalidations/linked.py": "tests/pages/test_invalidations.py",
     "pages/components/invalidations/preview.py": "tests/pages/test_invalidations.py",

@@ -1,6 +1,7 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
 from . import reasons
+from .asked import BEGINNING, questions_at
 from .edits import MOST_BYTES, Edits
 from .expectation import Expectation, expect
 from .explanation import Difference, Explanation, differences, explain
@@ -27,9 +28,9 @@ from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS", "Difference",
-    "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported", "Line",
-    "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed", "differences",
-    "every_page", "expect", "explain", "export", "find_entry", "forget_response", "import_seeds",
-    "nearest_entries", "page_entries", "read_seeds", "reasons", "stored_entry",
+    "BEGINNING", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS",
+    "Difference", "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported",
+    "Line", "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed",
+    "differences",    "every_page", "expect", "explain", "export", "find_entry", "forget_response", "import_seeds",
+    "nearest_entries", "page_entries", "questions_at", "read_seeds", "reasons", "stored_entry",
 ]  # fmt: skip

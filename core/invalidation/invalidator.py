@@ -24,6 +24,7 @@ from . import rights
 from .durability import Durability
 from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
+from .reason import checked_reason
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
 from .telling import Invalidation, InvalidationState, undone
@@ -51,11 +52,14 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     lasts_seconds: float
     at: float
     preview: Preview | None
+    reason: str
 
     @property
     def details(self) -> dict[str, Any]:
-        """The details for the audit records: mode, hold, and count and highest share of the preview."""
+        """The details for the audit records: mode, hold, reason, and count and highest share of the preview."""
         details: dict[str, Any] = {"mode": "soft" if self.soft else "hard", "hold_seconds": self.hold_seconds}
+        if self.reason:
+            details["reason"] = self.reason
         if self.preview is not None:
             details |= {"preview_count": self.preview.count, "share": self.preview.highest_share}
         return details
@@ -86,6 +90,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             due_at=self.at + self.lasts_seconds,
             preview_count=self.preview.count if self.preview else None,
             share=self.preview.highest_share if self.preview else None,
+            reason=self.reason,
         )
 
 
@@ -168,18 +173,20 @@ class CacheInvalidator(History):
         hold_seconds: float | None = None,
         request_id: str | None = None,
         preview: Preview | None = None,
+        reason: str = "",
     ) -> Invalidation:
         """Hides all matching entries, effective in every process when this returns.
 
         Where processes serve copies of their own it returns when these have expired: up to a second later.
         `soft` marks it stale instead. `hold_seconds` 0: no undo, and the sweep may begin at once. The `request_id`
-        of one that is in force, or was applied within a day, changes nothing. Raises WriteRefused (NOT applied),
+        of one that is in force, or was applied within a day, changes nothing. `reason` is the actor's own words, kept
+        with the audit record. Raises InvalidInput, WriteRefused (NOT applied),
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
         StoreUnavailable, AccessDenied.
         """
         trail = self.audit.by(actor)
         name = trail.require(Action.INVALIDATE)
-        plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview)
+        plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview, checked_reason(reason))
         if request_id is not None and (known := self.repeated(request_id, criteria)):
             return known
         if found := rights.require(trail, criteria, invalidating, self.preview):
@@ -224,6 +231,7 @@ class CacheInvalidator(History):
         hold_seconds: float | None,
         request_id: str | None,
         preview: Preview | None,
+        reason: str,
     ) -> _Plan:
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= LONGEST_HOLD_SECONDS:
@@ -242,6 +250,7 @@ class CacheInvalidator(History):
             lasts_seconds=self._longest_ttl_seconds if soft else hold,
             at=self._clock(),
             preview=preview,
+            reason=reason,
         )
 
     def _append(self, plan: _Plan, trail: AuditTrail) -> list[InvalidationRecord]:
@@ -249,7 +258,7 @@ class CacheInvalidator(History):
             return _append(self._store, plan)
         except CacheError as error:
             step = "unknown" if isinstance(error, OutcomeUnknown) else "refused"
-            _record(trail, step, plan, self._ended(trail, plan), {**plan.details, "reason": str(error)})
+            _record(trail, step, plan, self._ended(trail, plan), {**plan.details, "problem": str(error)})
             raise
 
     def undo(self, invalidation_id: str, *, actor: Acting = "api") -> Invalidation:
@@ -339,7 +348,7 @@ class CacheInvalidator(History):
         try:
             sweep.run(self._buckets_of(namespace), progress)
         except CacheError as error:
-            record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), reason=str(error))
+            record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), problem=str(error))
             raise
         step = "swept" if progress.finished else "sweep-stopped"
         record_sweep(trail, step, progress.invalidations, progress, at=self._clock())

@@ -31,6 +31,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     """One invalidation, out of its ban and the audit log. Times are Unix seconds.
 
     `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked.
+    `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     freed_bytes: int | None = None
     finished_at: float | None = None
     reason: str = ""
+    problem: str = ""
 
     @property
     def can_undo(self) -> bool:
@@ -77,6 +79,7 @@ OVER = {
 REQUESTED = "invalidate.requested"
 ENDED = ("invalidate.applied", "invalidate.refused", "invalidate.unknown")
 """How an invalidation was answered: one record by a machine has one of these, and that is all there is of it."""
+_FAILED = ("invalidate.refused", "invalidate.unknown", "invalidate.sweep-stopped")
 ASKING = (REQUESTED, *ENDED)
 """Who did one of these has asked for it."""
 
@@ -152,8 +155,22 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
         freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
         finished_at=finished,
-        reason=str(records[0].details.get("reason", "")),
+        reason=_reason(requested),
+        problem=_problem(records[0]),
     )
+
+
+def _reason(asked: AuditRecord | None) -> str:
+    """Why it was made. Records of before there were reasons have their problem in that place."""
+    if asked is None or (asked.action in _FAILED and "problem" not in asked.details):
+        return ""
+    return str(asked.details.get("reason", ""))
+
+
+def _problem(last: AuditRecord) -> str:
+    """Why it has not gone on since its last record."""
+    details = last.details
+    return str(details.get("problem", details.get("reason", ""))) if last.action in _FAILED else ""
 
 
 def from_ban(namespace: str, ban: Ban) -> Invalidation:

@@ -27,7 +27,7 @@ from ..entries import (
     stored_entry,
 )
 from ..errors import InvalidInput, StoreUnavailable
-from ..invalidation import plain_invalidation
+from ..invalidation import LONGEST_REASON, plain_invalidation
 from ..keys import Slot
 from ..wire import readable
 from .explain import REQUEST_BODY, AskedOf, inbound_of
@@ -154,6 +154,7 @@ class WrongIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     question: str | None = Field(None, min_length=1, max_length=100_000, description="Where it was another question.")
+    reason: str = Field("", max_length=LONGEST_REASON, description="Why it is wrong: kept with the audit record.")
 
 
 _WRONGS: Final[dict[str, Any]] = {
@@ -320,13 +321,14 @@ def invalidate(
     hold_seconds: Annotated[
         float | None, Query(ge=0, le=86_400, description="How long it can be undone; 0: deleted at once.")
     ] = None,
+    reason: Annotated[str, Query(max_length=LONGEST_REASON, description="Why: kept with the audit record.")] = "",
 ) -> dict[str, Any]:
     """Take one answer out of service: an invalidation of its key, which can be undone until its hold ends.
 
     An answer to the same request that is being generated now is kept out too, so it is done also where none is stored.
     """
     criteria = Criteria(namespace=by.namespace(namespace), key=key)
-    done = parts.invalidation.invalidate(criteria, actor=by.trail, hold_seconds=hold_seconds)
+    done = parts.invalidation.invalidate(criteria, actor=by.trail, hold_seconds=hold_seconds, reason=reason)
     return plain_invalidation(done)
 
 
@@ -343,8 +345,9 @@ def wrong(
     With the question that it was served for, where that was another one, the two questions are also labelled as
     different, so that no answer to the one is served for the other again.
     """
-    question = asked.question if asked is not None else None
-    return _verdict(parts.verdicts.wrong(by.namespace(namespace), key, actor=by.trail, question=question))
+    asked = asked or WrongIn()
+    name = by.namespace(namespace)
+    return _verdict(parts.verdicts.wrong(name, key, actor=by.trail, question=asked.question, reason=asked.reason))
 
 
 @router.post("/entries/{key}/apart", response_model=VerdictOut, responses={409: {}}, openapi_extra=REQUEST_BODY)

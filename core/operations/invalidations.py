@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..bans import MOST_TAGS, Selection
 from ..errors import InvalidationNotFound
 from ..invalidation import (
+    LONGEST_REASON,
     ActivePage,
     HistoryPage,
     Invalidation,
@@ -98,6 +99,7 @@ class InvalidateIn(BaseModel):
         le=86_400,
         description="How long it can be undone; 0: the sweep begins at once. Else ENCORE_HOLD_SECONDS.",
     )
+    reason: str = Field("", max_length=LONGEST_REASON, description="Why it is made: kept with its audit record.")
     dry_run: bool = Field(False, description="Only say what would be hidden: count, cost, a sample and a token.")
     token: str | None = Field(
         None,
@@ -134,7 +136,8 @@ class InvalidationOut(BaseModel):
     deleted: int | None = Field(None, description="Entries that the sweep has deleted.")
     freed_bytes: int | None = None
     finished_at: float | None = None
-    reason: str = ""
+    reason: str = Field("", description="Why it was made, in the words of who made it.")
+    problem: str = Field("", description="Why it was not applied, or why its sweep stopped.")
     can_undo: bool
     effective: bool = Field(description="Whether what matches is hidden, stale or deleted by it.")
 
@@ -254,6 +257,7 @@ def _apply(asked: InvalidateIn, namespace: str, request_id: str | None, by: Oper
             hold_seconds=asked.hold_seconds,
             request_id=None if request_id is None else f"{request_id}-{number}",
             preview=preview if len(criteria) == 1 else None,
+            reason=asked.reason,
         )
         for number, one in enumerate(criteria)
     ]

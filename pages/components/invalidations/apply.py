@@ -13,6 +13,11 @@ from pages.components.shell.confirmation import warn_without_worker, word_typed
 from pages.components.shell.criteria_form import Fields
 from workers.queue import JobView
 
+REASON = "invalidation-reason"
+"""The field of the form that has the reason: read when it is applied, since a click comes with what was just typed."""
+GIVEN = "invalidation-given"
+"""Whether it was applied, so that the next one asks for a reason of its own."""
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A preview, and how it would be applied. `request_id` makes a second click a no-op."""
@@ -97,9 +102,11 @@ def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
         request_id=plan.request_id,
         preview=preview,
         name="invalidate",
+        reason=st.session_state.get(REASON) or "",
     )
     if done is not None:
         st.session_state.pop("plan", None)
+        st.session_state[GIVEN] = True
         if hold_seconds == 0 and not soft and done.state is InvalidationState.HELD:
             follow(actions.enqueue_sweep(done.namespace))
 

@@ -28,6 +28,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     daily_at: str | None
     soft: bool
     hold_seconds: float
+    reason: str = ""
 
     @property
     def rhythm(self) -> str:
@@ -80,6 +81,7 @@ def confirm_adding(asked: Asked) -> None:
             daily_at=draft.daily_at,
             soft=draft.soft,
             hold_seconds=draft.hold_seconds,
+            reason=draft.reason,
         )
         st.session_state["schedule-added"] = added is not None
         st.rerun()

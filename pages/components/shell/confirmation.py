@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
-from core.invalidation import WORD, Preview
+from core.invalidation import LONGEST_REASON, WORD, Preview
 from pages.components.data import queries
 from pages.components.shell.frame import no_worker_notice
+
+
+def reason_field(key: str, *, width: int | Literal["stretch"] = "stretch") -> str:
+    """Asks why, in the viewer's own words; returns them."""
+    given = st.text_input(
+        "Reason",
+        key=key,
+        max_chars=LONGEST_REASON,
+        placeholder="Why? Shown in the history",
+        autocomplete="off",
+        width=width,
+    )
+    return given or ""
 
 
 def word_typed(preview: Preview) -> bool:
