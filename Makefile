@@ -20,12 +20,12 @@ setup: $(VENV)/.ready-dev ## Create .venv with all that running and testing need
 run: $(VENV)/.ready-run ## Start Redis, two workers, the gateway and the console; Ctrl-C stops all
 	@exec $(BIN)/python -m core.launcher
 
-# Most tests wait for servers and processes, so they are spread over two processes (see tests/conftest.py).
+# Most tests wait for servers and processes, so they are spread over three processes (see tests/conftest.py).
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## Most tests in a fraction of the time: no browser, no faults
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 	  -m "not e2e and not faults and not slow and not soak and not pictures"
 
 check: setup ## Formatting, lint and types
