@@ -2,6 +2,7 @@
 
 from . import reasons
 from .asked import BEGINNING, questions_at
+from .corrections import LONGEST_ANSWER, Corrections
 from .edits import MOST_BYTES, Edits
 from .expectation import Expectation, expect
 from .explanation import Difference, Explanation, differences, explain
@@ -26,11 +27,13 @@ from .responses import forget_response
 from .seeding import SeedReport, import_seeds, read_seeds
 from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
+from .versions import Version, versions_of
 
 __all__ = [
-    "BEGINNING", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS",
-    "Difference", "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import", "Imported",
-    "Line", "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts", "count_listed",
-    "differences",    "every_page", "expect", "explain", "export", "find_entry", "forget_response", "import_seeds",
-    "nearest_entries", "page_entries", "questions_at", "read_seeds", "reasons", "stored_entry",
+    "BEGINNING", "LONGEST_ANSWER", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE",
+    "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "EntryFilter", "EntryPage", "Expectation",
+    "Explanation", "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "Refusal",
+    "SeedReport", "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect",
+    "explain", "export", "find_entry", "forget_response", "import_seeds", "nearest_entries", "page_entries",
+    "questions_at", "read_seeds", "reasons", "stored_entry", "versions_of",
 ]  # fmt: skip

@@ -132,7 +132,7 @@ class CacheInvalidator(History):
         self._clock = clock
         self._count = count
         self._hits = hits
-        self._durability = Durability(
+        self.durability = Durability(
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
 
@@ -197,10 +197,10 @@ class CacheInvalidator(History):
         done = plan.applied()
         if request_id is not None:
             self._keep(done)
-        self._durability.await_local_expiry(records)
+        self.durability.await_local_expiry(records)
         _record(trail, "applied", plan, self._ended(trail, plan), plan.details)
         self._count(_kind(criteria))
-        self._durability.await_durability(plan.slots)
+        self.durability.await_durability(plan.slots)
         return done
 
     def _ended(self, trail: AuditTrail, plan: _Plan) -> float:
@@ -219,8 +219,8 @@ class CacheInvalidator(History):
         known = self._repeated(request_id, criteria, slots[0].namespace, found)
         if known is not None and any(found):
             # The first request may be waiting still.
-            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])
-            self._durability.await_durability(slots)
+            self.durability.await_local_expiry([self._store.record(slot) for slot in slots])
+            self.durability.await_durability(slots)
         return known
 
     def _plan(

@@ -3,6 +3,7 @@
 from . import codec
 from .base import (
     Claim,
+    Correction,
     EntryIndex,
     EntryStore,
     LeaseStore,
@@ -28,7 +29,7 @@ from .lookup import Examined, Found, Looking, Lookup, MissReason, examine, follo
 from .memory import MemoryStore
 
 __all__ = [
-    "Claim", "Clock", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "HeldLease",
+    "Claim", "Clock", "Correction", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found", "HeldLease",
     "LeaseStore", "Leases", "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason", "Persistence",
     "Reader", "RecordStore", "Removal", "Removed", "Row", "ScanPage", "Seen", "Store", "StoreInfo", "StoredAs",
     "SweepFilter", "Write", "codec", "examine", "follow", "look_up", "looking",

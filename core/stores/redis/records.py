@@ -29,10 +29,11 @@ from ...bans import (
 )
 from ...errors import CacheError, DecodeError, InvalidationRefused
 from ...keys import Slot, names
+from ..base import Correction
 from .books import LOGGED, MOST_INLINE, SCAN_PAGE, Books, logged
 from .connection import packed
 from .failures import reading, translated, writing
-from .index import RedisIndex
+from .index import LIST_TAGS, ROW_DIGITS, RedisIndex
 from .script import Script, load_script
 from .servers import OneServer
 
@@ -49,7 +50,12 @@ LISTED: Final = b"*"
 
 _RECORD = load_script(__file__, "record", LOGGED=LOGGED)
 _ENSURE = Script(_RECORD + load_script(__file__, "ensure"))
-_APPEND = Script(_RECORD + load_script(__file__, "append"))
+_APPEND_TEXT = load_script(__file__, "append")
+_APPEND = Script(_RECORD + _APPEND_TEXT)
+_CORRECT = Script(
+    f"{_RECORD}{LIST_TAGS}local function append()\n{_APPEND_TEXT}end\n"
+    + load_script(__file__, "correct", ROW_DIGITS=ROW_DIGITS)
+)
 _CHANGE = Script(_RECORD + load_script(__file__, "change"))
 _SWAP = Script(load_script(__file__, "swap"))
 _LIST_DUE = Script(load_script(__file__, "list_due"))
@@ -199,8 +205,53 @@ class RedisRecords(RedisIndex):
 
     def append(self, slot: Slot, ban: Ban, remove: bytes | None = None) -> tuple[InvalidationRecord, Ban]:
         """Appends a ban by one script, which gives it its sequence."""
+        removed = slot.nothing if remove is None else slot.entry(remove)
+        outcome, line, *rest = self._appended(_APPEND, slot, ban, [removed])
+        record = decode_record(line)
+        if outcome == b"appended":
+            return record, msgspec.structs.replace(ban, sequence=int(rest[0]))
+        if outcome == b"known":
+            return record, decode_ban(rest[0])
+        changes.require_room(record, listed=not filed_under(ban.criteria))
+        raise InvalidationRefused("too many invalidations are active in this namespace")
+
+    def correct(self, slot: Slot, ban: Ban, correction: Correction) -> InvalidationRecord | None:
+        """Appends a ban and puts an answer in the place of what it hides by one script, if all is as it was seen."""
+        now_ms, ttl_ms = int(ban.created_at * 1000), max(1, correction.ttl_ms)
+        keys = [
+            *(slot.nothing, slot.entry(correction.digest), slot.by_model(correction.model)),
+            *(slot.entry(digest) for digest, _, _ in correction.aliases),
+            *map(slot.by_tag, correction.tags),
+        ]
+        arguments = [
+            correction.stamp.incarnation.hex().encode(),
+            b"%020d" % correction.stamp.sequence,
+            correction.seen,
+            correction.value,
+            b"%d" % ttl_ms,
+            repr(correction.created_before).encode(),
+            repr(correction.created_at).encode(),
+            b"%d" % (now_ms + ttl_ms),
+            b"%d" % now_ms,
+            b"%d" % len(correction.aliases),
+            *(value for _, seen, then in correction.aliases for value in (seen, then)),
+        ]
+        outcome, *rest = self._appended(_CORRECT, slot, ban, keys, arguments)
+        if outcome == b"full":
+            changes.require_room(decode_record(rest[0]), listed=False)
+        return decode_record(rest[0]) if outcome == b"appended" else None
+
+    def _appended(
+        self,
+        script: Script,
+        slot: Slot,
+        ban: Ban,
+        more_keys: Sequence[bytes],
+        more_arguments: Sequence[bytes] = (),
+    ) -> list[Any]:
+        """The reply of a script that appends a ban."""
         filed = filed_under(ban.criteria)
-        keys = [slot.record, slot.bans, slot.changes, slot.due]
+        keys = [slot.record, slot.bans, slot.changes, slot.due, *more_keys]
         arguments = [
             encode_record(new_record()),
             new_mark(),
@@ -211,8 +262,8 @@ class RedisRecords(RedisIndex):
             digests_of(filed) or LISTED,
             b"%d" % changes.MOST_ACTIVE,
             b"%d" % MOST_LISTED,
+            *more_arguments,
         ]
-        keys.append(slot.nothing if remove is None else slot.entry(remove))
         # Its namespace is listed again: sweeps are found by that list, and it may be lost.
         listing: list[bytes] = []
         if isinstance(self._servers, OneServer):
@@ -220,14 +271,8 @@ class RedisRecords(RedisIndex):
         with writing():
             if not listing:
                 self._list_namespace(slot)
-            outcome, line, *rest = _APPEND.after(self._servers, listing, keys, arguments)
-        record = decode_record(line)
-        if outcome == b"appended":
-            return record, msgspec.structs.replace(ban, sequence=int(rest[0]))
-        if outcome == b"known":
-            return record, decode_ban(rest[0])
-        changes.require_room(record, listed=not filed)
-        raise InvalidationRefused("too many invalidations are active in this namespace")
+            reply: list[Any] = script.after(self._servers, listing, keys, arguments)
+        return reply
 
     def change(self, slot: Slot, ids: Sequence[str], change: Callable[[Sequence[Ban]], Change]) -> Sequence[Ban]:
         """Applies a pure change by one script that compares each ban, repeated until none was changed meanwhile."""

@@ -21,7 +21,7 @@ from .clock import RedisClock
 from .cluster import ClusterServers, servers_of
 from .connection import packed
 from .failures import reading, writing
-from .index import LAYOUT, ROW_DIGITS
+from .index import LAYOUT, LIST_TAGS
 from .info import ask_each, store_info
 from .records import RedisRecords
 from .script import Script, load_script
@@ -30,9 +30,8 @@ __all__ = ["RedisStore", "patient_client", "request_client"]
 
 LEASE_PAGE = 200
 
-_LIST_TAGS = load_script(__file__, "list_tags", ROW_DIGITS=ROW_DIGITS, GONE_ROWS=32)
-_WRITE = Script(_LIST_TAGS + load_script(__file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40))
-_REPLACE = Script(_LIST_TAGS + load_script(__file__, "replace"))
+_WRITE = Script(LIST_TAGS + load_script(__file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40))
+_REPLACE = Script(LIST_TAGS + load_script(__file__, "replace"))
 _REMOVE = Script(load_script(__file__, "remove", **LAYOUT))
 _RENEW = Script(load_script(__file__, "renew"))
 _RELEASE = Script(load_script(__file__, "release"))
