@@ -13,7 +13,7 @@ from pages.components.invalidations.ending import ENDING, confirm_sweep
 from pages.components.invalidations.history import history
 from pages.components.invalidations.linked import linked
 from pages.components.invalidations.preview import show_preview, take_preview
-from pages.components.shell import bypass_banner
+from pages.components.shell import bypass_banner, next_steps
 from pages.components.shell.confirmation import reason_field
 from pages.components.shell.criteria_form import effect, fill_from_link, form, now_criteria
 from pages.components.shell.frame import frame
@@ -65,6 +65,7 @@ def builder() -> None:
         if plan is not None and criteria is not None:
             show_preview(plan, outdated=plan.fields != fields, soft=soft, hold_seconds=hold_seconds)
         actions.show_last("invalidate")
+        next_steps.show("invalidate")
         result = actions.last("invalidate")
         if plan is not None and result is not None and result.without_writes:
             bypass_banner.offer(plan.preview.namespace)

@@ -4,6 +4,7 @@ from . import audit as auditing
 from . import bypass as bypassing
 from . import calibrate as calibrating
 from . import clean as cleaning
+from . import corrections as correcting
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
@@ -23,6 +24,7 @@ __all__ = [
     "cleaning",
     "cli",
     "command",
+    "correcting",
     "invalidating",
     "judging",
     "keying",

@@ -1,12 +1,13 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
 from . import reasons
-from .asked import BEGINNING, questions_at
-from .corrections import LONGEST_ANSWER, Corrections
+from .asked import questions_at
+from .corrections import LONGEST_ANSWER, Corrections, Version, versions_of
 from .edits import MOST_BYTES, Edits
-from .expectation import Expectation, expect
+from .elsewhere import MOST_TOGETHER, Elsewhere, Together, invalidate_together, same_question
+from .expectation import expect
 from .explanation import Difference, Explanation, differences, explain
-from .imports import MOST_REFUSALS, Import, Imported, Refusal
+from .imports import MOST_REFUSALS, Import, Imported
 from .listing import (
     LOOKED_THROUGH,
     LOOKING_SECONDS,
@@ -27,13 +28,12 @@ from .responses import forget_response
 from .seeding import SeedReport, import_seeds, read_seeds
 from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
-from .versions import Version, versions_of
 
 __all__ = [
-    "BEGINNING", "LONGEST_ANSWER", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE",
-    "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "EntryFilter", "EntryPage", "Expectation",
-    "Explanation", "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "Refusal",
-    "SeedReport", "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect",
-    "explain", "export", "find_entry", "forget_response", "import_seeds", "nearest_entries", "page_entries",
-    "questions_at", "read_seeds", "reasons", "stored_entry", "versions_of",
+    "LONGEST_ANSWER", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "MOST_TOGETHER", "PAGE_SIZE",
+    "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "Elsewhere", "EntryFilter", "EntryPage", "Explanation",
+    "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "SeedReport", "Together",
+    "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect", "explain", "export",
+    "find_entry", "forget_response", "import_seeds", "invalidate_together", "nearest_entries", "page_entries",
+    "questions_at", "read_seeds", "reasons", "same_question", "stored_entry", "versions_of",
 ]  # fmt: skip

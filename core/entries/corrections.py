@@ -3,6 +3,9 @@
 The wrong answer is invalidated by its key and the right one put in its place in one step, so that no lookup finds the
 wrong one afterwards, none finds nothing, and no answer whose generation began before can take its place. Key, question,
 scope, tags, user, TTL and pin stay as they are; hits are counted anew.
+
+What stood there is a version. Versions are kept inside the entry's own stored form, behind all that a lookup looks at,
+and are never served. So they go wherever the entry goes: its TTL, an eviction, a sweep, an erasure by user, a newer answer.
 """
 
 from __future__ import annotations
@@ -23,15 +26,56 @@ from ..models import CacheEntry, EntryHeader
 from ..stores import Clock, Correction, Store, codec
 from .expiry import place_of
 from .pins import Pins
-from .versions import versions_of, with_version
 
 TRIES = 8
 LONGEST_ANSWER = 100_000
 """Characters of an answer that is written by hand."""
 BodyOf = Callable[[CacheEntry], dict[str, Any]]
 """The new answer of the entry that it takes the place of."""
+MOST_VERSIONS = 5
+MOST_BYTES = 32_000
+"""Of all versions of an entry together, but for the latest one: each hit of a corrected answer reads them."""
 NOBODY = bytes(32)
 """A digest that no entry has."""
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that stood in an entry from `created_at` to `replaced_at` (Unix seconds), and who replaced it, and why.
+
+    `body` is the answer in the wire form of its endpoint.
+    """
+
+    body: dict[str, Any]
+    created_at: float
+    replaced_at: float
+    actor: str
+    reason: str = ""
+
+
+_encode_versions = msgspec.msgpack.Encoder().encode
+_decode_versions = msgspec.msgpack.Decoder(tuple[Version, ...]).decode
+
+
+def versions_of(entry: CacheEntry) -> tuple[Version, ...]:
+    """The versions that an entry has, the latest first; none in bytes that cannot be read."""
+    try:
+        return _decode_versions(entry.versions) if entry.versions else ()
+    except msgspec.MsgspecError:
+        return ()
+
+
+def with_version(entry: CacheEntry, *, at: float, actor: str, reason: str = "") -> bytes:
+    """The versions of what takes the place of an entry: its own answer first, and as many of its versions as fit."""
+    if entry.body is None:
+        return b""
+    latest = Version(body=entry.body, created_at=entry.header.created_at, replaced_at=at, actor=actor, reason=reason)
+    kept, total = [latest], 0
+    for version in versions_of(entry)[: MOST_VERSIONS - 1]:
+        total += len(_encode_versions(version))
+        if total > MOST_BYTES:
+            break
+        kept.append(version)
+    return _encode_versions(kept)
 
 
 class Corrections:

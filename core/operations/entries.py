@@ -250,10 +250,11 @@ def slots_of(parts: Services, namespace: str) -> Sequence[Slot]:
 @router.get("/entries/{key}", response_model=EntryDetailOut)
 def entry(key: Key, by: By, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
     """One stored answer, hidden and stale ones too."""
-    return _detail(parts, by.namespace(namespace), key)
+    return detail_of(parts, by.namespace(namespace), key)
 
 
-def _detail(parts: Services, namespace: str, key: str) -> dict[str, Any]:
+def detail_of(parts: Services, namespace: str, key: str) -> dict[str, Any]:
+    """One entry with its answer, as plain JSON."""
     found: FoundEntry = stored_entry(parts.store, namespace, key, hits=parts.metrics.hits, pins=parts.pins)
     stored = found.entry
     return found.to_dict(parts.clock()) | {
@@ -279,7 +280,7 @@ def write(
     stored = edits_of(parts, by).write_at(key, asked.line(), name)
     if isinstance(stored, str):
         raise Refused(_OF_THE_STORE.get(stored, INVALID_INPUT), reasons.why_refused(stored), reason=stored)
-    return _detail(parts, name, key)
+    return detail_of(parts, name, key)
 
 
 def edits_of(parts: Services, by: Operator) -> Edits:
@@ -309,7 +310,7 @@ def change(
             change_pin(name, key, actor=by.trail)
         case _:
             raise InvalidInput("fresh_seconds", "give either fresh_seconds or pinned")
-    return _detail(parts, name, key)
+    return detail_of(parts, name, key)
 
 
 @router.delete("/entries/{key}", response_model=InvalidationOut, responses={409: {}})

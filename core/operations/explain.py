@@ -15,9 +15,9 @@ from ..entries import expect
 from ..errors import InvalidInput
 from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
-from .bodies import MOST_JSON_BYTES
 from .operators import Operator
 from .parts import By, Parts
+from .problems import MOST_JSON_BYTES
 
 router: Final = APIRouter(tags=["requests"])
 

@@ -14,9 +14,9 @@ from starlette.responses import StreamingResponse
 
 from ..concurrency import in_thread
 from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export, reasons
-from .bodies import EXPORT, IMPORT, JSON_LINES
 from .entries import After, Before, InNamespace, OfModel, Tagged, edits_of, slots_of
 from .parts import By, Parts
+from .problems import EXPORT, IMPORT, JSON_LINES
 
 router: Final = APIRouter(tags=["entries"])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
 from core.access.roles import Actor, Role
@@ -11,20 +13,20 @@ from core.bans.criteria import Criteria
 from core.bans.record import may_store, visibility
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
-from core.entries.corrections import Corrections
+from core.entries.corrections import MOST_BYTES, MOST_VERSIONS, Corrections, versions_of, with_version
 from core.entries.listing import EntryFilter, find_entry, page_entries
 from core.entries.pins import Pins
-from core.entries.versions import MOST_VERSIONS, versions_of
 from core.errors import AccessDenied, InvalidationRefused, InvalidInput, NotFound
 from core.invalidation.invalidator import CacheInvalidator
 from core.keys.names import Slot, parse_readable_key
 from core.metrics.cache_metrics import CacheMetrics
-from core.models import ChatRequest, Completion, Controls, For
+from core.models import CacheEntry, ChatRequest, Completion, Controls, For
 from core.stores import StoredAs, codec
 from core.stores.base import Write
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.samples import Clock
+from tests.samples import an_entry as entry
 
 QUESTION = "What is a card?"
 
@@ -58,8 +60,7 @@ class World:
         return found.completion.text if found else None
 
     def entry(self, key):
-        found = find_entry(self.store, self.namespace, key, hits=self.metrics.hits, pins=self.pins)
-        return found
+        return find_entry(self.store, self.namespace, key, hits=self.metrics.hits, pins=self.pins)
 
     def correct(self, key, answer="A piece of plastic.", **given):
         if isinstance(self.clock, Clock):
@@ -81,7 +82,9 @@ def request(prompt):
 def completion(text):
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
-    return Completion(body={"id": "x", "object": "chat.completion", "model": "gpt-4o", "choices": [choice], "usage": usage})
+    return Completion(
+        body={"id": "x", "object": "chat.completion", "model": "gpt-4o", "choices": [choice], "usage": usage}
+    )
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -229,9 +232,7 @@ def test_versions_go_with_the_erasure_of_a_user(world):
     key = world.put("Ann has a secret.", "What is my card?", user="ann")
     world.correct(key, "Ann has another secret.")
     assert world.texts(key) == ["Ann has a secret."]
-    done = world.invalidation.invalidate(
-        Criteria.from_names(world.namespace, user="ann"), actor="olga", hold_seconds=0
-    )
+    done = world.invalidation.invalidate(Criteria.from_names(world.namespace, user="ann"), actor="olga", hold_seconds=0)
     with pytest.raises(InvalidInput, match="an invalidation of more than this answer hides it"):
         world.correct(key, "Something else.")
     world.invalidation.sweep(world.namespace, rest=0)
@@ -265,6 +266,34 @@ def test_what_more_than_its_key_hides_is_not_brought_back(world, criteria):
     world.invalidation.undo(done.id, actor="olga")
     world.correct(key)
     assert world.get() == "A piece of plastic."
+
+
+def answered(text: str, before: CacheEntry) -> CacheEntry:
+    return msgspec.structs.replace(before, body={"text": text})
+
+
+@given(st.lists(st.integers(0, 2 * MOST_BYTES), min_size=1, max_size=9))
+def test_the_latest_is_kept_and_the_others_as_far_as_they_fit(sizes):
+    stands = answered("x" * sizes[0], entry())
+    for number, size in enumerate(sizes[1:], 1):
+        kept = with_version(stands, at=float(number), actor="olga")
+        assert len(kept) <= MOST_BYTES + len(with_version(stands, at=0.0, actor="olga")) + 1000
+        stands = msgspec.structs.replace(answered("x" * size, stands), versions=kept)
+    found = [len(version.body["text"]) for version in versions_of(stands)]
+    assert found == sizes[:-1][::-1][: len(found)]
+    assert min(1, len(sizes) - 1) <= len(found) <= MOST_VERSIONS
+
+
+def test_an_entry_has_none_before_it_is_corrected_and_takes_no_more_room():
+    plain = entry()
+    assert (versions_of(plain), plain.versions) == ((), b"")
+    corrected = msgspec.structs.replace(plain, versions=with_version(plain, at=1.0, actor="olga"))
+    assert codec.decode_entry(codec.encode_entry(corrected)) == corrected
+    assert len(codec.encode_entry(plain)) < len(codec.encode_entry(corrected))
+
+
+def test_what_cannot_be_read_is_none():
+    assert versions_of(msgspec.structs.replace(entry(), versions=b"\xff")) == ()
 
 
 # What may not be
@@ -325,9 +354,7 @@ def test_an_embedding_is_not_corrected_by_hand(world):
     slot, digest = world.place(key)
     [value], record = world.store.read(slot, [digest])
     entry = msgspec.structs.replace(codec.decode_entry(value), body={"object": "list", "data": []})
-    world.store.replace(
-        slot, digest, seen=value, value=codec.encode_entry(entry), ttl_ms=60_000, stamp=record.stamp
-    )
+    world.store.replace(slot, digest, seen=value, value=codec.encode_entry(entry), ttl_ms=60_000, stamp=record.stamp)
     assert visibility(entry, record).value == "fresh"
     with pytest.raises(InvalidInput, match="not one text"):
         world.correct(key)

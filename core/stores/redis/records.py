@@ -29,11 +29,10 @@ from ...bans import (
 )
 from ...errors import CacheError, DecodeError, InvalidationRefused
 from ...keys import Slot, names
-from ..base import Correction
 from .books import LOGGED, MOST_INLINE, SCAN_PAGE, Books, logged
 from .connection import packed
 from .failures import reading, translated, writing
-from .index import LIST_TAGS, ROW_DIGITS, RedisIndex
+from .index import RedisIndex
 from .script import Script, load_script
 from .servers import OneServer
 
@@ -48,15 +47,11 @@ READ_SECONDS: Final = 0.01
 LISTED: Final = b"*"
 """In the place of the names of a ban that has none: it may be of any entry."""
 
-_RECORD = load_script(__file__, "record", LOGGED=LOGGED)
-_ENSURE = Script(_RECORD + load_script(__file__, "ensure"))
-_APPEND_TEXT = load_script(__file__, "append")
-_APPEND = Script(_RECORD + _APPEND_TEXT)
-_CORRECT = Script(
-    f"{_RECORD}{LIST_TAGS}local function append()\n{_APPEND_TEXT}end\n"
-    + load_script(__file__, "correct", ROW_DIGITS=ROW_DIGITS)
-)
-_CHANGE = Script(_RECORD + load_script(__file__, "change"))
+RECORD = load_script(__file__, "record", LOGGED=LOGGED)
+_ENSURE = Script(RECORD + load_script(__file__, "ensure"))
+APPEND = load_script(__file__, "append")
+_APPEND = Script(RECORD + APPEND)
+_CHANGE = Script(RECORD + load_script(__file__, "change"))
 _SWAP = Script(load_script(__file__, "swap"))
 _LIST_DUE = Script(load_script(__file__, "list_due"))
 
@@ -214,32 +209,6 @@ class RedisRecords(RedisIndex):
             return record, decode_ban(rest[0])
         changes.require_room(record, listed=not filed_under(ban.criteria))
         raise InvalidationRefused("too many invalidations are active in this namespace")
-
-    def correct(self, slot: Slot, ban: Ban, correction: Correction) -> InvalidationRecord | None:
-        """Appends a ban and puts an answer in the place of what it hides by one script, if all is as it was seen."""
-        now_ms, ttl_ms = int(ban.created_at * 1000), max(1, correction.ttl_ms)
-        keys = [
-            *(slot.nothing, slot.entry(correction.digest), slot.by_model(correction.model)),
-            *(slot.entry(digest) for digest, _, _ in correction.aliases),
-            *map(slot.by_tag, correction.tags),
-        ]
-        arguments = [
-            correction.stamp.incarnation.hex().encode(),
-            b"%020d" % correction.stamp.sequence,
-            correction.seen,
-            correction.value,
-            b"%d" % ttl_ms,
-            repr(correction.created_before).encode(),
-            repr(correction.created_at).encode(),
-            b"%d" % (now_ms + ttl_ms),
-            b"%d" % now_ms,
-            b"%d" % len(correction.aliases),
-            *(value for _, seen, then in correction.aliases for value in (seen, then)),
-        ]
-        outcome, *rest = self._appended(_CORRECT, slot, ban, keys, arguments)
-        if outcome == b"full":
-            changes.require_room(decode_record(rest[0]), listed=False)
-        return decode_record(rest[0]) if outcome == b"appended" else None
 
     def _appended(
         self,

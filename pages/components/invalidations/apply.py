@@ -9,6 +9,7 @@ from core.errors import CacheError
 from core.invalidation import InvalidationState, Preview
 from pages.components.data import actions, context
 from pages.components.display.figures import clock, duration, many, money, sentence, share
+from pages.components.shell import next_steps
 from pages.components.shell.confirmation import warn_without_worker, word_typed
 from pages.components.shell.criteria_form import Fields
 from workers.queue import JobView
@@ -107,6 +108,7 @@ def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
     if done is not None:
         st.session_state.pop("plan", None)
         st.session_state[GIVEN] = True
+        next_steps.remember("invalidate", (done,))
         if hold_seconds == 0 and not soft and done.state is InvalidationState.HELD:
             follow(actions.enqueue_sweep(done.namespace))
 

@@ -29,7 +29,9 @@ def _close() -> None:
 def confirm_sweep(one: Invalidation) -> None:
     """Asks before the time to undo ends, with how much is deleted and how long it could still be undone."""
     known = queries.invalidation(one.id).value or one  # of one that is shown by its ban alone the count is on record
-    if known.preview_count is None:
+    if known.criteria.key is not None:
+        st.markdown("This answer is deleted now. **Nobody can undo that.**")
+    elif known.preview_count is None:
         st.markdown("What it hides is deleted now. **Nobody can undo that.**")
     else:
         count = many(known.preview_count, "entry", "entries")
