@@ -31,6 +31,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a correction writes over the answer without the ban",
+        file="core/stores/redis/scripts/correct.lua",
+        old="local reply = append()",
+        new="local reply = {'appended', call('GET', KEYS[1])}",
+        tests="tests/entries/test_corrections.py",
+    ),
+    Mutant(
+        name="a correction keeps what was invalidated as a version",
+        file="core/entries/corrections.py",
+        old="        if visibility(before, record) is Visibility.HIDDEN:\n            return b\"\"",
+        new="        pass",
+        tests="tests/entries/test_corrections.py",
+    ),
+    Mutant(
+        name="a correction brings back what an erasure hides",
+        file="core/entries/corrections.py",
+        old="        seen = visibility(msgspec.structs.replace(entry, header=header), record)",
+        new="        seen = Visibility.FRESH",
+        tests="tests/entries/test_corrections.py",
+    ),
+    Mutant(
         name="an entry is not found by its user",
         file="core/bans/names.py",
         old="return header.users",

@@ -4,8 +4,9 @@ The wrong answer is invalidated by its key and the right one put in its place in
 wrong one afterwards, none finds nothing, and no answer whose generation began before can take its place. Key, question,
 scope, tags, user, TTL and pin stay as they are; hits are counted anew.
 
-What stood there is a version. Versions are kept inside the entry's own stored form, behind all that a lookup looks at,
-and are never served. So they go wherever the entry goes: its TTL, an eviction, a sweep, an erasure by user, a newer answer.
+What stood there is a version. Versions are kept inside the stored form of the entry, behind all that a lookup looks at,
+and are never served. So they go wherever the entry goes: its TTL, an eviction, a sweep, an erasure by user, or another
+answer in its place end them too.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def in_words(self) -> str:
-        """How many there are and what keeps them apart: `3 in other scopes: they differ in system prompt, model`."""
+        """How many there are and what keeps them apart: `3 answers in 3 other scopes: they differ in model`."""
         if not self.found:
             return "nowhere else"
         scopes = {(one.found.entry.header.namespace, one.found.entry.header.scope) for one in self.found}
@@ -71,7 +71,8 @@ class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
                 counts[name] = counts.get(name, 0) + 1
         named = ", ".join(sorted(counts, key=lambda name: (-counts[name], name))[:5])
         where = f"in {len(scopes)} other scope{'s' if len(scopes) > 1 else ''}"
-        return f"{len(self.found)} {where}: they differ in {named or 'nothing that entries keep'}"
+        answers = "answer" if len(self.found) == 1 else "answers"
+        return f"{len(self.found)} {answers} {where}: they differ in {named or 'nothing that entries keep'}"
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True):

@@ -131,7 +131,7 @@ class AnswerIn(BaseModel):
     answer: str | None = None
     completion: dict[str, Any] | None = None
     ttl_seconds: float | None = Field(None, description="Else as the kind of question has it.")
-    tags: list[str] = Field([], max_length=64, description="What the answer depends on: `doc:123`.")
+    tags: list[str] = Field([], max_length=64, description="What the answer depends on: `doc:123`. None: as it was.")
     user: str | None = Field(None, description="Whose the answer is, where it is one user's own.")
 
     def line(self) -> Line:

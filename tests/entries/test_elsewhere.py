@@ -51,7 +51,7 @@ def test_what_keeps_them_apart_is_named(world):  # noqa: F811
     ]
     assert (found.next, found.looked_through) == (None, 6)
     assert found.in_words == (
-        "4 in 4 other scopes: they differ in model, namespace, parameter temperature, spelling, system prompt"
+        "4 answers in 4 other scopes: they differ in model, namespace, parameter temperature, spelling, system prompt"
     )
     assert differs(looked(world, key)) == [("model",), ("parameter temperature",), ("system prompt",)]
 

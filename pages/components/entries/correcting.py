@@ -98,16 +98,18 @@ def _dialog(asked: Correcting) -> None:
         height=220,
         max_chars=LONGEST_ANSWER,
     )
-    reason = reason_field("correct-reason")
+    reason = reason_field("correct-reason", placeholder="Why? Kept with the version before")
     pin = False
     if context.services().pins is not None and not asked.pinned:
         pin = st.checkbox("Pin it: keep it fresh until it is unpinned", key="correct-pin")
     stays = "its pin" if asked.pinned else f"its TTL ({duration(asked.left)} left)"
-    st.caption(f"Nobody gets the answer of now any more. Its question, its tags and {stays} stay; hits start anew.")
+    st.caption(
+        f"Nobody gets the old answer any more. The question, its tags and {stays} stay. Hits start anew."
+    )
     if asked.hidden:
-        st.caption("An invalidation hides the answer of now: it is replaced, and not kept as a version.")
+        st.caption("An invalidation hides the old answer: it is not kept as a version.")
     else:
-        st.caption("The answer of now is kept as a version, which you can restore.")
+        st.caption("The old answer is kept as a version, which you can restore.")
     may = context.actor().may(Action.EDIT_ENTRIES) and state().may_write
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="correct-cancel"):

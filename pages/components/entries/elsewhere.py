@@ -13,20 +13,19 @@ from streamlit import column_config as column
 from core.entries import MOST_TOGETHER, Elsewhere, FoundEntry, same_question
 from core.errors import CacheError
 from pages.components.data import context, queries
-from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.figures import UNKNOWN, duration, many
 from pages.components.display.text import error_sentence, one_line, plain
 
 LOOK = "entry-elsewhere-look"
 PROGRESS_SECONDS = 1
 COLUMNS: dict[str, Any] = {
-    "namespace": column.TextColumn("Namespace", width=130),
-    "model": column.TextColumn("Model", width=145),
-    "system": column.TextColumn("System prompt", width=105),
-    "differs": column.TextColumn("Differs in", width=230),
-    "hits": column.NumberColumn("Hits", format="localized", width=50),
-    "scope": column.TextColumn("Scope", width=90),
-    "prompt": column.TextColumn("Question", width=220),
-    "key": column.TextColumn("Key", width=130),
+    "namespace": column.TextColumn("Namespace", width=150),
+    "model": column.TextColumn("Model", width=150),
+    "differs": column.TextColumn("Differs in", width=270),
+    "answers": column.NumberColumn("Answers", format="localized", width=75),
+    "scopes": column.NumberColumn("Scopes", format="localized", width=70),
+    "hits": column.NumberColumn("Hits", format="localized", width=60),
+    "latest": column.TextColumn("Latest", width=105),
 }
 Ask = Callable[[list[tuple[str, str]]], None]
 """Opens the dialog that asks before the answers at these places, each a namespace and a key, are invalidated."""
@@ -86,10 +85,10 @@ def _drawn(found: FoundEntry, ask: Ask, may: bool) -> None:
     if not result.found:
         return
     st.dataframe(
-        _rows(result),
+        _rows(result, context.now()),
         column_config=COLUMNS,
         hide_index=True,
-        height=min(35 * len(result.found) + 38, 320),
+        height="content",
         key="entry-elsewhere-table",
         placeholder=UNKNOWN,
         alt="Answers to the same question, and what keeps their requests apart",
@@ -133,27 +132,24 @@ def _go_on(found: FoundEntry, look: Look | None) -> Look | None:
     return after
 
 
-def _rows(result: Elsewhere) -> pd.DataFrame:
-    """Grouped: by namespace, model and scope."""
-    shown = sorted(
-        result.found,
-        key=lambda one: (
-            one.found.entry.header.namespace, one.found.entry.header.model, one.found.entry.header.scope
-        ),
-    )  # fmt: skip
+def _rows(result: Elsewhere, now: float) -> pd.DataFrame:
+    """A row for each namespace and model, and for what keeps their requests apart from this one."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[FoundEntry]] = {}
+    for one in result.found:
+        header = one.found.entry.header
+        groups.setdefault((header.namespace, header.model, one.differs), []).append(one.found)
     return pd.DataFrame(
         [
             {
-                "namespace": one.found.entry.header.namespace,
-                "model": one_line(one.found.entry.header.model),
-                "system": "another" if "system prompt" in one.differs else "the same",
-                "differs": one_line(", ".join(one.differs), 200) or "nothing that is kept",
-                "hits": one.found.hits.total if one.found.hits else None,
-                "scope": one.found.entry.header.scope.hex()[:8],
-                "prompt": one_line(one.found.entry.prompt, 300),
-                "key": one.found.key,
+                "namespace": namespace,
+                "model": one_line(model),
+                "differs": one_line(", ".join(differs), 200) or "nothing that is kept",
+                "answers": len(found),
+                "scopes": len({each.entry.header.scope for each in found}),
+                "hits": sum(each.hits.total for each in found if each.hits),
+                "latest": f"{duration(max(0.0, now - max(each.entry.header.created_at for each in found)))} ago",
             }
-            for one in shown
+            for (namespace, model, differs), found in sorted(groups.items())
         ],
         columns=list(COLUMNS),
     )

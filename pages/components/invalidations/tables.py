@@ -27,11 +27,11 @@ PREVIEW_COLUMNS: dict[str, Any] = {
 
 INVALIDATION_COLUMNS: dict[str, Any] = {
     "time": column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
-    "what": column.TextColumn("What", width=260),
-    "namespace": column.TextColumn("Namespace", width=105),
-    "reason": column.TextColumn("Reason", width=170),
-    "state": column.TextColumn("State", width=140),
-    "actor": column.TextColumn("By", width=105),
+    "what": column.TextColumn("What", width=225),
+    "namespace": column.TextColumn("Namespace", width=95),
+    "reason": column.TextColumn("Reason", width=185),
+    "state": column.TextColumn("State", width=150),
+    "actor": column.TextColumn("By", width=110),
     "previewed": column.NumberColumn("Previewed", width=80),
     "deleted": column.NumberColumn("Deleted", width=70),
     "freed": column.NumberColumn("Freed", format="bytes", width=90),

@@ -11,13 +11,15 @@ from pages.components.data import queries
 from pages.components.shell.frame import no_worker_notice
 
 
-def reason_field(key: str, *, width: int | Literal["stretch"] = "stretch") -> str:
+def reason_field(
+    key: str, *, width: int | Literal["stretch"] = "stretch", placeholder: str = "Why? Shown in the history"
+) -> str:
     """Asks why, in the viewer's own words; returns them."""
     given = st.text_input(
         "Reason",
         key=key,
         max_chars=LONGEST_REASON,
-        placeholder="Why? Shown in the history",
+        placeholder=placeholder,
         autocomplete="off",
         width=width,
     )
