@@ -581,14 +581,14 @@ MUTANTS = (
     Mutant(
         name="an invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="        self._durability.await_local_expiry(records)\n",
+        old="        self.durability.await_local_expiry(records)\n",
         new="",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
+        old="            self.durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
         new="            pass\n",
         tests="tests/stores/test_local.py",
     ),
@@ -806,15 +806,15 @@ MUTANTS = (
     Mutant(
         name="a number in the record's history may come again after a roll-back",
         file="core/bans/changes.py",
-        old="max(record.sequence + 1, int(ban.created_at * 1e6))",
+        old="max(record.sequence + 1, int(now * 1e6))",
         new="record.sequence + 1",
         tests="tests/bans/test_changes.py",
     ),
     Mutant(
         name="two invalidations at a moment have the same number",
         file="core/bans/changes.py",
-        old="max(record.sequence + 1, int(ban.created_at * 1e6))",
-        new="max(record.sequence, int(ban.created_at * 1e6))",
+        old="max(record.sequence + 1, int(now * 1e6))",
+        new="max(record.sequence, int(now * 1e6))",
         tests="tests/bans/test_changes.py",
     ),
     Mutant(

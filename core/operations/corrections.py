@@ -117,6 +117,7 @@ class TogetherOut(BaseModel):
 _CORRECTIONS: Final[dict[str, Any]] = {
     "the right answer": {"value": {"answer": "Open the app and ...", "pin": True, "reason": "The menu has changed"}}
 }
+_RESTORED: Final[dict[str, Any]] = {"as it was shown": {"value": {"replaced_at": 1_760_000_000.0}}}
 _TOGETHER: Final[dict[str, Any]] = {
     "two of them": {
         "value": {
@@ -127,7 +128,7 @@ _TOGETHER: Final[dict[str, Any]] = {
 }
 
 
-@router.post("/entries/invalidate", response_model=TogetherOut, responses={409: {}})
+@router.post("/invalidate-entries", response_model=TogetherOut, responses={409: {}})
 def together(asked: Annotated[TogetherIn, Body(openapi_examples=_TOGETHER)], by: By, parts: Parts) -> dict[str, Any]:
     """Take several answers out of service: what `GET /entries/{key}/elsewhere` found, say."""
     places = [(by.namespace(one.namespace), one.key) for one in asked.entries]
@@ -167,7 +168,13 @@ def versions(key: Key, by: By, parts: Parts, namespace: InNamespace = None) -> d
 
 
 @router.post("/entries/{key}/versions/restore", response_model=EntryDetailOut, responses={409: {}})
-def restore(key: Key, asked: RestoreIn, by: By, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
+def restore(
+    key: Key,
+    asked: Annotated[RestoreIn, Body(openapi_examples=_RESTORED)],
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+) -> dict[str, Any]:
     """Put a version in its place again, as a correction."""
     name = by.namespace(namespace)
     _corrections(parts, by).restore(name, key, asked.replaced_at, reason=asked.reason, seen_at=asked.seen_at)

@@ -413,7 +413,7 @@ def test_an_answer_that_is_written_over_another_keeps_its_tags_unless_others_are
 
 
 def test_an_answer_that_is_written_over_another_does_not_have_its_hits(world):
-    key = world.put()
+    key = world.put().key
     for _ in range(20):
         world.get()
     hits = world.cache.metrics.hits

@@ -64,11 +64,11 @@ def test_the_same_question_is_found_elsewhere_and_invalidated_together(api, key,
     assert sorted("model" in one["differs"] for one in items) == [False, True]
     assert api.get(f"/entries/{key}/elsewhere", everywhere=False)["items"] == []
     entries = [{"namespace": one["namespace"], "key": one["key"]} for one in items]
-    done = api.post("/entries/invalidate", {"entries": entries, "reason": "The fee has changed"})
+    done = api.post("/invalidate-entries", {"entries": entries, "reason": "The fee has changed"})
     assert (len(done["invalidations"]), done["asked"], done["problem"]) == (2, 2, "")
     assert {one["reason"] for one in done["invalidations"]} == {"The fee has changed"}
     assert there() == []
-    api.refused(422, "POST", "/entries/invalidate", json={"entries": []})
+    api.refused(422, "POST", "/invalidate-entries", json={"entries": []})
 
 
 def test_a_key_of_one_namespace_sees_and_invalidates_nothing_of_others(start, namespace):
@@ -77,7 +77,7 @@ def test_a_key_of_one_namespace_sees_and_invalidates_nothing_of_others(start, na
     own, other = put(api, namespace), put(api, "shop")
     assert api.get(f"/entries/{own}/elsewhere")["items"] == []
     entries = [{"namespace": namespace, "key": own}, {"namespace": "shop", "key": other}]
-    assert kind(api.refused(403, "POST", "/entries/invalidate", json={"entries": entries})) == "access-denied"
+    assert kind(api.refused(403, "POST", "/invalidate-entries", json={"entries": entries})) == "access-denied"
     assert api.get(f"/entries/{own}")["state"] == "fresh"
     for method, path, body in (
         ("POST", "correct", {"answer": "Mine."}),
@@ -94,4 +94,4 @@ def test_a_viewer_corrects_nothing(start, namespace):
     key = put(api, namespace)
     api.refused(403, "POST", f"/entries/{key}/correct", json={"answer": "Mine."})
     api.refused(403, "POST", f"/entries/{key}/versions/restore", json={"replaced_at": 1.0})
-    api.refused(403, "POST", "/entries/invalidate", json={"entries": [{"namespace": namespace, "key": key}]})
+    api.refused(403, "POST", "/invalidate-entries", json={"entries": [{"namespace": namespace, "key": key}]})
