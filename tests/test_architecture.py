@@ -33,7 +33,7 @@ TOWERS = {
         bans inbound
         stores
         access metrics
-        invalidation semantic
+        invalidation namespaces semantic
         cache monitoring settings
         entries demo function launcher
         bootstrap

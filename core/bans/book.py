@@ -70,6 +70,11 @@ class _Shelf:
         else:
             self._hard = max(self._hard, filed.sequence)
 
+    @property
+    def sequence(self) -> int:
+        """The highest sequence of them."""
+        return max(self._hard, self._soft, *(filed.sequence for filed in self._others), 0)
+
     def verdict(self, sequence: int, header: Selectable, prompt: str, tags: tuple[str, ...]) -> Visibility:
         """What they say together of an entry that has their name."""
         if self._hard > sequence:
@@ -119,6 +124,11 @@ class Book:
             return result
         seen = self._listed.verdict(sequence, header, prompt, tags)
         return seen if seen is not Visibility.FRESH else result
+
+    def latest(self, names: Iterable[Name]) -> int:
+        """The sequence of the latest ban that may be of an answer with these names; 0 when none may."""
+        found = [self._named.get(kind, {}).get(value) for kind, value in names]
+        return max((each.sequence for each in (*found, self._listed) if each is not None), default=0)
 
     def with_changes(self, changes: Mapping[str, Ban | None]) -> Book:
         """The Book after changes, by the ids of the bans: each as it is now, or None when it is gone.

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 import re
 import secrets
+from collections.abc import Iterable
 
 import msgspec
 
 from ..errors import DecodeError
 from ..models import CacheEntry, Stamp
 from .book import Book, Visibility
+from .names import Name
 
 COPIES_SECONDS = 1.0
 """The longest time a process may serve its own copies without looking at the record again."""
@@ -24,6 +26,8 @@ CLOCKS_SECONDS = 60.0
 """How far apart the clocks of two machines may be."""
 NO_MARK = b"00000000"
 """The mark of a record whose bans have never changed."""
+CHANGED_BYTES = 104
+"""So much of a record's line is another whenever a ban is added or gone, or decides otherwise: up to the mark."""
 
 
 class InvalidationRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +85,28 @@ def may_store(entry: CacheEntry, record: InvalidationRecord) -> bool:
         return True
     book = record.book
     return book is not None and book.verdict(header.sequence, header, entry.prompt, entry.tags) is Visibility.FRESH
+
+
+def latest_of(names: Iterable[Name], record: InvalidationRecord) -> int:
+    """The sequence of the latest invalidation that may be of an answer with these names, as far as a record tells.
+
+    Callers who find the same one may wait for the same answer: none of the invalidations between them is of it.
+    """
+    if not record.active:
+        return record.floor  # of those that have been swept it tells no more than this
+    return record.sequence if record.book is None else max(record.floor, record.book.latest(names))
+
+
+def may_share(entry: CacheEntry, record: InvalidationRecord) -> bool:
+    """Whether another caller's answer may be given to one who has looked at this record.
+
+    Either it was begun no earlier than that look, or nothing that the look saw is of it: its tags are those of the
+    caller who asked for it.
+    """
+    header = entry.header
+    if header.incarnation != record.incarnation:
+        return False
+    return header.sequence >= record.sequence or visibility(entry, record) is Visibility.FRESH
 
 
 def new_record() -> InvalidationRecord:

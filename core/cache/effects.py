@@ -161,23 +161,23 @@ class Keep(Question, frozen=True):
 
 
 class TakeLease(Question, frozen=True):
-    """The lease for an answer as of a stamp; False when another process has it."""
+    """The lease for an answer as of an invalidation; False when another process has it."""
 
-    sequence: int
+    since: int
 
     def ask(self, world: World) -> HeldLease | bool:
         """Takes the lease, which is then renewed until it is given back."""
-        return world.leases.take(self.call.slot, self.call.identity.exact, self.sequence) or False
+        return world.leases.take(self.call.slot, self.call.identity.exact, self.since) or False
 
 
 class IsLeased(Question, frozen=True):
     """Whether some process has the lease."""
 
-    sequence: int
+    since: int
 
     def ask(self, world: World) -> bool:
         """Returns whether the lease is held, without taking it."""
-        return world.store.leased(self.call.slot, self.call.identity.exact, self.sequence)
+        return world.store.leased(self.call.slot, self.call.identity.exact, self.since)
 
 
 class GiveBack(Question, frozen=True):

@@ -1,8 +1,8 @@
 """Single-flight: of equal requests at the same time one computes, the rest wait for its answer.
 
 Inside a process a flight is a future; between processes it is a lease in the store. Both are named by the answer and
-by the stamp of the lookup that missed, so that a request made after an invalidation never waits for, or gets, an answer
-whose generation began before it.
+by the latest invalidation that may be of it, so that a request made after that one never waits for, or gets, an answer
+whose generation began before it. Invalidations of other answers part nobody.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from concurrent.futures import Future
 
 import msgspec
 
-from ..models import Stamp
-
 MAX_TAKEOVERS = 2
 """Failed leaders in a row after which all who wait are handed the error, instead of failing one after the other."""
 
@@ -23,10 +21,11 @@ SHARED_SECONDS = 5.0
 
 
 class FlightKey(msgspec.Struct, frozen=True):
-    """Which answer, as of which point in the history of invalidations."""
+    """Which answer, as of which invalidation: the sequence of the latest one that may be of it (`bans.latest_of`)."""
 
     name: bytes
-    stamp: Stamp
+    incarnation: bytes
+    since: int
 
 
 class FlightResult(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ and the drivers (`drivers.py`) do it. The outcome is recorded once, whatever hap
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NoReturn, Protocol
 
@@ -17,7 +17,9 @@ import msgspec
 from cachetools import TTLCache
 
 from .. import policy
+from ..bans import EVERYTHING, Name, latest_of
 from ..errors import IncompleteStream, NotCached
+from ..keys import user_digests
 from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
 from ..stores import Found, Lookup, MissReason, codec
 from .call import Call, went_away
@@ -25,7 +27,7 @@ from .config import CacheConfig
 from .effects import Flow, ForgetRecord, ReadSwitch
 from .flights import FlightKey
 from .near import Judging, NearPart
-from .reader import RequestReader, stamp_of
+from .reader import RequestReader, record_of
 from .recorder import OutcomeRecorder, answer_of
 from .singleflight import SingleFlight
 from .steps import Bypass, Fetched, Hedge, Hit, Lead, Lease, Miss
@@ -123,20 +125,20 @@ class RequestFlow:
         return self._clock() < found.entry.header.fresh_until + self._config.stale_while_revalidate_seconds
 
     def _miss(self, call: Call, lookup: Lookup | None) -> Flow[Miss]:
-        """Why nothing is served, and the stamp of an answer that is generated from now on."""
+        """Why nothing is served, and the record under which an answer is generated from now on."""
         seen = self._seen(call, lookup)
-        if lookup is None or seen.stamp is not None:
+        if lookup is None or seen.record is not None:
             return seen
-        stamp = yield from stamp_of(call, lookup)
-        return Miss(call.unanswered if stamp is None else seen.reason, stamp)
+        record = yield from record_of(call, lookup)
+        return Miss(call.unanswered if record is None else seen.reason, record)
 
     @staticmethod
     def _seen(call: Call, lookup: Lookup | None) -> Miss:
-        """Why nothing is served, with the stamp of the record if there is one already."""
+        """Why nothing is served, with the record if there is one already."""
         if lookup is None:
             return Miss(call.unanswered, None)
         reason = MissReason.NO_CACHE if call.controls.no_cache else lookup.reason
-        return Miss(reason, lookup.record.stamp if lookup.record is not None else None)
+        return Miss(reason, lookup.record)
 
     def _serve(self, call: Call, found: Found, reason: str = "") -> Hit:
         if found.stale and not reason:
@@ -152,11 +154,13 @@ class RequestFlow:
 
     def _join(self, call: Call, miss: Miss) -> Flow[Hit | Lease | None]:
         """Joins those who ask the same. None: the answer is for this caller alone."""
-        if miss.stamp is None or call.controls.no_cache:
+        record = miss.record
+        if record is None or call.controls.no_cache:
             return None
-        key = FlightKey(call.slot.entry(call.identity.exact), miss.stamp)
+        since = latest_of(_names_of(call), record)
+        key = FlightKey(call.slot.entry(call.identity.exact), record.incarnation, since)
         self._raise_remembered(call, key)
-        joined = yield from self._single_flight.join(call, key)
+        joined = yield from self._single_flight.join(call, key, record)
         if isinstance(joined, BaseException):
             return (yield from self._failed(call, None, joined))
         return joined
@@ -309,7 +313,8 @@ class RequestFlow:
         if call.bypass:
             return call.bypass
         lookup = yield from self._reader.look_up(call)
-        stamp = None if lookup is None else (yield from stamp_of(call, lookup))
+        record = None if lookup is None else (yield from record_of(call, lookup))
+        stamp = None if record is None else record.stamp
         entry, _, not_stored = yield from self._writer.kept(call, stamp, completion)
         if entry is None or not_stored:
             return not_stored
@@ -343,3 +348,14 @@ class RequestFlow:
         if lookup.found is None or lookup.found.stale:
             return lookup.reason
         return (yield from self._writer.keep_alias(wording, lookup.record.stamp, lookup.found.entry))
+
+
+def _names_of(call: Call) -> Iterator[Name]:
+    """The names that the answer of a request will have, by which invalidations find it."""
+    yield "key", call.identity.exact
+    for tag in call.controls.tags:
+        yield "tag", tag
+    for digest in user_digests(call.namespace, call.user):
+        yield "user", digest
+    yield "model", call.request.model
+    yield EVERYTHING

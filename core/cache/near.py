@@ -98,4 +98,4 @@ class NearPart:
 
 def _missed(miss: Miss, reason: str, nearest: float | None) -> Miss:
     """The miss with what the semantic part adds to it."""
-    return Miss(reason if miss.reason == MissReason.ABSENT else miss.reason, miss.stamp, nearest)
+    return Miss(reason if miss.reason == MissReason.ABSENT else miss.reason, miss.record, nearest)

@@ -8,7 +8,6 @@ from functools import partial
 import msgspec
 
 from ..bans import InvalidationRecord
-from ..models import Stamp
 from ..stores import Found, LocalCache, Lookup, look_up, looking
 from .call import Call
 from .effects import Flow, GrantCopies, MakeRecord, Read
@@ -42,15 +41,17 @@ class RequestReader:
             max_age=call.controls.max_age,
             on_corrupt=call.count_corrupt_entry,
         )
-        if self._copies is not None and lookup is not None and self._copies.needs_grant(call.slot):
-            yield GrantCopies(call)
+        if lookup is not None:
+            call.over_hidden = lookup.hidden
+            if self._copies is not None and self._copies.needs_grant(call.slot):
+                yield GrantCopies(call)
         call.lookup_ms = call.elapsed_ms()
         return lookup
 
 
-def stamp_of(call: Call, lookup: Lookup) -> Flow[Stamp | None]:
-    """The flow that gives the stamp of an answer generated from now on; makes the record where there is none."""
+def record_of(call: Call, lookup: Lookup) -> Flow[InvalidationRecord | None]:
+    """The flow that gives the record for an answer generated from now on; makes it where there is none."""
     record: InvalidationRecord | None = lookup.record
     if record is None:
         record = call.made_record = yield MakeRecord(call)
-    return record.stamp if record is not None else None
+    return record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..bans import InvalidationRecord, may_share
 from ..models import CacheEntry
 from ..stores import HeldLease, Leases, codec
 from .call import Call
@@ -23,10 +24,10 @@ class SingleFlight:
         self._reader = reader
         self._outcomes = outcomes
 
-    def join(self, call: Call, key: FlightKey) -> Flow[Hit | Lease | BaseException | None]:
+    def join(self, call: Call, key: FlightKey, record: InvalidationRecord) -> Flow[Hit | Lease | BaseException | None]:
         """The flow that leads or waits for another caller: a lease, that caller's answer, or the shared error.
 
-        None: this caller asks for itself alone.
+        `record` is the one that the caller's lookup saw. None: this caller asks for itself alone.
         """
         while True:
             flight, leads = self.flights.join(key, call.credential)
@@ -41,7 +42,10 @@ class SingleFlight:
                 flight.leave()
                 return None
             if result.value is not None:
-                return self._collapsed(call, codec.decode_entry(result.value))
+                entry = codec.decode_entry(result.value)
+                if may_share(entry, record):
+                    return self._collapsed(call, entry)
+                continue
             if result.alone or (result.error is not None and flight.credential != call.credential):
                 return None
             if error := result.error or self.flights.shared_error(key, call.credential):
@@ -51,10 +55,9 @@ class SingleFlight:
     def _lead(self, call: Call, flight: Flight) -> Flow[Hit | Lease]:
         """Leads if no other process does, else waits until it has stored or is gone; then looks again first."""
         lease = Lease(call, flight, self._leases)
-        sequence = lease.key.stamp.sequence
         try:
             while True:
-                held: HeldLease | bool | None = yield TakeLease(call, sequence)
+                held: HeldLease | bool | None = yield TakeLease(call, lease.key.since)
                 if isinstance(held, HeldLease):
                     lease.held = held
                     return (yield from self._look_again(call, lease))
@@ -88,7 +91,7 @@ class SingleFlight:
             if lookup.found is not None and not lookup.found.stale:
                 flight.finish(codec.encode_entry(lookup.found.entry))
                 return self._collapsed(call, lookup.found.entry)
-            if not (yield IsLeased(call, lease.key.stamp.sequence)):
+            if not (yield IsLeased(call, lease.key.since)):
                 return None
 
     @staticmethod

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from ..bans import InvalidationRecord
 from ..concurrency import beside, in_thread
 from ..errors import IncompleteStream, UnclearStream
 from ..models import Answer, CacheEntry, ChatRequest, Completion, Stamp
@@ -33,14 +34,19 @@ MANY_CHUNKS: Final = 1000
 
 
 class Miss(msgspec.Struct, frozen=True):
-    """Why there is nothing to serve, and the stamp of that lookup; no stamp means nothing may be shared or stored.
+    """Why there is nothing to serve, and the record that was seen; without one nothing may be shared or stored.
 
     `similarity` is the cosine of the nearest stored question, where near ones were looked for.
     """
 
     reason: str
-    stamp: Stamp | None
+    record: InvalidationRecord | None
     similarity: float | None = None
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """The stamp of an answer that is generated from now on."""
+        return None if self.record is None else self.record.stamp
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -91,7 +97,7 @@ class Lease:
 
     @property
     def key(self) -> FlightKey:
-        """The key of the flight: which answer, as of which stamp."""
+        """The key of the flight: which answer, as of which invalidation."""
         return self._flight.key
 
     @property

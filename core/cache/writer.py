@@ -180,6 +180,7 @@ class Writer:
             names=entry_digests(entry),
             tags=entry.tags,
             alias=alias,
+            over_hidden=call.over_hidden,
         )
         not_stored = yield from self._write(call, entry, write)
         if not not_stored and (named := _kept_as(call.request, entry)):
@@ -203,6 +204,7 @@ class Writer:
             tags=entry.tags,
             alias=None,
             indexed=False,
+            over_hidden=False,  # no other answer has its id
         )
         return (yield from self._write(call, alias, write, is_question=False))
 
@@ -231,6 +233,7 @@ class Writer:
             # It leads to the alias and not to the entry: what hides the alias hides every spelling of it.
             alias=None if folded is None else (folded, _encode_alias(alias, folded, identity.exact)),
             indexed=False,
+            over_hidden=call.over_hidden,
         )
         return (yield from self._write(call, alias, write))
 

@@ -1,16 +1,13 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
 from . import reasons
-from .asked import questions_at
 from .corrections import LONGEST_ANSWER, Corrections, Version, versions_of
 from .edits import MOST_BYTES, Edits
-from .elsewhere import MOST_TOGETHER, Elsewhere, Together, invalidate_together, same_question
+from .elsewhere import MOST_TOGETHER, Elsewhere, Together, invalidate_together, questions_at, same_question
 from .expectation import expect
 from .explanation import Difference, Explanation, differences, explain
 from .imports import MOST_REFUSALS, Import, Imported
 from .listing import (
-    LOOKED_THROUGH,
-    LOOKING_SECONDS,
     PAGE_SIZE,
     EntryFilter,
     EntryPage,
@@ -24,16 +21,18 @@ from .listing import (
 )
 from .nearest import Looked, Nearest, nearest_entries
 from .pins import RELEASED_SECONDS, Pins
+from .received import MAX_ANSWER, plain_recipients, plain_request, received_answers, recipients
 from .responses import forget_response
 from .seeding import SeedReport, import_seeds, read_seeds
 from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "LONGEST_ANSWER", "LOOKED_THROUGH", "LOOKING_SECONDS", "MOST_BYTES", "MOST_REFUSALS", "MOST_TOGETHER", "PAGE_SIZE",
-    "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "Elsewhere", "EntryFilter", "EntryPage", "Explanation",
-    "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "SeedReport", "Together",
-    "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect", "explain", "export",
-    "find_entry", "forget_response", "import_seeds", "invalidate_together", "nearest_entries", "page_entries",
-    "questions_at", "read_seeds", "reasons", "same_question", "stored_entry", "versions_of",
+    "LONGEST_ANSWER", "MAX_ANSWER", "MOST_BYTES", "MOST_REFUSALS", "MOST_TOGETHER",
+    "PAGE_SIZE", "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "Elsewhere", "EntryFilter", "EntryPage",
+    "Explanation", "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "SeedReport",
+    "Together", "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect", "explain",
+    "export", "find_entry", "forget_response", "import_seeds", "invalidate_together", "nearest_entries", "page_entries",
+    "plain_recipients", "plain_request", "questions_at", "read_seeds", "reasons", "received_answers", "recipients",
+    "same_question", "stored_entry", "versions_of",
 ]  # fmt: skip

@@ -7,24 +7,27 @@ time, and the next look goes on from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ..access import Acting, Action
 from ..bans import Criteria
-from ..errors import CacheError, InvalidInput
+from ..errors import CacheError, DecodeError, InvalidInput
 from ..invalidation import CacheInvalidator, Invalidation, plain_invalidation
-from ..keys import Slot, unpack
+from ..keys import Slot, parse_readable_key, unpack
 from ..metrics import HitCounts
 from ..models import CacheEntry
-from ..stores import EntryIndex
+from ..stores import EntryIndex, codec
 from .explanation import NOT_NAMED
 from .listing import LOOKED_THROUGH, LOOKING_SECONDS, EntryFilter, FoundEntry, Place, count_listed, page_entries
 
 MOST_TOGETHER = 200
 """Answers that are invalidated together, and that one look gives."""
+
+BEGINNING = 300
+"""Characters of a question that are given."""
 
 Position = tuple[str, Place | None]
 """From where a look goes on: a namespace, and the place in it after which."""
@@ -186,3 +189,28 @@ def invalidate_together(
             raise
         return Together(done=tuple(done), asked=len(places), problem=str(error))
     return Together(done=tuple(done), asked=len(places))
+
+
+def questions_at(store: EntryIndex, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+    """The beginning of the question at each of these places, a namespace and a key, where something is stored.
+
+    A key names one question for good, so that whatever stands at it has it: what an invalidation hides, or what came
+    after it. Nothing is kept for this: where nothing is stored any more, only the key is left.
+
+    A round trip for each bucket. Raises StoreUnavailable.
+    """
+    by_slot: dict[tuple[str, int], list[tuple[bytes, tuple[str, str]]]] = {}
+    for namespace, key in dict.fromkeys(places):
+        if parsed := parse_readable_key(key):
+            by_slot.setdefault((namespace, parsed[0]), []).append((parsed[1], (namespace, key)))
+    found: dict[tuple[str, str], str] = {}
+    for (namespace, bucket), wanted in by_slot.items():
+        values, _ = store.read(Slot(namespace, bucket), [digest for digest, _ in wanted])
+        for (_, place), value in zip(wanted, values, strict=True):
+            try:
+                prompt = codec.summarize(value, with_text=True).prompt if value is not None else ""
+            except DecodeError:
+                continue
+            if prompt:
+                found[place] = prompt[:BEGINNING]
+    return found

@@ -11,11 +11,11 @@ from .reason import LONGEST_REASON, checked_reason
 from .rights import ending_hold, invalidating, scheduling
 from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
-from .telling import Invalidation, InvalidationState
+from .telling import Invalidation, InvalidationState, undone_words
 
 __all__ = [
     "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "WORD", "ActiveCount", "ActivePage", "CacheInvalidator",
-    "HistoryPage", "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview",
-    "PreviewRow", "Previewed", "Schedule", "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold",
-    "invalidating", "kept_schedules", "plain_invalidation", "plain_preview", "scheduling",
+    "HistoryPage", "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow",
+    "Previewed", "Schedule", "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold", "invalidating",
+    "kept_schedules", "plain_invalidation", "plain_preview", "scheduling", "undone_words",
 ]  # fmt: skip

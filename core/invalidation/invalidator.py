@@ -21,6 +21,7 @@ from ..metrics import HitCounts
 from ..stores import Clock, Store
 from ..text import printable
 from . import rights
+from .aside import PutBack, put_back
 from .durability import Durability
 from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
@@ -136,8 +137,6 @@ class CacheInvalidator(History):
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
 
-    # Preview
-
     def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT) -> Preview:
         """Count, sample and cost of what `invalidate` with these criteria would hide now. Changes nothing."""
         return make_preview(
@@ -198,14 +197,10 @@ class CacheInvalidator(History):
         if request_id is not None:
             self._keep(done)
         self.durability.await_local_expiry(records)
-        _record(trail, "applied", plan, self._ended(trail, plan), plan.details)
+        _record(trail, "applied", plan, _ended(trail, plan, self._clock), plan.details)
         self._count(_kind(criteria))
         self.durability.await_durability(plan.slots)
         return done
-
-    def _ended(self, trail: AuditTrail, plan: _Plan) -> float:
-        """The time of the record of its end: now; the one record of a machine's says when it was asked for."""
-        return plan.at if trail.is_machine else self._clock()
 
     def repeated(self, request_id: str, criteria: Criteria) -> Invalidation | None:
         """The invalidation that a request id was applied as, in force as if it had just been applied; None for none.
@@ -258,26 +253,42 @@ class CacheInvalidator(History):
             return _append(self._store, plan)
         except CacheError as error:
             step = "unknown" if isinstance(error, OutcomeUnknown) else "refused"
-            _record(trail, step, plan, self._ended(trail, plan), {**plan.details, "problem": str(error)})
+            _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan.details, "problem": str(error)})
             raise
 
     def undo(self, invalidation_id: str, *, actor: Acting = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
+
+        What was asked anew meanwhile is replaced by the answer that was hidden, unless another invalidation hides that
+        still. Where something went wrong on the way, `problem` says so: then newer answers stay.
 
         Raises InvalidationNotFound, AccessDenied, or InvalidationRefused when deleting has begun.
         """
         trail = self.audit.by(actor)
         trail.require(Action.UNDO)
         known = self.get(invalidation_id)
-        slots = [slot for slot, _ in self._holding(known)]
-        if not slots:
+        holding = self._holding(known)
+        if not holding:
             raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
-        for slot in slots:
+        for slot, _ in holding:
             self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
         done = undone(known, self._clock())
         self._keep(done)
-        _record(trail, "undone", known, self._clock())
+        if known.state is InvalidationState.HELD:
+            done = self._put_back(done, holding)
+        told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "problem": done.problem}
+        _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
+
+    def _put_back(self, done: Invalidation, holding: Sequence[tuple[Slot, Ban]]) -> Invalidation:
+        """Puts back what was stored over while the bans were in force, which have been lifted."""
+        total, problem = PutBack(), ""
+        for slot, ban in holding:
+            try:
+                total += put_back(self._store, slot, ban, self._clock())
+            except CacheError as error:
+                problem = f"some of what was asked anew may keep the newer answer ({error})"
+        return msgspec.structs.replace(done, put_back=total.answers, kept_newer=total.gone, problem=problem)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.
@@ -306,8 +317,6 @@ class CacheInvalidator(History):
                 changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
-
-    # Sweep
 
     def due_namespaces(self) -> list[str]:
         """Namespaces with bans that are due, those of a dead sweep included, and those whose list was lost."""
@@ -384,6 +393,11 @@ class CacheInvalidator(History):
     def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
         """The latest invalidations of all namespaces, newest first. Raises StoreUnavailable."""
         return self.history(limit=limit)
+
+
+def _ended(trail: AuditTrail, plan: _Plan, clock: Clock) -> float:
+    """The time of the record of its end: now; the one record of a machine's says when it was asked for."""
+    return plan.at if trail.is_machine else clock()
 
 
 def _append(store: Store, plan: _Plan) -> list[InvalidationRecord]:

@@ -1,7 +1,8 @@
 """Sweep: gives back the memory of what due invalidations hide. Correctness never waits for it.
 
 What the indexes of models and tags list goes first and fast. Then one pass over a bucket serves all its due bans,
-however many there are: it leaves out no value that one of them may select. It may be stopped between batches, die
+however many there are: it leaves out no value that one of them may select. Then goes what lies aside: it cannot come
+back while a ban hides it, and after the pass nothing more of it is put there. It may be stopped between batches, die
 anywhere and run twice, at once even: entries are deleted only if they are still what was looked at, and a ban retires
 only after a complete pass.
 """
@@ -21,7 +22,6 @@ from ..bans import (
     Book,
     Criteria,
     InvalidationRecord,
-    Visibility,
     changes,
     required_substrings,
     says_only_names,
@@ -30,6 +30,7 @@ from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
 from ..stores import EntrySummary, Removal, Removed, Row, ScanPage, Store, SweepFilter, codec
+from .aside import delete_selected, selects
 
 Item = TypeVar("Item")
 
@@ -103,7 +104,10 @@ class Sweep:
         if record is None:
             return True
         due = self._due(slot)
-        self._retire(slot, [ban.id for ban in due if ban.state is BanState.TOMBSTONE])
+        spent = [ban for ban in due if ban.state is BanState.TOMBSTONE]
+        if spent:
+            delete_selected(self._store, slot, record, spent, may_go_on=lambda: True, batch=self._batch)
+            self._retire(slot, [ban.id for ban in spent])
         swept = self._begin(slot, [ban for ban in due if ban.state is not BanState.TOMBSTONE])
         if not swept:
             return True  # none are due, or they were undone or lost since they were looked at
@@ -114,6 +118,7 @@ class Sweep:
             self._listed(slot, record, swept, models, progress)
             and self._named(slot, record, swept, progress)
             and self._pass(slot, record, swept, progress)
+            and self._aside(slot, record, swept, progress)
         )
         if not is_done:
             return False
@@ -252,6 +257,17 @@ class Sweep:
             began = time.monotonic()
         return True
 
+    def _aside(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], progress: SweepProgress) -> bool:
+        """Deletes of what lies aside what the bans match, once the pass has ended; False when it was stopped."""
+        removed = delete_selected(
+            self._store, slot, record, swept, may_go_on=lambda: not self._should_stop(), batch=self._batch
+        )
+        if removed is None:
+            return False
+        progress.scanned += removed.entries
+        self._count(removed, progress)
+        return True
+
     def _pages(self, slot: Slot, record: InvalidationRecord, swept: Sequence[Ban], whole: bool) -> Iterator[ScanPage]:
         """All that a ban may select, and perhaps more."""
         filters = filters_of(swept)
@@ -343,11 +359,6 @@ def filters_of(swept: Iterable[Ban]) -> list[SweepFilter]:
     if len(by_key) > MOST_KEYS:
         newest[SweepFilter(sequence=0, alias=True)] = max(newest.pop(wanted) for wanted in by_key)
     return [msgspec.structs.replace(wanted, sequence=sequence) for wanted, sequence in newest.items()]
-
-
-def selects(swept: Book, seen: EntrySummary) -> bool:
-    """Whether one of these bans is newer than the entry and matches it."""
-    return swept.verdict(seen.sequence, seen, seen.prompt, seen.tags) is not Visibility.FRESH
 
 
 def _pages(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

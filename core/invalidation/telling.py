@@ -11,6 +11,7 @@ import msgspec
 from ..access import AuditRecord
 from ..bans import Ban, BanState, Criteria
 from ..errors import InvalidInput
+from ..text import many
 
 _WHAT_BYTES = 12
 
@@ -30,7 +31,9 @@ class InvalidationState(StrEnum):
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     """One invalidation, out of its ban and the audit log. Times are Unix seconds.
 
-    `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked.
+    `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked. Of one
+    that was undone: `put_back` answers had been asked anew and are back in the place of the newer ones; up to
+    `kept_newer` could not be kept. None for a soft one, which hides nothing.
     `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
     """
 
@@ -46,6 +49,8 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int | None = None
     freed_bytes: int | None = None
     finished_at: float | None = None
+    put_back: int | None = None
+    kept_newer: int | None = None
     reason: str = ""
     problem: str = ""
 
@@ -141,6 +146,7 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
     except InvalidInput:
         return None
     asked = requested.details if requested else {}
+    end = by_action["invalidate.undone"].details if ban is None and state is InvalidationState.UNDONE else {}
     sweeps = [record.details for record in records if "deleted" in record.details]
     return Invalidation(
         id=first.invalidation_id or "",
@@ -155,6 +161,8 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         deleted=sum(details["deleted"] for details in sweeps) if sweeps else None,
         freed_bytes=sum(details["freed_bytes"] for details in sweeps) if sweeps else None,
         finished_at=finished,
+        put_back=end.get("put_back"),
+        kept_newer=end.get("kept_newer"),
         reason=_reason(requested),
         problem=_problem(records[0]),
     )
@@ -170,7 +178,9 @@ def _reason(asked: AuditRecord | None) -> str:
 def _problem(last: AuditRecord) -> str:
     """Why it has not gone on since its last record."""
     details = last.details
-    return str(details.get("problem", details.get("reason", ""))) if last.action in _FAILED else ""
+    return (
+        str(details.get("problem", details.get("reason", ""))) if last.action in (*_FAILED, "invalidate.undone") else ""
+    )
 
 
 def from_ban(namespace: str, ban: Ban) -> Invalidation:
@@ -199,6 +209,26 @@ def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: Ap
         due_at=applied.due_at,
     )
     return undone(known, applied.undone_at) if applied.undone_at is not None else known
+
+
+def undone_words(done: Invalidation) -> str:
+    """What an undo has done, in words."""
+    if done.put_back is None:
+        return "Undone: the answers are not marked stale any more."
+    words = ["Undone: the answers are back, with their own remaining TTL."]
+    if done.put_back:
+        words.append(
+            f"{many(done.put_back, 'of them was', 'of them were')} asked anew meanwhile: "
+            f"the newer {'answer is' if done.put_back == 1 else 'answers are'} replaced."
+        )
+    if done.kept_newer:
+        words.append(
+            f"Up to {many(done.kept_newer, 'answer')} could not be kept: the newer "
+            f"{'one stays' if done.kept_newer == 1 else 'ones stay'}."
+        )
+    if done.problem:
+        words.append(f"But {done.problem}.")
+    return " ".join(words)
 
 
 def undone(known: Invalidation, at: float | None) -> Invalidation:

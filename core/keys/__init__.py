@@ -20,6 +20,7 @@ from .names import (
     PART_SEPARATOR,
     READABLE_KEY_PATTERN,
     Slot,
+    aside_field,
     parse_readable_key,
     readable_key,
 )
@@ -31,8 +32,8 @@ from .reach import reach_of
 
 __all__ = [
     "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN",
-    "USER_BYTES", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
-    "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalize_loosely", "normalized_digest",
-    "pack", "parse_readable_key", "parts_of", "reach_of", "readable_key", "readable_name", "response_digest",
-    "scope_parts", "shown", "spaced", "unpack", "user_digests", "user_pseudonym",
+    "USER_BYTES", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "aside_field", "function_name",
+    "identify", "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalize_loosely",
+    "normalized_digest", "pack", "parse_readable_key", "parts_of", "reach_of", "readable_key", "readable_name",
+    "response_digest", "scope_parts", "shown", "spaced", "unpack", "user_digests", "user_pseudonym",
 ]  # fmt: skip

@@ -41,6 +41,11 @@ def parse_readable_key(key: str) -> tuple[int, bytes] | None:
     return (int(match[1], 16), bytes.fromhex(match[2])) if match else None
 
 
+def aside_field(digest: bytes, sequence: int) -> bytes:
+    """Names what lies aside by its digest and the sequence it was stored under: each of an entry's pasts by itself."""
+    return b"%b:%d" % (digest.hex().encode(), sequence)
+
+
 class Slot:
     """The key names of one bucket of one namespace. Built once per bucket and kept."""
 
@@ -82,6 +87,18 @@ class Slot:
     def due(self) -> bytes:
         """Sorted set of the active bans' ids by when a sweep has something to do for them."""
         return self.prefix + b"due"
+
+    @property
+    def aside(self) -> bytes:
+        """Hash of what lies aside (see `core.stores.aside`): field to what is known of it.
+
+        It ends a little later than the last of them. What it does not name is never served, wherever it lies.
+        """
+        return self.prefix + b"aside"
+
+    def aside_value(self, field: bytes) -> bytes:
+        """Name of a value that lies aside. It has the TTL that it had in its place."""
+        return self.prefix + b"aside:" + field
 
     @property
     def nothing(self) -> bytes:
@@ -174,6 +191,10 @@ POOLS = b"encore:pools"
 
 
 BYPASS = b"encore:bypass"
+
+
+NAMESPACE_LABELS = b"encore:namespace-labels"
+"""Hash of what people call each namespace."""
 
 
 ALERTS = b"encore:alerts"

@@ -27,20 +27,15 @@ from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
 from .operators import BELOW_A_PATH, OPERATOR, SOURCE, Operator
+from .parts import EXPORT, IMPORT, JSON, JSON_LINES, MOST_JSON_BYTES, SAME_LINES
 from .problems import (
     BAD_MEDIA_TYPE,
-    EXPORT,
     FAILED,
-    IMPORT,
-    JSON,
-    JSON_LINES,
-    MOST_JSON_BYTES,
     NO_JSON,
     NO_KEY,
     NOT_FOUND,
     NOT_FROM_HERE,
     PATH,
-    SAME_LINES,
     TOO_LARGE,
     TOO_OFTEN,
     TOO_SLOW,

@@ -27,6 +27,7 @@ from . import (
     figures,
     health,
     invalidations,
+    namespaces,
     requests,
     schedules,
     transfer,
@@ -58,17 +59,8 @@ DESCRIPTION: Final = (
 ROUTERS: Final = tuple(
     subject.router
     for subject in (
-        invalidations,
-        transfer,
-        corrections,
-        entries,
-        explain,
-        figures,
-        requests,
-        health,
-        bypass,
-        schedules,
-        audit,
+        *(invalidations, transfer, corrections, entries, explain, figures, requests, health),
+        *(bypass, schedules, namespaces, audit),
     )
 )
 """The routes by subject. One more subject is one more module and one more name here."""

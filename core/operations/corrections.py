@@ -24,8 +24,7 @@ from ..wire import readable
 from .entries import KEY, EntryDetailOut, EntryOut, InNamespace, Key, detail_of
 from .invalidations import NAMESPACE, InvalidationOut
 from .operators import Operator
-from .paging import Cursor, cursor_of, position_of
-from .parts import By, Parts
+from .parts import By, Cursor, Parts, cursor_of, position_of
 
 router: Final = APIRouter(tags=["entries"])
 

@@ -33,8 +33,7 @@ from ..wire import readable
 from .explain import REQUEST_BODY, AskedOf, inbound_of
 from .invalidations import NAMESPACE, InvalidationOut
 from .operators import Operator
-from .paging import Cursor, cursor_of, position_of
-from .parts import By, Parts
+from .parts import By, Cursor, Parts, cursor_of, position_of
 from .problems import INVALID_INPUT, STORE_UNAVAILABLE, WRITE_REFUSED, Refused
 
 router: Final = APIRouter(tags=["entries"])

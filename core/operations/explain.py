@@ -16,8 +16,7 @@ from ..errors import InvalidInput
 from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
 from .operators import Operator
-from .parts import By, Parts
-from .problems import MOST_JSON_BYTES
+from .parts import MOST_JSON_BYTES, By, Parts
 
 router: Final = APIRouter(tags=["requests"])
 

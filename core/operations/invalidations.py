@@ -24,8 +24,7 @@ from ..invalidation import (
 from ..keys import user_pseudonym
 from .idempotency import REPLAYED, IdempotencyKey
 from .operators import Operator
-from .paging import Cursor, Limit, cursor_of, position_of
-from .parts import Answered, By, Parts
+from .parts import Answered, By, Cursor, Limit, Parts, cursor_of, position_of
 
 router: Final = APIRouter(tags=["invalidations"])
 
@@ -136,6 +135,13 @@ class InvalidationOut(BaseModel):
     deleted: int | None = Field(None, description="Entries that the sweep has deleted.")
     freed_bytes: int | None = None
     finished_at: float | None = None
+    put_back: int | None = Field(
+        None,
+        description="Of one undone: answers that had been asked anew, and are back in the place of the newer ones.",
+    )
+    kept_newer: int | None = Field(
+        None, description="Of one undone: answers, at most, that keep the newer one, since the one before is gone."
+    )
     reason: str = Field("", description="Why it was made, in the words of who made it.")
     problem: str = Field("", description="Why it was not applied, or why its sweep stopped.")
     can_undo: bool
@@ -319,7 +325,10 @@ def _known(invalidation_id: str, by: Operator, parts: Parts) -> Invalidation:
 
 @router.post("/invalidations/{invalidation_id}/undo", response_model=InvalidationOut, responses={409: {}})
 def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
-    """Bring back what an invalidation hid, with the remaining TTLs. Refused once its sweep has begun."""
+    """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
+
+    Refused once its sweep has begun.
+    """
     _known(invalidation_id, by, parts)
     return plain_invalidation(parts.invalidation.undo(invalidation_id, actor=by.trail))
 

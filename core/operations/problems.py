@@ -1,6 +1,6 @@
 """Problems: every error of the operations API as `application/problem+json` (RFC 9457), with a way out.
 
-A problem never quotes a prompt, an answer or a key. The forms of the bodies that are taken stand here too.
+A problem never quotes a prompt, an answer or a key.
 """
 
 from __future__ import annotations
@@ -22,15 +22,6 @@ from ..errors import (
     WriteRefused,
 )
 
-JSON: Final = "application/json"
-"""Every body that is taken, of a bounded size, but for lines that are streamed on two paths."""
-MOST_JSON_BYTES: Final = 2_000_000
-JSON_LINES: Final = "application/jsonl"
-SAME_LINES: Final = "application/x-ndjson"
-"""Another name that is in use for JSON lines."""
-IMPORT: Final = "/import"
-EXPORT: Final = "/export"
-"""Where lines are taken, and where they are answered."""
 MEDIA_TYPE: Final = "application/problem+json"
 PATH: Final = "/encore/v1"
 """Where the operations API is."""

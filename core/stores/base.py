@@ -16,7 +16,9 @@ import msgspec
 from ..bans import Ban, Change, InvalidationRecord
 from ..keys import Slot
 from ..models import Stamp
+from .aside import AsideStore
 from .clock import Clock
+from .refusal import Refusal
 
 
 class StoredAs(StrEnum):
@@ -34,7 +36,8 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 
     `names` are the short digests of the entry's names (see `core.bans.entry_digests`): bans filed under other names let
     it pass; without names any ban may be of it. `tags` are those of the entry and its alias. `indexed` False keeps it
-    out of the model's index: an alias that is written by itself.
+    out of the model's index: an alias that is written by itself. `over_hidden`: a ban may hide what it takes the place
+    of, which is then put aside (see `core.stores.aside`); False says that the lookup saw nothing hidden there.
     """
 
     digest: bytes
@@ -46,6 +49,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     alias: tuple[bytes, bytes] | None = None
     tags: tuple[str, ...] = ()
     indexed: bool = True
+    over_hidden: bool = True
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +73,10 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One caller's claim to compute the answer at a digest, as of a point in the history of invalidations.
+    """One caller's claim to compute the answer at a digest.
 
-    `token` is the caller's own: nobody else prolongs or gives back the lease.
+    `sequence` is that of the latest invalidation that may be of it: whoever asks after that one is held up by no claim
+    from before it. `token` is the caller's own: nobody else prolongs or gives back the lease.
     """
 
     digest: bytes
@@ -154,7 +159,8 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     `product` is what the server calls itself. `user` is who this process is for it, `missing_rights` are the rules that
     this user lacks, as ACL SETUSER takes them. `round_trip_ms` is how long an answer takes, at its best of a few.
     `clock_ahead_seconds` is by how much this machine's clock is ahead of the server's, negative when behind.
-    `silent_servers` are those of a cluster that do not answer; the rest is of the others.
+    `silent_servers` are those of a cluster that do not answer; the rest is of the others. `refusal` is why the server
+    takes no writes, None where it does.
     """
 
     kind: str
@@ -167,13 +173,18 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     role: str = ""
     replicas: int = 0
     persistence: Persistence = Persistence.NOTHING
-    writable: bool = True
+    refusal: Refusal | None = None
     servers: int = 1
     silent_servers: tuple[str, ...] = ()
     user: str = ""
     missing_rights: tuple[str, ...] = ()
     round_trip_ms: float | None = None
     clock_ahead_seconds: float | None = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether the server takes writes."""
+        return self.refusal is None
 
 
 Seen = tuple[list[bytes | None], InvalidationRecord | None]
@@ -417,7 +428,7 @@ class EntryIndex(Reader, Protocol):
         ...
 
 
-class Store(EntryStore, RecordStore, LeaseStore, EntryIndex, Protocol):
+class Store(EntryStore, AsideStore, RecordStore, LeaseStore, EntryIndex, Protocol):
     """All roles of one store: RedisStore for many processes, MemoryStore inside one."""
 
     @property

@@ -83,11 +83,15 @@ class Examined(msgspec.Struct, frozen=True):
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """What one lookup saw: what it found, or why not; the record gives the stamp for a later store."""
+    """What one lookup saw: what it found, or why not; the record gives the stamp for a later store.
+
+    `hidden`: a ban hides what stands at one of the places, or what an alias there leads to.
+    """
 
     found: Found | None
     reason: MissReason
     record: InvalidationRecord | None
+    hidden: bool = False
 
 
 _TELLING = (
@@ -175,11 +179,12 @@ def looking(
             is_stale = soft or now >= result.entry.header.fresh_until
             found = Found(entry=result.entry, detail=detail, stale=is_stale, soft=soft)
             if not is_stale:
-                return Lookup(found=found, reason=MissReason.ABSENT, record=record)
+                hidden = MissReason.INVALIDATED in reasons
+                return Lookup(found=found, reason=MissReason.ABSENT, record=record, hidden=hidden)
             stale = stale or found
             reasons.append(MissReason.EXPIRED)
     reason = next(reason for reason in _TELLING if reason in reasons)
-    return Lookup(found=stale, reason=reason, record=record)
+    return Lookup(found=stale, reason=reason, record=record, hidden=MissReason.INVALIDATED in reasons)
 
 
 def _as_they_are(digests: Sequence[bytes]) -> Sequence[bytes]:

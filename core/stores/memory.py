@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import nlargest
@@ -16,7 +15,7 @@ from ..models import Stamp
 from . import codec
 from .base import Claim, Correction, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
 from .clock import Clock, even_clock
-from .memory_records import MemoryRecords
+from .memory_aside import Cell, MemoryAside
 
 
 class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,18 +29,11 @@ class MemoryStatistics(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int
 
 
-class _Cell(msgspec.Struct):
-    value: bytes
-    expires_at: float
-    model: str
-    created_at: float
-    tags: tuple[str, ...]
-
-
-class MemoryStore(MemoryRecords):
+class MemoryStore(MemoryAside):
     """A thread-safe LRU with TTL. The same bytes, records and fence as RedisStore, so the same checks.
 
-    `max_size` counts entries and aliases. `clock` gives Unix seconds; one that does not jump unless given.
+    `max_size` counts entries and aliases, and what lies aside, which leaves before any of them. `clock` gives Unix
+    seconds; one that does not jump unless given.
     """
 
     place_of = None
@@ -50,7 +42,6 @@ class MemoryStore(MemoryRecords):
         super().__init__()
         self._max_size = max_size
         self.clock = clock or even_clock()
-        self._cells: OrderedDict[bytes, _Cell] = OrderedDict()
         self._leases: dict[bytes, tuple[bytes, float]] = {}
         self._reads = self._found = self._evicted = self._expired = 0
 
@@ -86,16 +77,18 @@ class MemoryStore(MemoryRecords):
                 return StoredAs.FLOOR, record
             if record.sequence != expected:
                 return StoredAs.MOVED, record
-            self._put(slot.entry(write.digest), write.value, write)
-            if write.alias is not None:
-                self._put(slot.entry(write.alias[0]), write.alias[1], write)
-            while len(self._cells) > self._max_size:
-                self._cells.popitem(last=False)
+            places = ((write.digest, write.value), *((write.alias,) if write.alias is not None else ()))
+            for digest, value in places:
+                if record.active and (write.over_hidden or record.sequence != stamp.sequence):
+                    self._put_aside(slot, digest, record)
+                self._put(slot.entry(digest), value, write)
+            while len(self._cells) + len(self._aside) > self._max_size:
+                (self._aside or self._cells).popitem(last=False)
                 self._evicted += 1
             return StoredAs.STORED, record
 
     def _put(self, name: bytes, value: bytes, write: Write) -> None:
-        self._cells[name] = _Cell(value, self.clock() + write.ttl_ms / 1000, write.model, write.created_at, write.tags)
+        self._cells[name] = Cell(value, self.clock() + write.ttl_ms / 1000, write.model, write.created_at, write.tags)
         self._cells.move_to_end(name)
 
     def _drop(self, name: bytes) -> None:
@@ -109,7 +102,7 @@ class MemoryStore(MemoryRecords):
             if record is None or record.stamp != stamp or self._get(name) != seen:
                 return False
             cell = self._cells[name]
-            self._cells[name] = _Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at, cell.tags)
+            self._cells[name] = Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at, cell.tags)
             return True
 
     def correct(self, slot: Slot, ban: Ban, correction: Correction) -> InvalidationRecord | None:
@@ -128,10 +121,8 @@ class MemoryStore(MemoryRecords):
             return record
 
     def _swap(self, name: bytes, value: bytes, correction: Correction) -> None:
-        expires_at = self.clock() + correction.ttl_ms / 1000
-        self._cells[name] = msgspec.structs.replace(
-            self._cells[name], value=value, expires_at=expires_at, created_at=correction.created_at
-        )
+        times = {"expires_at": self.clock() + correction.ttl_ms / 1000, "created_at": correction.created_at}
+        self._cells[name] = msgspec.structs.replace(self._cells[name], value=value, **times)
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
@@ -189,7 +180,7 @@ class MemoryStore(MemoryRecords):
         wanted = frozenset(tags)
         yield from self._batches(slot, lambda cell: not wanted.isdisjoint(cell.tags), whole, batch)
 
-    def _batches(self, slot: Slot, wanted: Callable[[_Cell], bool], whole: bool, batch: int) -> Iterator[list[Row]]:
+    def _batches(self, slot: Slot, wanted: Callable[[Cell], bool], whole: bool, batch: int) -> Iterator[list[Row]]:
         now = self.clock()
         with self._lock:
             found = [
@@ -335,6 +326,7 @@ class MemoryStore(MemoryRecords):
         """Drops all entries."""
         with self._lock:
             self._cells.clear()
+            self._aside.clear()
             self._records.clear()
 
 
@@ -342,7 +334,7 @@ def _is_older(before: Stamp, stamp: Stamp) -> bool:
     return stamp.incarnation == before.incarnation and stamp.sequence < before.sequence
 
 
-def _of_model(model: str, created_before: float | None) -> Callable[[_Cell], bool]:
+def _of_model(model: str, created_before: float | None) -> Callable[[Cell], bool]:
     return lambda cell: cell.model == model and (created_before is None or cell.created_at < created_before)
 
 

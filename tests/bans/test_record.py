@@ -9,8 +9,10 @@ from core.bans.ban import Ban, BanState
 from core.bans.book import Book, Visibility
 from core.bans.changes import appended, applied, retire
 from core.bans.criteria import Criteria
+from core.bans.names import names_of
 from core.bans.record import InvalidationRecord, visibility
 from core.errors import DecodeError
+from core.keys import readable_key
 from tests.samples import NOW, a_record, an_entry
 
 
@@ -60,6 +62,51 @@ def test_a_retired_ban_refuses_by_the_floor():
     retired = applied(record, retire([ban]))
     assert (retired.active, retired.floor) == (0, record.sequence)
     assert not bans.may_store(an_entry(), retired)
+
+
+NAMES = names_of(an_entry().header, ("doc:1",))
+
+
+@pytest.mark.parametrize(
+    ("record", "latest"),
+    [
+        (a_record(sequence=9), 0),
+        (a_record(sequence=9, floor=7), 7),
+        (banned(Criteria(tags=("doc:1",))), 5),
+        (banned(Criteria(model="gpt-4o")), 5),
+        (banned(Criteria(all=True), state=BanState.SOFT), 5),
+        (banned(Criteria(key=readable_key(0, an_entry().header.digest))), 5),
+        (banned(Criteria(tags=("doc:1",), keywords=("xy",))), 5),
+        (banned(Criteria(keywords=("xy",))), 5),
+        (banned(Criteria(tags=("doc:2",))), 0),
+        (banned(Criteria(model="other")), 0),
+        (a_record(sequence=9, active=1), 9),
+    ],
+)
+def test_the_latest_invalidation_that_may_be_of_an_answer_is_told_by_its_names(record, latest):
+    assert bans.latest_of(NAMES, record) == latest
+
+
+def test_of_several_the_latest_is_told_though_others_were_filed_behind_it():
+    states = [(7, BanState.SOFT), (9, BanState.HELD), (8, BanState.HELD)]
+    book = Book(
+        Ban(sequence=sequence, id=f"{sequence}", criteria=criteria, state=state, created_at=NOW, due_at=NOW)
+        for sequence, state in states
+        for criteria in (Criteria(tags=("doc:1",)),)
+    )
+    assert bans.latest_of(NAMES, a_record(sequence=9, active=3, book=book)) == 9
+    assert bans.latest_of(NAMES, a_record(sequence=9, floor=12, active=3, book=book)) == 12
+
+
+def test_another_callers_answer_is_given_only_to_those_whose_invalidations_are_not_of_it():
+    assert bans.may_share(an_entry(), a_record())
+    assert bans.may_share(an_entry(sequence=5), banned(Criteria(all=True))), "it was begun after that"
+    assert bans.may_share(an_entry(sequence=8), banned(Criteria(all=True))), "the leader looked later"
+    assert bans.may_share(an_entry(), banned(Criteria(model="other")))
+    assert not bans.may_share(an_entry(), banned(Criteria(model="gpt-4o")))
+    assert not bans.may_share(an_entry(), banned(Criteria(model="gpt-4o"), state=BanState.SOFT))
+    assert not bans.may_share(an_entry(incarnation=b"x" * 16, sequence=8), a_record())
+    assert not bans.may_share(an_entry(sequence=0), a_record(sequence=4, active=1)), "its bans are not here"
 
 
 @given(

@@ -15,7 +15,7 @@ from core.http.callers import Caller, Callers
 from core.keys.names import Slot
 from core.metrics.hits import HitCounts
 from core.metrics.tally import Vocabulary
-from core.models import ChatRequest, Controls, Outcome, OutcomeKind, Stamp
+from core.models import ChatRequest, Controls, Outcome, OutcomeKind
 from core.monitoring.health import HealthReader
 from core.policy import TTLPolicy
 from core.semantic.judge.prompt import JudgeBudget
@@ -72,7 +72,7 @@ def flights() -> Filled:
     joined = Flights(60)
 
     def fail(number: int) -> None:
-        flight, _ = joined.join(FlightKey(b"%d" % number, Stamp(b"", 0)))
+        flight, _ = joined.join(FlightKey(b"%d" % number, b"", 0))
         flight.finish(error=ConnectionError())
 
     return Filled(fail, lambda: [joined._flights, joined._failures, joined._shared])

@@ -15,9 +15,11 @@ from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.cache.flights import MAX_TAKEOVERS, FlightKey, Flights
 from core.keys.names import Slot
-from core.models import Answer, ChatRequest, Controls, Stamp
+from core.models import Answer, ChatRequest, Controls
+from core.stores.codec import encode_entry
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
+from tests.samples import an_entry
 
 CALLERS = 40
 
@@ -188,13 +190,85 @@ def test_nobody_who_asks_after_an_invalidation_gets_the_answer_begun_before_it(m
     assert cache.complete(ask()).completion.text == "answer 2"
 
 
+def test_an_invalidation_of_other_answers_parts_nobody(make, namespace):
+    gate = Gate()
+    provider = CountingProvider(before=gate)
+    first, second = make(provider), make(provider)
+    slot = Slot(namespace, 0)
+    first.store.append(slot, new_ban("before", Criteria(tags=("doc:0",)), now=1.0, hold_seconds=60))
+    pool, calls = crowd(first, 1)
+    with pool, ThreadPoolExecutor(4) as others:
+        assert gate.entered.wait(120)
+        for number, criteria in enumerate(
+            (Criteria(tags=("doc:1",)), Criteria(model="o3"), Criteria(key="0-" + "ab" * 32))
+        ):
+            first.store.append(slot, new_ban(f"b{number}", criteria, now=1.0, hold_seconds=60))
+        later = [others.submit(cache.complete, ask()) for cache in (first, first, second, second)]
+        until(lambda: waiting(first) == 2 and len(second.flights) == 1 and waiting(second) == 1)
+        gate.opened.set()
+        answers = [call.result(120) for call in (*calls, *later)]
+    assert provider.calls == 1
+    assert {answer.completion.text for answer in answers} == {"answer 1"}
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [Criteria(tags=("doc:1",)), Criteria(model="gpt-4o"), Criteria(keywords=("france",)), Criteria(pattern="*France*")],
+    ids=["tag", "model", "keyword", "pattern"],
+)
+def test_an_invalidation_that_may_be_of_the_answer_parts_those_before_from_those_after(make, namespace, criteria):
+    gate = Gate()
+    provider = CountingProvider(before=lambda call: gate(call) if call == 1 else None)
+    cache = make(provider)
+    tagged = Controls(tags=("doc:1",))
+    with ThreadPoolExecutor(1) as one:
+        first = one.submit(cache.complete, ask(), tagged)
+        assert gate.entered.wait(120)
+        cache.store.append(Slot(namespace, 0), new_ban("b", criteria, now=1.0, hold_seconds=60))
+        assert cache.complete(ask(), tagged).completion.text == "answer 2", "it waits for nobody"
+        gate.opened.set()
+        assert first.result(120).completion.text == "answer 1"
+
+
+def test_an_answer_with_tags_that_were_invalidated_is_given_to_nobody_who_asks_afterwards(make, namespace):
+    gate = Gate()
+    provider = CountingProvider(before=lambda call: gate(call) if call == 1 else None)
+    cache = make(provider)
+    with ThreadPoolExecutor(2) as two:
+        first = two.submit(cache.complete, ask(), Controls(tags=("doc:1",)))
+        assert gate.entered.wait(120)
+        cache.store.append(Slot(namespace, 0), new_ban("b", Criteria(tags=("doc:1",)), now=1.0, hold_seconds=60))
+        untagged = two.submit(cache.complete, ask())
+        until(lambda: waiting(cache) == 1)
+        gate.opened.set()
+        assert first.result(120).completion.text == "answer 1"
+        assert untagged.result(120).completion.text == "answer 2"
+
+
+def test_an_answer_found_by_other_words_before_an_invalidation_of_it_is_given_to_nobody_who_asks_after_it(
+    make, namespace
+):
+    cache = make(CountingProvider())
+    slot = Slot(namespace, 0)
+    leader = cache.begin(ask())
+    found = an_entry(namespace=namespace, incarnation=cache.store.ensure_record(slot).incarnation, tags=("doc:9",))
+    cache.store.append(slot, new_ban("b", Criteria(tags=("doc:9",)), now=1.0, hold_seconds=60))
+    with ThreadPoolExecutor(1) as one:
+        later = one.submit(cache.complete, ask())
+        until(lambda: waiting(cache) == 1)
+        [flight] = cache.flights._flights.values()
+        flight.finish(encode_entry(found))
+        leader.abandon()
+        assert later.result(120).completion.text == "answer 1"
+
+
 def test_a_leader_that_died_holds_nobody_longer_than_its_lease(make, namespace):
     provider = CountingProvider()
     cache = make(provider, lease_seconds=1)
     record = cache.store.ensure_record(Slot(namespace, 0))
     step = make(provider, lease_seconds=1).begin(ask())  # a process that leads and is never heard of again
     assert step.reason == "absent"
-    assert cache.store.leased(Slot(namespace, 0), bytes.fromhex(step.key[2:]), record.sequence)
+    assert cache.store.leased(Slot(namespace, 0), bytes.fromhex(step.key[2:]), record.floor)
     answer = cache.complete(ask())
     assert answer.completion.text == "answer 1"
     assert answer.outcome.latency_ms < 10_000
@@ -258,7 +332,7 @@ def test_errors_that_were_shared_are_freed(monkeypatch):
     flights = Flights(60)
     for number in range(50):
         for _ in range(MAX_TAKEOVERS + 1):
-            flight, leads = flights.join(FlightKey(b"%d" % number, Stamp(b"", 0)))
+            flight, leads = flights.join(FlightKey(b"%d" % number, b"", 0))
             assert leads
             flight.finish(error=ConnectionError("down"))
     assert len(flights._shared) <= 1

@@ -7,7 +7,10 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
+from core.models import OutcomeKind
 from tests.e2e.conftest import settled
+from tests.e2e.traffic import beside
+from tests.metrics.outcomes import an_outcome
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -27,7 +30,12 @@ def tick(table: Locator, row: int) -> None:
     table.click(position={"x": 18, "y": HEADER + ROW * row + ROW // 2})
 
 
-def test_a_bar_of_the_dashboard_leads_to_the_requests_of_its_time(open_console):
+def test_a_bar_of_the_dashboard_leads_to_the_requests_of_its_time(encore, open_console):
+    with beside(encore) as services:
+        now = services.clock()
+        for ago in range(890, 1810, 10):  # the line of the window before lies upon the bars
+            for _ in range(3):
+                services.metrics.record(an_outcome(OutcomeKind.MISS, at=now - ago))
     page = open_console("dashboard")
     bars = page.get_by_test_id("stPlotlyChart").first.locator(".trace.bars .point path")
     expect(bars.first).to_be_attached()  # once the first step of its time has ended

@@ -6,7 +6,7 @@ import pytest
 
 from core.access.roles import Actor, Role
 from core.bans.criteria import Criteria
-from core.entries.elsewhere import MOST_TOGETHER, invalidate_together, same_question
+from core.entries.elsewhere import BEGINNING, MOST_TOGETHER, invalidate_together, questions_at, same_question
 from core.errors import AccessDenied, InvalidInput, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.models import ChatRequest, Controls, For
@@ -130,3 +130,24 @@ def test_none_too_many_and_no_key_are_refused_before_anything_is_done(world, inv
     with pytest.raises(AccessDenied):
         invalidate_together(invalidation, places, actor=Actor(name="vera", role=Role.VIEWER))
     assert invalidation.history(namespace=world.namespace) == []
+
+
+# The questions at keys
+
+
+def test_a_key_has_its_question_while_something_stands_there(world):  # noqa: F811
+    long = "Why? " * 200
+    keys = [world.put("What is a card?").key, world.put(long).key, "0-" + "0" * 64, "nonsense"]
+    places = [(world.namespace, key) for key in keys]
+    invalidation = CacheInvalidator(world.store, world.audit, namespace=world.namespace, clock=world.clock)
+    done = invalidation.invalidate(Criteria(key=keys[0]), actor="olga")
+    expected = {places[0]: "What is a card?", places[1]: long[:BEGINNING]}
+    assert questions_at(world.store, places) == expected
+    invalidation.end_hold(done.id, actor="olga")
+    invalidation.sweep(world.namespace, rest=0)
+    assert questions_at(world.store, places) == {places[1]: long[:BEGINNING]}
+
+
+def test_a_key_of_another_namespace_has_none(world):  # noqa: F811
+    key = world.put("What is a card?").key
+    assert questions_at(world.store, [("elsewhere", key)]) == {}

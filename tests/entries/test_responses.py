@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.bans import Criteria
 from core.cache import CacheConfig, LLMCache
 from core.entries import forget_response
 from core.models import ChatRequest, Completion, Controls
@@ -52,6 +53,17 @@ def test_the_deletion_of_an_older_response_does_not_touch_the_present_answer(cac
     assert answer is not None
     assert answer.completion["id"] == "resp_1"
     assert forget_response(cache, "default", "resp_1")
+
+
+def test_a_deleted_response_does_not_come_back_by_an_undo_either(cache):
+    cache.set(asking("What is a loan?"), completion("resp_0"))
+    hidden = cache.invalidate(Criteria(all=True), actor="anna")
+    cache.set(asking("What is a loan?"), completion("resp_1"))
+    forget_response(cache, "default", "resp_0")
+    cache.invalidator.undo(hidden.id)
+    answer = cache.get(asking("What is a loan?"))
+    assert answer is not None
+    assert answer.completion["id"] == "resp_1"
 
 
 def test_what_the_provider_does_not_keep_is_noted_nowhere(cache):

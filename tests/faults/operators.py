@@ -89,7 +89,7 @@ def _invalidate_once(invalidator: CacheInvalidator, known: list[str], chance: ra
     kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
     request = REQUESTS[popular(chance.random())]
     namespace = NAMESPACES[request.namespace]
-    hold = chance.choice([0.0, 0.0, None])
+    hold = chance.choice([0.0, None])
     selected: dict[str, Any] = {"question": request.question}
     match kind:
         case "model":
@@ -127,9 +127,9 @@ def _invalidate_once(invalidator: CacheInvalidator, known: list[str], chance: ra
         return msgspec.structs.replace(event, failure=type(error).__name__, failed_at=time.monotonic())
     event = msgspec.structs.replace(event, acknowledged=time.monotonic())
     # A soft one would stay for good: nothing expires here, and only so many can be in force.
-    if not done.can_undo or not (soft or chance.random() < 0.3):
+    if not done.can_undo or not (soft or chance.random() < 0.5):
         return event
-    time.sleep(chance.uniform(0, 0.1))
+    time.sleep(chance.uniform(0, 0.2))  # time enough to ask anew what it hides
     began = time.monotonic()
     try:
         invalidator.undo(done.id, actor="history")

@@ -186,6 +186,7 @@ class Sum(msgspec.Struct, kw_only=True):
     generations: int = 0
     invalidations: int = 0
     kept_over_undo: int = 0
+    put_back: int = 0
     faults: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     failures: Counter[str] = msgspec.field(default_factory=Counter)
@@ -193,7 +194,7 @@ class Sum(msgspec.Struct, kw_only=True):
     def add(self, verdict: Verdict) -> None:
         """One more round."""
         self.rounds += 1
-        for name in ("operations", "hits", "copied", "generations", "invalidations", "kept_over_undo"):
+        for name in ("operations", "hits", "copied", "generations", "invalidations", "kept_over_undo", "put_back"):
             setattr(self, name, getattr(self, name) + getattr(verdict, name))
         for counts, more in (
             (self.faults, verdict.faults),
@@ -208,6 +209,7 @@ class Sum(msgspec.Struct, kw_only=True):
             f"{self.generations:,} generations, "
             f"{self.invalidations:,} invalidations {dict(self.kinds)}, not acknowledged {dict(self.failures)}, "
             f"{self.kept_over_undo:,} answers found again after an undo, "
+            f"{self.put_back:,} of them in the place of newer ones, "
             f"{self.faults.total()} faults {dict(self.faults)}"
         )
 

@@ -157,6 +157,21 @@ def test_what_was_there_before_an_invalidation_is_there_after_its_undo():
     assert not is_clean(ban, before, invalidated("model", model=1, asked_at=9.9), miss(began=10.0))
 
 
+def test_an_undo_brings_back_the_answer_that_was_there_before_and_not_the_newer_one():
+    ban = invalidated("all", undo_began=9.0, undone=9.5)
+    newer = Generation(id=2, began=7.5)
+    story = ban, lookup(began=5.8, ended=5.9), newer, lookup(began=8.0, ended=8.5, generation=2)
+    assert judge(history(*story, lookup())).put_back == 1
+    left = lookup(began=10.0, generation=2)
+    [violation] = judge(history(*story, left)).violations
+    assert violation.startswith("an undo left the newer answer")
+    assert is_clean(*story, lookup(began=9.2, ended=9.9, generation=2)), "asked before the undo was acknowledged"
+    assert is_clean(*story, left, Struck(kind="hang", began=9.1, ended=9.2)), "it may not have got through"
+    hidden = invalidated("model", model=0, asked_at=9.6, acknowledged=10.05)
+    assert is_clean(*story, left, hidden), "the older one is hidden then"
+    assert is_clean(*story, Generation(id=3, began=8.9), lookup(generation=3)), "stored after the undo"
+
+
 def test_nothing_is_lost_without_an_invalidation_or_a_fault_that_takes_entries_away():
     before = lookup(began=5.8, ended=5.9)
     gone = miss(began=10.0)
@@ -213,7 +228,43 @@ def plainly(story: History) -> set[str]:
                 found.add("served after its invalidation")
         if not row["seen"] & (FOUND | UNASKED) and is_lost(row, made, story):
             found.add("lost")
+    if any(is_left(ban, request, made, story) for ban in story.invalidated for request in range(len(REQUESTS))):
+        found.add("an undo left the newer answer")
     return found
+
+
+def is_left(ban: Invalidated, request: int, made, story: History) -> bool:
+    """Whether an answer found before an invalidation was not found after its undo, but one that it let pass."""
+    if ban.undone is None or ban.undo_began is None or ban.acknowledged is None or ban.soft:
+        return False
+    rows = [row for row in story.asked if row["request"] == request and is_found_there(row, made)]
+    before = [row for row in rows if row["ended"] < ban.asked_at]
+    between = [row for row in rows if row["began"] > ban.acknowledged and row["ended"] < ban.undo_began]
+    after = [row for row in rows if row["began"] > ban.undone]
+    if not before or not between or not after:
+        return False
+    old = max(before, key=lambda row: row["ended"])
+    newer = max(between, key=lambda row: row["ended"])
+    now = min(after, key=lambda row: (row["began"], row["ended"]))
+    answer = made[int(old["generation"])]
+    is_hidden = any(
+        other is not ban
+        and other.asked_at < now["ended"]
+        and (other.acknowledged or other.failed_at + LATE_SECONDS) > answer["began"]
+        and selects(other, answer, created(story, answer, min), CLOCKS_SECONDS)
+        for other in story.invalidated
+    )
+    is_felt = any(fault.began < now["ended"] and fault.ended > old["began"] for fault in story.struck)
+    is_it = old["generation"] != newer["generation"] == now["generation"]
+    return (
+        is_it and selects(ban, answer, created(story, answer, max), -CLOCKS_SECONDS) and not is_hidden and not is_felt
+    )
+
+
+def is_found_there(row, made) -> bool:
+    answer = made.get(int(row["generation"]))
+    is_exact = row["seen"] & (FOUND | EXACT | COPIED) == FOUND | EXACT
+    return is_exact and answer is not None and answer["request"] == row["request"]
 
 
 def is_another_s(row, answer) -> bool:
@@ -234,21 +285,34 @@ def is_lost(row, made, story: History) -> bool:
     earlier = [
         one
         for one in story.asked
-        if one["seen"] & (FOUND | EXACT | COPIED) == FOUND | EXACT
-        and one["request"] == row["request"]
-        and one["ended"] < row["began"]
-        and (answer := made.get(int(one["generation"]))) is not None
-        and answer["request"] == one["request"]
+        if one["request"] == row["request"] and one["ended"] < row["began"] and is_found_there(one, made)
     ]
     if not earlier:
         return False
     last = max(earlier, key=lambda one: one["ended"])
     answer = made[int(last["generation"])]
+    made_for = REQUESTS[answer["request"]]
+    may_be_older = any(
+        ban.undo_began is not None
+        and ban.undo_began < row["ended"]
+        and (ban.undone or row["ended"]) > answer["began"]
+        and ban.namespace == made_for.namespace
+        and ban.kind != "other tag"
+        for ban in story.invalidated
+    )
     is_hidden = any(
         (ban.acknowledged or ban.failed_at + LATE_SECONDS) > answer["began"]
         and ban.asked_at < row["ended"]
         and (ban.undone is None or ban.undone > row["began"])
-        and selects(ban, answer, created(story, answer, min), CLOCKS_SECONDS)
+        and (
+            selects(ban, answer, created(story, answer, min), CLOCKS_SECONDS)
+            or (may_be_older and selects(ban, answer, -np.inf, 0.0))
+            or (
+                may_be_older
+                and (ban.kind, ban.namespace, ban.model, ban.question)
+                == ("key", made_for.namespace, made_for.model, made_for.question)
+            )
+        )
         for ban in story.invalidated
     )
     is_taken = any(

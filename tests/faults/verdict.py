@@ -6,6 +6,8 @@
   against that moment.
 * **Identity**: every answer is, byte for byte, what one generation made for exactly this request: namespace, model,
   question, and the spelling too when it was an exact hit. Generations are logged before their answers can be stored.
+* **An undo is one**: what was found before an invalidation that was undone is found again after, though it was asked
+  anew meanwhile: the newer answer stays away, unless another invalidation may have hidden the older one.
 * **Nothing is lost**: what one lookup found at its own spelling, the next one of the same request finds too, unless an
   invalidation that may select it took effect since its generation began (and was not undone before), an entry or the
   record was taken away by a fault, or the store could not be asked. So a sweep deletes nothing else, an undo brings
@@ -67,6 +69,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     invalidations: int = 0
     undone: int = 0
     kept_over_undo: int = 0
+    put_back: int = 0
     failures: dict[str, int] = {}
     faults: dict[str, int] = {}
     kinds: dict[str, int] = {}
@@ -127,6 +130,16 @@ class _Made:
             case _:
                 raise AssertionError(ban.kind)
         return chosen
+
+    def surely_selected(self, ban: Invalidated, place: int) -> bool:
+        """Whether an invalidation selects one of them for certain."""
+        return bool(self.selected(ban)[place])
+
+    def may_select_older(self, ban: Invalidated, place: int) -> bool:
+        """Whether an invalidation may select an older answer to the same question of the same model."""
+        if ban.kind == "key":
+            return bool((self.model[place], self.question[place]) == (ban.model, ban.question))
+        return ban.kind == "age"
 
     def may_be_selected(self, ban: Invalidated, place: int) -> bool:
         """Whether an invalidation may select one of them."""
@@ -260,6 +273,7 @@ def _judge_loss(
             continue
         known = by_namespace[request.namespace]
         effective = [_effective(ban) for ban in known]
+        verdict.put_back += _judge_undo(verdict, asked, made, known, found, struck)
         missed = rows[seen & (FOUND | UNASKED) == 0]
         last = np.searchsorted(asked["ended"][found], asked["began"][missed]) - 1
         missed, last = missed[last >= 0], last[last >= 0]
@@ -294,13 +308,63 @@ def _effective(ban: Invalidated) -> float:
 
 
 def _is_hidden(made: _Made, bans: Sequence[Invalidated], effective: Sequence[float], place: int, miss: Table) -> bool:
-    """Whether one of them may hide an answer from a lookup: it took effect after the answer's generation began."""
+    """Whether one of them may hide an answer from a lookup: it took effect after the answer's generation began.
+
+    Once an undo may have put an older one in its place, made for another spelling perhaps, that may be hidden.
+    """
+    after = list(itertools.islice(bans, bisect_right(effective, made.began[place]), None))
+    is_replaced = any(
+        ban.undo_began is not None
+        and made.began[place] < (ban.undone or miss["ended"])
+        and ban.undo_began < miss["ended"]
+        for ban in bans
+    )
     return any(
         ban.asked_at < miss["ended"]
         and (ban.undone is None or ban.undone > miss["began"])
-        and made.may_be_selected(ban, place)
-        for ban in itertools.islice(bans, bisect_right(effective, made.began[place]), None)
+        and (made.may_be_selected(ban, place) or (is_replaced and made.may_select_older(ban, place)))
+        for ban in after
     )
+
+
+def _judge_undo(
+    verdict: Verdict,
+    asked: Table,
+    made: _Made,
+    bans: Sequence[Invalidated],
+    found: Table,
+    struck: Sequence[Struck],
+) -> int:
+    """Looks for newer answers that an undo has left. How often an older one came back in the place of a newer one."""
+    began, ended = asked["began"][found], asked["ended"][found]
+    came_back = 0
+    for ban in bans:
+        if ban.undone is None or ban.undo_began is None or ban.acknowledged is None or ban.soft:
+            continue
+        before = np.flatnonzero(ended < ban.asked_at)
+        between = np.flatnonzero((began > ban.acknowledged) & (ended < ban.undo_began))
+        after = np.flatnonzero(began > ban.undone)
+        if not len(before) or not len(between) or not len(after):
+            continue
+        first = found[after[np.argmin(began[after])]]
+        old, newer, now = made.place[found[before[-1]]], made.place[found[between[-1]]], made.place[first]
+        if now == old != newer:
+            came_back += 1
+        if now != newer or newer == old or not made.surely_selected(ban, old):
+            continue
+        others = any(
+            other is not ban
+            and other.asked_at < asked[first]["ended"]
+            and _effective(other) > made.began[old]
+            and made.may_be_selected(other, old)
+            for other in bans
+        )
+        felt = any(
+            fault.began < asked[first]["ended"] and fault.ended > asked[found[before[-1]]]["began"] for fault in struck
+        )
+        if not others and not felt:
+            _tell(verdict, "an undo left the newer answer", [first], lambda at: f"{ban} {asked[at]}")  # noqa: B023
+    return came_back
 
 
 def _kept(asked: Table, made: _Made, bans: Sequence[Invalidated], found: Table) -> int:

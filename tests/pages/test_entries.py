@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from hashlib import sha256
 
 import msgspec
 import pytest
@@ -14,10 +13,11 @@ from core.bootstrap import bootstrap
 from core.entries.listing import PAGE_SIZE, find_entry
 from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
 from core.settings import Settings
+from core.stores.refusal import Refusal
 from pages.components.data import actions as page_actions
 from pages.components.data import context
 from pages.components.entries import detail as entry_detail
-from tests.pages.conftest import everything_said
+from tests.pages.conftest import everything_said, select_rows
 
 
 @pytest.fixture
@@ -33,10 +33,7 @@ def prompts(at):
 
 
 def select(at, *rows):
-    """Ticks rows of the table, which has another key for other rows."""
-    content = sha256("".join(at.dataframe[0].value["key"]).encode()).hexdigest()[:16]
-    at.session_state[f"entries-table-0-{content}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
-    return at.run()
+    return select_rows(at, "entries-table", *rows)
 
 
 def actions(services):
@@ -354,7 +351,7 @@ def test_operators_and_admins_change_entries_in_their_own_name(open_page, servic
 
 def test_a_redis_that_takes_no_writes_is_told_and_nothing_can_be_changed(open_page, services, filled, monkeypatch):
     real = services.store.info
-    monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), writable=False))
+    monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), refusal=Refusal.MISCONF))
     at = open_page("entries", key=filled["What does word 2 mean?"])
     assert "takes no writes" in everything_said(at)
     for key in ("entry-invalidate", "entry-pin"):

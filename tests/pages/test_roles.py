@@ -12,7 +12,7 @@ from core.access.roles import REQUIRED, Action, Actor, Role
 from core.bans.criteria import Criteria
 from core.bootstrap import Services
 from pages.components.data import context
-from tests.pages.conftest import everything_said
+from tests.pages.conftest import everything_said, select_rows
 from tests.pages.server.test_server_checks import SECTION
 from workers.queue import JobQueue
 from workers.queue.records import job_id
@@ -138,8 +138,7 @@ def test_an_admin_by_login_is_refused_nothing_and_is_named(open_page, filled, mo
     assert Role.ADMIN.word in everything_said(at)
     assert "Read only" not in everything_said(at)
     if name == "requests":
-        at.session_state["requests"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-        at.run()
+        select_rows(at, "requests", 0)
         assert not at.button(key="to-playground").disabled
     if name == "workers":
         at.button(key="suspend").click().run()

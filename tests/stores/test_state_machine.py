@@ -74,6 +74,17 @@ class Invalidated:
         return self.state not in ("soft", "undone", "lost")
 
 
+@dataclass(eq=False)
+class Aside:
+    """A value that another one was stored over while bans were active: an undo may bring it back."""
+
+    is_alias: bool
+    place: Any
+    value: Generation
+    at: int
+    waits: bool = False
+
+
 @dataclass
 class Kind:
     """A kind of criteria and its meaning: what it selects of a value, its target, as of now."""
@@ -100,6 +111,7 @@ class History(RuleBasedStateMachine):
         self.entries: dict[tuple[str, str], Generation] = {}
         self.aliases: dict[tuple[str, int], Generation] = {}
         self.bans: list[Invalidated] = []
+        self.aside: list[Aside] = []
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -202,8 +214,60 @@ class History(RuleBasedStateMachine):
         answer = lead.finish(Completion(body=a_body(f"answer {generation.number}")))
         assert answer.outcome.stored is self.may_be_stored(generation), answer.outcome.not_stored
         if answer.outcome.stored:
-            self.entries[asked[0], generation.prompt] = generation
-            self.aliases[asked[0], asked[1]] = generation
+            for is_alias, places, place in (
+                (False, self.entries, (asked[0], generation.prompt)),
+                (True, self.aliases, (asked[0], asked[1])),
+            ):
+                self.put_aside(is_alias, place, places.get(place))
+                places[place] = generation
+
+    def put_aside(self, is_alias: bool, place: Any, value: Generation | None) -> None:
+        if value is None or value.incarnation != self.incarnation:
+            return
+        # What was stored after the same invalidation takes its place there too.
+        self.aside = [
+            each
+            for each in self.aside
+            if (each.is_alias, each.place) != (is_alias, place) or self.sequence(each.value) != self.sequence(value)
+        ]
+        self.aside.append(Aside(is_alias, place, value, self.now))
+
+    def sequence(self, value: Generation) -> int:
+        """The latest invalidation that came before a generation."""
+        return max((ban.at for ban in self.bans if ban.at <= value.began), default=0)
+
+    def put_back(self, undone: Invalidated) -> None:
+        """What the undone invalidation hid when it was stored over is back, unless another one hides it still."""
+        for each in sorted(self.aside, key=lambda each: (each.is_alias, -self.sequence(each.value))):
+            value, target = each.value, each.value
+            if each.at < undone.at and not each.waits:
+                continue
+            if each.is_alias:
+                target = self.entries.get((each.place[0], value.prompt))
+            if not each.waits and not any(
+                seen is not None and undone.at > seen.began and undone.selects(seen, seen) for seen in (value, target)
+            ):
+                continue
+            if target is not None and {value.incarnation, target.incarnation} == {self.incarnation}:
+                if self.hidden_by(value, value, soft=False) or self.hidden_by(target, target, soft=False):
+                    each.waits = True
+                    continue
+                self.replace(each)
+            self.aside.remove(each)
+
+    def replace(self, aside: Aside) -> None:
+        places: dict[Any, Generation] = self.aliases if aside.is_alias else self.entries
+        present = places.get(aside.place)
+        if present is not None and self.is_older(present, aside.value):
+            return
+        places[aside.place] = aside.value
+        if aside.is_alias and present is not None and present.prompt != aside.value.prompt:
+            place = (aside.place[0], present.prompt)
+            if self.entries.get(place) is present:
+                del self.entries[place]
+
+    def is_older(self, one: Generation, other: Generation) -> bool:
+        return one.incarnation != other.incarnation or self.sequence(one) < self.sequence(other)
 
     @precondition(lambda self: self.pending)
     @rule(data=st.data())
@@ -265,8 +329,11 @@ class History(RuleBasedStateMachine):
             with pytest.raises(InvalidationRefused):
                 self.world.invalidator.undo(ban.id)
             return
+        hides = ban.hides
         self.world.invalidator.undo(ban.id)
         ban.state = "undone"
+        if hides:
+            self.put_back(ban)
         for model in MODELS:
             for question in range(len(QUESTIONS)):
                 for spelling in range(len(SPELLINGS)):

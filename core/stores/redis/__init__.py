@@ -7,6 +7,7 @@ from .clock import WRONG_SECONDS, wrong_clocks
 from .embedded import OLDEST_VERSION, EmbeddedRedis, ServerBinary, server_at
 from .failures import reading, writing
 from .form import claim_form, has_older, remove_older
+from .info import server_info
 from .lock import lock
 from .rights import losses, queue_rights, remedy, user_of
 from .script import load_script
@@ -18,6 +19,6 @@ __all__ = [
     "COPY_SECONDS", "MOST_MARKS", "OLDEST_VERSION", "WRONG_SECONDS", "EmbeddedRedis", "RecentReads", "RedisStore",
     "ScriptMarks", "ServerBinary", "ServerKind", "SharedHash", "claim_form", "embedded", "has_older",
     "load_script", "lock", "losses", "open_client", "parse_address", "patient_client", "queue_rights", "reading",
-    "remedy", "remove_older", "request_client", "server_at", "shared_hash", "stores_of", "user_of", "writing",
-    "wrong_clocks",
+    "remedy", "remove_older", "request_client", "server_at", "server_info", "shared_hash", "stores_of", "user_of",
+    "writing", "wrong_clocks",
 ]  # fmt: skip

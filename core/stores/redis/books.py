@@ -143,7 +143,7 @@ class Books:
 
     def forget_record(self, slot: Slot, seen: InvalidationRecord) -> bool:
         """Removes a bucket's record and bans by one script, if it is still the one that was seen."""
-        keys = [slot.record, slot.models, slot.bans, slot.changes, slot.due]
+        keys = [slot.record, slot.models, slot.bans, slot.changes, slot.due, slot.aside]
         with writing():
             gone = bool(_FORGET(self._servers, keys, [encode_record(seen)]))
         if gone:

@@ -65,6 +65,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "not everything can be invalidated",
     ),
     _feature(
+        "undo of what was asked anew",
+        "mget getrange hexists hset hdel hlen hscan hsetnx pttl pexpire rename strlen unlink zadd zrangebyscore zrem "
+        "eval evalsha",
+        "an undo leaves the newer answer where one was stored meanwhile",
+    ),
+    _feature(
         "bypass switch",
         "hmget hkeys hget hset hdel eval evalsha",
         "a bypass switch that is turned on is not heeded, or cannot be turned",
@@ -82,7 +88,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     _feature(
         "sweeps",
-        "scan getrange strlen exists unlink get hlen hscan hexists zadd zcard zrange zrangebyscore zrem "
+        "scan getrange strlen exists unlink get mget hdel hlen hscan hexists zadd zcard zrange zrangebyscore zrem "
         "zremrangebyrank eval evalsha",
         "the memory of invalidated answers is not given back",
     ),
@@ -139,6 +145,7 @@ _ARGUMENTS: Final[dict[str, str]] = {
     "lrem": "KEY 0 v",
     "xtrim": "KEY MAXLEN 0",
     "scan": "wrong",
+    "rename": "KEY KEY",
     "set": "KEY v WRONG",
     "hset": "KEY f v f",
     "zadd": "KEY NX XX 1 m",

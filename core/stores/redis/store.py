@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import redis
 
-from ...bans import DIGEST_BYTES, Ban, InvalidationRecord, changes, decode_record
+from ...bans import (
+    CHANGED_BYTES,
+    DIGEST_BYTES,
+    Ban,
+    InvalidationRecord,
+    changes,
+    decode_record,
+    encode_record,
+)
 from ...errors import DecodeError
 from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
+from ..aside import MOST_ASIDE, Aside, Return
 from ..base import Claim, Correction, Removal, Removed, StoredAs, StoreInfo, Write
 from ..clock import Clock
 from .books import Books
@@ -29,8 +38,16 @@ from .script import Script, load_script
 __all__ = ["RedisStore", "patient_client", "request_client"]
 
 LEASE_PAGE = 200
+ASKED_FOR = b"undone"
+"""In the place of the sequence of what lies aside: an undo has asked for it."""
 
-_WRITE = Script(LIST_TAGS + load_script(__file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40))
+_WRITE = Script(
+    LIST_TAGS
+    + load_script(
+        __file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40, MOST_ASIDE=MOST_ASIDE, **LAYOUT
+    )
+)
+_PUT_BACK = Script(LIST_TAGS + load_script(__file__, "put_back", **LAYOUT))
 _REPLACE = Script(LIST_TAGS + load_script(__file__, "replace"))
 _CORRECT = Script(
     f"{RECORD}{LIST_TAGS}local function append()\n{APPEND}end\n"
@@ -84,6 +101,7 @@ class RedisStore(RedisRecords):
                         index,
                         slot.models,
                         slot.changes,
+                        slot.aside,
                     ),
                     *map(slot.by_tag, write.tags),
                 ],
@@ -101,6 +119,7 @@ class RedisStore(RedisRecords):
                     write.names,
                     b"%d" % (now_ms + ttl_ms),
                     b"%d" % now_ms,
+                    b"1" if write.over_hidden else b"",
                 ],
             )
         outcome = StoredAs(reply[0].decode())
@@ -141,6 +160,78 @@ class RedisStore(RedisRecords):
         if outcome == b"full":
             changes.require_room(decode_record(rest[0]), listed=False)
         return decode_record(rest[0]) if outcome == b"appended" else None
+
+    # What lies aside
+
+    def walk_aside(self, slot: Slot, *, batch: int = 200) -> Iterator[list[Aside]]:
+        """All that lies aside, in batches. Two round trips for each; one when there is nothing."""
+        cursor = b"0"
+        while True:
+            with reading():
+                cursor, page = self._servers.ask(
+                    slot.aside, packed([b"HSCAN", slot.aside, cursor, b"COUNT", b"%d" % batch])
+                )
+            known = list(zip(page[::2], page[1::2], strict=True))
+            for start in range(0, len(known), batch):
+                fields = known[start : start + batch]
+                with reading():
+                    values = self._servers.ask(
+                        slot.aside, packed([b"MGET", *(slot.aside_value(field) for field, _ in fields)])
+                    )
+                yield [_aside(field, what, value) for (field, what), value in zip(fields, values, strict=True)]
+            if cursor == b"0":
+                return
+
+    def put_back(self, slot: Slot, back: Return) -> bool:
+        """Puts a value back by one script, if it, what stands there and the bans are as they were seen; else False."""
+        instead_of = back.instead_of
+        return self._settle(
+            slot,
+            back.aside,
+            back.record,
+            [
+                codec.stamp_bytes(back.stamp.incarnation, back.stamp.sequence),
+                b"" if instead_of is None else codec.stamp_bytes(instead_of.incarnation, instead_of.sequence),
+                b"" if back.created_at is None else repr(back.created_at).encode(),
+                back.aside.row,
+            ],
+            model=back.model,
+            tags=back.tags,
+        )
+
+    def keep_for_undo(self, slot: Slot, aside: Aside, record: InvalidationRecord) -> bool:
+        """Notes that an undo has asked for a value while another ban hides it; False when bans have changed."""
+        return self._settle(slot, aside, record, [b"", b"", b"", b""])
+
+    def _settle(
+        self,
+        slot: Slot,
+        aside: Aside,
+        record: InvalidationRecord,
+        stamps: list[bytes],
+        *,
+        model: str = "",
+        tags: Sequence[str] = (),
+    ) -> bool:
+        index = slot.by_model(model)
+        keys = [slot.record, slot.entry(aside.digest), slot.aside, slot.aside_value(aside.field), index, slot.models]
+        asked_for = b"%b %d %b" % (ASKED_FOR, aside.ends_at * 1000, aside.row)
+        now_ms = b"%d" % (self._clock() * 1000)
+        arguments = [encode_record(record)[:CHANGED_BYTES], aside.field, asked_for, *stamps]
+        arguments += [index[-32:], model.encode("utf-8", "surrogatepass"), now_ms]
+        with writing():
+            return bool(_PUT_BACK(self._servers, [*keys, *map(slot.by_tag, tags)], arguments))
+
+    def drop_aside(self, slot: Slot, fields: Sequence[bytes]) -> int:
+        """Deletes values that lie aside. Returns how many bytes that were. One round trip."""
+        if not fields:
+            return 0
+        values = [slot.aside_value(field) for field in fields]
+        commands = b"".join(packed([b"STRLEN", value]) for value in values)
+        commands += packed([b"HDEL", slot.aside, *fields]) + packed([b"UNLINK", *values])
+        with writing():
+            *sizes, _, _ = self._ask_all(slot, commands, len(fields) + 2)
+        return sum(sizes)
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""
@@ -253,6 +344,18 @@ def _tags(value: bytes) -> tuple[str, ...]:
         return codec.summarize(value, with_text=False).tags
     except DecodeError:
         return ()
+
+
+def _aside(field: bytes, known: bytes, value: bytes | None) -> Aside:
+    put_at, ends_at, row = known.split(b" ")
+    return Aside(
+        field=field,
+        digest=bytes.fromhex(field[:ROW_DIGITS].decode()),
+        put_at=None if put_at == ASKED_FOR else int(put_at),
+        ends_at=int(ends_at) / 1000,
+        row=row,
+        value=value,
+    )
 
 
 def _lease(slot: Slot, claim: Claim) -> bytes:

@@ -18,7 +18,7 @@ from core.errors import (
     OutcomeUnknown,
     WriteRefused,
 )
-from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules
+from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules, undone_words
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
@@ -135,7 +135,7 @@ def undo(invalidation_id: str) -> None:
     perform(
         "undo",
         lambda: context.services().invalidation.undo(invalidation_id, actor=context.trail()),
-        lambda done: "Undone: the answers are back, with their own remaining TTL.",
+        undone_words,
     )
 
 

@@ -103,9 +103,7 @@ def _dialog(asked: Correcting) -> None:
     if context.services().pins is not None and not asked.pinned:
         pin = st.checkbox("Pin it: keep it fresh until it is unpinned", key="correct-pin")
     stays = "its pin" if asked.pinned else f"its TTL ({duration(asked.left)} left)"
-    st.caption(
-        f"Nobody gets the old answer any more. The question, its tags and {stays} stay. Hits start anew."
-    )
+    st.caption(f"Nobody gets the old answer any more. The question, its tags and {stays} stay. Hits start anew.")
     if asked.hidden:
         st.caption("An invalidation hides the old answer: it is not kept as a version.")
     else:

@@ -170,8 +170,6 @@ def _problems(now: State) -> list[str]:
     if now.in_memory:
         return [NO_REDIS]
     problems = []
-    if not store.writable:
-        problems.append("Redis takes no writes now: answers are served, new ones are not stored.")
     if store.policy.startswith("allkeys"):
         problems.append(
             f"Redis evicts any key when memory is full ({literal(store.policy)}): jobs and invalidation records may be "

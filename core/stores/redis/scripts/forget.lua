@@ -1,5 +1,5 @@
--- Deletes the record of a bucket, its bans and its list of models, if the record is still as it was seen.
--- KEYS: record, models, bans, changes, due.
+-- Deletes the record of a bucket, its bans and its lists of models and of what lies aside, if the record is still as it was seen.
+-- KEYS: record, models, bans, changes, due, what lies aside.
 -- ARGV: the record as it was seen.
 -- Reply: 1, or 0 when it has changed or is gone.
 
