@@ -826,8 +826,8 @@ MUTANTS = (
     Mutant(
         name="a refused invalidation by a program is not on record",
         file="core/invalidation/invalidator.py",
-        old="            _record(trail, step, plan, self._ended(trail, plan), {**plan",
-        new="            trail.is_machine or _record(trail, step, plan, self._ended(trail, plan), {**plan",
+        old="            _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan",
+        new="            trail.is_machine or _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
