@@ -20,6 +20,7 @@ from pages.components.entries.detail import ask_to_invalidate, detail, dialog, e
 from pages.components.entries.filters import fill_from_link, filters
 from pages.components.entries.intake import intake
 from pages.components.entries.listing import TABLE, clear_all, leave_for, page_buttons, place_of, snapshot, summary
+from pages.components.shell import next_steps
 from pages.components.shell.frame import frame, nothing_yet
 
 
@@ -55,6 +56,7 @@ def listing(chosen: Filters) -> None:
     if not result.entries and place is None and result.last is None:
         nothing_found(chosen)
         actions.show_last("entry")
+        next_steps.show("entry")
         return
     summary(shown)
     selected = table(result.entries)
@@ -71,6 +73,7 @@ def listing(chosen: Filters) -> None:
         shown_by_key(chosen.namespace, linked)
     else:
         actions.show_last("entry")
+        next_steps.show("entry")
 
 
 def shown_by_key(namespace: str, key: str) -> None:
@@ -120,6 +123,7 @@ def many_selected(chosen: Filters, selected: list[FoundEntry]) -> None:
         )
         export_button(selected, key="entries-export")
     actions.show_last("entry")
+    next_steps.show("entry")
 
 
 def nothing_found(chosen: Filters) -> None:
