@@ -41,7 +41,7 @@ MUTANTS = (
         name="a tombstone retires with answers of its key aside",
         file="core/invalidation/sweep.py",
         old="        if spent:\n            delete_selected(",
-        new="        if spent:\n            str.format(\"\", ",
+        new='        if spent:\n            str.format("", ',
         tests="tests/invalidation/test_aside.py",
     ),
     Mutant(

@@ -43,9 +43,10 @@ TOWERS = {
         __main__
     """,
     "core.stores": """
-        clock
+        aside clock
         base codec
         leases lookup local memory_records
+        memory_aside
         memory
         redis
     """,
