@@ -242,6 +242,14 @@ def test_a_lost_record_takes_what_lies_aside_with_it(world):
     assert text(world) == newer
 
 
+def test_an_undo_whose_record_was_lost_says_that_there_is_none(world):
+    text(world)
+    banned = hide(world)
+    world.lose_record()
+    with pytest.raises(InvalidationRefused):
+        undo(world, banned)
+
+
 def forget(world: World, name: bytes) -> None:
     if isinstance(world.store, MemoryStore):
         world.store._cells.pop(name, None)
