@@ -207,6 +207,7 @@ def test_only_what_the_undone_ban_hid_comes_back(world):
 
 def test_an_answer_that_was_replaced_when_nothing_hid_it_does_not_come_back(world):
     text(world)
+    hide(world, model="another")
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": SKY}])
     lead = world.cache.begin(request, Controls(no_cache=True, ttl=For(1000)))
     assert isinstance(lead, Lead)
