@@ -17,6 +17,7 @@ from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
 from .models import CacheStrategy, SemanticMode, Usage
 from .monitoring import AlertBoard, AlertRules, HealthReader
+from .namespaces import NamespaceLabels
 from .policy import PolicyLimits, TTLPolicy
 from .providers import price
 from .semantic import DeferredLookup, SemanticConfig
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from .providers import Provider
     from .semantic import SemanticLookup
     from .semantic.index import SharedVectors
-
 
 logger = logging.getLogger("encore.settings")
 
@@ -51,6 +51,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditLog
     invalidation: CacheInvalidator
     switch: BypassSwitch
+    labels: NamespaceLabels
     thresholds: Thresholds
     evidence: Evidence
     verdicts: Verdicts
@@ -125,6 +126,7 @@ def bootstrap(
         audit=base.audit,
         invalidation=invalidation,
         switch=switch,
+        labels=NamespaceLabels(base.redis, base.audit, settings.namespace_labels, clock=clock),
         thresholds=thresholds,
         evidence=evidence,
         verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
@@ -182,7 +184,9 @@ def _base(settings: Settings, store: Store | None, clock: Clock | None, operator
         ttls=ttl_policy(settings),
         store=store,
         operator_store=operator_store or store,
-        metrics=CacheMetrics(redis, record_prompts=settings.record_prompts, clock=clock),
+        metrics=CacheMetrics(
+            redis, record_prompts=settings.record_prompts, record_callers=settings.record_callers, clock=clock
+        ),
         audit=AuditLog(redis, clock=clock),
         request_redis=request_redis,
         redis=redis,
@@ -354,9 +358,7 @@ def _count_embedding(metrics: CacheMetrics, model: str, tokens: int) -> None:
 
 def redis_url(settings: Settings) -> str | None:
     """The configured Redis, or the embedded one that `make run` has running in the home folder; None for neither."""
-    if settings.redis_url is not None:
-        return settings.redis_url.get_secret_value()
-    return embedded.running_url(settings.home)
+    return settings.redis_url.get_secret_value() if settings.redis_url else embedded.running_url(settings.home)
 
 
 def queue_url(settings: Settings) -> str | None:
@@ -406,12 +408,8 @@ def ttl_policy(settings: Settings) -> TTLPolicy:
 
 def configured_threshold(settings: Settings) -> Threshold:
     """The thresholds in force until one is published. In mode `judge` nothing is served unjudged before that."""
-    is_judged = settings.semantic is SemanticMode.JUDGE
-    return Threshold(
-        mode=settings.semantic,
-        grey=settings.semantic_grey,
-        serve=None if is_judged else settings.semantic_threshold,
-    )
+    serve = None if settings.semantic is SemanticMode.JUDGE else settings.semantic_threshold
+    return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve)
 
 
 def semantic_config(settings: Settings) -> SemanticConfig:

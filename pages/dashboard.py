@@ -1,4 +1,4 @@
-"""Dashboard: what the cache does and saves, live. Tiles are renewed every two seconds, charts when a bucket closes."""
+"""Dashboard: what the cache does and saves, live. Tiles are renewed every two seconds, charts every ten."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def figures(view: View, compare: bool) -> None:
     before = queries.previous(view) if compare else None
     counted = queries.entry_count(view.namespace, view.model)
     sampled = () if view.model else queries.gauges(view)
-    buckets, _ = queries.series(view, compare)
+    steps, _ = queries.series(view, compare)
+    buckets = [step for step in steps if step.is_complete]  # a line that ends in a part of a step would seem to fall
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
             st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
@@ -106,7 +107,7 @@ def _first_steps() -> None:
             on_click=actions.replay_sample,
             disabled=not workers or not context.actor().may(Action.ASK),
         )
-    if not workers:
+    if not workers and queries.queue_refusal().value is None:
         st.caption(
             f"The replay runs on a worker, and none is alive. Start a pool: `{START_WORKERS}`", text_alignment="center"
         )

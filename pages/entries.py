@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 import streamlit as st
 
 from core.entries import FoundEntry
@@ -12,14 +10,15 @@ from core.keys import Slot, parse_readable_key
 from pages.components.data import actions, context, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
-from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.figures import many
 from pages.components.display.placeholder import placeholder
+from pages.components.display.selectable import selectable
 from pages.components.display.text import error_sentence, literal
 from pages.components.entries import tables
 from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
 from pages.components.entries.filters import fill_from_link, filters
 from pages.components.entries.intake import intake
-from pages.components.entries.listing import clear_all, leave_for, page_buttons, place_of, snapshot, summary
+from pages.components.entries.listing import TABLE, clear_all, leave_for, page_buttons, place_of, snapshot, summary
 from pages.components.shell.frame import frame, nothing_yet
 
 
@@ -58,7 +57,6 @@ def listing(chosen: Filters) -> None:
         return
     summary(shown)
     selected = table(result.entries)
-    st.session_state["entries-selected"] = bool(selected)
     page_buttons(chosen, result)
     linked = st.query_params.get("key", "")
     if len(selected) == 1:
@@ -94,22 +92,17 @@ def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
     if not entries:
         st.info("None of these match. Go on with Continue.", icon=":material/search:")
         return []
-    # A selection is of rows: with other rows it must be another table, or it would point at another entry.
-    generation = st.session_state.get("entries-table-generation", 0)
-    content = sha256("".join(one.key for one in entries).encode()).hexdigest()[:16]
-    event = st.dataframe(
+    chosen = selectable(
         tables.entries(entries, context.now()),
+        [one.key for one in entries],
+        name=TABLE,
+        alt="Stored entries; select rows to read or change them",
+        several=True,
         column_config=tables.ENTRY_COLUMNS,
         column_order=tables.ENTRIES_SHOWN,
-        hide_index=True,
         height=min(35 * len(entries) + 38, 460),
-        on_select="rerun",
-        selection_mode="multi-row",
-        key=f"entries-table-{generation}-{content}",
-        placeholder=UNKNOWN,
-        alt="Stored entries; select rows to read or change them",
     )
-    return [entries[row] for row in event.selection.rows if row < len(entries)]
+    return [one for one in entries if one.key in chosen]
 
 
 def many_selected(chosen: Filters, selected: list[FoundEntry]) -> None:

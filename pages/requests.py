@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pandas as pd
 import streamlit as st
 
-from core.entries import reasons
-from core.metrics import KEEP, MAX_PROMPT, RequestFilter, RequestRecord
+from core.entries import MAX_ANSWER, reasons
+from core.metrics import KEEP, MAX_PROMPT, MAX_TEXT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
-from pages.components.data import queries
+from pages.components.data import context, queries
+from pages.components.data.held import held, look_again
 from pages.components.data.readings import Reading
-from pages.components.data.view import ON_REQUESTS, View
+from pages.components.data.view import ON_REQUESTS
 from pages.components.display import outcomes, tables
-from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, sentence
+from pages.components.display.answers import show_answer
+from pages.components.display.figures import clock, many, milliseconds, money, sentence
 from pages.components.display.placeholder import placeholder
+from pages.components.display.selectable import selectable, selected, unselect
 from pages.components.display.text import literal, visible
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.view_controls import choose_view
 
 SECONDS = 5
+
+TABLE = "requests"
+HELD = "requests-held"
+FIND, FOUND = "find-requests", "find-requests-kept"
+"""The field, and where its text outlives a visit to another page."""
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -44,9 +53,45 @@ def page() -> None:
         live = st.toggle(
             "Live", value=False, key="requests_live", bind="query-params", help="Reads new requests every few seconds."
         )
-    chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
+        text = find_field()
     texts, numbers = linked_filters()
-    st.fragment(listing, run_every=SECONDS if live else None)(view, chosen or "all", texts, numbers)
+    where = msgspec.structs.replace(
+        OUTCOMES[chosen or "all"],
+        namespace=view.namespace,
+        model=view.model,
+        text=text,
+        reason=texts.get("reason"),
+        ttl_class=texts.get("ttl_class"),
+        key=texts.get("key"),
+        slower_than_ms=numbers.get("slower"),
+        starts_at=numbers.get("since"),
+        ends_at=numbers.get("until"),
+    )
+    st.fragment(listing, run_every=SECONDS if live else None)(where, view.window.seconds, live)
+
+
+def find_field() -> str | None:
+    """Draws the field for a text; returns that, None without one.
+
+    It may be a prompt or a name: it is kept with the session, and never in the URL.
+    """
+    if FIND not in st.session_state:
+        st.session_state[FIND] = st.session_state.get(FOUND, "")
+    text: str = st.text_input(
+        "Find",
+        key=FIND,
+        type="search",
+        placeholder="Prompt, user, key or id",
+        help="Looked for in the beginning of the prompt, the user, the request id, the caller and the key, as far as "
+        "they are kept. Case does not count.",
+        max_chars=MAX_TEXT,
+        icon=":material/search:",
+        width=260,
+    )
+    st.session_state[FOUND] = text
+    return text.strip() or None
 
 
 def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
@@ -79,72 +124,89 @@ def _remove(name: str) -> None:
     st.query_params.pop(name, None)
 
 
-def listing(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> None:
-    """Draws the requests that match, and the selected one."""
-    reading = read(view, chosen, texts, numbers)
+def listing(where: RequestFilter, seconds: int, live: bool) -> None:
+    """Draws the requests that match, and the selected one beside them."""
+    reading = held(
+        HELD,
+        (where, seconds),
+        lambda: queries.requests(where, seconds),
+        is_selected=bool(selected(TABLE)),
+        is_live=live,
+    )
     if reading.value is None:
         nothing_yet(reading)
         return
-    records = reading.value
-    if not records:
-        nothing_found()
+    listed = reading.value
+    _read_at(reading, len(listed), waits=live and bool(selected(TABLE)))
+    if not listed:
+        nothing_found(where)
         return
-    st.caption(f"{many(len(records), 'request')}, the latest first, read at {clock(reading.read_at)}.")
-    table = tables.requests(records)
-    event: Any = st.dataframe(
-        table,
-        column_config=tables.REQUEST_COLUMNS,
-        column_order=tables.REQUESTS_SHOWN,
-        hide_index=True,
-        height=min(420, 38 + 35 * len(records)),
-        key="requests",
-        alt="Latest requests",
-        placeholder=UNKNOWN,
-        on_select="rerun",
-        selection_mode="single-row",
-    )
-    rows = [row for row in event.selection.rows if row < len(records)]
+    # One column or two: the table stays where it is when a card appears beside it.
+    beside = st.columns([3, 2] if selected(TABLE) else [1])
+    with beside[0]:
+        table = tables.requests(listed)
+        chosen = selectable(
+            table,
+            [record.id for record, _ in listed],
+            name=TABLE,
+            alt="Latest requests",
+            column_config=tables.REQUEST_COLUMNS,
+            column_order=tables.REQUESTS_SHOWN,
+            height=min(420, 38 + 35 * len(listed)),
+        )
+        _below(table, listed, is_chosen=bool(chosen))
+    for record, answer in listed:
+        if record.id in chosen:
+            with beside[-1]:
+                detail(record, answer)
+
+
+def _read_at(reading: Reading[Any], count: int, *, waits: bool) -> None:
+    """Draws how many there are, when they were read, and the button that reads them again."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"{many(count, 'request')}, the latest first.", width="content")
+        st.button(
+            f"Read at {clock(reading.read_at)}",
+            key="requests-refresh",
+            icon=":material/refresh:",
+            type="tertiary",
+            help="Reads them again. Until then the rows stay as they are.",
+            on_click=look_again,
+            args=(HELD,),
+        )
+        if waits:
+            st.caption("Live waits while a row is selected.", width="content")
+
+
+def _below(table: pd.DataFrame, listed: list[tuple[RequestRecord, str | None]], *, is_chosen: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download CSV", tables.csv(table), "requests.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
-        if len(records) == queries.MOST_REQUESTS:
+        if len(listed) == queries.MOST_REQUESTS:
             st.button(
-                "Older ones", key="older", icon=":material/history:", on_click=_show_before, args=(records[-1].at,)
+                "Older ones", key="older", icon=":material/history:", on_click=_show_before, args=(listed[-1][0].at,)
             )
-        if not rows:
+        if not is_chosen:
             st.caption("Select a row to see all of a request.", width="content")
-    if rows:
-        detail(records[rows[0]])
 
 
 def _show_before(at: float) -> None:
     st.query_params["until"] = repr(at)
 
 
-def read(view: View, chosen: str, texts: dict[str, str], numbers: dict[str, float]) -> Reading[list[RequestRecord]]:
-    """The latest requests that match all filters."""
-    where = msgspec.structs.replace(
-        OUTCOMES[chosen],
-        namespace=view.namespace,
-        model=view.model,
-        reason=texts.get("reason"),
-        ttl_class=texts.get("ttl_class"),
-        key=texts.get("key"),
-        slower_than_ms=numbers.get("slower"),
-        starts_at=numbers.get("since"),
-        ends_at=numbers.get("until"),
-    )
-    return queries.requests(where, view.window.seconds)
-
-
-def nothing_found() -> None:
+def nothing_found(where: RequestFilter) -> None:
     """Draws the page without a match: what to do instead."""
     text = f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters."
+    settings = context.services().settings
+    if where.text and not settings.record_prompts:
+        text += " Prompts are not kept (`ENCORE_RECORD_PROMPTS`)."
+    if where.text and not settings.record_callers:
+        text += " Users and request ids are not kept (`ENCORE_RECORD_CALLERS`)."
     placeholder(":material/search_off: **No matching request**", text)
 
 
-def detail(record: RequestRecord) -> None:
+def detail(record: RequestRecord, answer: str | None) -> None:
     """Draws one request, with links to its entry and to the playground."""
     look = outcomes.look(record.kind, record.detail)
     with st.container(border=True, gap="small"):
@@ -153,7 +215,9 @@ def detail(record: RequestRecord) -> None:
             if record.stale:
                 st.badge("stale", icon=":material/history:", color="orange")
             st.caption(clock(record.at), width="stretch")
-            _links(record)
+            st.button(
+                "Close", key="request-close", icon=":material/close:", type="tertiary", on_click=unselect, args=(TABLE,)
+            )
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
         if record.not_stored and (why := reasons.why_not_stored(record.not_stored)):
             st.markdown(f"The answer was not stored. {why}")
@@ -162,7 +226,16 @@ def detail(record: RequestRecord) -> None:
         if record.prompt is None:
             st.caption("Its prompt was not kept, or may not be shown (`ENCORE_RECORD_PROMPTS`).")
         else:
+            st.caption("Prompt")
             st.code(visible(record.prompt), language=None, wrap_lines=True)
+        if answer is not None:
+            st.caption("Answer" if len(answer) < MAX_ANSWER else "The beginning of its answer")
+            with st.container(border=True, height="content" if len(answer) < 600 else 220):
+                show_answer(answer)
+        elif record.got_answer_at_key:
+            st.caption("The answer that it got no longer stands at its key.")
+        with st.container(horizontal=True, gap="small"):
+            _links(record)
         st.caption(sentence(" · ".join(_facts(record))))
         if record.key:
             st.code(record.key, language=None)
@@ -175,6 +248,12 @@ def _facts(record: RequestRecord) -> list[str]:
         f"waited {milliseconds(record.latency_ms)}",
         f"cache {milliseconds(record.lookup_ms)}",
     ]
+    if record.caller:
+        facts.append(f"caller {literal(record.caller)}")
+    if record.user is not None:
+        facts.append(f"user {literal(record.user)}")
+    if record.request_id is not None:
+        facts.append(f"request id {literal(record.request_id, 130)}")
     if record.provider_ms:
         facts.append(f"provider {milliseconds(record.provider_ms)}")
     if record.kind is OutcomeKind.ERROR and record.reason:

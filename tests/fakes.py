@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from core.metrics import Telling
 from core.models import ChatRequest, Completion, Outcome
 from core.wire.chat import split
 
@@ -85,11 +86,13 @@ class Outcomes:
     def __init__(self) -> None:
         self.all: list[Outcome] = []
         self.prompts: list[str | None] = []
+        self.senders: list[Telling | None] = []
         self.counts: dict[str, int] = {}
 
-    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
+    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
         self.all.append(outcome)
         self.prompts.append(prompt)
+        self.senders.append(sender)
 
     def count(self, name: str, amount: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount

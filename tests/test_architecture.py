@@ -33,7 +33,7 @@ TOWERS = {
         bans inbound
         stores
         access metrics
-        invalidation semantic
+        invalidation namespaces semantic
         cache monitoring settings
         entries demo function launcher
         bootstrap
@@ -43,7 +43,7 @@ TOWERS = {
         __main__
     """,
     "core.stores": """
-        aside clock
+        aside clock refusal
         base codec
         leases lookup local memory_records
         memory_aside

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
 import msgspec
@@ -12,7 +12,8 @@ from ..text import printable, to_csv, to_json_lines
 
 MAX_NAME = 200
 
-_COLUMNS = ("id", "at", "actor", "source", "action", "invalidation_id", "namespace", "criteria", "details")
+_BEFORE = ("id", "at", "actor", "source", "action", "invalidation_id", "namespace")
+_AFTER = ("criteria", "details")
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,9 +22,9 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     `source` is where it came from: console, cli, gateway, schedule, worker or api. `action` is the thing and what was
     done with it: `invalidate.requested`, `invalidate.applied`, `invalidate.refused`, `invalidate.unknown`,
     `invalidate.undone`, `invalidate.swept`, `schedule.created`, `threshold.published`, `entry.edited`, `job.stopped`,
-    `workers.suspended`, `bypass.on`. `details` is plain JSON: mode, preview count, job, deleted, duration, outcome.
-    Never a secret, a prompt or an answer. An invalidation by a machine has one record, named by how it ended; its
-    sweep is in one that counts all those it served.
+    `workers.suspended`, `bypass.on`, `namespace.labelled`. `details` is plain JSON: mode, preview count, job, deleted,
+    duration, outcome. Never a secret, a prompt or an answer. An invalidation by a machine has one record, named by how
+    it ended; its sweep is in one that counts all those it served.
     """
 
     at: float
@@ -51,9 +52,20 @@ def audit_json_lines(records: Iterable[AuditRecord]) -> str:
     return to_json_lines(records)
 
 
-def audit_csv(records: Iterable[AuditRecord]) -> str:
-    """Records for spreadsheets: a header and a row each, criteria and details as JSON."""
-    return to_csv(_COLUMNS, ([getattr(record, column) for column in _COLUMNS] for record in records))
+def audit_csv(records: Iterable[AuditRecord], named: Callable[[str], str] = str) -> str:
+    """Records for spreadsheets: a header and a row each, criteria and details as JSON.
+
+    `named` gives what a namespace is called, for the column beside its id.
+    """
+    rows = (
+        [
+            *(getattr(record, column) for column in _BEFORE),
+            None if record.namespace is None else named(record.namespace),
+            *(getattr(record, column) for column in _AFTER),
+        ]
+        for record in records
+    )
+    return to_csv((*_BEFORE, "namespace_label", *_AFTER), rows)
 
 
 def cleaned(record: AuditRecord) -> AuditRecord:

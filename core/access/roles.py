@@ -45,6 +45,7 @@ class Action(StrEnum):
     SCHEDULE_ALL = "scheduling the invalidation of more than a tenth of a namespace"
     EDIT_ENTRIES = "changing entries"
     LABEL = "labelling pairs"
+    LABEL_NAMESPACE = "labelling namespaces"
     PUBLISH_THRESHOLD = "publishing a threshold"
     PUBLISH_UNSUPPORTED = "publishing a threshold that labels do not support"
     MANAGE_JOBS = "changing jobs"
@@ -66,6 +67,7 @@ REQUIRED: Mapping[Action, Role] = {
     Action.SCHEDULE_ALL: Role.ADMIN,
     Action.EDIT_ENTRIES: Role.OPERATOR,
     Action.LABEL: Role.OPERATOR,
+    Action.LABEL_NAMESPACE: Role.ADMIN,
     Action.PUBLISH_THRESHOLD: Role.OPERATOR,
     Action.PUBLISH_UNSUPPORTED: Role.ADMIN,
     Action.MANAGE_JOBS: Role.OPERATOR,

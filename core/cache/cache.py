@@ -134,16 +134,18 @@ class LLMCache:
         patience_seconds: float = math.inf,
         bypass: str = "",
         credential: bytes = b"",
+        caller: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Run[Hit | Answer]:
         """A request that has not begun, for the drivers. Raises InvalidInput for a namespace that is not a valid name.
 
         `patience_seconds` is how long it waits for another caller's answer; `bypass` a reason of the caller's own why
-        it may not use the cache; `credential` a digest of the key of its own that the provider sees; `headers` those
-        that came with it, by name in lower case: no answer is kept that repeats one of them.
+        it may not use the cache; `credential` a digest of the key of its own that the provider sees; `caller` what
+        stands for whoever sends it in the request log; `headers` those that came with it, by name in lower case: no
+        answer is kept that repeats one of them.
         """
         call = self._call(request, controls)
-        call.credential = credential
+        call.credential, call.caller = credential, caller
         call.headers = headers or {}
         if patience_seconds != math.inf:
             call.until = time.monotonic() + patience_seconds

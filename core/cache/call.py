@@ -12,17 +12,19 @@ from typing import Any, Protocol
 import msgspec
 
 from ..bans import InvalidationRecord
+from ..inbound import request_id_in
 from ..keys import Identity, Slot
-from ..models import CacheStrategy, ChatRequest, Controls, Outcome
-from ..policy import TTLDecision
+from ..metrics import Sender, Telling
+from ..models import LONGEST_USER, CacheStrategy, ChatRequest, Controls, Outcome
+from ..policy import TTLDecision, user_of
 from ..stores import MissReason
 
 
 class Recorder(Protocol):
     """What the cache reports to the metrics."""
 
-    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
-        """Counts one request."""
+    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
+        """Counts one request. `sender` says who sent it."""
         ...
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -98,6 +100,8 @@ class Call:
     """The invalidation record that this request had made, since its namespace had none."""
     credential = b""
     """Whose key the provider sees, as a digest; empty for the configured one. Its errors are for nobody else."""
+    caller = ""
+    """What stands for the caller in the request log; empty where nothing is known of it."""
     headers: Mapping[str, str] = {}
     """The headers of the caller's own request, by name in lower case: what is kept must not repeat those of them that
     are not in the key."""
@@ -122,6 +126,16 @@ class Call:
         """Makes the request a bypass, which has no key."""
         self.bypass, self.key, self.prompt = reason, "", None
 
+    def sender(self, names: bool) -> Sender:
+        """Who sent it; without `names` only whose key it came with."""
+        if not names:
+            return Sender(caller=self.caller)
+        headers = self.headers or {
+            name.lower(): value for name, value in self.request.unkeyed.get("extra_headers", {}).items()
+        }
+        user = _name_of(user_of(self.request, self.controls))
+        return Sender(caller=self.caller, user=user, request_id=request_id_in(headers))
+
     def count_corrupt_entry(self) -> None:
         """Counts a value that could not be read."""
         self.metrics.count("corrupt_entries")
@@ -133,6 +147,21 @@ class Call:
     def provider_ms(self) -> float:
         """Milliseconds since the provider was called; 0 when it was not."""
         return (time.perf_counter() - self.provider_began) * 1000 if self.provider_began else 0.0
+
+
+def _name_of(user: Any) -> str | None:
+    """A user as the request log names them: whatever else than a name is given is somebody too."""
+    match user:
+        case None:
+            return None
+        case str():
+            return user[:LONGEST_USER]
+        case int() | float():
+            return str(user)[:LONGEST_USER]
+        case [*names]:
+            return ", ".join(filter(None, map(_name_of, names)))
+        case _:
+            return type(user).__name__
 
 
 class OutOfPatience(TimeoutError):

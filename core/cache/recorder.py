@@ -88,7 +88,7 @@ class OutcomeRecorder:
             at=now,
         )
         call.recorded = True
-        call.metrics.record(outcome, call.prompt)
+        call.metrics.record(outcome, call.prompt, call.sender)
         if self._log_hits:
             logger.info("hit %s key=%s model=%s", found.detail, key, printable(call.request.model, LONGEST_MODEL))
         answer = answer_of(found.entry, outcome, now, call.request.unkeyed)
@@ -235,7 +235,7 @@ class OutcomeRecorder:
             at=self._clock(),
         )
         call.recorded = True
-        call.metrics.record(outcome, call.prompt)
+        call.metrics.record(outcome, call.prompt, call.sender)
         return outcome
 
 

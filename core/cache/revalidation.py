@@ -18,6 +18,7 @@ from cachetools import TTLCache
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..keys import names, parse_readable_key
+from ..metrics import Telling
 from ..models import AtMost, CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
 from ..stores.redis import reading, writing
 from ..wire import is_secret
@@ -111,8 +112,11 @@ class RefreshQueue:
             logger.debug("a refresh is not queued: %s", type(error).__name__)
 
     def take(self, most: int = 100) -> list[str]:
-        """Takes up to `most` keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
-        with reading():
+        """Takes up to `most` keys whose requests wait; each is given to one caller only.
+
+        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
+        with writing():
             taken = cast("list[bytes] | None", self._client.lpop(names.REFRESHES, most))
         return [name.decode() for name in taken or ()]
 
@@ -179,7 +183,7 @@ class RefreshCounts:
     def __init__(self, metrics: Recorder) -> None:
         self._metrics = metrics
 
-    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
+    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
         """Counts a refresh by whether the new answer was stored."""
         self._metrics.count("refreshes" if outcome.stored else "refreshes_failed")
 

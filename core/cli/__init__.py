@@ -7,29 +7,16 @@ from . import clean as cleaning
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
+from . import namespaces as naming
 from . import replay as sending
+from . import requests as tracing
+from . import savings as saving
 from . import schedules as scheduling
 from . import verdicts as judging
 from .formats import moment, table, text
 from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
-    "EXIT_HELP",
-    "Exit",
-    "Shell",
-    "auditing",
-    "bypassing",
-    "calibrating",
-    "cleaning",
-    "cli",
-    "command",
-    "invalidating",
-    "judging",
-    "keying",
-    "looking",
-    "moment",
-    "scheduling",
-    "sending",
-    "table",
-    "text",
-]
+    "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command", "invalidating",
+    "judging", "keying", "looking", "moment", "naming", "saving", "scheduling", "sending", "table", "text", "tracing",
+]  # fmt: skip

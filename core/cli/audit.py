@@ -30,22 +30,23 @@ def audit(shell: Shell, limit: int, export: str | None, **filters: Any) -> int:
     page = shell.shared.audit.page(limit, **filters)
     found = page.records
     if export is not None:
-        click.echo(audit_csv(found) if export == "csv" else audit_json_lines(found), nl=False)
+        named = shell.naming.knowing(record.namespace for record in found if record.namespace).shown
+        click.echo(audit_csv(found, named) if export == "csv" else audit_json_lines(found), nl=False)
     else:
-        shell.answer([msgspec.to_builtins(record) for record in found], _words(found))
+        shell.answer([msgspec.to_builtins(record) for record in found], _words(shell, found))
     if page.next_id is not None:
         shell.more(f"--before {page.next_id}")
     return Exit.OK if found else Exit.NOTHING
 
 
-def _words(found: list[AuditRecord]) -> str:
+def _words(shell: Shell, found: list[AuditRecord]) -> str:
     rows = [
         (
             words.moment(record.at),
             words.text(record.actor, 30),
             record.source,
             record.action,
-            words.text(record.namespace or "", 20),
+            shell.named(record.namespace) if record.namespace else "",
             words.text(record.invalidation_id or "", 40),
         )
         for record in found

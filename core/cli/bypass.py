@@ -33,7 +33,12 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
             if namespace in (None, one.namespace) or one.namespace == EVERYTHING
         ]
         rows = [
-            (_whose(one), words.moment(one.at) if one.at else "", words.text(one.actor, 20), words.text(one.note, 60))
+            (
+                _whose(shell, one),
+                words.moment(one.at) if one.at else "",
+                words.text(one.actor, 20),
+                words.text(one.note, 60),
+            )
             for one in found
         ]
         header = ("Requests of", "Since", "Who", "Why")
@@ -44,7 +49,7 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
         return Exit.OK
     target = EVERYTHING if everything else namespace or shell.services.settings.namespace
     turned = switch.turn(target, on, actor=shell.trail, note=note)
-    text = f"Requests of {_whose(turned)} {'bypass' if on else 'use'} the cache, in every process."
+    text = f"Requests of {_whose(shell, turned)} {'bypass' if on else 'use'} the cache, in every process."
     if not turned.kept:
         text += (
             "\nRedis takes no writes, so it keeps this in memory only for now. If it restarts while no other "
@@ -54,5 +59,5 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
     return Exit.OK
 
 
-def _whose(switch: Bypassed) -> str:
-    return "all namespaces" if switch.namespace == EVERYTHING else switch.namespace
+def _whose(shell: Shell, switch: Bypassed) -> str:
+    return "all namespaces" if switch.namespace == EVERYTHING else shell.named(switch.namespace)

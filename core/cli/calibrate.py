@@ -48,16 +48,16 @@ def report(shell: Shell, namespace: str | None, since: float | None) -> int:
     found = shell.shared.evidence.report(_namespace(shell, namespace), since=begin)
     hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
     plain = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
-    shell.answer(plain, _report_words(found, hedging))
+    shell.answer(plain, _report_words(shell, found, hedging))
     return Exit.OK if found.lookups or found.labels else Exit.NOTHING
 
 
-def _report_words(found: EvidenceReport, hedging: Hedging) -> str:
+def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
     judging = found.judging
     rulings = ", ".join(f"{count} {word}" for word, count in judging.rulings.items())
     needed = ", ".join(f"{count} for {budget}" for budget, count in found.still_needed.items())
     rows = [
-        ("Namespace", found.namespace),
+        ("Namespace", shell.named(found.namespace)),
         ("In force", _threshold_words(found.threshold)),
         ("Lookups", f"{found.lookups} kept, {found.hits} of them hits"),
         ("Labels", f"{found.labels} pairs: {found.operator_labels} by operators, {found.judge_labels} by the judge"),
@@ -262,7 +262,7 @@ def publish(
         unsupported=unsupported,
         expected=expected,
     )
-    shell.answer(msgspec.to_builtins(published), _published_words(name, published))
+    shell.answer(msgspec.to_builtins(published), _published_words(shell.named(name), published))
     return Exit.OK
 
 
@@ -297,7 +297,7 @@ def rollback(shell: Shell, version: int, namespace: str | None) -> int:
     """Put an earlier version in force again; version 0 is the configured threshold."""
     name = _namespace(shell, namespace)
     published = shell.shared.thresholds.roll_back(name, version, actor=shell.trail)
-    shell.answer(msgspec.to_builtins(published), _published_words(name, published))
+    shell.answer(msgspec.to_builtins(published), _published_words(shell.named(name), published))
     return Exit.OK
 
 

@@ -58,7 +58,12 @@ def stats(
     if by is not None:
         parts = metrics.breakdown(window, by, namespace=namespace, model=model)
         rows = [
-            (words.text(name, 40), str(part.requests), share(part.hit_rate), money(part.saved_cost_usd))
+            (
+                shell.named(name) if by == "namespace" else words.text(name, 40),
+                str(part.requests),
+                share(part.hit_rate),
+                money(part.saved_cost_usd),
+            )
             for name, part in parts.items()
         ]
         header = (by.capitalize(), "Requests", "Hit rate", "Saved")

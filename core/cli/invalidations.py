@@ -152,10 +152,10 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     if options.request_id and not options.dry_run:
         known = invalidation.repeated(options.request_id, criteria)
         if known is not None:
-            shell.say(f"Applied before: {_invalidation_words(known)}")
+            shell.say(f"Applied before: {_invalidation_words(shell, known)}")
             return _finish(shell, None, known, timeout)
     preview = invalidation.preview(criteria)
-    shell.say(_preview_words(preview))
+    shell.say(_preview_words(shell, preview))
     if previewed is not None:
         previewed.require(preview)
     if options.dry_run:
@@ -212,7 +212,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
         shell.answer(plain | ({"preview": plain_preview(preview)} if preview else {}), "")
     elif timeout is not None:
         late = f"It is in force, but its sweep has not ended within {duration(timeout)}."
-        click.echo(late if is_late else _invalidation_words(known))
+        click.echo(late if is_late else _invalidation_words(shell, known))
     if is_late or known.state in (InvalidationState.UNDONE, InvalidationState.REFUSED):
         return Exit.FAILED
     return Exit.OK
@@ -231,14 +231,14 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
         time.sleep(WAIT_POLL_SECONDS)
 
 
-def _preview_words(preview: Preview) -> str:
+def _preview_words(shell: Shell, preview: Preview) -> str:
     count = f"{preview.about}{preview.count:,}"
     if preview.low != preview.high:
         count += f" ({preview.low:,} to {preview.high:,})"
     cost = money(preview.cost_usd)
     if preview.unknown_prices:
         cost += f" and {preview.unknown_prices} of unknown price"
-    what = words.text(f"{preview.criteria} in {preview.namespace}", 400)
+    what = f"{words.text(str(preview.criteria), 400)} in {shell.named(preview.namespace)}"
     if not preview.count:
         return f"{what}: none of {preview.total:,} entries."
     served = "" if preview.hits_last_day is None else f" They were served {preview.hits_last_day:,} times in a day."
@@ -276,7 +276,7 @@ def undo(shell: Shell, invalidation_id: str) -> int:
     Refused once its sweep has begun.
     """
     undone = shell.shared.invalidation.undo(invalidation_id, actor=shell.trail)
-    shell.answer(plain_invalidation(undone), f"{_what(undone)}\n{undone_words(undone)}")
+    shell.answer(plain_invalidation(undone), f"{_what(shell, undone)}\n{undone_words(undone)}")
     return Exit.OK
 
 
@@ -287,7 +287,7 @@ def undo(shell: Shell, invalidation_id: str) -> int:
 def sweep(shell: Shell, invalidation_id: str, wait: bool, timeout: float) -> int:
     """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
     due = shell.shared.invalidation.end_hold(invalidation_id, actor=shell.trail)
-    shell.say(f"Due now: {_what(due)}.")
+    shell.say(f"Due now: {_what(shell, due)}.")
     return _finish(shell, None, due, timeout if wait else None)
 
 
@@ -322,7 +322,7 @@ def invalidations(
             one.state.value,
             words.text(one.actor, 20),
             "-" if one.deleted is None else f"{one.deleted:,} deleted",
-            _what(one),
+            _what(shell, one),
         )
         for one in known
     ]
@@ -336,11 +336,11 @@ def invalidations(
     return Exit.OK
 
 
-def _invalidation_words(known: Invalidation) -> str:
+def _invalidation_words(shell: Shell, known: Invalidation) -> str:
     swept = f", {known.deleted:,} deleted" if known.deleted is not None else ""
     freed = f", {size(known.freed_bytes)} freed" if known.freed_bytes is not None else ""
-    return f"{_what(known)}: {known.state.value}{swept}{freed}."
+    return f"{_what(shell, known)}: {known.state.value}{swept}{freed}."
 
 
-def _what(known: Invalidation) -> str:
-    return words.text(f"{known.criteria} in {known.namespace}", 120)
+def _what(shell: Shell, known: Invalidation) -> str:
+    return f"{words.text(str(known.criteria), 120)} in {shell.named(known.namespace)}"

@@ -43,7 +43,7 @@ def listing(shell: Shell, namespace: str | None) -> int:
             words.moment(one.last_run_at) or "never",
             words.text(one.last, 60) or "-",
             words.text(one.actor, 20),
-            _what(one),
+            _what(shell, one),
         )
         for one in found
     ]
@@ -93,7 +93,7 @@ def add(
         soft=soft,
         hold_seconds=hold,
     )
-    shell.answer(added.to_dict(), f"Added {added.id}: {_what(added)}, {added.rhythm}. {_next(added)}")
+    shell.answer(added.to_dict(), f"Added {added.id}: {_what(shell, added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
     if queue is not None and not WorkerPools(queue, clock=shell.services.clock).alive_workers():
         shell.say("No worker is alive, so schedules do not run. Start one: python -m workers")
@@ -105,7 +105,7 @@ def add(
 def pause(shell: Shell, schedule_id: str) -> int:
     """Pause a schedule."""
     paused = _kept(shell).pause(schedule_id, actor=shell.trail)
-    shell.answer(paused.to_dict(), f"Paused: {_what(paused)}.")
+    shell.answer(paused.to_dict(), f"Paused: {_what(shell, paused)}.")
     return Exit.OK
 
 
@@ -114,7 +114,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 def resume(shell: Shell, schedule_id: str) -> int:
     """Resume a schedule. Runs missed meanwhile are not made up for."""
     resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
-    shell.answer(resumed.to_dict(), f"Resumed: {_what(resumed)}. {_next(resumed)}")
+    shell.answer(resumed.to_dict(), f"Resumed: {_what(shell, resumed)}. {_next(resumed)}")
     return Exit.OK
 
 
@@ -136,9 +136,9 @@ def run(shell: Shell, schedule_id: str) -> int:
     return Exit.OK
 
 
-def _what(schedule: Schedule) -> str:
+def _what(shell: Shell, schedule: Schedule) -> str:
     soft = ", marked stale" if schedule.soft else ""
-    return words.text(f"{schedule.what} in {schedule.namespace}", 120) + soft
+    return f"{words.text(schedule.what, 120)} in {shell.named(schedule.namespace)}{soft}"
 
 
 def _next(schedule: Schedule) -> str:

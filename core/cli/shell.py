@@ -16,11 +16,14 @@ import click
 from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
 from ..errors import CacheError, InvalidInput, InvalidSettings, NotFound, OutcomeUnknown, StoreUnavailable
+from ..namespaces import Naming
 from ..settings import Settings
-from ..text import log_lines
+from ..text import log_lines, printable
 
 OPERATOR_SECONDS = 5.0
 DEMO_MODEL = "encore-demo-small"
+LONGEST_NAMED = 200
+"""Longer than any label with any namespace: what is cut looks like another."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -115,6 +118,19 @@ class Shell:
     def namespace(self, given: str | None) -> str:
         """The namespace given on the command line, else the configured one."""
         return given or self.services.settings.namespace
+
+    @functools.cached_property
+    def naming(self) -> Naming:
+        """What namespaces are called; by the settings alone where the labels cannot be read."""
+        labels = self.services.labels
+        try:
+            return Naming(labels.all())
+        except StoreUnavailable:
+            return Naming(labels.configured)
+
+    def named(self, namespace: str) -> str:
+        """A namespace for people: its label and its whole id, which commands take; the id alone without a label."""
+        return printable(self.naming.whole(namespace), LONGEST_NAMED)
 
     @property
     def actor(self) -> Actor:

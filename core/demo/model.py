@@ -13,6 +13,7 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count, islice
 from typing import Any
 from uuid import uuid4
@@ -56,22 +57,22 @@ class DemoProvider:
 
     def complete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
         """The whole answer, after 0.3 to 1.5 seconds. Raises openai.APITimeoutError when that is too long."""
-        body = self._answer(request)
-        wait, error = _bounded(self._seconds(request, body), timeout_seconds)
+        body, seconds = self._whole(request)
+        wait, error = _bounded(seconds, timeout_seconds)
         time.sleep(wait)
         if error:
             raise error
-        return Completion(body=_in_shape_of(request.endpoint, body))
+        return Completion(body=body)
 
     async def acomplete(self, request: ChatRequest, timeout_seconds: float | None = None) -> Completion:
         """The whole answer, after 0.3 to 1.5 seconds, awaited. Raises openai.APITimeoutError when that is too long."""
         is_quick = request.endpoint != "embeddings"  # these load an embedder first
-        body = self._answer(request) if is_quick else await asyncio.to_thread(self._answer, request)
-        wait, error = _bounded(self._seconds(request, body), timeout_seconds)
+        body, seconds = self._whole(request) if is_quick else await asyncio.to_thread(self._whole, request)
+        wait, error = _bounded(seconds, timeout_seconds)
         await asyncio.sleep(wait)
         if error:
             raise error
-        return Completion(body=_in_shape_of(request.endpoint, body))
+        return Completion(body=body)
 
     def stream(self, request: ChatRequest, timeout_seconds: float | None = None) -> Iterator[dict[str, Any]]:
         """The answer word by word, the first one after a third of the time."""
@@ -111,16 +112,22 @@ class DemoProvider:
     async def aclose(self) -> None:
         """Does nothing: the demo model keeps no connections."""
 
+    def _whole(self, request: ChatRequest) -> tuple[dict[str, Any], float]:
+        with _refusing_wrong_types():
+            body = self._answer(request)
+            return _in_shape_of(request.endpoint, body), self._seconds(request, body)
+
     def _paced(self, request: ChatRequest) -> tuple[list[dict[str, Any]], float, float]:
         if request.endpoint == "embeddings":
             raise ProviderUnavailable("embeddings come whole, not as a stream")
-        body = self._answer(request)
-        seconds = self._seconds(request, body)
-        if request.endpoint == "responses":
-            chunks = split_response(_in_shape_of(request.endpoint, body))
-        else:
-            options = request.unkeyed.get("stream_options") or {}
-            chunks = split(body, include_usage=bool(options.get("include_usage")))
+        with _refusing_wrong_types():
+            body = self._answer(request)
+            seconds = self._seconds(request, body)
+            if request.endpoint == "responses":
+                chunks = split_response(_in_shape_of(request.endpoint, body))
+            else:
+                options = request.unkeyed.get("stream_options") or {}
+                chunks = split(body, include_usage=bool(options.get("include_usage")))
         return chunks, seconds / 3, seconds * 2 / 3 / max(1, len(chunks))
 
     def _seconds(self, request: ChatRequest, body: Mapping[str, Any]) -> float:
@@ -137,12 +144,9 @@ class DemoProvider:
             return self._embeddings(request)
         if request.endpoint not in ("chat", "responses"):
             raise ProviderUnavailable(f"the demo model does not answer requests of the kind {request.endpoint!r}")
-        try:
-            variation = self._variation(request)
-            choices = min(int(request.parameters.get("n") or 1), _MOST_CHOICES)
-            made = [_choice(request, index, variation + index) for index in range(choices)]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise _bad_request("A parameter has the wrong type.") from None
+        variation = self._variation(request)
+        choices = min(int(request.parameters.get("n") or 1), _MOST_CHOICES)
+        made = [_choice(request, index, variation + index) for index in range(choices)]
         read = _tokens_read(request)
         written = sum(_tokens_written(choice["message"]) for choice in made)
         return {
@@ -193,6 +197,15 @@ def _bounded(seconds: float, timeout_seconds: float | None) -> tuple[float, APIT
     if timeout_seconds is None or seconds <= timeout_seconds:
         return seconds, None
     return timeout_seconds, APITimeoutError(httpx2.Request("POST", DemoProvider.base_url))
+
+
+@contextmanager
+def _refusing_wrong_types() -> Iterator[None]:
+    """Around all that reads a request: whatever in it cannot be read is refused as a provider would."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise _bad_request("A parameter has the wrong type.") from None
 
 
 def _bad_request(message: str) -> BadRequestError:

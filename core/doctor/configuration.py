@@ -10,6 +10,7 @@ import msgspec
 from pydantic import SecretStr
 
 from ..access import Role
+from ..namespaces import NamespaceLabel
 from ..settings import Settings, unknown_settings, variable
 from ..text import HIDDEN, looks_secret, masked, redacted
 from .findings import Finding, Level
@@ -48,6 +49,9 @@ def _shown(name: str, value: Any) -> str:
             return ""
         case dict() if all(isinstance(part, Role) for part in value.values()):
             return msgspec.json.encode({name: role.word for name, role in value.items()}).decode() if value else ""
+        case dict() if all(isinstance(part, NamespaceLabel) for part in value.values()):
+            # Without the owners: a diagnosis is sent to others, and these may be addresses of people.
+            return msgspec.json.encode({name: part.label for name, part in value.items()}).decode() if value else ""
         case dict():
             return msgspec.json.encode(redacted(value)).decode() if value else ""
         case SecretStr():

@@ -25,6 +25,14 @@ def queue_findings(services: Services) -> Iterator[Finding]:
             )
         return
     yield from rights_findings(queue_rights(services.queue_redis), user_of(services.queue_redis))
+    if (refusal := services.health.queue_refusal()) is not None:
+        yield Finding(
+            area="workers",
+            level=Level.WARNING,
+            text=f"Workers wait: the job queue's Redis refuses writes, because {refusal.cause}.",
+            remedy=refusal.remedy,
+        )
+        return
     try:
         pools = WorkerPools(services.queue_redis, clock=services.clock).alive()
     except NotPermitted:

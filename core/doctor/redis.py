@@ -212,19 +212,13 @@ def _memory_findings(info: StoreInfo) -> Iterator[Finding]:
 
 
 def _write_findings(info: StoreInfo) -> Iterator[Finding]:
-    if info.role not in ("", "master"):
+    if info.refusal is not None:
+        what = "stored, what is invalidated is hidden" if info.refusal.allows_invalidations else "stored or invalidated"
         yield Finding(
             area="redis",
             level=Level.ERROR,
-            text="It is a replica: nothing can be stored or invalidated.",
-            remedy="Name the primary in ENCORE_REDIS_URL.",
-        )
-    elif not info.writable:
-        yield Finding(
-            area="redis",
-            level=Level.ERROR,
-            text="It takes no writes, because its last save failed: nothing can be stored or invalidated.",
-            remedy="Free space on its disk, or set stop-writes-on-bgsave-error to no.",
+            text=f"It refuses writes, because {info.refusal.cause}: nothing can be {what}. The bypass switch works.",
+            remedy=info.refusal.remedy,
         )
 
 

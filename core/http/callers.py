@@ -17,14 +17,10 @@ from cachetools import LRUCache, TTLCache
 
 from ..access import OperationKeys
 from ..errors import InvalidInput
-from ..inbound import without_longer_ttl
+from ..inbound import CREDENTIALS, credentials_in, label_of, without_longer_ttl
 from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
 from ..models import Controls
 from ..settings import Settings
-
-CREDENTIALS: Final = ("authorization", "api-key", "x-api-key")
-"""Headers that say who calls: OpenAI's, Azure's, and the one some routers use."""
-
 
 MOST_PARTS: Final = 1000
 PARTS_SECONDS: Final = 7200.0
@@ -34,9 +30,13 @@ MOST_CALLERS: Final = 1000
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """A caller that may use the gateway. `namespace` is where its answers are stored; None: nowhere."""
+    """A caller that may use the gateway. `namespace` is where its answers are stored; None: nowhere.
+
+    `label` is what stands for its key in records, empty without one.
+    """
 
     namespace: str | None
+    label: str = ""
 
 
 class Callers:
@@ -53,26 +53,22 @@ class Callers:
 
     def identify(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller; None when it gives none of the gateway's keys. Names of headers are in lower case."""
-        given = self._given(headers)
+        given = credentials_in(headers)
         if self._keys:
             # What else comes with a key, and how and where it is spelt, makes no other caller.
             key = next((token for _, value in given if self._is_key(token := _token(value))), None)
             if key is None:
                 return None
             given = [(CREDENTIALS[0], f"Bearer {key}")]
-        if self._namespace is not None:
-            return Caller(namespace=self._namespace)
-        if not given:
-            return Caller(namespace=None)
-        digest = hashlib.sha256(repr(given).encode()).hexdigest()
-        return Caller(namespace=f"key-{digest[:24]}")
+        label = label_of(given)
+        return Caller(namespace=self._namespace if self._namespace is not None else label or None, label=label)
 
     def may_operate(self, headers: Mapping[str, str]) -> bool:
         """Whether the caller may see what concerns all callers: it has an operator's key for all namespaces, or no keys
         are needed."""
         if not self._keys and not self._operation_keys:
             return True
-        found = [self._operation_keys.find(_token(value)) for _, value in self._given(headers)]
+        found = [self._operation_keys.find(_token(value)) for _, value in credentials_in(headers)]
         return any(key is not None and not key.namespaces for key in found)
 
     def own_controls(self, controls: Controls, caller: Caller) -> Controls:
@@ -89,10 +85,6 @@ class Callers:
         parts[own.namespace] = None
         return own if len(parts) <= MOST_PARTS else msgspec.structs.replace(own, namespace=None)
 
-    @staticmethod
-    def _given(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-        return [(name, headers[name]) for name in CREDENTIALS if headers.get(name)]
-
     def _is_key(self, token: str) -> bool:
         return _is_one_of(self._keys, token)
 
@@ -102,7 +94,7 @@ class Callers:
             return [("authorization", f"Bearer {self._provider_key}")]
         if self._keys:
             return []
-        return self._given(headers)
+        return credentials_in(headers)
 
 
 def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Controls:

@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
+from ..inbound import request_id_in
 from .reply import Headers, Reply, error_reply
 
 ABORT: Final = "encore.abort"
@@ -32,7 +33,6 @@ _KEPT_FROM_CLIENT: Final = HOP_HEADERS | {
 }
 _CORS: Final = "access-control-"
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 
 
 class Refused(Exception):
@@ -161,11 +161,7 @@ class Connection:
 
     def _request_id(self) -> str:
         """The caller's own id of this request, else a new one."""
-        for name in ("x-request-id", "x-client-request-id"):
-            given = self.headers.get(name)
-            if given is not None and _REQUEST_ID.fullmatch(given):
-                return given
-        return f"req_{token_hex(12)}"
+        return request_id_in(self.headers) or f"req_{token_hex(12)}"
 
     async def write(self, piece: bytes) -> None:
         """Sends a piece of the body. Waits for a client that reads slowly."""

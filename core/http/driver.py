@@ -132,6 +132,7 @@ def answer(
             inbound.controls,
             patience_seconds=patience_seconds,
             credential=inbound.credential,
+            caller=inbound.caller,
             headers=inbound.headers,
         )
         step = settle(run)
@@ -218,6 +219,7 @@ class AsyncAnswering:
             patience_seconds=patience_seconds,
             bypass=bypass,
             credential=inbound.credential,
+            caller=inbound.caller,
             headers=inbound.headers,
         )
 

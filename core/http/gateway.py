@@ -30,6 +30,7 @@ from ..entries import forget_response
 from ..errors import CacheError, InvalidInput, StoreUnavailable
 from ..inbound import (
     AT_ONCE_BYTES,
+    CREDENTIALS,
     DEEPEST,
     MOST_VALUES,
     OWN_HEADERS,
@@ -50,7 +51,7 @@ from ..monitoring import HeaderBoard, RecentHealth, prometheus
 from ..operations import Operations
 from ..settings import Settings
 from .addresses import ProviderAddress
-from .callers import CREDENTIALS, Caller, Callers, own_controls
+from .callers import Caller, Callers, own_controls
 from .connection import HOP_HEADERS, ClientLeft, Connection, Refused
 from .driver import AsyncAnswering, AsyncStreamed, Pending, in_slices
 from .entrance import VIA_PREFIX, Entrance
@@ -112,7 +113,7 @@ class Gateway:
         self._address = lru_cache(8)(lambda root: ProviderAddress(base_below(base_url, root)))
         self.instance = _instance(services.settings, base_url)
         health = RecentHealth(services.health.check)
-        self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board)
+        self._collector = prometheus.MetricsCollector(services.metrics, health, services.alert_board, services.labels)
         self._unattended: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
@@ -159,7 +160,7 @@ class Gateway:
                 inbound = self._read(target, connection, body, given.keyed)
             if inbound is not None:
                 own = self._callers.own_controls(inbound.controls, caller)
-                inbound = msgspec.structs.replace(inbound, controls=own)
+                inbound = msgspec.structs.replace(inbound, controls=own, caller=caller.label)
         except InvalidInput as error:
             raise Refused(400, str(error), "invalid_cache_control", parameter=error.field) from None
         if inbound is None:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, cast
 
 import httpx2
+import msgspec
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from ..cache import LLMCache
@@ -25,7 +26,9 @@ from ..inbound import (
     OWN_HEADERS,
     Inbound,
     controls_from_headers,
+    credentials_in,
     gone_response,
+    label_of,
     read,
     target_of,
 )
@@ -155,7 +158,11 @@ def _inbound(request: httpx2.Request, content: bytes, most_bytes: int) -> Inboun
     if target is None:
         return None
     try:
-        return read(target, url.query.decode("ascii"), dict(request.headers), content, most_bytes=most_bytes)
+        headers = dict(request.headers)
+        inbound = read(target, url.query.decode("ascii"), headers, content, most_bytes=most_bytes)
+        if inbound is None:
+            return None
+        return msgspec.structs.replace(inbound, caller=label_of(credentials_in(headers)))
     except InvalidInput as error:
         return from_error(error)
 

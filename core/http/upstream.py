@@ -157,18 +157,23 @@ class DemoTransport(httpx2.AsyncBaseTransport):
         if asked is None:
             return _refusal("give a JSON object with a model and messages (or input)")
         if asked.streams and target.endpoint != "embeddings":
-            return _Events(self._provider.astream(asked), ends_with_done=target.endpoint == "chat")
+            chunks = self._provider.astream(asked)
+            # What is wrong with a request comes before the first chunk: as a status, as of any provider.
+            first = await anext(chunks)
+            return _Events(first, chunks, ends_with_done=target.endpoint == "chat")
         return _json((await self._provider.acomplete(asked)).body)
 
 
 class _Events(httpx2.AsyncByteStream):
-    """Chunks as server-sent events."""
+    """Chunks as server-sent events; the first has come already."""
 
-    def __init__(self, chunks: AsyncIterator[dict[str, Any]], *, ends_with_done: bool) -> None:
+    def __init__(self, first: dict[str, Any], chunks: AsyncIterator[dict[str, Any]], *, ends_with_done: bool) -> None:
+        self._first = first
         self._chunks = chunks
         self._ends_with_done = ends_with_done
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield encode_event(self._first)
         async for chunk in self._chunks:
             yield encode_event(chunk)
         if self._ends_with_done:

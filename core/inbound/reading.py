@@ -120,7 +120,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
     `body` is the JSON object without the controls, which the bytes may hold too. `credential` is a digest of the keys
     that came with it: an error may be about them. `headers` are all that came, by name in lower case. What was too
-    large to be read can only bypass.
+    large to be read can only bypass. `caller` is the label of whose key it came with, empty without one.
     """
 
     request: ChatRequest
@@ -130,6 +130,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     says_controls: bool
     credential: bytes = b""
     headers: Mapping[str, str] = {}
+    caller: str = ""
     is_read: bool = True
 
     @property

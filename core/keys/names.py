@@ -193,6 +193,10 @@ POOLS = b"encore:pools"
 BYPASS = b"encore:bypass"
 
 
+NAMESPACE_LABELS = b"encore:namespace-labels"
+"""Hash of what people call each namespace."""
+
+
 ALERTS = b"encore:alerts"
 
 

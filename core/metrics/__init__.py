@@ -5,35 +5,27 @@ from .forgone import ForgoneHits
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
 from .histogram import Histogram, merged
 from .hits import HitCounts, Hits
-from .request_log import KEEP, MAX_PROMPT, Frequent, RequestFilter, RequestRecord
+from .months import KEPT_MONTHS, Month, kept_month, kept_months, month_of
+from .request_log import (
+    KEEP,
+    MAX_PROMPT,
+    MAX_TEXT,
+    NOBODY,
+    Frequent,
+    Recipients,
+    RequestFilter,
+    RequestRecord,
+    Sender,
+    Telling,
+)
+from .savings import DIMENSIONS, Amounts, Dimension, Line, MonthSavings, Savings, savings_csv
 from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Totals
 from .tally import USD_SCALE, CellName
 
 __all__ = [
-    "KEEP",
-    "LONGEST_SECONDS",
-    "MAX_NAMESPACES",
-    "MAX_PROMPT",
-    "OVERHEAD",
-    "USD_SCALE",
-    "Bucket",
-    "CacheMetrics",
-    "CellName",
-    "Comparison",
-    "ForgoneHits",
-    "Frequent",
-    "GaugeBucket",
-    "Gauges",
-    "Hedging",
-    "Histogram",
-    "HitCounts",
-    "Hits",
-    "Kinds",
-    "RequestFilter",
-    "RequestRecord",
-    "Sample",
-    "Summary",
-    "Totals",
-    "merged",
-    "steps_of",
-]
+    "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT", "NOBODY",
+    "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "Comparison", "Dimension",
+    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "Hits", "Kinds",
+    "Line", "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings", "Sender",
+    "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",
+]  # fmt: skip

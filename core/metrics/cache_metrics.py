@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, inf
+from math import ceil, inf, isfinite
 from typing import Literal, NamedTuple
-
-import msgspec
 
 from ..errors import InvalidInput
 from ..models import OutcomeKind
 from .hits import HitCounts
 from .ledger import Table, add_cells
+from .months import kept_months
 from .recorder import MetricsRecorder
-from .request_log import Frequent, RequestFilter, RequestRecord, frequent
+from .request_log import Frequent, Recipients, RequestFilter, RequestRecord, frequent
+from .savings import Dimension, Savings, savings_of
 from .summary import Bucket, Comparison, Summary, Totals, summarize
 from .tally import EVENTS, CellName, Counts, add
 from .timeline import RESOLUTIONS, aligned, cover, finest
@@ -61,17 +61,20 @@ class CacheMetrics(MetricsRecorder):
         self,
         window_seconds: float,
         *,
+        step_seconds: int | None = None,
+        ends_at: float | None = None,
         namespace: str | None = None,
         model: str | None = None,
         within: Within | None = None,
     ) -> Summary:
-        """The last `window_seconds` until now, of one namespace or model or of all.
+        """The last `window_seconds` until now, or until `ends_at` (Unix seconds), of one namespace or model or of all.
 
         Begins at the start of a slot (ten seconds; a minute beyond two hours; an hour beyond two days), so it may
-        reach back a little further. Raises InvalidInput for a window that is not within ninety days.
+        reach back a little further; with `step_seconds` at the start of a step, and is then the sum of the series with
+        such steps. Raises InvalidInput for a window that is not within ninety days.
         """
-        now = self._now(window_seconds)
-        window = (aligned(now - window_seconds, now), inf)
+        now = self._now(window_seconds, ends_at)
+        window = _window(window_seconds, step_seconds, ends_at, now)
         [table] = self._read([window], now)
         return _summary(table, window, now, Selected(namespace, model, within))
 
@@ -80,17 +83,18 @@ class CacheMetrics(MetricsRecorder):
         window_seconds: float,
         by: Literal["model", "namespace"],
         *,
+        step_seconds: int | None = None,
+        ends_at: float | None = None,
         namespace: str | None = None,
         model: str | None = None,
         within: Within | None = None,
     ) -> dict[str, Summary]:
-        """Summaries of the last `window_seconds` by model or by namespace, the one with the most requests first.
+        """Summaries of a window by model or by namespace, the one with the most requests first.
 
-        Begins at the start of a slot, as a summary does, and costs one read of the window. Raises InvalidInput for a
-        window that is not within ninety days.
+        The window is that of `summary`, and costs one read. Raises InvalidInput for one that is not within ninety days.
         """
-        now = self._now(window_seconds)
-        window = (aligned(now - window_seconds, now), inf)
+        now = self._now(window_seconds, ends_at)
+        window = _window(window_seconds, step_seconds, ends_at, now)
         [table] = self._read([window], now)
         selected = Selected(namespace, model, within)
         groups: dict[str, Table] = {}
@@ -101,14 +105,20 @@ class CacheMetrics(MetricsRecorder):
         return dict(sorted(summaries.items(), key=lambda item: (-item[1].requests, item[0])))
 
     def comparison(
-        self, window_seconds: float, *, namespace: str | None = None, model: str | None = None
+        self,
+        window_seconds: float,
+        *,
+        ends_at: float | None = None,
+        namespace: str | None = None,
+        model: str | None = None,
     ) -> Comparison:
         """A closed window of `window_seconds` and the one before it, which share no slot.
 
-        Raises InvalidInput for a window that is not within forty-five days.
+        It ends now, or at `ends_at` (Unix seconds). Raises InvalidInput when both are not within ninety days.
         """
-        now = self._now(window_seconds, windows=2)
-        end = aligned(self._closed(now), now)
+        now = self._now(2 * window_seconds, ends_at)
+        closed = self._closed(now)
+        end = aligned(closed if ends_at is None else min(ends_at, closed), now)
         windows = [
             (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
             for past in (0, 1)
@@ -124,28 +134,25 @@ class CacheMetrics(MetricsRecorder):
         window_seconds: float,
         step_seconds: int,
         *,
+        ends_at: float | None = None,
         namespace: str | None = None,
         model: str | None = None,
         within: Within | None = None,
-        closed_only: bool = True,
     ) -> list[Bucket]:
-        """The window in steps, oldest first, empty ones included. Steps begin at multiples of `step_seconds`.
+        """The window in steps, oldest first, empty ones included, the present one last, as far as it has come.
 
-        A closed bucket does not change any more, so equal buckets draw equal charts; without `closed_only` the one that
-        is still filling comes last. Raises InvalidInput for a step that is not a multiple of what is kept that far back
-        (ten seconds; a minute beyond two hours; an hour beyond two days).
+        Steps begin at multiples of `step_seconds`, so the first may reach back a little further than the window; with
+        `ends_at` (Unix seconds) the last is the one that this lies in. Raises InvalidInput for a step that is not a
+        multiple of what is kept that far back (ten seconds; a minute beyond two hours; an hour beyond two days).
         """
-        now = self._now(window_seconds)
+        now = self._now(window_seconds, ends_at)
         if step_seconds < 1 or window_seconds / step_seconds > MAX_BUCKETS:
             raise InvalidInput("step", f"give seconds that make at most {MAX_BUCKETS} steps")
-        end = int(self._closed(now) // step_seconds) * step_seconds
-        start = end - ceil(window_seconds / step_seconds) * step_seconds
+        start, end = _window(window_seconds, step_seconds, ends_at, now)
         shortest = finest(start, now).seconds
         if step_seconds % shortest:
             raise InvalidInput("step", f"give a multiple of {shortest} seconds for a window that far back")
-        starts = list(range(start, end, step_seconds))
-        if not closed_only:
-            starts += range(end, int(now) + 1, step_seconds)
+        starts = range(start, int(min(end, now + 1)), step_seconds)
         windows = [(at, at + step_seconds) for at in starts]
         selected = Selected(namespace, model, within)
         return [
@@ -153,6 +160,7 @@ class CacheMetrics(MetricsRecorder):
                 starts_at=window[0],
                 seconds=step_seconds,
                 summary=_summary(table, window, window[1], selected),
+                is_complete=window[1] <= self._closed(now),
             )
             for table, window in zip(self._read(windows, now), windows, strict=True)
         ]
@@ -171,6 +179,26 @@ class CacheMetrics(MetricsRecorder):
             events=table.get(EVENTS, {}),
         )
 
+    def savings(
+        self,
+        by: Sequence[Dimension] = (),
+        *,
+        namespace: str | None = None,
+        model: str | None = None,
+        within: Within | None = None,
+    ) -> Savings:
+        """What was saved and spent in each kept month, in UTC: of one namespace or model or of all, in lines by `by`.
+
+        One round trip, whatever is asked. The sums are those of `totals` to the last billionth of a dollar. What was
+        counted while Redis was away for ten minutes and more at the turn of a month may be in the month after.
+        """
+        self.flush()
+        now = self._clock()
+        read = self._ledger.monthly(kept_months(now))
+        selected = Selected(namespace, model, within)
+        has = None if selected == Selected() else selected.has
+        return savings_of(read.months, read.total, read.since, by=by, has=has, now=now)
+
     def recent(
         self,
         limit: int = 100,
@@ -181,14 +209,20 @@ class CacheMetrics(MetricsRecorder):
     ) -> list[RequestRecord]:
         """The latest requests of all processes, newest first. `before_id` goes on from a page's last.
 
-        Where prompts may not be kept, the records have none, even if another process kept them or this one before.
-        Raises InvalidInput for an id that is none.
+        Where prompts, or users and ids of requests, may not be kept, the records have none, and none is looked in, even
+        if another process kept them or this one before. Raises InvalidInput for an id that is none.
         """
         self.flush()
-        records = self._requests.recent(limit, where, within=within, before_id=before_id)
-        if self._record_prompts:
-            return records
-        return [msgspec.structs.replace(record, prompt=None) for record in records]
+        return self._requests.recent(limit, where, within=within, before_id=before_id)
+
+    def recipients(
+        self, namespace: str, key: str, *, stored_at: float | None = None, within: Within | None = None
+    ) -> Recipients:
+        """Who got the answer at a key, among the recent requests of all processes. `stored_at` is when the answer there
+        was given (Unix seconds): who asked before got an earlier one.
+        """
+        self.flush()
+        return self._requests.recipients(namespace, key, stored_at=stored_at, within=within)
 
     def top(
         self,
@@ -212,13 +246,14 @@ class CacheMetrics(MetricsRecorder):
         """Requests of this process that are counted but not in the request log."""
         return self._requests.dropped
 
-    def _now(self, window_seconds: float, windows: int = 1) -> float:
+    def _now(self, window_seconds: float, ends_at: float | None = None) -> float:
         """The time, after everything this process counted has been written if that is possible."""
-        longest = LONGEST_SECONDS // windows
-        if not 1 <= window_seconds <= longest:
-            raise InvalidInput("window", f"give seconds between 1 and {longest}")
         self.flush()
-        return self._clock()
+        now = self._clock()
+        longest = LONGEST_SECONDS - (0.0 if ends_at is None else max(0.0, now - ends_at))
+        if not 1 <= window_seconds <= longest:
+            raise InvalidInput("window", f"give seconds within the last {LONGEST_SECONDS}, and at least 1")
+        return now
 
     def _closed(self, now: float) -> float:
         """The time up to which all processes that can write have written."""
@@ -235,6 +270,17 @@ class CacheMetrics(MetricsRecorder):
                 add_cells(sums, next(tables))
             merged.append(sums)
         return merged
+
+
+def _window(seconds: float, step_seconds: int | None, ends_at: float | None, now: float) -> tuple[int, float]:
+    """Where a window begins, at the start of a step, and where it ends: infinity stands for now."""
+    if ends_at is not None and not isfinite(ends_at):
+        raise InvalidInput("end", "give Unix seconds")
+    end = now if ends_at is None else min(ends_at, now)
+    if step_seconds is None or step_seconds < 1:
+        return aligned(end - seconds, now), inf if end == now else end
+    start = int((end - seconds) // step_seconds) * step_seconds
+    return start, inf if end == now else ceil(end / step_seconds) * step_seconds
 
 
 def _summary(table: Table, window: tuple[float, float], now: float, selected: Selected) -> Summary:

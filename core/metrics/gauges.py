@@ -76,9 +76,12 @@ class Gauges:
             pipeline.execute()
 
     def series(self, window_seconds: float, step_seconds: int, *, ends_at: float) -> list[GaugeBucket]:
-        """The steps of a window until `ends_at`, oldest first, those without a sample included: one round trip."""
-        end = int(ends_at // step_seconds) * step_seconds
-        start = end - ceil(window_seconds / step_seconds) * step_seconds
+        """The steps of a window until `ends_at`, oldest first, those without a sample included: one round trip.
+
+        The last step is the one in which the window ends, as in a series of figures.
+        """
+        end = ceil(ends_at / step_seconds) * step_seconds
+        start = int((ends_at - window_seconds) // step_seconds) * step_seconds
         resolution = finest(start, self._clock())
         # One step more, so that the first one's evictions can be counted.
         first, last = (start - step_seconds) // resolution.seconds, end // resolution.seconds

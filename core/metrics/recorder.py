@@ -24,7 +24,7 @@ from ..errors import CacheError
 from ..models import Outcome, OutcomeKind
 from .hits import HitCounts
 from .ledger import Batch, Ledger, MemoryLedger, RedisLedger, Table, add_cells
-from .request_log import MAX_PROMPT, RequestLog
+from .request_log import MAX_PROMPT, NOBODY, Kept, RequestLog, Sender, Telling
 from .tally import Tally
 
 logger = logging.getLogger("encore.metrics")
@@ -62,11 +62,12 @@ class MetricsRecorder:
         *,
         flush_seconds: float = 1.0,
         record_prompts: bool = True,
+        record_callers: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._flush_seconds = flush_seconds
-        self._record_prompts = record_prompts
+        self._kept = Kept(prompts=record_prompts, callers=record_callers)
         self._clock = clock
         self._worker = BackgroundWorker(self._flush_again, name="metrics", every_seconds=flush_seconds)
         begin_in_each_process(self._begin)
@@ -77,9 +78,9 @@ class MetricsRecorder:
     def _begin(self) -> None:
         """The state of a process that has counted nothing."""
         self._ledger: Ledger = MemoryLedger() if self._client is None else RedisLedger(self._client)
-        self._requests = RequestLog(self._client)
+        self._requests = RequestLog(self._client, kept=self._kept)
         self._hits = HitCounts(self._client, clock=self._clock)
-        self._queue: deque[tuple[Outcome, str | None]] = deque()
+        self._queue: deque[tuple[Outcome, str | None, Sender]] = deque()
         self._counting = threading.Lock()
         self._flushing = threading.Lock()
         self._tally = Tally()
@@ -92,11 +93,13 @@ class MetricsRecorder:
 
     # Counting
 
-    def record(self, outcome: Outcome, prompt: str | None = None) -> None:
-        """Counts one request. `prompt` goes to the request log, cut short, if prompts may be kept."""
+    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
+        """Counts one request. `prompt` and who its `sender` is go to the request log, cut short, as far as they may be
+        kept.
+        """
         if prompt is not None:
-            prompt = prompt[:MAX_PROMPT] if self._record_prompts else None
-        self._queue.append((outcome, prompt))
+            prompt = prompt[:MAX_PROMPT] if self._kept.prompts else None
+        self._queue.append((outcome, prompt, NOBODY if sender is None else sender(self._kept.callers)))
         if self._worker.thread is None:
             self._worker.start()
         if len(self._queue) >= MAX_QUEUED and self._counting.acquire(blocking=False):
@@ -122,13 +125,13 @@ class MetricsRecorder:
         take, count, log = self._queue.popleft, self._tally.record, self._requests.add
         count_hit = self._hits.add
         for _ in range(len(self._queue)):
-            outcome, prompt = take()
+            outcome, prompt, sender = take()
             at = outcome.at
             # A time that cannot be (0: none given) would make slots that nobody reads.
             if not oldest < at < newest:
                 at = now
             count(at, outcome)
-            log(at, outcome, prompt)
+            log(at, outcome, prompt, sender)
             if outcome.kind is OutcomeKind.HIT:
                 count_hit(at, outcome)
 

@@ -16,12 +16,15 @@ from ..errors import InvalidInput
 from ..keys import names
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
 from ..stores.redis import load_script, reading, writing
-from ..text import printable
+from ..text import fold, many, printable
 
 KEEP = 5000
 """Requests in the log."""
 MAX_PROMPT = 500
 MAX_NAME = 200
+MAX_USER = 256
+MAX_TEXT = 200
+"""Characters of a text that is looked for."""
 
 _TTL_SECONDS = 7 * 86_400
 _PAGE = 500
@@ -31,10 +34,44 @@ _ID = re.compile(r"[1-9]\d{0,18}-\d{1,19}")
 _APPEND = load_script(__file__, "append_requests")
 
 
-class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One request as it went. `id` grows with time; `at` is Unix seconds; `prompt` is None unless it may be kept.
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sent a request. `caller` stands for the key it came with, empty where there was none; `user` and `request_id`
+    are as the caller sent them, None where it did not or where they are not to be kept.
+    """
 
-    Everything else is as in `Outcome`; `prompt` is the last user message, cut to 500 characters.
+    caller: str = ""
+    user: str | None = None
+    request_id: str | None = None
+
+
+NOBODY = Sender()
+
+Telling = Callable[[bool], Sender]
+"""Says who sent a request; with False without the user's name and the request's id."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a request may be kept and shown: the beginning of its prompt; its user's name and its sender's id of
+    it."""
+
+    prompts: bool = True
+    callers: bool = False
+
+    def of(self, record: RequestRecord) -> RequestRecord:
+        """The record without what may not be shown, whoever kept it."""
+        if not self.prompts and record.prompt is not None:
+            record = msgspec.structs.replace(record, prompt=None)
+        if not self.callers and (record.user, record.request_id) != (None, None):
+            record = msgspec.structs.replace(record, user=None, request_id=None)
+        return record
+
+
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request as it went. `id` grows with time; `at` is Unix seconds; `prompt`, `user` and `request_id` are None
+    unless they may be kept.
+
+    `caller`, `user` and `request_id` are as in `Sender`, everything else is as in `Outcome`; `prompt` is the last user
+    message, cut to 500 characters.
     """
 
     id: str = ""
@@ -62,9 +99,12 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cost_usd: float | None = None
     saved_cost_usd: float | None = None
     prompt: str | None = None
+    caller: str = ""
+    user: str | None = None
+    request_id: str | None = None
 
     @classmethod
-    def of(cls, at: float, outcome: Outcome, prompt: str | None) -> RequestRecord:
+    def of(cls, at: float, outcome: Outcome, prompt: str | None, sender: Sender = NOBODY) -> RequestRecord:
         """The record of an outcome, with texts as they may be stored."""
         return cls(
             at=at,
@@ -91,13 +131,22 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             cost_usd=outcome.cost_usd,
             saved_cost_usd=outcome.saved_cost_usd,
             prompt=None if prompt is None else printable(prompt, MAX_PROMPT),
+            caller=printable(sender.caller, MAX_NAME),
+            user=None if sender.user is None else printable(sender.user, MAX_USER),
+            request_id=None if sender.request_id is None else printable(sender.request_id, MAX_NAME),
         )
+
+    @property
+    def got_answer_at_key(self) -> bool:
+        """Whether its caller got an answer that stood at its key, or that was put there for it."""
+        return self.kind is OutcomeKind.HIT or self.stored or self.collapsed
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which records to show: every field that is not None must match. Times are Unix seconds, `ends_at` is exclusive.
 
-    `slower_than_ms`: requests that took at least this many milliseconds.
+    `slower_than_ms`: requests that took at least this many milliseconds. `text` stands in the prompt, the user's name,
+    the request's id, the caller's label or the key, case folded.
     """
 
     kind: OutcomeKind | None = None
@@ -110,6 +159,11 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     slower_than_ms: float | None = None
     starts_at: float | None = None
     ends_at: float | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            msgspec.structs.force_setattr(self, "text", fold(self.text[:MAX_TEXT]))
 
     def matches(self, record: RequestRecord) -> bool:
         """Whether a record is to be shown."""
@@ -124,6 +178,38 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.slower_than_ms is None or record.latency_ms >= self.slower_than_ms)
             and (self.starts_at is None or record.at >= self.starts_at)
             and (self.ends_at is None or record.at < self.ends_at)
+            and (self.text is None or _is_in(self.text, record))
+        )
+
+
+def _is_in(wanted: str, record: RequestRecord) -> bool:
+    texts = (record.prompt, record.user, record.request_id, record.caller, record.key)
+    return any(text and wanted in fold(text) for text in texts)
+
+
+Waiting = tuple[float, Outcome, str | None, Sender]
+"""A request that is to be written: when it ended (Unix seconds), what became of it, its prompt and who sent it."""
+
+
+class Recipients(msgspec.Struct, frozen=True, kw_only=True):
+    """Who got the answer at a key, among the requests in the log, which go back to `since` (Unix seconds; None: no
+    request). The newest first.
+
+    `got_earlier` are those that got an answer which stood at the key before the present one.
+    """
+
+    looked_at: int
+    since: float | None
+    got: tuple[RequestRecord, ...] = ()
+    got_earlier: tuple[RequestRecord, ...] = ()
+
+    def words(self, since: str) -> str:
+        """How many got it, and among how many. `since` is the time that the log goes back to, as the reader has it."""
+        if self.since is None:
+            return "The request log is empty: nobody is known to have got this answer"
+        words = f"Of the latest {many(self.looked_at, 'request')}, since {since}, {len(self.got):,} got this answer"
+        return words + (
+            f", and {len(self.got_earlier):,} an earlier one to the same request" if self.got_earlier else ""
         )
 
 
@@ -133,34 +219,37 @@ class RequestLog:
     `add` only buffers, and forgets the oldest when more than `buffer` wait; `write` sends what waits.
     """
 
-    def __init__(self, client: redis.Redis | None, *, keep: int = KEEP, buffer: int = 200) -> None:
+    def __init__(
+        self, client: redis.Redis | None, *, keep: int = KEEP, buffer: int = 200, kept: Kept | None = None
+    ) -> None:
         self._client = client
         self._append = client.register_script(_APPEND) if client is not None else None
         self._keep = keep
-        self._waiting: deque[tuple[float, Outcome, str | None]] = deque(maxlen=buffer)
+        self._kept_of = (kept or Kept()).of
+        self._waiting: deque[Waiting] = deque(maxlen=buffer)
         self._written: deque[RequestRecord] = deque(maxlen=keep)
         self._added = 0
         self._kept = 0
 
-    def add(self, at: float, outcome: Outcome, prompt: str | None) -> None:
+    def add(self, at: float, outcome: Outcome, prompt: str | None, sender: Sender = NOBODY) -> None:
         """Buffers one request. Not thread-safe: the caller holds a lock."""
         self._added += 1
-        self._waiting.append((at, outcome, prompt))
+        self._waiting.append((at, outcome, prompt, sender))
 
     @property
     def dropped(self) -> int:
         """Requests that never came into the log: more came at once than it takes in, or a write failed."""
         return self._added - self._kept - len(self._waiting)
 
-    def take(self) -> list[tuple[float, Outcome, str | None]]:
+    def take(self) -> list[Waiting]:
         """Takes the requests that wait; the caller writes them, and holds the lock that it holds for `add`."""
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
 
-    def write(self, waiting: Iterable[tuple[float, Outcome, str | None]]) -> None:
+    def write(self, waiting: Iterable[Waiting]) -> None:
         """Writes requests in one round trip. Raises CacheError, and then they are dropped."""
-        records = [RequestRecord.of(*item) for item in waiting]
+        records = [self._kept_of(RequestRecord.of(*item)) for item in waiting]
         if not records:
             return
         if self._append is None:
@@ -186,12 +275,45 @@ class RequestLog:
         if before_id is not None and not _ID.fullmatch(before_id):
             raise InvalidInput("before_id", "give the id of a request in the log, e.g. 1760000000000-0")
         found: list[RequestRecord] = []
-        for record in self._newest_first(before_id):
+        for record in self._shown(before_id, within):
             if len(found) >= limit:
                 break
-            if (where is None or where.matches(record)) and (within is None or within(record.namespace)):
+            if where is None or where.matches(record):
                 found.append(record)
         return found
+
+    def recipients(
+        self,
+        namespace: str,
+        key: str,
+        *,
+        stored_at: float | None = None,
+        within: Callable[[str], bool] | None = None,
+    ) -> Recipients:
+        """Who got the answer at a key, among all requests in the log. Linear in the log. Raises StoreUnavailable.
+
+        Those that got one before `stored_at`, when the answer there was given, got an earlier one.
+        """
+        looked_at, since = 0, None
+        got: list[RequestRecord] = []
+        for record in self._shown(None, within):
+            looked_at += 1
+            since = record.at
+            if record.key == key and record.namespace == namespace and record.got_answer_at_key:
+                got.append(record)
+        is_earlier = [stored_at is not None and record.at < stored_at for record in got]
+        return Recipients(
+            looked_at=looked_at,
+            since=since,
+            got=tuple(record for record, earlier in zip(got, is_earlier, strict=True) if not earlier),
+            got_earlier=tuple(record for record, earlier in zip(got, is_earlier, strict=True) if earlier),
+        )
+
+    def _shown(self, before_id: str | None, within: Callable[[str], bool] | None) -> Iterator[RequestRecord]:
+        """The records that may be shown, as they may be: what may not be shown cannot be looked for either."""
+        for record in self._newest_first(before_id):
+            if within is None or within(record.namespace):
+                yield self._kept_of(record)
 
     def _newest_first(self, before_id: str | None) -> Iterator[RequestRecord]:
         if self._client is None:

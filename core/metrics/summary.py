@@ -160,11 +160,15 @@ _HISTOGRAMS = (
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a series: from `starts_at` (Unix seconds, a multiple of `seconds`), with its figures."""
+    """One step of a series: from `starts_at` (Unix seconds, a multiple of `seconds`), with its figures.
+
+    A complete one does not change any more; any other has the figures so far.
+    """
 
     starts_at: int
     seconds: int
     summary: Summary
+    is_complete: bool = True
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

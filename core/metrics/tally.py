@@ -25,6 +25,9 @@ MAX_NAMESPACES = 100
 MAX_WORDS = 200
 MAX_NAME = 100
 
+MONTHLY = "month|"
+"""How the names of counts begin that are kept by month alone: `month|<TTL class>|<what>`."""
+
 USD_SCALE = 1_000_000_000
 MS_SCALE = 1000
 
@@ -258,6 +261,16 @@ def _counts(shape: Shape, sums: _Sums) -> Counts:
         "cost?": sums.unpriced,
         "saved_cost": _whole(sums.saved_cost, USD_SCALE),
         "saved_cost?": sums.unpriced_savings,
+    }
+    counts |= {
+        f"{MONTHLY}{shape.ttl_class}|{what}": amount
+        for what, amount in (
+            ("requests", count),
+            ("hits", count if shape.kind is OutcomeKind.HIT else 0),
+            ("saved_us", counts["saved_us"]),
+            ("saved_tokens", sums.saved_input_tokens + sums.saved_output_tokens),
+            *((name, counts[name]) for name in ("cost", "cost?", "saved_cost", "saved_cost?")),
+        )
     }
     measured = {kind: sums.latency, "lookup": sums.lookup, "provider": sums.provider}
     if not is_error:  # with and without the cache, it would have been none

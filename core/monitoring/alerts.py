@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from ..metrics import Summary
+from ..stores import Refusal
 from ..stores.redis import losses
 from ..text import share
 
@@ -27,12 +28,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     without a limit. Bans are those of the namespace that has most: `active_bans` of `active_limit` that there may be,
     and of them `listed_bans`, with which every entry is compared, of `ban_limit`. `missing_rights` are the rules that
     Redis' user lacks, `remedy` the command that grants them. `clocks` are the machines whose clocks are wrong: by how
-    many seconds they are ahead of Redis'.
+    many seconds they are ahead of Redis'. `refusal` is why the cache's Redis takes no writes, `queue_refusal` why the
+    job queue's takes none.
     """
 
     store_up: bool = True
     servers: int = 1
     silent_servers: int = 0
+    refusal: Refusal | None = None
+    queue_refusal: Refusal | None = None
     missing_rights: tuple[str, ...] = ()
     remedy: str = ""
     round_trip_ms: float | None = None
@@ -78,8 +82,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ALERT_NAMES = (
-    *("store-down", "servers-down", "distance", "rights", "error-rate", "no-worker", "memory", "bans"),
-    *("clock", "hit-rate"),
+    *("store-down", "writes-refused", "servers-down", "distance", "rights", "error-rate", "no-worker", "memory"),
+    *("bans", "clock", "hit-rate"),
 )
 """All there are, the most urgent first."""
 
@@ -108,7 +112,8 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             sentence="Redis does not answer: every request goes to the provider, and nothing can be invalidated.",
         )
     yield from _of_redis(health, rules, firing)
-    if rules.min_workers is not None and health.workers is not None:
+    # Where the queue takes no writes, no heartbeat can be written: the workers that wait cannot be told from none.
+    if rules.min_workers is not None and health.workers is not None and health.queue_refusal is None:
         count = ""
         if health.failing_workers:
             count = "Workers keep ending as soon as they start, and their log says why"
@@ -119,10 +124,12 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             yield Alert(
                 name="no-worker",
                 severity=Severity.WARNING,
-                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back.",
+                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back, and no "
+                "schedule runs.",
             )
     memory = _share(health.memory_bytes, health.memory_limit_bytes)
-    if memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
+    is_said = health.refusal is Refusal.OOM
+    if not is_said and memory is not None and _is_above(memory, rules.max_memory_share, "memory" in firing):
         yield Alert(
             name="memory",
             severity=Severity.WARNING,
@@ -152,6 +159,8 @@ def _of_bans(health: Health, rules: AlertRules, firing: Container[str]) -> str:
 
 def _of_redis(health: Health, rules: AlertRules, firing: Container[str]) -> Iterator[Alert]:
     """What keeps a Redis that answers from being of use."""
+    if sentence := _of_writes(health):
+        yield Alert(name="writes-refused", severity=Severity.CRITICAL, sentence=sentence)
     if health.silent_servers:
         yield Alert(
             name="servers-down",
@@ -183,6 +192,18 @@ def _of_redis(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             "Stored answers go by Redis' clock; logs, logins and jobs do not.",
         )
         break  # one says enough; the doctor has them all
+
+
+def _of_writes(health: Health) -> str:
+    """Which Redis refuses writes, why, what works all the same, and what to do; empty when none does."""
+    refusal, queue = health.refusal, health.queue_refusal
+    if refusal is None:
+        return f"The job queue's Redis refuses writes: {queue.cause}. Workers wait. {queue.remedy}" if queue else ""
+    works = "no answer is stored, invalidations are refused; the bypass switch works"
+    if refusal.allows_invalidations:
+        works = "no answer is stored; invalidations and the bypass switch work"
+    wait = " Workers wait." if queue else ""
+    return f"Redis refuses writes: {refusal.cause}. Stored answers are served, {works}.{wait} {refusal.remedy}"
 
 
 def enough_seconds(round_trip_ms: float) -> float:

@@ -18,8 +18,8 @@ from ..errors import NotPermitted, StoreUnavailable
 from ..invalidation import CacheInvalidator
 from ..keys import Slot
 from ..metrics import MAX_NAMESPACES, Gauges, Sample
-from ..stores import Store, StoreInfo
-from ..stores.redis import WRONG_SECONDS, queue_rights, remedy, user_of, wrong_clocks
+from ..stores import Refusal, Store, StoreInfo
+from ..stores.redis import WRONG_SECONDS, queue_rights, reading, remedy, server_info, user_of, wrong_clocks
 from .alerts import Health
 from .worker_pools import Pool, WorkerPools
 
@@ -55,6 +55,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             health,
             workers=sum(pool.workers for pool in pools),
             failing_workers=any(pool.failing for pool in pools),
+            queue_refusal=self._queue_refusal(),
         )
 
     def store_health(self) -> Health:
@@ -72,6 +73,7 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
         return Health(
             servers=found.servers,
             silent_servers=len(found.silent_servers),
+            refusal=found.refusal,
             missing_rights=tuple(sorted(set().union(*missing.values()))),
             remedy="; ".join(remedy(sorted(rules), user) for user, rules in missing.items() if rules),
             round_trip_ms=found.round_trip_ms,
@@ -84,6 +86,19 @@ class HealthReader(msgspec.Struct, frozen=True, kw_only=True):
             ban_limit=MOST_LISTED,
             entries=_known(self._sampled_entries if is_large else self.count_entries, found),
         )
+
+    def queue_refusal(self) -> Refusal | None:
+        """Why the job queue's Redis takes no writes; None when it does. Two round trips. Raises StoreUnavailable."""
+        if self.queue is None:
+            return None
+        with reading():
+            return server_info(self.queue).refusal
+
+    def _queue_refusal(self) -> Refusal | None:
+        try:
+            return self.queue_refusal()
+        except StoreUnavailable:
+            return None
 
     def _sampled_entries(self) -> int | None:
         if self.gauges is None:

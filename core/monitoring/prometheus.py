@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from ..errors import NotPermitted, StoreUnavailable
 from ..metrics import CacheMetrics, CellName, Histogram, Kinds, Summary, Totals, merged
+from ..namespaces import NamespaceLabel, NamespaceLabels, Naming
 from .alert_board import AlertBoard
 from .alerts import ALERT_NAMES, Health
 
@@ -40,7 +41,7 @@ def render(collector: Collector) -> bytes:
 class MetricsCollector(Collector):
     """What Prometheus scrapes. `health` gives the state of the parts; without it the only gauge is `encore_up`.
 
-    `board` says which alerts fire.
+    `board` says which alerts fire, `labels` what namespaces are called.
 
     Labels are bounded: models and namespaces beyond the first thousand pairs are `other`.
     """
@@ -50,10 +51,12 @@ class MetricsCollector(Collector):
         metrics: CacheMetrics,
         health: Callable[[], Health] | None = None,
         board: AlertBoard | None = None,
+        labels: NamespaceLabels | None = None,
     ) -> None:
         self._metrics = metrics
         self._health = health
         self._board = board
+        self._labels = labels
 
     def collect(self) -> Iterable[Metric]:
         """The families of one scrape."""
@@ -82,12 +85,22 @@ class MetricsCollector(Collector):
             yield from _savings(totals.cells)
             yield from _latencies(totals.cells)
             yield from _events(totals)
+            yield _namespaces(totals.cells, self._read_labels())
 
     def _read_health(self) -> Health | None:
         try:
             return self._health() if self._health else None
         except StoreUnavailable:
             return Health(store_up=False)
+
+    def _read_labels(self) -> Mapping[str, NamespaceLabel]:
+        """The labels; those of the settings alone where no others can be read."""
+        if self._labels is None:
+            return {}
+        try:
+            return self._labels.all()
+        except StoreUnavailable:
+            return self._labels.configured
 
 
 def _requests(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:
@@ -164,6 +177,19 @@ def _events(totals: Totals) -> Iterator[Metric]:
             events.add_metric([name], count)
     yield invalidations
     yield events
+
+
+def _namespaces(cells: Mapping[CellName, Summary], labels: Mapping[str, NamespaceLabel]) -> Metric:
+    """One series for each namespace that requests are counted for, to join to them: `label` is what screens show."""
+    counted = {cell.namespace for cell in cells}
+    naming = Naming(labels, counted)
+    family = GaugeMetricFamily(
+        "encore_namespace_info", "What a namespace is called and who owns it.", labels=["namespace", "label", "owner"]
+    )
+    for namespace in sorted(counted):
+        given = naming.label(namespace)
+        family.add_metric([namespace, naming.shown(namespace), given.owner if given else ""], 1.0)
+    return family
 
 
 def _health_gauges(health: Health) -> Iterator[Metric]:

@@ -18,7 +18,19 @@ from ..bootstrap import Services
 from ..doctor import Checkup
 from ..errors import CacheError
 from ..text import printable
-from . import audit, bypass, entries, explain, figures, health, invalidations, requests, schedules, transfer
+from . import (
+    audit,
+    bypass,
+    entries,
+    explain,
+    figures,
+    health,
+    invalidations,
+    namespaces,
+    requests,
+    schedules,
+    transfer,
+)
 from .idempotency import Kept
 from .parts import CHECKUP, KEPT, SERVICES
 from .problems import (
@@ -45,7 +57,10 @@ DESCRIPTION: Final = (
 )
 ROUTERS: Final = tuple(
     subject.router
-    for subject in (invalidations, transfer, entries, explain, figures, requests, health, bypass, schedules, audit)
+    for subject in (
+        *(invalidations, transfer, entries, explain, figures, requests, health),
+        *(bypass, schedules, namespaces, audit),
+    )
 )
 """The routes by subject. One more subject is one more module and one more name here."""
 

@@ -15,9 +15,8 @@ from ..entries import expect
 from ..errors import InvalidInput
 from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
-from .bodies import MOST_JSON_BYTES
 from .operators import Operator
-from .parts import By, Parts
+from .parts import MOST_JSON_BYTES, By, Parts
 
 router: Final = APIRouter(tags=["requests"])
 

@@ -1,4 +1,4 @@
-"""Figures over HTTP: sums of a window, and the window in steps. Of a key for some namespaces, those of these alone."""
+"""Figures over HTTP: a window in sums and in steps, and savings by month. Of a key for some namespaces: of these."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
-from ..metrics import LONGEST_SECONDS, Sample, steps_of
+from ..errors import InvalidInput
+from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, Sample, kept_month, month_of, steps_of
 from .entries import OfModel
 from .invalidations import NAMESPACE
+from .namespaces import NamespaceOut, named_parts
 from .operators import Operator
 from .parts import By, Parts
 
 router: Final = APIRouter(tags=["figures"])
+
+LONGEST_BY: Final = 100
 
 Window = Annotated[float, Query(ge=1, le=LONGEST_SECONDS, description="How far back, in seconds.")]
 OfNamespace = Annotated[
@@ -94,6 +98,9 @@ class StatsOut(BaseModel):
 
     summary: SummaryOut
     parts: dict[str, SummaryOut] | None = None
+    namespaces: dict[str, NamespaceOut] | None = Field(
+        None, description="With `by=namespace`, what each of these is called."
+    )
 
 
 class BucketOut(BaseModel):
@@ -101,14 +108,64 @@ class BucketOut(BaseModel):
 
     starts_at: int
     seconds: int
+    complete: bool = Field(description="False: it has the figures so far.")
     entries: int | None
     summary: SummaryOut
 
 
 class SeriesOut(BaseModel):
-    """A window in steps, the oldest first, empty ones too. A closed step does not change any more."""
+    """A window in steps, the oldest first, empty ones too, the present one last."""
 
     buckets: list[BucketOut]
+
+
+class AmountsOut(BaseModel):
+    """Money in US dollars. An amount is null when no price in it is known; `unpriced_...` count what is not in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requests: int
+    hits: int
+    saved_usd: float | None = Field(description="What the answers from the cache had cost.")
+    spent_usd: float | None = Field(description="What calls of the provider cost.")
+    unpriced_hits: int
+    unpriced_calls: int
+    saved_tokens: int
+    saved_seconds: float
+
+
+class MonthOut(AmountsOut):
+    """The sums of a month in UTC. `overhead` is what judging and embedding cost, of all namespaces and models only."""
+
+    month: str
+    starts_at: float
+    ends_at: float
+    complete: bool
+    overhead: dict[str, float]
+    unpriced_overhead: int
+    overhead_usd: float
+    net_usd: float | None = Field(description="saved_usd - overhead_usd")
+    without_cache_usd: float | None = Field(description="saved_usd + spent_usd")
+
+
+class LineOut(AmountsOut):
+    """The sums of a namespace, model or TTL class, or of a combination: what `by` names is there, the rest is not."""
+
+    namespace: str | None = None
+    model: str | None = None
+    ttl_class: str | None = None
+
+
+class SavingsOut(BaseModel):
+    """The kept months, the oldest first, and the lines of one of them, the largest saving first."""
+
+    months: list[MonthOut]
+    month: str
+    by: list[str]
+    lines: list[LineOut]
+    since: float | None = Field(description="When months began to be counted.")
+    total_usd: float | None = Field(description="All that was ever saved, as /metrics says.")
+    earlier_usd: float = Field(description="The part of it that is in none of these months.")
 
 
 @router.get("/stats", response_model=StatsOut)
@@ -128,6 +185,8 @@ def stats(
     if breakdown is not None:
         groups = parts.metrics.breakdown(window, breakdown, model=model, **chosen)
         answer["parts"] = {name: summary.to_dict() for name, summary in groups.items()}
+        if breakdown == "namespace":
+            answer["namespaces"] = named_parts(parts, by, groups)
     return answer
 
 
@@ -157,12 +216,33 @@ def series(
             {
                 "starts_at": bucket.starts_at,
                 "seconds": bucket.seconds,
+                "complete": bucket.is_complete,
                 "entries": stored.get(bucket.starts_at),
                 "summary": bucket.summary.to_dict(),
             }
             for bucket in buckets
         ]
     }
+
+
+@router.get("/savings", response_model=SavingsOut, response_model_exclude_unset=True)
+def savings(
+    by: By,
+    parts: Parts,
+    month: Annotated[
+        str | None, Query(max_length=7, description="The month that lines are of, such as 2026-11; else this one.")
+    ] = None,
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+    breakdown: Annotated[
+        str, Query(alias="by", max_length=LONGEST_BY, description=f"Lines by {', '.join(DIMENSIONS)}, with commas.")
+    ] = "namespace",
+) -> dict[str, Any]:
+    """What was saved and spent in each month that is kept."""
+    now = parts.clock()
+    chosen = kept_month(month, now) if month is not None else month_of(now)
+    found = parts.metrics.savings(_dimensions(breakdown), model=model, **_chosen(by, namespace))
+    return found.to_dict(chosen.name)
 
 
 def _chosen(by: Operator, namespace: str | None) -> dict[str, Any]:
@@ -185,3 +265,10 @@ def _entries(sample: Sample | None, by: Operator, namespace: str | None) -> int 
     if namespace is None and by.namespaces:
         return sum(count for name, count in sample.namespaces.items() if by.may_enter(name))
     return sample.entries_of(namespace)
+
+
+def _dimensions(text: str) -> tuple[Dimension, ...]:
+    given = set(text.split(","))
+    if not given <= set(DIMENSIONS):
+        raise InvalidInput("by", f"give {', '.join(DIMENSIONS)}, or some of them with commas between")
+    return tuple(name for name in DIMENSIONS if name in given)

@@ -1,4 +1,4 @@
-"""What a route is given: the services, and the operator who calls."""
+"""What a route is given: the services, the operator who calls, and a body of a known form."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ from .operators import OPERATOR, Operator
 SERVICES: Final = "services"
 KEPT: Final = "kept"
 CHECKUP: Final = "checkup"
+
+JSON: Final = "application/json"
+MOST_JSON_BYTES: Final = 2_000_000
+JSON_LINES: Final = "application/jsonl"
+SAME_LINES: Final = "application/x-ndjson"
+"""Another name that is in use for JSON lines."""
+IMPORT: Final = "/import"
+EXPORT: Final = "/export"
+"""Where lines are taken, and where they are answered."""
 
 
 async def _services(request: Request) -> Services:

@@ -8,11 +8,12 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ..entries import reasons
+from ..entries import plain_recipients, plain_request
+from ..entries import recipients as who_got
 from ..errors import InvalidInput
-from ..metrics import RequestFilter, RequestRecord
+from ..metrics import MAX_TEXT, RequestFilter
 from ..models import HitDetail, OutcomeKind
-from .entries import OfModel
+from .entries import InNamespace, Key, OfModel
 from .figures import OfNamespace
 from .operators import Operator
 from .paging import Cursor, Limit, cursor_of, position_of
@@ -57,6 +58,13 @@ class RequestOut(BaseModel):
     prompt: str | None = Field(
         None, description="The beginning of the last message; none unless ENCORE_RECORD_PROMPTS has it kept."
     )
+    caller: str = Field("", description="What stands for the key that it came with; empty without one.")
+    user: str | None = Field(
+        None, description="The user it was sent for, by name; none unless ENCORE_RECORD_CALLERS has it kept."
+    )
+    request_id: str | None = Field(
+        None, description="The sender's own id of it (X-Request-ID); none unless ENCORE_RECORD_CALLERS has it kept."
+    )
 
 
 class RequestsOut(BaseModel):
@@ -96,6 +104,14 @@ def requests(
     model: OfModel = None,
     key: Annotated[str | None, Query(min_length=1, max_length=100, description="Of the entry at this key.")] = None,
     ttl_class: Annotated[str | None, Query(min_length=1, max_length=32, description="Of this TTL class.")] = None,
+    text: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_TEXT,
+            description="In the beginning of the prompt, the user, the request id, the caller or the key, in any case.",
+        ),
+    ] = None,
     slower_than_ms: Annotated[float | None, Query(ge=0, lt=1e12, description="That took at least so long.")] = None,
     since: Annotated[float | None, Query(ge=0, lt=1e11, description="From this time on, in Unix seconds.")] = None,
     until: Annotated[float | None, Query(ge=0, lt=1e11, description="Before this time, in Unix seconds.")] = None,
@@ -111,6 +127,7 @@ def requests(
         model=model,
         key=key,
         ttl_class=ttl_class,
+        text=text,
         slower_than_ms=slower_than_ms,
         starts_at=since,
         ends_at=until,
@@ -121,18 +138,31 @@ def requests(
         raise InvalidInput("cursor", "is none that a page of this list has given") from None
     items = found[:limit]
     return {
-        "items": [_plain(record) for record in items],
+        "items": [plain_request(record) for record in items],
         "next": cursor_of(items[-1].id) if len(found) > limit else None,
     }
 
 
+class RecipientsOut(BaseModel):
+    """Who got an answer, among the requests in the log, the newest first."""
+
+    looked_at: int = Field(description="Requests in the log that were looked at.")
+    since: float | None = Field(description="When the oldest of them ended; null: there were none.")
+    got: list[RequestOut] = Field(description="Those that got the answer.")
+    got_earlier: list[RequestOut] = Field(
+        description="Those that got an answer to the same request which stood there before the present one."
+    )
+
+
+@router.get("/entries/{key}/recipients", response_model=RecipientsOut)
+def recipients(key: Key, by: By, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
+    """Who got the answer at a key, of the latest requests, also where it is stored no more."""
+    found = who_got(parts.store, parts.metrics, by.namespace(namespace), key, within=_within(by))
+    return plain_recipients(found)
+
+
 def _within(by: Operator) -> Any:
     return by.may_enter if by.namespaces else None
-
-
-def _plain(record: RequestRecord) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(record)
-    return plain | {"why": reasons.why(record.kind, record.detail, record.reason)}
 
 
 @router.get("/requests/frequent", response_model=FrequentsOut)

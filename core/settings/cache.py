@@ -92,6 +92,11 @@ class CacheSettings(BaseModel):
     )
     log_hits: bool = Field(False, description="Log one line per hit (key and model, never the prompt).")
     record_prompts: bool = Field(True, description="Keep prompt text with the recent request records and near matches.")
+    record_callers: bool = Field(
+        False,
+        description="Keep with the recent request records who asked, as callers send it: the user's name and the id of "
+        "the request. The key they come with is kept as a pseudonym in any case.",
+    )
 
     @field_validator("ttl_seconds")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import AfterValidator, BeforeValidator
 
-from ..keys import OWN_NAMESPACE_PATTERN
+from ..keys import NAMESPACE_PATTERN, OWN_NAMESPACE_PATTERN
 
 
 def _read_json(value: Any) -> Any:
@@ -27,8 +27,17 @@ def _check_namespace(value: str) -> str:
     return value
 
 
+def _check_any_namespace(value: str) -> str:
+    if not re.fullmatch(NAMESPACE_PATTERN, value):
+        raise ValueError("use 1 to 64 letters, digits, dots, dashes and underscores")
+    return value
+
+
 FROM_JSON = BeforeValidator(_read_json)
 """Reads a text as JSON; any other value is taken as it is."""
 
 NamespaceName = Annotated[str, AfterValidator(_check_namespace)]
 """A name that can be part of a key."""
+
+AnyNamespace = Annotated[str, AfterValidator(_check_any_namespace)]
+"""A namespace, or the part of one that a caller of the gateway names."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, Field, field_validator
+from pydantic_settings import NoDecode
+
+from ..namespaces import MOST_LABELS, NamespaceLabel
+from .fields import FROM_JSON, AnyNamespace
 
 
 class OperationSettings(BaseModel):
@@ -19,3 +25,16 @@ class OperationSettings(BaseModel):
     alert_window_seconds: float = Field(300, ge=60, le=86_400, description="Window that rates are judged over.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker processes of the pool.")
+
+    namespace_labels: Annotated[dict[AnyNamespace, NamespaceLabel], NoDecode, FROM_JSON] = Field(
+        {},
+        description='What namespaces are called on screens, as JSON: {"acme": {"label": "Acme", "owner": "team-acme", '
+        '"colour": "blue"}}; these win over labels that are given in the console. Use one value in all processes.',
+    )
+
+    @field_validator("namespace_labels")
+    @classmethod
+    def _check_number_of_labels(cls, value: dict[str, NamespaceLabel]) -> dict[str, NamespaceLabel]:
+        if len(value) > MOST_LABELS:
+            raise ValueError(f"give at most {MOST_LABELS:,}")
+        return value

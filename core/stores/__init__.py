@@ -27,10 +27,11 @@ from .leases import HeldLease, Leases
 from .local import LocalCache
 from .lookup import Examined, Found, Looking, Lookup, MissReason, examine, follow, look_up, looking
 from .memory import MemoryStore
+from .refusal import Refusal
 
 __all__ = [
     "Aside", "AsideStore", "Claim", "Clock", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found",
-    "HeldLease", "LeaseStore", "Leases", "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason", "Persistence",
-    "Reader", "RecordStore", "Removal", "Removed", "Return", "Row", "ScanPage", "Seen", "Store", "StoreInfo",
-    "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow", "look_up", "looking",
+    "HeldLease", "LeaseStore", "Leases", "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason",
+    "Persistence", "Reader", "RecordStore", "Refusal", "Removal", "Removed", "Return", "Row", "ScanPage", "Seen",
+    "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow", "look_up", "looking",
 ]  # fmt: skip

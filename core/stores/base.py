@@ -18,6 +18,7 @@ from ..keys import Slot
 from ..models import Stamp
 from .aside import AsideStore
 from .clock import Clock
+from .refusal import Refusal
 
 
 class StoredAs(StrEnum):
@@ -138,7 +139,8 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     `product` is what the server calls itself. `user` is who this process is for it, `missing_rights` are the rules that
     this user lacks, as ACL SETUSER takes them. `round_trip_ms` is how long an answer takes, at its best of a few.
     `clock_ahead_seconds` is by how much this machine's clock is ahead of the server's, negative when behind.
-    `silent_servers` are those of a cluster that do not answer; the rest is of the others.
+    `silent_servers` are those of a cluster that do not answer; the rest is of the others. `refusal` is why the server
+    takes no writes, None where it does.
     """
 
     kind: str
@@ -151,13 +153,18 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     role: str = ""
     replicas: int = 0
     persistence: Persistence = Persistence.NOTHING
-    writable: bool = True
+    refusal: Refusal | None = None
     servers: int = 1
     silent_servers: tuple[str, ...] = ()
     user: str = ""
     missing_rights: tuple[str, ...] = ()
     round_trip_ms: float | None = None
     clock_ahead_seconds: float | None = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether the server takes writes."""
+        return self.refusal is None
 
 
 Seen = tuple[list[bytes | None], InvalidationRecord | None]

@@ -30,6 +30,13 @@ def money(usd: float | None) -> str:
     return f"{sign}${amount:.{digits}f}"
 
 
+def cents(usd: float | None) -> str:
+    """US dollars for sums that have to agree to the cent: `$12,345.68`; less than a dollar as `money` writes it."""
+    if usd is None or abs(usd) < 1:
+        return money(usd)
+    return f"{'-' if usd < 0 else ''}${abs(usd):,.2f}"
+
+
 def milliseconds(ms: float | None) -> str:
     """A latency: `0.84 ms`, `12 ms`, `1.24 s`, and from a minute on as `duration`."""
     if ms is None:

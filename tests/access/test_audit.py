@@ -202,6 +202,17 @@ def test_records_export_as_csv_that_runs_no_formula() -> None:
     assert row[header.index("criteria")] == '{"pattern":"=1"}'
 
 
+def test_beside_a_namespace_the_csv_has_what_it_is_called() -> None:
+    log = AuditLog(None, clock=Clock())
+    log.append(a_record(namespace="acme"))
+    log.append(a_record())
+    header, none, acme = csv.reader(io.StringIO(audit_csv(log.records(), lambda one: f"=Shop of {one}"), newline=""))
+    place = header.index("namespace")
+    assert header[place : place + 2] == ["namespace", "namespace_label"]
+    assert acme[place : place + 2] == ["acme", "'=Shop of acme"]
+    assert none[place : place + 2] == ["", ""]
+
+
 def test_a_record_in_redis_can_be_read_without_this_program(redis_server: RedisFactory) -> None:
     with redis_server().client() as client:
         AuditLog(client).append(a_record(criteria={"model": "gpt-4o"}))

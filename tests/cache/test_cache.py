@@ -11,6 +11,7 @@ from core.bans.criteria import Criteria
 from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.errors import InvalidInput, NotCached, ProviderUnavailable
+from core.metrics import Sender
 from core.models import Answer, CacheStrategy, ChatRequest, Completion, Controls, For, NoStore, OutcomeKind
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
@@ -75,6 +76,19 @@ def test_the_second_time_the_answer_comes_from_the_cache(setup):
     assert second.completion.body == first.completion.body
     assert first.key == second.key != ""
     assert setup.provider.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "named"),
+    [("anna", "anna"), (5, "5"), ({"id": 1}, "dict"), ("x" * 1000, "x" * 256), (None, None)],
+)
+def test_the_request_log_names_the_user_that_a_program_names(setup, user, named):
+    given = {} if user is None else {"user": user}
+    setup.ask(extra_headers={"X-Request-ID": "req-1"}, **given)
+    [sender] = setup.outcomes.senders
+    told = sender(True)
+    assert (told.caller, told.user, told.request_id) == ("", named, "req-1")
+    assert sender(False) == Sender()
 
 
 def test_a_completion_has_the_shape_of_the_sdk_and_of_the_wire(setup):

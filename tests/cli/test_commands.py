@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -19,6 +21,7 @@ from core.cli import cli
 from core.cli import formats as words
 from core.cli.formats import DURATION
 from core.demo.model import DemoProvider
+from core.metrics import kept_months
 from core.models import ChatRequest, Controls
 from core.settings import Settings
 from core.stores.redis.embedded import ServerBinary
@@ -86,7 +89,7 @@ def ask(services: Services, prompt: str, *, model: str = "gpt-4o", **controls: A
 
 def test_help_names_every_command_and_the_exit_statuses(terminal):
     shown = terminal.run("--help")
-    for name in ("doctor", "stats", "get", "entries", "replay", "invalidate", "undo", "invalidations"):
+    for name in ("doctor", "stats", "savings", "get", "entries", "replay", "invalidate", "undo", "invalidations"):
         assert f"  {name} " in shown
         assert "Exit status:" in terminal.run(name, "--help")
     assert "4  outcome unknown" in shown
@@ -100,6 +103,31 @@ def test_stats_add_up_what_all_processes_counted(terminal, filled, namespace):
     assert "Hits          1 (1 exact)" in terminal.run("stats", "--namespace", namespace)
     by_model = terminal.data("stats", "--namespace", namespace, "--by", "model")
     assert {name: part["requests"] for name, part in by_model.items()} == {"gpt-4o": 3, "gpt-4o-mini": 1}
+
+
+def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, namespace):
+    ask(filled, "Why is the sky blue?")
+    filled.metrics.flush()
+    chosen = ("--namespace", namespace, "--by", "namespace,model")
+    told = terminal.data("savings", *chosen)
+    [*_, month] = told["months"]
+    assert (month["month"], month["requests"], month["hits"], month["complete"]) == (told["month"], 4, 1, False)
+    assert [(line["namespace"], line["model"], line["hits"]) for line in told["lines"]] == [
+        (namespace, "gpt-4o", 1),
+        (namespace, "gpt-4o-mini", 0),
+    ]
+    shown = terminal.run("savings", *chosen)
+    assert f"{told['month']} so far" in shown
+    assert "Months are in UTC." in shown
+    assert "gpt-4o-mini" in shown
+    rows = list(csv.DictReader(io.StringIO(terminal.run("savings", *chosen, "--month", told["month"], "--csv"))))
+    assert [row["model"] for row in rows] == ["gpt-4o", "gpt-4o-mini"]
+    assert sum(float(row["saved_usd"]) for row in rows) == month["saved_usd"]
+
+
+def test_a_kept_month_without_anything_says_so(terminal, services):
+    first = kept_months(services.clock())[0].name
+    assert terminal.run("savings", "--month", first) == f"Nothing was counted in {first}.\n"
 
 
 def test_get_tells_whether_it_would_hit_and_why(terminal, filled):
@@ -133,6 +161,28 @@ def test_get_without_a_model_asks_for_one_unless_there_is_the_demo_model(termina
     assert "--model" in terminal.run("get", "Why?", status=2)
     monkeypatch.setenv("ENCORE_DEFAULT_MODEL", "gpt-4o")
     assert terminal.data("get", "Why?", status=3)["model"] == "gpt-4o"
+
+
+def test_requests_are_listed_and_searched(terminal, filled, namespace):
+    filled.metrics.flush()
+    assert len(terminal.data("requests", "--namespace", namespace)) == 3
+    [found] = terminal.data("requests", "--namespace", namespace, "--find", "SKY", "--outcome", "miss")
+    assert (found["prompt"], found["kind"]) == ("Why is the sky blue?", "miss")
+    assert "Why is the sky blue?" in terminal.run("requests", "--key", found["key"])
+    assert terminal.data("requests", "--namespace", namespace, "--find", "nothing", status=3) == []
+
+
+def test_recipients_are_those_who_got_an_answer(terminal, filled, services, namespace):
+    ask(services, "Why is the sky blue?")
+    services.metrics.flush()
+    [key] = {one["key"] for one in terminal.data("requests", "--namespace", namespace, "--find", "sky")}
+    told = terminal.data("recipients", key)
+    assert [one["kind"] for one in told["got"]] == ["hit", "miss"]
+    said = terminal.run("recipients", key)
+    assert "2 got this answer." in said
+    assert "hit, exact" in said
+    assert terminal.data("recipients", key, "--namespace", "another", status=3)["got"] == []
+    terminal.run("recipients", "no key", status=2)
 
 
 def test_entries_are_listed_and_searched(terminal, filled):
@@ -287,6 +337,10 @@ def test_an_entry_deleted_at_once_needs_no_sweep(terminal, filled):
         ("invalidate", "--everything", "--namespace", "a:b", "--yes"),
         ("invalidate", "--everything", "--request-id", "no good", "--yes"),
         ("stats", "--window", "999w"),
+        ("savings", "--month", "1999-01"),
+        ("savings", "--month", "november"),
+        ("savings", "--by", "user"),
+        ("savings", "--json", "--csv"),
         ("entries", "--limit", "0"),
         ("get",),
         ("nothing",),
@@ -325,7 +379,7 @@ def test_refused_and_unknown_outcomes_have_their_own_status(redis_server, termin
 def test_without_redis_every_command_says_what_to_do(terminal, monkeypatch, tmp_path):
     monkeypatch.delenv("ENCORE_REDIS_URL")
     monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
-    for arguments in (("stats",), ("entries",), ("get", "x"), ("undo", "x"), ("invalidations",)):
+    for arguments in (("stats",), ("savings",), ("entries",), ("get", "x"), ("undo", "x"), ("invalidations",)):
         assert "ENCORE_REDIS_URL" in terminal.run(*arguments, status=1)
 
 

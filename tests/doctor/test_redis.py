@@ -10,6 +10,7 @@ from core.doctor.findings import Level
 from core.doctor.redis import distance_findings, info_findings, rights_findings
 from core.settings import Settings
 from core.stores.base import Persistence, StoreInfo
+from core.stores.refusal import Refusal
 from tests.doctor.findings import the_only
 
 SOUND = {
@@ -47,8 +48,7 @@ def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
     [
         ({"policy": "allkeys-lru", "max_bytes": 10**9}, Level.ERROR, "allkeys-lru"),
         ({"policy": "allkeys-random"}, Level.WARNING, "allkeys-random"),
-        ({"role": "slave", "writable": False}, Level.ERROR, "replica"),
-        ({"writable": False}, Level.ERROR, "no writes"),
+        *(({"refusal": refusal}, Level.ERROR, refusal.cause) for refusal in Refusal),
         ({"persistence": Persistence.NOTHING}, Level.WARNING, "nothing on disk"),
         ({"persistence": Persistence.SNAPSHOTS}, Level.WARNING, "snapshots only"),
         ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95% full"),

@@ -506,6 +506,35 @@ def test_a_request_whose_path_names_the_deployment_needs_no_model(gateway, http,
     assert http.post(f"{gateway.root}/openai/deployments/../chat/completions", json=body).status_code in (200, 404)
 
 
+def _schema(schema: object) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+
+
+WRONG_CHATS: list[dict[str, Any]] = [
+    *({"n": "many"}, {"n": [1]}, {"stop": 7}, {"stop": [7]}, {"max_tokens": "few"}, {"response_format": "json"}),
+    *({"tools": 7}, {"tools": ["a"], "tool_choice": "required"}, {"stream": True, "stream_options": [1]}),
+    *(_schema({"type": []}), _schema({"enum": {"a": 1}}), _schema({"properties": 7, "required": ["a"]})),
+]
+WRONG_RESPONSES: list[dict[str, Any]] = [{"text": "json"}, {"tools": {"a": 1}, "tool_choice": "required"}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_wrong_with_a_request_is_a_status_of_the_demo_model_and_no_traceback(
+    start_gateway, http, caplog, stream
+):
+    gateway = start_gateway(demo=True, provider="demo")
+    chat = {"messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+    for path, asked, wrongs in (
+        ("chat/completions", chat, WRONG_CHATS),
+        ("responses", {"input": "Why is the sky blue?"}, WRONG_RESPONSES),
+    ):
+        for wrong in wrongs:
+            body = {"model": "gpt-4o", **asked, "stream": stream, **wrong}
+            answer = http.post(f"{gateway.root}/v1/{path}", json=body)
+            assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error"), wrong
+    assert not [record.message for record in caplog.records if record.exc_info]
+
+
 def test_the_demo_model_answers_azures_paths(start_gateway, http):
     gateway = start_gateway(demo=True, provider="demo")
     url = f"{gateway.root}/openai/deployments/encore-demo-small/chat/completions?api-version=1"

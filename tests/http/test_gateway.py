@@ -17,6 +17,8 @@ import redis
 
 from core.access import Role, new_operation_key
 from core.http.reply import miss_status
+from core.inbound import label_of
+from core.metrics import RequestFilter
 from core.stores import MissReason
 from tests.http.running import PLAIN_HTTP, RunningGateway
 from tests.openai_server import Behaviour
@@ -325,6 +327,19 @@ def test_callers_share_a_configured_namespace(ask, openai_server):
     answers = {ask(headers=headers).text for headers in ({}, KEY, {"Authorization": "Bearer other"}, {"api-key": "x"})}
     assert openai_server.calls == 1
     assert len({json.loads(answer)["id"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_request_log_says_whose_key_asked_and_who_only_where_that_is_kept(start_gateway, http, namespace, keeps):
+    gateway = start_gateway(record_callers=keeps, gateway_keys="sk-one,sk-two")
+    asking = Asking(http, gateway)
+    for key, more in (("sk-one", {"X-Request-ID": "req-1", "X-OpenWebUI-User-Id": "anna"}), ("sk-two", {})):
+        asking(headers={"Authorization": f"Bearer {key}", **more}, temperature=0)
+    second, first = gateway.services.metrics.recent(where=RequestFilter(namespace=namespace))
+    assert first.caller == label_of([("authorization", "Bearer sk-one")])
+    assert second.caller == label_of([("authorization", "Bearer sk-two")])
+    assert (first.user, first.request_id) == (("anna", "req-1") if keeps else (None, None))
+    assert (second.user, second.request_id) == (None, None)
 
 
 def test_gateway_keys_are_asked_for_and_never_passed_on(start_gateway, http, openai_server):

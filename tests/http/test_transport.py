@@ -21,7 +21,9 @@ from core.cache.cache import LLMCache
 from core.cache.config import CacheConfig
 from core.http import encore_async_client, encore_client
 from core.http.transport import AsyncCachingTransport, CachingTransport
+from core.inbound import label_of
 from core.keys.names import Slot, parse_readable_key
+from core.metrics import Sender
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import Outcomes
 from tests.http.running import PLAIN_HTTP
@@ -133,6 +135,15 @@ def test_only_if_cached_is_refused_at_once(make, openai_server):
     assert raised.value.status_code == 504
     assert raised.value.code == "not_cached"
     assert openai_server.calls == 0
+
+
+def test_the_request_log_says_who_asked_as_the_sdk_sends_it(make, outcomes):
+    make(api_key="sk-1").chat.completions.create(**ASK, user="anna", extra_headers={"X-Client-Request-Id": "req-1"})
+    make(api_key="sk-2").responses.create(model="gpt-4o", input="Hi", user="bert", safety_identifier="b-1")
+    label = label_of([("authorization", "Bearer sk-1")])
+    assert outcomes.senders[0](True) == Sender(caller=label, user="anna", request_id="req-1")
+    assert outcomes.senders[0](False) == Sender(caller=label)
+    assert outcomes.senders[1](True).user == "b-1, bert"
 
 
 def test_keys_are_stored_nowhere(make, openai_server, cache, redis_url, namespace):

@@ -132,7 +132,7 @@ def test_figures_of_some_namespaces_hold_nothing_of_the_others_nor_of_none(metri
     assert metrics.summary(60, namespace="theirs", within=is_mine).requests == 0
     assert list(metrics.breakdown(60, "namespace", within=is_mine)) == ["mine", "mine/part"]
     assert "secret" not in metrics.breakdown(60, "model", within=is_mine)
-    series = metrics.series(60, 10, within=is_mine, closed_only=False)
+    series = metrics.series(60, 10, within=is_mine)
     assert sum(bucket.summary.requests for bucket in series) == 2
     assert metrics.summary(60).requests == 3
     assert [record.namespace for record in metrics.recent(9, within=is_mine)] == ["mine/part", "mine"]
@@ -201,7 +201,7 @@ def test_a_series_has_all_its_steps_in_order_empty_ones_too(metrics: CacheMetric
     metrics.record(a_miss(at=NOW + 25))
     clock.forward(3000)
     buckets = metrics.series(3000, 10)
-    assert len(buckets) == 300
+    assert len(buckets) == 301, "the present one too"
     assert all(later.starts_at - sooner.starts_at == 10 for sooner, later in pairwise(buckets))
     filled = {bucket.starts_at: (bucket.summary.hits, bucket.summary.misses) for bucket in buckets}
     assert {at: counts for at, counts in filled.items() if any(counts)} == {NOW: (1, 0), NOW + 20: (0, 1)}
@@ -217,25 +217,47 @@ def live(clock: Clock) -> Any:
 def test_a_closed_bucket_does_not_change_any_more(live: CacheMetrics, clock: Clock) -> None:
     live.record(a_hit())
     clock.forward(15)
-    closed = live.series(60, 10)
-    assert closed[-1].starts_at == NOW
+    complete = [bucket for bucket in live.series(60, 10) if bucket.is_complete]
+    assert complete[-1].starts_at == NOW
     live.record(a_miss(at=clock()))
-    assert live.series(60, 10) == closed
+    assert [bucket for bucket in live.series(60, 10) if bucket.is_complete] == complete
 
 
 def test_a_bucket_closes_when_every_process_has_had_time_to_write(live: CacheMetrics, clock: Clock) -> None:
     clock.forward(11)
-    assert live.series(60, 10)[-1].starts_at == NOW - 10
+    assert [bucket.is_complete for bucket in live.series(60, 10)[-2:]] == [False, False]
     clock.forward(1)
-    assert live.series(60, 10)[-1].starts_at == NOW
+    assert [bucket.is_complete for bucket in live.series(60, 10)[-2:]] == [True, False]
 
 
-def test_a_live_series_ends_with_the_bucket_that_still_fills(live: CacheMetrics, clock: Clock) -> None:
+def test_a_series_ends_with_the_bucket_that_still_fills(live: CacheMetrics, clock: Clock) -> None:
     live.record(a_hit())
     clock.forward(5)
-    buckets = live.series(60, 10, closed_only=False)
-    assert buckets[-1].starts_at == NOW
+    buckets = live.series(60, 10)
+    assert (buckets[-1].starts_at, buckets[-1].is_complete) == (NOW, False)
     assert buckets[-1].summary.hits == 1
+
+
+def test_a_window_that_has_ended_is_the_same_whenever_it_is_looked_at(live: CacheMetrics, clock: Clock) -> None:
+    for offset in (0, 15, 59, 60, 75):
+        live.record(a_hit(at=NOW + offset))
+    clock.forward(300)
+    buckets = live.series(60, 20, ends_at=NOW + 60)
+    assert [bucket.starts_at for bucket in buckets] == [NOW, NOW + 20, NOW + 40]
+    assert all(bucket.is_complete for bucket in buckets)
+    assert [bucket.summary.hits for bucket in buckets] == [2, 0, 1]
+    assert live.summary(60, step_seconds=20, ends_at=NOW + 60).hits == 3
+    assert live.summary(60, ends_at=NOW + 60).ends_at == NOW + 60
+    assert live.breakdown(60, "model", step_seconds=20, ends_at=NOW + 60)["gpt-4o"].hits == 3
+    live.record(a_hit(at=NOW + 90))
+    clock.forward(300)
+    assert live.series(60, 20, ends_at=NOW + 60) == buckets
+
+
+@pytest.mark.parametrize("end", [float("nan"), float("inf")])
+def test_a_window_that_ends_at_no_time_is_refused(metrics: CacheMetrics, end: float) -> None:
+    with pytest.raises(InvalidInput, match=r"end|window"):
+        metrics.summary(60, ends_at=end)
 
 
 @pytest.mark.parametrize(("window", "step", "kept"), [(HOUR, 15, 10), (DAY, 10, 60), (10 * DAY, 60, 3600)])
@@ -268,10 +290,12 @@ def test_steps_add_up_to_their_window(parts: list[tuple[OutcomeKind, int]]) -> N
             metrics.record(an_outcome(kind, at=clock.now))
             metrics.flush()
         clock.now = NOW + 7200
-        steps = metrics.series(7260, 60)
-        assert steps[0].starts_at <= NOW
-        for field in ("hits", "misses", "bypasses", "errors"):
-            assert sum(getattr(bucket.summary, field) for bucket in steps) == getattr(metrics.summary(7260), field)
+        for window, step in ((7260, 60), (7200, 600), (7 * DAY, 3 * HOUR)):
+            steps = metrics.series(window, step)
+            assert steps[0].starts_at <= NOW
+            whole = metrics.summary(window, step_seconds=step)
+            for field in ("hits", "misses", "bypasses", "errors"):
+                assert sum(getattr(bucket.summary, field) for bucket in steps) == getattr(whole, field)
 
 
 def test_a_time_that_cannot_be_is_taken_as_now(metrics: CacheMetrics) -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import StoreUnavailable
-from core.metrics import CacheMetrics
+from core.metrics import CacheMetrics, Sender
 from core.metrics.recorder import MAX_QUEUED
 from core.models import OutcomeKind
 from tests.conftest import RedisFactory, RedisServer
@@ -257,7 +257,7 @@ def test_a_long_outage_blurs_times_and_loses_no_count(client: redis.Redis, metri
         assert len(metrics._waiting) <= 60
         plan.clear()
         assert metrics.summary(3600).hits == 300
-        assert sum(bucket.summary.hits > 0 for bucket in metrics.series(3600, 10, closed_only=False)) in range(58, 63)
+        assert sum(bucket.summary.hits > 0 for bucket in metrics.series(3600, 10)) in range(58, 63)
 
 
 def test_a_record_after_close_is_counted_by_the_next_flush(metrics: CacheMetrics) -> None:
@@ -317,6 +317,22 @@ def test_prompts_that_another_process_kept_are_left_out_where_they_may_not_be(
     with CacheMetrics(client, flush_seconds=1000, clock=clock, record_prompts=False) as discreet:
         assert [record.prompt for record in discreet.recent()] == [None]
         assert [row.prompt for row in discreet.top(OutcomeKind.MISS)] == [None]
+
+
+@pytest.mark.parametrize("record_callers", [True, False])
+def test_who_asked_is_asked_for_only_as_far_as_it_may_be_kept(
+    client: redis.Redis, clock: Clock, record_callers: bool
+) -> None:
+    def sender(names: bool) -> Sender:
+        assert names is record_callers
+        return Sender(caller="key-1", user="anna")
+
+    with CacheMetrics(client, flush_seconds=1000, clock=clock, record_callers=record_callers) as metrics:
+        metrics.record(a_hit(key="0-1"), None, sender)
+        metrics.record(a_hit())
+        [_, record] = metrics.recent()
+        assert (record.caller, record.user) == ("key-1", "anna" if record_callers else None)
+        assert metrics.recipients("test", "0-1").got == (record,)
 
 
 def test_the_servers_log_of_requests_is_bounded(client: redis.Redis, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from core.errors import InvalidInput
-from core.metrics.request_log import RequestFilter, RequestLog, RequestRecord, frequent
+from core.metrics.request_log import MAX_TEXT, Kept, RequestFilter, RequestLog, RequestRecord, Sender, frequent
 from core.models import HitDetail, OutcomeKind
 from tests.conftest import RedisFactory
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss
@@ -132,6 +132,103 @@ def test_the_log_keeps_the_latest_only() -> None:
     log = RequestLog(None, keep=2)
     written(log, *(a_hit(key=str(number)) for number in range(5)))
     assert [record.key for record in log.recent()] == ["4", "3"]
+
+
+ANNA = Sender(caller="key-anna", user="anna@example.org", request_id="req-1")
+BERT = Sender(caller="key-bert", user="Bert", request_id="req-2")
+
+
+def sent(log: RequestLog, *requests: tuple[object, str | None, Sender]) -> None:
+    for number, request in enumerate(requests):
+        log.add(NOW + number, *request)  # type: ignore[arg-type]
+    log.write(log.take())
+
+
+@pytest.mark.parametrize("text", ["CAT", "anna@", "REQ-1", "key-anna", "0-AA"])
+def test_a_text_is_looked_for_in_all_that_names_a_request(client: redis.Redis | None, text: str) -> None:
+    log = RequestLog(client, kept=Kept(callers=True))
+    sent(log, (a_hit(key="0-aa"), "What is a cat?", ANNA), (a_hit(key="0-bb"), "What is a dog?", BERT))
+    assert [record.key for record in log.recent(where=RequestFilter(text=text))] == ["0-aa"]
+
+
+def test_a_text_of_any_length_costs_what_the_log_costs() -> None:
+    log = RequestLog(None, buffer=5000)
+    sent(log, *((a_hit(key="a" * 66), "a" * 10_000, ANNA) for _ in range(200)))
+    assert log.recent(where=RequestFilter(text="a" * 10_000_000 + "b"))
+    assert RequestFilter(text="A" * 10_000_000).text == "a" * MAX_TEXT
+
+
+@pytest.mark.parametrize("callers", [True, False])
+def test_users_and_ids_are_neither_kept_nor_shown_nor_looked_in_unless_they_may_be(
+    client: redis.Redis | None, callers: bool
+) -> None:
+    log = RequestLog(client, kept=Kept(callers=callers))
+    sent(log, (a_hit(), None, ANNA))
+    [record] = log.recent()
+    assert record.caller == "key-anna"
+    assert (record.user, record.request_id) == (("anna@example.org", "req-1") if callers else (None, None))
+    assert bool(log.recent(where=RequestFilter(text="anna@"))) is callers
+    if client is not None:
+        [(_, row)] = client.xrange("encore:requests")
+        assert (b"anna@" in row[b"r"]) is (b"req-1" in row[b"r"]) is callers
+        RequestLog(client, kept=Kept(callers=True)).write([(NOW, a_hit(), "a secret", ANNA)])
+        discreet = RequestLog(client, kept=Kept(prompts=False))
+        assert {(one.user, one.request_id, one.prompt) for one in discreet.recent()} == {(None, None, None)}
+        for text in ("anna@", "req-1", "secret"):
+            assert discreet.recent(where=RequestFilter(text=text)) == []
+
+
+def test_names_from_outside_are_stored_as_they_can_be_shown(client: redis.Redis | None) -> None:
+    log = RequestLog(client, kept=Kept(callers=True))
+    sent(log, (a_hit(), None, Sender(user="\u202eanna\n" + "x" * 10_000, request_id="\ud800")))
+    [record] = log.recent()
+    assert record.user == "\N{REPLACEMENT CHARACTER}anna ".ljust(256, "x")
+    assert record.request_id == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_those_who_got_an_answer_are_told_from_those_who_did_not(client: redis.Redis | None) -> None:
+    log = RequestLog(client, kept=Kept(callers=True))
+    sent(
+        log,
+        (a_miss(key="0-aa", stored=True), "first", ANNA),
+        (a_hit(key="0-aa"), "before", BERT),
+        (a_miss(key="0-aa", stored=True), "anew", ANNA),
+        (a_miss(key="0-aa", collapsed=True), "with it", BERT),
+        (a_miss(key="0-aa", not_stored="too-large"), "its own answer", BERT),
+        (a_hit(key="0-aa", namespace="another"), "elsewhere", BERT),
+        (a_hit(key="0-bb"), "another", BERT),
+        (a_hit(key="0-aa", detail=HitDetail.SEMANTIC), "like it", BERT),
+    )
+    found = log.recipients("test", "0-aa", stored_at=NOW + 2)
+    assert [record.prompt for record in found.got] == ["like it", "with it", "anew"]
+    assert [record.prompt for record in found.got_earlier] == ["before", "first"]
+    assert (found.looked_at, found.since) == (8, NOW)
+    assert found.words("14:02") == (
+        "Of the latest 8 requests, since 14:02, 3 got this answer, and 2 an earlier one to the same request"
+    )
+    assert len(log.recipients("test", "0-aa").got) == 5
+    of_another = log.recipients("test", "0-aa", within=lambda namespace: namespace == "another")
+    assert (of_another.looked_at, of_another.got) == (1, ())
+
+
+def test_of_an_empty_log_nobody_is_known() -> None:
+    assert "nobody is known" in RequestLog(None).recipients("test", "0-aa").words("")
+
+
+OLD_ROW = bytes.fromhex(
+    "de0008a26174cb41d954fc40000000a46b696e64a3686974a96e616d657370616365a474657374a56d6f64656ca6"
+    "6770742d346fa87374726174656779aa6e6f726d616c697a6564a664657461696ca56578616374a36b6579a4302d"
+    "6161a670726f6d7074ad57686174206973206120636174"
+)
+"""A record as the version before wrote it: without caller, user and request id."""
+
+
+def test_records_of_before_are_read(redis_server: RedisFactory) -> None:
+    with redis_server().client() as client:
+        client.xadd("encore:requests", {"r": OLD_ROW})
+        [record] = RequestLog(client).recent()
+        assert (record.key, record.prompt, record.caller, record.user) == ("0-aa", "What is a cat", "", None)
+        assert RequestLog(client).recipients("test", "0-aa").got == (record,)
 
 
 def test_rows_of_another_version_are_passed_over(redis_server: RedisFactory) -> None:

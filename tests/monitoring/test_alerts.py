@@ -7,6 +7,7 @@ import pytest
 
 from core.metrics import Summary
 from core.monitoring.alerts import ALERT_NAMES, AlertRules, Health, Severity, alerts
+from core.stores.refusal import Refusal
 
 WELL = Health(
     store_up=True, workers=2, memory_bytes=50, memory_limit_bytes=100, listed_bans=3, ban_limit=64, entries=10
@@ -60,6 +61,16 @@ def test_a_part_at_its_limit_is_still_well(health: Health) -> None:
     assert alerts(None, health) == []
 
 
+def test_one_cause_is_one_alert() -> None:
+    full = Health(memory_bytes=99, memory_limit_bytes=100, workers=0)
+    assert names(None, full) == ["no-worker", "memory"]
+    assert names(None, msgspec.structs.replace(full, refusal=Refusal.OOM, queue_refusal=Refusal.OOM)) == [
+        "writes-refused"
+    ]
+    apart = msgspec.structs.replace(full, refusal=Refusal.READONLY)
+    assert names(None, apart) == ["writes-refused", "no-worker", "memory"], "the queue is well, and has no worker"
+
+
 def test_bans_that_nothing_sweeps_are_told_with_the_reason() -> None:
     full = Health(active_bans=900_000, active_limit=1_000_000, listed_bans=64, ban_limit=64, workers=0)
     _, alert = alerts(None, full)
@@ -100,6 +111,7 @@ def test_a_rule_can_be_switched_off() -> None:
 def test_the_most_urgent_comes_first() -> None:
     health = Health(
         store_up=False,
+        refusal=Refusal.NOREPLICAS,
         workers=0,
         memory_bytes=99,
         memory_limit_bytes=100,
@@ -115,7 +127,7 @@ def test_the_most_urgent_comes_first() -> None:
     found = alerts(summary, health, AlertRules(min_hit_rate=0.5, patience_ms=50))
     assert tuple(alert.name for alert in found) == ALERT_NAMES
     critical = {alert.name for alert in found if alert.severity is Severity.CRITICAL}
-    assert critical == {"store-down", "servers-down", "distance", "error-rate"}
+    assert critical == {"store-down", "writes-refused", "servers-down", "distance", "error-rate"}
 
 
 SAID = {

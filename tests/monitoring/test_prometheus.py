@@ -6,15 +6,19 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.access import AuditLog
 from core.errors import StoreUnavailable
 from core.metrics import CacheMetrics
 from core.models import CacheStrategy
 from core.monitoring.alert_board import AlertBoard
 from core.monitoring.alerts import ALERT_NAMES, AlertRules, Health
 from core.monitoring.prometheus import CONTENT_TYPE, MetricsCollector, render
+from core.namespaces import NamespaceLabel, NamespaceLabels
 from tests.conftest import RedisFactory
 from tests.metrics.outcomes import a_bypass, a_hit, a_miss, an_error
 from tests.samples import Clock
+
+KEY = "key-3f9a12cd7788990011e4b1c2"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -174,3 +178,58 @@ def test_a_scrape_without_a_store_says_that_and_nothing_else(redis_server: Redis
         assert sample(samples, "encore_up") == 0
         assert sample(samples, "encore_alert", rule="store-down") == 1
         assert not any(name.endswith("_total") for name, _ in samples)
+
+
+# What namespaces are called
+
+
+def info(samples: Samples) -> dict[str, dict[str, str]]:
+    """The labels of the series about each namespace; each is 1."""
+    found = [
+        dict(labels) for (name, labels), value in samples.items() if name == "encore_namespace_info" and value == 1
+    ]
+    return {labels["namespace"]: labels for labels in found}
+
+
+HOSTILE = 'a"b\\c {} # = \U0001f600'
+
+
+def test_each_counted_namespace_has_a_series_with_its_label_and_owner(metrics: CacheMetrics) -> None:
+    for namespace in ("acme", "acme~eu", KEY, "default"):
+        metrics.record(a_hit(namespace=namespace))
+    labels = NamespaceLabels(None, AuditLog(None), {"acme": NamespaceLabel(label="Acme", owner=HOSTILE)})
+    labels.give("elsewhere", "Not counted", actor="ada")
+    found = info(scraped(MetricsCollector(metrics, labels=labels)))
+    assert {name: (one["label"], one["owner"]) for name, one in found.items()} == {
+        "acme": ("Acme", HOSTILE),
+        "acme~eu": ("Acme~eu", HOSTILE),
+        KEY: ("key-3f9a12cd…b1c2", ""),
+        "default": ("default", ""),
+    }
+
+
+def test_a_hostile_label_ends_no_line_and_adds_no_series(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(namespace="acme"))
+    labels = NamespaceLabels(None, AuditLog(None), {"acme": NamespaceLabel(label=HOSTILE)})
+    assert info(scraped(MetricsCollector(metrics, labels=labels)))["acme"]["label"] == HOSTILE
+
+
+def test_series_about_namespaces_are_as_many_as_are_counted(metrics: CacheMetrics) -> None:
+    for number in range(1200):
+        metrics.record(a_hit(namespace=f"n{number}"))
+    found = info(scraped(MetricsCollector(metrics, labels=NamespaceLabels(None, AuditLog(None)))))
+    assert len(found) <= 1001
+    assert "other" in found
+
+
+class Silent(NamespaceLabels):
+    """Labels whose store does not answer."""
+
+    def all(self) -> dict[str, NamespaceLabel]:
+        raise StoreUnavailable("it does not answer")
+
+
+def test_without_stored_labels_the_configured_ones_are_told(metrics: CacheMetrics) -> None:
+    metrics.record(a_hit(namespace="acme"))
+    labels = Silent(None, AuditLog(None), {"acme": NamespaceLabel(label="Acme")})
+    assert info(scraped(MetricsCollector(metrics, labels=labels)))["acme"]["label"] == "Acme"

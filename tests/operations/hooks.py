@@ -7,7 +7,7 @@ from typing import Any
 
 import schemathesis
 
-from core.operations.bodies import JSON_LINES
+from core.operations.parts import JSON_LINES
 
 
 @schemathesis.serializer(JSON_LINES)

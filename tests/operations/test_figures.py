@@ -8,7 +8,7 @@ from core.access import Role, new_operation_key
 from core.metrics import steps_of
 from core.metrics.cache_metrics import LONGEST_SECONDS, MOST_STEPS
 from core.metrics.gauges import Sample
-from core.operations.figures import SummaryOut
+from core.operations.figures import MonthOut, SummaryOut
 from tests.metrics.outcomes import a_hit, a_miss
 
 
@@ -52,7 +52,8 @@ def test_a_series_has_every_step_with_what_was_stored_at_its_end(counted, namesp
     services = own.services
     services.gauges.write(Sample(at=services.clock() - 300, entries=9, namespaces={namespace: 4, other: 5}))
     buckets = own.get("/series", window=1200, step=60)["buckets"]
-    assert len(buckets) == 20
+    assert [bucket["complete"] for bucket in buckets].count(False) in (1, 2), "the present one, and one just ended"
+    assert len(buckets) == 21
     assert {bucket["seconds"] for bucket in buckets} == {60}
     assert [bucket["entries"] for bucket in buckets if bucket["entries"] is not None] == [4]
     told = everybody.get("/series", window=1200, step=60)["buckets"]
@@ -87,3 +88,29 @@ def test_every_window_has_a_step_of_its_own(counted, window):
 def test_what_there_are_no_figures_of_is_refused_by_its_field(counted, path, asked):
     own, _, _ = counted
     assert own.refused(422, "GET", path, params=asked)["field"] == next(iter(asked))
+
+
+def test_savings_are_those_of_the_metrics_by_what_is_asked(counted, namespace):
+    own, everybody, other = counted
+    told = everybody.get("/savings", by="namespace,model", namespace=namespace)
+    known = everybody.services.metrics.savings(["namespace", "model"], namespace=namespace)
+    assert told == known.to_dict(known.months[-1].month)
+    [line] = told["lines"]
+    assert (line["namespace"], line["model"], line["saved_usd"]) == (namespace, "m1", 1.0)
+    assert "ttl_class" not in line
+    assert told["months"][-1].keys() == MonthOut.model_fields.keys()
+    everything = everybody.get("/savings")
+    assert everything["months"][-1]["overhead"]["judge"] > 0
+    assert other in {line["namespace"] for line in everything["lines"]}
+    mine = own.get("/savings", by="namespace")
+    assert {line["namespace"] for line in mine["lines"]} == {namespace, f"{namespace}~part"}
+    assert (mine["months"][-1]["overhead"], mine["total_usd"]) == ({}, 1.0)
+    own.refused(403, "GET", "/savings", params={"namespace": other})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"month": "2026-13"}, {"month": "1999-01"}, {"by": "user"}, {"by": ""}, {"by": "x" * 200}]
+)
+def test_a_wrong_month_or_name_is_refused_with_its_field(counted, wrong):
+    [field] = wrong
+    assert counted[0].refused(422, "GET", "/savings", params=wrong)["field"] == field

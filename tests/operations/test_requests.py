@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.access import Role, new_operation_key
+from core.bans import Criteria
 from core.metrics import Frequent, RequestRecord
 from core.operations.requests import FrequentOut, RequestOut
 from tests.metrics.outcomes import a_hit, a_miss
@@ -109,6 +110,37 @@ def test_a_key_of_some_namespaces_sees_no_requests_of_others(start, namespace):
 )
 def test_what_cannot_be_asked_for_is_refused(api, asked):
     assert api.refused(422, "GET", "/requests", params=asked)["field"] == next(iter(asked))
+
+
+def test_a_text_is_looked_for_in_what_may_be_shown(logged, start, namespace):
+    assert keys(own(logged, namespace, text="FEE")) == ["What is a fee?"]
+    discreet = start(record_prompts=False)
+    assert keys(own(discreet, namespace, text="fee")) == []
+    assert {one["caller"][:4] for one in own(discreet, namespace, text="KEY-")["items"]} == {"key-"}
+
+
+def test_who_got_an_answer_is_told_also_once_it_is_gone(logged, namespace):
+    key = own(logged, namespace, text="a card")["items"][0]["key"]
+    told = logged.get(f"/entries/{key}/recipients", namespace=namespace)
+    assert [one["kind"] for one in told["got"]] == ["hit", "miss"]
+    assert told["got_earlier"] == []
+    assert told["looked_at"] >= 4
+    logged.services.invalidation.invalidate(Criteria(namespace=namespace, key=key), actor="a", hold_seconds=0)
+    logged.ask("What is a card?")
+    told = logged.get(f"/entries/{key}/recipients", namespace=namespace)
+    assert [one["kind"] for one in told["got"]] == ["miss"]
+    assert [one["kind"] for one in told["got_earlier"]] == ["hit", "miss"]
+
+
+def test_a_key_of_some_namespaces_learns_nothing_of_who_got_what_in_others(start, namespace):
+    key, kept = new_operation_key("team", Role.VIEWER, (namespace,))
+    api = start(key=key, operation_keys=kept.line)
+    found = "0-" + "ab" * 32
+    api.services.metrics.record(a_hit(namespace="others", key=found))
+    api.services.metrics.record(a_hit(namespace=namespace, key=found))
+    told = api.get(f"/entries/{found}/recipients", namespace=namespace)
+    assert (told["looked_at"], len(told["got"])) == (1, 1)
+    api.refused(403, "GET", f"/entries/{found}/recipients", params={"namespace": "others"})
 
 
 def test_records_are_told_with_all_their_fields():

@@ -51,6 +51,12 @@ def test_the_figures(api, terminal, namespace):
     assert still(terminal.data("stats", "--namespace", namespace, "--window", "1h")) == still(told)
 
 
+def test_the_savings(api, terminal, namespace):
+    told = api.get("/savings", namespace=namespace, by="model,ttl_class")
+    assert terminal.data("savings", "--namespace", namespace, "--by", "model,ttl_class") == told
+    assert told["lines"][0]["model"] == "gpt-4o"
+
+
 def test_the_switch_and_the_schedules(api, terminal, namespace):
     api.send("PUT", f"/bypass/{namespace}", json={"on": True, "note": "wrong answers"})
     told = api.get(f"/bypass/{namespace}")
@@ -95,7 +101,9 @@ SHARED = {
     "every_page": ("core/operations/transfer.py", "core/cli/inspect.py"),
     "export": ("core/operations/transfer.py", "pages/components/entries/detail.py"),
     "Edits": ("core/operations/entries.py", "pages/components/data/context.py"),
-    "reasons": ("core/operations/requests.py", "pages/components/display/outcomes.py"),
+    "reasons": ("core/operations/entries.py", "pages/components/display/outcomes.py"),
+    "plain_request": ("core/operations/requests.py", "core/cli/requests.py"),
+    "recipients": ("core/operations/requests.py", "core/cli/requests.py"),
     "expect": ("core/operations/explain.py", "core/cli/inspect.py"),
     "Checkup": ("core/operations/parts.py", "pages/components/data/context.py"),
     "kept_schedules": ("core/operations/schedules.py", "core/cli/schedules.py", "pages/components/data/actions.py"),

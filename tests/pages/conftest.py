@@ -147,6 +147,13 @@ def open_page() -> Callable[..., AppTest]:
     return begin
 
 
+def select_rows(at: AppTest, table: str, *rows: int) -> AppTest:
+    """Ticks rows of a table that was drawn, as a browser that has it on its screen."""
+    widget = at.session_state[f"{table}-drawn"].widget
+    at.session_state[widget] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return at.run()
+
+
 def everything_said(at: AppTest) -> str:
     """All text of a page, for asking whether something is on it."""
     parts = [

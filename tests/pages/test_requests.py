@@ -6,9 +6,13 @@ import time
 
 import pytest
 
+from core.bootstrap import bootstrap
 from core.errors import ProviderUnavailable
+from core.metrics import Sender
+from core.settings import Settings
 from pages.components.data import context
-from tests.pages.conftest import everything_said
+from tests.metrics.outcomes import a_hit, a_miss
+from tests.pages.conftest import everything_said, select_rows
 
 
 @pytest.fixture
@@ -24,8 +28,7 @@ def outcomes_of(at):
 
 
 def select(at, row):
-    at.session_state["requests"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
-    return at.run()
+    return select_rows(at, "requests", row)
 
 
 def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffic):
@@ -129,11 +132,103 @@ def test_without_requests_it_says_so(open_page, services):
     assert "No matching request" in everything_said(open_page("requests"))
 
 
-def test_new_requests_appear_at_the_next_look(open_page, services, ask):
+def prompts_of(at):
+    return list(at.dataframe[0].value["prompt"])
+
+
+def test_new_requests_appear_when_they_are_asked_for(open_page, services, ask):
     ask("What is a cat?")
     at = open_page("requests")
-    assert len(outcomes_of(at)) == 1
+    assert prompts_of(at) == ["What is a cat?"]
     ask("What is a dog?")
     context.readings().renew()
-    assert len(outcomes_of(at.run())) == 2
+    assert prompts_of(at.run()) == ["What is a cat?"]  # rows do not move under the pointer
+    at.button(key="requests-refresh").click().run()
+    assert prompts_of(at) == ["What is a dog?", "What is a cat?"]
     assert abs(at.dataframe[0].value["time"][0].timestamp() - time.time()) < 86_400
+
+
+@pytest.mark.parametrize("live", ["true", "false"])
+def test_a_click_opens_the_request_that_was_clicked_whatever_has_come_since(open_page, services, ask, live):
+    ask("What is a cat?")
+    ask("What is a dog?")
+    at = open_page("requests", requests_live=live)
+    assert prompts_of(at) == ["What is a dog?", "What is a cat?"]
+    for number in range(3):
+        ask(f"What is number {number}?")
+        context.readings().renew()
+    select(at, 1)
+    assert "What is a cat?" in [code.value for code in at.code]
+    ask("What is the latest?")
+    context.readings().renew()
+    at.button(key="to-entry").click().run()
+    assert [title.value for title in at.title] == ["Entries"]
+    assert "What is a cat?" in [text.value for text in at.text]
+
+
+def test_a_selected_request_stays_selected_where_it_stands_after_new_ones_came(open_page, services, ask):
+    ask("What is a cat?")
+    at = select(open_page("requests", requests_live="true"), 0)
+    ask("What is a dog?")
+    context.readings().renew()
+    at.run()
+    assert prompts_of(at) == ["What is a cat?"]
+    assert "Live waits while a row is selected." in everything_said(at)
+    at.button(key="requests-refresh").click().run()
+    assert prompts_of(at) == ["What is a dog?", "What is a cat?"]
+    assert next(code.value for code in at.code) == "What is a cat?"
+    at.button(key="request-close").click().run()
+    assert not at.code
+    ask("What is a bird?")
+    context.readings().renew()
+    assert prompts_of(at.run())[0] == "What is a bird?"
+
+
+def test_an_answer_stands_beside_its_request_unless_a_newer_one_took_its_place(open_page, services, provider, ask):
+    ask("What is a cat?", no_cache=True)
+    at = open_page("requests")
+    [first] = at.dataframe[0].value["answer"]
+    assert first
+    ask("What is a cat?", no_cache=True)
+    at.button(key="requests-refresh").click().run()
+    newer, older = at.dataframe[0].value["answer"]
+    assert isinstance(newer, str)
+    assert not isinstance(older, str)
+    select(at, 1)
+    assert "The answer that it got no longer stands at its key." in everything_said(at)
+
+
+HOSTILE = "</div><b>*x*</b> \u202egnp =1+1 " + "y" * 10_000
+
+
+@pytest.mark.parametrize("found", ["CAT", "u-anna", "req-1", "key-abc", "key"])
+def test_requests_are_found_by_text_user_id_caller_and_key_and_never_by_the_url(open_page, use, pages_server, found):
+    with bootstrap(Settings(record_callers=True)) as services:
+        use(services)
+        hit = a_hit(key="0-" + "ab" * 32)
+        services.metrics.record(
+            hit, "What is a cat?", lambda names: Sender(caller="key-abc", user="U-Anna", request_id="req-1")
+        )
+        services.metrics.record(a_miss(), "What is a dog?", lambda names: Sender(caller="key-abd"))
+        at = open_page("requests", within="30d")
+        at.text_input(key="find-requests").input(hit.key if found == "key" else found).run()
+        assert prompts_of(at) == ["What is a cat?"]
+        assert not {"find", "find-requests"} & at.query_params.keys()
+        at.switch_page("pages/entries.py").run()
+        at.switch_page("pages/requests.py").run()
+        assert at.text_input(key="find-requests").value
+        at.text_input(key="find-requests").input(HOSTILE[:200]).run()
+        assert not at.exception
+        assert "No matching request" in everything_said(at)
+
+
+def test_what_callers_send_is_shown_as_it_is(open_page, use, services, pages_server):
+    with bootstrap(Settings(record_callers=True)) as keeping:
+        use(keeping)
+        sender = Sender(caller="key-abc", user=HOSTILE, request_id=HOSTILE)
+        keeping.metrics.record(a_hit(key="0-" + "ab" * 32), HOSTILE, lambda names: sender)
+        at = select(open_page("requests"), 0)
+        assert not at.exception
+        said = everything_said(at)
+        assert "user `</div><b>*x*</b>" in said
+        assert "\u202e" not in said

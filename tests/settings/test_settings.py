@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import InvalidSettings
 from core.models import CacheStrategy, SemanticMode
+from core.namespaces import MOST_LABELS, Colour, NamespaceLabel
 from core.settings import Settings
 
 
@@ -182,3 +183,32 @@ def test_every_setting_says_what_it_is() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().workers = 3  # type: ignore[misc]
+
+
+def test_labels_of_namespaces_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCORE_NAMESPACE_LABELS", '{"acme~eu": {"label": "Acme", "owner": "a", "colour": "blue"}}')
+    assert Settings().namespace_labels == {"acme~eu": NamespaceLabel(label="Acme", owner="a", colour=Colour.BLUE)}
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ('{"a b": {"label": "x"}}', "ENCORE_NAMESPACE_LABELS.a b"),
+        ('{"acme": {"label": ""}}', "ENCORE_NAMESPACE_LABELS.acme.label: is empty"),
+        ('{"acme": {"label": "x", "colour": "pink"}}', "ENCORE_NAMESPACE_LABELS.acme.colour: use "),
+        ('{"acme": {"owner": "x"}}', "ENCORE_NAMESPACE_LABELS.acme.label"),
+        ('{"acme": "x"}', "ENCORE_NAMESPACE_LABELS.acme"),
+        ('{"acme": {"label": "x", "color": "red"}}', "ENCORE_NAMESPACE_LABELS.acme.color"),
+    ],
+)
+def test_a_label_that_is_none_is_named(value: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCORE_NAMESPACE_LABELS", value)
+    [problem] = problems()
+    assert problem.startswith(where)
+
+
+def test_labels_of_namespaces_are_bounded() -> None:
+    few = {f"n{number}": {"label": "x"} for number in range(MOST_LABELS)}
+    assert len(Settings(namespace_labels=few).namespace_labels) == MOST_LABELS
+    [problem] = problems(namespace_labels=few | {"more": {"label": "x"}})
+    assert problem.startswith("ENCORE_NAMESPACE_LABELS: give at most 1,000")

@@ -11,6 +11,7 @@ import redis
 
 from ...keys import names
 from ..base import Persistence, StoreInfo
+from ..refusal import Refusal
 from .clock import asked_time
 from .connection import packed
 from .failures import is_denied
@@ -118,9 +119,41 @@ def server_info(server: redis.Redis) -> StoreInfo:
         role=str(reply.get("role", "")),
         replicas=int(reply.get("connected_slaves", 0)),
         persistence=_persistence(server, reply),
-        writable=reply.get("role") == "master"
-        and (reply.get("rdb_last_bgsave_status") == "ok" or not _stops_when_it_cannot_save(server)),
+        refusal=_refusal(server, reply),
     )
+
+
+def _refusal(server: redis.Redis, reply: dict[str, Any]) -> Refusal | None:
+    """Why the server takes no writes; None when it does, as far as it says."""
+    if reply.get("role") != "master":
+        return Refusal.READONLY
+    followers = reply.get("min_slaves_good_slaves")  # said only where a number is asked for
+    if followers is not None and followers < _least_followers(server):
+        return Refusal.NOREPLICAS
+    if reply.get("aof_enabled") and reply.get("aof_last_write_status") != "ok":
+        return Refusal.MISCONF
+    if reply.get("rdb_last_bgsave_status") != "ok" and _stops_when_it_cannot_save(server):
+        return Refusal.MISCONF
+    return Refusal.OOM if _is_full(reply) else None
+
+
+def _least_followers(server: redis.Redis) -> int:
+    """How many replicas a write takes; a server that keeps its configuration to itself is taken to ask for one."""
+    try:
+        return int(server.config_get("min-replicas-to-write").get("min-replicas-to-write") or 1)
+    except redis.ResponseError:
+        return 1
+
+
+def _is_full(reply: dict[str, Any]) -> bool:
+    """Whether memory is full and nothing can be evicted."""
+    limit = reply.get("maxmemory")
+    if not limit or reply.get("used_memory", 0) - reply.get("mem_not_counted_for_evict", 0) <= limit:
+        return False
+    policy = str(reply.get("maxmemory_policy", ""))
+    if policy.startswith("volatile"):
+        return not any(value.get("expires") for name, value in reply.items() if name.startswith("db"))
+    return policy == "noeviction"
 
 
 def _persistence(server: redis.Redis, reply: dict[str, Any]) -> Persistence:
@@ -159,5 +192,5 @@ def combined_info(infos: Sequence[StoreInfo]) -> StoreInfo:
         policy=next((policy for policy in policies if policy.startswith("allkeys")), policies[0]),
         evicted=sum(info.evicted for info in infos),
         persistence=min((info.persistence for info in infos), key=list(Persistence).index),
-        writable=all(info.writable for info in infos),
+        refusal=next((info.refusal for info in infos if info.refusal is not None), None),
     )

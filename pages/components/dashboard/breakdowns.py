@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from pages.components.dashboard.panels import panel
 from pages.components.data import context, queries
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import UNKNOWN
+from pages.components.display.selectable import selectable
 
 
 def breakdowns(view: View) -> None:
@@ -43,21 +44,18 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
     if not found:
         st.caption("Nothing yet.")
         return
-    event: Any = st.dataframe(
+    chosen = selectable(
         tables.frequent(found),
-        column_config=tables.FREQUENT_COLUMNS,
-        hide_index=True,
-        key=f"top-{kind}",
-        placeholder=UNKNOWN,
+        [one.key for one in found],
+        name=f"top-{kind}",
         alt="Most frequent prompts among the latest requests",
-        on_select="rerun",
-        selection_mode="single-row",
+        column_config=tables.FREQUENT_COLUMNS,
     )
     note = "Counted among the latest requests, whatever the range. Select a row to see its requests."
     if not context.services().settings.record_prompts:
         note += " Prompts are not shown: `ENCORE_RECORD_PROMPTS` is off."
     st.caption(note)
-    if (rows := event.selection.rows) and (key := found[rows[0]].key):
+    if chosen and (key := chosen[0]):  # without a key there is nothing to look for
         st.switch_page(
             "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), ON_REQUESTS.range: "30d", "key": key}
         )
@@ -100,18 +98,13 @@ def _ttl_classes(view: View) -> None:
 
 def _reasons(view: View, now: Summary) -> None:
     rows = tables.outcome_reasons(now)
-    event: Any = st.dataframe(
+    chosen = selectable(
         rows,
-        column_config=tables.REASON_COLUMNS,
-        hide_index=True,
-        key="reasons",
-        placeholder=UNKNOWN,
+        list(rows["reason"]),
+        name="reasons",
         alt="Why requests were not hits, and why answers were not stored",
-        on_select="rerun",
-        selection_mode="single-row",
+        column_config=tables.REASON_COLUMNS,
     )
     st.caption("Select a row to see its requests.")
-    if chosen := event.selection.rows:
-        st.switch_page(
-            "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), "reason": rows["reason"].iloc[chosen[0]]}
-        )
+    if chosen:
+        st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), "reason": chosen[0]})

@@ -23,6 +23,8 @@ HIT_P50 = Look("hit p50", "", "blue", "#0072B2")
 HIT_P95 = Look("hit p95", "", "blue", "#56B4E9", "dash")
 MISS_P50 = Look("miss p50", "", "orange", "#E69F00", "dashdot")
 MISS_P95 = Look("miss p95", "", "red", "#D55E00", "dot")
+SO_FAR = 0.5
+"""The opacity of bars that still grow."""
 BEFORE = Look("before", "", "gray", "#8A929C")
 """The window before, drawn thin over the one that is shown."""
 
@@ -34,6 +36,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
     """
     figure = over_time(buckets, marks, "requests")
     times = _times(buckets)
+    opacities = [1.0 if bucket.is_complete else SO_FAR for bucket in buckets]
     for look, count in _KINDS:
         counts = [count(bucket.summary) for bucket in buckets]
         if any(counts):
@@ -41,12 +44,12 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
                 x=times,
                 y=counts,
                 name=look.short,
-                marker={"color": look.hexadecimal, "line": {"width": 0}},
+                marker={"color": look.hexadecimal, "line": {"width": 0}, "opacity": opacities},
                 hovertemplate="%{y:,}",
             )
     _ghost(figure, times, [bucket.summary.requests for bucket in before], "all before", "%{y:,}")
     figure.update_annotations(hovertext=None)  # with words to show, a mark would catch the clicks on what is behind it
-    # Of all that lies at one time a click takes the nearest: each of them carries one and the same data.
+    # Whatever a click takes of all that lies at one time carries one and the same data.
     figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
     figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
     return figure
@@ -239,7 +242,12 @@ def _ghost(figure: go.Figure, times: Sequence[datetime], values: Sequence[float 
             x=times,
             y=values,
             name=name,
-            mode="lines",
+            # With markers, though none is seen: of all that lies at one time a click takes the nearest, and Plotly
+            # selects no point of a bare line.
+            mode="lines+markers",
+            marker={"opacity": 0, "size": 1},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
             line={"color": BEFORE.hexadecimal, "width": 1.2},
             opacity=0.8,
             connectgaps=False,

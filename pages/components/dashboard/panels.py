@@ -19,12 +19,12 @@ from pages.components.display.chart_cache import drawings
 
 
 def panels(view: View, compare: bool) -> None:
-    """Draws the charts over time, on closed buckets, and the hit rate by model."""
+    """Draws the charts over time, and the hit rate by model."""
     buckets, before = queries.series(view, compare)
     reading = queries.summary(view)
     if not any(bucket.summary.requests for bucket in buckets):
         if reading.value is not None and reading.value.requests:
-            st.caption("The charts begin after their first step, within a minute.")
+            st.caption("The charts follow within ten seconds.")
         return
     found = marked(queries.marks(view, False), queries.marks(view, True), buckets)
     marks = found.marks

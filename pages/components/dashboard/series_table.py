@@ -1,4 +1,4 @@
-"""The dashboard's series as a table for spreadsheets: a row a step, times in UTC."""
+"""The dashboard's series as a table for spreadsheets: a row a step, times in UTC. The present step is not complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.models import HitDetail
 from core.text import to_csv
 
 COLUMNS = (
-    *("starts_at", "seconds", "requests", "hits"),
+    *("starts_at", "seconds", "complete", "requests", "hits"),
     *(f"hits_{detail.value}" for detail in HitDetail),
     *("misses", "bypasses", "errors", "hit_rate"),
     *(
@@ -36,6 +36,7 @@ def _row(bucket: Bucket, gauge: GaugeBucket | None, namespace: str | None) -> li
     return [
         datetime.fromtimestamp(bucket.starts_at, UTC).isoformat(),
         bucket.seconds,
+        str(bucket.is_complete).lower(),
         now.requests,
         now.hits,
         *(now.details.get(detail.value, 0) for detail in HitDetail),

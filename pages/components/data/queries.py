@@ -11,27 +11,38 @@ from typing import Literal
 
 import msgspec
 
+from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
-from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries
+from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
 from core.keys import Slot
-from core.metrics import Bucket, Comparison, Frequent, GaugeBucket, Hedging, RequestFilter, RequestRecord, Summary
+from core.metrics import (
+    Bucket,
+    Comparison,
+    Frequent,
+    GaugeBucket,
+    Hedging,
+    Recipients,
+    RequestFilter,
+    RequestRecord,
+    Summary,
+)
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
-from core.stores import StoreInfo
+from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, RANGES, EvidenceView, View, evidence_since
+from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
 from pages.components.display.charts import Mark
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
-CLOSED_SECONDS = 9
-"""Closed buckets are read at most this often, a little more often than charts are drawn."""
+STEP_SECONDS = 9
+"""The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
 EVIDENCE_SECONDS = 30
 """Evidence is read at most this often: summing up 50,000 labels takes seconds."""
@@ -65,7 +76,10 @@ def slow_summary(view: View) -> Summary:
 
 
 def _summary(view: View) -> Summary:
-    return context.services().metrics.summary(view.window.seconds, namespace=view.namespace, model=view.model)
+    window = view.window
+    return context.services().metrics.summary(
+        window.seconds, step_seconds=window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
+    )
 
 
 @shared(readings, max_age=10)
@@ -74,11 +88,13 @@ def last_day() -> Summary:
     return context.services().metrics.summary(DAY_SECONDS)
 
 
-@shared(readings, max_age=CLOSED_SECONDS)
+@shared(readings, max_age=STEP_SECONDS)
 def comparison(view: View) -> Comparison:
     """The figures of the window beside those of the window before it."""
-    metrics = context.services().metrics
-    return metrics.comparison(view.window.seconds, namespace=view.namespace, model=view.model)
+    window = view.window
+    return context.services().metrics.comparison(
+        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
+    )
 
 
 def previous(view: View) -> Summary | None:
@@ -87,39 +103,48 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
-@shared(readings, max_age=CLOSED_SECONDS)
-def closed_buckets(view: View, windows: int) -> list[Bucket]:
-    """The closed buckets of the latest `windows` windows, the oldest first."""
+@shared(readings, max_age=STEP_SECONDS)
+def buckets_of(view: View, windows: int) -> list[Bucket]:
+    """The buckets of the latest `windows` windows, the oldest first, the present one last."""
     window = view.window
     return context.services().metrics.series(
-        window.seconds * windows, window.step, namespace=view.namespace, model=view.model, closed_only=True
+        window.seconds * windows, window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
     )
 
 
 def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket]]:
-    """The closed buckets of the window, and those of the window before (none without `compare`)."""
-    buckets = closed_buckets(view, 2 if compare else 1).value or []
+    """The buckets of the window, and of each the one a window before (none without `compare`).
+
+    The present one has none: it would be compared with a whole one.
+    """
+    buckets = buckets_of(view, 2 if compare else 1).value or []
+    if not compare:
+        return buckets, ()
     count = view.window.seconds // view.window.step
-    return buckets[-count:], buckets[:-count]
+    shown = buckets[count:]
+    return shown, buckets[: sum(bucket.is_complete for bucket in shown)]
 
 
-@shared(readings, max_age=CLOSED_SECONDS)
-def gauge_buckets(range_name: str) -> list[GaugeBucket]:
-    """What was stored and evicted during a range; empty without Redis, where nothing is sampled."""
-    kept, window = context.services().gauges, RANGES[range_name]
-    return kept.series(window.seconds, window.step, ends_at=context.now()) if kept is not None else []
+@shared(readings, max_age=STEP_SECONDS)
+def gauge_buckets(window: Range) -> list[GaugeBucket]:
+    """What was stored and evicted during a window; empty without Redis, where nothing is sampled."""
+    kept, now = context.services().gauges, context.now()
+    ends_at = now if window.ends_at is None else min(window.ends_at, now)
+    return kept.series(window.seconds, window.step, ends_at=ends_at) if kept is not None else []
 
 
 def gauges(view: View) -> Sequence[GaugeBucket]:
     """What was stored and evicted during the window; empty where nothing is sampled."""
-    return gauge_buckets(view.range).value or ()
+    return gauge_buckets(view.window).value or ()
 
 
 @shared(readings, max_age=_once_a_step)
 def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first. In long windows they are read less often."""
-    metrics = context.services().metrics
-    return metrics.breakdown(view.window.seconds, by, namespace=view.namespace, model=view.model)
+    window = view.window
+    return context.services().metrics.breakdown(
+        window.seconds, by, step_seconds=window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
+    )
 
 
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
@@ -142,10 +167,26 @@ def known_models() -> list[str]:
 
 
 @shared(readings)
-def requests(where: RequestFilter, seconds: float) -> list[RequestRecord]:
-    """The latest requests that match, of the last `seconds` unless the filter names a moment itself."""
+def requests(where: RequestFilter, seconds: float) -> list[tuple[RequestRecord, str | None]]:
+    """The latest requests that match, of the last `seconds` unless the filter names a moment itself.
+
+    Each with the answer it got; None where it got none from the cache, or one that no longer stands there.
+    """
+    built = context.services()
     starts_at = context.now() - seconds if where.starts_at is None else where.starts_at
-    return context.services().metrics.recent(MOST_REQUESTS, msgspec.structs.replace(where, starts_at=starts_at))
+    found = built.metrics.recent(MOST_REQUESTS, msgspec.structs.replace(where, starts_at=starts_at))
+    try:
+        answers = received_answers(built.store, found)
+    except NotPermitted:  # the requests themselves may be read
+        answers = [None] * len(found)
+    return list(zip(found, answers, strict=True))
+
+
+@shared(readings)
+def recipients(namespace: str, key: str) -> Recipients:
+    """Who got the answer at a key, among the latest requests."""
+    built = context.services()
+    return entries.recipients(built.store, built.metrics, namespace, key)
 
 
 @shared(readings)
@@ -338,6 +379,12 @@ def alerts() -> list[Alert]:
     except NotPermitted:  # there are alerts that need no figures, one of them says so
         recent = None
     return built.alert_board.look(recent, built.health.check())
+
+
+@shared(queue_readings, max_age=4)
+def queue_refusal() -> Refusal | None:
+    """Why the job queue's Redis takes no writes; None when it does."""
+    return context.services().health.queue_refusal()
 
 
 @shared(queue_readings)

@@ -6,11 +6,12 @@ import msgspec
 
 
 class Range(msgspec.Struct, frozen=True):
-    """A window and the step of its charts, in seconds."""
+    """A window and the step of its charts, in seconds. It ends at `ends_at` (Unix seconds), else now."""
 
     words: str
     seconds: int
     step: int
+    ends_at: float | None = None
 
 
 RANGES = {

@@ -1,6 +1,6 @@
 """Plotly figures of the console.
 
-Equal buckets give an equal figure, so that a chart is drawn anew only when one more bucket has closed.
+Equal buckets give an equal figure, so that a chart is drawn anew only when something in it has changed.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], un
         starts, ends = first.starts_at, last.starts_at + last.seconds
         figure.update_xaxes(range=[local(starts).replace(tzinfo=None), local(ends).replace(tzinfo=None)])
         inside = [mark for mark in marks if starts <= mark.at < ends]
+        if isinstance(last, Bucket) and not last.is_complete:
+            _so_far(figure, last)
         for mark in inside:
             at = local(mark.at).replace(tzinfo=None)
             figure.add_shape(
@@ -134,6 +136,24 @@ def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], un
                 font={"size": 14, "color": MARK_COLOUR},
             )
     return figure
+
+
+def _so_far(figure: go.Figure, step: Bucket) -> None:
+    """A pale band behind the step that has not ended yet."""
+    begins, ends = (local(at).replace(tzinfo=None) for at in (step.starts_at, step.starts_at + step.seconds))
+    figure.add_shape(
+        type="rect",
+        x0=begins,
+        x1=ends,
+        y0=0,
+        y1=1,
+        yref="paper",
+        layer="below",
+        line={"width": 0},
+        fillcolor=MARK_COLOUR,
+        opacity=0.15,
+        label={"text": "so far", "textposition": "top center", "font": {"size": 10, "color": MARK_COLOUR}},
+    )
 
 
 def blank(unit: str) -> go.Figure:

@@ -20,23 +20,28 @@ from workers.queue import WorkerView
 
 REQUEST_COLUMNS: dict[str, Any] = {
     "outcome": column.TextColumn("Outcome", width=112),
-    "prompt": column.TextColumn("Prompt", width=300),
-    "why": column.TextColumn("Why", width=200),
+    "prompt": column.TextColumn("Prompt", width=190),
+    "answer": column.TextColumn("Answer", width=190),
+    "model": column.TextColumn("Model"),
     "latency": column.NumberColumn("Waited, ms", format="%.1f", width=90),
     "time": column.DatetimeColumn("Time", format="HH:mm:ss", width=75),
+    "why": column.TextColumn("Why", width=190),
     "reason": column.TextColumn("Reason", width="small"),
     "not_stored": column.TextColumn("Not stored", width="small"),
     "saved": column.NumberColumn("Saved, ms", format="%.0f", width=100),
     "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=100),
     "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=100),
-    "model": column.TextColumn("Model", width="small"),
     "namespace": column.TextColumn("Namespace", width="small"),
     "ttl_class": column.TextColumn("TTL class", width="small"),
+    "caller": column.TextColumn("Caller", width="small"),
+    "user": column.TextColumn("User", width="small"),
+    "request_id": column.TextColumn("Request id", width="small"),
     "key": column.TextColumn("Key", width="medium"),
 }
 
-REQUESTS_SHOWN = ("outcome", "prompt", "why", "latency", "time")
-"""What fits beside one another, the prompt on a phone too; the rest is in the detail and in the download."""
+REQUESTS_SHOWN = ("outcome", "prompt", "answer", "model", "latency", "time", "why")
+"""What fits beside one another, the prompt on a phone too, the model whole; the rest is in the detail and in the
+download."""
 
 
 WORKER_COLUMNS: dict[str, Any] = {
@@ -65,13 +70,14 @@ NEIGHBOUR_COLUMNS: dict[str, Any] = {
 }
 
 
-def requests(records: Iterable[RequestRecord]) -> pd.DataFrame:
-    """Requests, newest first."""
+def requests(listed: Iterable[tuple[RequestRecord, str | None]]) -> pd.DataFrame:
+    """Requests with the answers they got, newest first."""
     return pd.DataFrame(
         [
             {
                 "outcome": outcomes.look(record.kind, record.detail).words,
                 "prompt": one_line(record.prompt, 300) if record.prompt is not None else "–",
+                "answer": one_line(answer, 300) if answer is not None else None,
                 "why": outcomes.briefly(record.kind, record.detail, record.reason, record.not_stored),
                 "latency": record.latency_ms,
                 "time": local(record.at).replace(tzinfo=None),
@@ -80,12 +86,15 @@ def requests(records: Iterable[RequestRecord]) -> pd.DataFrame:
                 "saved": record.saved_ms or None,
                 "saved_usd": record.saved_cost_usd,
                 "cost_usd": record.cost_usd,
-                "model": one_line(record.model),
+                "model": one_line(record.model, 200),
                 "namespace": record.namespace,
                 "ttl_class": record.ttl_class,
+                "caller": one_line(record.caller, 200),
+                "user": one_line(record.user, 300) if record.user is not None else None,
+                "request_id": one_line(record.request_id, 200) if record.request_id is not None else None,
                 "key": record.key,
             }
-            for record in records
+            for record, answer in listed
         ],
         columns=list(REQUEST_COLUMNS),
     )

@@ -14,10 +14,12 @@ from core.entries import (
     EntryPage,
     Place,
 )
-from pages.components.data import context, queries
+from pages.components.data import queries
 from pages.components.data.entry_filters import Filters
+from pages.components.data.held import held
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, many
+from pages.components.display.selectable import selected
 from pages.components.entries.detail import (
     SNAPSHOT,
     look_again,
@@ -25,36 +27,27 @@ from pages.components.entries.detail import (
 )
 from pages.components.entries.filters import clear
 
-KEPT_SECONDS = 30
-"""How long a page of entries stays as it was read, without a selection: rows must not move under the pointer."""
+TABLE = "entries-table"
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A page as this session sees it, and when it was read."""
 
     chosen: Filters
-    place: Place | None
     page: EntryPage
     listed: int
     at: float
-    error: str = ""
 
 
 def snapshot(chosen: Filters, place: Place | None) -> Snapshot | Reading[tuple[EntryPage, int]]:
     """The page to show; a reading without a value when there is none."""
-    now = context.now()
-    kept: Snapshot | None = st.session_state.get(SNAPSHOT)
-    if kept is not None and (kept.chosen, kept.place) == (chosen, place):
-        is_held = st.session_state.get("entries-selected", False)
-        if not kept.error and (is_held or now - kept.at < KEPT_SECONDS):
-            return kept
-    found = queries.entry_page(chosen, place)
+    found = held(
+        SNAPSHOT, (chosen, place), lambda: queries.entry_page(chosen, place), is_selected=bool(selected(TABLE))
+    )
     if found.value is None:
         return found
     page, listed = found.value
-    shown = Snapshot(chosen=chosen, place=place, page=page, listed=listed, at=found.read_at, error=found.error)
-    st.session_state[SNAPSHOT] = shown
-    return shown
+    return Snapshot(chosen=chosen, page=page, listed=listed, at=found.read_at)
 
 
 # Paging is a stack of places: a list that grows at its head has no page numbers.

@@ -7,9 +7,9 @@ import streamlit as st
 from core.invalidation import Invalidation, InvalidationFilter, InvalidationState
 from pages.components.data import queries
 from pages.components.display import tables
-from pages.components.display.figures import UNKNOWN
 from pages.components.display.invalidation_states import STATES
 from pages.components.display.placeholder import placeholder
+from pages.components.display.selectable import selectable
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.shell.frame import nothing_yet
 
@@ -34,16 +34,13 @@ def history() -> None:
         st.caption("None match. Clear the filters to see all.")
         return
     table = invalidation_tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
-    chosen = st.dataframe(
+    chosen = selectable(
         table,
+        [one.id for one in found],
+        name="history",
+        alt="Invalidations, newest first",
         column_config=invalidation_tables.INVALIDATION_COLUMNS,
         column_order=invalidation_tables.INVALIDATIONS_SHOWN,
-        hide_index=True,
-        key="history",
-        on_select="rerun",
-        selection_mode="single-row",
-        placeholder=UNKNOWN,
-        alt="Invalidations, newest first",
     )
     with st.container(horizontal=True, gap="small"):
         st.download_button(
@@ -54,9 +51,8 @@ def history() -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-        rows = chosen.selection.rows
-        if rows and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
-            st.query_params["invalidation"] = found[rows[0]].id
+        if chosen and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
+            st.query_params["invalidation"] = chosen[0]
             st.rerun()
     if len(reading.value) == queries.MOST_INVALIDATIONS:
         st.caption(f"The latest {queries.MOST_INVALIDATIONS}. All of them: `python -m core invalidations`.")

@@ -1,0 +1,8 @@
+"""What namespaces are called: the labels that admins and the settings give them, and the name of each on screens."""
+
+from .labels import LONGEST_LABEL, LONGEST_OWNER, MOST_LABELS, Colour, NamespaceLabel, NamespaceLabels
+from .naming import Naming
+
+__all__ = [
+    "LONGEST_LABEL", "LONGEST_OWNER", "MOST_LABELS", "Colour", "NamespaceLabel", "NamespaceLabels", "Naming",
+]  # fmt: skip

@@ -1,0 +1,113 @@
+"""Namespaces over HTTP: which there are, what they are called, and giving or taking away a label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..bootstrap import Services
+from ..namespaces import LONGEST_LABEL, LONGEST_OWNER, Colour, NamespaceLabel, Naming
+from .invalidations import NAMESPACE
+from .operators import Operator
+from .parts import By, Parts
+
+router: Final = APIRouter(tags=["namespaces"])
+
+Named = Annotated[str, Path(pattern=NAMESPACE, max_length=129, description="The id of a namespace.")]
+
+
+class NamespaceOut(BaseModel):
+    """A namespace and what it is called."""
+
+    namespace: str
+    name: str = Field(description="As screens show it: its label, else its id, a hash in it shortened.")
+    label: str | None = Field(description="Null where it has none.")
+    owner: str
+    colour: Colour | None
+    configured: bool = Field(description="ENCORE_NAMESPACE_LABELS gives the label: it is changed there only.")
+
+
+class NamespacesOut(BaseModel):
+    """The namespaces that have entries or a label."""
+
+    items: list[NamespaceOut]
+
+
+class LabelIn(BaseModel):
+    """What a namespace is to be called."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    label: str = Field(max_length=LONGEST_LABEL, description="On one line, without ~ and ….")
+    owner: str = Field("", max_length=LONGEST_OWNER, description="A team, a person or an address.")
+    colour: Annotated[Colour, Field(strict=False)] | None = Field(None, description="The colour of its dot on screens.")
+
+
+_LABELS: Final[dict[str, Any]] = {
+    "a team": {"value": {"label": "Support", "owner": "team-support", "colour": "blue"}},
+}
+
+
+@router.get("/namespaces", response_model=NamespacesOut)
+def namespaces(by: By, parts: Parts) -> dict[str, Any]:
+    """Namespaces with their labels: those of the key."""
+    naming = _naming(parts, by, (parts.settings.namespace, *parts.store.namespaces()))
+    return {"items": [_out(parts, one, naming) for one in sorted(naming.known)]}
+
+
+@router.get("/namespaces/{namespace}", response_model=NamespaceOut)
+def namespace_named(namespace: Named, by: By, parts: Parts) -> dict[str, Any]:
+    """What one namespace is called."""
+    return _read(parts, by, namespace)
+
+
+@router.put("/namespaces/{namespace}/label", response_model=NamespaceOut)
+def give_label(
+    namespace: Named, asked: Annotated[LabelIn, Body(openapi_examples=_LABELS)], by: By, parts: Parts
+) -> dict[str, Any]:
+    """Give a namespace a label, an owner and a colour, in place of those it has. Takes the role admin.
+
+    A label is for reading: requests and criteria name a namespace by its id.
+    """
+    parts.labels.give(by.namespace(namespace), asked.label, owner=asked.owner, colour=asked.colour, actor=by.trail)
+    return _read(parts, by, namespace)
+
+
+@router.delete("/namespaces/{namespace}/label", response_model=NamespaceOut)
+def remove_label(namespace: Named, by: By, parts: Parts) -> dict[str, Any]:
+    """Take the label of a namespace away; nothing else of it changes. Takes the role admin."""
+    parts.labels.remove(by.namespace(namespace), actor=by.trail)
+    return _read(parts, by, namespace)
+
+
+def named_parts(parts: Services, by: Operator, namespaces: Iterable[str]) -> dict[str, Any]:
+    """What each of some namespaces is called, by its id."""
+    found = list(namespaces)
+    naming = _naming(parts, by, found)
+    return {one: _out(parts, one, naming) for one in found}
+
+
+def _naming(parts: Services, by: Operator, known: Iterable[str]) -> Naming:
+    """The names of these namespaces and of those with a label: of the key's own, since others' are not its business."""
+    labels = {one: given for one, given in parts.labels.all().items() if by.may_enter(one)}
+    return Naming(labels, filter(by.may_enter, known))
+
+
+def _read(parts: Services, by: Operator, namespace: str) -> dict[str, Any]:
+    name = by.namespace(namespace)
+    return _out(parts, name, _naming(parts, by, (name, *parts.store.namespaces())))
+
+
+def _out(parts: Services, namespace: str, naming: Naming) -> dict[str, Any]:
+    given: NamespaceLabel | None = naming.label(namespace)
+    return {
+        "namespace": namespace,
+        "name": naming.shown(namespace),
+        "label": given.label if given else None,
+        "owner": given.owner if given else "",
+        "colour": given.colour if given else None,
+        "configured": namespace in parts.labels.configured,
+    }
