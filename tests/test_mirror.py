@@ -108,6 +108,7 @@ ELSEWHERE = {
     "core/settings/servers.py": "tests/settings/test_settings.py",
     "core/stores/base.py": "tests/stores/test_contract.py",
     "core/stores/memory_records.py": "tests/stores/test_contract.py",
+    "core/stores/memory_aside.py": "tests/stores/test_aside.py",
     "core/stores/redis/clients.py": "tests/stores/redis/test_address.py",
     "core/stores/redis/failures.py": "tests/stores/redis/test_unanswered.py",
     "core/stores/redis/index.py": "tests/stores/test_contract.py",

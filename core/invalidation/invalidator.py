@@ -21,7 +21,7 @@ from ..metrics import HitCounts
 from ..stores import Clock, Store
 from ..text import printable
 from . import rights
-from .aside import PutBack, put_back
+from .aside import put_back
 from .durability import Durability
 from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
@@ -275,20 +275,11 @@ class CacheInvalidator(History):
         done = undone(known, self._clock())
         self._keep(done)
         if known.state is InvalidationState.HELD:
-            done = self._put_back(done, holding)
+            back = put_back(self._store, holding, self._clock())
+            done = msgspec.structs.replace(done, put_back=back.answers, kept_newer=back.gone, problem=back.problem)
         told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "problem": done.problem}
         _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
-
-    def _put_back(self, done: Invalidation, holding: Sequence[tuple[Slot, Ban]]) -> Invalidation:
-        """Puts back what was stored over while the bans were in force, which have been lifted."""
-        total, problem = PutBack(), ""
-        for slot, ban in holding:
-            try:
-                total += put_back(self._store, slot, ban, self._clock())
-            except CacheError as error:
-                problem = f"some of what was asked anew may keep the newer answer ({error})"
-        return msgspec.structs.replace(done, put_back=total.answers, kept_newer=total.gone, problem=problem)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.
