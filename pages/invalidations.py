@@ -13,7 +13,7 @@ from pages.components.invalidations.history import history
 from pages.components.invalidations.linked import linked
 from pages.components.invalidations.preview import show_preview, take_preview
 from pages.components.shell import bypass_banner
-from pages.components.shell.criteria_form import effect, fill_from_link, form, now_criteria
+from pages.components.shell.criteria_form import effect, fill_from_link, form, now_criteria, put_in_url
 from pages.components.shell.frame import frame
 from pages.components.shell.permissions import read_only
 
@@ -38,6 +38,7 @@ def builder() -> None:
     with st.container(border=True):
         st.subheader("New invalidation", anchor=False)
         fields = form()
+        put_in_url(fields)
         soft, hold_seconds = effect()
         criteria, problem = now_criteria(fields)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import SemanticMode
-from pages.components.data import actions, context, queries
+from pages.components.data import actions, queries
 from pages.components.data.queries import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
 from pages.components.display.placeholder import placeholder
@@ -14,7 +14,9 @@ from pages.components.quality.mode import mode, off
 from pages.components.quality.publish import confirm, history, proposals
 from pages.components.quality.report import figures
 from pages.components.quality.review import review
+from pages.components.shell.address import visit
 from pages.components.shell.frame import frame, nothing_yet
+from pages.components.shell.view_controls import choose_namespace
 
 
 def page() -> None:
@@ -50,7 +52,7 @@ def page() -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = st.selectbox("Namespace", _namespaces(), key="quality_namespace", bind="query-params", width=220)
+        namespace = choose_namespace(also=queries.namespaces_with_threshold().value or (), width=220)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),
@@ -59,12 +61,7 @@ def controls() -> EvidenceView:
             bind="query-params",
             required=True,
         )
-    return EvidenceView(namespace=namespace or context.services().settings.namespace, window=window or "all")
-
-
-def _namespaces() -> list[str]:
-    """Namespaces that have entries, then those that a threshold was published for."""
-    return list(dict.fromkeys([*queries.namespaces(), *(queries.namespaces_with_threshold().value or ())]))
+    return EvidenceView(namespace=namespace, window=window or "all")
 
 
 def empty(view: EvidenceView) -> None:
@@ -82,7 +79,7 @@ def empty(view: EvidenceView) -> None:
 
 def _playground_button() -> None:
     if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-        st.switch_page("pages/playground.py", query_params={})
+        visit("pages/playground.py")
 
 
 page()

@@ -22,6 +22,7 @@ from pages.components.display.figures import UNKNOWN, clock, duration, many, mil
 from pages.components.display.text import one_line, visible
 from pages.components.entries.relations import neighbours_of, scope_of
 from pages.components.entries.states import look_of
+from pages.components.shell.address import ID, put
 from pages.components.shell.confirmation import warn_without_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
@@ -223,7 +224,7 @@ def look_again() -> None:
 
 def close() -> None:
     """Closes the detail."""
-    st.query_params.pop("key", None)
+    put(ID, None)
     st.session_state["entries-table-generation"] = st.session_state.get("entries-table-generation", 0) + 1
 
 

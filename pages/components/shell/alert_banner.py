@@ -9,6 +9,7 @@ from pages.components.data import context, queries
 from pages.components.display.figures import clock, duration
 from pages.components.display.links import Link
 from pages.components.display.text import plain
+from pages.components.shell.address import visit
 
 START_WORKERS = "python -m workers"
 """The command that starts a pool of workers."""
@@ -43,4 +44,4 @@ def draw(alert: Alert) -> None:
         show(words, icon=":material/notification_important:", width="stretch")
         link = LINKS.get(alert.name)
         if link is not None and st.button(link.words, key=f"alert-{alert.name}", icon=":material/arrow_forward:"):
-            st.switch_page(link.page, query_params=link.parameters)
+            visit(link.page, link.parameters)
