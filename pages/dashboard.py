@@ -108,7 +108,7 @@ def _first_steps() -> None:
             on_click=actions.replay_sample,
             disabled=not workers or not context.actor().may(Action.ASK),
         )
-    if not workers:
+    if not workers and queries.queue_refusal().value is None:
         st.caption(
             f"The replay runs on a worker, and none is alive. Start a pool: `{START_WORKERS}`", text_alignment="center"
         )

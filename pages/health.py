@@ -16,6 +16,7 @@ from pages.components.display.figures import UNKNOWN, clock, many, number, size
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import error_sentence, plain, visible
 from pages.components.display.tiles import draw_boxed
+from pages.components.shell import bypass_switch
 from pages.components.shell.frame import frame, state
 from pages.components.shell.permissions import read_only
 
@@ -53,6 +54,7 @@ def condition() -> None:
     looked = _look()
     _findings(looked)
     _server()
+    bypass_switch.section()
     _self_test()
 
 

@@ -12,7 +12,7 @@ from pages.components.invalidations.apply import Plan, confirm
 from pages.components.invalidations.history import history
 from pages.components.invalidations.linked import linked
 from pages.components.invalidations.preview import show_preview, take_preview
-from pages.components.shell import bypass_banner
+from pages.components.shell import bypass_switch
 from pages.components.shell.criteria_form import effect, fill_from_link, form, now_criteria, put_in_url
 from pages.components.shell.frame import frame
 from pages.components.shell.permissions import read_only
@@ -22,7 +22,7 @@ SECONDS = 1
 
 def page() -> None:
     lead = "Stop serving wrong or old answers: they are hidden at once, and a worker deletes them later."
-    if not frame("Invalidations", lead, explains=("no-worker",)):
+    if not frame("Invalidations", lead):
         return
     fill_from_link()
     linked()
@@ -61,7 +61,7 @@ def builder() -> None:
         actions.show_last("invalidate")
         result = actions.last("invalidate")
         if plan is not None and result is not None and result.without_writes:
-            bypass_banner.offer(plan.preview.namespace)
+            bypass_switch.offer(plan.preview.namespace)
 
 
 page()

@@ -38,15 +38,23 @@ def page() -> None:
     elif not report.value.lookups and not report.value.labels:
         empty(view)
     else:
-        st.fragment(figures, run_every=EVIDENCE_SECONDS)(view)
-        st.subheader("Review", anchor=False)
-        st.caption("Each pair that you check outweighs the judge's label, and shows how far the judge can be trusted.")
-        st.fragment(review)(view.namespace)
+        st.fragment(figures_and_review, run_every=EVIDENCE_SECONDS)(view)
         lab(view, threshold)
     proposals(view, threshold, report.value)
     history(view.namespace, threshold, versions)
     if change := st.session_state.get("threshold-change"):
         confirm(change)
+
+
+def figures_and_review(view: EvidenceView) -> None:
+    """Draws the figures and the review in one: a label given in the review changes the figures at once."""
+    above, below = st.container(), st.container()
+    with below:  # first: the next pair need not wait for the figures
+        st.subheader("Review", anchor=False)
+        st.caption("Each pair that you check outweighs the judge's label, and shows how far the judge can be trusted.")
+        review(view.namespace)
+    with above:
+        figures(view)
 
 
 def controls() -> EvidenceView:

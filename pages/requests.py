@@ -12,7 +12,7 @@ from core.entries import MAX_ANSWER, reasons
 from core.metrics import KEEP, MAX_PROMPT, MAX_TEXT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
 from pages.components.data import context, queries
-from pages.components.data.held import HELD_SECONDS, held, look_again
+from pages.components.data.held import held, look_again
 from pages.components.data.readings import Reading
 from pages.components.display import outcomes, tables
 from pages.components.display.answers import show_answer
@@ -131,7 +131,7 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
         (where, seconds),
         lambda: queries.requests(where, seconds),
         is_selected=bool(selected(TABLE)),
-        seconds=0 if live else HELD_SECONDS,
+        is_live=live,
     )
     if reading.value is None:
         nothing_yet(reading)

@@ -11,7 +11,7 @@ from pages.components.display.placeholder import placeholder
 from pages.components.schedules.card import card
 from pages.components.schedules.dialogs import Asked, confirm_adding, confirm_removing, confirm_running
 from pages.components.schedules.form import EXAMPLE, builder, fill_example
-from pages.components.shell.frame import NO_REDIS, frame, no_worker_notice, nothing_yet, state
+from pages.components.shell.frame import NO_REDIS, frame, nothing_yet
 
 SECONDS = 2
 SHOWN = 20
@@ -19,7 +19,7 @@ SHOWN = 20
 
 def page() -> None:
     lead = "Invalidations that run on a schedule: what they hide, how often, and what the last run did."
-    if not frame("Schedules", lead, explains=("no-worker",)):
+    if not frame("Schedules", lead):
         return
     if context.services().schedules is None:
         without_redis()
@@ -50,8 +50,6 @@ def listing() -> None:
         nothing_yet(reading)
         return
     found = reading.value
-    if queries.alive_workers().value == 0 and not state().error:
-        no_worker_notice("no schedule runs; a run that was missed happens once when a worker is back.")
     if not found:
         empty()
         return

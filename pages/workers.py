@@ -37,7 +37,7 @@ FILTERS: dict[str, tuple[JobState, ...]] = {
 
 def page() -> None:
     lead = "Background jobs free memory, replay questions and tidy up. Requests never wait for them."
-    if not frame("Workers", lead, explains=("no-worker",)):
+    if not frame("Workers", lead):
         return
     st.fragment(overview, run_every=SECONDS)()
     st.fragment(jobs, run_every=SECONDS)()
@@ -67,13 +67,15 @@ def overview() -> None:
     _controls(now)
     if failing := queries.failing_pools():
         where = ", ".join(literal(pool.host, 40) for pool in failing)
-        st.error(
-            f"**{FAILING_WORKERS}.** On {where}. Hidden answers stay hidden, but their memory is not freed, and "
-            "schedules do not run.",
-            icon=":material/engineering:",
-        )
+        st.caption(f":material/engineering: {FAILING_WORKERS}. On {where}.")
     found = queries.workers()
     if not found.value and failing:
+        return
+    if not found.value and (refusal := queries.queue_refusal().value) is not None:
+        placeholder(
+            ":material/hourglass_empty: **Workers wait**",
+            f"Redis refuses writes: {refusal.cause}. They go on by themselves when it takes writes again.",
+        )
         return
     if not found.value:
         placeholder(

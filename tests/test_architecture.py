@@ -43,7 +43,7 @@ TOWERS = {
         __main__
     """,
     "core.stores": """
-        clock
+        clock refusal
         base codec
         leases lookup local memory_records
         memory

@@ -136,10 +136,12 @@ class Schedule:
         self._next[name] = max(began + seconds, ended + (ended - began) / share)
 
     def _note(self, name: str, problem: str) -> None:
-        """Logs one line per change of state, not one a second."""
-        if problem != self._failing.get(name, ""):
-            if problem:
-                logger.warning("%s: %s", name, problem)
-            else:
-                logger.warning("%s: works again", name)
+        """Logs one line per change of state, not one a second, and one for all steps with the same problem."""
+        before = self._failing.pop(name, "")
+        others = self._failing.values()
+        if problem and problem != before and problem not in others:
+            logger.warning("%s: %s", name, problem)
+        if before and not problem and before not in others:
+            logger.warning("%s: works again", name)
+        if problem:
             self._failing[name] = problem

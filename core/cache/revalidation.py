@@ -112,8 +112,11 @@ class RefreshQueue:
             logger.debug("a refresh is not queued: %s", type(error).__name__)
 
     def take(self, most: int = 100) -> list[str]:
-        """Takes up to `most` keys whose requests wait; each is given to one caller only. Raises StoreUnavailable."""
-        with reading():
+        """Takes up to `most` keys whose requests wait; each is given to one caller only.
+
+        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        """
+        with writing():
             taken = cast("list[bytes] | None", self._client.lpop(names.REFRESHES, most))
         return [name.decode() for name in taken or ()]
 

@@ -124,7 +124,8 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             yield Alert(
                 name="no-worker",
                 severity=Severity.WARNING,
-                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back.",
+                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back, and no "
+                "schedule runs.",
             )
     memory = _share(health.memory_bytes, health.memory_limit_bytes)
     is_said = health.refusal is Refusal.OOM

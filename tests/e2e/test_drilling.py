@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
+from core.demo.replay import sample
 from core.models import OutcomeKind
 from tests.e2e.conftest import settled
-from tests.e2e.traffic import beside
+from tests.e2e.traffic import ask, beside
 from tests.metrics.outcomes import an_outcome
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -58,6 +61,89 @@ def test_a_row_of_requests_opens_its_detail_and_leads_to_the_entry(open_console,
     page.get_by_role("button", name="Open the entry").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Entries")
     expect(page.get_by_text("Answer", exact=True)).to_be_visible()
+
+
+class Traffic:
+    """Repeats stored questions without a pause, so that nothing is stored anew and the log of requests moves."""
+
+    def __init__(self, encore) -> None:
+        self._encore = encore
+        self._ending = threading.Event()
+        self._moved = threading.Condition()
+        self._count = 0
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        questions = [str(question.messages[-1]["content"]) for question in sample("banking77")[:40]]
+        with beside(self._encore) as services:
+            while not self._ending.wait(0.02):
+                ask(services, questions[self._count % len(questions)])
+                services.metrics.flush()
+                with self._moved:
+                    self._count += 1
+                    self._moved.notify_all()
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def moves(self) -> None:
+        """Returns when more rows have come than a table shows at once."""
+        with self._moved:
+            wanted = self._count + 15
+            assert self._moved.wait_for(lambda: self._count >= wanted, timeout=180)
+
+
+@pytest.fixture
+def traffic(encore) -> Iterator[Traffic]:
+    with Traffic(encore) as running:
+        yield running
+
+
+def prompt_in(table: Locator, row: int) -> str:
+    """What stands in a row as it is drawn, by what the table tells screen readers."""
+    return table.get_by_test_id(f"glide-cell-2-{row}").text_content().strip()
+
+
+def shows(page: Page, prompt: str) -> None:
+    """The card shows this prompt; a table cuts what it has no room for."""
+    expect(page.get_by_test_id("stCode").first).to_contain_text(prompt.removesuffix("…"))
+
+
+def test_with_traffic_a_click_opens_what_was_clicked_and_its_own_entry(open_console, traffic):
+    traffic.moves()
+    page = open_console("requests?outcome=hit&within=15m")
+    table = page.get_by_test_id("stDataFrame")
+    clicked = prompt_in(table, 2)
+    traffic.moves()
+    tick(table, 2)
+    shows(page, clicked)
+    key = page.get_by_test_id("stCode").last.text_content().strip()  # a near hit's entry has a prompt of its own
+    traffic.moves()
+    page.get_by_role("button", name="Open the entry").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Entries")
+    expect(page.get_by_test_id("stCode").filter(has_text=key)).to_be_visible()
+
+
+def test_live_waits_for_whoever_reads_a_request(open_console, traffic):
+    traffic.moves()
+    page = open_console("requests?outcome=hit&within=15m&requests_live=true")
+    table = page.get_by_test_id("stDataFrame")
+    waits = page.get_by_text("Live waits while a row is selected.")
+    while not waits.is_visible():  # a click on what is just being replaced is of nothing
+        tick(table, 2)
+        page.wait_for_timeout(500)
+    shows(page, prompt_in(table, 2))
+    read_at = page.get_by_role("button", name=re.compile("^Read at")).text_content()
+    traffic.moves()
+    page.get_by_role("button", name=re.compile("^Read at")).hover()
+    settled(page)
+    expect(page.get_by_role("button", name=re.compile("^Read at"))).to_have_text(read_at)
+    shows(page, prompt_in(table, 2))
 
 
 def test_a_row_of_entries_opens_the_entry(open_console):

@@ -75,6 +75,7 @@ def test_pairs_are_reviewed_by_keyboard(open_console):
     settled(page)
     page.keyboard.press("n")
     expect(page.get_by_text("Noted: the stored answer does not fit.")).to_be_visible()
+    expect(page.get_by_text("2 by operators")).to_be_visible()
 
 
 def test_a_threshold_is_published_and_rolled_back(open_console):

@@ -32,8 +32,9 @@ from tests.pages.conftest import everything_said
 from workers.queue import JobState
 
 
-def an_outcome(*, seconds_ago: float) -> Outcome:
+def an_outcome(*, seconds_ago: float, key: str = "") -> Outcome:
     return Outcome(
+        key=key,
         kind=OutcomeKind.MISS,
         namespace="default",
         model="gpt-4o",

@@ -15,7 +15,8 @@ from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
 from core.settings import Settings
 from core.stores.refusal import Refusal
 from pages.components.data import actions as page_actions
-from pages.components.data import context
+from pages.components.data import context, held
+from pages.components.display import tables
 from pages.components.entries import detail as entry_detail
 from tests.pages.conftest import everything_said, select_rows
 
@@ -353,7 +354,7 @@ def test_a_redis_that_takes_no_writes_is_told_and_nothing_can_be_changed(open_pa
     real = services.store.info
     monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), refusal=Refusal.MISCONF))
     at = open_page("entries", key=filled["What does word 2 mean?"])
-    assert "takes no writes" in everything_said(at)
+    assert "Redis refuses writes: it cannot save" in everything_said(at).replace("\\", "")
     for key in ("entry-invalidate", "entry-pin"):
         assert at.button(key=key).disabled
 
@@ -383,3 +384,51 @@ def test_with_no_redis_at_all_the_page_says_so(open_page, provider, use, tmp_pat
         at = open_page("entries")
         assert not at.exception
         assert "No values yet" in everything_said(at)
+
+
+def test_a_click_opens_the_entry_that_was_clicked_whatever_has_been_stored_since(
+    open_page, services, filled, ask, monkeypatch
+):
+    at = open_page("entries")
+    clicked = at.dataframe[0].value["prompt"][1]
+    for number in range(3):
+        ask(f"What is number {number}?")
+    context.readings().renew()
+    monkeypatch.setattr(held, "HELD_SECONDS", 0.0)
+    select(at, 1)
+    assert clicked in [text.value for text in at.text]
+
+
+def unfold_recipients(at):
+    at.session_state["entry-recipients"] = True
+    at.run()
+    assert not at.exception
+    return everything_said(at)
+
+
+def test_who_got_an_answer_is_told_from_its_entry(open_page, use, pages_server, ask_with):
+    with bootstrap(Settings(record_callers=True)) as services:
+        use(services)
+        hostile = "=cmd()|</b>\u202e" + "y" * 10_000
+        messages = [{"role": "user", "content": "What is a cat?"}]
+        for user in ("anna", hostile):
+            request = ChatRequest.from_openai(model="gpt-4o", messages=messages, user=user)
+            key = services.cache.complete(request).key
+        at = open_page("entries", entries_namespace="default", key=key)
+        said = unfold_recipients(at)
+        assert "Of the latest 2 requests, since " in said
+        assert "2 got this answer." in said
+        table = at.dataframe[-1].value
+        assert list(table["outcome"]) == ["hit, exact", "miss"]
+        assert list(table["user"])[1] == "anna"
+        assert len(table["user"][0]) < 300
+        assert "\u202e" not in table["user"][0]
+        assert b"'=cmd()" in tables.csv(table)
+
+
+def test_who_got_an_answer_says_what_is_not_kept(open_page, services, filled):
+    at = open_page("entries", key=next(iter(filled.values())))
+    said = unfold_recipients(at)
+    assert "1 got this answer." in said
+    assert "Users and request ids are not kept: `ENCORE_RECORD_CALLERS` is off." in said
+    assert not at.dataframe[-1].value["user"].notna().any()

@@ -88,7 +88,8 @@ def test_whatever_a_viewer_clicks_changes_nothing_even_if_it_were_offered(open_p
     if name == "playground":
         at.chat_input[0].set_value("What is a bird?").run()
     clicked = 0
-    for key in [button.key for button in at.button if button.key != "log_out"]:
+    elsewhere = ("log_out", "bypass-open")  # the second opens a dialog, and a page has one at a time
+    for key in [button.key for button in at.button if button.key not in elsewhere]:
         if key in [button.key for button in at.button if not button.disabled]:
             at.button(key=key).click().run()
             clicked += 1
@@ -96,6 +97,17 @@ def test_whatever_a_viewer_clicks_changes_nothing_even_if_it_were_offered(open_p
     assert clicked or name in ("dashboard", "requests")
     after = stored(filled)
     assert {name for name in before | after if before.get(name) != after.get(name)} == set()
+
+
+def test_a_viewer_does_not_turn_the_bypass_switch_even_if_it_were_offered(open_page, filled, monkeypatch):
+    be(monkeypatch, Role.VIEWER)
+    monkeypatch.setattr(Actor, "may", lambda self, action: True)
+    at = open_page("dashboard")
+    at.button(key="bypass-open").click().run()
+    at.selectbox(key="bypass-namespace").select("*").run()
+    at.button(key="bypass-turn").click().run()
+    assert "takes the role operator" in [error.value for error in at.error][-1]
+    assert filled.switch.all() == []
 
 
 def test_a_login_decides_the_role_and_the_name_of_who_acts(open_page, filled, monkeypatch):

@@ -26,6 +26,7 @@ from core.monitoring.worker_pools import WorkerPools
 from core.stores import codec
 from core.stores.base import Write
 from core.stores.redis.connection import packed
+from tests.cache.test_bypass import can_save, cannot_save, has_room, is_a_primary, is_a_replica, is_full
 from tests.metrics.outcomes import a_hit
 from tests.processes import descendants
 from tests.relay import Relay, relay_to
@@ -549,3 +550,52 @@ def test_it_waits_for_a_redis_that_is_not_there_yet_and_may_be_stopped_meanwhile
     assert pool.stop() == 0
     pool.process.stdout.close()
     assert "Traceback" not in pool.said()
+
+
+def too_few_replicas(client) -> None:
+    client.config_set("min-replicas-to-write", "1")
+
+
+def enough_replicas(client) -> None:
+    client.config_set("min-replicas-to-write", "0")
+
+
+REFUSING = {
+    "NOREPLICAS": (too_few_replicas, enough_replicas),
+    "READONLY": (is_a_replica, is_a_primary),
+    "MISCONF": (cannot_save, can_save),
+    "OOM": (is_full, has_room),
+}
+
+
+@pytest.mark.parametrize("code", REFUSING)
+def test_workers_wait_while_redis_takes_no_writes_and_go_on_afterwards(installation, start_pool, code):
+    refuse, recover = REFUSING[code]
+    pool = start_pool("--workers", "2")
+    pool.ready()
+    client = installation.services.redis
+    refuse(client)
+    try:
+        eventually(lambda: pool.said().count(f"waits: Redis takes no writes now ({code})") == 2)
+        late = start_pool("--workers", "1")  # one that starts now waits too
+        eventually(lambda: late.said().count(f"waits: Redis takes no writes now ({code})") == 3)
+    finally:
+        recover(client)
+        client.config_set("save", "")  # else it would not end before it has saved
+    late.ready()
+    eventually(lambda: pool.said().count("goes on: Redis takes writes again") == 3)
+    job = installation.queue.enqueue_sweep("default")
+    eventually(lambda: installation.queue.job(job.id).state is JobState.FINISHED)
+    said = pool.said()
+    assert "Traceback" not in said
+    assert "ended" not in said
+    assert (pool.stop(), late.stop()) == (0, 0)
+
+
+def test_a_pool_ends_at_once_while_redis_takes_no_writes(installation, start_pool):
+    too_few_replicas(installation.services.redis)
+    pool = start_pool("--workers", "2")
+    eventually(lambda: pool.said().count("waits: Redis takes no writes now (NOREPLICAS)") == 2)
+    assert pool.stop() == 0
+    assert "Traceback" not in pool.said()
+    assert "killed" not in pool.said()

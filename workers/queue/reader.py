@@ -17,6 +17,7 @@ from rq.worker import BaseWorker
 from rq.worker_registration import get_keys
 
 from core.errors import NotFound, NotPermitted
+from core.keys import names
 from core.stores.redis import reading
 from core.text import printable
 from workers.queue.job import AllowedJob
@@ -41,7 +42,8 @@ class QueueReader:
     def ping(self) -> None:
         """Raises StoreUnavailable unless Redis answers; that its user may not ask is an answer."""
         with suppress(NotPermitted), reading():
-            self._connection.ping()
+            # No PING: a server that cannot save refuses that too.
+            self._connection.exists(names.POOLS.decode())
 
     def job(self, name: str) -> JobView | None:
         """A job by its id; None when there is none (any more)."""

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -24,7 +25,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from core.errors import StoreUnavailable
-from core.stores.redis import open_client, reading
+from core.stores.redis import is_refusal, open_client, reading, translated
 from workers.queue.job import AllowedJob, ending
 from workers.queue.records import queue_on
 
@@ -37,6 +38,11 @@ MONITORING_SECONDS = 10
 MAINTENANCE_SECONDS = 30
 DEQUEUE_SECONDS = 10
 """Longest silence of an idle worker."""
+REFUSED_SECONDS = 1.0
+"""How often a worker asks a Redis that takes no writes whether it does again."""
+
+_BECAME_REPLICA = "UNBLOCKED"
+"""How the error begins by which a server that becomes a replica ends a wait for a job."""
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -60,6 +66,7 @@ class PoolWorker(Worker):
         )
         self._parent = parent
         self._may_be_interrupted = False
+        self._is_refused = False
 
     @property
     def dequeue_timeout(self) -> int:
@@ -94,15 +101,23 @@ class PoolWorker(Worker):
         """Waits for a job: the one place where a request to stop may interrupt."""
         self._may_be_interrupted = True
         try:
-            self._end_if_asked()
-            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            while True:
+                self._end_if_asked()
+                if self._is_refused:
+                    self._wait_for_writes()
+                try:
+                    return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+                except redis.ResponseError as error:
+                    if not str(error).startswith(_BECAME_REPLICA):
+                        self._note_refusal(error)
         finally:
             self._may_be_interrupted = False
 
     def run_maintenance_tasks(self) -> None:
         """Runs RQ's maintenance without interruption: an interrupted one would leave its lock for 15 minutes."""
         was, self._may_be_interrupted = self._may_be_interrupted, False
-        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        with self._sitting_out():
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         self._may_be_interrupted = was
         if was:
             self._end_if_asked()
@@ -134,6 +149,49 @@ class PoolWorker(Worker):
             yield
         except (redis.ConnectionError, redis.TimeoutError) as error:
             logger.warning("worker %s: Redis does not answer (%s)", self.name, type(error).__name__)
+        except redis.ResponseError as error:
+            self._note_refusal(error)
+
+    def _note_refusal(self, error: redis.ResponseError) -> None:
+        """Says once that Redis takes no writes. Raises any other error."""
+        if not is_refusal(error):
+            raise error
+        if not self._is_refused:
+            logger.warning("worker %s waits: %s", self.name, translated(error, writing=True))
+        self._is_refused = True
+
+    def _wait_for_writes(self) -> None:
+        """Waits until Redis takes writes again. Raises StopRequested."""
+        while self._is_refused:
+            if signal.sigpending() & STOP_SIGNALS:  # before the worker has its own way of hearing them
+                self._stop_requested = True
+            self._end_if_asked()
+            time.sleep(REFUSED_SECONDS)
+            try:
+                self.connection.set(f"{self.key}:writes", 1, px=1)
+            except redis.ResponseError as still:
+                self._note_refusal(still)
+            except (redis.ConnectionError, redis.TimeoutError):
+                continue
+            else:
+                self._is_refused = False
+                logger.warning("worker %s goes on: Redis takes writes again", self.name)
+
+    def register_birth(self) -> None:
+        """Registers the worker, as soon as Redis takes writes."""
+        while True:
+            try:
+                super().register_birth()  # type: ignore[no-untyped-call]
+            except redis.ResponseError as error:
+                self._note_refusal(error)
+                self._wait_for_writes()
+            else:
+                return
+
+    def register_death(self) -> None:
+        """Takes the worker off the list; while Redis takes no writes its record expires instead."""
+        with self._sitting_out():
+            super().register_death()  # type: ignore[no-untyped-call]
 
     def check_for_suspension(self, burst: bool) -> None:
         """Waits while the queue is suspended."""
@@ -204,7 +262,7 @@ def run_worker(url: str, name: str, *, burst: bool, parent: int) -> int:
     end_with_parent()
     connection = worker_client(url)
     try:
-        with reading():  # in words of ours: Redis' own may name keys
+        with reading(), suppress(StopRequested):  # in words of ours: Redis' own may name keys
             PoolWorker(connection, name, parent=parent).work(burst=burst)
     except StoreUnavailable as error:
         logger.error("worker %s ends: %s", name, error)  # noqa: TRY400

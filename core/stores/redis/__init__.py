@@ -5,7 +5,7 @@ from .address import ServerKind, parse_address
 from .clients import open_client
 from .clock import WRONG_SECONDS, wrong_clocks
 from .embedded import OLDEST_VERSION, EmbeddedRedis, ServerBinary, server_at
-from .failures import reading, writing
+from .failures import is_refusal, reading, translated, writing
 from .form import claim_form, has_older, remove_older
 from .info import server_info
 from .lock import lock
@@ -17,8 +17,8 @@ from .store import RedisStore, patient_client, request_client, stores_of
 
 __all__ = [
     "COPY_SECONDS", "MOST_MARKS", "OLDEST_VERSION", "WRONG_SECONDS", "EmbeddedRedis", "RecentReads", "RedisStore",
-    "ScriptMarks", "ServerBinary", "ServerKind", "SharedHash", "claim_form", "embedded", "has_older",
+    "ScriptMarks", "ServerBinary", "ServerKind", "SharedHash", "claim_form", "embedded", "has_older", "is_refusal",
     "load_script", "lock", "losses", "open_client", "parse_address", "patient_client", "queue_rights", "reading",
-    "remedy", "remove_older", "request_client", "server_at", "server_info", "shared_hash", "stores_of", "user_of",
-    "writing", "wrong_clocks",
+    "remedy", "remove_older", "request_client", "server_at", "server_info", "shared_hash", "stores_of",
+    "translated", "user_of", "writing", "wrong_clocks",
 ]  # fmt: skip

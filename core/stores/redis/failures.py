@@ -42,10 +42,7 @@ def translated(error: redis.RedisError, *, writing: bool) -> StoreUnavailable | 
         found = _DENIED_COMMAND.search(text)
         what = f"run {found[1].upper().replace('|', ' ')}" if found else "run this, or use its keys"
         return NotPermitted(f"Redis does not let its user {what}")
-    if writing and (
-        isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError)
-        or any(code in text for code in _REFUSALS)
-    ):
+    if writing and is_refusal(error):
         # The client cuts the code off the text of the errors that it has classes for.
         is_replica = isinstance(error, redis.exceptions.ReadOnlyError)
         code = "READONLY" if is_replica else next((code for code in _REFUSALS if code in text), "OOM")
@@ -65,6 +62,13 @@ def translated(error: redis.RedisError, *, writing: bool) -> StoreUnavailable | 
             return OutcomeUnknown("Redis closed the connection: the write may or may not have been done")
         return StoreUnavailable("Redis cannot be reached")
     return StoreUnavailable(f"Redis answered with an error ({type(error).__name__})")
+
+
+def is_refusal(error: object) -> bool:
+    """Whether an error says that the server takes no writes now."""
+    return isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError) or (
+        isinstance(error, redis.ResponseError) and any(code in str(error) for code in _REFUSALS)
+    )
 
 
 def is_denied(error: object) -> bool:

@@ -153,12 +153,12 @@ def enqueue_sweep(namespace: str) -> JobView | None:
 # The bypass switch
 
 
-def turn_bypass(namespace: str, on: bool) -> Bypassed | None:
+def turn_bypass(namespace: str, on: bool, *, note: str = "") -> Bypassed | None:
     """Turns the bypass switch of a namespace, or of all, on or off."""
     effect = "bypass the cache" if on else "use the cache again"
     return perform(
         "bypass",
-        lambda: context.services().switch.turn(namespace, on, actor=context.trail()),
+        lambda: context.services().switch.turn(namespace, on, actor=context.trail(), note=note),
         lambda turned: f"Requests {effect}, in every process.",
     )
 

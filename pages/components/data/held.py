@@ -24,11 +24,12 @@ class _Held(msgspec.Struct, frozen=True):
 
 
 def held(
-    name: str, of: Hashable, read: Callable[[], Reading[Value]], *, is_selected: bool, seconds: float = HELD_SECONDS
+    name: str, of: Hashable, read: Callable[[], Reading[Value]], *, is_selected: bool, is_live: bool = False
 ) -> Reading[Value]:
     """The reading that this session has under a name, or a new one: where there is none of the same (`of`), where it is
-    older than `seconds` and nothing in it is selected, and where it could not be read.
+    older than that (live: always) and nothing in it is selected, and where it could not be read.
     """
+    seconds = 0.0 if is_live else HELD_SECONDS
     kept: _Held | None = st.session_state.get(name)
     if (
         kept is not None

@@ -32,7 +32,7 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
-from core.stores import StoreInfo
+from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
@@ -391,6 +391,12 @@ def alerts() -> list[Alert]:
     except NotPermitted:  # there are alerts that need no figures, one of them says so
         recent = None
     return built.alert_board.look(recent, built.health.check())
+
+
+@shared(queue_readings, max_age=4)
+def queue_refusal() -> Refusal | None:
+    """Why the job queue's Redis takes no writes; None when it does."""
+    return context.services().health.queue_refusal()
 
 
 @shared(queue_readings)

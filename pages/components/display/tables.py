@@ -20,12 +20,12 @@ from workers.queue import WorkerView
 
 REQUEST_COLUMNS: dict[str, Any] = {
     "outcome": column.TextColumn("Outcome", width=112),
-    "prompt": column.TextColumn("Prompt", width=260),
-    "answer": column.TextColumn("Answer", width=260),
-    "why": column.TextColumn("Why", width=190),
+    "prompt": column.TextColumn("Prompt", width=190),
+    "answer": column.TextColumn("Answer", width=190),
     "model": column.TextColumn("Model"),
     "latency": column.NumberColumn("Waited, ms", format="%.1f", width=90),
     "time": column.DatetimeColumn("Time", format="HH:mm:ss", width=75),
+    "why": column.TextColumn("Why", width=190),
     "reason": column.TextColumn("Reason", width="small"),
     "not_stored": column.TextColumn("Not stored", width="small"),
     "saved": column.NumberColumn("Saved, ms", format="%.0f", width=100),
@@ -39,8 +39,9 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "key": column.TextColumn("Key", width="medium"),
 }
 
-REQUESTS_SHOWN = ("outcome", "prompt", "answer", "why", "model", "latency", "time")
-"""What fits beside one another, the prompt on a phone too; the rest is in the detail and in the download."""
+REQUESTS_SHOWN = ("outcome", "prompt", "answer", "model", "latency", "time", "why")
+"""What fits beside one another, the prompt on a phone too, the model whole; the rest is in the detail and in the
+download."""
 
 
 WORKER_COLUMNS: dict[str, Any] = {

@@ -20,6 +20,7 @@ from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
 from pages.components.display.text import one_line, visible
+from pages.components.entries.recipients import who_got_it
 from pages.components.entries.relations import neighbours_of, scope_of
 from pages.components.entries.states import look_of
 from pages.components.shell.address import ID, put
@@ -82,6 +83,7 @@ def detail(found: FoundEntry) -> None:
         _actions(found)
         actions.show_last("entry")
         _details(found, now)
+        who_got_it(found)
         if header.target is None:
             _further(found)
 

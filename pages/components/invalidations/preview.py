@@ -15,7 +15,6 @@ from pages.components.display.figures import UNKNOWN, clock, duration, many, mon
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.apply import Plan, apply_single, ask
-from pages.components.shell.confirmation import warn_without_worker
 from pages.components.shell.criteria_form import Fields
 from pages.components.shell.permissions import read_only
 
@@ -77,8 +76,6 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
         )
         if needed is not Action.INVALIDATE:
             read_only(needed)
-    if not soft:
-        warn_without_worker()
 
 
 def _figures(preview: Preview) -> None:

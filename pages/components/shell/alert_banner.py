@@ -1,15 +1,20 @@
-"""The alerts that fire, on every page: what, since when, and a link to the page that helps."""
+"""The alerts that fire, on every page: what, since when, and a button that helps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
 
-from core.monitoring import Alert, Severity
+from core.monitoring import Alert
 from pages.components.data import context, queries
 from pages.components.display.figures import clock, duration
 from pages.components.display.links import Link
 from pages.components.display.text import plain
+from pages.components.shell import bypass_switch
 from pages.components.shell.address import visit
+from pages.components.shell.notices import Notice
 
 START_WORKERS = "python -m workers"
 """The command that starts a pool of workers."""
@@ -33,15 +38,27 @@ def firing() -> list[Alert]:
     return queries.alerts().value or []
 
 
-def draw(alert: Alert) -> None:
-    """Draws an alert, with a link to the page that helps."""
-    since = f"Since {clock(alert.since)} ({duration(max(0.0, context.now() - alert.since))})."
-    words = f"**Alert.** {plain(alert.sentence)} {since}"
+def notice(alert: Alert, page: str) -> Notice:
+    """An alert as a notice on a page, by its title."""
+    words = f"**Alert.** {plain(alert.sentence)}"
     if alert.name == "no-worker" and not queries.failing_pools():
         words += f" Start workers: `{START_WORKERS}`"
-    show = st.error if alert.severity is Severity.CRITICAL else st.warning
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        show(words, icon=":material/notification_important:", width="stretch")
-        link = LINKS.get(alert.name)
-        if link is not None and st.button(link.words, key=f"alert-{alert.name}", icon=":material/arrow_forward:"):
-            visit(link.page, link.parameters)
+    words += f" Since {clock(alert.since)} ({duration(max(0.0, context.now() - alert.since))})."
+    return Notice(
+        words=words, icon=":material/notification_important:", severity=alert.severity, act=_button(alert.name, page)
+    )
+
+
+def _button(name: str, page: str) -> Callable[[], None] | None:
+    """What draws the button that helps against an alert; None where the page itself does."""
+    if name == "writes-refused":
+        return bypass_switch.button_in_banner
+    link = LINKS.get(name)
+    if link is None or link.page.endswith(f"/{page.lower()}.py"):
+        return None
+    return partial(_open, name, link)
+
+
+def _open(name: str, link: Link) -> None:
+    if st.button(link.words, key=f"alert-{name}", icon=":material/arrow_forward:"):
+        visit(link.page, link.parameters)

@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.invalidation import WORD, Preview
 from pages.components.data import queries
-from pages.components.shell.frame import no_worker_notice
 
 
 def word_typed(preview: Preview) -> bool:
@@ -18,6 +17,8 @@ def word_typed(preview: Preview) -> bool:
 
 
 def warn_without_worker() -> None:
-    """Warns, while no worker is alive, that invalidated entries are not deleted."""
-    if queries.alive_workers().value == 0:
-        no_worker_notice("answers are still hidden at once, but their memory is not freed.")
+    """Says, while no worker is alive, that invalidated entries are not deleted; the page says how to start one."""
+    if queries.alive_workers().value == 0 and queries.queue_refusal().value is None:
+        st.caption(
+            ":material/engineering: No worker is alive: answers are hidden at once, but their memory is not freed."
+        )

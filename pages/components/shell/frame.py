@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,26 @@ import msgspec
 import streamlit as st
 
 from core.access import Action
-from core.stores import StoreInfo
-from pages.components.data import context, queries
+from core.monitoring import Severity
+from core.stores import Refusal, StoreInfo
+from pages.components.data import actions, context, queries
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, duration, many
 from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
 from pages.components.server import server_checks
-from pages.components.shell import alert_banner, bypass_banner, login
-from pages.components.shell.alert_banner import FAILING_WORKERS, START_WORKERS
+from pages.components.shell import alert_banner, bypass_switch, login, notices
+from pages.components.shell.notices import Notice
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FAVICON = str(ASSETS / "favicon.svg")
 LOGO = str(ASSETS / "logo.svg")
 
 STATE_SECONDS = 5
+HEADING = (1, 2)
+"""Widths of the title and of the room beside it."""
+HEADING_PIXELS = 132
+"""Height of both, in which a notice of four lines has room."""
 NO_REDIS = (
     "There is no Redis: entries live in the memory of this console only. Start everything with `make run`, or name a "
     "server in `ENCORE_REDIS_URL`."
@@ -41,6 +45,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: float
     workers: int | None
     queue_error: str
+    queue_refusal: Refusal | None
 
     @property
     def in_memory(self) -> bool:
@@ -55,7 +60,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def state() -> State:
     """The state now, at most a few seconds old."""
-    store, alive = queries.store_info(), queries.alive_workers()
+    store, alive, refusal = queries.store_info(), queries.alive_workers(), queries.queue_refusal()
     return State(
         store=store.value,
         store_read_at=store.read_at,
@@ -63,6 +68,7 @@ def state() -> State:
         failing_since=context.readings().failing_since,
         workers=None if alive.error else alive.value,
         queue_error=alive.error,
+        queue_refusal=None if refusal.error else refusal.value,
     )
 
 
@@ -84,11 +90,8 @@ def _enter_by_app(title: str) -> None:
         st.rerun()
 
 
-def frame(title: str, lead: str, *, explains: Container[str] = ()) -> bool:
-    """Draws the frame. False when the settings cannot be used: there is nothing else to draw then.
-
-    `explains` names the alerts that the page itself shows, with what to do about them.
-    """
+def frame(title: str, lead: str) -> bool:
+    """Draws the frame. False when the settings cannot be used: there is nothing else to draw then."""
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
@@ -100,16 +103,21 @@ def frame(title: str, lead: str, *, explains: Container[str] = ()) -> bool:
     if not actor.may(Action.LOOK):
         login.gate(actor)
         return False
-    st.title(title, anchor=False)
-    st.caption(lead)
+    # What is told beside the title comes and goes without moving what is below.
+    heading, beside = st.columns(HEADING, gap="medium")
+    with heading, st.container(height=HEADING_PIXELS, border=False):
+        st.title(title, anchor=False)
+        st.caption(lead)
     if problems := context.settings_problems():
         st.error("The console cannot start: its settings cannot be used.", icon=":material/error:")
         st.code(problems, language=None, wrap_lines=True)
         return False
     with st.sidebar:
         _connection()
+        bypass_switch.control()
         login.who(actor)
-    _banner(explains)
+    with beside:
+        _banner(title)
     return True
 
 
@@ -131,12 +139,15 @@ def _connection() -> None:
                 icon=":material/check_circle:",
                 color="green",
             )
-        if now.workers is None:
+        if now.queue_refusal is not None:
+            st.badge("Workers wait", icon=":material/hourglass_empty:", color="orange")
+        elif now.workers is None:
             st.badge("Workers unknown", icon=":material/help:", color="gray")
         elif now.workers:
             st.badge(many(now.workers, "worker"), icon=":material/check_circle:", color="green")
         else:
             st.badge("No worker", icon=":material/warning:", color="orange")
+        bypass_switch.badge()
         if settings.uses_demo_model:
             st.badge("Demo model", icon=":material/science:", color="violet")
         else:
@@ -144,22 +155,26 @@ def _connection() -> None:
 
 
 @st.fragment(run_every=STATE_SECONDS)
-def _banner(explained_by_page: Container[str]) -> None:
+def _banner(page: str) -> None:
     now = state()
     if now.error:
         words = f"{plain(now.error)}, since {clock(now.failing_since)} ({duration(time.time() - now.failing_since)}). "
         if now.store is not None:
             words += f"You see the last values, read at {clock(now.store_read_at)}. "
         words += "Requests go on to the provider, uncached. This page tries again every few seconds."
-        st.error(words, icon=":material/cloud_off:")
+        notices.draw([Notice(words=words, icon=":material/cloud_off:", severity=Severity.CRITICAL)])
         return
-    bypass_banner.banner()
-    for problem in _problems(now):
-        st.warning(problem, icon=":material/warning:")
-    if not now.in_memory:
-        for alert in alert_banner.firing():
-            if alert.name not in explained_by_page:
-                alert_banner.draw(alert)
+    alerts = [] if now.in_memory else [alert_banner.notice(alert, page) for alert in alert_banner.firing()]
+    notices.draw(
+        [
+            *(alert for alert in alerts if alert.severity is Severity.CRITICAL),
+            *bypass_switch.notices(),
+            *(Notice(words=problem, icon=":material/warning:") for problem in _problems(now)),
+            *(alert for alert in alerts if alert.severity is not Severity.CRITICAL),
+        ]
+    )
+    if (last := actions.last("bypass")) is not None and last.ending is not actions.Ending.DONE:
+        actions.show_last("bypass")  # that it was done is seen above
 
 
 def _problems(now: State) -> list[str]:
@@ -188,12 +203,3 @@ def nothing_yet(reading: Reading[Any]) -> None:
     """Draws a note in place of a part whose values have never been read."""
     reason = plain(reading.error or "Nothing was read")
     placeholder(":material/cloud_off: **No values yet**", f"{reason}. They appear when Redis answers.")
-
-
-def no_worker_notice(what: str) -> None:
-    """Warns that no worker is alive, with what that means and how to start one."""
-    if queries.failing_pools():
-        st.warning(f"{FAILING_WORKERS}: {what}", icon=":material/engineering:")
-        return
-    st.warning(f"No worker is alive: {what} Start workers with this command:", icon=":material/engineering:")
-    st.code(START_WORKERS, language="shell")

@@ -130,19 +130,88 @@ def test_alerts_of_the_figures_and_the_parts_are_told(open_page, services, provi
 
 
 def test_an_alert_is_told_once(open_page, services):
+    for number in range(100):  # in small pieces: a large one would be there twice
+        services.redis.set(f"ballast {number}", b"-" * 100_000)
     used = services.store.info().used_bytes
-    services.redis.config_set("maxmemory", used + used // 50)
+    services.redis.config_set("maxmemory", used + used // 20)
     try:
-        told = [warning.value for warning in open_page("dashboard").warning]
+        at = open_page("dashboard")
+        told = [warning.value for warning in at.warning]
     finally:
         services.redis.config_set("maxmemory", 0)
     assert len([words for words in told if "memory limit" in words]) == 1
     assert len([words for words in told if "No worker" in words]) == 1
 
 
-def test_what_a_page_tells_itself_the_banner_does_not(open_page, services):
-    for page in ("workers", "invalidations"):
-        assert not [warning.value for warning in open_page(page).warning if "Alert" in warning.value]
+@pytest.mark.parametrize("page", ["workers", "invalidations", "schedules"])
+def test_that_no_worker_is_alive_is_told_once_on_every_page_with_how_to_start_one(open_page, services, page):
+    at = open_page(page)
+    [told] = [warning.value for warning in at.warning if "No worker is alive" in warning.value]
+    assert "`python -m workers`" in told
+    leads_on = [button.key for button in at.button if button.key == "alert-no-worker"]
+    assert leads_on == ([] if page == "workers" else ["alert-no-worker"])
+
+
+def refused(open_page, services, page: str):
+    services.redis.config_set("min-replicas-to-write", 1)
+    try:
+        return open_page(page)
+    finally:
+        services.redis.config_set("min-replicas-to-write", 0)
+
+
+@pytest.mark.parametrize("page", ["dashboard", "health", "workers", "invalidations", "entries", "schedules"])
+def test_refused_writes_are_told_once_with_their_cause_and_nothing_that_follows_from_them(open_page, services, page):
+    at = refused(open_page, services, page)
+    [told] = [words for error in at.error if "refuses writes" in (words := error.value.replace("\\", ""))]
+    assert "too few replicas follow it" in told
+    assert "invalidations are refused; the bypass switch works" in told
+    assert not [warning.value for warning in at.warning]
+    said = everything_said(at)
+    assert "python -m workers" not in said
+    assert "Workers wait" in said
+    assert at.button(key="bypass-open-banner").label == "Bypass the cache…"
+
+
+def test_the_bypass_switch_is_turned_from_any_page_and_shows_its_state(open_page, services, a_worker, ask, monkeypatch):
+    monkeypatch.setattr(services.switch, "_pause", lambda seconds: None)
+    ask("What is a cat?")
+    at = open_page("dashboard")
+    assert "Bypass off" in everything_said(at)
+    at.button(key="bypass-open").click().run()
+    assert at.button(key="bypass-turn").disabled, "nothing is chosen"
+    name = services.settings.namespace
+    at.selectbox(key="bypass-namespace").select(name).run()
+    at.text_input(key="bypass-note").input("wrong <b>fees</b>").run()
+    at.button(key="bypass-turn").click().run()
+    [switch] = services.switch.all([name])
+    assert (switch.namespace, switch.actor, switch.note) == (name, "console", "wrong <b>fees</b>")
+    assert [one.actor for one in services.audit.records(action="bypass.on")] == ["console"]
+    at = open_page("health")
+    assert "Bypass on: 1 namespace" in everything_said(at)
+    assert [box.value for box in at.warning if "`wrong <b>fees</b>`" in box.value]
+    at.button(key=f"bypass-off-{name}-health").click().run()
+    assert services.switch.all([name]) == []
+
+
+def test_all_namespaces_can_bypass_the_cache_at_once(open_page, services, a_worker, monkeypatch):
+    monkeypatch.setattr(services.switch, "_pause", lambda seconds: None)
+    at = open_page("entries")
+    at.button(key="bypass-open").click().run()
+    at.selectbox(key="bypass-namespace").select("*").run()
+    at.button(key="bypass-turn").click().run()
+    assert [switch.namespace for switch in services.switch.all()] == ["*"]
+    at.run()
+    assert "Bypass on: all namespaces" in everything_said(at)
+
+
+def test_someone_who_may_only_look_sees_the_bypass_switch_and_cannot_turn_it(open_page, services, a_worker, viewer):
+    at = open_page("health")
+    assert at.button(key="bypass-open-health").disabled
+    at.button(key="bypass-open").click().run()
+    at.selectbox(key="bypass-namespace").select("*").run()
+    assert at.button(key="bypass-turn").disabled
+    assert "this takes the role operator" in everything_said(at)
 
 
 def test_with_a_worker_and_no_trouble_there_is_no_banner(open_page, services, a_worker):
