@@ -11,6 +11,7 @@ from core.cache import EVERYTHING, Bypassed
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, many
 from pages.components.display.text import literal, visible
+from pages.components.shell.address import given
 from pages.components.shell.notices import Notice
 from pages.components.shell.permissions import read_only
 
@@ -99,7 +100,7 @@ def _dialog() -> None:
         "Every process obeys within a second, also while Redis refuses writes."
     )
     names = [EVERYTHING, *queries.namespaces()]
-    linked = next((value for name, value in st.query_params.items() if name.endswith("namespace")), "")
+    linked = given("namespace")
     chosen = st.selectbox(
         "Namespace",
         names,
