@@ -31,6 +31,7 @@ if __name__ == "__main__":
                 "The latest requests one by one, and why each was a hit or not",
             ),
             Entry("playground", "Playground", ":material/chat:", "Send a prompt and see what the cache decides"),
+            Entry("savings", "Savings", ":material/savings:", "What was saved and spent, month by month"),
         ],
         "Cache": [
             Entry("entries", "Entries", ":material/database:", "Search, read and change stored answers"),

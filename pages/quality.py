@@ -16,7 +16,7 @@ from pages.components.quality.report import figures
 from pages.components.quality.review import review
 from pages.components.shell.address import visit
 from pages.components.shell.frame import frame, nothing_yet
-from pages.components.shell.view_controls import choose_namespace
+from pages.components.shell.namespace_choice import choose_namespace
 
 
 def page() -> None:

@@ -8,7 +8,7 @@ from core.bootstrap import ttl_policy
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import AGES, ANY_HITS, ANY_TIME, HITS, Filters
 from pages.components.shell.address import follow, given, put
-from pages.components.shell.view_controls import choose_namespace
+from pages.components.shell.namespace_choice import choose_namespace
 
 CLEARED: dict[str, object] = {
     "q": "",

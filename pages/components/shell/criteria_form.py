@@ -11,7 +11,7 @@ from core.bans import Criteria
 from core.errors import InvalidInput
 from pages.components.data import context, queries
 from pages.components.shell.address import LONGEST, given, put
-from pages.components.shell.view_controls import choose_namespace
+from pages.components.shell.namespace_choice import choose_namespace
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",

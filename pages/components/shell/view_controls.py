@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
-
 import streamlit as st
 
 from pages.components.data import queries
 from pages.components.data.view import DEFAULT_RANGE, RANGES, View, window_of
 from pages.components.display.text import one_line
 from pages.components.shell.address import follow, given
-
-ALL = "all"
+from pages.components.shell.namespace_choice import ALL, choose_namespace
 
 
 def choose_view() -> View:
@@ -24,33 +20,21 @@ def choose_view() -> View:
     chosen = st.segmented_control(
         "Range", ranges, key="range", required=True, on_change=write, format_func=_range_in_words
     )
-    models = [ALL, *queries.known_models()]
-    write = follow("model", ALL, models)
-    model = st.selectbox("Model", models, key="model", width=125, format_func=_all_models, on_change=write)
-    namespaces = [ALL, *queries.namespaces()]
-    write = follow("namespace", ALL, namespaces)
-    namespace = st.selectbox(
-        "Namespace", namespaces, key="namespace", width=145, format_func=_all_namespaces, on_change=write
-    )
+    model = choose_model()
+    namespace = choose_namespace(everything=True, width=215)
     return View(
         range=chosen or DEFAULT_RANGE,
         namespace=None if namespace == ALL else namespace,
-        model=None if model == ALL else model,
+        model=model,
     )
 
 
-def choose_namespace(*, also: Iterable[str] = (), width: Literal["stretch"] | int = "stretch") -> str:
-    """Draws the control of a page about one namespace; returns it. Without one in the URL it is one in use.
-
-    `also` names namespaces to choose from that have no entries. One that is asked for is taken, though it has none.
-    """
-    default = queries.namespace_in_use()
-    namespaces = list(dict.fromkeys([*queries.namespaces(), *also, *filter(None, [given("namespace")])]))
-    write = follow("namespace", default, namespaces)
-    chosen = st.selectbox(
-        "Namespace", namespaces, key="namespace", width=width, accept_new_options=True, on_change=write
-    )
-    return chosen or default
+def choose_model() -> str | None:
+    """Draws the control of a model, of those that had requests; None for all of them."""
+    models = [ALL, *queries.known_models()]
+    write = follow("model", ALL, models)
+    chosen = st.selectbox("Model", models, key="model", width=125, format_func=_all_models, on_change=write)
+    return None if chosen == ALL else chosen
 
 
 def _range_in_words(name: str) -> str:
@@ -62,7 +46,3 @@ def _range_in_words(name: str) -> str:
 
 def _all_models(name: str) -> str:
     return "All models" if name == ALL else one_line(name, 60)
-
-
-def _all_namespaces(name: str) -> str:
-    return "All namespaces" if name == ALL else name
