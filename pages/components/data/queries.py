@@ -264,6 +264,18 @@ def namespaces() -> list[str]:
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
 
 
+def namespace_in_use() -> str:
+    """The namespace to begin with: the configured one, unless all requests of the last month were in others."""
+    configured, busiest = context.services().settings.namespace, namespaces_of_month().value or []
+    return busiest[0] if busiest and configured not in busiest else configured
+
+
+@shared(readings, max_age=30)
+def namespaces_of_month() -> list[str]:
+    """Namespaces that had a request in the last thirty days, the busiest first."""
+    return list(context.services().metrics.breakdown(30 * DAY_SECONDS, "namespace"))
+
+
 @shared(readings, max_age=5)
 def known_naming() -> Naming:
     """What namespaces are called, with those that are in the store."""
