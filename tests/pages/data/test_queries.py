@@ -11,7 +11,7 @@ from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.metrics import RequestFilter
 from core.settings import Settings
-from pages.components.data import queries
+from pages.components.data import queries, series
 from pages.components.data.view import EvidenceView, View
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
@@ -60,7 +60,7 @@ def test_without_redis_queries_are_empty_or_say_why(use, provider, tmp_path):
     with bootstrap(Settings(redis_url=None, home=tmp_path), provider=provider) as built:
         use(built)
         assert queries.schedules().value == []
-        assert not queries.gauges(View(range="15m", namespace=None, model=None))
+        assert not series.gauges(View(range="15m", namespace=None, model=None))
         assert queries.alive_workers().error.startswith("there is no Redis")
 
 
