@@ -1,6 +1,7 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
 from .cache_metrics import LONGEST_SECONDS, CacheMetrics, steps_of
+from .change import ChangePart, HitRateChange
 from .forgone import ForgoneHits
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
 from .histogram import BOUNDS_MS, Histogram, merged
@@ -24,8 +25,9 @@ from .tally import USD_SCALE, CellName
 
 __all__ = [
     "BOUNDS_MS", "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT",
-    "NOBODY", "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "Comparison", "Dimension",
-    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "Hits", "Kinds",
-    "Line", "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings", "Sender",
-    "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",
+    "NOBODY", "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "ChangePart", "Comparison",
+    "Dimension", "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts",
+    "HitRateChange", "Hits", "Kinds", "Line", "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord",
+    "Sample", "Savings", "Sender", "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged", "month_of",
+    "savings_csv", "steps_of",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import InvalidInput
 from ..models import OutcomeKind
+from .change import HitRateChange, change_of
 from .hits import HitCounts
 from .ledger import Table, add_cells
 from .months import kept_months
@@ -116,18 +117,34 @@ class CacheMetrics(MetricsRecorder):
 
         It ends now, or at `ends_at` (Unix seconds). Raises InvalidInput when both are not within ninety days.
         """
-        now = self._now(2 * window_seconds, ends_at)
-        closed = self._closed(now)
-        end = aligned(closed if ends_at is None else min(ends_at, closed), now)
-        windows = [
-            (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
-            for past in (0, 1)
-        ]
+        windows, now = self._closed_pair(window_seconds, ends_at)
         current, previous = (
             _summary(table, window, now, Selected(namespace, model))
             for table, window in zip(self._read(windows, now), windows, strict=True)
         )
         return Comparison(current=current, previous=previous)
+
+    def change(
+        self,
+        window_seconds: float,
+        *,
+        ends_at: float | None = None,
+        namespace: str | None = None,
+        model: str | None = None,
+        within: Within | None = None,
+    ) -> HitRateChange:
+        """What changed the hit rate from the window before to this one, by namespace, model and reason.
+
+        The windows are those of `comparison`, and cost one read. Raises InvalidInput when both are not within ninety
+        days.
+        """
+        windows, now = self._closed_pair(window_seconds, ends_at)
+        selected = Selected(namespace, model, within)
+        current, previous = (
+            {cell: counts for cell, counts in table.items() if cell != EVENTS and selected.has(cell)}
+            for table in self._read(windows, now)
+        )
+        return change_of(previous, current, starts_at=windows[0][0], ends_at=windows[0][1])
 
     def series(
         self,
@@ -254,6 +271,17 @@ class CacheMetrics(MetricsRecorder):
         if not 1 <= window_seconds <= longest:
             raise InvalidInput("window", f"give seconds within the last {LONGEST_SECONDS}, and at least 1")
         return now
+
+    def _closed_pair(self, window_seconds: float, ends_at: float | None) -> tuple[list[tuple[int, int]], float]:
+        """The latest closed window and the one before it, and the time now."""
+        now = self._now(2 * window_seconds, ends_at)
+        closed = self._closed(now)
+        end = aligned(closed if ends_at is None else min(ends_at, closed), now)
+        windows = [
+            (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
+            for past in (0, 1)
+        ]
+        return windows, now
 
     def _closed(self, now: float) -> float:
         """The time up to which all processes that can write have written."""
