@@ -13,8 +13,9 @@ from .hits import HitCounts
 from .ledger import Table, add_cells
 from .months import kept_months
 from .recorder import MetricsRecorder
-from .request_log import Frequent, Recipients, RequestFilter, RequestRecord, frequent
+from .request_log import KEEP, Frequent, Recipients, RequestFilter, RequestRecord, frequent
 from .savings import Dimension, Savings, savings_of
+from .scopes import Apart, Scopes, asked_elsewhere, scopes_of
 from .summary import Bucket, Comparison, Summary, Totals, summarize
 from .tally import EVENTS, CellName, Counts, add
 from .timeline import RESOLUTIONS, aligned, cover, finest
@@ -251,6 +252,16 @@ class CacheMetrics(MetricsRecorder):
     ) -> list[Frequent]:
         """The most frequent hits or misses among the recent requests."""
         return frequent(self.recent(MAX_TOP, where, within=within), kind, limit)
+
+    def scopes(self, where: RequestFilter | None = None, *, within: Within | None = None) -> Scopes:
+        """How many scopes each namespace asks in, among the recent requests, and what keeps its questions apart."""
+        return scopes_of(self.recent(KEEP, where, within=within))
+
+    def asked_elsewhere(self, record: RequestRecord) -> Apart:
+        """In how many other scopes of its namespace the question of a miss was asked, among the recent requests."""
+        if not record.question:
+            return Apart()
+        return asked_elsewhere(record, self.recent(KEEP, RequestFilter(namespace=record.namespace)))
 
     @property
     def hits(self) -> HitCounts:
