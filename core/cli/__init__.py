@@ -4,6 +4,7 @@ from . import audit as auditing
 from . import bypass as bypassing
 from . import calibrate as calibrating
 from . import clean as cleaning
+from . import corrections as correcting
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
@@ -17,6 +18,7 @@ from .formats import moment, table, text
 from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
-    "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command", "invalidating",
-    "judging", "keying", "looking", "moment", "naming", "saving", "scheduling", "sending", "table", "text", "tracing",
+    "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command", "correcting",
+    "invalidating", "judging", "keying", "looking", "moment", "naming", "saving", "scheduling", "sending", "table",
+    "text", "tracing",
 ]  # fmt: skip

@@ -137,7 +137,7 @@ def question_digest(identity: Identity) -> bytes:
     """What equal questions share in all scopes, but for case, spaces and the closing mark; empty without a text."""
     if not identity.prompt:
         return b""
-    normal = normalize(identity.prompt, identity.kind) or identity.prompt
+    normal = normalize_loosely(identity.prompt) or identity.prompt
     return sha256(b"question" + normal.encode()).digest()[:QUESTION_BYTES]
 
 

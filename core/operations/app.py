@@ -21,6 +21,7 @@ from ..text import printable
 from . import (
     audit,
     bypass,
+    corrections,
     entries,
     explain,
     figures,
@@ -58,7 +59,7 @@ DESCRIPTION: Final = (
 ROUTERS: Final = tuple(
     subject.router
     for subject in (
-        *(invalidations, transfer, entries, explain, figures, requests, health),
+        *(invalidations, transfer, corrections, entries, explain, figures, requests, health),
         *(bypass, schedules, namespaces, audit),
     )
 )

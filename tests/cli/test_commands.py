@@ -555,3 +555,12 @@ def test_what_an_older_version_left_is_deleted_and_what_people_made_stays(termin
     assert len(terminal.data("entries")) > 0
     latest = filled.audit.records(limit=2)[-1]
     assert (latest.action, latest.actor, latest.details) == ("store.cleaned", "anna", {"keys": 2})
+
+
+def test_a_reason_is_kept_and_listed(terminal, filled):
+    terminal.run("invalidate", "--model", "gpt-4o", "--yes", "--reason", "The fee has changed")
+    assert terminal.data("invalidations")[0]["reason"] == "The fee has changed"
+    assert "The fee has changed" in terminal.run("invalidations")
+    key = terminal.data("get", "What is the refund period?", "--model", "gpt-4o-mini")["entry"]
+    assert terminal.data("wrong", key)["hidden"]["reason"] == "called wrong"
+    terminal.run("invalidate", "--everything", "--yes", "--reason", "x" * 201, status=2)

@@ -13,9 +13,11 @@ from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table
 from pages.components.dashboard.marks import marked
 from pages.components.data import queries
-from pages.components.data.view import ON_REQUESTS, View
+from pages.components.data.view import View
 from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
+from pages.components.display.links import REQUESTS
+from pages.components.shell.address import visit
 
 
 def panels(view: View, compare: bool) -> None:
@@ -67,7 +69,7 @@ def panel(
     # Asked before it is drawn: a chart of other values is another one, and knows nothing of a click on the one before.
     chosen: Any = st.session_state.get(name) if key in _LEADING else None
     if chosen and (parameters := _LEADING[key](chosen["selection"]["points"])):
-        _to_requests(view, parameters)
+        visit(REQUESTS, parameters)
     drawing = drawings().get(draw, *values, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
@@ -79,10 +81,6 @@ def panel(
             on_select="rerun" if key in _LEADING else "ignore",
             selection_mode="points",
         )
-
-
-def _to_requests(view: View, parameters: dict[str, str]) -> None:
-    st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), **parameters})
 
 
 def _behind_bars(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -101,7 +101,14 @@ def show_last(name: str) -> None:
 
 
 def invalidate(
-    criteria: Criteria, *, soft: bool, hold_seconds: float, request_id: str, preview: Preview | None, name: str
+    criteria: Criteria,
+    *,
+    soft: bool,
+    hold_seconds: float,
+    request_id: str,
+    preview: Preview | None,
+    name: str,
+    reason: str = "",
 ) -> Invalidation | None:
     """Applies an invalidation. Repeating a `request_id` changes nothing."""
 
@@ -113,6 +120,7 @@ def invalidate(
             hold_seconds=hold_seconds,
             request_id=request_id,
             preview=preview,
+            reason=reason,
         )
 
     return perform(name, act, lambda done: _applied(preview, soft=soft))
@@ -198,6 +206,7 @@ def add_schedule(
     daily_at: str | None,
     soft: bool,
     hold_seconds: float,
+    reason: str = "",
 ) -> Schedule | None:
     """Adds a scheduled invalidation. Its age is `older_than_seconds` and not in the criteria."""
     fields = {
@@ -215,6 +224,7 @@ def add_schedule(
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
+            reason=reason,
         ),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - context.now())}.",
     )

@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
+from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
 from core.keys import Slot
@@ -265,6 +266,18 @@ def namespaces() -> list[str]:
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
 
 
+def namespace_in_use() -> str:
+    """The namespace to begin with: the configured one, unless all requests of the last month were in others."""
+    configured, busiest = context.services().settings.namespace, namespaces_of_month().value or []
+    return busiest[0] if busiest and configured not in busiest else configured
+
+
+@shared(readings, max_age=30)
+def namespaces_of_month() -> list[str]:
+    """Namespaces that had a request in the last thirty days, the busiest first."""
+    return list(context.services().metrics.breakdown(30 * DAY_SECONDS, "namespace"))
+
+
 @shared(readings, max_age=5)
 def known_naming() -> Naming:
     """What namespaces are called, with those that are in the store."""
@@ -283,6 +296,19 @@ def naming(more: Iterable[str] = ()) -> Naming:
 def invalidations(limit: int, by_programs: bool | None = None) -> list[Invalidation]:
     """The latest `limit` invalidations, the newest first: of programs, of people, or of both."""
     return context.services().invalidation.history(limit=limit, machines=by_programs)
+
+
+@shared(readings, max_age=10)
+def questions_at(places: tuple[tuple[str, str], ...]) -> Mapping[tuple[str, str], str]:
+    """The questions at these places, each a namespace and a key, as far as something stands there."""
+    return stored_questions(context.services().store, places)
+
+
+def asked(found: Iterable[Invalidation]) -> Mapping[str, str]:
+    """The questions of those of these invalidations that are of one key, by their ids."""
+    by_key = {one.id: (one.namespace, one.criteria.key) for one in found if one.criteria.key is not None}
+    questions = questions_at(tuple(sorted(set(by_key.values())))).value if by_key else None
+    return {name: questions[place] for name, place in by_key.items() if questions and place in questions}
 
 
 def _search_seconds(find: str, cursor: str | None) -> float:

@@ -8,8 +8,6 @@ import msgspec
 import streamlit as st
 
 from core.entries import (
-    LOOKED_THROUGH,
-    LOOKING_SECONDS,
     PAGE_SIZE,
     EntryPage,
     Place,
@@ -26,6 +24,7 @@ from pages.components.entries.detail import (
     may_edit,
 )
 from pages.components.entries.filters import clear
+from pages.components.shell.address import ID, put
 
 TABLE = "entries-table"
 
@@ -72,7 +71,7 @@ def _previous() -> None:
 
 def clear_all() -> None:
     clear()
-    st.query_params.pop("key", None)
+    put(ID, None)
 
 
 def order(chosen: Filters) -> str:
@@ -117,7 +116,7 @@ def summary(shown: Snapshot) -> None:
             f"{listed} of this model and age"
         )
     if result.last is not None and len(result.entries) < PAGE_SIZE:
-        words += f". A page looks through {LOOKED_THROUGH:,} at most, for {LOOKING_SECONDS:g} s: go on with Continue"
+        words += ". Not all are looked through yet: go on with Continue"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{words}.", help="It may still list entries that expired within the last hour.", width="content")
         st.button(

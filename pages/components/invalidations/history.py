@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from core.invalidation import Invalidation, InvalidationFilter, InvalidationState
@@ -12,6 +14,7 @@ from pages.components.display.namespaces import choosing
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
 from pages.components.invalidations import tables as invalidation_tables
+from pages.components.shell.address import ID, put
 from pages.components.shell.frame import nothing_yet
 
 WHOSE = "history_whose"
@@ -30,13 +33,15 @@ def history() -> None:
         text = "Each one stays in this list: who, when, what, and its outcome."
         placeholder(":material/history: **No invalidation yet**", text)
         return
-    found = _filtered(reading.value)
+    questions = queries.asked(reading.value)
+    found = _filtered(reading.value, questions)
     if not found:
         st.caption("None match. Clear the filters to see all.")
         return
     table = invalidation_tables.invalidations(
         found,
         {state: words for state, (words, _, _) in STATES.items()},
+        questions,
         queries.naming(one.namespace for one in found),
     )
     chosen = selectable(
@@ -57,17 +62,21 @@ def history() -> None:
             on_click="ignore",
         )
         if chosen and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
-            st.query_params["invalidation"] = chosen[0]
+            put(ID, chosen[0])
             st.rerun()
     if len(reading.value) == queries.MOST_INVALIDATIONS:
         st.caption(f"The latest {queries.MOST_INVALIDATIONS}. All of them: `python -m core invalidations`.")
 
 
-def _filtered(every: list[Invalidation]) -> list[Invalidation]:
+def _filtered(every: list[Invalidation], questions: Mapping[str, str]) -> list[Invalidation]:
     """Draws the filters, kept in the URL, and returns the invalidations that match."""
     with st.grid(5, min_column_width=150, gap="small"):
         text = st.text_input(
-            "Find", key="history_find", bind="query-params", placeholder="What, id or reason", live=True
+            "Find",
+            key="history_find",
+            persist_state="session",
+            placeholder="Question, tag, id or reason",
+            live=True,
         )
         state = st.selectbox(
             "State",
@@ -93,4 +102,4 @@ def _filtered(every: list[Invalidation]) -> list[Invalidation]:
     wanted = InvalidationFilter(
         text=text or "", state=InvalidationState(state) if state else None, actor=actor, namespace=namespace
     )
-    return list(filter(wanted.matches, every))
+    return [one for one in every if wanted.matches(one, questions.get(one.id, ""))]

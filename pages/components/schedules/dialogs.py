@@ -29,6 +29,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     daily_at: str | None
     soft: bool
     hold_seconds: float
+    reason: str = ""
 
     @property
     def rhythm(self) -> str:
@@ -81,6 +82,7 @@ def confirm_adding(asked: Asked) -> None:
             daily_at=draft.daily_at,
             soft=draft.soft,
             hold_seconds=draft.hold_seconds,
+            reason=draft.reason,
         )
         st.session_state["schedule-added"] = added is not None
         st.rerun()
