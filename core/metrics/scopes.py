@@ -77,11 +77,12 @@ class NamespaceScopes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def in_words(self) -> str:
-        """`100 scopes per 100 requests. 180 of 190 misses had been asked in another scope: they differ in ...`."""
+        """`180 of 190 misses repeat a question of another scope: they differ in ... 100 scopes per 100 requests`."""
         told = f"{many(round(self.per_hundred), 'scope')} per 100 requests"
         if self.repeated:
-            missed = many(self.misses, "miss", "misses")
-            return f"{told}. {self.repeated:,} of {missed} had been asked in another scope: {self.apart.in_words}"
+            repeat = "repeats" if self.misses == 1 else "repeat"
+            misses = many(self.misses, "miss", "misses")
+            return f"{self.repeated:,} of {misses} {repeat} a question of another scope: {self.apart.in_words}. {told}"
         return f"{told}: {self.apart.in_words}" if self.apart.differs else told
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,7 +167,8 @@ def _of_namespace(namespace: str, records: Sequence[RequestRecord]) -> Namespace
         if others:
             repeated += 1
             apart = [differing(miss, other) for other in others]
-            _add(counts, min(apart, key=len))
+            nearest: tuple[str, ...] = min(apart, key=len)
+            _add(counts, nearest)
         last = before.get(miss.model)
         if last is not None and last.scope != miss.scope:
             _add(between, differing(miss, last))

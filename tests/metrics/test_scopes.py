@@ -44,8 +44,8 @@ def test_a_time_in_the_system_prompt_is_found() -> None:
     assert (found.apart.differs, found.apart.scopes) == (("system prompt",), 200)
     assert found.is_told
     assert found.in_words == (
-        "100 scopes per 100 requests. 190 of 200 misses had been asked in another scope: "
-        "they differ in the system prompt"
+        "190 of 200 misses repeat a question of another scope: they differ in the system prompt. "
+        "100 scopes per 100 requests"
     )
 
 
