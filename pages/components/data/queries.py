@@ -26,10 +26,12 @@ from core.metrics import (
     Frequent,
     GaugeBucket,
     Hedging,
+    HitRateChange,
     Recipients,
     RequestFilter,
     RequestRecord,
     Savings,
+    Scopes,
     Summary,
 )
 from core.models import OutcomeKind
@@ -47,6 +49,8 @@ from workers.queue import JobView, QueueView, WorkerView, job_id
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
+SCOPES_SECONDS = 20
+"""The whole request log is read at most this often: summing it up takes tens of milliseconds."""
 EVIDENCE_SECONDS = 30
 """Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
@@ -105,6 +109,26 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
+@shared(readings, max_age=_once_a_step)
+def change(view: View) -> HitRateChange:
+    """What changed the hit rate from the window before to this one."""
+    window = view.window
+    return context.services().metrics.change(
+        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
+    )
+
+
+@shared(readings, max_age=SCOPES_SECONDS)
+def scopes(view: View) -> Scopes:
+    """How many scopes each namespace asks in, of the latest requests in the window."""
+    window, now = view.window, context.now()
+    ends_at = now if window.ends_at is None else min(window.ends_at, now)
+    where = RequestFilter(
+        namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
+    )
+    return context.services().metrics.scopes(where)
+
+
 @shared(readings, max_age=STEP_SECONDS)
 def buckets_of(view: View, windows: int) -> list[Bucket]:
     """The buckets of the latest `windows` windows, the oldest first, the present one last."""
@@ -152,6 +176,16 @@ def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Sum
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first; empty while they cannot be read."""
     return summaries_by(view, by).value or {}
+
+
+@shared(readings, max_age=_once_a_step)
+def summaries_before(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
+    """The figures of the window before by model or namespace."""
+    window = view.window
+    ends_at = (context.now() if window.ends_at is None else window.ends_at) - window.seconds
+    return context.services().metrics.breakdown(
+        window.seconds, by, step_seconds=window.step, ends_at=ends_at, namespace=view.namespace, model=view.model
+    )
 
 
 @shared(readings, max_age=30)
