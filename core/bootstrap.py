@@ -23,6 +23,7 @@ from .providers import price
 from .semantic import DeferredLookup, SemanticConfig
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
+from .semantic.questions import Questions
 from .settings import Settings, unknown_settings
 from .stores import Clock, MemoryStore, Store
 from .stores.redis import ServerKind, claim_form, embedded, parse_address, patient_client, request_client, stores_of
@@ -30,6 +31,7 @@ from .stores.redis import ServerKind, claim_form, embedded, parse_address, patie
 if TYPE_CHECKING:
     from .providers import Provider
     from .semantic import SemanticLookup
+    from .semantic.embedding import CheckedEmbedder
     from .semantic.index import SharedVectors
 
 logger = logging.getLogger("encore.settings")
@@ -54,6 +56,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     labels: NamespaceLabels
     thresholds: Thresholds
     evidence: Evidence
+    questions: Questions
     verdicts: Verdicts
     logins: EndedLogins
     alert_board: AlertBoard
@@ -129,6 +132,7 @@ def bootstrap(
         labels=NamespaceLabels(base.redis, base.audit, settings.namespace_labels, clock=clock),
         thresholds=thresholds,
         evidence=evidence,
+        questions=_questions(base),
         verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
         logins=EndedLogins(base.redis, clock=clock),
         alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
@@ -278,6 +282,25 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         clock=base.clock,
     )
     return thresholds, rejected, evidence
+
+
+def _questions(base: _Base) -> Questions:
+    settings = base.settings
+
+    def local_embedder() -> CheckedEmbedder:
+        from .semantic import build_local_embedder
+
+        return build_local_embedder(semantic_config(settings))
+
+    return Questions(
+        base.redis,
+        base.metrics,
+        base.audit,
+        local_embedder,
+        keep_prompts=settings.record_prompts,
+        by_itself=settings.strategy is CacheStrategy.SEMANTIC,
+        clock=base.clock,
+    )
 
 
 def _semantic(

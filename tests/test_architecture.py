@@ -52,7 +52,7 @@ TOWERS = {
     "core.semantic": """
         results config
         embedding guards judge
-        index quality
+        index quality questions
         decision fetch
         search
         lookup
@@ -62,7 +62,7 @@ TOWERS = {
         display server
         data
         shell
-        dashboard entries invalidations playground quality schedules
+        dashboard entries invalidations playground quality questions schedules
     """,
 }
 """Rooms from the lowest layer up, a layer a line. A room imports from lower layers only, never from its own.
