@@ -47,6 +47,13 @@ if __name__ == "__main__":
                     url_path="playground",
                     help="Send a prompt and see what the cache decides",
                 ),
+                st.Page(
+                    "pages/savings.py",
+                    title="Savings",
+                    icon=":material/savings:",
+                    url_path="savings",
+                    help="What was saved and spent, month by month",
+                ),
             ],
             "Cache": [
                 st.Page(

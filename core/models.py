@@ -278,9 +278,9 @@ class EntryHeader(msgspec.Struct, frozen=True, kw_only=True):
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stored answer, or (with `header.target` set) an alias that names one.
 
-    `prompt` is the last user message, `tags` what the answer depends on. `chunks` is set when the answer arrived as a
-    stream: `body` is then what they assemble to. `parts` holds the parts of the scope, packed by `core.keys`.
-    """
+    `prompt` is the last user message, `tags` what the answer depends on. Of an answer that arrived as a stream `chunks`
+    is set, and assembles to `body`. `parts` are those of the scope, packed by `core.keys`; `versions`, packed by
+    `core.entries`, what stood here before it was corrected: never served, and gone with the entry."""
 
     header: EntryHeader
     prompt: str
@@ -289,6 +289,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any] | None = None
     chunks: list[dict[str, Any]] | None = None
     parts: bytes = b""
+    versions: bytes = b""
 
 
 class Default(msgspec.Struct, frozen=True):

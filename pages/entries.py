@@ -11,14 +11,16 @@ from pages.components.data import actions, context, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import Reading
 from pages.components.display.figures import many
+from pages.components.display.namespaces import named
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
-from pages.components.display.text import error_sentence, literal
+from pages.components.display.text import error_sentence
 from pages.components.entries import tables
 from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
 from pages.components.entries.filters import fill_from_link, filters
 from pages.components.entries.intake import intake
 from pages.components.entries.listing import TABLE, clear_all, leave_for, page_buttons, place_of, snapshot, summary
+from pages.components.shell import next_steps
 from pages.components.shell.frame import frame, nothing_yet
 
 
@@ -54,6 +56,7 @@ def listing(chosen: Filters) -> None:
     if not result.entries and place is None and result.last is None:
         nothing_found(chosen)
         actions.show_last("entry")
+        next_steps.show("entry")
         return
     summary(shown)
     selected = table(result.entries)
@@ -70,6 +73,7 @@ def listing(chosen: Filters) -> None:
         shown_by_key(chosen.namespace, linked)
     else:
         actions.show_last("entry")
+        next_steps.show("entry")
 
 
 def shown_by_key(namespace: str, key: str) -> None:
@@ -119,6 +123,7 @@ def many_selected(chosen: Filters, selected: list[FoundEntry]) -> None:
         )
         export_button(selected, key="entries-export")
     actions.show_last("entry")
+    next_steps.show("entry")
 
 
 def nothing_found(chosen: Filters) -> None:
@@ -136,8 +141,9 @@ def nothing_found(chosen: Filters) -> None:
     )
     others = [name for name in queries.namespaces() if name != chosen.namespace]
     if others:
-        named = ", ".join(literal(name) for name in others[:8])
-        text = f"None in {literal(chosen.namespace)}. Other namespaces: {named}. {text}"
+        naming = queries.naming()
+        listed = ", ".join(named(name, naming) for name in others[:8])
+        text = f"None in {named(chosen.namespace, naming)}. Other namespaces: {listed}. {text}"
     placeholder(":material/database: **No entries yet**", text, _playground_button)
 
 

@@ -16,6 +16,7 @@ from pages.components.display.figures import UNKNOWN, clock, many, number, size
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import error_sentence, plain, visible
 from pages.components.display.tiles import draw_boxed
+from pages.components.health.namespaces import namespaces
 from pages.components.shell import bypass_switch
 from pages.components.shell.frame import frame, state
 from pages.components.shell.permissions import read_only
@@ -45,6 +46,7 @@ def page() -> None:
         return
     st.fragment(condition, run_every=CHECKUP_SECONDS)()
     diagnosis = checkup().look(context.services()).diagnosis
+    namespaces()
     _settings(diagnosis)
     _diagnostics(diagnosis)
 

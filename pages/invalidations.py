@@ -8,11 +8,13 @@ from core.access import Action
 from pages.components.data import actions
 from pages.components.display.text import plain
 from pages.components.invalidations.active import active
-from pages.components.invalidations.apply import Plan, confirm
+from pages.components.invalidations.apply import GIVEN, REASON, Plan, confirm
+from pages.components.invalidations.ending import ENDING, confirm_sweep
 from pages.components.invalidations.history import history
 from pages.components.invalidations.linked import linked
 from pages.components.invalidations.preview import show_preview, take_preview
-from pages.components.shell import bypass_switch
+from pages.components.shell import bypass_switch, next_steps
+from pages.components.shell.confirmation import reason_field
 from pages.components.shell.criteria_form import effect, fill_from_link, form, now_criteria
 from pages.components.shell.frame import frame
 from pages.components.shell.permissions import read_only
@@ -31,6 +33,8 @@ def page() -> None:
     st.fragment(history, run_every=3)()
     if plan := st.session_state.get("pending"):
         confirm(plan)
+    elif ending := st.session_state.get(ENDING):
+        confirm_sweep(ending)
 
 
 def builder() -> None:
@@ -39,6 +43,9 @@ def builder() -> None:
         st.subheader("New invalidation", anchor=False)
         fields = form()
         soft, hold_seconds = effect()
+        if st.session_state.pop(GIVEN, False):
+            st.session_state[REASON] = ""
+        reason_field(REASON, width=480)
         criteria, problem = now_criteria(fields)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(
@@ -58,6 +65,7 @@ def builder() -> None:
         if plan is not None and criteria is not None:
             show_preview(plan, outdated=plan.fields != fields, soft=soft, hold_seconds=hold_seconds)
         actions.show_last("invalidate")
+        next_steps.show("invalidate")
         result = actions.last("invalidate")
         if plan is not None and result is not None and result.without_writes:
             bypass_switch.offer(plan.preview.namespace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import SemanticMode
-from pages.components.data import actions, context, queries
+from pages.components.data import actions, queries
 from pages.components.data.queries import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
 from pages.components.display.placeholder import placeholder
@@ -15,6 +15,7 @@ from pages.components.quality.publish import confirm, history, proposals
 from pages.components.quality.report import figures
 from pages.components.quality.review import review
 from pages.components.shell.frame import frame, nothing_yet
+from pages.components.shell.namespace_choice import choose_namespace
 
 
 def page() -> None:
@@ -58,7 +59,7 @@ def figures_and_review(view: EvidenceView) -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = st.selectbox("Namespace", _namespaces(), key="quality_namespace", bind="query-params", width=220)
+        namespace = choose_namespace(_namespaces(), key="quality_namespace", width=220)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),
@@ -67,7 +68,7 @@ def controls() -> EvidenceView:
             bind="query-params",
             required=True,
         )
-    return EvidenceView(namespace=namespace or context.services().settings.namespace, window=window or "all")
+    return EvidenceView(namespace=namespace, window=window or "all")
 
 
 def _namespaces() -> list[str]:

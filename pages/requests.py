@@ -18,6 +18,7 @@ from pages.components.data.view import ON_REQUESTS
 from pages.components.display import outcomes, tables
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import clock, many, milliseconds, money, sentence
+from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable, selected, unselect
 from pages.components.display.text import literal, visible
@@ -144,7 +145,7 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
     # One column or two: the table stays where it is when a card appears beside it.
     beside = st.columns([3, 2] if selected(TABLE) else [1])
     with beside[0]:
-        table = tables.requests(listed)
+        table = tables.requests(listed, queries.naming(record.namespace for record, _ in listed))
         chosen = selectable(
             table,
             [record.id for record, _ in listed],
@@ -236,7 +237,7 @@ def detail(record: RequestRecord, answer: str | None) -> None:
             st.caption("The answer that it got no longer stands at its key.")
         with st.container(horizontal=True, gap="small"):
             _links(record)
-        st.caption(sentence(" · ".join(_facts(record))))
+        st.caption(sentence(" · ".join(_facts(record))), help=told(record.namespace, queries.naming()))
         if record.key:
             st.code(record.key, language=None)
 
@@ -244,7 +245,7 @@ def detail(record: RequestRecord, answer: str | None) -> None:
 def _facts(record: RequestRecord) -> list[str]:
     facts = [
         f"model {literal(record.model)}",
-        f"namespace {literal(record.namespace)}",
+        f"namespace {named(record.namespace, queries.naming())}",
         f"waited {milliseconds(record.latency_ms)}",
         f"cache {milliseconds(record.lookup_ms)}",
     ]

@@ -7,6 +7,7 @@ import streamlit as st
 from core.invalidation import Schedule
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import many
+from pages.components.display.namespaces import shown
 from pages.components.display.placeholder import placeholder
 from pages.components.schedules.card import card
 from pages.components.schedules.dialogs import Asked, confirm_adding, confirm_removing, confirm_running
@@ -59,7 +60,8 @@ def listing() -> None:
         text = st.text_input(
             "Find", key="schedule-find", placeholder="A name, a namespace or what is selected", live=True
         )
-        found = [schedule for schedule in found if _has(schedule, text or "")]
+        naming = queries.naming()
+        found = [schedule for schedule in found if _has(schedule, shown(schedule.namespace, naming), text or "")]
         if not found:
             st.caption("None match.")
     latest = {one.id: one for one in queries.invalidations(queries.MOST_INVALIDATIONS).value or ()}
@@ -69,8 +71,9 @@ def listing() -> None:
         st.caption(f"And {len(found) - SHOWN} more: narrow it down above.")
 
 
-def _has(schedule: Schedule, text: str) -> bool:
-    return text.strip().casefold() in f"{schedule.name} {schedule.namespace} {schedule.what}".casefold()
+def _has(schedule: Schedule, namespace: str, text: str) -> bool:
+    words = f"{schedule.name} {namespace} {schedule.namespace} {schedule.what}"
+    return text.strip().casefold() in words.casefold()
 
 
 def empty() -> None:

@@ -168,7 +168,7 @@ def schedules() -> None:
         return
     if found.value:
         st.dataframe(
-            schedule_tables.schedules(found.value),
+            schedule_tables.schedules(found.value, queries.naming(one.namespace for one in found.value)),
             column_config=schedule_tables.SCHEDULE_COLUMNS,
             hide_index=True,
             key="schedules-of-workers",

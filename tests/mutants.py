@@ -31,6 +31,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        name="a correction writes over the answer without the ban",
+        file="core/stores/redis/scripts/correct.lua",
+        old="local reply = append()",
+        new="local reply = {'appended', call('GET', KEYS[1])}",
+        tests="tests/entries/test_corrections.py",
+    ),
+    Mutant(
+        name="a correction keeps what was invalidated as a version",
+        file="core/entries/corrections.py",
+        old='        if visibility(before, record) is Visibility.HIDDEN:\n            return b""',
+        new="        pass",
+        tests="tests/entries/test_corrections.py",
+    ),
+    Mutant(
+        name="a correction brings back what an erasure hides",
+        file="core/entries/corrections.py",
+        old="        seen = visibility(msgspec.structs.replace(entry, header=header), record)",
+        new="        seen = Visibility.FRESH",
+        tests="tests/entries/test_corrections.py",
+    ),
+    Mutant(
         name="a sweep leaves what lies aside, for an undo of another ban to bring back",
         file="core/invalidation/sweep.py",
         old="            and self._aside(slot, record, swept, progress)\n",
@@ -616,14 +637,14 @@ MUTANTS = (
     Mutant(
         name="an invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="        self._durability.await_local_expiry(records)\n",
+        old="        self.durability.await_local_expiry(records)\n",
         new="",
         tests="tests/stores/test_local.py",
     ),
     Mutant(
         name="a repeated invalidation does not wait for copies",
         file="core/invalidation/invalidator.py",
-        old="            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
+        old="            self.durability.await_local_expiry([self._store.record(slot) for slot in slots])\n",
         new="            pass\n",
         tests="tests/stores/test_local.py",
     ),
@@ -805,8 +826,8 @@ MUTANTS = (
     Mutant(
         name="a refused invalidation by a program is not on record",
         file="core/invalidation/invalidator.py",
-        old="            _record(trail, step, plan, self._ended(trail, plan), {**plan",
-        new="            trail.is_machine or _record(trail, step, plan, self._ended(trail, plan), {**plan",
+        old="            _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan",
+        new="            trail.is_machine or _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -861,15 +882,15 @@ MUTANTS = (
     Mutant(
         name="a number in the record's history may come again after a roll-back",
         file="core/bans/changes.py",
-        old="max(record.sequence + 1, int(ban.created_at * 1e6))",
+        old="max(record.sequence + 1, int(now * 1e6))",
         new="record.sequence + 1",
         tests="tests/bans/test_changes.py",
     ),
     Mutant(
         name="two invalidations at a moment have the same number",
         file="core/bans/changes.py",
-        old="max(record.sequence + 1, int(ban.created_at * 1e6))",
-        new="max(record.sequence, int(ban.created_at * 1e6))",
+        old="max(record.sequence + 1, int(now * 1e6))",
+        new="max(record.sequence, int(now * 1e6))",
         tests="tests/bans/test_changes.py",
     ),
     Mutant(

@@ -111,8 +111,13 @@ def appended(record: InvalidationRecord, ban: Ban) -> tuple[InvalidationRecord, 
     """
     listed = is_listed(ban.criteria)
     require_room(record, listed=listed)
-    ban = msgspec.structs.replace(ban, sequence=max(record.sequence + 1, int(ban.created_at * 1e6)))
+    ban = msgspec.structs.replace(ban, sequence=next_sequence(record, ban.created_at))
     return _moved(record, {ban.id: ban}, sequence=ban.sequence, active=1, listed=int(listed)), ban
+
+
+def next_sequence(record: InvalidationRecord, now: float) -> int:
+    """The sequence that a ban gets which is appended to this record at a time (Unix seconds)."""
+    return max(record.sequence + 1, int(now * 1e6))
 
 
 def require_room(record: InvalidationRecord, *, listed: bool) -> None:

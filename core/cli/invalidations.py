@@ -91,6 +91,9 @@ def selecting(function: Command) -> Command:
     return cast("Command", run)
 
 
+REASON = click.option("--reason", default="", help="Why, in up to 200 characters: kept with its audit record.")
+
+
 class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a selection is invalidated. `hold` and `timeout` are in seconds, `token` is that of an earlier preview."""
 
@@ -104,6 +107,7 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float
     request_id: str | None
     token: str | None
+    reason: str
 
     def check(self, selection: Selection) -> None:
         """Raises UsageError for options that exclude each other."""
@@ -134,6 +138,7 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--wait", is_flag=True, help="Wait until the sweep has deleted what is hidden.")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
 @click.option("--request-id", help="An id for retries: repeating it changes nothing.")
+@REASON
 @click.option("--preview", "token", help="Token of a --dry-run --json: refused if other entries match by now.")
 def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     """Hide all answers that match every option given. In force when it returns, whatever their number.
@@ -182,6 +187,7 @@ def _apply(shell: Shell, criteria: Criteria, options: InvalidateOptions, preview
             hold_seconds=options.hold,
             request_id=options.request_id,
             preview=preview,
+            reason=options.reason,
         )
     except WriteRefused as error:
         raise WriteRefused(
@@ -323,10 +329,11 @@ def invalidations(
             words.text(one.actor, 20),
             "-" if one.deleted is None else f"{one.deleted:,} deleted",
             _what(shell, one),
+            words.text(one.problem or one.reason, 80),
         )
         for one in known
     ]
-    header = ("Id", "When", "State", "Who", "Swept", "What")
+    header = ("Id", "When", "State", "Who", "Swept", "What", "Why")
     shell.answer(
         [plain_invalidation(one) for one in known],
         words.table(rows, header=header) if rows else "There are no invalidations.",

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import click
 
-from ..metrics import DIMENSIONS, Dimension, MonthSavings, Savings, kept_month, month_of, savings_csv
+from ..metrics import DIMENSIONS, Dimension, Line, MonthSavings, Savings, kept_month, month_of, savings_csv
 from ..text import cents, many
 from . import formats as words
 from .shell import Exit, Shell, cli, command
@@ -48,13 +48,15 @@ def savings(
     chosen = kept_month(month, now).name if month is not None else month_of(now).name
     found = services.metrics.savings(by, namespace=namespace, model=model)
     if as_csv:
-        click.echo(savings_csv(found, [one for one in found.months if month in (None, one.month)]), nl=False)
+        months = [one for one in found.months if month in (None, one.month)]
+        every = {line.namespace for one in months for line in one.lines if line.namespace}
+        click.echo(savings_csv(found, months, shell.naming.knowing(every).shown), nl=False)
     else:
-        shell.answer(found.to_dict(chosen), _words(found, chosen, is_one=month is not None))
+        shell.answer(found.to_dict(chosen), _words(shell, found, chosen, is_one=month is not None))
     return Exit.OK
 
 
-def _words(found: Savings, month: str, *, is_one: bool) -> str:
+def _words(shell: Shell, found: Savings, month: str, *, is_one: bool) -> str:
     shown = [one for one in reversed(found.months) if not is_one or one.month == month]
     if not shown:
         return f"Nothing was counted in {month}."
@@ -65,7 +67,7 @@ def _words(found: Savings, month: str, *, is_one: bool) -> str:
         headings = (*(_HEADINGS[name] for name in found.by), "Requests", "Hits", "Saved", "Spent")
         rows = [
             (
-                *(words.text(getattr(line, name), 40) or _NONE for name in found.by),
+                *(_name(shell, line, name) for name in found.by),
                 f"{line.requests:,}",
                 f"{line.hits:,}",
                 cents(line.saved_usd),
@@ -75,6 +77,11 @@ def _words(found: Savings, month: str, *, is_one: bool) -> str:
         ]
         parts += ["", f"{month}:", words.table(rows, header=headings)]
     return "\n".join([*parts, "", *_notes(found, shown)])
+
+
+def _name(shell: Shell, line: Line, by: Dimension) -> str:
+    name = getattr(line, by)
+    return (shell.named(name) if by == "namespace" and name else words.text(name, 40)) or _NONE
 
 
 def _sums(one: MonthSavings) -> tuple[str, ...]:

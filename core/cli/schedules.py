@@ -63,6 +63,7 @@ def listing(shell: Shell, namespace: str | None) -> int:
 @selecting
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
 @click.option("--hold", type=DURATION, help="How long each run can be undone; else ENCORE_HOLD_SECONDS.")
+@click.option("--reason", default="", help="The reason of each run; else the schedule's name.")
 def add(
     shell: Shell,
     namespace: str | None,
@@ -72,6 +73,7 @@ def add(
     selection: Selection,
     soft: bool,
     hold: float | None,
+    reason: str,
 ) -> int:
     """Add a schedule that hides all answers matching every option given. An age counts from each run.
 
@@ -92,6 +94,7 @@ def add(
         daily_at=daily_at,
         soft=soft,
         hold_seconds=hold,
+        reason=reason,
     )
     shell.answer(added.to_dict(), f"Added {added.id}: {_what(shell, added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis

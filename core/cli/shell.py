@@ -122,11 +122,7 @@ class Shell:
     @functools.cached_property
     def naming(self) -> Naming:
         """What namespaces are called; by the settings alone where the labels cannot be read."""
-        labels = self.services.labels
-        try:
-            return Naming(labels.all())
-        except StoreUnavailable:
-            return Naming(labels.configured)
+        return Naming(self.services.labels.known())
 
     def named(self, namespace: str) -> str:
         """A namespace for people: its label and its whole id, which commands take; the id alone without a label."""

@@ -8,7 +8,7 @@ import msgspec
 from ..entries import Verdict
 from ..invalidation import plain_invalidation
 from ..models import ChatRequest, Controls
-from .invalidations import applied_words
+from .invalidations import REASON, applied_words
 from .shell import Exit, Shell, cli, command, namespace_option
 
 
@@ -16,13 +16,16 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @click.argument("key")
 @namespace_option
 @click.option("--question", help="What it was served for, when that was another question than the stored one.")
-def wrong(shell: Shell, key: str, namespace: str | None, question: str | None) -> int:
+@REASON
+def wrong(shell: Shell, key: str, namespace: str | None, question: str | None, reason: str) -> int:
     """Call the answer at KEY wrong: no lookup finds it any more. With --question the two questions are also labelled as
     different, so that no answer to the one is served for the other again.
 
     Status 1 when the answer is hidden but the questions could not be labelled.
     """
-    verdict = shell.shared.verdicts.wrong(shell.namespace(namespace), key, actor=shell.trail, question=question)
+    verdict = shell.shared.verdicts.wrong(
+        shell.namespace(namespace), key, actor=shell.trail, question=question, reason=reason
+    )
     return _answer(shell, verdict)
 
 

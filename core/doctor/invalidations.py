@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..bans import MOST_ACTIVE, MOST_LISTED, changes
 from ..bootstrap import Services
 from ..cache import EVERYTHING
+from ..namespaces import Naming
 from .findings import Finding, Level
 
 OVERDUE_SECONDS = 600.0
@@ -36,12 +37,14 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
             text=f"Some of them should have been swept, the first {waiting / 60:.0f} minutes ago.",
             remedy="Check that workers are alive, and why sweeps fail: the Workers page lists the jobs.",
         )
+    naming = Naming(services.labels.known())
     for namespace, count in sorted(counts.items()):
+        whose = naming.whole(namespace)
         if count.listed >= MANY_LISTED:
             yield Finding(
                 area="invalidations",
                 level=Level.WARNING,
-                text=f"{namespace} has {count.listed} active invalidations by pattern, keywords or age; "
+                text=f"{whose} has {count.listed} active invalidations by pattern, keywords or age; "
                 f"{MOST_LISTED} is the most.",
                 remedy="End holds, undo what is not needed, or invalidate by tags, keys or models.",
             )
@@ -49,15 +52,16 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
             yield Finding(
                 area="invalidations",
                 level=Level.WARNING,
-                text=f"{namespace} has {count.active:,} active invalidations; {MOST_ACTIVE:,} is the most.",
+                text=f"{whose} has {count.active:,} active invalidations; {MOST_ACTIVE:,} is the most.",
                 remedy="They are swept by workers: see that these are alive, or let holds be shorter.",
             )
 
 
 def _bypass_findings(services: Services) -> Iterator[Finding]:
     """Namespaces whose requests bypass the cache."""
+    naming = Naming(services.labels.known())
     for switch in services.switch.all(services.store.namespaces()):
-        whose = "all namespaces" if switch.namespace == EVERYTHING else switch.namespace
+        whose = "all namespaces" if switch.namespace == EVERYTHING else naming.whole(switch.namespace)
         marked = "" if switch.kept else " Redis takes no writes, so it keeps that in memory only."
         yield Finding(
             area="bypass",

@@ -1,13 +1,13 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
 from . import reasons
+from .corrections import LONGEST_ANSWER, Corrections, Version, versions_of
 from .edits import MOST_BYTES, Edits
-from .expectation import Expectation, expect
+from .elsewhere import MOST_TOGETHER, Elsewhere, Together, invalidate_together, questions_at, same_question
+from .expectation import expect
 from .explanation import Difference, Explanation, differences, explain
-from .imports import MOST_REFUSALS, Import, Imported, Refusal
+from .imports import MOST_REFUSALS, Import, Imported
 from .listing import (
-    LOOKED_THROUGH,
-    LOOKING_SECONDS,
     PAGE_SIZE,
     EntryFilter,
     EntryPage,
@@ -28,10 +28,11 @@ from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "LOOKED_THROUGH", "LOOKING_SECONDS", "MAX_ANSWER", "MOST_BYTES", "MOST_REFUSALS", "PAGE_SIZE", "RELEASED_SECONDS",
-    "Difference", "Edits", "EntryFilter", "EntryPage", "Expectation", "Explanation", "FoundEntry", "Import",
-    "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "Refusal", "SeedReport", "Verdict", "Verdicts",
-    "count_listed", "differences", "every_page", "expect", "explain", "export", "find_entry", "forget_response",
-    "import_seeds", "nearest_entries", "page_entries", "plain_recipients", "plain_request", "read_seeds", "reasons",
-    "received_answers", "recipients", "stored_entry",
+    "LONGEST_ANSWER", "MAX_ANSWER", "MOST_BYTES", "MOST_REFUSALS", "MOST_TOGETHER",
+    "PAGE_SIZE", "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "Elsewhere", "EntryFilter", "EntryPage",
+    "Explanation", "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "SeedReport",
+    "Together", "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect", "explain",
+    "export", "find_entry", "forget_response", "import_seeds", "invalidate_together", "nearest_entries", "page_entries",
+    "plain_recipients", "plain_request", "questions_at", "read_seeds", "reasons", "received_answers", "recipients",
+    "same_question", "stored_entry", "versions_of",
 ]  # fmt: skip

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ..access import Action, AuditTrail
 from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput
 from ..keys import readable_key
+from ..metrics import CacheMetrics
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls
 from ..stores import Clock, EntryStore
 from .expiry import keep_until, place_of, served_entry
@@ -80,7 +83,10 @@ class Edits:
             raise
 
     def write(self, request: ChatRequest, text: str, controls: Controls) -> Answer | str:
-        """Stores an answer written by hand. Returns the stored answer, or the reason why it may not be stored."""
+        """Stores an answer written by hand. Returns the stored answer, or the reason why it may not be stored.
+
+        Of an answer that stands there already the tags stay, unless others are given, and hits are counted anew.
+        """
         completion = written(request.model, text, self._clock())
         return self._put("entry.written", request, completion, controls, {"characters": len(text)})
 
@@ -114,11 +120,24 @@ class Edits:
         namespace = controls.namespace or self._cache.config.namespace
         details = {"model": request.model, **details}
         self._trail.record(action, at=self._clock(), namespace=namespace, details=details)
-        result = self._cache.put(request, completion, controls)
+        result = self._cache.put(request, completion, self._with_present_tags(request, controls))
         if isinstance(result, str):
             details["outcome"] = f"not stored: {result}"
             self._trail.try_record(action, at=self._clock(), namespace=namespace, details=details)
+        elif isinstance(self._cache.metrics, CacheMetrics):
+            self._cache.metrics.hits.forget(*place_of(namespace, result.key))  # those of what stood there
         return result
+
+    def _with_present_tags(self, request: ChatRequest, controls: Controls) -> Controls:
+        """The controls with the tags of the answer whose place this one takes, where none are given."""
+        keyed = None if controls.tags else self._cache.identify(request, controls).keyed
+        if keyed is None:
+            return controls
+        try:
+            present = served_entry(self._store, *place_of(keyed.identity.namespace, keyed.identity.key))
+        except InvalidInput:
+            return controls
+        return msgspec.structs.replace(controls, tags=present.tags)
 
     def importing(self, namespace: str) -> Import:
         """An import into a namespace, to be fed. Raises InvalidInput for a namespace that is none."""

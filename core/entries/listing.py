@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -16,11 +17,11 @@ import msgspec
 
 from ..bans import Criteria, InvalidationRecord, Visibility, visibility
 from ..errors import DecodeError, NotFound
-from ..keys import Slot, parse_readable_key, readable_key
+from ..keys import Slot, normalize_loosely, parse_readable_key, readable_key
 from ..metrics import HitCounts, Hits
 from ..models import CacheEntry
 from ..stores import EntryIndex, Row, codec
-from ..text import fold, plain_tags
+from ..text import fold, nfc, plain_tags
 from ..wire import readable
 from .pins import Pins
 
@@ -37,12 +38,14 @@ Place = tuple[float, bytes]
 class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries: all that is given must match. `text` is looked for in the prompt, case folded.
 
-    With `in_answers` it may stand in the answer instead. Any of the `tags` will do. Times are Unix seconds. Invalidated
+    With `in_answers` it may stand in the answer instead. `question` is the whole prompt, but for case, spaces and its
+    closing mark. Any of the `tags` will do. Times are Unix seconds. Invalidated
     entries are shown when asked for: they are there until their sweep. With `fewest_hits` the most served come first,
     with `pinned` what was pinned last; else the newest. `never_hit` is for those that were never served.
     """
 
     text: str = ""
+    question: str = ""
     in_answers: bool = False
     model: str | None = None
     created_before: float | None = None
@@ -57,7 +60,8 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def by_index(self) -> bool:
         """Whether the indexes by model list exactly the entries that match."""
-        return not (self.text or self.ttl_class or self.tags or self.fewest_hits or self.never_hit or self.pinned)
+        looked_at = self.text or self.question or self.ttl_class or self.tags
+        return not (looked_at or self.fewest_hits or self.never_hit or self.pinned)
 
     def matches(self, entry: CacheEntry) -> bool:
         """Whether an entry matches, apart from its state."""
@@ -69,11 +73,19 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.ttl_class is None or entry.ttl_class == self.ttl_class)
             and (not self.tags or not set(plain_tags(self.tags)).isdisjoint(entry.tags))
             and (not self.text or self._has_text(entry))
+            and (not self.question or _folded(entry.prompt) == _wanted(self.question))
         )
 
     def _has_text(self, entry: CacheEntry) -> bool:
         text = fold(self.text)
         return text in fold(entry.prompt) or (self.in_answers and text in fold(readable(entry.body)))
+
+
+def _folded(question: str) -> str:
+    return normalize_loosely(question) or nfc(question).strip()
+
+
+_wanted = lru_cache(64)(_folded)
 
 
 class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):

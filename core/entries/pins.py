@@ -123,6 +123,19 @@ class Pins:
         seconds = max(1.0, self._release_seconds(entry.ttl_class))
         self._keep(Pin(namespace=namespace, key=key, created_at=0.0, actor=name, at=0.0), seconds)
 
+    def follow(self, namespace: str, key: str, before: float, after: float) -> None:
+        """Has the pin of an answer that was stored at `before` stand for the one stored at `after` in its place."""
+        name = _field(namespace, key)
+        with reading():
+            value = self._client.hget(names.PINS.decode(), name)
+        try:
+            pin = _decode(cast("bytes", value)) if value is not None else None
+        except msgspec.MsgspecError:  # of another version
+            return
+        if pin is not None and pin.created_at == before:
+            with writing():
+                self._client.hset(names.PINS.decode(), name, _encode(msgspec.structs.replace(pin, created_at=after)))
+
     def renew(self) -> int:
         """Renews answers with less than 29 days left, and ends pins of answers that are gone.
 

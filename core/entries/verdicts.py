@@ -15,6 +15,10 @@ from ..stores import Store
 from .explanation import differences_from_entry, explain
 from .listing import FoundEntry, stored_entry
 
+WRONG = "called wrong"
+APART = "wrong for this question only"
+"""Reasons of invalidations for which nobody gave one."""
+
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a verdict.
@@ -38,19 +42,23 @@ class Verdicts:
         self._invalidation = invalidation
         self._evidence = evidence
 
-    def wrong(self, namespace: str, key: str, *, actor: Acting, question: str | None = None) -> Verdict:
+    def wrong(
+        self, namespace: str, key: str, *, actor: Acting, question: str | None = None, reason: str = ""
+    ) -> Verdict:
         """Hides the answer at a readable key from every lookup, as `CacheInvalidator.invalidate` does.
 
         `question` is what it was served for when that was near the stored question: the two are labelled as different,
         and stay so when the answer is brought back. A label that fails is in the verdict, since the answer is hidden.
-        Raises NotFound when nothing is stored at the key.
+        `reason` is that of the invalidation. Raises NotFound when nothing is stored at the key.
         """
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.INVALIDATE)
         if question is not None:
             trail.require(Action.LABEL)
         stored = self.stored(namespace, key)
-        hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=key), actor=trail)
+        hidden = self._invalidation.invalidate(
+            Criteria(namespace=namespace, key=key), actor=trail, reason=reason or WRONG
+        )
         if question is None or stored.entry.prompt == question:
             return Verdict(hidden=hidden)
         try:
@@ -85,7 +93,9 @@ class Verdicts:
             names = ", ".join(part.name for part in apart if not part.name.startswith("prompt"))
             raise InvalidInput("request", f"the stored answer is never served for it: they differ in {names}")
         self._evidence.call_different(namespace, pair_id(namespace, identity.prompt, stored.entry.prompt), actor=trail)
-        hidden = self._invalidation.invalidate(Criteria(namespace=namespace, key=identity.key), actor=trail)
+        hidden = self._invalidation.invalidate(
+            Criteria(namespace=namespace, key=identity.key), actor=trail, reason=APART
+        )
         return Verdict(hidden=hidden, labelled=True)
 
     def stored(self, namespace: str, key: str) -> FoundEntry:

@@ -7,14 +7,15 @@ from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
 from .preview import WORD, Preview, Previewed, PreviewRow, cutoff
+from .reason import LONGEST_REASON, checked_reason
 from .rights import ending_hold, invalidating, scheduling
 from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
 from .telling import Invalidation, InvalidationState, undone_words
 
 __all__ = [
-    "IDLE_SECONDS", "LONGEST_NAME", "WORD", "ActiveCount", "ActivePage", "CacheInvalidator", "HistoryPage",
-    "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed",
-    "Schedule", "Schedules", "SweepProgress", "cutoff", "ending_hold", "invalidating", "kept_schedules",
-    "plain_invalidation", "plain_preview", "scheduling", "undone_words",
+    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "WORD", "ActiveCount", "ActivePage", "CacheInvalidator",
+    "HistoryPage", "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow",
+    "Previewed", "Schedule", "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold", "invalidating",
+    "kept_schedules", "plain_invalidation", "plain_preview", "scheduling", "undone_words",
 ]  # fmt: skip

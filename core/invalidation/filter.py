@@ -17,13 +17,13 @@ class InvalidationFilter(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     active: bool = False
 
-    def matches(self, one: Invalidation) -> bool:
-        """Whether it is one of those."""
+    def matches(self, one: Invalidation, question: str = "") -> bool:
+        """Whether it is one of those. `question` is that of the key that it selects, where it is known."""
         return (
             self.state in (None, one.state)
             and self.actor in (None, one.actor)
             and self.namespace in (None, one.namespace)
             and (not self.active or (one.effective and one.finished_at is None))
             and self.text.strip().casefold()
-            in f"{one.criteria} {one.criteria.key or ''} {one.id} {one.reason}".casefold()
+            in f"{one.criteria} {one.criteria.key or ''} {one.id} {one.reason} {one.problem} {question}".casefold()
         )

@@ -21,10 +21,11 @@ from ..metrics import HitCounts
 from ..stores import Clock, Store
 from ..text import printable
 from . import rights
-from .aside import PutBack, put_back
+from .aside import put_back
 from .durability import Durability
 from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
+from .reason import checked_reason
 from .rights import ending_hold, invalidating
 from .sweep import Sweep, SweepProgress, record_sweep
 from .telling import Invalidation, InvalidationState, undone
@@ -52,11 +53,14 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     lasts_seconds: float
     at: float
     preview: Preview | None
+    reason: str
 
     @property
     def details(self) -> dict[str, Any]:
-        """The details for the audit records: mode, hold, and count and highest share of the preview."""
+        """The details for the audit records: mode, hold, reason, and count and highest share of the preview."""
         details: dict[str, Any] = {"mode": "soft" if self.soft else "hard", "hold_seconds": self.hold_seconds}
+        if self.reason:
+            details["reason"] = self.reason
         if self.preview is not None:
             details |= {"preview_count": self.preview.count, "share": self.preview.highest_share}
         return details
@@ -87,6 +91,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
             due_at=self.at + self.lasts_seconds,
             preview_count=self.preview.count if self.preview else None,
             share=self.preview.highest_share if self.preview else None,
+            reason=self.reason,
         )
 
 
@@ -128,11 +133,9 @@ class CacheInvalidator(History):
         self._clock = clock
         self._count = count
         self._hits = hits
-        self._durability = Durability(
+        self.durability = Durability(
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
-
-    # Preview
 
     def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT) -> Preview:
         """Count, sample and cost of what `invalidate` with these criteria would hide now. Changes nothing."""
@@ -169,18 +172,20 @@ class CacheInvalidator(History):
         hold_seconds: float | None = None,
         request_id: str | None = None,
         preview: Preview | None = None,
+        reason: str = "",
     ) -> Invalidation:
         """Hides all matching entries, effective in every process when this returns.
 
         Where processes serve copies of their own it returns when these have expired: up to a second later.
         `soft` marks it stale instead. `hold_seconds` 0: no undo, and the sweep may begin at once. The `request_id`
-        of one that is in force, or was applied within a day, changes nothing. Raises WriteRefused (NOT applied),
+        of one that is in force, or was applied within a day, changes nothing. `reason` is the actor's own words, kept
+        with the audit record. Raises InvalidInput, WriteRefused (NOT applied),
         OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
         StoreUnavailable, AccessDenied.
         """
         trail = self.audit.by(actor)
         name = trail.require(Action.INVALIDATE)
-        plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview)
+        plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview, checked_reason(reason))
         if request_id is not None and (known := self.repeated(request_id, criteria)):
             return known
         if found := rights.require(trail, criteria, invalidating, self.preview):
@@ -191,15 +196,11 @@ class CacheInvalidator(History):
         done = plan.applied()
         if request_id is not None:
             self._keep(done)
-        self._durability.await_local_expiry(records)
-        _record(trail, "applied", plan, self._ended(trail, plan), plan.details)
+        self.durability.await_local_expiry(records)
+        _record(trail, "applied", plan, _ended(trail, plan, self._clock), plan.details)
         self._count(_kind(criteria))
-        self._durability.await_durability(plan.slots)
+        self.durability.await_durability(plan.slots)
         return done
-
-    def _ended(self, trail: AuditTrail, plan: _Plan) -> float:
-        """The time of the record of its end: now; the one record of a machine's says when it was asked for."""
-        return plan.at if trail.is_machine else self._clock()
 
     def repeated(self, request_id: str, criteria: Criteria) -> Invalidation | None:
         """The invalidation that a request id was applied as, in force as if it had just been applied; None for none.
@@ -213,8 +214,8 @@ class CacheInvalidator(History):
         known = self._repeated(request_id, criteria, slots[0].namespace, found)
         if known is not None and any(found):
             # The first request may be waiting still.
-            self._durability.await_local_expiry([self._store.record(slot) for slot in slots])
-            self._durability.await_durability(slots)
+            self.durability.await_local_expiry([self._store.record(slot) for slot in slots])
+            self.durability.await_durability(slots)
         return known
 
     def _plan(
@@ -225,6 +226,7 @@ class CacheInvalidator(History):
         hold_seconds: float | None,
         request_id: str | None,
         preview: Preview | None,
+        reason: str,
     ) -> _Plan:
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= LONGEST_HOLD_SECONDS:
@@ -243,6 +245,7 @@ class CacheInvalidator(History):
             lasts_seconds=self._longest_ttl_seconds if soft else hold,
             at=self._clock(),
             preview=preview,
+            reason=reason,
         )
 
     def _append(self, plan: _Plan, trail: AuditTrail) -> list[InvalidationRecord]:
@@ -250,14 +253,14 @@ class CacheInvalidator(History):
             return _append(self._store, plan)
         except CacheError as error:
             step = "unknown" if isinstance(error, OutcomeUnknown) else "refused"
-            _record(trail, step, plan, self._ended(trail, plan), {**plan.details, "reason": str(error)})
+            _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan.details, "problem": str(error)})
             raise
 
     def undo(self, invalidation_id: str, *, actor: Acting = "api") -> Invalidation:
         """Brings back what an invalidation hid, byte for byte and with its own remaining TTL.
 
         What was asked anew meanwhile is replaced by the answer that was hidden, unless another invalidation hides that
-        still. Where something went wrong on the way, `reason` says so: then newer answers stay.
+        still. Where something went wrong on the way, `problem` says so: then newer answers stay.
 
         Raises InvalidationNotFound, AccessDenied, or InvalidationRefused when deleting has begun.
         """
@@ -272,20 +275,11 @@ class CacheInvalidator(History):
         done = undone(known, self._clock())
         self._keep(done)
         if known.state is InvalidationState.HELD:
-            done = self._put_back(done, holding)
-        told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "reason": done.reason}
+            back = put_back(self._store, holding, self._clock())
+            done = msgspec.structs.replace(done, put_back=back.answers, kept_newer=back.gone, problem=back.problem)
+        told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "problem": done.problem}
         _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
-
-    def _put_back(self, done: Invalidation, holding: Sequence[tuple[Slot, Ban]]) -> Invalidation:
-        """Puts back what was stored over while the bans were in force, which have been lifted."""
-        total, reason = PutBack(), ""
-        for slot, ban in holding:
-            try:
-                total += put_back(self._store, slot, ban, self._clock())
-            except CacheError as error:
-                reason = f"some of what was asked anew may keep the newer answer ({error})"
-        return msgspec.structs.replace(done, put_back=total.answers, kept_newer=total.gone, reason=reason)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.
@@ -314,8 +308,6 @@ class CacheInvalidator(History):
                 changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
-
-    # Sweep
 
     def due_namespaces(self) -> list[str]:
         """Namespaces with bans that are due, those of a dead sweep included, and those whose list was lost."""
@@ -356,7 +348,7 @@ class CacheInvalidator(History):
         try:
             sweep.run(self._buckets_of(namespace), progress)
         except CacheError as error:
-            record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), reason=str(error))
+            record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), problem=str(error))
             raise
         step = "swept" if progress.finished else "sweep-stopped"
         record_sweep(trail, step, progress.invalidations, progress, at=self._clock())
@@ -392,6 +384,11 @@ class CacheInvalidator(History):
     def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
         """The latest invalidations of all namespaces, newest first. Raises StoreUnavailable."""
         return self.history(limit=limit)
+
+
+def _ended(trail: AuditTrail, plan: _Plan, clock: Clock) -> float:
+    """The time of the record of its end: now; the one record of a machine's says when it was asked for."""
+    return plan.at if trail.is_machine else clock()
 
 
 def _append(store: Store, plan: _Plan) -> list[InvalidationRecord]:

@@ -23,6 +23,7 @@ from ..stores.redis import lock, shared_hash
 from ..text import exact_duration, printable
 from . import rights
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
+from .reason import checked_reason
 from .rights import scheduling
 from .telling import Invalidation
 
@@ -41,8 +42,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     `criteria` are those of `Criteria` but `created_before`, which `older_than_seconds` gives at each run. It runs every
     `every_seconds`, or daily at `daily_at` ("03:30", UTC). What a run hides can be undone for `hold_seconds`; None is
-    as configured. `unbounded`: an admin answers for it, so that a run may hide any share; else each run is refused that
-    hides more than an operator may. `last` says what the latest run came to.
+    as configured. `reason` is that of each run; without one it is the schedule's name. `unbounded`: an admin answers
+    for it, so that a run may hide any share; else each run is refused that hides more than an operator may. `last` says
+    what the latest run came to.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     daily_at: str | None = None
     soft: bool = False
     hold_seconds: float | None = None
+    reason: str = ""
     enabled: bool = True
     unbounded: bool = False
     actor: str
@@ -85,6 +88,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     def starting(self) -> Action:
         """The least action, and so role, that running this schedule takes, whatever it would hide now."""
         return Action.SCHEDULE_ALL if self.criteria.get("all") else Action.SCHEDULE
+
+    @property
+    def why(self) -> str:
+        """The reason of its runs: its own, or that it is this schedule."""
+        return self.reason or f"schedule {self.name or self.id}"
 
     @property
     def rhythm(self) -> str:
@@ -147,6 +155,7 @@ class Schedules:
         daily_at: str | None = None,
         soft: bool = False,
         hold_seconds: float | None = None,
+        reason: str = "",
     ) -> Schedule:
         """Adds a schedule, enabled. Raises InvalidInput, which names the field.
 
@@ -187,6 +196,7 @@ class Schedules:
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
+            reason=checked_reason(reason),
             unbounded=trail.may(Action.SCHEDULE_ALL),
             actor=by,
             created_at=now,
@@ -249,6 +259,7 @@ class Schedules:
             actor=trail,
             soft=schedule.soft,
             hold_seconds=schedule.hold_seconds,
+            reason=schedule.why,
         )
         self._change(schedule_id, last_run_at=now, last=f"applied: {done.id}")
         return done
@@ -280,6 +291,7 @@ class Schedules:
                 actor=self._invalidation.audit.by(_runner(schedule), source="schedule"),
                 soft=schedule.soft,
                 hold_seconds=schedule.hold_seconds,
+                reason=schedule.why,
                 request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
             )
         except (InvalidInput, InvalidationRefused, AccessDenied) as error:
@@ -313,6 +325,7 @@ class Schedules:
                 "older_than_seconds": schedule.older_than_seconds,
                 "rhythm": schedule.rhythm,
                 "mode": "soft" if schedule.soft else "hard",
+                "reason": schedule.reason,
             },
         )
 

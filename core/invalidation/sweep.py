@@ -312,7 +312,7 @@ class Sweep:
 
 
 def record_sweep(
-    trail: AuditTrail, step: str, ids: Sequence[str], progress: SweepProgress, *, at: float, reason: str = ""
+    trail: AuditTrail, step: str, ids: Sequence[str], progress: SweepProgress, *, at: float, problem: str = ""
 ) -> None:
     """How far the common sweep of these invalidations has come: one audit record for each that a person has made, and
     at its end one for all that machines have made, however many those are."""
@@ -327,8 +327,8 @@ def record_sweep(
             "duration_seconds": round(progress.duration_seconds, 3),
             "shared_with": len(ids) - 1,
         }
-    if reason:
-        details["reason"] = reason
+    if problem:
+        details["problem"] = problem
     action = f"invalidate.{step}"
     for ban_id in by_people:
         trail.try_record(action, at=at, invalidation_id=ban_id, namespace=progress.namespace, details=details)

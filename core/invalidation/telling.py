@@ -34,6 +34,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked. Of one
     that was undone: `put_back` answers had been asked anew and are back in the place of the newer ones; up to
     `kept_newer` could not be kept. None for a soft one, which hides nothing.
+    `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     put_back: int | None = None
     kept_newer: int | None = None
     reason: str = ""
+    problem: str = ""
 
     @property
     def can_undo(self) -> bool:
@@ -82,6 +84,7 @@ OVER = {
 REQUESTED = "invalidate.requested"
 ENDED = ("invalidate.applied", "invalidate.refused", "invalidate.unknown")
 """How an invalidation was answered: one record by a machine has one of these, and that is all there is of it."""
+_FAILED = ("invalidate.refused", "invalidate.unknown", "invalidate.sweep-stopped")
 ASKING = (REQUESTED, *ENDED)
 """Who did one of these has asked for it."""
 
@@ -160,7 +163,23 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         finished_at=finished,
         put_back=end.get("put_back"),
         kept_newer=end.get("kept_newer"),
-        reason=str(records[0].details.get("reason", "")),
+        reason=_reason(requested),
+        problem=_problem(records[0]),
+    )
+
+
+def _reason(asked: AuditRecord | None) -> str:
+    """Why it was made. Records of before there were reasons have their problem in that place."""
+    if asked is None or (asked.action in _FAILED and "problem" not in asked.details):
+        return ""
+    return str(asked.details.get("reason", ""))
+
+
+def _problem(last: AuditRecord) -> str:
+    """Why it has not gone on since its last record."""
+    details = last.details
+    return (
+        str(details.get("problem", details.get("reason", ""))) if last.action in (*_FAILED, "invalidate.undone") else ""
     )
 
 
@@ -207,8 +226,8 @@ def undone_words(done: Invalidation) -> str:
             f"Up to {many(done.kept_newer, 'answer')} could not be kept: the newer "
             f"{'one stays' if done.kept_newer == 1 else 'ones stay'}."
         )
-    if done.reason:
-        words.append(f"But {done.reason}.")
+    if done.problem:
+        words.append(f"But {done.problem}.")
     return " ".join(words)
 
 

@@ -3,7 +3,7 @@
 from .cache_metrics import LONGEST_SECONDS, CacheMetrics, steps_of
 from .forgone import ForgoneHits
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
-from .histogram import Histogram, merged
+from .histogram import BOUNDS_MS, Histogram, merged
 from .hits import HitCounts, Hits
 from .months import KEPT_MONTHS, Month, kept_month, kept_months, month_of
 from .request_log import (
@@ -23,8 +23,8 @@ from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Tota
 from .tally import USD_SCALE, CellName
 
 __all__ = [
-    "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT", "NOBODY",
-    "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "Comparison", "Dimension",
+    "BOUNDS_MS", "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT",
+    "NOBODY", "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "Comparison", "Dimension",
     "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "Hits", "Kinds",
     "Line", "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings", "Sender",
     "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",

@@ -204,6 +204,25 @@ class HitCounts:
 
     # Forgetting
 
+    def forget(self, slot: Slot, digest: bytes) -> None:
+        """Forgets the hits of one answer, whose place another takes. What was counted within the last second may come
+        after it. Raises StoreUnavailable, WriteRefused and OutcomeUnknown.
+        """
+        newest = _part(self._clock())
+        parts = range(newest - PARTS + 1, newest + 1)
+        if self._client is None:
+            self._here.get((slot.namespace, slot.bucket), {}).pop(digest, None)
+            for part in parts:
+                self._parts_here.get((slot.namespace, slot.bucket, part), {}).pop(digest, None)
+            return
+        member = cast("str", digest)  # the library's types know text only
+        with writing(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.zrem(slot.hits, member)
+            pipeline.zrem(slot.hit_times, member)
+            for part in parts:
+                pipeline.hdel(slot.hits_of_part(part), member)
+            pipeline.execute()
+
     def prune(self, slot: Slot) -> int:
         """Forgets the hits of answers that are gone, and returns the number of these. Does nothing without a client."""
         if self._client is None:

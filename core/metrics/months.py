@@ -3,7 +3,6 @@ same sums. Pure."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,8 +14,6 @@ KEPT_MONTHS = 14
 
 KEPT_SECONDS = (KEPT_MONTHS + 1) * 31 * 86_400
 """How long Redis keeps a month after its latest count: until it is none of the kept ones in any case."""
-
-_NAME = re.compile(r"([0-9]{4})-([0-9]{2})")
 
 
 class Month(msgspec.Struct, frozen=True, order=True):
@@ -67,9 +64,8 @@ def kept_months(now: float) -> list[Month]:
 
 def kept_month(name: str, now: float) -> Month:
     """The month of this name. Raises InvalidInput when it is none, or none of those that are kept."""
-    found = _NAME.fullmatch(name)
-    month = Month(int(found[1]), int(found[2])) if found else None
     kept = kept_months(now)
-    if month not in kept:
+    found = next((month for month in kept if month.name == name), None)
+    if found is None:
         raise InvalidInput("month", f"give one from {kept[0].name} to {kept[-1].name}, for example {kept[-1].name}")
-    return month
+    return found

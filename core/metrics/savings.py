@@ -141,19 +141,25 @@ _FIGURES = (
 )
 
 
-def savings_csv(savings: Savings, months: Sequence[MonthSavings]) -> str:
-    """The lines of these months as CSV. What the cache itself spent is a row of its own in each month, so that the sum
-    of `saved_usd` less the sum of `overhead_usd` is the net. `complete` is false for the month that is still going on.
+def savings_csv(
+    savings: Savings, months: Sequence[MonthSavings], named: Callable[[str], str] = lambda namespace: namespace
+) -> str:
+    """The lines of these months as CSV; `named` gives what a namespace is called, for the column beside its id.
+
+    What the cache itself spent is a row of its own in each month, so that the sum of `saved_usd` less the sum of
+    `overhead_usd` is the net. `complete` is false for the month that is still going on.
     """
-    header = ("month", "complete", *savings.by, *_FIGURES, "overhead_usd", "unpriced_overhead")
+    label = ("namespace_label",) if "namespace" in savings.by else ()
+    header = ("month", "complete", *savings.by, *label, *_FIGURES, "overhead_usd", "unpriced_overhead")
     rows: list[list[Any]] = []
     for one in months:
         begin = [one.month, str(one.complete).lower()]
         for line in one.lines if savings.by else [one]:
             names = [getattr(line, name) for name in savings.by]
+            names += [named(line.namespace or "")] if label and isinstance(line, Line) else []
             rows.append([*begin, *names, *(getattr(line, name) for name in _FIGURES), None, None])
         if one.overhead or one.unpriced_overhead:
-            empty = [None] * (len(savings.by) + len(_FIGURES))
+            empty = [None] * (len(savings.by) + len(label) + len(_FIGURES))
             rows.append([*begin, *empty, one.overhead_usd, one.unpriced_overhead])
     return to_csv(header, rows)
 

@@ -85,22 +85,13 @@ class MetricsCollector(Collector):
             yield from _savings(totals.cells)
             yield from _latencies(totals.cells)
             yield from _events(totals)
-            yield _namespaces(totals.cells, self._read_labels())
+            yield _namespaces(totals.cells, self._labels.known() if self._labels is not None else {})
 
     def _read_health(self) -> Health | None:
         try:
             return self._health() if self._health else None
         except StoreUnavailable:
             return Health(store_up=False)
-
-    def _read_labels(self) -> Mapping[str, NamespaceLabel]:
-        """The labels; those of the settings alone where no others can be read."""
-        if self._labels is None:
-            return {}
-        try:
-            return self._labels.all()
-        except StoreUnavailable:
-            return self._labels.configured
 
 
 def _requests(cells: Mapping[CellName, Summary]) -> Iterator[Metric]:

@@ -16,7 +16,7 @@ import redis
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ..access import Acting, Action, AuditLog
-from ..errors import InvalidInput
+from ..errors import InvalidInput, StoreUnavailable
 from ..keys import NAMESPACE_PATTERN, PART_SEPARATOR, names
 from ..stores.redis import shared_hash
 from ..text import printable
@@ -89,6 +89,13 @@ class NamespaceLabels:
         """The labels by namespace, those of the settings included. One round trip. Raises StoreUnavailable."""
         stored = {namespace: found for namespace, value in self._hash.all().items() if (found := _decode(value))}
         return {**stored, **self.configured}
+
+    def known(self) -> dict[str, NamespaceLabel]:
+        """The same; those of the settings alone where the others cannot be read. For what is said in passing."""
+        try:
+            return self.all()
+        except StoreUnavailable:
+            return self.configured
 
     def get(self, namespace: str) -> NamespaceLabel | None:
         """The label of one namespace; None where there is none. Raises StoreUnavailable."""

@@ -64,8 +64,8 @@ class Naming:
     """
 
     def __init__(self, labels: Mapping[str, NamespaceLabel] | None = None, known: Iterable[str] = ()) -> None:
-        self._labels = dict(labels or {})
-        self.known = frozenset({*known, *self._labels})
+        self.labels = dict(labels or {})
+        self.known = frozenset({*known, *self.labels})
         """The ids that are told from each other, those with a label among them."""
         halves = [_halves(one) for one in self.known]
         self._owns = _Shortener(own for own, _ in halves)
@@ -75,7 +75,7 @@ class Naming:
     def knowing(self, more: Iterable[str]) -> Naming:
         """The same for more ids: all rows of a table, say, so that each of them is told from the others."""
         new = {one for one in more if one not in self.known}
-        return Naming(self._labels, self.known | new) if new else self
+        return Naming(self.labels, self.known | new) if new else self
 
     def shown(self, namespace: str) -> str:
         """The name: the label, or the id with its hash shortened. Text from outside, on one line."""
@@ -93,7 +93,7 @@ class Naming:
 
     def label(self, namespace: str) -> NamespaceLabel | None:
         """The label of a namespace, of the whole one for a part without its own; None where nobody gave one."""
-        return self._labels.get(namespace) or self._labels.get(_halves(namespace)[0])
+        return self.labels.get(namespace) or self.labels.get(_halves(namespace)[0])
 
     def short(self, namespace: str) -> str:
         """The id with its hash shortened."""
@@ -101,7 +101,7 @@ class Naming:
         return self._owns.short(own) + (f"{PART_SEPARATOR}{self._parts.short(part)}" if part else "")
 
     def _of_labelled(self) -> dict[str, str]:
-        names = {namespace: given.label for namespace, given in self._labels.items()}
+        names = {namespace: given.label for namespace, given in self.labels.items()}
         ids = {_compared(one) for one in self.known if one not in names}
         followed: set[str] = set()
         while True:

@@ -21,12 +21,14 @@ from ..text import printable
 from . import (
     audit,
     bypass,
+    corrections,
     entries,
     explain,
     figures,
     health,
     invalidations,
     namespaces,
+    questions,
     requests,
     schedules,
     transfer,
@@ -58,7 +60,7 @@ DESCRIPTION: Final = (
 ROUTERS: Final = tuple(
     subject.router
     for subject in (
-        *(invalidations, transfer, entries, explain, figures, requests, health),
+        *(invalidations, transfer, corrections, entries, explain, figures, requests, health),
         *(bypass, schedules, namespaces, audit),
     )
 )

@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 
 from ..errors import InvalidInput
 from .figures import OfNamespace
-from .paging import Cursor, Limit, cursor_of, position_of
-from .parts import By, Parts
+from .parts import By, Cursor, Limit, Parts, cursor_of, position_of
 
 router: Final = APIRouter(tags=["audit"])
 

@@ -27,14 +27,13 @@ from ..entries import (
     stored_entry,
 )
 from ..errors import InvalidInput, StoreUnavailable
-from ..invalidation import plain_invalidation
+from ..invalidation import LONGEST_REASON, plain_invalidation
 from ..keys import Slot
 from ..wire import readable
 from .explain import REQUEST_BODY, AskedOf, inbound_of
 from .invalidations import NAMESPACE, InvalidationOut
 from .operators import Operator
-from .paging import Cursor, cursor_of, position_of
-from .parts import By, Parts
+from .parts import By, Cursor, Parts, cursor_of, position_of
 from .problems import INVALID_INPUT, STORE_UNAVAILABLE, WRITE_REFUSED, Refused
 
 router: Final = APIRouter(tags=["entries"])
@@ -131,7 +130,7 @@ class AnswerIn(BaseModel):
     answer: str | None = None
     completion: dict[str, Any] | None = None
     ttl_seconds: float | None = Field(None, description="Else as the kind of question has it.")
-    tags: list[str] = Field([], max_length=64, description="What the answer depends on: `doc:123`.")
+    tags: list[str] = Field([], max_length=64, description="What the answer depends on: `doc:123`. None: as it was.")
     user: str | None = Field(None, description="Whose the answer is, where it is one user's own.")
 
     def line(self) -> Line:
@@ -154,6 +153,7 @@ class WrongIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     question: str | None = Field(None, min_length=1, max_length=100_000, description="Where it was another question.")
+    reason: str = Field("", max_length=LONGEST_REASON, description="Why it is wrong: kept with the audit record.")
 
 
 _WRONGS: Final[dict[str, Any]] = {
@@ -249,10 +249,11 @@ def slots_of(parts: Services, namespace: str) -> Sequence[Slot]:
 @router.get("/entries/{key}", response_model=EntryDetailOut)
 def entry(key: Key, by: By, parts: Parts, namespace: InNamespace = None) -> dict[str, Any]:
     """One stored answer, hidden and stale ones too."""
-    return _detail(parts, by.namespace(namespace), key)
+    return detail_of(parts, by.namespace(namespace), key)
 
 
-def _detail(parts: Services, namespace: str, key: str) -> dict[str, Any]:
+def detail_of(parts: Services, namespace: str, key: str) -> dict[str, Any]:
+    """One entry with its answer, as plain JSON."""
     found: FoundEntry = stored_entry(parts.store, namespace, key, hits=parts.metrics.hits, pins=parts.pins)
     stored = found.entry
     return found.to_dict(parts.clock()) | {
@@ -278,7 +279,7 @@ def write(
     stored = edits_of(parts, by).write_at(key, asked.line(), name)
     if isinstance(stored, str):
         raise Refused(_OF_THE_STORE.get(stored, INVALID_INPUT), reasons.why_refused(stored), reason=stored)
-    return _detail(parts, name, key)
+    return detail_of(parts, name, key)
 
 
 def edits_of(parts: Services, by: Operator) -> Edits:
@@ -308,7 +309,7 @@ def change(
             change_pin(name, key, actor=by.trail)
         case _:
             raise InvalidInput("fresh_seconds", "give either fresh_seconds or pinned")
-    return _detail(parts, name, key)
+    return detail_of(parts, name, key)
 
 
 @router.delete("/entries/{key}", response_model=InvalidationOut, responses={409: {}})
@@ -320,13 +321,14 @@ def invalidate(
     hold_seconds: Annotated[
         float | None, Query(ge=0, le=86_400, description="How long it can be undone; 0: deleted at once.")
     ] = None,
+    reason: Annotated[str, Query(max_length=LONGEST_REASON, description="Why: kept with the audit record.")] = "",
 ) -> dict[str, Any]:
     """Take one answer out of service: an invalidation of its key, which can be undone until its hold ends.
 
     An answer to the same request that is being generated now is kept out too, so it is done also where none is stored.
     """
     criteria = Criteria(namespace=by.namespace(namespace), key=key)
-    done = parts.invalidation.invalidate(criteria, actor=by.trail, hold_seconds=hold_seconds)
+    done = parts.invalidation.invalidate(criteria, actor=by.trail, hold_seconds=hold_seconds, reason=reason)
     return plain_invalidation(done)
 
 
@@ -343,8 +345,9 @@ def wrong(
     With the question that it was served for, where that was another one, the two questions are also labelled as
     different, so that no answer to the one is served for the other again.
     """
-    question = asked.question if asked is not None else None
-    return _verdict(parts.verdicts.wrong(by.namespace(namespace), key, actor=by.trail, question=question))
+    asked = asked or WrongIn()
+    name = by.namespace(namespace)
+    return _verdict(parts.verdicts.wrong(name, key, actor=by.trail, question=asked.question, reason=asked.reason))
 
 
 @router.post("/entries/{key}/apart", response_model=VerdictOut, responses={409: {}}, openapi_extra=REQUEST_BODY)

@@ -166,6 +166,9 @@ class SavingsOut(BaseModel):
     since: float | None = Field(description="When months began to be counted.")
     total_usd: float | None = Field(description="All that was ever saved, as /metrics says.")
     earlier_usd: float = Field(description="The part of it that is in none of these months.")
+    namespaces: dict[str, NamespaceOut] | None = Field(
+        None, description="With lines by namespace, what each of these is called."
+    )
 
 
 @router.get("/stats", response_model=StatsOut)
@@ -242,7 +245,10 @@ def savings(
     now = parts.clock()
     chosen = kept_month(month, now) if month is not None else month_of(now)
     found = parts.metrics.savings(_dimensions(breakdown), model=model, **_chosen(by, namespace))
-    return found.to_dict(chosen.name)
+    answer = found.to_dict(chosen.name)
+    if "namespace" in found.by:
+        answer["namespaces"] = named_parts(parts, by, {line["namespace"]: None for line in answer["lines"]})
+    return answer
 
 
 def _chosen(by: Operator, namespace: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..bans import MOST_TAGS, Selection
 from ..errors import InvalidationNotFound
 from ..invalidation import (
+    LONGEST_REASON,
     ActivePage,
     HistoryPage,
     Invalidation,
@@ -23,8 +24,7 @@ from ..invalidation import (
 from ..keys import user_pseudonym
 from .idempotency import REPLAYED, IdempotencyKey
 from .operators import Operator
-from .paging import Cursor, Limit, cursor_of, position_of
-from .parts import Answered, By, Parts
+from .parts import Answered, By, Cursor, Limit, Parts, cursor_of, position_of
 
 router: Final = APIRouter(tags=["invalidations"])
 
@@ -98,6 +98,7 @@ class InvalidateIn(BaseModel):
         le=86_400,
         description="How long it can be undone; 0: the sweep begins at once. Else ENCORE_HOLD_SECONDS.",
     )
+    reason: str = Field("", max_length=LONGEST_REASON, description="Why it is made: kept with its audit record.")
     dry_run: bool = Field(False, description="Only say what would be hidden: count, cost, a sample and a token.")
     token: str | None = Field(
         None,
@@ -141,7 +142,8 @@ class InvalidationOut(BaseModel):
     kept_newer: int | None = Field(
         None, description="Of one undone: answers, at most, that keep the newer one, since the one before is gone."
     )
-    reason: str = ""
+    reason: str = Field("", description="Why it was made, in the words of who made it.")
+    problem: str = Field("", description="Why it was not applied, or why its sweep stopped.")
     can_undo: bool
     effective: bool = Field(description="Whether what matches is hidden, stale or deleted by it.")
 
@@ -261,6 +263,7 @@ def _apply(asked: InvalidateIn, namespace: str, request_id: str | None, by: Oper
             hold_seconds=asked.hold_seconds,
             request_id=None if request_id is None else f"{request_id}-{number}",
             preview=preview if len(criteria) == 1 else None,
+            reason=asked.reason,
         )
         for number, one in enumerate(criteria)
     ]

@@ -16,8 +16,7 @@ from ..models import HitDetail, OutcomeKind
 from .entries import InNamespace, Key, OfModel
 from .figures import OfNamespace
 from .operators import Operator
-from .paging import Cursor, Limit, cursor_of, position_of
-from .parts import By, Parts
+from .parts import By, Cursor, Limit, Parts, cursor_of, position_of
 
 router: Final = APIRouter(tags=["requests"])
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
 from ..errors import InvalidationNotFound
-from ..invalidation import Schedule, kept_schedules, plain_invalidation
+from ..invalidation import LONGEST_REASON, Schedule, kept_schedules, plain_invalidation
 from .invalidations import CriteriaIn, CriteriaOut, InvalidationOut
 from .operators import Operator
 from .parts import By, Parts
@@ -32,6 +32,7 @@ class ScheduleOut(BaseModel):
     daily_at: str | None = Field(description="The time of day in UTC; either this or `every_seconds` is given.")
     soft: bool
     hold_seconds: float | None = Field(description="How long each run can be undone; null: ENCORE_HOLD_SECONDS.")
+    reason: str
     enabled: bool
     unbounded: bool = Field(description="Whether a run may hide any share of the namespace: an admin answers for it.")
     actor: str
@@ -61,6 +62,7 @@ class ScheduleIn(BaseModel):
     daily_at: str | None = Field(None, max_length=5, description="A time of day in UTC: `03:30`.")
     soft: bool = Field(False, description="Marks stale instead: served only if the provider fails.")
     hold_seconds: float | None = Field(None, description="How long each run can be undone.")
+    reason: str = Field("", max_length=LONGEST_REASON, description="The reason of each run; else the schedule's name.")
 
 
 class ScheduleChangeIn(BaseModel):
@@ -117,6 +119,7 @@ def add(asked: Annotated[ScheduleIn, Body(openapi_examples=_NEW)], by: By, parts
         daily_at=asked.daily_at,
         soft=asked.soft,
         hold_seconds=asked.hold_seconds,
+        reason=asked.reason,
     )
     return added.to_dict()
 

@@ -4,6 +4,7 @@ from . import codec
 from .aside import Aside, AsideStore, Return
 from .base import (
     Claim,
+    Correction,
     EntryIndex,
     EntryStore,
     LeaseStore,
@@ -30,8 +31,8 @@ from .memory import MemoryStore
 from .refusal import Refusal
 
 __all__ = [
-    "Aside", "AsideStore", "Claim", "Clock", "EntryIndex", "EntryStore", "EntrySummary", "Examined", "Found",
-    "HeldLease", "LeaseStore", "Leases", "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason",
+    "Aside", "AsideStore", "Claim", "Clock", "Correction", "EntryIndex", "EntryStore", "EntrySummary", "Examined",
+    "Found", "HeldLease", "LeaseStore", "Leases", "LocalCache", "Looking", "Lookup", "MemoryStore", "MissReason",
     "Persistence", "Reader", "RecordStore", "Refusal", "Removal", "Removed", "Return", "Row", "ScanPage", "Seen",
     "Store", "StoreInfo", "StoredAs", "SweepFilter", "Write", "codec", "examine", "follow", "look_up", "looking",
 ]  # fmt: skip

@@ -52,6 +52,26 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     over_hidden: bool = True
 
 
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that takes the place of another one. `seen` is that other one as it was read, `value` the new one.
+
+    `stamp` is that of the record as it was read. The new values have its incarnation and the sequence of the ban that
+    hides what stood there (`changes.next_sequence`). `aliases` are digest, value as read and value anew; one that is
+    another by now stays as it is.
+    """
+
+    digest: bytes
+    seen: bytes
+    value: bytes
+    stamp: Stamp
+    aliases: tuple[tuple[bytes, bytes, bytes], ...] = ()
+    ttl_ms: int
+    model: str
+    created_before: float
+    created_at: float
+    tags: tuple[str, ...] = ()
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """One caller's claim to compute the answer at a digest.
 
@@ -238,6 +258,14 @@ class RecordStore(Reader, Protocol):
 
         An id that the slot has already changes nothing: the ban is then the one that is there. `remove`: a digest
         deleted in the same step. Raises InvalidationRefused when there are too many.
+        """
+        ...
+
+    def correct(self, slot: Slot, ban: Ban, correction: Correction) -> InvalidationRecord | None:
+        """Appends the ban of one key and puts an answer in the place of the one that it hides, in the same step.
+
+        The record without its bans; None, and nothing written, when what was seen is no longer there, or the record has
+        another stamp. Raises InvalidationRefused as `append`.
         """
         ...
 

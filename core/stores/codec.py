@@ -77,7 +77,13 @@ class _Payload(msgspec.Struct, array_like=True, frozen=True):
     parts: bytes
 
 
-_decode = msgspec.msgpack.Decoder(_Payload).decode
+class _Corrected(_Payload, array_like=True, frozen=True):
+    """The payload of an entry that was corrected. Of others nothing is said of it: they are read alike."""
+
+    versions: bytes = b""
+
+
+_decode = msgspec.msgpack.Decoder(_Corrected).decode
 _decode_words = msgspec.msgpack.Decoder(_Words).decode
 _decode_tags = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _SUMMARY = struct.Struct(">BB4x16sQ32s32xd32xBH")
@@ -90,7 +96,8 @@ def encode_entry(entry: CacheEntry) -> bytes:
     """
     header = entry.header
     try:
-        payload = _encode(_Payload(entry.prompt, entry.ttl_class, entry.body, entry.chunks, entry.parts))
+        content = (entry.prompt, entry.ttl_class, entry.body, entry.chunks, entry.parts)
+        payload = _encode(_Corrected(*content, entry.versions) if entry.versions else _Payload(*content))
         namespace = header.namespace.encode()
         model = header.model.encode()
         users = b"".join((bytes([len(header.users)]), *header.users)) if header.users else b""
@@ -154,6 +161,7 @@ def decode_entry(value: bytes) -> CacheEntry:
         body=content.body,
         chunks=content.chunks,
         parts=content.parts,
+        versions=content.versions,
     )
 
 

@@ -8,12 +8,12 @@ from heapq import nlargest
 
 import msgspec
 
-from ..bans import InvalidationRecord
+from ..bans import Ban, InvalidationRecord
 from ..errors import DecodeError
 from ..keys import Slot
 from ..models import Stamp
 from . import codec
-from .base import Claim, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
+from .base import Claim, Correction, Removal, Removed, Row, ScanPage, StoredAs, StoreInfo, SweepFilter, Write
 from .clock import Clock, even_clock
 from .memory_aside import Cell, MemoryAside
 
@@ -104,6 +104,25 @@ class MemoryStore(MemoryAside):
             cell = self._cells[name]
             self._cells[name] = Cell(value, self.clock() + ttl_ms / 1000, cell.model, cell.created_at, cell.tags)
             return True
+
+    def correct(self, slot: Slot, ban: Ban, correction: Correction) -> InvalidationRecord | None:
+        """Appends a ban and puts an answer in the place of what it hides, if all is as it was seen; else None."""
+        with self._lock:
+            record = self.record(slot)
+            if record is None or record.stamp != correction.stamp or self.ban(slot, ban.id) is not None:
+                return None
+            if self._get(slot.entry(correction.digest)) != correction.seen:
+                return None
+            record, _ = self.append(slot, ban)
+            self._swap(slot.entry(correction.digest), correction.value, correction)
+            for digest, seen, then in correction.aliases:
+                if self._get(slot.entry(digest)) == seen:
+                    self._swap(slot.entry(digest), then, correction)
+            return record
+
+    def _swap(self, name: bytes, value: bytes, correction: Correction) -> None:
+        times = {"expires_at": self.clock() + correction.ttl_ms / 1000, "created_at": correction.created_at}
+        self._cells[name] = msgspec.structs.replace(self._cells[name], value=value, **times)
 
     def acquire(self, slot: Slot, claim: Claim, ttl_ms: int) -> bool:
         """Takes the single-flight lease for an answer; False when another caller holds it."""

@@ -125,6 +125,14 @@ def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, names
     assert sum(float(row["saved_usd"]) for row in rows) == month["saved_usd"]
 
 
+def test_savings_name_a_namespace_by_its_label(terminal, filled, namespace):
+    filled.metrics.flush()
+    terminal.run("namespaces", "label", namespace, "Support")
+    assert f"Support ({namespace})" in terminal.run("savings", "--namespace", namespace)
+    [row] = csv.DictReader(io.StringIO(terminal.run("savings", "--namespace", namespace, "--csv")))
+    assert (row["namespace"], row["namespace_label"]) == (namespace, "Support")
+
+
 def test_a_kept_month_without_anything_says_so(terminal, services):
     first = kept_months(services.clock())[0].name
     assert terminal.run("savings", "--month", first) == f"Nothing was counted in {first}.\n"
@@ -547,3 +555,12 @@ def test_what_an_older_version_left_is_deleted_and_what_people_made_stays(termin
     assert len(terminal.data("entries")) > 0
     latest = filled.audit.records(limit=2)[-1]
     assert (latest.action, latest.actor, latest.details) == ("store.cleaned", "anna", {"keys": 2})
+
+
+def test_a_reason_is_kept_and_listed(terminal, filled):
+    terminal.run("invalidate", "--model", "gpt-4o", "--yes", "--reason", "The fee has changed")
+    assert terminal.data("invalidations")[0]["reason"] == "The fee has changed"
+    assert "The fee has changed" in terminal.run("invalidations")
+    key = terminal.data("get", "What is the refund period?", "--model", "gpt-4o-mini")["entry"]
+    assert terminal.data("wrong", key)["hidden"]["reason"] == "called wrong"
+    terminal.run("invalidate", "--everything", "--yes", "--reason", "x" * 201, status=2)

@@ -172,3 +172,12 @@ def test_without_redis_it_says_what_to_do(terminal, monkeypatch, tmp_path):
     monkeypatch.setenv("ENCORE_HOME", str(tmp_path))
     for arguments in (("schedules",), NIGHTLY, ("schedules", "run", "x")):
         assert "ENCORE_REDIS_URL" in terminal.run(*arguments, status=1)
+
+
+def test_each_run_has_the_reason_of_its_schedule(terminal, services):
+    added = terminal.data(*NIGHTLY, "--reason", "Rates change at night")
+    terminal.run("schedules", "run", added["id"])
+    named = terminal.data("schedules", "add", "--name", "All", "--every", "1h", "--everything")
+    terminal.run("schedules", "run", named["id"])
+    reasons = {one["reason"] for one in terminal.data("invalidations")}
+    assert reasons == {"Rates change at night", "schedule All"}

@@ -16,7 +16,10 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.e2e.installation import SEMANTIC, Installation
 from tests.e2e.traffic import work
 
-PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
+PAGES = (
+    *("dashboard", "requests", "playground", "savings", "entries"),
+    *("invalidations", "schedules", "quality", "workers", "health"),
+)
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parent / "screenshots")
 PATIENCE_MS = 180_000
 TALLEST = 6000

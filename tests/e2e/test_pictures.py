@@ -48,3 +48,24 @@ def test_every_page_stands_while_redis_hangs(open_console, encore, picture, widt
         os.kill(encore.redis_pid, signal.SIGCONT)
     expect(page.get_by_test_id("stAlert").filter(has_text="Redis did not answer in time")).to_have_count(0)
     expect(page.get_by_text(re.compile(r"^Redis [\d.]+ answers in "))).to_be_visible()  # Health has looked again
+
+
+def test_savings_are_printed_as_one_white_sheet_without_what_is_no_part_of_it(open_console):
+    page = open_console("savings", theme="dark")
+    sheet = page.locator(".st-key-savings-sheet")
+    controls = page.locator(".st-key-savings-controls")
+    expect(controls).to_be_visible()
+    page.emulate_media(media="print")
+    expect(sheet.get_by_role("table")).to_be_visible()
+    for gone in (
+        controls,
+        page.get_by_test_id("stSidebar"),
+        page.get_by_test_id("stAlert"),
+        sheet.get_by_role("button"),
+    ):
+        expect(gone.filter(visible=True)).to_have_count(0)
+    colours = sheet.locator("td").last.evaluate(
+        "cell => [getComputedStyle(cell).color, getComputedStyle(document.querySelector('.stApp')).backgroundColor]"
+    )
+    assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert page.pdf(format="A4").count(b"/Type /Page\n") == 1

@@ -401,3 +401,23 @@ def test_a_line_with_nothing_but_a_request_is_a_request_with_its_policy(world):
     line = msgspec.convert(a_line("What is a card?"), Line)
     assert world.edits.import_lines(lines(line), world.namespace).stored == 1
     assert world.get() == "From a file."
+
+
+def test_an_answer_that_is_written_over_another_keeps_its_tags_unless_others_are_given(world):
+    asked = request("What is a card?")
+    world.cache.put(asked, completion("A tree."), Controls(ttl=For(600), tags=("doc:1",)))
+    key = world.edits.write(asked, "A card.", Controls(namespace=world.namespace)).key
+    assert find_entry(world.store, world.namespace, key).entry.tags == ("doc:1",)
+    world.edits.write(asked, "A card.", Controls(namespace=world.namespace, tags=("doc:2",)))
+    assert find_entry(world.store, world.namespace, key).entry.tags == ("doc:2",)
+
+
+def test_an_answer_that_is_written_over_another_does_not_have_its_hits(world):
+    key = world.put().key
+    for _ in range(20):
+        world.get()
+    hits = world.cache.metrics.hits
+    world.cache.metrics.flush()
+    assert find_entry(world.store, world.namespace, key, hits=hits).hits.total == 20
+    world.edits.write(request("What is a card?"), "A card.", Controls(namespace=world.namespace))
+    assert find_entry(world.store, world.namespace, key, hits=hits).hits.total == 0

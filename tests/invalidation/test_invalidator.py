@@ -441,7 +441,7 @@ def test_too_many_invalidations_are_refused_with_the_way_out(world):
         world.invalidator.invalidate(Criteria(keywords=("one more",)), actor="anna")
     refused = world.invalidator.history(namespace=world.namespace)[0]
     assert (refused.state, refused.effective) == (InvalidationState.REFUSED, False)
-    assert "active" in refused.reason
+    assert "active" in refused.problem
 
 
 # Soft
@@ -778,8 +778,8 @@ def test_one_by_a_machine_that_is_refused_or_unknown_is_on_record_too(world, mon
         monkeypatch.setattr(world.store, "append", fail(error))
         with pytest.raises(type(error)):
             world.invalidator.invalidate(Criteria(model="m"), actor="wiki")
-    reasons = [(step, details["reason"]) for step, details in machine_records(world)]
-    assert reasons == [("refused", "Redis takes no writes now"), ("unknown", "no answer"), ("refused", "many")]
+    problems = [(step, details["problem"]) for step, details in machine_records(world)]
+    assert problems == [("refused", "Redis takes no writes now"), ("unknown", "no answer"), ("refused", "many")]
     monkeypatch.undo()
     states = [known.state for known in world.invalidator.history(namespace=world.namespace)]
     assert sorted(states) == ["refused", "refused", "unknown"]

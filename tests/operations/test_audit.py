@@ -6,7 +6,7 @@ import pytest
 
 from core.access import AuditRecord, Role, new_operation_key
 from core.operations.audit import AuditRecordOut
-from core.operations.paging import cursor_of
+from core.operations.parts import cursor_of
 from tests.operations.calling import kind
 
 

@@ -94,6 +94,7 @@ def test_savings_are_those_of_the_metrics_by_what_is_asked(counted, namespace):
     own, everybody, other = counted
     told = everybody.get("/savings", by="namespace,model", namespace=namespace)
     known = everybody.services.metrics.savings(["namespace", "model"], namespace=namespace)
+    assert told.pop("namespaces")[namespace]["name"]
     assert told == known.to_dict(known.months[-1].month)
     [line] = told["lines"]
     assert (line["namespace"], line["model"], line["saved_usd"]) == (namespace, "m1", 1.0)

@@ -316,3 +316,14 @@ def test_errors_of_the_cache_are_problems(error, status, name):
     found = msgspec.json.decode(reply.content)
     assert (reply.status, kind(found), found["detail"]) == (status, name, "no")
     assert ("retry-after" in reply.headers) == (status == 503)
+
+
+def test_a_reason_is_kept_bounded_and_told(api):
+    key = "0-" + "0" * 64
+    done = api.post("/invalidations", {"criteria": {"tags": ["doc:1"]}, "reason": "The fee has changed"})
+    [one] = done["invalidations"]
+    assert (one["reason"], one["problem"]) == ("The fee has changed", "")
+    assert api.get(f"/invalidations/{one['id']}")["reason"] == "The fee has changed"
+    assert api.send("DELETE", f"/entries/{key}?reason=Gone").json()["reason"] == "Gone"
+    api.refused(422, "POST", "/invalidations", json={"criteria": {"tags": ["doc:1"]}, "reason": "x" * 201})
+    assert [found["reason"] for found in api.get("/invalidations", find="fee has")["items"]] == ["The fee has changed"]

@@ -42,6 +42,9 @@ def values(api: Api) -> dict[str, str]:
         "SCHEDULE": api.post("/schedules", schedule)["id"],
         "NAMESPACE": api.services.settings.namespace,
     }
+    api.post(f"/entries/{others['WRONG']}/correct", {"answer": "A piece of plastic."})
+    [version] = api.get(f"/entries/{others['WRONG']}/versions")["items"]
+    others["VERSION"] = str(version["replaced_at"])
     preview = api.post("/invalidations", {"criteria": {"pattern": "*refund*"}, "dry_run": True})["preview"]
     return others | {"ID": invalidated("one"), "OTHER_ID": invalidated("other"), "TOKEN": preview["token"]}
 

@@ -17,18 +17,19 @@ import pytest
 
 from core.bootstrap import bootstrap
 from core.metrics.gauges import GaugeBucket, Sample
-from core.metrics.histogram import Histogram
+from core.metrics.histogram import BOUNDS_MS, Histogram
 from core.metrics.summary import Bucket, Kinds, Summary, summarize
 from core.models import CacheStrategy, Outcome, OutcomeKind
 from core.settings import Settings
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tiles
 from pages.components.dashboard.marks import MOST_STEPS, marked
+from pages.components.dashboard.waiting import slowest
 from pages.components.data import context, queries
 from pages.components.data.view import RANGES, View
 from pages.components.display import charts, outcomes
 from pages.components.display.charts import Mark
-from tests.pages.conftest import everything_said
+from tests.pages.conftest import everything_said, select_rows
 from workers.queue import JobState
 
 
@@ -366,14 +367,14 @@ def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column
     assert found <= set(at.dataframe[0].value[column])
 
 
-@pytest.mark.parametrize("tab", ["By namespace", "Waiting", "TTL classes"])
-def test_behind_the_figures_are_charts(open_page, services, traffic, tab):
+@pytest.mark.parametrize(("tab", "count"), [("By namespace", 1), ("Waiting", 3), ("TTL classes", 1)])
+def test_behind_the_figures_are_charts(open_page, services, traffic, tab, count):
     at = open_page("dashboard")
     others = len(at.get("plotly_chart"))
     at.session_state["behind"] = tab
     at.run()
     assert not at.exception
-    assert len(at.get("plotly_chart")) == others + 1
+    assert len(at.get("plotly_chart")) == others + count
 
 
 def test_names_from_outside_are_shown_literally_in_charts():
@@ -412,3 +413,45 @@ def test_a_single_bar_by_name_does_not_fill_its_chart():
 def test_the_distribution_has_a_bar_for_each_bucket_that_is_not_empty():
     figure = dashboard_charts.latency_distribution(Histogram(counts={30: 8, 31: 2}), Histogram(counts={60: 3}))
     assert [(bar.name, list(bar.y)) for bar in figure.data] == [("hits", [8, 2]), ("misses", [3])]
+
+
+def test_the_map_of_waiting_has_a_field_for_each_latency_and_step():
+    quick, slow = a_summary(**{"hit#30": 8, "miss#60": 2}), a_summary(**{"hit#30": 1, "hit#32": 3})
+    figure = dashboard_charts.latency_map(buckets(quick, a_summary(), slow), OutcomeKind.HIT)
+    [fields] = figure.data
+    assert [list(row) for row in fields.z] == [[1.0, None, 0.25], [None, None, None], [None, None, 0.75]]
+    assert fields.text[2][2] == "3 of 4 waited up to 16 ms"
+    assert dict(zip(figure.layout.yaxis.ticktext, figure.layout.yaxis.tickvals, strict=True))["10 ms"] == 30.5
+    misses = dashboard_charts.latency_map(buckets(quick, a_summary(), slow), OutcomeKind.MISS)
+    assert list(misses.data[0].y) == [60]
+    assert not dashboard_charts.latency_map(buckets(a_summary()), OutcomeKind.HIT).data
+
+
+def test_a_latency_beyond_all_bounds_has_a_field_too():
+    figure = dashboard_charts.latency_map(buckets(a_summary(**{f"miss#{len(BOUNDS_MS)}": 1})), OutcomeKind.MISS)
+    assert figure.data[0].text[0][0] == "1 of 1 waited over 16 min 40 s"
+
+
+def test_the_slowest_come_first_and_who_never_waited_not_at_all():
+    found = slowest(
+        {
+            "quick": a_summary(**{"miss#40": 9}),
+            "bypassed": a_summary(**{"n|bypass||normalized": 5}),
+            "hits alone": a_summary(**{"hit#70": 1}),
+            "slow": a_summary(**{"miss#41": 1}),
+        }
+    )
+    assert list(found) == ["slow", "quick", "hits alone"]
+
+
+def test_a_slow_model_leads_to_its_misses(open_page, services, traffic):
+    at = open_page("dashboard", range="6h")
+    at.session_state["behind"] = "Waiting"
+    at.run()
+    models, namespaces = (list(table.value["name"]) for table in at.dataframe)
+    assert (set(models), namespaces) == ({"gpt-4o", "gpt-4o-mini"}, ["default"])
+    select_rows(at, "slowest-model", models.index("gpt-4o-mini"))
+    assert not at.exception
+    assert [title.value for title in at.title] == ["Requests"]
+    shown = at.dataframe[0].value
+    assert (set(shown["model"]), set(shown["outcome"])) == ({"gpt-4o-mini"}, {"miss"})

@@ -432,3 +432,102 @@ def test_who_got_an_answer_says_what_is_not_kept(open_page, services, filled):
     assert "1 got this answer." in said
     assert "Users and request ids are not kept: `ENCORE_RECORD_CALLERS` is off." in said
     assert not at.dataframe[-1].value["user"].notna().any()
+
+
+# A wrong answer
+
+
+def shown_entry(open_page, filled, prompt="What does word 0 mean?"):
+    return open_page("entries", key=filled[prompt])
+
+
+def test_an_answer_is_corrected_in_its_place_and_restored(open_page, services, filled, ask):
+    key = filled["What does word 0 mean?"]
+    before = find_entry(services.store, "default", key).entry
+    at = shown_entry(open_page, filled)
+    at.button(key="entry-correct").click().run()
+    area = at.text_area[-1] if at.text_area[-1].key.startswith("correct-answer") else at.text_area[0]
+    assert area.value == ask("What does word 0 mean?").completion.text
+    area.input("<b>It means **nothing**.</b>").run()
+    at.text_input(key="correct-reason").input("It was wrong").run()
+    at.checkbox(key="correct-pin").check().run()
+    at.button(key="correct-confirm").click().run()
+    assert not at.exception
+    assert "every lookup gets this answer now" in at.success[0].value
+    assert ask("What does word 0 mean?").completion.text == "<b>It means **nothing**.</b>"
+    found = find_entry(services.store, "default", key, pins=services.pins)
+    assert (found.pinned, found.entry.tags) == (True, before.tags)
+    assert ("entry.corrected", "console") in actions(services)
+    assert "1 version before this one" in [expander.label for expander in at.expander]
+    assert "It was wrong" in everything_said(at)
+    at.button(key="entry-restore-0").click().run()
+    assert ask("What does word 0 mean?").completion.text == area_text(before)
+
+
+def area_text(entry):
+    return entry.body["choices"][0]["message"]["content"]
+
+
+def test_a_cancelled_correction_changes_nothing(open_page, services, filled):
+    at = shown_entry(open_page, filled)
+    at.button(key="entry-correct").click().run()
+    at.button(key="correct-cancel").click().run()
+    assert actions(services) == []
+    assert "correct-confirm" not in [button.key for button in at.button]
+
+
+def test_after_an_invalidation_the_next_steps_are_there(open_page, services, filled, ask):
+    key = filled["What does word 0 mean?"]
+    at = shown_entry(open_page, filled)
+    at.button(key="entry-invalidate").click().run()
+    at.text_input(key="entries-reason").input("Wrong fee").run()
+    at.button(key="entries-confirm").click().run()
+    [done] = services.invalidation.history()
+    assert done.reason == "Wrong fee"
+    assert at.button(key="next-who-entry")
+    at.button(key="next-write-entry").click().run()
+    assert "An invalidation hides the old answer" in everything_said(at)
+    area = next(area for area in at.text_area if (area.key or "").startswith("correct-answer"))
+    area.input("The right one.").run()
+    at.button(key="correct-confirm").click().run()
+    assert ask("What does word 0 mean?").completion.text == "The right one."
+    assert find_entry(services.store, "default", key).entry.versions == b""
+
+
+def test_an_invalidation_is_undone_from_its_message(open_page, services, filled, ask):
+    at = shown_entry(open_page, filled)
+    at.button(key="entry-invalidate").click().run()
+    at.button(key="entries-confirm").click().run()
+    assert find_entry(services.store, "default", filled["What does word 0 mean?"]).state.value == "invalidated"
+    at.button(key="next-undo-entry").click().run()
+    assert is_hit(ask, "What does word 0 mean?")
+    assert "next-undo-entry" not in [button.key for button in at.button]
+
+
+def test_the_same_question_is_found_elsewhere_and_invalidated_together(open_page, services, filled, ask):
+    for minute in range(3):
+        messages = [
+            {"role": "system", "content": f"Now it is 10:0{minute}."},
+            {"role": "user", "content": "what does  word 0 mean"},
+        ]
+        services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages), Controls(namespace="shop"))
+    at = shown_entry(open_page, filled)
+    at.session_state["entry-elsewhere"] = True
+    at.run()
+    at.button(key="entry-elsewhere-go").click().run()
+    assert "they differ in namespace, spelling, system prompt" in everything_said(at).replace("\\", "")
+    rows = at.dataframe[-1].value if "differs" in at.dataframe[-1].value else at.dataframe[1].value
+    assert rows[["namespace", "answers", "scopes"]].values.tolist() == [["shop", 3, 3]]
+    at.button(key="entry-elsewhere-invalidate").click().run()
+    assert "4 entries" in everything_said(at)
+    at.text_input(key="entries-reason").input("Wrong everywhere").run()
+    at.button(key="entries-confirm").click().run()
+    found = services.invalidation.history()
+    assert sorted(one.namespace for one in found) == ["default", "shop", "shop", "shop"]
+    assert {one.reason for one in found} == {"Wrong everywhere"}
+    assert not is_hit(ask, "What does word 0 mean?")
+
+
+def test_a_viewer_corrects_nothing(open_page, services, filled, viewer):
+    at = shown_entry(open_page, filled)
+    assert at.button(key="entry-correct").disabled

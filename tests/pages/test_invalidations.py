@@ -205,6 +205,9 @@ def test_sweep_now_queues_a_job_and_its_link_shows_it(open_page, services, fille
     done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="console")
     at = open_page("invalidations")
     at.button(key=f"sweep-{done.id}").click().run()
+    assert services.invalidation.history()[0].state is InvalidationState.HELD  # it only asks
+    assert "Nobody can undo that" in everything_said(at)
+    at.button(key="sweep-confirm").click().run()
     name = job_id("sweep", "default")
     assert at.query_params["job"] == name
     assert queue.job(name).state is JobState.QUEUED
@@ -214,6 +217,42 @@ def test_sweep_now_queues_a_job_and_its_link_shows_it(open_page, services, fille
     context.readings().renew()
     assert services.invalidation.history()[0].deleted == 2
     assert "swept" in list(reloaded.run().dataframe[-1].value["state"])
+
+
+def test_sweep_now_says_how_much_is_deleted_and_how_long_it_could_be_undone(open_page, services, filled):
+    criteria = Criteria(model="gpt-4o-mini")
+    preview = services.invalidation.preview(criteria)
+    done = services.invalidation.invalidate(criteria, actor="console", hold_seconds=600, preview=preview)
+    at = open_page("invalidations")
+    at.button(key=f"sweep-{done.id}").click().run()
+    assert "2 entries" in everything_said(at)
+    assert re.search(r"can be undone for (10:00|9:\d\d)", everything_said(at).replace("\\", ""))
+    at.button(key="sweep-cancel").click().run()
+    assert services.invalidation.find(done.id).can_undo
+    assert "Nobody can undo that" not in everything_said(at)
+
+
+def test_a_reason_is_asked_for_and_shown_and_asked_for_anew(open_page, services, filled):
+    at = open_page("invalidations", pattern="What does word 3*")
+    at.button(key="preview").click().run()
+    at.text_input(key="invalidation-reason").input("=1+1 **wrong** fees").run()
+    at.button(key="apply").click().run()
+    at.button(key="confirm").click().run()
+    assert services.invalidation.history()[0].reason == "=1+1 **wrong** fees"
+    assert list(listed(at)["reason"]) == ["=1+1 **wrong** fees"]
+    assert at.text_input(key="invalidation-reason").value == ""
+
+
+def test_the_history_shows_the_question_of_a_key_as_long_as_something_stands_there(open_page, services, filled):
+    key = filled[0].key
+    done = services.invalidation.invalidate(Criteria(key=key), actor="console")
+    row = listed(open_page("invalidations")).iloc[0]
+    assert (row["what"], row["namespace"], row["key"]) == ("“What does word 0 mean?”", "default", key)
+    assert len(listed(open_page("invalidations", history_find="word 0 mean"))) == 1
+    services.invalidation.end_hold(done.id, actor="console")
+    services.invalidation.sweep("default", rest=0)
+    context.readings().renew()
+    assert listed(open_page("invalidations")).iloc[0]["what"] == f"key {key[:14]}…"
 
 
 def listed(at):

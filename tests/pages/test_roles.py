@@ -17,7 +17,10 @@ from tests.pages.server.test_server_checks import SECTION
 from workers.queue import JobQueue
 from workers.queue.records import job_id
 
-PAGES = ("dashboard", "requests", "playground", "entries", "invalidations", "schedules", "quality", "workers", "health")
+PAGES = (
+    *("dashboard", "requests", "playground", "savings", "entries"),
+    *("invalidations", "schedules", "quality", "workers", "health"),
+)
 LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:3:namespaces")
 """What looking may write: figures, and what is known of alerts."""
 
@@ -61,9 +64,9 @@ def test_a_page_is_drawn_for_each_role_and_says_what_takes_a_higher_one(open_pag
     assert not at.exception
     said = everything_said(at)
     assert role.word in said
-    if role is Role.VIEWER and name not in ("dashboard", "requests", "entries"):
+    if role is Role.VIEWER and name not in ("dashboard", "requests", "savings", "entries"):
         assert "Read only: this takes the role operator, yours is viewer." in said
-    if role is Role.OPERATOR and name not in ("schedules", "quality", "invalidations"):
+    if role is Role.OPERATOR and name not in ("schedules", "quality", "invalidations", "health"):
         assert "Read only" not in said
     if name == "workers":
         assert at.button(key="suspend").disabled is (role is Role.VIEWER)
@@ -94,7 +97,7 @@ def test_whatever_a_viewer_clicks_changes_nothing_even_if_it_were_offered(open_p
             at.button(key=key).click().run()
             clicked += 1
         assert not at.exception, key
-    assert clicked or name in ("dashboard", "requests")
+    assert clicked or name in ("dashboard", "requests", "savings")
     after = stored(filled)
     assert {name for name in before | after if before.get(name) != after.get(name)} == set()
 

@@ -96,10 +96,13 @@ class Questions:
     def group(
         self,
         *,
+        actor: Acting = "worker",
         on_batch: Callable[[Progress], None] = lambda progress: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Progress:
-        """Groups the recorded questions and keeps the map. Takes seconds. Raises Stopped and EmbedderError."""
+        """Groups the recorded questions and keeps the map. Takes seconds. Raises Stopped, EmbedderError and
+        AccessDenied."""
+        self._audit.by(actor).require(Action.MANAGE_JOBS)
         with closing(self._embedder()) as embedder:
             records = self._metrics.recent(KEEP) if self._keep_prompts else []
             made = make(records, embedder, self._clock(), on_batch=on_batch, should_stop=should_stop)

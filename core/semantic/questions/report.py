@@ -15,12 +15,12 @@ from ...models import OutcomeKind
 from .question_map import Place, QuestionMap, digest
 
 NOT_RECORDED = (
-    "Prompts are not recorded: there is nothing to group. Set ENCORE_RECORD_PROMPTS=true and restart; what is asked from "
-    "then on is grouped"
+    "Prompts are not recorded, so there is nothing to group. Set ENCORE_RECORD_PROMPTS=true and restart: what is asked "
+    "from then on can be grouped."
 )
-NOT_ASKED = "No request with a recorded prompt: questions are grouped as soon as some were asked"
-NOT_GROUPED = "The questions are not grouped yet"
-NONE_READ = "The local model can read none of these questions: it reads words, in the languages that it was trained on"
+NOT_ASKED = "The request log has no request with a recorded prompt."
+NOT_GROUPED = "The questions are not grouped yet."
+NONE_READ = "The local model cannot read these questions. It reads words of the languages that it was trained on."
 
 
 class Question(Kinds, frozen=True, kw_only=True):
@@ -91,6 +91,11 @@ class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
     empty: str
     groups: tuple[QuestionGroup, ...] = ()
     questions: tuple[Question, ...] = ()
+
+    @property
+    def groupable(self) -> bool:
+        """Whether grouping anew would show something, or more."""
+        return self.empty == NOT_GROUPED or self.newer > 0
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON, hit rates with it."""

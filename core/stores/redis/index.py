@@ -39,6 +39,7 @@ LAYOUT = {
 }
 """Where a script finds the parts of a value and of an index row."""
 
+LIST_TAGS = load_script(__file__, "list_tags", ROW_DIGITS=ROW_DIGITS, GONE_ROWS=32)
 _HEADER = load_script(__file__, "header", LENGTHS_OFFSET=codec.LENGTHS_OFFSET, USER_BYTES=USER_BYTES)
 _REMOVE_TAGS = Script(
     _HEADER

@@ -47,10 +47,11 @@ READ_SECONDS: Final = 0.01
 LISTED: Final = b"*"
 """In the place of the names of a ban that has none: it may be of any entry."""
 
-_RECORD = load_script(__file__, "record", LOGGED=LOGGED)
-_ENSURE = Script(_RECORD + load_script(__file__, "ensure"))
-_APPEND = Script(_RECORD + load_script(__file__, "append"))
-_CHANGE = Script(_RECORD + load_script(__file__, "change"))
+RECORD = load_script(__file__, "record", LOGGED=LOGGED)
+_ENSURE = Script(RECORD + load_script(__file__, "ensure"))
+APPEND = load_script(__file__, "append")
+_APPEND = Script(RECORD + APPEND)
+_CHANGE = Script(RECORD + load_script(__file__, "change"))
 _SWAP = Script(load_script(__file__, "swap"))
 _LIST_DUE = Script(load_script(__file__, "list_due"))
 
@@ -199,8 +200,27 @@ class RedisRecords(RedisIndex):
 
     def append(self, slot: Slot, ban: Ban, remove: bytes | None = None) -> tuple[InvalidationRecord, Ban]:
         """Appends a ban by one script, which gives it its sequence."""
+        removed = slot.nothing if remove is None else slot.entry(remove)
+        outcome, line, *rest = self._appended(_APPEND, slot, ban, [removed])
+        record = decode_record(line)
+        if outcome == b"appended":
+            return record, msgspec.structs.replace(ban, sequence=int(rest[0]))
+        if outcome == b"known":
+            return record, decode_ban(rest[0])
+        changes.require_room(record, listed=not filed_under(ban.criteria))
+        raise InvalidationRefused("too many invalidations are active in this namespace")
+
+    def _appended(
+        self,
+        script: Script,
+        slot: Slot,
+        ban: Ban,
+        more_keys: Sequence[bytes],
+        more_arguments: Sequence[bytes] = (),
+    ) -> list[Any]:
+        """The reply of a script that appends a ban."""
         filed = filed_under(ban.criteria)
-        keys = [slot.record, slot.bans, slot.changes, slot.due]
+        keys = [slot.record, slot.bans, slot.changes, slot.due, *more_keys]
         arguments = [
             encode_record(new_record()),
             new_mark(),
@@ -211,8 +231,8 @@ class RedisRecords(RedisIndex):
             digests_of(filed) or LISTED,
             b"%d" % changes.MOST_ACTIVE,
             b"%d" % MOST_LISTED,
+            *more_arguments,
         ]
-        keys.append(slot.nothing if remove is None else slot.entry(remove))
         # Its namespace is listed again: sweeps are found by that list, and it may be lost.
         listing: list[bytes] = []
         if isinstance(self._servers, OneServer):
@@ -220,14 +240,8 @@ class RedisRecords(RedisIndex):
         with writing():
             if not listing:
                 self._list_namespace(slot)
-            outcome, line, *rest = _APPEND.after(self._servers, listing, keys, arguments)
-        record = decode_record(line)
-        if outcome == b"appended":
-            return record, msgspec.structs.replace(ban, sequence=int(rest[0]))
-        if outcome == b"known":
-            return record, decode_ban(rest[0])
-        changes.require_room(record, listed=not filed)
-        raise InvalidationRefused("too many invalidations are active in this namespace")
+            reply: list[Any] = script.after(self._servers, listing, keys, arguments)
+        return reply
 
     def change(self, slot: Slot, ids: Sequence[str], change: Callable[[Sequence[Ban]], Change]) -> Sequence[Ban]:
         """Applies a pure change by one script that compares each ban, repeated until none was changed meanwhile."""
@@ -251,6 +265,9 @@ class RedisRecords(RedisIndex):
             keys = [slot.record, slot.bans, slot.changes, slot.due, slot.nothing]
             with writing():
                 [outcome] = _CHANGE(self._servers, keys, arguments)
+            if outcome == b"no-record":
+                change([])  # what bans a lost record has left are none
+                return []
             if outcome == b"changed":
                 after = dict(changed.bans)
                 return [then for ban in seen.values() if (then := after.get(ban, ban)) is not None]

@@ -8,13 +8,21 @@ from typing import Any
 
 import redis
 
-from ...bans import CHANGED_BYTES, DIGEST_BYTES, InvalidationRecord, encode_record
+from ...bans import (
+    CHANGED_BYTES,
+    DIGEST_BYTES,
+    Ban,
+    InvalidationRecord,
+    changes,
+    decode_record,
+    encode_record,
+)
 from ...errors import DecodeError
 from ...keys import Slot, names
 from ...models import Stamp
 from .. import codec
 from ..aside import MOST_ASIDE, Aside, Return
-from ..base import Claim, Removal, Removed, StoredAs, StoreInfo, Write
+from ..base import Claim, Correction, Removal, Removed, StoredAs, StoreInfo, Write
 from ..clock import Clock
 from .books import Books
 from .clients import patient_client, request_client
@@ -22,9 +30,9 @@ from .clock import RedisClock
 from .cluster import ClusterServers, servers_of
 from .connection import packed
 from .failures import reading, writing
-from .index import LAYOUT, ROW_DIGITS
+from .index import LAYOUT, LIST_TAGS, ROW_DIGITS
 from .info import ask_each, store_info
-from .records import RedisRecords
+from .records import APPEND, RECORD, RedisRecords
 from .script import Script, load_script
 
 __all__ = ["RedisStore", "patient_client", "request_client"]
@@ -33,15 +41,18 @@ LEASE_PAGE = 200
 ASKED_FOR = b"undone"
 """In the place of the sequence of what lies aside: an undo has asked for it."""
 
-_LIST_TAGS = load_script(__file__, "list_tags", ROW_DIGITS=ROW_DIGITS, GONE_ROWS=32)
 _WRITE = Script(
-    _LIST_TAGS
+    LIST_TAGS
     + load_script(
         __file__, "write", DIGEST_BYTES=DIGEST_BYTES, LOOKED_AT=200, LOG_PAGE=40, MOST_ASIDE=MOST_ASIDE, **LAYOUT
     )
 )
-_PUT_BACK = Script(_LIST_TAGS + load_script(__file__, "put_back", **LAYOUT))
-_REPLACE = Script(_LIST_TAGS + load_script(__file__, "replace"))
+_PUT_BACK = Script(LIST_TAGS + load_script(__file__, "put_back", **LAYOUT))
+_REPLACE = Script(LIST_TAGS + load_script(__file__, "replace"))
+_CORRECT = Script(
+    f"{RECORD}{LIST_TAGS}local function append()\n{APPEND}end\n"
+    + load_script(__file__, "correct", ROW_DIGITS=ROW_DIGITS)
+)
 _REMOVE = Script(load_script(__file__, "remove", **LAYOUT))
 _RENEW = Script(load_script(__file__, "renew"))
 _RELEASE = Script(load_script(__file__, "release"))
@@ -123,6 +134,32 @@ class RedisStore(RedisRecords):
         with writing():
             keys = [slot.record, slot.entry(digest), *indexes]
             return bool(_REPLACE(self._servers, keys, [*point, seen, value, *times]))
+
+    def correct(self, slot: Slot, ban: Ban, correction: Correction) -> InvalidationRecord | None:
+        """Appends a ban and puts an answer in the place of what it hides by one script, if all is as it was seen."""
+        now_ms, ttl_ms = int(ban.created_at * 1000), max(1, correction.ttl_ms)
+        keys = [
+            *(slot.nothing, slot.entry(correction.digest), slot.by_model(correction.model)),
+            *(slot.entry(digest) for digest, _, _ in correction.aliases),
+            *map(slot.by_tag, correction.tags),
+        ]
+        arguments = [
+            correction.stamp.incarnation.hex().encode(),
+            b"%020d" % correction.stamp.sequence,
+            correction.seen,
+            correction.value,
+            b"%d" % ttl_ms,
+            repr(correction.created_before).encode(),
+            repr(correction.created_at).encode(),
+            b"%d" % (now_ms + ttl_ms),
+            b"%d" % now_ms,
+            b"%d" % len(correction.aliases),
+            *(value for _, seen, then in correction.aliases for value in (seen, then)),
+        ]
+        outcome, *rest = self._appended(_CORRECT, slot, ban, keys, arguments)
+        if outcome == b"full":
+            changes.require_room(decode_record(rest[0]), listed=False)
+        return decode_record(rest[0]) if outcome == b"appended" else None
 
     # What lies aside
 

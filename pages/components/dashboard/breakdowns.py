@@ -12,9 +12,11 @@ from core.models import OutcomeKind
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import tables
 from pages.components.dashboard.panels import panel
+from pages.components.dashboard.waiting import waiting
 from pages.components.data import context, queries
 from pages.components.data.view import ON_REQUESTS, View
 from pages.components.display.figures import UNKNOWN
+from pages.components.display.namespaces import hexadecimal, shown
 from pages.components.display.selectable import selectable
 
 
@@ -29,7 +31,7 @@ def breakdowns(view: View) -> None:
         "Hit most": lambda: _frequent(view, OutcomeKind.HIT),
         "By model": lambda: _breakdown(view, "model"),
         "By namespace": lambda: _breakdown(view, "namespace"),
-        "Waiting": lambda: _waiting(view),
+        "Waiting": lambda: waiting(view),
         "TTL classes": lambda: _ttl_classes(view),
         "Reasons": lambda: _reasons(view, now),
     }
@@ -63,22 +65,19 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
 
 def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
     found = queries.breakdown(view, by)
-    if by == "namespace" and any(summary.hit_rate is not None for summary in found.values()):
-        panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found)
+    naming = queries.naming(found) if by == "namespace" else None
+    if naming is not None and any(summary.hit_rate is not None for summary in found.values()):
+        looks = {one: (shown(one, naming), hexadecimal(one, naming)) for one in found}
+        panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found, looks)
     st.dataframe(
-        tables.breakdown(found),
+        (table := tables.breakdown(found, naming)),
         column_config=tables.breakdown_columns(by.capitalize()),
+        column_order=[name for name in table.columns if name != "namespace"],  # there would be room for its half
         hide_index=True,
         key=f"by-{by}",
         placeholder=UNKNOWN,
         alt=f"Figures by {by}",
     )
-
-
-def _waiting(view: View) -> None:
-    if (now := queries.slow_summary(view).value) is not None:
-        latencies = (now.hit_latency, now.miss_latency)
-        panel(view, "How long callers waited", "distribution", dashboard_charts.latency_distribution, *latencies)
 
 
 def _ttl_classes(view: View) -> None:

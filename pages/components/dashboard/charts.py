@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from html import escape
 
 import plotly.graph_objects as go
 
-from core.metrics import Bucket, GaugeBucket, Histogram, Kinds, Summary
-from core.models import HitDetail
+from core.metrics import BOUNDS_MS, Bucket, GaugeBucket, Histogram, Kinds, Summary
+from core.models import HitDetail, OutcomeKind
 from pages.components.display import outcomes
 from pages.components.display.charts import MOST_BARS, Mark, add_line, bars, blank, label, over_time, thickness
-from pages.components.display.figures import local
+from pages.components.display.figures import local, milliseconds, money
 from pages.components.display.outcomes import Look
 
 LOW = 208
@@ -70,31 +71,34 @@ def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
 
 def latency_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """Percentiles of what callers waited, hits beside misses, on a logarithmic axis."""
-    figure = over_time(buckets, marks, "milliseconds")
+    figure = over_time(buckets, marks, "")
     times = _times(buckets)
     for look, measured, percentile in _PERCENTILES:
         values = [measured(bucket.summary).percentile(percentile) for bucket in buckets]
-        add_line(figure, times, values, look, look.words, "%{y:,.2~f} ms")
+        add_line(figure, times, values, look, look.words, "%{customdata}")
+        figure.data[-1].update(customdata=[milliseconds(value) for value in values])
     for name, earlier in (
         ("miss p50 before", [bucket.summary.miss_latency.p50_ms for bucket in before]),
         ("hit p50 before", [bucket.summary.hit_latency.p50_ms for bucket in before]),
     ):
-        _ghost(figure, times, earlier, name, "%{y:,.2~f} ms")
-    figure.update_yaxes(type="log", tickformat="~g", dtick=1)
+        _ghost(figure, times, earlier, name, "%{customdata}", [milliseconds(value) for value in earlier])
+    figure.update_yaxes(type="log", tickvals=_DECADES_MS, ticktext=_DECADES)
     return figure
 
 
 def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: Sequence[Bucket] = ()) -> go.Figure:
     """Money saved, less what judging and embedding cost, added up over the window, and what misses did cost."""
-    figure = over_time(buckets, marks, "US dollars")
+    figure = over_time(buckets, marks, "")
     times = _times(buckets)
     saved = _running([bucket.summary.net_saved_usd or 0.0 for bucket in buckets])
     spent = _running([bucket.summary.cost_usd or 0.0 for bucket in buckets])
     name = "saved, net" if any(bucket.summary.overhead_usd for bucket in buckets) else "saved by hits"
-    add_line(figure, times, saved, outcomes.HIT_SEMANTIC, name, "$%{y:,.4~f}", fill="tozeroy")
-    add_line(figure, times, spent, outcomes.MISS, "spent on misses", "$%{y:,.4~f}")
+    add_line(figure, times, saved, outcomes.HIT_SEMANTIC, name, "%{customdata}", fill="tozeroy")
+    figure.data[-1].update(customdata=[money(value) for value in saved])
+    add_line(figure, times, spent, outcomes.MISS, "spent on misses", "%{customdata}")
+    figure.data[-1].update(customdata=[money(value) for value in spent])
     earlier = _running([bucket.summary.net_saved_usd or 0.0 for bucket in before])
-    _ghost(figure, times, earlier, "saved before", "$%{y:,.4~f}")
+    _ghost(figure, times, earlier, "saved before", "%{customdata}", [money(value) for value in earlier])
     figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat="~g")
     return figure
 
@@ -136,17 +140,27 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
     return figure
 
 
-def hit_rate_by_name(summaries: Mapping[str, Summary]) -> go.Figure:
-    """Hit rates of models or namespaces, those with the most requests, the busiest on top."""
+def hit_rate_by_name(
+    summaries: Mapping[str, Summary], looks: Mapping[str, tuple[str, str | None]] | None = None
+) -> go.Figure:
+    """Hit rates of models or namespaces, those with the most requests, the busiest on top.
+
+    `looks` gives a name the words to show in its place, which no other has, and a colour of its own.
+    """
+    looks = looks or {}
     shown = [(one, found) for one, found in summaries.items() if found.hit_rate is not None][:MOST_BARS]
     figure = bars()
     figure.add_bar(
-        y=[label(one) for one, _ in shown],
+        # Whole: two that are cut alike would be one bar.
+        y=[escape(looks[one][0]) if one in looks else label(one) for one, _ in shown],
         x=[found.hit_rate for _, found in shown],
         orientation="h",
         name="hit rate",
         showlegend=False,
-        marker={"color": outcomes.HIT_EXACT.hexadecimal, "line": {"width": 0}},
+        marker={
+            "color": [looks.get(one, ("", None))[1] or outcomes.HIT_EXACT.hexadecimal for one, _ in shown],
+            "line": {"width": 0},
+        },
         width=thickness(len(shown)),
         text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
         textposition="auto",
@@ -190,12 +204,71 @@ def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
             width=[(high - low) * 0.9 for low, high, _ in rows],
             name=name,
             marker={"color": look.hexadecimal, "line": {"width": 0}},
-            customdata=[high for _, high, _ in rows],
-            hovertemplate="%{y:,} within %{customdata:,.3~g} ms",
+            customdata=[milliseconds(high) for _, high, _ in rows],
+            hovertemplate="%{y:,} within %{customdata}",
         )
-    figure.update_xaxes(type="log", ticksuffix=" ms", tickformat="~g", dtick=1, showgrid=False)
+    figure.update_xaxes(type="log", tickvals=_DECADES_MS, ticktext=_DECADES, showgrid=False)
     figure.update_layout(barmode="overlay", hovermode="closest")
     return figure
+
+
+def waited(summary: Summary, kind: OutcomeKind) -> Histogram:
+    """What callers waited for hits, or for misses."""
+    return summary.hit_latency if kind is OutcomeKind.HIT else summary.miss_latency
+
+
+def latency_map(buckets: Sequence[Bucket], kind: OutcomeKind) -> go.Figure:
+    """A field for each latency in each bucket, on a logarithmic axis, coloured by its share of the bucket's requests.
+
+    By the share, not by the number: so what is slow is seen in quiet hours too.
+    """
+    figure = over_time(buckets, (), "")
+    measured = [waited(bucket.summary, kind) for bucket in buckets]
+    seen = [index for histogram in measured for index in histogram.counts]
+    if not seen:
+        return figure
+    # Bounds grow by one factor, so that their indexes are an axis of logarithms with fields of one height.
+    rows = range(min(seen), max(seen) + 1)
+    red, green, blue = _RGB[kind]
+    figure.add_heatmap(
+        x=_times(buckets),
+        y=list(rows),
+        z=[[one.counts.get(row, 0) / one.count if row in one.counts else None for one in measured] for row in rows],
+        text=[[_field(one, row) for one in measured] for row in rows],
+        zmin=0,
+        zmax=1,
+        # Of one hue, from thin to solid: it is seen on white and on black.
+        colorscale=[[share, f"rgba({red},{green},{blue},{0.15 + 0.85 * share**0.5:.2f})"] for share in _SHADES],
+        showscale=False,
+        hoverongaps=False,
+        hovertemplate="%{x}<br>%{text}<extra></extra>",
+    )
+    # The bound of a row is its upper edge, half a row above its middle.
+    digits = ("1.00",) if len(rows) > TALL else ("1.00", "2.00", "5.00")
+    ticks = [index for index, bound in enumerate(BOUNDS_MS) if f"{bound:e}"[0:4] in digits]
+    figure.update_yaxes(
+        range=[rows[0] - 1.5, rows[-1] + 1.5],
+        tickvals=[index + 0.5 for index in ticks],
+        ticktext=[milliseconds(BOUNDS_MS[index]) for index in ticks],
+        zeroline=False,
+    )
+    figure.update_layout(hovermode="closest", margin={"t": 8})
+    return figure
+
+
+_DECADES_MS = [10.0**power for power in range(-2, 7)]
+_DECADES = [milliseconds(bound) for bound in _DECADES_MS]
+_RGB = {OutcomeKind.HIT: (0, 114, 178), OutcomeKind.MISS: (230, 159, 0)}
+"""The colours of exact hits and of misses."""
+TALL = 25
+"""Rows of a map from which its axis names the powers of ten alone."""
+_SHADES = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+def _field(histogram: Histogram, row: int) -> str:
+    count = histogram.counts.get(row, 0)
+    reach = f"up to {milliseconds(BOUNDS_MS[row])}" if row < len(BOUNDS_MS) else f"over {milliseconds(BOUNDS_MS[-1])}"
+    return f"{count:,} of {histogram.count:,} waited {reach}" if count else ""
 
 
 def _detail(detail: HitDetail) -> Callable[[Summary], int]:
@@ -235,8 +308,15 @@ def _times(buckets: Sequence[Bucket | GaugeBucket]) -> list[datetime]:
     return [local(bucket.starts_at + bucket.seconds / 2).replace(tzinfo=None) for bucket in buckets]
 
 
-def _ghost(figure: go.Figure, times: Sequence[datetime], values: Sequence[float | None], name: str, hover: str) -> None:
-    """The window before, if anything happened in it."""
+def _ghost(
+    figure: go.Figure,
+    times: Sequence[datetime],
+    values: Sequence[float | None],
+    name: str,
+    hover: str,
+    said: Sequence[str] | None = None,
+) -> None:
+    """The window before, if anything happened in it. `said` are its values in words, for `hover`."""
     if any(values):
         figure.add_scatter(
             x=times,
@@ -252,6 +332,7 @@ def _ghost(figure: go.Figure, times: Sequence[datetime], values: Sequence[float 
             opacity=0.8,
             connectgaps=False,
             hovertemplate=hover,
+            customdata=said,
         )
 
 

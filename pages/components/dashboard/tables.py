@@ -11,7 +11,9 @@ from streamlit import column_config as column
 from core.entries import reasons
 from core.metrics import Frequent, Kinds, Summary
 from core.models import OutcomeKind
+from core.namespaces import Naming
 from pages.components.display import outcomes
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 FREQUENT_COLUMNS: dict[str, Any] = {
@@ -34,7 +36,11 @@ _BREAKDOWN_COLUMNS: dict[str, Any] = {
     "hit_ms": column.NumberColumn("A hit takes, ms", format="%.2f"),
     "miss_ms": column.NumberColumn("A miss takes, ms", format="%.0f"),
     "errors": column.NumberColumn("Errors"),
+    "owner": column.TextColumn("Owner", width=130),
+    "namespace": column.TextColumn("Namespace id", width=230),
 }
+OF_NAMESPACES = ("owner", "namespace")
+"""Columns of a breakdown by namespace only."""
 
 
 TTL_COLUMNS: dict[str, Any] = {
@@ -76,7 +82,7 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
 
 def breakdown_columns(name: str) -> dict[str, Any]:
     """The columns of a breakdown by `name`."""
-    return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width="medium")}
+    return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width=235)}
 
 
 def outcome_reasons(summary: Summary) -> pd.DataFrame:
@@ -130,12 +136,12 @@ def ttl_classes(kinds: Mapping[str, Kinds]) -> pd.DataFrame:
     )
 
 
-def breakdown(summaries: Mapping[str, Summary]) -> pd.DataFrame:
-    """Figures by model or by namespace."""
-    return pd.DataFrame(
+def breakdown(summaries: Mapping[str, Summary], naming: Naming | None = None) -> pd.DataFrame:
+    """Figures by model, or with a naming by namespace: then with the owner and the id of each."""
+    table = pd.DataFrame(
         [
             {
-                "name": one_line(name),
+                "name": shown(name, naming) if naming else one_line(name),
                 "requests": summary.requests,
                 "hit_rate": summary.hit_rate,
                 "saved_usd": summary.saved_cost_usd,
@@ -146,5 +152,10 @@ def breakdown(summaries: Mapping[str, Summary]) -> pd.DataFrame:
             }
             for name, summary in summaries.items()
         ],
-        columns=list(_BREAKDOWN_COLUMNS),
+        columns=[name for name in _BREAKDOWN_COLUMNS if name not in OF_NAMESPACES],
     )
+    if naming is not None:
+        given = [naming.label(name) for name in summaries]
+        table["owner"] = [one_line(one.owner) if one else "" for one in given]
+        table["namespace"] = list(summaries)
+    return table

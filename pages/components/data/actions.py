@@ -19,6 +19,7 @@ from core.errors import (
     WriteRefused,
 )
 from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules, undone_words
+from core.namespaces import NamespaceLabel
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
 from pages.components.display.figures import duration, many
@@ -100,7 +101,14 @@ def show_last(name: str) -> None:
 
 
 def invalidate(
-    criteria: Criteria, *, soft: bool, hold_seconds: float, request_id: str, preview: Preview | None, name: str
+    criteria: Criteria,
+    *,
+    soft: bool,
+    hold_seconds: float,
+    request_id: str,
+    preview: Preview | None,
+    name: str,
+    reason: str = "",
 ) -> Invalidation | None:
     """Applies an invalidation. Repeating a `request_id` changes nothing."""
 
@@ -112,6 +120,7 @@ def invalidate(
             hold_seconds=hold_seconds,
             request_id=request_id,
             preview=preview,
+            reason=reason,
         )
 
     return perform(name, act, lambda done: _applied(preview, soft=soft))
@@ -163,6 +172,27 @@ def turn_bypass(namespace: str, on: bool, *, note: str = "") -> Bypassed | None:
     )
 
 
+# What namespaces are called
+
+
+def label_namespace(namespace: str, text: str, *, owner: str, colour: str | None) -> NamespaceLabel | None:
+    """Gives a namespace a label, an owner and a colour, in place of those it has."""
+    return perform(
+        "namespace-label",
+        lambda: context.services().labels.give(namespace, text, owner=owner, colour=colour, actor=context.trail()),
+        lambda given: f"Every screen shows {namespace} as {given.label} within seconds.",
+    )
+
+
+def unlabel_namespace(namespace: str) -> bool | None:
+    """Takes the label of a namespace away."""
+    return perform(
+        "namespace-label",
+        lambda: context.services().labels.remove(namespace, actor=context.trail()),
+        lambda removed: f"{namespace} has no label any more.",
+    )
+
+
 # Schedules
 
 
@@ -176,6 +206,7 @@ def add_schedule(
     daily_at: str | None,
     soft: bool,
     hold_seconds: float,
+    reason: str = "",
 ) -> Schedule | None:
     """Adds a scheduled invalidation. Its age is `older_than_seconds` and not in the criteria."""
     fields = {
@@ -193,6 +224,7 @@ def add_schedule(
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
+            reason=reason,
         ),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - context.now())}.",
     )

@@ -12,7 +12,7 @@ import streamlit as st
 from core.access import LOG_IN, Actor, AuditTrail, Role, actor_of, login_id
 from core.bootstrap import Services, bootstrap, role_rules
 from core.doctor import Checkup
-from core.entries import Edits
+from core.entries import Corrections, Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable
 from core.settings import Settings
 from pages.components.data.readings import Readings, shared
@@ -131,6 +131,12 @@ def settings_problems() -> str:
     except InvalidSettings as error:
         return str(error)
     return ""
+
+
+def corrections() -> Corrections:
+    """Corrections of answers in the name of the viewer."""
+    built = services()
+    return Corrections(built.cache, built.store, trail(), pins=built.pins)
 
 
 def edits() -> Edits:

@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,22 +15,26 @@ from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
+from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
 from core.keys import Slot
 from core.metrics import (
     Bucket,
     Comparison,
+    Dimension,
     Frequent,
     GaugeBucket,
     Hedging,
     Recipients,
     RequestFilter,
     RequestRecord,
+    Savings,
     Summary,
 )
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
+from core.namespaces import Naming
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
@@ -163,6 +167,15 @@ def known_models() -> list[str]:
     return models_of_month().value or []
 
 
+@shared(readings, max_age=STEP_SECONDS)
+def savings(by: tuple[Dimension, ...], namespace: str | None, model: str | None) -> tuple[Savings, Naming]:
+    """What was saved and spent in each kept month, and what its namespaces are called."""
+    built = context.services()
+    found = built.metrics.savings(by, namespace=namespace, model=model)
+    named = {line.namespace for month in found.months for line in month.lines if line.namespace}
+    return found, Naming(built.labels.all(), named)
+
+
 # Requests
 
 
@@ -253,6 +266,17 @@ def namespaces() -> list[str]:
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
 
 
+@shared(readings, max_age=5)
+def known_naming() -> Naming:
+    """What namespaces are called, with those that are in the store."""
+    return Naming(context.services().labels.all(), namespaces())
+
+
+def naming(more: Iterable[str] = ()) -> Naming:
+    """What namespaces are called; `more` are further ones that are to be told from each other, such as a table's."""
+    return (known_naming().value or Naming(context.services().labels.configured, namespaces())).knowing(more)
+
+
 # Invalidations and schedules
 
 
@@ -260,6 +284,19 @@ def namespaces() -> list[str]:
 def invalidations(limit: int, by_programs: bool | None = None) -> list[Invalidation]:
     """The latest `limit` invalidations, the newest first: of programs, of people, or of both."""
     return context.services().invalidation.history(limit=limit, machines=by_programs)
+
+
+@shared(readings, max_age=10)
+def questions_at(places: tuple[tuple[str, str], ...]) -> Mapping[tuple[str, str], str]:
+    """The questions at these places, each a namespace and a key, as far as something stands there."""
+    return stored_questions(context.services().store, places)
+
+
+def asked(found: Iterable[Invalidation]) -> Mapping[str, str]:
+    """The questions of those of these invalidations that are of one key, by their ids."""
+    by_key = {one.id: (one.namespace, one.criteria.key) for one in found if one.criteria.key is not None}
+    questions = questions_at(tuple(sorted(set(by_key.values())))).value if by_key else None
+    return {name: questions[place] for name, place in by_key.items() if questions and place in questions}
 
 
 def _search_seconds(find: str, cursor: str | None) -> float:

@@ -152,7 +152,12 @@ def _so_far(figure: go.Figure, step: Bucket) -> None:
         line={"width": 0},
         fillcolor=MARK_COLOUR,
         opacity=0.15,
-        label={"text": "so far", "textposition": "top center", "font": {"size": 10, "color": MARK_COLOUR}},
+        label={
+            "text": "so far",
+            "textposition": "top right",
+            "xanchor": "right",
+            "font": {"size": 10, "color": MARK_COLOUR},
+        },
     )
 
 

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from core.text import UNKNOWN, countdown, duration, many, milliseconds, money, number, share, size
+from core.text import UNKNOWN, cents, countdown, duration, many, milliseconds, money, number, share, size
 
 __all__ = [
     "UNKNOWN",
+    "cents",
     "clock",
     "countdown",
     "duration",

@@ -11,12 +11,17 @@ from streamlit import column_config as column
 
 from core.keys import Part
 from core.metrics import RequestRecord
+from core.namespaces import Naming
 from core.semantic import Neighbour
 from core.text import to_csv
 from pages.components.display import outcomes
 from pages.components.display.figures import duration, local
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 from workers.queue import WorkerView
+
+NAMESPACE = "namespace"
+"""The part of a request that has a name of its own on screens."""
 
 REQUEST_COLUMNS: dict[str, Any] = {
     "outcome": column.TextColumn("Outcome", width=112),
@@ -31,7 +36,8 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "saved": column.NumberColumn("Saved, ms", format="%.0f", width=100),
     "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=100),
     "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=100),
-    "namespace": column.TextColumn("Namespace", width="small"),
+    "namespace_label": column.TextColumn("Namespace", width=150),
+    "namespace": column.TextColumn("Namespace id", width=150),
     "ttl_class": column.TextColumn("TTL class", width="small"),
     "caller": column.TextColumn("Caller", width="small"),
     "user": column.TextColumn("User", width="small"),
@@ -70,7 +76,7 @@ NEIGHBOUR_COLUMNS: dict[str, Any] = {
 }
 
 
-def requests(listed: Iterable[tuple[RequestRecord, str | None]]) -> pd.DataFrame:
+def requests(listed: Iterable[tuple[RequestRecord, str | None]], naming: Naming) -> pd.DataFrame:
     """Requests with the answers they got, newest first."""
     return pd.DataFrame(
         [
@@ -87,6 +93,7 @@ def requests(listed: Iterable[tuple[RequestRecord, str | None]]) -> pd.DataFrame
                 "saved_usd": record.saved_cost_usd,
                 "cost_usd": record.cost_usd,
                 "model": one_line(record.model, 200),
+                "namespace_label": shown(record.namespace, naming),
                 "namespace": record.namespace,
                 "ttl_class": record.ttl_class,
                 "caller": one_line(record.caller, 200),
@@ -120,9 +127,16 @@ def workers(found: Iterable[WorkerView], now: float) -> pd.DataFrame:
     )
 
 
-def parts(found: Iterable[Part]) -> pd.DataFrame:
+def parts(found: Iterable[Part], naming: Naming) -> pd.DataFrame:
     """What a request is made of."""
-    rows = [{"name": part.name, "value": one_line(part.words, 200), "digest": part.digest} for part in found]
+    rows = [
+        {
+            "name": part.name,
+            "value": shown(part.words, naming) if part.name == NAMESPACE else one_line(part.words, 200),
+            "digest": part.digest,
+        }
+        for part in found
+    ]
     return pd.DataFrame(rows, columns=list(PART_COLUMNS))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -11,19 +10,24 @@ import streamlit as st
 
 from core.access import Action
 from core.bans import Criteria, Visibility
-from core.entries import FoundEntry, Pins, export
+from core.entries import FoundEntry, Pins, Together, export, invalidate_together
 from core.errors import StoreUnavailable
 from core.invalidation import Preview
 from core.wire import readable
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.data.context import edits
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, size
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line, visible
+from pages.components.entries import correcting
+from pages.components.entries.correcting import ask_to_correct, ask_to_correct_at, may_be_corrected, versions
+from pages.components.entries.elsewhere import elsewhere
 from pages.components.entries.recipients import who_got_it
 from pages.components.entries.relations import neighbours_of, scope_of
 from pages.components.entries.states import look_of
-from pages.components.shell.confirmation import warn_without_worker
+from pages.components.shell import next_steps
+from pages.components.shell.confirmation import reason_field, warn_without_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
 
@@ -44,7 +48,6 @@ PINNED = (
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """Entries that the dialog asks about, each with a preview taken when it opened."""
 
-    namespace: str
     previews: tuple[Preview, ...]
     request_id: str
 
@@ -81,9 +84,12 @@ def detail(found: FoundEntry) -> None:
             _text("Answer", readable(entry.body), show_answer)
         _actions(found)
         actions.show_last("entry")
+        next_steps.show("entry")
         _details(found, now)
         who_got_it(found)
         if header.target is None:
+            versions(found, may=may_edit() and may_be_corrected(found))
+            elsewhere(found, ask_to_invalidate_at, may=may_edit())
             _further(found)
 
 
@@ -100,7 +106,7 @@ def _details(found: FoundEntry, now: float) -> None:
     left = header.fresh_until - now
     details = {
         "Model": one_line(header.model),
-        "Namespace": header.namespace,
+        "Namespace": shown(header.namespace, queries.naming()),
         "Stored": f"{clock(header.created_at)}, {duration(max(0.0, now - header.created_at))} ago",
         "Fresh until": f"{clock(header.fresh_until)}, " + (f"in {duration(left)}" if left > 0 else "past"),
         "Served": _served(found, now),
@@ -116,7 +122,7 @@ def _details(found: FoundEntry, now: float) -> None:
             with st.container(gap=None):
                 st.caption(label)
                 st.text(visible(value))
-    for label, value in {"Key": found.key, "Scope": header.scope.hex()}.items():
+    for label, value in {"Namespace id": header.namespace, "Key": found.key, "Scope": header.scope.hex()}.items():
         st.caption(label)
         st.code(value, language=None, wrap_lines=True)
 
@@ -151,6 +157,15 @@ def _actions(found: FoundEntry) -> None:
                 disabled=not may or found.state in (Visibility.HIDDEN, Visibility.FOREIGN),
                 on_click=ask_to_invalidate,
                 args=(header.namespace, [found.key]),
+            )
+            st.button(
+                "Correct…",
+                key="entry-correct",
+                icon=":material/edit:",
+                disabled=not may or not may_be_corrected(found),
+                on_click=ask_to_correct,
+                args=(found,),
+                help="Puts the right answer in its place, at once.",
             )
             with st.popover(
                 "Change TTL",
@@ -259,12 +274,17 @@ def _keep_for(found: FoundEntry) -> None:
 
 def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
     """Opens the dialog, with a preview of each."""
+    ask_to_invalidate_at([(namespace, key) for key in keys])
+
+
+def ask_to_invalidate_at(places: list[tuple[str, str]]) -> None:
+    """Opens the dialog for entries, each given by its namespace and key, with a preview of each."""
 
     def look() -> Pending:
         context.actor().require(Action.INVALIDATE)  # a preview alone would ask for no role
         invalidation = context.services().invalidation
-        previews = tuple(invalidation.preview(Criteria(namespace=namespace, key=key)) for key in keys)
-        return Pending(namespace=namespace, previews=previews, request_id=uuid4().hex[:16])
+        criteria = [Criteria(namespace=namespace, key=key) for namespace, key in places]
+        return Pending(previews=tuple(map(invalidation.preview, criteria)), request_id=uuid4().hex[:16])
 
     actions.forget_last("entry")
     pending = actions.perform("entry-look", look, lambda pending: "")
@@ -276,8 +296,12 @@ def ask_to_invalidate(namespace: str, keys: list[str]) -> None:
 def dialog() -> None:
     """Draws the dialog if one is open."""
     actions.show_last("entry-look")
+    if place := st.session_state.pop(next_steps.CORRECT_AT, None):
+        ask_to_correct_at(*place)
     if pending := st.session_state.get("entries-pending"):
         confirm(pending)
+    else:
+        correcting.dialog()
 
 
 def _close_dialog() -> None:
@@ -300,32 +324,48 @@ def confirm(pending: Pending) -> None:
     if len(there) < len(pending.previews):
         st.caption(f"{len(pending.previews) - len(there)} of them are hidden or gone already.")
     warn_without_worker()
+    reason = reason_field("entries-reason")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="entries-cancel"):
             _close_dialog()
             st.rerun()
         if st.button("Invalidate", key="entries-confirm", type="primary", disabled=not there):
             _close_dialog()
-            _invalidate(pending, there)
+            _invalidate(pending, there, reason)
             st.rerun()
 
 
-def _invalidate(pending: Pending, there: list[Preview]) -> None:
+def _invalidate(pending: Pending, there: list[Preview], reason: str) -> None:
     look_again()
-    for number, preview in enumerate(there):
-        done: Any = actions.invalidate(
+    if len(there) == 1:
+        [preview] = there
+        done = actions.invalidate(
             preview.criteria,
             soft=False,
             hold_seconds=HOLD_SECONDS,
-            request_id=f"{pending.request_id}-{number}",
+            request_id=pending.request_id,
             preview=preview,
             name="entry",
+            reason=reason,
         )
-        if done is None:
-            return
-    if len(there) > 1:
-        actions.perform(
-            "entry",
-            lambda: None,
-            lambda nothing: f"{many(len(there), 'entry is', 'entries are')} hidden from every lookup now.",
-        )
+        next_steps.remember("entry", () if done is None else (done,))
+        return
+    together = actions.perform(
+        "entry",
+        lambda: invalidate_together(
+            context.services().invalidation,
+            [(preview.namespace, preview.criteria.key or "") for preview in there],
+            actor=context.trail(),
+            hold_seconds=HOLD_SECONDS,
+            request_id=pending.request_id,
+            reason=reason,
+        ),
+        _together_words,
+    )
+    next_steps.remember("entry", () if together is None else together.done)
+
+
+def _together_words(done: Together) -> str:
+    if done.problem:
+        return f"{len(done.done)} of {done.asked} answers are hidden. Then it ended: {done.problem}."
+    return f"{many(len(done.done), 'entry is', 'entries are')} hidden from every lookup now."

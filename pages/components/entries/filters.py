@@ -7,6 +7,7 @@ import streamlit as st
 from core.bootstrap import ttl_policy
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import AGES, ANY_HITS, ANY_TIME, HITS, Filters
+from pages.components.shell.namespace_choice import choose_namespace
 
 LINKED = {"model": "entries_model", "namespace": "entries_namespace", "tag": "entries_tag", "ttl_class": "entries_ttl"}
 """Short names that a link may use, and the control that each of them fills."""
@@ -68,9 +69,7 @@ def filters() -> Filters:
             key="entries_age",
             bind="query-params",
         )
-        namespace = st.selectbox(
-            "Namespace", queries.namespaces(), key="entries_namespace", bind="query-params", accept_new_options=True
-        )
+        namespace = choose_namespace(queries.namespaces(), key="entries_namespace", others=True)
         hits = st.selectbox(
             "Served",
             list(HITS),

@@ -8,10 +8,11 @@ import streamlit as st
 from core.entries import MOST_BYTES, MOST_REFUSALS, Imported, reasons
 from core.errors import InvalidInput
 from core.models import Answer, ChatRequest, Controls, ttl
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.data.context import edits
 from pages.components.data.parameters import given_parameters
 from pages.components.display.figures import UNKNOWN, many
+from pages.components.display.namespaces import named
 from pages.components.display.text import plain, visible
 from pages.components.entries.detail import look_again, may_edit, read_only_note
 
@@ -52,7 +53,7 @@ def _import(namespace: str) -> None:
         disabled=not may_edit(),
     )
     if st.button(
-        f"Import into {plain(namespace)}",
+        f"Import into {named(namespace, queries.naming())}",
         key="entries-import-go",
         icon=":material/upload:",
         type="primary",
@@ -118,7 +119,7 @@ def _write(namespace: str) -> None:
         prompt = st.text_area("Prompt", key="written-prompt", height=68, max_chars=20_000)
         answer = st.text_area("Answer", key="written-answer", height=120, max_chars=100_000)
         submitted = st.form_submit_button(
-            f"Store in {plain(namespace)}",
+            f"Store in {named(namespace, queries.naming())}",
             key="written-go",
             icon=":material/save:",
             type="primary",

@@ -8,8 +8,6 @@ import msgspec
 import streamlit as st
 
 from core.entries import (
-    LOOKED_THROUGH,
-    LOOKING_SECONDS,
     PAGE_SIZE,
     EntryPage,
     Place,
@@ -117,7 +115,7 @@ def summary(shown: Snapshot) -> None:
             f"{listed} of this model and age"
         )
     if result.last is not None and len(result.entries) < PAGE_SIZE:
-        words += f". A page looks through {LOOKED_THROUGH:,} at most, for {LOOKING_SECONDS:g} s: go on with Continue"
+        words += ". Not all are looked through yet: go on with Continue"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{words}.", help="It may still list entries that expired within the last hour.", width="content")
         st.button(

@@ -22,7 +22,7 @@ def scope_of(found: FoundEntry) -> None:
     st.markdown("**What the answer depends on besides its prompt**")
     parts = parts_of_entry(found)
     st.dataframe(
-        shared_tables.parts(parts),
+        shared_tables.parts(parts, queries.naming()),
         column_config=shared_tables.PART_COLUMNS,
         hide_index=True,
         key="entry-parts",
@@ -108,7 +108,7 @@ def like_entries(found: FoundEntry) -> Looked:
 def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
     """Draws a table of entries with what differs from each."""
     st.dataframe(
-        tables.nearest(nearest),
+        tables.nearest(nearest, queries.naming(one.found.entry.header.namespace for one in nearest)),
         column_config=tables.NEAREST_COLUMNS,
         hide_index=True,
         key=key,

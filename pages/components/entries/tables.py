@@ -9,7 +9,9 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.entries import FoundEntry, Nearest
+from core.namespaces import Naming
 from pages.components.display.figures import duration
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 from pages.components.entries.states import look_of
 
@@ -34,7 +36,7 @@ NEAREST_COLUMNS: dict[str, Any] = {
     "likeness": column.NumberColumn("Words in common", format="%.0f %%", width=140),
     "prompt": column.TextColumn("Stored question", width="large"),
     "differs": column.TextColumn("What differs", width="medium"),
-    "namespace": column.TextColumn("Namespace", width=110),
+    "namespace": column.TextColumn("Namespace", width=150),
     "model": column.TextColumn("Model", width=130),
     "key": column.TextColumn("Key", width="small"),
 }
@@ -77,7 +79,7 @@ def _left(one: FoundEntry, now: float) -> str:
     return duration(left) if left > 0 else "over"
 
 
-def nearest(found: Iterable[Nearest]) -> pd.DataFrame:
+def nearest(found: Iterable[Nearest], naming: Naming) -> pd.DataFrame:
     """Stored questions with similar words, the nearest first."""
     return pd.DataFrame(
         [
@@ -85,7 +87,7 @@ def nearest(found: Iterable[Nearest]) -> pd.DataFrame:
                 "likeness": 100 * one.likeness,
                 "prompt": one_line(one.found.entry.prompt, 300),
                 "differs": one_line(", ".join(part.name for part in one.differences), 200) or "nothing",
-                "namespace": one.found.entry.header.namespace,
+                "namespace": shown(one.found.entry.header.namespace, naming),
                 "model": one_line(one.found.entry.header.model),
                 "key": one.found.key,
             }

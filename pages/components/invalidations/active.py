@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from core.access import Action
@@ -9,8 +11,10 @@ from core.invalidation import ActivePage, Invalidation, InvalidationState, endin
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, countdown, many
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal
-from pages.components.invalidations.apply import follow
+from pages.components.invalidations.ending import ask_to_sweep
+from pages.components.invalidations.tables import what_of
 from pages.components.shell.job_card import job_card
 from workers.queue import job_id
 
@@ -38,9 +42,10 @@ def active() -> None:
     if is_long and not (find or cursors):  # nobody would find them among so many of programs
         live = [one for one in by_people.values() if one.state in LIVE]
         shown = {one.id: one for one in live[: queries.MOST_ACTIVE_SHOWN]} | shown
+    questions = queries.asked(shown.values())
     for one in shown.values():
         with st.container(border=True):
-            _active_card(one)
+            _active_card(one, questions)
 
 
 def _back() -> None:
@@ -77,14 +82,18 @@ def _controls(total: int, page: ActivePage, cursors: list[str]) -> None:
     st.caption(f"{many(total, 'is', 'are')} in force, {place}: {order}.{more}")
 
 
-def _active_card(one: Invalidation) -> None:
+def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
     words, icon, colour = STATES[one.state]
     left = one.due_at - context.now()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(words, icon=icon, color=colour)
-        st.markdown(literal(str(one.criteria), 120), width="content")
+        st.markdown(literal(what_of(one, questions), 120), width="content")
+        naming = queries.naming()
         st.caption(
-            f"in {literal(one.namespace)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}", width="content"
+            f"in {named(one.namespace, naming)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}"
+            + (f": {literal(one.reason, 120)}" if one.reason else ""),
+            width="content",
+            help=told(one.namespace, naming),
         )
     actor = context.actor()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -98,16 +107,17 @@ def _active_card(one: Invalidation) -> None:
                 on_click=actions.undo,
                 args=(one.id,),
             )
+        st.caption(_what_next(one, left), width="stretch")
         if one.state is InvalidationState.HELD and st.button(
-            "Sweep now",
+            "Sweep now…",
             key=f"sweep-{one.id}",
-            icon=":material/cleaning_services:",
+            type="tertiary",
+            icon=":material/delete_forever:",
             disabled=not actor.may(ending_hold(one.criteria, one.share)),
-            help="Deletes the hidden answers now. This cannot be undone.",
+            help="Deletes the hidden answers before their time to undo is over.",
         ):
-            follow(actions.sweep_now(one.id))
+            ask_to_sweep(one)
             st.rerun()
-        st.caption(_what_next(one, left))
     if one.state is InvalidationState.SWEEPING or (one.state is InvalidationState.HELD and left <= 0):
         name = job_id("sweep", one.namespace)
         job = queries.job(name).value

@@ -7,11 +7,18 @@ import streamlit as st
 
 from core.errors import CacheError
 from core.invalidation import InvalidationState, Preview
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, money, sentence, share
+from pages.components.display.namespaces import named, told
+from pages.components.shell import next_steps
 from pages.components.shell.confirmation import warn_without_worker, word_typed
 from pages.components.shell.criteria_form import Fields
 from workers.queue import JobView
+
+REASON = "invalidation-reason"
+"""The field of the form that has the reason: read when it is applied, since a click comes with what was just typed."""
+GIVEN = "invalidation-given"
+"""Whether it was applied, so that the next one asks for a reason of its own."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +55,12 @@ def _close() -> None:
 def confirm(pending: Pending) -> None:
     """Asks before entries are invalidated, with what it costs."""
     preview = pending.now
+    naming = queries.naming()
     effect = "marked stale" if pending.soft else "hidden from every lookup at once"
     st.markdown(
-        f"**{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of the namespace."
+        f"**{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of the namespace "
+        f"{named(preview.namespace, naming)}.",
+        help=told(preview.namespace, naming),
     )
     st.code(str(preview.criteria), language=None, wrap_lines=True)
     if preview.count != pending.plan.preview.count:
@@ -97,9 +107,12 @@ def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
         request_id=plan.request_id,
         preview=preview,
         name="invalidate",
+        reason=st.session_state.get(REASON) or "",
     )
     if done is not None:
         st.session_state.pop("plan", None)
+        st.session_state[GIVEN] = True
+        next_steps.remember("invalidate", (done,))
         if hold_seconds == 0 and not soft and done.state is InvalidationState.HELD:
             follow(actions.enqueue_sweep(done.namespace))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from core.invalidation import Invalidation, InvalidationFilter, InvalidationState
 from pages.components.data import queries
 from pages.components.display import tables
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.namespaces import choosing
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
 from pages.components.invalidations import tables as invalidation_tables
@@ -29,11 +32,17 @@ def history() -> None:
         text = "Each one stays in this list: who, when, what, and its outcome."
         placeholder(":material/history: **No invalidation yet**", text)
         return
-    found = _filtered(reading.value)
+    questions = queries.asked(reading.value)
+    found = _filtered(reading.value, questions)
     if not found:
         st.caption("None match. Clear the filters to see all.")
         return
-    table = invalidation_tables.invalidations(found, {state: words for state, (words, _, _) in STATES.items()})
+    table = invalidation_tables.invalidations(
+        found,
+        {state: words for state, (words, _, _) in STATES.items()},
+        questions,
+        queries.naming(one.namespace for one in found),
+    )
     chosen = selectable(
         table,
         [one.id for one in found],
@@ -58,11 +67,11 @@ def history() -> None:
         st.caption(f"The latest {queries.MOST_INVALIDATIONS}. All of them: `python -m core invalidations`.")
 
 
-def _filtered(every: list[Invalidation]) -> list[Invalidation]:
+def _filtered(every: list[Invalidation], questions: Mapping[str, str]) -> list[Invalidation]:
     """Draws the filters, kept in the URL, and returns the invalidations that match."""
     with st.grid(5, min_column_width=150, gap="small"):
         text = st.text_input(
-            "Find", key="history_find", bind="query-params", placeholder="What, id or reason", live=True
+            "Find", key="history_find", bind="query-params", placeholder="Question, tag, id or reason", live=True
         )
         state = st.selectbox(
             "State",
@@ -83,8 +92,9 @@ def _filtered(every: list[Invalidation]) -> list[Invalidation]:
             index=None,
             placeholder="all",
             key="history-namespace",
+            format_func=choosing(queries.naming(one.namespace for one in every)),
         )
     wanted = InvalidationFilter(
         text=text or "", state=InvalidationState(state) if state else None, actor=actor, namespace=namespace
     )
-    return list(filter(wanted.matches, every))
+    return [one for one in every if wanted.matches(one, questions.get(one.id, ""))]

@@ -9,6 +9,7 @@ import streamlit as st
 from pages.components.data import queries
 from pages.components.display.figures import UNKNOWN
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.shell.job_card import job_card
@@ -59,7 +60,13 @@ def _linked_invalidation(chosen: str) -> None:
         words, icon, colour = STATES[one.state]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(words, icon=icon, color=colour)
-            st.markdown(literal(str(one.criteria), 200), width="content")
+            st.markdown(literal(invalidation_tables.what_of(one, queries.asked([one])), 200), width="content")
+            naming = queries.naming()
+            st.caption(f"in {named(one.namespace, naming)}", width="content", help=told(one.namespace, naming))
+        if one.reason:
+            st.caption(f"Reason: {literal(one.reason, 200)}")
+        if one.problem:
+            st.caption(f"Problem: {literal(one.problem, 200)}")
         trail = queries.audit_trail(chosen)
         st.dataframe(
             invalidation_tables.trail(reversed(trail.value or [])),

@@ -10,8 +10,9 @@ from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Preview, invalidating
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import UNKNOWN, clock, duration, many, money, share, size
+from pages.components.display.namespaces import named, told
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.apply import Plan, apply_single, ask
@@ -40,7 +41,11 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     if outdated:
         st.info("The criteria have changed since the preview. Preview again.", icon=":material/history:")
         return
-    st.caption(f"Preview of {clock(preview.at)}: {literal(str(preview.criteria), 200)} in {literal(preview.namespace)}")
+    naming = queries.naming()
+    st.caption(
+        f"Preview of {clock(preview.at)}: {literal(str(preview.criteria), 200)} in {named(preview.namespace, naming)}",
+        help=told(preview.namespace, naming),
+    )
     _figures(preview)
     if preview.rows:
         st.dataframe(

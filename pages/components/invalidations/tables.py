@@ -9,8 +9,10 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.access import AuditRecord
-from core.invalidation import Invalidation, InvalidationState, PreviewRow
+from core.invalidation import LONGEST_REASON, Invalidation, InvalidationState, PreviewRow
+from core.namespaces import Naming
 from pages.components.display.figures import duration, local
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 PREVIEW_COLUMNS: dict[str, Any] = {
@@ -27,19 +29,22 @@ PREVIEW_COLUMNS: dict[str, Any] = {
 
 INVALIDATION_COLUMNS: dict[str, Any] = {
     "time": column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
-    "what": column.TextColumn("What", width=220),
+    "what": column.TextColumn("What", width=225),
+    "reason": column.TextColumn("Reason", width=185),
     "state": column.TextColumn("State", width=150),
-    "actor": column.TextColumn("By", width=135),
+    "actor": column.TextColumn("By", width=110),
     "previewed": column.NumberColumn("Previewed", width=80),
     "deleted": column.NumberColumn("Deleted", width=70),
     "freed": column.NumberColumn("Freed", format="bytes", width=90),
-    "namespace": column.TextColumn("Namespace", width="small"),
-    "reason": column.TextColumn("Reason", width="small"),
+    "namespace_label": column.TextColumn("Namespace", width=150),
+    "namespace": column.TextColumn("Namespace id", width=150),
+    "problem": column.TextColumn("Problem", width="small"),
+    "key": column.TextColumn("Key", width="small"),
     "id": column.TextColumn("Id", width="small"),
 }
 
 
-INVALIDATIONS_SHOWN = ("time", "what", "state", "actor", "previewed", "deleted")
+INVALIDATIONS_SHOWN = ("time", "what", "namespace_label", "reason", "state", "actor", "deleted")
 """What fits beside one another; the table's menu shows the others, and the download has all of them."""
 
 
@@ -72,20 +77,34 @@ def preview(rows: Iterable[PreviewRow]) -> pd.DataFrame:
     )
 
 
-def invalidations(found: Iterable[Invalidation], words: Mapping[InvalidationState, str]) -> pd.DataFrame:
+def what_of(one: Invalidation, questions: Mapping[str, str]) -> str:
+    """What an invalidation selects: of one key its question, where that is known."""
+    question = questions.get(one.id)
+    return str(one.criteria) if question is None else f"“{question}”"
+
+
+def invalidations(
+    found: Iterable[Invalidation],
+    words: Mapping[InvalidationState, str],
+    questions: Mapping[str, str],
+    naming: Naming,
+) -> pd.DataFrame:
     """Invalidations, newest first."""
     return pd.DataFrame(
         [
             {
                 "time": local(one.applied_at).replace(tzinfo=None),
-                "what": one_line(str(one.criteria), 200),
+                "what": one_line(what_of(one, questions), 200),
+                "namespace_label": shown(one.namespace, naming),
                 "namespace": one.namespace,
+                "reason": one_line(one.reason, LONGEST_REASON),
                 "state": words[one.state],
                 "actor": one_line(one.actor, 60),
                 "previewed": one.preview_count,
                 "deleted": one.deleted,
                 "freed": one.freed_bytes,
-                "reason": one_line(one.reason, 200),
+                "problem": one_line(one.problem, 200),
+                "key": one.criteria.key or "",
                 "id": one.id,
             }
             for one in found

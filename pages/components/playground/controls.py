@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.models import CacheStrategy
 from pages.components.data import context, queries
+from pages.components.display.namespaces import choosing, told_of
 from pages.components.playground.conversation import Ask
 
 TTLS: dict[str, float | None] = {
@@ -76,8 +77,14 @@ def controls() -> Ask:
             "conversation the same words are another request.",
         )
         with st.popover("Namespace, system prompt, parameters", icon=":material/tune:", type="tertiary"):
+            namespaces, naming = queries.namespaces(), queries.naming()
             namespace = st.selectbox(
-                "Namespace", queries.namespaces(), key="playground-namespace", persist_state="session"
+                "Namespace",
+                namespaces,
+                key="playground-namespace",
+                persist_state="session",
+                format_func=choosing(naming),
+                help=told_of(namespaces, naming),
             )
             system = st.text_area(
                 "System prompt",

@@ -100,7 +100,7 @@ def _details(turn: Turn, answer: Answer) -> None:
         st.caption(f"Cosine of the nearest question at the time: {answer.similarity:.3f}.")
     st.markdown("**What identifies this request**")
     st.dataframe(
-        tables.parts(explanation.parts),
+        tables.parts(explanation.parts, queries.naming()),
         column_config=tables.PART_COLUMNS,
         hide_index=True,
         key=f"parts-{turn.id}",
@@ -196,7 +196,7 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
         f"Looked at: the newest {many(looked_at, 'entry', 'entries')}."
     )
     st.dataframe(
-        playground_tables.differences(nearest.differences),
+        playground_tables.differences(nearest.differences, queries.naming()),
         column_config=playground_tables.DIFFERENCE_COLUMNS,
         hide_index=True,
         key=f"differences-{turn.id}",

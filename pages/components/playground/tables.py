@@ -9,6 +9,9 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.entries import Difference
+from core.namespaces import Naming
+from pages.components.display.namespaces import shown
+from pages.components.display.tables import NAMESPACE
 from pages.components.display.text import one_line
 
 DIFFERENCE_COLUMNS: dict[str, Any] = {
@@ -18,7 +21,11 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
 }
 
 
-def differences(found: Iterable[Difference]) -> pd.DataFrame:
+def differences(found: Iterable[Difference], naming: Naming) -> pd.DataFrame:
     """The parts in which two requests differ."""
-    rows = [{"name": one.name, "here": one_line(one.here, 200), "there": one_line(one.there, 200)} for one in found]
+
+    def words(name: str, value: str) -> str:
+        return shown(value, naming) if name == NAMESPACE else one_line(value, 200)
+
+    rows = [{"name": one.name, "here": words(one.name, one.here), "there": words(one.name, one.there)} for one in found]
     return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))

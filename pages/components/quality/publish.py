@@ -13,7 +13,8 @@ from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, 
 from pages.components.data import actions, context, queries
 from pages.components.data.view import EvidenceView
 from pages.components.display.figures import UNKNOWN, share
-from pages.components.display.text import error_sentence, literal, plain
+from pages.components.display.namespaces import named, told
+from pages.components.display.text import error_sentence, plain
 from pages.components.quality import tables
 from pages.components.quality.mode import LOOKS
 from pages.components.shell.permissions import read_only
@@ -93,7 +94,11 @@ def confirm(change: Change) -> None:
     if queries.threshold_state(change.namespace).value is None:
         st.error("Redis does not answer: nothing can be changed now.", icon=":material/cloud_off:")
         return
-    st.markdown(f"Namespace {literal(change.namespace)}. In force now: {_words(change.seen)}.")
+    naming = queries.naming()
+    st.markdown(
+        f"Namespace {named(change.namespace, naming)}. In force now: {_words(change.seen)}.",
+        help=told(change.namespace, naming),
+    )
     if change.version is None:
         chosen, why = _edited(change)
     else:

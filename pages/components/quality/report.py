@@ -65,7 +65,11 @@ def all_namespaces(view: EvidenceView) -> None:
     with st.container(border=True, gap="small"):
         st.markdown("**All namespaces**")
         st.dataframe(
-            tables.namespaces(found, context.services().settings.false_hit_budget),
+            tables.namespaces(
+                found,
+                context.services().settings.false_hit_budget,
+                queries.naming(one.namespace for one in found),
+            ),
             column_config=tables.NAMESPACE_COLUMNS,
             hide_index=True,
             height=min(35 * len(found) + 38, 300),

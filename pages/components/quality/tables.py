@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 from streamlit import column_config as column
 
+from core.namespaces import Naming
 from core.semantic.quality import EvidenceReport, Published, ReplayPoint, Threshold
 from pages.components.display.figures import local
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 VERSION_COLUMNS: dict[str, Any] = {
@@ -25,7 +27,7 @@ VERSION_COLUMNS: dict[str, Any] = {
 
 
 NAMESPACE_COLUMNS: dict[str, Any] = {
-    "namespace": column.TextColumn("Namespace", width=130),
+    "namespace": column.TextColumn("Namespace", width=150),
     "mode": column.TextColumn("Mode", width=70),
     "verdict": column.TextColumn("Budget", width=120),
     "false_hits": column.NumberColumn("False hits per hit", format="percent", width=120),
@@ -71,14 +73,14 @@ def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
 _VERDICTS = {True: "within", False: "over", None: "not proved yet"}
 
 
-def namespaces(found: Iterable[EvidenceReport], budget: float) -> pd.DataFrame:
+def namespaces(found: Iterable[EvidenceReport], budget: float, naming: Naming) -> pd.DataFrame:
     """What evidence says of each namespace, those over the budget first."""
     rows = []
     for report in found:
         wrong = report.false_hits
         rows.append(
             {
-                "namespace": report.namespace,
+                "namespace": shown(report.namespace, naming),
                 "mode": report.threshold.mode.value,
                 "verdict": _VERDICTS[wrong.verdict(budget)] if wrong else "not measured",
                 "false_hits": wrong.share if wrong else None,

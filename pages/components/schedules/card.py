@@ -6,9 +6,10 @@ import streamlit as st
 
 from core.access import Action
 from core.invalidation import Invalidation, Schedule
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, size
 from pages.components.display.invalidation_states import STATES
+from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal, plain, visible
 from pages.components.schedules.dialogs import Asked, ask
 from pages.components.shell.permissions import read_only
@@ -28,7 +29,12 @@ def card(schedule: Schedule, latest: dict[str, Invalidation]) -> None:
             if schedule.name:
                 st.markdown(f"**{literal(schedule.name)}**", width="content")
             st.markdown(literal(schedule.what, 200), width="content")
-            st.caption(f"in {literal(schedule.namespace)}, by {literal(schedule.actor, 40)}", width="content")
+            naming = queries.naming()
+            st.caption(
+                f"in {named(schedule.namespace, naming)}, by {literal(schedule.actor, 40)}",
+                width="content",
+                help=told(schedule.namespace, naming),
+            )
         with st.grid(3, min_column_width=200):
             _fact("Runs", schedule.rhythm, _effect_words(schedule))
             if schedule.enabled:

@@ -11,8 +11,9 @@ from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
 from core.invalidation import Preview, Schedule, scheduling
-from pages.components.data import actions, context
+from pages.components.data import actions, context, queries
 from pages.components.display.figures import duration, many, share
+from pages.components.display.namespaces import shown
 from pages.components.display.text import literal, plain, visible
 from pages.components.shell.confirmation import word_typed
 from pages.components.shell.criteria_form import Fields
@@ -28,6 +29,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     daily_at: str | None
     soft: bool
     hold_seconds: float
+    reason: str = ""
 
     @property
     def rhythm(self) -> str:
@@ -80,6 +82,7 @@ def confirm_adding(asked: Asked) -> None:
             daily_at=draft.daily_at,
             soft=draft.soft,
             hold_seconds=draft.hold_seconds,
+            reason=draft.reason,
         )
         st.session_state["schedule-added"] = added is not None
         st.rerun()
@@ -92,7 +95,7 @@ def _selected(draft: Draft) -> str:
     rest = tuple(name for name in fields.selectors if name != "age")
     if rest:
         words.insert(0, str(msgspec.structs.replace(fields, selectors=rest).criteria(context.now())))
-    return f"{', '.join(words)} in {fields.namespace}"
+    return f"{', '.join(words)} in {shown(fields.namespace, queries.naming())}"
 
 
 @st.dialog("Run this schedule now?", icon=":material/warning:", on_dismiss=_close)
@@ -101,7 +104,9 @@ def confirm_running(asked: Asked) -> None:
     schedule = asked.run
     if schedule is None:
         return
-    st.code(visible(f"{schedule.what} in {schedule.namespace}"), language=None, wrap_lines=True)
+    st.code(
+        visible(f"{schedule.what} in {shown(schedule.namespace, queries.naming())}"), language=None, wrap_lines=True
+    )
     _would_hide(asked, "It marks stale" if schedule.soft else "It hides at once")
     st.caption(_undo_words(schedule.soft, schedule.hold_seconds))
     if schedule.every_seconds is not None:
@@ -117,7 +122,7 @@ def confirm_removing(asked: Asked) -> None:
     schedule = asked.remove
     if schedule is None:
         return
-    words = f"{schedule.name or schedule.id}: {schedule.what} in {schedule.namespace}"
+    words = f"{schedule.name or schedule.id}: {schedule.what} in {shown(schedule.namespace, queries.naming())}"
     st.code(visible(words), language=None, wrap_lines=True)
     st.caption("What it has invalidated stays invalidated. To keep the schedule without running it, pause it instead.")
     if _confirmed("Remove", asked):

@@ -12,6 +12,7 @@ from core.invalidation import LONGEST_NAME, scheduling
 from pages.components.data import context
 from pages.components.display.text import plain
 from pages.components.schedules.dialogs import Asked, Draft, ask
+from pages.components.shell.confirmation import reason_field
 from pages.components.shell.criteria_form import UNITS, effect, form, now_criteria
 from pages.components.shell.permissions import read_only
 
@@ -39,13 +40,14 @@ def builder() -> None:
     with st.container(border=True):
         st.subheader("New schedule", anchor=False)
         if st.session_state.pop("schedule-added", False):
-            st.session_state.update({"schedule-name": "", "criteria-selectors": []})
+            st.session_state.update({"schedule-name": "", "schedule-reason": "", "criteria-selectors": []})
         name = st.text_input(
             "Name", key="schedule-name", placeholder="Nightly", max_chars=LONGEST_NAME, width=320, autocomplete="off"
         )
         fields = form(without=("key",))
         every_seconds, daily_at = rhythm()
         soft, hold_seconds = effect()
+        reason = reason_field("schedule-reason", width=420)
         draft = Draft(
             fields=fields,
             name=(name or "").strip(),
@@ -53,6 +55,7 @@ def builder() -> None:
             daily_at=daily_at,
             soft=soft,
             hold_seconds=hold_seconds,
+            reason=reason,
         )
         criteria, problem = now_criteria(fields)
         needed = scheduling(criteria, 0.0) if criteria is not None else Action.SCHEDULE

@@ -9,7 +9,9 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.invalidation import Schedule
+from core.namespaces import Naming
 from pages.components.display.figures import local
+from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 SCHEDULE_COLUMNS: dict[str, Any] = {
@@ -22,13 +24,13 @@ SCHEDULE_COLUMNS: dict[str, Any] = {
 }
 
 
-def schedules(found: Iterable[Schedule]) -> pd.DataFrame:
+def schedules(found: Iterable[Schedule], naming: Naming) -> pd.DataFrame:
     """Schedules, with when they run next."""
     return pd.DataFrame(
         [
             {
                 "name": one_line(schedule.name or schedule.id, 60),
-                "what": f"{one_line(schedule.what, 100)} in {schedule.namespace}",
+                "what": f"{one_line(schedule.what, 100)} in {shown(schedule.namespace, naming)}",
                 "rhythm": schedule.rhythm,
                 "next": local(schedule.next_run_at).replace(tzinfo=None) if schedule.enabled else None,
                 "state": "on" if schedule.enabled else "paused",

@@ -10,7 +10,8 @@ from core.access import Action
 from core.cache import EVERYTHING, Bypassed
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, many
-from pages.components.display.text import literal, visible
+from pages.components.display.namespaces import named, shown
+from pages.components.display.text import literal
 from pages.components.shell.notices import Notice
 from pages.components.shell.permissions import read_only
 
@@ -20,7 +21,7 @@ _ASKED = "bypass-asked"
 
 def whose(namespace: str) -> str:
     """A namespace, or all of them, as Markdown for the middle of a sentence."""
-    return "all namespaces" if namespace == EVERYTHING else literal(namespace, 70)
+    return "all namespaces" if namespace == EVERYTHING else named(namespace, queries.naming())
 
 
 def notices() -> list[Notice]:
@@ -104,7 +105,7 @@ def _dialog() -> None:
         "Namespace",
         names,
         index=names.index(linked) if linked in names else None,
-        format_func=lambda name: "All namespaces" if name == EVERYTHING else visible(name),
+        format_func=lambda name: "All namespaces" if name == EVERYTHING else shown(name, queries.naming()),
         placeholder="Choose one, or all",
         key="bypass-namespace",
     )

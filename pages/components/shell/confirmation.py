@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
-from core.invalidation import WORD, Preview
+from core.invalidation import LONGEST_REASON, WORD, Preview
 from pages.components.data import queries
+
+
+def reason_field(
+    key: str, *, width: int | Literal["stretch"] = "stretch", placeholder: str = "Why? Shown in the history"
+) -> str:
+    """Asks why, in the viewer's own words; returns them."""
+    given = st.text_input(
+        "Reason",
+        key=key,
+        max_chars=LONGEST_REASON,
+        placeholder=placeholder,
+        autocomplete="off",
+        width=width,
+    )
+    return given or ""
 
 
 def word_typed(preview: Preview) -> bool:

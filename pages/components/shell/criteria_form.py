@@ -10,6 +10,7 @@ import streamlit as st
 from core.bans import Criteria
 from core.errors import InvalidInput
 from pages.components.data import context, queries
+from pages.components.display.namespaces import choosing, told_of
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",
@@ -111,7 +112,14 @@ def form(*, without: Container[str] = ()) -> Fields:
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
         namespaces = queries.namespaces()
-        values["namespace"] = st.selectbox("Namespace", namespaces, key="criteria-namespace")
+        naming = queries.naming()
+        values["namespace"] = st.selectbox(
+            "Namespace",
+            namespaces,
+            key="criteria-namespace",
+            format_func=choosing(naming),
+            help=told_of(namespaces, naming),
+        )
         for name in selectors:
             if name in _FIELDS:
                 values |= _FIELDS[name]()

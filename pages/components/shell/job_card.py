@@ -11,6 +11,7 @@ import streamlit as st
 from core.access import Action
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, money, number, sentence, share, size
+from pages.components.display.namespaces import named, told
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal
 from workers.queue import JobState, JobView
@@ -46,7 +47,8 @@ def job_card(job: JobView, more: Callable[[], None] = lambda: None) -> None:
             st.badge(job.state.value, icon=icon, color=colour)
             st.markdown(f"**{KINDS.get(job.kind, KINDS['unknown'])}**", width="content")
             if job.namespace:
-                st.caption(f"in {literal(job.namespace)}", width="content")
+                naming = queries.naming()
+                st.caption(f"in {named(job.namespace, naming)}", width="content", help=told(job.namespace, naming))
             st.caption(_when(job), width="stretch")
             _buttons(job)
             more()

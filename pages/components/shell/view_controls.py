@@ -7,6 +7,7 @@ import streamlit as st
 from pages.components.data import queries
 from pages.components.data.view import RANGES, Names, View
 from pages.components.display.text import one_line
+from pages.components.shell.namespace_choice import choose_namespace
 
 ALL = "all"
 
@@ -18,10 +19,7 @@ def choose_view(names: Names) -> View:
     )
     models = [ALL, *queries.known_models()]
     model = st.selectbox("Model", models, key=names.model, bind="query-params", width=125, format_func=_all_models)
-    namespaces = [ALL, *queries.namespaces()]
-    namespace = st.selectbox(
-        "Namespace", namespaces, key=names.namespace, bind="query-params", width=145, format_func=_all_namespaces
-    )
+    namespace = choose_namespace(queries.namespaces(), key=names.namespace, everything=ALL, width=215)
     return View(
         range=chosen or "15m",
         namespace=None if namespace == ALL else namespace,
@@ -31,7 +29,3 @@ def choose_view(names: Names) -> View:
 
 def _all_models(name: str) -> str:
     return "All models" if name == ALL else one_line(name, 60)
-
-
-def _all_namespaces(name: str) -> str:
-    return "All namespaces" if name == ALL else name

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.operations.paging import cursor_of, position_of
+from core.operations.parts import cursor_of, position_of
 
 
 @given(st.floats(0, 1e11), st.text(max_size=100))
