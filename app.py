@@ -48,6 +48,13 @@ if __name__ == "__main__":
                     help="Send a prompt and see what the cache decides",
                 ),
                 st.Page(
+                    "pages/questions.py",
+                    title="Questions",
+                    icon=":material/bubble_chart:",
+                    url_path="questions",
+                    help="What people ask, and where caching would pay most",
+                ),
+                st.Page(
                     "pages/savings.py",
                     title="Savings",
                     icon=":material/savings:",

@@ -47,7 +47,7 @@ class QuestionOut(AskedOut):
     x: float = Field(description="From -1 to 1.")
     y: float = Field(description="From -1 to 1.")
     key: str = Field(description="Of its latest request.")
-    id: str = Field(description="Its latest request.")
+    id: str = Field(description="The name of the question, whatever is asked meanwhile.")
 
 
 class QuestionsOut(BaseModel):

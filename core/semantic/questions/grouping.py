@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def group(vectors: Vectors) -> Grouped:
 
 def how_many(count: int) -> int:
     """Groups for so many questions: at least three questions a group on average, so that a group says something."""
-    return max(1, min(MOST_GROUPS, round(1.6 * count**0.5), count // 3))
+    return max(1, min(MOST_GROUPS, round(1.6 * math.sqrt(count)), count // 3))
 
 
 def _k_means(vectors: Vectors, wanted: int) -> tuple[Labels, Vectors]:

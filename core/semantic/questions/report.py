@@ -28,9 +28,10 @@ class Question(Kinds, frozen=True, kw_only=True):
 
     `spent_usd` is what its misses cost, `saved_usd` what its hits would have; `repeats` are misses of what had been
     asked before in the same namespace and of the same model, which cost `repeated_usd`. Without a price a request is in
-    no sum, and counted in `unpriced`. `key` and `id` are of the latest request.
+    no sum, and counted in `unpriced`. `id` stays its own, whatever is asked meanwhile; `key` is of the latest request.
     """
 
+    id: str
     question: str
     group: int
     x: float
@@ -41,7 +42,6 @@ class Question(Kinds, frozen=True, kw_only=True):
     repeated_usd: float = 0.0
     unpriced: int = 0
     key: str = ""
-    id: str = ""
 
     @property
     def most(self) -> OutcomeKind:
@@ -75,9 +75,9 @@ class QuestionGroup(Kinds, frozen=True, kw_only=True):
 class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
     """Groups, the dearest first, and all their questions. `at`: when they were grouped; None: not yet.
 
-    Of the `looked_at` requests in the log since `since` (Unix seconds), `without_prompt` have none, and `newer` ask what
-    is not on the map: it came later, is one of `left_out` questions beyond the most that are grouped, or of `unread`
-    ones. `empty` says why there are no groups; it is empty where there are some.
+    Of the `looked_at` requests in the log since `since` (Unix seconds), `without_prompt` have none, and `newer` ask
+    what is not on the map: it came later, is one of `left_out` questions beyond the most that are grouped, or of
+    `unread` ones. `empty` says why there are no groups; it is empty where there are some.
     """
 
     at: float | None
@@ -113,7 +113,7 @@ class _Sums:
         self.kinds = dict.fromkeys(OutcomeKind, 0)
         self.spent_usd = self.saved_usd = self.repeated_usd = 0.0
         self.repeats = self.unpriced = 0
-        self.key = self.id = self.text = ""
+        self.key = self.text = ""
         self._asked: set[tuple[str, str]] = set()
 
     def add(self, record: RequestRecord) -> None:
@@ -129,9 +129,11 @@ class _Sums:
                 if where in self._asked:
                     self.repeats += 1
                     self.repeated_usd += record.cost_usd or 0.0
+            case OutcomeKind.BYPASS | OutcomeKind.ERROR:
+                pass  # paid for or not, a cache would not have saved it
         if record.kind is not OutcomeKind.ERROR:
             self._asked.add(where)
-        self.key, self.id, self.text = record.key, record.id, record.prompt or ""
+        self.key, self.text = record.key, record.prompt or ""
 
 
 def report(records: Iterable[RequestRecord], known: QuestionMap | None, *, keep_prompts: bool) -> QuestionReport:
@@ -152,7 +154,7 @@ def report(records: Iterable[RequestRecord], known: QuestionMap | None, *, keep_
     of_group: dict[int, list[tuple[float, Question]]] = {}
     for name, of in sums.items():
         place = places[name]
-        of_group.setdefault(place.group, []).append((place.typical, _question(of, place)))
+        of_group.setdefault(place.group, []).append((place.typical, _question(name, of, place)))
     at = known.at if known is not None else 0.0
     groups = [(_group(f"{at * 1000:.0f}-{number}", members), members) for number, members in of_group.items()]
     groups.sort(key=lambda one: _dearest_first(one[0]))
@@ -184,8 +186,9 @@ def _why_empty(recorded: int, known: QuestionMap | None, *, keep_prompts: bool) 
     return NONE_READ if known is not None and known.unread and not known.places else NOT_GROUPED
 
 
-def _question(sums: _Sums, place: Place) -> Question:
+def _question(name: bytes, sums: _Sums, place: Place) -> Question:
     return Question(
+        id=name.hex(),
         question=sums.text,
         group=place.group,
         x=place.x,
@@ -200,7 +203,6 @@ def _question(sums: _Sums, place: Place) -> Question:
         repeated_usd=sums.repeated_usd,
         unpriced=sums.unpriced,
         key=sums.key,
-        id=sums.id,
     )
 
 
