@@ -14,7 +14,7 @@ from .access import AuditLog, EndedLogins, Repeats, Role, RoleRules
 from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
-from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
+from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
 from .models import CacheStrategy, SemanticMode, Usage
 from .monitoring import AlertBoard, AlertRules, HealthReader
 from .namespaces import NamespaceLabels
@@ -279,6 +279,7 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
+        costs=lambda namespace: costs_of(base.metrics.recent(KEEP, RequestFilter(namespace=namespace))),
         clock=base.clock,
     )
     return thresholds, rejected, evidence

@@ -17,6 +17,7 @@ from .request_log import (
     RequestRecord,
     Sender,
     Telling,
+    costs_of,
 )
 from .savings import DIMENSIONS, Amounts, Dimension, Line, MonthSavings, Savings, savings_csv
 from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Totals
@@ -25,7 +26,7 @@ from .tally import USD_SCALE, CellName
 __all__ = [
     "BOUNDS_MS", "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT",
     "NOBODY", "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "Comparison", "Dimension",
-    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "Hits", "Kinds",
-    "Line", "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings", "Sender",
-    "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",
+    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "Hits", "Kinds", "Line",
+    "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings", "Sender", "Summary",
+    "Telling", "Totals", "costs_of", "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",
 ]  # fmt: skip

@@ -6,14 +6,14 @@ from ...lazy import lazily
 
 if TYPE_CHECKING:
     from .making import Progress, Stopped
-    from .questions import LEAST_SECONDS, Questions
+    from .questions import Questions
     from .report import Question, QuestionGroup, QuestionReport
 
-__all__ = ["LEAST_SECONDS", "Progress", "Question", "QuestionGroup", "QuestionReport", "Questions", "Stopped"]
+__all__ = ["Progress", "Question", "QuestionGroup", "QuestionReport", "Questions", "Stopped"]
 
 __getattr__ = lazily(
     __name__,
     making="Progress Stopped",
-    questions="LEAST_SECONDS Questions",
+    questions="Questions",
     report="Question QuestionGroup QuestionReport",
 )

@@ -34,7 +34,8 @@ def group(vectors: Vectors) -> Grouped:
     """Groups unit vectors (shape: vectors, dimension) by k-means on cosines, at most MOST_GROUPS of them.
 
     What all have in common is taken out first: in questions to one application that is most of each vector. The map is
-    the plane in which the groups lie furthest apart: the first two principal components of their middles.
+    the plane in which the groups lie furthest apart: the first two principal components of their middles, each as wide
+    as the map.
     """
     if not len(vectors):
         return Grouped(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32), np.zeros((0, 2), dtype=np.float32))
@@ -88,5 +89,8 @@ def _places(vectors: Vectors, middles: Vectors, groups: Labels) -> Floats:
     axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
     places = np.zeros((len(vectors), 2), dtype=np.float32)
     places[:, : len(axes)] = vectors @ axes.T
-    largest = np.abs(places).max()
-    return places / largest if largest else places
+    middle = (places.max(axis=0) + places.min(axis=0)) / 2
+    reach = (places.max(axis=0) - places.min(axis=0)) / 2
+    reach[reach == 0] = 1
+    filled: Floats = (places - middle) / reach
+    return filled

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from ...text import fold
+from ...text import fold_words
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -36,8 +36,7 @@ class QuestionMap(msgspec.Struct, frozen=True, kw_only=True):
 
 def digest(prompt: str) -> bytes:
     """Eight bytes that stand for a question: equal for texts that differ in case and white space only."""
-    words = " ".join(fold(prompt).split())
-    return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return blake2b(fold_words(prompt).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 encode = msgspec.msgpack.Encoder().encode

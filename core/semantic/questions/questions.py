@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import redis
 
@@ -12,15 +13,19 @@ from ...access import Acting, Action, AuditLog
 from ...keys import names
 from ...metrics import KEEP, CacheMetrics, RequestFilter
 from ...stores.redis import reading, writing
-from ..embedding import CheckedEmbedder
-from .making import Progress, make
 from .question_map import QuestionMap, decode, encode
 from .report import QuestionReport, report
 
+if TYPE_CHECKING:
+    from ..embedding import CheckedEmbedder
+    from .making import Progress
+
 KEPT_SECONDS = 86_400
 """A map that is not made again is gone after a day. It quotes nothing: what it shows is read from the request log."""
-LEAST_SECONDS = 1800
+AGAIN_SECONDS = 600
 """How often the map is made by itself, where near questions are looked for."""
+EMPTY_SECONDS = 60
+"""How soon again when there was nothing to group."""
 ASKED_SECONDS = 600
 """A wish that no worker takes up is gone after this."""
 
@@ -91,7 +96,7 @@ class Questions:
             return False
         with reading():
             left: int = self._client.ttl(names.QUESTIONS)  # below zero: there is none
-        return left < KEPT_SECONDS - LEAST_SECONDS
+        return left < KEPT_SECONDS - AGAIN_SECONDS
 
     def group(
         self,
@@ -102,6 +107,8 @@ class Questions:
     ) -> Progress:
         """Groups the recorded questions and keeps the map. Takes seconds. Raises Stopped, EmbedderError and
         AccessDenied."""
+        from .making import Progress, make  # NumPy, which most processes never need
+
         self._audit.by(actor).require(Action.MANAGE_JOBS)
         with closing(self._embedder()) as embedder:
             records = self._metrics.recent(KEEP) if self._keep_prompts else []
@@ -110,7 +117,9 @@ class Questions:
             self._local = made
         else:
             with writing():
-                self._client.set(names.QUESTIONS, encode(made), ex=KEPT_SECONDS)
+                is_soon_due = not made.places and not made.unread
+                seconds = KEPT_SECONDS - AGAIN_SECONDS + EMPTY_SECONDS if is_soon_due else KEPT_SECONDS
+                self._client.set(names.QUESTIONS, encode(made), ex=seconds)
         groups = len({place.group for place in made.places.values()})
         return Progress(done=len(made.places), total=len(made.places), groups=groups)
 

@@ -189,7 +189,7 @@ def _why_empty(recorded: int, known: QuestionMap | None, *, keep_prompts: bool) 
 def _question(name: bytes, sums: _Sums, place: Place) -> Question:
     return Question(
         id=name.hex(),
-        question=sums.text,
+        question=" ".join(sums.text.split()),
         group=place.group,
         x=place.x,
         y=place.y,

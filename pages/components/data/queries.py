@@ -35,7 +35,7 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
 from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
@@ -384,6 +384,13 @@ def evidence_of_all(window: str) -> list[EvidenceReport]:
 def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
     """The recorded lookups of a namespace, replayed at all thresholds."""
     return context.services().evidence.replay(view.namespace, since=evidence_since(view.window, context.now()))
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
+    since = evidence_since(view.window, context.now())
+    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)

@@ -13,5 +13,5 @@ from pages.components.display.links import FOUND_REQUESTS, REQUESTS
 
 def open_requests(question: str) -> NoReturn:
     """Opens the requests with a question. The text goes along in the session: a URL is in logs and histories."""
-    st.session_state[FOUND_REQUESTS] = question.strip().split("\n", 1)[0][:MAX_TEXT]
+    st.session_state[FOUND_REQUESTS] = question[:MAX_TEXT]
     st.switch_page(REQUESTS, query_params={ON_REQUESTS.range: "7d"})
