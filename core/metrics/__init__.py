@@ -19,6 +19,7 @@ from .request_log import (
     RequestRecord,
     Sender,
     Telling,
+    costs_of,
 )
 from .savings import DIMENSIONS, Amounts, Dimension, Line, MonthSavings, Savings, savings_csv
 from .scopes import SYSTEM_PROMPTS, Apart, NamespaceScopes, Scopes
@@ -29,8 +30,8 @@ __all__ = [
     "BOUNDS_MS", "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_ENDING", "MAX_INSTRUCTIONS",
     "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT", "NOBODY", "OVERHEAD", "SYSTEM_PROMPTS", "USD_SCALE", "Amounts",
     "Apart", "Asked", "Asking", "Bucket", "CacheMetrics", "CellName", "ChangePart", "Comparison", "Dimension",
-    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "HitRateChange", "Hits",
-    "Kinds", "Line", "Month", "MonthSavings", "NamespaceScopes", "Recipients", "RequestFilter", "RequestRecord",
-    "Sample", "Savings", "Scopes", "Sender", "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged",
-    "month_of", "savings_csv", "steps_of",
+    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "HitRateChange",
+    "Hits", "Kinds", "Line", "Month", "MonthSavings", "NamespaceScopes", "Recipients", "RequestFilter",
+    "RequestRecord", "Sample", "Savings", "Scopes", "Sender", "Summary", "Telling", "Totals", "costs_of",
+    "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",
 ]  # fmt: skip

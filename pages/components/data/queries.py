@@ -37,7 +37,8 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
+from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
@@ -421,9 +422,28 @@ def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
+    since = evidence_since(view.window, context.now())
+    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def hedging(window: str) -> Hedging:
     """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
     return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
+    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
+    return context.services().questions.report(namespace=namespace, model=model)
+
+
+@shared(readings)
+def is_grouping_asked() -> bool:
+    """Whether a grouping waits for a worker."""
+    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works
