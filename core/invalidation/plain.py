@@ -13,8 +13,6 @@ from .telling import Invalidation
 def plain_invalidation(known: Invalidation) -> dict[str, Any]:
     """An invalidation as plain JSON, and whether it is in effect and can be undone."""
     plain: dict[str, Any] = msgspec.to_builtins(known)
-    if not known.parts:
-        del plain["parts"]
     return plain | {
         "criteria": known.criteria.to_dict(),
         "can_undo": known.can_undo,
@@ -26,6 +24,4 @@ def plain_preview(preview: Preview) -> dict[str, Any]:
     """A preview as plain JSON, with its share and its token."""
     plain: dict[str, Any] = msgspec.to_builtins(preview)
     del plain["matched"]  # the token has it
-    if not preview.parts:
-        del plain["parts"]
     return plain | {"criteria": preview.criteria.to_dict(), "share": preview.share, "token": preview.token}

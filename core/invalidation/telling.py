@@ -263,9 +263,16 @@ def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: Ap
 
 def undone_words(done: Invalidation) -> str:
     """What an undo has done, in words."""
+    lifted = sum(part.state is InvalidationState.UNDONE for part in done.parts)
+    where = f" in {many(lifted, 'namespace')}" if done.parts else ""
+    stays = [part for part in done.parts if part.effective]
     if done.put_back is None:
-        return "Undone: the answers are not marked stale any more."
-    words = ["Undone: the answers are back, with their own remaining TTL."]
+        words = [f"Undone{where}: the answers are not marked stale any more."]
+    else:
+        words = [f"Undone{where}: the answers are back, with their own remaining TTL."]
+    if stays:
+        why = next((part.problem for part in stays if part.problem), "deleting has begun there")
+        words.append(f"It stays in {many(len(stays), 'namespace')}: {why}.")
     if done.put_back:
         words.append(
             f"{many(done.put_back, 'of them was', 'of them were')} asked anew meanwhile: "
@@ -276,7 +283,9 @@ def undone_words(done: Invalidation) -> str:
             f"Up to {many(done.kept_newer, 'answer')} could not be kept: the newer "
             f"{'one stays' if done.kept_newer == 1 else 'ones stay'}."
         )
-    if done.problem:
+    if problem := next((part.problem for part in done.parts if part.put_back is not None and part.problem), ""):
+        words.append(f"But {problem}.")
+    elif done.problem and not done.parts:
         words.append(f"But {done.problem}.")
     return " ".join(words)
 
