@@ -27,6 +27,10 @@ NAMESPACE_PATTERN = rf"{OWN_NAMESPACE_PATTERN}(?:{PART_SEPARATOR}{OWN_NAMESPACE_
 """Any namespace: an operator's, or a caller's part of one."""
 
 
+EVERYWHERE: Final = "*"
+"""All namespaces, where an invalidation names one. No namespace can be called so."""
+
+
 READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
 
 
