@@ -7,6 +7,7 @@ import streamlit as st
 from core.access import Action
 from pages.components.dashboard import tiles
 from pages.components.dashboard.breakdowns import breakdowns
+from pages.components.dashboard.changed import changed
 from pages.components.dashboard.panels import panels
 from pages.components.dashboard.zoom import zoom
 from pages.components.data import actions, context, queries, series
@@ -36,13 +37,16 @@ def page() -> None:
                 key="compare",
                 bind="query-params",
                 help="Compares with the window before: as changes on the tiles, and as thin grey lines in the charts.",
+                disabled=not view.window.has_one_before,
             )
             live = st.toggle("Live", value=True, key="live", bind="query-params", disabled=view.window.has_ended)
+    compare = compare and view.window.has_one_before
     live = live and not view.window.has_ended
     zoom()
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
+    st.fragment(changed, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
-    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view)
+    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view, compare)
 
 
 def tick(view: View, compare: bool) -> None:

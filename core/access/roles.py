@@ -36,6 +36,7 @@ class Action(StrEnum):
     TEST_ISOLATION = "running the self-test"
     INVALIDATE = "invalidating"
     INVALIDATE_ALL = "invalidating more than a tenth of a namespace"
+    EVERYWHERE = "invalidating in all namespaces at once"
     UNDO = "undoing an invalidation"
     BYPASS = "turning the bypass switch"
     SWEEP = "starting a sweep"
@@ -59,6 +60,7 @@ REQUIRED: Mapping[Action, Role] = {
     Action.TEST_ISOLATION: Role.OPERATOR,
     Action.INVALIDATE: Role.OPERATOR,
     Action.INVALIDATE_ALL: Role.ADMIN,
+    Action.EVERYWHERE: Role.ADMIN,
     Action.UNDO: Role.OPERATOR,
     Action.BYPASS: Role.OPERATOR,
     Action.SWEEP: Role.OPERATOR,

@@ -27,6 +27,10 @@ NAMESPACE_PATTERN = rf"{OWN_NAMESPACE_PATTERN}(?:{PART_SEPARATOR}{OWN_NAMESPACE_
 """Any namespace: an operator's, or a caller's part of one."""
 
 
+EVERYWHERE: Final = "*"
+"""All namespaces, where an invalidation names one. No namespace can be called so."""
+
+
 READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
 
 
@@ -242,6 +246,14 @@ LOOKUPS = b"encore:lookups"
 
 
 SAMPLES = b"encore:samples"
+
+
+QUESTIONS = b"encore:{questions}"
+"""The map of what people ask."""
+
+
+QUESTIONS_ASKED = b"encore:{questions}:asked"
+"""There while a person waits for a new map."""
 
 
 JUDGE_BUDGET = b"encore:judge:"

@@ -28,7 +28,6 @@ def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket
 
     The present one has none: it would be compared with a whole one.
     """
-    compare = compare and view.window.has_one_before
     buckets = buckets_of(view, 2 if compare else 1).value or []
     if not compare:
         return buckets, ()
