@@ -153,3 +153,21 @@ def test_a_row_of_entries_opens_the_entry(open_console):
     expect(page).to_have_url(re.compile(r"[?&]id="))
     tick(page.get_by_test_id("stDataFrame"), 0)
     expect(page.get_by_text("2 entries selected")).to_be_visible()
+
+
+def test_a_drag_over_a_chart_chooses_its_time_for_the_whole_page(open_console):
+    page = open_console("dashboard?range=1h")
+    chart = page.get_by_test_id("stPlotlyChart").nth(1)
+    chart.scroll_into_view_if_needed()
+    settled(page)
+    box = chart.locator(".nsewdrag").first.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    for share in (0.45, 0.6):
+        page.mouse.move(box["x"] + box["width"] * share, y, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"[?&]range=\d+(~|%7E)\d+"))
+    page.get_by_role("button", name="Back to live").click()
+    expect(page).not_to_have_url(re.compile("range="))
