@@ -20,9 +20,9 @@ from pages.components.display.figures import clock, many, milliseconds, money, s
 from pages.components.display.links import FOUND_REQUESTS
 from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
-from pages.components.display.selectable import selectable, selected, unselect
+from pages.components.display.selectable import selectable, selected
 from pages.components.display.text import literal, visible
-from pages.components.shell.address import ID, follow_selection, given, select, visit
+from pages.components.shell.address import ID, close, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.view_controls import choose_view
 
@@ -30,8 +30,6 @@ SECONDS = 5
 
 TABLE = "requests"
 HELD = "requests-held"
-FIND = "find-requests"
-"""The field; its text outlives a visit to another page elsewhere."""
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -79,11 +77,10 @@ def find_field() -> str | None:
 
     It may be a prompt or a name: it is kept with the session, and never in the URL.
     """
-    if FIND not in st.session_state:
-        st.session_state[FIND] = st.session_state.get(FOUND_REQUESTS, "")
     text: str = st.text_input(
         "Find",
-        key=FIND,
+        key=FOUND_REQUESTS,
+        persist_state="session",
         type="search",
         placeholder="Prompt, user, key or id",
         help="Looked for in the beginning of the prompt, the user, the request id, the caller and the key, as far as "
@@ -92,7 +89,6 @@ def find_field() -> str | None:
         icon=":material/search:",
         width=260,
     )
-    st.session_state[FOUND_REQUESTS] = text
     return text.strip() or None
 
 
@@ -158,8 +154,7 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
             column_order=tables.REQUESTS_SHOWN,
             height=min(420, 38 + 35 * len(listed)),
         )
-        if chosen:
-            select(TABLE, chosen[0])
+        select(TABLE, chosen)
         chosen = chosen or linked
         _below(table, listed, is_chosen=bool(chosen))
     for record, answer in listed:
@@ -223,7 +218,7 @@ def detail(record: RequestRecord, answer: str | None) -> None:
                 st.badge("stale", icon=":material/history:", color="orange")
             st.caption(clock(record.at), width="stretch")
             st.button(
-                "Close", key="request-close", icon=":material/close:", type="tertiary", on_click=unselect, args=(TABLE,)
+                "Close", key="request-close", icon=":material/close:", type="tertiary", on_click=close, args=(TABLE,)
             )
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
         if record.not_stored and (why := reasons.why_not_stored(record.not_stored)):

@@ -51,7 +51,7 @@ def tile(at, label):
 
 def links(at) -> dict[str, dict[str, str]]:
     """What the links to the page of requests ask it to show, by their words."""
-    protos = [link.proto for link in at.get("page_link")]
+    protos = [link.proto for link in at.main.get("page_link")]  # the sidebar has those of the menu
     found = {re.sub(r":\w+\[|\]", "", proto.label): dict(parse_qsl(proto.query_string)) for proto in protos}
     assert {proto.page for proto in protos} == {"requests"}
     return found
@@ -114,7 +114,7 @@ def test_a_window_without_requests_says_when_the_latest_was(open_page, services)
     services.metrics.record(an_outcome(seconds_ago=1800))
     at = open_page("dashboard", range="15m")
     said = everything_said(at)
-    assert "No requests in the last 15 minutes" in said
+    assert "Last 15 minutes: no requests" in said
     assert "The latest one was 30 min" in said
     assert tile(open_page("dashboard", range="1h"), "Requests") == "1"
 
@@ -361,7 +361,7 @@ def test_a_window_of_nothing_has_tiles_without_figures():
 )
 def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column, found):
     at = open_page("dashboard")
-    at.session_state["tab"] = tab
+    at.query_params["tab"] = tab
     at.run()
     assert not at.exception
     assert found <= set(at.dataframe[0].value[column])
@@ -371,7 +371,7 @@ def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column
 def test_behind_the_figures_are_charts(open_page, services, traffic, tab, count):
     at = open_page("dashboard")
     others = len(at.get("plotly_chart"))
-    at.session_state["tab"] = tab
+    at.query_params["tab"] = tab
     at.run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == others + count
@@ -446,7 +446,7 @@ def test_the_slowest_come_first_and_who_never_waited_not_at_all():
 
 def test_a_slow_model_leads_to_its_misses(open_page, services, traffic):
     at = open_page("dashboard", range="6h")
-    at.session_state["behind"] = "Waiting"
+    at.query_params["tab"] = "Waiting"
     at.run()
     models, namespaces = (list(table.value["name"]) for table in at.dataframe)
     assert (set(models), namespaces) == ({"gpt-4o", "gpt-4o-mini"}, ["default"])
