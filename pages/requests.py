@@ -51,12 +51,21 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = choose_view()
         live = st.toggle(
-            "Live", value=False, key="requests_live", bind="query-params", help="Reads new requests every few seconds."
+            "Live",
+            value=False,
+            key="requests_live",
+            bind="query-params",
+            help="Reads new requests every few seconds.",
+            disabled=view.window.has_ended,
         )
+    live = live and not view.window.has_ended
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
         text = find_field()
     texts, numbers = linked_filters()
+    begins_at = ends_at = None
+    if view.window.has_ended:
+        begins_at, ends_at = view.window.begins_at, view.window.ends_at
     where = msgspec.structs.replace(
         OUTCOMES[chosen or "all"],
         namespace=view.namespace,
@@ -66,8 +75,8 @@ def page() -> None:
         ttl_class=texts.get("ttl_class"),
         key=texts.get("key"),
         slower_than_ms=numbers.get("slower"),
-        starts_at=numbers.get("since"),
-        ends_at=numbers.get("until"),
+        starts_at=numbers.get("since", begins_at),
+        ends_at=numbers.get("until", ends_at),
     )
     st.fragment(listing, run_every=SECONDS if live else None)(where, view.window.seconds, live)
 
