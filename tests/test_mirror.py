@@ -117,6 +117,7 @@ ELSEWHERE = {
     "core/wire/forms.py": "tests/http/test_collector.py",
     "core/wire/shapes.py": "tests/border/test_shapes.py",
     "pages/components/dashboard/breakdowns.py": "tests/pages/test_dashboard.py",
+    "pages/components/dashboard/changed.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/charts.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/marks.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/panels.py": "tests/pages/test_dashboard.py",

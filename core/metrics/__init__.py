@@ -21,7 +21,7 @@ from .request_log import (
     Telling,
 )
 from .savings import DIMENSIONS, Amounts, Dimension, Line, MonthSavings, Savings, savings_csv
-from .scopes import SYSTEM_PROMPTS, Apart, NamespaceScopes, Scopes
+from .scopes import SYSTEM_PROMPTS, Apart, NamespaceScopes, Scopes, differ_in
 from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Totals
 from .tally import USD_SCALE, CellName
 
@@ -31,6 +31,6 @@ __all__ = [
     "Apart", "Asked", "Asking", "Bucket", "CacheMetrics", "CellName", "ChangePart", "Comparison", "Dimension",
     "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "HitRateChange", "Hits",
     "Kinds", "Line", "Month", "MonthSavings", "NamespaceScopes", "Recipients", "RequestFilter", "RequestRecord",
-    "Sample", "Savings", "Scopes", "Sender", "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged",
-    "month_of", "savings_csv", "steps_of",
+    "Sample", "Savings", "Scopes", "Sender", "Summary", "Telling", "Totals", "differ_in", "kept_month", "kept_months",
+    "merged", "month_of", "savings_csv", "steps_of",
 ]  # fmt: skip

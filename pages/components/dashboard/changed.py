@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.metrics import SYSTEM_PROMPTS, ChangePart, HitRateChange, NamespaceScopes, Scopes
 from core.namespaces import Naming
-from pages.components.data import queries
+from pages.components.data import changes, queries
 from pages.components.data.view import View
 from pages.components.display import outcomes
 from pages.components.display.figures import UNKNOWN, clock, duration, many, points, share
@@ -25,8 +25,8 @@ def changed(view: View, compare: bool) -> None:
     now = queries.summary(view).value
     if now is None or not now.requests:
         return
-    change = queries.change(view).value if compare else None
-    scopes = queries.scopes(view).value
+    change = changes.change(view).value if compare else None
+    scopes = changes.scopes(view).value
     told = scopes.told if scopes is not None else ()
     if change is None and not told:
         return
