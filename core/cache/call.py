@@ -13,8 +13,8 @@ import msgspec
 
 from ..bans import InvalidationRecord
 from ..inbound import request_id_in
-from ..keys import Identity, Slot, pack, question_digest
-from ..metrics import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, Sender, Telling
+from ..keys import Identity, Slot, pack
+from ..metrics import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, Sender, Telling, question_of
 from ..models import LONGEST_USER, CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision, user_of
 from ..stores import MissReason
@@ -146,7 +146,7 @@ class Call:
         """What it was asked in; without `texts` only digests and short parameters."""
         identity = self.identity
         return Asked(
-            question=question_digest(identity.prompt),
+            question=question_of(identity.prompt),
             parts=pack(identity.parts) if identity.parts else b"",
             instructions=identity.system_prompt(begin=MAX_INSTRUCTIONS, end=MAX_ENDING) if texts else None,
         )

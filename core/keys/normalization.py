@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from hashlib import sha256
 from itertools import pairwise
 
 from ..text import is_stream_safe, nfc
 from .certainty import Certainty, certainty, is_english, is_everyday, is_name
 from .phrases import TextKind
-
-QUESTION_BYTES = 8
 
 _STOP_WORDS = frozenset(
     {
@@ -119,11 +116,6 @@ def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
     if not any(map(str.isalnum, folded)):
         return ""
     return _without_stop_words(folded) if strip_stop_words else folded
-
-
-def question_digest(text: str) -> bytes:
-    """What equal questions share in all scopes, but for case, spaces and the closing mark; empty without a text."""
-    return sha256((normalize_loosely(text) or text).encode()).digest()[:QUESTION_BYTES] if text else b""
 
 
 def _without_stop_words(folded: str) -> str:

@@ -16,7 +16,7 @@ from ..errors import InvalidInput
 from ..keys import names
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
 from ..stores.redis import load_script, reading, writing
-from ..text import fold, many, printable
+from ..text import fold_words, many, printable
 from .asked import NOTHING, Asked, SystemPrompts
 
 KEEP = 5000
@@ -166,7 +166,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which records to show: every field that is not None must match. Times are Unix seconds, `ends_at` is exclusive.
 
     `slower_than_ms`: requests that took at least this many milliseconds. `text` stands in the prompt, the user's name,
-    the request's id, the caller's label or the key, case folded.
+    the request's id, the caller's label or the key, whatever its case and white space.
     """
 
     kind: OutcomeKind | None = None
@@ -183,7 +183,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.text is not None:
-            msgspec.structs.force_setattr(self, "text", fold(self.text[:MAX_TEXT]))
+            msgspec.structs.force_setattr(self, "text", fold_words(self.text[:MAX_TEXT]))
 
     def matches(self, record: RequestRecord) -> bool:
         """Whether a record is to be shown."""
@@ -204,7 +204,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 def _is_in(wanted: str, record: RequestRecord) -> bool:
     texts = (record.prompt, record.user, record.request_id, record.caller, record.key)
-    return any(text and wanted in fold(text) for text in texts)
+    return any(text and wanted in fold_words(text) for text in texts)
 
 
 Waiting = tuple[float, Outcome, str | None, Sender, Asked]
@@ -381,6 +381,16 @@ def _decode(row_id: bytes | str | None, fields: object) -> RequestRecord | None:
 def _number(record_id: str) -> int:
     """Where a record stands among those that one process keeps: their times need not be in order."""
     return int(record_id.partition("-")[2])
+
+
+def costs_of(records: Iterable[RequestRecord]) -> dict[str, float]:
+    """What a fresh answer cost in US dollars, by the key of its request; the latest of each, from records given newest
+    first. Without those of no price."""
+    costs: dict[str, float] = {}
+    for record in records:
+        if record.kind is OutcomeKind.MISS and record.cost_usd is not None and record.key:
+            costs.setdefault(record.key, record.cost_usd)
+    return costs
 
 
 class Frequent(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
-from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
+from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
     Bucket,
@@ -35,14 +35,14 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
+from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
-from pages.components.display.charts import Mark
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
@@ -56,7 +56,6 @@ MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
-MOST_MARKS = 100
 DAY_SECONDS = 86_400
 
 
@@ -330,15 +329,6 @@ def active_count() -> int:
     return sum(count.active for count in context.services().invalidation.counts().values())
 
 
-def marks(view: View, by_programs: bool) -> list[Mark]:
-    """The latest invalidations of the view's namespace by programs, or those by people, as marks for time lines."""
-    return [
-        Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in invalidations(MOST_MARKS, by_programs).value or ()
-        if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
-    ]
-
-
 @shared(readings)
 def invalidation(invalidation_id: str) -> Invalidation | None:
     """One invalidation; None where there is none with this id."""
@@ -399,9 +389,28 @@ def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
+    since = evidence_since(view.window, context.now())
+    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def hedging(window: str) -> Hedging:
     """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
     return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
+    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
+    return context.services().questions.report(namespace=namespace, model=model)
+
+
+@shared(readings)
+def is_grouping_asked() -> bool:
+    """Whether a grouping waits for a worker."""
+    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works
