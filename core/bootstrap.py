@@ -16,7 +16,7 @@ from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
 from .models import CacheStrategy, SemanticMode, Usage
-from .monitoring import AlertBoard, AlertRules, HealthReader
+from .monitoring import AlertBoard, AlertRules, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import PolicyLimits, TTLPolicy
 from .providers import price
@@ -52,6 +52,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     invalidation: CacheInvalidator
     switch: BypassSwitch
     labels: NamespaceLabels
+    marks: DeployMarks
     thresholds: Thresholds
     evidence: Evidence
     verdicts: Verdicts
@@ -127,6 +128,7 @@ def bootstrap(
         invalidation=invalidation,
         switch=switch,
         labels=NamespaceLabels(base.redis, base.audit, settings.namespace_labels, clock=clock),
+        marks=DeployMarks(base.redis, base.audit, clock=clock),
         thresholds=thresholds,
         evidence=evidence,
         verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),

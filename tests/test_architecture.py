@@ -43,9 +43,10 @@ TOWERS = {
         __main__
     """,
     "core.stores": """
-        clock refusal
+        aside clock refusal
         base codec
         leases lookup local memory_records
+        memory_aside
         memory
         redis
     """,

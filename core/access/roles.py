@@ -49,6 +49,7 @@ class Action(StrEnum):
     LABEL_NAMESPACE = "labelling namespaces"
     PUBLISH_THRESHOLD = "publishing a threshold"
     PUBLISH_UNSUPPORTED = "publishing a threshold that labels do not support"
+    MARK = "marking moments on charts"
     MANAGE_JOBS = "changing jobs"
     MANAGE_WORKERS = "suspending or resuming workers"
 
@@ -72,6 +73,7 @@ REQUIRED: Mapping[Action, Role] = {
     Action.LABEL_NAMESPACE: Role.ADMIN,
     Action.PUBLISH_THRESHOLD: Role.OPERATOR,
     Action.PUBLISH_UNSUPPORTED: Role.ADMIN,
+    Action.MARK: Role.OPERATOR,
     Action.MANAGE_JOBS: Role.OPERATOR,
     Action.MANAGE_WORKERS: Role.OPERATOR,
 }

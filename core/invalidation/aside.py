@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ..bans import Ban, Book, InvalidationRecord, Visibility, visibility
-from ..errors import DecodeError
+from ..errors import CacheError, DecodeError
 from ..keys import Slot
 from ..models import CacheEntry, Stamp
 from ..stores import Aside, EntrySummary, Removal, Removed, Return, Store, codec
@@ -23,18 +23,25 @@ TRIES = 16
 
 class PutBack(msgspec.Struct, frozen=True, kw_only=True):
     """What an undo found that had been asked anew: answers put back in the place of newer ones, and answers, at most,
-    that keep the newer one because the one before is gone."""
+    that keep the newer one because the one before is gone. `problem` says what went wrong: then there may be more."""
 
     answers: int = 0
     gone: int = 0
-
-    def __add__(self, other: PutBack) -> PutBack:
-        return PutBack(answers=self.answers + other.answers, gone=self.gone + other.gone)
+    problem: str = ""
 
 
-def put_back(store: Store, slot: Slot, lifted: Ban, now: float) -> PutBack:
-    """Puts back what a ban hid that has been undone. `now` is in Unix seconds. Raises StoreUnavailable and the like."""
-    return _Undo(store, slot, lifted, now).run()
+def put_back(store: Store, lifted: Sequence[tuple[Slot, Ban]], now: float) -> PutBack:
+    """Puts back what bans hid that have been undone, each in its bucket. `now` is in Unix seconds."""
+    answers, gone, problem = 0, 0, ""
+    for slot, ban in lifted:
+        undo = _Undo(store, slot, ban, now)
+        try:
+            undo.run()
+        except CacheError as error:
+            problem = f"some of what was asked anew may keep the newer answer ({error})"
+        answers += len(undo.answers)
+        gone += undo.gone
+    return PutBack(answers=answers, gone=gone, problem=problem)
 
 
 class _Undo:
@@ -45,18 +52,18 @@ class _Undo:
         self._slot = slot
         self._lifted = lifted
         self._now = now
-        self._answers: set[bytes] = set()
-        self._gone = 0
+        self.answers: set[bytes] = set()
+        self.gone = 0
 
-    def run(self) -> PutBack:
-        """Goes through all that lies aside."""
+    def run(self) -> None:
+        """Goes through all that lies aside. Raises StoreUnavailable and the like."""
         aliases: list[tuple[Aside, CacheEntry]] = []
         for batch in self._store.walk_aside(self._slot):
             for aside in batch:
                 if aside.put_at is not None and aside.put_at < self._lifted.sequence:
                     continue  # the ban came later: it did not hide this when another answer was stored
                 if aside.value is None:
-                    self._gone += self._is_lost(aside)
+                    self.gone += self._is_lost(aside)
                     self._store.drop_aside(self._slot, [aside.field])
                     continue
                 entry = _decoded(aside.value)
@@ -72,7 +79,6 @@ class _Undo:
         for aside, alias in aliases:
             if aside.put_at is None or self._hid(alias) or self._hid(self._entry_at(alias.header.target)):
                 self._settle(aside, alias)
-        return PutBack(answers=len(self._answers), gone=self._gone)
 
     def _hid(self, entry: CacheEntry | None) -> bool:
         """Whether the ban hid an entry or alias."""
@@ -126,12 +132,12 @@ class _Undo:
             )
             if Visibility.UNKNOWN not in seen and self._store.put_back(self._slot, back):
                 if header.target is None:
-                    self._answers.add(header.digest)
+                    self.answers.add(header.digest)
                 elif present is not None:
                     self._remove_newer(entry, present)
                 return
         else:
-            self._gone += header.target is None
+            self.gone += header.target is None
             return
         self._store.drop_aside(self._slot, [aside.field])
 
@@ -150,7 +156,7 @@ class _Undo:
                 tags=newer.tags,
             )
             if self._store.remove(self._slot, [removal]).entries:
-                self._answers.add(header.digest)
+                self.answers.add(header.digest)
 
 
 def _stamp(entry: CacheEntry) -> Stamp:

@@ -20,7 +20,7 @@ from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Clock, Store
 from . import rights
-from .aside import PutBack, put_back
+from .aside import put_back
 from .durability import Durability
 from .everywhere import Asked, Everywhere, Reach
 from .history import REQUEST_ID
@@ -247,17 +247,10 @@ class CacheInvalidator(Shortcuts):
             self._store.change(slot, [known.id], lambda found: changes.lift(found, known.id))
         done = undone(known, self._clock())
         self.keep(done)
-        return self._put_back(done, holding) if known.state is InvalidationState.HELD else done
-
-    def _put_back(self, done: Invalidation, holding: Sequence[tuple[Slot, Ban]]) -> Invalidation:
-        """Puts back what was stored over while the bans were in force, which have been lifted."""
-        total, problem = PutBack(), ""
-        for slot, ban in holding:
-            try:
-                total += put_back(self._store, slot, ban, self._clock())
-            except CacheError as error:
-                problem = f"some of what was asked anew may keep the newer answer ({error})"
-        return msgspec.structs.replace(done, put_back=total.answers, kept_newer=total.gone, problem=problem)
+        if known.state is not InvalidationState.HELD:
+            return done
+        back = put_back(self._store, holding, self._clock())
+        return msgspec.structs.replace(done, put_back=back.answers, kept_newer=back.gone, problem=back.problem)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.

@@ -201,6 +201,10 @@ NAMESPACE_LABELS = b"encore:namespace-labels"
 """Hash of what people call each namespace."""
 
 
+DEPLOY_MARKS = b"encore:deploy-marks"
+"""Hash of the moments that are marked on charts, by id."""
+
+
 ALERTS = b"encore:alerts"
 
 

@@ -29,9 +29,13 @@ Within = Callable[[str], bool]
 """Whether a namespace is one of those that may be looked at."""
 
 
-def steps_of(window_seconds: float) -> int:
-    """A step of seconds that makes at most MOST_STEPS of a window, and that is kept that far back."""
-    return next(step for step in _STEPS if window_seconds / step <= MOST_STEPS)
+def steps_of(window_seconds: float, ago_seconds: float = 0.0) -> int:
+    """A step of seconds that makes at most MOST_STEPS of a window, and that is kept that far back.
+
+    `ago_seconds`: how long ago the window began, where it has ended.
+    """
+    kept = finest(-max(window_seconds, ago_seconds), 0.0).seconds
+    return next(step for step in _STEPS if window_seconds / step <= MOST_STEPS and step >= kept)
 
 
 class Selected(NamedTuple):

@@ -1,16 +1,20 @@
-"""Figures over HTTP: a window in sums and in steps, and savings by month. Of a key for some namespaces: of these."""
+"""Figures over HTTP: a window in sums and in steps, savings by month, and the moments that are marked on charts.
+
+Of a key for some namespaces: of these.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NotFound
 from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, Sample, kept_month, month_of, steps_of
+from ..monitoring import LONGEST_MARK, DeployMark
 from .entries import OfModel
 from .invalidations import NAMESPACE
 from .namespaces import NamespaceOut, named_parts
@@ -171,6 +175,38 @@ class SavingsOut(BaseModel):
     )
 
 
+class MarkOut(BaseModel):
+    """A named moment, in Unix seconds. Without a namespace it is on the charts of all of them."""
+
+    id: str
+    name: str
+    at: float
+    actor: str
+    namespace: str | None
+
+
+class MarksOut(BaseModel):
+    """The marks of the last 90 days, the latest first."""
+
+    items: list[MarkOut]
+
+
+class MarkIn(BaseModel):
+    """A moment to mark."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(min_length=1, max_length=LONGEST_MARK, description="What happened, on one line: `v1.2`.")
+    at: float | None = Field(None, description="Unix seconds, within the last 90 days; else now.")
+    namespace: str | None = Field(
+        None, pattern=NAMESPACE, max_length=129, description="On the charts of this one only; else of all."
+    )
+
+
+MarkId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$", description="The id of a mark.")]
+_MARKS: Final[dict[str, Any]] = {"a deploy": {"value": {"name": "v1.2"}}}
+
+
 @router.get("/stats", response_model=StatsOut)
 def stats(
     by: By,
@@ -251,6 +287,29 @@ def savings(
     return answer
 
 
+@router.get("/marks", response_model=MarksOut)
+def marks(by: By, parts: Parts) -> dict[str, Any]:
+    """The marks of the last 90 days: those for all namespaces, and those of the key's."""
+    return {"items": [mark.to_dict() for mark in parts.marks.all() if _may_see(by, mark)]}
+
+
+@router.post("/marks", response_model=MarkOut)
+def add_mark(asked: Annotated[MarkIn, Body(openapi_examples=_MARKS)], by: By, parts: Parts) -> dict[str, Any]:
+    """Mark a moment on the charts. Sent again with the same `at`, it is the same mark."""
+    namespace = _of_mark(by, asked.namespace)
+    return parts.marks.add(asked.name, at=asked.at, namespace=namespace, actor=by.trail).to_dict()
+
+
+@router.delete("/marks/{mark_id}", response_model=MarkOut)
+def remove_mark(mark_id: MarkId, by: By, parts: Parts) -> dict[str, Any]:
+    """Take a mark from the charts, and answer with it as it was."""
+    known = _known_mark(mark_id, by, parts)
+    _of_mark(by, known.namespace)
+    if parts.marks.remove(mark_id, actor=by.trail) is None:
+        raise _no_mark(mark_id)
+    return known.to_dict()
+
+
 def _chosen(by: Operator, namespace: str | None) -> dict[str, Any]:
     """Which namespaces figures are of: the one that is asked for, else all that the key is for."""
     if namespace is not None:
@@ -278,3 +337,27 @@ def _dimensions(text: str) -> tuple[Dimension, ...]:
     if not given <= set(DIMENSIONS):
         raise InvalidInput("by", f"give {', '.join(DIMENSIONS)}, or some of them with commas between")
     return tuple(name for name in DIMENSIONS if name in given)
+
+
+def _of_mark(by: Operator, namespace: str | None) -> str | None:
+    """The namespace whose charts are marked; None for all. Raises AccessDenied where the key is not for it."""
+    if namespace is None:
+        by.require_everywhere()
+        return None
+    return by.namespace(namespace)
+
+
+def _may_see(by: Operator, mark: DeployMark) -> bool:
+    return mark.namespace is None or by.may_enter(mark.namespace)
+
+
+def _known_mark(mark_id: str, by: Operator, parts: Services) -> DeployMark:
+    """The mark. Raises NotFound, for one of another namespace too."""
+    known = parts.marks.get(mark_id)
+    if known is None or not _may_see(by, known):
+        raise _no_mark(mark_id)
+    return known
+
+
+def _no_mark(mark_id: str) -> NotFound:
+    return NotFound(f"no mark has the id {mark_id}")

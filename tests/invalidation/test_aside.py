@@ -207,6 +207,7 @@ def test_only_what_the_undone_ban_hid_comes_back(world):
 
 def test_an_answer_that_was_replaced_when_nothing_hid_it_does_not_come_back(world):
     text(world)
+    hide(world, model="another")
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": SKY}])
     lead = world.cache.begin(request, Controls(no_cache=True, ttl=For(1000)))
     assert isinstance(lead, Lead)
@@ -240,6 +241,14 @@ def test_a_lost_record_takes_what_lies_aside_with_it(world):
     banned = hide(world, model="another")
     assert undo(world, banned) == (0, 0)
     assert text(world) == newer
+
+
+def test_an_undo_whose_record_was_lost_says_that_there_is_none(world):
+    text(world)
+    banned = hide(world)
+    world.lose_record()
+    with pytest.raises(InvalidationRefused):
+        undo(world, banned)
 
 
 def forget(world: World, name: bytes) -> None:

@@ -265,6 +265,9 @@ class RedisRecords(RedisIndex):
             keys = [slot.record, slot.bans, slot.changes, slot.due, slot.nothing]
             with writing():
                 [outcome] = _CHANGE(self._servers, keys, arguments)
+            if outcome == b"no-record":
+                change([])  # what bans a lost record has left are none
+                return []
             if outcome == b"changed":
                 after = dict(changed.bans)
                 return [then for ban in seen.values() if (then := after.get(ban, ban)) is not None]

@@ -14,10 +14,12 @@ from pages.components.dashboard import tables
 from pages.components.dashboard.panels import panel
 from pages.components.dashboard.waiting import waiting
 from pages.components.data import context, queries
-from pages.components.data.view import ON_REQUESTS, View
+from pages.components.data.view import View
 from pages.components.display.figures import UNKNOWN
+from pages.components.display.links import REQUESTS
 from pages.components.display.namespaces import hexadecimal, shown
 from pages.components.display.selectable import selectable
+from pages.components.shell.address import TAB, follow, visit
 
 
 def breakdowns(view: View) -> None:
@@ -35,7 +37,8 @@ def breakdowns(view: View) -> None:
         "TTL classes": lambda: _ttl_classes(view),
         "Reasons": lambda: _reasons(view, now),
     }
-    for tab, draw in zip(st.tabs(list(parts), key="behind", on_change="rerun"), parts.values(), strict=True):
+    write = follow(TAB, next(iter(parts)), parts)
+    for tab, draw in zip(st.tabs(list(parts), key=TAB, on_change=write), parts.values(), strict=True):
         if tab.open:
             with tab:
                 draw()
@@ -58,9 +61,7 @@ def _frequent(view: View, kind: OutcomeKind) -> None:
         note += " Prompts are not shown: `ENCORE_RECORD_PROMPTS` is off."
     st.caption(note)
     if chosen and (key := chosen[0]):  # without a key there is nothing to look for
-        st.switch_page(
-            "pages/requests.py", query_params={**view.parameters(ON_REQUESTS), ON_REQUESTS.range: "30d", "key": key}
-        )
+        visit(REQUESTS, {"range": "30d", "key": key})
 
 
 def _breakdown(view: View, by: Literal["model", "namespace"]) -> None:
@@ -106,4 +107,4 @@ def _reasons(view: View, now: Summary) -> None:
     )
     st.caption("Select a row to see its requests.")
     if chosen:
-        st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), "reason": chosen[0]})
+        visit(REQUESTS, {"reason": chosen[0]})

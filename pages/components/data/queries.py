@@ -17,7 +17,7 @@ from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
-from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
+from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
     Bucket,
@@ -42,7 +42,6 @@ from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
-from pages.components.display.charts import Mark
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
@@ -56,7 +55,6 @@ MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
-MOST_MARKS = 100
 DAY_SECONDS = 86_400
 
 
@@ -266,6 +264,18 @@ def namespaces() -> list[str]:
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
 
 
+def namespace_in_use() -> str:
+    """The namespace to begin with: the configured one, unless all requests of the last month were in others."""
+    configured, busiest = context.services().settings.namespace, namespaces_of_month().value or []
+    return busiest[0] if busiest and configured not in busiest else configured
+
+
+@shared(readings, max_age=30)
+def namespaces_of_month() -> list[str]:
+    """Namespaces that had a request in the last thirty days, the busiest first."""
+    return list(context.services().metrics.breakdown(30 * DAY_SECONDS, "namespace"))
+
+
 @shared(readings, max_age=5)
 def known_naming() -> Naming:
     """What namespaces are called, with those that are in the store."""
@@ -315,15 +325,6 @@ def active_page(find: str, cursor: str | None) -> ActivePage:
 def active_count() -> int:
     """How many invalidations are in force in all namespaces."""
     return sum(count.active for count in context.services().invalidation.counts().values())
-
-
-def marks(view: View, by_programs: bool) -> list[Mark]:
-    """The latest invalidations of the view's namespace by programs, or those by people, as marks for time lines."""
-    return [
-        Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in invalidations(MOST_MARKS, by_programs).value or ()
-        if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
-    ]
 
 
 @shared(readings)

@@ -3,10 +3,10 @@
 -- KEYS: record, bans, changes, due, a name that never exists.
 -- ARGV: floor at least, mark of the change, '1' if those who look up entries must know, then for each ban its id, what
 --   was seen, what it is from now on or empty (gone), when that ends, and '1' if it is listed.
--- Reply: {'changed'}, or {'differs'} when one of the bans is another, or there is no record.
+-- Reply: {'changed'}, {'differs'} when one of the bans is another, or {'no-record'}.
 
 local record = parsed(call('GET', KEYS[1]))
-if not record then return {'differs'} end
+if not record then return {'no-record'} end
 for at = 4, #ARGV, 5 do
   if call('HGET', KEYS[2], ARGV[at]) ~= ARGV[at + 1] then return {'differs'} end
 end
