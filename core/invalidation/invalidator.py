@@ -8,7 +8,7 @@ gives memory back; losing it costs memory, never a wrong answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec

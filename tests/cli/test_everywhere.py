@@ -81,6 +81,7 @@ def test_a_schedule_of_all_namespaces_makes_one_invalidation_of_all(terminal, fi
     done = terminal.data("schedules", "run", added["id"])
     assert (done["namespace"], done["state"]) == ("*", "partly")
     [kept] = terminal.data("schedules")
-    assert kept["last"].startswith(f"held in 2 of 3 namespaces, refused in 1: {done['id']} (bank: ")
+    assert kept["last"].startswith("in 2 of 3 namespaces (bank: 64 invalidations")
+    assert kept["last"].endswith(f"applied: {done['id']}")
     said = terminal.run("schedules", "add", "--name", "x", "--every", "1h", "--all-namespaces", "--user", "a", status=2)
     assert "another pseudonym" in said

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from core.keys import EVERYWHERE
 from core.namespaces import Colour, Naming
 from pages.components.display.text import literal, one_line, plain
 
@@ -45,6 +46,8 @@ def named(namespace: str, naming: Naming) -> str:
 
 def told(namespace: str, naming: Naming) -> str:
     """What a name does not say, as Markdown for the help beside it: the whole id, and who owns it."""
+    if namespace == EVERYWHERE:
+        return "Those that there were when it was applied: one that is made later is not among them."
     given = naming.label(namespace)
     owner = f" Owner: {literal(given.owner, LONGEST)}." if given is not None and given.owner else ""
     return f"Namespace {literal(namespace, LONGEST)}.{owner}"
