@@ -7,6 +7,7 @@ import streamlit as st
 from core.access import Action
 from pages.components.dashboard import tiles
 from pages.components.dashboard.breakdowns import breakdowns
+from pages.components.dashboard.changed import changed
 from pages.components.dashboard.panels import panels
 from pages.components.data import actions, context, queries
 from pages.components.data.view import View
@@ -38,8 +39,9 @@ def page() -> None:
             )
             live = st.toggle("Live", value=True, key="live", bind="query-params")
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
+    st.fragment(changed, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
-    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view)
+    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view, compare)
 
 
 def tick(view: View, compare: bool) -> None:

@@ -17,6 +17,7 @@ from pages.components.data.readings import Reading
 from pages.components.display import outcomes, tables
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import clock, many, milliseconds, money, sentence
+from pages.components.display.links import FOUND_REQUESTS
 from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable, selected, unselect
@@ -29,8 +30,8 @@ SECONDS = 5
 
 TABLE = "requests"
 HELD = "requests-held"
-FIND, FOUND = "find-requests", "find-requests-kept"
-"""The field, and where its text outlives a visit to another page."""
+FIND = "find-requests"
+"""The field; its text outlives a visit to another page elsewhere."""
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -79,7 +80,7 @@ def find_field() -> str | None:
     It may be a prompt or a name: it is kept with the session, and never in the URL.
     """
     if FIND not in st.session_state:
-        st.session_state[FIND] = st.session_state.get(FOUND, "")
+        st.session_state[FIND] = st.session_state.get(FOUND_REQUESTS, "")
     text: str = st.text_input(
         "Find",
         key=FIND,
@@ -91,7 +92,7 @@ def find_field() -> str | None:
         icon=":material/search:",
         width=260,
     )
-    st.session_state[FOUND] = text
+    st.session_state[FOUND_REQUESTS] = text
     return text.strip() or None
 
 

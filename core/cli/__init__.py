@@ -10,6 +10,7 @@ from . import invalidations as invalidating
 from . import keys as keying
 from . import marks as marking
 from . import namespaces as naming
+from . import questions as grouping
 from . import replay as sending
 from . import requests as tracing
 from . import savings as saving
@@ -20,6 +21,6 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
     "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command",
-    "correcting", "invalidating", "judging", "keying", "looking", "marking", "moment", "naming", "saving",
-    "scheduling", "sending", "table", "text", "tracing",
+    "correcting", "grouping", "invalidating", "judging", "keying", "looking", "marking", "moment", "naming",
+    "saving", "scheduling", "sending", "table", "text", "tracing",
 ]  # fmt: skip

@@ -248,6 +248,14 @@ LOOKUPS = b"encore:lookups"
 SAMPLES = b"encore:samples"
 
 
+QUESTIONS = b"encore:{questions}"
+"""The map of what people ask."""
+
+
+QUESTIONS_ASKED = b"encore:{questions}:asked"
+"""There while a person waits for a new map."""
+
+
 JUDGE_BUDGET = b"encore:judge:"
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
 from ..errors import InvalidInput, NotFound
-from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, Sample, kept_month, month_of, steps_of
+from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, RequestFilter, Sample, kept_month, month_of, steps_of
 from ..monitoring import LONGEST_MARK, DeployMark
 from .entries import OfModel
 from .invalidations import NAMESPACE
@@ -105,6 +105,74 @@ class StatsOut(BaseModel):
     namespaces: dict[str, NamespaceOut] | None = Field(
         None, description="With `by=namespace`, what each of these is called."
     )
+
+
+class LookupsOut(BaseModel):
+    """Hits and misses of a window."""
+
+    hits: int
+    misses: int
+    hit_rate: float | None
+
+
+class ChangePartOut(BaseModel):
+    """What a group added to the change of the hit rate. What it is told apart by is there, the rest is not.
+
+    The reason `mix`: its share of all lookups is another one. Any other: it missed more or less often for this reason.
+    """
+
+    namespace: str | None = None
+    model: str | None = None
+    reason: str | None = None
+    change: float = Field(description="-0.1: ten points less.")
+    before: LookupsOut
+    now: LookupsOut
+
+
+class ApartOut(BaseModel):
+    """What keeps questions apart, the most frequent first."""
+
+    scopes: int
+    differs: list[str] = Field(description="The parts of the request that differ.")
+    system_prompt: list[str] | None = Field(
+        description="The words in which two system prompts differ; null without, or where prompts are not kept."
+    )
+
+
+class ScopesOut(BaseModel):
+    """The scopes of a namespace among its latest requests."""
+
+    namespace: str
+    requests: int = Field(description="Those that were looked up.")
+    misses: int
+    per_hundred: float = Field(description="Different scopes in a hundred requests in a row, on average.")
+    repeated: int = Field(description="Misses whose question had been asked in another scope before.")
+    apart: ApartOut
+    told: bool = Field(description="True: hits are lost by it.")
+    words: str
+
+
+class AllScopesOut(BaseModel):
+    """The scopes by namespace, of all requests in the log."""
+
+    looked_at: int
+    since: float | None
+    namespaces: list[ScopesOut]
+
+
+class ChangeOut(BaseModel):
+    """A hit rate beside that of the window before. All parts together are the change, and so are all by one name."""
+
+    starts_at: float
+    ends_at: float
+    before: LookupsOut
+    now: LookupsOut
+    change: float | None = Field(description="Null where one of the windows has no lookup.")
+    parts: list[ChangePartOut] = Field(description="What changed it most, by namespace, model and reason.")
+    by_namespace: list[ChangePartOut]
+    by_model: list[ChangePartOut]
+    by_reason: list[ChangePartOut]
+    scopes: AllScopesOut
 
 
 class BucketOut(BaseModel):
@@ -227,6 +295,23 @@ def stats(
         if breakdown == "namespace":
             answer["namespaces"] = named_parts(parts, by, groups)
     return answer
+
+
+@router.get("/stats/change", response_model=ChangeOut, response_model_exclude_unset=True)
+def change(
+    by: By,
+    parts: Parts,
+    window: Annotated[float, Query(ge=1, le=LONGEST_SECONDS / 2, description="How far back, in seconds.")] = 86_400,
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many parts.")] = 20,
+) -> dict[str, Any]:
+    """What changed the hit rate against the window before, and whether requests lose hits by their scopes."""
+    chosen = _chosen(by, namespace)
+    found = parts.metrics.change(window, model=model, **chosen)
+    where = RequestFilter(namespace=chosen.get("namespace"), model=model)
+    scopes = parts.metrics.scopes(where, within=chosen.get("within"))
+    return found.to_dict(most=limit) | {"scopes": scopes.to_dict()}
 
 
 @router.get("/series", response_model=SeriesOut)

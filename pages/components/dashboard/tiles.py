@@ -10,6 +10,7 @@ import streamlit as st
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
 from core.models import HitDetail, OutcomeKind
 from core.stores import StoreInfo
+from pages.components.display import figures
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import Link
 from pages.components.display.text import literal
@@ -165,8 +166,7 @@ def points(now: float | None, before: float | None) -> str | int | None:
     """The change of a share in percentage points."""
     if now is None or before is None:
         return None
-    change = (now - before) * 100
-    return 0 if abs(change) < 0.05 else f"{change:+.1f} points"
+    return 0 if abs(now - before) < 0.0005 else figures.points(now - before)
 
 
 def relative(now: float | None, before: float | None) -> str | int | None:

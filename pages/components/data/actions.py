@@ -357,6 +357,15 @@ def delete(job_id: str) -> None:
     _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.")
 
 
+def group_questions() -> None:
+    """Has a worker group the recorded questions."""
+    perform(
+        "questions",
+        lambda: context.services().questions.ask(actor=context.trail()),
+        lambda done: "A worker groups the questions now. It takes some seconds.",
+    )
+
+
 def suspend() -> None:
     """Suspends all workers: they finish their jobs and take no new ones."""
     _manage(

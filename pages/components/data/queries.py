@@ -26,16 +26,19 @@ from core.metrics import (
     Frequent,
     GaugeBucket,
     Hedging,
+    HitRateChange,
     Recipients,
     RequestFilter,
     RequestRecord,
     Savings,
+    Scopes,
     Summary,
 )
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
+from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
@@ -47,6 +50,8 @@ from workers.queue import JobView, QueueView, WorkerView, job_id
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
+SCOPES_SECONDS = 20
+"""The whole request log is read at most this often: summing it up takes tens of milliseconds."""
 EVIDENCE_SECONDS = 30
 """Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
@@ -105,6 +110,26 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
+@shared(readings, max_age=_once_a_step)
+def change(view: View) -> HitRateChange:
+    """What changed the hit rate from the window before to this one."""
+    window = view.window
+    return context.services().metrics.change(
+        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
+    )
+
+
+@shared(readings, max_age=SCOPES_SECONDS)
+def scopes(view: View) -> Scopes:
+    """How many scopes each namespace asks in, of the latest requests in the window."""
+    window, now = view.window, context.now()
+    ends_at = now if window.ends_at is None else min(window.ends_at, now)
+    where = RequestFilter(
+        namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
+    )
+    return context.services().metrics.scopes(where)
+
+
 @shared(readings, max_age=STEP_SECONDS)
 def buckets_of(view: View, windows: int) -> list[Bucket]:
     """The buckets of the latest `windows` windows, the oldest first, the present one last."""
@@ -152,6 +177,16 @@ def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Sum
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first; empty while they cannot be read."""
     return summaries_by(view, by).value or {}
+
+
+@shared(readings, max_age=_once_a_step)
+def summaries_before(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
+    """The figures of the window before by model or namespace."""
+    window = view.window
+    ends_at = (context.now() if window.ends_at is None else window.ends_at) - window.seconds
+    return context.services().metrics.breakdown(
+        window.seconds, by, step_seconds=window.step, ends_at=ends_at, namespace=view.namespace, model=view.model
+    )
 
 
 @shared(readings, max_age=30)
@@ -387,9 +422,28 @@ def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
+    since = evidence_since(view.window, context.now())
+    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def hedging(window: str) -> Hedging:
     """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
     return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
+    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
+    return context.services().questions.report(namespace=namespace, model=model)
+
+
+@shared(readings)
+def is_grouping_asked() -> bool:
+    """Whether a grouping waits for a worker."""
+    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works
