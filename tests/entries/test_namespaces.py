@@ -40,7 +40,7 @@ NAMES = ("blog", "default", "shop")
 
 
 def test_each_namespace_is_counted_and_searched(store):
-    found = by_namespace(store, NAMES, EntryFilter(text="refund"))
+    found = by_namespace(store, NAMES, EntryFilter(text="refund"), monotonic=lambda: 0.0)
     assert [(one.namespace, one.listed, len(one.found), one.is_all) for one in found] == [
         ("shop", 3, 2, True),
         ("blog", 1, 1, True),
@@ -54,7 +54,10 @@ def test_each_namespace_is_counted_and_searched(store):
 def test_no_namespace_is_passed_over_because_another_is_large(store):
     fill(store, "a-large-one", *(f"Question {number}" for number in range(2 * LEAST_LOOKED_THROUGH)))
     names = ("a-large-one", *NAMES)
-    found = {one.namespace: one for one in by_namespace(store, names, EntryFilter(text="refund"), most=1)}
+    found = {
+        one.namespace: one
+        for one in by_namespace(store, names, EntryFilter(text="refund"), most=1, monotonic=lambda: 0.0)
+    }
     assert (found["a-large-one"].scanned, found["a-large-one"].is_all) == (LEAST_LOOKED_THROUGH, False)
     assert len(found["shop"].found) == 2
     in_no_time = by_namespace(
@@ -78,7 +81,7 @@ def test_one_that_may_not_be_read_does_not_hide_the_others(store, monkeypatch):
         return models(slot)
 
     monkeypatch.setattr(store, "models", refusing)
-    found = {one.namespace: one for one in by_namespace(store, NAMES, EntryFilter())}
+    found = {one.namespace: one for one in by_namespace(store, NAMES, EntryFilter(), monotonic=lambda: 0.0)}
     assert (found["default"].problem, found["shop"].listed) == ("may not run SMEMBERS", 3)
     monkeypatch.setattr(store, "models", lambda slot: (_ for _ in ()).throw(StoreUnavailable("down")))
     with pytest.raises(StoreUnavailable):
