@@ -16,7 +16,16 @@ from ..errors import NotPermitted
 from ..keys import Slot
 from ..metrics import HitCounts
 from ..stores import EntryIndex
-from .listing import LOOKED_THROUGH, LOOKING_SECONDS, PAGE_SIZE, EntryFilter, FoundEntry, count_listed, page_entries
+from .listing import (
+    LOOKED_THROUGH,
+    LOOKING_SECONDS,
+    PAGE_SIZE,
+    EntryFilter,
+    FoundEntry,
+    count_listed,
+    find_entry,
+    page_entries,
+)
 from .pins import Pins
 
 MOST_NAMESPACES = 500
@@ -25,7 +34,7 @@ LEAST_LOOKED_THROUGH = 200
 LEAST_SECONDS = 0.02
 
 
-class InNamespace(msgspec.Struct, frozen=True, kw_only=True):
+class NamespaceEntries(msgspec.Struct, frozen=True, kw_only=True):
     """What one namespace has. `listed` is what its indexes list of the filter's model and age.
 
     `found` are those that match, at most a page of them, the newest first; `is_all`: there are no more. `problem`: why
@@ -51,6 +60,28 @@ class InNamespace(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+def find_anywhere(
+    store: EntryIndex,
+    namespaces: Sequence[str],
+    key: str,
+    *,
+    hits: HitCounts | None = None,
+    pins: Pins | None = None,
+) -> FoundEntry | None:
+    """The entry at a readable key in the first of these namespaces that has one; None where none has.
+
+    A read for each, of at most `MOST_NAMESPACES`. Raises StoreUnavailable.
+    """
+    found = (find_entry(store, name, key, hits=hits, pins=pins) for name in namespaces[:MOST_NAMESPACES])
+    return next(filter(None, found), None)
+
+
+def newest_of(found: Sequence[NamespaceEntries]) -> list[FoundEntry]:
+    """What matches in all of them, the newest first."""
+    every = [one for each in found for one in each.found]
+    return sorted(every, key=lambda one: one.entry.header.created_at, reverse=True)
+
+
 def by_namespace(
     store: EntryIndex,
     namespaces: Sequence[str],
@@ -63,7 +94,7 @@ def by_namespace(
     most: int = LOOKED_THROUGH,
     seconds: float = LOOKING_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
-) -> list[InNamespace]:
+) -> list[NamespaceEntries]:
     """What each of these namespaces has, those with most matches first. Raises StoreUnavailable.
 
     Of more than `MOST_NAMESPACES` only so many are looked at.
@@ -89,10 +120,10 @@ def by_namespace(
             )
             listed = count_listed(store, slots, where)
         except NotPermitted as error:
-            found.append(InNamespace(namespace=name, problem=str(error)))
+            found.append(NamespaceEntries(namespace=name, problem=str(error)))
             continue
         found.append(
-            InNamespace(
+            NamespaceEntries(
                 namespace=name,
                 listed=listed,
                 found=page.entries,

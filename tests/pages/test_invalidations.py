@@ -581,7 +581,7 @@ def test_a_namespace_that_refuses_it_is_told_and_the_others_keep_it(open_page, s
     assert is_hit(ask, "How do refunds work?", namespace="bank")
     [done] = of_all(services)
     rows = next(frame.value for frame in at.dataframe if "reason" in frame.value)
-    assert "hidden, can be undone in 2 of 3 namespaces" in set(rows["state"])
+    assert "hidden, can be undone (2 of 3 namespaces)" in set(rows["state"])
     at = open_page("invalidations", id=done.id)
     parts = next(
         frame.value for frame in at.dataframe if set(frame.value) >= {"problem", "previewed", "namespace_label"}

@@ -17,10 +17,11 @@ from core.cache import Bypassed
 from core.entries import (
     EntryPage,
     FoundEntry,
-    InNamespace,
+    NamespaceEntries,
     Place,
     by_namespace,
     count_listed,
+    find_anywhere,
     find_entry,
     page_entries,
     received_answers,
@@ -277,8 +278,15 @@ def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
     return page, count_listed(built.store, slots, where)
 
 
+@shared(readings)
+def entry_anywhere(key: str) -> FoundEntry | None:
+    """The entry at a key in the first namespace that has one there; None where none has."""
+    built = context.services()
+    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
+
+
 @shared(readings, max_age=5)
-def entries_by_namespace(chosen: Filters) -> list[InNamespace]:
+def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
     """What each namespace has, and which of its entries match; those with most matches first."""
     built = context.services()
     return by_namespace(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from core.keys import EVERYWHERE
-from core.namespaces import Colour, Naming
+from core.namespaces import ALL_NAMESPACES, Colour, Naming
 from pages.components.display.text import literal, one_line, plain
 
 LONGEST = 200
@@ -35,6 +35,8 @@ def shown(namespace: str, naming: Naming) -> str:
 
 def named(namespace: str, naming: Naming) -> str:
     """The name as Markdown, for the middle of a sentence, with a dot of its colour before it."""
+    if namespace == EVERYWHERE:
+        return ALL_NAMESPACES
     given = naming.label(namespace)
     if given is None:
         return literal(naming.shown(namespace), LONGEST)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries import FoundEntry, InNamespace
+from core.entries import NamespaceEntries, newest_of
+from core.keys import parse_readable_key
 from pages.components.data import actions, context, queries
 from pages.components.data.entry_filters import Filters
 from pages.components.display.figures import clock, many
@@ -15,7 +16,7 @@ from pages.components.entries import tables
 from pages.components.entries.detail import detail
 from pages.components.entries.listing import clear_all
 from pages.components.shell import next_steps
-from pages.components.shell.address import put
+from pages.components.shell.address import ID, given, put
 from pages.components.shell.frame import nothing_yet
 
 NAMESPACES = "entries-namespaces"
@@ -25,6 +26,10 @@ MOST_SHOWN = 50
 
 def everywhere(chosen: Filters) -> None:
     """Draws what each namespace has and, where something is looked for, what matches in all of them."""
+    key = chosen.text if parse_readable_key(chosen.text) else given(ID)
+    if key:
+        _by_key(key)
+        return
     reading = queries.entries_by_namespace(chosen)
     if reading.value is None:
         nothing_yet(reading)
@@ -51,11 +56,30 @@ def everywhere(chosen: Filters) -> None:
         _way_into(opened[0])
     if is_search:
         _matches(found)
+    elif not opened:
+        st.caption("Select a namespace to see its entries, or look for something in all of them.")
     actions.show_last("entry")
     next_steps.show("entry")
 
 
-def _summary(found: list[InNamespace], is_search: bool, read_at: float) -> None:
+def _by_key(key: str) -> None:
+    """The entry at a key, in whatever namespace it is."""
+    reading = queries.entry_anywhere(key)
+    if reading.value is not None:
+        detail(reading.value)
+    elif reading.error:
+        nothing_yet(reading)
+    else:
+        placeholder(
+            ":material/key_off: **No entry has this key**", "It may have expired, been evicted or deleted.", _clear_key
+        )
+
+
+def _clear_key() -> None:
+    st.button("Show all entries", key="entries-clear", icon=":material/filter_alt_off:", on_click=clear_all)
+
+
+def _summary(found: list[NamespaceEntries], is_search: bool, read_at: float) -> None:
     words = f"{many(sum(one.listed for one in found), 'entry', 'entries')} in {many(len(found), 'namespace')}"
     if is_search:
         looked, matching = sum(one.scanned for one in found), sum(len(one.found) for one in found)
@@ -92,10 +116,9 @@ def _open(namespace: str) -> None:
     put("namespace", namespace)
 
 
-def _matches(found: list[InNamespace]) -> None:
+def _matches(found: list[NamespaceEntries]) -> None:
     """The newest of what matches, in all namespaces, and the one that is selected."""
-    every: list[FoundEntry] = [one for each in found for one in each.found]
-    every.sort(key=lambda one: one.entry.header.created_at, reverse=True)
+    every = newest_of(found)
     if not every:
         placeholder(":material/search_off: **Nothing matches**", "No entry of any namespace matches the filters.")
         return

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from streamlit import column_config as column
 
-from core.entries import FoundEntry, InNamespace, Nearest
+from core.entries import FoundEntry, NamespaceEntries, Nearest
 from core.namespaces import Naming
 from pages.components.display.figures import duration
 from pages.components.display.namespaces import shown
@@ -77,7 +77,7 @@ def entries(found: Iterable[FoundEntry], now: float, naming: Naming | None = Non
     )
 
 
-def namespaces(found: Iterable[InNamespace], naming: Naming, *, is_search: bool) -> pd.DataFrame:
+def namespaces(found: Iterable[NamespaceEntries], naming: Naming, *, is_search: bool) -> pd.DataFrame:
     """What each namespace has, as it comes."""
     return pd.DataFrame(
         [
@@ -95,7 +95,7 @@ def namespaces(found: Iterable[InNamespace], naming: Naming, *, is_search: bool)
     )
 
 
-def _matches(one: InNamespace) -> str:
+def _matches(one: NamespaceEntries) -> str:
     if one.problem:
         return ""
     count = f"{len(one.found):,}"

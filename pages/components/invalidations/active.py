@@ -12,7 +12,7 @@ from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, countdown, many
 from pages.components.display.invalidation_states import STATES, WORDS
 from pages.components.display.namespaces import named, told
-from pages.components.display.text import literal
+from pages.components.display.text import literal, plain
 from pages.components.invalidations.ending import ask_to_sweep
 from pages.components.invalidations.tables import state_of, what_of
 from pages.components.shell.job_card import job_card
@@ -118,7 +118,7 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
             ask_to_sweep(one)
             st.rerun()
     if one.problem and one.parts:
-        st.caption(f":material/warning: {literal(actions.named_problem(one, naming), 400)}")
+        st.caption(f":material/warning: {plain(actions.named_problem(one, naming))}")
     if not one.parts and (one.state is InvalidationState.SWEEPING or (one.is_held and left <= 0)):
         name = job_id("sweep", one.namespace)
         job = queries.job(name).value

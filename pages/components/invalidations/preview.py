@@ -98,7 +98,7 @@ def _parts(preview: Preview) -> None:
             if name != "namespace" and (name != "problem" or any(part.problem for part in preview.parts))
         ],
         hide_index=True,
-        height=min(35 * len(preview.parts) + 38, 260),
+        height=min(35 * len(preview.parts) + 38, 320),
         key="preview-parts",
         placeholder=UNKNOWN,
         alt="What it would hide in each namespace",

@@ -141,7 +141,7 @@ def state_of(one: Invalidation, words: Mapping[InvalidationState, str]) -> str:
         return words[one.state]
     reached = [part.state for part in one.parts if part.effective]
     state = words[reached[0]] if len(set(reached)) == 1 else "in force or deleted"
-    return f"{state} in {len(reached)} of {len(one.parts)} namespaces"
+    return f"{state} ({len(reached)} of {len(one.parts)} namespaces)"
 
 
 def what_of(one: Invalidation, questions: Mapping[str, str]) -> str:
