@@ -14,7 +14,18 @@ import msgspec
 from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
-from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
+from core.entries import (
+    EntryPage,
+    FoundEntry,
+    NamespaceEntries,
+    Place,
+    by_namespace,
+    count_listed,
+    find_anywhere,
+    find_entry,
+    page_entries,
+    received_answers,
+)
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
@@ -195,6 +206,27 @@ def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
     where = chosen.where(context.now())
     page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
     return page, count_listed(built.store, slots, where)
+
+
+@shared(readings)
+def entry_anywhere(key: str) -> FoundEntry | None:
+    """The entry at a key in the first namespace that has one there; None where none has."""
+    built = context.services()
+    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=5)
+def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
+    """What each namespace has, and which of its entries match; those with most matches first."""
+    built = context.services()
+    return by_namespace(
+        built.store,
+        namespaces(),
+        chosen.where(context.now()),
+        buckets=built.settings.buckets,
+        hits=built.metrics.hits,
+        pins=built.pins,
+    )
 
 
 @shared(readings)
