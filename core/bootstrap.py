@@ -16,7 +16,7 @@ from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
 from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
 from .models import CacheStrategy, SemanticMode, Usage
-from .monitoring import AlertBoard, AlertRules, HealthReader
+from .monitoring import AlertBoard, AlertRules, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import PolicyLimits, TTLPolicy
 from .providers import price
@@ -54,6 +54,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     invalidation: CacheInvalidator
     switch: BypassSwitch
     labels: NamespaceLabels
+    marks: DeployMarks
     thresholds: Thresholds
     evidence: Evidence
     questions: Questions
@@ -130,6 +131,7 @@ def bootstrap(
         invalidation=invalidation,
         switch=switch,
         labels=NamespaceLabels(base.redis, base.audit, settings.namespace_labels, clock=clock),
+        marks=DeployMarks(base.redis, base.audit, clock=clock),
         thresholds=thresholds,
         evidence=evidence,
         questions=_questions(base),

@@ -19,6 +19,7 @@ from core.errors import (
     WriteRefused,
 )
 from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules, undone_words
+from core.monitoring import DeployMark
 from core.namespaces import NamespaceLabel
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
@@ -190,6 +191,27 @@ def unlabel_namespace(namespace: str) -> bool | None:
         "namespace-label",
         lambda: context.services().labels.remove(namespace, actor=context.trail()),
         lambda removed: f"{namespace} has no label any more.",
+    )
+
+
+# Marks on charts
+
+
+def mark(name: str, *, at: float, namespace: str | None) -> DeployMark | None:
+    """Marks a moment on the charts of a namespace, or of all."""
+    return perform(
+        "mark",
+        lambda: context.services().marks.add(name, at=at, namespace=namespace, actor=context.trail()),
+        lambda added: "Marked. It stays on the charts for 90 days.",
+    )
+
+
+def unmark(mark_id: str) -> None:
+    """Takes a mark from the charts."""
+    perform(
+        "mark",
+        lambda: context.services().marks.remove(mark_id, actor=context.trail()),
+        lambda removed: "Removed from the charts.",
     )
 
 
