@@ -111,16 +111,16 @@ def test_a_namespace_or_model_has_its_own_figures(open_page, services):
     log(services, CARD, model="gpt-4o")
     log(services, CARD, FEE, model="gpt-4o-mini")
     services.questions.group()
-    at = open_page("questions", asked_model="gpt-4o")
+    at = open_page("questions", model="gpt-4o")
     assert tiles(at)["Questions"] == "1"
-    at.selectbox(key="asked_model").select("gpt-4o-mini").run()
+    at.selectbox(key="model").select("gpt-4o-mini").run()
     assert tiles(at)["Questions"] == "2"
 
 
 def test_a_group_opens_and_a_question_of_it_leads_to_its_requests(open_page, grouped):
     at = select_rows(open_page("questions"), "question-groups", 0)
-    assert f"**Group 1**: `{CARD}`" in everything_said(at)
-    assert list(at.dataframe[0].value["question"]) == [CARD, FEE]
+    assert (at.code[0].value, list(at.dataframe[1].value["question"])) == (CARD, [CARD, FEE])
+    assert open_page("questions", id=at.query_params["id"]).code[0].value == CARD, "a link opens it too"
     log(grouped, FEE, FEE, FEE, FEE, cost_usd=9.0)  # now the first, before the click is heard
     context.readings().renew()
     select_rows(at, "questions-of-group", 0)
@@ -149,8 +149,8 @@ def test_hostile_questions_are_shown_as_they_are(open_page, services):
     assert not at.exception
     at = select_rows(at, "question-groups", 0)
     assert not at.exception
-    for markdown in at.markdown:
-        assert "<img" not in markdown.value.replace("`", "") or "`" in markdown.value
+    assert not [element for element in (*at.markdown, *at.caption) if "<img" in element.value]
+    assert "\u202e" not in at.code[0].value
     hover = [told(one) for one in services.questions.report().questions]
     assert not [text for text in hover if "<img" in text or len(text) > 400]
     assert groups(services.questions.report().groups)["question"].str.len().max() <= 300
