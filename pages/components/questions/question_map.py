@@ -71,6 +71,7 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
             y=[one.y for one in of],
             customdata=[[one.id] for one in of],
             name=words,
+            showlegend=False,
             mode="markers",
             marker={
                 "color": look.hexadecimal,
@@ -81,6 +82,14 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
             },
             hovertext=[told(one) for one in of],
             hovertemplate="%{hovertext}<extra></extra>",
+        )
+        # The legend would take the look of the first point, which may be faint.
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            name=words,
+            mode="markers",
+            marker={"color": look.hexadecimal, "symbol": symbol, "size": 10},
         )
     for number in range(1, MOST_NUMBERS + 1) if not group else (group,):
         of_group = [one for one in questions if one.group == number]
@@ -96,7 +105,10 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
                 borderpad=2,
             )
     figure.update_layout(
-        height=HEIGHT, hovermode="closest", legend={"itemsizing": "constant"}, clickmode="event+select"
+        height=HEIGHT,
+        hovermode="closest",
+        legend={"itemclick": False, "itemdoubleclick": False},
+        clickmode="event+select",
     )
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(showticklabels=False, showgrid=False, zeroline=False, range=[-1.1, 1.1], fixedrange=True)
