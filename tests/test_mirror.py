@@ -132,6 +132,7 @@ ELSEWHERE = {
     "pages/components/data/held.py": "tests/pages/test_requests.py",
     "pages/components/data/marks.py": "tests/pages/dashboard/test_marking.py",
     "pages/components/data/parameters.py": "tests/pages/test_drilling.py",
+    "pages/components/data/series.py": "tests/pages/test_dashboard.py",
     "pages/components/data/view.py": "tests/pages/test_dashboard.py",
     "pages/components/display/charts.py": "tests/pages/display/test_chart_cache.py",
     "pages/components/display/figures.py": "tests/text/test_figures.py",
