@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import SemanticMode
-from pages.components.data import actions, queries
-from pages.components.data.queries import EVIDENCE_SECONDS
+from pages.components.data import actions, semantic
+from pages.components.data.semantic import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
 from pages.components.display.placeholder import placeholder
 from pages.components.quality.lab import lab
@@ -23,14 +23,14 @@ def page() -> None:
     if not frame("Quality", "How often near matches were wrong, what judging them costs, and when they may be served."):
         return
     view = controls()
-    state = queries.threshold_state(view.namespace)
+    state = semantic.threshold_state(view.namespace)
     if state.value is None:
         nothing_yet(state)
         return
     threshold, versions = state.value
     mode(view.namespace, threshold, versions)
     actions.show_last("threshold")
-    report = queries.evidence(view)
+    report = semantic.evidence(view)
     if report.value is None:
         nothing_yet(report)
     elif threshold.mode is SemanticMode.OFF and not report.value.labels:
@@ -60,7 +60,7 @@ def figures_and_review(view: EvidenceView) -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = choose_namespace(also=queries.namespaces_with_threshold().value or (), width=220)
+        namespace = choose_namespace(also=semantic.namespaces_with_threshold().value or (), width=220)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),

@@ -6,12 +6,12 @@ import streamlit as st
 
 from core.access import Action
 from core.semantic.questions import QuestionReport
-from pages.components.data import actions, context, queries
+from pages.components.data import actions, context, queries, semantic
 from pages.components.display.figures import clock, many, number
 from pages.components.display.placeholder import placeholder
 from pages.components.display.text import plain
 from pages.components.questions.controls import Chosen, choose
-from pages.components.questions.groups import groups
+from pages.components.questions.groups import chosen_group, groups
 from pages.components.questions.question_map import question_map
 from pages.components.questions.tiles import figures
 from pages.components.shell.frame import frame, nothing_yet
@@ -32,7 +32,7 @@ def page() -> None:
 def body(chosen: Chosen) -> None:
     """Draws the groups and their map, or what stands in their place."""
     job = queries.job("group").value
-    reading = queries.questions(chosen.namespace, chosen.model, job.ended_at if job is not None else None)
+    reading = semantic.questions(chosen.namespace, chosen.model, job.ended_at if job is not None else None)
     report = reading.value
     if report is None:
         nothing_yet(reading)
@@ -41,15 +41,16 @@ def body(chosen: Chosen) -> None:
     actions.show_last("questions")
     if job is not None and (job.state.is_live or job.state is JobState.FAILED):
         job_card(job)
-    elif queries.is_grouping_asked().value:
+    elif semantic.is_grouping_asked().value:
         waits = "no worker is alive" if queries.alive_workers().value == 0 else "a worker begins within seconds"
         st.caption(f":material/hourglass_empty: The questions are to be grouped: {waits}.")
     if report.empty:
         empty(report, chosen)
         return
     figures(report, stale=bool(reading.error))
-    question_map(report, stale=bool(reading.error))
-    groups(report)
+    chosen_one = chosen_group(report)
+    question_map(report, chosen_one, stale=bool(reading.error))
+    groups(report, chosen_one)
 
 
 def heading(report: QuestionReport) -> None:
