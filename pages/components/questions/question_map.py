@@ -32,7 +32,7 @@ KINDS = (
 
 
 def question_map(report: QuestionReport, group: QuestionGroup | None, *, stale: bool) -> None:
-    """Draws the map, with the chosen group before the others; a click on a point leads to the requests with its question."""
+    """Draws the map, with the chosen group before the others; a click on a point leads to its requests."""
     chosen: Any = st.session_state.get(NAME)
     if chosen and (points := chosen["selection"]["points"]):
         data = points[0].get("customdata")
