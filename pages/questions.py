@@ -17,7 +17,7 @@ from pages.components.questions.tiles import figures
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
-from workers.queue import JobState
+from workers.queue import JobState, JobView
 
 SECONDS = 3
 """How often it is looked whether a grouping has ended; the figures are read less often."""
@@ -37,13 +37,11 @@ def body(chosen: Chosen) -> None:
     if report is None:
         nothing_yet(reading)
         return
-    heading(report)
-    actions.show_last("questions")
-    if job is not None and (job.state.is_live or job.state is JobState.FAILED):
+    heading(report, _under_way(job))
+    if (last := actions.last("questions")) is not None and last.ending is not actions.Ending.DONE:
+        actions.show_last("questions")  # that it was done is seen above
+    if job is not None and job.state is JobState.FAILED:
         job_card(job)
-    elif semantic.is_grouping_asked().value:
-        waits = "no worker is alive" if queries.alive_workers().value == 0 else "a worker begins within seconds"
-        st.caption(f":material/hourglass_empty: The questions are to be grouped: {waits}.")
     if report.empty:
         empty(report, chosen)
         return
@@ -53,7 +51,18 @@ def body(chosen: Chosen) -> None:
     groups(report, chosen_one)
 
 
-def heading(report: QuestionReport) -> None:
+def _under_way(job: JobView | None) -> str:
+    """What becomes of a wish to group; empty without one."""
+    if job is not None and job.state is JobState.RUNNING:
+        return "A worker groups the questions."
+    if not (job is not None and job.state.is_live) and not semantic.is_grouping_asked().value:
+        return ""
+    if queries.alive_workers().value == 0:
+        return "The questions wait for a worker, and none is alive."
+    return "The questions wait for a worker."
+
+
+def heading(report: QuestionReport, under_way: str) -> None:
     """Draws of which requests the groups are, when they were made, and the button that makes them anew."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if report.groups and report.at is not None and report.since is not None:
@@ -76,6 +85,8 @@ def heading(report: QuestionReport) -> None:
                 help=f"A worker reads up to 2,000 questions with a model on this machine{_left_out(report)}.",
                 on_click=actions.group_questions,
             )
+            if under_way:
+                st.caption(f":material/hourglass_empty: {under_way}", width="content")
             read_only(Action.MANAGE_JOBS)
 
 

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..keys import names
+from ..keys import EVERYWHERE, names
 from ..text import fold, nfkc
 from .labels import ELLIPSIS, NamespaceLabel
 
+ALL_NAMESPACES = "all namespaces"
+"""What EVERYWHERE is called; a label that is the same is followed by its id."""
 SHORTEST_START = 8
 """Characters of a hash that are always shown."""
 END = 4
@@ -79,6 +81,8 @@ class Naming:
 
     def shown(self, namespace: str) -> str:
         """The name: the label, or the id with its hash shortened. Text from outside, on one line."""
+        if namespace == EVERYWHERE:
+            return ALL_NAMESPACES
         if (name := self._names.get(namespace)) is not None:
             return name
         own, part = _halves(namespace)
@@ -88,6 +92,8 @@ class Naming:
 
     def whole(self, namespace: str) -> str:
         """The name with the whole id, for what is pasted into commands: `Support (key-3f9a…)` spelt out, or the id."""
+        if namespace == EVERYWHERE:
+            return ALL_NAMESPACES
         given = self.label(namespace)
         return f"{given.label} ({namespace})" if given is not None else namespace
 
@@ -102,7 +108,7 @@ class Naming:
 
     def _of_labelled(self) -> dict[str, str]:
         names = {namespace: given.label for namespace, given in self.labels.items()}
-        ids = {_compared(one) for one in self.known if one not in names}
+        ids = {_compared(ALL_NAMESPACES), *(_compared(one) for one in self.known if one not in names)}
         followed: set[str] = set()
         while True:
             counts = Counter(map(_compared, names.values()))

@@ -59,7 +59,6 @@ def test_a_bar_of_the_dashboard_leads_to_the_requests_of_its_time(encore, open_c
 def test_a_point_of_the_map_leads_to_the_requests_with_its_question(open_console, picture):
     page = open_console("questions")
     page.get_by_role("button", name="Group again").click()
-    expect(page.get_by_text("A worker groups the questions now")).to_be_visible()
     points = page.get_by_test_id("stPlotlyChart").locator(".point")
     expect(points.first).to_be_attached()
     settled(page)

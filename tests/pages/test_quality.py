@@ -447,3 +447,15 @@ def test_the_last_figures_stay_when_redis_goes_away(open_page, use, redis_server
         assert [metric.value for metric in at.metric] == figures
         at.button(key="accept").click().run()
         assert any("Not done" in error.value for error in at.error)
+
+
+def test_the_evidence_of_all_namespaces_is_found_from_one_that_has_none(open_page, semantic):
+    for number in range(3):
+        semantic.evidence._archive.add_label(msgspec.structs.replace(a_pair(number, 0.9, True), namespace="team"))
+    semantic.evidence.flush()
+    at = open_page("quality", namespace=NAMESPACE)
+    assert "No evidence in" in everything_said(at)
+    at.button(key="quality-all").click().run()
+    assert at.selectbox(key="namespace").value == "*"
+    table = next(frame.value for frame in at.dataframe if "verdict" in frame.value)
+    assert list(table["namespace"]) == ["team"]

@@ -14,7 +14,18 @@ import msgspec
 from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
-from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
+from core.entries import (
+    EntryPage,
+    FoundEntry,
+    NamespaceEntries,
+    Place,
+    by_namespace,
+    count_listed,
+    find_anywhere,
+    find_entry,
+    page_entries,
+    received_answers,
+)
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
@@ -23,12 +34,10 @@ from core.metrics import (
     Comparison,
     Dimension,
     Frequent,
-    HitRateChange,
     Recipients,
     RequestFilter,
     RequestRecord,
     Savings,
-    Scopes,
     Summary,
 )
 from core.models import OutcomeKind
@@ -45,8 +54,6 @@ from workers.queue import JobView, QueueView, WorkerView, job_id
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
-SCOPES_SECONDS = 20
-"""The whole request log is read at most this often: summing it up takes tens of milliseconds."""
 MOST_FREQUENT = 15
 MOST_REQUESTS = 500
 MOST_JOBS = 200
@@ -64,11 +71,12 @@ def summary(view: View) -> Summary:
     return _summary(view)
 
 
-def _once_a_step(view: View, *_: object) -> float:
+def once_a_step(view: View, *_: object) -> float:
+    """How old figures may be that are drawn without a time line, in seconds."""
     return min(SLOW_SECONDS, view.window.step)
 
 
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def slow_summary(view: View) -> Summary:
     """The figures of the window, for charts without a time line: read once a step."""
     return _summary(view)
@@ -102,27 +110,7 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
-@shared(readings, max_age=_once_a_step)
-def change(view: View) -> HitRateChange:
-    """What changed the hit rate from the window before to this one."""
-    window = view.window
-    return context.services().metrics.change(
-        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-@shared(readings, max_age=SCOPES_SECONDS)
-def scopes(view: View) -> Scopes:
-    """How many scopes each namespace asks in, of the latest requests in the window."""
-    window, now = view.window, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    where = RequestFilter(
-        namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
-    )
-    return context.services().metrics.scopes(where)
-
-
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first. In long windows they are read less often."""
     window = view.window
@@ -134,16 +122,6 @@ def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Sum
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first; empty while they cannot be read."""
     return summaries_by(view, by).value or {}
-
-
-@shared(readings, max_age=_once_a_step)
-def summaries_before(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
-    """The figures of the window before by model or namespace."""
-    window = view.window
-    ends_at = (context.now() if window.ends_at is None else window.ends_at) - window.seconds
-    return context.services().metrics.breakdown(
-        window.seconds, by, step_seconds=window.step, ends_at=ends_at, namespace=view.namespace, model=view.model
-    )
 
 
 @shared(readings, max_age=30)
@@ -222,6 +200,27 @@ def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
     where = chosen.where(context.now())
     page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
     return page, count_listed(built.store, slots, where)
+
+
+@shared(readings)
+def entry_anywhere(key: str) -> FoundEntry | None:
+    """The entry at a key in the first namespace that has one there; None where none has."""
+    built = context.services()
+    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=5)
+def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
+    """What each namespace has, and which of its entries match; those with most matches first."""
+    built = context.services()
+    return by_namespace(
+        built.store,
+        namespaces(),
+        chosen.where(context.now()),
+        buckets=built.settings.buckets,
+        hits=built.metrics.hits,
+        pins=built.pins,
+    )
 
 
 @shared(readings)

@@ -60,7 +60,7 @@ def filters() -> Filters:
             key="entries_age",
             bind="query-params",
         )
-        namespace = choose_namespace()
+        namespace = choose_namespace(or_all=True)
         hits = st.selectbox(
             "Served",
             list(HITS),

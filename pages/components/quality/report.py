@@ -66,7 +66,7 @@ def all_namespaces(view: EvidenceView) -> None:
         st.markdown("**All namespaces**")
         st.dataframe(
             tables.namespaces(
-                found,
+                tables.ordered(found, context.services().settings.false_hit_budget),
                 context.services().settings.false_hit_budget,
                 queries.naming(one.namespace for one in found),
             ),

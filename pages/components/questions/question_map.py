@@ -20,6 +20,8 @@ from pages.components.questions.leading import open_requests
 
 NAME = "chart-questions"
 HEIGHT = 440
+LARGE = 30
+"""Requests with a question from which on its point is large: where each was asked once or twice all are small."""
 MOST_NUMBERS = 10
 """Groups whose number stands on the map: the rest would cover each other."""
 
@@ -59,7 +61,7 @@ def question_map(report: QuestionReport, group: QuestionGroup | None, *, stale: 
 def draw(questions: Sequence[Question], group: int) -> go.Figure:
     """The map, with the group of this number before the others; 0 for none."""
     figure = blank("")
-    most = max((one.requests for one in questions), default=1)
+    most = max(LARGE, *(one.requests for one in questions))
     for kind, look, words, symbol in KINDS:
         of = [one for one in questions if one.most is kind]
         if not of:
