@@ -119,6 +119,7 @@ ELSEWHERE = {
     "core/stores/redis/servers.py": "tests/stores/test_contract.py",
     "core/wire/forms.py": "tests/http/test_collector.py",
     "core/wire/shapes.py": "tests/border/test_shapes.py",
+    "pages/components/data/semantic.py": "tests/pages/data/test_queries.py",
     "pages/components/dashboard/breakdowns.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/changed.py": "tests/pages/test_dashboard.py",
     "pages/components/dashboard/charts.py": "tests/pages/test_dashboard.py",

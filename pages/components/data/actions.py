@@ -362,7 +362,7 @@ def group_questions() -> None:
     perform(
         "questions",
         lambda: context.services().questions.ask(actor=context.trail()),
-        lambda done: "A worker groups the questions now. It takes some seconds.",
+        lambda done: "A worker groups the questions within seconds.",
     )
 
 

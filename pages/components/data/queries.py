@@ -34,7 +34,6 @@ from core.metrics import (
     Comparison,
     Dimension,
     Frequent,
-    Hedging,
     Recipients,
     RequestFilter,
     RequestRecord,
@@ -44,24 +43,19 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
-from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, View, evidence_since
+from pages.components.data.view import View
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
-EVIDENCE_SECONDS = 30
-"""Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
 MOST_REQUESTS = 500
-MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
@@ -341,71 +335,6 @@ def schedules() -> list[Schedule]:
     """All schedules, the next one first; empty without Redis."""
     kept = context.services().schedules
     return kept.all() if kept is not None else []
-
-
-# Near matches
-
-
-@shared(readings)
-def threshold_state(namespace: str) -> tuple[Threshold, list[Published]]:
-    """The threshold in force and all its versions."""
-    thresholds = context.services().thresholds
-    return thresholds.current(namespace), thresholds.versions(namespace)
-
-
-@shared(readings, max_age=5)
-def namespaces_with_threshold() -> list[str]:
-    """Namespaces that a threshold was published for."""
-    return context.services().thresholds.namespaces()
-
-
-@shared(readings, max_age=5)
-def pairs(namespace: str) -> list[Pair]:
-    """The latest near matches of a namespace, at most a thousand."""
-    return context.services().evidence.pairs(namespace, limit=MOST_PAIRS)
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def evidence(view: EvidenceView) -> EvidenceReport:
-    """What the evidence of a namespace says."""
-    return context.services().evidence.report(view.namespace, since=evidence_since(view.window, context.now()))
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def evidence_of_all(window: str) -> list[EvidenceReport]:
-    """What the evidence of each namespace says."""
-    return context.services().evidence.reports(since=evidence_since(window, context.now()))
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
-    """The recorded lookups of a namespace, replayed at all thresholds."""
-    return context.services().evidence.replay(view.namespace, since=evidence_since(view.window, context.now()))
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
-    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
-    since = evidence_since(view.window, context.now())
-    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def hedging(window: str) -> Hedging:
-    """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
-    return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
-    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
-    return context.services().questions.report(namespace=namespace, model=model)
-
-
-@shared(readings)
-def is_grouping_asked() -> bool:
-    """Whether a grouping waits for a worker."""
-    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works

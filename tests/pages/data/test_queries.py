@@ -11,7 +11,7 @@ from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.metrics import RequestFilter
 from core.settings import Settings
-from pages.components.data import marks, queries, series
+from pages.components.data import marks, queries, semantic, series
 from pages.components.data.view import EvidenceView, View
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
@@ -53,7 +53,7 @@ def test_equal_requests_are_read_once(services, monkeypatch):
 
 def test_the_beginning_of_a_window_is_no_part_of_the_key(services):
     view = EvidenceView(namespace="default", window="24h")
-    assert queries.evidence(view) is queries.evidence(EvidenceView(namespace="default", window="24h"))
+    assert semantic.evidence(view) is semantic.evidence(EvidenceView(namespace="default", window="24h"))
 
 
 def test_without_redis_queries_are_empty_or_say_why(use, provider, tmp_path):
