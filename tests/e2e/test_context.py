@@ -113,5 +113,5 @@ def test_on_a_phone_the_menu_folds_after_a_click(open_console):
     ).first.click()
     visit(page, "Requests")
     expect(page.get_by_test_id("stExpandSidebarButton")).to_be_visible()
-    expect(page.locator(".st-key-menu").filter(visible=True)).to_have_count(0)
+    expect(page.locator(".st-key-menu")).not_to_be_in_viewport()
     assert context_of(page) == {"range": "24h"}

@@ -23,13 +23,16 @@ class Entry(msgspec.Struct, frozen=True):
 
 _fold = component(
     "encore_fold",
-    js="""export default function () {
+    js="""export default function ({ data }) {
       const isOpen = !document.querySelector("[data-testid=stExpandSidebarButton]");
       if (isOpen && window.innerWidth <= 768)
         document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
-      for (const link of document.querySelectorAll(".st-key-menu a"))
-        if (new URL(link.href).pathname === location.pathname) link.setAttribute("aria-current", "page");
-        else link.removeAttribute("aria-current");
+      const mark = () => {
+        const links = [...document.querySelectorAll(".st-key-menu a")];
+        if (links.length <= data.present) return requestAnimationFrame(mark);  // the browser draws them later
+        links.forEach((link, place) => link.ariaCurrent = place === data.present ? "page" : null);
+      };
+      mark();
     }""",
 )
 """Folds the sidebar away where it lies upon the page, and marks the present page, once for each that is opened."""
@@ -37,6 +40,7 @@ _fold = component(
 
 def draw(groups: Mapping[str, Sequence[Entry]], page: StreamlitPage) -> None:
     """Draws the menu, by the titles of its groups, for the page that is open."""
+    titles = [entry.title for entries in groups.values() for entry in entries]
     with st.sidebar, st.container(key="menu", gap="xxsmall"):
         for words, entries in groups.items():
             if words:
@@ -51,4 +55,4 @@ def draw(groups: Mapping[str, Sequence[Entry]], page: StreamlitPage) -> None:
                     width="stretch",
                     query_params=carried(),
                 )
-        _fold(key=f"fold-{page.url_path}")
+        _fold(key=f"fold-{page.title}", data={"present": titles.index(page.title)})
