@@ -17,12 +17,14 @@ from pages.components.display.selectable import selectable
 from pages.components.display.text import error_sentence
 from pages.components.entries import tables
 from pages.components.entries.detail import TABLE, ask_to_invalidate, detail, dialog, export_button, may_edit
+from pages.components.entries.everywhere import everywhere
 from pages.components.entries.filters import filters
 from pages.components.entries.intake import intake
 from pages.components.entries.listing import clear_all, leave_for, page_buttons, place_of, snapshot, summary
 from pages.components.shell import next_steps
 from pages.components.shell.address import ID, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
+from pages.components.shell.namespace_choice import ALL
 
 
 def page() -> None:
@@ -31,6 +33,10 @@ def page() -> None:
     chosen = filters()
     if elsewhere := st.session_state.pop("entries-leave-for", None):
         visit(*elsewhere)
+    if chosen.namespace == ALL:
+        everywhere(chosen)
+        dialog()
+        return
     try:
         Slot(chosen.namespace, 0)
     except InvalidInput as error:

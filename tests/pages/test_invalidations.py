@@ -8,6 +8,7 @@ import time
 import pytest
 
 from core.access.roles import Actor, Role
+from core.bans.changes import MOST_LISTED
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
@@ -539,3 +540,95 @@ def test_an_invalidation_that_is_refused_without_writes_offers_the_bypass_switch
     assert services.switch.all([name]) == []
     services.switch._recent.forget()
     assert is_hit(ask, "What does word 0 mean?")
+
+
+# All namespaces
+
+
+@pytest.fixture
+def teams(ask):
+    """An answer in each of three namespaces."""
+    for namespace in ("default", "bank", "blog"):
+        ask("How do refunds work?", namespace=namespace)
+    return ("default", "bank", "blog")
+
+
+def refuse(services, namespace):
+    """Has a namespace refuse the next pattern, keyword or age."""
+    for number in range(MOST_LISTED):
+        criteria = Criteria(namespace=namespace, pattern=f"*none of these {number}*")
+        services.invalidation.invalidate(criteria, actor="program")
+
+
+def of_all(services):
+    return [one for one in services.invalidation.history() if one.parts]
+
+
+def test_all_namespaces_are_previewed_one_by_one_and_invalidated_with_one_confirmation(open_page, services, teams, ask):
+    at = previewed(open_page, model="gpt-4o", namespace="*")
+    assert figure(at, "Entries") == "3"
+    parts = next(frame.value for frame in at.dataframe if "entries" in frame.value)
+    assert sorted(parts["namespace"]) == sorted(teams)
+    assert set(parts["entries"]) == {"1 of 1"}
+    said = everything_said(at).replace("\\", "")
+    assert "3 namespaces, all there are now: one that is made later keeps what it stores." in said
+    at.button(key="apply").click().run()
+    assert of_all(services) == []
+    at.text_input(key="typed").input("invalidate").run()
+    at.button(key="confirm").click().run()
+    [done] = of_all(services)
+    assert {part.namespace: part.state for part in done.parts} == dict.fromkeys(teams, InvalidationState.HELD)
+    assert "3 entries are hidden from every lookup now, in 3 namespaces." in at.success[0].value.replace("\\", "")
+    assert not any(is_hit(ask, "How do refunds work?", namespace=namespace) for namespace in teams)
+    rows = next(frame.value for frame in at.dataframe if "reason" in frame.value)
+    assert list(rows["namespace_label"]) == ["all namespaces"]
+    at.button(key=f"undo-{done.id}").click().run()
+    assert all(is_hit(ask, "How do refunds work?", namespace=namespace) for namespace in teams)
+    assert "Undone in 3 namespaces" in everything_said(at)
+
+
+def test_a_namespace_that_refuses_it_is_told_and_the_others_keep_it(open_page, services, teams, ask):
+    refuse(services, "bank")
+    at = previewed(open_page, older_than_days="0.0000001", namespace="*")
+    at.button(key="apply").click().run()
+    at.text_input(key="typed").input("invalidate").run()
+    at.button(key="confirm").click().run()
+    said = everything_said(at).replace("\\", "")
+    assert "Not in all namespaces." in said
+    assert "2 entries are hidden from every lookup now, in 2 of 3 namespaces. bank: 64 invalidations by pattern" in said
+    assert is_hit(ask, "How do refunds work?", namespace="bank")
+    [done] = of_all(services)
+    rows = next(frame.value for frame in at.dataframe if "reason" in frame.value)
+    assert "hidden, can be undone (2 of 3 namespaces)" in set(rows["state"])
+    at = open_page("invalidations", id=done.id)
+    parts = next(
+        frame.value for frame in at.dataframe if set(frame.value) >= {"problem", "previewed", "namespace_label"}
+    )
+    assert next(iter(parts["namespace"])) == "bank"
+    assert list(parts["state"]) == ["refused", "hidden, can be undone", "hidden, can be undone"]
+    assert parts["problem"][0].startswith("64 invalidations by pattern")
+
+
+def test_all_namespaces_are_an_admins_to_choose(open_page, services, teams, monkeypatch):
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="otto", role=Role.OPERATOR))
+    at = open_page("invalidations", model="gpt-4o", namespace="*")
+    assert at.selectbox(key="namespace").value != "*"
+    assert "All namespaces" not in at.selectbox(key="namespace").options
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="ada", role=Role.ADMIN))
+    at = open_page("invalidations", model="gpt-4o", namespace="*")
+    assert at.selectbox(key="namespace").value == "*"
+
+
+def test_the_key_of_an_entry_is_in_one_namespace(open_page, services, teams):
+    at = open_page("invalidations", key=f"0-{'ab' * 32}", namespace="*")
+    assert at.button(key="preview").disabled
+    assert "an entry is in one namespace" in everything_said(at)
+
+
+def test_a_sweep_now_of_all_namespaces_is_queued_in_each(open_page, services, teams, queue):
+    done = services.invalidation.invalidate(Criteria(namespace="*", model="gpt-4o"), actor=context.trail())
+    at = open_page("invalidations")
+    at.button(key=f"sweep-{done.id}").click().run()
+    at.button(key="sweep-confirm").click().run()
+    assert "3 sweeps are queued." in everything_said(at).replace("\\", "")
+    assert [job.kind for job in queue.jobs()] == ["sweep"] * 3

@@ -7,8 +7,11 @@ from collections.abc import Callable, Container
 import msgspec
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.errors import InvalidInput
+from core.invalidation import Reach
+from core.keys import EVERYWHERE
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import in_days
 from pages.components.shell.address import LONGEST, given, put
@@ -54,6 +57,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     def criteria(self, now: float) -> Criteria:
         """The criteria as of now. Raises InvalidInput naming the field."""
         chosen = set(self.selectors)
+        if self.namespace == EVERYWHERE and "key" in chosen:
+            raise InvalidInput("key", "an entry is in one namespace: choose it")
         return Criteria.from_names(
             self.namespace,
             model=self.model if "model" in chosen else None,
@@ -71,6 +76,11 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     def age_seconds(self) -> float | None:
         """How old an entry has to be; None when its age does not matter."""
         return self.age * UNITS[self.unit] if "age" in self.selectors else None
+
+    @property
+    def reach(self) -> Reach:
+        """What criteria of all namespaces leave open: the name of the user."""
+        return Reach(user=self.user if "user" in self.selectors else None)
 
     @staticmethod
     def _required(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -153,7 +163,7 @@ def form(*, without: Container[str] = (), on_change: OnChange = None) -> Fields:
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        values["namespace"] = choose_namespace()
+        values["namespace"] = choose_namespace(or_all=context.actor().may(Action.EVERYWHERE))
         for name in selectors:
             if name in _FIELDS:
                 values |= _FIELDS[name](on_change)
