@@ -43,8 +43,9 @@ RESOLUTIONS = (
 )
 """Finest first. All of them are written with each flush, so that none depends on another's being there in time."""
 
-# A day and the day before it, both ended a moment ago, are read in slots of one length.
-_MARGIN_SECONDS = 900
+# A day and the day before it, both ended a moment ago, are read in slots of one length. The first may begin a step of
+# twenty minutes earlier.
+_MARGIN_SECONDS = 1800
 
 FINEST_SECONDS = RESOLUTIONS[0].seconds
 

@@ -21,7 +21,7 @@ PAGES = (
     *("invalidations", "schedules", "quality", "workers", "health"),
 )
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parent / "screenshots")
-PATIENCE_MS = 40_000
+PATIENCE_MS = 180_000
 TALLEST = 6000
 TALL = """document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight
   + (document.querySelector('[data-testid=stBottom]')?.offsetHeight ?? 0)"""

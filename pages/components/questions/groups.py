@@ -11,7 +11,7 @@ from pages.components.display.tables import csv
 from pages.components.display.text import visible
 from pages.components.questions import tables
 from pages.components.questions.leading import open_requests
-from pages.components.shell.address import ID, follow_selection, given, put, select
+from pages.components.shell.address import ID, close, follow_selection, given, select
 
 TABLE = "question-groups"
 QUESTIONS = "questions-of-group"
@@ -41,7 +41,7 @@ def groups(report: QuestionReport) -> None:
             column_order=tables.GROUPS_SHOWN,
             height=min(420, 38 + 35 * len(report.groups)),
         )
-        select(TABLE, chosen[0] if chosen else None)
+        select(TABLE, chosen)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.download_button(
                 "Download CSV", csv(table), "questions.csv", "text/csv", icon=":material/download:", on_click="ignore"
@@ -53,16 +53,13 @@ def groups(report: QuestionReport) -> None:
             _card(card, report)
 
 
-def _close() -> None:
-    unselect(TABLE)
-    put(ID, None)
-
-
 def _card(one: QuestionGroup, report: QuestionReport) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**Group {one.number}**", width="stretch")
-            st.button("Close", key="group-close", icon=":material/close:", type="tertiary", on_click=_close)
+            st.button(
+                "Close", key="group-close", icon=":material/close:", type="tertiary", on_click=close, args=(TABLE,)
+            )
         st.code(visible(one.question), language=None, wrap_lines=True)
         facts = [
             many(one.requests, "request"),
