@@ -64,8 +64,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     `parameters` are those that change the answer, `unkeyed` those that do not, such as `UNKEYED_PARAMETERS`. `headers`
     and `query` (by name, or as it is written) are sent along and change it too. `endpoint` is the API family
-    ("chat", "responses", "embeddings"), `wire` whose wire form that is, `base_url` the provider's, empty for the
-    configured one.
+    ("chat", "responses", "embeddings"), `wire` whose form that is, `base_url` the provider's, empty for the set one.
     """
 
     model: str

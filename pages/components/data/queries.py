@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -14,17 +14,26 @@ import msgspec
 from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
-from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
+from core.entries import (
+    EntryPage,
+    FoundEntry,
+    NamespaceEntries,
+    Place,
+    by_namespace,
+    count_listed,
+    find_anywhere,
+    find_entry,
+    page_entries,
+    received_answers,
+)
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
-    Bucket,
     Comparison,
     Dimension,
     Frequent,
-    GaugeBucket,
     Hedging,
     Recipients,
     RequestFilter,
@@ -42,7 +51,7 @@ from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
+from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, View, evidence_since
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
@@ -105,41 +114,6 @@ def previous(view: View) -> Summary | None:
     """The figures of the window before; None where it had no requests."""
     compared = comparison(view).value
     return compared.previous if compared and compared.previous.requests else None
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def buckets_of(view: View, windows: int) -> list[Bucket]:
-    """The buckets of the latest `windows` windows, the oldest first, the present one last."""
-    window = view.window
-    return context.services().metrics.series(
-        window.seconds * windows, window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket]]:
-    """The buckets of the window, and of each the one a window before (none without `compare`).
-
-    The present one has none: it would be compared with a whole one.
-    """
-    buckets = buckets_of(view, 2 if compare else 1).value or []
-    if not compare:
-        return buckets, ()
-    count = view.window.seconds // view.window.step
-    shown = buckets[count:]
-    return shown, buckets[: sum(bucket.is_complete for bucket in shown)]
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def gauge_buckets(window: Range) -> list[GaugeBucket]:
-    """What was stored and evicted during a window; empty without Redis, where nothing is sampled."""
-    kept, now = context.services().gauges, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    return kept.series(window.seconds, window.step, ends_at=ends_at) if kept is not None else []
-
-
-def gauges(view: View) -> Sequence[GaugeBucket]:
-    """What was stored and evicted during the window; empty where nothing is sampled."""
-    return gauge_buckets(view.window).value or ()
 
 
 @shared(readings, max_age=once_a_step)
@@ -232,6 +206,27 @@ def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
     where = chosen.where(context.now())
     page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
     return page, count_listed(built.store, slots, where)
+
+
+@shared(readings)
+def entry_anywhere(key: str) -> FoundEntry | None:
+    """The entry at a key in the first namespace that has one there; None where none has."""
+    built = context.services()
+    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=5)
+def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
+    """What each namespace has, and which of its entries match; those with most matches first."""
+    built = context.services()
+    return by_namespace(
+        built.store,
+        namespaces(),
+        chosen.where(context.now()),
+        buckets=built.settings.buckets,
+        hits=built.metrics.hits,
+        pins=built.pins,
+    )
 
 
 @shared(readings)
