@@ -41,7 +41,7 @@ def groups(report: QuestionReport) -> None:
             column_order=tables.GROUPS_SHOWN,
             height=min(420, 38 + 35 * len(report.groups)),
         )
-        select(TABLE, chosen[0] if chosen else None)
+        select(TABLE, chosen)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.download_button(
                 "Download CSV", csv(table), "questions.csv", "text/csv", icon=":material/download:", on_click="ignore"
