@@ -1406,6 +1406,13 @@ MUTANTS = (
         tests="tests/metrics/test_request_log.py",
     ),
     Mutant(
+        name="the words of a system prompt are shown though prompts may not be",
+        file="core/metrics/request_log.py",
+        old="record = msgspec.structs.replace(record, prompt=None, apart=None)",
+        new="record = msgspec.structs.replace(record, prompt=None)",
+        tests="tests/metrics/test_scopes.py",
+    ),
+    Mutant(
         name="who got an earlier answer is said to have got this one",
         file="core/metrics/request_log.py",
         old="is_earlier = [stored_at is not None and record.at < stored_at for record in got]",

@@ -92,11 +92,14 @@ def stats(
 
 
 def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: float) -> str:
-    if found.change is None:
-        before = "there were no lookups to compare it with"
+    if not found.now.count:
+        lines = [f"No lookups in the last {duration(window)}, but for the latest seconds."]
     else:
-        before = f"{points(found.change)} against {share(found.before.hit_rate)} in the {duration(window)} before"
-    lines = [f"The hit rate of the last {duration(window)} is {share(found.now.hit_rate)}: {before}."]
+        before = "no lookups"
+        if found.change is not None:
+            before = f"{points(found.change)} against {share(found.before.hit_rate)}"
+        rate = share(found.now.hit_rate)
+        lines = [f"The hit rate of the last {duration(window)} is {rate}: {before} in the {duration(window)} before."]
     rows = [
         (
             points(part.change),

@@ -51,6 +51,13 @@ def test_the_figures(api, terminal, namespace):
     assert still(terminal.data("stats", "--namespace", namespace, "--window", "1h")) == still(told)
 
 
+def test_what_changed(api, terminal, namespace):
+    told = api.get("/stats/change", namespace=namespace, window=3600)
+    said = terminal.data("stats", "--changed", "--namespace", namespace, "--window", "1h")
+    assert {**still(said), "starts_at": 0} == {**still(told), "starts_at": 0}
+    assert told["scopes"]["namespaces"][0]["requests"] == 1
+
+
 def test_the_savings(api, terminal, namespace):
     told = api.get("/savings", namespace=namespace, by="model,ttl_class")
     assert terminal.data("savings", "--namespace", namespace, "--by", "model,ttl_class") == told
