@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..keys import EVERYWHERE, PART_SEPARATOR
+from ..keys import EVERYWHERE, names
 from ..text import fold, nfkc
 from .labels import ELLIPSIS, NamespaceLabel
 
@@ -88,7 +88,7 @@ class Naming:
         own, part = _halves(namespace)
         if not part:
             return self._owns.short(own)
-        return f"{self._names.get(own) or self._owns.short(own)}{PART_SEPARATOR}{self._parts.short(part)}"
+        return f"{self._names.get(own) or self._owns.short(own)}{names.PART_SEPARATOR}{self._parts.short(part)}"
 
     def whole(self, namespace: str) -> str:
         """The name with the whole id, for what is pasted into commands: `Support (key-3f9a…)` spelt out, or the id."""
@@ -104,7 +104,7 @@ class Naming:
     def short(self, namespace: str) -> str:
         """The id with its hash shortened."""
         own, part = _halves(namespace)
-        return self._owns.short(own) + (f"{PART_SEPARATOR}{self._parts.short(part)}" if part else "")
+        return self._owns.short(own) + (f"{names.PART_SEPARATOR}{self._parts.short(part)}" if part else "")
 
     def _of_labelled(self) -> dict[str, str]:
         names = {namespace: given.label for namespace, given in self.labels.items()}
@@ -130,7 +130,7 @@ def _hashed(one: str) -> _Hashed | None:
 
 
 def _halves(namespace: str) -> tuple[str, str]:
-    own, _, part = namespace.partition(PART_SEPARATOR)
+    own, _, part = namespace.partition(names.PART_SEPARATOR)
     return own, part
 
 

@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -31,11 +31,9 @@ from core.errors import NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
-    Bucket,
     Comparison,
     Dimension,
     Frequent,
-    GaugeBucket,
     Hedging,
     HitRateChange,
     Recipients,
@@ -55,7 +53,7 @@ from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
+from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, View, evidence_since
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
@@ -139,41 +137,6 @@ def scopes(view: View) -> Scopes:
         namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
     )
     return context.services().metrics.scopes(where)
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def buckets_of(view: View, windows: int) -> list[Bucket]:
-    """The buckets of the latest `windows` windows, the oldest first, the present one last."""
-    window = view.window
-    return context.services().metrics.series(
-        window.seconds * windows, window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket]]:
-    """The buckets of the window, and of each the one a window before (none without `compare`).
-
-    The present one has none: it would be compared with a whole one.
-    """
-    buckets = buckets_of(view, 2 if compare else 1).value or []
-    if not compare:
-        return buckets, ()
-    count = view.window.seconds // view.window.step
-    shown = buckets[count:]
-    return shown, buckets[: sum(bucket.is_complete for bucket in shown)]
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def gauge_buckets(window: Range) -> list[GaugeBucket]:
-    """What was stored and evicted during a window; empty without Redis, where nothing is sampled."""
-    kept, now = context.services().gauges, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    return kept.series(window.seconds, window.step, ends_at=ends_at) if kept is not None else []
-
-
-def gauges(view: View) -> Sequence[GaugeBucket]:
-    """What was stored and evicted during the window; empty where nothing is sampled."""
-    return gauge_buckets(view.window).value or ()
 
 
 @shared(readings, max_age=_once_a_step)

@@ -88,9 +88,9 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
         st.badge(state_of(one, WORDS), icon=icon, color=colour)
         st.markdown(literal(what_of(one, questions), 120), width="content")
         naming = queries.naming()
+        reason = f": {literal(one.reason, 120)}" if one.reason else ""
         st.caption(
-            f"in {named(one.namespace, naming)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}"
-            + (f": {literal(one.reason, 120)}" if one.reason else ""),
+            f"in {named(one.namespace, naming)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}{reason}",
             width="content",
             help=told(one.namespace, naming),
         )
