@@ -11,7 +11,7 @@ import streamlit as st
 from core.entries import MAX_ANSWER, reasons
 from core.metrics import KEEP, MAX_PROMPT, MAX_TEXT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
-from pages.components.data import context, queries
+from pages.components.data import changes, context, queries
 from pages.components.data.held import held, look_again
 from pages.components.data.readings import Reading
 from pages.components.display import outcomes, tables
@@ -21,7 +21,7 @@ from pages.components.display.links import FOUND_REQUESTS
 from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable, selected
-from pages.components.display.text import literal, visible
+from pages.components.display.text import literal, plain, visible
 from pages.components.shell.address import ID, close, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.view_controls import choose_view
@@ -234,6 +234,8 @@ def detail(record: RequestRecord, answer: str | None) -> None:
             st.markdown(f"The answer was not stored. {why}")
         if record.forgone:
             st.markdown(outcomes.why_forgone(record.forgone))
+        if record.kind is OutcomeKind.MISS:
+            _asked_elsewhere(record)
         if record.prompt is None:
             st.caption("Its prompt was not kept, or may not be shown (`ENCORE_RECORD_PROMPTS`).")
         else:
@@ -250,6 +252,18 @@ def detail(record: RequestRecord, answer: str | None) -> None:
         st.caption(sentence(" · ".join(_facts(record))), help=told(record.namespace, queries.naming()))
         if record.key:
             st.code(record.key, language=None)
+
+
+def _asked_elsewhere(record: RequestRecord) -> None:
+    """Draws in how many other scopes the question of a miss was asked, and what differs."""
+    apart = changes.asked_elsewhere(record).value
+    if apart is None or not apart.scopes:
+        return
+    scopes = many(apart.scopes, "other scope")
+    st.markdown(plain(f"Its question was asked in {scopes} too: {apart.in_words}."))
+    if apart.system_prompt is not None:
+        one, other = (literal(text, 200) for text in apart.system_prompt)
+        st.caption(f"One system prompt: {one}  \nAnother: {other}")
 
 
 def _facts(record: RequestRecord) -> list[str]:

@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         name="a deleted response comes back by an undo",
         file="core/entries/responses.py",
-        old="        cache.store.drop_aside(slot, [aside_field(pointer.header.target, pointer.header.sequence)])\n",
+        old="        cache.store.drop_aside(slot, [names.aside_field(pointer.header.target, pointer.header.sequence)])\n",
         new="",
         tests="tests/entries/test_responses.py",
     ),
@@ -1429,7 +1429,7 @@ MUTANTS = (
     Mutant(
         name="a caller may name any namespace",
         file="core/http/callers.py",
-        old='    part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"',
+        old='    part = f"{caller.namespace}{names.PART_SEPARATOR}{controls.namespace}"',
         new="    part = controls.namespace",
         tests="tests/http/test_gateway.py",
     ),
@@ -2178,7 +2178,7 @@ MUTANTS = (
     Mutant(
         name="a part of a namespace has another audience",
         file="core/cache/preparation.py",
-        old="namespace.partition(PART_SEPARATOR)[0]",
+        old="namespace.partition(names.PART_SEPARATOR)[0]",
         new="namespace",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
     ),

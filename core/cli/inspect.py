@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, by_namespace, every_page, expect, newest_of
+from ..entries import EntryFilter, FoundEntry, by_namespace, every_page, expect, look_elsewhere, newest_of
 from ..errors import InvalidSettings
 from ..keys import EVERYWHERE, Slot
 from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
@@ -164,7 +164,7 @@ def get(
     )
     controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
     expected = expect(services.cache, services.store, services.switch, request, controls, now=services.clock())
-    shown = expected.to_dict()
+    shown = look_elsewhere(services.store, expected, buckets=services.settings.buckets).to_dict()
     if expected.kind is OutcomeKind.BYPASS:
         shown["reason"] = f"bypass: {expected.reason}"
     shell.answer(shown, _pairs(shown))
@@ -180,6 +180,8 @@ def _word(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return words.text(", ".join(map(str, value)), 400)
     return words.text(str(value), 400)
 
 

@@ -517,7 +517,7 @@ def test_the_same_question_is_found_elsewhere_and_invalidated_together(open_page
     at.session_state["entry-elsewhere"] = True
     at.run()
     at.button(key="entry-elsewhere-go").click().run()
-    assert "they differ in namespace, spelling, system prompt" in everything_said(at).replace("\\", "")
+    assert "they differ in the namespace, the spelling, the system prompt" in everything_said(at).replace("\\", "")
     rows = at.dataframe[-1].value if "differs" in at.dataframe[-1].value else at.dataframe[1].value
     assert rows[["namespace", "answers", "scopes"]].values.tolist() == [["shop", 3, 3]]
     at.button(key="entry-elsewhere-invalidate").click().run()

@@ -235,6 +235,25 @@ def test_what_if_tells_what_another_threshold_would_have_meant(open_page, semant
     assert (lower["Wrong, of those labelled"], higher["Wrong, of those labelled"]) == ("0%", "–")
 
 
+def test_what_if_tells_the_money_and_shows_the_pairs_that_would_be_wrong(open_page, semantic, ask_with):
+    semantic.semantic.warm([NAMESPACE])
+    for prompt in (STORED, ASKED):
+        ask_with(semantic, prompt)
+    semantic.evidence.flush()
+    at = open_page("quality")
+    at.select_slider(key="what-if").set_value(0.6).run()
+    saved = next(metric.value for metric in at.metric if metric.label == "Would have saved")
+    assert saved.startswith("\\$0.0"), "what the miss had cost"
+    assert [frame for frame in at.dataframe if "lookups" in frame.value.columns] == []
+    [pair] = semantic.evidence.pairs(NAMESPACE, is_labelled=True)
+    semantic.evidence.label(pair.id, False, actor="olga")
+    context.readings().renew()
+    at.run()
+    [wrong] = [frame.value for frame in at.dataframe if list(frame.value.columns)[:2] == ["question", "stored"]]
+    assert (wrong["question"][0], wrong["stored"][0], wrong["lookups"][0]) == (ASKED, STORED, 1)
+    assert next(metric.value for metric in at.metric if metric.label == "Would have saved") == "\\$0"
+
+
 # Review
 
 

@@ -35,12 +35,10 @@ from core.metrics import (
     Dimension,
     Frequent,
     Hedging,
-    HitRateChange,
     Recipients,
     RequestFilter,
     RequestRecord,
     Savings,
-    Scopes,
     Summary,
 )
 from core.models import OutcomeKind
@@ -59,8 +57,6 @@ from workers.queue import JobView, QueueView, WorkerView, job_id
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
-SCOPES_SECONDS = 20
-"""The whole request log is read at most this often: summing it up takes tens of milliseconds."""
 EVIDENCE_SECONDS = 30
 """Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
@@ -81,11 +77,12 @@ def summary(view: View) -> Summary:
     return _summary(view)
 
 
-def _once_a_step(view: View, *_: object) -> float:
+def once_a_step(view: View, *_: object) -> float:
+    """How old figures may be that are drawn without a time line, in seconds."""
     return min(SLOW_SECONDS, view.window.step)
 
 
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def slow_summary(view: View) -> Summary:
     """The figures of the window, for charts without a time line: read once a step."""
     return _summary(view)
@@ -119,27 +116,7 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
-@shared(readings, max_age=_once_a_step)
-def change(view: View) -> HitRateChange:
-    """What changed the hit rate from the window before to this one."""
-    window = view.window
-    return context.services().metrics.change(
-        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-@shared(readings, max_age=SCOPES_SECONDS)
-def scopes(view: View) -> Scopes:
-    """How many scopes each namespace asks in, of the latest requests in the window."""
-    window, now = view.window, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    where = RequestFilter(
-        namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
-    )
-    return context.services().metrics.scopes(where)
-
-
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first. In long windows they are read less often."""
     window = view.window
@@ -151,16 +128,6 @@ def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Sum
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first; empty while they cannot be read."""
     return summaries_by(view, by).value or {}
-
-
-@shared(readings, max_age=_once_a_step)
-def summaries_before(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
-    """The figures of the window before by model or namespace."""
-    window = view.window
-    ends_at = (context.now() if window.ends_at is None else window.ends_at) - window.seconds
-    return context.services().metrics.breakdown(
-        window.seconds, by, step_seconds=window.step, ends_at=ends_at, namespace=view.namespace, model=view.model
-    )
 
 
 @shared(readings, max_age=30)
