@@ -67,6 +67,7 @@ ELSEWHERE = {
     "core/operations/rates.py": "tests/operations/test_admission.py",
     "core/policy/matching.py": "tests/policy/test_ttl.py",
     "core/policy/rules.py": "tests/policy/test_ttl.py",
+    "core/invalidation/definition.py": "tests/invalidation/test_schedules.py",
     "core/invalidation/telling.py": "tests/invalidation/test_history.py",
     "core/invalidation/filter.py": "tests/operations/test_invalidations.py",
     "core/invalidation/plain.py": "tests/operations/test_invalidations.py",

@@ -1,6 +1,7 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
 from .active import ActiveCount, ActivePage
+from .definition import LONGEST_NAME, USUAL_HOLD_SECONDS, Definition, ScheduleFields
 from .filter import InvalidationFilter
 from .history import HistoryPage
 from .idle import IDLE_SECONDS, IdleNamespaces
@@ -8,14 +9,16 @@ from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
 from .preview import WORD, Preview, Previewed, PreviewRow, cutoff
 from .reason import LONGEST_REASON, checked_reason
+from .rhythm import WEEKDAYS, parse_weekdays
 from .rights import ending_hold, invalidating, scheduling
-from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
+from .schedules import Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
 from .telling import Invalidation, InvalidationState, undone_words
 
 __all__ = [
-    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "WORD", "ActiveCount", "ActivePage", "CacheInvalidator",
-    "HistoryPage", "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow",
-    "Previewed", "Schedule", "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold", "invalidating",
-    "kept_schedules", "plain_invalidation", "plain_preview", "scheduling", "undone_words",
+    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "USUAL_HOLD_SECONDS", "WEEKDAYS", "WORD", "ActiveCount",
+    "ActivePage", "CacheInvalidator", "Definition", "HistoryPage", "IdleNamespaces", "Invalidation",
+    "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow", "Previewed", "Schedule", "ScheduleFields",
+    "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold", "invalidating", "kept_schedules",
+    "parse_weekdays", "plain_invalidation", "plain_preview", "scheduling", "undone_words",
 ]  # fmt: skip

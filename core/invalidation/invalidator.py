@@ -27,6 +27,7 @@ from .history import REQUEST_ID, History
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .reason import checked_reason
 from .rights import ending_hold, invalidating
+from .succession import take_place
 from .sweep import Sweep, SweepProgress, record_sweep
 from .telling import Invalidation, InvalidationState, undone
 
@@ -280,6 +281,15 @@ class CacheInvalidator(History):
         told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "problem": done.problem}
         _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
+
+    def take_place(self, earlier_id: str, later: Invalidation, *, actor: Acting) -> bool:
+        """Has an invalidation that is in force take the place of an earlier one of the same criteria; whether it did.
+
+        Only of one that can be undone, and whose entries the later one hides, or marks, too: at no moment does either
+        not hold. Undoing the later one then brings back what both hid.
+        """
+        slots = self._slots(later.criteria, later.namespace)
+        return take_place(self._store, slots, earlier_id, later, trail=self.audit.by(actor), now=self._clock())
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.

@@ -24,6 +24,7 @@ class InvalidationState(StrEnum):
     SOFT = "soft"
     SWEPT = "swept"
     UNDONE = "undone"
+    REPLACED = "replaced"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
@@ -34,6 +35,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked. Of one
     that was undone: `put_back` answers had been asked anew and are back in the place of the newer ones; up to
     `kept_newer` could not be kept. None for a soft one, which hides nothing.
+    `replaced_by` is the later run of its schedule that took its place: it hides what this one hid.
     `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
     """
 
@@ -51,6 +53,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None = None
     put_back: int | None = None
     kept_newer: int | None = None
+    replaced_by: str = ""
     reason: str = ""
     problem: str = ""
 
@@ -62,26 +65,34 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def effective(self) -> bool:
         """Whether matching answers are hidden (or marked stale) by it."""
-        return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
-
-
-_ENDINGS = (
-    ("invalidate.undone", InvalidationState.UNDONE),
-    ("invalidate.swept", InvalidationState.SWEPT),
-    ("invalidate.applied", InvalidationState.SWEPT),
-    ("invalidate.refused", InvalidationState.REFUSED),
-)
+        return self.state in (
+            InvalidationState.HELD,
+            InvalidationState.SWEEPING,
+            InvalidationState.SOFT,
+            InvalidationState.SWEPT,
+        )
 
 
 OVER = {
     InvalidationState.UNDONE: "this invalidation was undone already",
     InvalidationState.SWEPT: "this invalidation is over: what it hid was deleted",
+    InvalidationState.REPLACED: "a later run of its schedule took its place: undo that one",
     InvalidationState.REFUSED: "this invalidation was refused: it was never applied",
     InvalidationState.UNKNOWN: "this invalidation is not in force: it was not applied, or its record was lost",
 }
 
 
 REQUESTED = "invalidate.requested"
+REPLACED = "invalidate.replaced"
+_ENDINGS = (
+    ("invalidate.undone", InvalidationState.UNDONE),
+    (REPLACED, InvalidationState.REPLACED),
+    ("invalidate.swept", InvalidationState.SWEPT),
+    ("invalidate.applied", InvalidationState.SWEPT),
+    ("invalidate.refused", InvalidationState.REFUSED),
+)
+
+
 ENDED = ("invalidate.applied", "invalidate.refused", "invalidate.unknown")
 """How an invalidation was answered: one record by a machine has one of these, and that is all there is of it."""
 _FAILED = ("invalidate.refused", "invalidate.unknown", "invalidate.sweep-stopped")
@@ -146,7 +157,11 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
     except InvalidInput:
         return None
     asked = requested.details if requested else {}
-    end = by_action["invalidate.undone"].details if ban is None and state is InvalidationState.UNDONE else {}
+    end = (
+        by_action[action].details
+        if ban is None and state in (InvalidationState.UNDONE, InvalidationState.REPLACED)
+        else {}
+    )
     sweeps = [record.details for record in records if "deleted" in record.details]
     return Invalidation(
         id=first.invalidation_id or "",
@@ -163,6 +178,7 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         finished_at=finished,
         put_back=end.get("put_back"),
         kept_newer=end.get("kept_newer"),
+        replaced_by=end.get("replaced_by", ""),
         reason=_reason(requested),
         problem=_problem(records[0]),
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
+from typing import TypeVar
 
 import msgspec
 import streamlit as st
 
 from core.bans import Criteria
 from core.errors import InvalidInput
+from core.keys import user_pseudonym
 from pages.components.data import context, queries
 from pages.components.display.namespaces import choosing, told_of
+
+Seconds = TypeVar("Seconds")
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",
@@ -29,7 +33,10 @@ LINKED = ("model", "pattern", "keywords", "tags", "key")
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
-    """The values of the builder. They are no criteria yet: an age has no cut-off before it is used."""
+    """The values of the builder. They are no criteria yet: an age has no cut-off before it is used.
+
+    `kept_user` is the pseudonym of the user that is meant while no other is named.
+    """
 
     selectors: tuple[str, ...]
     namespace: str
@@ -41,23 +48,27 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     keyword_mode: str = "any"
     tags: tuple[str, ...] = ()
     user: str = ""
+    kept_user: str = ""
     key: str = ""
 
     def criteria(self, now: float) -> Criteria:
         """The criteria as of now. Raises InvalidInput naming the field."""
         chosen = set(self.selectors)
-        return Criteria.from_names(
-            self.namespace,
-            model=self.model if "model" in chosen else None,
-            pattern=self.pattern if "pattern" in chosen else None,
-            created_before=now - self.age_seconds if self.age_seconds is not None else None,
-            keywords=self._required("keywords", self.keywords) if "keywords" in chosen else (),
-            keyword_mode="all" if self.keyword_mode == "all" else "any",
-            tags=self._required("tags", self.tags) if "tags" in chosen else (),
-            user=self.user if "user" in chosen else None,
-            key=self.key.strip() if "key" in chosen else None,
-            all="all" in chosen,
-        )
+        fields = {
+            "namespace": self.namespace,
+            "model": self.model if "model" in chosen else None,
+            "pattern": self.pattern if "pattern" in chosen else None,
+            "created_before": now - self.age_seconds if self.age_seconds is not None else None,
+            "keywords": self._required("keywords", self.keywords) if "keywords" in chosen else (),
+            "keyword_mode": "all" if self.keyword_mode == "all" else "any",
+            "tags": self._required("tags", self.tags) if "tags" in chosen else (),
+            "key": self.key.strip() if "key" in chosen else None,
+            "all": "all" in chosen,
+        }
+        if "user" in chosen:
+            is_kept = self.kept_user and not self.user
+            fields["user"] = self.kept_user if is_kept else user_pseudonym(self.namespace, self.user)
+        return Criteria.from_dict(fields)
 
     @property
     def age_seconds(self) -> float | None:
@@ -98,8 +109,8 @@ def fill_from_link() -> None:
         st.session_state["criteria-selectors"] = chosen
 
 
-def form(*, without: Container[str] = ()) -> Fields:
-    """Draws the builder, `without` some selectors; returns its values."""
+def form(*, without: Container[str] = (), namespace: str | None = None) -> Fields:
+    """Draws the builder, `without` some selectors, for any namespace or for one; returns its values."""
     selectors = st.pills(
         "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
@@ -111,8 +122,8 @@ def form(*, without: Container[str] = ()) -> Fields:
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        namespaces = queries.namespaces()
-        naming = queries.naming()
+        namespaces = queries.namespaces() if namespace is None else [namespace]
+        naming = queries.naming(namespaces)
         values["namespace"] = st.selectbox(
             "Namespace",
             namespaces,
@@ -126,8 +137,8 @@ def form(*, without: Container[str] = ()) -> Fields:
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
 
 
-def effect() -> tuple[bool, float]:
-    """Draws the controls; returns whether answers are marked stale (else hidden), and the seconds to undo it."""
+def effect(holds: Mapping[str, Seconds]) -> tuple[bool, Seconds]:
+    """Draws the controls; returns whether answers are marked stale (else hidden), and the hold chosen of these."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         soft = st.segmented_control(
             "Effect",
@@ -141,13 +152,13 @@ def effect() -> tuple[bool, float]:
         )
         hold = st.selectbox(
             "Can be undone for",
-            list(HOLDS),
+            list(holds),
             key="hold",
-            width=160,
+            width=max(160, 40 + 8 * max(map(len, holds))),
             disabled=bool(soft),
             help="Nothing is deleted before that.",
         )
-    return bool(soft), HOLDS[hold]
+    return bool(soft), holds[hold]
 
 
 def _only_everything() -> None:
