@@ -15,95 +15,66 @@ if __name__ == "__main__":
     from pages.components.data import context
     from pages.components.server import server_checks
     from pages.components.shell.frame import FAVICON, entered
+    from pages.components.shell.menu import Entry, draw
 
     # Without an icon of our own the browser would fetch one for each page from outside.
     st.set_page_config(page_title="Encore", page_icon=FAVICON, layout="wide")
 
     entered()
-    st.navigation(
-        {
-            "": [
-                st.Page(
-                    "pages/dashboard.py",
-                    title="Dashboard",
-                    icon=":material/monitoring:",
-                    url_path="start",
-                    default=True,
-                    help="What the cache does and saves, live",
-                ),
-                # The default page is served at the root only: this one has its name for links.
-                st.Page("pages/dashboard.py", title="Dashboard", url_path="dashboard", visibility="hidden"),
-                st.Page(
-                    "pages/requests.py",
-                    title="Requests",
-                    icon=":material/receipt_long:",
-                    url_path="requests",
-                    help="The latest requests one by one, and why each was a hit or not",
-                ),
-                st.Page(
-                    "pages/playground.py",
-                    title="Playground",
-                    icon=":material/chat:",
-                    url_path="playground",
-                    help="Send a prompt and see what the cache decides",
-                ),
-                st.Page(
-                    "pages/savings.py",
-                    title="Savings",
-                    icon=":material/savings:",
-                    url_path="savings",
-                    help="What was saved and spent, month by month",
-                ),
-            ],
-            "Cache": [
-                st.Page(
-                    "pages/entries.py",
-                    title="Entries",
-                    icon=":material/database:",
-                    url_path="entries",
-                    help="Search, read and change stored answers",
-                ),
-                st.Page(
-                    "pages/invalidations.py",
-                    title="Invalidations",
-                    icon=":material/block:",
-                    url_path="invalidations",
-                    help="Hide wrong or old answers at once, and undo it",
-                ),
-                st.Page(
-                    "pages/schedules.py",
-                    title="Schedules",
-                    icon=":material/event_repeat:",
-                    url_path="schedules",
-                    help="Invalidations that run on a schedule",
-                ),
-                st.Page(
-                    "pages/quality.py",
-                    title="Quality",
-                    icon=":material/rule:",
-                    url_path="quality",
-                    help="How often near matches were wrong, and when they may be served",
-                ),
-            ],
-            "System": [
-                st.Page(
-                    "pages/workers.py",
-                    title="Workers",
-                    icon=":material/engineering:",
-                    url_path="workers",
-                    help="Background jobs and the workers that run them",
-                ),
-                st.Page(
-                    "pages/health.py",
-                    title="Health",
-                    icon=":material/health_and_safety:",
-                    url_path="health",
-                    help="Settings, connections and the isolation self-test",
-                ),
-            ],
-        },
-        position="sidebar" if context.actor().may(Action.LOOK) and not server_checks.found() else "hidden",
-    ).run()
+    menu: dict[str, list[Entry]] = {
+        "": [
+            Entry("dashboard", "Dashboard", ":material/monitoring:", "What the cache does and saves, live"),
+            Entry(
+                "requests",
+                "Requests",
+                ":material/receipt_long:",
+                "The latest requests one by one, and why each was a hit or not",
+            ),
+            Entry("playground", "Playground", ":material/chat:", "Send a prompt and see what the cache decides"),
+            Entry(
+                "questions", "Questions", ":material/bubble_chart:", "What people ask, and where caching would pay most"
+            ),
+            Entry("savings", "Savings", ":material/savings:", "What was saved and spent, month by month"),
+        ],
+        "Cache": [
+            Entry("entries", "Entries", ":material/database:", "Search, read and change stored answers"),
+            Entry(
+                "invalidations",
+                "Invalidations",
+                ":material/block:",
+                "Hide wrong or old answers at once, and undo it",
+            ),
+            Entry("schedules", "Schedules", ":material/event_repeat:", "Invalidations that run on a schedule"),
+            Entry(
+                "quality",
+                "Quality",
+                ":material/rule:",
+                "How often near matches were wrong, and when they may be served",
+            ),
+        ],
+        "System": [
+            Entry("workers", "Workers", ":material/engineering:", "Background jobs and the workers that run them"),
+            Entry(
+                "health",
+                "Health",
+                ":material/health_and_safety:",
+                "Settings, connections and the isolation self-test",
+            ),
+        ],
+    }
+    pages = [
+        # The default page is served at the root only: this one has its name for links.
+        st.Page("pages/dashboard.py", title="Dashboard", url_path="start", default=True),
+        *(
+            st.Page(f"pages/{entry.file}.py", title=entry.title, url_path=entry.file)
+            for entries in menu.values()
+            for entry in entries
+        ),
+    ]
+    page = st.navigation(pages, position="hidden")
+    if context.actor().may(Action.LOOK) and not server_checks.found():
+        draw(menu, page.title)
+    page.run()
 else:
     from starlette.middleware import Middleware
 

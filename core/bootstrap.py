@@ -14,15 +14,16 @@ from .access import AuditLog, EndedLogins, Repeats, Role, RoleRules
 from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
-from .metrics import OVERHEAD, USD_SCALE, CacheMetrics, Gauges
+from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
 from .models import CacheStrategy, SemanticMode, Usage
-from .monitoring import AlertBoard, AlertRules, HealthReader
+from .monitoring import AlertBoard, AlertRules, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import PolicyLimits, TTLPolicy
 from .providers import price
 from .semantic import DeferredLookup, SemanticConfig
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Threshold, Thresholds
+from .semantic.questions import Questions
 from .settings import Settings, unknown_settings
 from .stores import Clock, MemoryStore, Store
 from .stores.redis import ServerKind, claim_form, embedded, parse_address, patient_client, request_client, stores_of
@@ -30,6 +31,7 @@ from .stores.redis import ServerKind, claim_form, embedded, parse_address, patie
 if TYPE_CHECKING:
     from .providers import Provider
     from .semantic import SemanticLookup
+    from .semantic.embedding import CheckedEmbedder
     from .semantic.index import SharedVectors
 
 logger = logging.getLogger("encore.settings")
@@ -52,8 +54,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     invalidation: CacheInvalidator
     switch: BypassSwitch
     labels: NamespaceLabels
+    marks: DeployMarks
     thresholds: Thresholds
     evidence: Evidence
+    questions: Questions
     verdicts: Verdicts
     logins: EndedLogins
     alert_board: AlertBoard
@@ -127,8 +131,10 @@ def bootstrap(
         invalidation=invalidation,
         switch=switch,
         labels=NamespaceLabels(base.redis, base.audit, settings.namespace_labels, clock=clock),
+        marks=DeployMarks(base.redis, base.audit, clock=clock),
         thresholds=thresholds,
         evidence=evidence,
+        questions=_questions(base),
         verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
         logins=EndedLogins(base.redis, clock=clock),
         alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
@@ -275,9 +281,29 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
+        costs=lambda namespace: costs_of(base.metrics.recent(KEEP, RequestFilter(namespace=namespace))),
         clock=base.clock,
     )
     return thresholds, rejected, evidence
+
+
+def _questions(base: _Base) -> Questions:
+    settings = base.settings
+
+    def local_embedder() -> CheckedEmbedder:
+        from .semantic import build_local_embedder
+
+        return build_local_embedder(semantic_config(settings))
+
+    return Questions(
+        base.redis,
+        base.metrics,
+        base.audit,
+        local_embedder,
+        keep_prompts=settings.record_prompts,
+        by_itself=settings.strategy is CacheStrategy.SEMANTIC,
+        clock=base.clock,
+    )
 
 
 def _semantic(

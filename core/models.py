@@ -394,7 +394,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `not_stored` says why a fresh answer was not kept, `forgone` names the caution without which a miss would have been
     a hit. Latencies are milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part,
     `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only;
-    `cost_usd` is what this call cost, for misses; None where no price is known.
+    `cost_usd` is what this call cost, for misses; None where no price is known. `scope` is the digest of all that the
+    answer depends on but the question, empty for a bypass.
     """
 
     kind: OutcomeKind
@@ -422,6 +423,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     saved_cost_usd: float | None = None
     saved_ms: float = 0.0
     key: str = ""
+    scope: bytes = b""
     at: float = 0.0
 
     def __str__(self) -> str:

@@ -7,12 +7,14 @@ import streamlit as st
 from core.access import Action
 from pages.components.dashboard import tiles
 from pages.components.dashboard.breakdowns import breakdowns
+from pages.components.dashboard.changed import changed
 from pages.components.dashboard.panels import panels
 from pages.components.data import actions, context, queries
-from pages.components.data.view import ON_DASHBOARD, View
+from pages.components.data.view import View
 from pages.components.display.figures import clock, duration, sentence
 from pages.components.display.placeholder import placeholder
 from pages.components.display.tiles import draw as draw_tile
+from pages.components.shell.address import visit
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet, state
 from pages.components.shell.job_card import progress_in_words
@@ -26,7 +28,7 @@ def page() -> None:
     if not frame("Dashboard", "Requests, hits and savings of all processes together."):
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        view = choose_view(ON_DASHBOARD)
+        view = choose_view()
         with st.container(width="content", gap="xxsmall"):
             compare = st.toggle(
                 "Compare",
@@ -37,8 +39,9 @@ def page() -> None:
             )
             live = st.toggle("Live", value=True, key="live", bind="query-params")
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
+    st.fragment(changed, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
-    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view)
+    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view, compare)
 
 
 def tick(view: View, compare: bool) -> None:
@@ -57,7 +60,7 @@ def figures(view: View, compare: bool) -> None:
         empty(view)
         return
     stale = bool(reading.error)
-    said = f"Last {view.window.words}, updated {clock(reading.read_at)}"
+    said = f"{view.window.sentence}, updated {clock(reading.read_at)}"
     before = queries.previous(view) if compare else None
     counted = queries.entry_count(view.namespace, view.model)
     sampled = () if view.model else queries.gauges(view)
@@ -68,7 +71,7 @@ def figures(view: View, compare: bool) -> None:
             st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
             st.space("stretch")
             for link in tiles.links_to_requests(reading.value):
-                tiles.draw_link(link, view)
+                tiles.draw_link(link)
         with st.grid(5, min_column_width=130, gap=("xsmall", "small")):
             for tile in (
                 *tiles.of_requests(reading.value, before, buckets),
@@ -82,7 +85,7 @@ def empty(view: View) -> None:
     latest = queries.latest_request().value
     if latest is not None:
         placeholder(
-            f":material/hourglass_empty: **No requests in the last {view.window.words}**",
+            f":material/hourglass_empty: **{view.window.sentence}: no requests**",
             f"The latest one was {duration(context.now() - latest.at)} ago. Choose a longer range, or other filters.",
         )
         return
@@ -98,7 +101,7 @@ def _first_steps() -> None:
     workers = queries.alive_workers().value
     with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
         if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-            st.switch_page("pages/playground.py", query_params={})
+            visit("pages/playground.py")
         st.button(
             "Replay sample questions",
             key="replay",

@@ -17,20 +17,20 @@ from pages.components.display.selectable import selectable
 from pages.components.display.text import error_sentence
 from pages.components.entries import tables
 from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
-from pages.components.entries.filters import fill_from_link, filters
+from pages.components.entries.filters import filters
 from pages.components.entries.intake import intake
 from pages.components.entries.listing import TABLE, clear_all, leave_for, page_buttons, place_of, snapshot, summary
 from pages.components.shell import next_steps
+from pages.components.shell.address import ID, follow_selection, given, put, select, visit
 from pages.components.shell.frame import frame, nothing_yet
 
 
 def page() -> None:
     if not frame("Entries", "What the cache has stored: search, read, invalidate and add answers."):
         return
-    fill_from_link()
     chosen = filters()
     if elsewhere := st.session_state.pop("entries-leave-for", ""):
-        st.switch_page(elsewhere, query_params={})
+        visit(elsewhere)
     try:
         Slot(chosen.namespace, 0)
     except InvalidInput as error:
@@ -44,7 +44,7 @@ def page() -> None:
 def listing(chosen: Filters) -> None:
     """Draws one page of the entries that match, and the selected entry."""
     if parse_readable_key(chosen.text):
-        st.query_params["key"] = chosen.text
+        put(ID, chosen.text)
         shown_by_key(chosen.namespace, chosen.text)
         return
     place = place_of(chosen)
@@ -59,15 +59,15 @@ def listing(chosen: Filters) -> None:
         next_steps.show("entry")
         return
     summary(shown)
+    follow_selection(TABLE)
     selected = table(result.entries)
     page_buttons(chosen, result)
-    linked = st.query_params.get("key", "")
+    linked = given(ID)
     if len(selected) == 1:
-        if linked != selected[0].key:
-            st.query_params["key"] = selected[0].key
+        select(TABLE, selected[0].key)
         detail(selected[0])
     elif selected:
-        st.query_params.pop("key", None)
+        select(TABLE, None)
         many_selected(chosen, selected)
     elif linked:
         shown_by_key(chosen.namespace, linked)

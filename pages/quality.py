@@ -14,6 +14,7 @@ from pages.components.quality.mode import mode, off
 from pages.components.quality.publish import confirm, history, proposals
 from pages.components.quality.report import figures
 from pages.components.quality.review import review
+from pages.components.shell.address import visit
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.namespace_choice import choose_namespace
 
@@ -59,7 +60,7 @@ def figures_and_review(view: EvidenceView) -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = choose_namespace(_namespaces(), key="quality_namespace", width=220)
+        namespace = choose_namespace(also=queries.namespaces_with_threshold().value or (), width=220)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),
@@ -69,11 +70,6 @@ def controls() -> EvidenceView:
             required=True,
         )
     return EvidenceView(namespace=namespace, window=window or "all")
-
-
-def _namespaces() -> list[str]:
-    """Namespaces that have entries, then those that a threshold was published for."""
-    return list(dict.fromkeys([*queries.namespaces(), *(queries.namespaces_with_threshold().value or ())]))
 
 
 def empty(view: EvidenceView) -> None:
@@ -91,7 +87,7 @@ def empty(view: EvidenceView) -> None:
 
 def _playground_button() -> None:
     if st.button("Open the playground", key="to-playground", icon=":material/chat:"):
-        st.switch_page("pages/playground.py", query_params={})
+        visit("pages/playground.py")
 
 
 page()

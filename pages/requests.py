@@ -14,14 +14,15 @@ from core.models import OutcomeKind
 from pages.components.data import context, queries
 from pages.components.data.held import held, look_again
 from pages.components.data.readings import Reading
-from pages.components.data.view import ON_REQUESTS
 from pages.components.display import outcomes, tables
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import clock, many, milliseconds, money, sentence
+from pages.components.display.links import FOUND_REQUESTS
 from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable, selected, unselect
 from pages.components.display.text import literal, visible
+from pages.components.shell.address import ID, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.view_controls import choose_view
 
@@ -29,8 +30,8 @@ SECONDS = 5
 
 TABLE = "requests"
 HELD = "requests-held"
-FIND, FOUND = "find-requests", "find-requests-kept"
-"""The field, and where its text outlives a visit to another page."""
+FIND = "find-requests"
+"""The field; its text outlives a visit to another page elsewhere."""
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -50,7 +51,7 @@ def page() -> None:
     if not frame("Requests", "The latest requests one by one: the outcome of each, and why."):
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        view = choose_view(ON_REQUESTS)
+        view = choose_view()
         live = st.toggle(
             "Live", value=False, key="requests_live", bind="query-params", help="Reads new requests every few seconds."
         )
@@ -79,7 +80,7 @@ def find_field() -> str | None:
     It may be a prompt or a name: it is kept with the session, and never in the URL.
     """
     if FIND not in st.session_state:
-        st.session_state[FIND] = st.session_state.get(FOUND, "")
+        st.session_state[FIND] = st.session_state.get(FOUND_REQUESTS, "")
     text: str = st.text_input(
         "Find",
         key=FIND,
@@ -91,7 +92,7 @@ def find_field() -> str | None:
         icon=":material/search:",
         width=260,
     )
-    st.session_state[FOUND] = text
+    st.session_state[FOUND_REQUESTS] = text
     return text.strip() or None
 
 
@@ -142,8 +143,10 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
     if not listed:
         nothing_found(where)
         return
+    follow_selection(TABLE)
+    linked = [record.id for record, _ in listed if record.id == given(ID)]
     # One column or two: the table stays where it is when a card appears beside it.
-    beside = st.columns([3, 2] if selected(TABLE) else [1])
+    beside = st.columns([3, 2] if selected(TABLE) or linked else [1])
     with beside[0]:
         table = tables.requests(listed, queries.naming(record.namespace for record, _ in listed))
         chosen = selectable(
@@ -155,6 +158,9 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
             column_order=tables.REQUESTS_SHOWN,
             height=min(420, 38 + 35 * len(listed)),
         )
+        if chosen:
+            select(TABLE, chosen[0])
+        chosen = chosen or linked
         _below(table, listed, is_chosen=bool(chosen))
     for record, answer in listed:
         if record.id in chosen:
@@ -274,13 +280,13 @@ def _links(record: RequestRecord) -> None:
     # A miss that was stored stands at its key, a hit by other words at the key of what it found.
     is_stored = record.kind is OutcomeKind.HIT or record.stored
     if record.key and is_stored and st.button("Open the entry", key="to-entry", icon=":material/database:"):
-        st.switch_page("pages/entries.py", query_params={"key": record.key, "entries_namespace": record.namespace})
+        visit("pages/entries.py", {ID: record.key, "namespace": record.namespace})
     # What was cut off would be another question.
     is_whole = record.prompt and len(record.prompt) < MAX_PROMPT
     if is_whole and st.button("Ask in the playground", key="to-playground", icon=":material/chat:"):
         # Not in the URL: it would be in logs and histories.
         st.session_state["prompt"] = record.prompt
-        st.switch_page("pages/playground.py", query_params={})
+        visit("pages/playground.py")
 
 
 page()

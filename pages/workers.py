@@ -14,6 +14,7 @@ from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal
 from pages.components.display.tiles import draw_boxed
 from pages.components.schedules import tables as schedule_tables
+from pages.components.shell.address import visit
 from pages.components.shell.alert_banner import FAILING_WORKERS, START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
@@ -178,7 +179,7 @@ def schedules() -> None:
     else:
         st.caption("No schedule.")
     if st.button("Open Schedules", key="to-schedules", icon=":material/event_repeat:"):
-        st.switch_page("pages/schedules.py", query_params={})
+        visit("pages/schedules.py")
 
 
 page()

@@ -53,7 +53,7 @@ TOWERS = {
     "core.semantic": """
         results config
         embedding guards judge
-        index quality
+        index quality questions
         decision fetch
         search
         lookup
@@ -63,7 +63,7 @@ TOWERS = {
         display server
         data
         shell
-        dashboard entries health invalidations playground quality savings schedules
+        dashboard entries health invalidations playground quality questions savings schedules
     """,
 }
 """Rooms from the lowest layer up, a layer a line. A room imports from lower layers only, never from its own.

@@ -129,6 +129,7 @@ ELSEWHERE = {
     "pages/components/data/context.py": "tests/pages/data/test_readings.py",
     "pages/components/data/entry_filters.py": "tests/pages/test_entries.py",
     "pages/components/data/held.py": "tests/pages/test_requests.py",
+    "pages/components/data/marks.py": "tests/pages/dashboard/test_marking.py",
     "pages/components/data/parameters.py": "tests/pages/test_drilling.py",
     "pages/components/data/view.py": "tests/pages/test_dashboard.py",
     "pages/components/display/charts.py": "tests/pages/display/test_chart_cache.py",

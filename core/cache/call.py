@@ -13,8 +13,8 @@ import msgspec
 
 from ..bans import InvalidationRecord
 from ..inbound import request_id_in
-from ..keys import Identity, Slot
-from ..metrics import Sender, Telling
+from ..keys import Identity, Slot, instructions_in, pack, question_digest
+from ..metrics import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, Sender, Telling
 from ..models import LONGEST_USER, CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision, user_of
 from ..stores import MissReason
@@ -23,8 +23,14 @@ from ..stores import MissReason
 class Recorder(Protocol):
     """What the cache reports to the metrics."""
 
-    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
-        """Counts one request. `sender` says who sent it."""
+    def record(
+        self,
+        outcome: Outcome,
+        prompt: str | None = None,
+        sender: Telling | None = None,
+        asked: Asking | None = None,
+    ) -> None:
+        """Counts one request. `sender` says who sent it, `asked` what a miss was asked in."""
         ...
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -135,6 +141,16 @@ class Call:
         }
         user = _name_of(user_of(self.request, self.controls))
         return Sender(caller=self.caller, user=user, request_id=request_id_in(headers))
+
+    def asked(self, texts: bool) -> Asked:
+        """What it was asked in; without `texts` only digests and short parameters."""
+        values = self.identity.parts
+        instructions = instructions_in(values, begin=MAX_INSTRUCTIONS, end=MAX_ENDING) if texts and values else ""
+        return Asked(
+            question=question_digest(self.identity),
+            parts=pack(values) if values else b"",
+            instructions=instructions or None,
+        )
 
     def count_corrupt_entry(self) -> None:
         """Counts a value that could not be read."""

@@ -13,12 +13,15 @@ from ..doctor import Diagnosis, Level, diagnose, unusable
 from ..entries import EntryFilter, FoundEntry, every_page, expect
 from ..errors import InvalidSettings
 from ..keys import Slot
-from ..metrics import Summary
+from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
 from ..models import CacheStrategy, ChatRequest, Controls, OutcomeKind
-from ..text import duration, milliseconds, money, share, size
+from ..text import duration, many, milliseconds, money, points, share, size
 from . import formats as words
 from .formats import DURATION
 from .shell import Exit, Shell, cli, command, namespace_option
+
+MOST_PARTS = 20
+SHOWN_PARTS = 8
 
 
 @command(cli)
@@ -50,11 +53,25 @@ def _diagnosis_words(diagnosis: Diagnosis) -> str:
 @click.option("--window", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--model", help="Only this model.")
 @click.option("--by", type=click.Choice(["model", "namespace"]), help="One line for each.")
+@click.option("--changed", is_flag=True, help="What changed the hit rate against the window before.")
 def stats(
-    shell: Shell, namespace: str | None, window: float, model: str | None, by: Literal["model", "namespace"] | None
+    shell: Shell,
+    namespace: str | None,
+    window: float,
+    model: str | None,
+    by: Literal["model", "namespace"] | None,
+    changed: bool,
 ) -> int:
     """Show requests, hit rate, money and latency of a window."""
     metrics = shell.shared.metrics
+    if changed:
+        if by is not None:
+            raise click.UsageError("Give --by or --changed.")
+        found = metrics.change(window, namespace=namespace, model=model)
+        scopes = metrics.scopes(RequestFilter(namespace=namespace, model=model))
+        told = found.to_dict(most=MOST_PARTS) | {"scopes": scopes.to_dict()}
+        shell.answer(told, _change_words(shell, found, scopes, window))
+        return Exit.OK
     if by is not None:
         parts = metrics.breakdown(window, by, namespace=namespace, model=model)
         rows = [
@@ -72,6 +89,32 @@ def stats(
     summary = metrics.summary(window, namespace=namespace, model=model)
     shell.answer(summary.to_dict(), _summary_words(summary, window))
     return Exit.OK
+
+
+def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: float) -> str:
+    if found.change is None:
+        before = "there were no lookups to compare it with"
+    else:
+        before = f"{points(found.change)} against {share(found.before.hit_rate)} in the {duration(window)} before"
+    lines = [f"The hit rate of the last {duration(window)} is {share(found.now.hit_rate)}: {before}."]
+    rows = [
+        (
+            points(part.change),
+            shell.named(part.namespace or ""),
+            words.text(part.model or "", 40),
+            words.text(found.why(part), 120),
+        )
+        for part in found.by("namespace", "model", "reason")[:SHOWN_PARTS]
+    ]
+    if rows:
+        lines += ["", words.table(rows, header=("Change", "Namespace", "Model", "Why"))]
+    for one in scopes.told:
+        lines += ["", words.text(f"{shell.named(one.namespace)}: {one.in_words}.", 400)]
+        if one.apart.system_prompt is not None:
+            lines += [f"  {words.text(text, 200)}" for text in one.apart.system_prompt]
+    if scopes.told:
+        lines += ["", f"Scopes are of the latest {many(scopes.looked_at, 'request')}."]
+    return "\n".join(lines)
 
 
 def _summary_words(summary: Summary, window: float) -> str:

@@ -9,13 +9,14 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
 from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
 from ..errors import CacheError, InvalidInput, InvalidSettings, NotFound, OutcomeUnknown, StoreUnavailable
+from ..keys import EVERYWHERE
 from ..namespaces import Naming
 from ..settings import Settings
 from ..text import log_lines, printable
@@ -77,6 +78,19 @@ def namespace_option(function: Command) -> Command:
     return click.option("--namespace", help="The namespace; else ENCORE_NAMESPACE.")(function)
 
 
+def namespaces_option(function: Command) -> Command:
+    """Declares --namespace, and --all-namespaces in its place: the command gets EVERYWHERE as the namespace then."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, all_namespaces: bool, namespace: str | None, **options: Any) -> Any:
+        if all_namespaces and namespace:
+            raise click.UsageError("Give --namespace or --all-namespaces, not both.")
+        return function(*arguments, namespace=EVERYWHERE if all_namespaces else namespace, **options)
+
+    flag = click.option("--all-namespaces", is_flag=True, help="All namespaces there are now, instead of one.")
+    return namespace_option(cast("Command", flag(run)))
+
+
 class Shell:
     """One run of a command: services built when first needed, answers in words or JSON."""
 
@@ -126,6 +140,8 @@ class Shell:
 
     def named(self, namespace: str) -> str:
         """A namespace for people: its label and its whole id, which commands take; the id alone without a label."""
+        if namespace == EVERYWHERE:
+            return "all namespaces"
         return printable(self.naming.whole(namespace), LONGEST_NAMED)
 
     @property

@@ -16,11 +16,10 @@ from ..access import Acting, Action
 from ..bans import Criteria
 from ..errors import CacheError, DecodeError, InvalidInput
 from ..invalidation import CacheInvalidator, Invalidation, plain_invalidation
-from ..keys import Slot, parse_readable_key, unpack
+from ..keys import NOT_NAMED, Slot, parse_readable_key, unpack
 from ..metrics import HitCounts
 from ..models import CacheEntry
 from ..stores import EntryIndex, codec
-from .explanation import NOT_NAMED
 from .listing import LOOKED_THROUGH, LOOKING_SECONDS, EntryFilter, FoundEntry, Place, count_listed, page_entries
 
 MOST_TOGETHER = 200

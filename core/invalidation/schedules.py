@@ -5,7 +5,6 @@ Several processes may look at the same time: a lock and one request id per run s
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -16,24 +15,17 @@ import redis
 
 from ..access import Acting, Action, Actor, AuditTrail, Role
 from ..bans import Criteria
-from ..errors import (
-    AccessDenied,
-    CacheError,
-    InvalidationNotFound,
-    InvalidationRefused,
-    InvalidInput,
-    StoreUnavailable,
-)
-from ..keys import names
+from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
+from ..keys import EVERYWHERE, names
 from ..stores.redis import lock, shared_hash
 from . import rights
 from .definition import Definition, ScheduleFields
+from .everywhere import Reach, check_everywhere
 from .invalidator import CacheInvalidator
 from .rhythm import next_run
 from .rights import scheduling
-from .telling import Invalidation
-
-logger = logging.getLogger("encore.schedules")
+from .telling import Invalidation, InvalidationState
+from .whole import whole_words
 
 MAX_SCHEDULES = 100
 LOCK_MS = 30_000
@@ -85,6 +77,8 @@ class Schedule(Definition, frozen=True, kw_only=True):
     @property
     def starting(self) -> Action:
         """The least action, and so role, that running this schedule takes, whatever it would hide now."""
+        if self.namespace == EVERYWHERE:
+            return Action.EVERYWHERE
         return Action.SCHEDULE_ALL if self.criteria.get("all") else Action.SCHEDULE
 
     @property
@@ -150,7 +144,7 @@ class Schedules:
             actor=by,
             created_at=now,
         )
-        rights.require(trail, schedule.criteria_at(now), scheduling, self._invalidation.preview)
+        self._require(trail, schedule, now)
         self._write(schedule.id, b"", schedule)
         self._record(trail, "schedule.created", schedule)
         return schedule
@@ -187,10 +181,17 @@ class Schedules:
                 edited = msgspec.structs.replace(edited, unbounded=is_admins, actor=by)
             if not wanted.runs_as(known):
                 edited = msgspec.structs.replace(edited, rhythm_since=now)
-            rights.require(trail, edited.criteria_at(now), scheduling, self._invalidation.preview)
+            self._require(trail, edited, now)
             if self._write(schedule_id, value, edited):
                 self._record(trail, "schedule.edited", edited, before=known)
                 return edited
+
+    def _require(self, trail: AuditTrail, schedule: Schedule, now: float) -> None:
+        """Raises InvalidInput for what no run could select, AccessDenied for what hides more than the actor may."""
+        criteria = schedule.criteria_at(now)
+        if criteria.is_everywhere:
+            check_everywhere(criteria, Reach())
+        rights.require(trail, criteria, scheduling, self._invalidation.preview)
 
     def pause(self, schedule_id: str, *, actor: Acting) -> Schedule:
         """Pauses a schedule: it is kept and not run. Raises InvalidationNotFound, AccessDenied."""
@@ -285,17 +286,10 @@ class Schedules:
         before = schedule.last_applied or schedule.last.partition("applied: ")[2]  # as kept before
         since = schedule.taken_since or schedule.last_run_at or now
         is_held = bool(before) and (schedule.soft or now < since + schedule.hold)
-        if before != done.id and not (is_held and self._take_place(before, done, trail)):
+        if before != done.id and not (is_held and self._invalidation.take_place(before, done, actor=trail)):
             since = now
-        self._change(schedule.id, last_run_at=now, last=f"applied: {done.id}", last_applied=done.id, taken_since=since)
+        self._change(schedule.id, last_run_at=now, last=_outcome(done), last_applied=done.id, taken_since=since)
         return done
-
-    def _take_place(self, before: str, done: Invalidation, trail: AuditTrail) -> bool:
-        try:
-            return self._invalidation.take_place(before, done, actor=trail)
-        except CacheError as error:  # both are in force: nothing is shown that should not be
-            logger.warning("%s stays beside %s: %s", before, done.id, error)
-            return False
 
     def _change(self, schedule_id: str, **fields: Any) -> Schedule:
         while True:
@@ -338,6 +332,13 @@ def kept_schedules(schedules: Schedules | None) -> Schedules:
     if schedules is None:
         raise StoreUnavailable("there is no Redis, so there are no schedules")
     return schedules
+
+
+def _outcome(done: Invalidation) -> str:
+    """What a run came to: of all namespaces also where it is not applied."""
+    if done.state is not InvalidationState.PARTLY:
+        return f"applied: {done.id}"
+    return f"{whole_words(done)}: {done.id} ({done.problem})"
 
 
 def _runner(schedule: Schedule) -> Actor:

@@ -133,12 +133,21 @@ def loose_digest(scope: bytes, text: str, *, strip_stop_words: bool = False) -> 
 _KIND = {TextKind.QUESTION: b"q", TextKind.ORDER: b"o", TextKind.MATERIAL: b"m"}
 
 
+def question_digest(identity: Identity) -> bytes:
+    """What equal questions share in all scopes, but for case, spaces and the closing mark; empty without a text."""
+    if not identity.prompt:
+        return b""
+    normal = normalize_loosely(identity.prompt) or identity.prompt
+    return sha256(b"question" + normal.encode()).digest()[:QUESTION_BYTES]
+
+
 def response_digest(namespace: str, response_id: str) -> bytes:
     """Where it is noted which stored answer is the response of this id."""
     return sha256(b"response" + _encode((_FORM, namespace, response_id))).digest()
 
 
 USER_BYTES = 16
+QUESTION_BYTES = 8
 
 
 def user_digests(namespace: str, user: Any) -> tuple[bytes, ...]:

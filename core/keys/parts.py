@@ -7,7 +7,7 @@ later request what keeps the two apart. Texts of the request are never among the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,8 @@ KEPT_WORDS = 24
 
 _PARAMETER = "parameter "
 _HEADER = "header "
-_IN_HEADER = ("namespace", "model")
+NOT_NAMED = ("namespace", "model")
+"""What the header of an entry says, so that its parts do not."""
 _SYSTEM_ROLES = ("system", "developer")
 
 
@@ -58,7 +59,7 @@ def pack(values: Sequence[Any]) -> bytes:
     kept = [
         (name, value)
         for name, value in _named(values)
-        if name not in _IN_HEADER and (name.startswith(_HEADER) or not _is_absent(value))
+        if name not in NOT_NAMED and (name.startswith(_HEADER) or not _is_absent(value))
     ][:KEPT_PARTS]
     if not kept:
         return b""
@@ -81,6 +82,27 @@ def unpack(packed: bytes) -> dict[str, Part]:
         }
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return {}
+
+
+def instructions_in(values: Sequence[Any], *, begin: int, end: int) -> str:
+    """The system prompt of a scope, given in the order of `SCOPE_PARTS`; of a longer one `begin` characters and the
+    last `end`. Empty without one.
+    """
+    named = dict(zip(SCOPE_PARTS, values, strict=True))
+    texts = list(_texts((named["parameters"] or {}).get("instructions")))
+    for message in named["earlier messages"][: _leading_instructions(named["earlier messages"])]:
+        texts += _texts(message.get("content"))
+    text = "\n".join(texts)
+    return text if len(text) <= begin + end else f"{text[:begin]}\n{text[-end:]}"
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+                yield part["text"]
 
 
 NONE = "none"

@@ -53,7 +53,7 @@ def test_a_bar_of_the_dashboard_leads_to_the_requests_of_its_time(encore, open_c
 
 
 def test_a_row_of_requests_opens_its_detail_and_leads_to_the_entry(open_console, picture):
-    page = open_console("requests?outcome=hit&within=30d")
+    page = open_console("requests?outcome=hit&range=30d")
     tick(page.get_by_test_id("stDataFrame"), 0)
     expect(page.get_by_role("button", name="Open the entry")).to_be_visible()
     expect(page.get_by_text(re.compile("^(Exactly this request|A request)"))).to_be_visible()
@@ -150,6 +150,6 @@ def test_a_row_of_entries_opens_the_entry(open_console):
     page = open_console("entries")
     tick(page.get_by_test_id("stDataFrame"), 1)
     expect(page.get_by_text("Answer", exact=True)).to_be_visible()
-    expect(page).to_have_url(re.compile(r"[?&]key="))
+    expect(page).to_have_url(re.compile(r"[?&]id="))
     tick(page.get_by_test_id("stDataFrame"), 0)
     expect(page.get_by_text("2 entries selected")).to_be_visible()

@@ -433,10 +433,10 @@ def test_both_stay_in_force_when_the_place_cannot_be_taken(schedules, clock, mon
     schedule = add(schedules, every_seconds=7 * DAY)
     before = schedules.run_now(schedule.id, actor="ben")
 
-    def silent(*_, **__):
+    def silent(*_):
         raise StoreUnavailable("no answer")
 
-    monkeypatch.setattr(schedules._invalidation, "take_place", silent)
+    monkeypatch.setattr(schedules._invalidation._store, "change", silent)
     latest = schedules.run_now(schedule.id, actor="ben")
     assert set(held(schedules)) == {before.id, latest.id}
     assert schedules.get(schedule.id).last == f"applied: {latest.id}"

@@ -9,15 +9,17 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.bans.ban import BanState
-from core.bans.changes import take_place
+from core.bans.changes import MOST_LISTED, take_place
 from core.bans.criteria import Criteria
 from core.cache.steps import Lead
 from core.errors import InvalidationRefused
 from core.invalidation.telling import InvalidationState
+from core.keys.names import EVERYWHERE
 from core.models import ChatRequest, Controls, For
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
 from tests.invalidation.test_aside import SEA, SKY, text
+from tests.invalidation.test_everywhere import world as everywhere  # noqa: F401
 from tests.invalidation.test_invalidator import HOLD, World, a_world, sweep
 from tests.samples import NOW, a_ban
 
@@ -146,3 +148,38 @@ def test_nothing_is_taken_away_without_the_later_one():
     earlier = of(1)
     assert list(take_place([earlier], earlier.id, "b2").bans) == []
     assert list(take_place([], earlier.id, "b2").bans) == []
+
+
+# Of all namespaces
+
+
+def test_of_all_namespaces_it_takes_the_place_in_each(everywhere):  # noqa: F811
+    criteria = Criteria(namespace=EVERYWHERE, tags=("doc:1",))
+    earlier = everywhere.invalidator.invalidate(criteria, actor=everywhere.anna)
+    later = everywhere.invalidator.invalidate(criteria, actor=everywhere.anna)
+    assert everywhere.invalidator.take_place(earlier.id, later, actor=everywhere.anna)
+    assert everywhere.cached_in("How do refunds work?") == set()
+    assert [one.id for one in everywhere.invalidator.active()] == [later.id]
+    known = everywhere.invalidator.find(earlier.id)
+    assert (known.state, known.replaced_by) == (InvalidationState.REPLACED, later.id)
+    assert {part.state for part in known.parts} == {InvalidationState.REPLACED}
+    everywhere.invalidator.undo(later.id, actor=everywhere.anna)
+    assert everywhere.cached_in("How do refunds work?") == {"default", "shop", "shop~eu"}
+
+
+def test_a_namespace_that_refuses_the_later_one_keeps_the_earlier_one(everywhere):  # noqa: F811
+    criteria = Criteria(namespace=EVERYWHERE, pattern="*refund*")
+    earlier = everywhere.invalidator.invalidate(criteria, actor=everywhere.anna)
+    for number in range(MOST_LISTED - 1):
+        everywhere.invalidator.invalidate(Criteria(namespace="shop", pattern=f"*none {number}*"), actor="program")
+    later = everywhere.invalidator.invalidate(criteria, actor=everywhere.anna)
+    assert everywhere.invalidator.take_place(earlier.id, later, actor=everywhere.anna)
+    assert everywhere.cached_in("How do refunds work?") == set()
+    known = everywhere.invalidator.find(earlier.id)
+    assert {part.namespace: part.state for part in known.parts} == {
+        "default": InvalidationState.REPLACED,
+        "shop": InvalidationState.HELD,
+        "shop~eu": InvalidationState.REPLACED,
+    }
+    assert everywhere.invalidator.undo(earlier.id, actor=everywhere.anna).parts[1].state is InvalidationState.UNDONE
+    assert everywhere.cached_in("How do refunds work?") == {"shop"}

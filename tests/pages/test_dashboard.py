@@ -99,13 +99,13 @@ def test_the_tiles_tell_the_summary(open_page, services, traffic):
 
 
 def test_a_link_chooses_range_and_model(open_page, services, traffic):
-    at = open_page("dashboard", range="6h", for_model="gpt-4o-mini")
+    at = open_page("dashboard", range="6h", model="gpt-4o-mini")
     assert tile(at, "Requests") == "1"
     assert "Last 6 hours" in everything_said(at)
 
 
 def test_a_link_with_a_range_that_does_not_exist_is_taken_for_none(open_page, services, traffic):
-    at = open_page("dashboard", range="forever", for_model="no such model", outcome="x")
+    at = open_page("dashboard", range="forever", model="no such model", outcome="x")
     assert not at.exception
     assert tile(at, "Requests") == "6"
 
@@ -136,12 +136,12 @@ def test_charts_begin_with_the_first_request(open_page, services, ask):
 
 
 def test_links_lead_to_the_requests_behind_the_tiles(open_page, services, traffic):
-    at = open_page("dashboard", range="6h", for_model="gpt-4o")
+    at = open_page("dashboard", range="6h", model="gpt-4o")
     assert list(links(at)) == ["All requests", "Hits", "Misses", "Slowest hits", "Slowest misses"]
     at = open_page("requests", **links(at)["Hits"])
     assert not at.exception
     assert list(at.dataframe[0].value["outcome"]) == ["hit, normalized", "hit, exact"]
-    assert at.segmented_control(key="within").value == "6h"
+    assert at.segmented_control(key="range").value == "6h"
     at = open_page("requests", **links(open_page("dashboard"))["Slowest misses"])
     assert set(at.dataframe[0].value["outcome"]) == {"miss"}
     assert "Waited at least" in " ".join(button.label for button in at.button)
@@ -361,7 +361,7 @@ def test_a_window_of_nothing_has_tiles_without_figures():
 )
 def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column, found):
     at = open_page("dashboard")
-    at.session_state["behind"] = tab
+    at.session_state["tab"] = tab
     at.run()
     assert not at.exception
     assert found <= set(at.dataframe[0].value[column])
@@ -371,7 +371,7 @@ def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column
 def test_behind_the_figures_are_charts(open_page, services, traffic, tab, count):
     at = open_page("dashboard")
     others = len(at.get("plotly_chart"))
-    at.session_state["behind"] = tab
+    at.session_state["tab"] = tab
     at.run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == others + count

@@ -93,14 +93,16 @@ def test_answers_are_searched_when_asked_for(open_page, services):
     request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": "Where?"}])
     choice = {"message": {"role": "assistant", "content": "In Lisbon."}, "finish_reason": "stop"}
     services.cache.put(request, Completion(body={"choices": [choice]}), Controls(ttl=For(60)))
-    at = open_page("entries", q="lisbon")
+    at = open_page("entries")
+    at.text_input(key="q").set_value("lisbon").run()
     assert "Nothing matches" in everything_said(at)
     at.toggle(key="in_answers").set_value(True).run()
     assert prompts(at) == {"Where?"}
 
 
 def test_when_nothing_matches_the_filters_can_be_cleared(open_page, services, filled):
-    at = open_page("entries", q="nothing like this")
+    at = open_page("entries")
+    at.text_input(key="q").set_value("nothing like this").run()
     assert "Nothing matches" in everything_said(at)
     assert "No entries yet" not in everything_said(at)
     at.button(key="entries-clear").click().run()
@@ -141,7 +143,7 @@ def test_a_list_does_not_move_until_it_is_read_again(open_page, services, ask, f
 
 
 def test_one_entry_is_shown_whole_as_text(open_page, services, filled):
-    at = open_page("entries", key=filled["Who wrote <b>Faust</b>?"])
+    at = open_page("entries", id=filled["Who wrote <b>Faust</b>?"])
     texts = [text.value for text in at.text]
     assert "Who wrote <b>Faust</b>?" in texts
     assert "gpt-4o-mini" in texts
@@ -151,13 +153,14 @@ def test_one_entry_is_shown_whole_as_text(open_page, services, filled):
 
 def test_a_key_can_be_searched_for(open_page, services, filled):
     key = filled["What does word 2 mean?"]
-    at = open_page("entries", q=key)
+    at = open_page("entries")
+    at.text_input(key="q").set_value(key).run()
     assert "What does word 2 mean?" in [text.value for text in at.text]
     assert not at.dataframe
 
 
 def test_a_key_that_is_not_there_is_told(open_page, services, filled):
-    at = open_page("entries", key="0-" + "0" * 64)
+    at = open_page("entries", id="0-" + "0" * 64)
     assert "No entry has this key" in everything_said(at)
 
 
@@ -177,7 +180,7 @@ def test_invalidated_entries_are_shown_when_asked_for_and_cannot_be_edited(open_
 
 def test_one_entry_is_invalidated_after_a_question(open_page, services, filled, ask):
     key = filled["What does word 2 mean?"]
-    at = open_page("entries", key=key)
+    at = open_page("entries", id=key)
     at.button(key="entry-invalidate").click().run()
     assert "**1 entry** will be hidden" in everything_said(at)
     assert "No worker is alive" in everything_said(at)
@@ -201,7 +204,8 @@ def test_a_selection_is_invalidated_together_and_nothing_else(open_page, service
 
 
 def test_all_that_match_are_handed_over_to_the_invalidations(open_page, services, filled):
-    at = open_page("entries", q="word 1", model="gpt-4o")
+    at = open_page("entries", model="gpt-4o")
+    at.text_input(key="q").set_value("word 1").run()
     at.button(key="entries-invalidate-all").click().run()
     assert at.title[0].value == "Invalidations"
     assert at.selectbox(key="criteria-model").value == "gpt-4o"
@@ -211,7 +215,7 @@ def test_all_that_match_are_handed_over_to_the_invalidations(open_page, services
 
 def test_a_ttl_is_changed_and_put_on_record(open_page, services, filled):
     key = filled["What does word 2 mean?"]
-    at = open_page("entries", key=key)
+    at = open_page("entries", id=key)
     at.selectbox(key="entry-ttl").set_value("1 minute")
     at.button(key="entry-keep").click().run()
     assert "fresh for 1 minute" in everything_said(at)
@@ -222,7 +226,7 @@ def test_a_ttl_is_changed_and_put_on_record(open_page, services, filled):
 
 def test_an_entry_is_pinned_and_unpinned_and_put_on_record(open_page, services, filled):
     key = filled["What does word 2 mean?"]
-    at = open_page("entries", key=key)
+    at = open_page("entries", id=key)
     at.button(key="entry-pin").click().run()
     assert "a worker keeps it fresh until" in everything_said(at)
     assert [pin.key for pin in services.pins.of(services.settings.namespace)] == [key]
@@ -242,13 +246,13 @@ def test_entries_are_found_by_their_hits(open_page, services, filled, ask):
     assert list(at.dataframe[0].value["hits"]) == [2, 1]
     at.selectbox(key="entries_hits").select("never served").run()
     assert prompts(at) == set(filled) - {"What does word 1 mean?", "What does word 3 mean?"}
-    at = open_page("entries", key=filled["What does word 1 mean?"])
+    at = open_page("entries", id=filled["What does word 1 mean?"])
     assert any(text.value.startswith("2 times, last ") for text in at.text)
 
 
 def test_scope_and_neighbours_of_an_entry_are_told(open_page, services, filled, ask):
     key = ask("What does word 2 mean?", model="gpt-4o-mini").key
-    at = open_page("entries", key=key)
+    at = open_page("entries", id=key)
     at.session_state["entry-further"] = True
     at.run()
     assert not at.exception
@@ -329,7 +333,7 @@ def test_a_file_is_imported_and_what_is_not_stored_is_told(open_page, services, 
 
 
 def test_a_viewer_reads_and_changes_nothing(open_page, services, filled, viewer):
-    at = open_page("entries", key=filled["What does word 2 mean?"])
+    at = open_page("entries", id=filled["What does word 2 mean?"])
     assert at.button(key="entry-invalidate").disabled
     assert at.button(key="entry-pin").disabled
     assert "Read only" in everything_said(at)
@@ -342,7 +346,7 @@ def test_a_viewer_reads_and_changes_nothing(open_page, services, filled, viewer)
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
 def test_operators_and_admins_change_entries_in_their_own_name(open_page, services, filled, monkeypatch, role):
     monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=role))
-    at = open_page("entries", key=filled["What does word 2 mean?"])
+    at = open_page("entries", id=filled["What does word 2 mean?"])
     assert "Read only" not in everything_said(at)
     at.button(key="entry-pin").click().run()
     at.button(key="entry-unpin").click().run()
@@ -353,7 +357,7 @@ def test_operators_and_admins_change_entries_in_their_own_name(open_page, servic
 def test_a_redis_that_takes_no_writes_is_told_and_nothing_can_be_changed(open_page, services, filled, monkeypatch):
     real = services.store.info
     monkeypatch.setattr(services.store, "info", lambda: msgspec.structs.replace(real(), refusal=Refusal.MISCONF))
-    at = open_page("entries", key=filled["What does word 2 mean?"])
+    at = open_page("entries", id=filled["What does word 2 mean?"])
     assert "Redis refuses writes: it cannot save" in everything_said(at).replace("\\", "")
     for key in ("entry-invalidate", "entry-pin"):
         assert at.button(key=key).disabled
@@ -414,7 +418,7 @@ def test_who_got_an_answer_is_told_from_its_entry(open_page, use, pages_server, 
         for user in ("anna", hostile):
             request = ChatRequest.from_openai(model="gpt-4o", messages=messages, user=user)
             key = services.cache.complete(request).key
-        at = open_page("entries", entries_namespace="default", key=key)
+        at = open_page("entries", namespace="default", id=key)
         said = unfold_recipients(at)
         assert "Of the latest 2 requests, since " in said
         assert "2 got this answer." in said
@@ -427,7 +431,7 @@ def test_who_got_an_answer_is_told_from_its_entry(open_page, use, pages_server, 
 
 
 def test_who_got_an_answer_says_what_is_not_kept(open_page, services, filled):
-    at = open_page("entries", key=next(iter(filled.values())))
+    at = open_page("entries", id=next(iter(filled.values())))
     said = unfold_recipients(at)
     assert "1 got this answer." in said
     assert "Users and request ids are not kept: `ENCORE_RECORD_CALLERS` is off." in said

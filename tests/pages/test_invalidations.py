@@ -324,7 +324,7 @@ def test_a_link_to_an_invalidation_shows_its_trail(open_page, services, filled):
     ops = services.audit.by("ops@example.org", source="cli")
     done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor=ops)
     services.invalidation.undo(done.id, actor="console")
-    at = open_page("invalidations", invalidation=done.id)
+    at = open_page("invalidations", id=done.id)
     trail = next(frame.value for frame in at.dataframe if "action" in frame.value)
     assert list(trail["action"]) == ["requested", "applied", "undone"]
     assert list(trail["actor"]) == ["ops@example.org", "ops@example.org", "console"]
@@ -453,7 +453,7 @@ def test_a_click_in_the_history_opens_what_was_clicked_whatever_was_done_since(o
     context.readings().renew()
     select_rows(at, "history", 1)
     at.button(key="open").click().run()
-    assert at.query_params["invalidation"] in (first.id, [first.id])
+    assert at.query_params["id"] in (first.id, [first.id])
 
 
 def test_history_is_filtered_by_state_and_person(open_page, services, filled):

@@ -49,7 +49,7 @@ def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffi
     ("parameters", "count"),
     [
         ({"outcome": "hit"}, 2),
-        ({"outcome": "miss", "of_model": "gpt-4o-mini"}, 1),
+        ({"outcome": "miss", "model": "gpt-4o-mini"}, 1),
         ({"reason": "no-store"}, 1),
         ({"ttl_class": "general_knowledge"}, 5),
         ({"slower": "1e9"}, 0),
@@ -210,7 +210,7 @@ def test_requests_are_found_by_text_user_id_caller_and_key_and_never_by_the_url(
             hit, "What is a cat?", lambda names: Sender(caller="key-abc", user="U-Anna", request_id="req-1")
         )
         services.metrics.record(a_miss(), "What is a dog?", lambda names: Sender(caller="key-abd"))
-        at = open_page("requests", within="30d")
+        at = open_page("requests", range="30d")
         at.text_input(key="find-requests").input(hit.key if found == "key" else found).run()
         assert prompts_of(at) == ["What is a cat?"]
         assert not {"find", "find-requests"} & at.query_params.keys()

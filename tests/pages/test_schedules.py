@@ -93,7 +93,7 @@ def test_the_last_run_tells_what_it_did(open_page, services, ask):
         assert not opened.exception
         assert "swept: 1 entry deleted" in said(opened)
     at.button(key=f"last-{schedule.id}").click().run()
-    assert at.query_params["invalidation"] == done.id
+    assert at.query_params["id"] == done.id
     assert [heading.value for heading in at.title] == ["Invalidations"]
 
 

@@ -11,11 +11,16 @@ import streamlit as st
 
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table
+from pages.components.dashboard.marking import marking
 from pages.components.dashboard.marks import marked
+from pages.components.data import marks as known
 from pages.components.data import queries
-from pages.components.data.view import ON_REQUESTS, View
+from pages.components.data.view import View
 from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
+from pages.components.display.charts import DEPLOY, INVALIDATION, Mark
+from pages.components.display.links import REQUESTS
+from pages.components.shell.address import visit
 
 
 def panels(view: View, compare: bool) -> None:
@@ -26,7 +31,13 @@ def panels(view: View, compare: bool) -> None:
         if reading.value is not None and reading.value.requests:
             st.caption("The charts follow within ten seconds.")
         return
-    found = marked(queries.marks(view, False), queries.marks(view, True), buckets)
+    deployed = [
+        mark
+        for mark in known.deploys(view)
+        if buckets[0].starts_at <= mark.at < buckets[-1].starts_at + buckets[-1].seconds
+    ]
+    deploys = [Mark(at=mark.at, words=f"{mark.name}, by {mark.actor}", is_deploy=True) for mark in deployed]
+    found = marked(known.invalidations(view, False), known.invalidations(view, True), buckets, deploys)
     marks = found.marks
     draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
@@ -51,9 +62,12 @@ def panels(view: View, compare: bool) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+        marking(view, deployed)
         notes = ["Select a bar of the first chart to see the requests of its time."]
-        if marks:
-            notes.append("⊘ and a dotted line mark an invalidation.")
+        if any(not mark.is_deploy for mark in marks):
+            notes.append(f"{INVALIDATION} and a dotted line mark an invalidation.")
+        if any(mark.is_deploy for mark in marks):
+            notes.append(f"{DEPLOY} and a dashed line mark what somebody has marked.")
         if found.without:
             notes.append(f"Programs invalidate all the time, {found.without:,} times here: these have no marks.")
         st.caption(" ".join(notes), width="stretch")
@@ -67,7 +81,7 @@ def panel(
     # Asked before it is drawn: a chart of other values is another one, and knows nothing of a click on the one before.
     chosen: Any = st.session_state.get(name) if key in _LEADING else None
     if chosen and (parameters := _LEADING[key](chosen["selection"]["points"])):
-        _to_requests(view, parameters)
+        visit(REQUESTS, parameters)
     drawing = drawings().get(draw, *values, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
@@ -79,10 +93,6 @@ def panel(
             on_select="rerun" if key in _LEADING else "ignore",
             selection_mode="points",
         )
-
-
-def _to_requests(view: View, parameters: dict[str, str]) -> None:
-    st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), **parameters})
 
 
 def _behind_bars(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -10,11 +10,12 @@ import streamlit as st
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
 from core.models import HitDetail, OutcomeKind
 from core.stores import StoreInfo
-from pages.components.data.view import ON_REQUESTS, View
+from pages.components.display import figures
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
-from pages.components.display.links import REQUESTS, Link
+from pages.components.display.links import Link
 from pages.components.display.text import literal
 from pages.components.display.tiles import Tile
+from pages.components.shell.address import carried
 
 
 def links_to_requests(now: Summary) -> list[Link]:
@@ -37,10 +38,9 @@ def links_to_requests(now: Summary) -> list[Link]:
     return found
 
 
-def draw_link(link: Link, view: View) -> None:
-    """Draws a link; one to requests carries the view."""
-    seen = view.parameters(ON_REQUESTS) if link.page == REQUESTS else {}
-    st.page_link(link.page, label=f":small[:blue[{link.words}]]", query_params={**seen, **link.parameters})
+def draw_link(link: Link) -> None:
+    """Draws a link, which carries the context."""
+    st.page_link(link.page, label=f":small[:blue[{link.words}]]", query_params=carried(link.parameters))
 
 
 def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket]) -> list[Tile]:
@@ -166,8 +166,7 @@ def points(now: float | None, before: float | None) -> str | int | None:
     """The change of a share in percentage points."""
     if now is None or before is None:
         return None
-    change = (now - before) * 100
-    return 0 if abs(change) < 0.05 else f"{change:+.1f} points"
+    return 0 if abs(now - before) < 0.0005 else figures.points(now - before)
 
 
 def relative(now: float | None, before: float | None) -> str | int | None:

@@ -14,9 +14,11 @@ from core.models import OutcomeKind
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard.panels import panel
 from pages.components.data import queries
-from pages.components.data.view import ON_REQUESTS, View
+from pages.components.data.view import View
+from pages.components.display.links import REQUESTS
 from pages.components.display.selectable import selectable
 from pages.components.display.text import one_line
+from pages.components.shell.address import visit
 
 _COLUMNS: dict[str, Any] = {
     "miss_p50": column.NumberColumn("Miss p50, ms", format="%.0f", width=95),
@@ -81,6 +83,4 @@ def _slowest(view: View, by: Literal["model", "namespace"]) -> None:
         column_config={"name": column.TextColumn(by.capitalize(), width="medium"), **_COLUMNS},
     )
     if chosen and (name := chosen[0]):  # one without a name cannot be asked for
-        only = {(ON_REQUESTS.model if by == "model" else ON_REQUESTS.namespace): name}
-        missed = {"outcome": "miss"} if found[name].misses else {}
-        st.switch_page("pages/requests.py", query_params={**view.parameters(ON_REQUESTS), **only, **missed})
+        visit(REQUESTS, {by: name} | ({"outcome": "miss"} if found[name].misses else {}))

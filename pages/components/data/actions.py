@@ -28,6 +28,7 @@ from core.invalidation import (
     kept_schedules,
     undone_words,
 )
+from core.monitoring import DeployMark
 from core.namespaces import NamespaceLabel
 from core.semantic.quality import Pair, Published, Threshold
 from pages.components.data import context
@@ -202,6 +203,27 @@ def unlabel_namespace(namespace: str) -> bool | None:
     )
 
 
+# Marks on charts
+
+
+def mark(name: str, *, at: float, namespace: str | None) -> DeployMark | None:
+    """Marks a moment on the charts of a namespace, or of all."""
+    return perform(
+        "mark",
+        lambda: context.services().marks.add(name, at=at, namespace=namespace, actor=context.trail()),
+        lambda added: "Marked. It stays on the charts for 90 days.",
+    )
+
+
+def unmark(mark_id: str) -> None:
+    """Takes a mark from the charts."""
+    perform(
+        "mark",
+        lambda: context.services().marks.remove(mark_id, actor=context.trail()),
+        lambda removed: "Removed from the charts.",
+    )
+
+
 # Schedules
 
 
@@ -293,6 +315,15 @@ def retry(job_id: str) -> None:
 def delete(job_id: str) -> None:
     """Deletes a job that has ended."""
     _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.")
+
+
+def group_questions() -> None:
+    """Has a worker group the recorded questions."""
+    perform(
+        "questions",
+        lambda: context.services().questions.ask(actor=context.trail()),
+        lambda done: "A worker groups the questions now. It takes some seconds.",
+    )
 
 
 def suspend() -> None:

@@ -81,7 +81,6 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         chosen: dict[str, Any] = dict(fields.values())
         return chosen | {
             "criteria-selectors": list(fields),
-            "criteria-namespace": self.namespace,
             "criteria-unit": "hours",
-            "criteria-linked": True,
+            "criteria-in-url": {"model": self.model} if self.model else {},
         }

@@ -17,7 +17,7 @@ from core.cache import Bypassed
 from core.entries import EntryPage, FoundEntry, Place, count_listed, find_entry, page_entries, received_answers
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
-from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
+from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
     Bucket,
@@ -26,28 +26,32 @@ from core.metrics import (
     Frequent,
     GaugeBucket,
     Hedging,
+    HitRateChange,
     Recipients,
     RequestFilter,
     RequestRecord,
     Savings,
+    Scopes,
     Summary,
 )
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
+from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
-from pages.components.display.charts import Mark
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
+SCOPES_SECONDS = 20
+"""The whole request log is read at most this often: summing it up takes tens of milliseconds."""
 EVIDENCE_SECONDS = 30
 """Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
@@ -56,7 +60,6 @@ MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
-MOST_MARKS = 100
 DAY_SECONDS = 86_400
 
 
@@ -107,6 +110,26 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
+@shared(readings, max_age=_once_a_step)
+def change(view: View) -> HitRateChange:
+    """What changed the hit rate from the window before to this one."""
+    window = view.window
+    return context.services().metrics.change(
+        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
+    )
+
+
+@shared(readings, max_age=SCOPES_SECONDS)
+def scopes(view: View) -> Scopes:
+    """How many scopes each namespace asks in, of the latest requests in the window."""
+    window, now = view.window, context.now()
+    ends_at = now if window.ends_at is None else min(window.ends_at, now)
+    where = RequestFilter(
+        namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
+    )
+    return context.services().metrics.scopes(where)
+
+
 @shared(readings, max_age=STEP_SECONDS)
 def buckets_of(view: View, windows: int) -> list[Bucket]:
     """The buckets of the latest `windows` windows, the oldest first, the present one last."""
@@ -154,6 +177,16 @@ def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Sum
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first; empty while they cannot be read."""
     return summaries_by(view, by).value or {}
+
+
+@shared(readings, max_age=_once_a_step)
+def summaries_before(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
+    """The figures of the window before by model or namespace."""
+    window = view.window
+    ends_at = (context.now() if window.ends_at is None else window.ends_at) - window.seconds
+    return context.services().metrics.breakdown(
+        window.seconds, by, step_seconds=window.step, ends_at=ends_at, namespace=view.namespace, model=view.model
+    )
 
 
 @shared(readings, max_age=30)
@@ -266,6 +299,18 @@ def namespaces() -> list[str]:
     return [first, *(name for name in namespaces_in_store().value or () if name != first)]
 
 
+def namespace_in_use() -> str:
+    """The namespace to begin with: the configured one, unless all requests of the last month were in others."""
+    configured, busiest = context.services().settings.namespace, namespaces_of_month().value or []
+    return busiest[0] if busiest and configured not in busiest else configured
+
+
+@shared(readings, max_age=30)
+def namespaces_of_month() -> list[str]:
+    """Namespaces that had a request in the last thirty days, the busiest first."""
+    return list(context.services().metrics.breakdown(30 * DAY_SECONDS, "namespace"))
+
+
 @shared(readings, max_age=5)
 def known_naming() -> Naming:
     """What namespaces are called, with those that are in the store."""
@@ -315,15 +360,6 @@ def active_page(find: str, cursor: str | None) -> ActivePage:
 def active_count() -> int:
     """How many invalidations are in force in all namespaces."""
     return sum(count.active for count in context.services().invalidation.counts().values())
-
-
-def marks(view: View, by_programs: bool) -> list[Mark]:
-    """The latest invalidations of the view's namespace by programs, or those by people, as marks for time lines."""
-    return [
-        Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in invalidations(MOST_MARKS, by_programs).value or ()
-        if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
-    ]
 
 
 @shared(readings)
@@ -386,9 +422,28 @@ def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
+    since = evidence_since(view.window, context.now())
+    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def hedging(window: str) -> Hedging:
     """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
     return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
+    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
+    return context.services().questions.report(namespace=namespace, model=model)
+
+
+@shared(readings)
+def is_grouping_asked() -> bool:
+    """Whether a grouping waits for a worker."""
+    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works

@@ -1,8 +1,16 @@
-"""The viewer's selection: a window of time, a model and a namespace, kept in the URL for links."""
+"""The viewer's selection: a window of time, a model and a namespace."""
 
 from __future__ import annotations
 
+import re
+import time
+
 import msgspec
+
+from core.metrics import LONGEST_SECONDS, steps_of
+from pages.components.display.figures import clock
+
+SHORTEST_SECONDS = 60
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -13,6 +21,11 @@ class Range(msgspec.Struct, frozen=True):
     step: int
     ends_at: float | None = None
 
+    @property
+    def sentence(self) -> str:
+        """The window as the beginning of a sentence: `Last 6 hours`."""
+        return f"Last {self.words}" if self.ends_at is None else self.words
+
 
 RANGES = {
     "15m": Range("15 minutes", 900, 20),
@@ -22,10 +35,35 @@ RANGES = {
     "7d": Range("7 days", 7 * 86_400, 3 * 3600),
     "30d": Range("30 days", 30 * 86_400, 12 * 3600),
 }
+DEFAULT_RANGE = "15m"
+
+_BETWEEN = re.compile(r"(\d{9,10})~(\d{9,10})")
+
+
+def between(begins_at: float, ends_at: float) -> str:
+    """The name of the range from one moment to another, in Unix seconds: `1796090000~1796093600`."""
+    return f"{int(begins_at)}~{int(ends_at)}"
+
+
+def window_of(name: str) -> Range | None:
+    """The window of a range by its name: a key of RANGES, or two moments. None for what is neither."""
+    if name in RANGES:
+        return RANGES[name]
+    found = _BETWEEN.fullmatch(name)
+    if found is None:
+        return None
+    begins_at, ends_at = int(found[1]), int(found[2])
+    if not SHORTEST_SECONDS <= ends_at - begins_at <= LONGEST_SECONDS:
+        return None
+    ago = max(0.0, time.time() - begins_at)
+    if ago > LONGEST_SECONDS:
+        return None
+    seconds = ends_at - begins_at
+    return Range(f"{clock(begins_at)} to {clock(ends_at)}", seconds, steps_of(seconds, ago), float(ends_at))
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """The viewer's selection; None for all models or namespaces. `range` is a key of RANGES."""
+    """The viewer's selection; None for all models or namespaces. `range` is a name that `window_of` knows."""
 
     range: str
     namespace: str | None
@@ -34,27 +72,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def window(self) -> Range:
         """The window of time."""
-        return RANGES[self.range]
-
-    def parameters(self, names: Names) -> dict[str, str]:
-        """Query parameters of a link that shows this view on a page whose controls have these names."""
-        chosen = {names.range: self.range, names.model: self.model, names.namespace: self.namespace}
-        return {name: value for name, value in chosen.items() if value is not None}
-
-
-class Names(msgspec.Struct, frozen=True):
-    """What the controls of a page are called in the URL.
-
-    They differ from page to page: the value that a control had on one page would win over the link to another.
-    """
-
-    range: str
-    model: str
-    namespace: str
-
-
-ON_DASHBOARD = Names("range", "for_model", "for_namespace")
-ON_REQUESTS = Names("within", "of_model", "of_namespace")
+        return window_of(self.range) or RANGES[DEFAULT_RANGE]
 
 
 EVIDENCE_WINDOWS: dict[str, tuple[str, float | None]] = {

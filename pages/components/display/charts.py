@@ -21,15 +21,18 @@ from pages.components.display.text import one_line
 HEIGHT = 260
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
+INVALIDATION, DEPLOY = "⊘", "⚑"
+"""The signs of marks."""
 MOST_BARS = 8
 """Bars by name in one chart: the rest is in the tables."""
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A moment on the time line: an invalidation. `words` is shown on hover."""
+    """A moment on the time line: an invalidation, or what somebody has marked. `words` is shown on hover."""
 
     at: float
     words: str
+    is_deploy: bool = False
 
 
 def faded(figure: go.Figure) -> go.Figure:
@@ -122,15 +125,16 @@ def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], un
                 y0=0,
                 y1=1,
                 yref="paper",
-                line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+                line={"color": MARK_COLOUR, "width": 1.5, "dash": "dash" if mark.is_deploy else "dot"},
             )
             figure.add_annotation(
                 x=at,
                 y=1,
                 yref="paper",
                 yanchor="top",
-                xshift=9,
-                text="⊘",
+                # On its own side of its line, so that a deploy and the invalidation after it are both seen.
+                xshift=-9 if mark.is_deploy else 9,
+                text=DEPLOY if mark.is_deploy else INVALIDATION,
                 showarrow=False,
                 hovertext=escape(one_line(mark.words)),
                 font={"size": 14, "color": MARK_COLOUR},

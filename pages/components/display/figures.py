@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from core.text import UNKNOWN, cents, countdown, duration, many, milliseconds, money, number, share, size
+from core.text import UNKNOWN, cents, countdown, duration, many, milliseconds, money, number, points, share, size
 
 __all__ = [
     "UNKNOWN",
@@ -20,6 +20,7 @@ __all__ = [
     "milliseconds",
     "money",
     "number",
+    "points",
     "sentence",
     "share",
     "size",

@@ -27,6 +27,7 @@ from pages.components.entries.recipients import who_got_it
 from pages.components.entries.relations import neighbours_of, scope_of
 from pages.components.entries.states import look_of
 from pages.components.shell import next_steps
+from pages.components.shell.address import ID, put
 from pages.components.shell.confirmation import reason_field, warn_without_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
@@ -240,7 +241,7 @@ def look_again() -> None:
 
 def close() -> None:
     """Closes the detail."""
-    st.query_params.pop("key", None)
+    put(ID, None)
     st.session_state["entries-table-generation"] = st.session_state.get("entries-table-generation", 0) + 1
 
 

@@ -1,4 +1,4 @@
-"""The controls that choose entries, kept in the URL for links."""
+"""The controls that choose entries, kept in the URL for links; what is looked for in prompts stays in the session."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import streamlit as st
 from core.bootstrap import ttl_policy
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import AGES, ANY_HITS, ANY_TIME, HITS, Filters
+from pages.components.shell.address import follow, given, put
 from pages.components.shell.namespace_choice import choose_namespace
-
-LINKED = {"model": "entries_model", "namespace": "entries_namespace", "tag": "entries_tag", "ttl_class": "entries_ttl"}
-"""Short names that a link may use, and the control that each of them fills."""
 
 CLEARED: dict[str, object] = {
     "q": "",
     "in_answers": False,
-    "entries_model": None,
     "entries_age": ANY_TIME,
-    "entries_ttl": None,
-    "entries_tag": "",
+    "ttl_class": None,
+    "tag": "",
     "entries_hits": ANY_HITS,
     "entries_pinned": False,
     "entries_hidden": False,
@@ -26,19 +23,11 @@ CLEARED: dict[str, object] = {
 """Controls that choose among the entries of a namespace, and their values when nothing is chosen."""
 
 
-def fill_from_link() -> None:
-    """`?model=`, `?namespace=`, `?tag=` and `?ttl_class=` fill the controls, which have longer names in the URL."""
-    for name, control in LINKED.items():
-        value = st.query_params.get(name)
-        if value:
-            del st.query_params[name]
-            st.session_state[control] = st.query_params[control] = value[:256]
-
-
 def clear() -> None:
     """Clears all filters but the namespace."""
     for key, value in CLEARED.items():
         st.session_state[key] = value
+    put("model", None)
 
 
 def filters() -> Filters:
@@ -47,19 +36,21 @@ def filters() -> Filters:
         text = st.text_input(
             "Text",
             key="q",
-            bind="query-params",
+            persist_state="session",
             type="search",
             placeholder="Words or a key",
             help="Looked for in the prompts, or whole: the key of one entry. Case does not count.",
             max_chars=200,
             icon=":material/search:",
         )
+        models = list(dict.fromkeys([*queries.stored_models(), *filter(None, [given("model")])]))
+        write = follow("model", None, models)
         model = st.selectbox(
             "Model",
-            queries.stored_models(),
+            models,
             index=None,
-            key="entries_model",
-            bind="query-params",
+            key="model",
+            on_change=write,
             accept_new_options=True,
             placeholder="All models",
         )
@@ -69,7 +60,7 @@ def filters() -> Filters:
             key="entries_age",
             bind="query-params",
         )
-        namespace = choose_namespace(queries.namespaces(), key="entries_namespace", others=True)
+        namespace = choose_namespace()
         hits = st.selectbox(
             "Served",
             list(HITS),
@@ -91,12 +82,12 @@ def filters() -> Filters:
                 "TTL class",
                 _ttl_classes(),
                 index=None,
-                key="entries_ttl",
+                key="ttl_class",
                 bind="query-params",
                 accept_new_options=True,
                 placeholder="All classes",
             )
-            tag = st.text_input("Tag", key="entries_tag", bind="query-params", placeholder="doc:123", max_chars=256)
+            tag = st.text_input("Tag", key="tag", bind="query-params", placeholder="doc:123", max_chars=256)
     return Filters(
         namespace=namespace,
         text=(text or "").strip(),

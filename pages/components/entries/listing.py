@@ -24,6 +24,7 @@ from pages.components.entries.detail import (
     may_edit,
 )
 from pages.components.entries.filters import clear
+from pages.components.shell.address import ID, put
 
 TABLE = "entries-table"
 
@@ -70,7 +71,7 @@ def _previous() -> None:
 
 def clear_all() -> None:
     clear()
-    st.query_params.pop("key", None)
+    put(ID, None)
 
 
 def order(chosen: Filters) -> str:

@@ -26,7 +26,7 @@ def active() -> None:
     """Invalidations that hide something now: undo, sweep now, how far the sweep is; a page where there are many."""
     total = queries.active_count().value or 0
     cursors: list[str] = st.session_state.setdefault(CURSORS, [])
-    find = st.session_state.get("active_find") or st.query_params.get("active_find", "")
+    find = st.session_state.get("active_find") or ""
     is_long = total > queries.MOST_ACTIVE_SHOWN or bool(find or cursors)
     page = queries.active_page(find.strip() if is_long else "", cursors[-1] if cursors else None).value
     if page is None or not (page.items or is_long):
@@ -58,7 +58,7 @@ def _controls(total: int, page: ActivePage, cursors: list[str]) -> None:
         st.text_input(
             "Find",
             key="active_find",
-            bind="query-params",
+            persist_state="session",
             placeholder="Tag, key or id",
             on_change=cursors.clear,
             width=320,

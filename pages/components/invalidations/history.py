@@ -14,6 +14,7 @@ from pages.components.display.namespaces import choosing
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
 from pages.components.invalidations import tables as invalidation_tables
+from pages.components.shell.address import ID, put
 from pages.components.shell.frame import nothing_yet
 
 WHOSE = "history_whose"
@@ -61,7 +62,7 @@ def history() -> None:
             on_click="ignore",
         )
         if chosen and st.button("Show the selected one", key="open", icon=":material/open_in_full:"):
-            st.query_params["invalidation"] = chosen[0]
+            put(ID, chosen[0])
             st.rerun()
     if len(reading.value) == queries.MOST_INVALIDATIONS:
         st.caption(f"The latest {queries.MOST_INVALIDATIONS}. All of them: `python -m core invalidations`.")
@@ -71,7 +72,11 @@ def _filtered(every: list[Invalidation], questions: Mapping[str, str]) -> list[I
     """Draws the filters, kept in the URL, and returns the invalidations that match."""
     with st.grid(5, min_column_width=150, gap="small"):
         text = st.text_input(
-            "Find", key="history_find", bind="query-params", placeholder="Question, tag, id or reason", live=True
+            "Find",
+            key="history_find",
+            persist_state="session",
+            placeholder="Question, tag, id or reason",
+            live=True,
         )
         state = st.selectbox(
             "State",

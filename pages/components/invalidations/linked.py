@@ -12,17 +12,18 @@ from pages.components.display.invalidation_states import STATES
 from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal
 from pages.components.invalidations import tables as invalidation_tables
+from pages.components.shell.address import ID, given
 from pages.components.shell.job_card import job_card
 
 SECONDS = 1
 
 
 def linked() -> None:
-    """`?invalidation=` shows one invalidation with its audit trail, `?job=` a job; both survive a reload."""
+    """`?id=` shows one invalidation with its audit trail, `?job=` a job; both survive a reload."""
     name = st.query_params.get("job", "")
     if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name):
         st.fragment(_linked_job, run_every=SECONDS)(name)
-    chosen = st.query_params.get("invalidation", "")
+    chosen = given(ID)
     if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", chosen):
         st.fragment(_linked_invalidation, run_every=2)(chosen)
 
@@ -52,7 +53,7 @@ def _linked_invalidation(chosen: str) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**Invalidation** {literal(chosen)}", width="content")
-            _close_button("invalidation")
+            _close_button(ID)
         one = reading.value
         if one is None:
             st.caption("No invalidation has this id.")

@@ -13,6 +13,7 @@ from pages.components.display.figures import UNKNOWN, clock, duration, many, mil
 from pages.components.display.text import error_sentence, literal, plain, visible
 from pages.components.playground import tables as playground_tables
 from pages.components.playground.conversation import Turn
+from pages.components.shell.address import ID, carried
 from pages.components.shell.neighbours import neighbours
 
 
@@ -207,7 +208,7 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
         "pages/entries.py",
         label="Open the entry",
         icon=":material/database:",
-        query_params={"key": nearest.found.key, "namespace": entry.header.namespace},
+        query_params=carried({ID: nearest.found.key, "namespace": entry.header.namespace}),
     )
 
 

@@ -13,6 +13,7 @@ from core.wire import readable
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, many
 from pages.components.display.text import literal, visible
+from pages.components.shell.address import visit
 from pages.components.shell.permissions import read_only
 
 SHOWN_CHARACTERS = 1200
@@ -200,8 +201,7 @@ def _served_wrongly() -> None:
         if st.button("Hide it…", key="hide", icon=":material/block:", disabled=not pair.question_key):
             st.session_state["criteria-selectors"] = ["key"]
             st.session_state["criteria-key"] = pair.question_key
-            st.session_state["criteria-namespace"] = pair.namespace
-            st.switch_page("pages/invalidations.py", query_params={})
+            visit("pages/invalidations.py", {"namespace": pair.namespace})
         st.button("Close", key="close-rejected", icon=":material/close:", type="tertiary", on_click=_forget_rejected)
 
 

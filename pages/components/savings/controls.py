@@ -6,11 +6,10 @@ import msgspec
 import streamlit as st
 
 from core.metrics import DIMENSIONS, Dimension, kept_months
-from pages.components.data import context, queries
-from pages.components.display.text import one_line
+from pages.components.data import context
 from pages.components.savings.names import heading
-
-ALL = "all"
+from pages.components.shell.namespace_choice import ALL, choose_namespace
+from pages.components.shell.view_controls import choose_model
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -44,23 +43,11 @@ def choose() -> Chosen:
             bind="query-params",
             help="Choose several to see each combination.",
         )
-        models = [ALL, *queries.known_models()]
-        model = st.selectbox("Model", models, key="saved_model", bind="query-params", width=125, format_func=_models)
-        names = [ALL, *queries.namespaces()]
-        namespace = st.selectbox(
-            "Namespace", names, key="saved_namespace", bind="query-params", width=145, format_func=_namespaces
-        )
+        model = choose_model()
+        namespace = choose_namespace(everything=True, width=215)
     return Chosen(
         month or months[0],
         tuple(name for name in DIMENSIONS if heading(name) in by) or ("namespace",),
         None if namespace == ALL else namespace,
-        None if model == ALL else model,
+        model,
     )
-
-
-def _models(name: str) -> str:
-    return "All models" if name == ALL else one_line(name, 60)
-
-
-def _namespaces(name: str) -> str:
-    return "All namespaces" if name == ALL else name

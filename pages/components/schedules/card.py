@@ -13,6 +13,7 @@ from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal, plain, visible
 from pages.components.schedules.dialogs import Asked, ask, effect_words
 from pages.components.schedules.form import edit
+from pages.components.shell.address import ID, visit
 from pages.components.shell.permissions import read_only
 
 
@@ -123,5 +124,5 @@ def _buttons(schedule: Schedule) -> None:
             st.rerun()
         done = schedule.last.partition("applied: ")[2]
         if done and st.button("Last run", key=f"last-{schedule.id}", icon=":material/open_in_full:", type="tertiary"):
-            st.switch_page("pages/invalidations.py", query_params={"invalidation": done})
+            visit("pages/invalidations.py", {ID: done})
         read_only(schedule.starting)

@@ -35,7 +35,7 @@ def fill_example() -> None:
 def edit(schedule: Schedule) -> None:
     """Fills the form with a schedule, to be saved under the same id; changes nothing."""
     fill(schedule)
-    st.session_state.update({EDITING: schedule, "criteria-namespace": schedule.namespace})
+    st.session_state[EDITING] = schedule
 
 
 def fill(definition: Definition) -> None:

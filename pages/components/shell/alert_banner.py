@@ -13,6 +13,7 @@ from pages.components.display.figures import clock, duration
 from pages.components.display.links import Link
 from pages.components.display.text import plain
 from pages.components.shell import bypass_switch
+from pages.components.shell.address import visit
 from pages.components.shell.notices import Notice
 
 START_WORKERS = "python -m workers"
@@ -60,4 +61,4 @@ def _button(name: str, page: str) -> Callable[[], None] | None:
 
 def _open(name: str, link: Link) -> None:
     if st.button(link.words, key=f"alert-{name}", icon=":material/arrow_forward:"):
-        st.switch_page(link.page, query_params=link.parameters)
+        visit(link.page, link.parameters)

@@ -12,6 +12,7 @@ from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, many
 from pages.components.display.namespaces import named, shown
 from pages.components.display.text import literal
+from pages.components.shell.address import given
 from pages.components.shell.notices import Notice
 from pages.components.shell.permissions import read_only
 
@@ -100,7 +101,7 @@ def _dialog() -> None:
         "Every process obeys within a second, also while Redis refuses writes."
     )
     names = [EVERYTHING, *queries.namespaces()]
-    linked = next((value for name, value in st.query_params.items() if name.endswith("namespace")), "")
+    linked = given("namespace")
     chosen = st.selectbox(
         "Namespace",
         names,

@@ -12,7 +12,9 @@ from core.bans import Criteria
 from core.errors import InvalidInput
 from core.keys import user_pseudonym
 from pages.components.data import context, queries
-from pages.components.display.namespaces import choosing, told_of
+from pages.components.display.namespaces import shown
+from pages.components.shell.address import LONGEST, given, put
+from pages.components.shell.namespace_choice import choose_namespace
 
 Seconds = TypeVar("Seconds")
 
@@ -29,7 +31,10 @@ SELECTORS = {
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
 HOLDS = {"5 minutes": 300, "1 hour": 3600, "1 day": 86_400, "not at all": 0}
 MODES = {False: ":material/visibility_off: Hide", True: ":material/hourglass_bottom: Mark stale"}
-LINKED = ("model", "pattern", "keywords", "tags", "key")
+DAYS = "older_than_days"
+LINKED = ("model", "tags", "key", DAYS)
+IN_URL = "criteria-in-url"
+"""In the session: what the URL said of the builder when it was filled, or written, last."""
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,30 +88,49 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fill_from_link() -> None:
-    """`?model=`, `?pattern=`, `?key=`, `?keywords=`, `?tags=` and `?older_than_days=` fill the builder, once a session.
+    """`?model=`, `?tags=`, `?key=` and `?older_than_days=` fill the builder whenever the URL says something new.
 
     A link fills, it never previews and never applies.
     """
-    if st.session_state.get("criteria-linked"):
+    asked = {name: value for name in LINKED if (value := given(name))}
+    if asked == st.session_state.get(IN_URL, {}):
         return
-    st.session_state["criteria-linked"] = True
+    st.session_state[IN_URL] = asked
     chosen = []
-    for name in LINKED:
-        value = st.query_params.get(name, "")[:256]
-        if value:
+    for name, value in asked.items():
+        if name != DAYS:
             chosen.append(name)
-            many = name in ("keywords", "tags")
-            st.session_state[f"criteria-{name}"] = [part for part in value.split(",") if part] if many else value
+            parts = [part for part in value.split(",") if part]
+            st.session_state[f"criteria-{name}"] = parts if name == "tags" else value
+        elif (days := _days(value)) is not None:
+            chosen.append("age")
+            st.session_state["criteria-age"] = days
+            st.session_state["criteria-unit"] = "days"
+    others = [name for name in st.session_state.get("criteria-selectors", ()) if name not in ("age", *LINKED)]
+    st.session_state["criteria-selectors"] = chosen + [name for name in others if not (chosen and name == "all")]
+
+
+def put_in_url(fields: Fields) -> None:
+    """Writes into the URL what of the builder may stand there: no text, and nobody's name."""
+    chosen = set(fields.selectors)
+    days = None if fields.age_seconds is None else fields.age_seconds / UNITS["days"]
+    asked = {
+        "model": fields.model if "model" in chosen else "",
+        "tags": ",".join(fields.tags) if "tags" in chosen else "",
+        "key": fields.key if "key" in chosen else "",
+        DAYS: f"{days:g}" if days else "",
+    }
+    for name, value in asked.items():
+        put(name, value)
+    st.session_state[IN_URL] = {name: value[:LONGEST] for name, value in asked.items() if value}
+
+
+def _days(text: str) -> float | None:
     try:
-        days = float(st.query_params.get("older_than_days", ""))
+        days = float(text)
     except ValueError:
-        days = 0.0
-    if 0 < days < 36_500:
-        chosen.append("age")
-        st.session_state["criteria-age"] = days
-        st.session_state["criteria-unit"] = "days"
-    if chosen:
-        st.session_state["criteria-selectors"] = chosen
+        return None
+    return days if 0 < days < 36_500 else None
 
 
 def form(*, without: Container[str] = (), namespace: str | None = None) -> Fields:
@@ -122,19 +146,26 @@ def form(*, without: Container[str] = (), namespace: str | None = None) -> Field
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        namespaces = queries.namespaces() if namespace is None else [namespace]
-        naming = queries.naming(namespaces)
-        values["namespace"] = st.selectbox(
-            "Namespace",
-            namespaces,
-            key="criteria-namespace",
-            format_func=choosing(naming),
-            help=told_of(namespaces, naming),
-        )
+        if namespace is None:
+            values["namespace"] = choose_namespace()
+        else:
+            values["namespace"] = namespace
+            _namespace_that_stays(namespace)
         for name in selectors:
             if name in _FIELDS:
                 values |= _FIELDS[name]()
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
+
+
+def _namespace_that_stays(namespace: str) -> None:
+    naming = queries.naming([namespace])
+    st.selectbox(
+        "Namespace",
+        [shown(namespace, naming)],
+        key=f"criteria-stays-{namespace}",
+        disabled=True,
+        help="A schedule stays in its namespace. For another one add another schedule.",
+    )
 
 
 def effect(holds: Mapping[str, Seconds]) -> tuple[bool, Seconds]:

@@ -8,6 +8,7 @@ import streamlit as st
 from core.access import Action
 from core.invalidation import Invalidation
 from pages.components.data import actions, context
+from pages.components.shell.address import ID, visit
 
 STEPS = "next-steps"
 """Where a session keeps its latest invalidation, until it cannot be undone any more or another step is taken."""
@@ -64,7 +65,7 @@ def show(name: str) -> None:
         if steps.key is None:
             return
         if st.button("Who got it", key=f"next-who-{name}", icon=":material/group:"):
-            st.switch_page("pages/requests.py", query_params={"key": steps.key})
+            visit("pages/requests.py", {"key": steps.key})
         if st.button(
             "Write the right one…",
             key=f"next-write-{name}",
@@ -74,8 +75,7 @@ def show(name: str) -> None:
             st.session_state[CORRECT_AT] = (steps.namespace, steps.key)
             if name == ON_ENTRIES:
                 return  # the dialog is drawn at the end of this very page
-            parameters = {"key": steps.key, "entries_namespace": steps.namespace}
-            st.switch_page("pages/entries.py", query_params=parameters)
+            visit("pages/entries.py", {ID: steps.key, "namespace": steps.namespace})
 
 
 def _undo(steps: Steps) -> None:
