@@ -147,6 +147,7 @@ ELSEWHERE = {
     "pages/components/entries/relations.py": "tests/pages/test_entries.py",
     "pages/components/entries/states.py": "tests/pages/test_entries.py",
     "pages/components/entries/tables.py": "tests/pages/test_entries.py",
+    "pages/components/entries/tags.py": "tests/pages/test_entries.py",
     "pages/components/entries/correcting.py": "tests/pages/test_entries.py",
     "pages/components/entries/elsewhere.py": "tests/pages/test_entries.py",
     "pages/components/shell/next_steps.py": "tests/pages/test_entries.py",

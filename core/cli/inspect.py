@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, every_page, expect
+from ..entries import EntryFilter, FoundEntry, counted_words, every_page, expect, known_tags
 from ..errors import InvalidSettings
 from ..keys import Slot
 from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
@@ -233,3 +233,21 @@ def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
             )
         )
     return words.table(rows, header=("Key", "Model", "Age", "Fresh", "Size", "Prompt")) if rows else "No entry matches."
+
+
+@command(cli)
+@namespace_option
+@click.option("--find", default="", help="Only tags with this in them, in any case.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+def tags(shell: Shell, namespace: str | None, find: str, limit: int) -> int:
+    """List the tags that stored answers have, those of most entries first. Exit status 3 when there are none.
+
+    Of a large namespace a part is looked at, for some seconds; the answer says how much.
+    """
+    services = shell.shared
+    slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
+    found = known_tags(services.store, slots, find=find, limit=limit)
+    rows = [(words.text(one.tag, 80), f"{one.entries:,}", words.moment(one.latest_at)) for one in found.tags]
+    lines = [words.table(rows, header=("Tag", "Entries", "Latest")) if rows else "No entry has such a tag."]
+    shell.answer(found.to_dict(), "\n".join(filter(None, [*lines, counted_words(found)])))
+    return Exit.OK if rows else Exit.NOTHING

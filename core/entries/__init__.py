@@ -24,15 +24,17 @@ from .pins import RELEASED_SECONDS, Pins
 from .received import MAX_ANSWER, plain_recipients, plain_request, received_answers, recipients
 from .responses import forget_response
 from .seeding import SeedReport, import_seeds, read_seeds
+from .tags import MOST_TAGS_LISTED, KnownTag, KnownTags, counted_words, known_tags
 from .transfer import Line, export
 from .verdicts import Verdict, Verdicts
 
 __all__ = [
-    "LONGEST_ANSWER", "MAX_ANSWER", "MOST_BYTES", "MOST_REFUSALS", "MOST_TOGETHER",
-    "PAGE_SIZE", "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "Elsewhere", "EntryFilter", "EntryPage",
-    "Explanation", "FoundEntry", "Import", "Imported", "Line", "Looked", "Nearest", "Pins", "Place", "SeedReport",
-    "Together", "Verdict", "Verdicts", "Version", "count_listed", "differences", "every_page", "expect", "explain",
-    "export", "find_entry", "forget_response", "import_seeds", "invalidate_together", "nearest_entries", "page_entries",
-    "plain_recipients", "plain_request", "questions_at", "read_seeds", "reasons", "received_answers", "recipients",
-    "same_question", "stored_entry", "versions_of",
+    "LONGEST_ANSWER", "MAX_ANSWER", "MOST_BYTES", "MOST_REFUSALS", "MOST_TAGS_LISTED", "MOST_TOGETHER", "PAGE_SIZE",
+    "RELEASED_SECONDS", "Corrections", "Difference", "Edits", "Elsewhere", "EntryFilter", "EntryPage",
+    "Explanation", "FoundEntry", "Import", "Imported", "KnownTag", "KnownTags", "Line", "Looked", "Nearest", "Pins",
+    "Place", "SeedReport", "Together", "Verdict", "Verdicts", "Version", "count_listed", "counted_words",
+    "differences", "every_page", "expect", "explain", "export", "find_entry", "forget_response", "import_seeds",
+    "invalidate_together", "known_tags", "nearest_entries", "page_entries", "plain_recipients", "plain_request",
+    "questions_at", "read_seeds", "reasons", "received_answers", "recipients", "same_question", "stored_entry",
+    "versions_of",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from ..bans import Criteria
 from ..bootstrap import Services
 from ..concurrency import in_thread
 from ..entries import (
+    MOST_TAGS_LISTED,
     PAGE_SIZE,
     Edits,
     EntryFilter,
@@ -22,6 +23,7 @@ from ..entries import (
     Verdict,
     count_listed,
     find_entry,
+    known_tags,
     page_entries,
     reasons,
     stored_entry,
@@ -147,6 +149,24 @@ class ChangeIn(BaseModel):
     pinned: bool | None = Field(None, description="Whether workers keep it fresh until it is unpinned.")
 
 
+class TagOut(BaseModel):
+    """One tag of stored answers."""
+
+    tag: str
+    entries: int
+    latest_at: float = Field(description="When the latest of them was stored, in Unix seconds.")
+
+
+class TagsOut(BaseModel):
+    """The tags of a namespace, those of most entries first."""
+
+    tags: list[TagOut]
+    looked_at: int = Field(description="Entries that were looked at.")
+    listed: int = Field(description="About how many there are.")
+    complete: bool = Field(description="Whether nothing was left out; else there may be more tags and entries.")
+    others: int = Field(description="Tags that were counted and are not in this list.")
+
+
 class WrongIn(BaseModel):
     """What an answer was served for."""
 
@@ -239,6 +259,18 @@ def entries(
         "looked_through": page.scanned,
         "listed": count_listed(parts.store, slots, where),
     }
+
+
+@router.get("/tags", response_model=TagsOut)
+def tags(
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+    find: Annotated[str, Query(max_length=256, description="Only tags with this in them, in any case.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_TAGS_LISTED, description="Most items.")] = 100,
+) -> dict[str, Any]:
+    """The tags that a namespace's stored answers have. Of a large one a part is looked at; the answer says how much."""
+    return known_tags(parts.store, slots_of(parts, by.namespace(namespace)), find=find, limit=limit).to_dict()
 
 
 def slots_of(parts: Services, namespace: str) -> Sequence[Slot]:

@@ -521,3 +521,13 @@ def test_an_invalidation_that_is_refused_without_writes_offers_the_bypass_switch
     assert services.switch.all([name]) == []
     services.switch._recent.forget()
     assert is_hit(ask, "What does word 0 mean?")
+
+
+def test_the_tags_that_are_known_are_suggested(open_page, services, ask):
+    ask("What is a cat?", tags=("doc:1", "cats"))
+    at = open_page("invalidations")
+    at.pills(key="criteria-selectors").set_value(["tags"]).run()
+    assert at.multiselect(key="criteria-tags").options == ["cats", "doc:1"]
+    at.multiselect(key="criteria-tags").set_value(["cats"]).run()
+    assert not at.exception
+    assert not at.button(key="preview").disabled

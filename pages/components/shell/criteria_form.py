@@ -152,7 +152,9 @@ def form(*, without: Container[str] = (), namespace: str | None = None) -> Field
             values["namespace"] = namespace
             _namespace_that_stays(namespace)
         for name in selectors:
-            if name in _FIELDS:
+            if name == "tags":
+                values |= _tags(str(values["namespace"]))
+            elif name in _FIELDS:
                 values |= _FIELDS[name]()
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
 
@@ -247,10 +249,11 @@ def _keywords() -> dict[str, object]:
     return {"keywords": tuple(words), "keyword_mode": mode or "any"}
 
 
-def _tags() -> dict[str, object]:
+def _tags(namespace: str) -> dict[str, object]:
+    chosen = st.session_state.get("criteria-tags") or ()
     tags = st.multiselect(
         "Tags",
-        [],
+        list(dict.fromkeys([*chosen, *queries.tags_to_choose(namespace)])),
         key="criteria-tags",
         accept_new_options=True,
         max_selections=32,
@@ -283,7 +286,6 @@ _FIELDS: dict[str, Callable[[], dict[str, object]]] = {
     "pattern": _pattern,
     "age": _age,
     "keywords": _keywords,
-    "tags": _tags,
     "user": _user,
     "key": _key,
 }
