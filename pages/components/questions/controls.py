@@ -5,11 +5,8 @@ from __future__ import annotations
 import msgspec
 import streamlit as st
 
-from pages.components.data import queries
-from pages.components.display.text import one_line
-from pages.components.shell.namespace_choice import choose_namespace
-
-ALL = "all"
+from pages.components.shell.namespace_choice import ALL, choose_namespace
+from pages.components.shell.view_controls import choose_model
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -22,11 +19,6 @@ class Chosen(msgspec.Struct, frozen=True):
 def choose() -> Chosen:
     """Draws the controls; returns what they choose."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        models = [ALL, *queries.known_models()]
-        model = st.selectbox("Model", models, key="asked_model", bind="query-params", width=160, format_func=_models)
-        namespace = choose_namespace(queries.namespaces(), key="asked_namespace", everything=ALL, width=215)
-    return Chosen(None if namespace == ALL else namespace, None if model == ALL else model)
-
-
-def _models(name: str) -> str:
-    return "All models" if name == ALL else one_line(name, 60)
+        model = choose_model()
+        namespace = choose_namespace(everything=True, width=215)
+    return Chosen(None if namespace == ALL else namespace, model)

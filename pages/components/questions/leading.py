@@ -7,11 +7,11 @@ from typing import NoReturn
 import streamlit as st
 
 from core.metrics import MAX_TEXT
-from pages.components.data.view import ON_REQUESTS
 from pages.components.display.links import FOUND_REQUESTS, REQUESTS
+from pages.components.shell.address import visit
 
 
 def open_requests(question: str) -> NoReturn:
     """Opens the requests with a question. The text goes along in the session: a URL is in logs and histories."""
     st.session_state[FOUND_REQUESTS] = question[:MAX_TEXT]
-    st.switch_page(REQUESTS, query_params={ON_REQUESTS.range: "7d"})
+    visit(REQUESTS, {"range": "7d"})
