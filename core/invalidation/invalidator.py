@@ -31,7 +31,7 @@ from .rights import ending_hold, invalidating
 from .shortcuts import Shortcuts
 from .succession import take_place
 from .sweep import Sweep, SweepProgress, record_sweep
-from .telling import Invalidation, InvalidationState, undone
+from .telling import Invalidation, InvalidationState, replaced, undone
 
 LONGEST_HOLD_SECONDS = 86_400
 
@@ -245,8 +245,15 @@ class CacheInvalidator(Shortcuts):
         Only of one that can be undone, and whose entries the later one hides, or marks, too: at no moment is one of
         them shown. Undoing the later one then brings back what both hid. Where Redis fails, both stay.
         """
+        try:
+            known = self.find(earlier_id)
+        except CacheError:
+            return False
         trail, now = self.audit.by(actor), self._clock()
-        return take_place(self._store, self.slots_of, earlier_id, later, trail=trail, now=now)
+        if known is None or not take_place(self._store, self.slots_of, earlier_id, later, trail=trail, now=now):
+            return False
+        self.keep(replaced(known, now, later.id))
+        return True
 
     def lift(self, known: Invalidation) -> Invalidation:
         """Undoes it in its namespace, without rights and records. Raises what `undo` raises."""

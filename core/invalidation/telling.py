@@ -152,7 +152,8 @@ ASKING = (REQUESTED, *ENDED)
 
 
 class Applied(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept for the id of an invalidation. Times are Unix seconds; `undone_at` is None unless it was undone.
+    """What is kept for the id of an invalidation. Times are Unix seconds; `undone_at` is None unless it was undone,
+    `replaced_at` unless a later run of its schedule, `replaced_by`, has taken its place.
 
     `what` stands for its criteria and namespace: short, since a day may bring millions.
     """
@@ -162,6 +163,8 @@ class Applied(msgspec.Struct, frozen=True, array_like=True):
     at: float
     due_at: float
     undone_at: float | None = None
+    replaced_at: float | None = None
+    replaced_by: str = ""
 
 
 Wanted = Callable[[Invalidation], bool]
@@ -182,9 +185,19 @@ def tell(
     known = from_audit(records, ban) if records else None
     if known is None:
         return from_ban(namespace, ban) if ban else None
-    if ban is None and applied is not None and applied.undone_at is not None:
-        return undone(known, applied.undone_at)
-    return known
+    return known if ban is not None or applied is None else _as_it_ended(known, applied)
+
+
+def _as_it_ended(known: Invalidation, applied: Applied) -> Invalidation:
+    """The invalidation, which is in force no more, as what is kept of it says that it ended."""
+    if applied.replaced_at is not None:
+        return replaced(known, applied.replaced_at, applied.replaced_by)
+    return known if applied.undone_at is None else undone(known, applied.undone_at)
+
+
+def replaced(known: Invalidation, at: float, by: str) -> Invalidation:
+    """The invalidation as it is when another one took its place at a time (Unix seconds)."""
+    return msgspec.structs.replace(known, state=InvalidationState.REPLACED, finished_at=at, replaced_by=by)
 
 
 def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
@@ -275,7 +288,7 @@ def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: Ap
         applied_at=applied.at,
         due_at=applied.due_at,
     )
-    return undone(known, applied.undone_at) if applied.undone_at is not None else known
+    return _as_it_ended(known, applied)
 
 
 def undone_words(done: Invalidation) -> str:

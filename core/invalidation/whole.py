@@ -91,7 +91,7 @@ def tell_whole(
         for namespace, count in sorted(counts.items())
     ]
     undo = next((record.details for record in records if record.action == "invalidate.undone"), {})
-    replaced = next((record.details for record in records if record.action == REPLACED), {})
+    replaced_by = next((record.details.get("replaced_by", "") for record in records if record.action == REPLACED), "")
     return summed(
         Invalidation(
             id=whole_id,
@@ -104,7 +104,7 @@ def tell_whole(
             share=details.get("share"),
             put_back=undo.get("put_back"),
             kept_newer=undo.get("kept_newer"),
-            replaced_by=replaced.get("replaced_by", ""),
+            replaced_by=replaced_by or (applied.replaced_by if applied else ""),
             reason=str(details.get("reason", "")),
         ),
         parts,
@@ -224,10 +224,13 @@ def _fates(records: Sequence[AuditRecord], applied: Applied | None) -> dict[str,
         elif record.action == REPLACED:
             for namespace in details.get(REPLACED_IN) or ():
                 fates[namespace] = (InvalidationState.REPLACED, at, "")
-    if applied is not None and applied.undone_at is not None:  # whose record may have been lost
-        for namespace, (state, _, _) in list(fates.items()):
+    for reached, ended_at in (
+        (InvalidationState.REPLACED, applied.replaced_at if applied else None),
+        (InvalidationState.UNDONE, applied.undone_at if applied else None),
+    ):  # whose record may have been lost
+        for namespace, (state, _, _) in list(fates.items()) if ended_at is not None else ():
             if state is InvalidationState.SWEPT:
-                fates[namespace] = (InvalidationState.UNDONE, applied.undone_at, "")
+                fates[namespace] = (reached, ended_at, "")
     return fates
 
 

@@ -79,6 +79,16 @@ def test_the_earlier_one_tells_which_took_its_place_and_cannot_be_undone(world):
     assert world.invalidator.trail_of(earlier.id)[0].action == "invalidate.replaced"
 
 
+def test_of_a_machine_it_is_told_as_well(world):
+    earlier = world.invalidator.invalidate(TAGGED, actor="program")
+    later = world.invalidator.invalidate(TAGGED, actor="program")
+    assert world.invalidator.take_place(earlier.id, later, actor="program")
+    [known] = [one for one in world.invalidator.history(namespace=world.namespace) if one.id == earlier.id]
+    assert (known.state, known.replaced_by) == (InvalidationState.REPLACED, later.id)
+    with pytest.raises(InvalidationRefused, match="took its place"):
+        world.invalidator.undo(earlier.id, actor=world.anna)
+
+
 def test_one_that_was_undone_meanwhile_leaves_the_earlier_one_in_force(world):
     text(world, SKY, tags=("doc:1",))
     earlier = hide(world)
