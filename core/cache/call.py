@@ -13,8 +13,8 @@ import msgspec
 
 from ..bans import InvalidationRecord
 from ..inbound import request_id_in
-from ..keys import Identity, Slot, instructions_in, pack, question_digest
-from ..metrics import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, Sender, Telling
+from ..keys import Identity, Slot, pack
+from ..metrics import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, Sender, Telling, question_of
 from ..models import LONGEST_USER, CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision, user_of
 from ..stores import MissReason
@@ -144,12 +144,11 @@ class Call:
 
     def asked(self, texts: bool) -> Asked:
         """What it was asked in; without `texts` only digests and short parameters."""
-        values = self.identity.parts
-        instructions = instructions_in(values, begin=MAX_INSTRUCTIONS, end=MAX_ENDING) if texts and values else ""
+        identity = self.identity
         return Asked(
-            question=question_digest(self.identity),
-            parts=pack(values) if values else b"",
-            instructions=instructions or None,
+            question=question_of(identity.prompt),
+            parts=pack(identity.parts) if identity.parts else b"",
+            instructions=identity.system_prompt(begin=MAX_INSTRUCTIONS, end=MAX_ENDING) if texts else None,
         )
 
     def count_corrupt_entry(self) -> None:

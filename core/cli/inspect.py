@@ -10,15 +10,24 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, counted_words, every_page, expect, known_tags
+from ..entries import (
+    EntryFilter,
+    FoundEntry,
+    by_namespace,
+    every_page,
+    expect,
+    look_elsewhere,
+    newest_of,
+)
+from ..entries import tags as tagging
 from ..errors import InvalidSettings
-from ..keys import Slot
+from ..keys import EVERYWHERE, Slot
 from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
 from ..models import CacheStrategy, ChatRequest, Controls, OutcomeKind
 from ..text import duration, many, milliseconds, money, points, share, size
 from . import formats as words
 from .formats import DURATION
-from .shell import Exit, Shell, cli, command, namespace_option
+from .shell import Exit, Shell, cli, command, namespace_option, namespaces_option
 
 MOST_PARTS = 20
 SHOWN_PARTS = 8
@@ -164,7 +173,7 @@ def get(
     )
     controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
     expected = expect(services.cache, services.store, services.switch, request, controls, now=services.clock())
-    shown = expected.to_dict()
+    shown = look_elsewhere(services.store, expected, buckets=services.settings.buckets).to_dict()
     if expected.kind is OutcomeKind.BYPASS:
         shown["reason"] = f"bypass: {expected.reason}"
     shell.answer(shown, _pairs(shown))
@@ -180,11 +189,13 @@ def _word(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return words.text(", ".join(map(str, value)), 400)
     return words.text(str(value), 400)
 
 
 @command(cli)
-@namespace_option
+@namespaces_option
 @click.option("--search", default="", help="Text in the prompt, case does not count.")
 @click.option("--model", help="Only of this model.")
 @click.option("--tag", "tags", multiple=True, help="Only with one of these tags; repeatable.")
@@ -201,7 +212,10 @@ def entries(
     invalidated: bool,
     limit: int,
 ) -> int:
-    """List stored answers, or search them, the newest first. Exit status 3 when there are none."""
+    """List stored answers, or search them, the newest first. Exit status 3 when there are none.
+
+    With --all-namespaces it says how many each has and how many of them match, and lists the newest of those.
+    """
     services = shell.shared
     now = services.clock()
     where = EntryFilter(
@@ -211,11 +225,37 @@ def entries(
         created_before=None if older_than is None else now - older_than,
         invalidated=invalidated,
     )
+    if namespace == EVERYWHERE:
+        return _entries_of_all(shell, where, limit, now)
     slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
     pages = every_page(services.store, slots, where, hits=services.metrics.hits, pins=services.pins)
     found = list(islice(chain.from_iterable(pages), limit))
     shell.answer([one.to_dict(now) for one in found], _entry_words(found, now))
     return Exit.OK if found else Exit.NOTHING
+
+
+def _entries_of_all(shell: Shell, where: EntryFilter, limit: int, now: float) -> int:
+    services = shell.shared
+    found = by_namespace(
+        services.store,
+        sorted(services.store.namespaces()),
+        where,
+        buckets=services.settings.buckets,
+        hits=services.metrics.hits,
+        pins=services.pins,
+    )
+    rows = [
+        (
+            shell.named(one.namespace),
+            one.problem or f"{one.listed:,}",
+            f"{len(one.found):,}" + ("" if one.is_all else " or more"),
+        )
+        for one in found
+    ]
+    newest = newest_of(found)[:limit]
+    table = words.table(rows, header=("Namespace", "Entries", "Match"))
+    shell.answer([one.to_dict(now) for one in found], f"{table}\n\n{_entry_words(newest, now)}")
+    return Exit.OK if newest else Exit.NOTHING
 
 
 def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
@@ -246,8 +286,8 @@ def tags(shell: Shell, namespace: str | None, find: str, limit: int) -> int:
     """
     services = shell.shared
     slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
-    found = known_tags(services.store, slots, find=find, limit=limit)
+    found = tagging.known_tags(services.store, slots, find=find, limit=limit)
     rows = [(words.text(one.tag, 80), f"{one.entries:,}", words.moment(one.latest_at)) for one in found.tags]
     lines = [words.table(rows, header=("Tag", "Entries", "Latest")) if rows else "No entry has such a tag."]
-    shell.answer(found.to_dict(), "\n".join(filter(None, [*lines, counted_words(found)])))
+    shell.answer(found.to_dict(), "\n".join(filter(None, [*lines, tagging.counted_words(found)])))
     return Exit.OK if rows else Exit.NOTHING

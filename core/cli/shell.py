@@ -140,8 +140,6 @@ class Shell:
 
     def named(self, namespace: str) -> str:
         """A namespace for people: its label and its whole id, which commands take; the id alone without a label."""
-        if namespace == EVERYWHERE:
-            return "all namespaces"
         return printable(self.naming.whole(namespace), LONGEST_NAMED)
 
     @property

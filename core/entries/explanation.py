@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..keys import NONE, NOT_NAMED, Part, TextKind, kind_of, normalize, parts_of, scope_parts, shown, unpack
+from ..keys import NONE, Part, TextKind, kind_of, normalize, parts_of, scope_parts, shown, unpack
 from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
 from ..policy import TTLDecision
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SOMETHING = "something else of the request"
 """The name of the difference where an entry does not hold the parts of its scope."""
+NOT_NAMED = ("namespace", "model")
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

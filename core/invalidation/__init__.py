@@ -1,7 +1,7 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
 from .active import ActiveCount, ActivePage
-from .definition import LONGEST_NAME, USUAL_HOLD_SECONDS, Definition, ScheduleFields
+from .definition import LONGEST_NAME, WEEKDAYS, Definition, ScheduleFields, parse_weekdays
 from .everywhere import MOST_NAMESPACES, Reach
 from .filter import InvalidationFilter
 from .history import HistoryPage
@@ -10,7 +10,6 @@ from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
 from .preview import WORD, Preview, Previewed, PreviewPart, PreviewRow, cutoff
 from .reason import LONGEST_REASON, checked_reason
-from .rhythm import WEEKDAYS, parse_weekdays
 from .rights import ending_hold, invalidating, scheduling
 from .schedules import Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
@@ -18,7 +17,7 @@ from .telling import Invalidation, InvalidationState, Part, undone_words
 from .whole import whole_words, within
 
 __all__ = [
-    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "MOST_NAMESPACES", "USUAL_HOLD_SECONDS", "WEEKDAYS", "WORD",
+    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "MOST_NAMESPACES", "WEEKDAYS", "WORD",
     "ActiveCount", "ActivePage", "CacheInvalidator", "Definition", "HistoryPage", "IdleNamespaces", "Invalidation",
     "InvalidationFilter", "InvalidationState", "Part", "Preview", "PreviewPart", "PreviewRow", "Previewed", "Reach",
     "Schedule", "ScheduleFields", "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold",

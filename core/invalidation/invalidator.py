@@ -24,12 +24,11 @@ from .aside import put_back
 from .durability import Durability
 from .everywhere import Asked, Everywhere, Reach
 from .history import REQUEST_ID
-from .plan import Plan, append
+from .plan import Plan, append, take_place
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .reason import checked_reason
 from .rights import ending_hold, invalidating
 from .shortcuts import Shortcuts
-from .succession import take_place
 from .sweep import Sweep, SweepProgress, record_sweep
 from .telling import Invalidation, InvalidationState, replaced, undone
 

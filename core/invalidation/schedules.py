@@ -18,14 +18,13 @@ from ..bans import Criteria
 from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import EVERYWHERE, names
 from ..stores.redis import lock, shared_hash
+from ..text import many
 from . import rights
-from .definition import Definition, ScheduleFields
+from .definition import Definition, ScheduleFields, next_run
 from .everywhere import Reach, check_everywhere
 from .invalidator import CacheInvalidator
-from .rhythm import next_run
 from .rights import scheduling
 from .telling import Invalidation, InvalidationState
-from .whole import whole_words
 
 MAX_SCHEDULES = 100
 LOCK_MS = 30_000
@@ -338,7 +337,8 @@ def _outcome(done: Invalidation) -> str:
     """What a run came to: of all namespaces also where it is not applied."""
     if done.state is not InvalidationState.PARTLY:
         return f"applied: {done.id}"
-    return f"{whole_words(done)}: {done.id} ({done.problem})"
+    reached = sum(part.effective for part in done.parts)
+    return f"in {reached} of {many(len(done.parts), 'namespace')} ({done.problem}), applied: {done.id}"
 
 
 def _runner(schedule: Schedule) -> Actor:

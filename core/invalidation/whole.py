@@ -224,13 +224,12 @@ def _fates(records: Sequence[AuditRecord], applied: Applied | None) -> dict[str,
         elif record.action == REPLACED:
             for namespace in details.get(REPLACED_IN) or ():
                 fates[namespace] = (InvalidationState.REPLACED, at, "")
-    for reached, ended_at in (
-        (InvalidationState.REPLACED, applied.replaced_at if applied else None),
-        (InvalidationState.UNDONE, applied.undone_at if applied else None),
-    ):  # whose record may have been lost
-        for namespace, (state, _, _) in list(fates.items()) if ended_at is not None else ():
-            if state is InvalidationState.SWEPT:
-                fates[namespace] = (reached, ended_at, "")
+    if applied is not None:  # whose record may have been lost
+        ends = (InvalidationState.REPLACED, applied.replaced_at), (InvalidationState.UNDONE, applied.undone_at)
+        for reached, ended_at in ends:
+            if ended_at is not None:
+                swept = [name for name, fate in fates.items() if fate[0] is InvalidationState.SWEPT]
+                fates |= dict.fromkeys(swept, (reached, ended_at, ""))
     return fates
 
 

@@ -7,13 +7,13 @@ later request what keeps the two apart. Texts of the request are never among the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ..text import HIDDEN, printable, redacted
-from .identity import PART_DIGEST_BYTES, SCOPE_PARTS, part_digests
+from .identity import PART_DIGEST_BYTES, SCOPE_PARTS, leading_instructions, part_digests
 
 MAX_WORDS = 200
 KEPT_PARTS = 40
@@ -22,9 +22,7 @@ KEPT_WORDS = 24
 
 _PARAMETER = "parameter "
 _HEADER = "header "
-NOT_NAMED = ("namespace", "model")
-"""What the header of an entry says, so that its parts do not."""
-_SYSTEM_ROLES = ("system", "developer")
+_IN_HEADER = ("namespace", "model")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +57,7 @@ def pack(values: Sequence[Any]) -> bytes:
     kept = [
         (name, value)
         for name, value in _named(values)
-        if name not in NOT_NAMED and (name.startswith(_HEADER) or not _is_absent(value))
+        if name not in _IN_HEADER and (name.startswith(_HEADER) or not _is_absent(value))
     ][:KEPT_PARTS]
     if not kept:
         return b""
@@ -82,27 +80,6 @@ def unpack(packed: bytes) -> dict[str, Part]:
         }
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return {}
-
-
-def instructions_in(values: Sequence[Any], *, begin: int, end: int) -> str:
-    """The system prompt of a scope, given in the order of `SCOPE_PARTS`; of a longer one `begin` characters and the
-    last `end`. Empty without one.
-    """
-    named = dict(zip(SCOPE_PARTS, values, strict=True))
-    texts = list(_texts((named["parameters"] or {}).get("instructions")))
-    for message in named["earlier messages"][: _leading_instructions(named["earlier messages"])]:
-        texts += _texts(message.get("content"))
-    text = "\n".join(texts)
-    return text if len(text) <= begin + end else f"{text[:begin]}\n{text[-end:]}"
-
-
-def _texts(content: Any) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        for part in content:
-            if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-                yield part["text"]
 
 
 NONE = "none"
@@ -135,7 +112,7 @@ def _named(values: Sequence[Any]) -> list[tuple[str, Any]]:
             # A header may be a secret: its name and digest say enough.
             found += [(_HEADER + printable(key, 60), item) for key, item in value or ()]
         elif name == "earlier messages":
-            leading = _leading_instructions(value)
+            leading = leading_instructions(value)
             found += [("system prompt", value[:leading]), (name, value[leading:])]
         else:
             found.append((name, value))
@@ -157,14 +134,6 @@ def _in_words(name: str, value: Any) -> str:
 
 def _parameter(name: str) -> str:
     return name if name == "tools" else printable(_PARAMETER + name, 80)
-
-
-def _leading_instructions(messages: Sequence[Any]) -> int:
-    """How many messages at the beginning are instructions to the model."""
-    for number, message in enumerate(messages):
-        if not (isinstance(message, Mapping) and message.get("role") in _SYSTEM_ROLES):
-            return number
-    return len(messages)
 
 
 def _is_absent(value: Any) -> bool:

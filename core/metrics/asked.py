@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import msgspec
+
+from ..keys import normalize_loosely
 
 MAX_INSTRUCTIONS = 8000
 MAX_ENDING = 2000
 """Characters of a system prompt that are compared: of its beginning, and of its end where it is longer."""
 
+_QUESTION_BYTES = 8
 _NAMES = 100
 _LATEST = 4
 """System prompts that are remembered: of the latest namespaces and models, and of each of these."""
@@ -28,6 +32,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     question: bytes = b""
     parts: bytes = b""
     instructions: str | None = None
+
+
+def question_of(text: str) -> bytes:
+    """What equal questions share in all scopes, but for case, spaces and the closing mark; empty without a text."""
+    return sha256((normalize_loosely(text) or text).encode()).digest()[:_QUESTION_BYTES] if text else b""
 
 
 NOTHING = Asked()

@@ -127,7 +127,9 @@ class HitRateChange(msgspec.Struct, frozen=True, kw_only=True):
         if part.is_mix:
             shares = (_share(part.before.count, self.before.count), _share(part.now.count, self.now.count))
             rate = part.now.hit_rate if part.now.count else part.before.hit_rate
-            return f"{shares[0]} → {shares[1]} of all lookups, with a hit rate of {share(rate)}"
+            more = part.now.count * self.before.count > part.before.count * self.now.count
+            asks = "asks more" if more else "asks less"
+            return f"{asks}, {shares[0]} → {shares[1]} of all lookups, at a hit rate of {share(rate)}"
         shares = (part.before.missed(part.reason), part.now.missed(part.reason))
         if part.reason is None:
             return f"hit rate {share(part.before.hit_rate)} → {share(part.now.hit_rate)}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..keys import NOT_NAMED, unpack
+from ..keys import unpack
 from ..models import OutcomeKind
 from ..text import many
 from .request_log import RequestRecord
@@ -30,7 +30,7 @@ TALK = "earlier messages"
 SYSTEM_PROMPTS = frozenset({"system prompt", "parameter instructions"})
 _COMPARED = 4
 """Earlier scopes of a question that a miss is compared with."""
-_NAMED = 3
+_NAMED = 5
 
 
 class Apart(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +46,7 @@ class Apart(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def in_words(self) -> str:
         """The parts that differ: `they differ in the system prompt`."""
-        if not self.differs:
-            return "nothing that is kept tells them apart"
-        named = ", ".join(f"the {name}" for name in self.differs[:_NAMED])
-        more = len(self.differs) - _NAMED
-        return f"they differ in {named}" + (f" and {more} more" if more > 0 else "")
+        return differ_in(self.differs)
 
 
 class NamespaceScopes(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +110,14 @@ class Scopes(msgspec.Struct, frozen=True, kw_only=True):
         return {"looked_at": self.looked_at, "since": self.since, "namespaces": namespaces}
 
 
+def differ_in(names: Sequence[str]) -> str:
+    """By which parts of the request questions differ, in words: `they differ in the system prompt`."""
+    if not names:
+        return "nothing that is kept tells them apart"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"they differ in {', '.join(f'the {name}' for name in names[:_NAMED])}{more}"
+
+
 def scopes_of(records: Sequence[RequestRecord]) -> Scopes:
     """The scopes by namespace of records that are given newest first. Linear."""
     by_namespace: dict[str, list[RequestRecord]] = {}
@@ -148,7 +152,7 @@ def differing(first: RequestRecord, second: RequestRecord) -> tuple[str, ...]:
     found += (
         name
         for name in dict.fromkeys((*here, *there))
-        if name not in NOT_NAMED and (name not in here or name not in there or here[name].digest != there[name].digest)
+        if name not in here or name not in there or here[name].digest != there[name].digest
     )
     return tuple(found)
 

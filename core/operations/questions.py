@@ -80,7 +80,7 @@ def questions(by: By, parts: Parts, namespace: OfNamespace = None, model: OfMode
     return found.to_dict()
 
 
-@router.post("/questions/group", response_model=WishOut, status_code=202)
+@router.post("/questions/group", response_model=WishOut)
 def group(by: By, parts: Parts) -> dict[str, Any]:
     """Have a worker group the recorded questions anew. `at` of `GET /questions` says when it has."""
     by.require_everywhere()

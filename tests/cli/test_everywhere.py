@@ -81,6 +81,17 @@ def test_a_schedule_of_all_namespaces_makes_one_invalidation_of_all(terminal, fi
     done = terminal.data("schedules", "run", added["id"])
     assert (done["namespace"], done["state"]) == ("*", "partly")
     [kept] = terminal.data("schedules")
-    assert kept["last"].startswith(f"held in 2 of 3 namespaces, refused in 1: {done['id']} (bank: ")
+    assert kept["last"].startswith("in 2 of 3 namespaces (bank: 64 invalidations")
+    assert kept["last"].endswith(f"applied: {done['id']}")
     said = terminal.run("schedules", "add", "--name", "x", "--every", "1h", "--all-namespaces", "--user", "a", status=2)
     assert "another pseudonym" in said
+
+
+def test_entries_are_looked_for_in_all_namespaces(terminal, filled):  # noqa: F811
+    ask(filled, "Is a refund taxed?", namespace="bank")
+    shown = terminal.run("entries", "--all-namespaces", "--search", "refund")
+    assert shown.splitlines()[:2] == ["Namespace  Entries  Match", "bank       2        2"]
+    assert "Is a refund taxed?" in shown
+    found = terminal.data("entries", "--all-namespaces")
+    assert {one["namespace"]: one["listed"] for one in found} == {"shop": 1, "bank": 2, "blog": 1}
+    terminal.run("entries", "--all-namespaces", "--search", "nowhere", status=3)

@@ -74,9 +74,11 @@ def test_a_group_that_asks_more_is_told_apart_from_one_that_misses_more() -> Non
     )
     assert found.change == pytest.approx(0.09 - 0.45)
     assert {part.reason for part in found.parts} == {MIX}
+    shop = next(part for part in found.parts if part.namespace == "shop")
+    assert found.why(shop) == "asks less, 50.0% → 10.0% of all lookups, at a hit rate of 90.0%"
     batch = next(part for part in found.parts if part.namespace == "batch")
     assert batch.change < 0
-    assert found.why(batch) == "50.0% → 90.0% of all lookups, with a hit rate of 0%"
+    assert found.why(batch) == "asks more, 50.0% → 90.0% of all lookups, at a hit rate of 0%"
 
 
 def test_a_group_that_is_new_has_changed_its_share_alone() -> None:

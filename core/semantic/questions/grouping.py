@@ -41,7 +41,7 @@ def group(vectors: Vectors) -> Grouped:
         return Grouped(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32), np.zeros((0, 2), dtype=np.float32))
     own = normalized(vectors - vectors.mean(axis=0))
     groups, middles = _k_means(own, how_many(len(own)))
-    typical = np.einsum("ij,ij->i", own, middles[groups]).astype(np.float32)
+    typical = np.einsum("ij,ij->i", vectors, _middles(vectors, groups, len(middles))[groups])
     return Grouped(groups, typical, _places(own, middles, groups))
 
 
@@ -54,16 +54,19 @@ def _k_means(vectors: Vectors, wanted: int) -> tuple[Labels, Vectors]:
     middles = _beginnings(vectors, wanted)
     groups = (vectors @ middles.T).argmax(axis=1)
     for _ in range(ROUNDS):
-        sums = np.zeros_like(middles)
-        np.add.at(sums, groups, vectors)
         is_empty = ~np.isin(np.arange(len(middles)), groups)
-        sums[is_empty] = middles[is_empty]
-        middles = normalized(sums)
+        middles = np.where(is_empty[:, None], middles, _middles(vectors, groups, len(middles)))
         again = (vectors @ middles.T).argmax(axis=1)
         if np.array_equal(again, groups):
             break
         groups = again
     return groups, middles
+
+
+def _middles(vectors: Vectors, groups: Labels, count: int) -> Vectors:
+    sums = np.zeros((count, vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, groups, vectors)
+    return normalized(sums)
 
 
 def _beginnings(vectors: Vectors, wanted: int) -> Vectors:

@@ -101,8 +101,10 @@ class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
         """The report as plain JSON, hit rates with it."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         for part in ("groups", "questions"):
-            for row, one in zip(plain[part], getattr(self, part), strict=True):
-                row |= {"requests": one.requests, "hit_rate": one.hit_rate}
+            plain[part] = [
+                row | {"requests": one.requests, "hit_rate": one.hit_rate}
+                for row, one in zip(plain[part], getattr(self, part), strict=True)
+            ]
         return plain
 
 

@@ -13,7 +13,7 @@ from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import tables
 from pages.components.dashboard.panels import panel
 from pages.components.dashboard.waiting import waiting
-from pages.components.data import context, queries
+from pages.components.data import changes, context, queries
 from pages.components.data.view import View
 from pages.components.display.figures import many
 from pages.components.display.links import REQUESTS
@@ -71,9 +71,9 @@ def _breakdown(view: View, by: Literal["model", "namespace"], compare: bool) -> 
     if naming is not None and any(summary.hit_rate is not None for summary in found.values()):
         looks = {one: (shown(one, naming), hexadecimal(one, naming)) for one in found}
         panel(view, "Hit rate by namespace", "by-namespace", dashboard_charts.hit_rate_by_name, found, looks)
-    before = queries.summaries_before(view, by).value or {} if compare else {}
-    change = queries.change(view).value if compare else None
-    scopes = queries.scopes(view).value if by == "namespace" else None
+    before = changes.summaries_before(view, by).value or {} if compare else {}
+    change = changes.change(view).value if compare else None
+    scopes = changes.scopes(view).value if by == "namespace" else None
     names = list(dict.fromkeys((*found, *before)))
     table = tables.breakdown(found, before, change.by(by) if change else (), scopes, naming)
     chosen = selectable(

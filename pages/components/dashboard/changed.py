@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.metrics import SYSTEM_PROMPTS, ChangePart, HitRateChange, NamespaceScopes, Scopes
 from core.namespaces import Naming
-from pages.components.data import queries
+from pages.components.data import changes, queries
 from pages.components.data.view import View
 from pages.components.display import outcomes
 from pages.components.display.figures import UNKNOWN, clock, duration, many, points, share
-from pages.components.display.links import Link
+from pages.components.display.links import REQUESTS
 from pages.components.display.namespaces import named
 from pages.components.display.text import literal, plain
 from pages.components.shell.address import carried
@@ -25,8 +25,8 @@ def changed(view: View, compare: bool) -> None:
     now = queries.summary(view).value
     if now is None or not now.requests:
         return
-    change = queries.change(view).value if compare else None
-    scopes = queries.scopes(view).value
+    change = changes.change(view).value if compare else None
+    scopes = changes.scopes(view).value
     told = scopes.told if scopes is not None else ()
     if change is None and not told:
         return
@@ -43,18 +43,25 @@ def changed(view: View, compare: bool) -> None:
 def _against_before(change: HitRateChange, view: View, naming: Naming) -> None:
     before = f"the {duration(view.window.seconds)} before"
     if change.change is None:
-        there = f"Hit rate {share(change.now.hit_rate)}, no lookups in {before}" if change.now.count else "No lookups"
-        st.markdown(f"**What changed** {there}.")
+        # The latest seconds may not be written yet: they are in neither window.
+        there = f" Hit rate {share(change.now.hit_rate)}, no lookups in {before}." if change.now.count else ""
+        st.markdown(f"**What changed**{there}")
         return
     rates = f"{share(change.before.hit_rate)} → {share(change.now.hit_rate)}"
     st.markdown(f"**What changed** Hit rate {rates}: {_coloured(change.change)} against {before}.")
     parts = [part for part in change.by("namespace", "model", "reason") if abs(part.change) >= LEAST]
     for part in parts[:MOST]:
-        link = Link(_words(part, change, naming), parameters=_requests_of(part))
-        st.page_link(link.page, label=link.words, query_params=carried(link.parameters))
+        _row(_words(part, change, naming), _requests_of(part))
     if len(parts) > MOST:
         rest = sum(part.change for part in parts[MOST:])
         st.caption(f"{many(len(parts) - MOST, 'smaller part')} more, together {points(rest)}.")
+
+
+def _row(words: str, parameters: dict[str, str]) -> None:
+    """A sentence, and beside it the link to the requests that it is of: a link itself would not break on a phone."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(words, width="stretch")
+        st.page_link(REQUESTS, label=":small[:blue[Requests]]", query_params=carried(parameters))
 
 
 def _words(part: ChangePart, change: HitRateChange, naming: Naming) -> str:
@@ -77,8 +84,7 @@ def _requests_of(part: ChangePart) -> dict[str, str]:
 
 def _scopes_of(one: NamespaceScopes, naming: Naming) -> None:
     words = f":material/call_split: {named(one.namespace, naming)}: {plain(one.in_words)}."
-    query = carried({"namespace": one.namespace, "outcome": "miss"})
-    st.page_link(Link("").page, label=words, query_params=query)
+    _row(words, {"namespace": one.namespace, "outcome": "miss"})
     if one.apart.system_prompt is not None:
         before, now = (literal(text, 200) for text in one.apart.system_prompt)
         st.caption(f"One system prompt: {before}  \nThe next one: {now}")

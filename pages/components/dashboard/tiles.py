@@ -104,7 +104,7 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
             below=_error_parts(now),
             change=change(lambda summary: summary.errors),
             more_is_better=False,
-            trend=trend(lambda summary: summary.errors) if now.errors else (),
+            trend=trend(lambda summary: summary.errors),
             explained="Requests that ended without an answer: the provider failed, or the caller went away.",
         ),
         waiting(
@@ -136,8 +136,7 @@ def of_store(
     `buckets` are empty without Redis, where nothing is sampled.
     """
     samples = [bucket.last for bucket in buckets if bucket.last is not None]
-    full = store.used_bytes / store.max_bytes if store and store.used_bytes and store.max_bytes else None
-    parts = [f"{share(full, 0)} of {size(store.max_bytes)}" if store and full is not None else "no limit is set"]
+    parts = [_fullness(store)]
     if samples:
         parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
     elif store:
@@ -160,6 +159,14 @@ def of_store(
             "its memory is full.",
         ),
     ]
+
+
+def _fullness(store: StoreInfo | None) -> str:
+    if not store or not store.used_bytes or not store.max_bytes:
+        return "no limit is set"
+    if store.used_bytes > store.max_bytes:
+        return f"more than its limit of {size(store.max_bytes)}"
+    return f"{share(store.used_bytes / store.max_bytes, 0)} of {size(store.max_bytes)}"
 
 
 def points(now: float | None, before: float | None) -> str | int | None:

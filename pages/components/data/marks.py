@@ -18,7 +18,7 @@ def invalidations(view: View, by_programs: bool) -> list[Mark]:
     return [
         Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
         for done in queries.invalidations(MOST_MARKS, by_programs).value or ()
-        if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
+        if (view.namespace is None or view.namespace in done.namespaces) and done.state is not InvalidationState.REFUSED
     ]
 
 

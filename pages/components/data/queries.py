@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -17,31 +17,29 @@ from core.cache import Bypassed
 from core.entries import (
     EntryPage,
     FoundEntry,
-    KnownTags,
+    NamespaceEntries,
     Place,
+    by_namespace,
     count_listed,
+    find_anywhere,
     find_entry,
-    known_tags,
     page_entries,
     received_answers,
 )
 from core.entries import questions_at as stored_questions
+from core.entries import tags as tagging
 from core.errors import InvalidInput, NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
-    Bucket,
     Comparison,
     Dimension,
     Frequent,
-    GaugeBucket,
     Hedging,
-    HitRateChange,
     Recipients,
     RequestFilter,
     RequestRecord,
     Savings,
-    Scopes,
     Summary,
 )
 from core.models import OutcomeKind
@@ -54,14 +52,12 @@ from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
+from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, View, evidence_since
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
-SCOPES_SECONDS = 20
-"""The whole request log is read at most this often: summing it up takes tens of milliseconds."""
 EVIDENCE_SECONDS = 30
 """Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 MOST_FREQUENT = 15
@@ -82,11 +78,12 @@ def summary(view: View) -> Summary:
     return _summary(view)
 
 
-def _once_a_step(view: View, *_: object) -> float:
+def once_a_step(view: View, *_: object) -> float:
+    """How old figures may be that are drawn without a time line, in seconds."""
     return min(SLOW_SECONDS, view.window.step)
 
 
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def slow_summary(view: View) -> Summary:
     """The figures of the window, for charts without a time line: read once a step."""
     return _summary(view)
@@ -120,62 +117,7 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
-@shared(readings, max_age=_once_a_step)
-def change(view: View) -> HitRateChange:
-    """What changed the hit rate from the window before to this one."""
-    window = view.window
-    return context.services().metrics.change(
-        window.seconds, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-@shared(readings, max_age=SCOPES_SECONDS)
-def scopes(view: View) -> Scopes:
-    """How many scopes each namespace asks in, of the latest requests in the window."""
-    window, now = view.window, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    where = RequestFilter(
-        namespace=view.namespace, model=view.model, starts_at=ends_at - window.seconds, ends_at=window.ends_at
-    )
-    return context.services().metrics.scopes(where)
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def buckets_of(view: View, windows: int) -> list[Bucket]:
-    """The buckets of the latest `windows` windows, the oldest first, the present one last."""
-    window = view.window
-    return context.services().metrics.series(
-        window.seconds * windows, window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket]]:
-    """The buckets of the window, and of each the one a window before (none without `compare`).
-
-    The present one has none: it would be compared with a whole one.
-    """
-    buckets = buckets_of(view, 2 if compare else 1).value or []
-    if not compare:
-        return buckets, ()
-    count = view.window.seconds // view.window.step
-    shown = buckets[count:]
-    return shown, buckets[: sum(bucket.is_complete for bucket in shown)]
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def gauge_buckets(window: Range) -> list[GaugeBucket]:
-    """What was stored and evicted during a window; empty without Redis, where nothing is sampled."""
-    kept, now = context.services().gauges, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    return kept.series(window.seconds, window.step, ends_at=ends_at) if kept is not None else []
-
-
-def gauges(view: View) -> Sequence[GaugeBucket]:
-    """What was stored and evicted during the window; empty where nothing is sampled."""
-    return gauge_buckets(view.window).value or ()
-
-
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first. In long windows they are read less often."""
     window = view.window
@@ -187,16 +129,6 @@ def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Sum
 def breakdown(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first; empty while they cannot be read."""
     return summaries_by(view, by).value or {}
-
-
-@shared(readings, max_age=_once_a_step)
-def summaries_before(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
-    """The figures of the window before by model or namespace."""
-    window = view.window
-    ends_at = (context.now() if window.ends_at is None else window.ends_at) - window.seconds
-    return context.services().metrics.breakdown(
-        window.seconds, by, step_seconds=window.step, ends_at=ends_at, namespace=view.namespace, model=view.model
-    )
 
 
 @shared(readings, max_age=30)
@@ -278,6 +210,27 @@ def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
 
 
 @shared(readings)
+def entry_anywhere(key: str) -> FoundEntry | None:
+    """The entry at a key in the first namespace that has one there; None where none has."""
+    built = context.services()
+    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=5)
+def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
+    """What each namespace has, and which of its entries match; those with most matches first."""
+    built = context.services()
+    return by_namespace(
+        built.store,
+        namespaces(),
+        chosen.where(context.now()),
+        buckets=built.settings.buckets,
+        hits=built.metrics.hits,
+        pins=built.pins,
+    )
+
+
+@shared(readings)
 def entry(namespace: str, key: str) -> FoundEntry | None:
     """The entry at a key, with its hits and its pin; None where there is none."""
     built = context.services()
@@ -285,10 +238,10 @@ def entry(namespace: str, key: str) -> FoundEntry | None:
 
 
 @shared(readings, max_age=30)
-def tags(namespace: str) -> KnownTags:
+def tags(namespace: str) -> tagging.KnownTags:
     """The tags of a namespace's entries. Takes up to two seconds: ask where somebody wants them."""
     built = context.services()
-    return known_tags(built.store, [Slot(namespace, bucket) for bucket in range(built.settings.buckets)])
+    return tagging.known_tags(built.store, [Slot(namespace, bucket) for bucket in range(built.settings.buckets)])
 
 
 def tags_to_choose(namespace: str) -> list[str]:

@@ -25,6 +25,7 @@ __all__ = [
     "share",
     "size",
     "zone",
+    "zone_words",
 ]
 
 
@@ -39,6 +40,11 @@ def zone() -> tzinfo:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return UTC
+
+
+def zone_words() -> str:
+    """What the viewer's zone is called: `Europe/Berlin`."""
+    return str(zone())
 
 
 def local(at: float) -> datetime:

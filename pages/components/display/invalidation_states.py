@@ -13,5 +13,9 @@ STATES: dict[InvalidationState, tuple[str, str, Colour]] = {
     InvalidationState.UNDONE: ("undone", ":material/undo:", "gray"),
     InvalidationState.REPLACED: ("replaced by a later run", ":material/event_repeat:", "gray"),
     InvalidationState.REFUSED: ("refused", ":material/block:", "red"),
+    InvalidationState.PARTLY: ("not in all namespaces", ":material/rule:", "orange"),
     InvalidationState.UNKNOWN: ("not known", ":material/help:", "gray"),
 }
+
+WORDS = {state: words for state, (words, _, _) in STATES.items()}
+"""The words of each state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 REQUESTS = "pages/requests.py"
-FOUND_REQUESTS = "find-requests-kept"
+FOUND_REQUESTS = "find-requests"
 """Where the session keeps the text that requests are looked for by. It may be a prompt: it is never in a URL."""
 
 

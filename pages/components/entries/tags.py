@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit import column_config as column
 
-from core.entries import counted_words
+from core.entries import tags as tagging
 from core.text import many
 from pages.components.data import queries
 from pages.components.display.figures import local
@@ -60,7 +60,7 @@ def _table(namespace: str) -> None:
         column_config=COLUMNS,
         height=min(35 * len(found.tags) + 38, 320),
     )
-    words = counted_words(found)
+    words = tagging.counted_words(found)
     st.caption(
         plain(words) if words else f"{many(len(found.tags), 'tag')} in {many(found.looked_at, 'entry', 'entries')}."
     )

@@ -98,7 +98,9 @@ def _beside_now(points: Sequence[ReplayPoint], point: ReplayPoint, threshold: Th
     if served is not None:
         now = min(points, key=lambda one: abs(one.threshold - served)).saved_usd or 0.0
     more = point.saved_usd - now
-    return f"{money(abs(more))} {'more' if more >= 0 else 'less'} than now, without the judge"
+    if not more:
+        return "as much as now, without the judge"
+    return f"{money(abs(more))} {'more' if more > 0 else 'less'} than now, without the judge"
 
 
 def _wrong(view: EvidenceView, point: ReplayPoint) -> None:

@@ -82,8 +82,18 @@ def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
 _VERDICTS = {True: "within", False: "over", None: "not proved yet"}
 
 
+def ordered(found: Iterable[EvidenceReport], budget: float) -> list[EvidenceReport]:
+    """The reports in the order of the table: those over the budget first, then those with most lookups."""
+
+    def place(report: EvidenceReport) -> tuple[bool, int, str]:
+        wrong = report.false_hits
+        return (wrong is None or wrong.verdict(budget) is not False, -report.lookups, report.namespace)
+
+    return sorted(found, key=place)
+
+
 def namespaces(found: Iterable[EvidenceReport], budget: float, naming: Naming) -> pd.DataFrame:
-    """What evidence says of each namespace, those over the budget first."""
+    """What evidence says of each namespace, in this order."""
     rows = []
     for report in found:
         wrong = report.false_hits
@@ -101,7 +111,6 @@ def namespaces(found: Iterable[EvidenceReport], budget: float, naming: Naming) -
                 "labels": report.labels,
             }
         )
-    rows.sort(key=lambda row: (row["verdict"] != "over", row["namespace"]))
     return pd.DataFrame(rows, columns=list(NAMESPACE_COLUMNS))
 
 

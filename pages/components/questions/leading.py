@@ -14,4 +14,4 @@ from pages.components.shell.address import visit
 def open_requests(question: str) -> NoReturn:
     """Opens the requests with a question. The text goes along in the session: a URL is in logs and histories."""
     st.session_state[FOUND_REQUESTS] = question[:MAX_TEXT]
-    visit(REQUESTS, {"range": "7d"})
+    visit(REQUESTS, {"range": "7d"})  # as far back as the log goes

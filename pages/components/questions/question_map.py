@@ -15,9 +15,8 @@ from pages.components.display import charts, outcomes
 from pages.components.display.chart_cache import drawings
 from pages.components.display.charts import blank
 from pages.components.display.figures import many, money, share
-from pages.components.display.selectable import selected
 from pages.components.display.text import one_line
-from pages.components.questions.groups import TABLE
+from pages.components.questions.groups import chosen_group
 from pages.components.questions.leading import open_requests
 
 NAME = "chart-questions"
@@ -41,8 +40,8 @@ def question_map(report: QuestionReport, *, stale: bool) -> None:
         name = data[0] if isinstance(data, list) else data
         if (one := next((one for one in report.questions if one.id == name), None)) is not None:
             open_requests(one.question)
-    group = next((one.number for one in report.groups if one.id in selected(TABLE)), 0)
-    drawing = drawings().get(draw, report.questions, group, stale=stale)
+    group = chosen_group(report)
+    drawing = drawings().get(draw, report.questions, group.number if group is not None else 0, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Map of the questions**")
         st.plotly_chart(
@@ -72,6 +71,7 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
             y=[one.y for one in of],
             customdata=[[one.id] for one in of],
             name=words,
+            showlegend=False,
             mode="markers",
             marker={
                 "color": look.hexadecimal,
@@ -83,6 +83,14 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
             hovertext=[told(one) for one in of],
             hovertemplate="%{hovertext}<extra></extra>",
         )
+        # The legend would take the look of the first point, which may be faint.
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            name=words,
+            mode="markers",
+            marker={"color": look.hexadecimal, "symbol": symbol, "size": 10},
+        )
     for number in range(1, MOST_NUMBERS + 1) if not group else (group,):
         of_group = [one for one in questions if one.group == number]
         if of_group:
@@ -92,10 +100,15 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
                 y=sum(one.y * one.requests for one in of_group) / weight,
                 text=f"<b>{number}</b>",
                 showarrow=False,
-                font={"size": 15},
+                font={"size": 14},
+                bgcolor="rgba(138, 146, 156, 0.25)",
+                borderpad=2,
             )
     figure.update_layout(
-        height=HEIGHT, hovermode="closest", legend={"itemsizing": "constant"}, clickmode="event+select"
+        height=HEIGHT,
+        hovermode="closest",
+        legend={"itemclick": False, "itemdoubleclick": False},
+        clickmode="event+select",
     )
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(showticklabels=False, showgrid=False, zeroline=False, range=[-1.1, 1.1], fixedrange=True)

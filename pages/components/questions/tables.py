@@ -12,12 +12,12 @@ from core.semantic.questions import Question, QuestionGroup
 from pages.components.display.text import one_line
 
 _FIGURES: dict[str, Any] = {
-    "requests": column.NumberColumn("Requests", format="localized", width=80),
-    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent", width=110),
-    "spent_usd": column.NumberColumn("Spent, $", format="%.4f", width=80),
-    "repeated_usd": column.NumberColumn("On repeats, $", format="%.4f", width=100),
-    "saved_usd": column.NumberColumn("Saved, $", format="%.4f", width=80),
-    "misses": column.NumberColumn("Misses", format="localized", width=70),
+    "spent_usd": column.NumberColumn("Spent, $", format="%.4f", width=70),
+    "repeated_usd": column.NumberColumn("On repeats, $", format="%.4f", width=95),
+    "saved_usd": column.NumberColumn("Saved, $", format="%.4f", width=70),
+    "requests": column.NumberColumn("Requests", format="localized", width=75),
+    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent", width=100),
+    "misses": column.NumberColumn("Misses", format="localized", width=60),
     "repeats": column.NumberColumn("Repeated misses", format="localized", width=120),
     "hits": column.NumberColumn("Hits", format="localized", width=70),
     "bypasses": column.NumberColumn("Bypasses", format="localized", width=80),
@@ -27,9 +27,9 @@ _FIGURES: dict[str, Any] = {
 
 GROUP_COLUMNS: dict[str, Any] = {
     "number": column.NumberColumn("Group", width=55),
-    "question": column.TextColumn("A typical question", width=330),
+    "question": column.TextColumn("A typical question", width=320),
     **_FIGURES,
-    "questions": column.NumberColumn("Questions", format="localized", width=85),
+    "questions": column.NumberColumn("Questions", format="localized", width=80),
 }
 
 GROUPS_SHOWN = (
@@ -37,7 +37,7 @@ GROUPS_SHOWN = (
 )
 """What fits beside one another; the rest is in the download."""
 
-QUESTION_COLUMNS: dict[str, Any] = {"question": column.TextColumn("Question", width=380), **_FIGURES}
+QUESTION_COLUMNS: dict[str, Any] = {"question": column.TextColumn("Question", width=250), **_FIGURES}
 
 
 def groups(found: Iterable[QuestionGroup]) -> pd.DataFrame:

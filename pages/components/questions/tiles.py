@@ -47,4 +47,4 @@ def figures(report: QuestionReport, *, stale: bool) -> None:
             ),
         ):
             with st.container(border=True, height="stretch"):
-                tiles.draw(tile, stale=stale)
+                tiles.draw([tile], stale=stale)

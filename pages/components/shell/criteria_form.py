@@ -8,10 +8,13 @@ from typing import TypeVar
 import msgspec
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.errors import InvalidInput
-from core.keys import user_pseudonym
+from core.invalidation import Reach
+from core.keys import EVERYWHERE
 from pages.components.data import context, queries
+from pages.components.data.entry_filters import in_days
 from pages.components.display.namespaces import shown
 from pages.components.shell.address import LONGEST, given, put
 from pages.components.shell.namespace_choice import choose_namespace
@@ -37,6 +40,9 @@ IN_URL = "criteria-in-url"
 """In the session: what the URL said of the builder when it was filled, or written, last."""
 
 
+OnChange = Callable[[], None] | None
+
+
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
     """The values of the builder. They are no criteria yet: an age has no cut-off before it is used.
 
@@ -59,8 +65,9 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     def criteria(self, now: float) -> Criteria:
         """The criteria as of now. Raises InvalidInput naming the field."""
         chosen = set(self.selectors)
+        if self.namespace == EVERYWHERE and "key" in chosen:
+            raise InvalidInput("key", "an entry is in one namespace: choose it")
         fields = {
-            "namespace": self.namespace,
             "model": self.model if "model" in chosen else None,
             "pattern": self.pattern if "pattern" in chosen else None,
             "created_before": now - self.age_seconds if self.age_seconds is not None else None,
@@ -70,15 +77,19 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
             "key": self.key.strip() if "key" in chosen else None,
             "all": "all" in chosen,
         }
-        if "user" in chosen:
-            is_kept = self.kept_user and not self.user
-            fields["user"] = self.kept_user if is_kept else user_pseudonym(self.namespace, self.user)
-        return Criteria.from_dict(fields)
+        if "user" in chosen and self.kept_user and not self.user:
+            return Criteria.from_dict({**fields, "namespace": self.namespace, "user": self.kept_user})
+        return Criteria.from_names(self.namespace, user=self.user if "user" in chosen else None, **fields)
 
     @property
     def age_seconds(self) -> float | None:
         """How old an entry has to be; None when its age does not matter."""
         return self.age * UNITS[self.unit] if "age" in self.selectors else None
+
+    @property
+    def reach(self) -> Reach:
+        """What criteria of all namespaces leave open: the name of the user."""
+        return Reach(user=self.user if "user" in self.selectors else None)
 
     @staticmethod
     def _required(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -93,7 +104,7 @@ def fill_from_link() -> None:
     A link fills, it never previews and never applies.
     """
     asked = {name: value for name in LINKED if (value := given(name))}
-    if asked == st.session_state.get(IN_URL, {}):
+    if asked == st.session_state.get(IN_URL) and "criteria-selectors" in st.session_state:
         return
     st.session_state[IN_URL] = asked
     chosen = []
@@ -104,25 +115,39 @@ def fill_from_link() -> None:
             st.session_state[f"criteria-{name}"] = parts if name == "tags" else value
         elif (days := _days(value)) is not None:
             chosen.append("age")
-            st.session_state["criteria-age"] = days
-            st.session_state["criteria-unit"] = "days"
+            seconds = round(days * UNITS["days"])
+            unit = next((unit for unit in reversed(UNITS) if seconds % UNITS[unit] == 0), "days")
+            st.session_state["criteria-age"] = days if unit == "days" else seconds / UNITS[unit]
+            st.session_state["criteria-unit"] = unit
     others = [name for name in st.session_state.get("criteria-selectors", ()) if name not in ("age", *LINKED)]
     st.session_state["criteria-selectors"] = chosen + [name for name in others if not (chosen and name == "all")]
 
 
-def put_in_url(fields: Fields) -> None:
-    """Writes into the URL what of the builder may stand there: no text, and nobody's name."""
-    chosen = set(fields.selectors)
-    days = None if fields.age_seconds is None else fields.age_seconds / UNITS["days"]
-    asked = {
-        "model": fields.model if "model" in chosen else "",
-        "tags": ",".join(fields.tags) if "tags" in chosen else "",
-        "key": fields.key if "key" in chosen else "",
-        DAYS: f"{days:g}" if days else "",
+def fill(keyword: str) -> None:
+    """Has the builder of the next page filled anew: by its URL, and with a keyword, which may not stand there."""
+    st.session_state.pop(IN_URL, None)
+    st.session_state["criteria-selectors"] = ["keywords"] if keyword else []
+    st.session_state["criteria-keywords"] = [keyword] if keyword else []
+
+
+def put_in_url() -> None:
+    """Writes into the URL what was chosen of the builder and may stand there: no text, and nobody's name.
+
+    On a change, not after drawing: the links of the menu are drawn before the builder.
+    """
+    state = st.session_state
+    age = (state.get("criteria-age") or 0) * UNITS[state.get("criteria-unit", "days")]
+    values: dict[str, str] = {
+        "model": state.get("criteria-model") or "",
+        "tags": ",".join(state.get("criteria-tags", ())),
+        "key": state.get("criteria-key") or "",
+        "age": in_days(age) if age else "",
     }
+    chosen = {name: value for name, value in values.items() if name in state["criteria-selectors"]}
+    asked = {name: chosen.get("age" if name == DAYS else name, "") for name in LINKED}
     for name, value in asked.items():
         put(name, value)
-    st.session_state[IN_URL] = {name: value[:LONGEST] for name, value in asked.items() if value}
+    state[IN_URL] = {name: value[:LONGEST] for name, value in asked.items() if value}
 
 
 def _days(text: str) -> float | None:
@@ -133,29 +158,33 @@ def _days(text: str) -> float | None:
     return days if 0 < days < 36_500 else None
 
 
-def form(*, without: Container[str] = (), namespace: str | None = None) -> Fields:
-    """Draws the builder, `without` some selectors, for any namespace or for one; returns its values."""
+def form(*, without: Container[str] = (), namespace: str | None = None, on_change: OnChange = None) -> Fields:
+    """Draws the builder, `without` some selectors, for any namespace or for one; returns its values.
+
+    `on_change` is called before the next run.
+    """
     selectors = st.pills(
         "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
         selection_mode="multi",
         format_func=SELECTORS.__getitem__,
         key="criteria-selectors",
-        on_change=_only_everything,
+        on_change=_choose,
+        args=(on_change,),
         wrap=True,
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
         if namespace is None:
-            values["namespace"] = choose_namespace()
+            values["namespace"] = choose_namespace(or_all=context.actor().may(Action.EVERYWHERE))
         else:
             values["namespace"] = namespace
             _namespace_that_stays(namespace)
         for name in selectors:
             if name == "tags":
-                values |= _tags(str(values["namespace"]))
+                values |= _tags(str(values["namespace"]), on_change)
             elif name in _FIELDS:
-                values |= _FIELDS[name]()
+                values |= _FIELDS[name](on_change)
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
 
 
@@ -194,26 +223,29 @@ def effect(holds: Mapping[str, Seconds]) -> tuple[bool, Seconds]:
     return bool(soft), holds[hold]
 
 
-def _only_everything() -> None:
+def _choose(on_change: OnChange) -> None:
     """Everything excludes the others: the one chosen last wins."""
     chosen = st.session_state["criteria-selectors"]
     if "all" in chosen and len(chosen) > 1:
         st.session_state["criteria-selectors"] = ["all"] if chosen[-1] == "all" else [n for n in chosen if n != "all"]
+    if on_change is not None:
+        on_change()
 
 
-def _model() -> dict[str, object]:
+def _model(on_change: OnChange) -> dict[str, object]:
     model = st.selectbox(
         "Model",
         queries.stored_models(),
         index=None,
         key="criteria-model",
+        on_change=on_change,
         accept_new_options=True,
         placeholder="The exact name",
     )
     return {"model": model or ""}
 
 
-def _pattern() -> dict[str, object]:
+def _pattern(_: OnChange) -> dict[str, object]:
     pattern = st.text_input(
         "Pattern",
         key="criteria-pattern",
@@ -224,14 +256,22 @@ def _pattern() -> dict[str, object]:
     return {"pattern": pattern or ""}
 
 
-def _age() -> dict[str, object]:
+def _age(on_change: OnChange) -> dict[str, object]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        age = st.number_input("Older than", min_value=0.0, value=None, step=1.0, key="criteria-age", placeholder="7")
-        unit = st.selectbox("Unit", list(UNITS), index=2, key="criteria-unit", width=120)
+        age = st.number_input(
+            "Older than",
+            min_value=0.0,
+            value=None,
+            step=1.0,
+            key="criteria-age",
+            on_change=on_change,
+            placeholder="7",
+        )
+        unit = st.selectbox("Unit", list(UNITS), index=2, key="criteria-unit", on_change=on_change, width=120)
     return {"age": float(age or 0), "unit": unit}
 
 
-def _keywords() -> dict[str, object]:
+def _keywords(_: OnChange) -> dict[str, object]:
     words = st.multiselect(
         "Keywords",
         [],
@@ -249,12 +289,13 @@ def _keywords() -> dict[str, object]:
     return {"keywords": tuple(words), "keyword_mode": mode or "any"}
 
 
-def _tags(namespace: str) -> dict[str, object]:
+def _tags(namespace: str, on_change: OnChange) -> dict[str, object]:
     chosen = st.session_state.get("criteria-tags") or ()
     tags = st.multiselect(
         "Tags",
         list(dict.fromkeys([*chosen, *queries.tags_to_choose(namespace)])),
         key="criteria-tags",
+        on_change=on_change,
         accept_new_options=True,
         max_selections=32,
         placeholder="doc:123, then Enter",
@@ -263,7 +304,7 @@ def _tags(namespace: str) -> dict[str, object]:
     return {"tags": tuple(tags)}
 
 
-def _user() -> dict[str, object]:
+def _user(_: OnChange) -> dict[str, object]:
     user = st.text_input(
         "User",
         key="criteria-user",
@@ -276,12 +317,12 @@ def _user() -> dict[str, object]:
     return {"user": user or ""}
 
 
-def _key() -> dict[str, object]:
-    key = st.text_input("Key", key="criteria-key", placeholder="0-9f86d081…", max_chars=80)
+def _key(on_change: OnChange) -> dict[str, object]:
+    key = st.text_input("Key", key="criteria-key", on_change=on_change, placeholder="0-9f86d081…", max_chars=80)
     return {"key": key or ""}
 
 
-_FIELDS: dict[str, Callable[[], dict[str, object]]] = {
+_FIELDS: dict[str, Callable[[OnChange], dict[str, object]]] = {
     "model": _model,
     "pattern": _pattern,
     "age": _age,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.invalidation.rhythm import WEEKDAYS, in_order, next_run, parse_weekdays, rhythm_words, shortest_gap
+from core.invalidation.definition import WEEKDAYS, in_order, next_run, parse_weekdays, rhythm_words, shortest_gap
 
 DAY = 86_400
 MON_TO_FRI = WEEKDAYS[:5]
