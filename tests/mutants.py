@@ -1245,6 +1245,27 @@ MUTANTS = (
         "test_a_pool_that_is_asked_to_end_ends_between_two_batches_and_puts_the_job_back",
     ),
     Mutant(
+        name="a later run takes the place of one that hides more",
+        file="core/bans/changes.py",
+        old="is_as_old = now is None or (before is not None and before <= now)",
+        new="is_as_old = True",
+        tests="tests/invalidation/test_succession.py",
+    ),
+    Mutant(
+        name="a run that was undone meanwhile takes a place all the same",
+        file="core/bans/changes.py",
+        old="if earlier is None or later is None or not _does_all_of(later, earlier):",
+        new="if earlier is None or (later is not None and not _does_all_of(later, earlier)):",
+        tests="tests/invalidation/test_succession.py",
+    ),
+    Mutant(
+        name="a schedule runs on every day of the week",
+        file="core/invalidation/definition.py",
+        old="while weekdays and WEEKDAYS[at.weekday()] not in weekdays:",
+        new="while False:",
+        tests="tests/invalidation/test_definition.py",
+    ),
+    Mutant(
         name="a schedule runs once for each that looks",
         file="core/invalidation/schedules.py",
         old="for schedule in (self.all() if is_held else ())",

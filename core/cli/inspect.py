@@ -10,7 +10,16 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, by_namespace, every_page, expect, look_elsewhere, newest_of
+from ..entries import (
+    EntryFilter,
+    FoundEntry,
+    by_namespace,
+    every_page,
+    expect,
+    look_elsewhere,
+    newest_of,
+)
+from ..entries import tags as tagging
 from ..errors import InvalidSettings
 from ..keys import EVERYWHERE, Slot
 from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
@@ -267,3 +276,21 @@ def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
             )
         )
     return words.table(rows, header=("Key", "Model", "Age", "Fresh", "Size", "Prompt")) if rows else "No entry matches."
+
+
+@command(cli)
+@namespace_option
+@click.option("--find", default="", help="Only tags with this in them, in any case.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+def tags(shell: Shell, namespace: str | None, find: str, limit: int) -> int:
+    """List the tags that stored answers have, those of most entries first. Exit status 3 when there are none.
+
+    Of a large namespace a part is looked at, for some seconds; the answer says how much.
+    """
+    services = shell.shared
+    slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
+    found = tagging.known_tags(services.store, slots, find=find, limit=limit)
+    rows = [(words.text(one.tag, 80), f"{one.entries:,}", words.moment(one.latest_at)) for one in found.tags]
+    lines = [words.table(rows, header=("Tag", "Entries", "Latest")) if rows else "No entry has such a tag."]
+    shell.answer(found.to_dict(), "\n".join(filter(None, [*lines, tagging.counted_words(found)])))
+    return Exit.OK if rows else Exit.NOTHING

@@ -337,13 +337,15 @@ class History:
             return [None] * len(ids)
 
     def keep(self, known: Invalidation) -> None:
-        """Keeps for a day that this id was applied, or undone. Never raises: an invalidation counts more."""
+        """Keeps for a day that this id was applied, undone or replaced. Never raises: an invalidation counts more."""
         applied = Applied(
             what_of(known.criteria, known.namespace),
             known.actor,
             known.applied_at,
             known.due_at,
             known.finished_at if known.state is InvalidationState.UNDONE else None,
+            known.finished_at if known.replaced_by else None,
+            known.replaced_by,
         )
         try:
             self._repeats.keep(known.id, msgspec.msgpack.encode(applied))

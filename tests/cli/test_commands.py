@@ -616,3 +616,13 @@ def test_a_reason_is_kept_and_listed(terminal, filled):
     key = terminal.data("get", "What is the refund period?", "--model", "gpt-4o-mini")["entry"]
     assert terminal.data("wrong", key)["hidden"]["reason"] == "called wrong"
     terminal.run("invalidate", "--everything", "--yes", "--reason", "x" * 201, status=2)
+
+
+def test_the_known_tags_are_listed_with_their_counts(terminal, services):
+    ask(services, "Why is the sky blue?", tags=("doc:1", "\x1b[31msky"))
+    ask(services, "Why is the sea salty?", tags=("doc:1",))
+    shown = terminal.run("tags", "--find", "DOC")
+    assert "doc:1  2" in shown
+    assert "sky" not in shown
+    assert "\x1b" not in terminal.run("tags")
+    assert terminal.data("tags", "--find", "nothing", status=3)["tags"] == []

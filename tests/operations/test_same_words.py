@@ -46,6 +46,10 @@ def test_what_is_stored(api, terminal):
     )
 
 
+def test_the_known_tags(api, terminal):
+    assert terminal.data("tags", "--limit", "100") == api.get("/tags")
+
+
 def test_the_figures(api, terminal, namespace):
     told = api.get("/stats", namespace=namespace, window=3600)["summary"]
     assert still(terminal.data("stats", "--namespace", namespace, "--window", "1h")) == still(told)

@@ -27,7 +27,8 @@ from core.entries import (
     received_answers,
 )
 from core.entries import questions_at as stored_questions
-from core.errors import NotPermitted, StoreUnavailable
+from core.entries import tags as tagging
+from core.errors import InvalidInput, NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
@@ -228,6 +229,22 @@ def entry(namespace: str, key: str) -> FoundEntry | None:
     """The entry at a key, with its hits and its pin; None where there is none."""
     built = context.services()
     return find_entry(built.store, namespace, key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=30)
+def tags(namespace: str) -> tagging.KnownTags:
+    """The tags of a namespace's entries. Takes up to two seconds: ask where somebody wants them."""
+    built = context.services()
+    return tagging.known_tags(built.store, [Slot(namespace, bucket) for bucket in range(built.settings.buckets)])
+
+
+def tags_to_choose(namespace: str) -> list[str]:
+    """Tags to suggest, those of most entries first; empty while they cannot be read."""
+    try:
+        found = tags(namespace).value
+    except InvalidInput:  # no namespace has such a name
+        return []
+    return [one.tag for one in found.tags] if found else []
 
 
 @shared(readings, max_age=5)
