@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.entries import FoundEntry
@@ -19,7 +21,8 @@ from pages.components.entries import tables
 from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
 from pages.components.entries.filters import filters
 from pages.components.entries.intake import intake
-from pages.components.entries.listing import TABLE, clear_all, leave_for, page_buttons, place_of, snapshot, summary
+from pages.components.entries.listing import clear_all, leave_for, page_buttons, place_of, snapshot, summary
+from pages.components.entries.searching import TABLE
 from pages.components.shell import next_steps
 from pages.components.shell.address import ID, follow_selection, given, put, select, visit
 from pages.components.shell.frame import frame, nothing_yet
@@ -36,29 +39,31 @@ def page() -> None:
     except InvalidInput as error:
         st.error(error_sentence(error), icon=":material/error:")
         return
-    listing(chosen)
+    search_on = listing(chosen)
     intake(chosen.namespace)
     dialog()
+    if search_on is not None:
+        search_on()
 
 
-def listing(chosen: Filters) -> None:
-    """Draws one page of the entries that match, and the selected entry."""
+def listing(chosen: Filters) -> Callable[[], None] | None:
+    """Draws one page of the entries that match, and the selected entry. Returns what searches on for more of them."""
     if parse_readable_key(chosen.text):
         put(ID, chosen.text)
         shown_by_key(chosen.namespace, chosen.text)
-        return
+        return None
     place = place_of(chosen)
     shown = snapshot(chosen, place)
     if isinstance(shown, Reading):
         nothing_yet(shown)
-        return
+        return None
     result = shown.page
     if not result.entries and place is None and result.last is None:
         nothing_found(chosen)
         actions.show_last("entry")
         next_steps.show("entry")
-        return
-    summary(shown)
+        return None
+    search_on = summary(shown)
     follow_selection(TABLE)
     selected = table(result.entries)
     page_buttons(chosen, result)
@@ -74,6 +79,7 @@ def listing(chosen: Filters) -> None:
     else:
         actions.show_last("entry")
         next_steps.show("entry")
+    return search_on
 
 
 def shown_by_key(namespace: str, key: str) -> None:
@@ -94,7 +100,6 @@ def shown_by_key(namespace: str, key: str) -> None:
 def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
     """Draws the page's entries; returns the selected ones."""
     if not entries:
-        st.info("None of these match. Go on with Continue.", icon=":material/search:")
         return []
     chosen = selectable(
         tables.entries(entries, context.now()),

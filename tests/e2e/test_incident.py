@@ -36,7 +36,7 @@ def confirm(page: Page) -> None:
 
 def test_a_bad_answer_is_found_previewed_hidden_and_taken_back(open_console, wrong_answer):
     page = open_console(f"entries?q={WORD}")
-    expect(page.get_by_text(re.compile(r"^1 of the [\d,]+ looked through"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Searched all [\d,]+ entries: 1 matches"))).to_be_visible()
     page.get_by_role("button", name="Invalidate all that match").click()
     page.get_by_role("heading", level=1, name="Invalidations").wait_for()
     settled(page)
