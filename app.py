@@ -31,6 +31,9 @@ if __name__ == "__main__":
                 "The latest requests one by one, and why each was a hit or not",
             ),
             Entry("playground", "Playground", ":material/chat:", "Send a prompt and see what the cache decides"),
+            Entry(
+                "questions", "Questions", ":material/bubble_chart:", "What people ask, and where caching would pay most"
+            ),
             Entry("savings", "Savings", ":material/savings:", "What was saved and spent, month by month"),
         ],
         "Cache": [
@@ -70,7 +73,7 @@ if __name__ == "__main__":
     ]
     page = st.navigation(pages, position="hidden")
     if context.actor().may(Action.LOOK) and not server_checks.found():
-        draw(menu, page.title)
+        draw(menu, page)
     page.run()
 else:
     from starlette.middleware import Middleware

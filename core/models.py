@@ -64,8 +64,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     `parameters` are those that change the answer, `unkeyed` those that do not, such as `UNKEYED_PARAMETERS`. `headers`
     and `query` (by name, or as it is written) are sent along and change it too. `endpoint` is the API family
-    ("chat", "responses", "embeddings"), `wire` whose wire form that is, `base_url` the provider's, empty for the
-    configured one.
+    ("chat", "responses", "embeddings"), `wire` whose form that is, `base_url` the provider's, empty for the set one.
     """
 
     model: str
@@ -389,12 +388,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one request, and the reason for it. Recorded once, failures included.
 
     `detail` is set for hits, `copied` for those that the process served from its own memory. `reason` is one word of a
-    bounded vocabulary: why it was a miss (`absent`, `invalidated`, `expired`, `corrupt`, `no-cache`, `max-age`,
-    `store-down`, ...), a bypass (`no-store`, `temperature`, ...) or an error (the class of the provider's error).
+    bounded vocabulary: why it was a miss (`absent`, `expired`, ...), a bypass or an error (the provider's class of it).
     `not_stored` says why a fresh answer was not kept, `forgone` names the caution without which a miss would have been
-    a hit. Latencies are milliseconds: `latency_ms` all that the caller waited, `lookup_ms` the cache's part,
-    `provider_ms` the provider's. `saved_*` and `provider_ms_saved` are what the served entry had cost, for hits only;
-    `cost_usd` is what this call cost, for misses; None where no price is known.
+    a hit. `latency_ms` is all that the caller waited, `lookup_ms` the cache's part, `provider_ms` the provider's.
+    `saved_*` are what the served entry had cost, for hits only; `cost_usd` is what this call cost, for misses; None
+    where no price is known. `scope` is the digest of the scope, empty for a bypass.
     """
 
     kind: OutcomeKind
@@ -422,6 +420,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     saved_cost_usd: float | None = None
     saved_ms: float = 0.0
     key: str = ""
+    scope: bytes = b""
     at: float = 0.0
 
     def __str__(self) -> str:

@@ -7,12 +7,14 @@ import streamlit as st
 from core.access import Action
 from pages.components.dashboard import tiles
 from pages.components.dashboard.breakdowns import breakdowns
+from pages.components.dashboard.changed import changed
 from pages.components.dashboard.panels import panels
-from pages.components.data import actions, context, queries
+from pages.components.dashboard.zoom import zoom
+from pages.components.data import actions, context, queries, series
 from pages.components.data.view import View
-from pages.components.display.figures import clock, duration, sentence
+from pages.components.display.figures import clock, duration, sentence, zone_words
 from pages.components.display.placeholder import placeholder
-from pages.components.display.tiles import draw as draw_tile
+from pages.components.display.tiles import draw as draw_tiles
 from pages.components.shell.address import visit
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet, state
@@ -35,11 +37,16 @@ def page() -> None:
                 key="compare",
                 bind="query-params",
                 help="Compares with the window before: as changes on the tiles, and as thin grey lines in the charts.",
+                disabled=not view.window.has_one_before,
             )
-            live = st.toggle("Live", value=True, key="live", bind="query-params")
+            live = st.toggle("Live", value=True, key="live", bind="query-params", disabled=view.window.has_ended)
+    compare = compare and view.window.has_one_before
+    live = live and not view.window.has_ended
+    zoom()
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
+    st.fragment(changed, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
-    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view)
+    st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view, compare)
 
 
 def tick(view: View, compare: bool) -> None:
@@ -58,11 +65,11 @@ def figures(view: View, compare: bool) -> None:
         empty(view)
         return
     stale = bool(reading.error)
-    said = f"{view.window.sentence}, updated {clock(reading.read_at)}"
+    said = f"{view.window.sentence}, updated {clock(reading.read_at)} ({zone_words()})"
     before = queries.previous(view) if compare else None
     counted = queries.entry_count(view.namespace, view.model)
-    sampled = () if view.model else queries.gauges(view)
-    steps, _ = queries.series(view, compare)
+    sampled = () if view.model else series.gauges(view)
+    steps, _ = series.series(view, compare)
     buckets = [step for step in steps if step.is_complete]  # a line that ends in a part of a step would seem to fall
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
@@ -71,11 +78,13 @@ def figures(view: View, compare: bool) -> None:
             for link in tiles.links_to_requests(reading.value):
                 tiles.draw_link(link)
         with st.grid(5, min_column_width=130, gap=("xsmall", "small")):
-            for tile in (
-                *tiles.of_requests(reading.value, before, buckets),
-                *tiles.of_store(counted.value, state().store, sampled, view.namespace),
-            ):
-                draw_tile(tile, stale=stale)
+            draw_tiles(
+                [
+                    *tiles.of_requests(reading.value, before, buckets),
+                    *tiles.of_store(counted.value, state().store, sampled, view.namespace),
+                ],
+                stale=stale,
+            )
 
 
 def empty(view: View) -> None:
@@ -83,8 +92,8 @@ def empty(view: View) -> None:
     latest = queries.latest_request().value
     if latest is not None:
         placeholder(
-            f":material/hourglass_empty: **{view.window.sentence}: no requests**",
-            f"The latest one was {duration(context.now() - latest.at)} ago. Choose a longer range, or other filters.",
+            f":material/hourglass_empty: **No requests {view.window.within}**",
+            f"The latest one was {duration(context.now() - latest.at)} ago. Choose another range, or other filters.",
         )
         return
     placeholder(

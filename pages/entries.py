@@ -18,22 +18,27 @@ from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
 from pages.components.display.text import error_sentence
 from pages.components.entries import tables
-from pages.components.entries.detail import ask_to_invalidate, detail, dialog, export_button, may_edit
+from pages.components.entries.detail import TABLE, ask_to_invalidate, detail, dialog, export_button, may_edit
+from pages.components.entries.everywhere import everywhere
 from pages.components.entries.filters import filters
 from pages.components.entries.intake import intake
 from pages.components.entries.listing import clear_all, leave_for, page_buttons, place_of, snapshot, summary
-from pages.components.entries.searching import TABLE
 from pages.components.shell import next_steps
-from pages.components.shell.address import ID, follow_selection, given, put, select, visit
+from pages.components.shell.address import ID, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
+from pages.components.shell.namespace_choice import ALL
 
 
 def page() -> None:
     if not frame("Entries", "What the cache has stored: search, read, invalidate and add answers."):
         return
     chosen = filters()
-    if elsewhere := st.session_state.pop("entries-leave-for", ""):
-        visit(elsewhere)
+    if elsewhere := st.session_state.pop("entries-leave-for", None):
+        visit(*elsewhere)
+    if chosen.namespace == ALL:
+        everywhere(chosen)
+        dialog()
+        return
     try:
         Slot(chosen.namespace, 0)
     except InvalidInput as error:
@@ -49,7 +54,6 @@ def page() -> None:
 def listing(chosen: Filters) -> Callable[[], None] | None:
     """Draws one page of the entries that match, and the selected entry. Returns what searches on for more of them."""
     if parse_readable_key(chosen.text):
-        put(ID, chosen.text)
         shown_by_key(chosen.namespace, chosen.text)
         return None
     place = place_of(chosen)
@@ -67,14 +71,12 @@ def listing(chosen: Filters) -> Callable[[], None] | None:
     follow_selection(TABLE)
     selected = table(result.entries)
     page_buttons(chosen, result)
-    linked = given(ID)
+    select(TABLE, [one.key for one in selected])
     if len(selected) == 1:
-        select(TABLE, selected[0].key)
         detail(selected[0])
     elif selected:
-        select(TABLE, None)
         many_selected(chosen, selected)
-    elif linked:
+    elif linked := given(ID):
         shown_by_key(chosen.namespace, linked)
     else:
         actions.show_last("entry")

@@ -41,8 +41,7 @@ def builder() -> None:
     """Draws criteria, mode and hold, and the preview under them."""
     with st.container(border=True):
         st.subheader("New invalidation", anchor=False)
-        fields = form()
-        put_in_url(fields)
+        fields = form(on_change=put_in_url)
         soft, hold_seconds = effect()
         if st.session_state.pop(GIVEN, False):
             st.session_state[REASON] = ""

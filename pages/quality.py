@@ -8,21 +8,27 @@ from core.models import SemanticMode
 from pages.components.data import actions, queries
 from pages.components.data.queries import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
+from pages.components.display.figures import many
+from pages.components.display.namespaces import named
 from pages.components.display.placeholder import placeholder
+from pages.components.quality.everywhere import everywhere
 from pages.components.quality.lab import lab
 from pages.components.quality.mode import mode, off
 from pages.components.quality.publish import confirm, history, proposals
 from pages.components.quality.report import figures
 from pages.components.quality.review import review
-from pages.components.shell.address import visit
+from pages.components.shell.address import put, visit
 from pages.components.shell.frame import frame, nothing_yet
-from pages.components.shell.namespace_choice import choose_namespace
+from pages.components.shell.namespace_choice import ALL, choose_namespace
 
 
 def page() -> None:
     if not frame("Quality", "How often near matches were wrong, what judging them costs, and when they may be served."):
         return
     view = controls()
+    if view.namespace == ALL:
+        st.fragment(everywhere, run_every=EVIDENCE_SECONDS)(view)
+        return
     state = queries.threshold_state(view.namespace)
     if state.value is None:
         nothing_yet(state)
@@ -60,7 +66,7 @@ def figures_and_review(view: EvidenceView) -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = choose_namespace(also=queries.namespaces_with_threshold().value or (), width=220)
+        namespace = choose_namespace(also=queries.namespaces_with_threshold().value or (), or_all=True, width=220)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),
@@ -74,7 +80,16 @@ def controls() -> EvidenceView:
 
 def empty(view: EvidenceView) -> None:
     """Draws the page without evidence: where evidence comes from."""
-    if view.is_everything:
+    others = [one for one in queries.evidence_of_all(view.window).value or () if one.namespace != view.namespace]
+    if others:
+        lookups, naming = sum(one.lookups for one in others), queries.naming(one.namespace for one in others)
+        listed = ", ".join(named(one.namespace, naming) for one in sorted(others, key=lambda one: -one.lookups)[:5])
+        placeholder(
+            f":material/hourglass_empty: **No evidence in {named(view.namespace, naming)}**",
+            f"{many(lookups, 'lookup')} of others {'has' if lookups == 1 else 'have'} some: {listed}.",
+            _all_button,
+        )
+    elif view.is_everything:
         placeholder(
             ":material/hourglass_empty: **No evidence yet**",
             "It comes from requests that were not asked before word for word. Ask one question in two wordings in the "
@@ -83,6 +98,12 @@ def empty(view: EvidenceView) -> None:
         )
     else:
         placeholder(f":material/hourglass_empty: **No evidence in the {view.words}**", "Choose a longer range.")
+
+
+def _all_button() -> None:
+    st.button(
+        "Show all namespaces", key="quality-all", icon=":material/select_all:", on_click=put, args=("namespace", ALL)
+    )
 
 
 def _playground_button() -> None:

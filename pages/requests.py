@@ -11,17 +11,18 @@ import streamlit as st
 from core.entries import MAX_ANSWER, reasons
 from core.metrics import KEEP, MAX_PROMPT, MAX_TEXT, RequestFilter, RequestRecord
 from core.models import OutcomeKind
-from pages.components.data import context, queries
+from pages.components.data import changes, context, queries
 from pages.components.data.held import held, look_again
 from pages.components.data.readings import Reading
 from pages.components.display import outcomes, tables
 from pages.components.display.answers import show_answer
 from pages.components.display.figures import clock, many, milliseconds, money, sentence
+from pages.components.display.links import FOUND_REQUESTS
 from pages.components.display.namespaces import named, told
 from pages.components.display.placeholder import placeholder
-from pages.components.display.selectable import selectable, selected, unselect
-from pages.components.display.text import literal, visible
-from pages.components.shell.address import ID, follow_selection, given, select, visit
+from pages.components.display.selectable import selectable, selected
+from pages.components.display.text import literal, plain, visible
+from pages.components.shell.address import ID, close, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.view_controls import choose_view
 
@@ -29,8 +30,6 @@ SECONDS = 5
 
 TABLE = "requests"
 HELD = "requests-held"
-FIND, FOUND = "find-requests", "find-requests-kept"
-"""The field, and where its text outlives a visit to another page."""
 
 OUTCOMES: dict[str, RequestFilter] = {
     "all": RequestFilter(),
@@ -52,12 +51,21 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = choose_view()
         live = st.toggle(
-            "Live", value=False, key="requests_live", bind="query-params", help="Reads new requests every few seconds."
+            "Live",
+            value=False,
+            key="requests_live",
+            bind="query-params",
+            help="Reads new requests every few seconds.",
+            disabled=view.window.has_ended,
         )
+    live = live and not view.window.has_ended
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
         text = find_field()
     texts, numbers = linked_filters()
+    begins_at = ends_at = None
+    if view.window.has_ended:
+        begins_at, ends_at = view.window.begins_at, view.window.ends_at
     where = msgspec.structs.replace(
         OUTCOMES[chosen or "all"],
         namespace=view.namespace,
@@ -67,8 +75,8 @@ def page() -> None:
         ttl_class=texts.get("ttl_class"),
         key=texts.get("key"),
         slower_than_ms=numbers.get("slower"),
-        starts_at=numbers.get("since"),
-        ends_at=numbers.get("until"),
+        starts_at=numbers.get("since", begins_at),
+        ends_at=numbers.get("until", ends_at),
     )
     st.fragment(listing, run_every=SECONDS if live else None)(where, view.window.seconds, live)
 
@@ -78,11 +86,10 @@ def find_field() -> str | None:
 
     It may be a prompt or a name: it is kept with the session, and never in the URL.
     """
-    if FIND not in st.session_state:
-        st.session_state[FIND] = st.session_state.get(FOUND, "")
     text: str = st.text_input(
         "Find",
-        key=FIND,
+        key=FOUND_REQUESTS,
+        persist_state="session",
         type="search",
         placeholder="Prompt, user, key or id",
         help="Looked for in the beginning of the prompt, the user, the request id, the caller and the key, as far as "
@@ -91,7 +98,6 @@ def find_field() -> str | None:
         icon=":material/search:",
         width=260,
     )
-    st.session_state[FOUND] = text
     return text.strip() or None
 
 
@@ -157,8 +163,7 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
             column_order=tables.REQUESTS_SHOWN,
             height=min(420, 38 + 35 * len(listed)),
         )
-        if chosen:
-            select(TABLE, chosen[0])
+        select(TABLE, chosen)
         chosen = chosen or linked
         _below(table, listed, is_chosen=bool(chosen))
     for record, answer in listed:
@@ -222,13 +227,15 @@ def detail(record: RequestRecord, answer: str | None) -> None:
                 st.badge("stale", icon=":material/history:", color="orange")
             st.caption(clock(record.at), width="stretch")
             st.button(
-                "Close", key="request-close", icon=":material/close:", type="tertiary", on_click=unselect, args=(TABLE,)
+                "Close", key="request-close", icon=":material/close:", type="tertiary", on_click=close, args=(TABLE,)
             )
         st.markdown(outcomes.why(record.kind, record.detail, record.reason))
         if record.not_stored and (why := reasons.why_not_stored(record.not_stored)):
             st.markdown(f"The answer was not stored. {why}")
         if record.forgone:
             st.markdown(outcomes.why_forgone(record.forgone))
+        if record.kind is OutcomeKind.MISS:
+            _asked_elsewhere(record)
         if record.prompt is None:
             st.caption("Its prompt was not kept, or may not be shown (`ENCORE_RECORD_PROMPTS`).")
         else:
@@ -245,6 +252,18 @@ def detail(record: RequestRecord, answer: str | None) -> None:
         st.caption(sentence(" · ".join(_facts(record))), help=told(record.namespace, queries.naming()))
         if record.key:
             st.code(record.key, language=None)
+
+
+def _asked_elsewhere(record: RequestRecord) -> None:
+    """Draws in how many other scopes the question of a miss was asked, and what differs."""
+    apart = changes.asked_elsewhere(record).value
+    if apart is None or not apart.scopes:
+        return
+    scopes = many(apart.scopes, "other scope")
+    st.markdown(plain(f"Its question was asked in {scopes} too: {apart.in_words}."))
+    if apart.system_prompt is not None:
+        one, other = (literal(text, 200) for text in apart.system_prompt)
+        st.caption(f"One system prompt: {one}  \nAnother: {other}")
 
 
 def _facts(record: RequestRecord) -> list[str]:

@@ -89,7 +89,9 @@ class Outcomes:
         self.senders: list[Telling | None] = []
         self.counts: dict[str, int] = {}
 
-    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
+    def record(
+        self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None, asked: object = None
+    ) -> None:
         self.all.append(outcome)
         self.prompts.append(prompt)
         self.senders.append(sender)

@@ -35,7 +35,7 @@ TOWERS = {
         access metrics
         invalidation namespaces semantic
         cache monitoring settings
-        entries demo function launcher
+        configuration entries demo function launcher
         bootstrap
         doctor
         operations
@@ -53,7 +53,7 @@ TOWERS = {
     "core.semantic": """
         results config
         embedding guards judge
-        index quality
+        index quality questions
         decision fetch
         search
         lookup
@@ -63,18 +63,19 @@ TOWERS = {
         display server
         data
         shell
-        dashboard entries health invalidations playground quality savings schedules
+        dashboard entries health invalidations playground quality questions savings schedules
     """,
 }
 """Rooms from the lowest layer up, a layer a line. A room imports from lower layers only, never from its own.
 
 `models` stands on `wire`: what an answer says depends on its wire form. `launcher` starts processes by their command
-lines, so it may stand low; `settings` knows no part that it configures, and only entry points and `bootstrap` read it.
+lines, so it may stand low; `settings` knows no part that it configures, and only entry points, `configuration` and
+`bootstrap` read it.
 """
 
 SETTINGS_READERS = (
-    *("core.bootstrap", "core.doctor", "core.operations", "core.http", "core.cli", "core.launcher"),
-    *("workers", "pages"),
+    *("core.configuration", "core.bootstrap", "core.doctor", "core.operations", "core.http", "core.cli"),
+    *("core.launcher", "workers", "pages"),
 )
 
 MOST_FILES, MOST_LINES, MOST_CLASS_LINES, MOST_FACE_LINES = 20, 450, 300, 40

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from core.bootstrap import bootstrap, queue_url
+from core.bootstrap import bootstrap
+from core.configuration import queue_url
 from core.errors import CacheError
 from core.settings import Settings
 from core.text import log_lines

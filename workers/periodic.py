@@ -18,6 +18,7 @@ from core.errors import CacheError
 from core.invalidation import CacheInvalidator, Schedules
 from core.monitoring import BEAT_SECONDS, WorkerPools
 from core.semantic.quality import Evidence
+from core.semantic.questions import Questions
 from core.text import without_text
 from workers.queue import JobQueue
 
@@ -33,6 +34,7 @@ SCHEDULES_SECONDS = 5.0
 PRUNE_LOOK_SECONDS = 60.0
 JUDGE_LOOK_SECONDS = 5.0
 SAMPLE_LOOK_SECONDS = 5.0
+QUESTIONS_LOOK_SECONDS = 2.0
 SAMPLE_SHARE = 0.02
 """Largest share of the time spent on sampling the gauges: with very many namespaces it is done less often."""
 PINS_SECONDS = 600.0
@@ -53,6 +55,7 @@ class Schedule:
         refreshes: RefreshQueue,
         evidence: Evidence,
         pins: Pins,
+        questions: Questions,
         *,
         count_workers: Callable[[], int],
         are_failing: Callable[[], bool],
@@ -67,6 +70,7 @@ class Schedule:
         self._refreshes = refreshes
         self._evidence = evidence
         self._pins = pins
+        self._questions = questions
         self._count_workers = count_workers
         self._are_failing = are_failing
         self._keep_sample = keep_sample
@@ -85,6 +89,7 @@ class Schedule:
         self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
         self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
         self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
+        self._every(QUESTIONS_LOOK_SECONDS, "questions", self.enqueue_grouping)
         self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
         self._every(PINS_SECONDS, "pins", self._pins.renew)
         self._every(IDLE_LOOK_SECONDS, "idle namespaces", self._clean_idle, share=IDLE_SHARE)
@@ -103,6 +108,13 @@ class Schedule:
         """One job for all hits that wait to be judged afterwards."""
         if self._evidence.samples_waiting():
             self._queue.enqueue_judging()
+
+    def enqueue_grouping(self) -> None:
+        """One job that groups the recorded questions, when somebody asked for it or the last is long ago."""
+        if self._questions.take_up():
+            self._queue.enqueue_grouping()
+        elif self._questions.is_due():
+            self._queue.reconcile_grouping()
 
     def close(self) -> None:
         """Removes this pool from the list of living pools."""

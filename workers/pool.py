@@ -64,6 +64,7 @@ class Pool:
             RefreshQueue(services.queue_redis),
             services.evidence,
             services.pins,
+            services.questions,
             count_workers=self._count,
             are_failing=lambda: self._are_failing,
             keep_sample=services.health.keep_sample,

@@ -15,6 +15,7 @@ from core.errors import InvalidInput, ProviderUnavailable
 from core.invalidation import SweepProgress
 from core.keys import NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot
 from core.semantic.quality import judge_samples
+from core.semantic.questions import Stopped
 from core.settings import Settings
 from workers.queue import Interrupted, current_task
 
@@ -59,6 +60,12 @@ class RefreshArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 class JudgeArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments of `judge`."""
+
+    version: Literal[1]
+
+
+class GroupArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of `group`."""
 
     version: Literal[1]
 
@@ -149,9 +156,24 @@ def judge(**arguments: object) -> dict[str, Any]:
     return plain
 
 
+def group(**arguments: object) -> dict[str, Any]:
+    """Groups the questions of the request log. They are read there; the job has none of them, before or after."""
+    _parse(GroupArguments, arguments)
+    task = current_task()
+    with _services() as services:
+        try:
+            progress = services.questions.group(
+                on_batch=lambda so_far: task.report(msgspec.to_builtins(so_far)), should_stop=task.should_stop
+            )
+        except Stopped:
+            raise Interrupted("the worker is ending") from None
+    plain: dict[str, Any] = msgspec.to_builtins(progress)
+    return plain
+
+
 def warm_up() -> None:
     """Builds the decoders of the arguments, which each work horse would otherwise build itself."""
-    for kind in (SweepArguments, ReplayArguments, PruneArguments, RefreshArguments, JudgeArguments):
+    for kind in (SweepArguments, ReplayArguments, PruneArguments, RefreshArguments, JudgeArguments, GroupArguments):
         with suppress(msgspec.ValidationError):
             msgspec.convert({}, kind)
 

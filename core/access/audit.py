@@ -154,7 +154,8 @@ class AuditLog:
     ) -> list[AuditRecord]:
         """The latest records, newest first; all filters given must match. `before_id` goes on from a page's last.
 
-        `action` is one action or, ending in a dot, all of a thing: `schedule.`. `machines`: those of the machines' log,
+        `action` is one action or, ending in a dot, all of a thing: `schedule.`. Of a `namespace` is also what concerned
+        several and names it. `machines`: those of the machines' log,
         among the latest `MOST_LOOKED_AT` of it. Raises StoreUnavailable, and InvalidInput for an id that is none.
         """
         return self.page(
@@ -184,7 +185,7 @@ class AuditLog:
             if (
                 (actor is None or record.actor == actor)
                 and (action is None or _is_action(record.action, action))
-                and (namespace is None or record.namespace == namespace)
+                and (namespace is None or _is_about(record, namespace))
             ):
                 found.append(record)
         return AuditPage(found, None)
@@ -378,6 +379,10 @@ def _is_action(action: str, wanted: str | Collection[str]) -> bool:
     if not isinstance(wanted, str):
         return action in wanted
     return action.startswith(wanted) if wanted.endswith(".") else action == wanted
+
+
+def _is_about(record: AuditRecord, namespace: str) -> bool:
+    return record.namespace == namespace or namespace in (record.details.get("namespaces") or ())
 
 
 def _is_id(text: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys import NAMESPACE_PATTERN, PART_SEPARATOR
+from ..keys import NAMESPACE_PATTERN, names
 from .roles import Role
 
 KEY_PREFIX: Final = "encore-"
@@ -85,7 +85,7 @@ def key_digest(token: str) -> str:
 
 def covers(namespaces: Iterable[str], namespace: str) -> bool:
     """Whether a namespace is one of these, or the part of one that a caller of the gateway names."""
-    return any(namespace == own or namespace.startswith(own + PART_SEPARATOR) for own in namespaces)
+    return any(namespace == own or namespace.startswith(own + names.PART_SEPARATOR) for own in namespaces)
 
 
 def checked_namespaces(namespaces: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ class Action(StrEnum):
     TEST_ISOLATION = "running the self-test"
     INVALIDATE = "invalidating"
     INVALIDATE_ALL = "invalidating more than a tenth of a namespace"
+    EVERYWHERE = "invalidating in all namespaces at once"
     UNDO = "undoing an invalidation"
     BYPASS = "turning the bypass switch"
     SWEEP = "starting a sweep"
@@ -48,6 +49,7 @@ class Action(StrEnum):
     LABEL_NAMESPACE = "labelling namespaces"
     PUBLISH_THRESHOLD = "publishing a threshold"
     PUBLISH_UNSUPPORTED = "publishing a threshold that labels do not support"
+    MARK = "marking moments on charts"
     MANAGE_JOBS = "changing jobs"
     MANAGE_WORKERS = "suspending or resuming workers"
 
@@ -58,6 +60,7 @@ REQUIRED: Mapping[Action, Role] = {
     Action.TEST_ISOLATION: Role.OPERATOR,
     Action.INVALIDATE: Role.OPERATOR,
     Action.INVALIDATE_ALL: Role.ADMIN,
+    Action.EVERYWHERE: Role.ADMIN,
     Action.UNDO: Role.OPERATOR,
     Action.BYPASS: Role.OPERATOR,
     Action.SWEEP: Role.OPERATOR,
@@ -70,6 +73,7 @@ REQUIRED: Mapping[Action, Role] = {
     Action.LABEL_NAMESPACE: Role.ADMIN,
     Action.PUBLISH_THRESHOLD: Role.OPERATOR,
     Action.PUBLISH_UNSUPPORTED: Role.ADMIN,
+    Action.MARK: Role.OPERATOR,
     Action.MANAGE_JOBS: Role.OPERATOR,
     Action.MANAGE_WORKERS: Role.OPERATOR,
 }

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import msgspec
 
 from ..errors import InvalidInput
-from ..keys import NAMESPACE_PATTERN, USER_BYTES, parse_readable_key, user_pseudonym
+from ..keys import EVERYWHERE, NAMESPACE_PATTERN, USER_BYTES, parse_readable_key, user_pseudonym
 from ..text import fold, nfc, plain_tags
 
 MAX_PATTERN_LENGTH = 256
@@ -51,7 +51,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     counts. `created_before`: Unix seconds. `keywords`: literal text, case folded, `any` or `all` of them. `tags`: any
     of them. `user`: the answers that are one user's own, by the user's pseudonym in the namespace, never the name
     (`from_names` makes it of the name). `key`: one entry by its readable key. `all`: everything in the namespace,
-    alone. `namespace`: None is the configured one.
+    alone. `namespace`: None is the configured one, EVERYWHERE all there are.
     """
 
     most_tags: ClassVar[int] = MAX_TAGS
@@ -68,7 +68,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     all: bool = False
 
     def __post_init__(self) -> None:
-        if self.namespace is not None and not re.fullmatch(NAMESPACE_PATTERN, self.namespace):
+        if self.namespace not in (None, EVERYWHERE) and not re.fullmatch(NAMESPACE_PATTERN, self.namespace):
             raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
         selectors = (
             self.model is not None,
@@ -158,6 +158,11 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         if matches_text(nfc(prompt)):
             return True
         return matches_digest is not None and matches_digest(header.digest.hex())
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether they are of all namespaces. No ban has such criteria: each namespace gets its own."""
+        return self.namespace == EVERYWHERE
 
     @property
     def digest(self) -> bytes | None:

@@ -13,8 +13,8 @@ import msgspec
 
 from ..bans import InvalidationRecord
 from ..inbound import request_id_in
-from ..keys import Identity, Slot
-from ..metrics import Sender, Telling
+from ..keys import Identity, Slot, pack
+from ..metrics import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, Sender, Telling, question_of
 from ..models import LONGEST_USER, CacheStrategy, ChatRequest, Controls, Outcome
 from ..policy import TTLDecision, user_of
 from ..stores import MissReason
@@ -23,8 +23,14 @@ from ..stores import MissReason
 class Recorder(Protocol):
     """What the cache reports to the metrics."""
 
-    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
-        """Counts one request. `sender` says who sent it."""
+    def record(
+        self,
+        outcome: Outcome,
+        prompt: str | None = None,
+        sender: Telling | None = None,
+        asked: Asking | None = None,
+    ) -> None:
+        """Counts one request. `sender` says who sent it, `asked` what a miss was asked in."""
         ...
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -135,6 +141,15 @@ class Call:
         }
         user = _name_of(user_of(self.request, self.controls))
         return Sender(caller=self.caller, user=user, request_id=request_id_in(headers))
+
+    def asked(self, texts: bool) -> Asked:
+        """What it was asked in; without `texts` only digests and short parameters."""
+        identity = self.identity
+        return Asked(
+            question=question_of(identity.prompt),
+            parts=pack(identity.parts) if identity.parts else b"",
+            instructions=identity.system_prompt(begin=MAX_INSTRUCTIONS, end=MAX_ENDING) if texts else None,
+        )
 
     def count_corrupt_entry(self) -> None:
         """Counts a value that could not be read."""

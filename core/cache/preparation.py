@@ -12,7 +12,7 @@ import msgspec
 
 from .. import policy
 from ..errors import InvalidInput
-from ..keys import PART_SEPARATOR, Identity, Slot, Unkeyable, identify, loose_digest, spaced
+from ..keys import Identity, Slot, Unkeyable, identify, loose_digest, names, spaced
 from ..models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from ..policy import Audience, TTLPolicy
 from .call import Call, Caution, Keyed, Prepared
@@ -91,7 +91,7 @@ class Preparation:
     def _audience(self, namespace: str) -> Audience:
         """For whom the answers of a namespace are; of a part that a caller names, as of the whole."""
         config = self._config
-        return Audience(config.audiences.get(namespace.partition(PART_SEPARATOR)[0], config.audience))
+        return Audience(config.audiences.get(namespace.partition(names.PART_SEPARATOR)[0], config.audience))
 
     def _identity(self, request: ChatRequest, namespace: str, user: Any) -> Identity:
         """The identity for a user, for everybody without one. Raises Unkeyable."""

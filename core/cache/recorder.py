@@ -85,6 +85,7 @@ class OutcomeRecorder:
             saved_ms=header.latency_ms - latency_ms if header.latency_ms > latency_ms else 0.0,
             similarity=similarity,
             key=key,
+            scope=call.identity.scope,
             at=now,
         )
         call.recorded = True
@@ -232,10 +233,12 @@ class OutcomeRecorder:
             output_tokens=tokens.output_tokens if tokens else 0,
             cost_usd=cost_usd,
             key=call.key,
+            scope=call.identity.scope if call.key else b"",
             at=self._clock(),
         )
         call.recorded = True
-        call.metrics.record(outcome, call.prompt, call.sender)
+        is_miss = kind is OutcomeKind.MISS and call.key
+        call.metrics.record(outcome, call.prompt, call.sender, call.asked if is_miss else None)
         return outcome
 
 

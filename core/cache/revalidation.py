@@ -18,7 +18,7 @@ from cachetools import TTLCache
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import ProviderUnavailable
 from ..keys import names, parse_readable_key
-from ..metrics import Telling
+from ..metrics import Asking, Telling
 from ..models import AtMost, CacheStrategy, ChatRequest, Controls, For, NoStore, Outcome, ttl
 from ..stores.redis import reading, writing
 from ..wire import is_secret
@@ -183,7 +183,13 @@ class RefreshCounts:
     def __init__(self, metrics: Recorder) -> None:
         self._metrics = metrics
 
-    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
+    def record(
+        self,
+        outcome: Outcome,
+        prompt: str | None = None,
+        sender: Telling | None = None,
+        asked: Asking | None = None,
+    ) -> None:
         """Counts a refresh by whether the new answer was stored."""
         self._metrics.count("refreshes" if outcome.stored else "refreshes_failed")
 

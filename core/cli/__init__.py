@@ -8,7 +8,9 @@ from . import corrections as correcting
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
+from . import marks as marking
 from . import namespaces as naming
+from . import questions as grouping
 from . import replay as sending
 from . import requests as tracing
 from . import savings as saving
@@ -18,7 +20,7 @@ from .formats import moment, table, text
 from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
-    "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command", "correcting",
-    "invalidating", "judging", "keying", "looking", "moment", "naming", "saving", "scheduling", "sending", "table",
-    "text", "tracing",
+    "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command",
+    "correcting", "grouping", "invalidating", "judging", "keying", "looking", "marking", "moment", "naming",
+    "saving", "scheduling", "sending", "table", "text", "tracing",
 ]  # fmt: skip

@@ -12,8 +12,8 @@ from ..entries import SeedReport, import_seeds, read_seeds
 from ..errors import InvalidInput
 from ..metrics import Hedging
 from ..models import SemanticMode
-from ..semantic.quality import EvidenceReport, Pair, Published, Threshold
-from ..text import milliseconds, money, share
+from ..semantic.quality import EvidenceReport, Pair, Published, Threshold, WrongHit
+from ..text import UNKNOWN, many, milliseconds, money, share
 from . import formats as words
 from .formats import DURATION
 from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
@@ -207,9 +207,11 @@ def _labelled_words(pair: Pair) -> str:
 @click.option("--threshold", "thresholds", type=click.FloatRange(0, 1, min_open=True), multiple=True)
 @click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
 def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], since: float | None) -> int:
-    """Replay recorded lookups at other thresholds: what would have hit without a judge, and how often wrongly."""
+    """Replay recorded lookups at other thresholds: what would have hit without a judge, how often wrongly, and what it
+    would have saved. With one --threshold also the pairs labelled wrong that would have been served."""
     begin = None if since is None else shell.shared.clock() - since
-    points = shell.shared.evidence.replay(_namespace(shell, namespace), thresholds or SHOWN_THRESHOLDS, since=begin)
+    evidence = shell.shared.evidence
+    points = evidence.replay(_namespace(shell, namespace), thresholds or SHOWN_THRESHOLDS, since=begin)
     rows = [
         (
             f"{point.threshold:.3f}",
@@ -217,13 +219,33 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
             str(point.labelled),
             str(point.errors),
             share(point.bound),
+            money(point.saved_usd),
         )
         for point in points
     ]
-    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95%)")
-    plain = [msgspec.to_builtins(point) | {"hit_rate": point.hit_rate} for point in points]
-    shell.answer(plain, words.table(rows, header=header))
+    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95%)", "Would save")
+    wrong = {
+        point.threshold: evidence.wrong_hits(_namespace(shell, namespace), point.threshold, since=begin)
+        for point in points
+        if len(points) == 1
+    }
+    plain = [
+        msgspec.to_builtins(point)
+        | {"hit_rate": point.hit_rate, "wrong": msgspec.to_builtins(wrong.get(point.threshold))}
+        for point in points
+    ]
+    pairs = [_wrong_words(one) for hits in wrong.values() for one in hits]
+    shell.answer(plain, "\n".join([words.table(rows, header=header), *pairs]))
     return Exit.OK if points and points[0].lookups else Exit.NOTHING
+
+
+def _wrong_words(one: WrongHit) -> str:
+    pair = one.pair
+    return (
+        f"\nWrong, {many(one.lookups, 'lookup')} (cosine {pair.similarity:.3f}):\n"
+        f"  asked   {words.text(pair.question or UNKNOWN, 200)}\n"
+        f"  stored  {words.text(pair.stored or UNKNOWN, 200)}"
+    )
 
 
 @command(calibrate)

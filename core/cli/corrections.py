@@ -13,6 +13,7 @@ from ..entries import (
     Corrections,
     Elsewhere,
     FoundEntry,
+    Question,
     Together,
     invalidate_together,
     same_question,
@@ -139,7 +140,7 @@ def _look(shell: Shell, here: FoundEntry, namespaces: Sequence[str]) -> Elsewher
         more = same_question(
             services.store,
             namespaces,
-            here,
+            Question.of(here),
             buckets=services.settings.buckets,
             hits=services.metrics.hits,
             after=None if looked is None else looked.next,

@@ -10,15 +10,18 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, every_page, expect
+from ..entries import EntryFilter, FoundEntry, by_namespace, every_page, expect, look_elsewhere, newest_of
 from ..errors import InvalidSettings
-from ..keys import Slot
-from ..metrics import Summary
+from ..keys import EVERYWHERE, Slot
+from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
 from ..models import CacheStrategy, ChatRequest, Controls, OutcomeKind
-from ..text import duration, milliseconds, money, share, size
+from ..text import duration, many, milliseconds, money, points, share, size
 from . import formats as words
 from .formats import DURATION
-from .shell import Exit, Shell, cli, command, namespace_option
+from .shell import Exit, Shell, cli, command, namespace_option, namespaces_option
+
+MOST_PARTS = 20
+SHOWN_PARTS = 8
 
 
 @command(cli)
@@ -50,11 +53,25 @@ def _diagnosis_words(diagnosis: Diagnosis) -> str:
 @click.option("--window", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--model", help="Only this model.")
 @click.option("--by", type=click.Choice(["model", "namespace"]), help="One line for each.")
+@click.option("--changed", is_flag=True, help="What changed the hit rate against the window before.")
 def stats(
-    shell: Shell, namespace: str | None, window: float, model: str | None, by: Literal["model", "namespace"] | None
+    shell: Shell,
+    namespace: str | None,
+    window: float,
+    model: str | None,
+    by: Literal["model", "namespace"] | None,
+    changed: bool,
 ) -> int:
     """Show requests, hit rate, money and latency of a window."""
     metrics = shell.shared.metrics
+    if changed:
+        if by is not None:
+            raise click.UsageError("Give --by or --changed.")
+        found = metrics.change(window, namespace=namespace, model=model)
+        scopes = metrics.scopes(RequestFilter(namespace=namespace, model=model))
+        told = found.to_dict(most=MOST_PARTS) | {"scopes": scopes.to_dict()}
+        shell.answer(told, _change_words(shell, found, scopes, window))
+        return Exit.OK
     if by is not None:
         parts = metrics.breakdown(window, by, namespace=namespace, model=model)
         rows = [
@@ -72,6 +89,32 @@ def stats(
     summary = metrics.summary(window, namespace=namespace, model=model)
     shell.answer(summary.to_dict(), _summary_words(summary, window))
     return Exit.OK
+
+
+def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: float) -> str:
+    if found.change is None:
+        before = "there were no lookups to compare it with"
+    else:
+        before = f"{points(found.change)} against {share(found.before.hit_rate)} in the {duration(window)} before"
+    lines = [f"The hit rate of the last {duration(window)} is {share(found.now.hit_rate)}: {before}."]
+    rows = [
+        (
+            points(part.change),
+            shell.named(part.namespace or ""),
+            words.text(part.model or "", 40),
+            words.text(found.why(part), 120),
+        )
+        for part in found.by("namespace", "model", "reason")[:SHOWN_PARTS]
+    ]
+    if rows:
+        lines += ["", words.table(rows, header=("Change", "Namespace", "Model", "Why"))]
+    for one in scopes.told:
+        lines += ["", words.text(f"{shell.named(one.namespace)}: {one.in_words}.", 400)]
+        if one.apart.system_prompt is not None:
+            lines += [f"  {words.text(text, 200)}" for text in one.apart.system_prompt]
+    if scopes.told:
+        lines += ["", f"Scopes are of the latest {many(scopes.looked_at, 'request')}."]
+    return "\n".join(lines)
 
 
 def _summary_words(summary: Summary, window: float) -> str:
@@ -121,7 +164,7 @@ def get(
     )
     controls = Controls(namespace=namespace, strategy=CacheStrategy(strategy) if strategy else None, user=user)
     expected = expect(services.cache, services.store, services.switch, request, controls, now=services.clock())
-    shown = expected.to_dict()
+    shown = look_elsewhere(services.store, expected, buckets=services.settings.buckets).to_dict()
     if expected.kind is OutcomeKind.BYPASS:
         shown["reason"] = f"bypass: {expected.reason}"
     shell.answer(shown, _pairs(shown))
@@ -137,11 +180,13 @@ def _word(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return words.text(", ".join(map(str, value)), 400)
     return words.text(str(value), 400)
 
 
 @command(cli)
-@namespace_option
+@namespaces_option
 @click.option("--search", default="", help="Text in the prompt, case does not count.")
 @click.option("--model", help="Only of this model.")
 @click.option("--tag", "tags", multiple=True, help="Only with one of these tags; repeatable.")
@@ -158,7 +203,10 @@ def entries(
     invalidated: bool,
     limit: int,
 ) -> int:
-    """List stored answers, or search them, the newest first. Exit status 3 when there are none."""
+    """List stored answers, or search them, the newest first. Exit status 3 when there are none.
+
+    With --all-namespaces it says how many each has and how many of them match, and lists the newest of those.
+    """
     services = shell.shared
     now = services.clock()
     where = EntryFilter(
@@ -168,11 +216,37 @@ def entries(
         created_before=None if older_than is None else now - older_than,
         invalidated=invalidated,
     )
+    if namespace == EVERYWHERE:
+        return _entries_of_all(shell, where, limit, now)
     slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
     pages = every_page(services.store, slots, where, hits=services.metrics.hits, pins=services.pins)
     found = list(islice(chain.from_iterable(pages), limit))
     shell.answer([one.to_dict(now) for one in found], _entry_words(found, now))
     return Exit.OK if found else Exit.NOTHING
+
+
+def _entries_of_all(shell: Shell, where: EntryFilter, limit: int, now: float) -> int:
+    services = shell.shared
+    found = by_namespace(
+        services.store,
+        sorted(services.store.namespaces()),
+        where,
+        buckets=services.settings.buckets,
+        hits=services.metrics.hits,
+        pins=services.pins,
+    )
+    rows = [
+        (
+            shell.named(one.namespace),
+            one.problem or f"{one.listed:,}",
+            f"{len(one.found):,}" + ("" if one.is_all else " or more"),
+        )
+        for one in found
+    ]
+    newest = newest_of(found)[:limit]
+    table = words.table(rows, header=("Namespace", "Entries", "Match"))
+    shell.answer([one.to_dict(now) for one in found], f"{table}\n\n{_entry_words(newest, now)}")
+    return Exit.OK if newest else Exit.NOTHING
 
 
 def _entry_words(found: Iterable[FoundEntry], now: float) -> str:

@@ -21,17 +21,19 @@ from ..invalidation import (
     InvalidationState,
     Preview,
     Previewed,
+    Reach,
     cutoff,
     plain_invalidation,
     plain_preview,
     undone_words,
+    whole_words,
 )
 from ..keys import user_pseudonym
 from ..monitoring import WorkerPools
 from ..text import duration, money, share, size
 from . import formats as words
 from .formats import DURATION
-from .shell import Command, Exit, Shell, cli, command, namespace_option
+from .shell import Command, Exit, Shell, cli, command, namespace_option, namespaces_option
 
 WAIT_POLL_SECONDS = 0.25
 SHOWN_ROWS = 5
@@ -128,7 +130,7 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @command(cli)
-@namespace_option
+@namespaces_option
 @selecting
 @click.option("--key", help="One entry, by its key.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be hidden.")
@@ -147,19 +149,23 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
     elsewhere it takes --yes or --dry-run. With --dry-run the status is 3 when nothing matches. With --yes it is applied
     even then: an answer that is being made now is kept out too. With --preview an age counts from the earlier dry run,
     and the status is 1 when something has changed since.
+
+    With --all-namespaces it takes an admin, and the status is 1 where some namespaces refuse it; in the others it is in
+    force. A namespace that is made later is not among them.
     """
     options = InvalidateOptions(**given)
     options.check(selection)
     previewed = Previewed.parse(options.token) if options.token is not None else None
     invalidation = shell.shared.invalidation
     criteria = options.criteria(selection, previewed, shell)
+    reach = Reach(user=selection.user)
     timeout = options.timeout if options.wait else None
-    if options.request_id and not options.dry_run:
+    if options.request_id and not options.dry_run and not criteria.is_everywhere:
         known = invalidation.repeated(options.request_id, criteria)
         if known is not None:
             shell.say(f"Applied before: {_invalidation_words(shell, known)}")
             return _finish(shell, None, known, timeout)
-    preview = invalidation.preview(criteria)
+    preview = invalidation.preview(criteria, reach=reach)
     shell.say(_preview_words(shell, preview))
     if previewed is not None:
         previewed.require(preview)
@@ -173,12 +179,14 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
         if not _confirmed(preview):
             shell.say("Not applied.")
             return Exit.FAILED
-    done = _apply(shell, criteria, options, preview)
+    done = _apply(shell, criteria, reach, options, preview)
     shell.say(applied_words(done))
     return _finish(shell, preview, done, timeout)
 
 
-def _apply(shell: Shell, criteria: Criteria, options: InvalidateOptions, preview: Preview) -> Invalidation:
+def _apply(
+    shell: Shell, criteria: Criteria, reach: Reach, options: InvalidateOptions, preview: Preview
+) -> Invalidation:
     try:
         return shell.shared.invalidation.invalidate(
             criteria,
@@ -188,11 +196,13 @@ def _apply(shell: Shell, criteria: Criteria, options: InvalidateOptions, preview
             request_id=options.request_id,
             preview=preview,
             reason=options.reason,
+            reach=reach,
         )
     except WriteRefused as error:
+        place = "--everything" if criteria.is_everywhere else f"--namespace {preview.namespace}"
         raise WriteRefused(
             f"{error}: the invalidation is NOT applied. Until it is, requests can be kept from these answers: "
-            f"python -m core bypass --on --namespace {preview.namespace}"
+            f"python -m core bypass --on {place}"
         ) from error
 
 
@@ -219,7 +229,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
     elif timeout is not None:
         late = f"It is in force, but its sweep has not ended within {duration(timeout)}."
         click.echo(late if is_late else _invalidation_words(shell, known))
-    if is_late or known.state in (InvalidationState.UNDONE, InvalidationState.REFUSED):
+    if is_late or known.state in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.PARTLY):
         return Exit.FAILED
     return Exit.OK
 
@@ -252,6 +262,10 @@ def _preview_words(shell: Shell, preview: Preview) -> str:
         f"{what}: {count} of {preview.total:,} entries ({share(preview.share)}), {size(preview.bytes)}.{served}",
         f"To fetch them again: {cost}, {preview.tokens:,} tokens, {duration(preview.refetch_seconds)} of waiting.",
     ]
+    for part in preview.parts:
+        if part.problem or part.count:
+            found = part.problem or f"{part.about}{part.count:,} of {part.total:,} entries"
+            lines.append(f"  in {shell.named(part.namespace)}: {found}")
     for row in preview.rows[:SHOWN_ROWS]:
         model, age = words.text(row.model, 24), duration(row.age_seconds)
         lines.append(f"  {row.key[:14]}…  {model}  {age} old  {words.text(row.prompt, 70)}")
@@ -263,6 +277,9 @@ def _preview_words(shell: Shell, preview: Preview) -> str:
 def applied_words(done: Invalidation) -> str:
     """The result of an invalidation in words, and how to undo it."""
     match done.state:
+        case InvalidationState.PARTLY:
+            ways = f" Undo: python -m core undo {done.id}" if done.can_undo else ""
+            return f"Partly applied: {whole_words(done)}. {done.problem}.{ways}"
         case InvalidationState.SOFT:
             return f"Marked stale. Undo: python -m core undo {done.id}"
         case InvalidationState.SWEPT:
@@ -325,7 +342,7 @@ def invalidations(
         (
             one.id,
             words.moment(one.applied_at),
-            one.state.value,
+            whole_words(one) or one.state.value,
             words.text(one.actor, 20),
             "-" if one.deleted is None else f"{one.deleted:,} deleted",
             _what(shell, one),
@@ -346,7 +363,7 @@ def invalidations(
 def _invalidation_words(shell: Shell, known: Invalidation) -> str:
     swept = f", {known.deleted:,} deleted" if known.deleted is not None else ""
     freed = f", {size(known.freed_bytes)} freed" if known.freed_bytes is not None else ""
-    return f"{_what(shell, known)}: {known.state.value}{swept}{freed}."
+    return f"{_what(shell, known)}: {whole_words(known) or known.state.value}{swept}{freed}."
 
 
 def _what(shell: Shell, known: Invalidation) -> str:

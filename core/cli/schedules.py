@@ -9,7 +9,7 @@ from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
 from .invalidations import Selection, applied_words, selecting
-from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
+from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option, namespaces_option
 
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
@@ -56,7 +56,7 @@ def listing(shell: Shell, namespace: str | None) -> int:
 
 
 @command(schedules)
-@namespace_option
+@namespaces_option
 @click.option("--name", required=True, help="Its name, which no other schedule may have.")
 @click.option("--every", type=DURATION, help="How often, e.g. 1h; the first run is after that time.")
 @click.option("--daily-at", metavar="HH:MM", help="Time of day, in UTC.")

@@ -9,13 +9,14 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
 from ..access import Actor, AuditTrail
 from ..bootstrap import Services, bootstrap
 from ..errors import CacheError, InvalidInput, InvalidSettings, NotFound, OutcomeUnknown, StoreUnavailable
+from ..keys import EVERYWHERE
 from ..namespaces import Naming
 from ..settings import Settings
 from ..text import log_lines, printable
@@ -75,6 +76,19 @@ def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., An
 def namespace_option(function: Command) -> Command:
     """Declares the option --namespace of a command."""
     return click.option("--namespace", help="The namespace; else ENCORE_NAMESPACE.")(function)
+
+
+def namespaces_option(function: Command) -> Command:
+    """Declares --namespace, and --all-namespaces in its place: the command gets EVERYWHERE as the namespace then."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, all_namespaces: bool, namespace: str | None, **options: Any) -> Any:
+        if all_namespaces and namespace:
+            raise click.UsageError("Give --namespace or --all-namespaces, not both.")
+        return function(*arguments, namespace=EVERYWHERE if all_namespaces else namespace, **options)
+
+    flag = click.option("--all-namespaces", is_flag=True, help="All namespaces there are now, instead of one.")
+    return namespace_option(cast("Command", flag(run)))
 
 
 class Shell:

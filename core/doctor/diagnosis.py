@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ..bootstrap import Services, queue_url, redis_url
+from ..bootstrap import Services
+from ..configuration import queue_url, redis_url
 from ..errors import CacheError, NotPermitted
 from ..text import masked
 from .configuration import EffectiveSetting, effective_settings, setting_findings

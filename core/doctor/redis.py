@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from redis import Redis
 
-from ..bootstrap import Services, redis_url
+from ..bootstrap import Services
+from ..configuration import redis_url
 from ..errors import NotPermitted, StoreUnavailable
 from ..monitoring import HeaderBoard, NamedHeader, Why, enough_seconds
 from ..stores import Persistence, StoreInfo

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from ..bootstrap import Services, semantic_config
+from ..bootstrap import Services
+from ..configuration import semantic_config
 from ..errors import CacheError, EmbedderError
 from ..models import CacheStrategy, SemanticMode
 from ..settings import Settings

@@ -17,10 +17,9 @@ from ..bans import Criteria
 from ..errors import CacheError, DecodeError, InvalidInput
 from ..invalidation import CacheInvalidator, Invalidation, plain_invalidation
 from ..keys import Slot, parse_readable_key, unpack
-from ..metrics import HitCounts
-from ..models import CacheEntry
+from ..metrics import HitCounts, differ_in
 from ..stores import EntryIndex, codec
-from .explanation import NOT_NAMED
+from ..text import many
 from .listing import LOOKED_THROUGH, LOOKING_SECONDS, EntryFilter, FoundEntry, Place, count_listed, page_entries
 
 MOST_TOGETHER = 200
@@ -31,6 +30,28 @@ BEGINNING = 300
 
 Position = tuple[str, Place | None]
 """From where a look goes on: a namespace, and the place in it after which."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A question as it was asked: its text, all else that its answer depends on as entries keep it, and its key."""
+
+    prompt: str
+    namespace: str
+    model: str
+    parts: bytes
+    key: str
+
+    @classmethod
+    def of(cls, found: FoundEntry) -> Question:
+        """The one that an entry answers."""
+        entry, header = found.entry, found.entry.header
+        return cls(
+            prompt=entry.prompt, namespace=header.namespace, model=header.model, parts=entry.parts, key=found.key
+        )
+
+
+EXPLAINED = 2000
+"""Entries that are looked through to explain a miss."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,19 +84,26 @@ class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def in_words(self) -> str:
-        """How many there are and what keeps them apart: `3 answers in 3 other scopes: they differ in model`."""
-        if not self.found:
-            return "nowhere else"
-        scopes = {(one.found.entry.header.namespace, one.found.entry.header.scope) for one in self.found}
+    def scopes(self) -> int:
+        """In how many other scopes they are."""
+        return len({(one.found.entry.header.namespace, one.found.entry.header.scope) for one in self.found})
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """The parts in which their requests are others, the most frequent first."""
         counts: dict[str, int] = {}
         for one in self.found:
             for name in one.differs:
                 counts[name] = counts.get(name, 0) + 1
-        named = ", ".join(sorted(counts, key=lambda name: (-counts[name], name))[:5])
-        where = f"in {len(scopes)} other scope{'s' if len(scopes) > 1 else ''}"
-        answers = "answer" if len(self.found) == 1 else "answers"
-        return f"{len(self.found)} {answers} {where}: they differ in {named or 'nothing that entries keep'}"
+        return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
+
+    @property
+    def in_words(self) -> str:
+        """How many there are and what keeps them apart: `3 answers in 3 other scopes: they differ in the model`."""
+        if not self.found:
+            return "nowhere else"
+        where = f"in {many(self.scopes, 'other scope')}"
+        return f"{many(len(self.found), 'answer')} {where}: {differ_in(self.differs)}"
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +122,7 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 def same_question(
     store: EntryIndex,
     namespaces: Sequence[str],
-    here: FoundEntry,
+    here: Question,
     *,
     buckets: int = 1,
     hits: HitCounts | None = None,
@@ -103,12 +131,12 @@ def same_question(
     seconds: float = LOOKING_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Elsewhere:
-    """Entries with the question of this one, but for case, spaces and the closing mark; this one left out.
+    """Entries with this question, but for case, spaces and the closing mark; the one at its own key left out.
 
     `namespaces` are those that the asker may see. Reads no more than `most` entries nor for much longer than `seconds`;
     `after` is where the look before has ended. Raises StoreUnavailable.
     """
-    where = EntryFilter(question=here.entry.prompt)
+    where = EntryFilter(question=here.prompt)
     names = sorted(dict.fromkeys(namespaces))
     slots = {name: [Slot(name, bucket) for bucket in range(buckets)] for name in names}
     listed = sum(count_listed(store, of_name, where) for of_name in slots.values())
@@ -129,9 +157,9 @@ def same_question(
             )
             looked_through += page.scanned
             found += [
-                Standing(found=one, differs=differing(here.entry, one.entry))
+                Standing(found=one, differs=differing(here, Question.of(one)))
                 for one in page.entries
-                if (one.key, name) != (here.key, here.entry.header.namespace)
+                if (one.key, name) != (here.key, here.namespace)
             ]
             place = page.last
             if place is None:
@@ -139,15 +167,15 @@ def same_question(
     return Elsewhere(found=tuple(found), looked_through=looked_through, listed=listed, next=None)
 
 
-def differing(first: CacheEntry, second: CacheEntry) -> tuple[str, ...]:
-    """The names of the parts in which the requests of two entries differ, as far as entries keep them."""
-    names = [name for name in ("namespace", "model") if getattr(first.header, name) != getattr(second.header, name)]
+def differing(first: Question, second: Question) -> tuple[str, ...]:
+    """The names of the parts in which two requests differ, as far as entries keep them."""
+    names = [name for name in ("namespace", "model") if getattr(first, name) != getattr(second, name)]
     if first.prompt != second.prompt:
         names.append("spelling")
     here, there = unpack(first.parts), unpack(second.parts)
     for name in sorted(here.keys() | there.keys()):
         digests = {part.digest for part in (here.get(name), there.get(name)) if part is not None}
-        if name not in NOT_NAMED and (len(digests) > 1 or (name in here) is not (name in there)):
+        if len(digests) > 1 or (name in here) is not (name in there):
             names.append(name)
     return tuple(names)
 

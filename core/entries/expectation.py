@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 
 from ..cache import SWITCHED, BypassSwitch, LLMCache
-from ..keys import readable_key
+from ..keys import pack, readable_key
 from ..models import NO_CONTROLS, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, HitDetail, OutcomeKind
 from ..policy import kept_seconds, longest_seconds
-from ..stores import MissReason, Reader, look_up
+from ..stores import EntryIndex, MissReason, Reader, look_up
 from . import reasons
+from .elsewhere import EXPLAINED, Elsewhere, Question, same_question
 from .explanation import Explanation, explain
 
 
@@ -25,6 +26,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     `reason` is one of those of an `Outcome`; of a hit only when it is stale. `entry` is the stored answer that was
     found, with its readable key: one that is served, or is past its time or marked stale and is not. `kept_seconds` is
     how long an answer that is generated now would be fresh, None for not at all: a little more or less where TTLs vary.
+    Of a miss `elsewhere` says where else the question stands, None where nobody looked.
     """
 
     kind: OutcomeKind
@@ -39,6 +41,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     entry_key: str = ""
     may_be_near: bool = False
     kept_seconds: float | None = None
+    question: Question | None = None
+    elsewhere: Elsewhere | None = None
 
     @property
     def why(self) -> str:
@@ -73,6 +77,12 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
             "own": explained.own,
             "may_be_near": self.may_be_near,
         }
+        if self.elsewhere is not None and self.elsewhere.found:
+            plain |= {
+                "other_scopes": self.elsewhere.scopes,
+                "differs": list(self.elsewhere.differs),
+                "elsewhere": f"The same question stands elsewhere: {self.elsewhere.in_words}.",
+            }
         if self.entry is not None:
             header = self.entry.header
             plain |= {
@@ -115,7 +125,15 @@ def expect(
     if keyed is None or bypass:
         return seen
     kept = kept_seconds(controls.ttl, keyed.ttl.seconds, configured=cache.config.ttl, longest=longest_seconds(request))
-    seen = msgspec.structs.replace(seen, kept_seconds=kept)
+    identity = keyed.identity
+    question = Question(
+        prompt=identity.prompt,
+        namespace=prepared.namespace,
+        model=request.model,
+        parts=pack(identity.parts),
+        key=identity.key,
+    )
+    seen = msgspec.structs.replace(seen, kept_seconds=kept, question=question)
     if switch.read(prepared.namespace):
         return msgspec.structs.replace(seen, reason=SWITCHED)
     lookup = look_up(store, keyed.slot, keyed.identity, prepared.strategy, now, max_age=controls.max_age)
@@ -133,3 +151,15 @@ def expect(
         reason=keyed.cautions[0] if keyed.cautions and reason is MissReason.ABSENT else reason,
         may_be_near=prepared.strategy is CacheStrategy.SEMANTIC,
     )
+
+
+def look_elsewhere(store: EntryIndex, expected: Expectation, *, buckets: int = 1) -> Expectation:
+    """Says of a miss where else in its namespace the question stands, among the newest entries: bounded.
+
+    Raises StoreUnavailable.
+    """
+    question = expected.question
+    if expected.kind is not OutcomeKind.MISS or expected.entry is not None or question is None or not question.prompt:
+        return expected
+    found = same_question(store, [expected.namespace], question, buckets=buckets, most=EXPLAINED, seconds=0.5)
+    return msgspec.structs.replace(expected, elsewhere=found)

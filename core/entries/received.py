@@ -63,7 +63,7 @@ def plain_recipients(found: Recipients) -> dict[str, Any]:
 
 def plain_request(record: RequestRecord) -> dict[str, Any]:
     """A request as the API and the command line tell it in JSON, with its reason in a sentence."""
-    plain: dict[str, Any] = msgspec.to_builtins(record)
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(record, question=b"", parts=b""))
     return plain | {"why": reasons.why(record.kind, record.detail, record.reason)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
-from ..keys import Slot, aside_field, response_digest
+from ..keys import Slot, names, response_digest
 from ..models import CacheEntry, Stamp
 from ..stores import EntryStore, Removal, codec
 
@@ -30,7 +30,7 @@ def forget_response(cache: LLMCache, namespace: str, response_id: str) -> bool:
         if entry is not None and is_there:
             cache.store.remove(slot, [_removal(pointer), _removal(entry)])
         # What an invalidation hid may lie aside, from where an undo would bring it back.
-        cache.store.drop_aside(slot, [aside_field(pointer.header.target, pointer.header.sequence)])
+        cache.store.drop_aside(slot, [names.aside_field(pointer.header.target, pointer.header.sequence)])
         if entry is None or not is_there:
             return False  # another answer has taken its place
         if cache.copies is not None:

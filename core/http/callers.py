@@ -18,7 +18,7 @@ from cachetools import LRUCache, TTLCache
 from ..access import OperationKeys
 from ..errors import InvalidInput
 from ..inbound import CREDENTIALS, credentials_in, label_of, without_longer_ttl
-from ..keys import OWN_NAMESPACE_PATTERN, PART_SEPARATOR
+from ..keys import names
 from ..models import Controls
 from ..settings import Settings
 
@@ -109,9 +109,9 @@ def own_controls(controls: Controls, caller: Caller, *, longer_ttl: bool) -> Con
         return msgspec.structs.replace(controls, namespace=None)
     if controls.namespace is None:
         return msgspec.structs.replace(controls, namespace=caller.namespace)
-    if not re.fullmatch(OWN_NAMESPACE_PATTERN, controls.namespace):
+    if not re.fullmatch(names.OWN_NAMESPACE_PATTERN, controls.namespace):
         raise InvalidInput("X-Encore-Namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
-    part = f"{caller.namespace}{PART_SEPARATOR}{controls.namespace}"
+    part = f"{caller.namespace}{names.PART_SEPARATOR}{controls.namespace}"
     return msgspec.structs.replace(controls, namespace=part)
 
 

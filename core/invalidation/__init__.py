@@ -1,21 +1,24 @@
 """Invalidations from preview to sweep: apply, undo, history, schedules."""
 
 from .active import ActiveCount, ActivePage
+from .everywhere import MOST_NAMESPACES, Reach
 from .filter import InvalidationFilter
 from .history import HistoryPage
 from .idle import IDLE_SECONDS, IdleNamespaces
 from .invalidator import CacheInvalidator
 from .plain import plain_invalidation, plain_preview
-from .preview import WORD, Preview, Previewed, PreviewRow, cutoff
+from .preview import WORD, Preview, Previewed, PreviewPart, PreviewRow, cutoff
 from .reason import LONGEST_REASON, checked_reason
 from .rights import ending_hold, invalidating, scheduling
 from .schedules import LONGEST_NAME, Schedule, Schedules, kept_schedules
 from .sweep import SweepProgress
-from .telling import Invalidation, InvalidationState, undone_words
+from .telling import Invalidation, InvalidationState, Part, undone_words
+from .whole import whole_words, within
 
 __all__ = [
-    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "WORD", "ActiveCount", "ActivePage", "CacheInvalidator",
-    "HistoryPage", "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState", "Preview", "PreviewRow",
-    "Previewed", "Schedule", "Schedules", "SweepProgress", "checked_reason", "cutoff", "ending_hold", "invalidating",
-    "kept_schedules", "plain_invalidation", "plain_preview", "scheduling", "undone_words",
+    "IDLE_SECONDS", "LONGEST_NAME", "LONGEST_REASON", "MOST_NAMESPACES", "WORD", "ActiveCount", "ActivePage",
+    "CacheInvalidator", "HistoryPage", "IdleNamespaces", "Invalidation", "InvalidationFilter", "InvalidationState",
+    "Part", "Preview", "PreviewPart", "PreviewRow", "Previewed", "Reach", "Schedule", "Schedules", "SweepProgress",
+    "checked_reason", "cutoff", "ending_hold", "invalidating", "kept_schedules", "plain_invalidation", "plain_preview",
+    "scheduling", "undone_words", "whole_words", "within",
 ]  # fmt: skip

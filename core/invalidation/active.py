@@ -122,8 +122,12 @@ class ActiveInvalidations:
                 found |= {ban.id: (slot.namespace, ban) for ban in self._store.bans_of(slot, left)}
         return found
 
+    def namespaces(self) -> list[str]:
+        """All namespaces there are, in order."""
+        return sorted(self._store.namespaces())
+
     def _slots(self, namespace: str | None) -> Iterator[Slot]:
-        for name in [namespace] if namespace else sorted(self._store.namespaces()):
+        for name in [namespace] if namespace else self.namespaces():
             for bucket in range(self._buckets):
                 yield Slot(name, bucket)
 

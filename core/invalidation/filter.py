@@ -22,7 +22,7 @@ class InvalidationFilter(msgspec.Struct, frozen=True, kw_only=True):
         return (
             self.state in (None, one.state)
             and self.actor in (None, one.actor)
-            and self.namespace in (None, one.namespace)
+            and (self.namespace is None or self.namespace in (one.namespace, *one.namespaces))
             and (not self.active or (one.effective and one.finished_at is None))
             and self.text.strip().casefold()
             in f"{one.criteria} {one.criteria.key or ''} {one.id} {one.reason} {one.problem} {question}".casefold()

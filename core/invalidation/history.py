@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from ..access import AuditLog, AuditRecord, Repeats
 from ..bans import Ban, Criteria, InvalidationRecord
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
+from ..keys import EVERYWHERE
 from ..stores import Store
 from .active import ActiveCount, ActiveInvalidations, ActivePage
 from .telling import (
@@ -26,12 +28,15 @@ from .telling import (
     tell,
     what_of,
 )
+from .whole import namespaces_of, part_id, tell_whole, whole_of
 
 logger = logging.getLogger("encore.invalidation")
 
 MOST_PAGES = 20
 """Pages of the audit log among which one page of invalidations is looked for."""
 SEARCHED_AT_ONCE = 500
+MOST_PARTS = 2000
+"""Parts whose sweeps are read for one page; of others nobody says how much was deleted."""
 
 _CURSOR = re.compile(r"(?:|-|\d{1,20}-\d{1,20})/(?:|-|\d{1,20}-\d{1,20})")
 MOST_SHOWN = 500
@@ -89,9 +94,63 @@ class History:
         """A page of those in force, of one namespace or of all: those first whose time to undo ends first.
 
         Those of one page alone come newest first. `where` selects; a page may then be short though there are more: its
-        `next` says so. Raises InvalidInput for a cursor that is none.
+        `next` says so. Of one of all namespaces each page has that has a part of it. Raises InvalidInput for a cursor
+        that is none.
         """
-        return self._active.page(limit, cursor=cursor, namespace=namespace, where=where)
+        page = self._active.page(
+            limit,
+            cursor=cursor,
+            namespace=namespace,
+            where=where and (lambda one: whole_of(one.id) is not None or where(one)),
+        )
+        return msgspec.structs.replace(page, items=self._folded(page.items, where))
+
+    def _folded(self, found: Sequence[Invalidation], where: Wanted | None) -> list[Invalidation]:
+        """The same with the parts of one invalidation of all namespaces as that one."""
+        ids = list(dict.fromkeys(whole_id for one in found if (whole_id := whole_of(one.id)) is not None))
+        wholes = self._wholes(dict(zip(ids, self._trails(ids), strict=True)))
+        told = dict.fromkeys(wholes, False)
+        items: list[Invalidation] = []
+        for one in found:
+            whole = wholes.get(whole_of(one.id) or "")
+            if whole is None:
+                items.append(one)
+            elif not told[whole.id]:
+                told[whole.id] = True
+                if where is None or where(whole):
+                    items.append(whole)
+        return items
+
+    def _trails(self, ids: Sequence[str]) -> list[list[AuditRecord]]:
+        """The audit records of each of these, newest first; none where the log does not answer."""
+        return [self._records_of(one, applied) for one, applied in zip(ids, self._applied(ids), strict=True)]
+
+    def _wholes(self, records: Mapping[str, Sequence[AuditRecord]]) -> dict[str, Invalidation]:
+        """Invalidations of all namespaces by their ids, from their audit records, which may be none, and their bans."""
+        if not records:
+            return {}
+        known = {whole_id: list(namespaces_of(found)) for whole_id, found in records.items()}
+        if not all(known.values()):  # nothing says where they are
+            every = self._active.namespaces()
+            known = {whole_id: names or every for whole_id, names in known.items()}
+        parts = {part_id(one, namespace): (one, namespace) for one, names in known.items() for namespace in names}
+        bans: dict[str, dict[str, Ban]] = {whole_id: {} for whole_id in records}
+        for namespace in sorted({namespace for _, namespace in parts.values()}):
+            ids = [part for part, (_, where) in parts.items() if where == namespace]
+            for part, (_, ban) in self._active.bans_of(ids, [namespace]).items():
+                bans[parts[part][0]][namespace] = ban
+        sweeps: dict[str, dict[str, list[AuditRecord]]] = {whole_id: {} for whole_id in records}
+        with suppress(StoreUnavailable):
+            for part, found in self.audit.trails(list(parts)[:MOST_PARTS]).items():
+                if part in parts:
+                    whole_id, namespace = parts[part]
+                    sweeps[whole_id][namespace] = found
+        applied = dict(zip(records, self._applied(list(records)), strict=True))
+        told = {
+            whole_id: tell_whole(whole_id, found, applied[whole_id], bans[whole_id], sweeps[whole_id])
+            for whole_id, found in records.items()
+        }
+        return {whole_id: whole for whole_id, whole in told.items() if whole is not None}
 
     def counts(self, namespace: str | None = None) -> dict[str, ActiveCount]:
         """How many are in force, by namespace. One read for each bucket."""
@@ -166,12 +225,25 @@ class History:
         ids = [record.invalidation_id or "" for record in asked]
         trails = self.audit.trails(ids)
         applied = dict(zip(ids, self._applied(ids), strict=True))
-        active = self._active.bans_of(ids, sorted({record.namespace for record in asked if record.namespace}))
+        places = {record.namespace for record in asked if record.namespace} - {EVERYWHERE}
+        active = self._active.bans_of(ids, sorted(places)) if places else {}
+        records_of = {ban_id: trails[ban_id][::-1] for ban_id in ids}
         for record, ban_id in zip(asked, ids, strict=True):
-            records = trails[ban_id][::-1]
-            if record.action != REQUESTED or not records:
-                records = [*records, record]
-            if known := tell(records, applied[ban_id], *active.get(ban_id, ("", None))):
+            if record.action != REQUESTED or not records_of[ban_id]:
+                records_of[ban_id] = [*records_of[ban_id], record]
+        wholes = self._wholes(
+            {
+                ban_id: records_of[ban_id]
+                for record, ban_id in zip(asked, ids, strict=True)
+                if record.namespace == EVERYWHERE
+            }
+        )
+        for record, ban_id in zip(asked, ids, strict=True):
+            records = records_of[ban_id]
+            if record.namespace == EVERYWHERE:
+                if ban_id in wholes:
+                    yield record, wholes[ban_id]
+            elif known := tell(records, applied[ban_id], *active.get(ban_id, ("", None))):
                 yield record, known
 
     def _not_audited(self, audited: Collection[str], namespace: str | None, where: Wanted | None) -> list[Invalidation]:
@@ -195,16 +267,22 @@ class History:
     def find(self, invalidation_id: str) -> Invalidation | None:
         """An invalidation by its id, active or over; None when there is none, or nothing tells of it any more.
 
+        By the id of a part, that of all namespaces.
+
         As quick whatever else has been invalidated since.
         """
         return self._find(invalidation_id)[0]
 
     def _find(self, invalidation_id: str) -> tuple[Invalidation | None, bool]:
         """An invalidation by its id, and whether it is active."""
+        invalidation_id = whole_of(invalidation_id) or invalidation_id
         [applied] = self._applied([invalidation_id])
         records = self._records_of(invalidation_id, applied)
         home = next((record.namespace for record in records if record.namespace), None)
-        found = self._active.bans_of([invalidation_id], [home] if home else None)
+        found = self._active.bans_of([invalidation_id], [home] if home else None) if home != EVERYWHERE else {}
+        if home == EVERYWHERE or not (records or found):
+            whole = self._wholes({invalidation_id: records}).get(invalidation_id)
+            return whole, whole is not None and whole.is_active
         namespace, ban = found.get(invalidation_id, ("", None))
         return tell(records, applied, namespace, ban), ban is not None
 
@@ -216,7 +294,8 @@ class History:
             return []
 
     def trail_of(self, invalidation_id: str) -> list[AuditRecord]:
-        """The audit records of one invalidation, newest first."""
+        """The audit records of one invalidation, newest first; of all namespaces those that concern all of them."""
+        invalidation_id = whole_of(invalidation_id) or invalidation_id
         [applied] = self._applied([invalidation_id])
         return self.audit.of(invalidation_id, asked_at=applied.at if applied else None)
 
@@ -252,7 +331,7 @@ class History:
         except (StoreUnavailable, msgspec.MsgspecError):
             return [None] * len(ids)
 
-    def _keep(self, known: Invalidation) -> None:
+    def keep(self, known: Invalidation) -> None:
         """Keeps for a day that this id was applied, or undone. Never raises: an invalidation counts more."""
         applied = Applied(
             what_of(known.criteria, known.namespace),

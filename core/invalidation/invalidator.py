@@ -8,8 +8,8 @@ gives memory back; losing it costs memory, never a wrong answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -19,83 +19,23 @@ from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, Inva
 from ..keys import Slot, parse_readable_key
 from ..metrics import HitCounts
 from ..stores import Clock, Store
-from ..text import printable
 from . import rights
 from .aside import put_back
 from .durability import Durability
-from .history import REQUEST_ID, History
+from .everywhere import Asked, Everywhere, Reach
+from .history import REQUEST_ID
+from .plan import Plan, append
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .reason import checked_reason
 from .rights import ending_hold, invalidating
+from .shortcuts import Shortcuts
 from .sweep import Sweep, SweepProgress, record_sweep
 from .telling import Invalidation, InvalidationState, undone
 
 LONGEST_HOLD_SECONDS = 86_400
-MOST_OF_A_NAME = 100
-"""Of an actor's name, as bans have it."""
 
 
-class _Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One invalidation that was asked for, checked and complete. `at` is in Unix seconds.
-
-    `lasts_seconds` is how long its bans stay before they are due. `at_once`: the one entry that it names is deleted in
-    the same step.
-    """
-
-    id: str
-    namespace: str
-    slots: list[Slot]
-    criteria: Criteria
-    actor: str
-    soft: bool
-    at_once: bool
-    hold_seconds: float
-    lasts_seconds: float
-    at: float
-    preview: Preview | None
-    reason: str
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """The details for the audit records: mode, hold, reason, and count and highest share of the preview."""
-        details: dict[str, Any] = {"mode": "soft" if self.soft else "hard", "hold_seconds": self.hold_seconds}
-        if self.reason:
-            details["reason"] = self.reason
-        if self.preview is not None:
-            details |= {"preview_count": self.preview.count, "share": self.preview.highest_share}
-        return details
-
-    @property
-    def ban(self) -> Ban:
-        """The ban that every bucket gets."""
-        return changes.new_ban(
-            self.id,
-            self.criteria,
-            now=self.at,
-            hold_seconds=self.lasts_seconds,
-            soft=self.soft,
-            removed=self.at_once,
-            actor=printable(self.actor, MOST_OF_A_NAME),
-        )
-
-    def applied(self) -> Invalidation:
-        """The invalidation as it is once applied."""
-        state = InvalidationState.SWEPT if self.at_once else InvalidationState.HELD
-        return Invalidation(
-            id=self.id,
-            namespace=self.namespace,
-            criteria=self.criteria,
-            state=InvalidationState.SOFT if self.soft else state,
-            actor=self.actor,
-            applied_at=self.at,
-            due_at=self.at + self.lasts_seconds,
-            preview_count=self.preview.count if self.preview else None,
-            share=self.preview.highest_share if self.preview else None,
-            reason=self.reason,
-        )
-
-
-class CacheInvalidator(History):
+class CacheInvalidator(Shortcuts):
     """Preview, apply and undo invalidations; sweep what is due.
 
     `clock` gives Unix seconds, the store's own unless given. `buckets` is the number of slots of each namespace.
@@ -137,8 +77,12 @@ class CacheInvalidator(History):
             store, replicas=replicas, synced=synced, copies_seconds=copies_seconds, clock=clock, pause=pause
         )
 
-    def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT) -> Preview:
+        self.everywhere = Everywhere(self)
+
+    def preview(self, criteria: Criteria, *, exact_limit: int = EXACT_LIMIT, reach: Reach | None = None) -> Preview:
         """Count, sample and cost of what `invalidate` with these criteria would hide now. Changes nothing."""
+        if criteria.is_everywhere:
+            return self.everywhere.preview(criteria, reach or Reach(), exact_limit=exact_limit)
         return make_preview(
             self._store,
             self._slots(criteria),
@@ -156,9 +100,10 @@ class CacheInvalidator(History):
             if bucket >= self._buckets:
                 raise InvalidInput("key", "is of a cache with more buckets than this one has")
             return [Slot(namespace, bucket)]
-        return self._buckets_of(namespace)
+        return self.slots_of(namespace)
 
-    def _buckets_of(self, namespace: str) -> list[Slot]:
+    def slots_of(self, namespace: str) -> list[Slot]:
+        """The buckets of a namespace."""
         return [Slot(namespace, bucket) for bucket in range(self._buckets)]
 
     # Apply and undo
@@ -173,19 +118,28 @@ class CacheInvalidator(History):
         request_id: str | None = None,
         preview: Preview | None = None,
         reason: str = "",
+        reach: Reach | None = None,
     ) -> Invalidation:
         """Hides all matching entries, effective in every process when this returns.
 
         Where processes serve copies of their own it returns when these have expired: up to a second later.
         `soft` marks it stale instead. `hold_seconds` 0: no undo, and the sweep may begin at once. The `request_id`
         of one that is in force, or was applied within a day, changes nothing. `reason` is the actor's own words, kept
-        with the audit record. Raises InvalidInput, WriteRefused (NOT applied),
-        OutcomeUnknown (perhaps applied: repeat it with the same `request_id`), InvalidationRefused (too many active),
-        StoreUnavailable, AccessDenied.
+        with the audit record. Of all namespaces (EVERYWHERE) it is in force in those whose `parts` say so, and `reach`
+        says what their criteria leave open. Raises InvalidInput, WriteRefused (NOT applied), OutcomeUnknown (perhaps
+        applied: repeat it with the same `request_id`), InvalidationRefused (too many active), StoreUnavailable,
+        AccessDenied.
         """
         trail = self.audit.by(actor)
         name = trail.require(Action.INVALIDATE)
-        plan = self._plan(criteria, name, soft, hold_seconds, request_id, preview, checked_reason(reason))
+        asked = self._asked(soft, hold_seconds, reason)
+        if criteria.is_everywhere:
+            whole = self.everywhere.invalidate(
+                criteria, reach or Reach(), asked, trail=trail, request_id=request_id, preview=preview
+            )
+            self._count(_kind(criteria))
+            return whole
+        plan = self._plan(criteria, name, asked, request_id, preview)
         if request_id is not None and (known := self.repeated(request_id, criteria)):
             return known
         if found := rights.require(trail, criteria, invalidating, self.preview):
@@ -195,12 +149,26 @@ class CacheInvalidator(History):
         records = self._append(plan, trail)
         done = plan.applied()
         if request_id is not None:
-            self._keep(done)
+            self.keep(done)
         self.durability.await_local_expiry(records)
         _record(trail, "applied", plan, _ended(trail, plan, self._clock), plan.details)
         self._count(_kind(criteria))
         self.durability.await_durability(plan.slots)
         return done
+
+    def put(
+        self, criteria: Criteria, asked: Asked, ban_id: str, actor: str
+    ) -> tuple[Invalidation, list[InvalidationRecord]]:
+        """Puts the bans of one namespace in force under an id, unless they are: without rights, records and waits.
+
+        Also the buckets' records, whose local copies the caller waits for. Raises what `invalidate` raises."""
+        plan = self._plan(criteria, actor, asked, ban_id, None)
+        found = [self._store.ban(slot, ban_id) for slot in plan.slots]
+        if known := self._repeated(ban_id, criteria, plan.namespace, found):
+            return known, [record for slot in plan.slots if (record := self._store.record(slot)) is not None]
+        records = append(self._store, plan)
+        self.keep(plan.applied())
+        return plan.applied(), records
 
     def repeated(self, request_id: str, criteria: Criteria) -> Invalidation | None:
         """The invalidation that a request id was applied as, in force as if it had just been applied; None for none.
@@ -218,39 +186,35 @@ class CacheInvalidator(History):
             self.durability.await_durability(slots)
         return known
 
-    def _plan(
-        self,
-        criteria: Criteria,
-        actor: str,
-        soft: bool,
-        hold_seconds: float | None,
-        request_id: str | None,
-        preview: Preview | None,
-        reason: str,
-    ) -> _Plan:
+    def _asked(self, soft: bool, hold_seconds: float | None, reason: str) -> Asked:
         hold = self._hold_seconds if hold_seconds is None else hold_seconds
         if not 0 <= hold <= LONGEST_HOLD_SECONDS:
             raise InvalidInput("hold_seconds", f"give seconds between 0 and {LONGEST_HOLD_SECONDS}")
+        return Asked(soft=soft, hold_seconds=hold, reason=checked_reason(reason))
+
+    def _plan(
+        self, criteria: Criteria, actor: str, asked: Asked, request_id: str | None, preview: Preview | None
+    ) -> Plan:
         # Only a key and nothing else: what further criteria say can be seen from the entry alone.
         is_key = criteria == Criteria(namespace=criteria.namespace, key=criteria.key) if criteria.key else False
-        return _Plan(
+        return Plan(
             id=request_id or self.audit.new_id(),
             namespace=criteria.namespace or self._namespace,
             slots=self._slots(criteria),
             criteria=criteria,
             actor=actor,
-            soft=soft,
-            at_once=is_key and hold == 0 and not soft,
-            hold_seconds=hold,
-            lasts_seconds=self._longest_ttl_seconds if soft else hold,
+            soft=asked.soft,
+            at_once=is_key and asked.hold_seconds == 0 and not asked.soft,
+            hold_seconds=asked.hold_seconds,
+            lasts_seconds=self._longest_ttl_seconds if asked.soft else asked.hold_seconds,
             at=self._clock(),
             preview=preview,
-            reason=reason,
+            reason=asked.reason,
         )
 
-    def _append(self, plan: _Plan, trail: AuditTrail) -> list[InvalidationRecord]:
+    def _append(self, plan: Plan, trail: AuditTrail) -> list[InvalidationRecord]:
         try:
-            return _append(self._store, plan)
+            return append(self._store, plan)
         except CacheError as error:
             step = "unknown" if isinstance(error, OutcomeUnknown) else "refused"
             _record(trail, step, plan, _ended(trail, plan, self._clock), {**plan.details, "problem": str(error)})
@@ -267,19 +231,26 @@ class CacheInvalidator(History):
         trail = self.audit.by(actor)
         trail.require(Action.UNDO)
         known = self.get(invalidation_id)
-        holding = self._holding(known)
-        if not holding:
-            raise InvalidationNotFound(f"no active invalidation has the id {invalidation_id}")
-        for slot, _ in holding:
-            self._store.change(slot, [invalidation_id], lambda found: changes.lift(found, invalidation_id))
-        done = undone(known, self._clock())
-        self._keep(done)
-        if known.state is InvalidationState.HELD:
-            back = put_back(self._store, holding, self._clock())
-            done = msgspec.structs.replace(done, put_back=back.answers, kept_newer=back.gone, problem=back.problem)
+        if known.parts:
+            return self.everywhere.undo(known, trail=trail)
+        done = self.lift(known)
         told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "problem": done.problem}
         _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
+
+    def lift(self, known: Invalidation) -> Invalidation:
+        """Undoes it in its namespace, without rights and records. Raises what `undo` raises."""
+        holding = self._holding(known)
+        if not holding:
+            raise InvalidationNotFound(f"no active invalidation has the id {known.id}")
+        for slot, _ in holding:
+            self._store.change(slot, [known.id], lambda found: changes.lift(found, known.id))
+        done = undone(known, self._clock())
+        self.keep(done)
+        if known.state is not InvalidationState.HELD:
+            return done
+        back = put_back(self._store, holding, self._clock())
+        return msgspec.structs.replace(done, put_back=back.answers, kept_newer=back.gone, problem=back.problem)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:
         """Ends the hold now ("sweep now"); there is no undo once the sweep has begun.
@@ -291,11 +262,17 @@ class CacheInvalidator(History):
         trail.require(ending_hold(known.criteria, known.share))
         if known.state is InvalidationState.SOFT:
             raise InvalidationRefused("a soft invalidation deletes nothing; to delete, invalidate the same again, hard")
+        if known.parts:
+            return self.everywhere.end_hold(known, trail=trail)
         now = self._clock()
-        for slot, _ in self._holding(known):
-            self._store.change(slot, [invalidation_id], lambda found: changes.expire_holds(found, now))
+        self.expire(known, now)
         _record(trail, "hold-ended", known, now)
         return msgspec.structs.replace(known, due_at=min(known.due_at, now))
+
+    def expire(self, known: Invalidation, now: float) -> None:
+        """Ends its hold in its namespace, without rights and records. Raises what `end_hold` raises."""
+        for slot, _ in self._holding(known):
+            self._store.change(slot, [known.id], lambda found: changes.expire_holds(found, now))
 
     def _holding(self, known: Invalidation) -> list[tuple[Slot, Ban]]:
         """The buckets that have it, each with its ban. Raises InvalidationRefused when one of them is being swept.
@@ -309,11 +286,19 @@ class CacheInvalidator(History):
                 found.append((slot, ban))
         return found
 
+    def namespaces(self) -> list[str]:
+        """All namespaces that there are now, the configured one among them, in order. Raises StoreUnavailable."""
+        return sorted({self._namespace, *self._store.namespaces()})
+
+    def now(self) -> float:
+        """The time that bans go by, in Unix seconds."""
+        return self._clock()
+
     def due_namespaces(self) -> list[str]:
         """Namespaces with bans that are due, those of a dead sweep included, and those whose list was lost."""
         now, due = self._clock(), list[str]()
         for namespace in self._store.namespaces():
-            slots = self._buckets_of(namespace)
+            slots = self.slots_of(namespace)
             for slot in slots:
                 self._store.mend(slot)
             if any(self._store.bans(slot, until=now, limit=1) for slot in slots):
@@ -346,7 +331,7 @@ class CacheInvalidator(History):
             pause=pause,
         )
         try:
-            sweep.run(self._buckets_of(namespace), progress)
+            sweep.run(self.slots_of(namespace), progress)
         except CacheError as error:
             record_sweep(trail, "sweep-stopped", progress.invalidations, progress, at=self._clock(), problem=str(error))
             raise
@@ -354,68 +339,14 @@ class CacheInvalidator(History):
         record_sweep(trail, step, progress.invalidations, progress, at=self._clock())
         return progress
 
-    def invalidate_by_model(self, model: str, *, actor: Acting = "api") -> Invalidation:
-        """Hides all answers of a model, by its exact name. Raises what `invalidate` raises."""
-        return self.invalidate(Criteria(model=model), actor=actor)
 
-    def invalidate_by_user(self, user: str, *, actor: Acting = "api") -> Invalidation:
-        """Hides all answers that are a user's own, by the name that requests give. Raises what `invalidate` raises."""
-        return self.invalidate(Criteria.from_names(self._namespace, user=user), actor=actor)
-
-    def invalidate_by_age(self, older_than_seconds: float, *, actor: Acting = "api") -> Invalidation:
-        """Hides all entries older than this many seconds. Raises what `invalidate` raises."""
-        return self.invalidate(Criteria(created_before=self._clock() - older_than_seconds), actor=actor)
-
-    def invalidate_by_keywords(
-        self, keywords: Sequence[str], *, match_all: bool = False, actor: Acting = "api"
-    ) -> Invalidation:
-        """Hides entries whose prompts contain any (or all) of these keywords. Raises what `invalidate` raises."""
-        mode: Literal["any", "all"] = "all" if match_all else "any"
-        return self.invalidate(Criteria(keywords=tuple(keywords), keyword_mode=mode), actor=actor)
-
-    def invalidate_by_pattern(self, pattern: str, *, actor: Acting = "api") -> Invalidation:
-        """Hides entries whose prompt or key matches a glob. Raises what `invalidate` raises."""
-        return self.invalidate(Criteria(pattern=pattern), actor=actor)
-
-    def invalidate_all(self, *, actor: Acting = "api") -> Invalidation:
-        """Hides all entries of the configured namespace. Raises what `invalidate` raises."""
-        return self.invalidate(Criteria(all=True), actor=actor)
-
-    def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
-        """The latest invalidations of all namespaces, newest first. Raises StoreUnavailable."""
-        return self.history(limit=limit)
-
-
-def _ended(trail: AuditTrail, plan: _Plan, clock: Clock) -> float:
+def _ended(trail: AuditTrail, plan: Plan, clock: Clock) -> float:
     """The time of the record of its end: now; the one record of a machine's says when it was asked for."""
     return plan.at if trail.is_machine else clock()
 
 
-def _append(store: Store, plan: _Plan) -> list[InvalidationRecord]:
-    """Puts the ban into every bucket or, when one of them refuses it, into none; their records then."""
-    ban = plan.ban
-    digest = plan.criteria.digest if plan.at_once else None
-    done: list[Slot] = []
-    records = []
-    try:
-        for slot in plan.slots:
-            records.append(store.append(slot, ban, remove=digest)[0])
-            done.append(slot)
-    except OutcomeUnknown:
-        raise
-    except CacheError as error:
-        try:
-            for slot in done:
-                store.change(slot, [plan.id], lambda found: changes.lift(found, plan.id))
-        except CacheError:
-            words = f"applied to {len(done)} of {len(plan.slots)} buckets: repeat it ({error})"
-            raise OutcomeUnknown(words) from error
-        raise
-    return records
-
-
 def _record(
-    trail: AuditTrail, step: str, subject: _Plan | Invalidation, at: float, details: dict[str, Any] | None = None
+    trail: AuditTrail, step: str, subject: Plan | Invalidation, at: float, details: dict[str, Any] | None = None
 ) -> None:
     # What an operator asked for counts more than the record of it.
     trail.try_record(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from .. import bans
 from ..bans import Criteria, InvalidationRecord, Visibility
 from ..errors import DecodeError, InvalidationRefused, InvalidInput
-from ..keys import Slot, parse_readable_key, readable_key
+from ..keys import EVERYWHERE, Slot, parse_readable_key, readable_key
 from ..metrics import HitCounts
 from ..models import CacheEntry
 from ..stores import EntryIndex, Row, codec
@@ -33,6 +33,7 @@ WORD = "invalidate"
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
     """One entry an invalidation would hide. Ages and TTLs in seconds."""
 
+    namespace: str
     key: str
     model: str
     prompt: str
@@ -41,6 +42,33 @@ class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     cost_usd: float | None
     tags: tuple[str, ...] = ()
+
+
+class PreviewPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invalidation of all namespaces would hide in one of them; the fields are those of its preview.
+
+    `problem`: why nobody knows; then nothing is counted.
+    """
+
+    namespace: str
+    count: int = 0
+    exact: bool = True
+    at_least: bool = False
+    high: int = 0
+    total: int = 0
+    bytes: int = 0
+    cost_usd: float = 0.0
+    problem: str = ""
+
+    @property
+    def about(self) -> str:
+        """What stands before the count: nothing, `about ` or `at least `."""
+        return _about(self.exact, self.at_least)
+
+    @property
+    def highest_share(self) -> float:
+        """The share of the namespace that match, 0 to 1; of an estimate, the upper end of its interval."""
+        return min(1.0, max(self.count, self.high) / self.total) if self.total else 0.0
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +80,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     is of those `at_least`. `cost_usd` is what the matching answers cost, without those of unknown price.
     `hits_last_day` is how often the matching entries were served in the last day, None where hits are not counted.
     `matched` is a digest of which entries match, each with the moment it was stored; empty unless all were read.
-    `token` binds the criteria, the count and, where there is one, that digest.
+    `token` binds the criteria, the count and, where there is one, that digest. Of all namespaces the figures are the
+    sums of `parts`, those with most first.
     """
 
     criteria: Criteria
@@ -74,12 +103,13 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     hits_last_day: int | None = None
     matched: str = ""
     rows: tuple[PreviewRow, ...]
+    parts: tuple[PreviewPart, ...] = ()
     at: float
 
     @property
     def about(self) -> str:
         """What stands before the count: nothing, `about ` or `at least `."""
-        return "" if self.exact else "at least " if self.at_least else "about "
+        return _about(self.exact, self.at_least)
 
     @property
     def share(self) -> float:
@@ -93,8 +123,10 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_large(self) -> bool:
-        """Whether it hides everything, or perhaps more than a tenth: it is then confirmed by typing a word."""
-        return self.criteria.all or self.highest_share > LARGE_SHARE
+        """Whether it hides everything, or perhaps more than a tenth, of a namespace: it is then confirmed by typing a
+        word."""
+        shares = (self.highest_share, *(part.highest_share for part in self.parts))
+        return self.criteria.all or max(shares) > LARGE_SHARE or any(part.problem for part in self.parts)
 
     @property
     def token(self) -> str:
@@ -211,6 +243,57 @@ def make_preview(
     )
 
 
+def joined(criteria: Criteria, found: Sequence[Preview], problems: Mapping[str, str], *, now: float) -> Preview:
+    """The previews of several namespaces as one of all. `problems`: why there is none of the others."""
+    found = sorted(found, key=lambda one: -one.count)
+    is_read = not problems and all(one.matched for one in found)
+    counted = [one.hits_last_day for one in found if one.hits_last_day is not None]
+    rows = [row for number in range(SAMPLE_ROWS) for one in found for row in one.rows[number : number + 1]]
+    parts = [
+        PreviewPart(
+            namespace=one.namespace,
+            count=one.count,
+            exact=one.exact,
+            at_least=one.at_least,
+            high=one.high,
+            total=one.total,
+            bytes=one.bytes,
+            cost_usd=one.cost_usd,
+        )
+        for one in found
+    ]
+    parts += [PreviewPart(namespace=namespace, exact=False, problem=words) for namespace, words in problems.items()]
+    oldest = [one.oldest_at for one in found if one.oldest_at is not None]
+    newest = [one.newest_at for one in found if one.count]
+    return Preview(
+        criteria=criteria,
+        namespace=EVERYWHERE,
+        count=sum(one.count for one in found),
+        exact=all(one.exact for one in found) and not problems,
+        at_least=bool(problems) or any(one.at_least for one in found),
+        low=sum(one.low for one in found),
+        high=sum(one.high for one in found),
+        total=sum(one.total for one in found),
+        scanned=sum(one.scanned for one in found),
+        bytes=sum(one.bytes for one in found),
+        tokens=sum(one.tokens for one in found),
+        cost_usd=sum(one.cost_usd for one in found),
+        unknown_prices=sum(one.unknown_prices for one in found),
+        refetch_seconds=sum(one.refetch_seconds for one in found),
+        oldest_at=min(oldest, default=None),
+        newest_at=max((at for at in newest if at is not None), default=None) if None not in newest else None,
+        hits_last_day=sum(counted) if counted else None,
+        matched=f"{sum(int(one.matched, 16) for one in found) % 2**64:016x}" if is_read else "",
+        rows=tuple(rows[:SAMPLE_ROWS]),
+        parts=tuple(parts),
+        at=now,
+    )
+
+
+def _about(exact: bool, at_least: bool) -> str:
+    return "" if exact else "at least " if at_least else "about "
+
+
 def _tagged(
     store: EntryIndex,
     records: Sequence[tuple[Slot, InvalidationRecord]],
@@ -293,6 +376,7 @@ class _Tally:
         if len(self._rows) < SAMPLE_ROWS:
             self._rows.append(
                 PreviewRow(
+                    namespace=slot.namespace,
                     key=readable_key(slot.bucket, header.digest),
                     model=header.model,
                     prompt=entry.prompt[:SAMPLE_PROMPT],

@@ -25,7 +25,7 @@ def require(
     """
     if trail.may(doing(criteria, None)):
         return None
-    if criteria.all:
+    if criteria.all or criteria.is_everywhere:
         trail.require(doing(criteria, None))
     found = preview(criteria)
     trail.require(doing(criteria, found.highest_share))
@@ -43,14 +43,20 @@ def takes_admin(criteria: Criteria, share: float | None) -> bool:
 
 def invalidating(criteria: Criteria, share: float | None) -> Action:
     """The action that an invalidation which hides this share takes."""
+    if criteria.is_everywhere:
+        return Action.EVERYWHERE
     return Action.INVALIDATE_ALL if takes_admin(criteria, share) else Action.INVALIDATE
 
 
 def scheduling(criteria: Criteria, share: float | None) -> Action:
     """The action that scheduling an invalidation, or running it now, takes when it would hide this share now."""
+    if criteria.is_everywhere:
+        return Action.EVERYWHERE
     return Action.SCHEDULE_ALL if takes_admin(criteria, share) else Action.SCHEDULE
 
 
 def ending_hold(criteria: Criteria, share: float | None) -> Action:
     """The action that ending the hold of an invalidation takes which hid this share when it was applied."""
+    if criteria.is_everywhere:
+        return Action.EVERYWHERE
     return Action.END_HOLD_ALL if takes_admin(criteria, share) else Action.END_HOLD

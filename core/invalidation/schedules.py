@@ -18,14 +18,15 @@ import redis
 from ..access import Acting, Action, Actor, AuditTrail, Role
 from ..bans import Criteria
 from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
-from ..keys import names
+from ..keys import EVERYWHERE, names
 from ..stores.redis import lock, shared_hash
-from ..text import exact_duration, printable
+from ..text import exact_duration, many, printable
 from . import rights
+from .everywhere import Reach, check_everywhere
 from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
 from .reason import checked_reason
 from .rights import scheduling
-from .telling import Invalidation
+from .telling import Invalidation, InvalidationState
 
 MAX_SCHEDULES = 100
 LONGEST_NAME = 80
@@ -87,6 +88,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def starting(self) -> Action:
         """The least action, and so role, that running this schedule takes, whatever it would hide now."""
+        if self.namespace == EVERYWHERE:
+            return Action.EVERYWHERE
         return Action.SCHEDULE_ALL if self.criteria.get("all") else Action.SCHEDULE
 
     @property
@@ -201,6 +204,8 @@ class Schedules:
             actor=by,
             created_at=now,
         )
+        if namespace == EVERYWHERE:
+            check_everywhere(schedule.criteria_at(now), Reach())
         rights.require(trail, schedule.criteria_at(now), scheduling, self._invalidation.preview)
         self._write(schedule.id, b"", schedule)
         self._record(trail, "schedule.created", schedule)
@@ -261,7 +266,7 @@ class Schedules:
             hold_seconds=schedule.hold_seconds,
             reason=schedule.why,
         )
-        self._change(schedule_id, last_run_at=now, last=f"applied: {done.id}")
+        self._change(schedule_id, last_run_at=now, last=_outcome(done))
         return done
 
     def run_due(self) -> list[Invalidation]:
@@ -297,7 +302,7 @@ class Schedules:
         except (InvalidInput, InvalidationRefused, AccessDenied) as error:
             self._change(schedule.id, last_run_at=now, last=f"not applied: {error}")
             return None
-        self._change(schedule.id, last_run_at=now, last=f"applied: {done.id}")
+        self._change(schedule.id, last_run_at=now, last=_outcome(done))
         return done
 
     def _change(self, schedule_id: str, **fields: Any) -> Schedule:
@@ -335,6 +340,14 @@ def kept_schedules(schedules: Schedules | None) -> Schedules:
     if schedules is None:
         raise StoreUnavailable("there is no Redis, so there are no schedules")
     return schedules
+
+
+def _outcome(done: Invalidation) -> str:
+    """What a run came to: of all namespaces also where it is not applied."""
+    if done.state is not InvalidationState.PARTLY:
+        return f"applied: {done.id}"
+    reached = sum(part.effective for part in done.parts)
+    return f"in {reached} of {many(len(done.parts), 'namespace')} ({done.problem}), applied: {done.id}"
 
 
 def _runner(schedule: Schedule) -> Actor:

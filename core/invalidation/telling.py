@@ -17,7 +17,7 @@ _WHAT_BYTES = 12
 
 
 class InvalidationState(StrEnum):
-    """The state of an invalidation."""
+    """The state of an invalidation. PARTLY: of all namespaces, in force or done in some and not in others."""
 
     HELD = "held"
     SWEEPING = "sweeping"
@@ -26,6 +26,37 @@ class InvalidationState(StrEnum):
     UNDONE = "undone"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    PARTLY = "partly"
+
+
+UNDOABLE = (InvalidationState.HELD, InvalidationState.SOFT)
+ACTIVE = (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
+_WITHOUT_EFFECT = (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invalidation of all namespaces came to in one of them; its fields are those of an `Invalidation`."""
+
+    namespace: str
+    state: InvalidationState
+    due_at: float
+    preview_count: int | None = None
+    deleted: int | None = None
+    freed_bytes: int | None = None
+    finished_at: float | None = None
+    put_back: int | None = None
+    kept_newer: int | None = None
+    problem: str = ""
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether `undo` would still bring its answers back."""
+        return self.state in UNDOABLE
+
+    @property
+    def effective(self) -> bool:
+        """Whether matching answers of this namespace are hidden (or marked stale) by it."""
+        return self.state not in _WITHOUT_EFFECT
 
 
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +66,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     that was undone: `put_back` answers had been asked anew and are back in the place of the newer ones; up to
     `kept_newer` could not be kept. None for a soft one, which hides nothing.
     `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
+    One of all namespaces has the namespace EVERYWHERE and `parts`, what it came to in each: its figures are their sums.
     """
 
     id: str
@@ -53,16 +85,33 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     kept_newer: int | None = None
     reason: str = ""
     problem: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
     def can_undo(self) -> bool:
-        """Whether `undo` would still bring the answers back."""
-        return self.state in (InvalidationState.HELD, InvalidationState.SOFT)
+        """Whether `undo` would still bring the answers back; of all namespaces, those of one of them at least."""
+        return any(part.can_undo for part in self.parts) if self.parts else self.state in UNDOABLE
+
+    @property
+    def is_active(self) -> bool:
+        """Whether something is still hidden and not yet deleted, or marked stale."""
+        return any(part.state in ACTIVE for part in self.parts) if self.parts else self.state in ACTIVE
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it has a hold that can be ended now."""
+        held = InvalidationState.HELD
+        return any(part.state is held for part in self.parts) if self.parts else self.state is held
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces that it concerns."""
+        return tuple(part.namespace for part in self.parts) if self.parts else (self.namespace,)
 
     @property
     def effective(self) -> bool:
         """Whether matching answers are hidden (or marked stale) by it."""
-        return self.state not in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
+        return self.state not in _WITHOUT_EFFECT
 
 
 _ENDINGS = (
@@ -78,6 +127,7 @@ OVER = {
     InvalidationState.SWEPT: "this invalidation is over: what it hid was deleted",
     InvalidationState.REFUSED: "this invalidation was refused: it was never applied",
     InvalidationState.UNKNOWN: "this invalidation is not in force: it was not applied, or its record was lost",
+    InvalidationState.PARTLY: "this invalidation is over in every namespace",
 }
 
 
@@ -213,9 +263,16 @@ def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: Ap
 
 def undone_words(done: Invalidation) -> str:
     """What an undo has done, in words."""
+    lifted = sum(part.state is InvalidationState.UNDONE for part in done.parts)
+    where = f" in {many(lifted, 'namespace')}" if done.parts else ""
+    stays = [part for part in done.parts if part.effective]
     if done.put_back is None:
-        return "Undone: the answers are not marked stale any more."
-    words = ["Undone: the answers are back, with their own remaining TTL."]
+        words = [f"Undone{where}: the answers are not marked stale any more."]
+    else:
+        words = [f"Undone{where}: the answers are back, with their own remaining TTL."]
+    if stays:
+        why = next((part.problem for part in stays if part.problem), "deleting has begun there")
+        words.append(f"It stays in {many(len(stays), 'namespace')}: {why}.")
     if done.put_back:
         words.append(
             f"{many(done.put_back, 'of them was', 'of them were')} asked anew meanwhile: "
@@ -226,7 +283,9 @@ def undone_words(done: Invalidation) -> str:
             f"Up to {many(done.kept_newer, 'answer')} could not be kept: the newer "
             f"{'one stays' if done.kept_newer == 1 else 'ones stay'}."
         )
-    if done.problem:
+    if problem := next((part.problem for part in done.parts if part.put_back is not None and part.problem), ""):
+        words.append(f"But {problem}.")
+    elif done.problem and not done.parts:
         words.append(f"But {done.problem}.")
     return " ".join(words)
 

@@ -14,16 +14,7 @@ from .identity import (
     user_digests,
     user_pseudonym,
 )
-from .names import (
-    NAMESPACE_PATTERN,
-    OWN_NAMESPACE_PATTERN,
-    PART_SEPARATOR,
-    READABLE_KEY_PATTERN,
-    Slot,
-    aside_field,
-    parse_readable_key,
-    readable_key,
-)
+from .names import EVERYWHERE, NAMESPACE_PATTERN, READABLE_KEY_PATTERN, Slot, parse_readable_key, readable_key
 from .normalization import normalize, normalize_loosely
 from .parts import NONE, Part, pack, parts_of, shown, unpack
 from .phrases import TextKind
@@ -31,9 +22,9 @@ from .plain import PLAIN_FUNCTION, is_plain_function, kind_of, spaced
 from .reach import reach_of
 
 __all__ = [
-    "NAMESPACE_PATTERN", "NONE", "OWN_NAMESPACE_PATTERN", "PART_SEPARATOR", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN",
-    "USER_BYTES", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "aside_field", "function_name",
-    "identify", "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalize_loosely",
-    "normalized_digest", "pack", "parse_readable_key", "parts_of", "reach_of", "readable_key", "readable_name",
-    "response_digest", "scope_parts", "shown", "spaced", "unpack", "user_digests", "user_pseudonym",
+    "EVERYWHERE", "NAMESPACE_PATTERN", "NONE", "NOT_NAMED", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN", "USER_BYTES",
+    "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
+    "instructions_in", "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalize_loosely",
+    "normalized_digest", "pack", "parse_readable_key", "parts_of", "question_digest", "reach_of", "readable_key",
+    "readable_name", "response_digest", "scope_parts", "shown", "spaced", "unpack", "user_digests", "user_pseudonym",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -61,6 +61,16 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     parts: tuple[Any, ...] = ()
     kind: TextKind = TextKind.MATERIAL
+
+    def system_prompt(self, *, begin: int, end: int) -> str:
+        """The instructions to the model; of longer ones `begin` characters and the last `end`. Empty without any."""
+        named = dict(zip(SCOPE_PARTS, self.parts, strict=False))
+        texts = list(_texts((named.get("parameters") or {}).get("instructions")))
+        earlier = named.get("earlier messages") or ()
+        for message in earlier[: leading_instructions(earlier)]:
+            texts += _texts(message.get("content"))
+        text = "\n".join(texts)
+        return text if len(text) <= begin + end else f"{text[:begin]}\n{text[-end:]}"
 
     @property
     def may_be_material(self) -> bool:
@@ -200,6 +210,26 @@ def scope_parts(request: ChatRequest, namespace: str, user: Any) -> tuple[str, A
         _by_name(request.headers) if request.headers else None,
     )
     return text, shape, parts
+
+
+_SYSTEM_ROLES = ("system", "developer")
+
+
+def leading_instructions(messages: Sequence[Any]) -> int:
+    """How many messages at the beginning are instructions to the model."""
+    for number, message in enumerate(messages):
+        if not (isinstance(message, Mapping) and message.get("role") in _SYSTEM_ROLES):
+            return number
+    return len(messages)
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+                yield part["text"]
 
 
 def part_digests(values: Iterable[Any]) -> list[bytes | None]:

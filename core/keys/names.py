@@ -27,6 +27,10 @@ NAMESPACE_PATTERN = rf"{OWN_NAMESPACE_PATTERN}(?:{PART_SEPARATOR}{OWN_NAMESPACE_
 """Any namespace: an operator's, or a caller's part of one."""
 
 
+EVERYWHERE: Final = "*"
+"""All namespaces, where an invalidation names one. No namespace can be called so."""
+
+
 READABLE_KEY_PATTERN = re.compile(r"([0-9a-f]{1,3})-([0-9a-f]{64})")
 
 
@@ -197,6 +201,10 @@ NAMESPACE_LABELS = b"encore:namespace-labels"
 """Hash of what people call each namespace."""
 
 
+DEPLOY_MARKS = b"encore:deploy-marks"
+"""Hash of the moments that are marked on charts, by id."""
+
+
 ALERTS = b"encore:alerts"
 
 
@@ -238,6 +246,14 @@ LOOKUPS = b"encore:lookups"
 
 
 SAMPLES = b"encore:samples"
+
+
+QUESTIONS = b"encore:{questions}"
+"""The map of what people ask."""
+
+
+QUESTIONS_ASKED = b"encore:{questions}:asked"
+"""There while a person waits for a new map."""
 
 
 JUDGE_BUDGET = b"encore:judge:"

@@ -7,13 +7,13 @@ later request what keeps the two apart. Texts of the request are never among the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ..text import HIDDEN, printable, redacted
-from .identity import PART_DIGEST_BYTES, SCOPE_PARTS, part_digests
+from .identity import PART_DIGEST_BYTES, SCOPE_PARTS, leading_instructions, part_digests
 
 MAX_WORDS = 200
 KEPT_PARTS = 40
@@ -23,7 +23,6 @@ KEPT_WORDS = 24
 _PARAMETER = "parameter "
 _HEADER = "header "
 _IN_HEADER = ("namespace", "model")
-_SYSTEM_ROLES = ("system", "developer")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +112,7 @@ def _named(values: Sequence[Any]) -> list[tuple[str, Any]]:
             # A header may be a secret: its name and digest say enough.
             found += [(_HEADER + printable(key, 60), item) for key, item in value or ()]
         elif name == "earlier messages":
-            leading = _leading_instructions(value)
+            leading = leading_instructions(value)
             found += [("system prompt", value[:leading]), (name, value[leading:])]
         else:
             found.append((name, value))
@@ -135,14 +134,6 @@ def _in_words(name: str, value: Any) -> str:
 
 def _parameter(name: str) -> str:
     return name if name == "tools" else printable(_PARAMETER + name, 80)
-
-
-def _leading_instructions(messages: Sequence[Any]) -> int:
-    """How many messages at the beginning are instructions to the model."""
-    for number, message in enumerate(messages):
-        if not (isinstance(message, Mapping) and message.get("role") in _SYSTEM_ROLES):
-            return number
-    return len(messages)
 
 
 def _is_absent(value: Any) -> bool:

@@ -1,6 +1,8 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
+from .asked import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, question_of
 from .cache_metrics import LONGEST_SECONDS, CacheMetrics, steps_of
+from .change import ChangePart, HitRateChange
 from .forgone import ForgoneHits
 from .gauges import MAX_NAMESPACES, GaugeBucket, Gauges, Sample
 from .histogram import BOUNDS_MS, Histogram, merged
@@ -17,15 +19,19 @@ from .request_log import (
     RequestRecord,
     Sender,
     Telling,
+    costs_of,
 )
 from .savings import DIMENSIONS, Amounts, Dimension, Line, MonthSavings, Savings, savings_csv
+from .scopes import SYSTEM_PROMPTS, Apart, NamespaceScopes, Scopes, differ_in
 from .summary import OVERHEAD, Bucket, Comparison, Hedging, Kinds, Summary, Totals
 from .tally import USD_SCALE, CellName
 
 __all__ = [
-    "BOUNDS_MS", "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT",
-    "NOBODY", "OVERHEAD", "USD_SCALE", "Amounts", "Bucket", "CacheMetrics", "CellName", "Comparison", "Dimension",
-    "ForgoneHits", "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "Hits", "Kinds",
-    "Line", "Month", "MonthSavings", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings", "Sender",
-    "Summary", "Telling", "Totals", "kept_month", "kept_months", "merged", "month_of", "savings_csv", "steps_of",
+    "BOUNDS_MS", "DIMENSIONS", "KEEP", "KEPT_MONTHS", "LONGEST_SECONDS", "MAX_ENDING", "MAX_INSTRUCTIONS",
+    "MAX_NAMESPACES", "MAX_PROMPT", "MAX_TEXT", "NOBODY", "OVERHEAD", "SYSTEM_PROMPTS", "USD_SCALE", "Amounts", "Apart",
+    "Asked", "Asking", "Bucket", "CacheMetrics", "CellName", "ChangePart", "Comparison", "Dimension", "ForgoneHits",
+    "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "HitRateChange", "Hits", "Kinds", "Line",
+    "Month", "MonthSavings", "NamespaceScopes", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings",
+    "Scopes", "Sender", "Summary", "Telling", "Totals", "costs_of", "differ_in", "kept_month", "kept_months", "merged",
+    "month_of", "question_of", "savings_csv", "steps_of",
 ]  # fmt: skip

@@ -8,12 +8,14 @@ from typing import Literal, NamedTuple
 
 from ..errors import InvalidInput
 from ..models import OutcomeKind
+from .change import HitRateChange, change_of
 from .hits import HitCounts
 from .ledger import Table, add_cells
 from .months import kept_months
 from .recorder import MetricsRecorder
-from .request_log import Frequent, Recipients, RequestFilter, RequestRecord, frequent
+from .request_log import KEEP, Frequent, Recipients, RequestFilter, RequestRecord, frequent
 from .savings import Dimension, Savings, savings_of
+from .scopes import Apart, Scopes, asked_elsewhere, scopes_of
 from .summary import Bucket, Comparison, Summary, Totals, summarize
 from .tally import EVENTS, CellName, Counts, add
 from .timeline import RESOLUTIONS, aligned, cover, finest
@@ -120,18 +122,34 @@ class CacheMetrics(MetricsRecorder):
 
         It ends now, or at `ends_at` (Unix seconds). Raises InvalidInput when both are not within ninety days.
         """
-        now = self._now(2 * window_seconds, ends_at)
-        closed = self._closed(now)
-        end = aligned(closed if ends_at is None else min(ends_at, closed), now)
-        windows = [
-            (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
-            for past in (0, 1)
-        ]
+        windows, now = self._closed_pair(window_seconds, ends_at)
         current, previous = (
             _summary(table, window, now, Selected(namespace, model))
             for table, window in zip(self._read(windows, now), windows, strict=True)
         )
         return Comparison(current=current, previous=previous)
+
+    def change(
+        self,
+        window_seconds: float,
+        *,
+        ends_at: float | None = None,
+        namespace: str | None = None,
+        model: str | None = None,
+        within: Within | None = None,
+    ) -> HitRateChange:
+        """What changed the hit rate from the window before to this one, by namespace, model and reason.
+
+        The windows are those of `comparison`, and cost one read. Raises InvalidInput when both are not within ninety
+        days.
+        """
+        windows, now = self._closed_pair(window_seconds, ends_at)
+        selected = Selected(namespace, model, within)
+        current, previous = (
+            {cell: counts for cell, counts in table.items() if cell != EVENTS and selected.has(cell)}
+            for table in self._read(windows, now)
+        )
+        return change_of(previous, current, starts_at=windows[0][0], ends_at=windows[0][1])
 
     def series(
         self,
@@ -239,6 +257,16 @@ class CacheMetrics(MetricsRecorder):
         """The most frequent hits or misses among the recent requests."""
         return frequent(self.recent(MAX_TOP, where, within=within), kind, limit)
 
+    def scopes(self, where: RequestFilter | None = None, *, within: Within | None = None) -> Scopes:
+        """How many scopes each namespace asks in, among the recent requests, and what keeps its questions apart."""
+        return scopes_of(self.recent(KEEP, where, within=within))
+
+    def asked_elsewhere(self, record: RequestRecord) -> Apart:
+        """In how many other scopes of its namespace the question of a miss was asked, among the recent requests."""
+        if not record.question:
+            return Apart()
+        return asked_elsewhere(record, self.recent(KEEP, RequestFilter(namespace=record.namespace)))
+
     @property
     def hits(self) -> HitCounts:
         """Hits of each stored answer. Those that this process counted are written before, if they can be."""
@@ -258,6 +286,17 @@ class CacheMetrics(MetricsRecorder):
         if not 1 <= window_seconds <= longest:
             raise InvalidInput("window", f"give seconds within the last {LONGEST_SECONDS}, and at least 1")
         return now
+
+    def _closed_pair(self, window_seconds: float, ends_at: float | None) -> tuple[list[tuple[int, int]], float]:
+        """The latest closed window and the one before it, and the time now."""
+        now = self._now(2 * window_seconds, ends_at)
+        closed = self._closed(now)
+        end = aligned(closed if ends_at is None else min(ends_at, closed), now)
+        windows = [
+            (aligned(end - (past + 1) * window_seconds, now), aligned(end - past * window_seconds, now))
+            for past in (0, 1)
+        ]
+        return windows, now
 
     def _closed(self, now: float) -> float:
         """The time up to which all processes that can write have written."""

@@ -22,6 +22,7 @@ import redis
 from ..concurrency import BackgroundWorker, begin_in_each_process
 from ..errors import CacheError
 from ..models import Outcome, OutcomeKind
+from .asked import NOTHING, Asked, Asking
 from .hits import HitCounts
 from .ledger import Batch, Ledger, MemoryLedger, RedisLedger, Table, add_cells
 from .request_log import MAX_PROMPT, NOBODY, Kept, RequestLog, Sender, Telling
@@ -80,7 +81,7 @@ class MetricsRecorder:
         self._ledger: Ledger = MemoryLedger() if self._client is None else RedisLedger(self._client)
         self._requests = RequestLog(self._client, kept=self._kept)
         self._hits = HitCounts(self._client, clock=self._clock)
-        self._queue: deque[tuple[Outcome, str | None, Sender]] = deque()
+        self._queue: deque[tuple[Outcome, str | None, Sender, Asked]] = deque()
         self._counting = threading.Lock()
         self._flushing = threading.Lock()
         self._tally = Tally()
@@ -93,13 +94,20 @@ class MetricsRecorder:
 
     # Counting
 
-    def record(self, outcome: Outcome, prompt: str | None = None, sender: Telling | None = None) -> None:
-        """Counts one request. `prompt` and who its `sender` is go to the request log, cut short, as far as they may be
-        kept.
+    def record(
+        self,
+        outcome: Outcome,
+        prompt: str | None = None,
+        sender: Telling | None = None,
+        asked: Asking | None = None,
+    ) -> None:
+        """Counts one request. `prompt`, who its `sender` is and what a miss was `asked` in go to the request log, cut
+        short, as far as they may be kept.
         """
         if prompt is not None:
             prompt = prompt[:MAX_PROMPT] if self._kept.prompts else None
-        self._queue.append((outcome, prompt, NOBODY if sender is None else sender(self._kept.callers)))
+        who = NOBODY if sender is None else sender(self._kept.callers)
+        self._queue.append((outcome, prompt, who, NOTHING if asked is None else asked(self._kept.prompts)))
         if self._worker.thread is None:
             self._worker.start()
         if len(self._queue) >= MAX_QUEUED and self._counting.acquire(blocking=False):
@@ -125,13 +133,13 @@ class MetricsRecorder:
         take, count, log = self._queue.popleft, self._tally.record, self._requests.add
         count_hit = self._hits.add
         for _ in range(len(self._queue)):
-            outcome, prompt, sender = take()
+            outcome, prompt, sender, asked = take()
             at = outcome.at
             # A time that cannot be (0: none given) would make slots that nobody reads.
             if not oldest < at < newest:
                 at = now
             count(at, outcome)
-            log(at, outcome, prompt, sender)
+            log(at, outcome, prompt, sender, asked)
             if outcome.kind is OutcomeKind.HIT:
                 count_hit(at, outcome)
 

@@ -16,7 +16,8 @@ from ..errors import InvalidInput
 from ..keys import names
 from ..models import CacheStrategy, HitDetail, Outcome, OutcomeKind
 from ..stores.redis import load_script, reading, writing
-from ..text import fold, many, printable
+from ..text import fold_words, many, printable
+from .asked import NOTHING, Asked, SystemPrompts
 
 KEEP = 5000
 """Requests in the log."""
@@ -29,6 +30,7 @@ MAX_TEXT = 200
 _TTL_SECONDS = 7 * 86_400
 _PAGE = 500
 _FIELD = b"r"
+SCOPE_BYTES = 8
 _ID = re.compile(r"[1-9]\d{0,18}-\d{1,19}")
 
 _APPEND = load_script(__file__, "append_requests")
@@ -59,8 +61,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     def of(self, record: RequestRecord) -> RequestRecord:
         """The record without what may not be shown, whoever kept it."""
-        if not self.prompts and record.prompt is not None:
-            record = msgspec.structs.replace(record, prompt=None)
+        if not self.prompts and (record.prompt, record.apart) != (None, None):
+            record = msgspec.structs.replace(record, prompt=None, apart=None)
         if not self.callers and (record.user, record.request_id) != (None, None):
             record = msgspec.structs.replace(record, user=None, request_id=None)
         return record
@@ -71,7 +73,9 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     unless they may be kept.
 
     `caller`, `user` and `request_id` are as in `Sender`, everything else is as in `Outcome`; `prompt` is the last user
-    message, cut to 500 characters.
+    message, cut to 500 characters. `scope` is a part of its digest, in hexadecimal. A miss has `question` and `parts`
+    as in `Asked`, and `apart` where its system prompt is another than the latest ones of its namespace and model: the
+    words of such a one that differ, and its own.
     """
 
     id: str = ""
@@ -102,9 +106,21 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     caller: str = ""
     user: str | None = None
     request_id: str | None = None
+    scope: str = ""
+    question: bytes = b""
+    parts: bytes = b""
+    apart: tuple[str, str] | None = None
 
     @classmethod
-    def of(cls, at: float, outcome: Outcome, prompt: str | None, sender: Sender = NOBODY) -> RequestRecord:
+    def of(
+        cls,
+        at: float,
+        outcome: Outcome,
+        prompt: str | None,
+        sender: Sender = NOBODY,
+        asked: Asked = NOTHING,
+        apart: tuple[str, str] | None = None,
+    ) -> RequestRecord:
         """The record of an outcome, with texts as they may be stored."""
         return cls(
             at=at,
@@ -134,6 +150,10 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             caller=printable(sender.caller, MAX_NAME),
             user=None if sender.user is None else printable(sender.user, MAX_USER),
             request_id=None if sender.request_id is None else printable(sender.request_id, MAX_NAME),
+            scope=outcome.scope[:SCOPE_BYTES].hex(),
+            question=asked.question,
+            parts=asked.parts,
+            apart=None if apart is None else (printable(apart[0], MAX_NAME), printable(apart[1], MAX_NAME)),
         )
 
     @property
@@ -146,7 +166,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which records to show: every field that is not None must match. Times are Unix seconds, `ends_at` is exclusive.
 
     `slower_than_ms`: requests that took at least this many milliseconds. `text` stands in the prompt, the user's name,
-    the request's id, the caller's label or the key, case folded.
+    the request's id, the caller's label or the key, whatever its case and white space.
     """
 
     kind: OutcomeKind | None = None
@@ -163,7 +183,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.text is not None:
-            msgspec.structs.force_setattr(self, "text", fold(self.text[:MAX_TEXT]))
+            msgspec.structs.force_setattr(self, "text", fold_words(self.text[:MAX_TEXT]))
 
     def matches(self, record: RequestRecord) -> bool:
         """Whether a record is to be shown."""
@@ -184,11 +204,12 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 def _is_in(wanted: str, record: RequestRecord) -> bool:
     texts = (record.prompt, record.user, record.request_id, record.caller, record.key)
-    return any(text and wanted in fold(text) for text in texts)
+    return any(text and wanted in fold_words(text) for text in texts)
 
 
-Waiting = tuple[float, Outcome, str | None, Sender]
-"""A request that is to be written: when it ended (Unix seconds), what became of it, its prompt and who sent it."""
+Waiting = tuple[float, Outcome, str | None, Sender, Asked]
+"""A request that is to be written: when it ended (Unix seconds), what became of it, its prompt, who sent it, and what
+it was asked in."""
 
 
 class Recipients(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,13 +249,16 @@ class RequestLog:
         self._kept_of = (kept or Kept()).of
         self._waiting: deque[Waiting] = deque(maxlen=buffer)
         self._written: deque[RequestRecord] = deque(maxlen=keep)
+        self._system_prompts = SystemPrompts()
         self._added = 0
         self._kept = 0
 
-    def add(self, at: float, outcome: Outcome, prompt: str | None, sender: Sender = NOBODY) -> None:
+    def add(
+        self, at: float, outcome: Outcome, prompt: str | None, sender: Sender = NOBODY, asked: Asked = NOTHING
+    ) -> None:
         """Buffers one request. Not thread-safe: the caller holds a lock."""
         self._added += 1
-        self._waiting.append((at, outcome, prompt, sender))
+        self._waiting.append((at, outcome, prompt, sender, asked))
 
     @property
     def dropped(self) -> int:
@@ -249,7 +273,7 @@ class RequestLog:
 
     def write(self, waiting: Iterable[Waiting]) -> None:
         """Writes requests in one round trip. Raises CacheError, and then they are dropped."""
-        records = [self._kept_of(RequestRecord.of(*item)) for item in waiting]
+        records = [self._kept_of(RequestRecord.of(*item, self._apart(item))) for item in waiting]
         if not records:
             return
         if self._append is None:
@@ -259,6 +283,12 @@ class RequestLog:
             with writing():
                 self._append(keys=[names.REQUESTS], args=[self._keep, _TTL_SECONDS, *map(_encode, records)])
         self._kept += len(records)
+
+    def _apart(self, item: Waiting) -> tuple[str, str] | None:
+        _, outcome, _, _, asked = item
+        if asked.instructions is None:
+            return None
+        return self._system_prompts.apart(outcome.namespace, outcome.model, asked.instructions)
 
     def recent(
         self,
@@ -351,6 +381,16 @@ def _decode(row_id: bytes | str | None, fields: object) -> RequestRecord | None:
 def _number(record_id: str) -> int:
     """Where a record stands among those that one process keeps: their times need not be in order."""
     return int(record_id.partition("-")[2])
+
+
+def costs_of(records: Iterable[RequestRecord]) -> dict[str, float]:
+    """What a fresh answer cost in US dollars, by the key of its request; the latest of each, from records given newest
+    first. Without those of no price."""
+    costs: dict[str, float] = {}
+    for record in records:
+        if record.kind is OutcomeKind.MISS and record.cost_usd is not None and record.key:
+            costs.setdefault(record.key, record.cost_usd)
+    return costs
 
 
 class Frequent(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from .alert_board import AlertBoard
 from .alerts import Alert, AlertRules, Severity, enough_seconds
+from .deploy_marks import KEPT_SECONDS, LONGEST_MARK, DeployMark, DeployMarks
 from .header_board import HeaderBoard, NamedHeader, Why
 from .health import FRESH_SECONDS, HealthReader, RecentHealth
 from .worker_pools import BEAT_SECONDS, Pool, WorkerPools
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BEAT_SECONDS",
     "FRESH_SECONDS",
+    "KEPT_SECONDS",
+    "LONGEST_MARK",
     "Alert",
     "AlertBoard",
     "AlertRules",
+    "DeployMark",
+    "DeployMarks",
     "HeaderBoard",
     "HealthReader",
     "NamedHeader",

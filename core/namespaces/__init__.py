@@ -1,8 +1,9 @@
 """What namespaces are called: the labels that admins and the settings give them, and the name of each on screens."""
 
 from .labels import LONGEST_LABEL, LONGEST_OWNER, MOST_LABELS, Colour, NamespaceLabel, NamespaceLabels
-from .naming import Naming
+from .naming import ALL_NAMESPACES, Naming
 
 __all__ = [
-    "LONGEST_LABEL", "LONGEST_OWNER", "MOST_LABELS", "Colour", "NamespaceLabel", "NamespaceLabels", "Naming",
+    "ALL_NAMESPACES", "LONGEST_LABEL", "LONGEST_OWNER", "MOST_LABELS", "Colour", "NamespaceLabel", "NamespaceLabels",
+    "Naming",
 ]  # fmt: skip

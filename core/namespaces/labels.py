@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ..access import Acting, Action, AuditLog
 from ..errors import InvalidInput, StoreUnavailable
-from ..keys import NAMESPACE_PATTERN, PART_SEPARATOR, names
+from ..keys import NAMESPACE_PATTERN, names
 from ..stores.redis import shared_hash
 from ..text import printable
 
@@ -55,8 +55,8 @@ class NamespaceLabel(BaseModel):
     def _check_label(cls, value: str) -> str:
         if not (value := _one_line(value, LONGEST_LABEL)):
             raise ValueError("is empty")
-        if PART_SEPARATOR in value or ELLIPSIS in value:
-            raise ValueError(f"has {PART_SEPARATOR} or {ELLIPSIS}, which names of namespaces are written with")
+        if names.PART_SEPARATOR in value or ELLIPSIS in value:
+            raise ValueError(f"has {names.PART_SEPARATOR} or {ELLIPSIS}, which names of namespaces are written with")
         return value
 
     @field_validator("owner")

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..keys import PART_SEPARATOR
+from ..keys import EVERYWHERE, names
 from ..text import fold, nfkc
 from .labels import ELLIPSIS, NamespaceLabel
 
+ALL_NAMESPACES = "all namespaces"
+"""What EVERYWHERE is called; a label that is the same is followed by its id."""
 SHORTEST_START = 8
 """Characters of a hash that are always shown."""
 END = 4
@@ -79,15 +81,19 @@ class Naming:
 
     def shown(self, namespace: str) -> str:
         """The name: the label, or the id with its hash shortened. Text from outside, on one line."""
+        if namespace == EVERYWHERE:
+            return ALL_NAMESPACES
         if (name := self._names.get(namespace)) is not None:
             return name
         own, part = _halves(namespace)
         if not part:
             return self._owns.short(own)
-        return f"{self._names.get(own) or self._owns.short(own)}{PART_SEPARATOR}{self._parts.short(part)}"
+        return f"{self._names.get(own) or self._owns.short(own)}{names.PART_SEPARATOR}{self._parts.short(part)}"
 
     def whole(self, namespace: str) -> str:
         """The name with the whole id, for what is pasted into commands: `Support (key-3f9a…)` spelt out, or the id."""
+        if namespace == EVERYWHERE:
+            return ALL_NAMESPACES
         given = self.label(namespace)
         return f"{given.label} ({namespace})" if given is not None else namespace
 
@@ -98,11 +104,11 @@ class Naming:
     def short(self, namespace: str) -> str:
         """The id with its hash shortened."""
         own, part = _halves(namespace)
-        return self._owns.short(own) + (f"{PART_SEPARATOR}{self._parts.short(part)}" if part else "")
+        return self._owns.short(own) + (f"{names.PART_SEPARATOR}{self._parts.short(part)}" if part else "")
 
     def _of_labelled(self) -> dict[str, str]:
         names = {namespace: given.label for namespace, given in self.labels.items()}
-        ids = {_compared(one) for one in self.known if one not in names}
+        ids = {_compared(ALL_NAMESPACES), *(_compared(one) for one in self.known if one not in names)}
         followed: set[str] = set()
         while True:
             counts = Counter(map(_compared, names.values()))
@@ -124,7 +130,7 @@ def _hashed(one: str) -> _Hashed | None:
 
 
 def _halves(namespace: str) -> tuple[str, str]:
-    own, _, part = namespace.partition(PART_SEPARATOR)
+    own, _, part = namespace.partition(names.PART_SEPARATOR)
     return own, part
 
 

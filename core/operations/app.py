@@ -28,6 +28,7 @@ from . import (
     health,
     invalidations,
     namespaces,
+    questions,
     requests,
     schedules,
     transfer,
@@ -60,7 +61,7 @@ ROUTERS: Final = tuple(
     subject.router
     for subject in (
         *(invalidations, transfer, corrections, entries, explain, figures, requests, health),
-        *(bypass, schedules, namespaces, audit),
+        *(bypass, schedules, namespaces, questions, audit),
     )
 )
 """The routes by subject. One more subject is one more module and one more name here."""

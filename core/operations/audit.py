@@ -8,8 +8,11 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from ..access import AuditRecord
 from ..errors import InvalidInput
+from ..keys import EVERYWHERE
 from .figures import OfNamespace
+from .operators import Operator
 from .parts import By, Cursor, Limit, Parts, cursor_of, position_of
 
 router: Final = APIRouter(tags=["audit"])
@@ -34,6 +37,12 @@ class AuditOut(BaseModel):
 
     items: list[AuditRecordOut]
     next: str | None = Field(None, description="The cursor of the next page; none: this is the last.")
+
+
+def _is_within(record: AuditRecord, by: Operator) -> bool:
+    """Whether all that a record is about is in the namespaces of the key."""
+    names = list(record.details.get("namespaces") or ()) if record.namespace == EVERYWHERE else [record.namespace]
+    return bool(names) and all(name and by.may_enter(name) for name in names)
 
 
 @router.get("/audit", response_model=AuditOut)
@@ -63,7 +72,7 @@ def audit(
         )
     except InvalidInput:
         raise InvalidInput("cursor", "is none that a page of this list has given") from None
-    shown = [one for one in page.records if not by.namespaces or (one.namespace and by.may_enter(one.namespace))]
+    shown = [one for one in page.records if not by.namespaces or _is_within(one, by)]
     return {
         "items": [msgspec.to_builtins(one) for one in shown],
         "next": None if page.next_id is None else cursor_of(page.next_id),

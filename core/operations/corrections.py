@@ -14,6 +14,7 @@ from ..entries import (
     MOST_TOGETHER,
     Corrections,
     Place,
+    Question,
     invalidate_together,
     same_question,
     stored_entry,
@@ -200,7 +201,7 @@ def elsewhere(
     looked = same_question(
         parts.store,
         names,
-        here,
+        Question.of(here),
         buckets=parts.settings.buckets,
         hits=parts.metrics.hits,
         after=position_of(cursor, tuple[str, Place | None]),

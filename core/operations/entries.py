@@ -20,18 +20,20 @@ from ..entries import (
     FoundEntry,
     Line,
     Verdict,
+    by_namespace,
     count_listed,
     find_entry,
+    newest_of,
     page_entries,
     reasons,
     stored_entry,
 )
 from ..errors import InvalidInput, StoreUnavailable
 from ..invalidation import LONGEST_REASON, plain_invalidation
-from ..keys import Slot
+from ..keys import EVERYWHERE, Slot
 from ..wire import readable
 from .explain import REQUEST_BODY, AskedOf, inbound_of
-from .invalidations import NAMESPACE, InvalidationOut
+from .invalidations import NAMESPACE, NAMESPACE_OR_ALL, InvalidationOut
 from .operators import Operator
 from .parts import By, Cursor, Parts, cursor_of, position_of
 from .problems import INVALID_INPUT, STORE_UNAVAILABLE, WRITE_REFUSED, Refused
@@ -49,6 +51,14 @@ _OF_THE_STORE: Final = {
 }
 """Reasons for which nothing is stored that are no fault of the answer."""
 
+InNamespaceOrAll = Annotated[
+    str | None,
+    Query(
+        pattern=NAMESPACE_OR_ALL,
+        max_length=129,
+        description="The namespace; else ENCORE_NAMESPACE. `*`: all of them, or all that the key is for.",
+    ),
+]
 InNamespace = Annotated[
     str | None, Query(pattern=NAMESPACE, max_length=129, description="The namespace; else ENCORE_NAMESPACE.")
 ]
@@ -95,6 +105,17 @@ class EntryDetailOut(EntryOut):
     completion: dict[str, Any] | None = Field(description="The answer as the provider gave it.")
 
 
+class NamespaceEntriesOut(BaseModel):
+    """What one of all namespaces has."""
+
+    namespace: str
+    listed: int = Field(description="How many entries its index lists for the model and the times.")
+    found: int = Field(description="How many of those that were looked through match, at most a page of them.")
+    looked_through: int
+    is_all: bool = Field(description="Whether all were looked through; else ask for this namespace alone.")
+    problem: str = Field("", description="Why it could not be read.")
+
+
 class EntriesOut(BaseModel):
     """A page of entries. It ends early where few match: `next` alone says whether there are more."""
 
@@ -104,6 +125,9 @@ class EntriesOut(BaseModel):
     listed: int = Field(
         description="How many entries the index lists for the model and the times that were asked for; some may have "
         "expired lately, and the other filters are not counted in."
+    )
+    namespaces: list[NamespaceEntriesOut] = Field(
+        [], description="Of all namespaces: each of them, those with most matches first. There is no next page then."
     )
 
 
@@ -184,7 +208,7 @@ _CHANGES: Final[dict[str, Any]] = {
 def entries(
     by: By,
     parts: Parts,
-    namespace: InNamespace = None,
+    namespace: InNamespaceOrAll = None,
     text: Annotated[str, Query(max_length=200, description="In the prompt, in any case.")] = "",
     in_answers: Annotated[bool, Query(description="The text may be in the answer instead.")] = False,
     key: Annotated[str | None, Query(pattern=KEY, description="The one entry at this key.")] = None,
@@ -201,8 +225,8 @@ def entries(
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES, description="Most items on a page.")] = PAGE_SIZE,
 ) -> dict[str, Any]:
-    """Search the stored answers of a namespace, the newest first. All that is given must match."""
-    name = by.namespace(namespace)
+    """Search the stored answers of a namespace, or of all (`*`), the newest first. All that is given must match."""
+    name = by.namespace_or_all(namespace)
     now = parts.clock()
     if older_than_seconds is not None:
         created_before = min(now - older_than_seconds, now if created_before is None else created_before)
@@ -219,6 +243,10 @@ def entries(
         pinned=pinned,
         invalidated=invalidated,
     )
+    if name == EVERYWHERE:
+        if key is not None:
+            raise InvalidInput("key", "an entry is in one namespace: name it")
+        return _of_all(by, parts, where, limit, now)
     if key is not None:
         found = find_entry(parts.store, name, key, hits=parts.metrics.hits, pins=parts.pins)
         items = [found.to_dict(now)] if found is not None else []
@@ -238,6 +266,21 @@ def entries(
         "next": cursor_of(page.last) if page.last is not None else None,
         "looked_through": page.scanned,
         "listed": count_listed(parts.store, slots, where),
+    }
+
+
+def _of_all(by: Operator, parts: Parts, where: EntryFilter, limit: int, now: float) -> dict[str, Any]:
+    """The newest that match in all namespaces of the key, and what each of them has."""
+    names = sorted(name for name in parts.store.namespaces() if by.may_enter(name))
+    found = by_namespace(
+        parts.store, names, where, buckets=parts.settings.buckets, hits=parts.metrics.hits, pins=parts.pins
+    )
+    return {
+        "items": [one.to_dict(now) for one in newest_of(found)[:limit]],
+        "next": None,
+        "looked_through": sum(one.scanned for one in found),
+        "listed": sum(one.listed for one in found),
+        "namespaces": [one.to_dict(now) | {"found": len(one.found)} for one in found],
     }
 
 

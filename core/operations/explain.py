@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from ..bootstrap import Services
 from ..concurrency import in_thread
-from ..entries import expect
+from ..entries import expect, look_elsewhere
 from ..errors import InvalidInput
 from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
@@ -90,6 +90,11 @@ class ExplainedOut(BaseModel):
     fresh_seconds: float | None = None
     saved_usd: float | None = None
     answer: str | None = Field(None, description="The text of the stored answer.")
+    other_scopes: int | None = Field(
+        None, description="Of a miss: in how many other scopes of the namespace the same question stands."
+    )
+    differs: list[str] = Field([], description="The parts of the request in which those are others.")
+    elsewhere: str | None = Field(None, description="The same in a sentence. Of the 2,000 newest entries.")
     parts: list[PartOut] = Field([], description="What is in the scope, part by part.")
 
 
@@ -122,6 +127,7 @@ def _explained(request: Request, content: bytes, endpoint: Endpoint, by: Operato
         now=parts.clock(),
         bypass="" if is_small_enough else TOO_LARGE,
     )
+    expected = look_elsewhere(parts.store, expected, buckets=parts.settings.buckets)
     found = [msgspec.to_builtins(part) for part in expected.explanation.parts]
     return expected.to_dict() | {"parts": found}
 

@@ -1,16 +1,20 @@
-"""Figures over HTTP: a window in sums and in steps, and savings by month. Of a key for some namespaces: of these."""
+"""Figures over HTTP: a window in sums and in steps, savings by month, and the moments that are marked on charts.
+
+Of a key for some namespaces: of these.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
-from ..errors import InvalidInput
-from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, Sample, kept_month, month_of, steps_of
+from ..errors import InvalidInput, NotFound
+from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, RequestFilter, Sample, kept_month, month_of, steps_of
+from ..monitoring import LONGEST_MARK, DeployMark
 from .entries import OfModel
 from .invalidations import NAMESPACE
 from .namespaces import NamespaceOut, named_parts
@@ -103,6 +107,74 @@ class StatsOut(BaseModel):
     )
 
 
+class LookupsOut(BaseModel):
+    """Hits and misses of a window."""
+
+    hits: int
+    misses: int
+    hit_rate: float | None
+
+
+class ChangePartOut(BaseModel):
+    """What a group added to the change of the hit rate. What it is told apart by is there, the rest is not.
+
+    The reason `mix`: its share of all lookups is another one. Any other: it missed more or less often for this reason.
+    """
+
+    namespace: str | None = None
+    model: str | None = None
+    reason: str | None = None
+    change: float = Field(description="-0.1: ten points less.")
+    before: LookupsOut
+    now: LookupsOut
+
+
+class ApartOut(BaseModel):
+    """What keeps questions apart, the most frequent first."""
+
+    scopes: int
+    differs: list[str] = Field(description="The parts of the request that differ.")
+    system_prompt: list[str] | None = Field(
+        description="The words in which two system prompts differ; null without, or where prompts are not kept."
+    )
+
+
+class ScopesOut(BaseModel):
+    """The scopes of a namespace among its latest requests."""
+
+    namespace: str
+    requests: int = Field(description="Those that were looked up.")
+    misses: int
+    per_hundred: float = Field(description="Different scopes in a hundred requests in a row, on average.")
+    repeated: int = Field(description="Misses whose question had been asked in another scope before.")
+    apart: ApartOut
+    told: bool = Field(description="True: hits are lost by it.")
+    words: str
+
+
+class AllScopesOut(BaseModel):
+    """The scopes by namespace, of all requests in the log."""
+
+    looked_at: int
+    since: float | None
+    namespaces: list[ScopesOut]
+
+
+class ChangeOut(BaseModel):
+    """A hit rate beside that of the window before. All parts together are the change, and so are all by one name."""
+
+    starts_at: float
+    ends_at: float
+    before: LookupsOut
+    now: LookupsOut
+    change: float | None = Field(description="Null where one of the windows has no lookup.")
+    parts: list[ChangePartOut] = Field(description="What changed it most, by namespace, model and reason.")
+    by_namespace: list[ChangePartOut]
+    by_model: list[ChangePartOut]
+    by_reason: list[ChangePartOut]
+    scopes: AllScopesOut
+
+
 class BucketOut(BaseModel):
     """One step, with its figures. `entries` is how many were stored at its end; null where nobody looked."""
 
@@ -171,6 +243,38 @@ class SavingsOut(BaseModel):
     )
 
 
+class MarkOut(BaseModel):
+    """A named moment, in Unix seconds. Without a namespace it is on the charts of all of them."""
+
+    id: str
+    name: str
+    at: float
+    actor: str
+    namespace: str | None
+
+
+class MarksOut(BaseModel):
+    """The marks of the last 90 days, the latest first."""
+
+    items: list[MarkOut]
+
+
+class MarkIn(BaseModel):
+    """A moment to mark."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(min_length=1, max_length=LONGEST_MARK, description="What happened, on one line: `v1.2`.")
+    at: float | None = Field(None, description="Unix seconds, within the last 90 days; else now.")
+    namespace: str | None = Field(
+        None, pattern=NAMESPACE, max_length=129, description="On the charts of this one only; else of all."
+    )
+
+
+MarkId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$", description="The id of a mark.")]
+_MARKS: Final[dict[str, Any]] = {"a deploy": {"value": {"name": "v1.2"}}}
+
+
 @router.get("/stats", response_model=StatsOut)
 def stats(
     by: By,
@@ -191,6 +295,23 @@ def stats(
         if breakdown == "namespace":
             answer["namespaces"] = named_parts(parts, by, groups)
     return answer
+
+
+@router.get("/stats/change", response_model=ChangeOut, response_model_exclude_unset=True)
+def change(
+    by: By,
+    parts: Parts,
+    window: Annotated[float, Query(ge=1, le=LONGEST_SECONDS / 2, description="How far back, in seconds.")] = 86_400,
+    namespace: OfNamespace = None,
+    model: OfModel = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many parts.")] = 20,
+) -> dict[str, Any]:
+    """What changed the hit rate against the window before, and whether requests lose hits by their scopes."""
+    chosen = _chosen(by, namespace)
+    found = parts.metrics.change(window, model=model, **chosen)
+    where = RequestFilter(namespace=chosen.get("namespace"), model=model)
+    scopes = parts.metrics.scopes(where, within=chosen.get("within"))
+    return found.to_dict(most=limit) | {"scopes": scopes.to_dict()}
 
 
 @router.get("/series", response_model=SeriesOut)
@@ -251,6 +372,29 @@ def savings(
     return answer
 
 
+@router.get("/marks", response_model=MarksOut)
+def marks(by: By, parts: Parts) -> dict[str, Any]:
+    """The marks of the last 90 days: those for all namespaces, and those of the key's."""
+    return {"items": [mark.to_dict() for mark in parts.marks.all() if _may_see(by, mark)]}
+
+
+@router.post("/marks", response_model=MarkOut)
+def add_mark(asked: Annotated[MarkIn, Body(openapi_examples=_MARKS)], by: By, parts: Parts) -> dict[str, Any]:
+    """Mark a moment on the charts. Sent again with the same `at`, it is the same mark."""
+    namespace = _of_mark(by, asked.namespace)
+    return parts.marks.add(asked.name, at=asked.at, namespace=namespace, actor=by.trail).to_dict()
+
+
+@router.delete("/marks/{mark_id}", response_model=MarkOut)
+def remove_mark(mark_id: MarkId, by: By, parts: Parts) -> dict[str, Any]:
+    """Take a mark from the charts, and answer with it as it was."""
+    known = _known_mark(mark_id, by, parts)
+    _of_mark(by, known.namespace)
+    if parts.marks.remove(mark_id, actor=by.trail) is None:
+        raise _no_mark(mark_id)
+    return known.to_dict()
+
+
 def _chosen(by: Operator, namespace: str | None) -> dict[str, Any]:
     """Which namespaces figures are of: the one that is asked for, else all that the key is for."""
     if namespace is not None:
@@ -278,3 +422,27 @@ def _dimensions(text: str) -> tuple[Dimension, ...]:
     if not given <= set(DIMENSIONS):
         raise InvalidInput("by", f"give {', '.join(DIMENSIONS)}, or some of them with commas between")
     return tuple(name for name in DIMENSIONS if name in given)
+
+
+def _of_mark(by: Operator, namespace: str | None) -> str | None:
+    """The namespace whose charts are marked; None for all. Raises AccessDenied where the key is not for it."""
+    if namespace is None:
+        by.require_everywhere()
+        return None
+    return by.namespace(namespace)
+
+
+def _may_see(by: Operator, mark: DeployMark) -> bool:
+    return mark.namespace is None or by.may_enter(mark.namespace)
+
+
+def _known_mark(mark_id: str, by: Operator, parts: Services) -> DeployMark:
+    """The mark. Raises NotFound, for one of another namespace too."""
+    known = parts.marks.get(mark_id)
+    if known is None or not _may_see(by, known):
+        raise _no_mark(mark_id)
+    return known
+
+
+def _no_mark(mark_id: str) -> NotFound:
+    return NotFound(f"no mark has the id {mark_id}")

@@ -17,9 +17,11 @@ from ..invalidation import (
     InvalidationFilter,
     InvalidationState,
     Previewed,
+    Reach,
     cutoff,
     plain_invalidation,
     plain_preview,
+    within,
 )
 from ..keys import user_pseudonym
 from .idempotency import REPLAYED, IdempotencyKey
@@ -29,6 +31,7 @@ from .parts import Answered, By, Cursor, Limit, Parts, cursor_of, position_of
 router: Final = APIRouter(tags=["invalidations"])
 
 NAMESPACE: Final = r"^[A-Za-z0-9._-]{1,64}(~[A-Za-z0-9._-]{1,64})?$"
+NAMESPACE_OR_ALL: Final = rf"^\*$|{NAMESPACE}"
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -41,7 +44,10 @@ class CriteriaIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     namespace: str | None = Field(
-        None, pattern=NAMESPACE, max_length=129, description="The namespace; else ENCORE_NAMESPACE."
+        None,
+        pattern=NAMESPACE_OR_ALL,
+        max_length=129,
+        description="The namespace; else ENCORE_NAMESPACE. `*`: all there are now, or all that the key is for.",
     )
     model: Text | None = Field(None, description="The exact name of a model.")
     pattern: Text | None = Field(None, description="A glob over the prompt or the key, case counts: `*refund*`.")
@@ -117,15 +123,31 @@ class CriteriaOut(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class PartOut(BaseModel):
+    """What an invalidation of all namespaces came to in one of them."""
+
+    namespace: str
+    state: InvalidationState
+    due_at: float
+    preview_count: int | None = None
+    deleted: int | None = None
+    freed_bytes: int | None = None
+    finished_at: float | None = None
+    put_back: int | None = None
+    kept_newer: int | None = None
+    problem: str = Field("", description="Why it is not in force there, or why its sweep stopped.")
+
+
 class InvalidationOut(BaseModel):
     """One invalidation."""
 
     id: str
-    namespace: str
+    namespace: str = Field(description="`*`: all namespaces there were when it was applied.")
     criteria: CriteriaOut
     state: InvalidationState = Field(
         description="`held`: hidden, and can be undone. `sweeping`: being deleted. `swept`: deleted. `soft`: stale. "
-        "`undone`, `refused`: not in force. `unknown`: not applied, or its record was lost."
+        "`undone`, `refused`: not in force. `unknown`: not applied, or its record was lost. `partly`: of all "
+        "namespaces, in force or done in some and not in others."
     )
     actor: str = Field(description="Who did it: the name of a person or of a key.")
     applied_at: float
@@ -144,6 +166,7 @@ class InvalidationOut(BaseModel):
     )
     reason: str = Field("", description="Why it was made, in the words of who made it.")
     problem: str = Field("", description="Why it was not applied, or why its sweep stopped.")
+    parts: list[PartOut] = Field([], description="Of all namespaces: what it came to in each.")
     can_undo: bool
     effective: bool = Field(description="Whether what matches is hidden, stale or deleted by it.")
 
@@ -151,6 +174,7 @@ class InvalidationOut(BaseModel):
 class PreviewRowOut(BaseModel):
     """One entry that would be hidden."""
 
+    namespace: str
     key: str
     model: str
     prompt: str = Field(description="Its beginning.")
@@ -159,6 +183,20 @@ class PreviewRowOut(BaseModel):
     bytes: int
     cost_usd: float | None
     tags: list[str] = []
+
+
+class PreviewPartOut(BaseModel):
+    """What would be hidden in one of all namespaces."""
+
+    namespace: str
+    count: int
+    exact: bool
+    at_least: bool
+    high: int
+    total: int
+    bytes: int
+    cost_usd: float
+    problem: str = Field("", description="Why it is not known.")
 
 
 class PreviewOut(BaseModel):
@@ -182,6 +220,7 @@ class PreviewOut(BaseModel):
     newest_at: float | None
     hits_last_day: int | None = None
     rows: list[PreviewRowOut] = Field(description="A sample.")
+    parts: list[PreviewPartOut] = Field([], description="Of all namespaces: each of them, those with most first.")
     at: float
     share: float
     token: str = Field(description="Give it back to apply what was previewed.")
@@ -209,6 +248,7 @@ Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,80}$", description="The id
 _EXAMPLES: Final[dict[str, Any]] = {
     "a document has changed": {"value": {"criteria": {"namespace": "default", "tags": ["doc:123"]}}},
     "what would it hide": {"value": {"criteria": {"model": "gpt-4o", "older_than_seconds": 604800}, "dry_run": True}},
+    "in all namespaces": {"value": {"criteria": {"namespace": "*", "tags": ["doc:123"]}}},
     "mark stale": {"value": {"criteria": {"keywords": ["refund"]}, "mode": "soft"}},
 }
 
@@ -225,12 +265,14 @@ def invalidate(
     """Hide all answers that match, or with `dry_run` say which those are.
 
     In force in every process when it is answered, whatever their number. Until its hold ends it can be undone; then a
-    worker deletes what it hides.
+    worker deletes what it hides. In all namespaces (`*`) it takes an admin; where some refuse it, it is in force in the
+    others: `parts` says where. A namespace that is made later is not among them.
     """
-    namespace = by.namespace(asked.criteria.namespace)
+    namespace = by.namespace_or_all(asked.criteria.namespace)
     if asked.dry_run:
         selection = _selection(asked, namespace, parts)
-        return {"applied": False, "preview": plain_preview(parts.invalidation.preview(selection))}
+        preview = parts.invalidation.preview(selection, reach=_reach(asked, by))
+        return {"applied": False, "preview": plain_preview(preview)}
     answer, replayed = answered.once(
         by.name,
         key,
@@ -240,6 +282,11 @@ def invalidate(
     if replayed:
         response.headers[REPLAYED] = "true"
     return answer
+
+
+def _reach(asked: InvalidateIn, by: Operator) -> Reach:
+    """What criteria of all namespaces leave open: which those are of this key, and the user by name."""
+    return Reach(within=by.namespaces, user=asked.criteria.user)
 
 
 def _selection(asked: InvalidateIn, namespace: str, parts: Parts) -> Selection:
@@ -252,7 +299,7 @@ def _apply(asked: InvalidateIn, namespace: str, request_id: str | None, by: Oper
     selection = _selection(asked, namespace, parts)
     preview = None
     if asked.token is not None:
-        preview = invalidation.preview(selection)
+        preview = invalidation.preview(selection, reach=_reach(asked, by))
         Previewed.parse(asked.token).require(preview)
     criteria = list(selection.parts())
     done = [
@@ -264,6 +311,7 @@ def _apply(asked: InvalidateIn, namespace: str, request_id: str | None, by: Oper
             request_id=None if request_id is None else f"{request_id}-{number}",
             preview=preview if len(criteria) == 1 else None,
             reason=asked.reason,
+            reach=_reach(asked, by),
         )
         for number, one in enumerate(criteria)
     ]
@@ -296,7 +344,8 @@ def invalidations(
     wanted = InvalidationFilter(text=find, state=state, actor=actor, namespace=namespace, active=active)
 
     def is_wanted(one: Invalidation) -> bool:
-        return by.may_enter(one.namespace) and wanted.matches(one)
+        seen = within(one, by.may_enter)
+        return seen is not None and wanted.matches(seen)
 
     position, invalidation = position_of(cursor, str), parts.invalidation
     page: ActivePage | HistoryPage
@@ -306,35 +355,46 @@ def invalidations(
         machines = None if whose is None else whose == "programs"
         page = invalidation.past(limit, cursor=position, namespace=namespace, machines=machines, where=is_wanted)
     following = cursor_of(page.next) if page.next is not None else None
-    return {"items": list(map(plain_invalidation, page.items)), "next": following}
+    seen = [known for one in page.items if (known := within(one, by.may_enter)) is not None]
+    return {"items": list(map(plain_invalidation, seen)), "next": following}
 
 
 @router.get("/invalidations/{invalidation_id}", response_model=InvalidationOut)
 def invalidation(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
     """One invalidation, in force or past."""
-    return plain_invalidation(_known(invalidation_id, by, parts))
+    return plain_invalidation(_known(invalidation_id, by, parts)[0])
 
 
-def _known(invalidation_id: str, by: Operator, parts: Parts) -> Invalidation:
-    """The invalidation. Raises InvalidationNotFound, for one of another namespace too."""
+def _known(invalidation_id: str, by: Operator, parts: Parts) -> tuple[Invalidation, bool]:
+    """The invalidation as the key may see it, and whether that is all of it.
+
+    Raises InvalidationNotFound, for one of other namespaces too.
+    """
     known = parts.invalidation.find(invalidation_id)
-    if known is not None and by.may_enter(known.namespace):
-        return known
-    raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
+    seen = within(known, by.may_enter) if known is not None else None
+    if seen is None:
+        raise InvalidationNotFound(f"no invalidation has the id {invalidation_id}")
+    return seen, seen == known
+
+
+def _own(invalidation_id: str, by: Operator, parts: Parts) -> None:
+    """Raises AccessDenied for an invalidation that reaches namespaces which the key is not for."""
+    if not _known(invalidation_id, by, parts)[1]:
+        by.require_everywhere()
 
 
 @router.post("/invalidations/{invalidation_id}/undo", response_model=InvalidationOut, responses={409: {}})
 def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
     """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
 
-    Refused once its sweep has begun.
+    Refused once its sweep has begun; of all namespaces it is undone wherever that has not.
     """
-    _known(invalidation_id, by, parts)
+    _own(invalidation_id, by, parts)
     return plain_invalidation(parts.invalidation.undo(invalidation_id, actor=by.trail))
 
 
 @router.post("/invalidations/{invalidation_id}/sweep", response_model=InvalidationOut, responses={409: {}})
 def sweep(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
     """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
-    _known(invalidation_id, by, parts)
+    _own(invalidation_id, by, parts)
     return plain_invalidation(parts.invalidation.end_hold(invalidation_id, actor=by.trail))

@@ -8,6 +8,7 @@ import msgspec
 
 from ..access import Action, AuditTrail, covers
 from ..errors import AccessDenied
+from ..keys import EVERYWHERE
 
 OPERATOR: Final = "encore.operator"
 """Where a scope has the operator, once the request is let in."""
@@ -46,6 +47,10 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
         if not self.may_enter(namespace):
             raise AccessDenied(f"the key {self.name} is for {', '.join(self.namespaces)}, not for {namespace}")
         return namespace
+
+    def namespace_or_all(self, given: str | None) -> str:
+        """The same for what may be about all namespaces (`*`): of a key of some, about these."""
+        return EVERYWHERE if given == EVERYWHERE else self.namespace(given)
 
     def require_everywhere(self) -> None:
         """Raises AccessDenied for a key of some namespaces only: for what concerns all of them."""

@@ -64,6 +64,12 @@ class RequestOut(BaseModel):
     request_id: str | None = Field(
         None, description="The sender's own id of it (X-Request-ID); none unless ENCORE_RECORD_CALLERS has it kept."
     )
+    scope: str = Field("", description="A part of the digest of all that the answer depends on but the last message.")
+    apart: list[str] | None = Field(
+        None,
+        description="Where the system prompt of a miss is another than the latest ones: the words of such a one that "
+        "differ, and its own. None unless ENCORE_RECORD_PROMPTS has prompts kept.",
+    )
 
 
 class RequestsOut(BaseModel):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..bootstrap import Services
 from ..errors import InvalidationNotFound
 from ..invalidation import LONGEST_REASON, Schedule, kept_schedules, plain_invalidation
+from ..keys import EVERYWHERE
 from .invalidations import CriteriaIn, CriteriaOut, InvalidationOut
 from .operators import Operator
 from .parts import By, Parts
@@ -108,7 +109,9 @@ def add(asked: Annotated[ScheduleIn, Body(openapi_examples=_NEW)], by: By, parts
     No two have one name: repeated after an unknown outcome it is refused rather than there twice.
     """
     given = asked.criteria
-    namespace = by.namespace(given.namespace)
+    if given.namespace == EVERYWHERE:
+        by.require_everywhere()
+    namespace = by.namespace_or_all(given.namespace)
     added = kept_schedules(parts.schedules).add(
         namespace=namespace,
         actor=by.trail,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .assembly import assemble, build_embedder
+    from .assembly import assemble, build_embedder, build_local_embedder
     from .config import SemanticConfig
     from .decision import OVERTAKEN, Ask, Miss, Serve, overtaken
     from .deferred import DeferredLookup
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OVERTAKEN", "Ask", "DeferredLookup", "Miss", "Neighbour", "Search", "SemanticConfig", "SemanticLookup",
-    "SemanticResult", "Serve", "assemble", "build_embedder", "overtaken",
+    "SemanticResult", "Serve", "assemble", "build_embedder", "build_local_embedder",
+    "overtaken",
 ]  # fmt: skip
 
 __getattr__ = lazily(
     __name__,
-    assembly="assemble build_embedder",
+    assembly="assemble build_embedder build_local_embedder",
     config="SemanticConfig",
     decision="OVERTAKEN Ask Miss Serve overtaken",
     deferred="DeferredLookup",

@@ -12,7 +12,14 @@ from ..models import IndexChoice
 from ..providers import Provider
 from ..stores.redis import reading
 from .config import SemanticConfig
-from .embedding import CheckedEmbedder, OnnxEmbedder, OpenAIEmbedder, SentenceTransformersEmbedder, WordLlamaEmbedder
+from .embedding import (
+    CheckedEmbedder,
+    Embedder,
+    OnnxEmbedder,
+    OpenAIEmbedder,
+    SentenceTransformersEmbedder,
+    WordLlamaEmbedder,
+)
 from .index import NumpyIndex, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
 from .lookup import SemanticLookup
 from .quality import Threshold
@@ -63,18 +70,34 @@ def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedde
     """The configured embedder, with a deadline unless it is the local one that takes microseconds."""
     kind, _, model = config.embedder.partition(":")
     deadline_seconds = config.embedder_deadline_seconds
+    embedder: Embedder
+    if kind == "openai":
+        embedder = OpenAIEmbedder(
+            provider, model, dimension=config.embedder_dimension, timeout_seconds=deadline_seconds
+        )
+    else:
+        embedder = _local(kind, model)
+    takes_time = not isinstance(embedder, WordLlamaEmbedder)
+    return CheckedEmbedder(embedder, deadline_seconds=deadline_seconds if takes_time else None)
+
+
+def build_local_embedder(config: SemanticConfig) -> CheckedEmbedder:
+    """The configured embedder if it runs on this machine, else word vectors. Without a deadline: for workers.
+
+    Raises EmbedderError.
+    """
+    kind, _, model = config.embedder.partition(":")
+    return CheckedEmbedder(_local(kind, model))
+
+
+def _local(kind: str, model: str) -> Embedder:
     match kind:
-        case "openai":
-            remote = OpenAIEmbedder(
-                provider, model, dimension=config.embedder_dimension, timeout_seconds=deadline_seconds
-            )
-            return CheckedEmbedder(remote, deadline_seconds=deadline_seconds)
         case "sentence-transformers":
-            return CheckedEmbedder(SentenceTransformersEmbedder(model), deadline_seconds=deadline_seconds)
+            return SentenceTransformersEmbedder(model)
         case "onnx":
-            return CheckedEmbedder(OnnxEmbedder(model), deadline_seconds=deadline_seconds)
+            return OnnxEmbedder(model)
         case _:
-            return CheckedEmbedder(WordLlamaEmbedder())
+            return WordLlamaEmbedder()
 
 
 def _wants_vector_sets(config: SemanticConfig, client: redis.Redis) -> bool:

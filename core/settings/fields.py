@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import AfterValidator, BeforeValidator
 
-from ..keys import NAMESPACE_PATTERN, OWN_NAMESPACE_PATTERN
+from ..keys import NAMESPACE_PATTERN, names
 
 
 def _read_json(value: Any) -> Any:
@@ -22,7 +22,7 @@ def _read_json(value: Any) -> Any:
 
 
 def _check_namespace(value: str) -> str:
-    if not re.fullmatch(OWN_NAMESPACE_PATTERN, value):
+    if not re.fullmatch(names.OWN_NAMESPACE_PATTERN, value):
         raise ValueError("use 1 to 64 letters, digits, dots, dashes and underscores")
     return value
 

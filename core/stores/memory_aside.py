@@ -9,7 +9,7 @@ import msgspec
 
 from ..bans import InvalidationRecord, encode_record
 from ..errors import DecodeError
-from ..keys import Slot, aside_field
+from ..keys import Slot, names
 from ..models import Stamp
 from . import codec
 from .aside import MOST_ASIDE, Aside, Return
@@ -54,7 +54,7 @@ class MemoryAside(MemoryRecords):
         if cell is None or stamp is None or cell.expires_at <= self.clock() or len(self._aside) >= MOST_ASIDE:
             return
         if stamp.incarnation == record.incarnation and stamp.sequence < record.sequence:
-            field = aside_field(digest, stamp.sequence)
+            field = names.aside_field(digest, stamp.sequence)
             aside = Aside(field=field, digest=digest, put_at=record.sequence, ends_at=cell.expires_at, value=cell.value)
             self._aside[slot.aside_value(field)] = aside, self._cells.pop(slot.entry(digest))
 

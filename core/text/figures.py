@@ -110,6 +110,11 @@ def share(part: float | None, digits: int = 1) -> str:
     return f"{percent:.{digits}f}%" if percent not in (0, 100) else f"{percent:.0f}%"
 
 
+def points(change: float) -> str:
+    """The change of a share in percentage points: `+3.1 points`; `±0.0 points` for as good as none."""
+    return f"{change * 100:+.1f} points" if abs(change) >= 0.0005 else "±0.0 points"
+
+
 def number(amount: float | None) -> str:
     """A count: `1,204`; from ten thousand on `12.0 K`, `3.4 M`."""
     if amount is None:

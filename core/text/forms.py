@@ -34,6 +34,11 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else nfc(text).casefold()
 
 
+def fold_words(text: str) -> str:
+    """The text as it is compared without case and white space: case folded, one blank between words, none around."""
+    return " ".join(fold(text).split())
+
+
 def is_stream_safe(text: str) -> bool:
     """Whether no more than 30 combining marks stand in a row. Such a text has no normal form. Linear."""
     step = MOST_MARKS + 1

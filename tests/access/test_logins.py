@@ -8,7 +8,7 @@ import pytest
 
 from core.access.logins import LONGEST_NAME, EndedLogins, actor_of, login_id
 from core.access.roles import Action, Role
-from core.bootstrap import role_rules
+from core.configuration import role_rules
 from core.errors import InvalidSettings
 from core.settings import Settings
 from core.stores.redis.store import patient_client

@@ -35,6 +35,7 @@ TABLE = {
     Action.TEST_ISOLATION: OPERATOR,
     Action.INVALIDATE: OPERATOR,
     Action.INVALIDATE_ALL: ADMIN,
+    Action.EVERYWHERE: ADMIN,
     Action.UNDO: OPERATOR,
     Action.SWEEP: OPERATOR,
     Action.END_HOLD: OPERATOR,
@@ -43,9 +44,12 @@ TABLE = {
     Action.SCHEDULE_ALL: ADMIN,
     Action.EDIT_ENTRIES: OPERATOR,
     Action.LABEL: OPERATOR,
+    Action.LABEL_NAMESPACE: ADMIN,
     Action.PUBLISH_THRESHOLD: OPERATOR,
     Action.PUBLISH_UNSUPPORTED: ADMIN,
     Action.BYPASS: OPERATOR,
+    Action.LABEL_NAMESPACE: ADMIN,
+    Action.MARK: OPERATOR,
     Action.MANAGE_JOBS: OPERATOR,
     Action.MANAGE_WORKERS: OPERATOR,
 }
@@ -262,6 +266,16 @@ WRITES: dict[str, tuple[Action, Callable[[Desk, Actor], Any]]] = {
         Action.BYPASS,
         lambda desk, actor: desk.services.switch.turn("elsewhere", True, actor=actor),
     ),
+    "label a namespace": (
+        Action.LABEL_NAMESPACE,
+        lambda desk, actor: desk.services.labels.give("elsewhere", "Elsewhere", actor=actor),
+    ),
+    "take a label away": (
+        Action.LABEL_NAMESPACE,
+        lambda desk, actor: desk.services.labels.remove("elsewhere", actor=actor),
+    ),
+    "mark a moment": (Action.MARK, lambda desk, actor: desk.services.marks.add("v1.2", actor=actor)),
+    "take a mark away": (Action.MARK, lambda desk, actor: desk.services.marks.remove("0", actor=actor)),
     "queue a sweep": (Action.SWEEP, lambda desk, actor: desk.queue.enqueue_sweep(desk.namespace, actor=actor)),
     "queue a replay": (Action.ASK, lambda desk, actor: desk.queue.enqueue_replay(desk.namespace, actor=actor)),
     "stop a job": (
@@ -319,6 +333,8 @@ GUARDED = re.compile(
     r"|verdicts\.(wrong|apart)"
     r"|(evidence|thresholds)\.(label|publish|roll_back)"
     r"|switch\.turn"
+    r"|labels\.(give|remove)"
+    r"|\bmarks\.(add|remove)"
     r"|check_isolation|import_seeds|Edits"
 )
 """What changes something, as pages and commands call it."""

@@ -95,6 +95,26 @@ def test_help_names_every_command_and_the_exit_statuses(terminal):
     assert "4  outcome unknown" in shown
 
 
+def test_questions_are_grouped_and_told_with_their_money(terminal, filled, namespace):
+    filled.metrics.flush()
+    told = terminal.data("questions", "--namespace", namespace, status=3)
+    assert told["empty"] == "The questions are not grouped yet."
+    assert "python -m core questions --group" in terminal.run("questions", "--namespace", namespace, status=3)
+    shown = terminal.run("questions", "--namespace", namespace, "--group")
+    assert "A typical question" in shown
+    assert "Of the latest 3 requests, grouped " in shown
+    ask(filled, "Is the sea salty?")
+    filled.metrics.flush()
+    assert "1 request asks what is in no group yet." in terminal.run("questions", "--namespace", namespace)
+    assert len(terminal.data("questions", "--namespace", namespace, "--model", "gpt-4o-mini")["questions"]) == 1
+
+
+def test_a_role_that_may_only_look_groups_no_questions(terminal, filled, namespace, monkeypatch):
+    monkeypatch.setenv("ENCORE_CLI_ROLE", "viewer")
+    assert "operator" in terminal.run("questions", "--group", status=1)
+    terminal.run("questions", "--namespace", namespace, status=3)
+
+
 def test_stats_add_up_what_all_processes_counted(terminal, filled, namespace):
     ask(filled, "Why is the sky blue?")
     filled.metrics.flush()

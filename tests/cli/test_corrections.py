@@ -39,7 +39,9 @@ def test_the_same_question_is_found_elsewhere_and_invalidated_together(terminal,
     [one] = terminal.data("elsewhere", key, "--here")
     assert one["key"] in {found["key"] for found in terminal.data("elsewhere", key)}
     assert one["differs"] == ["model", "spelling"]
-    assert "1 answer in 1 other scope: they differ in model, spelling" in terminal.run("elsewhere", key, "--here")
+    assert "1 answer in 1 other scope: they differ in the model, the spelling" in terminal.run(
+        "elsewhere", key, "--here"
+    )
     terminal.run("elsewhere", key, "--here", "--invalidate", status=2)
     done = terminal.data("elsewhere", key, "--here", "--invalidate", "--yes", "--reason", "Wrong for all")
     assert [one["reason"] for one in done["invalidations"]] == ["Wrong for all"] * 2

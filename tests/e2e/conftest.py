@@ -17,7 +17,7 @@ from tests.e2e.installation import SEMANTIC, Installation
 from tests.e2e.traffic import work
 
 PAGES = (
-    *("dashboard", "requests", "playground", "savings", "entries"),
+    *("dashboard", "requests", "playground", "questions", "savings", "entries"),
     *("invalidations", "schedules", "quality", "workers", "health"),
 )
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parent / "screenshots")

@@ -1,4 +1,4 @@
-"""axe-core on every page: nothing serious or critical but what Streamlit itself causes.
+"""axe-core on every page: nothing serious or critical.
 
 Charts are left out: each is a picture to a screen reader, and has its text beside it.
 """
@@ -22,13 +22,6 @@ RUN = """(rules) => axe.run({exclude: [['.js-plotly-plot'], ['[data-testid=stMet
 COLOURS = ["color-contrast"]
 BACKGROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 
-STREAMLITS_OWN = {
-    # The sidebar's navigation puts its sections as div into the ul, and the items of a section below those.
-    "list": "stSidebarNavItems",
-    "listitem": "st-emotion-cache",
-}
-"""Rules that Streamlit's own elements break, and what those elements have in their HTML."""
-
 CHOSEN_IN_DARK = "[data-selected=true] *"
 """Streamlit writes a chosen segment in the primary colour on a tint of it, and buttons in white on the primary colour.
 
@@ -37,7 +30,7 @@ On a dark page no colour holds 4.5 in both places: the buttons have it, and a ch
 
 
 def violations(page: Page, rules: list[str] | None = None) -> list[str]:
-    """What axe-core finds to be serious or critical, one line a node, without what is Streamlit's own."""
+    """What axe-core finds to be serious or critical, one line a node."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE)
     found = page.evaluate(RUN, rules or [])
@@ -46,7 +39,6 @@ def violations(page: Page, rules: list[str] | None = None) -> list[str]:
         for violation in found["violations"]
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
-        if STREAMLITS_OWN.get(violation["id"], "\0") not in node["html"]
     ]
 
 

@@ -116,7 +116,7 @@ def shows(page: Page, prompt: str) -> None:
 
 def test_with_traffic_a_click_opens_what_was_clicked_and_its_own_entry(open_console, traffic):
     traffic.moves()
-    page = open_console("requests?outcome=hit&within=15m")
+    page = open_console("requests?outcome=hit&range=15m")
     table = page.get_by_test_id("stDataFrame")
     clicked = prompt_in(table, 2)
     traffic.moves()
@@ -131,7 +131,7 @@ def test_with_traffic_a_click_opens_what_was_clicked_and_its_own_entry(open_cons
 
 def test_live_waits_for_whoever_reads_a_request(open_console, traffic):
     traffic.moves()
-    page = open_console("requests?outcome=hit&within=15m&requests_live=true")
+    page = open_console("requests?outcome=hit&range=15m&requests_live=true")
     table = page.get_by_test_id("stDataFrame")
     waits = page.get_by_text("Live waits while a row is selected.")
     while not waits.is_visible():  # a click on what is just being replaced is of nothing

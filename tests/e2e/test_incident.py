@@ -35,7 +35,9 @@ def confirm(page: Page) -> None:
 
 
 def test_a_bad_answer_is_found_previewed_hidden_and_taken_back(open_console, wrong_answer):
-    page = open_console(f"entries?q={WORD}")
+    page = open_console("entries")
+    page.get_by_role("searchbox", name="Text").fill(WORD)
+    page.keyboard.press("Enter")
     expect(page.get_by_text(re.compile(r"^Searched all [\d,]+ entries: 1 matches"))).to_be_visible()
     page.get_by_role("button", name="Invalidate all that match").click()
     page.get_by_role("heading", level=1, name="Invalidations").wait_for()
@@ -63,7 +65,14 @@ def test_a_bad_answer_is_found_previewed_hidden_and_taken_back(open_console, wro
 
 
 def test_an_answer_is_hidden_with_the_keyboard_alone(open_console, wrong_answer):
-    page = open_console(f"invalidations?keywords={WORD}")
+    page = open_console("invalidations")
+    press(page, "Keywords")
+    field = page.get_by_role("combobox", name="Keywords")
+    expect(field).to_be_visible()
+    while not field.evaluate("one => one === document.activeElement"):
+        page.keyboard.press("Tab")
+    page.keyboard.type(WORD)
+    page.keyboard.press("Enter")
     press(page, "Preview")
     expect(metric(page, "Entries")).to_be_visible()
     press(page, re.compile(r"Invalidate \d+ entr|Apply anyway"))

@@ -103,7 +103,7 @@ def log_in(page: Page, name: str) -> None:
 def test_a_deep_link_leads_through_the_login_to_its_page(visit, picture):
     page = visit("invalidations?model=gpt-4o")
     expect(page.get_by_role("heading", level=1)).to_have_text("Encore")
-    expect(page.get_by_test_id("stSidebarNav")).to_have_count(0)
+    expect(page.locator(".st-key-menu")).to_have_count(0)
     expect(page.get_by_text("gpt-4o")).to_have_count(0)
     picture(page, "login")
     log_in(page, "vera")
@@ -165,7 +165,7 @@ def test_one_without_a_role_stays_outside_even_with_the_unverified_address_of_an
     log_in(page, "mallory")
     expect(page.get_by_text("No role.")).to_be_visible()
     expect(page.get_by_text("subject-of-mallory has no role here")).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNav")).to_have_count(0)
+    expect(page.locator(".st-key-menu")).to_have_count(0)
     picture(page, "login-no-role")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("button", name="Log in", exact=True)).to_be_visible()

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from core.errors import InvalidInput
+from core.metrics.asked import NOTHING
 from core.metrics.request_log import MAX_TEXT, Kept, RequestFilter, RequestLog, RequestRecord, Sender, frequent
 from core.models import HitDetail, OutcomeKind
 from tests.conftest import RedisFactory
@@ -171,7 +172,7 @@ def test_users_and_ids_are_neither_kept_nor_shown_nor_looked_in_unless_they_may_
     if client is not None:
         [(_, row)] = client.xrange("encore:requests")
         assert (b"anna@" in row[b"r"]) is (b"req-1" in row[b"r"]) is callers
-        RequestLog(client, kept=Kept(callers=True)).write([(NOW, a_hit(), "a secret", ANNA)])
+        RequestLog(client, kept=Kept(callers=True)).write([(NOW, a_hit(), "a secret", ANNA, NOTHING)])
         discreet = RequestLog(client, kept=Kept(prompts=False))
         assert {(one.user, one.request_id, one.prompt) for one in discreet.recent()} == {(None, None, None)}
         for text in ("anna@", "req-1", "secret"):

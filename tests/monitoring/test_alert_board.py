@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from core.bootstrap import alert_rules
+from core.configuration import alert_rules
 from core.keys.names import ALERTS
 from core.metrics import Summary
 from core.monitoring.alert_board import AlertBoard

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.keys import PART_SEPARATOR
+from core.keys import names
 from core.namespaces import NamespaceLabel, Naming
 
 KEY = "key-3f9a12cd7788990011e4b1c2"
@@ -102,7 +102,7 @@ def test_more_can_be_made_known():
 
 HEX = st.text("0123456789ab", min_size=16, max_size=20).map(lambda text: text[:2] * 6 + text[-6:])
 OWN = st.one_of(st.sampled_from(["default", "acme", "acme-eu"]), HEX.map("key-{}".format), HEX, HEX.map("k{}x".format))
-IDS = st.one_of(OWN, st.tuples(OWN, OWN).map(PART_SEPARATOR.join))
+IDS = st.one_of(OWN, st.tuples(OWN, OWN).map(names.PART_SEPARATOR.join))
 LABELS = st.sampled_from(["Shop", "shop", "default", "acme", "Shop (acme)", "Shop (default)", "Shop (acme) (acme)"])
 
 

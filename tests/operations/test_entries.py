@@ -308,3 +308,22 @@ def test_a_key_sees_and_changes_its_own_namespaces_only(start, namespace):
 def test_what_is_written_has_the_fields_of_a_line():
     exported = {"key", "namespace", "created_at", "fresh_until", "ttl_class", "cost_usd"}
     assert set(AnswerIn.model_fields) == set(Line.__struct_fields__) - exported
+
+
+def test_all_namespaces_are_searched_as_far_as_the_key_goes(redis_server, start):
+    key, kept = new_operation_key("one", Role.VIEWER, ("teamone",))
+    every, kept_too = new_operation_key("every", Role.VIEWER)
+    api = start(key=every, operation_keys=f"{kept.line},{kept_too.line}", redis_url=redis_server().url)
+    for place in ("teamone", "other"):
+        request = ChatRequest.from_openai(
+            model="gpt-4o", messages=[{"role": "user", "content": f"A refund in {place}?"}]
+        )
+        api.services.cache.complete(request, Controls(namespace=place))
+    found = api.get("/entries", namespace="*", text="refund")
+    assert {one["namespace"] for one in found["items"]} == {"teamone", "other"}
+    assert {one["namespace"]: one["found"] for one in found["namespaces"]} == {"teamone": 1, "other": 1}
+    assert found["next"] is None
+    own = api.by(key).get("/entries", namespace="*", text="refund")
+    assert [one["namespace"] for one in own["items"]] == ["teamone"]
+    assert [one["namespace"] for one in own["namespaces"]] == ["teamone"]
+    assert api.refused(422, "GET", "/entries", params={"namespace": "*", "key": f"0-{'ab' * 32}"})["field"] == "key"

@@ -11,7 +11,7 @@ from core.bans.criteria import MAX_TAGS
 from core.errors import AccessDenied, InvalidationRefused, OutcomeUnknown, StoreUnavailable, WriteRefused
 from core.invalidation import Invalidation, InvalidationFilter, InvalidationState, Preview, PreviewRow
 from core.invalidation.plain import plain_invalidation, plain_preview
-from core.keys import user_pseudonym
+from core.keys import Slot, user_pseudonym
 from core.operations.invalidations import CriteriaIn, InvalidationOut, PreviewOut, PreviewRowOut
 from core.operations.problems import refused_by, reply_of
 from tests.openai_server import Behaviour
@@ -327,3 +327,59 @@ def test_a_reason_is_kept_bounded_and_told(api):
     assert api.send("DELETE", f"/entries/{key}?reason=Gone").json()["reason"] == "Gone"
     api.refused(422, "POST", "/invalidations", json={"criteria": {"tags": ["doc:1"]}, "reason": "x" * 201})
     assert [found["reason"] for found in api.get("/invalidations", find="fee has")["items"]] == ["The fee has changed"]
+
+
+# All namespaces
+
+
+def test_all_namespaces_are_invalidated_as_one_and_undone_as_one(redis_server, start):
+    api = start(redis_url=redis_server().url)
+    for place in ("", "eu", "us"):
+        api.ask(QUESTION, "doc:1", **({"X-Encore-Namespace": place} if place else {}))
+    asked = {"criteria": {"namespace": "*", "tags": ["doc:1"]}}
+    preview = api.post("/invalidations", asked | {"dry_run": True})["preview"]
+    assert (preview["namespace"], preview["count"], len(preview["parts"])) == (
+        "*",
+        3,
+        len(api.services.store.namespaces()),
+    )
+    token = {"token": preview["token"]}
+    [done] = api.post("/invalidations", asked | token, Idempotency_Key="once")["invalidations"]
+    assert done["state"] == "held"
+    assert [done] == api.post("/invalidations", asked | token, Idempotency_Key="once")["invalidations"]
+    [row] = api.get("/invalidations", by="programs")["items"]
+    assert (row["id"], row["parts"]) == (done["id"], done["parts"])
+    assert api.get("/invalidations", active="true")["items"][0]["id"] == done["id"]
+    undone = api.post(f"/invalidations/{done['id']}/undo")
+    assert {part["state"] for part in undone["parts"]} == {"undone"}
+    assert api.ask(QUESTION, "doc:1").startswith("hit")
+
+
+def test_a_key_of_some_namespaces_reaches_these_and_sees_of_others_only_its_own(redis_server, start, namespace):
+    one, mine = key_for("one", Role.ADMIN, "teamone")
+    every, all_of_them = key_for("every", Role.ADMIN)
+    keys = f"{mine['operation_keys']},{all_of_them['operation_keys']}"
+    api = start(key=every, operation_keys=keys, redis_url=redis_server().url)
+    for place in ("teamone", "other"):
+        api.services.store.ensure_record(Slot(place, 0))
+    asked = {"criteria": {"namespace": "*", "tags": ["doc:1"]}}
+    [own] = api.by(one).post("/invalidations", asked)["invalidations"]
+    assert [part["namespace"] for part in own["parts"]] == ["teamone"]
+    assert [record["namespace"] for record in api.by(one).get("/audit", programs="true")["items"]] == ["*"]
+    assert api.by(one).post(f"/invalidations/{own['id']}/undo")["state"] == "undone"
+    [whole] = api.post("/invalidations", asked)["invalidations"]
+    assert {part["namespace"] for part in whole["parts"]} >= {"teamone", "other"}
+    seen = api.by(one).get(f"/invalidations/{whole['id']}")
+    assert [part["namespace"] for part in seen["parts"]] == ["teamone"]
+    assert {one["id"] for one in api.by(one).get("/invalidations", active="true")["items"]} == {whole["id"]}
+    for act in ("undo", "sweep"):
+        refused = api.by(one).refused(403, "POST", f"/invalidations/{whole['id']}/{act}")
+        assert "all namespaces" in refused["detail"]
+    assert api.by(one).get("/audit", programs="true")["items"][0]["invalidation_id"] == own["id"]
+
+
+def test_all_namespaces_take_an_admin(start):
+    key, settings = key_for("wiki")
+    api = start(key=key, **settings)
+    asked = {"criteria": {"namespace": "*", "tags": ["doc:1"]}}
+    assert "takes the role admin" in api.refused(403, "POST", "/invalidations", json=asked)["detail"]

@@ -40,6 +40,7 @@ def values(api: Api) -> dict[str, str]:
         "ENTRY": api.post("/explain", request | {"temperature": 0.2})["key"],
         "WRONG": api.get("/entries")["items"][0]["key"],
         "SCHEDULE": api.post("/schedules", schedule)["id"],
+        "MARK": api.post("/marks", {"name": "v1.1"})["id"],
         "NAMESPACE": api.services.settings.namespace,
     }
     api.post(f"/entries/{others['WRONG']}/correct", {"answer": "A piece of plastic."})

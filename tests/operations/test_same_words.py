@@ -69,11 +69,22 @@ def test_the_switch_and_the_schedules(api, terminal, namespace):
     api.refused(404, "GET", f"/schedules/{added['id']}")
 
 
+def test_the_marks(api, terminal, namespace):
+    added = api.post("/marks", {"name": f"v1 of {namespace}"})
+    assert added in terminal.data("marks")
+    assert terminal.data("marks", "remove", added["id"]) == added
+    told = terminal.data("mark", "v2", "--namespace", namespace)
+    assert told in api.get("/marks")["items"]
+    assert added not in api.get("/marks")["items"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "command", "status"),
     [
         ("POST", f"/entries/{NOWHERE}/wrong", None, ("wrong", NOWHERE), 3),
         ("DELETE", "/schedules/abc", None, ("schedules", "remove", "abc"), 3),
+        ("DELETE", "/marks/abc", None, ("marks", "remove", "abc"), 3),
+        ("POST", "/marks", {"name": "a\nb"}, ("mark", "a\nb"), 2),
         (
             "POST",
             "/schedules",

@@ -19,13 +19,13 @@ from core.bootstrap import bootstrap
 from core.metrics.gauges import GaugeBucket, Sample
 from core.metrics.histogram import BOUNDS_MS, Histogram
 from core.metrics.summary import Bucket, Kinds, Summary, summarize
-from core.models import CacheStrategy, Outcome, OutcomeKind
+from core.models import CacheStrategy, ChatRequest, HitDetail, Outcome, OutcomeKind
 from core.settings import Settings
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table, tiles
 from pages.components.dashboard.marks import MOST_STEPS, marked
 from pages.components.dashboard.waiting import slowest
-from pages.components.data import context, queries
+from pages.components.data import context, series
 from pages.components.data.view import RANGES, View
 from pages.components.display import charts, outcomes
 from pages.components.display.charts import Mark
@@ -51,7 +51,7 @@ def tile(at, label):
 
 def links(at) -> dict[str, dict[str, str]]:
     """What the links to the page of requests ask it to show, by their words."""
-    protos = [link.proto for link in at.get("page_link")]
+    protos = [link.proto for link in at.main.get("page_link")]  # the sidebar has those of the menu
     found = {re.sub(r":\w+\[|\]", "", proto.label): dict(parse_qsl(proto.query_string)) for proto in protos}
     assert {proto.page for proto in protos} == {"requests"}
     return found
@@ -114,7 +114,7 @@ def test_a_window_without_requests_says_when_the_latest_was(open_page, services)
     services.metrics.record(an_outcome(seconds_ago=1800))
     at = open_page("dashboard", range="15m")
     said = everything_said(at)
-    assert "No requests in the last 15 minutes" in said
+    assert "Last 15 minutes: no requests" in said
     assert "The latest one was 30 min" in said
     assert tile(open_page("dashboard", range="1h"), "Requests") == "1"
 
@@ -204,7 +204,7 @@ def test_tiles_chart_and_file_add_up_to_the_same(open_page, services, traffic, r
     bars = [trace for trace in json.loads(at.get("plotly_chart")[0].proto.spec)["data"] if trace["type"] == "bar"]
     assert sum(sum(values(trace["y"])) for trace in bars) == 9
     assert {opacity for trace in bars for opacity in values(trace["marker"]["opacity"])[-1:]} == {0.5}, "so far"
-    steps, _ = queries.series(View(range=range_name, namespace=None, model=None), compare=True)
+    steps, _ = series.series(View(range=range_name, namespace=None, model=None), compare=True)
     rows = list(DictReader(StringIO(series_table.csv(steps, (), None).decode())))
     assert sum(int(row["requests"]) for row in rows) == 9
     assert rows[-1]["complete"] == "false"
@@ -319,7 +319,7 @@ def test_a_gap_in_traffic_is_a_gap_in_the_line():
 
 
 def test_an_empty_series_makes_an_empty_figure():
-    assert dashboard_charts.savings_over_time([], []).layout.height == charts.HEIGHT
+    assert dashboard_charts.savings_over_time([], []).layout.height == charts.PLAIN_HEIGHT
 
 
 def test_a_change_is_told_only_where_there_is_something_to_compare_with():
@@ -361,7 +361,7 @@ def test_a_window_of_nothing_has_tiles_without_figures():
 )
 def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column, found):
     at = open_page("dashboard")
-    at.session_state["tab"] = tab
+    at.query_params["tab"] = tab
     at.run()
     assert not at.exception
     assert found <= set(at.dataframe[0].value[column])
@@ -371,7 +371,7 @@ def test_behind_the_figures_are_tables(open_page, services, traffic, tab, column
 def test_behind_the_figures_are_charts(open_page, services, traffic, tab, count):
     at = open_page("dashboard")
     others = len(at.get("plotly_chart"))
-    at.session_state["tab"] = tab
+    at.query_params["tab"] = tab
     at.run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == others + count
@@ -393,14 +393,16 @@ def test_what_is_stored_is_drawn_with_its_evictions():
     ]
     figure = dashboard_charts.stored_over_time(sampled, [], "shop")
     drawn = {trace.name: list(trace.y) for trace in figure.data}
-    assert drawn == {"entries": [5, None], "evicted": [3, 0], "memory": [2.0, None]}
+    assert drawn == {"entries": [5, None], "evicted": [3, 0], "memory": [2_000_000, None]}
 
 
-@pytest.mark.parametrize(("entries", "axis"), [(0, (0, 4)), (3, (0, 4)), (4, None)])
-def test_a_few_entries_are_counted_one_by_one(entries, axis):
+@pytest.mark.parametrize(
+    ("entries", "ticks"), [(0, "0 1 2 3 4"), (3, "0 1 2 3 4"), (7, "0 2 4 6 8"), (12_000, "0 5,000 10.0 K 15.0 K")]
+)
+def test_entries_are_counted_in_the_words_of_the_tiles(entries, ticks):
     sample = Sample(at=0, entries=entries, used_bytes=None, namespaces={})
     figure = dashboard_charts.stored_over_time([GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=0)], [])
-    assert figure.layout.yaxis.range == axis
+    assert " ".join(figure.layout.yaxis.ticktext) == ticks
 
 
 def test_a_single_bar_by_name_does_not_fill_its_chart():
@@ -446,7 +448,7 @@ def test_the_slowest_come_first_and_who_never_waited_not_at_all():
 
 def test_a_slow_model_leads_to_its_misses(open_page, services, traffic):
     at = open_page("dashboard", range="6h")
-    at.session_state["behind"] = "Waiting"
+    at.query_params["tab"] = "Waiting"
     at.run()
     models, namespaces = (list(table.value["name"]) for table in at.dataframe)
     assert (set(models), namespaces) == ({"gpt-4o", "gpt-4o-mini"}, ["default"])
@@ -455,3 +457,131 @@ def test_a_slow_model_leads_to_its_misses(open_page, services, traffic):
     assert [title.value for title in at.title] == ["Requests"]
     shown = at.dataframe[0].value
     assert (set(shown["model"]), set(shown["outcome"])) == ({"gpt-4o-mini"}, {"miss"})
+
+
+def lookups(services, hits=0, misses=0, *, seconds_ago, namespace="shop", reason="absent"):
+    """Hits and misses of a moment ago, written at once."""
+    at = time.time() - seconds_ago
+    known = {"namespace": namespace, "model": "gpt-4o", "strategy": CacheStrategy.NORMALIZED, "at": at}
+    for _ in range(hits):
+        services.metrics.record(Outcome(kind=OutcomeKind.HIT, detail=HitDetail.EXACT, **known))
+    for _ in range(misses):
+        services.metrics.record(Outcome(kind=OutcomeKind.MISS, reason=reason, **known))
+
+
+def plainly(at) -> str:
+    """What is said, without the backslashes that keep marks from being read as Markdown."""
+    return everything_said(at).replace("\\", "")
+
+
+def links_of_parts(at) -> list[dict[str, str]]:
+    """What the links of the card ask the page of requests to show."""
+    protos = [link.proto for link in at.get("page_link")]
+    return [dict(parse_qsl(proto.query_string)) for proto in protos if proto.label == ":small[:blue[Requests]]"]
+
+
+def test_a_time_in_a_system_prompt_is_found_at_the_first_look(open_page, services, provider):
+    for number in range(200):
+        system = f"You answer for a bank. It is 10:{number // 60:02}:{number % 60:02} now. Be friendly."
+        messages = [
+            {"role": "system", "content": system},
+            {"role": "user", "content": f"What is a card {number % 10}?"},
+        ]
+        services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+    at = open_page("dashboard")
+    said = plainly(at)
+    assert "`default`: 190 of 200 misses repeat a question of another scope: they differ in the system prompt." in said
+    assert "100 scopes per 100 requests" in said
+    assert "You answer for a bank. It is 10:03:18 now. Be friendly." in said
+    assert "You answer for a bank. It is 10:03:19 now. Be friendly." in said
+    assert "**What changed**" in said
+    assert links_of_parts(at) == [{"namespace": "default", "outcome": "miss"}]
+    row = open_page("dashboard", tab="By namespace").dataframe[0].value.iloc[0]
+    assert (row["name"], row["per_hundred"]) == ("default", 100.0)
+
+
+def test_the_words_of_system_prompts_are_shown_only_where_prompts_may_be(open_page, services, monkeypatch, use):
+    monkeypatch.setenv("ENCORE_RECORD_PROMPTS", "false")
+    with bootstrap(Settings(), provider=services.provider) as built:
+        use(built)
+        for number in range(30):
+            messages = [
+                {"role": "system", "content": f"It is {number}."},
+                {"role": "user", "content": "What is a card?"},
+            ]
+            built.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+        said = plainly(open_page("dashboard"))
+    assert "29 of 30 misses repeat a question of another scope: they differ in the system prompt" in said
+    assert "It is 29." not in said
+    assert "One system prompt" not in said
+
+
+def test_the_card_says_what_changed_the_hit_rate_and_leads_to_its_requests(open_page, services):
+    lookups(services, hits=90, misses=10, seconds_ago=1300)
+    lookups(services, hits=40, misses=10, seconds_ago=300)
+    lookups(services, misses=50, seconds_ago=300, reason="expired")
+    at = open_page("dashboard")
+    said = plainly(at)
+    assert "**What changed** Hit rate 90.0% → 40.0%: :red[-50.0 points] against the 15 min before." in said
+    assert ":red[-50.0 points] `shop` · `gpt-4o`: missed, past its TTL: 0% → 50.0% of its lookups" in said
+    assert links_of_parts(at) == [{"namespace": "shop", "model": "gpt-4o", "outcome": "miss", "reason": "expired"}]
+    assert "What changed" not in plainly(open_page("dashboard", compare="false"))
+    assert "What changed" not in plainly(open_page("dashboard", namespace="other"))
+
+
+def test_more_requests_of_one_that_seldom_hits_are_told_as_such(open_page, services):
+    for ago, missed in ((1300, 100), (300, 900)):
+        lookups(services, hits=90, misses=10, seconds_ago=ago)
+        lookups(services, misses=missed, seconds_ago=ago, namespace="batch")
+    at = open_page("dashboard")
+    assert "`batch` · `gpt-4o`: asks more, 50.0% → 90.0% of all lookups, at a hit rate of 0%" in plainly(at)
+    assert {"namespace": "batch", "model": "gpt-4o"} in links_of_parts(at)
+
+
+def test_tables_stand_beside_the_window_before_and_lead_to_requests(open_page, services):
+    lookups(services, hits=90, misses=10, seconds_ago=1300)
+    lookups(services, hits=1, misses=3, seconds_ago=1300, namespace="gone")
+    lookups(services, hits=25, misses=75, seconds_ago=300, reason="expired")
+    at = open_page("dashboard", tab="By namespace")
+    by_name = at.dataframe[0].value.set_index("name")
+    assert list(by_name.loc["shop", ["requests", "requests_before", "hit_rate", "hit_rate_before"]]) == [
+        100,
+        100,
+        0.25,
+        0.9,
+    ]
+    assert list(by_name.loc["gone", ["requests", "requests_before"]]) == [0, 4]
+    assert by_name["changed"].sum() == pytest.approx((0.25 - 91 / 104) * 100)
+    select_rows(at, "by-namespace", list(by_name.index).index("shop"))
+    assert at.query_params["namespace"] == "shop"
+    at = open_page("dashboard", tab="Reasons")
+    reasons = at.dataframe[0].value.set_index("reason")
+    assert list(reasons.loc["expired", ["count", "before"]]) == [75, 0]
+    assert list(reasons.loc["absent", ["count", "before"]]) == [0, 13]
+    alone = open_page("dashboard", tab="By model", compare="false").dataframe[0].value
+    assert {"requests_before", "hit_rate_before", "changed"}.isdisjoint(alone.columns)
+    select_rows(at := open_page("dashboard", tab="By model"), "by-model", 0)
+    assert at.query_params["model"] == "gpt-4o"
+
+
+@pytest.mark.parametrize("hostile", ["**bold** <b>x</b> [a](http://b)", "`" * 50 + "$x$" + "\u202e\x00", "n" * 10_000])
+def test_hostile_names_in_the_card_are_shown_as_they_are(open_page, services, hostile):
+    now = time.time()
+    for at, kind, hit in ((now - 1300, OutcomeKind.HIT, HitDetail.EXACT), (now - 300, OutcomeKind.MISS, None)):
+        services.metrics.record(
+            Outcome(
+                kind=kind,
+                detail=hit,
+                namespace=hostile,
+                model=hostile,
+                reason=hostile if hit is None else "",
+                strategy=CacheStrategy.NORMALIZED,
+                at=at,
+            )
+        )
+    at = open_page("dashboard", tab="By namespace")
+    assert not at.exception
+    assert "Hit rate 100% → 0%" in plainly(at)
+    shown = everything_said(at)
+    assert "<b>x" not in shown.replace("`", "").split("missed")[-1] or "\\<b\\>" in shown
+    assert len(shown) < 60_000

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from core.access.roles import Actor, Role
+from core.bans.changes import MOST_LISTED
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import OutcomeUnknown, WriteRefused
@@ -32,8 +33,22 @@ def filled(ask):
 
 
 def previewed(open_page, **link):
-    at = open_page("invalidations", **link)
+    at = filled_form(open_page, **link)
     return at.button(key="preview").click().run()
+
+
+def filled_form(open_page, *, pattern="", keywords=(), **link):
+    """The form, filled by a link, but for what may not stand in one."""
+    at = open_page("invalidations", **link)
+    words = {"pattern": pattern, "keywords": list(keywords)}
+    if any(words.values()):
+        names = [name for name, value in words.items() if value]
+        at.pills(key="criteria-selectors").set_value([*at.pills(key="criteria-selectors").value, *names]).run()
+    if pattern:
+        at.text_input(key="criteria-pattern").input(pattern).run()
+    if keywords:
+        at.multiselect(key="criteria-keywords").set_value(list(keywords)).run()
+    return at
 
 
 def figure(at, label):
@@ -51,11 +66,13 @@ def test_nothing_chosen_is_nothing_to_preview(open_page, services):
 
 
 def test_a_link_fills_the_form_and_previews_and_applies_nothing(open_page, services, filled):
-    at = open_page("invalidations", model="gpt-4o-mini", pattern="*word*", older_than_days="7", keywords="word,mean")
+    at = open_page(
+        "invalidations", model="gpt-4o-mini", older_than_days="7", tags="doc:1,doc:2", pattern="*", user="ann"
+    )
+    assert set(at.pills(key="criteria-selectors").value) == {"model", "age", "tags"}, "no text and nobody's name"
     assert at.selectbox(key="criteria-model").value == "gpt-4o-mini"
-    assert at.text_input(key="criteria-pattern").value == "*word*"
-    assert at.number_input(key="criteria-age").value == 7
-    assert at.multiselect(key="criteria-keywords").value == ["word", "mean"]
+    assert (at.number_input(key="criteria-age").value, at.selectbox(key="criteria-unit").value) == (7, "days")
+    assert at.multiselect(key="criteria-tags").value == ["doc:1", "doc:2"]
     assert not at.metric
     assert services.invalidation.history() == []
 
@@ -72,7 +89,7 @@ def test_a_preview_tells_count_cost_and_sample_and_changes_nothing(open_page, se
     ("link", "count"),
     [
         ({"pattern": "*word 1*"}, "4"),
-        ({"keywords": "WORD 3"}, "1"),
+        ({"keywords": ["WORD 3"]}, "1"),
         ({"model": "gpt-4o", "pattern": "*word 1*"}, "3"),
         ({"older_than_days": "1"}, "0"),
         ({"tags": "doc:1"}, "0"),
@@ -87,7 +104,7 @@ def test_criteria_can_be_combined(open_page, services, filled, link, count):
     [({"pattern": "***"}, "matches everything"), ({"key": "abc"}, "is not a key of this cache")],
 )
 def test_criteria_that_cannot_be_say_why(open_page, services, link, problem):
-    at = open_page("invalidations", **link)
+    at = filled_form(open_page, **link)
     assert at.button(key="preview").disabled
     assert problem in everything_said(at).replace("\\", "")
 
@@ -170,7 +187,7 @@ def test_what_changed_since_the_preview_is_told_in_the_dialog(open_page, service
 
 
 def test_marking_stale_hides_nothing_and_is_not_swept(open_page, services, filled):
-    at = open_page("invalidations", pattern="What does word 3*")
+    at = filled_form(open_page, pattern="What does word 3*")
     at.segmented_control(key="soft").set_value(True).run()
     at.button(key="preview").click().run()
     at.button(key="apply").click().run()
@@ -181,7 +198,7 @@ def test_marking_stale_hides_nothing_and_is_not_swept(open_page, services, fille
 
 
 def test_no_hold_queues_the_sweep_at_once(open_page, services, filled, queue):
-    at = open_page("invalidations", pattern="What does word 3*")
+    at = filled_form(open_page, pattern="What does word 3*")
     at.selectbox(key="hold").select("not at all").run()
     at.button(key="preview").click().run()
     at.button(key="apply").click().run()
@@ -233,7 +250,7 @@ def test_sweep_now_says_how_much_is_deleted_and_how_long_it_could_be_undone(open
 
 
 def test_a_reason_is_asked_for_and_shown_and_asked_for_anew(open_page, services, filled):
-    at = open_page("invalidations", pattern="What does word 3*")
+    at = filled_form(open_page, pattern="What does word 3*")
     at.button(key="preview").click().run()
     at.text_input(key="invalidation-reason").input("=1+1 **wrong** fees").run()
     at.button(key="apply").click().run()
@@ -248,7 +265,8 @@ def test_the_history_shows_the_question_of_a_key_as_long_as_something_stands_the
     done = services.invalidation.invalidate(Criteria(key=key), actor="console")
     row = listed(open_page("invalidations")).iloc[0]
     assert (row["what"], row["namespace"], row["key"]) == ("“What does word 0 mean?”", "default", key)
-    assert len(listed(open_page("invalidations", history_find="word 0 mean"))) == 1
+    at = open_page("invalidations")
+    assert len(listed(at.text_input(key="history_find").input("word 0 mean").run())) == 1
     services.invalidation.end_hold(done.id, actor="console")
     services.invalidation.sweep("default", rest=0)
     context.readings().renew()
@@ -423,7 +441,7 @@ def test_a_server_that_goes_away_leaves_the_last_values(open_page, use, redis_se
     with bootstrap(Settings(), provider=provider) as built:
         use(built)
         done = built.invalidation.invalidate_by_model("gpt-4o", actor="anna")
-        at = open_page("invalidations", pattern="*word*")
+        at = filled_form(open_page, pattern="*word*")
         server.kill()
         context.readings().renew()
         at.run()
@@ -468,10 +486,11 @@ def test_history_is_filtered_by_state_and_person(open_page, services, filled):
     assert "None match." in everything_said(at)
 
 
-def test_history_is_searched_and_a_link_keeps_the_search(open_page, services, filled):
+def test_history_is_searched_and_a_link_names_a_state(open_page, services, filled):
     services.invalidation.invalidate_by_model("gpt-4o", actor="anna")
     other = services.invalidation.invalidate_by_pattern("*WORD*", actor="ben")
-    at = open_page("invalidations", history_find="word")
+    at = open_page("invalidations")
+    at.text_input(key="history_find").input("word").run()
     assert list(at.dataframe[-1].value["what"]) == ["pattern *WORD*"]
     at.text_input(key="history_find").input(other.id).run()
     assert list(at.dataframe[-1].value["id"]) == [other.id]
@@ -521,3 +540,95 @@ def test_an_invalidation_that_is_refused_without_writes_offers_the_bypass_switch
     assert services.switch.all([name]) == []
     services.switch._recent.forget()
     assert is_hit(ask, "What does word 0 mean?")
+
+
+# All namespaces
+
+
+@pytest.fixture
+def teams(ask):
+    """An answer in each of three namespaces."""
+    for namespace in ("default", "bank", "blog"):
+        ask("How do refunds work?", namespace=namespace)
+    return ("default", "bank", "blog")
+
+
+def refuse(services, namespace):
+    """Has a namespace refuse the next pattern, keyword or age."""
+    for number in range(MOST_LISTED):
+        criteria = Criteria(namespace=namespace, pattern=f"*none of these {number}*")
+        services.invalidation.invalidate(criteria, actor="program")
+
+
+def of_all(services):
+    return [one for one in services.invalidation.history() if one.parts]
+
+
+def test_all_namespaces_are_previewed_one_by_one_and_invalidated_with_one_confirmation(open_page, services, teams, ask):
+    at = previewed(open_page, model="gpt-4o", namespace="*")
+    assert figure(at, "Entries") == "3"
+    parts = next(frame.value for frame in at.dataframe if "entries" in frame.value)
+    assert sorted(parts["namespace"]) == sorted(teams)
+    assert set(parts["entries"]) == {"1 of 1"}
+    said = everything_said(at).replace("\\", "")
+    assert "3 namespaces, all there are now: one that is made later keeps what it stores." in said
+    at.button(key="apply").click().run()
+    assert of_all(services) == []
+    at.text_input(key="typed").input("invalidate").run()
+    at.button(key="confirm").click().run()
+    [done] = of_all(services)
+    assert {part.namespace: part.state for part in done.parts} == dict.fromkeys(teams, InvalidationState.HELD)
+    assert "3 entries are hidden from every lookup now, in 3 namespaces." in at.success[0].value.replace("\\", "")
+    assert not any(is_hit(ask, "How do refunds work?", namespace=namespace) for namespace in teams)
+    rows = next(frame.value for frame in at.dataframe if "reason" in frame.value)
+    assert list(rows["namespace_label"]) == ["all namespaces"]
+    at.button(key=f"undo-{done.id}").click().run()
+    assert all(is_hit(ask, "How do refunds work?", namespace=namespace) for namespace in teams)
+    assert "Undone in 3 namespaces" in everything_said(at)
+
+
+def test_a_namespace_that_refuses_it_is_told_and_the_others_keep_it(open_page, services, teams, ask):
+    refuse(services, "bank")
+    at = previewed(open_page, older_than_days="0.0000001", namespace="*")
+    at.button(key="apply").click().run()
+    at.text_input(key="typed").input("invalidate").run()
+    at.button(key="confirm").click().run()
+    said = everything_said(at).replace("\\", "")
+    assert "Not in all namespaces." in said
+    assert "2 entries are hidden from every lookup now, in 2 of 3 namespaces. bank: 64 invalidations by pattern" in said
+    assert is_hit(ask, "How do refunds work?", namespace="bank")
+    [done] = of_all(services)
+    rows = next(frame.value for frame in at.dataframe if "reason" in frame.value)
+    assert "hidden, can be undone (2 of 3 namespaces)" in set(rows["state"])
+    at = open_page("invalidations", id=done.id)
+    parts = next(
+        frame.value for frame in at.dataframe if set(frame.value) >= {"problem", "previewed", "namespace_label"}
+    )
+    assert next(iter(parts["namespace"])) == "bank"
+    assert list(parts["state"]) == ["refused", "hidden, can be undone", "hidden, can be undone"]
+    assert parts["problem"][0].startswith("64 invalidations by pattern")
+
+
+def test_all_namespaces_are_an_admins_to_choose(open_page, services, teams, monkeypatch):
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="otto", role=Role.OPERATOR))
+    at = open_page("invalidations", model="gpt-4o", namespace="*")
+    assert at.selectbox(key="namespace").value != "*"
+    assert "All namespaces" not in at.selectbox(key="namespace").options
+    monkeypatch.setattr(context, "actor", lambda: Actor(name="ada", role=Role.ADMIN))
+    at = open_page("invalidations", model="gpt-4o", namespace="*")
+    assert at.selectbox(key="namespace").value == "*"
+
+
+def test_the_key_of_an_entry_is_in_one_namespace(open_page, services, teams):
+    at = open_page("invalidations", key=f"0-{'ab' * 32}", namespace="*")
+    assert at.button(key="preview").disabled
+    assert "an entry is in one namespace" in everything_said(at)
+
+
+def test_a_sweep_now_of_all_namespaces_is_queued_in_each(open_page, services, teams, queue):
+    done = services.invalidation.invalidate(Criteria(namespace="*", model="gpt-4o"), actor=context.trail())
+    at = open_page("invalidations")
+    at.button(key=f"sweep-{done.id}").click().run()
+    at.button(key="sweep-confirm").click().run()
+    assert "3 sweeps are queued." in everything_said(at).replace("\\", "")
+    assert [job.kind for job in queue.jobs()] == ["sweep"] * 3

@@ -235,6 +235,25 @@ def test_what_if_tells_what_another_threshold_would_have_meant(open_page, semant
     assert (lower["Wrong, of those labelled"], higher["Wrong, of those labelled"]) == ("0%", "–")
 
 
+def test_what_if_tells_the_money_and_shows_the_pairs_that_would_be_wrong(open_page, semantic, ask_with):
+    semantic.semantic.warm([NAMESPACE])
+    for prompt in (STORED, ASKED):
+        ask_with(semantic, prompt)
+    semantic.evidence.flush()
+    at = open_page("quality")
+    at.select_slider(key="what-if").set_value(0.6).run()
+    saved = next(metric.value for metric in at.metric if metric.label == "Would have saved")
+    assert saved.startswith("\\$0.0"), "what the miss had cost"
+    assert [frame for frame in at.dataframe if "lookups" in frame.value.columns] == []
+    [pair] = semantic.evidence.pairs(NAMESPACE, is_labelled=True)
+    semantic.evidence.label(pair.id, False, actor="olga")
+    context.readings().renew()
+    at.run()
+    [wrong] = [frame.value for frame in at.dataframe if list(frame.value.columns)[:2] == ["question", "stored"]]
+    assert (wrong["question"][0], wrong["stored"][0], wrong["lookups"][0]) == (ASKED, STORED, 1)
+    assert next(metric.value for metric in at.metric if metric.label == "Would have saved") == "\\$0"
+
+
 # Review
 
 
@@ -428,3 +447,15 @@ def test_the_last_figures_stay_when_redis_goes_away(open_page, use, redis_server
         assert [metric.value for metric in at.metric] == figures
         at.button(key="accept").click().run()
         assert any("Not done" in error.value for error in at.error)
+
+
+def test_the_evidence_of_all_namespaces_is_found_from_one_that_has_none(open_page, semantic):
+    for number in range(3):
+        semantic.evidence._archive.add_label(msgspec.structs.replace(a_pair(number, 0.9, True), namespace="team"))
+    semantic.evidence.flush()
+    at = open_page("quality", namespace=NAMESPACE)
+    assert "No evidence in" in everything_said(at)
+    at.button(key="quality-all").click().run()
+    assert at.selectbox(key="namespace").value == "*"
+    table = next(frame.value for frame in at.dataframe if "verdict" in frame.value)
+    assert list(table["namespace"]) == ["team"]

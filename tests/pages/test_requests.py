@@ -54,7 +54,7 @@ def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffi
         ({"ttl_class": "general_knowledge"}, 5),
         ({"slower": "1e9"}, 0),
         ({"until": "1000"}, 0),
-        ({"since": "1000", "within": "15m"}, 6),
+        ({"since": "1000", "range": "15m"}, 6),
         ({"slower": "much", "since": "-3", "until": "nan", "outcome": "?"}, 6),
     ],
 )

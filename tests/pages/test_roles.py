@@ -18,7 +18,7 @@ from workers.queue import JobQueue
 from workers.queue.records import job_id
 
 PAGES = (
-    *("dashboard", "requests", "playground", "savings", "entries"),
+    *("dashboard", "requests", "playground", "questions", "savings", "entries"),
     *("invalidations", "schedules", "quality", "workers", "health"),
 )
 LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:3:namespaces")

@@ -112,7 +112,7 @@ def test_one_namespace_or_model_leaves_out_the_rest_and_what_belongs_to_all(open
     count(services, now_hit(model="m1", saved_cost_usd=1.0), now_hit(model="m2", saved_cost_usd=2.0))
     services.metrics.count("judge_cost_nano_usd", 10**9)
     services.metrics.flush()
-    at = open_page("savings", saved_model="m2")
+    at = open_page("savings", model="m2")
     assert (tile(at, "Saved, net"), tile(at, "Judging and embedding")) == ("$2.00", "–")
     at = open_page("savings")
     assert (tile(at, "Saved, net"), tile(at, "Judging and embedding")) == ("$2.00", "$1.00")

@@ -153,6 +153,8 @@ def test_every_state_and_every_kind_has_words():
             {"scanned": 233, "deleted": 137, "freed_bytes": 79_160},
             "233 entries looked at, 137 deleted, 79 kB freed",
         ),
+        ("group", {"done": 100, "total": 187, "groups": 0}, "100 of 187 questions read"),
+        ("group", {"done": 187, "total": 187, "groups": 22}, "187 of 187 questions read, in 22 groups"),
         (
             "replay",
             {"sent": 20, "hits": 10, "hit_rate": 0.5, "errors": 0, "saved_usd": 0.01},

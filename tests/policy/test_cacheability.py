@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.bootstrap import cache_config
+from core.configuration import cache_config
 from core.models import NO_CONTROLS, CacheStrategy, ChatRequest, Controls
 from core.policy import cacheability as policy
 from core.policy.cacheability import PolicyLimits

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.bootstrap import ttl_policy
+from core.configuration import ttl_policy
 from core.keys.normalization import TextKind, normalize
 from core.policy.rules import TTLRule
 from core.policy.ttl import TTLPolicy, class_problems, rule_problems

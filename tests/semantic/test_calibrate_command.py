@@ -122,6 +122,17 @@ def test_the_lab_says_what_other_thresholds_would_have_served(terminal, judged):
     assert "At most wrong" in terminal.run("calibrate", "lab")
 
 
+def test_the_lab_shows_the_pairs_that_one_threshold_would_have_served_wrongly(terminal, judged, namespace):
+    assert "Wrong, " not in terminal.run("calibrate", "lab", "--threshold", "0.9")
+    [pair] = judged.evidence.pairs(namespace, is_labelled=True)
+    judged.evidence.label(pair.id, False, actor="ann")
+    shown = terminal.run("calibrate", "lab", "--threshold", "0.9")
+    assert "Wrong, 1 lookup" in shown
+    assert pair.stored in shown
+    [point] = terminal.data("calibrate", "lab", "--threshold", "0.9")
+    assert [one["pair"]["id"] for one in point["wrong"]] == [pair.id]
+
+
 def test_a_threshold_is_published_listed_and_rolled_back(terminal, judged, namespace):
     refused = terminal.run("calibrate", "publish", "--mode", "serve", "--threshold", "0.9", status=1)
     assert "labels do not support 0.900" in refused

@@ -123,6 +123,14 @@ def test_number(amount, words):
     assert wording.number(amount) == words
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(0.0, "±0.0 points"), (-0.0004, "±0.0 points"), (0.031, "+3.1 points"), (-0.2, "-20.0 points")],
+)
+def test_points(change, words):
+    assert wording.points(change) == words
+
+
 def test_many():
     assert wording.many(1, "entry", "entries") == "1 entry"
     assert wording.many(1204, "entry", "entries") == "1,204 entries"
@@ -149,6 +157,6 @@ def test_every_amount_has_short_words(amount):
 
 def test_there_is_one_way_to_write_a_figure():
     """The console hands on the figures of core; the command line has none of its own."""
-    for name in ("money", "milliseconds", "duration", "countdown", "size", "share", "number", "many"):
+    for name in ("money", "milliseconds", "duration", "countdown", "size", "share", "number", "many", "points"):
         assert getattr(of_pages, name) is getattr(wording, name)
         assert not hasattr(formats, name)

@@ -59,6 +59,7 @@ def test_nothing_is_enqueued_while_nothing_waits(installation):
         RefreshQueue(services.queue_redis),
         services.evidence,
         services.pins,
+        services.questions,
         count_workers=lambda: 0,
         keep_sample=lambda: None,
         clean_idle=lambda: None,

@@ -28,6 +28,7 @@ def test_a_step_that_fails_ends_neither_the_others_nor_itself_and_its_text_is_no
         RefreshQueue(services.queue_redis),
         services.evidence,
         services.pins,
+        services.questions,
         count_workers=lambda: 3,
         are_failing=lambda: True,
         keep_sample=keep_sample,

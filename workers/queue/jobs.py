@@ -30,6 +30,7 @@ SWEEP_SECONDS = 6 * 3600
 REPLAY_SECONDS = 3600
 REFRESH_SECONDS = 300
 JUDGE_SECONDS = 3600
+GROUP_SECONDS = 600
 RESULT_SECONDS = 86_400
 
 
@@ -97,6 +98,14 @@ class JobQueue(QueueReader):
     def enqueue_judging(self) -> JobView:
         """Queues the judging of hits that were served unjudged. Not retried: the next look finds what is left."""
         return self._enqueue("judge", None, {}, timeout=JUDGE_SECONDS, retry=None)
+
+    def enqueue_grouping(self) -> JobView:
+        """Queues the grouping of recorded questions. Not retried: a person asks again, or the next look does."""
+        return self._enqueue("group", None, {}, timeout=GROUP_SECONDS, retry=None)
+
+    def reconcile_grouping(self) -> JobView | None:
+        """Queues a grouping that nobody asked for; None when the last one failed or was stopped only just now."""
+        return None if self._rests("group", None, REST_SECONDS) else self.enqueue_grouping()
 
     def _rests(self, kind: str, namespace: str | None, rest_seconds: Mapping[JobState, float]) -> bool:
         last = self.job(job_id(kind, namespace))

@@ -4,7 +4,7 @@ from .calibration import BUDGETS, CurvePoint, Proposal
 from .evidence import Evidence
 from .records import Pair, pair_id
 from .rejected_pairs import RejectedPairs
-from .report import EvidenceReport, FalseHits, ReplayPoint
+from .report import EvidenceReport, FalseHits, ReplayPoint, WrongHit
 from .sampling import judge_samples
 from .thresholds import Published, Threshold, ThresholdAction, Thresholds
 
@@ -22,6 +22,7 @@ __all__ = [
     "Threshold",
     "ThresholdAction",
     "Thresholds",
+    "WrongHit",
     "judge_samples",
     "pair_id",
 ]

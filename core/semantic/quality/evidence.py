@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +27,7 @@ from .calibration import GRID, CurvePoint
 from .notes import Notes, operator_label, sample_of
 from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_embedder
 from .rejected_pairs import RejectedPairs
-from .report import EvidenceReport, ReplayPoint
+from .report import EvidenceReport, ReplayPoint, WrongHit
 from .sample_queue import SampleQueue
 from .thresholds import Published, Threshold, ThresholdAction, Thresholds, check_expected
 
@@ -42,7 +42,8 @@ class Evidence:
     """The evidence of all processes, or of this one without a client.
 
     `budget` is the share of false hits per hit beyond which a threshold tightens by itself, `sample_share` that of the
-    unjudged hits which are judged afterwards. Reading methods raise StoreUnavailable.
+    unjudged hits which are judged afterwards, `costs` says what answers of a namespace cost, in US dollars by the key
+    of the question. Reading methods raise StoreUnavailable.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Evidence:
         keep_prompts: bool = True,
         budget: float = 0.02,
         sample_share: float = 0.05,
+        costs: Callable[[str], Mapping[str, float]] = lambda namespace: {},
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -61,6 +63,7 @@ class Evidence:
         self._rejected = rejected
         self._budget = budget
         self._sample_share = sample_share if keep_prompts else 0.0  # a sample holds its question
+        self._costs = costs
         self._clock = clock
         self._chance = chance
         outbox = Outbox(client) if client is not None else None
@@ -207,10 +210,19 @@ class Evidence:
 
         Thresholds below what was looked at find no more than that: `grey` is the lowest.
         """
-        all_labels = list(self._archive.labels(namespace, since))
-        _, lookups, _ = of_latest_embedder(all_labels, list(self._archive.lookups(namespace, since)))
-        labels = {pair.id: pair.label for pair in merged(all_labels, ()).values() if pair.label is not None}
-        return reports.replay(lookups, labels, thresholds)
+        lookups, pairs = self._lookups(namespace, since)
+        labels = {pair.id: pair.label for pair in pairs.values() if pair.label is not None}
+        return reports.replay(lookups, labels, thresholds, self._costs(namespace))
+
+    def wrong_hits(self, namespace: str, threshold: float, *, since: float | None = None) -> list[WrongHit]:
+        """The pairs labelled wrong that recorded lookups would have served from a threshold on, without a judge."""
+        return reports.wrong_hits(*self._lookups(namespace, since), threshold)
+
+    def _lookups(self, namespace: str, since: float | None) -> tuple[list[LookupRecord], dict[str, Pair]]:
+        """The lookups by the embedder used last, and the labelled pairs."""
+        labels = list(self._archive.labels(namespace, since))
+        _, lookups, _ = of_latest_embedder(labels, list(self._archive.lookups(namespace, since)))
+        return lookups, merged(labels, ())
 
     def support(self, namespace: str, serve: float) -> CurvePoint:
         """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import quantiles
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from .calibration import (
     settled,
     upper_bound,
 )
-from .records import LookupRecord, Pair, PairRecord
+from .records import LookupRecord, Pair, PairRecord, Seen
 from .thresholds import Threshold
 
 
@@ -112,7 +113,8 @@ class ReplayPoint(msgspec.Struct, frozen=True, kw_only=True):
     """The result that recorded lookups would have had at one threshold, without a judge.
 
     `hits` of `lookups` would have been served; of those `labelled` have a label and `errors` are wrong. `bound` is the
-    upper bound on the share of wrong ones, 1.0 without labels.
+    upper bound on the share of wrong ones, 1.0 without labels. `saved_usd` is what the others would have saved, in US
+    dollars, `estimated` of them at the average of a miss; None where no price is known.
     """
 
     threshold: float
@@ -121,6 +123,8 @@ class ReplayPoint(msgspec.Struct, frozen=True, kw_only=True):
     labelled: int
     errors: int
     bound: float
+    saved_usd: float | None = None
+    estimated: int = 0
 
     @property
     def hit_rate(self) -> float:
@@ -189,17 +193,31 @@ def _judging(records: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> 
     )
 
 
+class WrongHit(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair labelled wrong that recorded lookups would have served: the pair, and how many did."""
+
+    pair: Pair
+    lookups: int
+
+
 def replay(
-    lookups: Sequence[LookupRecord], labels: Mapping[str, bool], thresholds: Iterable[float]
+    lookups: Sequence[LookupRecord],
+    labels: Mapping[str, bool],
+    thresholds: Iterable[float],
+    costs: Mapping[str, float] = MappingProxyType({}),
 ) -> list[ReplayPoint]:
-    """The results that recorded lookups would have had at other thresholds. `labels` are by pair id."""
-    # What a lookup would serve at any threshold: its nearest neighbour that no guard refuses.
-    nearest = [first for lookup in lookups if (first := next((seen for seen in lookup.seen if not seen.guard), None))]
+    """The results that recorded lookups would have had at other thresholds.
+
+    `labels` are by pair id, `costs` what an answer cost by the key of its question, in US dollars.
+    """
+    nearest = [(lookup, first) for lookup in lookups if (first := _first_passed(lookup)) is not None]
+    average = sum(costs.values()) / len(costs) if costs else None
     points = []
     for threshold in sorted(thresholds, reverse=True):
-        served = [seen for seen in nearest if seen.similarity >= threshold]
-        known = [labels[seen.pair] for seen in served if seen.pair in labels]
+        served = [(lookup, seen) for lookup, seen in nearest if seen.similarity >= threshold]
+        known = [labels[seen.pair] for _, seen in served if seen.pair in labels]
         errors = known.count(False)
+        keys = [lookup.question_key for lookup, seen in served if labels.get(seen.pair) is not False]
         points.append(
             ReplayPoint(
                 threshold=threshold,
@@ -208,6 +226,25 @@ def replay(
                 labelled=len(known),
                 errors=errors,
                 bound=upper_bound(errors, len(known)) if known else 1.0,
+                saved_usd=None if average is None else sum(costs.get(key, average) for key in keys),
+                estimated=sum(key not in costs for key in keys),
             )
         )
     return points
+
+
+def wrong_hits(lookups: Sequence[LookupRecord], pairs: Mapping[str, Pair], threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on, the most frequent first."""
+    served = Counter(
+        seen.pair for lookup in lookups if (seen := _first_passed(lookup)) is not None and seen.similarity >= threshold
+    )
+    return [
+        WrongHit(pair=pairs[name], lookups=count)
+        for name, count in served.most_common()
+        if name in pairs and pairs[name].label is False
+    ]
+
+
+def _first_passed(lookup: LookupRecord) -> Seen | None:
+    """What a lookup would serve at any threshold: its nearest neighbour that no guard refuses."""
+    return next((seen for seen in lookup.seen if not seen.guard), None)

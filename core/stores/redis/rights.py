@@ -104,7 +104,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "entries are not listed, or not counted",
     ),
     _feature(
-        "pins, schedules and alerts", "hget hset hdel hkeys hvals hgetall hexists hsetnx", "they are not kept or shown"
+        "pins, schedules, marks and alerts",
+        "hget hset hdel hkeys hvals hgetall hexists hsetnx expire",
+        "they are not kept or shown",
     ),
     _feature(
         "semantic lookup",

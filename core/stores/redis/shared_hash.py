@@ -54,13 +54,14 @@ class SharedHash(Protocol):
 
 
 class RedisHash:
-    """The hash at a key of Redis, without a TTL. Threads may share it.
+    """The hash at a key of Redis. With `keep_seconds` it goes so long after its latest change. Threads may share it.
 
     In a cluster its server is asked straight: the client would sleep while the cluster is down, and requests read this.
     """
 
-    def __init__(self, client: redis.Redis, key: bytes) -> None:
+    def __init__(self, client: redis.Redis, key: bytes, keep_seconds: int = 0) -> None:
         self._client = client
+        self._keep_seconds = keep_seconds
         self._cluster = client.servers if isinstance(client, ClusterClient) else None
         self._key = key.decode()
         self._swap = client.register_script(_SWAP_FIELD)
@@ -95,7 +96,7 @@ class RedisHash:
     def swap(self, field: str, before: bytes, after: bytes) -> bool:
         """Replaces a value by one script."""
         with writing():
-            return bool(self._swap(keys=[self._key], args=[field, before, after]))
+            return bool(self._swap(keys=[self._key], args=[field, before, after, self._keep_seconds]))
 
 
 class LocalHash:
@@ -135,9 +136,12 @@ class LocalHash:
             return True
 
 
-def shared_hash(client: redis.Redis | None, key: bytes) -> SharedHash:
-    """The hash at a key of Redis; one in this process without a client."""
-    return RedisHash(client, key) if client is not None else LocalHash()
+def shared_hash(client: redis.Redis | None, key: bytes, *, keep_seconds: int = 0) -> SharedHash:
+    """The hash at a key of Redis; one in this process without a client.
+
+    With `keep_seconds` Redis drops it so long after its latest change; without it never does.
+    """
+    return RedisHash(client, key, keep_seconds) if client is not None else LocalHash()
 
 
 class RecentReads(Generic[T]):

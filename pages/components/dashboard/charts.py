@@ -11,14 +11,25 @@ import plotly.graph_objects as go
 from core.metrics import BOUNDS_MS, Bucket, GaugeBucket, Histogram, Kinds, Summary
 from core.models import HitDetail, OutcomeKind
 from pages.components.display import outcomes
-from pages.components.display.charts import MOST_BARS, Mark, add_line, bars, blank, label, over_time, thickness
-from pages.components.display.figures import local, milliseconds, money
+from pages.components.display.charts import (
+    MOST_BARS,
+    PLAIN_HEIGHT,
+    Mark,
+    add_line,
+    bars,
+    blank,
+    label,
+    over_time,
+    scale,
+    thickness,
+)
+from pages.components.display.figures import local, milliseconds, money, number, size
 from pages.components.display.outcomes import Look
 
-LOW = 208
+LOW = 178
 """Of the dashboard's first charts, which so have room on the first screen."""
 FEW = 4
-"""Entries up to which the axis counts one by one: there is no half of one."""
+"""Entries that the axis has room for at least."""
 
 HIT_P50 = Look("hit p50", "", "blue", "#0072B2")
 HIT_P95 = Look("hit p95", "", "blue", "#56B4E9", "dash")
@@ -53,6 +64,7 @@ def outcomes_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
     # Whatever a click takes of all that lies at one time carries one and the same data.
     figure.update_traces(customdata=[(bucket.starts_at, bucket.starts_at + bucket.seconds) for bucket in buckets])
     figure.update_layout(barmode="stack", bargap=0.12, height=LOW)
+    scale(figure, [bucket.summary.requests for bucket in (*buckets, *before)], number)
     return figure
 
 
@@ -99,7 +111,7 @@ def savings_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before: 
     figure.data[-1].update(customdata=[money(value) for value in spent])
     earlier = _running([bucket.summary.net_saved_usd or 0.0 for bucket in before])
     _ghost(figure, times, earlier, "saved before", "%{customdata}", [money(value) for value in earlier])
-    figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat="~g")
+    scale(figure, [*saved, *spent, *earlier], money)
     return figure
 
 
@@ -117,26 +129,14 @@ def stored_over_time(buckets: Sequence[GaugeBucket], marks: Sequence[Mark], name
             marker={"color": outcomes.ERROR.hexadecimal, "line": {"width": 0}},
             hovertemplate="%{y:,}",
         )
-    memory = [bucket.last.used_bytes / 1e6 if bucket.last and bucket.last.used_bytes else None for bucket in buckets]
-    if any(value is not None for value in memory):
-        add_line(figure, times, memory, outcomes.MISS, "memory", "%{y:,.1f} MB")
-        figure.data[-1].update(yaxis="y2")
-        figure.update_layout(
-            yaxis2={
-                "overlaying": "y",
-                "side": "right",
-                "rangemode": "tozero",
-                "tickmode": "auto",
-                "nticks": 6,
-                "ticksuffix": " MB",
-                "showgrid": False,
-                "automargin": True,
-                "fixedrange": True,
-            }
-        )
-    figure.update_layout(yaxis={"rangemode": "tozero", "tickformat": "~s"})
-    if max(filter(None, entries), default=0) < FEW:
-        figure.update_layout(yaxis={"range": [0, FEW], "dtick": 1})
+    memory = [bucket.last.used_bytes if bucket.last else None for bucket in buckets]
+    if any(memory):
+        add_line(figure, times, memory, outcomes.MISS, "memory", "%{customdata}")
+        figure.data[-1].update(yaxis="y2", customdata=[size(value) for value in memory])
+        aside = {"overlaying": "y", "side": "right", "showgrid": False, "automargin": True, "fixedrange": True}
+        figure.update_layout(yaxis2=aside)
+        scale(figure, memory, size, "yaxis2")
+    scale(figure, [FEW, *entries, *(bucket.evicted for bucket in buckets)], number)
     return figure
 
 
@@ -188,7 +188,7 @@ def ttl_class_mix(kinds: Mapping[str, Kinds]) -> go.Figure:
                 customdata=[name for name, _ in shown],
                 hovertemplate="%{x:,}",
             )
-    figure.update_layout(barmode="stack", hovermode="y unified")
+    figure.update_layout(barmode="stack", hovermode="y unified", showlegend=False, margin={"t": 8})
     figure.update_xaxes(tickformat=",d")
     return figure
 
@@ -208,7 +208,8 @@ def latency_distribution(hits: Histogram, misses: Histogram) -> go.Figure:
             hovertemplate="%{y:,} within %{customdata}",
         )
     figure.update_xaxes(type="log", tickvals=_DECADES_MS, ticktext=_DECADES, showgrid=False)
-    figure.update_layout(barmode="overlay", hovermode="closest")
+    figure.update_layout(barmode="overlay", hovermode="closest", showlegend=False, height=PLAIN_HEIGHT, margin={"t": 8})
+    scale(figure, [count for histogram in (hits, misses) for _, _, count in histogram.rows()], number)
     return figure
 
 

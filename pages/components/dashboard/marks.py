@@ -1,4 +1,4 @@
-"""Invalidations as marks on time lines: one each while they are few, one for all of a step when there are more."""
+"""Marks on time lines, of invalidations and deploys: one each while they are few, one for all of a step when not."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
     without: int = 0
 
 
-def marked(by_people: Sequence[Mark], by_programs: Sequence[Mark], buckets: Sequence[Bucket]) -> Marked:
-    """The marks of the window: those of people, and those of programs unless these invalidate all the time.
+def marked(
+    by_people: Sequence[Mark], by_programs: Sequence[Mark], buckets: Sequence[Bucket], deploys: Sequence[Mark] = ()
+) -> Marked:
+    """The marks of the window: deploys, those of people, and those of programs unless these invalidate all the time.
 
     The latest ones by programs are known one by one; how many there were in all, the buckets have counted.
     """
     people, programs = _by_step(by_people, buckets), _by_step(by_programs, buckets)
     marks = [_of_people(of_step) for of_step in people.values()]
+    marks += [_of_deploys(of_step) for of_step in _by_step(deploys, buckets).values()]
     counts = {}
     for step, bucket in enumerate(buckets):
         counted = sum(count for name, count in bucket.summary.events.items() if name.startswith(_COUNTED))
@@ -62,6 +65,13 @@ def _of_people(marks: Sequence[Mark]) -> Mark:
     if len(marks) == 1:
         return marks[0]
     return Mark(at=marks[0].at, words=f"{len(marks):,} invalidations, the latest {marks[0].words}")
+
+
+def _of_deploys(marks: Sequence[Mark]) -> Mark:
+    latest = max(marks, key=lambda mark: mark.at)
+    if len(marks) == 1:
+        return latest
+    return Mark(at=latest.at, words=f"{len(marks):,} marks, the latest {latest.words}", is_deploy=True)
 
 
 def _in_order(marks: Sequence[Mark]) -> list[Mark]:

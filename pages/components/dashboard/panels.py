@@ -11,24 +11,33 @@ import streamlit as st
 
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard import series_table
+from pages.components.dashboard.marking import marking
 from pages.components.dashboard.marks import marked
-from pages.components.data import queries
+from pages.components.data import marks as known
+from pages.components.data import queries, series
 from pages.components.data.view import View
-from pages.components.display import charts
+from pages.components.display import charts, legend
 from pages.components.display.chart_cache import drawings
+from pages.components.display.charts import DEPLOY, INVALIDATION, Mark
 from pages.components.display.links import REQUESTS
 from pages.components.shell.address import visit
 
 
 def panels(view: View, compare: bool) -> None:
     """Draws the charts over time, and the hit rate by model."""
-    buckets, before = queries.series(view, compare)
+    buckets, before = series.series(view, compare)
     reading = queries.summary(view)
     if not any(bucket.summary.requests for bucket in buckets):
         if reading.value is not None and reading.value.requests:
             st.caption("The charts follow within ten seconds.")
         return
-    found = marked(queries.marks(view, False), queries.marks(view, True), buckets)
+    deployed = [
+        mark
+        for mark in known.deploys(view)
+        if buckets[0].starts_at <= mark.at < buckets[-1].starts_at + buckets[-1].seconds
+    ]
+    deploys = [Mark(at=mark.at, words=f"{mark.name}, by {mark.actor}", is_deploy=True) for mark in deployed]
+    found = marked(known.invalidations(view, False), known.invalidations(view, True), buckets, deploys)
     marks = found.marks
     draw = partial(panel, view, stale=bool(reading.error))
     with st.grid(2, min_column_width=400):
@@ -36,7 +45,7 @@ def panels(view: View, compare: bool) -> None:
         draw("Hit rate", "hit-rate", dashboard_charts.hit_rate_over_time, buckets, marks, before)
         draw("Latency of hits and misses", "latency", dashboard_charts.latency_over_time, buckets, marks, before)
         draw("Money saved and spent", "savings", dashboard_charts.savings_over_time, buckets, marks, before)
-        sampled = () if view.model else queries.gauges(view)
+        sampled = () if view.model else series.gauges(view)
         if any(bucket.last is not None for bucket in sampled):
             gauges = (sampled, marks, view.namespace)
             draw("Entries, memory and evictions", "stored", dashboard_charts.stored_over_time, *gauges)
@@ -47,15 +56,20 @@ def panels(view: View, compare: bool) -> None:
         st.download_button(
             "Download the series as CSV",
             lambda: series_table.csv(buckets, sampled, view.namespace),
-            f"encore-{view.range}.csv",
+            f"encore-{view.file}.csv",
             "text/csv",
             key="series-csv",
             icon=":material/download:",
             on_click="ignore",
         )
-        notes = ["Select a bar of the first chart to see the requests of its time."]
-        if marks:
-            notes.append("⊘ and a dotted line mark an invalidation.")
+        marking(view, deployed)
+        notes = [
+            "Select a bar of the first chart to see the requests of its time. Drag over a chart to see that time alone."
+        ]
+        if any(not mark.is_deploy for mark in marks):
+            notes.append(f"{INVALIDATION} and a dotted line mark an invalidation.")
+        if any(mark.is_deploy for mark in marks):
+            notes.append(f"{DEPLOY} and a dashed line mark what somebody has marked.")
         if found.without:
             notes.append(f"Programs invalidate all the time, {found.without:,} times here: these have no marks.")
         st.caption(" ".join(notes), width="stretch")
@@ -73,6 +87,7 @@ def panel(
     drawing = drawings().get(draw, *values, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
+        legend.draw(drawing.to_dict(), f"legend-{key}")
         st.plotly_chart(
             drawing,
             key=name,

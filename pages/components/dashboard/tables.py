@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from streamlit import column_config as column
 
 from core.entries import reasons
-from core.metrics import Frequent, Kinds, Summary
+from core.metrics import ChangePart, Frequent, Kinds, Scopes, Summary
 from core.models import OutcomeKind
 from core.namespaces import Naming
 from pages.components.display import outcomes
@@ -29,8 +29,12 @@ FREQUENT_COLUMNS: dict[str, Any] = {
 
 _BREAKDOWN_COLUMNS: dict[str, Any] = {
     "name": column.TextColumn("Name", width="medium"),
-    "requests": column.NumberColumn("Requests", format="localized"),
-    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "requests": column.NumberColumn("Requests", format="localized", width=85),
+    "requests_before": column.NumberColumn("before", format="localized", width=75),
+    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent", width=110),
+    "hit_rate_before": column.NumberColumn("before", format="percent", width=75),
+    "changed": column.NumberColumn("Added, points", format="%+.1f", width=105),
+    "per_hundred": column.NumberColumn("Scopes per 100", format="%.0f", width=120),
     "saved_usd": column.NumberColumn("Saved, $", format="%.4f"),
     "cost_usd": column.NumberColumn("Spent, $", format="%.4f"),
     "hit_ms": column.NumberColumn("A hit takes, ms", format="%.2f"),
@@ -46,7 +50,9 @@ OF_NAMESPACES = ("owner", "namespace")
 TTL_COLUMNS: dict[str, Any] = {
     "name": column.TextColumn("TTL class", width="medium"),
     "requests": column.NumberColumn("Requests", format="localized"),
+    "requests_before": column.NumberColumn("before", format="localized", width=75),
     "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
+    "hit_rate_before": column.NumberColumn("before", format="percent", width=75),
     "hits": column.NumberColumn("Hits", format="localized"),
     "misses": column.NumberColumn("Misses", format="localized"),
     "bypasses": column.NumberColumn("Bypasses", format="localized"),
@@ -57,6 +63,7 @@ REASON_COLUMNS: dict[str, Any] = {
     "outcome": column.TextColumn("Outcome", width=110),
     "reason": column.TextColumn("Reason", width="small"),
     "count": column.NumberColumn("Requests", format="localized", width=100),
+    "before": column.NumberColumn("before", format="localized", width=75),
     "why": column.TextColumn("What it means", width="large"),
 }
 
@@ -85,77 +92,105 @@ def breakdown_columns(name: str) -> dict[str, Any]:
     return _BREAKDOWN_COLUMNS | {"name": column.TextColumn(name, width=235)}
 
 
-def outcome_reasons(summary: Summary) -> pd.DataFrame:
+def outcome_reasons(now: Summary, before: Summary | None = None) -> pd.DataFrame:
     """Why requests came to their outcome, why fresh answers were not stored, and what cautions cost."""
+    counts, earlier = _reason_counts(now), _reason_counts(before) if before else {}
     rows: list[dict[str, Any]] = [
         {
-            "outcome": kind,
+            "outcome": outcome,
             "reason": one_line(reason, 60),
-            "count": count,
-            "why": outcomes.why(OutcomeKind(kind), None, reason) if kind != OutcomeKind.HIT else "",
+            "count": counts.get((outcome, reason), 0),
+            "before": earlier.get((outcome, reason), 0),
+            "why": _why(outcome, reason),
         }
-        for kind, found in summary.reasons.items()
-        for reason, count in found.items()
+        for outcome, reason in dict.fromkeys((*counts, *earlier))
     ]
-    rows += [
-        {
-            "outcome": "not stored",
-            "reason": one_line(reason, 60),
-            "count": count,
-            "why": reasons.why_not_stored(reason),
-        }
-        for reason, count in summary.not_stored.items()
-    ]
-    rows += [
-        {
-            "outcome": "forgone hit",
-            "reason": one_line(caution, 60),
-            "count": count,
-            "why": f"{outcomes.why_forgone(caution)} At least so many.",
-        }
-        for caution, count in summary.forgone.items()
-    ]
-    return pd.DataFrame(sorted(rows, key=lambda row: -row["count"]), columns=list(REASON_COLUMNS))
+    table = pd.DataFrame(sorted(rows, key=lambda row: -row["count"]), columns=list(REASON_COLUMNS))
+    return table if before else table.drop(columns="before")
 
 
-def ttl_classes(kinds: Mapping[str, Kinds]) -> pd.DataFrame:
+def _reason_counts(summary: Summary) -> dict[tuple[str, str], int]:
+    found = {
+        (str(kind), reason): count for kind, by_reason in summary.reasons.items() for reason, count in by_reason.items()
+    }
+    found |= {("not stored", reason): count for reason, count in summary.not_stored.items()}
+    return found | {("forgone hit", caution): count for caution, count in summary.forgone.items()}
+
+
+def _why(outcome: str, reason: str) -> str:
+    match outcome:
+        case "not stored":
+            return reasons.why_not_stored(reason)
+        case "forgone hit":
+            return f"{outcomes.why_forgone(reason)} At least so many."
+        case OutcomeKind.HIT:
+            return ""
+        case _:
+            return outcomes.why(OutcomeKind(outcome), None, reason)
+
+
+def ttl_classes(kinds: Mapping[str, Kinds], before: Mapping[str, Kinds] | None = None) -> pd.DataFrame:
     """Requests by TTL class."""
-    return pd.DataFrame(
-        [
+    rows = []
+    for name in dict.fromkeys((*kinds, *(before or {}))):
+        found, earlier = kinds.get(name, Kinds()), (before or {}).get(name, Kinds())
+        rows.append(
             {
                 "name": one_line(name.replace("_", " ")) or "none",
                 "requests": found.requests,
+                "requests_before": earlier.requests,
                 "hit_rate": found.hit_rate,
+                "hit_rate_before": earlier.hit_rate,
                 "hits": found.hits,
                 "misses": found.misses,
                 "bypasses": found.bypasses,
             }
-            for name, found in kinds.items()
-        ],
-        columns=list(TTL_COLUMNS),
-    )
+        )
+    table = pd.DataFrame(rows, columns=list(TTL_COLUMNS))
+    return table if before else table.drop(columns=[*_BEFORE])
 
 
-def breakdown(summaries: Mapping[str, Summary], naming: Naming | None = None) -> pd.DataFrame:
-    """Figures by model, or with a naming by namespace: then with the owner and the id of each."""
-    table = pd.DataFrame(
-        [
+_BEFORE = ("requests_before", "hit_rate_before")
+
+
+def breakdown(
+    summaries: Mapping[str, Summary],
+    before: Mapping[str, Summary] | None = None,
+    parts: Sequence[ChangePart] = (),
+    scopes: Scopes | None = None,
+    naming: Naming | None = None,
+) -> pd.DataFrame:
+    """Figures by model, or with a naming by namespace: then with scopes, the owner and the id of each.
+
+    `before` are those of the window before, `parts` what each added to the change of the hit rate since.
+    """
+    added = {part.namespace if naming else part.model: part.change * 100 for part in parts}
+    per_hundred = {one.namespace: one.per_hundred for one in scopes.namespaces} if scopes else {}
+    rows = []
+    names = list(dict.fromkeys((*summaries, *(before or {}))))
+    for name in names:
+        now, earlier = summaries.get(name), (before or {}).get(name)
+        rows.append(
             {
                 "name": shown(name, naming) if naming else one_line(name),
-                "requests": summary.requests,
-                "hit_rate": summary.hit_rate,
-                "saved_usd": summary.saved_cost_usd,
-                "cost_usd": summary.cost_usd,
-                "hit_ms": summary.hit_latency.p50_ms,
-                "miss_ms": summary.miss_latency.p50_ms,
-                "errors": summary.errors,
+                "requests": now.requests if now else 0,
+                "requests_before": earlier.requests if earlier else 0,
+                "hit_rate": now.hit_rate if now else None,
+                "hit_rate_before": earlier.hit_rate if earlier else None,
+                "changed": added.get(name, 0.0),
+                "per_hundred": per_hundred.get(name),
+                "saved_usd": now.saved_cost_usd if now else 0.0,
+                "cost_usd": now.cost_usd if now else 0.0,
+                "hit_ms": now.hit_latency.p50_ms if now else None,
+                "miss_ms": now.miss_latency.p50_ms if now else None,
+                "errors": now.errors if now else 0,
             }
-            for name, summary in summaries.items()
-        ],
-        columns=[name for name in _BREAKDOWN_COLUMNS if name not in OF_NAMESPACES],
-    )
+        )
+    left_out = [*OF_NAMESPACES, *(() if before else _BEFORE), *(() if parts else ("changed",))]
+    left_out += () if scopes else ("per_hundred",)
+    table = pd.DataFrame(rows, columns=[name for name in _BREAKDOWN_COLUMNS if name not in left_out])
     if naming is not None:
-        given = [naming.label(name) for name in summaries]
+        given = [naming.label(name) for name in names]
         table["owner"] = [one_line(one.owner) if one else "" for one in given]
-        table["namespace"] = list(summaries)
+        table["namespace"] = names
     return table

@@ -10,6 +10,7 @@ import streamlit as st
 from core.metrics import Bucket, GaugeBucket, Histogram, Summary
 from core.models import HitDetail, OutcomeKind
 from core.stores import StoreInfo
+from pages.components.display import figures
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import Link
 from pages.components.display.text import literal
@@ -103,7 +104,7 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
             below=_error_parts(now),
             change=change(lambda summary: summary.errors),
             more_is_better=False,
-            trend=trend(lambda summary: summary.errors) if now.errors else (),
+            trend=trend(lambda summary: summary.errors),
             explained="Requests that ended without an answer: the provider failed, or the caller went away.",
         ),
         waiting(
@@ -135,8 +136,7 @@ def of_store(
     `buckets` are empty without Redis, where nothing is sampled.
     """
     samples = [bucket.last for bucket in buckets if bucket.last is not None]
-    full = store.used_bytes / store.max_bytes if store and store.used_bytes and store.max_bytes else None
-    parts = [f"{share(full, 0)} of {size(store.max_bytes)}" if store and full is not None else "no limit is set"]
+    parts = [_fullness(store)]
     if samples:
         parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
     elif store:
@@ -161,12 +161,19 @@ def of_store(
     ]
 
 
+def _fullness(store: StoreInfo | None) -> str:
+    if not store or not store.used_bytes or not store.max_bytes:
+        return "no limit is set"
+    if store.used_bytes > store.max_bytes:
+        return f"more than its limit of {size(store.max_bytes)}"
+    return f"{share(store.used_bytes / store.max_bytes, 0)} of {size(store.max_bytes)}"
+
+
 def points(now: float | None, before: float | None) -> str | int | None:
     """The change of a share in percentage points."""
     if now is None or before is None:
         return None
-    change = (now - before) * 100
-    return 0 if abs(change) < 0.05 else f"{change:+.1f} points"
+    return 0 if abs(now - before) < 0.0005 else figures.points(now - before)
 
 
 def relative(now: float | None, before: float | None) -> str | int | None:

@@ -13,7 +13,7 @@ from core.metrics import Summary
 from core.models import OutcomeKind
 from pages.components.dashboard import charts as dashboard_charts
 from pages.components.dashboard.panels import panel
-from pages.components.data import queries
+from pages.components.data import queries, series
 from pages.components.data.view import View
 from pages.components.display.links import REQUESTS
 from pages.components.display.selectable import selectable
@@ -31,7 +31,7 @@ _COLUMNS: dict[str, Any] = {
 
 def waiting(view: View) -> None:
     """Draws what callers waited: as maps over time for hits and for misses, in all, and the slowest by name."""
-    steps, _ = queries.series(view, compare=False)
+    steps, _ = series.series(view, compare=False)
     with st.grid(2, min_column_width=400):
         for kind, title in ((OutcomeKind.HIT, "Waited for hits"), (OutcomeKind.MISS, "Waited for misses")):
             if any(dashboard_charts.waited(step.summary, kind).count for step in steps):

@@ -18,24 +18,38 @@ from core.errors import (
     OutcomeUnknown,
     WriteRefused,
 )
-from core.invalidation import Invalidation, Preview, Schedule, Schedules, kept_schedules, undone_words
-from core.namespaces import NamespaceLabel
+from core.invalidation import (
+    Invalidation,
+    InvalidationState,
+    Preview,
+    Reach,
+    Schedule,
+    Schedules,
+    kept_schedules,
+    undone_words,
+)
+from core.monitoring import DeployMark
+from core.namespaces import NamespaceLabel, Naming
 from core.semantic.quality import Pair, Published, Threshold
-from pages.components.data import context
+from pages.components.data import context, queries
 from pages.components.display.figures import duration, many
 from pages.components.display.text import plain
 from workers.queue import JobView
 
 Value = TypeVar("Value")
 
+MOST_PROBLEMS = 3
+"""Namespaces of which it is said why something was not done there."""
 DONE_SECONDS = 15
 """Seconds for which a success is shown."""
 
 
 class Ending(StrEnum):
-    """How an action ended. UNKNOWN: it was sent and no answer came, so it may have been done."""
+    """How an action ended. UNKNOWN: it was sent and no answer came, so it may have been done. PARTLY: it was done in
+    some namespaces and not in others."""
 
     DONE = "done"
+    PARTLY = "partly"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
@@ -64,7 +78,8 @@ def perform(name: str, act: Callable[[], Value], done: Callable[[Value], str]) -
         refused = isinstance(error, WriteRefused)
         result = Result(ending=Ending.REFUSED, words=f"{error}. Nothing was changed.", at=now, without_writes=refused)
     else:
-        result = Result(ending=Ending.DONE, words=done(value), at=now)
+        is_partly = isinstance(value, Invalidation) and value.state is InvalidationState.PARTLY
+        result = Result(ending=Ending.PARTLY if is_partly else Ending.DONE, words=done(value), at=now)
     st.session_state[f"result-{name}"] = result
     context.readings().renew()
     context.queue_readings().renew()
@@ -91,6 +106,8 @@ def show_last(name: str) -> None:
     match result.ending:
         case Ending.DONE:
             st.success(words, icon=":material/check_circle:")
+        case Ending.PARTLY:
+            st.warning(f"**Not in all namespaces.** {words}", icon=":material/rule:")
         case Ending.REFUSED:
             st.error(f"**Not done.** {words}", icon=":material/block:")
         case Ending.UNKNOWN:
@@ -109,6 +126,7 @@ def invalidate(
     preview: Preview | None,
     name: str,
     reason: str = "",
+    reach: Reach | None = None,
 ) -> Invalidation | None:
     """Applies an invalidation. Repeating a `request_id` changes nothing."""
 
@@ -121,14 +139,35 @@ def invalidate(
             request_id=request_id,
             preview=preview,
             reason=reason,
+            reach=reach,
         )
 
-    return perform(name, act, lambda done: _applied(preview, soft=soft))
+    return perform(name, act, lambda done: _applied(done, preview, soft=soft))
 
 
-def _applied(preview: Preview | None, *, soft: bool) -> str:
-    what = many(preview.count, "entry is", "entries are") if preview else "It is"
-    return f"{what} {'marked stale' if soft else 'hidden from every lookup'} now."
+def _applied(done: Invalidation, preview: Preview | None, *, soft: bool) -> str:
+    effect = f"{'marked stale' if soft else 'hidden from every lookup'} now"
+    if not done.parts:
+        what = many(preview.count, "entry is", "entries are") if preview else "It is"
+        return f"{what} {effect}."
+    reached = [part for part in done.parts if part.effective]
+    counts = [part.preview_count for part in reached if part.preview_count is not None]
+    what = many(sum(counts), "entry is", "entries are") if counts else "It is"
+    if done.state is not InvalidationState.PARTLY:
+        return f"{what} {effect}, in {many(len(reached), 'namespace')}."
+    return (
+        f"{what} {effect}, in {len(reached)} of {many(len(done.parts), 'namespace')}. "
+        f"{named_problem(done, queries.naming())}."
+    )
+
+
+def named_problem(done: Invalidation, naming: Naming) -> str:
+    """Why it is not in force in some namespaces, which are called by their names."""
+    wrong = [part for part in done.parts if not part.effective and part.problem]
+    words = [f"{naming.shown(part.namespace)}: {part.problem}" for part in wrong[:MOST_PROBLEMS]]
+    if len(wrong) > MOST_PROBLEMS:
+        words.append(f"and {many(len(wrong) - MOST_PROBLEMS, 'other namespace')}")
+    return "; ".join(words)
 
 
 def undo(invalidation_id: str) -> None:
@@ -143,20 +182,27 @@ def undo(invalidation_id: str) -> None:
 def sweep_now(invalidation_id: str) -> JobView | None:
     """Ends the hold and queues the sweep that gives the memory back."""
 
-    def act() -> JobView:
+    def act() -> list[JobView]:
         known = context.services().invalidation.end_hold(invalidation_id, actor=context.trail())
-        return context.queue().enqueue_sweep(known.namespace, actor=context.actor())
+        return _enqueue(known)
 
-    return perform("sweep", act, lambda job: "The sweep is queued.")
+    jobs = perform("sweep", act, _queued)
+    return jobs[0] if jobs and len(jobs) == 1 else None
 
 
-def enqueue_sweep(namespace: str) -> JobView | None:
-    """Queues the sweep of a namespace's due invalidations."""
-    return perform(
-        "sweep",
-        lambda: context.queue().enqueue_sweep(namespace, actor=context.actor()),
-        lambda job: "The sweep is queued.",
-    )
+def enqueue_sweep(done: Invalidation) -> JobView | None:
+    """Queues the sweep of what is due in the namespaces of an invalidation; returns it where it is one."""
+    jobs = perform("sweep", lambda: _enqueue(done), _queued)
+    return jobs[0] if jobs and len(jobs) == 1 else None
+
+
+def _enqueue(known: Invalidation) -> list[JobView]:
+    held = [part.namespace for part in known.parts if part.effective] if known.parts else [known.namespace]
+    return [context.queue().enqueue_sweep(namespace, actor=context.actor()) for namespace in held]
+
+
+def _queued(jobs: list[JobView]) -> str:
+    return "The sweep is queued." if len(jobs) == 1 else f"{many(len(jobs), 'sweep')} are queued."
 
 
 # The bypass switch
@@ -190,6 +236,27 @@ def unlabel_namespace(namespace: str) -> bool | None:
         "namespace-label",
         lambda: context.services().labels.remove(namespace, actor=context.trail()),
         lambda removed: f"{namespace} has no label any more.",
+    )
+
+
+# Marks on charts
+
+
+def mark(name: str, *, at: float, namespace: str | None) -> DeployMark | None:
+    """Marks a moment on the charts of a namespace, or of all."""
+    return perform(
+        "mark",
+        lambda: context.services().marks.add(name, at=at, namespace=namespace, actor=context.trail()),
+        lambda added: "Marked. It stays on the charts for 90 days.",
+    )
+
+
+def unmark(mark_id: str) -> None:
+    """Takes a mark from the charts."""
+    perform(
+        "mark",
+        lambda: context.services().marks.remove(mark_id, actor=context.trail()),
+        lambda removed: "Removed from the charts.",
     )
 
 
@@ -264,7 +331,7 @@ def run_schedule(schedule: Schedule) -> Invalidation | None:
     return perform(
         "schedule",
         lambda: _schedules().run_now(schedule.id, actor=context.trail(), expected=schedule),
-        lambda done: f"What matches is {effect} now.",
+        lambda done: _applied(done, None, soft=schedule.soft) if done.parts else f"What matches is {effect} now.",
     )
 
 
@@ -288,6 +355,15 @@ def retry(job_id: str) -> None:
 def delete(job_id: str) -> None:
     """Deletes a job that has ended."""
     _manage("job", lambda trail: context.queue().delete(job_id, actor=trail), "Deleted.")
+
+
+def group_questions() -> None:
+    """Has a worker group the recorded questions."""
+    perform(
+        "questions",
+        lambda: context.services().questions.ask(actor=context.trail()),
+        lambda done: "A worker groups the questions now. It takes some seconds.",
+    )
 
 
 def suspend() -> None:

@@ -10,7 +10,8 @@ import openai
 import streamlit as st
 
 from core.access import LOG_IN, Actor, AuditTrail, Role, actor_of, login_id
-from core.bootstrap import Services, bootstrap, role_rules
+from core.bootstrap import Services, bootstrap
+from core.configuration import role_rules
 from core.doctor import Checkup
 from core.entries import Corrections, Edits
 from core.errors import InvalidSettings, ProviderUnavailable, StoreUnavailable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,6 +24,18 @@ ANY_HITS = "any number"
 NEVER_HIT = "never served"
 HITS: dict[str, int] = {ANY_HITS: 0, "once or more": 1, "10 times or more": 10, "100 times or more": 100, NEVER_HIT: 0}
 """Words for a number of hits, and the least number of them."""
+
+
+class HandedOver(NamedTuple):
+    """What fills the form of an invalidation: parameters of its URL, and a text that may not stand there."""
+
+    parameters: dict[str, str]
+    keyword: str
+
+
+def in_days(seconds: float) -> str:
+    """An age as it stands in a URL."""
+    return f"{seconds / 86_400:.10g}"
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,25 +74,16 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything but the namespace is chosen."""
         return self != Filters(namespace=self.namespace, hidden=self.hidden, in_answers=self.in_answers)
 
-    def criteria(self) -> dict[str, Any] | None:
-        """The form of an invalidation that matches the same, by control; None where it knows no such criterion."""
+    def handed_over(self) -> HandedOver | None:
+        """The form of an invalidation that matches the same; None where it knows no such criterion."""
         at_least, at_most = AGES[self.age]
         if not self.choose or at_most is not None or self.ttl_class or (self.text and self.in_answers):
             return None
         if self.pinned or self.hits != ANY_HITS:
             return None
-        fields: dict[str, tuple[str, object]] = {}
-        if self.model:
-            fields["model"] = ("criteria-model", self.model)
-        if at_least is not None:
-            fields["age"] = ("criteria-age", at_least / 3600)
-        if self.text:
-            fields["keywords"] = ("criteria-keywords", [self.text])
-        if self.tag:
-            fields["tags"] = ("criteria-tags", [self.tag])
-        chosen: dict[str, Any] = dict(fields.values())
-        return chosen | {
-            "criteria-selectors": list(fields),
-            "criteria-unit": "hours",
-            "criteria-in-url": {"model": self.model} if self.model else {},
+        parameters = {
+            "model": self.model or "",
+            "tags": self.tag,
+            "older_than_days": in_days(at_least) if at_least is not None else "",
         }
+        return HandedOver({name: value for name, value in parameters.items() if value}, self.text)

@@ -6,7 +6,7 @@ returns a plain value is derived from a read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -18,22 +18,23 @@ from core.entries import (
     PAGE_SIZE,
     EntryPage,
     FoundEntry,
+    NamespaceEntries,
     Place,
+    by_namespace,
     count_listed,
+    find_anywhere,
     find_entry,
     page_entries,
     received_answers,
 )
 from core.entries import questions_at as stored_questions
 from core.errors import NotPermitted, StoreUnavailable
-from core.invalidation import ActivePage, Invalidation, InvalidationFilter, InvalidationState, Schedule
+from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
-    Bucket,
     Comparison,
     Dimension,
     Frequent,
-    GaugeBucket,
     Hedging,
     Recipients,
     RequestFilter,
@@ -44,14 +45,14 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
+from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, Range, View, evidence_since
-from pages.components.display.charts import Mark
+from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, View, evidence_since
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
@@ -67,7 +68,6 @@ MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
-MOST_MARKS = 100
 DAY_SECONDS = 86_400
 
 
@@ -80,11 +80,12 @@ def summary(view: View) -> Summary:
     return _summary(view)
 
 
-def _once_a_step(view: View, *_: object) -> float:
+def once_a_step(view: View, *_: object) -> float:
+    """How old figures may be that are drawn without a time line, in seconds."""
     return min(SLOW_SECONDS, view.window.step)
 
 
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def slow_summary(view: View) -> Summary:
     """The figures of the window, for charts without a time line: read once a step."""
     return _summary(view)
@@ -118,42 +119,7 @@ def previous(view: View) -> Summary | None:
     return compared.previous if compared and compared.previous.requests else None
 
 
-@shared(readings, max_age=STEP_SECONDS)
-def buckets_of(view: View, windows: int) -> list[Bucket]:
-    """The buckets of the latest `windows` windows, the oldest first, the present one last."""
-    window = view.window
-    return context.services().metrics.series(
-        window.seconds * windows, window.step, ends_at=window.ends_at, namespace=view.namespace, model=view.model
-    )
-
-
-def series(view: View, compare: bool) -> tuple[Sequence[Bucket], Sequence[Bucket]]:
-    """The buckets of the window, and of each the one a window before (none without `compare`).
-
-    The present one has none: it would be compared with a whole one.
-    """
-    buckets = buckets_of(view, 2 if compare else 1).value or []
-    if not compare:
-        return buckets, ()
-    count = view.window.seconds // view.window.step
-    shown = buckets[count:]
-    return shown, buckets[: sum(bucket.is_complete for bucket in shown)]
-
-
-@shared(readings, max_age=STEP_SECONDS)
-def gauge_buckets(window: Range) -> list[GaugeBucket]:
-    """What was stored and evicted during a window; empty without Redis, where nothing is sampled."""
-    kept, now = context.services().gauges, context.now()
-    ends_at = now if window.ends_at is None else min(window.ends_at, now)
-    return kept.series(window.seconds, window.step, ends_at=ends_at) if kept is not None else []
-
-
-def gauges(view: View) -> Sequence[GaugeBucket]:
-    """What was stored and evicted during the window; empty where nothing is sampled."""
-    return gauge_buckets(view.window).value or ()
-
-
-@shared(readings, max_age=_once_a_step)
+@shared(readings, max_age=once_a_step)
 def summaries_by(view: View, by: Literal["model", "namespace"]) -> dict[str, Summary]:
     """The figures by model or namespace, the busiest first. In long windows they are read less often."""
     window = view.window
@@ -258,6 +224,27 @@ def entry_page(chosen: Filters, place: Place | None, size: int = PAGE_SIZE) -> t
 
 
 @shared(readings)
+def entry_anywhere(key: str) -> FoundEntry | None:
+    """The entry at a key in the first namespace that has one there; None where none has."""
+    built = context.services()
+    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=5)
+def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
+    """What each namespace has, and which of its entries match; those with most matches first."""
+    built = context.services()
+    return by_namespace(
+        built.store,
+        namespaces(),
+        chosen.where(context.now()),
+        buckets=built.settings.buckets,
+        hits=built.metrics.hits,
+        pins=built.pins,
+    )
+
+
+@shared(readings)
 def entry(namespace: str, key: str) -> FoundEntry | None:
     """The entry at a key, with its hits and its pin; None where there is none."""
     built = context.services()
@@ -352,15 +339,6 @@ def active_count() -> int:
     return sum(count.active for count in context.services().invalidation.counts().values())
 
 
-def marks(view: View, by_programs: bool) -> list[Mark]:
-    """The latest invalidations of the view's namespace by programs, or those by people, as marks for time lines."""
-    return [
-        Mark(at=done.applied_at, words=f"{done.state.value}: {done.criteria}")
-        for done in invalidations(MOST_MARKS, by_programs).value or ()
-        if view.namespace in (None, done.namespace) and done.state is not InvalidationState.REFUSED
-    ]
-
-
 @shared(readings)
 def invalidation(invalidation_id: str) -> Invalidation | None:
     """One invalidation; None where there is none with this id."""
@@ -421,9 +399,28 @@ def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
 
 
 @shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
+    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
+    since = evidence_since(view.window, context.now())
+    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
 def hedging(window: str) -> Hedging:
     """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
     return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
+
+
+@shared(readings, max_age=EVIDENCE_SECONDS - 1)
+def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
+    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
+    return context.services().questions.report(namespace=namespace, model=model)
+
+
+@shared(readings)
+def is_grouping_asked() -> bool:
+    """Whether a grouping waits for a worker."""
+    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works

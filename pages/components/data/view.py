@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from core.metrics import LONGEST_SECONDS, steps_of
-from pages.components.display.figures import clock
+from pages.components.display.figures import local
 
 SHORTEST_SECONDS = 60
 
 
 class Range(msgspec.Struct, frozen=True):
-    """A window and the step of its charts, in seconds. It ends at `ends_at` (Unix seconds), else now."""
+    """A window and the step of its charts, in seconds. It ends at `ends_at` (Unix seconds), else now.
+
+    Nothing in it changes any more once it `has_ended`.
+    """
 
     words: str
     seconds: int
     step: int
     ends_at: float | None = None
+    has_ended: bool = False
 
     @property
     def sentence(self) -> str:
         """The window as the beginning of a sentence: `Last 6 hours`."""
         return f"Last {self.words}" if self.ends_at is None else self.words
+
+    @property
+    def within(self) -> str:
+        """The window in the middle of a sentence: `in the last 6 hours`."""
+        return f"in the last {self.words}" if self.ends_at is None else f"from {self.words}"
+
+    @property
+    def begins_at(self) -> float:
+        """Where it begins, in Unix seconds."""
+        return (time.time() if self.ends_at is None else self.ends_at) - self.seconds
+
+    @property
+    def has_one_before(self) -> bool:
+        """Whether the window of the same length before it can be read."""
+        ago = 0.0 if self.ends_at is None else time.time() - self.ends_at
+        return ago + 2 * self.seconds + self.step <= LONGEST_SECONDS
 
 
 RANGES = {
@@ -45,21 +66,65 @@ def between(begins_at: float, ends_at: float) -> str:
     return f"{int(begins_at)}~{int(ends_at)}"
 
 
+def moments_of(name: str) -> tuple[int, int] | None:
+    """The two moments in a name that `between` gives; None for any other."""
+    found = _BETWEEN.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def window_of(name: str) -> Range | None:
-    """The window of a range by its name: a key of RANGES, or two moments. None for what is neither."""
+    """The window of a range by its name: a key of RANGES, or two moments. None for what is neither.
+
+    One of two moments is whole steps. Where its end is to come it ends now, and goes on with the time.
+    """
     if name in RANGES:
         return RANGES[name]
-    found = _BETWEEN.fullmatch(name)
-    if found is None:
+    moments = moments_of(name)
+    if moments is None:
         return None
-    begins_at, ends_at = int(found[1]), int(found[2])
-    if not SHORTEST_SECONDS <= ends_at - begins_at <= LONGEST_SECONDS:
+    begins_at, ends_at = moments
+    now = int(time.time())
+    seconds = min(ends_at, now) - begins_at
+    ago = now - begins_at
+    if seconds < SHORTEST_SECONDS or ago > LONGEST_SECONDS:
         return None
-    ago = max(0.0, time.time() - begins_at)
-    if ago > LONGEST_SECONDS:
+    # The window before it is to be read in the same steps.
+    step = steps_of(seconds, ago + seconds)
+    begins_at = begins_at // step * step
+    ends_at = -(-ends_at // step) * step
+    has_ended = ends_at <= now
+    words = _from_to(begins_at, ends_at if has_ended else None)
+    ends_at = min(ends_at, now)
+    if now - begins_at > LONGEST_SECONDS:
         return None
-    seconds = ends_at - begins_at
-    return Range(f"{clock(begins_at)} to {clock(ends_at)}", seconds, steps_of(seconds, ago), float(ends_at))
+    return Range(words, ends_at - begins_at, step, float(ends_at), has_ended)
+
+
+def _from_to(begins_at: int, ends_at: int | None) -> str:
+    first, today = local(begins_at), local(time.time()).date()
+    last = local(ends_at) if ends_at is not None else None
+    clock = "%H:%M:%S" if any(moment.second for moment in (first, last) if moment) else "%H:%M"
+    begins = f"{first:{clock}}" if first.date() == today else f"{first.day} {first:%b {clock}}"
+    if last is None:
+        return f"{begins} to now"
+    ends = f"{last:{clock}}" if last.date() == first.date() else f"{last.day} {last:%b {clock}}"
+    return f"{begins} to {ends}"
+
+
+def this_week() -> str:
+    """The name of the range from Monday, in the viewer's zone, until the next one."""
+    monday = _midnight() - timedelta(days=_midnight().weekday())
+    return between(monday.timestamp(), (monday + timedelta(days=7)).timestamp())
+
+
+def this_month() -> str:
+    """The name of the range of the month that it is in the viewer's zone."""
+    first = _midnight().replace(day=1)
+    return between(first.timestamp(), (first + timedelta(days=32)).replace(day=1).timestamp())
+
+
+def _midnight() -> datetime:
+    return local(time.time()).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +138,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     def window(self) -> Range:
         """The window of time."""
         return window_of(self.range) or RANGES[DEFAULT_RANGE]
+
+    @property
+    def file(self) -> str:
+        """The range in the name of a file: `6h`, or two moments in UTC."""
+        moments = moments_of(self.range)
+        if moments is None or window_of(self.range) is None:
+            return self.range if self.range in RANGES else DEFAULT_RANGE
+        return "-".join(f"{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}" for at in moments)
 
 
 EVIDENCE_WINDOWS: dict[str, tuple[str, float | None]] = {

@@ -5,9 +5,10 @@ Equal buckets give an equal figure, so that a chart is drawn anew only when some
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
+from math import ceil, floor, log10
 
 import msgspec
 import plotly.graph_objects as go
@@ -19,17 +20,24 @@ from pages.components.display.outcomes import Look
 from pages.components.display.text import one_line
 
 HEIGHT = 260
+PLAIN_HEIGHT = 225
+"""Of a chart whose legend stands above it."""
+TICKS = 4
+"""Steps of an axis, about."""
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 MARK_COLOUR = "#8A929C"
+INVALIDATION, DEPLOY = "⊘", "⚑"
+"""The signs of marks."""
 MOST_BARS = 8
 """Bars by name in one chart: the rest is in the tables."""
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A moment on the time line: an invalidation. `words` is shown on hover."""
+    """A moment on the time line: an invalidation, or what somebody has marked. `words` is shown on hover."""
 
     at: float
     words: str
+    is_deploy: bool = False
 
 
 def faded(figure: go.Figure) -> go.Figure:
@@ -106,7 +114,10 @@ def add_line(
 def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], unit: str) -> go.Figure:
     """A figure over the window, with the marks that lie in it."""
     figure = blank(unit)
+    # A drag chooses the time for the whole page: see `dashboard.zoom`.
+    figure.update_layout(dragmode="zoom", height=PLAIN_HEIGHT, showlegend=False, margin={"t": 10})
     if buckets:
+        figure.update_xaxes(hoverformat="%-d %b %H:%M" if buckets[0].seconds % 60 == 0 else "%-d %b %H:%M:%S")
         first, last = buckets[0], buckets[-1]
         starts, ends = first.starts_at, last.starts_at + last.seconds
         figure.update_xaxes(range=[local(starts).replace(tzinfo=None), local(ends).replace(tzinfo=None)])
@@ -122,20 +133,51 @@ def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], un
                 y0=0,
                 y1=1,
                 yref="paper",
-                line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+                line={"color": MARK_COLOUR, "width": 1.5, "dash": "dash" if mark.is_deploy else "dot"},
             )
             figure.add_annotation(
                 x=at,
                 y=1,
                 yref="paper",
                 yanchor="top",
-                xshift=9,
-                text="⊘",
+                # On its own side of its line, so that a deploy and the invalidation after it are both seen.
+                xshift=-9 if mark.is_deploy else 9,
+                text=DEPLOY if mark.is_deploy else INVALIDATION,
                 showarrow=False,
                 hovertext=escape(one_line(mark.words)),
                 font={"size": 14, "color": MARK_COLOUR},
             )
     return figure
+
+
+def scale(
+    figure: go.Figure, values: Iterable[float | None], words: Callable[[float], str], axis: str = "yaxis"
+) -> None:
+    """Gives an axis that begins at 0 ticks in the words that tiles and tables have for such figures."""
+    known = [value for value in values if value is not None]
+    top, bottom = max([*known, 0.0]), min([*known, 0.0])
+    step = _step((top - bottom) / TICKS or 1.0, words)
+    marks = [step * number for number in range(floor(bottom / step), max(ceil(top / step), 1) + 1)]
+    figure.update_layout(
+        {
+            axis: {
+                "range": [marks[0], marks[-1] + step * 0.06],
+                "tickvals": marks,
+                "ticktext": [words(at) for at in marks],
+            }
+        }
+    )
+
+
+def _step(rough: float, words: Callable[[float], str]) -> float:
+    """The next of 1, 2 and 5 times a power of ten whose multiples differ in words: there is no half of an entry."""
+    power = 10.0 ** floor(log10(rough))
+    steps: Iterator[float] = (factor * power * 10**more for more in range(12) for factor in (1, 2, 5))
+    return next(
+        step
+        for step in steps
+        if step >= rough * 0.999 and len({words(step * number) for number in range(TICKS)}) == TICKS
+    )
 
 
 def _so_far(figure: go.Figure, step: Bucket) -> None:

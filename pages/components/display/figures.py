@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from core.text import UNKNOWN, cents, countdown, duration, many, milliseconds, money, number, share, size
+from core.text import UNKNOWN, cents, countdown, duration, many, milliseconds, money, number, points, share, size
 
 __all__ = [
     "UNKNOWN",
@@ -20,10 +20,12 @@ __all__ = [
     "milliseconds",
     "money",
     "number",
+    "points",
     "sentence",
     "share",
     "size",
     "zone",
+    "zone_words",
 ]
 
 
@@ -38,6 +40,11 @@ def zone() -> tzinfo:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return UTC
+
+
+def zone_words() -> str:
+    """What the viewer's zone is called: `Europe/Berlin`."""
+    return str(zone())
 
 
 def local(at: float) -> datetime:

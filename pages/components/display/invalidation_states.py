@@ -12,5 +12,9 @@ STATES: dict[InvalidationState, tuple[str, str, Colour]] = {
     InvalidationState.SWEPT: ("swept", ":material/check_circle:", "green"),
     InvalidationState.UNDONE: ("undone", ":material/undo:", "gray"),
     InvalidationState.REFUSED: ("refused", ":material/block:", "red"),
+    InvalidationState.PARTLY: ("not in all namespaces", ":material/rule:", "orange"),
     InvalidationState.UNKNOWN: ("not known", ":material/help:", "gray"),
 }
+
+WORDS = {state: words for state, (words, _, _) in STATES.items()}
+"""The words of each state."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 REQUESTS = "pages/requests.py"
+FOUND_REQUESTS = "find-requests"
+"""Where the session keeps the text that requests are looked for by. It may be a prompt: it is never in a URL."""
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from core.namespaces import Colour, Naming
+from core.keys import EVERYWHERE
+from core.namespaces import ALL_NAMESPACES, Colour, Naming
 from pages.components.display.text import literal, one_line, plain
 
 LONGEST = 200
@@ -34,6 +35,8 @@ def shown(namespace: str, naming: Naming) -> str:
 
 def named(namespace: str, naming: Naming) -> str:
     """The name as Markdown, for the middle of a sentence, with a dot of its colour before it."""
+    if namespace == EVERYWHERE:
+        return ALL_NAMESPACES
     given = naming.label(namespace)
     if given is None:
         return literal(naming.shown(namespace), LONGEST)
@@ -45,6 +48,8 @@ def named(namespace: str, naming: Naming) -> str:
 
 def told(namespace: str, naming: Naming) -> str:
     """What a name does not say, as Markdown for the help beside it: the whole id, and who owns it."""
+    if namespace == EVERYWHERE:
+        return "Those that there were when it was applied: one that is made later is not among them."
     given = naming.label(namespace)
     owner = f" Owner: {literal(given.owner, LONGEST)}." if given is not None and given.owner else ""
     return f"Namespace {literal(namespace, LONGEST)}.{owner}"

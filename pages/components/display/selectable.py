@@ -59,6 +59,12 @@ def selected(name: str) -> list[str]:
     return _in_rows(drawn, st.session_state.get(drawn.widget))
 
 
+def is_drawn(name: str) -> bool:
+    """Whether the run before drew the table."""
+    drawn: _Drawn | None = st.session_state.get(f"{name}-drawn")
+    return drawn is not None and drawn.widget in st.session_state
+
+
 def unselect(name: str) -> None:
     """Has the table drawn next without a selection."""
     st.session_state[f"{name}-generation"] = _generation(name) + 1

@@ -26,14 +26,14 @@ from pages.components.entries.elsewhere import elsewhere
 from pages.components.entries.recipients import who_got_it
 from pages.components.entries.relations import neighbours_of, scope_of
 from pages.components.entries.states import look_of
-from pages.components.shell import next_steps
-from pages.components.shell.address import ID, put
+from pages.components.shell import address, next_steps
 from pages.components.shell.confirmation import reason_field, warn_without_worker
 from pages.components.shell.frame import state
 from pages.components.shell.permissions import read_only
 
 TTLS = {"1 minute": 60, "1 hour": 3600, "1 day": 86_400, "7 days": 7 * 86_400, "30 days": 30 * 86_400}
 HOLD_SECONDS = 300
+TABLE = "entries-table"
 SNAPSHOT = "entries-snapshot"
 """Where a session keeps the page that it looks at."""
 SHOWN_CHARACTERS = 100_000
@@ -241,8 +241,7 @@ def look_again() -> None:
 
 def close() -> None:
     """Closes the detail."""
-    put(ID, None)
-    st.session_state["entries-table-generation"] = st.session_state.get("entries-table-generation", 0) + 1
+    address.close(TABLE)
 
 
 def export_button(found: list[FoundEntry], *, key: str) -> None:

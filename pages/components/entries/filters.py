@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.bootstrap import ttl_policy
+from core.configuration import ttl_policy
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import AGES, ANY_HITS, ANY_TIME, HITS, Filters
 from pages.components.shell.address import follow, given, put
@@ -60,7 +60,7 @@ def filters() -> Filters:
             key="entries_age",
             bind="query-params",
         )
-        namespace = choose_namespace()
+        namespace = choose_namespace(or_all=True)
         hits = st.selectbox(
             "Served",
             list(HITS),

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import streamlit as st
 
 from core.entries import EntryPage, Place
 from pages.components.data import queries
-from pages.components.data.entry_filters import Filters
+from pages.components.data.entry_filters import Filters, HandedOver
 from pages.components.data.held import held
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, many
 from pages.components.display.selectable import selected
 from pages.components.entries import searching
-from pages.components.entries.detail import SNAPSHOT, look_again, may_edit
+from pages.components.entries.detail import SNAPSHOT, TABLE, look_again, may_edit
 from pages.components.entries.filters import clear
-from pages.components.entries.searching import TABLE
 from pages.components.shell.address import ID, put
+from pages.components.shell.criteria_form import fill
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +136,8 @@ def summary(shown: Snapshot) -> Callable[[], None] | None:
                 type="tertiary",
                 on_click=clear_all,
             )
-        criteria = chosen.criteria()
-        if criteria is not None:
+        handed_over = chosen.handed_over()
+        if handed_over is not None:
             st.button(
                 "Invalidate all that match…",
                 key="entries-invalidate-all",
@@ -146,15 +145,17 @@ def summary(shown: Snapshot) -> Callable[[], None] | None:
                 type="tertiary",
                 disabled=not may_edit(),
                 help="Opens Invalidations with these criteria filled in. Nothing is changed before you confirm there.",
-                on_click=leave_for,
-                args=("pages/invalidations.py", criteria),
+                on_click=_invalidate,
+                args=(handed_over,),
             )
     return going
 
 
-def leave_for(page_path: str, values: dict[str, Any]) -> None:
-    """Goes to another page, with values for its controls; what is in the URL belongs to this page and stays behind."""
-    clear()
-    for name, value in values.items():
-        st.session_state[name] = value
-    st.session_state["entries-leave-for"] = page_path
+def leave_for(page_path: str, parameters: dict[str, str]) -> None:
+    """Goes to another page."""
+    st.session_state["entries-leave-for"] = (page_path, parameters)
+
+
+def _invalidate(handed_over: HandedOver) -> None:
+    fill(handed_over.keyword)
+    leave_for("pages/invalidations.py", handed_over.parameters)

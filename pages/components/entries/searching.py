@@ -17,10 +17,9 @@ from pages.components.data.held import replace
 from pages.components.display.figures import many, sentence
 from pages.components.display.selectable import selected
 from pages.components.display.text import plain
-from pages.components.entries.detail import SNAPSHOT
+from pages.components.entries.detail import SNAPSHOT, TABLE
 from pages.components.shell.address import ID, given
 
-TABLE = "entries-table"
 PAUSE_SECONDS = 0.5
 """From the begin of a batch to that of the next, which leaves other sessions about half of the time."""
 REDRAW_SECONDS = 2.0

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from streamlit import column_config as column
 
-from core.entries import FoundEntry, Nearest
+from core.entries import FoundEntry, NamespaceEntries, Nearest
 from core.namespaces import Naming
 from pages.components.display.figures import duration
 from pages.components.display.namespaces import shown
@@ -16,6 +16,7 @@ from pages.components.display.text import one_line
 from pages.components.entries.states import look_of
 
 ENTRY_COLUMNS: dict[str, Any] = {
+    "namespace": column.TextColumn("Namespace", width=130),
     "prompt": column.TextColumn("Prompt", width=300),
     "state": column.TextColumn("State", width=95),
     "hits": column.NumberColumn("Hits", format="localized", width=50),
@@ -32,6 +33,15 @@ ENTRY_COLUMNS: dict[str, Any] = {
 ENTRIES_SHOWN = ("prompt", "state", "hits", "age", "left", "model")
 """What fits beside one another; the table's menu shows the others, and the detail all of them."""
 
+NAMESPACE_COLUMNS: dict[str, Any] = {
+    "namespace_label": column.TextColumn("Namespace", width=200),
+    "listed": column.NumberColumn("Entries", format="localized", width=80),
+    "matches": column.TextColumn("Matches", width=90),
+    "latest": column.TextColumn("The latest", width="large"),
+    "problem": column.TextColumn("Problem", width="medium"),
+    "namespace": column.TextColumn("Id", width="small"),
+}
+
 NEAREST_COLUMNS: dict[str, Any] = {
     "likeness": column.NumberColumn("Words in common", format="%.0f %%", width=140),
     "prompt": column.TextColumn("Stored question", width="large"),
@@ -42,11 +52,12 @@ NEAREST_COLUMNS: dict[str, Any] = {
 }
 
 
-def entries(found: Iterable[FoundEntry], now: float) -> pd.DataFrame:
-    """Entries with their state at `now`."""
+def entries(found: Iterable[FoundEntry], now: float, naming: Naming | None = None) -> pd.DataFrame:
+    """Entries with their state at `now`; with `naming` also the namespace of each."""
     return pd.DataFrame(
         [
             {
+                "namespace": "" if naming is None else shown(one.entry.header.namespace, naming),
                 "prompt": one_line(one.entry.prompt, 300),
                 "state": look_of(one, now)[0],
                 "hits": one.hits.total if one.hits else None,
@@ -64,6 +75,31 @@ def entries(found: Iterable[FoundEntry], now: float) -> pd.DataFrame:
         ],
         columns=list(ENTRY_COLUMNS),
     )
+
+
+def namespaces(found: Iterable[NamespaceEntries], naming: Naming, *, is_search: bool) -> pd.DataFrame:
+    """What each namespace has, as it comes."""
+    return pd.DataFrame(
+        [
+            {
+                "namespace_label": shown(one.namespace, naming),
+                "listed": None if one.problem else one.listed,
+                "matches": _matches(one) if is_search else "",
+                "latest": one_line(one.found[0].entry.prompt, 200) if one.found else "",
+                "problem": one_line(one.problem, 200),
+                "namespace": one.namespace,
+            }
+            for one in found
+        ],
+        columns=list(NAMESPACE_COLUMNS),
+    )
+
+
+def _matches(one: NamespaceEntries) -> str:
+    if one.problem:
+        return ""
+    count = f"{len(one.found):,}"
+    return count if one.is_all else f"{count} or more"
 
 
 def _last_hit(one: FoundEntry, now: float) -> str:

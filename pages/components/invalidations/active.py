@@ -10,16 +10,15 @@ from core.access import Action
 from core.invalidation import ActivePage, Invalidation, InvalidationState, ending_hold
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, countdown, many
-from pages.components.display.invalidation_states import STATES
+from pages.components.display.invalidation_states import STATES, WORDS
 from pages.components.display.namespaces import named, told
-from pages.components.display.text import literal
+from pages.components.display.text import literal, plain
 from pages.components.invalidations.ending import ask_to_sweep
-from pages.components.invalidations.tables import what_of
+from pages.components.invalidations.tables import state_of, what_of
 from pages.components.shell.job_card import job_card
 from workers.queue import job_id
 
 CURSORS = "active-cursors"
-LIVE = (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
 
 
 def active() -> None:
@@ -40,7 +39,7 @@ def active() -> None:
     by_people = {one.id: one for one in queries.invalidations(queries.MOST_INVALIDATIONS, False).value or ()}
     shown = {one.id: by_people.get(one.id, one) for one in page.items}
     if is_long and not (find or cursors):  # nobody would find them among so many of programs
-        live = [one for one in by_people.values() if one.state in LIVE]
+        live = [one for one in by_people.values() if one.is_active]
         shown = {one.id: one for one in live[: queries.MOST_ACTIVE_SHOWN]} | shown
     questions = queries.asked(shown.values())
     for one in shown.values():
@@ -83,22 +82,22 @@ def _controls(total: int, page: ActivePage, cursors: list[str]) -> None:
 
 
 def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
-    words, icon, colour = STATES[one.state]
+    _, icon, colour = STATES[one.state]
     left = one.due_at - context.now()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(words, icon=icon, color=colour)
+        st.badge(state_of(one, WORDS), icon=icon, color=colour)
         st.markdown(literal(what_of(one, questions), 120), width="content")
         naming = queries.naming()
+        reason = f": {literal(one.reason, 120)}" if one.reason else ""
         st.caption(
-            f"in {named(one.namespace, naming)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}"
-            + (f": {literal(one.reason, 120)}" if one.reason else ""),
+            f"in {named(one.namespace, naming)}, since {clock(one.applied_at)}, by {literal(one.actor, 40)}{reason}",
             width="content",
             help=told(one.namespace, naming),
         )
     actor = context.actor()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if one.can_undo:
-            label = f"Undo ({countdown(left)} left)" if one.state is InvalidationState.HELD and left > 0 else "Undo"
+            label = f"Undo ({countdown(left)} left)" if one.is_held and left > 0 else "Undo"
             st.button(
                 label,
                 key=f"undo-{one.id}",
@@ -108,7 +107,7 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
                 args=(one.id,),
             )
         st.caption(_what_next(one, left), width="stretch")
-        if one.state is InvalidationState.HELD and st.button(
+        if one.is_held and st.button(
             "Sweep now…",
             key=f"sweep-{one.id}",
             type="tertiary",
@@ -118,7 +117,9 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
         ):
             ask_to_sweep(one)
             st.rerun()
-    if one.state is InvalidationState.SWEEPING or (one.state is InvalidationState.HELD and left <= 0):
+    if one.problem and one.parts:
+        st.caption(f":material/warning: {plain(actions.named_problem(one, naming))}")
+    if not one.parts and (one.state is InvalidationState.SWEEPING or (one.is_held and left <= 0)):
         name = job_id("sweep", one.namespace)
         job = queries.job(name).value
         # When the link names the job it is shown above already.
@@ -127,6 +128,8 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
 
 
 def _what_next(one: Invalidation, left: float) -> str:
+    if one.parts:
+        return _what_next_of_all(one, left)
     match one.state:
         case InvalidationState.HELD if left > 0:
             return "Hidden now. Nothing is deleted before the time to undo is over."
@@ -138,3 +141,15 @@ def _what_next(one: Invalidation, left: float) -> str:
             return "Answers are being deleted: this can no longer be undone."
         case _:
             return "Served only if the provider fails; the next request for each asks the provider again."
+
+
+def _what_next_of_all(one: Invalidation, left: float) -> str:
+    held = sum(part.state is InvalidationState.HELD for part in one.parts)
+    soft = sum(part.state is InvalidationState.SOFT for part in one.parts)
+    if soft:
+        return f"Marked stale in {many(soft, 'namespace')}: served only if the provider fails."
+    if held and left > 0:
+        return f"Hidden in {many(held, 'namespace')}. Nothing is deleted before the time to undo is over."
+    if held:
+        return f"Workers delete what is hidden; in {many(held, 'namespace')} it can still be undone."
+    return "Answers are being deleted: this can no longer be undone."

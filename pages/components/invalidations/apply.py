@@ -6,7 +6,7 @@ import msgspec
 import streamlit as st
 
 from core.errors import CacheError
-from core.invalidation import InvalidationState, Preview
+from core.invalidation import Preview
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, money, sentence, share
 from pages.components.display.namespaces import named, told
@@ -41,7 +41,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 def ask(plan: Plan, soft: bool, hold_seconds: float) -> None:
     """Opens the dialog, with a preview of this moment."""
     try:
-        now = context.services().invalidation.preview(plan.preview.criteria)
+        now = context.services().invalidation.preview(plan.preview.criteria, reach=plan.fields.reach)
     except CacheError:
         now = plan.preview
     st.session_state["pending"] = Pending(plan=plan, soft=soft, hold_seconds=hold_seconds, now=now)
@@ -57,9 +57,12 @@ def confirm(pending: Pending) -> None:
     preview = pending.now
     naming = queries.naming()
     effect = "marked stale" if pending.soft else "hidden from every lookup at once"
+    place = f"the namespace {named(preview.namespace, naming)}"
+    if preview.parts:
+        place = f"what is stored, in **all {many(len(preview.parts), 'namespace')}**"
     st.markdown(
-        f"**{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of the namespace "
-        f"{named(preview.namespace, naming)}.",
+        f"**{preview.about}{many(preview.count, 'entry', 'entries')}** will be {effect}: {share(preview.share)} of "
+        f"{place}.",
         help=told(preview.namespace, naming),
     )
     st.code(str(preview.criteria), language=None, wrap_lines=True)
@@ -108,13 +111,14 @@ def _do(plan: Plan, soft: bool, hold_seconds: float, preview: Preview) -> None:
         preview=preview,
         name="invalidate",
         reason=st.session_state.get(REASON) or "",
+        reach=plan.fields.reach,
     )
     if done is not None:
         st.session_state.pop("plan", None)
         st.session_state[GIVEN] = True
         next_steps.remember("invalidate", (done,))
-        if hold_seconds == 0 and not soft and done.state is InvalidationState.HELD:
-            follow(actions.enqueue_sweep(done.namespace))
+        if hold_seconds == 0 and not soft and done.is_held:
+            follow(actions.enqueue_sweep(done))
 
 
 def follow(job: JobView | None) -> None:

@@ -7,7 +7,8 @@ import streamlit as st
 from core.invalidation import Invalidation, ending_hold
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import countdown, many
-from pages.components.display.text import literal, one_line
+from pages.components.display.namespaces import named
+from pages.components.display.text import one_line
 from pages.components.invalidations.apply import follow
 from pages.components.invalidations.tables import what_of
 from pages.components.shell.permissions import read_only
@@ -38,7 +39,9 @@ def confirm_sweep(one: Invalidation) -> None:
         st.markdown(f"**{count}** matched when it was applied. A worker deletes them now. **Nobody can undo that.**")
     st.code(one_line(what_of(one, queries.asked([one])), 300), language=None, wrap_lines=True)
     left = one.due_at - context.now()
-    st.caption(f"In {literal(one.namespace)}. None of it is served either way: this only frees memory sooner.")
+    st.caption(
+        f"In {named(one.namespace, queries.naming())}. None of it is served either way: this only frees memory sooner."
+    )
     if left > 0:
         st.caption(f"If you wait, it can be undone for {countdown(left)} more, and is then deleted by itself.")
     needed = ending_hold(known.criteria, known.share)

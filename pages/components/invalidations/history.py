@@ -9,7 +9,7 @@ import streamlit as st
 from core.invalidation import Invalidation, InvalidationFilter, InvalidationState
 from pages.components.data import queries
 from pages.components.display import tables
-from pages.components.display.invalidation_states import STATES
+from pages.components.display.invalidation_states import STATES, WORDS
 from pages.components.display.namespaces import choosing
 from pages.components.display.placeholder import placeholder
 from pages.components.display.selectable import selectable
@@ -40,7 +40,7 @@ def history() -> None:
         return
     table = invalidation_tables.invalidations(
         found,
-        {state: words for state, (words, _, _) in STATES.items()},
+        WORDS,
         questions,
         queries.naming(one.namespace for one in found),
     )
@@ -93,11 +93,11 @@ def _filtered(every: list[Invalidation], questions: Mapping[str, str]) -> list[I
         )
         namespace = st.selectbox(
             "Namespace",
-            sorted({one.namespace for one in every}),
+            sorted({name for one in every for name in one.namespaces}),
             index=None,
             placeholder="all",
             key="history-namespace",
-            format_func=choosing(queries.naming(one.namespace for one in every)),
+            format_func=choosing(queries.naming(name for one in every for name in one.namespaces)),
         )
     wanted = InvalidationFilter(
         text=text or "", state=InvalidationState(state) if state else None, actor=actor, namespace=namespace

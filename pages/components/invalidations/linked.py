@@ -6,9 +6,10 @@ import re
 
 import streamlit as st
 
+from core.invalidation import Invalidation
 from pages.components.data import queries
 from pages.components.display.figures import UNKNOWN
-from pages.components.display.invalidation_states import STATES
+from pages.components.display.invalidation_states import STATES, WORDS
 from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal
 from pages.components.invalidations import tables as invalidation_tables
@@ -24,7 +25,7 @@ def linked() -> None:
     if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name):
         st.fragment(_linked_job, run_every=SECONDS)(name)
     chosen = given(ID)
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", chosen):
+    if re.fullmatch(r"[A-Za-z0-9._:-]{1,80}", chosen):
         st.fragment(_linked_invalidation, run_every=2)(chosen)
 
 
@@ -58,15 +59,17 @@ def _linked_invalidation(chosen: str) -> None:
         if one is None:
             st.caption("No invalidation has this id.")
             return
-        words, icon, colour = STATES[one.state]
+        _, icon, colour = STATES[one.state]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(words, icon=icon, color=colour)
+            st.badge(invalidation_tables.state_of(one, WORDS), icon=icon, color=colour)
             st.markdown(literal(invalidation_tables.what_of(one, queries.asked([one])), 200), width="content")
             naming = queries.naming()
             st.caption(f"in {named(one.namespace, naming)}", width="content", help=told(one.namespace, naming))
         if one.reason:
             st.caption(f"Reason: {literal(one.reason, 200)}")
-        if one.problem:
+        if one.parts:
+            _parts(one)
+        elif one.problem:
             st.caption(f"Problem: {literal(one.problem, 200)}")
         trail = queries.audit_trail(chosen)
         st.dataframe(
@@ -77,3 +80,17 @@ def _linked_invalidation(chosen: str) -> None:
             placeholder=UNKNOWN,
             alt="What happened with this invalidation",
         )
+
+
+def _parts(one: Invalidation) -> None:
+    """What an invalidation of all namespaces came to in each."""
+    st.dataframe(
+        invalidation_tables.parts(one.parts, WORDS, queries.naming(one.namespaces)),
+        column_config=invalidation_tables.PART_COLUMNS,
+        column_order=[name for name in invalidation_tables.PART_COLUMNS if name != "namespace"],
+        hide_index=True,
+        height=min(35 * len(one.parts) + 38, 260),
+        key="parts",
+        placeholder=UNKNOWN,
+        alt="What it came to in each namespace",
+    )

@@ -28,7 +28,7 @@ def take_preview(fields: Fields, criteria: Criteria | None) -> None:
         return
     try:
         with st.spinner("Looking through the entries…", show_time=True):
-            preview = context.services().invalidation.preview(criteria)
+            preview = context.services().invalidation.preview(criteria, reach=fields.reach)
     except CacheError as error:
         st.error(f"**No preview.** {error_sentence(error)}", icon=":material/cloud_off:")
         return
@@ -47,10 +47,14 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
         help=told(preview.namespace, naming),
     )
     _figures(preview)
+    if preview.parts:
+        _parts(preview)
     if preview.rows:
+        columns = invalidation_tables.PREVIEW_COLUMNS
         st.dataframe(
-            invalidation_tables.preview(preview.rows),
-            column_config=invalidation_tables.PREVIEW_COLUMNS,
+            invalidation_tables.preview(preview.rows, naming),
+            column_config=columns,
+            column_order=[name for name in columns if preview.parts or name != "namespace"],
             hide_index=True,
             height=min(35 * len(preview.rows) + 38, 260),
             key="preview-rows",
@@ -83,6 +87,27 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             read_only(needed)
 
 
+def _parts(preview: Preview) -> None:
+    """What it would hide in each of all namespaces."""
+    st.dataframe(
+        invalidation_tables.preview_parts(preview.parts, queries.naming(part.namespace for part in preview.parts)),
+        column_config=invalidation_tables.PREVIEW_PART_COLUMNS,
+        column_order=[
+            name
+            for name in invalidation_tables.PREVIEW_PART_COLUMNS
+            if name != "namespace" and (name != "problem" or any(part.problem for part in preview.parts))
+        ],
+        hide_index=True,
+        height=min(35 * len(preview.parts) + 38, 320),
+        key="preview-parts",
+        placeholder=UNKNOWN,
+        alt="What it would hide in each namespace",
+    )
+    st.caption(
+        f"{many(len(preview.parts), 'namespace')}, all there are now: one that is made later keeps what it stores."
+    )
+
+
 def _figures(preview: Preview) -> None:
     with st.grid(4, min_column_width=150):
         with st.container(gap=None):
@@ -102,12 +127,15 @@ def _figures(preview: Preview) -> None:
             if preview.oldest_at and preview.newest_at:
                 now = preview.at
                 st.caption(f"{duration(now - preview.newest_at)} to {duration(now - preview.oldest_at)} old")
-    st.progress(preview.share, text=f"{share(preview.share)} of the namespace")
+    whole = "all namespaces" if preview.parts else "the namespace"
+    st.progress(preview.share, text=f"{share(preview.share)} of {whole}")
 
 
 def _how_counted(preview: Preview) -> str:
     if preview.exact:
         return f"Counted exactly, in {preview.scanned:,} entries."
+    if any(part.problem for part in preview.parts):
+        return "Not all namespaces could be counted: see the table."
     if preview.at_least:
         return f"Found by the index of the tags, in {preview.scanned:,} entries: it may have lost some."
     return f"Estimated from {preview.scanned:,} entries: {preview.low:,} to {preview.high:,} with 95 % confidence."

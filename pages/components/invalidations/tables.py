@@ -9,13 +9,14 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.access import AuditRecord
-from core.invalidation import LONGEST_REASON, Invalidation, InvalidationState, PreviewRow
+from core.invalidation import LONGEST_REASON, Invalidation, InvalidationState, Part, PreviewPart, PreviewRow
 from core.namespaces import Naming
-from pages.components.display.figures import duration, local
+from pages.components.display.figures import duration, local, money
 from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 PREVIEW_COLUMNS: dict[str, Any] = {
+    "namespace": column.TextColumn("Namespace", width=150),
     "prompt": column.TextColumn("Prompt", width="large"),
     "model": column.TextColumn("Model", width="small"),
     "age": column.TextColumn("Age", width=100),
@@ -48,6 +49,26 @@ INVALIDATIONS_SHOWN = ("time", "what", "namespace_label", "reason", "state", "ac
 """What fits beside one another; the table's menu shows the others, and the download has all of them."""
 
 
+PREVIEW_PART_COLUMNS: dict[str, Any] = {
+    "namespace_label": column.TextColumn("Namespace", width=200),
+    "entries": column.TextColumn("Entries", width=150),
+    "share": column.NumberColumn("Share", format="percent", width=80),
+    "cost": column.TextColumn("To ask again", width=100),
+    "problem": column.TextColumn("Problem", width="medium"),
+    "namespace": column.TextColumn("Id", width="small"),
+}
+
+
+PART_COLUMNS: dict[str, Any] = {
+    "namespace_label": column.TextColumn("Namespace", width=200),
+    "state": column.TextColumn("State", width=160),
+    "previewed": column.NumberColumn("Previewed", width=80),
+    "deleted": column.NumberColumn("Deleted", width=70),
+    "problem": column.TextColumn("Problem", width="large"),
+    "namespace": column.TextColumn("Id", width="small"),
+}
+
+
 TRAIL_COLUMNS: dict[str, Any] = {
     "time": column.DatetimeColumn("Time", format="D MMM, HH:mm:ss", width=130),
     "action": column.TextColumn("What", width=110),
@@ -57,11 +78,12 @@ TRAIL_COLUMNS: dict[str, Any] = {
 }
 
 
-def preview(rows: Iterable[PreviewRow]) -> pd.DataFrame:
+def preview(rows: Iterable[PreviewRow], naming: Naming) -> pd.DataFrame:
     """Entries that an invalidation would hide."""
     return pd.DataFrame(
         [
             {
+                "namespace": shown(row.namespace, naming),
                 "prompt": one_line(row.prompt, 300),
                 "model": one_line(row.model),
                 "age": duration(row.age_seconds),
@@ -75,6 +97,51 @@ def preview(rows: Iterable[PreviewRow]) -> pd.DataFrame:
         ],
         columns=list(PREVIEW_COLUMNS),
     )
+
+
+def preview_parts(parts: Iterable[PreviewPart], naming: Naming) -> pd.DataFrame:
+    """What an invalidation of all namespaces would hide in each, those with most first."""
+    return pd.DataFrame(
+        [
+            {
+                "namespace_label": shown(part.namespace, naming),
+                "namespace": part.namespace,
+                "entries": "" if part.problem else f"{part.about}{part.count:,} of {part.total:,}",
+                "share": None if part.problem else part.highest_share,
+                "cost": "" if part.problem else money(part.cost_usd),
+                "problem": one_line(part.problem, 200),
+            }
+            for part in parts
+        ],
+        columns=list(PREVIEW_PART_COLUMNS),
+    )
+
+
+def parts(found: Iterable[Part], words: Mapping[InvalidationState, str], naming: Naming) -> pd.DataFrame:
+    """What an invalidation of all namespaces came to in each, those where it is not in force first."""
+    return pd.DataFrame(
+        [
+            {
+                "namespace_label": shown(part.namespace, naming),
+                "namespace": part.namespace,
+                "state": words[part.state],
+                "previewed": part.preview_count,
+                "deleted": part.deleted,
+                "problem": one_line(part.problem, 200),
+            }
+            for part in sorted(found, key=lambda part: (part.effective, part.namespace))
+        ],
+        columns=list(PART_COLUMNS),
+    )
+
+
+def state_of(one: Invalidation, words: Mapping[InvalidationState, str]) -> str:
+    """The state in words; of all namespaces also in how many, where they differ."""
+    if one.state is not InvalidationState.PARTLY:
+        return words[one.state]
+    reached = [part.state for part in one.parts if part.effective]
+    state = words[reached[0]] if len(set(reached)) == 1 else "in force or deleted"
+    return f"{state} ({len(reached)} of {len(one.parts)} namespaces)"
 
 
 def what_of(one: Invalidation, questions: Mapping[str, str]) -> str:
@@ -98,7 +165,7 @@ def invalidations(
                 "namespace_label": shown(one.namespace, naming),
                 "namespace": one.namespace,
                 "reason": one_line(one.reason, LONGEST_REASON),
-                "state": words[one.state],
+                "state": state_of(one, words),
                 "actor": one_line(one.actor, 60),
                 "previewed": one.preview_count,
                 "deleted": one.deleted,
@@ -123,7 +190,7 @@ def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
                 "actor": one_line(record.actor, 60),
                 "source": record.source,
                 "details": ", ".join(
-                    f"{name.replace('_', ' ')} {one_line(str(value), 80)}"
+                    f"{name.replace('_', ' ')} {_detail(value)}"
                     for name, value in record.details.items()
                     if value is not None
                 ),
@@ -132,3 +199,8 @@ def trail(records: Iterable[AuditRecord]) -> pd.DataFrame:
         ],
         columns=list(TRAIL_COLUMNS),
     )
+
+
+def _detail(value: object) -> str:
+    """A detail of an audit record on one line; of many things their number."""
+    return f"{len(value):,}" if isinstance(value, dict | list) else one_line(str(value), 80)

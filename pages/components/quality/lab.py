@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.models import SemanticMode
-from core.semantic.quality import Threshold
+from core.semantic.quality import ReplayPoint, Threshold
 from pages.components.data import queries
 from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tables
-from pages.components.display.figures import UNKNOWN, many, number, share
+from pages.components.display.figures import UNKNOWN, many, money, number, sentence, share
 from pages.components.quality import charts as quality_charts
 from pages.components.quality import tables as quality_tables
 from pages.components.quality.report import judged_from, served_from
+
+MOST_WRONG = 200
 
 
 def lab(view: EvidenceView, threshold: Threshold) -> None:
@@ -35,7 +39,10 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
         "Serve from the cosine", choices, value=begin, format_func=lambda choice: f"{choice:.3f}", key="what-if"
     )
     point = by_threshold[chosen]
-    with st.grid(3, min_column_width=150):
+    with st.grid(4, min_column_width=150):
+        with st.container(gap=None):
+            st.metric("Would have saved", sentence(money(point.saved_usd)))
+            st.caption(sentence(_beside_now(points, point, threshold)))
         with st.container(gap=None):
             st.metric("Would have hit", share(point.hit_rate))
             st.caption(f"{number(point.hits)} of {many(point.lookups, 'lookup')}")
@@ -55,7 +62,13 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
         config=charts.CONFIG,
         alt="Share of lookups answered, and of wrong answers, over the cosine to serve from",
     )
+    _wrong(view, point)
     with st.expander("As a table", icon=":material/table:"):
+        if point.estimated:
+            st.caption(
+                "Money: what the question's own miss cost, where that is among the latest requests, else the average "
+                "of a miss. Answers labelled wrong save nothing."
+            )
         table = quality_tables.replayed(points)
         st.dataframe(
             table,
@@ -74,3 +87,36 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+def _beside_now(points: Sequence[ReplayPoint], point: ReplayPoint, threshold: Threshold) -> str:
+    """What would have been saved more, or less, than from the cosine in force on."""
+    if point.saved_usd is None:
+        return "no miss with a price is among the latest requests"
+    served = served_from(threshold)
+    now = 0.0
+    if served is not None:
+        now = min(points, key=lambda one: abs(one.threshold - served)).saved_usd or 0.0
+    more = point.saved_usd - now
+    if not more:
+        return "as much as now, without the judge"
+    return f"{money(abs(more))} {'more' if more > 0 else 'less'} than now, without the judge"
+
+
+def _wrong(view: EvidenceView, point: ReplayPoint) -> None:
+    """Draws the pairs that would be served wrongly."""
+    found = queries.wrong_hits(view, point.threshold).value
+    if not found:
+        if point.labelled:
+            st.caption("No pair that would have been served is labelled wrong.")
+        return
+    st.markdown(f"**Would have been wrong: {many(len(found), 'pair')}**")
+    st.dataframe(
+        quality_tables.wrong(found[:MOST_WRONG]),
+        column_config=quality_tables.WRONG_COLUMNS,
+        hide_index=True,
+        height=min(260, 38 + 35 * min(len(found), MOST_WRONG)),
+        key="wrong-hits",
+        placeholder=UNKNOWN,
+        alt="Pairs labelled wrong that would have been served",
+    )

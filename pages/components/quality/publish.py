@@ -6,7 +6,7 @@ import msgspec
 import streamlit as st
 
 from core.access import Action
-from core.bootstrap import configured_threshold
+from core.configuration import configured_threshold
 from core.errors import CacheError
 from core.models import SemanticMode
 from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold

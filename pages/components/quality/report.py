@@ -40,7 +40,7 @@ def figures(view: EvidenceView) -> None:
             judging(report, queries.hedging(view.window).value),
         ):
             with st.container(border=True, height="stretch"):
-                tiles.draw(tile)
+                tiles.draw([tile])
     if any(point.labels for point in report.curve):
         with st.container(border=True, gap="xsmall"):
             st.markdown("**Precision over hit rate**")
@@ -66,7 +66,7 @@ def all_namespaces(view: EvidenceView) -> None:
         st.markdown("**All namespaces**")
         st.dataframe(
             tables.namespaces(
-                found,
+                tables.ordered(found, context.services().settings.false_hit_budget),
                 context.services().settings.false_hit_budget,
                 queries.naming(one.namespace for one in found),
             ),

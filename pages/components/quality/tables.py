@@ -9,7 +9,7 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Published, ReplayPoint, Threshold
+from core.semantic.quality import EvidenceReport, Published, ReplayPoint, Threshold, WrongHit
 from pages.components.display.figures import local
 from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
@@ -47,6 +47,15 @@ REPLAY_COLUMNS: dict[str, Any] = {
     "labelled": column.NumberColumn("Have a label"),
     "errors": column.NumberColumn("Wrong"),
     "bound": column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
+    "saved_usd": column.NumberColumn("Would have saved, $", format="%.4f"),
+}
+
+
+WRONG_COLUMNS: dict[str, Any] = {
+    "question": column.TextColumn("Question", width=300),
+    "stored": column.TextColumn("Answered by that to", width=300),
+    "similarity": column.NumberColumn("Cosine", format="%.3f", width=70),
+    "lookups": column.NumberColumn("Lookups", format="localized", width=75),
 }
 
 
@@ -73,8 +82,18 @@ def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
 _VERDICTS = {True: "within", False: "over", None: "not proved yet"}
 
 
+def ordered(found: Iterable[EvidenceReport], budget: float) -> list[EvidenceReport]:
+    """The reports in the order of the table: those over the budget first, then those with most lookups."""
+
+    def place(report: EvidenceReport) -> tuple[bool, int, str]:
+        wrong = report.false_hits
+        return (wrong is None or wrong.verdict(budget) is not False, -report.lookups, report.namespace)
+
+    return sorted(found, key=place)
+
+
 def namespaces(found: Iterable[EvidenceReport], budget: float, naming: Naming) -> pd.DataFrame:
-    """What evidence says of each namespace, those over the budget first."""
+    """What evidence says of each namespace, in this order."""
     rows = []
     for report in found:
         wrong = report.false_hits
@@ -92,7 +111,6 @@ def namespaces(found: Iterable[EvidenceReport], budget: float, naming: Naming) -
                 "labels": report.labels,
             }
         )
-    rows.sort(key=lambda row: (row["verdict"] != "over", row["namespace"]))
     return pd.DataFrame(rows, columns=list(NAMESPACE_COLUMNS))
 
 
@@ -107,8 +125,25 @@ def replayed(points: Iterable[ReplayPoint]) -> pd.DataFrame:
                 "labelled": point.labelled,
                 "errors": point.errors,
                 "bound": point.bound if point.labelled else None,
+                "saved_usd": point.saved_usd,
             }
             for point in points
         ],
         columns=list(REPLAY_COLUMNS),
+    )
+
+
+def wrong(found: Iterable[WrongHit]) -> pd.DataFrame:
+    """Pairs that would be served wrongly."""
+    return pd.DataFrame(
+        [
+            {
+                "question": None if one.pair.question is None else one_line(one.pair.question, 300),
+                "stored": None if one.pair.stored is None else one_line(one.pair.stored, 300),
+                "similarity": one.pair.similarity,
+                "lookups": one.lookups,
+            }
+            for one in found
+        ],
+        columns=list(WRONG_COLUMNS),
     )

@@ -15,7 +15,7 @@ from pages.components.display.chart_cache import drawings
 from pages.components.display.figures import UNKNOWN, cents, local, many, number, sentence
 from pages.components.display.text import literal
 from pages.components.display.tiles import Tile
-from pages.components.display.tiles import draw as draw_tile
+from pages.components.display.tiles import draw as draw_tiles
 from pages.components.savings import tables
 from pages.components.savings.charts import by_month
 from pages.components.savings.controls import Chosen
@@ -35,8 +35,7 @@ def draw(found: Savings, naming: Naming, chosen: Chosen, reading: Reading[Any]) 
             st.info(f"No request was counted in {month_words(chosen.month)}.", icon=":material/event_busy:")
         else:
             with st.container(key="savings-tiles"), st.grid(5, min_column_width=150, gap=("xsmall", "small")):
-                for tile in _tiles(found, month, chosen):
-                    draw_tile(tile, stale=stale)
+                draw_tiles(_tiles(found, month, chosen), stale=stale)
         if notes := _notes(found, month):
             st.caption("  \n".join(notes))
         if len(found.months) > 1 or (month and month.requests):

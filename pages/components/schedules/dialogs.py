@@ -145,7 +145,8 @@ def _would_hide(asked: Asked, lead: str) -> None:
         st.error(f"**No preview.** {plain(asked.problem)}.", icon=":material/cloud_off:")
         return
     st.markdown(
-        f"{lead} **{preview.about}{many(preview.count, 'entry', 'entries')}**: {share(preview.share)} of the namespace."
+        f"{lead} **{preview.about}{many(preview.count, 'entry', 'entries')}**: {share(preview.share)} of "
+        + (f"what is stored, in {many(len(preview.parts), 'namespace')}." if preview.parts else "the namespace.")
     )
 
 

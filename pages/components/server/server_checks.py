@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit import config
 
-from core.bootstrap import role_rules
+from core.configuration import role_rules
 from core.errors import InvalidSettings
 from core.settings import SHORTEST_SECRET, Settings
 

@@ -7,12 +7,12 @@ selected) are the page's own. What may name a person or quote a prompt stays out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import NoReturn
 
 import streamlit as st
 
-from pages.components.display.selectable import unselect
+from pages.components.display.selectable import is_drawn, selected, unselect
 
 CONTEXT = ("range", "namespace", "model")
 TAB = "tab"
@@ -62,23 +62,36 @@ def follow(name: str, default: str | None, options: Container[str] | None = None
     return _write
 
 
-def select(table: str, chosen: str | None) -> None:
-    """Notes in the URL what is selected in a table, when that is another one than before."""
-    if st.session_state.get(_selected(table)) != chosen:
-        st.session_state[_selected(table)] = chosen
-        put(ID, chosen)
-
-
 def follow_selection(table: str) -> None:
-    """Takes back what is selected in a table, before it is drawn, when the URL says another id, as after Back."""
-    chosen = st.session_state.get(_selected(table))
-    if chosen and given(ID) != chosen:
-        st.session_state[_selected(table)] = None
+    """Before a table is drawn: where the URL says another id than in the last run, as after Back, the URL counts.
+
+    Unless a row was clicked in the meantime: then the browser did not have our id in its URL yet.
+    """
+    url, before = st.session_state.get(_seen(table), ("", ()))
+    if not is_drawn(table):  # as after a visit to another page
+        st.session_state[_seen(table)] = (given(ID), ())
+    elif url != given(ID) and before == tuple(selected(table)):
         unselect(table)
+        st.session_state[_seen(table)] = (given(ID), ())
 
 
-def _selected(table: str) -> str:
-    return f"{table}-in-url"
+def select(table: str, chosen: Sequence[str]) -> None:
+    """After a table is drawn: writes its selection into the URL, when it has changed. Several have no id."""
+    _, before = st.session_state[_seen(table)]
+    if before != tuple(chosen):
+        put(ID, chosen[0] if len(chosen) == 1 else None)
+    st.session_state[_seen(table)] = (given(ID), tuple(chosen))
+
+
+def close(table: str) -> None:
+    """Has nothing selected any more, be it by a row or by the URL."""
+    unselect(table)
+    put(ID, None)
+
+
+def _seen(table: str) -> str:
+    """In the session: the id in the URL and the selected rows, as the last run left them."""
+    return f"{table}-seen"
 
 
 def _write() -> None:

@@ -7,9 +7,13 @@ from collections.abc import Callable, Container
 import msgspec
 import streamlit as st
 
+from core.access import Action
 from core.bans import Criteria
 from core.errors import InvalidInput
+from core.invalidation import Reach
+from core.keys import EVERYWHERE
 from pages.components.data import context, queries
+from pages.components.data.entry_filters import in_days
 from pages.components.shell.address import LONGEST, given, put
 from pages.components.shell.namespace_choice import choose_namespace
 
@@ -32,6 +36,9 @@ IN_URL = "criteria-in-url"
 """In the session: what the URL said of the builder when it was filled, or written, last."""
 
 
+OnChange = Callable[[], None] | None
+
+
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
     """The values of the builder. They are no criteria yet: an age has no cut-off before it is used."""
 
@@ -50,6 +57,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     def criteria(self, now: float) -> Criteria:
         """The criteria as of now. Raises InvalidInput naming the field."""
         chosen = set(self.selectors)
+        if self.namespace == EVERYWHERE and "key" in chosen:
+            raise InvalidInput("key", "an entry is in one namespace: choose it")
         return Criteria.from_names(
             self.namespace,
             model=self.model if "model" in chosen else None,
@@ -68,6 +77,11 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
         """How old an entry has to be; None when its age does not matter."""
         return self.age * UNITS[self.unit] if "age" in self.selectors else None
 
+    @property
+    def reach(self) -> Reach:
+        """What criteria of all namespaces leave open: the name of the user."""
+        return Reach(user=self.user if "user" in self.selectors else None)
+
     @staticmethod
     def _required(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
         if not words:
@@ -81,7 +95,7 @@ def fill_from_link() -> None:
     A link fills, it never previews and never applies.
     """
     asked = {name: value for name in LINKED if (value := given(name))}
-    if asked == st.session_state.get(IN_URL, {}):
+    if asked == st.session_state.get(IN_URL) and "criteria-selectors" in st.session_state:
         return
     st.session_state[IN_URL] = asked
     chosen = []
@@ -92,25 +106,39 @@ def fill_from_link() -> None:
             st.session_state[f"criteria-{name}"] = parts if name == "tags" else value
         elif (days := _days(value)) is not None:
             chosen.append("age")
-            st.session_state["criteria-age"] = days
-            st.session_state["criteria-unit"] = "days"
+            seconds = round(days * UNITS["days"])
+            unit = next((unit for unit in reversed(UNITS) if seconds % UNITS[unit] == 0), "days")
+            st.session_state["criteria-age"] = days if unit == "days" else seconds / UNITS[unit]
+            st.session_state["criteria-unit"] = unit
     others = [name for name in st.session_state.get("criteria-selectors", ()) if name not in ("age", *LINKED)]
     st.session_state["criteria-selectors"] = chosen + [name for name in others if not (chosen and name == "all")]
 
 
-def put_in_url(fields: Fields) -> None:
-    """Writes into the URL what of the builder may stand there: no text, and nobody's name."""
-    chosen = set(fields.selectors)
-    days = None if fields.age_seconds is None else fields.age_seconds / UNITS["days"]
-    asked = {
-        "model": fields.model if "model" in chosen else "",
-        "tags": ",".join(fields.tags) if "tags" in chosen else "",
-        "key": fields.key if "key" in chosen else "",
-        DAYS: f"{days:g}" if days else "",
+def fill(keyword: str) -> None:
+    """Has the builder of the next page filled anew: by its URL, and with a keyword, which may not stand there."""
+    st.session_state.pop(IN_URL, None)
+    st.session_state["criteria-selectors"] = ["keywords"] if keyword else []
+    st.session_state["criteria-keywords"] = [keyword] if keyword else []
+
+
+def put_in_url() -> None:
+    """Writes into the URL what was chosen of the builder and may stand there: no text, and nobody's name.
+
+    On a change, not after drawing: the links of the menu are drawn before the builder.
+    """
+    state = st.session_state
+    age = (state.get("criteria-age") or 0) * UNITS[state.get("criteria-unit", "days")]
+    values: dict[str, str] = {
+        "model": state.get("criteria-model") or "",
+        "tags": ",".join(state.get("criteria-tags", ())),
+        "key": state.get("criteria-key") or "",
+        "age": in_days(age) if age else "",
     }
+    chosen = {name: value for name, value in values.items() if name in state["criteria-selectors"]}
+    asked = {name: chosen.get("age" if name == DAYS else name, "") for name in LINKED}
     for name, value in asked.items():
         put(name, value)
-    st.session_state[IN_URL] = {name: value[:LONGEST] for name, value in asked.items() if value}
+    state[IN_URL] = {name: value[:LONGEST] for name, value in asked.items() if value}
 
 
 def _days(text: str) -> float | None:
@@ -121,23 +149,24 @@ def _days(text: str) -> float | None:
     return days if 0 < days < 36_500 else None
 
 
-def form(*, without: Container[str] = ()) -> Fields:
-    """Draws the builder, `without` some selectors; returns its values."""
+def form(*, without: Container[str] = (), on_change: OnChange = None) -> Fields:
+    """Draws the builder, `without` some selectors; returns its values. `on_change` is called before the next run."""
     selectors = st.pills(
         "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
         selection_mode="multi",
         format_func=SELECTORS.__getitem__,
         key="criteria-selectors",
-        on_change=_only_everything,
+        on_change=_choose,
+        args=(on_change,),
         wrap=True,
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        values["namespace"] = choose_namespace()
+        values["namespace"] = choose_namespace(or_all=context.actor().may(Action.EVERYWHERE))
         for name in selectors:
             if name in _FIELDS:
-                values |= _FIELDS[name]()
+                values |= _FIELDS[name](on_change)
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
 
 
@@ -165,26 +194,29 @@ def effect() -> tuple[bool, float]:
     return bool(soft), HOLDS[hold]
 
 
-def _only_everything() -> None:
+def _choose(on_change: OnChange) -> None:
     """Everything excludes the others: the one chosen last wins."""
     chosen = st.session_state["criteria-selectors"]
     if "all" in chosen and len(chosen) > 1:
         st.session_state["criteria-selectors"] = ["all"] if chosen[-1] == "all" else [n for n in chosen if n != "all"]
+    if on_change is not None:
+        on_change()
 
 
-def _model() -> dict[str, object]:
+def _model(on_change: OnChange) -> dict[str, object]:
     model = st.selectbox(
         "Model",
         queries.stored_models(),
         index=None,
         key="criteria-model",
+        on_change=on_change,
         accept_new_options=True,
         placeholder="The exact name",
     )
     return {"model": model or ""}
 
 
-def _pattern() -> dict[str, object]:
+def _pattern(_: OnChange) -> dict[str, object]:
     pattern = st.text_input(
         "Pattern",
         key="criteria-pattern",
@@ -195,14 +227,22 @@ def _pattern() -> dict[str, object]:
     return {"pattern": pattern or ""}
 
 
-def _age() -> dict[str, object]:
+def _age(on_change: OnChange) -> dict[str, object]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        age = st.number_input("Older than", min_value=0.0, value=None, step=1.0, key="criteria-age", placeholder="7")
-        unit = st.selectbox("Unit", list(UNITS), index=2, key="criteria-unit", width=120)
+        age = st.number_input(
+            "Older than",
+            min_value=0.0,
+            value=None,
+            step=1.0,
+            key="criteria-age",
+            on_change=on_change,
+            placeholder="7",
+        )
+        unit = st.selectbox("Unit", list(UNITS), index=2, key="criteria-unit", on_change=on_change, width=120)
     return {"age": float(age or 0), "unit": unit}
 
 
-def _keywords() -> dict[str, object]:
+def _keywords(_: OnChange) -> dict[str, object]:
     words = st.multiselect(
         "Keywords",
         [],
@@ -220,11 +260,12 @@ def _keywords() -> dict[str, object]:
     return {"keywords": tuple(words), "keyword_mode": mode or "any"}
 
 
-def _tags() -> dict[str, object]:
+def _tags(on_change: OnChange) -> dict[str, object]:
     tags = st.multiselect(
         "Tags",
         [],
         key="criteria-tags",
+        on_change=on_change,
         accept_new_options=True,
         max_selections=32,
         placeholder="doc:123, then Enter",
@@ -233,7 +274,7 @@ def _tags() -> dict[str, object]:
     return {"tags": tuple(tags)}
 
 
-def _user() -> dict[str, object]:
+def _user(_: OnChange) -> dict[str, object]:
     user = st.text_input(
         "User",
         key="criteria-user",
@@ -246,12 +287,12 @@ def _user() -> dict[str, object]:
     return {"user": user or ""}
 
 
-def _key() -> dict[str, object]:
-    key = st.text_input("Key", key="criteria-key", placeholder="0-9f86d081…", max_chars=80)
+def _key(on_change: OnChange) -> dict[str, object]:
+    key = st.text_input("Key", key="criteria-key", on_change=on_change, placeholder="0-9f86d081…", max_chars=80)
     return {"key": key or ""}
 
 
-_FIELDS: dict[str, Callable[[], dict[str, object]]] = {
+_FIELDS: dict[str, Callable[[OnChange], dict[str, object]]] = {
     "model": _model,
     "pattern": _pattern,
     "age": _age,

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.access import Action
 from pages.components.data import actions, context, queries
-from pages.components.display.figures import clock, duration, money, number, sentence, share, size
+from pages.components.display.figures import clock, duration, many, money, number, sentence, share, size
 from pages.components.display.namespaces import named, told
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal
@@ -34,6 +34,7 @@ KINDS = {
     "prune": "Pruning of indexes",
     "refresh": "Refresh of a stale answer",
     "judge": "Judging of served near matches",
+    "group": "Grouping of questions",
     "unknown": "Job of another program",
 }
 
@@ -135,5 +136,8 @@ def progress_in_words(kind: str, progress: Mapping[str, Any]) -> str:
             return f"{number(progress.get('dropped'))} rows of expired entries dropped"
         case "judge":
             return f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong"
+        case "group":
+            made = f", in {many(groups, 'group')}" if (groups := progress.get("groups")) else ""
+            return f"{number(progress.get('done'))} of {many(progress.get('total') or 0, 'question')} read{made}"
         case _:
             return ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import streamlit as st
 from streamlit.components.v2 import component
+from streamlit.navigation.page import StreamlitPage
 
 from pages.components.shell.address import carried
 
@@ -34,19 +35,20 @@ _fold = component(
 """Folds the sidebar away where it lies upon the page, and marks the present page, once for each that is opened."""
 
 
-def draw(groups: Mapping[str, Sequence[Entry]], page: str) -> None:
-    """Draws the menu, by the titles of its groups, for the page of this title."""
+def draw(groups: Mapping[str, Sequence[Entry]], page: StreamlitPage) -> None:
+    """Draws the menu, by the titles of its groups, for the page that is open."""
     with st.sidebar, st.container(key="menu", gap="xxsmall"):
         for words, entries in groups.items():
             if words:
                 st.caption(words)
             for entry in entries:
                 st.page_link(
-                    f"pages/{entry.file}.py",
+                    # The first page has two URLs: the present one is marked.
+                    page if entry.title == page.title else f"pages/{entry.file}.py",
                     label=entry.title,
                     icon=entry.icon,
                     help=entry.purpose,
                     width="stretch",
                     query_params=carried(),
                 )
-        _fold(key=f"fold-{page}")
+        _fold(key=f"fold-{page.url_path}")

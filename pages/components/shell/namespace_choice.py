@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
 
+from core.keys import EVERYWHERE, NAMESPACE_PATTERN
 from pages.components.data import queries
 from pages.components.display.namespaces import shown, told_of
 from pages.components.shell.address import follow, given
 
-ALL = "all"
+ALL = EVERYWHERE
 
 
-def choose_namespace(*, also: Iterable[str] = (), everything: bool = False, width: Any = "stretch") -> str:
+def choose_namespace(
+    *, also: Iterable[str] = (), everything: bool = False, or_all: bool = False, width: Any = "stretch"
+) -> str:
     """Draws the control; returns the id that it chooses: the one in the URL, else one in use.
 
-    With `everything` the first choice stands for all namespaces, `ALL`. `also` are further ones to choose from. One
-    that the URL names, or that is typed, is taken though it has nothing yet.
+    With `everything` the first choice stands for all namespaces, `ALL`; with `or_all` it is offered after one in use.
+    `also` are further ones to choose from. One that the URL names is taken though it has nothing yet; without
+    `everything` one may be typed, so the page has to say what is wrong with one that cannot be.
     """
     asked = given("namespace")
-    found = [*queries.namespaces(), *also, *([asked] if asked and not (everything and asked == ALL) else [])]
-    namespaces = list(dict.fromkeys(found))
+    if everything and not re.fullmatch(NAMESPACE_PATTERN, asked):
+        asked = ""
     default = ALL if everything else queries.namespace_in_use()
-    choices = [ALL, *namespaces] if everything else namespaces
+    found = [*queries.namespaces(), *also, default, asked]
+    namespaces = [name for name in dict.fromkeys(found) if name and name != ALL]
+    choices = [ALL, *namespaces] if everything or or_all else namespaces
     naming = queries.naming(namespaces)
     write = follow("namespace", default, choices)
     chosen: str | None = st.selectbox(
         "Namespace",
         choices,
         key="namespace",
-        format_func=lambda one: "All namespaces" if everything and one == ALL else shown(one, naming),
+        format_func=lambda one: "All namespaces" if one == ALL else shown(one, naming),
         accept_new_options=not everything,
         on_change=write,
         help=told_of(namespaces, naming),

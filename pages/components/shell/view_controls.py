@@ -8,25 +8,34 @@ from pages.components.data import queries
 from pages.components.data.view import DEFAULT_RANGE, RANGES, View, window_of
 from pages.components.display.text import one_line
 from pages.components.shell.address import follow, given
+from pages.components.shell.custom_range import RANGE, choose_custom
 from pages.components.shell.namespace_choice import ALL, choose_namespace
 
 
 def choose_view() -> View:
     """Draws the controls, inside a horizontal container; returns the view they choose."""
-    ranges = list(RANGES)
-    if (asked := given("range")) not in RANGES and window_of(asked) is not None:
-        ranges.append(asked)
-    write = follow("range", DEFAULT_RANGE, ranges)
-    chosen = st.segmented_control(
-        "Range", ranges, key="range", required=True, on_change=write, format_func=_range_in_words
-    )
+    chosen = _choose_range()
     model = choose_model()
     namespace = choose_namespace(everything=True, width=215)
     return View(
-        range=chosen or DEFAULT_RANGE,
+        range=chosen,
         namespace=None if namespace == ALL else namespace,
         model=model,
     )
+
+
+def _choose_range() -> str:
+    """Draws the ranges that end now; in their place the one of two moments that the URL names, which takes as much."""
+    asked = given(RANGE)
+    window = window_of(asked)
+    if asked not in RANGES and window is not None:
+        choose_custom(window, asked)
+        return asked
+    write = follow(RANGE, DEFAULT_RANGE, RANGES)
+    chosen: str | None = st.segmented_control("Range", list(RANGES), key=RANGE, required=True, on_change=write)
+    chosen = chosen or DEFAULT_RANGE
+    choose_custom(RANGES[chosen], chosen)
+    return chosen
 
 
 def choose_model() -> str | None:
@@ -35,13 +44,6 @@ def choose_model() -> str | None:
     write = follow("model", ALL, models)
     chosen = st.selectbox("Model", models, key="model", width=125, format_func=_all_models, on_change=write)
     return None if chosen == ALL else chosen
-
-
-def _range_in_words(name: str) -> str:
-    if name in RANGES:
-        return name
-    window = window_of(name)
-    return window.words if window is not None else name
 
 
 def _all_models(name: str) -> str:

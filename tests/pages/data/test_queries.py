@@ -11,7 +11,7 @@ from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.metrics import RequestFilter
 from core.settings import Settings
-from pages.components.data import queries
+from pages.components.data import marks, queries, series
 from pages.components.data.view import EvidenceView, View
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
@@ -26,10 +26,10 @@ def test_two_lists_of_different_length_read_in_the_same_second_are_both_whole(se
 
 
 def test_the_dashboard_does_not_shorten_the_history_of_the_invalidations_page(services, monkeypatch):
-    monkeypatch.setattr(queries, "MOST_MARKS", 1)
+    monkeypatch.setattr(marks, "MOST_MARKS", 1)
     for model in ("gpt-4o", "gpt-4o-mini"):
         services.invalidation.invalidate(Criteria(namespace="default", model=model), actor="console")
-    assert len(queries.marks(View(range="15m", namespace=None, model=None), True)) == 1
+    assert len(marks.invalidations(View(range="15m", namespace=None, model=None), True)) == 1
     assert len(queries.invalidations(queries.MOST_INVALIDATIONS).value) == 2
 
 
@@ -60,7 +60,7 @@ def test_without_redis_queries_are_empty_or_say_why(use, provider, tmp_path):
     with bootstrap(Settings(redis_url=None, home=tmp_path), provider=provider) as built:
         use(built)
         assert queries.schedules().value == []
-        assert not queries.gauges(View(range="15m", namespace=None, model=None))
+        assert not series.gauges(View(range="15m", namespace=None, model=None))
         assert queries.alive_workers().error.startswith("there is no Redis")
 
 

@@ -159,7 +159,7 @@ SHORT = "key-3f9a12cd77f…b1c2"
         ("invalidations", {}),
         ("schedules", {}),
         ("playground", {}),
-        ("entries", {"entries_namespace": KEY}),
+        ("entries", {"namespace": KEY}),
         ("quality", {}),
         ("workers", {}),
         ("health", {}),
@@ -187,10 +187,11 @@ def test_cards_name_both_so_that_they_are_told_apart(open_page, labelled, page):
 
 def test_the_form_of_an_invalidation_offers_names_and_keeps_the_id(open_page, labelled):
     at = open_page("invalidations")
-    chosen = at.selectbox(key="criteria-namespace")
+    chosen = at.selectbox(key="namespace")
     assert set(chosen.options) == {"default", HOSTILE, SHORT}
-    chosen.set_value(KEY).run()
-    assert at.session_state["criteria-namespace"] == KEY
+    other = OTHER if chosen.value == KEY else KEY
+    chosen.set_value(other).run()
+    assert at.query_params["namespace"] in (other, [other])
 
 
 def test_csv_of_requests_and_invalidations_has_both_columns_and_no_formula(labelled):
@@ -200,6 +201,6 @@ def test_csv_of_requests_and_invalidations_has_both_columns_and_no_formula(label
     rows = list(csv.DictReader(io.StringIO(found, newline="")))
     assert {(row["namespace"], row["namespace_label"]) for row in rows} == {(KEY, f"'{HOSTILE}")}
     done = labelled.invalidation.history(limit=10)
-    table = invalidation_tables.invalidations(done, dict.fromkeys((one.state for one in done), "held"), naming)
+    table = invalidation_tables.invalidations(done, dict.fromkeys((one.state for one in done), "held"), {}, naming)
     rows = list(csv.DictReader(io.StringIO(tables.csv(table).decode(), newline="")))
     assert {(row["namespace"], row["namespace_label"]) for row in rows} == {(KEY, f"'{HOSTILE}"), (OTHER, SHORT)}

@@ -16,6 +16,7 @@ PAGES = {
     "dashboard": "Dashboard",
     "requests": "Requests",
     "playground": "Playground",
+    "questions": "Questions",
     "savings": "Savings",
     "invalidations": "Invalidations",
     "schedules": "Schedules",

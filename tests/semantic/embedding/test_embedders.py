@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.bootstrap import semantic_config
+from core.configuration import semantic_config
 from core.errors import EmbedderError
 from core.providers.openai import OpenAIProvider
 from core.semantic.assembly import build_embedder

@@ -261,6 +261,28 @@ def test_the_lab_replays_lookups_at_other_thresholds(desk):
         (0.7, 3, 2, 1),
     ]
     assert points[2].hit_rate == 0.75
+    assert points[2].saved_usd is None, "no price is known"
+
+
+def test_the_lab_says_what_another_threshold_would_have_saved_and_where_it_would_have_been_wrong(namespace):
+    keys: dict[str, float] = {}
+    desk = Desk(None, namespace, costs=lambda name: keys if name == namespace else {})
+    right = desk.look_up("question 1", neighbour(0.95))
+    wrong = desk.look_up("question 2", neighbour(0.85))
+    desk.look_up("question 2", neighbour(0.85))
+    desk.look_up("question 3", neighbour(0.75))
+    desk.evidence.label(right, True, actor="ann")
+    desk.evidence.label(wrong, False, actor="ann")
+    keys |= {desk.evidence.pair(right).question_key: 0.5, "0-elsewhere": 0.1}
+    points = desk.evidence.replay(namespace, (0.7, 0.8, 0.9))
+    assert [(point.saved_usd, point.estimated) for point in points] == [
+        (0.5, 0),
+        (0.5, 0),  # what is labelled wrong saves nothing
+        (pytest.approx(0.8), 1),  # question 3 has no cost of its own: that of an average miss
+    ]
+    [found] = desk.evidence.wrong_hits(namespace, 0.8)
+    assert (found.pair.id, found.lookups, found.pair.question) == (wrong, 2, "question 2")
+    assert desk.evidence.wrong_hits(namespace, 0.9) == []
 
 
 class TestPublishing:

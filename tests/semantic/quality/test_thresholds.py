@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from core.access.audit import AuditLog
-from core.bootstrap import configured_threshold
+from core.configuration import configured_threshold
 from core.errors import InvalidInput, StoreUnavailable, ThresholdRefused
 from core.models import SemanticMode
 from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds

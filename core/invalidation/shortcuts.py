@@ -1,0 +1,55 @@
+"""Invalidations by one criterion each, as programs call them in one line. All are `CacheInvalidator.invalidate`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+from ..access import Acting
+from ..bans import Criteria
+from ..stores import Clock
+from .history import History
+from .telling import Invalidation
+
+
+class Shortcuts(History):
+    """One method for each criterion, in the configured namespace."""
+
+    _namespace: str
+    _clock: Clock
+
+    @abstractmethod
+    def invalidate(self, criteria: Criteria, *, actor: Acting) -> Invalidation:
+        """Hides all entries that match."""
+
+    def invalidate_by_model(self, model: str, *, actor: Acting = "api") -> Invalidation:
+        """Hides all answers of a model, by its exact name. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria(model=model), actor=actor)
+
+    def invalidate_by_user(self, user: str, *, actor: Acting = "api") -> Invalidation:
+        """Hides all answers that are a user's own, by the name that requests give. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria.from_names(self._namespace, user=user), actor=actor)
+
+    def invalidate_by_age(self, older_than_seconds: float, *, actor: Acting = "api") -> Invalidation:
+        """Hides all entries older than this many seconds. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria(created_before=self._clock() - older_than_seconds), actor=actor)
+
+    def invalidate_by_keywords(
+        self, keywords: Sequence[str], *, match_all: bool = False, actor: Acting = "api"
+    ) -> Invalidation:
+        """Hides entries whose prompts contain any (or all) of these keywords. Raises what `invalidate` raises."""
+        mode: Literal["any", "all"] = "all" if match_all else "any"
+        return self.invalidate(Criteria(keywords=tuple(keywords), keyword_mode=mode), actor=actor)
+
+    def invalidate_by_pattern(self, pattern: str, *, actor: Acting = "api") -> Invalidation:
+        """Hides entries whose prompt or key matches a glob. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria(pattern=pattern), actor=actor)
+
+    def invalidate_all(self, *, actor: Acting = "api") -> Invalidation:
+        """Hides all entries of the configured namespace. Raises what `invalidate` raises."""
+        return self.invalidate(Criteria(all=True), actor=actor)
+
+    def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
+        """The latest invalidations of all namespaces, newest first. Raises StoreUnavailable."""
+        return self.history(limit=limit)
