@@ -185,9 +185,9 @@ def test_rows_are_shown_as_they_are_found(open_page, services, many_stored):
 def test_a_search_is_stopped_and_goes_on(open_page, services, many_stored):
     at = search(open_page("entries"), "mole")
     at.button(key="entries-search-go").click().run()
-    said = everything_said(at)
-    assert "Stopped after" in said
-    assert everything_said(at.run()) == said
+    for _ in range(2):  # it stays where it is
+        assert f"Stopped after {SEARCHED_AT_ONCE * 2} of" in everything_said(at)
+        at.run()
     at.button(key="entries-search-go").click().run()
     for _ in runs_to_the_end(at):
         assert "Stopped" not in everything_said(at)
