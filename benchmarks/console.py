@@ -47,9 +47,10 @@ OPENING_SECONDS = 60.0
 """Most seconds until every session has its tiles."""
 SETTLE_SECONDS = 5.0
 TILES = 10
+TAG = "no-entry-has-it"
 FEW, MANY = "few", "many"
 """Namespaces with entries."""
-AGED_SECONDS = 2.1
+AGED_SECONDS = 5.1
 """Until what pages read is read anew."""
 GONE_SECONDS = 125.0
 """Until Streamlit forgets a session that went."""
@@ -64,6 +65,8 @@ class Session:
         self._page = page
         self._query = query
         self.seen: Counter[str] = Counter()
+        self._tag = ""
+        self._script = ""
         self.searched = asyncio.Event()
         """Set when a search has come to its end."""
 
@@ -83,7 +86,9 @@ class Session:
                 kind = message.WhichOneof("type") or "none"
                 self.seen[kind] += 1
                 self.seen["bytes"] += len(data)
-                if kind == "auto_rerun":
+                if kind == "navigation":
+                    self._script = message.navigation.page_script_hash
+                elif kind == "auto_rerun":
                     name = message.auto_rerun.fragment_id
                     if name not in ticking:
                         tick = self._tick(socket, name, message.auto_rerun.interval)
@@ -91,6 +96,8 @@ class Session:
                 elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                     element = message.delta.new_element
                     self.seen[element.WhichOneof("type") or "none"] += 1
+                    if element.text_input.label == "Tag":
+                        self._tag = element.text_input.id
                     if "Nothing matches" in element.markdown.body:
                         self.searched.set()
 
@@ -113,8 +120,13 @@ class Session:
 
     def _asked(self) -> BackMsg:
         asked = BackMsg()
-        asked.rerun_script.page_name = self._page
+        if self._script:
+            asked.rerun_script.page_script_hash = self._script
+        else:
+            asked.rerun_script.page_name = self._page
         asked.rerun_script.query_string = self._query
+        if self._tag and TAG in self._query:  # a control keeps its value only if the browser says it
+            asked.rerun_script.widget_states.widgets.add(id=self._tag, string_value=TAG)
         return asked
 
     async def _tick(self, socket: websockets.ClientConnection, fragment: str, seconds: float) -> None:
@@ -257,10 +269,13 @@ async def measure_opening(url: str, turns: int) -> None:
         "Entries, many": (Session(url, "entries", f"namespace={MANY}"), "dataframe"),
     }
     taken: dict[str, list[float]] = {name: [] for name in cases}
+    order = list(cases)
     for _ in range(turns):
-        for name, (session, kind) in cases.items():
+        for name in order:
+            session, kind = cases[name]
             taken[name].append(await session.opened(kind))
             await asyncio.sleep(AGED_SECONDS)
+        order.reverse()
     middle = {name: statistics.median(times) for name, times in taken.items()}
     for name, seconds in middle.items():
         print(f"{name:28}{seconds * 1000:8.0f} ms", flush=True)
@@ -274,7 +289,7 @@ async def measure_search(url: str, entries: int) -> None:
     """Prints how long a search that finds nothing takes, and what it does to those who open a page meanwhile."""
     page = Session(url, "schedules", "")
     alone = [await page.opened("script_finished") for _ in range(10)]
-    session = Session(url, "entries", f"namespace={MANY}&tag=none")
+    session = Session(url, "entries", f"namespace={MANY}&tag={TAG}")
     began = time.perf_counter()
     searching = asyncio.create_task(session.run())
     beside = []
@@ -304,11 +319,11 @@ async def measure_memory(url: str, count: int, process: Process) -> None:
             await sessions[each % len(sessions)].opened("script_finished")
 
     sizes = []
-    for number in (count, count):
+    for number in (count // 4, count):
         await come_and_go(number)
         await asyncio.sleep(GONE_SECONDS)
         sizes.append(process.resident_megabytes())
-    print(f"memory after {count} sessions that came and went, twice: {', '.join(f'{mb:.0f} MB' for mb in sizes)}")
+    print(f"memory before and after {count} sessions that came and went: {sizes[0]:.0f} MB, {sizes[1]:.0f} MB")
 
 
 def main() -> None:
