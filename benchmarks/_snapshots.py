@@ -140,18 +140,19 @@ def tag_of(number: int) -> str:
     return f"doc:{number // ALIKE}"
 
 
-def fill(url: str, numbers: range, oldest_at: float, tagged: bool) -> None:
+def fill(url: str, numbers: range, oldest_at: float, tagged: bool, slot: Slot = SLOT) -> None:
     """Stores entries as a cache does, half of them each of two models."""
     store = RedisStore(patient_client(url, PATIENCE_SECONDS))
     words = random.Random(7).choices(
         ["the", "a", "of", "your", "order", "can", "be", "changed", "in", "settings", "before", "we", "ship", "it"],
         k=4000,
     )
-    record = store.ensure_record(SLOT)
+    record = store.ensure_record(slot)
 
     def put(number: int) -> None:
-        write = _write(number, oldest_at + number * APART_SECONDS, record.stamp, words, (tag_of(number),) * tagged)
-        store.write(SLOT, write, record.stamp, record.sequence)
+        created_at = oldest_at + number * APART_SECONDS
+        write = _write(slot, number, created_at, record.stamp, words, (tag_of(number),) * tagged)
+        store.write(slot, write, record.stamp, record.sequence)
 
     with ThreadPoolExecutor(THREADS) as threads:
         for start in range(0, len(numbers), PAGE):
@@ -159,12 +160,12 @@ def fill(url: str, numbers: range, oldest_at: float, tagged: bool) -> None:
     store.close()
 
 
-def _write(number: int, created_at: float, stamp: Stamp, words: list[str], tags: tuple[str, ...]) -> Write:
+def _write(slot: Slot, number: int, created_at: float, stamp: Stamp, words: list[str], tags: tuple[str, ...]) -> Write:
     digest, alias = digests(number)
     header = EntryHeader(
         digest=digest,
         scope=b"s" * 32,
-        namespace=SLOT.namespace,
+        namespace=slot.namespace,
         model=model_of(number),
         incarnation=stamp.incarnation,
         sequence=stamp.sequence,

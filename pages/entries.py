@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.entries import FoundEntry
@@ -43,29 +45,31 @@ def page() -> None:
     except InvalidInput as error:
         st.error(error_sentence(error), icon=":material/error:")
         return
-    listing(chosen)
+    search_on = listing(chosen)
     known_tags(chosen.namespace)
     intake(chosen.namespace)
     dialog()
+    if search_on is not None:
+        search_on()
 
 
-def listing(chosen: Filters) -> None:
-    """Draws one page of the entries that match, and the selected entry."""
+def listing(chosen: Filters) -> Callable[[], None] | None:
+    """Draws one page of the entries that match, and the selected entry. Returns what searches on for more of them."""
     if parse_readable_key(chosen.text):
         shown_by_key(chosen.namespace, chosen.text)
-        return
+        return None
     place = place_of(chosen)
     shown = snapshot(chosen, place)
     if isinstance(shown, Reading):
         nothing_yet(shown)
-        return
+        return None
     result = shown.page
     if not result.entries and place is None and result.last is None:
         nothing_found(chosen)
         actions.show_last("entry")
         next_steps.show("entry")
-        return
-    summary(shown)
+        return None
+    search_on = summary(shown)
     follow_selection(TABLE)
     selected = table(result.entries)
     page_buttons(chosen, result)
@@ -79,6 +83,7 @@ def listing(chosen: Filters) -> None:
     else:
         actions.show_last("entry")
         next_steps.show("entry")
+    return search_on
 
 
 def shown_by_key(namespace: str, key: str) -> None:
@@ -99,7 +104,6 @@ def shown_by_key(namespace: str, key: str) -> None:
 def table(entries: tuple[FoundEntry, ...]) -> list[FoundEntry]:
     """Draws the page's entries; returns the selected ones."""
     if not entries:
-        st.info("None of these match. Go on with Continue.", icon=":material/search:")
         return []
     chosen = selectable(
         tables.entries(entries, context.now()),

@@ -139,6 +139,10 @@ class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
     scanned: int
     last: Place | None
 
+    def followed_by(self, more: EntryPage) -> EntryPage:
+        """This page with what was found from its `last` on."""
+        return EntryPage(entries=self.entries + more.entries, scanned=self.scanned + more.scanned, last=more.last)
+
 
 def page_entries(
     store: EntryIndex,

@@ -38,7 +38,7 @@ def test_a_bad_answer_is_found_previewed_hidden_and_taken_back(open_console, wro
     page = open_console("entries")
     page.get_by_role("searchbox", name="Text").fill(WORD)
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile(r"^1 of the [\d,]+ looked through"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Searched all [\d,]+ entries: 1 matches"))).to_be_visible()
     page.get_by_role("button", name="Invalidate all that match").click()
     page.get_by_role("heading", level=1, name="Invalidations").wait_for()
     settled(page)

@@ -163,6 +163,7 @@ def everything_said(at: AppTest) -> str:
     ]
     parts += [badge.label if hasattr(badge, "label") else str(badge.value) for badge in at.get("badge")]
     parts += [f"{metric.label} {metric.value}" for metric in at.metric]
+    parts += [bar.proto.text for bar in at.get("progress")]
     return "\n".join(str(part) for part in parts)
 
 

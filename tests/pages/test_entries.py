@@ -10,14 +10,17 @@ import pytest
 from core.access.roles import Actor, Role
 from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
+from core.entries.listing import _BATCH as SEARCHED_AT_ONCE
 from core.entries.listing import PAGE_SIZE, find_entry
+from core.errors import StoreUnavailable
 from core.models import ChatRequest, Completion, Controls, For, OutcomeKind
 from core.settings import Settings
 from core.stores.refusal import Refusal
 from pages.components.data import actions as page_actions
-from pages.components.data import context, held
+from pages.components.data import context, held, queries
 from pages.components.display import tables
 from pages.components.entries import detail as entry_detail
+from pages.components.entries import searching
 from tests.pages.conftest import everything_said, select_rows
 
 
@@ -182,6 +185,107 @@ def test_a_new_search_begins_at_its_first_page(open_page, services, ask):
     at.button(key="entries-next").click().run()
     at.text_input(key="q").set_value("word 52").run()
     assert prompts(at) == {"What does word 52 mean?"}
+
+
+@pytest.fixture
+def many_stored(ask, monkeypatch):
+    """More than a batch of a search, and the oldest two are about moles; batches are as short as can be."""
+    monkeypatch.setattr(queries, "BATCH_SECONDS", 0.0)
+    monkeypatch.setattr(searching, "REDRAW_SECONDS", 0.0)
+    ask("What does a mole eat?")
+    ask("What does a mole drink?")
+    for number in range(SEARCHED_AT_ONCE * 4):
+        ask(f"What does word {number} mean?")
+    return SEARCHED_AT_ONCE * 4 + 2
+
+
+def search(at, text):
+    return at.text_input(key="q").set_value(text).run()
+
+
+def runs_to_the_end(at):
+    """The runs of the page until all is searched, each before the next one."""
+    for _ in range(10):
+        if "Searched all" in everything_said(at):
+            return
+        yield
+        at.run()
+    raise AssertionError(everything_said(at))
+
+
+def test_a_search_goes_on_by_itself_to_the_end(open_page, services, many_stored):
+    at = search(open_page("entries"), "mole")
+    assert not at.exception
+    seen = []
+    for _ in runs_to_the_end(at):
+        seen.append(everything_said(at))
+        assert not prompts(at)
+    assert any(f"of {many_stored} entries: none match so far" in said for said in seen)
+    assert prompts(at) == {"What does a mole eat?", "What does a mole drink?"}
+    assert f"Searched all {many_stored} entries: 2 match." in everything_said(at)
+    assert "entries-search-go" not in [button.key for button in at.button]
+
+
+def test_rows_are_shown_as_they_are_found(open_page, services, many_stored):
+    at = search(open_page("entries"), "word 77")
+    assert prompts(at)
+    assert "Searched all" not in everything_said(at)
+    before = prompts(at)
+    for _ in runs_to_the_end(at):
+        assert prompts(at) >= before
+        before = prompts(at)
+    assert "What does word 77 mean?" in prompts(at)
+
+
+def test_a_search_is_stopped_and_goes_on(open_page, services, many_stored):
+    at = search(open_page("entries"), "mole")
+    at.button(key="entries-search-go").click().run()
+    for _ in range(2):  # it stays where it is
+        assert f"Stopped after {SEARCHED_AT_ONCE * 2} of" in everything_said(at)
+        at.run()
+    at.button(key="entries-search-go").click().run()
+    for _ in runs_to_the_end(at):
+        assert "Stopped" not in everything_said(at)
+    assert prompts(at) == {"What does a mole eat?", "What does a mole drink?"}
+
+
+def test_a_stopped_search_does_not_stop_the_next_one(open_page, services, many_stored):
+    at = search(open_page("entries"), "mole")
+    at.button(key="entries-search-go").click().run()
+    search(at, "no such thing")
+    assert "Stopped" not in everything_said(at)
+
+
+def test_rows_do_not_come_under_the_pointer_of_who_has_selected_one(open_page, services, many_stored):
+    at = select(search(open_page("entries"), "word 77"), 0)
+    for _ in range(6):
+        if "1 row more as soon as no entry is selected" in everything_said(at):
+            break
+        at.run()
+    assert "1 row more as soon as no entry is selected" in everything_said(at)
+    assert "What does word 77 mean?" not in prompts(at)
+    assert "What does word 77 mean?" in prompts(at.run())
+
+
+def test_a_page_is_full_before_all_is_searched(open_page, services, many_stored):
+    at = search(open_page("entries"), "word")
+    said = everything_said(at)
+    assert f"of {many_stored} entries: {PAGE_SIZE} match. Next searches on." in said
+    at.button(key="entries-next").click().run()
+    assert f"Searched {2 * PAGE_SIZE} of" in everything_said(at)
+
+
+def test_a_search_waits_for_redis_and_keeps_what_it_found(open_page, services, many_stored, monkeypatch):
+    at = search(open_page("entries"), "word 79")
+    found = prompts(at)
+    assert found
+    monkeypatch.setattr(queries, "page_entries", _unavailable)
+    assert "The search goes on when it can" in everything_said(at.run())
+    assert prompts(at) == found
+
+
+def _unavailable(*args, **kwargs):
+    raise StoreUnavailable("Redis does not answer")
 
 
 def test_a_list_does_not_move_until_it_is_read_again(open_page, services, ask, filled):

@@ -15,6 +15,7 @@ from core import entries
 from core.access import AuditRecord
 from core.cache import Bypassed
 from core.entries import (
+    PAGE_SIZE,
     EntryPage,
     FoundEntry,
     NamespaceEntries,
@@ -55,6 +56,8 @@ from workers.queue import JobView, QueueView, WorkerView, job_id
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
+BATCH_SECONDS = 0.25
+"""Longest batch of a search through entries."""
 MOST_FREQUENT = 15
 MOST_REQUESTS = 500
 MOST_JOBS = 200
@@ -194,12 +197,24 @@ def entry_count(namespace: str | None, model: str | None) -> int:
 
 
 @shared(readings)
-def entry_page(chosen: Filters, place: Place | None) -> tuple[EntryPage, int]:
-    """The page of entries after a place, and how many the index lists."""
+def entry_page(chosen: Filters, place: Place | None, size: int = PAGE_SIZE) -> tuple[EntryPage, int]:
+    """The first `size` entries after a place, as far as a batch of a search finds them; and how many the index lists.
+
+    A batch is short: other sessions wait for the processor meanwhile.
+    """
     built = context.services()
     slots = [Slot(chosen.namespace, bucket) for bucket in range(built.settings.buckets)]
     where = chosen.where(context.now())
-    page = page_entries(built.store, slots, where, hits=built.metrics.hits, pins=built.pins, after=place)
+    page = page_entries(
+        built.store,
+        slots,
+        where,
+        hits=built.metrics.hits,
+        pins=built.pins,
+        after=place,
+        size=size,
+        seconds=BATCH_SECONDS,
+    )
     return page, count_listed(built.store, slots, where)
 
 

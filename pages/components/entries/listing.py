@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import streamlit as st
 
-from core.entries import (
-    PAGE_SIZE,
-    EntryPage,
-    Place,
-)
+from core.entries import EntryPage, Place
 from pages.components.data import queries
 from pages.components.data.entry_filters import Filters, HandedOver
 from pages.components.data.held import held
 from pages.components.data.readings import Reading
 from pages.components.display.figures import clock, many
 from pages.components.display.selectable import selected
-from pages.components.entries.detail import (
-    SNAPSHOT,
-    TABLE,
-    look_again,
-    may_edit,
-)
+from pages.components.entries import searching
+from pages.components.entries.detail import SNAPSHOT, TABLE, look_again, may_edit
 from pages.components.entries.filters import clear
 from pages.components.shell.address import ID, put
 from pages.components.shell.criteria_form import fill
@@ -55,16 +49,28 @@ def place_of(chosen: Filters) -> Place | None:
     if st.session_state.get("entries-listed") != chosen:
         st.session_state["entries-listed"] = chosen
         st.session_state["entries-places"] = []
-    places: list[Place] = st.session_state["entries-places"]
-    return places[-1] if places else None
+        searching.begin()
+    return _places()[-1][0] if _places() else None
 
 
-def _next(place: Place) -> None:
-    st.session_state["entries-places"] = [*st.session_state["entries-places"], place]
+def _places() -> list[tuple[Place, int]]:
+    """Of each page but the first: where it begins, and how many entries were searched before it."""
+    places: list[tuple[Place, int]] = st.session_state["entries-places"]
+    return places
+
+
+def _searched_before() -> int:
+    return _places()[-1][1] if _places() else 0
+
+
+def _next(place: Place, searched: int) -> None:
+    st.session_state["entries-places"] = [*_places(), (place, searched)]
+    searching.begin()
 
 
 def _previous() -> None:
-    st.session_state["entries-places"] = st.session_state["entries-places"][:-1]
+    st.session_state["entries-places"] = _places()[:-1]
+    searching.begin()
 
 
 def clear_all() -> None:
@@ -80,7 +86,7 @@ def order(chosen: Filters) -> str:
 
 def page_buttons(chosen: Filters, result: EntryPage) -> None:
     """Draws Next and Previous, when there is more than one page."""
-    number = len(st.session_state["entries-places"]) + 1
+    number = len(_places()) + 1
     if number == 1 and result.last is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -88,35 +94,32 @@ def page_buttons(chosen: Filters, result: EntryPage) -> None:
             "Previous", key="entries-previous", icon=":material/chevron_left:", disabled=number == 1, on_click=_previous
         )
         st.button(
-            "Continue" if result.last is not None and len(result.entries) < PAGE_SIZE else "Next",
+            "Next",
             key="entries-next",
             icon=":material/chevron_right:",
             icon_position="right",
-            disabled=result.last is None,
+            disabled=result.last is None or searching.is_unfinished(result),
             on_click=_next,
-            args=(result.last,),
+            args=(result.last, _searched_before() + result.scanned),
         )
         st.caption(f"Page {number}, {order(chosen)}" + ("" if result.last else ", the last one"))
 
 
-def summary(shown: Snapshot) -> None:
-    """Draws the known number of entries, and when it was read."""
+def summary(shown: Snapshot) -> Callable[[], None] | None:
+    """Draws the known number of entries, and when it was read. Returns what searches on, where not all was searched."""
     chosen, result = shown.chosen, shown.page
-    listed = many(shown.listed, "entry", "entries")
-    where = chosen.where(shown.at)
-    if where.by_index:
-        words = f"The index lists {listed}" + (" like this" if chosen.choose else " in this namespace")
-    elif where.pinned or where.fewest_hits:
-        words = f"{len(result.entries)} of the {result.scanned:,} looked at for this page match"
+    going = None
+    if searching.is_unfinished(result):
+        going = searching.progress(chosen, _searched_before())
+        words = ""
+    elif chosen.where(shown.at).by_index:
+        listed = many(shown.listed, "entry", "entries")
+        words = f"The index lists {listed}{' like this' if chosen.choose else ' in this namespace'}."
     else:
-        words = (
-            f"{len(result.entries)} of the {result.scanned:,} looked through for this page match; the index lists "
-            f"{listed} of this model and age"
-        )
-    if result.last is not None and len(result.entries) < PAGE_SIZE:
-        words += ". Not all are looked through yet: go on with Continue"
+        words = searching.in_words(chosen, result, _searched_before(), shown.listed)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{words}.", help="It may still list entries that expired within the last hour.", width="content")
+        if words:
+            st.caption(words, help="Entries that expired within the last hour may be counted.", width="content")
         st.button(
             f"Read at {clock(shown.at)}",
             key="entries-refresh",
@@ -145,6 +148,7 @@ def summary(shown: Snapshot) -> None:
                 on_click=_invalidate,
                 args=(handed_over,),
             )
+    return going
 
 
 def leave_for(page_path: str, parameters: dict[str, str]) -> None:
