@@ -145,7 +145,8 @@ MUTANTS = (
     Mutant(
         name="a deleted response comes back by an undo",
         file="core/entries/responses.py",
-        old="        cache.store.drop_aside(slot, [names.aside_field(pointer.header.target, pointer.header.sequence)])\n",
+        old="        cache.store.drop_aside("
+        "slot, [names.aside_field(pointer.header.target, pointer.header.sequence)])\n",
         new="",
         tests="tests/entries/test_responses.py",
     ),
@@ -833,8 +834,8 @@ MUTANTS = (
     Mutant(
         name="a key ban with further criteria deletes what they do not match",
         file="core/invalidation/invalidator.py",
-        old="at_once=is_key and hold == 0 and not soft",
-        new="at_once=criteria.key is not None and hold == 0 and not soft",
+        old="at_once=is_key and asked.hold_seconds == 0 and not asked.soft",
+        new="at_once=criteria.key is not None and asked.hold_seconds == 0 and not asked.soft",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
