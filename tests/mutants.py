@@ -840,7 +840,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a bucket that refuses leaves the others invalidated",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/plan.py",
         old="            for slot in done:\n",
         new="            for slot in []:\n",
         tests="tests/invalidation/test_invalidator.py",
