@@ -10,15 +10,7 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import (
-    EntryFilter,
-    FoundEntry,
-    by_namespace,
-    every_page,
-    expect,
-    look_elsewhere,
-    newest_of,
-)
+from ..entries import EntryFilter, FoundEntry, NamespaceEntries, by_namespace, every_page, expect, look_elsewhere
 from ..entries import tags as tagging
 from ..errors import InvalidSettings
 from ..keys import EVERYWHERE, Slot
@@ -255,7 +247,7 @@ def _entries_of_all(shell: Shell, where: EntryFilter, limit: int, now: float) ->
         )
         for one in found
     ]
-    newest = newest_of(found)[:limit]
+    newest = NamespaceEntries.newest(found)[:limit]
     table = words.table(rows, header=("Namespace", "Entries", "Match"))
     shell.answer([one.to_dict(now) for one in found], f"{table}\n\n{_entry_words(newest, now)}")
     return Exit.OK if newest else Exit.NOTHING

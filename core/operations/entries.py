@@ -19,11 +19,11 @@ from ..entries import (
     EntryFilter,
     FoundEntry,
     Line,
+    NamespaceEntries,
     Verdict,
     by_namespace,
     count_listed,
     find_entry,
-    newest_of,
     page_entries,
     reasons,
     stored_entry,
@@ -307,7 +307,7 @@ def _of_all(by: Operator, parts: Parts, where: EntryFilter, limit: int, now: flo
         parts.store, names, where, buckets=parts.settings.buckets, hits=parts.metrics.hits, pins=parts.pins
     )
     return {
-        "items": [one.to_dict(now) for one in newest_of(found)[:limit]],
+        "items": [one.to_dict(now) for one in NamespaceEntries.newest(found)[:limit]],
         "next": None,
         "looked_through": sum(one.scanned for one in found),
         "listed": sum(one.listed for one in found),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries import NamespaceEntries, newest_of
+from core.entries import NamespaceEntries
 from core.keys import parse_readable_key
 from pages.components.data import actions, context, queries
 from pages.components.data.entry_filters import Filters
@@ -118,7 +118,7 @@ def _open(namespace: str) -> None:
 
 def _matches(found: list[NamespaceEntries]) -> None:
     """The newest of what matches, in all namespaces, and the one that is selected."""
-    every = newest_of(found)
+    every = NamespaceEntries.newest(found)
     if not every:
         placeholder(":material/search_off: **Nothing matches**", "No entry of any namespace matches the filters.")
         return
