@@ -18,11 +18,8 @@ from core.entries import (
     PAGE_SIZE,
     EntryPage,
     FoundEntry,
-    NamespaceEntries,
     Place,
-    by_namespace,
     count_listed,
-    find_anywhere,
     find_entry,
     page_entries,
     received_answers,
@@ -216,27 +213,6 @@ def entry_page(chosen: Filters, place: Place | None, size: int = PAGE_SIZE) -> t
         seconds=BATCH_SECONDS,
     )
     return page, count_listed(built.store, slots, where)
-
-
-@shared(readings)
-def entry_anywhere(key: str) -> FoundEntry | None:
-    """The entry at a key in the first namespace that has one there; None where none has."""
-    built = context.services()
-    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
-
-
-@shared(readings, max_age=5)
-def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
-    """What each namespace has, and which of its entries match; those with most matches first."""
-    built = context.services()
-    return by_namespace(
-        built.store,
-        namespaces(),
-        chosen.where(context.now()),
-        buckets=built.settings.buckets,
-        hits=built.metrics.hits,
-        pins=built.pins,
-    )
 
 
 @shared(readings)
