@@ -1982,7 +1982,7 @@ MUTANTS = (
     ),
     Mutant(
         name="bans whose list was lost are never swept",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/shortcuts.py",
         old="                self._store.mend(slot)\n",
         new="                pass\n",
         tests="tests/invalidation/test_invalidator.py",

@@ -102,12 +102,6 @@ class CacheInvalidator(Shortcuts):
             return [Slot(namespace, bucket)]
         return self.slots_of(namespace)
 
-    def slots_of(self, namespace: str) -> list[Slot]:
-        """The buckets of a namespace."""
-        return [Slot(namespace, bucket) for bucket in range(self._buckets)]
-
-    # Apply and undo
-
     def invalidate(
         self,
         criteria: Criteria,
@@ -301,25 +295,6 @@ class CacheInvalidator(Shortcuts):
                 changes.lift([ban], known.id)
                 found.append((slot, ban))
         return found
-
-    def namespaces(self) -> list[str]:
-        """All namespaces that there are now, the configured one among them, in order. Raises StoreUnavailable."""
-        return sorted({self._namespace, *self._store.namespaces()})
-
-    def now(self) -> float:
-        """The time that bans go by, in Unix seconds."""
-        return self._clock()
-
-    def due_namespaces(self) -> list[str]:
-        """Namespaces with bans that are due, those of a dead sweep included, and those whose list was lost."""
-        now, due = self._clock(), list[str]()
-        for namespace in self._store.namespaces():
-            slots = self.slots_of(namespace)
-            for slot in slots:
-                self._store.mend(slot)
-            if any(self._store.bans(slot, until=now, limit=1) for slot in slots):
-                due.append(namespace)
-        return due
 
     def sweep(
         self,

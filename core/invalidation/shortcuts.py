@@ -1,4 +1,4 @@
-"""Invalidations by one criterion each, as programs call them in one line. All are `CacheInvalidator.invalidate`."""
+"""What stands around an invalidation: one line for each criterion, and which namespaces have something due."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Literal
 
 from ..access import Acting
 from ..bans import Criteria
-from ..stores import Clock
+from ..keys import Slot
+from ..stores import Clock, Store
 from .history import History
 from .telling import Invalidation
 
 
 class Shortcuts(History):
-    """One method for each criterion, in the configured namespace."""
+    """One method for each criterion, in the configured namespace; all namespaces, and those with something due."""
 
+    _store: Store
     _namespace: str
+    _buckets: int
     _clock: Clock
 
     @abstractmethod
@@ -53,3 +56,28 @@ class Shortcuts(History):
     def get_invalidation_history(self, limit: int = 100) -> list[Invalidation]:
         """The latest invalidations of all namespaces, newest first. Raises StoreUnavailable."""
         return self.history(limit=limit)
+
+    def slots_of(self, namespace: str) -> list[Slot]:
+        """The buckets of a namespace."""
+        return [Slot(namespace, bucket) for bucket in range(self._buckets)]
+
+    # Apply and undo
+
+    def namespaces(self) -> list[str]:
+        """All namespaces that there are now, the configured one among them, in order. Raises StoreUnavailable."""
+        return sorted({self._namespace, *self._store.namespaces()})
+
+    def now(self) -> float:
+        """The time that bans go by, in Unix seconds."""
+        return self._clock()
+
+    def due_namespaces(self) -> list[str]:
+        """Namespaces with bans that are due, those of a dead sweep included, and those whose list was lost."""
+        now, due = self._clock(), list[str]()
+        for namespace in self._store.namespaces():
+            slots = self.slots_of(namespace)
+            for slot in slots:
+                self._store.mend(slot)
+            if any(self._store.bans(slot, until=now, limit=1) for slot in slots):
+                due.append(namespace)
+        return due
