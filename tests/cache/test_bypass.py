@@ -360,7 +360,7 @@ def test_the_doctor_and_the_store_s_facts_tell_of_it_on_a_server_that_cannot_sav
     [told] = [finding for text, finding in findings.items() if namespace in text]
     assert (told.level, "in memory only" in told.text) == (Level.WARNING, True)
     assert told.remedy.endswith(f"python -m core bypass --off --namespace {namespace}")
-    assert any("last save failed" in text for text in findings), "it answers, though it refuses a PING"
+    assert any("cannot save to its disk" in text for text in findings), "it answers, though it refuses a PING"
 
 
 def test_an_invalidation_is_refused_and_not_applied_by_each_of_them(services, namespace):

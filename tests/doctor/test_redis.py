@@ -134,11 +134,12 @@ def test_what_it_does_not_say_of_itself_is_no_finding():
 
 
 def test_each_part_that_lacks_rights_is_a_finding_with_the_line_to_change():
-    hits, invalidations, state = rights_findings(("+info", "+mget"), "ann")
+    hits, invalidations, *others, state = rights_findings(("+info", "+mget"), "ann")
     assert hits.text == (
         "Redis' user ann may not run MGET. In part or wholly off: hits (no answer is served from the cache)."
     )
     assert (hits.level, invalidations.level, state.level) == (Level.ERROR, Level.ERROR, Level.WARNING)
+    assert {each.level for each in others} == {Level.WARNING}
     assert hits.remedy.startswith("ACL SETUSER ann +info +mget (docs/production.md")
 
 

@@ -88,6 +88,8 @@ def test_what_is_lost_is_told_the_most_important_first():
     assert [(loss.feature, loss.commands) for loss in found] == [
         ("hits", ("MGET",)),
         ("invalidations", ("MGET",)),
+        ("undo of what was asked anew", ("MGET",)),
+        ("sweeps", ("MGET",)),
         ("state of Redis", ("INFO",)),
     ]
     assert losses([]) == ()
