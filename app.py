@@ -73,7 +73,7 @@ if __name__ == "__main__":
     ]
     page = st.navigation(pages, position="hidden")
     if context.actor().may(Action.LOOK) and not server_checks.found():
-        draw(menu, page)
+        draw(menu, pages, page)
     page.run()
 else:
     from starlette.middleware import Middleware

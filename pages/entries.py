@@ -23,6 +23,7 @@ from pages.components.entries.everywhere import everywhere
 from pages.components.entries.filters import filters
 from pages.components.entries.intake import intake
 from pages.components.entries.listing import clear_all, leave_for, page_buttons, place_of, snapshot, summary
+from pages.components.entries.tags import known_tags
 from pages.components.shell import next_steps
 from pages.components.shell.address import ID, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
@@ -45,6 +46,7 @@ def page() -> None:
         st.error(error_sentence(error), icon=":material/error:")
         return
     search_on = listing(chosen)
+    known_tags(chosen.namespace)
     intake(chosen.namespace)
     dialog()
     if search_on is not None:

@@ -15,7 +15,7 @@ from pages.components.invalidations.linked import linked
 from pages.components.invalidations.preview import show_preview, take_preview
 from pages.components.shell import bypass_switch, next_steps
 from pages.components.shell.confirmation import reason_field
-from pages.components.shell.criteria_form import effect, fill_from_link, form, now_criteria, put_in_url
+from pages.components.shell.criteria_form import HOLDS, effect, fill_from_link, form, now_criteria, put_in_url
 from pages.components.shell.frame import frame
 from pages.components.shell.permissions import read_only
 
@@ -42,7 +42,7 @@ def builder() -> None:
     with st.container(border=True):
         st.subheader("New invalidation", anchor=False)
         fields = form(on_change=put_in_url)
-        soft, hold_seconds = effect()
+        soft, hold_seconds = effect(HOLDS)
         if st.session_state.pop(GIVEN, False):
             st.session_state[REASON] = ""
         reason_field(REASON, width=480)

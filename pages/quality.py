@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models import SemanticMode
-from pages.components.data import actions, queries
-from pages.components.data.queries import EVIDENCE_SECONDS
+from pages.components.data import actions, queries, semantic
+from pages.components.data.semantic import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
 from pages.components.display.figures import many
 from pages.components.display.namespaces import named
@@ -29,14 +29,14 @@ def page() -> None:
     if view.namespace == ALL:
         st.fragment(everywhere, run_every=EVIDENCE_SECONDS)(view)
         return
-    state = queries.threshold_state(view.namespace)
+    state = semantic.threshold_state(view.namespace)
     if state.value is None:
         nothing_yet(state)
         return
     threshold, versions = state.value
     mode(view.namespace, threshold, versions)
     actions.show_last("threshold")
-    report = queries.evidence(view)
+    report = semantic.evidence(view)
     if report.value is None:
         nothing_yet(report)
     elif threshold.mode is SemanticMode.OFF and not report.value.labels:
@@ -66,7 +66,7 @@ def figures_and_review(view: EvidenceView) -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = choose_namespace(also=queries.namespaces_with_threshold().value or (), or_all=True, width=220)
+        namespace = choose_namespace(also=semantic.namespaces_with_threshold().value or (), or_all=True, width=220)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),
@@ -80,7 +80,7 @@ def controls() -> EvidenceView:
 
 def empty(view: EvidenceView) -> None:
     """Draws the page without evidence: where evidence comes from."""
-    others = [one for one in queries.evidence_of_all(view.window).value or () if one.namespace != view.namespace]
+    others = [one for one in semantic.evidence_of_all(view.window).value or () if one.namespace != view.namespace]
     if others:
         lookups, naming = sum(one.lookups for one in others), queries.naming(one.namespace for one in others)
         listed = ", ".join(named(one.namespace, naming) for one in sorted(others, key=lambda one: -one.lookups)[:5])

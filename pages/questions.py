@@ -6,18 +6,18 @@ import streamlit as st
 
 from core.access import Action
 from core.semantic.questions import QuestionReport
-from pages.components.data import actions, context, queries
+from pages.components.data import actions, context, queries, semantic
 from pages.components.display.figures import clock, many, number
 from pages.components.display.placeholder import placeholder
 from pages.components.display.text import plain
 from pages.components.questions.controls import Chosen, choose
-from pages.components.questions.groups import groups
+from pages.components.questions.groups import chosen_group, groups
 from pages.components.questions.question_map import question_map
 from pages.components.questions.tiles import figures
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.job_card import job_card
 from pages.components.shell.permissions import read_only
-from workers.queue import JobState
+from workers.queue import JobState, JobView
 
 SECONDS = 3
 """How often it is looked whether a grouping has ended; the figures are read less often."""
@@ -32,27 +32,37 @@ def page() -> None:
 def body(chosen: Chosen) -> None:
     """Draws the groups and their map, or what stands in their place."""
     job = queries.job("group").value
-    reading = queries.questions(chosen.namespace, chosen.model, job.ended_at if job is not None else None)
+    reading = semantic.questions(chosen.namespace, chosen.model, job.ended_at if job is not None else None)
     report = reading.value
     if report is None:
         nothing_yet(reading)
         return
-    heading(report)
-    actions.show_last("questions")
-    if job is not None and (job.state.is_live or job.state is JobState.FAILED):
+    heading(report, _under_way(job))
+    if (last := actions.last("questions")) is not None and last.ending is not actions.Ending.DONE:
+        actions.show_last("questions")  # that it was done is seen above
+    if job is not None and job.state is JobState.FAILED:
         job_card(job)
-    elif queries.is_grouping_asked().value:
-        waits = "no worker is alive" if queries.alive_workers().value == 0 else "a worker begins within seconds"
-        st.caption(f":material/hourglass_empty: The questions are to be grouped: {waits}.")
     if report.empty:
         empty(report, chosen)
         return
     figures(report, stale=bool(reading.error))
-    question_map(report, stale=bool(reading.error))
-    groups(report)
+    chosen_one = chosen_group(report)
+    question_map(report, chosen_one, stale=bool(reading.error))
+    groups(report, chosen_one)
 
 
-def heading(report: QuestionReport) -> None:
+def _under_way(job: JobView | None) -> str:
+    """What becomes of a wish to group; empty without one."""
+    if job is not None and job.state is JobState.RUNNING:
+        return "A worker groups the questions."
+    if not (job is not None and job.state.is_live) and not semantic.is_grouping_asked().value:
+        return ""
+    if queries.alive_workers().value == 0:
+        return "The questions wait for a worker, and none is alive."
+    return "The questions wait for a worker."
+
+
+def heading(report: QuestionReport, under_way: str) -> None:
     """Draws of which requests the groups are, when they were made, and the button that makes them anew."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if report.groups and report.at is not None and report.since is not None:
@@ -75,6 +85,8 @@ def heading(report: QuestionReport) -> None:
                 help=f"A worker reads up to 2,000 questions with a model on this machine{_left_out(report)}.",
                 on_click=actions.group_questions,
             )
+            if under_way:
+                st.caption(f":material/hourglass_empty: {under_way}", width="content")
             read_only(Action.MANAGE_JOBS)
 
 

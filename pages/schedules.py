@@ -10,8 +10,14 @@ from pages.components.display.figures import many
 from pages.components.display.namespaces import shown
 from pages.components.display.placeholder import placeholder
 from pages.components.schedules.card import card
-from pages.components.schedules.dialogs import Asked, confirm_adding, confirm_removing, confirm_running
-from pages.components.schedules.form import EXAMPLE, builder, fill_example
+from pages.components.schedules.dialogs import (
+    Asked,
+    confirm_adding,
+    confirm_editing,
+    confirm_removing,
+    confirm_running,
+)
+from pages.components.schedules.form import EDITING, EXAMPLE, builder, fill_example
 from pages.components.shell.frame import NO_REDIS, frame, nothing_yet
 
 SECONDS = 2
@@ -25,13 +31,17 @@ def page() -> None:
     if context.services().schedules is None:
         without_redis()
         return
+    is_editing = EDITING in st.session_state and not st.session_state.get("schedule-saved")
+    if is_editing:  # where it is seen at once
+        builder()
     st.fragment(listing, run_every=SECONDS)()
-    builder()
+    if not is_editing:
+        builder()
     asked: Asked | None = st.session_state.get("schedule-asked")
     if asked is None:
         return
     if asked.draft:
-        confirm_adding(asked)
+        (confirm_editing if asked.draft.edited else confirm_adding)(asked)
     elif asked.run:
         confirm_running(asked)
     else:

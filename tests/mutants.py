@@ -145,7 +145,8 @@ MUTANTS = (
     Mutant(
         name="a deleted response comes back by an undo",
         file="core/entries/responses.py",
-        old="        cache.store.drop_aside(slot, [names.aside_field(pointer.header.target, pointer.header.sequence)])\n",
+        old="        cache.store.drop_aside("
+        "slot, [names.aside_field(pointer.header.target, pointer.header.sequence)])\n",
         new="",
         tests="tests/entries/test_responses.py",
     ),
@@ -833,13 +834,13 @@ MUTANTS = (
     Mutant(
         name="a key ban with further criteria deletes what they do not match",
         file="core/invalidation/invalidator.py",
-        old="at_once=is_key and hold == 0 and not soft",
-        new="at_once=criteria.key is not None and hold == 0 and not soft",
+        old="at_once=is_key and asked.hold_seconds == 0 and not asked.soft",
+        new="at_once=criteria.key is not None and asked.hold_seconds == 0 and not asked.soft",
         tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="a bucket that refuses leaves the others invalidated",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/plan.py",
         old="            for slot in done:\n",
         new="            for slot in []:\n",
         tests="tests/invalidation/test_invalidator.py",
@@ -875,8 +876,8 @@ MUTANTS = (
     Mutant(
         name="a repeated request is not recognized once it is over",
         file="core/invalidation/invalidator.py",
-        old="        if request_id is not None:\n            self._keep(done)",
-        new="        if request_id is None:\n            self._keep(done)",
+        old="        if request_id is not None:\n            self.keep(done)",
+        new="        if request_id is None:\n            self.keep(done)",
         tests="tests/invalidation/test_history.py tests/invalidation/test_invalidator.py",
     ),
     Mutant(
@@ -1000,7 +1001,7 @@ MUTANTS = (
     ),
     Mutant(
         name="an invalidation is acknowledged before all buckets have it",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/plan.py",
         old="        for slot in plan.slots:\n",
         new="        for slot in plan.slots[:1]:\n",
         tests="tests/invalidation/test_invalidator.py",
@@ -1028,7 +1029,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a key ban without a hold leaves the entry",
-        file="core/invalidation/invalidator.py",
+        file="core/invalidation/plan.py",
         old="plan.criteria.digest if plan.at_once else None",
         new="None",
         tests="tests/invalidation/test_invalidator.py",
@@ -1245,6 +1246,27 @@ MUTANTS = (
         "test_a_pool_that_is_asked_to_end_ends_between_two_batches_and_puts_the_job_back",
     ),
     Mutant(
+        name="a later run takes the place of one that hides more",
+        file="core/bans/changes.py",
+        old="is_as_old = now is None or (before is not None and before <= now)",
+        new="is_as_old = True",
+        tests="tests/invalidation/test_succession.py",
+    ),
+    Mutant(
+        name="a run that was undone meanwhile takes a place all the same",
+        file="core/bans/changes.py",
+        old="if earlier is None or later is None or not _does_all_of(later, earlier):",
+        new="if earlier is None or (later is not None and not _does_all_of(later, earlier)):",
+        tests="tests/invalidation/test_succession.py",
+    ),
+    Mutant(
+        name="a schedule runs on every day of the week",
+        file="core/invalidation/definition.py",
+        old="while weekdays and WEEKDAYS[at.weekday()] not in weekdays:",
+        new="while False:",
+        tests="tests/invalidation/test_definition.py",
+    ),
+    Mutant(
         name="a schedule runs once for each that looks",
         file="core/invalidation/schedules.py",
         old="for schedule in (self.all() if is_held else ())",
@@ -1404,6 +1426,13 @@ MUTANTS = (
         old="                yield self._kept_of(record)",
         new="                yield record",
         tests="tests/metrics/test_request_log.py",
+    ),
+    Mutant(
+        name="the words of a system prompt are shown though prompts may not be",
+        file="core/metrics/request_log.py",
+        old="record = msgspec.structs.replace(record, prompt=None, apart=None)",
+        new="record = msgspec.structs.replace(record, prompt=None)",
+        tests="tests/metrics/test_scopes.py",
     ),
     Mutant(
         name="who got an earlier answer is said to have got this one",
@@ -1702,8 +1731,8 @@ MUTANTS = (
     Mutant(
         name="a key undoes what is of another namespace",
         file="core/operations/invalidations.py",
-        old="if known is not None and by.may_enter(known.namespace):",
-        new="if known is not None:",
+        old="seen = within(known, by.may_enter) if known is not None else None",
+        new="seen = known",
         tests="tests/operations/test_invalidations.py",
     ),
     Mutant(

@@ -6,6 +6,7 @@ Changes of different bans never conflict: a store compares the bans that a chang
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -77,6 +78,33 @@ def lift(found: Sequence[Ban], ban_id: str) -> Change:
         if ban.state is BanState.TOMBSTONE:
             raise InvalidationRefused("the answer was deleted at once and cannot be brought back")
     return Change([(ban, None) for ban in found])
+
+
+def take_place(found: Sequence[Ban], earlier_id: str, later_id: str) -> Change:
+    """Takes away a ban that nothing has been deleted for yet, if a later one does all that it did; else nothing.
+
+    Both are compared by the store, so that the later one is still in force at that very moment.
+    """
+    by_id = {ban.id: ban for ban in found}
+    earlier, later = by_id.get(earlier_id), by_id.get(later_id)
+    if earlier is None or later is None or not _does_all_of(later, earlier):
+        return Change([])
+    return Change([(earlier, None), (later, later)])
+
+
+def _does_all_of(later: Ban, earlier: Ban) -> bool:
+    """Whether a later ban hides, or marks, all that an earlier one does."""
+    if later.sequence <= earlier.sequence or later.state is not earlier.state:
+        return False
+    if later.state not in (BanState.HELD, BanState.SOFT):
+        return False
+    before, now = earlier.criteria.created_before, later.criteria.created_before
+    is_as_old = now is None or (before is not None and before <= now)
+    return is_as_old and _but_age(earlier.criteria) == _but_age(later.criteria)
+
+
+def _but_age(criteria: Criteria) -> dict[str, Any]:
+    return {name: value for name, value in criteria.to_dict().items() if name != "created_before"}
 
 
 def begin_sweep(found: Sequence[Ban]) -> Change:

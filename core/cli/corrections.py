@@ -13,7 +13,6 @@ from ..entries import (
     Corrections,
     Elsewhere,
     FoundEntry,
-    Question,
     Together,
     invalidate_together,
     same_question,
@@ -140,7 +139,7 @@ def _look(shell: Shell, here: FoundEntry, namespaces: Sequence[str]) -> Elsewher
         more = same_question(
             services.store,
             namespaces,
-            Question.of(here),
+            here,
             buckets=services.settings.buckets,
             hits=services.metrics.hits,
             after=None if looked is None else looked.next,

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import click
 
 from ..doctor import Diagnosis, Level, diagnose, unusable
-from ..entries import EntryFilter, FoundEntry, by_namespace, every_page, expect, look_elsewhere, newest_of
+from ..entries import EntryFilter, FoundEntry, NamespaceEntries, by_namespace, every_page, expect, look_elsewhere
+from ..entries import tags as tagging
 from ..errors import InvalidSettings
 from ..keys import EVERYWHERE, Slot
 from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
@@ -92,11 +93,14 @@ def stats(
 
 
 def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: float) -> str:
-    if found.change is None:
-        before = "there were no lookups to compare it with"
+    if not found.now.count:
+        lines = [f"No lookups in the last {duration(window)}, but for the latest seconds."]
     else:
-        before = f"{points(found.change)} against {share(found.before.hit_rate)} in the {duration(window)} before"
-    lines = [f"The hit rate of the last {duration(window)} is {share(found.now.hit_rate)}: {before}."]
+        before = "no lookups"
+        if found.change is not None:
+            before = f"{points(found.change)} against {share(found.before.hit_rate)}"
+        rate = share(found.now.hit_rate)
+        lines = [f"The hit rate of the last {duration(window)} is {rate}: {before} in the {duration(window)} before."]
     rows = [
         (
             points(part.change),
@@ -243,7 +247,7 @@ def _entries_of_all(shell: Shell, where: EntryFilter, limit: int, now: float) ->
         )
         for one in found
     ]
-    newest = newest_of(found)[:limit]
+    newest = NamespaceEntries.newest(found)[:limit]
     table = words.table(rows, header=("Namespace", "Entries", "Match"))
     shell.answer([one.to_dict(now) for one in found], f"{table}\n\n{_entry_words(newest, now)}")
     return Exit.OK if newest else Exit.NOTHING
@@ -264,3 +268,21 @@ def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
             )
         )
     return words.table(rows, header=("Key", "Model", "Age", "Fresh", "Size", "Prompt")) if rows else "No entry matches."
+
+
+@command(cli)
+@namespace_option
+@click.option("--find", default="", help="Only tags with this in them, in any case.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+def tags(shell: Shell, namespace: str | None, find: str, limit: int) -> int:
+    """List the tags that stored answers have, those of most entries first. Exit status 3 when there are none.
+
+    Of a large namespace a part is looked at, for some seconds; the answer says how much.
+    """
+    services = shell.shared
+    slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]
+    found = tagging.known_tags(services.store, slots, find=find, limit=limit)
+    rows = [(words.text(one.tag, 80), f"{one.entries:,}", words.moment(one.latest_at)) for one in found.tags]
+    lines = [words.table(rows, header=("Tag", "Entries", "Latest")) if rows else "No entry has such a tag."]
+    shell.answer(found.to_dict(), "\n".join(filter(None, [*lines, tagging.counted_words(found)])))
+    return Exit.OK if rows else Exit.NOTHING

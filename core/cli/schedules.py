@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import click
 
-from ..invalidation import Schedule, Schedules, kept_schedules, plain_invalidation
+from ..errors import InvalidInput
+from ..invalidation import Schedule, ScheduleFields, Schedules, kept_schedules, parse_weekdays, plain_invalidation
 from ..monitoring import WorkerPools
 from . import formats as words
 from .formats import DURATION
@@ -17,12 +20,30 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option, names
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.pass_context
 def schedules(context: click.Context, namespace: str | None, as_json: bool) -> None:
-    """List scheduled invalidations; add, pause, resume, remove or run one. Without a subcommand: the list."""
+    """List scheduled invalidations; add, edit, pause, resume, remove or run one. Without a subcommand: the list."""
     if context.invoked_subcommand is not None:
         if namespace or as_json:
             raise click.UsageError("Put options after the subcommand they are for.")
         return
     context.invoke(listing, namespace=namespace, as_json=as_json)
+
+
+class Weekdays(click.ParamType[tuple[str, ...]]):
+    """Days of the week: `mon-fri`, `sat,sun`, or `all`, which is none in particular."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The days; fails for what is none."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return () if value == "all" else parse_weekdays(value)
+        except InvalidInput as error:
+            self.fail(f"{error.problem}.", param, ctx)
+
+
+WEEKDAYS = Weekdays()
 
 
 def _kept(shell: Shell) -> Schedules:
@@ -60,9 +81,10 @@ def listing(shell: Shell, namespace: str | None) -> int:
 @click.option("--name", required=True, help="Its name, which no other schedule may have.")
 @click.option("--every", type=DURATION, help="How often, e.g. 1h; the first run is after that time.")
 @click.option("--daily-at", metavar="HH:MM", help="Time of day, in UTC.")
+@click.option("--on", "weekdays", type=WEEKDAYS, help="With --daily-at: only on these days, e.g. mon-fri or sat,sun.")
 @selecting
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
-@click.option("--hold", type=DURATION, help="How long each run can be undone; else ENCORE_HOLD_SECONDS.")
+@click.option("--hold", type=DURATION, help="How long each run can be undone; else 12h, or until the next run.")
 @click.option("--reason", default="", help="The reason of each run; else the schedule's name.")
 def add(
     shell: Shell,
@@ -70,6 +92,7 @@ def add(
     name: str,
     every: float | None,
     daily_at: str | None,
+    weekdays: tuple[str, ...] | None,
     selection: Selection,
     soft: bool,
     hold: float | None,
@@ -81,8 +104,7 @@ def add(
     """
     if (every is None) == (daily_at is None):
         raise click.UsageError("Give either --every or --daily-at.")
-    if selection.everything and selection.older_than is not None:
-        raise click.UsageError("--everything takes no other criteria.")
+    _check(selection)
     namespace = shell.namespace(namespace)
     added = _kept(shell).add(
         namespace=namespace,
@@ -92,6 +114,7 @@ def add(
         older_than_seconds=selection.older_than,
         every_seconds=every,
         daily_at=daily_at,
+        weekdays=weekdays or (),
         soft=soft,
         hold_seconds=hold,
         reason=reason,
@@ -100,6 +123,44 @@ def add(
     queue = shell.services.queue_redis
     if queue is not None and not WorkerPools(queue, clock=shell.services.clock).alive_workers():
         shell.say("No worker is alive, so schedules do not run. Start one: python -m workers")
+    return Exit.OK
+
+
+@command(schedules)
+@click.argument("schedule_id", metavar="ID")
+@click.option("--name", help="Another name, which no other schedule may have.")
+@click.option("--every", type=DURATION, help="How often, in place of a time of day; counted from now.")
+@click.option("--daily-at", metavar="HH:MM", help="Time of day in UTC, in place of an interval.")
+@click.option("--on", "weekdays", type=WEEKDAYS, help="Only on these days, e.g. mon-fri; or all.")
+@selecting
+@click.option("--soft/--hard", "soft", default=None, help="Mark stale, or hide.")
+@click.option("--hold", type=DURATION, help="How long each run can be undone.")
+@click.option("--usual-hold", is_flag=True, help="Each run can be undone for 12h, or until the next run.")
+@click.option("--reason", help="The reason of each run; empty: the schedule's name.")
+def edit(shell: Shell, schedule_id: str, selection: Selection, **given: Any) -> int:
+    """Change a schedule. What is not given stays; criteria that are given take the place of all it had.
+
+    It keeps its id and its namespace. A new rhythm counts from now: nothing is made up for.
+    """
+    changes = {name: value for name, value in given.items() if value is not None and name not in ("hold", "usual_hold")}
+    if "every" in changes:
+        changes["every_seconds"] = changes.pop("every")
+    if "every_seconds" in changes and "daily_at" in changes:
+        raise click.UsageError("Give either --every or --daily-at.")
+    if given["hold"] is not None and given["usual_hold"]:
+        raise click.UsageError("Give either --hold or --usual-hold.")
+    if given["hold"] is not None or given["usual_hold"]:
+        changes["hold_seconds"] = given["hold"]
+    known = _kept(shell).get(schedule_id)
+    criteria = selection.fields(known.namespace)
+    if criteria or selection.older_than is not None:
+        _check(selection)
+        changes |= {"criteria": criteria, "older_than_seconds": selection.older_than}
+    if not changes:
+        raise click.UsageError("Give at least one option.")
+    edited = _kept(shell).edit(schedule_id, actor=shell.trail, **cast("ScheduleFields", changes))
+    then = _next(edited) if edited.enabled else "It is paused."
+    shell.answer(edited.to_dict(), f"Changed: {_what(shell, edited)}, {edited.rhythm}. {then}")
     return Exit.OK
 
 
@@ -137,6 +198,11 @@ def run(shell: Shell, schedule_id: str) -> int:
     done = _kept(shell).run_now(schedule_id, actor=shell.trail)
     shell.answer(plain_invalidation(done), applied_words(done))
     return Exit.OK
+
+
+def _check(selection: Selection) -> None:
+    if selection.everything and selection.older_than is not None:
+        raise click.UsageError("--everything takes no other criteria.")
 
 
 def _what(shell: Shell, schedule: Schedule) -> str:

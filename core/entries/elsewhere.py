@@ -122,7 +122,7 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 def same_question(
     store: EntryIndex,
     namespaces: Sequence[str],
-    here: Question,
+    here: FoundEntry | Question,
     *,
     buckets: int = 1,
     hits: HitCounts | None = None,
@@ -131,11 +131,12 @@ def same_question(
     seconds: float = LOOKING_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Elsewhere:
-    """Entries with this question, but for case, spaces and the closing mark; the one at its own key left out.
+    """Entries with the question of this one, but for case, spaces and the closing mark; this one left out.
 
     `namespaces` are those that the asker may see. Reads no more than `most` entries nor for much longer than `seconds`;
     `after` is where the look before has ended. Raises StoreUnavailable.
     """
+    here = here if isinstance(here, Question) else Question.of(here)
     where = EntryFilter(question=here.prompt)
     names = sorted(dict.fromkeys(namespaces))
     slots = {name: [Slot(name, bucket) for bucket in range(buckets)] for name in names}

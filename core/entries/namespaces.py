@@ -48,6 +48,12 @@ class NamespaceEntries(msgspec.Struct, frozen=True, kw_only=True):
     is_all: bool = True
     problem: str = ""
 
+    @staticmethod
+    def newest(of_each: Sequence[NamespaceEntries]) -> list[FoundEntry]:
+        """What matches in all of these namespaces, the newest first."""
+        every = [one for each in of_each for one in each.found]
+        return sorted(every, key=lambda one: one.entry.header.created_at, reverse=True)
+
     def to_dict(self, now: float) -> dict[str, Any]:
         """Plain JSON; `now` is Unix seconds."""
         return {
@@ -74,12 +80,6 @@ def find_anywhere(
     """
     found = (find_entry(store, name, key, hits=hits, pins=pins) for name in namespaces[:MOST_NAMESPACES])
     return next(filter(None, found), None)
-
-
-def newest_of(found: Sequence[NamespaceEntries]) -> list[FoundEntry]:
-    """What matches in all of them, the newest first."""
-    every = [one for each in found for one in each.found]
-    return sorted(every, key=lambda one: one.entry.header.created_at, reverse=True)
 
 
 def by_namespace(

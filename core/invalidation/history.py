@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..access import AuditLog, AuditRecord, Repeats
-from ..bans import Ban, Criteria, InvalidationRecord
+from ..bans import Ban, BanState, Criteria, InvalidationRecord
 from ..errors import CacheError, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import EVERYWHERE
 from ..stores import Store
@@ -35,7 +35,7 @@ logger = logging.getLogger("encore.invalidation")
 MOST_PAGES = 20
 """Pages of the audit log among which one page of invalidations is looked for."""
 SEARCHED_AT_ONCE = 500
-MOST_PARTS = 2000
+MOST_PARTS = 1000
 """Parts whose sweeps are read for one page; of others nobody says how much was deleted."""
 
 _CURSOR = re.compile(r"(?:|-|\d{1,20}-\d{1,20})/(?:|-|\d{1,20}-\d{1,20})")
@@ -134,14 +134,19 @@ class History:
             every = self._active.namespaces()
             known = {whole_id: names or every for whole_id, names in known.items()}
         parts = {part_id(one, namespace): (one, namespace) for one, names in known.items() for namespace in names}
+        by_namespace: dict[str, list[str]] = {}
+        for part, (_, namespace) in parts.items():
+            by_namespace.setdefault(namespace, []).append(part)
         bans: dict[str, dict[str, Ban]] = {whole_id: {} for whole_id in records}
-        for namespace in sorted({namespace for _, namespace in parts.values()}):
-            ids = [part for part, (_, where) in parts.items() if where == namespace]
+        swept = dict.fromkeys(parts)
+        for namespace, ids in by_namespace.items():
             for part, (_, ban) in self._active.bans_of(ids, [namespace]).items():
                 bans[parts[part][0]][namespace] = ban
+                if ban.state in (BanState.HELD, BanState.SOFT):
+                    del swept[part]
         sweeps: dict[str, dict[str, list[AuditRecord]]] = {whole_id: {} for whole_id in records}
         with suppress(StoreUnavailable):
-            for part, found in self.audit.trails(list(parts)[:MOST_PARTS]).items():
+            for part, found in self.audit.trails(list(swept)[:MOST_PARTS]).items():
                 if part in parts:
                     whole_id, namespace = parts[part]
                     sweeps[whole_id][namespace] = found
@@ -332,13 +337,15 @@ class History:
             return [None] * len(ids)
 
     def keep(self, known: Invalidation) -> None:
-        """Keeps for a day that this id was applied, or undone. Never raises: an invalidation counts more."""
+        """Keeps for a day that this id was applied, undone or replaced. Never raises: an invalidation counts more."""
         applied = Applied(
             what_of(known.criteria, known.namespace),
             known.actor,
             known.applied_at,
             known.due_at,
             known.finished_at if known.state is InvalidationState.UNDONE else None,
+            known.finished_at if known.replaced_by else None,
+            known.replaced_by,
         )
         try:
             self._repeats.keep(known.id, msgspec.msgpack.encode(applied))

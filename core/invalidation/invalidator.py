@@ -24,13 +24,13 @@ from .aside import put_back
 from .durability import Durability
 from .everywhere import Asked, Everywhere, Reach
 from .history import REQUEST_ID
-from .plan import Plan, append
+from .plan import Plan, append, take_place
 from .preview import EXACT_LIMIT, Preview, make_preview
 from .reason import checked_reason
 from .rights import ending_hold, invalidating
 from .shortcuts import Shortcuts
 from .sweep import Sweep, SweepProgress, record_sweep
-from .telling import Invalidation, InvalidationState, undone
+from .telling import Invalidation, InvalidationState, replaced, undone
 
 LONGEST_HOLD_SECONDS = 86_400
 
@@ -237,6 +237,22 @@ class CacheInvalidator(Shortcuts):
         told = {"put_back": done.put_back, "kept_newer": done.kept_newer, "problem": done.problem}
         _record(trail, "undone", known, self._clock(), {name: value for name, value in told.items() if value})
         return done
+
+    def take_place(self, earlier_id: str, later: Invalidation, *, actor: Acting) -> bool:
+        """Has an invalidation that is in force take the place of an earlier one of the same criteria; whether it did.
+
+        Only of one that can be undone, and whose entries the later one hides, or marks, too: at no moment is one of
+        them shown. Undoing the later one then brings back what both hid. Where Redis fails, both stay.
+        """
+        try:
+            known = self.find(earlier_id)
+        except CacheError:
+            return False
+        trail, now = self.audit.by(actor), self._clock()
+        if known is None or not take_place(self._store, self.slots_of, earlier_id, later, trail=trail, now=now):
+            return False
+        self.keep(replaced(known, now, later.id))
+        return True
 
     def lift(self, known: Invalidation) -> Invalidation:
         """Undoes it in its namespace, without rights and records. Raises what `undo` raises."""

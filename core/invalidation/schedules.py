@@ -1,16 +1,14 @@
-"""Scheduled invalidations: criteria with a relative age, applied at an interval or daily. Data, and when they run.
+"""Scheduled invalidations: criteria with a relative age, applied by a rhythm. Kept, edited, and run when they are due.
 
 Several processes may look at the same time: a lock and one request id per run see to it that each runs once.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Unpack
 
 import msgspec
 import redis
@@ -20,51 +18,46 @@ from ..bans import Criteria
 from ..errors import AccessDenied, InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable
 from ..keys import EVERYWHERE, names
 from ..stores.redis import lock, shared_hash
-from ..text import exact_duration, many, printable
+from ..text import many
 from . import rights
+from .definition import Definition, ScheduleFields, next_run
 from .everywhere import Reach, check_everywhere
-from .invalidator import LONGEST_HOLD_SECONDS, CacheInvalidator
-from .reason import checked_reason
+from .invalidator import CacheInvalidator
 from .rights import scheduling
 from .telling import Invalidation, InvalidationState
 
 MAX_SCHEDULES = 100
-LONGEST_NAME = 80
-SHORTEST_SECONDS = 60
-LONGEST_SECONDS = 366 * 86_400
 LOCK_MS = 30_000
 
-_DAILY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _LOCK = names.SCHEDULES + b":lock"
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """One scheduled invalidation. Times are Unix seconds, durations seconds.
+class Schedule(Definition, frozen=True, kw_only=True):
+    """One scheduled invalidation. Times are Unix seconds.
 
-    `criteria` are those of `Criteria` but `created_before`, which `older_than_seconds` gives at each run. It runs every
-    `every_seconds`, or daily at `daily_at` ("03:30", UTC). What a run hides can be undone for `hold_seconds`; None is
-    as configured. `reason` is that of each run; without one it is the schedule's name. `unbounded`: an admin answers
-    for it, so that a run may hide any share; else each run is refused that hides more than an operator may. `last` says
-    what the latest run came to.
+    `actor` has said what it hides: runs are in that name. `unbounded`: an admin answers for it, so that a run may hide
+    any share; else each run is refused that hides more than an operator may. `rhythm_since` is when its rhythm was
+    changed. `last` says what the latest run came to. `last_applied` is the invalidation of the latest run that was
+    applied, and `taken_since` when the first of the runs was whose place that has taken.
     """
 
     id: str
-    name: str = ""
     namespace: str
-    criteria: Mapping[str, Any] = {}
-    older_than_seconds: float | None = None
-    every_seconds: float | None = None
-    daily_at: str | None = None
-    soft: bool = False
-    hold_seconds: float | None = None
-    reason: str = ""
     enabled: bool = True
     unbounded: bool = False
     actor: str
     created_at: float
     resumed_at: float | None = None
+    rhythm_since: float | None = None
     last_run_at: float | None = None
     last: str = ""
+    last_applied: str = ""
+    taken_since: float | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """What was said of it."""
+        return Definition(**{name: getattr(self, name) for name in Definition.__struct_fields__})
 
     def criteria_at(self, now: float) -> Criteria:
         """The criteria of a run at `now` (Unix seconds). Raises InvalidInput."""
@@ -76,14 +69,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def next_run_at(self) -> float:
         """When it is due next, Unix seconds: a missed run is due at once, and only once."""
-        moments = (self.last_run_at, self.resumed_at)
+        moments = (self.last_run_at, self.resumed_at, self.rhythm_since)
         since = max((moment for moment in moments if moment is not None), default=self.created_at)
-        if self.every_seconds is not None:
-            return since + self.every_seconds
-        hour, _, minute = (self.daily_at or "").partition(":")
-        moment = datetime.fromtimestamp(since, UTC)
-        at = moment.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
-        return (at if at > moment else at + timedelta(days=1)).timestamp()
+        return next_run(since, self.every_seconds, self.daily_at, self.weekdays)
 
     @property
     def starting(self) -> Action:
@@ -97,30 +85,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         """The reason of its runs: its own, or that it is this schedule."""
         return self.reason or f"schedule {self.name or self.id}"
 
-    @property
-    def rhythm(self) -> str:
-        """The rhythm in words: `daily at 03:30 UTC`, `every 6 h`."""
-        if self.daily_at is not None:
-            return f"daily at {self.daily_at} UTC"
-        return f"every {exact_duration(self.every_seconds or 0)}"
-
-    @property
-    def what(self) -> str:
-        """The selection in words: `model gpt-4o, older than 7 d`."""
-        words = []
-        if self.criteria:
-            try:
-                words.append(str(Criteria.from_dict(self.criteria)))
-            except InvalidInput as error:  # of another version
-                words.append(f"cannot be run: {error}")
-        if self.older_than_seconds is not None:
-            words.append(f"older than {exact_duration(self.older_than_seconds)}")
-        return ", ".join(words)
-
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON, with what it selects and when it runs in words."""
+        """Plain JSON, with what it selects, when it runs and how long a run can be undone."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
-        return plain | {"what": self.what, "rhythm": self.rhythm, "next_run_at": self.next_run_at}
+        told = {"what": self.what, "rhythm": self.rhythm, "next_run_at": self.next_run_at}
+        return plain | told | {"weekdays": list(self.weekdays), "effective_hold_seconds": self.hold}
 
 
 class Schedules:
@@ -141,25 +110,17 @@ class Schedules:
 
     def get(self, schedule_id: str) -> Schedule:
         """The schedule with an id. Raises InvalidationNotFound, StoreUnavailable."""
-        schedule = _decode(self._hash.get(schedule_id))
+        return self._known(schedule_id)[1]
+
+    def _known(self, schedule_id: str) -> tuple[bytes, Schedule]:
+        """The schedule with an id, as it is stored and as it is. Raises InvalidationNotFound, StoreUnavailable."""
+        value = self._hash.get(schedule_id)
+        schedule = _decode(value)
         if schedule is None:
             raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
-        return schedule
+        return value, schedule
 
-    def add(
-        self,
-        *,
-        namespace: str,
-        actor: Acting,
-        name: str = "",
-        criteria: Mapping[str, Any] | None = None,
-        older_than_seconds: float | None = None,
-        every_seconds: float | None = None,
-        daily_at: str | None = None,
-        soft: bool = False,
-        hold_seconds: float | None = None,
-        reason: str = "",
-    ) -> Schedule:
+    def add(self, *, namespace: str, actor: Acting, **given: Unpack[ScheduleFields]) -> Schedule:
         """Adds a schedule, enabled. Raises InvalidInput, which names the field.
 
         Raises AccessDenied for one that would hide more now than the actor may; its runs are checked in the same way.
@@ -168,48 +129,68 @@ class Schedules:
         """
         trail = self._invalidation.audit.by(actor)
         by = trail.require(Action.SCHEDULE)
-        if (every_seconds is None) == (daily_at is None):
-            raise InvalidInput("every_seconds", "give either every_seconds or daily_at")
-        if every_seconds is not None and not SHORTEST_SECONDS <= every_seconds <= LONGEST_SECONDS:
-            raise InvalidInput("every_seconds", "give seconds between 60 (a minute) and 31622400 (a year)")
-        if daily_at is not None and not _DAILY.fullmatch(daily_at):
-            raise InvalidInput("daily_at", 'give a time of day in UTC, e.g. "03:30"')
-        if older_than_seconds is not None and not 0 < older_than_seconds <= LONGEST_SECONDS * 10:
-            raise InvalidInput("older_than_seconds", "give seconds between 1 and ten years")
-        if criteria and "created_before" in criteria:
-            raise InvalidInput("created_before", "give older_than_seconds: the age when it runs")
-        if hold_seconds is not None and not 0 <= hold_seconds <= LONGEST_HOLD_SECONDS:
-            raise InvalidInput("hold_seconds", f"give seconds between 0 and {LONGEST_HOLD_SECONDS}")
-        name = name.strip()
-        if len(name) > LONGEST_NAME or printable(name, LONGEST_NAME) != name:
-            raise InvalidInput("name", f"give up to {LONGEST_NAME} visible characters")
+        definition = Definition(**given).checked()
         known = self.all()
         if len(known) >= MAX_SCHEDULES:
             raise InvalidInput("schedules", f"there are {MAX_SCHEDULES} already: remove one first")
-        if name and any(schedule.name == name for schedule in known):
-            raise InvalidInput("name", "another schedule has it")
+        _require_free(definition.name, known)
         now = self._clock()
         schedule = Schedule(
+            **msgspec.structs.asdict(definition),
             id=secrets.token_hex(4),
-            name=name,
             namespace=namespace,
-            criteria=dict(criteria or {}),
-            older_than_seconds=older_than_seconds,
-            every_seconds=every_seconds,
-            daily_at=daily_at,
-            soft=soft,
-            hold_seconds=hold_seconds,
-            reason=checked_reason(reason),
             unbounded=trail.may(Action.SCHEDULE_ALL),
             actor=by,
             created_at=now,
         )
-        if namespace == EVERYWHERE:
-            check_everywhere(schedule.criteria_at(now), Reach())
-        rights.require(trail, schedule.criteria_at(now), scheduling, self._invalidation.preview)
+        self._require(trail, schedule, now)
         self._write(schedule.id, b"", schedule)
         self._record(trail, "schedule.created", schedule)
         return schedule
+
+    def edit(
+        self, schedule_id: str, *, actor: Acting, seen: Schedule | None = None, **changes: Unpack[ScheduleFields]
+    ) -> Schedule:
+        """Changes what was said of a schedule; it keeps its id, its namespace and what is not given.
+
+        A new interval, or time of day, takes the place of the other, and counts from now: no run is made up for.
+        Whoever changes what it hides answers for its runs. Raises InvalidationNotFound; InvalidInput, which names the
+        field; AccessDenied, as `add`. `seen` is the schedule as it was shown: InvalidationRefused when it is another
+        by now.
+        """
+        trail = self._invalidation.audit.by(actor)
+        by = trail.require(Action.SCHEDULE)
+        if changes.get("every_seconds") is not None and changes.get("daily_at") is None:
+            changes = {"daily_at": None, "weekdays": (), **changes}
+        elif changes.get("daily_at") is not None and changes.get("every_seconds") is None:
+            changes = {"every_seconds": None, **changes}
+        while True:
+            value, known = self._known(schedule_id)
+            if seen is not None and seen.definition != known.definition:
+                raise InvalidationRefused("it has been changed since it was shown; look at it again first")
+            wanted = msgspec.structs.replace(known.definition, **changes).checked()
+            if wanted == known.definition:
+                return known
+            _require_free(wanted.name, [other for other in self.all() if other.id != known.id])
+            now, is_admins = self._clock(), trail.may(Action.SCHEDULE_ALL)
+            edited = msgspec.structs.replace(known, **msgspec.structs.asdict(wanted))
+            if wanted.hides_as(known):
+                edited = msgspec.structs.replace(edited, unbounded=known.unbounded or is_admins)
+            else:
+                edited = msgspec.structs.replace(edited, unbounded=is_admins, actor=by)
+            if not wanted.runs_as(known):
+                edited = msgspec.structs.replace(edited, rhythm_since=now)
+            self._require(trail, edited, now)
+            if self._write(schedule_id, value, edited):
+                self._record(trail, "schedule.edited", edited, before=known)
+                return edited
+
+    def _require(self, trail: AuditTrail, schedule: Schedule, now: float) -> None:
+        """Raises InvalidInput for what no run could select, AccessDenied for what hides more than the actor may."""
+        criteria = schedule.criteria_at(now)
+        if criteria.is_everywhere:
+            check_everywhere(criteria, Reach())
+        rights.require(trail, criteria, scheduling, self._invalidation.preview)
 
     def pause(self, schedule_id: str, *, actor: Acting) -> Schedule:
         """Pauses a schedule: it is kept and not run. Raises InvalidationNotFound, AccessDenied."""
@@ -239,16 +220,15 @@ class Schedules:
         trail = self._invalidation.audit.by(actor)
         trail.require(Action.SCHEDULE)
         while True:
-            value = self._hash.get(schedule_id)
-            schedule = _decode(value)
-            if schedule is None:
-                raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+            value, schedule = self._known(schedule_id)
             if self._write(schedule_id, value, None):
                 self._record(trail, "schedule.removed", schedule)
                 return
 
     def run_now(self, schedule_id: str, *, actor: Acting, expected: Schedule | None = None) -> Invalidation:
         """Runs a schedule once, also when it is paused or not due. Raises what `CacheInvalidator.invalidate` raises.
+
+        Like any run it takes the place of the one before, see `_apply`.
 
         `expected` is the schedule as it was shown: InvalidationRefused when it has run since.
         """
@@ -258,16 +238,7 @@ class Schedules:
         rights.require(trail, schedule.criteria_at(self._clock()), scheduling, self._invalidation.preview)
         if expected is not None and schedule.last_run_at != expected.last_run_at:
             raise InvalidationRefused("it has run since; look at what came of it first")
-        now = self._clock()
-        done = self._invalidation.invalidate(
-            schedule.criteria_at(now),
-            actor=trail,
-            soft=schedule.soft,
-            hold_seconds=schedule.hold_seconds,
-            reason=schedule.why,
-        )
-        self._change(schedule_id, last_run_at=now, last=_outcome(done))
-        return done
+        return self._apply(schedule, trail, self._clock())
 
     def run_due(self) -> list[Invalidation]:
         """Runs each schedule that is due, once, even if several processes look at the same time.
@@ -290,27 +261,38 @@ class Schedules:
 
         A store that does not answer or takes no writes is raised: it is tried again until it does.
         """
+        trail = self._invalidation.audit.by(_runner(schedule), source="schedule")
         try:
-            done = self._invalidation.invalidate(
-                schedule.criteria_at(now),
-                actor=self._invalidation.audit.by(_runner(schedule), source="schedule"),
-                soft=schedule.soft,
-                hold_seconds=schedule.hold_seconds,
-                reason=schedule.why,
-                request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}",
-            )
+            return self._apply(schedule, trail, now, request_id=f"schedule-{schedule.id}-{int(schedule.next_run_at)}")
         except (InvalidInput, InvalidationRefused, AccessDenied) as error:
             self._change(schedule.id, last_run_at=now, last=f"not applied: {error}")
             return None
-        self._change(schedule.id, last_run_at=now, last=_outcome(done))
+
+    def _apply(self, schedule: Schedule, trail: AuditTrail, now: float, request_id: str | None = None) -> Invalidation:
+        """One run, and what it came to. Once it is in force it takes the place of the run before that can be undone.
+
+        So the invalidations of a schedule do not pile up, and undoing the latest brings all back that they hid. One
+        that has taken places for as long as a hold is left to its sweep, or nothing would ever be deleted.
+        """
+        done = self._invalidation.invalidate(
+            schedule.criteria_at(now),
+            actor=trail,
+            soft=schedule.soft,
+            hold_seconds=schedule.hold,
+            reason=schedule.why,
+            request_id=request_id,
+        )
+        before = schedule.last_applied or schedule.last.partition("applied: ")[2]  # as kept before
+        since = schedule.taken_since or schedule.last_run_at or now
+        is_held = bool(before) and (schedule.soft or now < since + schedule.hold)
+        if before != done.id and not (is_held and self._invalidation.take_place(before, done, actor=trail)):
+            since = now
+        self._change(schedule.id, last_run_at=now, last=_outcome(done), last_applied=done.id, taken_since=since)
         return done
 
     def _change(self, schedule_id: str, **fields: Any) -> Schedule:
         while True:
-            value = self._hash.get(schedule_id)
-            schedule = _decode(value)
-            if schedule is None:
-                raise InvalidationNotFound(f"no schedule has the id {schedule_id[:40]}")
+            value, schedule = self._known(schedule_id)
             changed = msgspec.structs.replace(schedule, **fields)
             if self._write(schedule_id, value, changed):
                 return changed
@@ -318,21 +300,30 @@ class Schedules:
     def _write(self, schedule_id: str, before: bytes, after: Schedule | None) -> bool:
         return self._hash.swap(schedule_id, before, msgspec.json.encode(after) if after else b"")
 
-    def _record(self, trail: AuditTrail, action: str, schedule: Schedule) -> None:
+    def _record(self, trail: AuditTrail, action: str, schedule: Schedule, *, before: Schedule | None = None) -> None:
+        details: dict[str, Any] = {
+            "schedule": schedule.id,
+            "name": schedule.name,
+            "older_than_seconds": schedule.older_than_seconds,
+            "rhythm": schedule.rhythm,
+            "mode": "soft" if schedule.soft else "hard",
+            "hold_seconds": schedule.hold,
+            "reason": schedule.reason,
+        }
+        if before is not None:
+            then, now = (msgspec.to_builtins(each.definition) for each in (before, schedule))
+            changed = [name for name in now if now[name] != then[name]]
+            details["before"] = {name: then[name] for name in changed}
+            details["after"] = {name: now[name] for name in changed}
         trail.record(
-            action,
-            at=self._clock(),
-            namespace=schedule.namespace,
-            criteria=schedule.criteria,
-            details={
-                "schedule": schedule.id,
-                "name": schedule.name,
-                "older_than_seconds": schedule.older_than_seconds,
-                "rhythm": schedule.rhythm,
-                "mode": "soft" if schedule.soft else "hard",
-                "reason": schedule.reason,
-            },
+            action, at=self._clock(), namespace=schedule.namespace, criteria=schedule.criteria, details=details
         )
+
+
+def _require_free(name: str, others: Iterable[Schedule]) -> None:
+    """Raises InvalidInput when another schedule has the name."""
+    if name and any(schedule.name == name for schedule in others):
+        raise InvalidInput("name", "another schedule has it")
 
 
 def kept_schedules(schedules: Schedules | None) -> Schedules:

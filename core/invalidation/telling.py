@@ -24,6 +24,7 @@ class InvalidationState(StrEnum):
     SOFT = "soft"
     SWEPT = "swept"
     UNDONE = "undone"
+    REPLACED = "replaced"
     REFUSED = "refused"
     UNKNOWN = "unknown"
     PARTLY = "partly"
@@ -31,7 +32,13 @@ class InvalidationState(StrEnum):
 
 UNDOABLE = (InvalidationState.HELD, InvalidationState.SOFT)
 ACTIVE = (InvalidationState.HELD, InvalidationState.SWEEPING, InvalidationState.SOFT)
-_WITHOUT_EFFECT = (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.UNKNOWN)
+NOT_IN_FORCE = (
+    InvalidationState.UNDONE,
+    InvalidationState.REPLACED,
+    InvalidationState.REFUSED,
+    InvalidationState.UNKNOWN,
+)
+"""It hides nothing: what a later run of its schedule hides in its place is that one's."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +63,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def effective(self) -> bool:
         """Whether matching answers of this namespace are hidden (or marked stale) by it."""
-        return self.state not in _WITHOUT_EFFECT
+        return self.state not in NOT_IN_FORCE
 
 
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +72,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked. Of one
     that was undone: `put_back` answers had been asked anew and are back in the place of the newer ones; up to
     `kept_newer` could not be kept. None for a soft one, which hides nothing.
+    `replaced_by` is the later run of its schedule that took its place: it hides what this one hid.
     `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
     One of all namespaces has the namespace EVERYWHERE and `parts`, what it came to in each: its figures are their sums.
     """
@@ -83,6 +91,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None = None
     put_back: int | None = None
     kept_newer: int | None = None
+    replaced_by: str = ""
     reason: str = ""
     problem: str = ""
     parts: tuple[Part, ...] = ()
@@ -111,11 +120,13 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def effective(self) -> bool:
         """Whether matching answers are hidden (or marked stale) by it."""
-        return self.state not in _WITHOUT_EFFECT
+        return self.state not in NOT_IN_FORCE
 
 
+REPLACED = "invalidate.replaced"
 _ENDINGS = (
     ("invalidate.undone", InvalidationState.UNDONE),
+    (REPLACED, InvalidationState.REPLACED),
     ("invalidate.swept", InvalidationState.SWEPT),
     ("invalidate.applied", InvalidationState.SWEPT),
     ("invalidate.refused", InvalidationState.REFUSED),
@@ -125,6 +136,7 @@ _ENDINGS = (
 OVER = {
     InvalidationState.UNDONE: "this invalidation was undone already",
     InvalidationState.SWEPT: "this invalidation is over: what it hid was deleted",
+    InvalidationState.REPLACED: "a later run of its schedule took its place: undo that one",
     InvalidationState.REFUSED: "this invalidation was refused: it was never applied",
     InvalidationState.UNKNOWN: "this invalidation is not in force: it was not applied, or its record was lost",
     InvalidationState.PARTLY: "this invalidation is over in every namespace",
@@ -140,7 +152,8 @@ ASKING = (REQUESTED, *ENDED)
 
 
 class Applied(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept for the id of an invalidation. Times are Unix seconds; `undone_at` is None unless it was undone.
+    """What is kept for the id of an invalidation. Times are Unix seconds; `undone_at` is None unless it was undone,
+    `replaced_at` unless a later run of its schedule, `replaced_by`, has taken its place.
 
     `what` stands for its criteria and namespace: short, since a day may bring millions.
     """
@@ -150,6 +163,8 @@ class Applied(msgspec.Struct, frozen=True, array_like=True):
     at: float
     due_at: float
     undone_at: float | None = None
+    replaced_at: float | None = None
+    replaced_by: str = ""
 
 
 Wanted = Callable[[Invalidation], bool]
@@ -170,9 +185,19 @@ def tell(
     known = from_audit(records, ban) if records else None
     if known is None:
         return from_ban(namespace, ban) if ban else None
-    if ban is None and applied is not None and applied.undone_at is not None:
-        return undone(known, applied.undone_at)
-    return known
+    return known if ban is not None or applied is None else _as_it_ended(known, applied)
+
+
+def _as_it_ended(known: Invalidation, applied: Applied) -> Invalidation:
+    """The invalidation, which is in force no more, as what is kept of it says that it ended."""
+    if applied.replaced_at is not None:
+        return replaced(known, applied.replaced_at, applied.replaced_by)
+    return known if applied.undone_at is None else undone(known, applied.undone_at)
+
+
+def replaced(known: Invalidation, at: float, by: str) -> Invalidation:
+    """The invalidation as it is when another one took its place at a time (Unix seconds)."""
+    return msgspec.structs.replace(known, state=InvalidationState.REPLACED, finished_at=at, replaced_by=by)
 
 
 def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation | None:
@@ -196,7 +221,11 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
     except InvalidInput:
         return None
     asked = requested.details if requested else {}
-    end = by_action["invalidate.undone"].details if ban is None and state is InvalidationState.UNDONE else {}
+    end = (
+        by_action[action].details
+        if ban is None and state in (InvalidationState.UNDONE, InvalidationState.REPLACED)
+        else {}
+    )
     sweeps = [record.details for record in records if "deleted" in record.details]
     return Invalidation(
         id=first.invalidation_id or "",
@@ -213,6 +242,7 @@ def from_audit(records: Sequence[AuditRecord], ban: Ban | None) -> Invalidation 
         finished_at=finished,
         put_back=end.get("put_back"),
         kept_newer=end.get("kept_newer"),
+        replaced_by=end.get("replaced_by", ""),
         reason=_reason(requested),
         problem=_problem(records[0]),
     )
@@ -258,7 +288,7 @@ def from_repeat(request_id: str, criteria: Criteria, namespace: str, applied: Ap
         applied_at=applied.at,
         due_at=applied.due_at,
     )
-    return undone(known, applied.undone_at) if applied.undone_at is not None else known
+    return _as_it_ended(known, applied)
 
 
 def undone_words(done: Invalidation) -> str:

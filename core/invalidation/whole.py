@@ -18,7 +18,7 @@ from ..bans import Ban, Criteria
 from ..errors import InvalidInput
 from ..keys import EVERYWHERE
 from ..text import many
-from .telling import ACTIVE, ASKING, Applied, Invalidation, InvalidationState, Part
+from .telling import ACTIVE, ASKING, NOT_IN_FORCE, REPLACED, Applied, Invalidation, InvalidationState, Part
 
 LONGEST_ID: Final = 60
 """Of the id of a whole, so that those of its parts are ids as well."""
@@ -28,6 +28,8 @@ NAMESPACES: Final = "namespaces"
 """In the details of a whole's audit record: the count of the preview by namespace, null where nobody counted."""
 LIFTED: Final = "undone_in"
 """In the details of an undo's: the namespaces in which it was undone."""
+REPLACED_IN: Final = "replaced_in"
+"""In the details of a later run's: the namespaces in which it took its place."""
 _NOT_APPLIED: Final = (InvalidationState.REFUSED, InvalidationState.UNKNOWN)
 
 MOST_TOLD: Final = 3
@@ -89,6 +91,7 @@ def tell_whole(
         for namespace, count in sorted(counts.items())
     ]
     undo = next((record.details for record in records if record.action == "invalidate.undone"), {})
+    replaced_by = next((record.details.get("replaced_by", "") for record in records if record.action == REPLACED), "")
     return summed(
         Invalidation(
             id=whole_id,
@@ -101,6 +104,7 @@ def tell_whole(
             share=details.get("share"),
             put_back=undo.get("put_back"),
             kept_newer=undo.get("kept_newer"),
+            replaced_by=replaced_by or (applied.replaced_by if applied else ""),
             reason=str(details.get("reason", "")),
         ),
         parts,
@@ -126,9 +130,9 @@ def summed(whole: Invalidation, parts: Sequence[Part]) -> Invalidation:
 
 def state_of(states: Collection[InvalidationState]) -> InvalidationState:
     """The state of the whole by the states of its parts."""
-    effective = {state for state in states if state not in (*_NOT_APPLIED, InvalidationState.UNDONE)}
+    effective = {state for state in states if state not in NOT_IN_FORCE}
     if not effective:
-        for state in (InvalidationState.UNDONE, InvalidationState.UNKNOWN):
+        for state in (InvalidationState.UNDONE, InvalidationState.REPLACED, InvalidationState.UNKNOWN):
             if state in states:
                 return state
         return InvalidationState.REFUSED
@@ -217,10 +221,15 @@ def _fates(records: Sequence[AuditRecord], applied: Applied | None) -> dict[str,
         elif record.action == "invalidate.undone":
             for namespace in details.get(LIFTED) or ():
                 fates[namespace] = (InvalidationState.UNDONE, at, "")
-    if applied is not None and applied.undone_at is not None:  # whose record may have been lost
-        for namespace, (state, _, _) in list(fates.items()):
-            if state is InvalidationState.SWEPT:
-                fates[namespace] = (InvalidationState.UNDONE, applied.undone_at, "")
+        elif record.action == REPLACED:
+            for namespace in details.get(REPLACED_IN) or ():
+                fates[namespace] = (InvalidationState.REPLACED, at, "")
+    if applied is not None:  # whose record may have been lost
+        ends = (InvalidationState.REPLACED, applied.replaced_at), (InvalidationState.UNDONE, applied.undone_at)
+        for reached, ended_at in ends:
+            if ended_at is not None:
+                swept = [name for name, fate in fates.items() if fate[0] is InvalidationState.SWEPT]
+                fates |= dict.fromkeys(swept, (reached, ended_at, ""))
     return fates
 
 

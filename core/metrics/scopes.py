@@ -139,43 +139,66 @@ def asked_elsewhere(record: RequestRecord, records: Iterable[RequestRecord]) -> 
         if (other.question, other.namespace) == (record.question, record.namespace) and other.scope != record.scope:
             others.setdefault(other.scope, other)
     counts: dict[str, int] = {}
+    here = _Miss(record)
     for other in others.values():
-        _add(counts, differing(record, other))
+        _add(counts, _differing(here, _Miss(other)))
     system_prompt = record.apart or next((other.apart for other in others.values() if other.apart is not None), None)
     return _apart(len(others), counts, system_prompt)
 
 
 def differing(first: RequestRecord, second: RequestRecord) -> tuple[str, ...]:
     """The names of the parts in which two misses differ, as far as they are kept."""
-    here, there = unpack(first.parts), unpack(second.parts)
+    return _differing(_Miss(first), _Miss(second))
+
+
+class _Miss:
+    """A miss with the digests of its parts, read once."""
+
+    __slots__ = ("digests", "model", "question", "scope")
+
+    def __init__(self, record: RequestRecord) -> None:
+        self.question, self.scope, self.model = record.question, record.scope, record.model
+        self.digests = {name: part.digest for name, part in unpack(record.parts).items()}
+
+
+def _differing(first: _Miss, second: _Miss) -> tuple[str, ...]:
+    here, there = first.digests, second.digests
     found = ["model"] if first.model != second.model else []
-    found += (
-        name
-        for name in dict.fromkeys((*here, *there))
-        if name not in here or name not in there or here[name].digest != there[name].digest
-    )
+    if here != there:
+        found += (name for name in dict.fromkeys((*here, *there)) if here.get(name) != there.get(name))
     return tuple(found)
+
+
+def _nearest(miss: _Miss, others: Iterable[_Miss]) -> tuple[str, ...] | None:
+    """The fewest parts in which it differs from one of the others; None without any."""
+    nearest: tuple[str, ...] | None = None
+    for other in others:
+        found = _differing(miss, other)
+        if nearest is None or len(found) < len(nearest):
+            nearest = found
+        if len(found) == 1:
+            break
+    return nearest
 
 
 def _of_namespace(namespace: str, records: Sequence[RequestRecord]) -> NamespaceScopes:
     scopes = {record.scope for record in records}
     misses = [record for record in reversed(records) if record.kind is OutcomeKind.MISS]
-    asked: dict[bytes, dict[str, RequestRecord]] = {}
+    asked: dict[bytes, dict[str, _Miss]] = {}
     repeated = 0
     counts: dict[str, int] = {}
     between: dict[str, int] = {}
-    before: dict[str, RequestRecord] = {}
-    for miss in misses:
+    before: dict[str, _Miss] = {}
+    for miss in map(_Miss, misses):
         known = asked.setdefault(miss.question, {}) if miss.question else {}
-        others = [other for scope, other in islice(reversed(known.items()), _COMPARED) if scope != miss.scope]
-        if others:
+        latest = islice(reversed(known.values()), _COMPARED)
+        nearest = _nearest(miss, (other for other in latest if other.scope != miss.scope))
+        if nearest is not None:
             repeated += 1
-            apart = [differing(miss, other) for other in others]
-            nearest: tuple[str, ...] = min(apart, key=len)
             _add(counts, nearest)
         last = before.get(miss.model)
         if last is not None and last.scope != miss.scope:
-            _add(between, differing(miss, last))
+            _add(between, _differing(miss, last))
         before[miss.model] = known[miss.scope] = miss
     if repeated:
         scopes = {scope for known in asked.values() if len(known) > 1 for scope in known}

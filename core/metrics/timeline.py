@@ -43,8 +43,8 @@ RESOLUTIONS = (
 )
 """Finest first. All of them are written with each flush, so that none depends on another's being there in time."""
 
-# A day and the day before it, both ended a moment ago, are read in slots of one length.
-_MARGIN_SECONDS = 900
+# A day and the day before it, both in steps of up to half an hour, are read in slots of one length.
+_MARGIN_SECONDS = 1800
 
 FINEST_SECONDS = RESOLUTIONS[0].seconds
 

@@ -28,7 +28,6 @@ from . import (
     health,
     invalidations,
     namespaces,
-    questions,
     requests,
     schedules,
     transfer,
@@ -61,7 +60,7 @@ ROUTERS: Final = tuple(
     subject.router
     for subject in (
         *(invalidations, transfer, corrections, entries, explain, figures, requests, health),
-        *(bypass, schedules, namespaces, questions, audit),
+        *(bypass, schedules, namespaces, audit),
     )
 )
 """The routes by subject. One more subject is one more module and one more name here."""

@@ -14,7 +14,6 @@ from ..entries import (
     MOST_TOGETHER,
     Corrections,
     Place,
-    Question,
     invalidate_together,
     same_question,
     stored_entry,
@@ -201,7 +200,7 @@ def elsewhere(
     looked = same_question(
         parts.store,
         names,
-        Question.of(here),
+        here,
         buckets=parts.settings.buckets,
         hits=parts.metrics.hits,
         after=position_of(cursor, tuple[str, Place | None]),

@@ -19,15 +19,16 @@ from ..entries import (
     EntryFilter,
     FoundEntry,
     Line,
+    NamespaceEntries,
     Verdict,
     by_namespace,
     count_listed,
     find_entry,
-    newest_of,
     page_entries,
     reasons,
     stored_entry,
 )
+from ..entries import tags as tagging
 from ..errors import InvalidInput, StoreUnavailable
 from ..invalidation import LONGEST_REASON, plain_invalidation
 from ..keys import EVERYWHERE, Slot
@@ -171,6 +172,24 @@ class ChangeIn(BaseModel):
     pinned: bool | None = Field(None, description="Whether workers keep it fresh until it is unpinned.")
 
 
+class TagOut(BaseModel):
+    """One tag of stored answers."""
+
+    tag: str
+    entries: int
+    latest_at: float = Field(description="When the latest of them was stored, in Unix seconds.")
+
+
+class TagsOut(BaseModel):
+    """The tags of a namespace, those of most entries first."""
+
+    tags: list[TagOut]
+    looked_at: int = Field(description="Entries that were looked at.")
+    listed: int = Field(description="About how many there are.")
+    complete: bool = Field(description="Whether nothing was left out; else there may be more tags and entries.")
+    others: int = Field(description="Tags that were counted and are not in this list.")
+
+
 class WrongIn(BaseModel):
     """What an answer was served for."""
 
@@ -269,6 +288,18 @@ def entries(
     }
 
 
+@router.get("/tags", response_model=TagsOut)
+def tags(
+    by: By,
+    parts: Parts,
+    namespace: InNamespace = None,
+    find: Annotated[str, Query(max_length=256, description="Only tags with this in them, in any case.")] = "",
+    limit: Annotated[int, Query(ge=1, le=tagging.MOST_TAGS_LISTED, description="Most items.")] = 100,
+) -> dict[str, Any]:
+    """The tags that a namespace's stored answers have. Of a large one a part is looked at; the answer says how much."""
+    return tagging.known_tags(parts.store, slots_of(parts, by.namespace(namespace)), find=find, limit=limit).to_dict()
+
+
 def _of_all(by: Operator, parts: Parts, where: EntryFilter, limit: int, now: float) -> dict[str, Any]:
     """The newest that match in all namespaces of the key, and what each of them has."""
     names = sorted(name for name in parts.store.namespaces() if by.may_enter(name))
@@ -276,7 +307,7 @@ def _of_all(by: Operator, parts: Parts, where: EntryFilter, limit: int, now: flo
         parts.store, names, where, buckets=parts.settings.buckets, hits=parts.metrics.hits, pins=parts.pins
     )
     return {
-        "items": [one.to_dict(now) for one in newest_of(found)[:limit]],
+        "items": [one.to_dict(now) for one in NamespaceEntries.newest(found)[:limit]],
         "next": None,
         "looked_through": sum(one.scanned for one in found),
         "listed": sum(one.listed for one in found),

@@ -146,8 +146,8 @@ class InvalidationOut(BaseModel):
     criteria: CriteriaOut
     state: InvalidationState = Field(
         description="`held`: hidden, and can be undone. `sweeping`: being deleted. `swept`: deleted. `soft`: stale. "
-        "`undone`, `refused`: not in force. `unknown`: not applied, or its record was lost. `partly`: of all "
-        "namespaces, in force or done in some and not in others."
+        "`undone`, `refused`: not in force. `replaced`: a later run of its schedule hides what it hid. `unknown`: not "
+        "applied, or its record was lost. `partly`: of all namespaces, in force or done in some and not in others."
     )
     actor: str = Field(description="Who did it: the name of a person or of a key.")
     applied_at: float
@@ -164,6 +164,7 @@ class InvalidationOut(BaseModel):
     kept_newer: int | None = Field(
         None, description="Of one undone: answers, at most, that keep the newer one, since the one before is gone."
     )
+    replaced_by: str = Field("", description="The later run of its schedule that took its place.")
     reason: str = Field("", description="Why it was made, in the words of who made it.")
     problem: str = Field("", description="Why it was not applied, or why its sweep stopped.")
     parts: list[PartOut] = Field([], description="Of all namespaces: what it came to in each.")

@@ -34,6 +34,7 @@ from core.http.entrance import Entrance
 from core.http.protocol import _OFFER
 from core.inbound.controls import controls_from_headers, controls_from_object
 from core.inbound.reading import Target, decode_json, is_deeper, read
+from core.inbound.senders import request_id_in
 from core.keys import TextKind, kind_of, normalize, pack, parse_readable_key, spaced
 from core.keys.certainty import certainty
 from core.keys.identity import identify
@@ -179,6 +180,12 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: _likeness(text.replace("a", "a "), text.replace("a", " a")),
     ),
     "core/http/callers.py": (lambda text: CALLERS.identify({"authorization": text, "x-api-key": text}),),
+    "core/inbound/senders.py": (lambda text: request_id_in({"x-request-id": text}),),
+    "core/invalidation/definition.py": SETTINGS,
+    "core/invalidation/whole.py": WRITTEN_HERE,
+    "core/monitoring/deploy_marks.py": SETTINGS,
+    "core/namespaces/labels.py": SETTINGS,
+    "core/namespaces/naming.py": WRITTEN_HERE,
     "core/inbound/controls.py": (
         lambda text: controls_from_headers({"cache-control": text}),
         lambda text: controls_from_headers({"x-encore-tags": text}),
@@ -271,6 +278,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: notes_of({"metadata": {text: [text]}}, {"x-title": text, "authorization": text}),
         lambda text: repeats_caller([{"x": text, text: 1}], notes_of({"user": text[1:] + "b"}, {"baggage": text})),
     ),
+    "pages/components/data/view.py": SETTINGS,
     "pages/components/display/answers.py": (pieces,),
     "pages/components/display/text.py": (visible, one_line, literal, plain),
     "pages/components/invalidations/linked.py": SETTINGS,
@@ -280,6 +288,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "pages/components/playground/transcript.py": SETTINGS,
     "pages/components/server/serving.py": WRITTEN_HERE,
+    "pages/components/shell/namespace_choice.py": SETTINGS,
     # Without patterns
     "core/cache/preparation.py": (lambda text: PREPARATION.prepare(request(text), NO_CONTROLS),),
     "core/demo/replay.py": (lambda text: list(read_questions([text])),),

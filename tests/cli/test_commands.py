@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from core.models import ChatRequest, Controls
 from core.settings import Settings
 from core.stores.redis.embedded import ServerBinary
 from tests.conftest import RedisServer
+from tests.metrics.outcomes import a_hit, a_miss
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +125,36 @@ def test_stats_add_up_what_all_processes_counted(terminal, filled, namespace):
     assert "Hits          1 (1 exact)" in terminal.run("stats", "--namespace", namespace)
     by_model = terminal.data("stats", "--namespace", namespace, "--by", "model")
     assert {name: part["requests"] for name, part in by_model.items()} == {"gpt-4o": 3, "gpt-4o-mini": 1}
+
+
+def test_stats_say_what_changed_the_hit_rate_and_what_keeps_questions_apart(terminal, filled, namespace):
+    for number in range(30):
+        messages = [{"role": "system", "content": f"It is {number}."}, {"role": "user", "content": "What is a card?"}]
+        filled.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+    filled.metrics.flush()
+    shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "1h")
+    assert "29 of 33 misses repeat a question of another scope: they differ in the system prompt." in shown
+    assert "  It is 28.\n  It is 29." in shown
+    assert "No lookups in the last 1 h, but for the latest seconds." in shown
+    told = terminal.data("get", "What is a card?", "--model", "gpt-4o", "--namespace", namespace, status=3)
+    assert (told["other_scopes"], told["differs"]) == (30, ["system prompt"])
+    words = terminal.run("get", "What is a card?", "--model", "gpt-4o", "--namespace", namespace, status=3)
+    assert (
+        "The same question stands elsewhere: 30 answers in 30 other scopes: they differ in the system prompt." in words
+    )
+    terminal.run("stats", "--changed", "--by", "model", status=2)
+
+
+def test_stats_say_the_largest_parts_of_a_change(terminal, services, namespace):
+    now = services.clock()
+    for ago, hits, misses in ((1300, 9, 1), (300, 4, 6)):
+        for kind, count in ((a_hit, hits), (a_miss, misses)):
+            for _ in range(count):
+                services.metrics.record(kind(namespace=namespace, at=now - ago))
+    services.metrics.flush()
+    shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "15m")
+    assert "The hit rate of the last 15 min is 40.0%: -50.0 points against 90.0% in the 15 min before." in shown
+    assert re.search(rf"-50.0 points +{namespace} +gpt-4o +missed, absent: 10.0% → 60.0% of its lookups", shown)
 
 
 def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, namespace):
@@ -584,3 +616,13 @@ def test_a_reason_is_kept_and_listed(terminal, filled):
     key = terminal.data("get", "What is the refund period?", "--model", "gpt-4o-mini")["entry"]
     assert terminal.data("wrong", key)["hidden"]["reason"] == "called wrong"
     terminal.run("invalidate", "--everything", "--yes", "--reason", "x" * 201, status=2)
+
+
+def test_the_known_tags_are_listed_with_their_counts(terminal, services):
+    ask(services, "Why is the sky blue?", tags=("doc:1", "\x1b[31msky"))
+    ask(services, "Why is the sea salty?", tags=("doc:1",))
+    shown = terminal.run("tags", "--find", "DOC")
+    assert "doc:1  2" in shown
+    assert "sky" not in shown
+    assert "\x1b" not in terminal.run("tags")
+    assert terminal.data("tags", "--find", "nothing", status=3)["tags"] == []

@@ -35,7 +35,7 @@ NIGHTLY = ("schedules", "add", "--name", "Nightly", "--daily-at", "03:00", "--ol
 def test_help_names_the_subcommands_and_the_exit_statuses(terminal):
     assert "  schedules " in terminal.run("--help")
     shown = terminal.run("schedules", "--help")
-    for name in ("list", "add", "pause", "resume", "remove", "run"):
+    for name in ("list", "add", "edit", "pause", "resume", "remove", "run"):
         assert f"  {name} " in shown
         assert "Exit status:" in terminal.run("schedules", name, "--help")
 
@@ -119,9 +119,10 @@ def test_one_is_paused_resumed_and_removed(terminal, services):
     assert actions == ["schedule.removed", "schedule.resumed", "schedule.paused", "schedule.created"]
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "remove", "run"])
+@pytest.mark.parametrize("name", ["edit", "pause", "resume", "remove", "run"])
 def test_one_that_is_not_there_is_status_3(terminal, services, name):
-    assert terminal.data("schedules", name, "nothing", status=3)["error"] == "InvalidationNotFound"
+    options = ("--name", "x") if name == "edit" else ()
+    assert terminal.data("schedules", name, "nothing", *options, status=3)["error"] == "InvalidationNotFound"
 
 
 @pytest.mark.parametrize(
@@ -181,3 +182,48 @@ def test_each_run_has_the_reason_of_its_schedule(terminal, services):
     terminal.run("schedules", "run", named["id"])
     reasons = {one["reason"] for one in terminal.data("invalidations")}
     assert reasons == {"Rates change at night", "schedule All"}
+
+
+def test_one_runs_on_some_days_only(terminal, services):
+    shown = terminal.run(*NIGHTLY, "--on", "mon-fri")
+    assert "Mon-Fri at 03:00 UTC" in shown
+    [listed] = terminal.data("schedules")
+    assert (listed["weekdays"], listed["effective_hold_seconds"]) == (["mon", "tue", "wed", "thu", "fri"], 43_200)
+
+
+def test_one_is_edited_and_keeps_its_id_and_what_was_not_given(terminal, services):
+    added = terminal.data(*NIGHTLY, "--reason", "Rates change", "--on", "sat,sun")
+    shown = terminal.run("schedules", "edit", added["id"], "--name", "Weekly", "--on", "mon", "--hold", "1h")
+    assert "Changed: older than 7 d in shop, Mon at 03:00 UTC. It runs next at" in shown
+    edited = terminal.data("schedules", "edit", added["id"], "--every", "90m", "--model", "gpt-4o", "--soft")
+    assert (edited["id"], edited["name"], edited["reason"]) == (added["id"], "Weekly", "Rates change")
+    assert (edited["criteria"], edited["older_than_seconds"]) == ({"model": "gpt-4o"}, None)
+    assert (edited["rhythm"], edited["weekdays"], edited["soft"], edited["hold_seconds"]) == (
+        "every 1 h 30 min",
+        [],
+        True,
+        3600,
+    )
+    usual = terminal.data("schedules", "edit", added["id"], "--usual-hold", "--hard", "--daily-at", "04:00")
+    assert (usual["hold_seconds"], usual["effective_hold_seconds"], usual["soft"]) == (None, 43_200, False)
+    assert [record.action for record in services.audit.records(action="schedule.edited")] == ["schedule.edited"] * 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--every", "1h", "--daily-at", "03:00"),
+        ("--on", "someday"),
+        ("--every", "1h", "--on", "mon"),
+        ("--hold", "1h", "--usual-hold"),
+        ("--everything", "--older-than", "7d"),
+        ("--name", "Taken"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_edit_is_status_2_and_changes_nothing(terminal, services, options):
+    added = terminal.data(*NIGHTLY)
+    terminal.run("schedules", "add", "--name", "Taken", "--every", "1h", "--tag", "x")
+    terminal.run("schedules", "edit", added["id"], *options, status=2)
+    assert services.schedules.get(added["id"]).to_dict() == added

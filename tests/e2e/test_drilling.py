@@ -24,6 +24,10 @@ A_BAR = """chart => {
   return [bar.x + bar.width / 2, bar.y + bar.height / 2];
 }"""
 """The middle of the latest bar that can be seen: most are of nothing."""
+MIDDLE = """point => {
+  const box = point.getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2];
+}"""
 HEADER, ROW = 36, 35
 """Heights within a table, in pixels: it is drawn, and has no elements to click on."""
 
@@ -50,6 +54,21 @@ def test_a_bar_of_the_dashboard_leads_to_the_requests_of_its_time(encore, open_c
     expect(page.get_by_role("heading", level=1)).to_have_text("Requests")
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     expect(page).to_have_url(re.compile(r"[?&]since=.*[?&]until="))
+
+
+def test_a_point_of_the_map_leads_to_the_requests_with_its_question(open_console, picture):
+    page = open_console("questions")
+    page.get_by_role("button", name="Group again").click()
+    points = page.get_by_test_id("stPlotlyChart").locator(".point")
+    expect(points.first).to_be_attached()
+    settled(page)
+    picture(page, "questions-map")
+    points.first.scroll_into_view_if_needed()
+    page.mouse.click(*points.first.evaluate(MIDDLE))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Requests")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.locator("input[aria-label=Find]")).not_to_have_value("")
+    assert "=" not in page.url.replace("range=7d", ""), "a prompt is in no URL"
 
 
 def test_a_row_of_requests_opens_its_detail_and_leads_to_the_entry(open_console, picture):
@@ -153,3 +172,21 @@ def test_a_row_of_entries_opens_the_entry(open_console):
     expect(page).to_have_url(re.compile(r"[?&]id="))
     tick(page.get_by_test_id("stDataFrame"), 0)
     expect(page.get_by_text("2 entries selected")).to_be_visible()
+
+
+def test_a_drag_over_a_chart_chooses_its_time_for_the_whole_page(open_console):
+    page = open_console("dashboard?range=1h")
+    chart = page.get_by_test_id("stPlotlyChart").nth(1)
+    chart.scroll_into_view_if_needed()
+    settled(page)
+    box = chart.locator(".nsewdrag").first.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    for share in (0.45, 0.6):
+        page.mouse.move(box["x"] + box["width"] * share, y, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"[?&]range=\d+(~|%7E)\d+"))
+    page.get_by_role("button", name="Back to live").click()
+    expect(page).not_to_have_url(re.compile("range="))

@@ -41,6 +41,7 @@ def work(encore: Installation) -> None:
     """All of it."""
     with beside(encore) as services:
         questions(services)
+        services.questions.group()
         labels(services)
         invalidations(services)
         schedules(services)

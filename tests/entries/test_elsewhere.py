@@ -6,7 +6,7 @@ import pytest
 
 from core.access.roles import Actor, Role
 from core.bans.criteria import Criteria
-from core.entries.elsewhere import BEGINNING, MOST_TOGETHER, Question, invalidate_together, questions_at, same_question
+from core.entries.elsewhere import BEGINNING, MOST_TOGETHER, invalidate_together, questions_at, same_question
 from core.errors import AccessDenied, InvalidInput, WriteRefused
 from core.invalidation.invalidator import CacheInvalidator
 from core.models import ChatRequest, Controls, For
@@ -27,7 +27,7 @@ def put(world, prompt=QUESTION, *, model="gpt-4o", system="", namespace=None, **
 
 def looked(world, key, *namespaces, **limits):  # noqa: F811
     here = find_entry(world.store, world.namespace, key)
-    return same_question(world.store, namespaces or [world.namespace], Question.of(here), **limits)
+    return same_question(world.store, namespaces or [world.namespace], here, **limits)
 
 
 def differs(found):

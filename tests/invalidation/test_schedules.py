@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime
 
@@ -10,9 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.access.audit import AuditLog
+from core.access.roles import Actor, Role
 from core.bans.changes import MOST_LISTED
 from core.bans.criteria import Criteria
-from core.errors import InvalidationNotFound, InvalidationRefused, InvalidInput, StoreUnavailable, WriteRefused
+from core.errors import (
+    AccessDenied,
+    InvalidationNotFound,
+    InvalidationRefused,
+    InvalidInput,
+    StoreUnavailable,
+    WriteRefused,
+)
 from core.invalidation.invalidator import CacheInvalidator
 from core.invalidation.schedules import MAX_SCHEDULES, Schedule, Schedules
 from core.stores.redis.store import RedisStore, patient_client
@@ -330,3 +339,210 @@ def test_without_redis_it_says_so(redis_server):
     server.kill()
     with pytest.raises(StoreUnavailable):
         schedules.all()
+
+
+# How long a run can be undone, and what becomes of the one before
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"every_seconds": 3600}, 3600),
+        ({"every_seconds": 7 * DAY}, 12 * 3600),
+        ({"daily_at": "03:00"}, 12 * 3600),
+        ({"daily_at": "03:00", "weekdays": ("mon",)}, 12 * 3600),
+        ({"every_seconds": 3600, "hold_seconds": 0}, 0),
+        ({"every_seconds": 3600, "hold_seconds": DAY}, DAY),
+    ],
+)
+def test_a_run_can_be_undone_for_as_long_as_said_else_until_the_next_or_for_half_a_day(fields, seconds):
+    assert a_schedule(**fields).hold == seconds
+
+
+def held(schedules: Schedules) -> list[str]:
+    return [one.id for one in schedules._invalidation.active()]
+
+
+def test_a_run_takes_the_place_of_the_one_before_so_that_they_do_not_pile_up(schedules, clock):
+    schedule = add(schedules, older_than_seconds=DAY, every_seconds=60, hold_seconds=3600)
+    runs = []
+    for _ in range(MOST_LISTED + 6):
+        clock.forward(60)
+        [done] = schedules.run_due()
+        runs.append(done.id)
+        assert runs[-1] in held(schedules)
+        assert len(held(schedules)) <= 2
+    assert schedules._invalidation.audit.records(action="invalidate.refused") == []
+    assert schedules.get(schedule.id).last_applied == runs[-1]
+
+
+def test_a_run_that_has_taken_places_for_as_long_as_a_hold_is_left_to_its_sweep(schedules, clock):
+    add(schedules, every_seconds=1800, hold_seconds=3600)
+    runs = []
+    for _ in range(4):
+        clock.forward(1800)
+        [done] = schedules.run_due()
+        runs.append(done.id)
+    # The second took the place of the first; the third left it alone, and the fourth took the place of the third.
+    assert set(held(schedules)) == {runs[1], runs[3]}
+    clock.forward(1)
+    assert schedules._invalidation.due_namespaces() == ["shop"]
+
+
+def test_soft_runs_leave_one_mark_however_many_there_were(schedules, clock):
+    add(schedules, older_than_seconds=DAY, every_seconds=3600, soft=True)
+    for _ in range(MOST_LISTED + 6):
+        clock.forward(3600)
+        [done] = schedules.run_due()
+    assert held(schedules) == [done.id]
+
+
+def test_a_run_now_takes_the_place_of_the_run_before_too(schedules, clock):
+    schedule = add(schedules, every_seconds=7 * DAY)
+    schedules.run_now(schedule.id, actor="ben")
+    clock.forward(60)
+    latest = schedules.run_now(schedule.id, actor="ben")
+    assert held(schedules) == [latest.id]
+
+
+def test_runs_of_two_schedules_and_of_other_criteria_take_no_places(schedules, clock):
+    first, second = add(schedules), add(schedules)
+    mine = schedules.run_now(first.id, actor="ben")
+    theirs = schedules.run_now(second.id, actor="ben")
+    schedules.edit(first.id, actor="ben", criteria={"model": "another"})
+    latest = schedules.run_now(first.id, actor="ben")
+    assert set(held(schedules)) == {mine.id, theirs.id, latest.id}
+
+
+def test_a_run_by_a_schedule_as_it_was_kept_before_takes_its_place_too(schedules, clock):
+    schedule = add(schedules, every_seconds=7 * DAY)
+    before = schedules.run_now(schedule.id, actor="ben")
+    kept = schedules._client.hget("encore:schedules", schedule.id)
+    plain = {
+        name: value
+        for name, value in json.loads(kept).items()
+        if name not in ("weekdays", "rhythm_since", "last_applied", "taken_since")
+    }
+    schedules._client.hset("encore:schedules", schedule.id, json.dumps(plain))
+    assert schedules.get(schedule.id).last == f"applied: {before.id}"
+    latest = schedules.run_now(schedule.id, actor="ben")
+    assert held(schedules) == [latest.id]
+
+
+def test_both_stay_in_force_when_the_place_cannot_be_taken(schedules, clock, monkeypatch):
+    schedule = add(schedules, every_seconds=7 * DAY)
+    before = schedules.run_now(schedule.id, actor="ben")
+
+    def silent(*_):
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(schedules._invalidation._store, "change", silent)
+    latest = schedules.run_now(schedule.id, actor="ben")
+    assert set(held(schedules)) == {before.id, latest.id}
+    assert schedules.get(schedule.id).last == f"applied: {latest.id}"
+
+
+# Edited
+
+
+def test_an_edited_one_keeps_its_id_and_what_was_not_given(schedules, clock):
+    schedule = add(schedules, name="Nightly", older_than_seconds=DAY)
+    schedules.run_now(schedule.id, actor="anna")
+    clock.forward(60)
+    edited = schedules.edit(schedule.id, actor="ben", name=" Hourly ", hold_seconds=600)
+    assert (edited.id, edited.name, edited.hold_seconds, edited.actor) == (schedule.id, "Hourly", 600, "anna")
+    assert edited.criteria == schedule.criteria
+    assert edited.older_than_seconds == DAY
+    assert edited.next_run_at == schedules.get(schedule.id).last_run_at + 3600, "its rhythm goes on"
+    assert schedules.all() == [edited]
+
+
+def test_a_new_rhythm_takes_the_place_of_the_other_and_makes_up_for_nothing(schedules, clock):
+    schedule = add(schedules)
+    clock.now = at("2026-12-04 12:00")
+    edited = schedules.edit(schedule.id, actor="ben", daily_at="03:00", weekdays=("fri", "mon"))
+    assert (edited.every_seconds, edited.daily_at, edited.weekdays) == (None, "03:00", ("mon", "fri"))
+    assert edited.next_run_at == at("2026-12-07 03:00")
+    back = schedules.edit(schedule.id, actor="ben", every_seconds=7200)
+    assert (back.every_seconds, back.daily_at, back.weekdays) == (7200, None, ())
+    assert back.next_run_at == clock() + 7200
+
+
+def test_whoever_changes_what_it_hides_answers_for_its_runs(schedules, clock):
+    schedule = add(schedules)
+    schedules.edit(schedule.id, actor="ben", criteria={"model": "another"})
+    clock.forward(3600)
+    [done] = schedules.run_due()
+    assert (done.actor, done.criteria.model) == ("ben", "another")
+
+
+def test_an_edit_is_audited_with_what_was_and_what_is(schedules):
+    schedule = add(schedules, name="Nightly")
+    schedules.edit(schedule.id, actor="ben", name="Hourly", criteria={"model": "n"}, soft=True)
+    [record] = schedules._invalidation.audit.records(action="schedule.edited")
+    assert (record.actor, record.details["schedule"], record.criteria) == ("ben", schedule.id, {"model": "n"})
+    assert record.details["before"] == {"name": "Nightly", "criteria": {"model": "m"}, "soft": False}
+    assert record.details["after"] == {"name": "Hourly", "criteria": {"model": "n"}, "soft": True}
+    schedules.edit(schedule.id, actor="ben", name="Hourly")
+    assert len(schedules._invalidation.audit.records(action="schedule.edited")) == 1, "nothing was changed"
+
+
+def test_one_that_was_changed_since_it_was_shown_is_not_edited(schedules, clock):
+    shown = add(schedules, name="Nightly")
+    schedules.run_now(shown.id, actor="ben")
+    schedules.edit(shown.id, actor="ben", seen=shown, name="Hourly")
+    with pytest.raises(InvalidationRefused, match="changed since it was shown"):
+        schedules.edit(shown.id, actor="anna", seen=shown, name="Weekly")
+    assert schedules.get(shown.id).name == "Hourly"
+
+
+def test_an_operator_edits_no_more_than_an_operator_may_add(schedules):
+    olga, admin = Actor(name="olga", role=Role.OPERATOR), Actor(name="adam", role=Role.ADMIN)
+    schedule = add(schedules, actor=admin, criteria={"tags": ["x"]})
+    assert schedule.unbounded
+    assert schedules.edit(schedule.id, actor=olga, name="Named").unbounded, "an admin has said what it hides"
+    narrowed = schedules.edit(schedule.id, actor=olga, criteria={"tags": ["y"]})
+    assert (narrowed.unbounded, narrowed.actor) == (False, "olga")
+    with pytest.raises(AccessDenied):
+        schedules.edit(schedule.id, actor=olga, criteria={"all": True})
+    with pytest.raises(AccessDenied):
+        schedules.edit(schedule.id, actor=Actor(name="vera", role=Role.VIEWER), name="Mine")
+    assert schedules.get(schedule.id) == narrowed
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"name": "Taken"}, "name"),
+        ({"daily_at": "25:00"}, "daily_at"),
+        ({"weekdays": ("mon",)}, "weekdays"),
+        ({"daily_at": "03:00", "weekdays": ("someday",)}, "weekdays"),
+        ({"daily_at": "03:00", "every_seconds": 60}, "every_seconds"),
+        ({"criteria": {}}, "criteria"),
+        ({"criteria": {"created_before": NOW}}, "created_before"),
+        ({"hold_seconds": 86_401}, "hold_seconds"),
+        ({"reason": "r" * 201}, "reason"),
+    ],
+)
+def test_what_cannot_be_scheduled_is_no_edit(schedules, fields, named):
+    add(schedules, name="Taken")
+    schedule = add(schedules, name="Nightly")
+    with pytest.raises(InvalidInput) as raised:
+        schedules.edit(schedule.id, actor="ben", **fields)
+    assert raised.value.field == named
+    assert schedules.get(schedule.id) == schedule
+
+
+def test_a_run_that_is_noted_while_it_is_edited_is_not_lost(schedules, clock):
+    schedule = add(schedules, name="Nightly")
+    swap, runs = schedules._hash.swap, []
+
+    def with_a_run_between(key, before, after):
+        if not runs:
+            runs.append(1)
+            schedules.run_now(schedule.id, actor="carl")
+        return swap(key, before, after)
+
+    schedules._hash.swap = with_a_run_between
+    edited = schedules.edit(schedule.id, actor="ben", name="Hourly")
+    assert (edited.name, edited.last_run_at) == ("Hourly", clock())

@@ -37,6 +37,35 @@ def identity(request: ChatRequest, namespace: str = "default", **options: Any) -
     return identify(request, namespace, **options)
 
 
+@pytest.mark.parametrize(
+    ("request_", "prompt"),
+    [
+        (ask("Hi"), ""),
+        (ask(messages=[{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]), "a"),
+        (
+            ask(
+                messages=[
+                    {"role": "system", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]},
+                    {"role": "developer", "content": "b"},
+                    {"role": "user", "content": "c"},
+                    {"role": "system", "content": "d"},
+                    {"role": "user", "content": "e"},
+                ]
+            ),
+            "a\nb",
+        ),
+        (ask("Hi", endpoint="responses", instructions="Be short."), "Be short."),
+        (ask("Hi", instructions={"not": "a text"}), ""),
+        (
+            ask(messages=[{"role": "system", "content": "x" * 30 + "y" * 30}, {"role": "user", "content": "b"}]),
+            "x" * 20 + "\n" + "y" * 10,
+        ),
+    ],
+)
+def test_the_system_prompt_is_all_that_instructs_the_model(request_, prompt):
+    assert identity(request_).system_prompt(begin=20, end=10) == prompt
+
+
 def digests(request: ChatRequest, **options: Any) -> tuple[bytes, bytes | None]:
     found = identity(request, **options)
     return found.exact, found.normalized

@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.metrics.timeline import RESOLUTIONS, Slot, aligned, cover
+from core.metrics.timeline import RESOLUTIONS, Slot, aligned, cover, finest
 from tests.samples import NOW
 
 BY_LETTER = {resolution.letter: resolution for resolution in RESOLUTIONS}
@@ -57,3 +58,9 @@ def test_a_day_takes_few_slots() -> None:
 def test_two_days_side_by_side_are_read_in_minutes() -> None:
     start = NOW + 7 - 10 - 2 * 86_400
     assert start - aligned(start, NOW + 7) < 60
+
+
+@pytest.mark.parametrize("late", range(0, 1200, 60))
+def test_a_day_and_the_day_before_it_can_be_drawn_in_steps_of_twenty_minutes_at_any_moment(late):
+    now = 1_800_000_000 // 1200 * 1200 + late
+    assert finest((now - 2 * 86_400) // 1200 * 1200, now).seconds == 60

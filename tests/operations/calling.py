@@ -54,10 +54,14 @@ class Api:
     def ask(self, text: str, *tags: str, **headers: str) -> str:
         """What the gateway answers to a question, with its cache status in front."""
         given = {"X-Encore-Tags": ",".join(tags)} if tags else {}
+        return self.complete([{"role": "user", "content": text}], given | headers)
+
+    def complete(self, messages: list[dict[str, str]], headers: dict[str, str] | None = None) -> str:
+        """The same of a whole conversation."""
         response = self.http.post(
             f"{self.gateway.url}/chat/completions",
-            headers={"Authorization": "Bearer sk-of-a-caller"} | given | headers,
-            json={"model": "gpt-4o", "messages": [{"role": "user", "content": text}]},
+            headers={"Authorization": "Bearer sk-of-a-caller"} | (headers or {}),
+            json={"model": "gpt-4o", "messages": messages},
         )
         assert response.status_code == 200, response.text
         state = response.headers["cache-status"].removeprefix("encore; ").partition(";")[0]

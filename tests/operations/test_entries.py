@@ -36,6 +36,26 @@ def key_of(api, question, **fields):
     return api.post("/explain", a_request(question, **fields))["key"]
 
 
+# Tags
+
+
+def test_the_known_tags_are_counted_found_and_limited(filled):
+    filled.ask("What is a loan?", "doc:1", "loan")
+    found = filled.get("/tags")
+    assert {one["tag"]: one["entries"] for one in found["tags"]} == {"doc:0": 1, "doc:1": 2, "doc:2": 1, "loan": 1}
+    assert found["tags"][0]["tag"] == "doc:1"
+    assert (found["looked_at"], found["listed"], found["complete"], found["others"]) == (4, 4, True, 0)
+    few = filled.get("/tags", find="DOC", limit=1)
+    assert ([one["tag"] for one in few["tags"]], few["others"]) == (["doc:1"], 2)
+
+
+def test_a_key_of_some_namespaces_sees_no_tags_of_others(start, namespace):
+    key, kept = new_operation_key("team", Role.VIEWER, (namespace,))
+    api = start(key=key, operation_keys=kept.line)
+    assert api.get("/tags")["tags"] == []
+    assert kind(api.refused(403, "GET", "/tags?namespace=theirs")) == "access-denied"
+
+
 # Searching
 
 

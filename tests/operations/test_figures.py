@@ -8,7 +8,7 @@ from core.access import Role, new_operation_key
 from core.metrics import steps_of
 from core.metrics.cache_metrics import LONGEST_SECONDS, MOST_STEPS
 from core.metrics.gauges import Sample
-from core.operations.figures import MonthOut, SummaryOut
+from core.operations.figures import ChangeOut, MonthOut, SummaryOut
 from tests.metrics.outcomes import a_hit, a_miss
 
 
@@ -45,6 +45,51 @@ def test_a_key_of_some_namespaces_sees_nothing_of_the_others(counted, namespace)
     for path in ("/stats", "/series"):
         own.refused(403, "GET", path, params={"namespace": other})
     assert everybody.get("/stats", window=600)["summary"]["events"]["judge_cost_nano_usd"] >= 5
+
+
+def test_what_changed_is_told_by_every_name_with_the_scopes(counted, namespace):
+    own, everybody, other = counted
+    told = own.get("/stats/change", window=600)
+    assert told.keys() == ChangeOut.model_fields.keys()
+    assert (told["change"], told["parts"], told["before"]["hit_rate"]) == (None, [], None)
+    assert {one["namespace"] for one in told["scopes"]["namespaces"]} <= {namespace, f"{namespace}~part"}
+    metrics, now = own.services.metrics, own.services.clock()
+    for ago, kind in ((900, a_hit), (300, a_hit), (300, a_miss)):
+        metrics.record(kind(namespace=namespace, model="m1", at=now - ago))
+    metrics.record(a_miss(namespace=other, model="m1", at=now - 300))
+    told = own.get("/stats/change", window=600)
+    [part] = told["parts"]
+    assert (part["namespace"], part["model"], part["reason"]) == (namespace, "m1", "absent")
+    assert part["change"] == told["change"] == pytest.approx(told["now"]["hit_rate"] - 1)
+    assert [set(one) for one in told["by_reason"]] == [{"reason", "change", "before", "now"}]
+    assert other in {one["namespace"] for one in everybody.get("/stats/change", window=600)["by_namespace"]}
+    assert own.get("/stats/change", window=600, limit=1)["by_model"][0]["model"] == "m1"
+    own.refused(403, "GET", "/stats/change", params={"namespace": other})
+    assert own.refused(422, "GET", "/stats/change", params={"window": LONGEST_SECONDS})["field"] == "window"
+
+
+def test_a_time_in_the_system_prompt_is_told_of_requests_through_the_gateway(start, namespace, openai_server):
+    api = start(record_prompts=True)
+    for number in range(40):
+        messages = [
+            {"role": "system", "content": f"You help. It is 10:{number}."},
+            {"role": "user", "content": f"What is a card {number % 4}?"},
+        ]
+        api.complete(messages)
+    [scopes] = api.get("/stats/change", namespace=namespace, window=600)["scopes"]["namespaces"]
+    assert (scopes["told"], scopes["repeated"], scopes["per_hundred"]) == (True, 36, 100.0)
+    assert scopes["apart"]["differs"] == ["system prompt"]
+    assert scopes["apart"]["system_prompt"] == ["You help. It is 10:38.", "You help. It is 10:39."]
+    latest = api.get("/requests", namespace=namespace, outcome="miss", limit=1)["items"][0]
+    assert latest["apart"] == ["You help. It is 10:38.", "You help. It is 10:39."]
+    assert {"parts", "question"}.isdisjoint(latest)
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "what is a card 1"}]}
+    explained = api.post("/explain", asked)
+    assert (explained["other_scopes"], explained["differs"]) == (10, ["spelling", "system prompt"])
+    assert explained["elsewhere"] == (
+        "The same question stands elsewhere: 10 answers in 10 other scopes: "
+        "they differ in the spelling, the system prompt."
+    )
 
 
 def test_a_series_has_every_step_with_what_was_stored_at_its_end(counted, namespace):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.access import Role, new_operation_key
-from core.operations.questions import GroupOut, QuestionOut, QuestionsOut
+from core.operations.requests import GroupOut, QuestionOut, QuestionsOut
 from core.semantic.questions.report import Question, QuestionGroup, QuestionReport
 from tests.cli.test_commands import Terminal
 

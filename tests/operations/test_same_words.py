@@ -46,9 +46,20 @@ def test_what_is_stored(api, terminal):
     )
 
 
+def test_the_known_tags(api, terminal):
+    assert terminal.data("tags", "--limit", "100") == api.get("/tags")
+
+
 def test_the_figures(api, terminal, namespace):
     told = api.get("/stats", namespace=namespace, window=3600)["summary"]
     assert still(terminal.data("stats", "--namespace", namespace, "--window", "1h")) == still(told)
+
+
+def test_what_changed(api, terminal, namespace):
+    told = api.get("/stats/change", namespace=namespace, window=3600)
+    said = terminal.data("stats", "--changed", "--namespace", namespace, "--window", "1h")
+    assert {**still(said), "starts_at": 0} == {**still(told), "starts_at": 0}
+    assert told["scopes"]["namespaces"][0]["requests"] == 1
 
 
 def test_the_savings(api, terminal, namespace):

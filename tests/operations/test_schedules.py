@@ -138,3 +138,44 @@ def test_a_key_of_some_namespaces_has_nothing_to_do_with_others(start, namespace
 
 def test_a_schedule_is_told_with_all_its_fields(api, namespace):
     assert api.post("/schedules", named(namespace)).keys() == ScheduleOut.model_fields.keys()
+
+
+def test_one_is_edited_and_keeps_its_id_and_what_was_not_given(api, namespace):
+    added = api.post("/schedules", named(namespace, weekdays=["sun", "mon"]))
+    assert (added["weekdays"], added["rhythm"]) == (["mon", "sun"], "Mon, Sun at 03:30 UTC")
+    assert (added["hold_seconds"], added["effective_hold_seconds"]) == (None, 43_200)
+    path = f"/schedules/{added['id']}"
+    edited = api.send("PATCH", path, json={"weekdays": ["fri"], "hold_seconds": 600, "reason": "Rates"}).json()
+    told = {"weekdays": ["fri"], "hold_seconds": 600, "reason": "Rates", "effective_hold_seconds": 600}
+    changed = {
+        "rhythm": "Fri at 03:30 UTC",
+        "rhythm_since": edited["rhythm_since"],
+        "next_run_at": edited["next_run_at"],
+    }
+    assert edited == added | told | changed
+    criteria = {"namespace": namespace, "tags": ["doc:1"]}
+    other = {"every_seconds": 3600, "criteria": criteria, "hold_seconds": None, "soft": True, "enabled": False}
+    edited = api.send("PATCH", path, json=other).json()
+    assert (edited["criteria"], edited["older_than_seconds"], edited["soft"]) == ({"tags": ["doc:1"]}, None, True)
+    assert (edited["daily_at"], edited["weekdays"], edited["hold_seconds"]) == (None, [], None)
+    assert edited["enabled"] is False
+    assert [record.action for record in api.recorded("schedule.")][:2] == ["schedule.paused", "schedule.edited"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({}, "body"),
+        ({"name": None}, "name"),
+        ({"weekdays": ["someday"]}, "weekdays.0"),
+        ({"every_seconds": 60, "weekdays": ["mon"]}, "weekdays"),
+        ({"criteria": {"namespace": "another", "tags": ["x"]}}, "criteria.namespace"),
+        ({"criteria": {}}, "criteria"),
+        ({"id": "x"}, "id"),
+    ],
+    ids=str,
+)
+def test_what_is_no_edit_is_refused_by_its_field(api, namespace, wrong, field):
+    added = api.post("/schedules", named(namespace))
+    assert api.refused(422, "PATCH", f"/schedules/{added['id']}", json=wrong)["field"] == field
+    assert api.get(f"/schedules/{added['id']}") == added

@@ -12,7 +12,9 @@ from io import StringIO
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from core.bootstrap import bootstrap
@@ -29,6 +31,7 @@ from pages.components.data import context, series
 from pages.components.data.view import RANGES, View
 from pages.components.display import charts, outcomes
 from pages.components.display.charts import Mark
+from pages.components.display.figures import money
 from tests.pages.conftest import everything_said, select_rows
 from workers.queue import JobState
 
@@ -403,6 +406,28 @@ def test_entries_are_counted_in_the_words_of_the_tiles(entries, ticks):
     sample = Sample(at=0, entries=entries, used_bytes=None, namespaces={})
     figure = dashboard_charts.stored_over_time([GaugeBucket(starts_at=0, seconds=60, last=sample, evicted=0)], [])
     assert " ".join(figure.layout.yaxis.ticktext) == ticks
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "said"),
+    [
+        (1_911_960, 1, "more than its limit of 1 B"),
+        (500, 1000, "50% of 1.0 kB"),
+        (500, None, "no limit is set"),
+    ],
+)
+def test_the_memory_tile_says_how_full_redis_is(services, used, limit, said):
+    store = msgspec.structs.replace(services.store.info(), used_bytes=used, max_bytes=limit)
+    [_, memory] = tiles.of_store(1, store, (), None)
+    assert memory.below.startswith(said)
+
+
+def test_money_on_the_axis_is_in_the_words_of_the_tiles():
+    figure = go.Figure()
+    charts.scale(figure, [0.0, 0.0011, None], money)
+    assert figure.layout.yaxis.ticktext == ("$0", "$0.00050", "$0.0010", "$0.0015")
+    charts.scale(figure, [-3.0, 7.0], money)
+    assert figure.layout.yaxis.tickvals == (-5, 0, 5, 10)
 
 
 def test_a_single_bar_by_name_does_not_fill_its_chart():

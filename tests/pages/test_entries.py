@@ -48,6 +48,61 @@ def is_hit(ask, prompt, model="gpt-4o"):
     return ask(prompt, model=model).outcome.kind is OutcomeKind.HIT
 
 
+# Tags
+
+
+@pytest.fixture
+def tagged(ask):
+    """Answers with tags, some of them hostile; the tags that there are."""
+    for number in range(3):
+        ask(f"What does number {number} mean?", tags=("all", f"doc:{number}", HOSTILE_TAG)[: 2 + (number == 0)])
+    return {"all", "doc:0", "doc:1", "doc:2", HOSTILE_TAG}
+
+
+HOSTILE_TAG = "=1+1 [x](http://example.org) <script>x</script>"
+
+
+def opened_tags(open_page):
+    at = open_page("entries")
+    at.session_state["tags-open"] = True
+    return at.run()
+
+
+def tag_table(at):
+    return next(table.value for table in at.dataframe if "tag" in table.value.columns)
+
+
+def test_the_known_tags_are_read_when_they_are_opened_and_counted(open_page, services, tagged):
+    assert not [table for table in open_page("entries").dataframe if "tag" in table.value.columns]
+    at = opened_tags(open_page)
+    assert not at.exception
+    table = tag_table(at)
+    assert dict(zip(table["tag"], table["entries"], strict=True))["all"] == 3
+    assert set(table["tag"]) == tagged
+    assert "5 tags in 3 entries" in everything_said(at)
+
+
+def test_a_tag_that_is_selected_becomes_the_filter(open_page, services, tagged):
+    at = opened_tags(open_page)
+    row = list(tag_table(at)["tag"]).index("doc:1")
+    select_rows(at, "known-tags", row)
+    at.run()
+    assert at.selectbox(key="tag").value == "doc:1"
+    assert prompts(at) == {"What does number 1 mean?"}
+
+
+def test_without_tags_it_says_where_they_come_from(open_page, services, filled):
+    assert "No stored entry has a tag" in everything_said(opened_tags(open_page))
+
+
+def test_the_tag_filter_suggests_what_is_known_once_it_is_opened(open_page, services, tagged):
+    at = open_page("entries")
+    assert at.selectbox(key="tag").options == []
+    at.session_state["entries-more"] = True
+    at.run()
+    assert set(at.selectbox(key="tag").options) == tagged
+
+
 # Found
 
 

@@ -632,3 +632,13 @@ def test_a_sweep_now_of_all_namespaces_is_queued_in_each(open_page, services, te
     at.button(key="sweep-confirm").click().run()
     assert "3 sweeps are queued." in everything_said(at).replace("\\", "")
     assert [job.kind for job in queue.jobs()] == ["sweep"] * 3
+
+
+def test_the_tags_that_are_known_are_suggested(open_page, services, ask):
+    ask("What is a cat?", tags=("doc:1", "cats"))
+    at = open_page("invalidations")
+    at.pills(key="criteria-selectors").set_value(["tags"]).run()
+    assert at.multiselect(key="criteria-tags").options == ["cats", "doc:1"]
+    at.multiselect(key="criteria-tags").set_value(["cats"]).run()
+    assert not at.exception
+    assert not at.button(key="preview").disabled

@@ -63,11 +63,11 @@ def test_without_a_map_a_click_has_a_worker_make_it(open_page, services, a_worke
     assert "The questions are not grouped yet" in everything_said(at)
     assert not at.dataframe
     at.button(key="group").click().run()
-    assert "A worker groups the questions now" in everything_said(at)
+    assert "The questions wait for a worker." in everything_said(at)
     assert services.questions.take_up()
     queue.enqueue_grouping()
     context.queue_readings().renew()
-    assert "waiting for a worker" in str([bar.text for bar in at.run().get("progress")])
+    assert "The questions wait for a worker." in everything_said(at.run())
     run_jobs(services)
     context.queue_readings().renew()
     assert list(at.run().dataframe[0].value["question"]) == [CARD]
@@ -77,7 +77,7 @@ def test_it_says_when_no_worker_will_take_it_up(open_page, services):
     log(services, CARD)
     at = open_page("questions")
     at.button(key="group").click().run()
-    assert "to be grouped: no worker is alive" in everything_said(at)
+    assert "The questions wait for a worker, and none is alive." in everything_said(at)
 
 
 def test_without_recorded_prompts_it_says_why_it_is_empty_and_what_to_set(

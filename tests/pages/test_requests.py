@@ -9,6 +9,7 @@ import pytest
 from core.bootstrap import bootstrap
 from core.errors import ProviderUnavailable
 from core.metrics import Sender
+from core.models import ChatRequest
 from core.settings import Settings
 from pages.components.data import context
 from tests.metrics.outcomes import a_hit, a_miss
@@ -232,3 +233,17 @@ def test_what_callers_send_is_shown_as_it_is(open_page, use, services, pages_ser
         said = everything_said(at)
         assert "user `</div><b>*x*</b>" in said
         assert "\u202e" not in said
+
+
+def test_a_miss_says_in_how_many_other_scopes_its_question_was_asked(open_page, services):
+    for number in range(5):
+        messages = [
+            {"role": "system", "content": f"It is 10:0{number}."},
+            {"role": "user", "content": "What is a card?"},
+        ]
+        services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+    at = select_rows(open_page("requests"), "requests", 0)
+    said = everything_said(at).replace("\\", "")
+    assert "Its question was asked in 4 other scopes too: they differ in the system prompt." in said
+    assert "`It is 10:03.`" in said
+    assert "`It is 10:04.`" in said

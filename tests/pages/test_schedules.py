@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 
+import msgspec
 import pytest
 
 from core.access.roles import Actor, Role
 from core.bootstrap import bootstrap
+from core.invalidation.definition import Definition
 from core.invalidation.history import InvalidationState
 from core.models import OutcomeKind
 from core.settings import Settings
@@ -150,7 +152,7 @@ def test_a_new_one_is_confirmed_with_what_it_would_hide_now(open_page, services,
         "03:00",
         {},
         "console",
-        300,
+        None,
     )
     assert "Added. It runs daily at 03:00 UTC" in at.success[0].value.replace("\\", "")
     assert at.text_input(key="schedule-name").value == "", "the form is ready for the next one"
@@ -213,6 +215,107 @@ def test_a_name_that_is_taken_is_refused(open_page, services):
     assert at.text_input(key="schedule-name").value == "Nightly", "what was typed stays"
 
 
+def test_one_may_run_on_some_days_of_the_week_only(open_page, services):
+    at = filled(open_page("schedules"))
+    assert list(at.pills(key="schedule-days").value) == ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    at.pills(key="schedule-days").set_value([]).run()
+    assert "Choose a day on which it runs" in said(at)
+    assert at.button(key="schedule-add").disabled
+    at.pills(key="schedule-days").set_value(["wed", "mon"]).run()
+    at.button(key="schedule-add").click().run()
+    assert "runs Mon, Wed at 03:00 UTC" in said(at)
+    confirmed(at)
+    [added] = services.schedules.all()
+    assert added.weekdays == ("mon", "wed")
+    assert "Mon, Wed at 03:00 UTC" in said(at)
+
+
+# Editing
+
+
+def edited(open_page, schedule):
+    at = open_page("schedules")
+    return at.button(key=f"edit-{schedule.id}").click().run()
+
+
+def test_an_edit_shows_what_it_has_and_saves_what_was_changed(open_page, services, ask):
+    ask("What is a cat?")
+    schedule = add(
+        services,
+        criteria={"model": "gpt-4o", "keywords": ["cat", "dog"], "keyword_mode": "all", "tags": ["doc:1"]},
+        older_than_seconds=2 * DAY,
+        weekdays=("mon", "fri"),
+        hold_seconds=900,
+        reason="Rates change",
+    )
+    at = edited(open_page, schedule)
+    assert not at.exception
+    assert [heading.value for heading in at.subheader] == ["Edit `Nightly`"]
+    assert at.text_input(key="schedule-name").value == "Nightly"
+    assert at.pills(key="criteria-selectors").value == ["model", "age", "keywords", "tags"]
+    assert (at.number_input(key="criteria-age").value, at.selectbox(key="criteria-unit").value) == (2, "days")
+    assert at.pills(key="schedule-days").value == ["mon", "fri"]
+    assert at.selectbox(key="hold").value == "15 min"
+    assert at.text_input(key="schedule-reason").value == "Rates change"
+    at.text_input(key="schedule-name").input("Weekly").run()
+    at.pills(key="schedule-days").set_value(["sun"]).run()
+    at.button(key="schedule-add").click().run()
+    assert "Until now: `model gpt-4o" in said(at)
+    assert "Mon, Fri at 03:00 UTC, hides; can be undone for 15 min" in said(at)
+    assert services.schedules.all() == [schedule]
+    confirmed(at)
+    [kept] = services.schedules.all()
+    assert (kept.id, kept.name, kept.weekdays, kept.reason) == (schedule.id, "Weekly", ("sun",), "Rates change")
+    assert (kept.criteria, kept.older_than_seconds, kept.hold_seconds) == (schedule.criteria, 2 * DAY, 900)
+    assert "Changed. It runs Sun at 03:00 UTC" in said(at)
+    assert [heading.value for heading in at.subheader] == ["New schedule"]
+    assert at.text_input(key="schedule-name").value == ""
+    [record] = services.audit.records(action="schedule.edited")
+    assert record.details["after"] == {"name": "Weekly", "weekdays": ["sun"]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"every_seconds": 61},
+        {"every_seconds": 6 * 3600, "soft": True, "hold_seconds": 0},
+        {"criteria": {"all": True}},
+        {"criteria": {"key": f"0-{'a' * 64}"}},
+        {"criteria": {"pattern": "*cat*", "user": f"u-{'0' * 32}"}, "namespace": "shop"},
+        {"older_than_seconds": 90, "hold_seconds": DAY},
+    ],
+    ids=str,
+)
+def test_an_edit_that_changes_the_name_changes_nothing_else(open_page, services, fields):
+    schedule = add(services, **fields)
+    at = edited(open_page, schedule)
+    at.text_input(key="schedule-name").input("Another").run()
+    at.button(key="schedule-add").click().run()
+    confirmed(at)
+    assert not at.exception
+    [kept] = services.schedules.all()
+    assert kept == msgspec.structs.replace(schedule, name="Another")
+
+
+def test_an_edit_is_left_without_a_change(open_page, services):
+    schedule = add(services)
+    at = edited(open_page, schedule)
+    at.button(key="schedule-stop-editing").click().run()
+    assert [heading.value for heading in at.subheader] == ["New schedule"]
+    assert services.schedules.all() == [schedule]
+
+
+def test_one_that_was_changed_meanwhile_is_not_overwritten(open_page, services):
+    schedule = add(services)
+    at = edited(open_page, schedule)
+    at.text_input(key="schedule-name").input("Mine").run()
+    services.schedules.edit(schedule.id, actor="anna", name="Theirs")
+    at.button(key="schedule-add").click().run()
+    confirmed(at)
+    assert "it has been changed since it was shown" in at.error[0].value
+    assert services.schedules.get(schedule.id).name == "Theirs"
+
+
 # What can be done with one
 
 
@@ -242,7 +345,8 @@ def test_running_one_now_shows_what_it_hides_and_does_it(open_page, services, as
     at = open_page("schedules")
     at.button(key=f"run-{schedule.id}").click().run()
     assert "It hides at once **1 entry**: 100% of the namespace." in said(at)
-    assert "A run can be undone for 5 min" in said(at)
+    assert "A run can be undone for 12 h" in said(at)
+    assert "undoing the latest brings back what both hid" in said(at)
     assert services.invalidation.history() == []
     confirmed(at)
     [done] = services.invalidation.history()
@@ -275,7 +379,7 @@ def test_one_that_is_gone_meanwhile_is_told(open_page, services):
 def test_a_viewer_sees_and_can_do_nothing(open_page, services, viewer):
     schedule = add(services)
     at = open_page("schedules")
-    for name in ("run", "pause", "remove"):
+    for name in ("run", "edit", "pause", "remove"):
         assert at.button(key=f"{name}-{schedule.id}").disabled
     assert at.button(key="schedule-add").disabled
     assert "Read only: this takes the role operator, yours is viewer." in said(at)
@@ -303,18 +407,12 @@ def test_who_may_not_is_refused_where_the_write_is_made(services, operator):
     actions.resume_schedule(everything)
     assert "takes the role admin" in actions.last("schedule").words
     actions.add_schedule(
-        Criteria(all=True),
-        name="All",
-        namespace="default",
-        older_than_seconds=None,
-        every_seconds=60,
-        daily_at=None,
-        soft=False,
-        hold_seconds=0,
+        Criteria(all=True), Definition(name="All", every_seconds=60, hold_seconds=0), namespace="default"
     )
+    actions.edit_schedule(everything, Criteria(all=True), Definition(name="Mine", every_seconds=60))
     assert actions.last("schedule").ending is actions.Ending.REFUSED
     assert services.invalidation.history() == []
-    assert len(services.schedules.all()) == 1
+    assert services.schedules.all() == [everything]
 
 
 # Without what it needs

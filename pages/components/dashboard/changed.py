@@ -28,7 +28,7 @@ def changed(view: View, compare: bool) -> None:
     change = changes.change(view).value if compare else None
     scopes = changes.scopes(view).value
     told = scopes.told if scopes is not None else ()
-    if change is None and not told:
+    if not told and (change is None or change.change is None):
         return
     naming = queries.naming()
     with st.container(border=True, gap="xxsmall", key="changed"):
@@ -59,7 +59,7 @@ def _against_before(change: HitRateChange, view: View, naming: Naming) -> None:
 
 def _row(words: str, parameters: dict[str, str]) -> None:
     """A sentence, and beside it the link to the requests that it is of: a link itself would not break on a phone."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
         st.markdown(words, width="stretch")
         st.page_link(REQUESTS, label=":small[:blue[Requests]]", query_params=carried(parameters))
 

@@ -24,7 +24,7 @@ _NAME, _WHEN = "mark-name", "mark-when"
 
 def marking(view: View, found: Sequence[DeployMark]) -> None:
     """Draws the button that opens the form; `found` are the marks on the charts, the latest first."""
-    with st.popover("Mark a moment", icon=":material/flag:", key="marking", width=360):
+    with st.popover("Mark a moment", icon=":material/flag:", key="marking"):
         may = context.actor().may(Action.MARK) and state().may_write
         with st.form("mark", border=False):
             st.text_input(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 import streamlit as st
@@ -19,11 +19,13 @@ from core.errors import (
     WriteRefused,
 )
 from core.invalidation import (
+    Definition,
     Invalidation,
     InvalidationState,
     Preview,
     Reach,
     Schedule,
+    ScheduleFields,
     Schedules,
     kept_schedules,
     undone_words,
@@ -263,38 +265,34 @@ def unmark(mark_id: str) -> None:
 # Schedules
 
 
-def add_schedule(
-    criteria: Criteria,
-    *,
-    name: str,
-    namespace: str,
-    older_than_seconds: float | None,
-    every_seconds: float | None,
-    daily_at: str | None,
-    soft: bool,
-    hold_seconds: float,
-    reason: str = "",
-) -> Schedule | None:
-    """Adds a scheduled invalidation. Its age is `older_than_seconds` and not in the criteria."""
-    fields = {
-        field: value for field, value in criteria.to_dict().items() if field not in ("namespace", "created_before")
-    }
+def add_schedule(criteria: Criteria, given: Definition, *, namespace: str) -> Schedule | None:
+    """Adds a scheduled invalidation. Its age is that of the definition and not in the criteria."""
     return perform(
         "schedule",
-        lambda: _schedules().add(
-            namespace=namespace,
-            actor=context.trail(),
-            name=name,
-            criteria=fields,
-            older_than_seconds=older_than_seconds,
-            every_seconds=every_seconds,
-            daily_at=daily_at,
-            soft=soft,
-            hold_seconds=hold_seconds,
-            reason=reason,
-        ),
+        lambda: _schedules().add(namespace=namespace, actor=context.trail(), **_fields(criteria, given)),
         lambda added: f"Added. It runs {added.rhythm}, next in {duration(added.next_run_at - context.now())}.",
     )
+
+
+def edit_schedule(seen: Schedule, criteria: Criteria, given: Definition) -> Schedule | None:
+    """Changes a schedule to this, unless it is another by now than the one `seen`."""
+    return perform(
+        "schedule",
+        lambda: _schedules().edit(seen.id, actor=context.trail(), seen=seen, **_fields(criteria, given)),
+        lambda edited: (
+            f"Changed. It runs {edited.rhythm}"
+            + (
+                f", next in {duration(edited.next_run_at - context.now())}."
+                if edited.enabled
+                else ", once it is resumed."
+            )
+        ),
+    )
+
+
+def _fields(criteria: Criteria, given: Definition) -> ScheduleFields:
+    kept = {name: value for name, value in criteria.to_dict().items() if name not in ("namespace", "created_before")}
+    return cast("ScheduleFields", msgspec.structs.asdict(given) | {"criteria": kept})
 
 
 def pause_schedule(schedule: Schedule) -> None:
@@ -362,7 +360,7 @@ def group_questions() -> None:
     perform(
         "questions",
         lambda: context.services().questions.ask(actor=context.trail()),
-        lambda done: "A worker groups the questions now. It takes some seconds.",
+        lambda done: "A worker groups the questions within seconds.",
     )
 
 

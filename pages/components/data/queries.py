@@ -18,24 +18,21 @@ from core.entries import (
     PAGE_SIZE,
     EntryPage,
     FoundEntry,
-    NamespaceEntries,
     Place,
-    by_namespace,
     count_listed,
-    find_anywhere,
     find_entry,
     page_entries,
     received_answers,
 )
 from core.entries import questions_at as stored_questions
-from core.errors import NotPermitted, StoreUnavailable
+from core.entries import tags as tagging
+from core.errors import InvalidInput, NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
 from core.keys import Slot
 from core.metrics import (
     Comparison,
     Dimension,
     Frequent,
-    Hedging,
     Recipients,
     RequestFilter,
     RequestRecord,
@@ -45,26 +42,21 @@ from core.metrics import (
 from core.models import OutcomeKind
 from core.monitoring import FRESH_SECONDS, Alert, Pool, WorkerPools
 from core.namespaces import Naming
-from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
-from core.semantic.questions import QuestionReport
 from core.stores import Refusal, StoreInfo
 from pages.components.data import context
 from pages.components.data.context import NO_QUEUE, queue_readings, readings
 from pages.components.data.entry_filters import Filters
 from pages.components.data.readings import shared
-from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView, View, evidence_since
+from pages.components.data.view import View
 from workers.queue import JobView, QueueView, WorkerView, job_id
 
 STEP_SECONDS = 9
 """The steps of charts are read at most this often, a little more often than they are drawn."""
 SLOW_SECONDS = 300
-EVIDENCE_SECONDS = 30
-"""Evidence is read at most this often: summing up 50,000 labels takes seconds."""
 BATCH_SECONDS = 0.25
 """Longest batch of a search through entries."""
 MOST_FREQUENT = 15
 MOST_REQUESTS = 500
-MOST_PAIRS = 1000
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
@@ -224,31 +216,26 @@ def entry_page(chosen: Filters, place: Place | None, size: int = PAGE_SIZE) -> t
 
 
 @shared(readings)
-def entry_anywhere(key: str) -> FoundEntry | None:
-    """The entry at a key in the first namespace that has one there; None where none has."""
-    built = context.services()
-    return find_anywhere(built.store, namespaces(), key, hits=built.metrics.hits, pins=built.pins)
-
-
-@shared(readings, max_age=5)
-def entries_by_namespace(chosen: Filters) -> list[NamespaceEntries]:
-    """What each namespace has, and which of its entries match; those with most matches first."""
-    built = context.services()
-    return by_namespace(
-        built.store,
-        namespaces(),
-        chosen.where(context.now()),
-        buckets=built.settings.buckets,
-        hits=built.metrics.hits,
-        pins=built.pins,
-    )
-
-
-@shared(readings)
 def entry(namespace: str, key: str) -> FoundEntry | None:
     """The entry at a key, with its hits and its pin; None where there is none."""
     built = context.services()
     return find_entry(built.store, namespace, key, hits=built.metrics.hits, pins=built.pins)
+
+
+@shared(readings, max_age=30)
+def tags(namespace: str) -> tagging.KnownTags:
+    """The tags of a namespace's entries. Takes up to two seconds: ask where somebody wants them."""
+    built = context.services()
+    return tagging.known_tags(built.store, [Slot(namespace, bucket) for bucket in range(built.settings.buckets)])
+
+
+def tags_to_choose(namespace: str) -> list[str]:
+    """Tags to suggest, those of most entries first; empty while they cannot be read."""
+    try:
+        found = tags(namespace).value
+    except InvalidInput:  # no namespace has such a name
+        return []
+    return [one.tag for one in found.tags] if found else []
 
 
 @shared(readings, max_age=5)
@@ -356,71 +343,6 @@ def schedules() -> list[Schedule]:
     """All schedules, the next one first; empty without Redis."""
     kept = context.services().schedules
     return kept.all() if kept is not None else []
-
-
-# Near matches
-
-
-@shared(readings)
-def threshold_state(namespace: str) -> tuple[Threshold, list[Published]]:
-    """The threshold in force and all its versions."""
-    thresholds = context.services().thresholds
-    return thresholds.current(namespace), thresholds.versions(namespace)
-
-
-@shared(readings, max_age=5)
-def namespaces_with_threshold() -> list[str]:
-    """Namespaces that a threshold was published for."""
-    return context.services().thresholds.namespaces()
-
-
-@shared(readings, max_age=5)
-def pairs(namespace: str) -> list[Pair]:
-    """The latest near matches of a namespace, at most a thousand."""
-    return context.services().evidence.pairs(namespace, limit=MOST_PAIRS)
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def evidence(view: EvidenceView) -> EvidenceReport:
-    """What the evidence of a namespace says."""
-    return context.services().evidence.report(view.namespace, since=evidence_since(view.window, context.now()))
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def evidence_of_all(window: str) -> list[EvidenceReport]:
-    """What the evidence of each namespace says."""
-    return context.services().evidence.reports(since=evidence_since(window, context.now()))
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def replay_at_thresholds(view: EvidenceView) -> list[ReplayPoint]:
-    """The recorded lookups of a namespace, replayed at all thresholds."""
-    return context.services().evidence.replay(view.namespace, since=evidence_since(view.window, context.now()))
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def wrong_hits(view: EvidenceView, threshold: float) -> list[WrongHit]:
-    """The pairs labelled wrong that recorded lookups would have served from a threshold on."""
-    since = evidence_since(view.window, context.now())
-    return context.services().evidence.wrong_hits(view.namespace, threshold, since=since)
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def hedging(window: str) -> Hedging:
-    """What was dropped for a judge's yes, over all namespaces; at most the last thirty days."""
-    return context.services().metrics.summary(EVIDENCE_WINDOWS[window][1] or 30 * DAY_SECONDS).hedging
-
-
-@shared(readings, max_age=EVIDENCE_SECONDS - 1)
-def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
-    """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
-    return context.services().questions.report(namespace=namespace, model=model)
-
-
-@shared(readings)
-def is_grouping_asked() -> bool:
-    """Whether a grouping waits for a worker."""
-    return context.services().questions.is_asked()
 
 
 # The store, the queue and who works

@@ -88,8 +88,8 @@ def window_of(name: str) -> Range | None:
     ago = now - begins_at
     if seconds < SHORTEST_SECONDS or ago > LONGEST_SECONDS:
         return None
-    # The window before it is to be read in the same steps.
-    step = steps_of(seconds, ago + seconds)
+    # The window before it is to be read in the same steps, both beginning a little earlier than asked for.
+    step = steps_of(seconds, ago + seconds + 3600)
     begins_at = begins_at // step * step
     ends_at = -(-ends_at // step) * step
     has_ended = ends_at <= now

@@ -11,6 +11,7 @@ STATES: dict[InvalidationState, tuple[str, str, Colour]] = {
     InvalidationState.SOFT: ("marked stale", ":material/hourglass_bottom:", "violet"),
     InvalidationState.SWEPT: ("swept", ":material/check_circle:", "green"),
     InvalidationState.UNDONE: ("undone", ":material/undo:", "gray"),
+    InvalidationState.REPLACED: ("replaced by a later run", ":material/event_repeat:", "gray"),
     InvalidationState.REFUSED: ("refused", ":material/block:", "red"),
     InvalidationState.PARTLY: ("not in all namespaces", ":material/rule:", "orange"),
     InvalidationState.UNKNOWN: ("not known", ":material/help:", "gray"),

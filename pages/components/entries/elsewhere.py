@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit import column_config as column
 
-from core.entries import MOST_TOGETHER, Elsewhere, FoundEntry, Question, same_question
+from core.entries import MOST_TOGETHER, Elsewhere, FoundEntry, same_question
 from core.errors import CacheError
 from pages.components.data import context, queries
 from pages.components.display.figures import UNKNOWN, duration, many
@@ -116,7 +116,7 @@ def _go_on(found: FoundEntry, look: Look | None) -> Look | None:
         more = same_question(
             built.store,
             names,
-            Question.of(found),
+            found,
             buckets=built.settings.buckets,
             hits=built.metrics.hits,
             after=look.found.next if look is not None else None,

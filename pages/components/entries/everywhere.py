@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries import NamespaceEntries, newest_of
+from core.entries import NamespaceEntries
 from core.keys import parse_readable_key
 from pages.components.data import actions, context, queries
+from pages.components.data import everywhere as reads
 from pages.components.data.entry_filters import Filters
 from pages.components.display.figures import clock, many
 from pages.components.display.namespaces import named
@@ -30,7 +31,7 @@ def everywhere(chosen: Filters) -> None:
     if key:
         _by_key(key)
         return
-    reading = queries.entries_by_namespace(chosen)
+    reading = reads.entries_by_namespace(chosen)
     if reading.value is None:
         nothing_yet(reading)
         return
@@ -64,7 +65,7 @@ def everywhere(chosen: Filters) -> None:
 
 def _by_key(key: str) -> None:
     """The entry at a key, in whatever namespace it is."""
-    reading = queries.entry_anywhere(key)
+    reading = reads.entry_anywhere(key)
     if reading.value is not None:
         detail(reading.value)
     elif reading.error:
@@ -118,7 +119,7 @@ def _open(namespace: str) -> None:
 
 def _matches(found: list[NamespaceEntries]) -> None:
     """The newest of what matches, in all namespaces, and the one that is selected."""
-    every = newest_of(found)
+    every = NamespaceEntries.newest(found)
     if not every:
         placeholder(":material/search_off: **Nothing matches**", "No entry of any namespace matches the filters.")
         return

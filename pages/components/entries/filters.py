@@ -7,6 +7,7 @@ import streamlit as st
 from core.configuration import ttl_policy
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import AGES, ANY_HITS, ANY_TIME, HITS, Filters
+from pages.components.entries.tags import WANTED
 from pages.components.shell.address import follow, given, put
 from pages.components.shell.namespace_choice import choose_namespace
 
@@ -15,7 +16,7 @@ CLEARED: dict[str, object] = {
     "in_answers": False,
     "entries_age": ANY_TIME,
     "ttl_class": None,
-    "tag": "",
+    "tag": None,
     "entries_hits": ANY_HITS,
     "entries_pinned": False,
     "entries_hidden": False,
@@ -32,6 +33,8 @@ def clear() -> None:
 
 def filters() -> Filters:
     """Draws the controls; returns the filters they choose."""
+    if wanted := st.session_state.pop(WANTED, None):
+        st.session_state["tag"] = wanted
     with st.grid(5, min_column_width=130, gap="small"):
         text = st.text_input(
             "Text",
@@ -77,7 +80,10 @@ def filters() -> Filters:
             help="They are there until a worker deletes them, and are never served.",
         )
         pinned = st.toggle("Pinned only", key="entries_pinned", bind="query-params")
-        with st.popover("TTL class and tag", icon=":material/tune:", type="tertiary"):
+        folded = st.popover(
+            "TTL class and tag", icon=":material/tune:", type="tertiary", key="entries-more", on_change="rerun"
+        )
+        with folded:
             ttl_class = st.selectbox(
                 "TTL class",
                 _ttl_classes(),
@@ -87,7 +93,17 @@ def filters() -> Filters:
                 accept_new_options=True,
                 placeholder="All classes",
             )
-            tag = st.text_input("Tag", key="tag", bind="query-params", placeholder="doc:123", max_chars=256)
+            known = queries.tags_to_choose(namespace) if folded.open else []
+            asked = str(st.session_state.get("tag") or given("tag"))
+            tag = st.selectbox(
+                "Tag",
+                list(dict.fromkeys([*filter(None, [asked]), *known])),
+                index=None,
+                key="tag",
+                bind="query-params",
+                accept_new_options=True,
+                placeholder="doc:123",
+            )
     return Filters(
         namespace=namespace,
         text=(text or "").strip(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.data import context, queries
+from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display.figures import clock, many
 from pages.components.display.namespaces import named
@@ -19,7 +19,7 @@ TABLE = "quality-namespaces-all"
 
 def everywhere(view: EvidenceView) -> None:
     """Draws what the evidence of each namespace says: those over the budget first, then those with most lookups."""
-    reading = queries.evidence_of_all(view.window)
+    reading = semantic.evidence_of_all(view.window)
     if reading.value is None:
         nothing_yet(reading)
         return

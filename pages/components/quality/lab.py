@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.models import SemanticMode
 from core.semantic.quality import ReplayPoint, Threshold
-from pages.components.data import queries
+from pages.components.data import semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tables
 from pages.components.display.figures import UNKNOWN, many, money, number, sentence, share
@@ -28,7 +28,7 @@ def lab(view: EvidenceView, threshold: Threshold) -> None:
 
 def what_if(view: EvidenceView, threshold: Threshold) -> None:
     """Draws the slider, its figures, the curve over all thresholds and the table."""
-    points = queries.replay_at_thresholds(view).value
+    points = semantic.replay_at_thresholds(view).value
     if not points or not points[0].lookups:
         st.caption("No lookup was recorded in this range.")
         return
@@ -105,7 +105,7 @@ def _beside_now(points: Sequence[ReplayPoint], point: ReplayPoint, threshold: Th
 
 def _wrong(view: EvidenceView, point: ReplayPoint) -> None:
     """Draws the pairs that would be served wrongly."""
-    found = queries.wrong_hits(view, point.threshold).value
+    found = semantic.wrong_hits(view, point.threshold).value
     if not found:
         if point.labelled:
             st.caption("No pair that would have been served is labelled wrong.")

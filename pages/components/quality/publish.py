@@ -10,7 +10,7 @@ from core.configuration import configured_threshold
 from core.errors import CacheError
 from core.models import SemanticMode
 from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
-from pages.components.data import actions, context, queries
+from pages.components.data import actions, context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display.figures import UNKNOWN, share
 from pages.components.display.namespaces import named, told
@@ -91,7 +91,7 @@ def _close() -> None:
 @st.dialog("Put this threshold in force?", icon=":material/warning:", on_dismiss=_close)
 def confirm(change: Change) -> None:
     """Asks before a threshold is published, with what labels say about it."""
-    if queries.threshold_state(change.namespace).value is None:
+    if semantic.threshold_state(change.namespace).value is None:
         st.error("Redis does not answer: nothing can be changed now.", icon=":material/cloud_off:")
         return
     naming = queries.naming()

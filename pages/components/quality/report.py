@@ -7,7 +7,7 @@ import streamlit as st
 from core.metrics import Hedging
 from core.models import SemanticMode
 from core.semantic.quality import EvidenceReport, FalseHits, Threshold
-from pages.components.data import context, queries
+from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tiles
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
@@ -20,7 +20,7 @@ from pages.components.shell.frame import nothing_yet
 
 def figures(view: EvidenceView) -> None:
     """Draws the tiles and the curve."""
-    reading = queries.evidence(view)
+    reading = semantic.evidence(view)
     report = reading.value
     if report is None:
         nothing_yet(reading)
@@ -37,7 +37,7 @@ def figures(view: EvidenceView) -> None:
             agreement(report),
             labels(report),
             lookups(report),
-            judging(report, queries.hedging(view.window).value),
+            judging(report, semantic.hedging(view.window).value),
         ):
             with st.container(border=True, height="stretch"):
                 tiles.draw([tile])
@@ -59,7 +59,7 @@ def figures(view: EvidenceView) -> None:
 
 def all_namespaces(view: EvidenceView) -> None:
     """The false hits of every namespace side by side, where there is more than one."""
-    found = queries.evidence_of_all(view.window).value or []
+    found = semantic.evidence_of_all(view.window).value or []
     if len(found) < 2:
         return
     with st.container(border=True, gap="small"):

@@ -10,7 +10,7 @@ from core.access import Action
 from core.models import CacheEntry
 from core.semantic.quality import Pair
 from core.wire import readable
-from pages.components.data import actions, context, queries
+from pages.components.data import actions, context, queries, semantic
 from pages.components.display.figures import clock, many
 from pages.components.display.text import literal, visible
 from pages.components.shell.address import visit
@@ -45,7 +45,7 @@ def kind_of(pair: Pair) -> str:
 
 def review(namespace: str) -> None:
     """Draws one pair at a time, with the keys Y, N and S."""
-    reading = queries.pairs(namespace)
+    reading = semantic.pairs(namespace)
     if reading.value is None:
         st.caption("The near matches appear here when Redis answers.")
         return

@@ -11,7 +11,7 @@ from pages.components.display.tables import csv
 from pages.components.display.text import visible
 from pages.components.questions import tables
 from pages.components.questions.leading import open_requests
-from pages.components.shell.address import ID, follow_selection, given, put, select
+from pages.components.shell.address import ID, close, follow_selection, given, select
 
 TABLE = "question-groups"
 QUESTIONS = "questions-of-group"
@@ -25,10 +25,9 @@ def chosen_group(report: QuestionReport) -> QuestionGroup | None:
     return next((one for one in report.groups if one.id in names), None)
 
 
-def groups(report: QuestionReport) -> None:
-    """Draws the groups, the dearest first, and the selected one beside them."""
+def groups(report: QuestionReport, card: QuestionGroup | None) -> None:
+    """Draws the groups, the dearest first, and the chosen one beside them."""
     st.subheader("Groups", anchor=False)
-    card = chosen_group(report)
     beside = st.columns([3, 2] if card is not None else [1])
     with beside[0]:
         table = tables.groups(report.groups)
@@ -53,16 +52,13 @@ def groups(report: QuestionReport) -> None:
             _card(card, report)
 
 
-def _close() -> None:
-    unselect(TABLE)
-    put(ID, None)
-
-
 def _card(one: QuestionGroup, report: QuestionReport) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**Group {one.number}**", width="stretch")
-            st.button("Close", key="group-close", icon=":material/close:", type="tertiary", on_click=_close)
+            st.button(
+                "Close", key="group-close", icon=":material/close:", type="tertiary", on_click=close, args=(TABLE,)
+            )
         st.code(visible(one.question), language=None, wrap_lines=True)
         facts = [
             many(one.requests, "request"),

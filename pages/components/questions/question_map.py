@@ -10,17 +10,18 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.models import OutcomeKind
-from core.semantic.questions import Question, QuestionReport
+from core.semantic.questions import Question, QuestionGroup, QuestionReport
 from pages.components.display import charts, outcomes
 from pages.components.display.chart_cache import drawings
 from pages.components.display.charts import blank
 from pages.components.display.figures import many, money, share
 from pages.components.display.text import one_line
-from pages.components.questions.groups import chosen_group
 from pages.components.questions.leading import open_requests
 
 NAME = "chart-questions"
 HEIGHT = 440
+LARGE = 30
+"""Requests with a question from which on its point is large: where each was asked once or twice all are small."""
 MOST_NUMBERS = 10
 """Groups whose number stands on the map: the rest would cover each other."""
 
@@ -32,15 +33,14 @@ KINDS = (
 )
 
 
-def question_map(report: QuestionReport, *, stale: bool) -> None:
-    """Draws the map; a click on a point leads to the requests with its question."""
+def question_map(report: QuestionReport, group: QuestionGroup | None, *, stale: bool) -> None:
+    """Draws the map, with the chosen group before the others; a click on a point leads to its requests."""
     chosen: Any = st.session_state.get(NAME)
     if chosen and (points := chosen["selection"]["points"]):
         data = points[0].get("customdata")
         name = data[0] if isinstance(data, list) else data
         if (one := next((one for one in report.questions if one.id == name), None)) is not None:
             open_requests(one.question)
-    group = chosen_group(report)
     drawing = drawings().get(draw, report.questions, group.number if group is not None else 0, stale=stale)
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Map of the questions**")
@@ -61,7 +61,7 @@ def question_map(report: QuestionReport, *, stale: bool) -> None:
 def draw(questions: Sequence[Question], group: int) -> go.Figure:
     """The map, with the group of this number before the others; 0 for none."""
     figure = blank("")
-    most = max((one.requests for one in questions), default=1)
+    most = max(LARGE, *(one.requests for one in questions))
     for kind, look, words, symbol in KINDS:
         of = [one for one in questions if one.most is kind]
         if not of:

@@ -11,7 +11,8 @@ from pages.components.display.figures import clock, duration, many, size
 from pages.components.display.invalidation_states import STATES
 from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal, plain, visible
-from pages.components.schedules.dialogs import Asked, ask
+from pages.components.schedules.dialogs import Asked, ask, effect_words
+from pages.components.schedules.form import edit
 from pages.components.shell.address import ID, visit
 from pages.components.shell.permissions import read_only
 
@@ -37,7 +38,7 @@ def card(schedule: Schedule, latest: dict[str, Invalidation]) -> None:
                 help=told(schedule.namespace, naming),
             )
         with st.grid(3, min_column_width=200):
-            _fact("Runs", schedule.rhythm, _effect_words(schedule))
+            _fact("Runs", schedule.rhythm, effect_words(schedule))
             if schedule.enabled:
                 left = schedule.next_run_at - now
                 _fact("Next run", f"in {duration(left)}" if left > 0 else "due now", _moment(schedule.next_run_at))
@@ -62,15 +63,6 @@ def _fact(label: str, value: str, below: str) -> None:
 def _moment(at: float) -> str:
     """A time in the viewer's zone; rhythms are in UTC."""
     return f"{clock(at)} your time"
-
-
-def _effect_words(schedule: Schedule) -> str:
-    if schedule.soft:
-        return "marks stale"
-    if schedule.hold_seconds == 0:
-        return "hides; cannot be undone"
-    hold = context.services().settings.hold_seconds if schedule.hold_seconds is None else schedule.hold_seconds
-    return f"hides; can be undone for {duration(hold)}"
 
 
 def _came_to(schedule: Schedule, latest: dict[str, Invalidation]) -> str:
@@ -115,6 +107,16 @@ def _buttons(schedule: Schedule) -> None:
                 args=(schedule,),
                 help="It runs at its next time; runs that were missed meanwhile are not made up for.",
             )
+        # The form stands outside of this fragment: the whole page has to be drawn.
+        if st.button(
+            "Edit…",
+            key=f"edit-{schedule.id}",
+            icon=":material/edit_calendar:",
+            disabled=not may_start,
+            on_click=edit,
+            args=(schedule,),
+        ):
+            st.rerun()
         if st.button(
             "Remove…", key=f"remove-{schedule.id}", icon=":material/delete:", type="tertiary", disabled=not may_change
         ):

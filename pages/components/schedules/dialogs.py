@@ -1,4 +1,4 @@
-"""The dialogs that ask before a schedule is added, run or removed."""
+"""The dialogs that ask before a schedule is added, changed, run or removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 from core.access import Action
 from core.bans import Criteria
 from core.errors import CacheError
-from core.invalidation import Preview, Schedule, scheduling
+from core.invalidation import Definition, Preview, Schedule, scheduling
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import duration, many, share
 from pages.components.display.namespaces import shown
@@ -21,24 +21,15 @@ from pages.components.shell.permissions import read_only
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule as the form has it. `daily_at` is UTC; exactly one of it and `every_seconds` is given."""
+    """A schedule as the form has it, its criteria as `fields`. `edited` is the one that changes, as it was shown."""
 
     fields: Fields
-    name: str
-    every_seconds: float | None
-    daily_at: str | None
-    soft: bool
-    hold_seconds: float
-    reason: str = ""
-
-    @property
-    def rhythm(self) -> str:
-        """The rhythm in words."""
-        return f"daily at {self.daily_at} UTC" if self.daily_at else f"every {duration(self.every_seconds)}"
+    definition: Definition
+    edited: Schedule | None = None
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dialog asks about: adding a draft, or running or removing a schedule; and what it would hide now."""
+    """What a dialog asks about: saving a draft, or running or removing a schedule; and what it would hide now."""
 
     draft: Draft | None = None
     run: Schedule | None = None
@@ -65,26 +56,32 @@ def _close() -> None:
 @st.dialog("Add this schedule?", icon=":material/event_repeat:", on_dismiss=_close)
 def confirm_adding(asked: Asked) -> None:
     """Asks before a schedule is added, with what it would hide now."""
+    _confirm_saving(asked, "Add")
+
+
+@st.dialog("Change this schedule?", icon=":material/edit_calendar:", on_dismiss=_close)
+def confirm_editing(asked: Asked) -> None:
+    """Asks before a schedule is changed, with what was and will be, and what it would hide now."""
+    _confirm_saving(asked, "Change")
+
+
+def _confirm_saving(asked: Asked, verb: str) -> None:
     draft, preview = asked.draft, asked.now
     if draft is None:
         return
-    st.markdown(f"**{literal(draft.name)}** runs {plain(draft.rhythm)}.")
+    given, edited = draft.definition, draft.edited
+    st.markdown(f"**{literal(given.name)}** runs {plain(given.rhythm)}.")
     st.code(visible(_selected(draft)), language=None, wrap_lines=True)
-    _would_hide(asked, "Now it would hide")
-    st.caption(_undo_words(draft.soft, draft.hold_seconds))
-    if _confirmed("Add", asked) and preview is not None:
-        added = actions.add_schedule(
-            preview.criteria,
-            name=draft.name,
-            namespace=draft.fields.namespace,
-            older_than_seconds=draft.fields.age_seconds,
-            every_seconds=draft.every_seconds,
-            daily_at=draft.daily_at,
-            soft=draft.soft,
-            hold_seconds=draft.hold_seconds,
-            reason=draft.reason,
-        )
-        st.session_state["schedule-added"] = added is not None
+    if edited is not None:
+        st.caption(f"Until now: {literal(edited.what, 200)}, {plain(edited.rhythm)}, {plain(effect_words(edited))}.")
+    _would_hide(asked, "Now it would hide" if not given.soft else "Now it would mark stale")
+    st.caption(_undo_words(given))
+    if _confirmed(verb, asked) and preview is not None:
+        if edited is None:
+            saved = actions.add_schedule(preview.criteria, given, namespace=draft.fields.namespace)
+        else:
+            saved = actions.edit_schedule(edited, preview.criteria, given)
+        st.session_state["schedule-saved"] = saved is not None
         st.rerun()
 
 
@@ -108,7 +105,7 @@ def confirm_running(asked: Asked) -> None:
         visible(f"{schedule.what} in {shown(schedule.namespace, queries.naming())}"), language=None, wrap_lines=True
     )
     _would_hide(asked, "It marks stale" if schedule.soft else "It hides at once")
-    st.caption(_undo_words(schedule.soft, schedule.hold_seconds))
+    st.caption(_undo_words(schedule))
     if schedule.every_seconds is not None:
         st.caption("The interval to its next run starts again.")
     if _confirmed("Run now", asked):
@@ -130,13 +127,25 @@ def confirm_removing(asked: Asked) -> None:
         st.rerun()
 
 
-def _undo_words(soft: bool, hold_seconds: float | None) -> str:
-    if soft:
-        return "A run marks answers stale: they are served only if the provider fails. It can be undone."
-    if hold_seconds == 0:
+def effect_words(definition: Definition) -> str:
+    """What a run does, and for how long it can be undone."""
+    if definition.soft:
+        return "marks stale"
+    return f"hides; can be undone for {duration(definition.hold)}" if definition.hold else "hides; cannot be undone"
+
+
+def _undo_words(definition: Definition) -> str:
+    if definition.soft:
+        return (
+            f"A run marks answers stale: they are served only if the provider fails. It can be undone. {_TAKES_PLACE}"
+        )
+    if not definition.hold:
         return "A run cannot be undone: a worker deletes the answers at once."
-    hold = context.services().settings.hold_seconds if hold_seconds is None else hold_seconds
-    return f"A run can be undone for {duration(hold)}; then a worker deletes the answers."
+    kept = f"A run can be undone for {duration(definition.hold)}; then a worker deletes the answers."
+    return f"{kept} {_TAKES_PLACE}"
+
+
+_TAKES_PLACE = "A run takes the place of the one before: undoing the latest brings back what both hid."
 
 
 def _would_hide(asked: Asked, lead: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
+from typing import TypeVar
 
 import msgspec
 import streamlit as st
@@ -14,8 +15,11 @@ from core.invalidation import Reach
 from core.keys import EVERYWHERE
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import in_days
+from pages.components.display.namespaces import shown
 from pages.components.shell.address import LONGEST, given, put
 from pages.components.shell.namespace_choice import choose_namespace
+
+Seconds = TypeVar("Seconds")
 
 SELECTORS = {
     "model": ":material/smart_toy: Model",
@@ -40,7 +44,10 @@ OnChange = Callable[[], None] | None
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
-    """The values of the builder. They are no criteria yet: an age has no cut-off before it is used."""
+    """The values of the builder. They are no criteria yet: an age has no cut-off before it is used.
+
+    `kept_user` is the pseudonym of the user that is meant while no other is named.
+    """
 
     selectors: tuple[str, ...]
     namespace: str
@@ -52,6 +59,7 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     keyword_mode: str = "any"
     tags: tuple[str, ...] = ()
     user: str = ""
+    kept_user: str = ""
     key: str = ""
 
     def criteria(self, now: float) -> Criteria:
@@ -59,18 +67,19 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
         chosen = set(self.selectors)
         if self.namespace == EVERYWHERE and "key" in chosen:
             raise InvalidInput("key", "an entry is in one namespace: choose it")
-        return Criteria.from_names(
-            self.namespace,
-            model=self.model if "model" in chosen else None,
-            pattern=self.pattern if "pattern" in chosen else None,
-            created_before=now - self.age_seconds if self.age_seconds is not None else None,
-            keywords=self._required("keywords", self.keywords) if "keywords" in chosen else (),
-            keyword_mode="all" if self.keyword_mode == "all" else "any",
-            tags=self._required("tags", self.tags) if "tags" in chosen else (),
-            user=self.user if "user" in chosen else None,
-            key=self.key.strip() if "key" in chosen else None,
-            all="all" in chosen,
-        )
+        fields = {
+            "model": self.model if "model" in chosen else None,
+            "pattern": self.pattern if "pattern" in chosen else None,
+            "created_before": now - self.age_seconds if self.age_seconds is not None else None,
+            "keywords": self._required("keywords", self.keywords) if "keywords" in chosen else (),
+            "keyword_mode": "all" if self.keyword_mode == "all" else "any",
+            "tags": self._required("tags", self.tags) if "tags" in chosen else (),
+            "key": self.key.strip() if "key" in chosen else None,
+            "all": "all" in chosen,
+        }
+        if "user" in chosen and self.kept_user and not self.user:
+            return Criteria.from_dict({**fields, "namespace": self.namespace, "user": self.kept_user})
+        return Criteria.from_names(self.namespace, user=self.user if "user" in chosen else None, **fields)
 
     @property
     def age_seconds(self) -> float | None:
@@ -149,8 +158,11 @@ def _days(text: str) -> float | None:
     return days if 0 < days < 36_500 else None
 
 
-def form(*, without: Container[str] = (), on_change: OnChange = None) -> Fields:
-    """Draws the builder, `without` some selectors; returns its values. `on_change` is called before the next run."""
+def form(*, without: Container[str] = (), namespace: str | None = None, on_change: OnChange = None) -> Fields:
+    """Draws the builder, `without` some selectors, for any namespace or for one; returns its values.
+
+    `on_change` is called before the next run.
+    """
     selectors = st.pills(
         "What should no longer be served? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
@@ -163,15 +175,32 @@ def form(*, without: Container[str] = (), on_change: OnChange = None) -> Fields:
     )
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
-        values["namespace"] = choose_namespace(or_all=context.actor().may(Action.EVERYWHERE))
+        if namespace is None:
+            values["namespace"] = choose_namespace(or_all=context.actor().may(Action.EVERYWHERE))
+        else:
+            values["namespace"] = namespace
+            _namespace_that_stays(namespace)
         for name in selectors:
-            if name in _FIELDS:
+            if name == "tags":
+                values |= _tags(str(values["namespace"]), on_change)
+            elif name in _FIELDS:
                 values |= _FIELDS[name](on_change)
     return msgspec.convert({"selectors": tuple(selectors), **values}, Fields)
 
 
-def effect() -> tuple[bool, float]:
-    """Draws the controls; returns whether answers are marked stale (else hidden), and the seconds to undo it."""
+def _namespace_that_stays(namespace: str) -> None:
+    naming = queries.naming([namespace])
+    st.selectbox(
+        "Namespace",
+        [shown(namespace, naming)],
+        key=f"criteria-stays-{namespace}",
+        disabled=True,
+        help="A schedule stays in its namespace. For another one add another schedule.",
+    )
+
+
+def effect(holds: Mapping[str, Seconds]) -> tuple[bool, Seconds]:
+    """Draws the controls; returns whether answers are marked stale (else hidden), and the hold chosen of these."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         soft = st.segmented_control(
             "Effect",
@@ -185,13 +214,13 @@ def effect() -> tuple[bool, float]:
         )
         hold = st.selectbox(
             "Can be undone for",
-            list(HOLDS),
+            list(holds),
             key="hold",
-            width=160,
+            width=max(160, 40 + 8 * max(map(len, holds))),
             disabled=bool(soft),
             help="Nothing is deleted before that.",
         )
-    return bool(soft), HOLDS[hold]
+    return bool(soft), holds[hold]
 
 
 def _choose(on_change: OnChange) -> None:
@@ -260,10 +289,11 @@ def _keywords(_: OnChange) -> dict[str, object]:
     return {"keywords": tuple(words), "keyword_mode": mode or "any"}
 
 
-def _tags(on_change: OnChange) -> dict[str, object]:
+def _tags(namespace: str, on_change: OnChange) -> dict[str, object]:
+    chosen = st.session_state.get("criteria-tags") or ()
     tags = st.multiselect(
         "Tags",
-        [],
+        list(dict.fromkeys([*chosen, *queries.tags_to_choose(namespace)])),
         key="criteria-tags",
         on_change=on_change,
         accept_new_options=True,
@@ -297,7 +327,6 @@ _FIELDS: dict[str, Callable[[OnChange], dict[str, object]]] = {
     "pattern": _pattern,
     "age": _age,
     "keywords": _keywords,
-    "tags": _tags,
     "user": _user,
     "key": _key,
 }

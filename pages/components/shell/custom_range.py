@@ -20,7 +20,7 @@ _FROM, _TO, _PROBLEM = "range-from", "range-to", "range-problem"
 def choose_custom(window: Range, name: str) -> None:
     """Draws the button that opens the choice, and for a range of two moments the one that leads back to a live one."""
     is_custom = window.ends_at is not None
-    words = window.words if is_custom else ""
+    words = window.words if is_custom else "Dates"
     with st.popover(
         words, icon=":material/date_range:", help="Any time: two dates, this week or month", key="custom-range"
     ):

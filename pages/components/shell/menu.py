@@ -23,32 +23,38 @@ class Entry(msgspec.Struct, frozen=True):
 
 _fold = component(
     "encore_fold",
-    js="""export default function () {
+    js="""export default function ({ data }) {
       const isOpen = !document.querySelector("[data-testid=stExpandSidebarButton]");
       if (isOpen && window.innerWidth <= 768)
         document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
-      for (const link of document.querySelectorAll(".st-key-menu a"))
-        if (new URL(link.href).pathname === location.pathname) link.setAttribute("aria-current", "page");
-        else link.removeAttribute("aria-current");
+      const mark = () => {
+        const links = [...document.querySelectorAll(".st-key-menu a")];
+        if (links.length < data.links) return requestAnimationFrame(mark);  // the first time they are drawn later
+        // By the URL, not by what is given: that of the page before may come last.
+        for (const link of links)
+          link.ariaCurrent = new URL(link.href).pathname === location.pathname ? "page" : null;
+      };
+      mark();
     }""",
 )
 """Folds the sidebar away where it lies upon the page, and marks the present page, once for each that is opened."""
 
 
-def draw(groups: Mapping[str, Sequence[Entry]], page: StreamlitPage) -> None:
-    """Draws the menu, by the titles of its groups, for the page that is open."""
+def draw(groups: Mapping[str, Sequence[Entry]], pages: Sequence[StreamlitPage], page: StreamlitPage) -> None:
+    """Draws the menu, by the titles of its groups, for the one of the pages that is open."""
+    named = {one.title: one for one in pages if one.url_path} | {page.title: page}
     with st.sidebar, st.container(key="menu", gap="xxsmall"):
         for words, entries in groups.items():
             if words:
                 st.caption(words)
             for entry in entries:
                 st.page_link(
-                    # The first page has two URLs: the present one is marked.
-                    page if entry.title == page.title else f"pages/{entry.file}.py",
+                    # The first page has two: it is marked at both, and linked to by its name.
+                    named[entry.title],
                     label=entry.title,
                     icon=entry.icon,
                     help=entry.purpose,
                     width="stretch",
                     query_params=carried(),
                 )
-        _fold(key=f"fold-{page.url_path}")
+        _fold(key=f"fold-{page.title}", data={"links": sum(map(len, groups.values()))})

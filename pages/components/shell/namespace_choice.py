@@ -21,12 +21,12 @@ def choose_namespace(
 ) -> str:
     """Draws the control; returns the id that it chooses: the one in the URL, else one in use.
 
-    With `everything` the first choice stands for all namespaces, `ALL`; with `or_all` it is offered after one in use.
-    `also` are further ones to choose from. One that the URL names is taken though it has nothing yet; without
+    With `everything` the first choice stands for all namespaces, `ALL`; with `or_all` it is offered, and one in use is
+    chosen. `also` are further ones to choose from. One that the URL names is taken though it has nothing yet; without
     `everything` one may be typed, so the page has to say what is wrong with one that cannot be.
     """
     asked = given("namespace")
-    if everything and not re.fullmatch(NAMESPACE_PATTERN, asked):
+    if asked == ALL or (everything and not re.fullmatch(NAMESPACE_PATTERN, asked)):
         asked = ""
     default = ALL if everything else queries.namespace_in_use()
     found = [*queries.namespaces(), *also, default, asked]

@@ -9,7 +9,7 @@ from core.keys import Identity
 from core.models import ChatRequest, Controls, SemanticMode
 from core.semantic import Neighbour
 from core.semantic.quality import Pair, Threshold, pair_id
-from pages.components.data import context, queries
+from pages.components.data import context, semantic
 from pages.components.display import tables
 from pages.components.display.figures import UNKNOWN
 from pages.components.display.text import error_sentence
@@ -45,7 +45,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
     if not near:
         st.caption("No other question is stored in this scope.")
         return True
-    known = {pair.id: pair for pair in queries.pairs(identity.namespace).value or ()}
+    known = {pair.id: pair for pair in semantic.pairs(identity.namespace).value or ()}
     st.dataframe(
         tables.neighbours((one, _verdict(identity, one, threshold, known)) for one in near),
         column_config=tables.NEIGHBOUR_COLUMNS,

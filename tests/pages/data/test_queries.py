@@ -11,7 +11,7 @@ from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.metrics import RequestFilter
 from core.settings import Settings
-from pages.components.data import marks, queries, series
+from pages.components.data import context, marks, queries, semantic, series
 from pages.components.data.view import EvidenceView, View
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
@@ -53,7 +53,7 @@ def test_equal_requests_are_read_once(services, monkeypatch):
 
 def test_the_beginning_of_a_window_is_no_part_of_the_key(services):
     view = EvidenceView(namespace="default", window="24h")
-    assert queries.evidence(view) is queries.evidence(EvidenceView(namespace="default", window="24h"))
+    assert semantic.evidence(view) is semantic.evidence(EvidenceView(namespace="default", window="24h"))
 
 
 def test_without_redis_queries_are_empty_or_say_why(use, provider, tmp_path):
@@ -74,3 +74,17 @@ def test_readings_are_asked_through_their_functions_only(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and node.attr == "get":
             assert ast.unparse(node.value).rpartition(".")[2] not in ("readings()", "queue_readings()"), node.lineno
+
+
+def test_a_page_begins_with_the_configured_namespace_unless_all_requests_were_in_others(services, ask):
+    assert queries.namespace_in_use() == "default"
+    for namespace, count in (("shop", 1), ("desk", 2)):
+        for number in range(count):
+            ask(f"What is number {number}?", namespace=namespace)
+    services.metrics.flush()
+    context.readings().renew()
+    assert queries.namespace_in_use() == "desk", "the busiest"
+    ask("What is a cat?")
+    services.metrics.flush()
+    context.readings().renew()
+    assert queries.namespace_in_use() == "default"

@@ -10,6 +10,7 @@ from io import StringIO
 import pytest
 
 from core.metrics import LONGEST_SECONDS
+from core.metrics.timeline import finest
 from core.models import CacheStrategy, Outcome, OutcomeKind
 from pages.components.dashboard import series_table
 from pages.components.data import series
@@ -92,9 +93,10 @@ def test_this_week_and_this_month_begin_at_midnight_and_go_on(name):
 
 def test_a_range_that_goes_on_grows(monkeypatch):
     name = between(NOW - HOUR, NOW + HOUR)
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
     before = window_of(name).seconds
     monkeypatch.setattr(time, "time", lambda: NOW + 600.0)
-    assert window_of(name).seconds >= before + 590
+    assert window_of(name).seconds == before + 600
 
 
 # On the page
@@ -195,6 +197,21 @@ def test_of_a_range_too_long_ago_nothing_is_compared(open_page, services, ask):
     assert not at.exception
     assert at.toggle(key="compare").disabled
     assert tile(at, "Requests") == "1"
+
+
+@pytest.mark.parametrize("window", RANGES.values(), ids=list(RANGES))
+def test_a_range_and_the_one_before_are_kept_in_its_steps_at_any_time(window):
+    for now in range(NOW, NOW + 2 * HOUR, 50):
+        begins_at = (now - 2 * window.seconds) // window.step * window.step
+        assert window.step % finest(begins_at, now).seconds == 0
+
+
+@pytest.mark.parametrize("ends_ago", [0, 700, HOUR, 20 * HOUR, 40 * HOUR])
+@pytest.mark.parametrize("seconds", [60, 1700, 3500, 4 * HOUR, 23.9 * HOUR, 24 * HOUR])
+def test_two_moments_and_the_time_before_are_kept_in_their_steps(seconds, ends_ago):
+    window = window_of(between(NOW - ends_ago - seconds, NOW - ends_ago))
+    begins_at = (window.ends_at - 2 * window.seconds) // window.step * window.step
+    assert window.step % finest(begins_at, NOW + 60).seconds == 0
 
 
 def test_ranges_that_end_now_stay_as_they_are():
