@@ -156,7 +156,6 @@ ELSEWHERE = {
     "pages/components/entries/filters.py": "tests/pages/test_entries.py",
     "pages/components/entries/intake.py": "tests/pages/test_entries.py",
     "pages/components/entries/listing.py": "tests/pages/test_entries.py",
-    "pages/components/entries/searching.py": "tests/pages/test_entries.py",
     "pages/components/entries/recipients.py": "tests/pages/test_entries.py",
     "pages/components/entries/relations.py": "tests/pages/test_entries.py",
     "pages/components/entries/states.py": "tests/pages/test_entries.py",
