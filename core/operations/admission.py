@@ -26,8 +26,18 @@ from ..concurrency import in_thread
 from ..errors import AccessDenied
 from ..text import host_name, is_loopback, without_text
 from ..wire import is_of_a_proxy
-from .operators import BELOW_A_PATH, OPERATOR, SOURCE, Operator
-from .parts import EXPORT, IMPORT, JSON, JSON_LINES, MOST_JSON_BYTES, SAME_LINES
+from .operators import (
+    BELOW_A_PATH,
+    EXPORT,
+    IMPORT,
+    JSON,
+    JSON_LINES,
+    MOST_JSON_BYTES,
+    OPERATOR,
+    SAME_LINES,
+    SOURCE,
+    Operator,
+)
 from .problems import (
     BAD_MEDIA_TYPE,
     FAILED,

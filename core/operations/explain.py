@@ -15,8 +15,8 @@ from ..entries import expect, look_elsewhere
 from ..errors import InvalidInput
 from ..inbound import MOST_VALUES, TOO_LARGE, Inbound, Target, divided, is_small, read, without_longer_ttl
 from ..models import CacheStrategy, OutcomeKind
-from .operators import Operator
-from .parts import MOST_JSON_BYTES, By, Parts
+from .operators import MOST_JSON_BYTES, Operator
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["requests"])
 

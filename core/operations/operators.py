@@ -18,6 +18,18 @@ SOURCE: Final = "api"
 """The source in audit records: a machine, whatever its key is called."""
 
 
+# Forms of bodies
+
+JSON: Final = "application/json"
+MOST_JSON_BYTES: Final = 2_000_000
+JSON_LINES: Final = "application/jsonl"
+SAME_LINES: Final = "application/x-ndjson"
+"""Another name that is in use for JSON lines."""
+IMPORT: Final = "/import"
+EXPORT: Final = "/export"
+"""Where lines are taken, and where they are answered."""
+
+
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
     """The caller of one request. `trail` is what the methods of core take as the actor.
 

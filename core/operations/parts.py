@@ -23,15 +23,6 @@ SERVICES: Final = "services"
 KEPT: Final = "kept"
 CHECKUP: Final = "checkup"
 
-JSON: Final = "application/json"
-MOST_JSON_BYTES: Final = 2_000_000
-JSON_LINES: Final = "application/jsonl"
-SAME_LINES: Final = "application/x-ndjson"
-"""Another name that is in use for JSON lines."""
-IMPORT: Final = "/import"
-EXPORT: Final = "/export"
-"""Where lines are taken, and where they are answered."""
-
 
 async def _services(request: Request) -> Services:
     services: Services = getattr(request.app.state, SERVICES)

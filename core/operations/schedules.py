@@ -27,6 +27,11 @@ _HOLD: Final = (
 )
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """What is not given stays as it is: the document names no value for it."""
+    schema.pop("default", None)
+
+
 class ScheduleOut(BaseModel):
     """One scheduled invalidation. Times are Unix seconds."""
 
@@ -86,7 +91,13 @@ class ScheduleChangeIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     enabled: bool = Field(True, description="False pauses it, true resumes it.")
-    name: str = Field("", min_length=1, max_length=LONGEST_NAME, description="A name that no other schedule has.")
+    name: str = Field(
+        "",
+        min_length=1,
+        max_length=LONGEST_NAME,
+        description="A name that no other schedule has.",
+        json_schema_extra=_without_default,
+    )
     criteria: CriteriaIn = Field(CriteriaIn(), description="In place of all criteria; an age counts from each run.")
     every_seconds: float | None = Field(None, description="In place of a time of day.")
     daily_at: str | None = Field(None, max_length=5, description="In place of an interval: a time of day in UTC.")

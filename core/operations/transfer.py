@@ -15,7 +15,8 @@ from starlette.responses import StreamingResponse
 from ..concurrency import in_thread
 from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export, reasons
 from .entries import After, Before, InNamespace, OfModel, Tagged, edits_of, slots_of
-from .parts import EXPORT, IMPORT, JSON_LINES, By, Parts
+from .operators import EXPORT, IMPORT, JSON_LINES
+from .parts import By, Parts
 
 router: Final = APIRouter(tags=["entries"])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import schemathesis
 
-from core.operations.parts import JSON_LINES
+from core.operations.operators import JSON_LINES
 
 
 @schemathesis.serializer(JSON_LINES)

@@ -26,9 +26,9 @@ FAVICON = str(ASSETS / "favicon.svg")
 LOGO = str(ASSETS / "logo.svg")
 
 STATE_SECONDS = 5
-HEADING = (1, 2)
+HEADING = (2, 3)
 """Widths of the title and of the room beside it."""
-HEADING_PIXELS = 132
+HEADING_PIXELS = 150
 """Height of both, in which a notice of four lines has room."""
 NO_REDIS = (
     "There is no Redis: entries live in the memory of this console only. Start everything with `make run`, or name a "
