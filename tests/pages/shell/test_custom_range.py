@@ -68,6 +68,7 @@ def test_it_is_whole_steps_that_hold_both_moments(seconds, ago):
         (NOW - LONGEST_SECONDS - HOUR, NOW),
         (0, NOW),
     ],
+    ids=["nothing", "backwards", "to come", "too long ago", "since 1970"],  # the same in every process
 )
 def test_what_holds_no_figures_is_no_range(begins_at, ends_at):
     assert window_of(between(begins_at, ends_at)) is None
