@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import answers, metric, send, settled, visit
 from tests.e2e.traffic import ask, beside
@@ -66,13 +66,15 @@ def test_a_bad_answer_is_found_previewed_hidden_and_taken_back(open_console, wro
 
 def test_an_answer_is_hidden_with_the_keyboard_alone(open_console, wrong_answer):
     page = open_console("invalidations")
-    press(page, "Keywords")
+    go_to(page, page.get_by_role("button", name="Model", exact=True))
+    go_to(page, page.get_by_role("button", name="Keywords", exact=True), by="ArrowRight")
+    page.keyboard.press("Enter")
     field = page.get_by_role("combobox", name="Keywords")
     expect(field).to_be_visible()
-    while not field.evaluate("one => one === document.activeElement"):
-        page.keyboard.press("Tab")
+    go_to(page, field)
     page.keyboard.type(WORD)
     page.keyboard.press("Enter")
+    page.keyboard.press("Escape")  # closes the list of words, which lies upon the page
     press(page, "Preview")
     expect(metric(page, "Entries")).to_be_visible()
     press(page, re.compile(r"Invalidate \d+ entr|Apply anyway"))
@@ -98,11 +100,16 @@ def press(page: Page, name: str | re.Pattern[str]) -> None:
     button = page.get_by_role("button", name=name)
     expect(button).to_be_enabled()
     settled(page)
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if button.evaluate("one => one === document.activeElement"):
-            break
-    expect(button).to_be_focused()
+    go_to(page, button)
     seen = button.evaluate("one => { const s = getComputedStyle(one); return s.boxShadow + s.outlineStyle }")
     assert seen != "nonenone", "the focus cannot be seen"
     page.keyboard.press("Enter")
+
+
+def go_to(page: Page, element: Locator, *, by: str = "Tab") -> None:
+    """Presses a key until the element has the focus."""
+    for _ in range(80):
+        page.keyboard.press(by)
+        if element.evaluate("one => one === document.activeElement"):
+            break
+    expect(element).to_be_focused()
