@@ -846,10 +846,10 @@ MUTANTS = (
     ),
     Mutant(
         name="an invalidation fails when memory is full",
-        file="core/stores/redis/scripts/swap.lua",
-        old="redis.call('UNLINK', KEYS[2])\nredis.call('SET', KEYS[1], ARGV[2])",
-        new="redis.call('SET', KEYS[1], ARGV[2])\nredis.call('UNLINK', KEYS[2])",
-        tests="tests/stores/redis/test_store.py",
+        file="core/stores/redis/scripts/append.lua",
+        old="  call('UNLINK', KEYS[5])\nelse",
+        new="else",
+        tests="tests/invalidation/test_invalidator.py",
     ),
     Mutant(
         name="changes to a record that come together overwrite each other",
@@ -1066,7 +1066,7 @@ MUTANTS = (
         file="core/bans/criteria.py",
         old='    if not pattern.strip("*? "):',
         new="    if False:",
-        tests="tests/bans/test_record.py",
+        tests="tests/bans/test_criteria.py",
     ),
     Mutant(
         name="what a lookup finds is not checked against the bans",

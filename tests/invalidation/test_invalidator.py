@@ -504,6 +504,16 @@ def test_one_pass_serves_all_that_is_due(world):
     assert world.is_cached("How do refunds work?")
 
 
+@pytest.mark.parametrize("criteria", [Criteria(all=True), Criteria(model="模" * 256)], ids=["all", "model"])
+def test_an_answer_of_a_model_with_a_very_long_name_is_swept(world, criteria):
+    world.ask("Why is the sky blue?", model="模" * 256)
+    world.ask("How do refunds work?")
+    if isinstance(world.store, RedisStore):  # the index, which is a hint, would find it at once
+        world.store._client.delete(world.slot.models, world.slot.by_model("模" * 256))
+    world.invalidator.invalidate(criteria, actor=world.anna, hold_seconds=0)
+    assert sweep(world).deleted == (2 if criteria.model is None else 1)
+
+
 def test_sweeping_again_finds_nothing_to_do(world):
     world.ask("Why is the sky blue?")
     world.ask("How do refunds work?", model="gpt-4")

@@ -293,6 +293,19 @@ def test_what_may_be_material_never_meets(one: str, other: str, system: str | No
     assert not meet(one, other, system)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Why does that message sound rude?",
+        "What happens when they mean by my card?",
+        "How do I know if we answer to my bank?",
+        "What happens when the review my card?",
+    ],
+)
+def test_a_question_about_what_was_said_is_material(text: str) -> None:
+    assert kind_of(text) is TextKind.MATERIAL
+
+
 def test_a_long_question_brings_material_with_it() -> None:
     text = "What is the meaning of " + "a " * LONGEST
     assert kind_of(text) is TextKind.MATERIAL
