@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -93,19 +92,13 @@ def test_the_password_is_in_files_of_the_owner_alone_and_on_no_command_line(redi
     ],
 )
 def test_a_home_of_whatever_name_works(redis_binary, name, scheme):
-    # In a folder with a short name: a socket's path may have some hundred bytes.
-    home = Path(tempfile.mkdtemp(prefix="e")) / name
-    with ExitStack() as ending:
-        ending.callback(shutil.rmtree, home.parent)
-        _works(redis_binary, home, scheme)
-
-
-def _works(redis_binary, home, scheme):
-    with EmbeddedRedis(home, binary=redis_binary) as server, connect(server) as client:
-        assert urlsplit(server.url).scheme == scheme
-        client.set("kept", "yes")
-        assert running_url(home) == server.url
-    assert list((home / "redis").iterdir()), "and its data are there"
+    with tempfile.TemporaryDirectory(prefix="e") as folder:  # a short name: a socket's path has some hundred bytes
+        home = Path(folder) / name
+        with EmbeddedRedis(home, binary=redis_binary) as server, connect(server) as client:
+            assert urlsplit(server.url).scheme == scheme
+            client.set("kept", "yes")
+            assert running_url(home) == server.url
+        assert list((home / "redis").iterdir()), "and its data are there"
 
 
 def test_data_password_and_url_survive_a_restart(redis_binary, tmp_path):
