@@ -9,7 +9,7 @@ and the drivers (`drivers.py`) do it. The outcome is recorded once, whatever hap
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import NoReturn, Protocol
 
@@ -17,7 +17,7 @@ import msgspec
 from cachetools import TTLCache
 
 from .. import policy
-from ..bans import EVERYTHING, Name, latest_of
+from ..bans import Name, latest_of, names_of
 from ..errors import IncompleteStream, NotCached
 from ..keys import user_digests
 from ..models import Answer, ChatRequest, Completion, Controls, Outcome, OutcomeKind
@@ -350,12 +350,17 @@ class RequestFlow:
         return (yield from self._writer.keep_alias(wording, lookup.record.stamp, lookup.found.entry))
 
 
-def _names_of(call: Call) -> Iterator[Name]:
+class _Coming(msgspec.Struct, frozen=True):
+    """What invalidations are found by of an answer that is still to come."""
+
+    digest: bytes
+    model: str
+    users: tuple[bytes, ...]
+    target: bytes | None = None
+    created_at: float = 0.0
+
+
+def _names_of(call: Call) -> list[Name]:
     """The names that the answer of a request will have, by which invalidations find it."""
-    yield "key", call.identity.exact
-    for tag in call.controls.tags:
-        yield "tag", tag
-    for digest in user_digests(call.namespace, call.user):
-        yield "user", digest
-    yield "model", call.request.model
-    yield EVERYTHING
+    users = user_digests(call.namespace, call.user)
+    return names_of(_Coming(call.identity.exact, call.request.model, users), call.controls.tags)

@@ -88,11 +88,11 @@ def test_the_latest_invalidation_that_may_be_of_an_answer_is_told_by_its_names(r
 
 
 def test_of_several_the_latest_is_told_though_others_were_filed_behind_it():
+    criteria = Criteria(tags=("doc:1",))
     states = [(7, BanState.SOFT), (9, BanState.HELD), (8, BanState.HELD)]
     book = Book(
-        Ban(sequence=sequence, id=f"{sequence}", criteria=criteria, state=state, created_at=NOW, due_at=NOW)
-        for sequence, state in states
-        for criteria in (Criteria(tags=("doc:1",)),)
+        Ban(sequence=number, id=f"{number}", criteria=criteria, state=state, created_at=NOW, due_at=NOW)
+        for number, state in states
     )
     assert bans.latest_of(NAMES, a_record(sequence=9, active=3, book=book)) == 9
     assert bans.latest_of(NAMES, a_record(sequence=9, floor=12, active=3, book=book)) == 12
