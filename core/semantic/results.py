@@ -11,6 +11,18 @@ from ..stores import Found
 RULED = ("yes", "no")
 """The words of a judge that are rulings on a pair, and so its labels. No other word says anything of a pair."""
 
+JUDGE_WORDS = {
+    "yes": "yes",
+    "no": "no",
+    "unnamed": "named another",
+    "not-shown": "not shown",
+    "unreadable": "no verdict",
+    "late": "late",
+    "over-budget": "budget spent",
+    "broken": "failed",
+}
+"""All words of a judge, for people."""
+
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What a judge is asked about: a question in a namespace, and the messages before it, shortened, oldest first."""
