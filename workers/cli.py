@@ -15,7 +15,7 @@ from workers.queue import JobQueue, JobState, JobView
 
 
 @click.group(invoke_without_command=True, epilog=EXIT_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def jobs(context: click.Context, as_json: bool) -> None:
     """List jobs; stop, retry or delete one; suspend or resume all workers. Without a subcommand: the list."""

@@ -13,8 +13,12 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 @command(cli)
 @click.argument("name")
-@click.option("--at", metavar="TIME", help="When it happened, such as 2026-11-30T14:05; UTC unless it says. Else now.")
-@click.option("--namespace", help="On the charts of this namespace only; else of all.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="When it happened, such as 2026-11-30T14:05, in UTC unless it names a zone. Default: now.",
+)
+@click.option("--namespace", help="On the charts of this namespace only. Default: of all.")
 def mark(shell: Shell, name: str, at: str | None, namespace: str | None) -> int:
     """Mark a moment on the charts by a NAME: a deploy, say. It stays for 90 days.
 
@@ -27,7 +31,7 @@ def mark(shell: Shell, name: str, at: str | None, namespace: str | None) -> int:
 
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def marks(context: click.Context, as_json: bool) -> None:
     """List the marks on the charts, or remove one. Without a subcommand: the list."""

@@ -12,7 +12,7 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def namespaces(context: click.Context, as_json: bool) -> None:
     """List namespaces with their labels; give one a label, or take it away. Without a subcommand: the list."""

@@ -15,7 +15,7 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @command(cli)
 @click.argument("key")
 @namespace_option
-@click.option("--question", help="What it was served for, when that was another question than the stored one.")
+@click.option("--question", help="The question that it was served for, if not the stored one.")
 @REASON
 def wrong(shell: Shell, key: str, namespace: str | None, question: str | None, reason: str) -> int:
     """Call the answer at KEY wrong: no lookup finds it any more. With --question the two questions are also labelled as
@@ -33,7 +33,7 @@ def wrong(shell: Shell, key: str, namespace: str | None, question: str | None, r
 @click.argument("key")
 @click.argument("question")
 @namespace_option
-@click.option("--model", help="The model the question's request names; else that of the stored answer.")
+@click.option("--model", help="The model that the question's request names. Default: that of the stored answer.")
 @click.option("--system", help="A system message before the question.")
 @click.option("--user", help="Who asks: part of the identity of personal questions.")
 def apart(

@@ -151,7 +151,7 @@ class InvalidationOut(BaseModel):
     )
     actor: str = Field(description="Who did it: the name of a person or of a key.")
     applied_at: float
-    due_at: float = Field(description="When its time for undo ends; of a soft one, when it is over.")
+    due_at: float = Field(description="When its time to undo ends; of a soft one, when it is over.")
     preview_count: int | None = None
     share: float | None = Field(None, description="Of the namespace that it hid, at most: 0 to 1.")
     deleted: int | None = Field(None, description="Entries that the sweep has deleted.")
@@ -396,6 +396,6 @@ def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
 
 @router.post("/invalidations/{invalidation_id}/sweep", response_model=InvalidationOut, responses={409: {}})
 def sweep(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
-    """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
+    """End an invalidation's time to undo now: a worker deletes within seconds what it hides."""
     _own(invalidation_id, by, parts)
     return plain_invalidation(parts.invalidation.end_hold(invalidation_id, actor=by.trail))

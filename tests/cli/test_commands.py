@@ -135,7 +135,7 @@ def test_stats_say_what_changed_the_hit_rate_and_what_keeps_questions_apart(term
     shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "1h")
     assert "29 of 33 misses repeat a question of another scope: they differ in the system prompt." in shown
     assert "  It is 28.\n  It is 29." in shown
-    assert "No lookups in the last 1 h, but for the latest seconds." in shown
+    assert "No lookups in the last 1 h, not counting the latest seconds." in shown
     told = terminal.data("get", "What is a card?", "--model", "gpt-4o", "--namespace", namespace, status=3)
     assert (told["other_scopes"], told["differs"]) == (30, ["system prompt"])
     words = terminal.run("get", "What is a card?", "--model", "gpt-4o", "--namespace", namespace, status=3)
@@ -187,7 +187,7 @@ def test_savings_name_a_namespace_by_its_label(terminal, filled, namespace):
 
 def test_a_kept_month_without_anything_says_so(terminal, services):
     first = kept_months(services.clock())[0].name
-    assert terminal.run("savings", "--month", first) == f"Nothing was counted in {first}.\n"
+    assert terminal.run("savings", "--month", first) == f"Nothing has been counted in {first}.\n"
 
 
 def test_get_tells_whether_it_would_hit_and_why(terminal, filled):

@@ -68,7 +68,7 @@ def test_a_users_own_answers_are_forgotten_in_all_namespaces(terminal, filled): 
 def test_an_operator_may_not(terminal, filled, monkeypatch):  # noqa: F811
     monkeypatch.setenv("ENCORE_CLI_ROLE", "operator")
     said = terminal.run("invalidate", "--all-namespaces", "--keyword", "refund", "--yes", status=1)
-    assert "invalidating in all namespaces at once takes the role admin" in said
+    assert "invalidating in all namespaces at once needs the role admin" in said
     assert ask(filled, QUESTION, namespace="blog") == "hit"
 
 

@@ -83,7 +83,7 @@ def test_the_rhythm_is_said_in_words(fields, words):
         ({"older_than_seconds": 7 * DAY}, "older than 7 d"),
         ({"criteria": {"model": "gpt-4o"}, "older_than_seconds": 5400}, "model gpt-4o, older than 1 h 30 min"),
         ({"criteria": {"all": True}}, "everything"),
-        ({"criteria": {"colour": "red"}}, "cannot be run: colour: is no field of the criteria"),
+        ({"criteria": {"colour": "red"}}, "cannot be run: colour: is not a field of the criteria"),
     ],
 )
 def test_what_it_selects_is_said_in_words(fields, words):

@@ -92,7 +92,7 @@ def test_a_low_hit_rate_is_told_where_one_is_aimed_at() -> None:
     summary = a_summary(hits=10, misses=90, reasons={"miss": {"absent": 80, "expired": 10}})
     assert names(summary, WELL) == []
     [alert] = alerts(summary, WELL, AlertRules(min_hit_rate=0.3))
-    assert alert.sentence == "Only 10.0% of lookups found an answer, the aim is 30%; most misses: absent."
+    assert alert.sentence == "Only 10.0% of lookups found an answer, the target is 30%; most misses: absent."
 
 
 def test_few_requests_prove_nothing() -> None:

@@ -413,7 +413,7 @@ def test_entries_are_counted_in_the_words_of_the_tiles(entries, ticks):
     [
         (1_911_960, 1, "more than its limit of 1 B"),
         (500, 1000, "50% of 1.0 kB"),
-        (500, None, "no limit is set"),
+        (500, None, "no limit set"),
     ],
 )
 def test_the_memory_tile_says_how_full_redis_is(services, used, limit, said):

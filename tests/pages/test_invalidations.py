@@ -414,7 +414,7 @@ def test_a_viewer_may_preview_and_change_nothing(open_page, services, filled, vi
     assert at.button(key="apply").disabled
     assert at.button(key=f"undo-{done.id}").disabled
     assert at.button(key=f"sweep-{done.id}").disabled
-    assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
+    assert "Read only: this needs the role operator, yours is viewer." in everything_said(at)
 
 
 def test_everything_is_an_admins_business(open_page, services, filled, monkeypatch):
@@ -423,14 +423,14 @@ def test_everything_is_an_admins_business(open_page, services, filled, monkeypat
     at.pills(key="criteria-selectors").set_value(["all"]).run()
     at.button(key="preview").click().run()
     assert at.button(key="apply").disabled
-    assert "this takes the role admin, yours is operator" in everything_said(at)
+    assert "this needs the role admin, yours is operator" in everything_said(at)
 
 
 def test_what_amounts_to_everything_is_an_admins_business_too(open_page, services, filled, monkeypatch):
     monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=Role.OPERATOR))
     at = previewed(open_page, pattern="*e*")
     assert at.button(key="apply").disabled
-    assert "this takes the role admin, yours is operator" in everything_said(at)
+    assert "this needs the role admin, yours is operator" in everything_said(at)
     unseen = previewed(open_page, pattern="*nobody asked this*")
     assert not unseen.button(key="apply").disabled
 
@@ -459,7 +459,7 @@ def test_a_viewer_is_refused_where_the_write_is_made(services, viewer):
 
     actions.undo("any")
     assert actions.last("undo").ending is actions.Ending.REFUSED
-    assert "takes the role operator" in actions.last("undo").words
+    assert "needs the role operator" in actions.last("undo").words
 
 
 def test_a_click_in_the_history_opens_what_was_clicked_whatever_was_done_since(open_page, services, filled):
@@ -571,7 +571,7 @@ def test_all_namespaces_are_previewed_one_by_one_and_invalidated_with_one_confir
     assert sorted(parts["namespace"]) == sorted(teams)
     assert set(parts["entries"]) == {"1 of 1"}
     said = everything_said(at).replace("\\", "")
-    assert "3 namespaces, all there are now: one that is made later keeps what it stores." in said
+    assert "3 namespaces, all that exist now. Namespaces made later are not affected." in said
     at.button(key="apply").click().run()
     assert of_all(services) == []
     at.text_input(key="typed").input("invalidate").run()

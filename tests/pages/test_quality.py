@@ -184,7 +184,7 @@ def test_what_hedging_cost_is_told_beside_what_judging_cost(open_page, semantic,
 
 
 @pytest.mark.parametrize(
-    ("labels", "wrong", "words"), [(100, 0, "2% not proved yet"), (100, 5, "over the budget of 2%")]
+    ("labels", "wrong", "words"), [(100, 0, "2% not proved yet"), (100, 5, "above the budget of 2%")]
 )
 def test_few_labels_prove_nothing_and_many_wrong_ones_are_told(open_page, semantic, label, labels, wrong, words):
     semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
@@ -198,8 +198,8 @@ def test_the_judge_is_measured_by_its_yeses_that_an_operator_checked(open_page, 
         semantic.evidence.label(pair.id, False, actor="olga")
     at = open_page("quality")
     assert next(one.value for one in at.metric if one.label == "False hits per hit") == "10.0%"
-    assert "3 wrong of 30 yeses of the judge" in everything_said(at)
-    assert "over the budget of 2%" in everything_said(at)
+    assert "3 wrong of 30 answers that the judge approved" in everything_said(at)
+    assert "above the budget of 2%" in everything_said(at)
 
 
 def test_namespaces_stand_side_by_side_those_over_the_budget_first(open_page, semantic, label):
@@ -383,7 +383,7 @@ def test_a_viewer_may_look_and_change_nothing(open_page, semantic, label, viewer
     for key in ("accept", "reject", "by-hand", "publish-0.02", "roll-back"):
         assert at.button(key=key).disabled
     assert not at.button(key="skip").disabled
-    assert everything_said(at).count("Read only: this takes the role operator") == 2
+    assert everything_said(at).count("Read only: this needs the role operator") == 2
 
 
 # In the playground

@@ -87,7 +87,7 @@ def test_the_sums_are_those_of_the_dashboard_of_metrics_and_of_the_file(open_pag
 
 def test_the_page_without_a_count_says_how_savings_begin(open_page, services):
     at = open_page("savings")
-    assert "Nothing was counted yet" in everything_said(at)
+    assert "Nothing has been counted yet" in everything_said(at)
     assert not at.metric
 
 

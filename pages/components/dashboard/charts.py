@@ -268,7 +268,11 @@ _SHADES = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 def _field(histogram: Histogram, row: int) -> str:
     count = histogram.counts.get(row, 0)
-    reach = f"up to {milliseconds(BOUNDS_MS[row])}" if row < len(BOUNDS_MS) else f"over {milliseconds(BOUNDS_MS[-1])}"
+    reach = (
+        f"up to {milliseconds(BOUNDS_MS[row])}"
+        if row < len(BOUNDS_MS)
+        else (f"more than {milliseconds(BOUNDS_MS[-1])}")
+    )
     return f"{count:,} of {histogram.count:,} waited {reach}" if count else ""
 
 

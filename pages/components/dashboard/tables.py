@@ -19,7 +19,7 @@ from pages.components.display.text import one_line
 FREQUENT_COLUMNS: dict[str, Any] = {
     "count": column.NumberColumn("Times", width=80),
     "prompt": column.TextColumn("Prompt", width=330),
-    "latency": column.NumberColumn("Waited in all, s", format="%.1f", width=130),
+    "latency": column.NumberColumn("Total wait, s", format="%.1f", width=130),
     "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=110),
     "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=110),
     "model": column.TextColumn("Model", width="small"),
@@ -122,7 +122,7 @@ def _why(outcome: str, reason: str) -> str:
         case "not stored":
             return reasons.why_not_stored(reason)
         case "forgone hit":
-            return f"{outcomes.why_forgone(reason)} At least so many."
+            return f"{outcomes.why_forgone(reason)} There may be more."
         case OutcomeKind.HIT:
             return ""
         case _:

@@ -70,7 +70,7 @@ PART_COLUMNS: dict[str, Any] = {
 
 NEIGHBOUR_COLUMNS: dict[str, Any] = {
     "similarity": column.NumberColumn("Cosine", format="%.3f", width=80),
-    "verdict": column.TextColumn("What the lookup makes of it", width=300),
+    "verdict": column.TextColumn("What the lookup does with it", width=300),
     "prompt": column.TextColumn("Stored question", width=260),
     "key": column.TextColumn("Key", width="small"),
 }

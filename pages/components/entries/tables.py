@@ -37,7 +37,7 @@ NAMESPACE_COLUMNS: dict[str, Any] = {
     "namespace_label": column.TextColumn("Namespace", width=200),
     "listed": column.NumberColumn("Entries", format="localized", width=80),
     "matches": column.TextColumn("Matches", width=90),
-    "latest": column.TextColumn("The latest", width="large"),
+    "latest": column.TextColumn("Newest", width="large"),
     "problem": column.TextColumn("Problem", width="medium"),
     "namespace": column.TextColumn("Id", width="small"),
 }

@@ -19,7 +19,7 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
     facts = [(point.threshold, point.labels, point.errors) for point in labelled]
     for look, name, values in (
         (outcomes.HIT_EXACT, "right, of those labelled", [point.precision for point in labelled]),
-        (outcomes.MISS, "right, at least (95 % sure)", [1 - point.bound for point in labelled]),
+        (outcomes.MISS, "right, at least (95 % confidence)", [1 - point.bound for point in labelled]),
     ):
         figure.add_scatter(
             x=rates,
@@ -67,7 +67,11 @@ def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float |
             "wrong, of those labelled",
             [point.errors / point.labelled if point.labelled else None for point in rising],
         ),
-        (outcomes.MISS, "wrong, at most (95 % sure)", [point.bound if point.labelled else None for point in rising]),
+        (
+            outcomes.MISS,
+            "wrong, at most (95 % confidence)",
+            [point.bound if point.labelled else None for point in rising],
+        ),
     ):
         figure.add_scatter(
             x=[point.threshold for point in rising],

@@ -31,7 +31,7 @@ NAMESPACE_COLUMNS: dict[str, Any] = {
     "mode": column.TextColumn("Mode", width=70),
     "verdict": column.TextColumn("Budget", width=120),
     "false_hits": column.NumberColumn("False hits per hit", format="percent", width=120),
-    "bound": column.NumberColumn("At most (95 % sure)", format="percent", width=130),
+    "bound": column.NumberColumn("At most (95 %)", format="percent", width=130),
     "checked": column.NumberColumn("Checked", width=80),
     "wrong": column.NumberColumn("Wrong", width=70),
     "lookups": column.NumberColumn("Lookups", format="localized", width=80),
@@ -46,7 +46,7 @@ REPLAY_COLUMNS: dict[str, Any] = {
     "rate": column.NumberColumn("Of all lookups", format="percent"),
     "labelled": column.NumberColumn("Have a label"),
     "errors": column.NumberColumn("Wrong"),
-    "bound": column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
+    "bound": column.NumberColumn("Wrong at most (95 %)", format="percent"),
     "saved_usd": column.NumberColumn("Would have saved, $", format="%.4f"),
 }
 

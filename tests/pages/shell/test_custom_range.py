@@ -179,8 +179,8 @@ def test_two_dates_choose_a_range_in_the_viewers_zone(open_page, services, ask):
 @pytest.mark.parametrize(
     ("begins", "ends", "problem"),
     [
-        (timedelta(hours=-1), timedelta(hours=-2), "The end must be after the beginning."),
-        (timedelta(days=200), timedelta(days=201), "The beginning is still to come."),
+        (timedelta(hours=-1), timedelta(hours=-2), "The end must be after the start."),
+        (timedelta(days=200), timedelta(days=201), "The start is in the future."),
         (timedelta(days=-200), timedelta(days=-199), "Figures are kept for 90 days."),
     ],
 )

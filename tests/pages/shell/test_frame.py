@@ -213,7 +213,7 @@ def test_someone_who_may_only_look_sees_the_bypass_switch_and_cannot_turn_it(ope
     at.button(key="bypass-open").click().run()
     at.selectbox(key="bypass-namespace").select("*").run()
     assert at.button(key="bypass-turn").disabled
-    assert "this takes the role operator" in everything_said(at)
+    assert "this needs the role operator" in everything_said(at)
 
 
 def test_with_a_worker_and_no_trouble_there_is_no_banner(open_page, services, a_worker):
